@@ -1,0 +1,1 @@
+"""Policies, checkpoint readers, attention capture and, later, strategies and training."""

@@ -1,0 +1,1 @@
+"""The service: app, routes, jobs, worker, engine wiring, settings and its command line."""

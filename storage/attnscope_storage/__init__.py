@@ -1,0 +1,3 @@
+"""The contract that service and client share: array schema, wire types, errors, reader, writer."""
+
+__version__ = "0.1.0"

@@ -1,0 +1,78 @@
+"""Errors of captures at rest, shared by both sides.
+
+::
+
+    AttnscopeError
+    └── StorageError
+        ├── CaptureNotFoundError (LookupError)    no capture at this place
+        ├── NotCommittedError (LookupError)       asked for steps that no commit holds yet
+        ├── ChunkLostError (OSError)              a committed chunk is missing on disk
+        ├── ChunkDamagedError (OSError)           a committed chunk does not decode
+        ├── CaptureLockedError (RuntimeError)     another writer holds the capture
+        ├── SchemaVersionError (ValueError)       written by a schema this reader does not know
+        ├── SchemaMismatchError (ValueError)      a resumed capture has other arrays than its spec asks for
+        ├── VerificationError (ValueError)        a committed row breaks the contract
+        ├── StorageFullError (OSError)            no space left where captures live
+        └── StorageUnwritableError (OSError)      the root refuses writes
+
+The client's errors (``attnscope.errors``) and the service's (``attnscope_server.errors``) grow from
+`AttnscopeError` too, so that one ``except`` catches whatever attnscope raises.
+"""
+
+from __future__ import annotations
+
+
+class AttnscopeError(Exception):
+    """Something attnscope knows how to explain went wrong."""
+
+    def __init__(self, message: str | None = None) -> None:
+        super().__init__(message or (type(self).__doc__ or "").strip())
+
+    @property
+    def message(self) -> str:
+        """The explanation, for people."""
+        return str(self.args[0])
+
+
+class StorageError(AttnscopeError):
+    """A capture at rest could not be written or read."""
+
+
+class CaptureNotFoundError(StorageError, LookupError):
+    """There is no capture here."""
+
+
+class NotCommittedError(StorageError, LookupError):
+    """These steps are not committed."""
+
+
+class ChunkLostError(StorageError, OSError):
+    """A committed chunk is missing on disk."""
+
+
+class ChunkDamagedError(StorageError, OSError):
+    """A committed chunk does not decode."""
+
+
+class CaptureLockedError(StorageError, RuntimeError):
+    """Another writer holds this capture."""
+
+
+class SchemaVersionError(StorageError, ValueError):
+    """This capture was written by a schema that this version does not know."""
+
+
+class SchemaMismatchError(StorageError, ValueError):
+    """This capture's arrays are not those that its specification asks for."""
+
+
+class VerificationError(StorageError, ValueError):
+    """A committed row breaks the contract."""
+
+
+class StorageFullError(StorageError, OSError):
+    """No space is left where captures live."""
+
+
+class StorageUnwritableError(StorageError, OSError):
+    """The place where captures live refuses writes."""

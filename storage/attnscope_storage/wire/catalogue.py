@@ -1,0 +1,100 @@
+"""What a service offers: checkpoints, environments, capabilities, and who is asking."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any, Literal
+
+from pydantic import Field
+
+from attnscope_storage.wire.base import Received
+from attnscope_storage.wire.jobs import TaskCell
+
+
+class PolicyDescription(Received):
+    """The shape of a policy, as every reader of a capture needs it."""
+
+    family: str = Field(description="Layout the checkpoint was read from, e.g. ad-reference.")
+    layers: int
+    heads: int
+    width: int = Field(description="Embedding width d.")
+    context_length: int = Field(description="Tokens of a full context, the query among them.")
+    actions: int
+    causal: bool
+    positions: Literal["learned-absolute", "sinusoidal", "rotary", "none"]
+    query_slot: Literal["first", "last"]
+    tokens_per_transition: int
+    observation: Literal["cell", "vector", "discrete"] = Field(description="What the policy's observation is.")
+    parameters: int
+
+
+class CheckpointInfo(Received):
+    """A registered checkpoint."""
+
+    id: str = Field(description="sha256 of the registered weights and configuration, hex.")
+    name: str = Field(description="For people, e.g. AD-darkroom-seed0@60000.")
+    policy: PolicyDescription
+    preset: str = Field(description="Environment preset bound to the checkpoint.")
+    causal_stated_by: Literal["user", "file"]
+    train_tasks: tuple[int, ...] | None = Field(description="Task indices; None where unknown.")
+    train_step: int | None = None
+    source_sha256: str = Field(description="Of the file it was converted from.")
+    source_name: str
+    added_at: datetime
+    notes: tuple[str, ...] = ()
+
+
+class PresetInfo(Received):
+    """An environment preset: numbering, start, episode end and split rule of one checkpoint family."""
+
+    name: str
+    environment_id: str
+    environment_kwargs: dict[str, Any]
+    horizon: int
+    actions: tuple[str, ...]
+    splits: dict[str, tuple[TaskCell, ...]]
+
+
+class EnvironmentInfo(Received):
+    """A listed environment."""
+
+    id: str
+    description: str
+    kwargs_schema: dict[str, Any]
+    presets: tuple[PresetInfo, ...]
+
+
+class DeviceInfo(Received):
+    """A device that runs jobs, one worker each."""
+
+    name: str
+    description: str
+    busy_with: str | None = None
+
+
+class Capabilities(Received):
+    """What this service can do, and its caps."""
+
+    version: str
+    job_kinds: tuple[str, ...]
+    schema_version: int
+    devices: tuple[DeviceInfo, ...]
+    limits: dict[str, float]
+    slice_formats: tuple[str, ...]
+    slice_reductions: tuple[str, ...]
+
+
+class WhoAmI(Received):
+    """The key that was sent, as the service sees it."""
+
+    owner: str
+    key_id: str
+    scopes: tuple[str, ...]
+    expires_at: datetime | None = None
+
+
+class Health(Received):
+    """An answer of the health and readiness routes."""
+
+    status: Literal["ok", "starting", "stopping", "unavailable"]
+    detail: str | None = None

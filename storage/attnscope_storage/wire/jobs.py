@@ -1,0 +1,115 @@
+"""Jobs on the wire: states, progress, what a specification was resolved to."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from enum import StrEnum
+from typing import Literal
+from uuid import UUID
+
+from pydantic import Field
+
+from attnscope_storage.wire.base import Received
+from attnscope_storage.wire.problems import Problem
+from attnscope_storage.wire.specs import CaptureSpec
+
+
+class JobState(StrEnum):
+    """Where a job stands."""
+
+    QUEUED = "queued"  # waits for a device
+    RUNNING = "running"  # a worker has it
+    CANCELLING = "cancelling"  # told to stop; stays so until the work has really ended
+    SUCCEEDED = "succeeded"  # complete
+    FAILED = "failed"  # ended by an error, see `failure`
+    CANCELLED = "cancelled"  # stopped by its owner; what was committed stays readable
+    INTERRUPTED = "interrupted"  # worker or service died; goes back to queued by itself
+
+    @property
+    def final(self) -> bool:
+        """Whether the job will not change any more."""
+        return self in {JobState.SUCCEEDED, JobState.FAILED, JobState.CANCELLED}
+
+
+Phase = Literal["waiting", "loading", "resuming", "rolling", "finishing", "ended"]
+
+
+class Progress(Received):
+    """How far a job is. A step is one step of every environment of the job."""
+
+    phase: Phase = "waiting"
+    steps_done: int = Field(default=0, description="Steps rolled out, committed or not.")
+    steps_committed: int = Field(default=0, description="Steps that a reader sees.")
+    steps_total: int = 0
+    steps_per_second: float | None = None
+    bytes_written: int = 0
+    queue_position: int | None = Field(default=None, description="0 is next; None when not queued.")
+    eta_seconds: float | None = None
+
+
+class TaskCell(Received):
+    """A task that a specification resolved to."""
+
+    index: int = Field(description="Identity within the environment, independent of splits.")
+    split: Literal["train", "validation", "test"] | None = Field(description="None where no split is known.")
+    split_index: int | None = Field(description="Place in the split's list, the reference's order.")
+    label: str = Field(description="For people, e.g. 'goal (5, 4)'.")
+    goal: tuple[int, int] | None = None
+    optimal_return: float | None = None
+    random_return: float | None = Field(default=None, description="Expected return of uniform actions.")
+
+
+class ResolvedCapture(Received):
+    """What a capture's specification means on this service; echoed at submission, stored with the job."""
+
+    checkpoint_id: str
+    checkpoint_name: str
+    environment_id: str
+    environment_kwargs: dict[str, object] = Field(default_factory=dict)
+    preset: str
+    horizon: int = Field(description="Steps of an episode.")
+    tasks: tuple[TaskCell, ...]
+    held_out: bool | None = Field(description="None where the checkpoint's train tasks are unknown.")
+    envs: int = Field(description="Length of the env axis: tasks × seeds × replicas.")
+    steps: int = Field(description="Length of the step axis.")
+    map_steps: tuple[int, ...]
+    row_envs: tuple[int, ...]
+    row_layers: tuple[int, ...]
+    row_heads: tuple[int, ...]
+
+
+class Job(Received):
+    """A unit of work on the service."""
+
+    id: UUID
+    kind: str
+    owner: str
+    label: str | None = None
+    state: JobState
+    spec: CaptureSpec
+    resolved: ResolvedCapture
+    progress: Progress
+    created_at: datetime
+    started_at: datetime | None = None
+    finished_at: datetime | None = None
+    attempts: int = Field(default=0, description="Times a worker took the job.")
+    failure: Problem | None = None
+
+
+class JobPage(Received):
+    """A page of jobs, newest first."""
+
+    jobs: tuple[Job, ...]
+    next_cursor: str | None = None
+
+
+class Estimate(Received):
+    """What a specification will cost, before anything is queued."""
+
+    resolved: ResolvedCapture
+    bytes_raw: int = Field(description="Decoded size of every array.")
+    bytes_on_disk: int = Field(description="Guess after compression.")
+    worker_memory_bytes: int = Field(description="Guess of the worker's peak, weights and buffers.")
+    seconds: float | None = Field(description="Guess of the time; None where this device has no measurement.")
+    seconds_basis: str = Field(description="What the guess of the time rests on.")
+    disk_free_bytes: int

@@ -1,0 +1,127 @@
+"""Job specifications: one discriminated union on ``kind``, holding every option the command line has."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import Field, TypeAdapter, model_validator
+
+from attnscope_storage.wire.base import Sent
+
+Index = Annotated[int, Field(ge=0)]
+Seed = Annotated[int, Field(ge=0, lt=2**63)]
+MAX_LABEL = 120
+"""Characters of a job's label."""
+
+DEFAULT_EPISODES = 10
+"""Episodes of a capture that names neither episodes nor steps."""
+
+DEFAULT_MAX_STEPS = 500
+"""Steps that a capture naming neither episodes nor steps is cut to."""
+
+
+def _unique(values: tuple[Any, ...] | None, name: str) -> None:
+    if values is not None and len(set(values)) != len(values):
+        raise ValueError(f"{name} names an entry twice: {list(values)}")
+
+
+class EnvironmentChoice(Sent):
+    """Which environment, where it is not the checkpoint's own preset."""
+
+    id: str = Field(max_length=200, description="A listed environment's id, e.g. attnscope/Darkroom-v0.")
+    kwargs: dict[str, Any] = Field(default_factory=dict, description="Checked against the environment's schema.")
+
+
+class TaskChoice(Sent):
+    """Which tasks: entries of a split in the reference's order, or goal cells."""
+
+    split: Literal["train", "validation", "test", "all"] | None = Field(
+        default=None, description="The split that `indices` counts in; 'test' where nothing is said."
+    )
+    indices: tuple[Index, ...] | None = Field(
+        default=None, min_length=1, description="Entries of the split's list; all where nothing is said."
+    )
+    goals: tuple[tuple[int, int], ...] | None = Field(
+        default=None, min_length=1, description="Goal cells (row, column), instead of split and indices."
+    )
+
+    @model_validator(mode="after")
+    def _one_way(self) -> Self:
+        if self.goals is not None and (self.split is not None or self.indices is not None):
+            raise ValueError("name tasks by goals or by split and indices, not both")
+        _unique(self.goals, "goals")
+        _unique(self.indices, "indices")
+        return self
+
+
+class SamplingChoice(Sent):
+    """How an action comes from the logits."""
+
+    mode: Literal["sample", "greedy"] = "sample"
+    temperature: float = Field(default=1.0, gt=0.0, le=100.0, description="Divides the logits when sampling.")
+
+
+class RowsChoice(Sent):
+    """Which decision rows are stored. Statistics are kept for every environment in any case."""
+
+    enabled: bool = True
+    envs: tuple[Index, ...] | None = Field(default=None, min_length=1, description="Env axis entries; None is all.")
+    every: int = Field(default=1, ge=1, le=100_000, description="Store the rows of every n-th step.")
+    layers: tuple[Index, ...] | None = Field(default=None, min_length=1)
+    heads: tuple[Index, ...] | None = Field(default=None, min_length=1)
+
+    @model_validator(mode="after")
+    def _no_doubles(self) -> Self:
+        for name in ("envs", "layers", "heads"):
+            _unique(getattr(self, name), name)
+        return self
+
+
+class MapsChoice(Sent):
+    """At which steps whole attention maps are stored; they share the rows' envs, layers and heads."""
+
+    count: int | None = Field(default=None, ge=0, le=10_000, description="That many evenly spaced steps; default 5.")
+    steps: tuple[Index, ...] | None = Field(default=None, max_length=10_000, description="Named steps.")
+
+    @model_validator(mode="after")
+    def _one_way(self) -> Self:
+        if self.count is not None and self.steps is not None:
+            raise ValueError("name the maps by count or by steps, not both")
+        _unique(self.steps, "steps")
+        return self
+
+
+class CaptureSpec(Sent):
+    """Roll a policy out and store what its decisions attend to.
+
+    The environment axis is task × seed × replica, in that nesting. Random numbers are keyed by
+    (seed, task, replica) and counted by step, so an environment's rollout does not depend on its neighbours.
+    """
+
+    kind: Literal["capture"] = "capture"
+    checkpoint: str = Field(min_length=1, max_length=200, description="Id, id prefix or name of a checkpoint.")
+    environment: EnvironmentChoice | None = Field(default=None, description="None: the checkpoint's preset.")
+    tasks: TaskChoice = TaskChoice()
+    seeds: tuple[Seed, ...] = Field(default=(0,), min_length=1, max_length=10_000)
+    replicas: int = Field(default=1, ge=1, le=100_000)
+    episodes: int | None = Field(default=None, ge=1, le=10_000_000)
+    steps: int | None = Field(default=None, ge=1, le=1_000_000_000)
+    sampling: SamplingChoice = SamplingChoice()
+    rows: RowsChoice = RowsChoice()
+    maps: MapsChoice = MapsChoice()
+    dtype: Literal["float32"] = "float32"
+    label: str | None = Field(default=None, max_length=MAX_LABEL)
+
+    @model_validator(mode="after")
+    def _one_length(self) -> Self:
+        if self.episodes is not None and self.steps is not None:
+            raise ValueError("name the length by episodes or by steps, not both")
+        _unique(self.seeds, "seeds")
+        return self
+
+
+JobSpec = Annotated[CaptureSpec, Field(discriminator="kind")]
+"""Every kind of job; `trial` will join here."""
+
+JOB_SPEC: TypeAdapter[CaptureSpec] = TypeAdapter(CaptureSpec)
+"""Validates a specification of any kind."""
