@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Final, Literal
+from typing import Any, Final, Literal
 
 import numpy as np
 
@@ -192,12 +192,12 @@ def _step_arrays(dims: CaptureDims, flush: int) -> Iterator[ArraySpec]:
 def _static_arrays(dims: CaptureDims) -> Iterator[ArraySpec]:
     env: Axis = ("env", dims.envs)
     yield _array("stats/window", "int32", (("window", len(RECENCY_WINDOWS)),), units="tokens")
-    kinds = {"flag_values": list(range(len(TOKEN_KINDS))), "flag_meanings": " ".join(TOKEN_KINDS)}
+    kinds: dict[str, Any] = {"flag_values": list(range(len(TOKEN_KINDS))), "flag_meanings": " ".join(TOKEN_KINDS)}
     yield _array("context/token_kind", "int8", (("slot", dims.slots),), **kinds)
     yield _array("env/task", "int32", (env,), long_name="task index")
     yield _array("env/seed", "int64", (env,))
     yield _array("env/replica", "int32", (env,))
-    splits = {"flag_values": list(range(len(SPLITS))), "flag_meanings": " ".join(SPLITS)}
+    splits: dict[str, Any] = {"flag_values": list(range(len(SPLITS))), "flag_meanings": " ".join(SPLITS)}
     yield _array("env/split", "int8", (env,), **splits)
 
 
@@ -224,7 +224,7 @@ def _array(
 
 
 def _flush_steps(dims: CaptureDims) -> int:
-    """Return the steps of a commit: a power of two times `row_every`, so that a rows chunk holds at least `CHUNK_BYTES`."""
+    """Return a power of two times `row_every`, such that a rows chunk holds at least `CHUNK_BYTES`."""
     if dims.row_envs is None:
         row_bytes = 4 * dims.envs * dims.layers * dims.heads * (5 + len(RECENCY_WINDOWS))
     else:
