@@ -1,0 +1,170 @@
+"""One capture from its specification to its store: load, open, roll out or resume, close.
+
+The seam between a job (what a worker is told) and a rollout (what the engine does).
+"""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from gymnasium.vector import VectorEnv
+
+from attnscope_env.presets import preset
+from attnscope_model.policy import Policy
+from attnscope_server.engine import Rollout
+from attnscope_server.plan import WRITER_BLOCKS, EnvAxis, capture_schema, env_axis
+from attnscope_storage.errors import CaptureNotFoundError
+from attnscope_storage.reader import CaptureReader
+from attnscope_storage.schema import RECENCY_WINDOWS, TOKEN_KINDS, CaptureSchema
+from attnscope_storage.wire import CaptureSpec, CheckpointInfo, Phase, PolicyDescription, ResolvedCapture
+from attnscope_storage.writer import CaptureWriter, Commit
+
+
+@dataclass(frozen=True)
+class CaptureOrder:
+    """All that a capture needs to run."""
+
+    job: str
+    owner: str
+    spec: CaptureSpec
+    resolved: ResolvedCapture
+    path: Path
+    """Folder of the capture."""
+    durable: bool = True
+
+
+def capture_path(data_root: Path, job: str) -> Path:
+    """Return where a job's capture lives."""
+    return data_root / "captures" / f"{job}.zarr"
+
+
+def run_capture(
+    order: CaptureOrder,
+    policy: Policy,
+    checkpoint: CheckpointInfo,
+    device: torch.device,
+    *,
+    stopped: Callable[[], bool] = lambda: False,
+    tell: Callable[[Phase, int], None] = lambda _phase, _steps: None,
+    on_commit: Callable[[Commit], None] | None = None,
+    at_stage: Callable[[str], None] | None = None,
+) -> None:
+    """Run a capture to its end, from its last commit where it has one.
+
+    Raises
+    ------
+    RolloutStoppedError
+        When `stopped` said so; what was not committed is dropped.
+    NotReproducibleError, CaptureInvalidError
+        When the environment or the captured attention breaks its promise.
+    StorageError
+        When the store cannot be written; what was committed stays readable.
+    """
+    axis = env_axis(order.spec, order.resolved)
+    environment = _environment(order.resolved, axis)
+    schema = _schema(order, policy.description, environment)
+    reader = _committed(order.path)
+    if reader is None:
+        attributes = _attributes(order, checkpoint, axis, device)
+        static = _static(schema, axis, policy.description)
+        writer = CaptureWriter.create(
+            order.path,
+            schema,
+            attributes,
+            static,
+            durable=order.durable,
+            blocks=WRITER_BLOCKS,
+            on_commit=on_commit,
+            at_stage=at_stage,
+        )
+    else:
+        writer = CaptureWriter.resume(
+            order.path, schema, durable=order.durable, blocks=WRITER_BLOCKS, on_commit=on_commit, at_stage=at_stage
+        )
+    with writer:
+        rollout = Rollout(order.spec, axis, schema, policy, environment, writer, device, stopped, tell)
+        rollout.run(reader)
+        tell("finishing", schema.dims.steps)
+        writer.close(complete=True)
+    environment.close()
+
+
+def _committed(path: Path) -> CaptureReader | None:
+    """Return a reader of what an earlier attempt committed, None where there is nothing."""
+    try:
+        return CaptureReader.open(path)
+    except CaptureNotFoundError:
+        return None
+
+
+def _environment(resolved: ResolvedCapture, axis: EnvAxis) -> VectorEnv[Any, Any, Any]:
+    chosen = preset(resolved.preset).with_kwargs(resolved.environment_kwargs)
+    known = {task.index: task for task in chosen.tasks("all")}
+    return chosen.make_vector([known[int(index)] for index in axis.task])
+
+
+def _schema(order: CaptureOrder, policy: PolicyDescription, environment: VectorEnv[Any, Any, Any]) -> CaptureSchema:
+    space = environment.single_observation_space
+    return capture_schema(order.spec, order.resolved, policy, tuple(space.shape or ()), np.dtype(space.dtype).name)
+
+
+def _static(schema: CaptureSchema, axis: EnvAxis, policy: PolicyDescription) -> dict[str, np.ndarray[Any, Any]]:
+    dims = schema.dims
+    kinds = np.full(dims.slots, TOKEN_KINDS.index("transition"), np.int8)
+    kinds[-1 if policy.query_slot == "last" else 0] = TOKEN_KINDS.index("query")
+    known = {
+        "stats/window": np.array(RECENCY_WINDOWS, np.int32),
+        "context/token_kind": kinds,
+        "env/task": axis.task,
+        "env/seed": axis.seed,
+        "env/replica": axis.replica,
+        "env/split": axis.split,
+        "attention/row_env": np.array(dims.row_envs or dims.map_envs, np.int32),
+        "attention/row_layer": np.array(dims.row_layers, np.int32),
+        "attention/row_head": np.array(dims.row_heads, np.int32),
+    }
+    return {name: value for name, value in known.items() if name in schema.arrays}
+
+
+def _attributes(
+    order: CaptureOrder, checkpoint: CheckpointInfo, axis: EnvAxis, device: torch.device
+) -> dict[str, object]:
+    policy, resolved = checkpoint.policy, order.resolved
+    return {
+        "job": order.job,
+        "owner": order.owner,
+        "spec": order.spec.model_dump(mode="json"),
+        "resolved": resolved.model_dump(mode="json"),
+        "policy": policy.model_dump(mode="json"),
+        "query_slot": policy.query_slot,
+        "tokens_per_transition": policy.tokens_per_transition,
+        "provenance": {
+            "checkpoint": checkpoint.id,
+            "checkpoint_name": checkpoint.name,
+            "source_sha256": checkpoint.source_sha256,
+            "family": policy.family,
+            "causal": policy.causal,
+            "causal_stated_by": checkpoint.causal_stated_by,
+            "train_tasks": None if checkpoint.train_tasks is None else list(checkpoint.train_tasks),
+            "environment": resolved.environment_id,
+            "environment_kwargs": dict(resolved.environment_kwargs),
+            "preset": resolved.preset,
+            "seeds": sorted({int(seed) for seed in axis.seed}),
+            "device": str(device),
+            "device_name": torch.cuda.get_device_name(device) if device.type == "cuda" else platform.machine(),
+            "threads": torch.get_num_threads(),
+            "dtype": order.spec.dtype,
+            "attention_implementation": "torch scaled_dot_product_attention, the query's rows beside it",
+            "versions": {
+                "python": platform.python_version(),
+                **{name: version(name) for name in ("attnscope", "torch", "numpy", "zarr", "gymnasium")},
+            },
+        },
+    }

@@ -1,0 +1,197 @@
+"""The rollout: one forward pass a step gives the action and the decision rows, and the writer stores them beside it.
+
+Exactly the reference's evaluation (context grows from one token, slides when full, is never cleared between
+episodes), but captured in the same pass. Knows nothing of jobs, queues or processes.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from gymnasium.vector import VectorEnv
+
+from attnscope_env.presets import terminal_observations
+from attnscope_model.context import ContextWindow
+from attnscope_model.policy import Policy
+from attnscope_model.sampling import ACTION_STREAM, choose_actions, uniforms
+from attnscope_model.statistics import row_statistics
+from attnscope_model.tape import AttentionTape
+from attnscope_server.plan import EnvAxis
+from attnscope_storage.errors import AttnscopeError
+from attnscope_storage.reader import CaptureReader
+from attnscope_storage.schema import CaptureSchema
+from attnscope_storage.wire import CaptureSpec, Phase
+from attnscope_storage.writer import CaptureWriter, StepBlock
+
+TOLD_EVERY_SECONDS = 0.2
+"""Seconds between two reports of progress."""
+
+
+class RolloutStoppedError(AttnscopeError):
+    """The rollout was told to stop."""
+
+
+class NotReproducibleError(AttnscopeError):
+    """The resumed environment gave other observations than those that are stored."""
+
+
+@dataclass
+class Rollout:
+    """One capture being rolled out: policy, environments, context and the writer they feed."""
+
+    spec: CaptureSpec
+    axis: EnvAxis
+    schema: CaptureSchema
+    policy: Policy
+    environment: VectorEnv[Any, Any, Any]
+    writer: CaptureWriter
+    device: torch.device
+    stopped: Callable[[], bool] = lambda: False
+    tell: Callable[[Phase, int], None] = lambda _phase, _steps: None
+
+    def __post_init__(self) -> None:
+        envs = self.schema.dims.envs
+        self._window = ContextWindow(self.policy, envs, self.device)
+        self._observation = self._reset()
+        self._episode = np.zeros(envs, np.int32)
+        self._map_steps = frozenset(self.schema.dims.map_steps)
+        self._row_index = np.ix_(*(np.array(part) for part in self._row_parts()))
+        self._told_at = 0.0
+
+    def _reset(self) -> np.ndarray[Any, Any]:
+        observation, _ = self.environment.reset(seed=[int(seed % 2**31) for seed in self.axis.seed])
+        return np.asarray(observation)
+
+    def _row_parts(self) -> tuple[tuple[int, ...], ...]:
+        dims = self.schema.dims
+        return (dims.row_envs or dims.map_envs, dims.row_layers, dims.row_heads)
+
+    def run(self, reader: CaptureReader | None = None) -> None:
+        """Roll out to the last step, after re-stepping what `reader`'s capture holds already.
+
+        Raises
+        ------
+        RolloutStoppedError
+            When `stopped` said so; what is not committed is for the caller to drop.
+        NotReproducibleError
+            When the re-stepped environment differs from what is stored.
+        """
+        with torch.inference_mode():
+            if reader is not None:
+                self._replay(reader)
+            total, flush = self.schema.dims.steps, self.schema.flush_steps
+            for first in range(self.writer.steps_committed, total, flush):
+                self._roll_block(first, min(first + flush, total))
+
+    def _roll_block(self, first: int, last: int) -> None:
+        """Roll out the steps of one commit and hand them to the writer."""
+        block = self.writer.acquire()
+        numbers = None
+        if self.spec.sampling.mode == "sample":
+            axis = self.axis
+            numbers = uniforms(axis.seed, axis.task, axis.replica, first, last - first, ACTION_STREAM)
+        for step in range(first, last):
+            if self.stopped():
+                raise RolloutStoppedError(f"stopped at step {step}")
+            self._step(block, step, step - first, None if numbers is None else numbers[step - first])
+            self._report("rolling", step + 1)
+        block.steps = last - first
+        self.writer.submit(block)
+
+    def _step(self, block: StepBlock, step: int, row: int, numbers: np.ndarray[Any, Any] | None) -> None:
+        window, stored = self._window, block.arrays
+        tokens = window.tokens(self._observation)
+        with AttentionTape(self.policy, maps=step in self._map_steps) as tape:
+            logits = self.policy(tokens)
+        actions = choose_actions(logits, numbers, self.spec.sampling.temperature)
+        self._store_attention(block, step, row, tape)
+        stored["context/length"][row] = window.length
+        stored["context/start"][row] = window.start
+        stored["policy/logits"][row] = logits.cpu().numpy()
+        self._act(actions, stored, row)
+
+    def _act(self, actions: np.ndarray[Any, Any], stored: dict[str, np.ndarray[Any, Any]], row: int) -> None:
+        """Step the environments and append the finished transition."""
+        before = self._observation
+        after, reward, terminated, truncated, infos = self.environment.step(actions)
+        reached = terminal_observations(after, infos)
+        for name, value in (
+            ("observation", before),
+            ("next_observation", reached),
+            ("action", actions),
+            ("reward", reward),
+            ("episode", self._episode),
+            ("terminated", terminated),
+            ("truncated", truncated),
+        ):
+            stored[f"rollout/{name}"][row] = value
+        self._advance(before, actions, reward, reached, after, terminated | truncated)
+
+    def _advance(
+        self,
+        before: np.ndarray[Any, Any],
+        actions: np.ndarray[Any, Any],
+        reward: np.ndarray[Any, Any],
+        reached: np.ndarray[Any, Any],
+        after: np.ndarray[Any, Any],
+        ended: np.ndarray[Any, Any],
+    ) -> None:
+        self._window.append(before, actions, reward, reached)
+        self._episode = self._episode + ended.astype(np.int32)
+        self._observation = np.asarray(after)
+
+    def _store_attention(self, block: StepBlock, step: int, row: int, tape: AttentionTape) -> None:
+        length = self._window.length
+        for name, values in row_statistics(tape.rows, self.policy.description.query_slot).items():
+            block.arrays[f"stats/{name}"][row] = values.cpu().numpy()
+        every = self.schema.dims.row_every
+        if "attention/rows" in block.arrays and step % every == 0:
+            half = tape.rows.to(torch.float16).cpu().numpy()
+            block.arrays["attention/rows"][row // every, ..., :length] = half[self._row_index]
+            if every > 1:
+                block.arrays["attention/row_step"][row // every] = step
+        if tape.maps is not None:
+            half = tape.maps.to(torch.float16).cpu().numpy()[self._row_index]
+            whole = np.full((*half.shape[:3], self.schema.dims.slots, self.schema.dims.slots), np.nan, np.float16)
+            whole[..., :length, :length] = half
+            block.maps.append((step, whole))
+
+    def _replay(self, reader: CaptureReader) -> None:
+        """Take the committed steps again, with the stored actions and without the policy.
+
+        The environment is stepped from its beginning and must reproduce every stored observation; the context takes
+        the transitions one by one, through the code that a rollout uses, so that it ends with the same bits.
+        """
+        committed, flush = self.writer.steps_committed, self.schema.flush_steps
+        names = ("observation", "next_observation", "action", "reward")
+        for first in range(0, committed, flush):
+            last = min(first + flush, committed)
+            stored = {name: reader.array(f"rollout/{name}")[first:last] for name in names}
+            for row in range(last - first):
+                if self.stopped():
+                    raise RolloutStoppedError(f"stopped while resuming, at step {first + row}")
+                self._replay_step(first + row, {name: values[row] for name, values in stored.items()})
+                self._report("resuming", committed)
+
+    def _replay_step(self, step: int, stored: dict[str, np.ndarray[Any, Any]]) -> None:
+        before, actions = self._observation, stored["action"]
+        after, reward, terminated, truncated, infos = self.environment.step(actions)
+        reached = terminal_observations(after, infos)
+        for name, value in (("observation", before), ("next_observation", reached), ("reward", reward)):
+            if not np.array_equal(stored[name], np.asarray(value, dtype=stored[name].dtype)):
+                raise NotReproducibleError(
+                    f"the environment does not reproduce its {name} at step {step}: stored {stored[name].tolist()}, "
+                    f"now {np.asarray(value).tolist()}"
+                )
+        self._advance(before, actions, reward, reached, after, terminated | truncated)
+
+    def _report(self, phase: Phase, steps: int) -> None:
+        now = time.monotonic()
+        if now - self._told_at >= TOLD_EVERY_SECONDS:
+            self._told_at = now
+            self.tell(phase, steps)

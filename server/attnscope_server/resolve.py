@@ -1,0 +1,148 @@
+"""What a specification means on this service: names become ids, splits become cells, counts become steps.
+
+Knows registries and presets, not torch: it runs in the service process.
+"""
+
+from __future__ import annotations
+
+from attnscope_env.listing import LISTED, validate_kwargs
+from attnscope_env.presets import EnvPreset, Task, preset
+from attnscope_model.errors import CheckpointAmbiguousError, CheckpointUnknownError
+from attnscope_model.registry import CheckpointRegistry
+from attnscope_server.errors import ProblemError
+from attnscope_storage.wire import (
+    DEFAULT_EPISODES,
+    DEFAULT_MAX_STEPS,
+    CaptureSpec,
+    CheckpointInfo,
+    ProblemCode,
+    ResolvedCapture,
+    TaskCell,
+    TaskChoice,
+    problem,
+)
+
+DEFAULT_MAPS = 5
+"""Sampled maps of a capture that names none."""
+
+MAX_ENVS = 65_536
+"""Length of the env axis, at most."""
+
+
+def resolve(spec: CaptureSpec, registry: CheckpointRegistry) -> ResolvedCapture:
+    """Return what `spec` means here.
+
+    Raises
+    ------
+    ProblemError
+        Where the checkpoint, environment, task, layer, head, env or step that it names does not exist.
+    """
+    checkpoint = _checkpoint(spec.checkpoint, registry)
+    chosen = _preset(spec, checkpoint)
+    tasks = _tasks(spec.tasks, chosen)
+    envs = len(tasks) * len(spec.seeds) * spec.replicas
+    if envs > MAX_ENVS:
+        detail = f"{len(tasks)} tasks × {len(spec.seeds)} seeds × {spec.replicas} replicas are {envs} environments"
+        raise ProblemError(problem(ProblemCode.TOO_LARGE, detail, limit=MAX_ENVS, requested=envs))
+    steps = _steps(spec, chosen.horizon)
+    policy = checkpoint.policy
+    train = checkpoint.train_tasks
+    return ResolvedCapture(
+        checkpoint_id=checkpoint.id,
+        checkpoint_name=checkpoint.name,
+        environment_id=chosen.environment_id,
+        environment_kwargs=dict(chosen.kwargs),
+        preset=chosen.name,
+        horizon=chosen.horizon,
+        tasks=tuple(task_cell(task) for task in tasks),
+        held_out=None if train is None else not any(task.index in train for task in tasks),
+        envs=envs,
+        steps=steps,
+        map_steps=_map_steps(spec, steps),
+        row_envs=_subset(spec.rows.envs, envs, "rows.envs"),
+        row_layers=_subset(spec.rows.layers, policy.layers, "rows.layers"),
+        row_heads=_subset(spec.rows.heads, policy.heads, "rows.heads"),
+    )
+
+
+def task_cell(task: Task) -> TaskCell:
+    """Return a task as it stands on the wire."""
+    return TaskCell(
+        index=task.index,
+        split=task.split,
+        split_index=task.split_index,
+        label=task.label,
+        goal=task.goal,
+        optimal_return=task.optimal_return,
+        random_return=task.random_return,
+    )
+
+
+def _refuse(code: ProblemCode, detail: str) -> ProblemError:
+    return ProblemError(problem(code, detail))
+
+
+def _checkpoint(name: str, registry: CheckpointRegistry) -> CheckpointInfo:
+    try:
+        return registry.get(name)
+    except CheckpointUnknownError as error:
+        raise _refuse(ProblemCode.UNKNOWN_CHECKPOINT, error.message) from error
+    except CheckpointAmbiguousError as error:
+        raise _refuse(ProblemCode.AMBIGUOUS_NAME, error.message) from error
+
+
+def _preset(spec: CaptureSpec, checkpoint: CheckpointInfo) -> EnvPreset:
+    bound = preset(checkpoint.preset)
+    choice = spec.environment
+    if choice is None:
+        return bound
+    if choice.id not in LISTED:
+        raise _refuse(
+            ProblemCode.UNKNOWN_ENVIRONMENT, f"{choice.id!r} is not listed here; listed are {', '.join(sorted(LISTED))}"
+        )
+    if choice.id != bound.environment_id:
+        detail = f"{checkpoint.name} acts in {bound.environment_id}, not in {choice.id}"
+        raise _refuse(ProblemCode.INVALID_REQUEST, detail)
+    try:
+        validate_kwargs(choice.id, choice.kwargs)
+        return bound.with_kwargs(choice.kwargs)
+    except ValueError as error:
+        raise _refuse(ProblemCode.INVALID_REQUEST, f"environment.kwargs: {error}") from error
+
+
+def _tasks(choice: TaskChoice, chosen: EnvPreset) -> tuple[Task, ...]:
+    if choice.goals is not None:
+        try:
+            return tuple(chosen.task_of_goal(goal) for goal in choice.goals)
+        except ValueError as error:
+            raise _refuse(ProblemCode.INVALID_REQUEST, f"tasks.goals: {error}") from error
+    split = choice.split or "test"
+    listed = chosen.tasks(split)
+    if not listed:
+        raise _refuse(ProblemCode.INVALID_REQUEST, f"tasks.split: the {split!r} split of {chosen.name} is empty")
+    return tuple(listed[i] for i in _subset(choice.indices, len(listed), f"tasks.indices (split {split!r})"))
+
+
+def _subset(indices: tuple[int, ...] | None, size: int, name: str) -> tuple[int, ...]:
+    if indices is None:
+        return tuple(range(size))
+    beyond = [i for i in indices if i >= size]
+    if beyond:
+        raise _refuse(ProblemCode.INVALID_REQUEST, f"{name}: {beyond} lies beyond 0..{size - 1}")
+    return indices
+
+
+def _steps(spec: CaptureSpec, horizon: int) -> int:
+    if spec.steps is not None:
+        return spec.steps
+    if spec.episodes is not None:
+        return spec.episodes * horizon
+    return min(DEFAULT_EPISODES * horizon, DEFAULT_MAX_STEPS)
+
+
+def _map_steps(spec: CaptureSpec, steps: int) -> tuple[int, ...]:
+    """Return the sampled steps, ascending; evenly spaced ones end with the last step."""
+    if spec.maps.steps is not None:
+        return tuple(sorted(_subset(spec.maps.steps, steps, "maps.steps")))
+    count = min(DEFAULT_MAPS if spec.maps.count is None else spec.maps.count, steps)
+    return tuple(steps * (i + 1) // count - 1 for i in range(count))
