@@ -1,0 +1,31 @@
+# The service. CPU by default; the gpu profile of docker-compose.yml builds with TORCH=cuda.
+FROM python:3.12-slim AS build
+ARG TORCH=cpu
+ENV PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1
+WORKDIR /src
+RUN python -m venv /venv
+COPY constraints.txt .
+# The CPU build of torch has its own index; the CUDA build is the default one.
+RUN if [ "$TORCH" = cpu ]; then index="--index-url https://download.pytorch.org/whl/cpu"; else index=""; fi \
+    && /venv/bin/pip install $index "$(grep '^torch==' constraints.txt)"
+COPY pyproject.toml README.md LICENSE ./
+COPY client client
+COPY server server
+COPY model model
+COPY env env
+COPY storage storage
+RUN grep -v '^torch==' constraints.txt > /tmp/constraints.txt \
+    && /venv/bin/pip install --constraint /tmp/constraints.txt '.[server]'
+
+FROM python:3.12-slim
+RUN useradd --uid 10001 --create-home attnscope \
+    && install -d -o attnscope -m 0700 /data /data/captures /data/checkpoints
+COPY --from=build /venv /venv
+ENV PATH=/venv/bin:$PATH PYTHONUNBUFFERED=1 ATTNSCOPE_SERVER_DATA_ROOT=/data
+USER attnscope
+VOLUME ["/data/captures", "/data/checkpoints"]
+EXPOSE 8642
+HEALTHCHECK --interval=30s --timeout=5s --start-period=30s --retries=3 \
+    CMD ["python", "-c", "import urllib.request as u; u.urlopen('http://127.0.0.1:8642/readyz', timeout=4)"]
+# Inside the container the service listens on every interface; compose publishes it on the host's loopback only.
+CMD ["attnscope-server", "serve", "--host", "0.0.0.0", "--port", "8642", "--behind-proxy", "--no-announce"]

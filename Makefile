@@ -1,0 +1,50 @@
+# Everything that people and CI run. `make demo` and `make test` set up their own .venv first; the second time is quick.
+
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+TEST_ARGS ?= -n 2
+
+.PHONY: demo test lint bench serve setup setup-dev clean
+
+demo: setup  ## Start a service, capture the shipped policy, draw it into demo-output/
+	$(BIN)/attnscope demo --out demo-output
+
+test: setup-dev  ## Run every test
+	$(BIN)/python -m pytest $(TEST_ARGS)
+
+lint: setup-dev  ## Ruff, format, mypy strict, basedpyright
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/basedpyright
+
+bench: setup-dev  ## Print the ratios that docs/benchmarks.md quotes
+	$(BIN)/python -m benchmarks
+
+serve: setup  ## Run the service on loopback, captures in ./data
+	$(BIN)/attnscope-server serve --data-root data
+
+setup: $(VENV)/.server
+setup-dev: $(VENV)/.dev
+
+# An installed CUDA torch is kept: seen from the new environment, and left out of the constraints once it is there.
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "attnscope needs Python 3.11 or newer: make PYTHON=python3.12 …"; exit 1; }
+	@if $(PYTHON) -c 'import torch, sys; sys.exit(torch.version.cuda is None)' 2>/dev/null; \
+	then $(PYTHON) -m venv --system-site-packages $(VENV); else $(PYTHON) -m venv $(VENV); fi
+	$(BIN)/python -m pip install --quiet --upgrade "pip>=25.1"
+
+$(VENV)/constraints.txt: constraints.txt | $(BIN)/python
+	@if $(BIN)/python -c 'import torch' 2>/dev/null; then grep -v '^torch==' constraints.txt > $@; else cp constraints.txt $@; fi
+
+$(VENV)/.server: pyproject.toml $(VENV)/constraints.txt
+	$(BIN)/python -m pip install --quiet --editable '.[server]' --constraint $(VENV)/constraints.txt
+	@touch $@
+
+$(VENV)/.dev: pyproject.toml $(VENV)/constraints.txt
+	$(BIN)/python -m pip install --quiet --editable '.[server]' --group dev --constraint $(VENV)/constraints.txt
+	@touch $(VENV)/.server $@
+
+clean:  ## Remove what the recipes made
+	rm -rf $(VENV) demo-output dist .mypy_cache .pytest_cache .ruff_cache .hypothesis
