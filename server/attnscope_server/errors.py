@@ -1,0 +1,67 @@
+"""Errors of the service.
+
+::
+
+    AttnscopeError
+    └── ServiceError
+        ├── ProblemError                       answers a request, or ends a job, with a problem document
+        ├── TransitionError (ValueError)       a job cannot go from this state to that one
+        ├── DataRootInUseError (RuntimeError)  another service works on this data root
+        ├── DataRootUnusableError (OSError)    the data root cannot be made or written
+        ├── DatabaseVersionError (ValueError)  the job database was written by a newer version
+        ├── DatabaseDamagedError (ValueError)  the job database is not one
+        ├── ExposureError (ValueError)         the service would listen beyond this machine unprotected
+        └── KeyUnknownError (LookupError)      no API key of that id
+"""
+
+from __future__ import annotations
+
+from attnscope_storage.errors import AttnscopeError
+from attnscope_storage.wire import Problem, ProblemCode, problem
+
+
+class ServiceError(AttnscopeError):
+    """The service could not do this."""
+
+
+class ProblemError(ServiceError):
+    """A request was refused, or a job failed, for a reason that a problem document states."""
+
+    def __init__(self, document: Problem) -> None:
+        super().__init__(document.detail)
+        self.problem = document
+
+
+def refusal(
+    code: ProblemCode, detail: str, *, limit: float | None = None, requested: float | None = None
+) -> ProblemError:
+    """Return the error that answers with this code; raise it at the place that refuses."""
+    return ProblemError(problem(code, detail, limit=limit, requested=requested))
+
+
+class TransitionError(ServiceError, ValueError):
+    """A job cannot go from this state to that one."""
+
+
+class DataRootInUseError(ServiceError, RuntimeError):
+    """Another attnscope service works on this data root."""
+
+
+class DataRootUnusableError(ServiceError, OSError):
+    """The data root cannot be made or written."""
+
+
+class DatabaseVersionError(ServiceError, ValueError):
+    """The job database was written by a newer version of attnscope."""
+
+
+class DatabaseDamagedError(ServiceError, ValueError):
+    """The job database cannot be read."""
+
+
+class ExposureError(ServiceError, ValueError):
+    """The service would listen beyond this machine unprotected."""
+
+
+class KeyUnknownError(ServiceError, LookupError):
+    """There is no API key of that id."""
