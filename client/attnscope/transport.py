@@ -1,0 +1,254 @@
+"""HTTP with the service: the key, retries, limits on what is read, problems turned into errors.
+
+No answer is trusted: bodies are read up to a stated size, compressed transfer is neither asked for nor accepted, and
+redirects are never followed, so a key cannot end up at another origin. Knows no route.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final, Self, TypeVar
+
+import httpx
+from pydantic import BaseModel, ValidationError
+from pydantic_core import from_json
+
+from attnscope.connection import Connection
+from attnscope.errors import ConnectionFailedError, UnexpectedAnswerError, error_of
+from attnscope.retry import SAFE_METHODS, Backoff, may_repeat
+from attnscope_storage.wire import PROBLEM_MEDIA_TYPE, Problem
+
+JSON_BYTES: Final = 64 * 1024 * 1024
+"""Bytes of a JSON answer, at most."""
+
+PROBLEM_BYTES: Final = 64 * 1024
+"""Bytes of an error answer that are read."""
+
+CONNECT_SECONDS: Final = 10.0
+"""Seconds for a connection to stand."""
+
+READ_SECONDS: Final = 60.0
+"""Seconds without a byte before a request is given up."""
+
+Parameters = Sequence[tuple[str, str]]
+"""Query parameters, in order."""
+
+ModelT = TypeVar("ModelT", bound=BaseModel)
+
+
+@dataclass(frozen=True)
+class Answer:
+    """A successful answer."""
+
+    status: int
+    headers: httpx.Headers
+    body: bytes
+
+
+class Transport:
+    """Requests to one service; may be used from several threads.
+
+    Parameters
+    ----------
+    connection
+        Address and key.
+    backoff
+        How often and after which waits a request is repeated where that is safe.
+    sleep
+        Waits so many seconds; tests pass their own.
+    """
+
+    def __init__(
+        self, connection: Connection, *, backoff: Backoff | None = None, sleep: Callable[[float], None] = time.sleep
+    ) -> None:
+        self.connection = connection
+        self._backoff = backoff or Backoff()
+        self._sleep = sleep
+        headers = {"User-Agent": "attnscope", "Accept-Encoding": "identity"}
+        if connection.api_key:
+            headers["Authorization"] = f"Bearer {connection.api_key}"
+        self._client = httpx.Client(
+            base_url=connection.url,
+            headers=headers,
+            timeout=httpx.Timeout(READ_SECONDS, connect=CONNECT_SECONDS),
+            limits=httpx.Limits(max_connections=16, max_keepalive_connections=16),
+            follow_redirects=False,
+            # A proxy named in the environment must not see, nor break, what stays on this machine.
+            trust_env=not connection.loopback,
+        )
+
+    def close(self) -> None:
+        """Close every connection."""
+        self._client.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def request(
+        self,
+        method: str,
+        path: str,
+        *,
+        parameters: Parameters | None = None,
+        content: bytes | None = None,
+        headers: Mapping[str, str] | None = None,
+        limit: int = JSON_BYTES,
+        patience: float = 0.0,
+        repeatable: bool | None = None,
+    ) -> Answer:
+        """Send a request, again where that is safe, and return its answer.
+
+        Parameters
+        ----------
+        limit
+            Bytes of the body, at most.
+        patience
+            Seconds that the service was asked to hold its answer.
+        repeatable
+            Whether sending twice changes nothing; by the method where None.
+
+        Raises
+        ------
+        ConnectionFailedError
+            No answer came, after every attempt that was safe.
+        ServiceError
+            The service refused; the subclass says why.
+        UnexpectedAnswerError
+            The answer redirects, is compressed, or exceeds `limit`.
+        """
+        built = self._client.build_request(
+            method,
+            path,
+            params=httpx.QueryParams(list(parameters)) if parameters else None,
+            content=content,
+            headers=headers,
+        )
+        built.extensions["timeout"] = httpx.Timeout(READ_SECONDS + patience, connect=CONNECT_SECONDS).as_dict()
+        twice = method in SAFE_METHODS if repeatable is None else repeatable
+        waits = self._backoff.waits()
+        while True:
+            wait = next(waits, None)
+            try:
+                return self._send_once(built, limit)
+            except _TryAgainError as again:
+                if wait is None or not (twice or again.unprocessed):
+                    raise again.reason from again.reason.__cause__
+                self._sleep(self._backoff.obey(again.retry_after, wait))
+
+    def _send_once(self, request: httpx.Request, limit: int) -> Answer:
+        try:
+            response = self._client.send(request, stream=True)
+        except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout) as error:
+            raise _TryAgainError(self._unreachable(error), unprocessed=True) from error
+        except httpx.TransportError as error:
+            raise _TryAgainError(self._unreachable(error), unprocessed=False) from error
+        try:
+            return self._read(request, response, limit)
+        except httpx.TransportError as error:
+            raise _TryAgainError(self._unreachable(error), unprocessed=False) from error
+        finally:
+            response.close()
+
+    def _read(self, request: httpx.Request, response: httpx.Response, limit: int) -> Answer:
+        if response.has_redirect_location:
+            raise UnexpectedAnswerError(
+                f"{self.connection.url} redirects to {response.headers['location']!r}; redirects are not followed, so "
+                "that the key stays where it belongs: connect to the final address"
+            )
+        if response.is_success or response.status_code == httpx.codes.NOT_MODIFIED:
+            return Answer(response.status_code, response.headers, _body(response, limit))
+        self._refuse(request, response)
+        raise AssertionError  # _refuse always raises
+
+    def _refuse(self, request: httpx.Request, response: httpx.Response) -> None:
+        """Raise what an error answer means."""
+        problem = _problem(response)
+        error: Exception
+        if problem is not None:
+            if response.status_code == httpx.codes.UNAUTHORIZED and not self.connection.api_key:
+                problem = problem.model_copy(update={"detail": f"{problem.detail} (no API key was sent)"})
+            error = error_of(problem)
+        else:
+            error = UnexpectedAnswerError(
+                f"{request.method} {request.url.path} of {self.connection.url} answered {response.status_code} "
+                f"{response.reason_phrase} without a problem document; is this an attnscope service?"
+            )
+        refused = problem is not None and problem.retryable
+        if may_repeat(request.method, response.status_code, refused_unprocessed=refused):
+            raise _TryAgainError(error, unprocessed=refused, retry_after=response.headers.get("retry-after"))
+        raise error
+
+    def _unreachable(self, error: httpx.TransportError) -> ConnectionFailedError:
+        reason = str(error) or type(error).__name__
+        return ConnectionFailedError(
+            f"no answer from {self.connection.url} ({self.connection.source}): {reason}; is the service running?"
+        )
+
+
+class _TryAgainError(Exception):
+    """A sending failed in a way that another may not."""
+
+    def __init__(self, reason: Exception, *, unprocessed: bool, retry_after: str | None = None) -> None:
+        super().__init__(str(reason))
+        self.reason = reason
+        self.unprocessed = unprocessed
+        """Whether the service surely did nothing."""
+        self.retry_after = retry_after
+
+
+def _body(response: httpx.Response, limit: int) -> bytes:
+    """Return the body as sent, refusing one that is larger than `limit` before holding it."""
+    if response.headers.get("content-encoding", "identity") != "identity":
+        raise UnexpectedAnswerError("the service compressed an answer although it was asked not to")
+    announced = response.headers.get("content-length", "0")
+    if announced.isdecimal() and int(announced) > limit:
+        raise UnexpectedAnswerError(f"the service announced {announced} bytes where at most {limit} can be right")
+    parts: list[bytes] = []
+    size = 0
+    for part in response.iter_raw():
+        size += len(part)
+        if size > limit:
+            raise UnexpectedAnswerError(f"the service sent more than the {limit} bytes that can be right")
+        parts.append(part)
+    return b"".join(parts)
+
+
+def _problem(response: httpx.Response) -> Problem | None:
+    if not response.headers.get("content-type", "").startswith(PROBLEM_MEDIA_TYPE):
+        return None
+    try:
+        return Problem.model_validate_json(_body(response, PROBLEM_BYTES))
+    except (ValidationError, UnexpectedAnswerError):
+        return None
+
+
+def read_model(kind: type[ModelT], answer: Answer) -> ModelT:
+    """Return a JSON answer as `kind`; fields that a newer service added are ignored, in a job's specification too."""
+    try:
+        return kind.model_validate_json(answer.body, extra="ignore")
+    except ValidationError as error:
+        raise _not_understood(error) from error
+
+
+def read_models(kind: type[ModelT], answer: Answer) -> list[ModelT]:
+    """Return a JSON list as `read_model` returns one."""
+    try:
+        entries = from_json(answer.body)
+        if not isinstance(entries, list):
+            raise UnexpectedAnswerError("the service's answer is not what this version understands: it is no list")
+        return [kind.model_validate(entry, extra="ignore") for entry in entries]
+    except ValidationError as error:
+        raise _not_understood(error) from error
+    except ValueError as error:
+        raise UnexpectedAnswerError(f"the service's answer is no JSON: {error}") from error
+
+
+def _not_understood(error: ValidationError) -> UnexpectedAnswerError:
+    first = error.errors(include_url=False, include_input=False)[0]
+    place = ".".join(str(part) for part in first["loc"]) or "the body"
+    return UnexpectedAnswerError(f"the service's answer is not what this version understands: {place}: {first['msg']}")
