@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from gymnasium.vector import VectorEnv
 
-from attnscope_env.presets import preset
+from attnscope_env.listing import listing
 from attnscope_model.policy import Policy
 from attnscope_server.engine import Rollout
 from attnscope_server.plan import WRITER_BLOCKS, EnvAxis, capture_schema, env_axis
@@ -105,7 +105,7 @@ def _committed(path: Path) -> CaptureReader | None:
 
 
 def _environment(resolved: ResolvedCapture, axis: EnvAxis) -> VectorEnv[Any, Any, Any]:
-    chosen = preset(resolved.preset).with_kwargs(resolved.environment_kwargs)
+    chosen = listing(resolved.environment_id).preset(resolved.environment_kwargs)
     known = {task.index: task for task in chosen.tasks("all")}
     return chosen.make_vector([known[int(index)] for index in axis.task])
 

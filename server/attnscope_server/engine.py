@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from gymnasium.vector import VectorEnv
 
-from attnscope_env.presets import terminal_observations
+from attnscope_env import terminal_observations
 from attnscope_model.context import ContextWindow
 from attnscope_model.policy import Policy
 from attnscope_model.sampling import ACTION_STREAM, choose_actions, uniforms

@@ -5,7 +5,7 @@ Knows registries and presets, not torch: it runs in the service process.
 
 from __future__ import annotations
 
-from attnscope_env.listing import LISTED, validate_kwargs
+from attnscope_env.listing import LISTED
 from attnscope_env.presets import EnvPreset, Task, preset
 from attnscope_model.errors import CheckpointAmbiguousError, CheckpointUnknownError
 from attnscope_model.registry import CheckpointRegistry
@@ -24,6 +24,9 @@ from attnscope_storage.wire import (
 
 DEFAULT_MAPS = 5
 """Sampled maps of a capture that names none."""
+
+BOUND_KWARGS = ("size", "actions")
+"""Keyword arguments that a policy's weights depend on: another value would feed it what it cannot read."""
 
 MAX_ENVS = 65_536
 """Length of the env axis, at most."""
@@ -103,9 +106,15 @@ def _preset(spec: CaptureSpec, checkpoint: CheckpointInfo) -> EnvPreset:
     if choice.id != bound.environment_id:
         detail = f"{checkpoint.name} acts in {bound.environment_id}, not in {choice.id}"
         raise _refuse(ProblemCode.INVALID_REQUEST, detail)
+    fixed = {name: value for name, value in choice.kwargs.items() if name in BOUND_KWARGS}
+    for name, value in fixed.items():
+        if value != bound.kwargs[name]:
+            detail = (
+                f"environment.kwargs: {checkpoint.name} was trained with {name} {bound.kwargs[name]!r}, not {value!r}"
+            )
+            raise _refuse(ProblemCode.INVALID_REQUEST, detail)
     try:
-        validate_kwargs(choice.id, choice.kwargs)
-        return bound.with_kwargs(choice.kwargs)
+        return LISTED[choice.id].preset({**bound.kwargs, **choice.kwargs})
     except ValueError as error:
         raise _refuse(ProblemCode.INVALID_REQUEST, f"environment.kwargs: {error}") from error
 
