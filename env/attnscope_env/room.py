@@ -1,0 +1,51 @@
+"""The room itself: its cells, where an episode starts, and which cells are valid. No episodes, no Gymnasium."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+import numpy as np
+from jaxtyping import Int32
+
+Cell = Sequence[int] | Int32[np.ndarray, "coordinate=2"]
+"""A (row, column) pair."""
+
+DEFAULT_SIZE: Final = 9
+"""Rows and columns of the room."""
+
+DEFAULT_HORIZON: Final = 20
+"""Steps of an episode."""
+
+COORDINATES: Final = 2
+"""Numbers that name a cell."""
+
+
+def start_cell(size: int, start: Cell | None) -> Int32[np.ndarray, "coordinate=2"]:
+    """Return the cell where episodes start; the centre where none is named."""
+    centre = (size // 2, size // 2)
+    return one_cell(centre if start is None else start, size, "start")
+
+
+def one_cell(value: object, size: int, what: str) -> Int32[np.ndarray, "coordinate=2"]:
+    """Return a cell as an array, after checking that it is one and lies in the room."""
+    array = cells(value, size, what)
+    if array.ndim != 1:
+        raise ValueError(f"expected {what} as one (row, column), got {value!r}")
+    return array
+
+
+def cells(values: object, size: int, what: str) -> Int32[np.ndarray, "... 2"]:
+    """Return cells as an array, after checking that they lie in the room.
+
+    Raises
+    ------
+    ValueError
+        A value is no integer pair, or lies outside the room.
+    """
+    array = np.asarray(values)
+    if array.ndim == 0 or array.shape[-1] != COORDINATES or array.dtype.kind not in "iu":
+        raise ValueError(f"expected {what} as integer (row, column), got {values!r}")
+    if array.size and (array.min() < 0 or array.max() >= size):
+        raise ValueError(f"expected {what} inside a room of {size}×{size} cells, got {array.tolist()}")
+    return array.astype(np.int32)
