@@ -5,6 +5,7 @@
     AttnscopeError
     └── StorageError
         ├── CaptureNotFoundError (LookupError)    no capture at this place
+        ├── CaptureExistsError (FileExistsError)  a capture is here already
         ├── NotCommittedError (LookupError)       asked for steps that no commit holds yet
         ├── ChunkLostError (OSError)              a committed chunk is missing on disk
         ├── ChunkDamagedError (OSError)           a committed chunk does not decode
@@ -40,6 +41,10 @@ class StorageError(AttnscopeError):
 
 class CaptureNotFoundError(StorageError, LookupError):
     """There is no capture here."""
+
+
+class CaptureExistsError(StorageError, FileExistsError):
+    """A capture is here already."""
 
 
 class NotCommittedError(StorageError, LookupError):

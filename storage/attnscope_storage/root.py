@@ -1,0 +1,135 @@
+"""The Zarr documents of a capture: one per array, and the root document whose rename is a commit.
+
+Builds dictionaries and bytes; touches no disk. The root carries every other document inline (consolidated
+metadata), so one small read tells a reader all shapes, and all of them change at once.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+import numpy as np
+
+from attnscope_storage.chunks import ZSTD_LEVEL
+from attnscope_storage.schema import SCHEMA_VERSION, ArraySpec, CaptureSchema
+
+Document = dict[str, Any]
+"""A ``zarr.json``, parsed."""
+
+ROOT_KEY: Final = "zarr.json"
+"""Key of the root document."""
+
+CODECS: Final[list[Document]] = [
+    {"name": "bytes", "configuration": {"endian": "little"}},
+    {"name": "zstd", "configuration": {"level": ZSTD_LEVEL, "checksum": True}},
+]
+"""How every chunk is stored; what `attnscope_storage.chunks` does."""
+
+CHUNK_KEYS: Final[Document] = {"name": "default", "configuration": {"separator": "."}}
+"""One folder an array: 4× fewer inodes and 2.2× faster writes than the separator ``/`` (SPECS G)."""
+
+WRITER_ATTRIBUTES: Final = frozenset(
+    {
+        "attnscope_schema",
+        "bytes_written",
+        "capture_id",
+        "complete",
+        "flush_steps",
+        "row_every",
+        "steps_committed",
+        "steps_total",
+    }
+)
+"""Root attributes that the writer sets; a caller's attributes may not use these names."""
+
+
+def array_document(spec: ArraySpec, length: int) -> Document:
+    """Return the ``zarr.json`` of an array whose first axis has grown to `length`.
+
+    Raises
+    ------
+    ValueError
+        The dtype has no value that means "never written": only floats (NaN) and signed integers (-1) do.
+    """
+    if np.dtype(spec.dtype).kind not in "fi":
+        raise ValueError(f"{spec.name}: expected a float or a signed integer dtype, got {spec.dtype}")
+    shape = (length, *spec.shape[1:])
+    return array_node(shape=shape, dtype=spec.dtype, chunks=spec.chunks, dims=spec.dims, attributes=spec.attributes)
+
+
+def array_node(
+    *,
+    shape: Sequence[int],
+    dtype: str,
+    chunks: Sequence[int],
+    dims: Sequence[str],
+    attributes: Mapping[str, Any],
+) -> Document:
+    """Return the ``zarr.json`` of any array of a capture; all else in it is the same for every array."""
+    return {
+        "zarr_format": 3,
+        "node_type": "array",
+        "shape": list(shape),
+        "data_type": dtype,
+        "chunk_grid": {"name": "regular", "configuration": {"chunk_shape": list(chunks)}},
+        "chunk_key_encoding": CHUNK_KEYS,
+        "fill_value": "NaN" if np.dtype(dtype).kind == "f" else -1,
+        "codecs": CODECS,
+        "dimension_names": list(dims),
+        "attributes": dict(attributes),
+        "storage_transformers": [],
+    }
+
+
+def group_document(attributes: Mapping[str, Any], children: Mapping[str, Document] | None = None) -> Document:
+    """Return the ``zarr.json`` of a group, with its descendants inline if given."""
+    document: Document = {"zarr_format": 3, "node_type": "group", "attributes": dict(attributes)}
+    if children is not None:
+        document["consolidated_metadata"] = {
+            "kind": "inline",
+            "must_understand": False,
+            "metadata": dict(sorted(children.items())),
+        }
+    return document
+
+
+def root_document(schema: CaptureSchema, steps: int, attributes: Mapping[str, Any]) -> Document:
+    """Return the root document that commits `steps` steps of every array at once.
+
+    Parameters
+    ----------
+    schema
+        The capture's arrays.
+    steps
+        Environment steps that the document commits.
+    attributes
+        Attributes of the capture; `WRITER_ATTRIBUTES` that follow from the schema and `steps` are set here.
+    """
+    nodes = {name: array_document(spec, schema.length(spec, steps)) for name, spec in schema.arrays.items()}
+    nodes |= {group: group_document({}) for group in group_names(nodes)}
+    own = {
+        "attnscope_schema": SCHEMA_VERSION,
+        "steps_committed": steps,
+        "steps_total": schema.dims.steps,
+        "flush_steps": schema.flush_steps,
+        "row_every": schema.dims.row_every,
+    }
+    return group_document({**attributes, **own}, nodes)
+
+
+def group_names(names: Mapping[str, object]) -> set[str]:
+    """Return the groups that hold these arrays, the root left out."""
+    return {name.rsplit("/", depth)[0] for name in names for depth in range(1, name.count("/") + 1)}
+
+
+def document_bytes(document: Document) -> bytes:
+    """Return a document as it is stored.
+
+    Raises
+    ------
+    TypeError, ValueError
+        An attribute is not JSON, or is NaN or infinite.
+    """
+    return json.dumps(document, allow_nan=False, separators=(",", ":")).encode()

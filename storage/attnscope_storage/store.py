@@ -1,0 +1,158 @@
+"""The local folder a capture is written into, as a Zarr store that survives crashes and says why it failed.
+
+It knows keys and bytes, not what they mean: the order of a commit lives in `attnscope_storage.commit`.
+
+What survives what
+------------------
+A process that dies at any moment (``kill -9`` too) leaves every key either as it was or whole and new, because each
+value is written to ``<key>.partial`` beside its key and renamed over it. That needs no fsync.
+
+A power loss needs `durable`: each file is then fsynced before its rename, and `DurableStore.settle` fsyncs the folders
+whose entries changed. A commit settles its chunks and array documents before the root is renamed and settles the
+root's folder after, so a commit that was reported survives, and a root never points at chunks that did not. With
+``durable=False`` the kernel writes when it likes: after a power loss the newest seconds may be missing, and a root may
+name chunks that never reached the disk. Readers then report them as lost or damaged; they never read as data.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import errno
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, Self
+
+from zarr.abc.store import Store
+from zarr.core.buffer import Buffer, default_buffer_prototype
+from zarr.core.sync import sync
+from zarr.storage import LocalStore
+
+from attnscope_storage.errors import StorageFullError, StorageUnwritableError
+
+PARTIAL_SUFFIX: Final = ".partial"
+"""What a file is called besides its key until it is whole. One writer a capture, so the name may be fixed."""
+
+_NO_SPACE: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+
+
+class DurableStore(LocalStore):
+    """A `zarr.storage.LocalStore` whose writes are atomic and, if `durable`, outlast a power loss.
+
+    Parameters
+    ----------
+    root
+        Folder of the capture; made by the first write.
+    read_only
+        Refuse writes.
+    durable
+        Fsync files before they get their name, and folders when `settle` is called.
+
+    Raises
+    ------
+    StorageFullError
+        From every write, when the disk, the quota or the file-size limit is exhausted.
+    StorageUnwritableError
+        From every write that fails for another reason of the file system's.
+    """
+
+    def __init__(self, root: Path | str, *, read_only: bool = False, durable: bool = True) -> None:
+        super().__init__(root, read_only=read_only)
+        self.durable = durable
+        self._unsettled: set[Path] = set()
+
+    def with_read_only(self, read_only: bool = False) -> Self:
+        """Return a store on the same folder that does or does not refuse writes."""
+        return type(self)(self.root, read_only=read_only, durable=self.durable)
+
+    async def set(self, key: str, value: Buffer) -> None:
+        """Write a key, as `set_sync` does."""
+        await asyncio.to_thread(self.set_sync, key, value)
+
+    def set_sync(self, key: str, value: Buffer) -> None:
+        """Write a key atomically. It outlasts a power loss once `settle` has returned."""
+        self.stage(key, value).publish()
+
+    def stage(self, key: str, value: Buffer) -> Staged:
+        """Write a value beside its key; `Staged.publish` then gives it the key in one rename."""
+        self._check_writable()
+        path = self.root / key
+        partial = path.with_name(path.name + PARTIAL_SUFFIX)
+        with explained(path):
+            self._make_folder(path.parent)
+            try:
+                with partial.open("wb") as file:
+                    file.write(value.as_buffer_like())
+                    file.flush()
+                    if self.durable:
+                        os.fsync(file.fileno())
+            except OSError:
+                # A full disk should at least get back what the failed write took.
+                with contextlib.suppress(OSError):
+                    partial.unlink()
+                raise
+        return Staged(self, partial, path)
+
+    def settle(self) -> None:
+        """Make the names of all keys written so far outlast a power loss, if the store is durable."""
+        while self._unsettled:
+            folder = self._unsettled.pop()
+            if self.durable:
+                with explained(folder):
+                    _sync_folder(folder)
+
+    def _make_folder(self, folder: Path) -> None:
+        if folder.is_dir():
+            return
+        folder.mkdir(parents=True, exist_ok=True)
+        while folder != self.root.parent:
+            self._unsettled.add(folder.parent)
+            folder = folder.parent
+
+
+@dataclass(frozen=True)
+class Staged:
+    """A value that is wholly written but does not have its key yet."""
+
+    store: DurableStore
+    partial: Path
+    path: Path
+
+    def publish(self) -> None:
+        """Give the value its key, replacing what was there, in one atomic rename."""
+        with explained(self.path):
+            self.partial.replace(self.path)
+        self.store._unsettled.add(self.path.parent)  # noqa: SLF001  # the two are one mechanism
+
+
+def read_bytes(store: Store, key: str) -> bytes | None:
+    """Return what any Zarr store holds under a key, or None. Not for coroutines on zarr's own loop."""
+    value = sync(store.get(key, default_buffer_prototype()))
+    return None if value is None else value.to_bytes()
+
+
+def as_buffer(value: bytes) -> Buffer:
+    """Return bytes as a Zarr store takes them."""
+    return default_buffer_prototype().buffer.from_bytes(value)
+
+
+@contextlib.contextmanager
+def explained(path: Path) -> Iterator[None]:
+    """Turn the file system's errors while writing `path` into ours."""
+    try:
+        yield
+    except OSError as error:
+        reason = error.strerror or str(error)
+        if error.errno in _NO_SPACE:
+            raise StorageFullError(f"no space left to write {path}: {reason}") from error
+        raise StorageUnwritableError(f"cannot write {path}: {reason}") from error
+
+
+def _sync_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
