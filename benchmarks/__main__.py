@@ -1,0 +1,7 @@
+"""`python -m benchmarks`: print every ratio that docs/benchmarks.md quotes."""
+
+from pathlib import Path
+
+from benchmarks.rollout import main
+
+main(Path(__file__).resolve().parents[1] / "docs" / "benchmarks.json")

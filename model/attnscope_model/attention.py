@@ -1,0 +1,82 @@
+"""Multi-head attention with a place for a recorder, and the same weights computed explicitly beside it."""
+
+from __future__ import annotations
+
+import math
+from typing import Protocol
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.nn import functional
+
+
+class Recorder(Protocol):
+    """What takes down a layer's attention while a forward runs."""
+
+    with_maps: bool
+
+    def record(self, row: Tensor, whole: Tensor | None) -> None:
+        """Take down the deciding query's row [env, head, 1, slot], and the whole map [env, head, query, slot]."""
+
+
+class TapedAttention(nn.Module):
+    """Multi-head attention over projected queries, keys and values, with a place for a tape.
+
+    Parameters
+    ----------
+    causal
+        Whether a query sees only its own and earlier slots.
+    """
+
+    def __init__(self, *, causal: bool) -> None:
+        super().__init__()
+        self.causal = causal
+        self.tape: Recorder | None = None
+
+    def forward(
+        self,
+        queries: Float[Tensor, "env head query size"],
+        keys: Float[Tensor, "env head slot size"],
+        values: Float[Tensor, "env head slot size"],
+    ) -> Float[Tensor, "env head query size"]:
+        """Attend with every token's query; the deciding query is the last."""
+        if self.tape is not None:
+            self.tape.record(
+                attention_row(queries[:, :, -1:], keys),
+                attention_map(queries, keys, causal=self.causal) if self.tape.with_maps else None,
+            )
+        return functional.scaled_dot_product_attention(queries, keys, values, is_causal=self.causal)
+
+    def decide(
+        self,
+        queries: Float[Tensor, "env head query size"],
+        keys: Float[Tensor, "env head slot size"],
+        values: Float[Tensor, "env head slot size"],
+    ) -> Float[Tensor, "env head 1 size"]:
+        """Attend with the deciding query alone, which is all that the last layer's output needs.
+
+        `queries` may hold only the deciding query where no map is recorded.
+        """
+        row = attention_row(queries[:, :, -1:], keys)
+        if self.tape is not None:
+            self.tape.record(row, attention_map(queries, keys, causal=self.causal) if self.tape.with_maps else None)
+        return row @ values
+
+
+def attention_row(
+    query: Float[Tensor, "env head 1 size"], keys: Float[Tensor, "env head slot size"]
+) -> Float[Tensor, "env head 1 slot"]:
+    """Return the last slot's attention, which sees every slot, causal or not."""
+    return torch.softmax(query @ keys.transpose(-2, -1) / math.sqrt(query.shape[-1]), dim=-1)
+
+
+def attention_map(
+    queries: Float[Tensor, "env head query size"], keys: Float[Tensor, "env head slot size"], *, causal: bool
+) -> Float[Tensor, "env head query slot"]:
+    """Return every query's attention."""
+    scores = queries @ keys.transpose(-2, -1) / math.sqrt(queries.shape[-1])
+    if causal:
+        future = torch.ones(scores.shape[-2:], dtype=torch.bool, device=scores.device).triu(1)
+        scores = scores.masked_fill(future, -math.inf)
+    return torch.softmax(scores, dim=-1)

@@ -1,0 +1,88 @@
+"""The context that a policy acts on: embedded transitions in a sliding window, the query at its end.
+
+Grows from the query alone, slides when full, is never cleared between episodes. Every transition is embedded once, by
+the same call whether it happens or is taken again after an interruption, so that a refilled window has the same bits.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int, Shaped
+from torch import Tensor
+
+from attnscope_model.policy import Policy
+
+
+class ContextWindow:
+    """A batch of contexts of equal length.
+
+    Parameters
+    ----------
+    policy
+        Embeds transitions and queries; its description says how long a context may be.
+    envs
+        Contexts in the batch.
+    device
+        Where the tokens live.
+    """
+
+    def __init__(self, policy: Policy, envs: int, device: torch.device) -> None:
+        description = policy.description
+        self._policy = policy
+        self._per_transition = description.tokens_per_transition
+        self._capacity = (description.context_length - 1) // self._per_transition
+        self._seen = 0
+        room = self._capacity * self._per_transition + 1
+        # Twice the window: appending moves its end, and only a full buffer is copied back to the start.
+        self._buffer = torch.zeros(envs, 2 * room, description.width, device=device)
+        self._first = 0
+        self._device = device
+
+    @property
+    def held(self) -> int:
+        """Transitions in the window."""
+        return min(self._seen, self._capacity)
+
+    @property
+    def length(self) -> int:
+        """Tokens of the context, the query among them."""
+        return self.held * self._per_transition + 1
+
+    @property
+    def start(self) -> int:
+        """Transition index of slot 0."""
+        return self._seen - self.held
+
+    def append(
+        self,
+        observation: Int[np.ndarray, "env feature"],
+        action: Int[np.ndarray, " env"],
+        reward: Shaped[np.ndarray, " env"],
+        next_observation: Int[np.ndarray, "env feature"],
+    ) -> None:
+        """Add a finished transition; the oldest goes when the window is full."""
+        embedded = self._policy.embed_transition(
+            self._moved(observation),
+            self._moved(action),
+            torch.from_numpy(np.asarray(reward, dtype=np.float32)).to(self._device),
+            self._moved(next_observation),
+        )
+        if self.held == self._capacity:
+            self._first += self._per_transition
+        end = self._first + min(self.held, self._capacity - 1) * self._per_transition
+        if end + self._per_transition + 1 > self._buffer.shape[1]:
+            kept = self._buffer[:, self._first : end].clone()
+            self._buffer[:, : kept.shape[1]] = kept
+            self._first, end = 0, kept.shape[1]
+        self._buffer[:, end : end + self._per_transition] = embedded
+        self._seen += 1
+
+    def tokens(self, query: Int[np.ndarray, "env feature"]) -> Float[Tensor, "env token width"]:
+        """Return the context with this query at its end; a view that the next call overwrites."""
+        end = self._first + self.length
+        self._buffer[:, end - 1 : end] = self._policy.embed_query(self._moved(query))
+        return self._buffer[:, self._first : end]
+
+    def _moved(self, values: np.ndarray) -> Tensor:
+        return torch.from_numpy(np.asarray(values, dtype=np.int64)).to(self._device)

@@ -1,0 +1,45 @@
+"""Errors of policies and checkpoints.
+
+::
+
+    AttnscopeError
+    ├── CaptureInvalidError (ValueError)              attention that breaks its promise
+    └── CheckpointError                               a checkpoint that cannot be used
+        ├── CheckpointUnknownError (LookupError)      none of that id or name
+        ├── CheckpointAmbiguousError (LookupError)    a name or prefix that fits several
+        ├── CheckpointUnreadableError (ValueError)    damaged, malicious, or of no known family
+        ├── CausalityUnknownError (ValueError)        the file does not say, so its user must
+        └── CheckpointChangedError (ValueError)       not the bytes that were registered
+"""
+
+from __future__ import annotations
+
+from attnscope_storage.errors import AttnscopeError
+
+
+class CaptureInvalidError(AttnscopeError, ValueError):
+    """The captured attention is not what it promises to be."""
+
+
+class CheckpointError(AttnscopeError):
+    """This checkpoint cannot be used."""
+
+
+class CheckpointUnknownError(CheckpointError, LookupError):
+    """No checkpoint of this id or name is registered."""
+
+
+class CheckpointAmbiguousError(CheckpointError, LookupError):
+    """Several checkpoints fit this name."""
+
+
+class CheckpointUnreadableError(CheckpointError, ValueError):
+    """This file is damaged, holds code, or is of no known family."""
+
+
+class CausalityUnknownError(CheckpointError, ValueError):
+    """The file does not say whether the policy is causal: state it."""
+
+
+class CheckpointChangedError(CheckpointError, ValueError):
+    """The stored bytes are not those that were registered."""

@@ -1,0 +1,39 @@
+"""What the engine asks of a policy, whatever its family."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+
+from attnscope_model.attention import TapedAttention
+from attnscope_storage.wire import PolicyDescription
+
+
+class Policy(nn.Module, ABC):
+    """A frozen in-context policy: a forward from a context of embedded tokens to the logits of the next action."""
+
+    description: PolicyDescription
+
+    @abstractmethod
+    def embed_transition(
+        self,
+        observation: Int[Tensor, "env feature"],
+        action: Int[Tensor, " env"],
+        reward: Float[Tensor, " env"],
+        next_observation: Int[Tensor, "env feature"],
+    ) -> Float[Tensor, "env token width"]:
+        """Return the tokens of a finished transition, without positions."""
+
+    @abstractmethod
+    def embed_query(self, observation: Int[Tensor, "env feature"]) -> Float[Tensor, "env token width"]:
+        """Return the tokens of the state that an action is asked for, without positions."""
+
+    @abstractmethod
+    def forward(self, tokens: Float[Tensor, "env token width"]) -> Float[Tensor, "env action"]:
+        """Return the logits of the query's action; positions are added here."""
+
+    @abstractmethod
+    def attentions(self) -> list[TapedAttention]:
+        """Return the attention of every layer, first layer first."""

@@ -1,0 +1,70 @@
+"""Actions from logits, with random numbers that depend on who asks and when, never on a place in a batch.
+
+Numbers are NumPy's Philox, keyed by (seed, task, replica) and counted by (step, stream): an environment's rollout is
+the same alone, among others, and after an interruption.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from jaxtyping import Float, Float64, Int, Int64
+from torch import Tensor
+
+ACTION_STREAM = 0
+"""Stream of the numbers that choose actions."""
+
+_WORDS = 4
+"""64-bit words that Philox gives a counter value; the first is used."""
+
+
+def uniforms(
+    seeds: Int[np.ndarray, " env"],
+    tasks: Int[np.ndarray, " env"],
+    replicas: Int[np.ndarray, " env"],
+    start_step: int,
+    count: int,
+    stream: int,
+) -> Float64[np.ndarray, "count env"]:
+    """Return a number in [0, 1) for each of `count` steps from `start_step` on, and each environment."""
+    numbers = np.empty((count, len(seeds)))
+    for env, (seed, task, replica) in enumerate(zip(seeds, tasks, replicas, strict=True)):
+        key = np.array([int(seed), (int(task) << 32) | int(replica)], dtype=np.uint64)
+        philox = np.random.Philox(key=key, counter=np.array([start_step, stream, 0, 0], dtype=np.uint64))
+        numbers[:, env] = (philox.random_raw(_WORDS * count)[::_WORDS] >> np.uint64(11)) * 2.0**-53
+    return numbers
+
+
+def choose_actions(
+    logits: Float[Tensor, "env action"], numbers: Float64[np.ndarray, " env"] | None, temperature: float
+) -> Int64[np.ndarray, " env"]:
+    """Return an action for each environment.
+
+    Parameters
+    ----------
+    logits
+        Before temperature.
+    numbers
+        In [0, 1): looked up in the cumulative distribution, in float64. None is greedy.
+    temperature
+        Divides the logits.
+    """
+    if numbers is None:
+        return logits.argmax(dim=-1).cpu().numpy()
+    edges = cumulative(logits, temperature)
+    chosen: Int64[np.ndarray, " env"] = (edges[:, :-1] <= numbers[:, None]).sum(axis=1, dtype=np.int64)
+    return chosen
+
+
+def cumulative(logits: Float[Tensor, "env action"], temperature: float = 1.0) -> Float64[np.ndarray, "env action"]:
+    """Return the cumulative distribution over actions."""
+    return torch.softmax(logits.double() / temperature, dim=-1).cumsum(dim=-1).cpu().numpy()
+
+
+def edge_distance(
+    logits: Float[Tensor, "env action"], numbers: Float64[np.ndarray, " env"], temperature: float = 1.0
+) -> Float64[np.ndarray, " env"]:
+    """Return how far each number lies from the nearest edge between two actions."""
+    edges = cumulative(logits, temperature)[:, :-1]
+    distance: Float64[np.ndarray, " env"] = np.abs(edges - numbers[:, None]).min(axis=1)
+    return distance
