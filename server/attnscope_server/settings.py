@@ -1,0 +1,126 @@
+"""Everything that an operator may set, in one frozen object.
+
+Values come from the constructor, then from the environment (``ATTNSCOPE_SERVER_…``). Nothing here reads a device:
+``auto`` is resolved by the worker, because the service process never imports torch.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import sys
+from pathlib import Path
+from typing import Annotated, Literal, Self
+
+from platformdirs import user_config_path, user_data_path
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+DEFAULT_PORT = 8642
+"""TCP port of the service."""
+
+MIB = 2**20
+"""Bytes."""
+
+Seconds = Annotated[float, Field(gt=0)]
+Bytes = Annotated[int, Field(gt=0)]
+
+
+class Limits(BaseModel):
+    """Caps; each is named in the problem of a request that it refuses, and listed by ``/v1/capabilities``."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    body_bytes: Bytes = Field(default=1 * MIB, description="Body of a request.")
+    slice_result_bytes: Bytes = Field(default=64 * MIB, description="Body of a slice's answer.")
+    slice_read_bytes: Bytes = Field(default=512 * MIB, description="Decoded chunks that one slice may read.")
+    concurrent_slices: int = Field(default=4, ge=1, description="Slices cut at once; further ones wait.")
+    long_poll_seconds: Seconds = Field(default=60.0, description="Longest wait of a poll.")
+    page_jobs: int = Field(default=200, ge=1, description="Jobs of a page.")
+    queued_jobs: int = Field(default=1000, ge=1, description="Jobs of one owner that wait at once.")
+    capture_bytes: Bytes | None = Field(default=None, description="Decoded size of one capture; None: the free disk.")
+
+
+class Settings(BaseSettings):
+    """Settings of one service."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="ATTNSCOPE_SERVER_", env_nested_delimiter="__", frozen=True, extra="forbid"
+    )
+
+    data_root: Path = Field(
+        default_factory=lambda: user_data_path("attnscope") / "service",
+        description="Folder of captures, checkpoints, keys and the job database.",
+    )
+    host: str = "127.0.0.1"
+    port: int = Field(default=DEFAULT_PORT, ge=0, le=65535, description="0 takes a free one.")
+    behind_proxy: bool = Field(default=False, description="A proxy in front ends TLS; allows hosts beyond loopback.")
+    tls_certificate: Path | None = None
+    tls_key: Path | None = None
+    api_key: SecretStr | None = Field(default=None, description="A fixed key with every scope, for containers.")
+    announce: bool = Field(default=True, description="Write url and local key where the local client looks.")
+    announce_folder: Path = Field(default_factory=lambda: user_config_path("attnscope"))
+    devices: Annotated[tuple[str, ...], NoDecode] = Field(
+        default=("auto",), min_length=1, description="One worker each; auto is the first GPU, else the CPU."
+    )
+    threads: int | None = Field(default=None, ge=1, description="Torch threads of a worker; None leaves torch's own.")
+    worker_command: tuple[str, ...] = Field(
+        default=(sys.executable, "-m", "attnscope_server.worker"), min_length=1, description="Starts a worker."
+    )
+    worker_idle_seconds: Seconds = Field(default=300.0, description="A worker idle for so long ends and frees its GPU.")
+    worker_start_seconds: Seconds = Field(default=120.0, description="A worker that is not ready by then is ended.")
+    cancel_grace_seconds: Seconds = Field(default=1.0, description="From asking a cancelled job to stop to SIGTERM.")
+    kill_grace_seconds: Seconds = Field(default=0.5, description="From SIGTERM to SIGKILL.")
+    stop_grace_seconds: Seconds = Field(default=10.0, description="From asking a worker to stop to SIGTERM.")
+    durable: bool = Field(default=True, description="fsync chunks, roots and the job database.")
+    shipped_checkpoints: bool = Field(default=True, description="Register the checkpoints that attnscope ships.")
+    log_format: Literal["auto", "console", "json"] = "auto"
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    limits: Limits = Limits()
+
+    @field_validator("devices", mode="before")
+    @classmethod
+    def _comma_separated(cls, value: object) -> object:
+        return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
+
+    @field_validator("api_key")
+    @classmethod
+    def _long_enough(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None and len(value.get_secret_value()) < 16:  # noqa: PLR2004  a length, said below
+            raise ValueError("a fixed API key has at least 16 characters")
+        return value
+
+    @model_validator(mode="after")
+    def _both_tls_files(self) -> Self:
+        if (self.tls_certificate is None) != (self.tls_key is None):
+            raise ValueError("TLS needs both a certificate and a key")
+        return self
+
+    @property
+    def captures_folder(self) -> Path:
+        """Where captures live."""
+        return self.data_root / "captures"
+
+    @property
+    def checkpoints_folder(self) -> Path:
+        """Where registered checkpoints live."""
+        return self.data_root / "checkpoints"
+
+    @property
+    def database_path(self) -> Path:
+        """The job database."""
+        return self.data_root / "service.sqlite3"
+
+    @property
+    def on_loopback(self) -> bool:
+        """Whether only this machine can connect."""
+        if self.host == "localhost":
+            return True
+        try:
+            return ipaddress.ip_address(self.host).is_loopback
+        except ValueError:
+            return False
+
+    @property
+    def scheme(self) -> str:
+        """Scheme of the service's own URL."""
+        return "https" if self.tls_certificate is not None else "http"
