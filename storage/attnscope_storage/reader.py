@@ -217,10 +217,7 @@ class CommittedArray:
 
 
 def _read_root(store: Store) -> Root:
-    try:
-        stored = read_bytes(store, ROOT_KEY)
-    except FileNotFoundError:
-        stored = None
+    stored = read_bytes(store, ROOT_KEY)
     if stored is None:
         raise CaptureNotFoundError(f"there is no capture at {store}")
     return Root.parse(stored)

@@ -62,10 +62,10 @@ class Root:
             raise SchemaVersionError(f"schema {version}; this version of attnscope reads {sorted(KNOWN_SCHEMAS)}")
         try:
             _check_attributes(attributes)
-            nodes: dict[str, Document] = dict(document["consolidated_metadata"]["metadata"])
+            nodes: dict[str, Document] = document["consolidated_metadata"]["metadata"]
             arrays = {name: _array(name, node) for name, node in nodes.items() if node["node_type"] != "group"}
             for name in nodes.keys() - arrays.keys():
-                _require(is_name(name), f"expected a group's name, got {name!r}")
+                _require(is_name(name) and nodes[name] == group_document({}), f"expected a plain group at {name!r}")
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise ChunkDamagedError(f"the root document is not what schema {version} writes: {error}") from error
         return cls(stored, attributes, nodes, arrays)

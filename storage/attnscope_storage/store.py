@@ -129,7 +129,10 @@ class Staged:
 
 def read_bytes(store: Store, key: str) -> bytes | None:
     """Return what any Zarr store holds under a key, or None. Not for coroutines on zarr's own loop."""
-    value = sync(store.get(key, default_buffer_prototype()))
+    try:
+        value = sync(store.get(key, default_buffer_prototype()))
+    except FileNotFoundError:  # the store itself is not there
+        return None
     return None if value is None else value.to_bytes()
 
 

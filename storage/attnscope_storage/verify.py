@@ -1,106 +1,160 @@
-"""Re-reading a capture: nothing missing, nothing damaged, every committed row what it promises to be."""
+"""Re-reading a capture: nothing missing, nothing damaged, every committed row what it promises to be.
+
+Reads one chunk's worth of steps at a time, so its memory does not grow with the capture.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
+from typing import Final
 
 import numpy as np
+from jaxtyping import Bool, Float16, Integer
 
-from attnscope_storage.chunks import chunk_key, indices
+from attnscope_storage.agreement import disagreements
+from attnscope_storage.chunks import chunk_key, decode_chunk, indices
 from attnscope_storage.errors import ChunkDamagedError, ChunkLostError, VerificationError
 from attnscope_storage.reader import CaptureReader
 from attnscope_storage.schema import row_sum_tolerance
 
-MAX_FINDINGS = 100
-"""Findings that a report keeps; the rest is only counted."""
+MAX_PROBLEMS: Final = 100
+"""Problems that a report spells out; the rest is only counted."""
+
+_STATISTICS: Final = ("entropy", "max", "effective", "sink", "self", "recency")
 
 
 @dataclass
 class VerificationReport:
     """What was checked, and what is wrong."""
 
+    steps: int = 0
+    """Environment steps that the capture commits."""
     chunks: int = 0
     rows: int = 0
+    """Decision rows checked, one per step, environment, layer and head."""
     maps: int = 0
+    """Attention maps checked, one per sample, environment, layer and head."""
     wrong: int = 0
-    findings: list[str] = field(default_factory=list)
+    problems: list[str] = field(default_factory=list)
+    """The first `MAX_PROBLEMS` of the `wrong` ones, for people."""
 
     @property
     def ok(self) -> bool:
         """Whether nothing is wrong."""
         return self.wrong == 0
 
-    def found(self, finding: str) -> None:
+    def note(self, problem: str) -> None:
         """Note something wrong."""
         self.wrong += 1
-        if len(self.findings) < MAX_FINDINGS:
-            self.findings.append(finding)
+        if len(self.problems) < MAX_PROBLEMS:
+            self.problems.append(problem)
 
     def raise_if_wrong(self) -> None:
-        """Raise `VerificationError` with the findings, if there are any."""
+        """Raise `VerificationError` with the problems, if there are any."""
         if not self.ok:
-            raise VerificationError(f"{self.wrong} findings: " + "; ".join(self.findings))
+            raise VerificationError(f"{self.wrong} problems: " + "; ".join(self.problems))
 
 
 def verify(reader: CaptureReader) -> VerificationReport:
-    """Check every committed chunk of every array, and every row's and map's sum over its context."""
-    report = VerificationReport()
-    whole = {name for name in reader.names() if _chunks_decode(reader, name, report)}
-    if {"attention/rows", "context/length", "attention/row_env"} <= whole:
-        _check_rows(reader, report)
-    if {"attention/maps", "context/length", "attention/map_step"} <= whole:
+    """Check every committed chunk, then every row, map and statistic that the chunks allow to read.
+
+    A row must sum to 1 within `attnscope_storage.schema.row_sum_tolerance` and be NaN exactly past its context
+    length; a statistic must be that of its row within float16 rounding.
+    """
+    report = VerificationReport(steps=reader.steps_committed)
+    damaged = {name for name in reader.names() if not _chunks_decode(reader, name, report)}
+    names = set(reader.names()) - damaged
+    if {"attention/rows", "attention/row_env", "context/length"} <= names:
+        with_statistics = {"stats/window", *(f"stats/{name}" for name in _STATISTICS)} <= names
+        for first, last in _row_chunks(reader):
+            _check_rows(reader, first, last, report, with_statistics=with_statistics)
+    if {"attention/maps", "attention/map_step", "attention/row_env", "context/length"} <= names:
         _check_maps(reader, report)
     return report
 
 
 def _chunks_decode(reader: CaptureReader, name: str, report: VerificationReport) -> bool:
-    array, before = reader.array(name), report.wrong
-    for index in indices(reader.root.arrays[name].grid):
-        cut = tuple(
-            slice(i * chunk, min((i + 1) * chunk, size))
-            for i, chunk, size in zip(index, array.chunks, array.shape, strict=True)
-        )
+    array, before = reader.root.arrays[name], report.wrong
+    for index in indices(array.grid):
+        key = chunk_key(name, index)
         report.chunks += 1
         try:
-            array[cut]
-        except (ChunkLostError, ChunkDamagedError) as error:
-            report.found(f"{chunk_key(name, index)}: {error.message}")
+            decode_chunk(reader.chunk_bytes(key), array.dtype, array.chunks)
+        except ChunkLostError as error:
+            report.note(error.message)
+        except ChunkDamagedError as error:
+            report.note(f"the committed chunk {key} is damaged: {error.message}")
     return report.wrong == before
 
 
-def _check_rows(reader: CaptureReader, report: VerificationReport) -> None:
-    rows, length = reader.array("attention/rows"), reader.array("context/length")
-    envs = reader.array("attention/row_env")[:]
-    every = int(reader.attributes["row_every"])
+def _row_chunks(reader: CaptureReader) -> Iterator[tuple[int, int]]:
+    rows = reader.root.arrays["attention/rows"]
     for first in range(0, rows.shape[0], rows.chunks[0]):
-        last = min(first + rows.chunks[0], rows.shape[0])
-        lengths = length[first * every : (last - 1) * every + 1 : every][:, envs]
-        report.rows += (last - first) * int(np.prod(rows.shape[1:4]))
-        values = rows[first:last]
-        for step, env in np.argwhere(_breaks(values, lengths[:, :, None, None]).any(axis=(2, 3))):
-            report.found(f"attention/rows: step {(first + step) * every}, env {envs[env]} breaks the contract")
+        yield first, min(first + rows.chunks[0], rows.shape[0])
+
+
+def _check_rows(
+    reader: CaptureReader, first: int, last: int, report: VerificationReport, *, with_statistics: bool
+) -> None:
+    every = int(reader.attributes["row_every"])
+    steps = slice(first * every, (last - 1) * every + 1, every)
+    envs = reader.array("attention/row_env")[:]
+    rows = reader.array("attention/rows")[first:last]
+    lengths = reader.array("context/length")[steps, envs]
+    report.rows += int(np.prod(rows.shape[:-1]))
+    wrong = {"attention/rows": np.any(breaks_contract(rows, lengths[:, :, None, None]), axis=(2, 3))}
+    # A statistic of a row that is no distribution would only be noise beside the row itself.
+    if with_statistics and not wrong["attention/rows"].any():
+        layers, heads = _picked(reader, "layer"), _picked(reader, "head")
+        statistics = {name: reader.array(f"stats/{name}")[steps, envs, layers, heads] for name in _STATISTICS}
+        windows, query_slot = reader.array("stats/window")[:], str(reader.attributes["query_slot"])
+        wrong |= {
+            f"stats/{name}": where
+            for name, where in disagreements(rows, lengths, statistics, windows, query_slot).items()
+        }
+    for name, where in wrong.items():
+        for row, env in np.argwhere(where):
+            reason = "is no row of attention" if name == "attention/rows" else "is not that of the stored row"
+            report.note(f"{name} at step {(first + row) * every}, env {envs[env]} {reason}")
+
+
+def _picked(reader: CaptureReader, axis: str) -> slice | Integer[np.ndarray, " picked"]:
+    """Return which layers or heads the rows have, as an index into the statistics."""
+    name = f"attention/row_{axis}"
+    return reader.array(name)[:] if name in reader.root.arrays else slice(None)
 
 
 def _check_maps(reader: CaptureReader, report: VerificationReport) -> None:
     maps, length = reader.array("attention/maps"), reader.array("context/length")
     envs, steps = reader.array("attention/row_env")[:], reader.array("attention/map_step")[:]
     for sample, step in enumerate(steps):
-        lengths = length[int(step)][envs]
-        for row_env, tokens in enumerate(lengths):
-            values = maps[sample, row_env]
+        for place, tokens in enumerate(length[int(step), envs]):
+            values = maps[sample, place]
             report.maps += int(np.prod(values.shape[:2]))
-            queries = values[:, :, :tokens]
-            past = values[:, :, tokens:]
-            if _breaks(queries, np.full(queries.shape[:3], tokens)).any() or not np.isnan(past).all():
-                report.found(f"attention/maps: step {step}, env {envs[row_env]} breaks the contract")
+            inside = values[:, :, :tokens]
+            if np.any(breaks_contract(inside, tokens)) or not np.all(np.isnan(values[:, :, tokens:])):
+                report.note(f"attention/maps at step {step}, env {envs[place]} is no map of attention")
 
 
-def _breaks(values: np.ndarray, lengths: np.ndarray) -> np.ndarray:
-    """Return which rows [..., slot] do not sum to 1 over their context, or are not NaN exactly past it."""
-    slots = values.shape[-1]
-    inside = np.arange(slots) < lengths[..., None]
-    wide = values.astype(np.float64)
-    sums = np.where(inside, wide, 0.0).sum(axis=-1)
-    wrong = ~(np.abs(sums - 1.0) <= row_sum_tolerance(slots))  # a NaN inside the context compares false
-    broken: np.ndarray = wrong | ((np.isnan(wide) == inside).any(axis=-1))
+def breaks_contract(
+    rows: Float16[np.ndarray, "*rows slot"], lengths: Integer[np.ndarray, ...]
+) -> Bool[np.ndarray, "*rows"]:
+    """Return which rows do not hold weights in [0, 1] that sum to 1 over their context, and NaN exactly past it.
+
+    Parameters
+    ----------
+    rows
+        Stored rows.
+    lengths
+        Context lengths in tokens; broadcast against the rows.
+    """
+    slots = rows.shape[-1]
+    inside = np.arange(slots) < np.asarray(lengths)[..., None]
+    weights = rows.astype(np.float64)
+    sums = np.where(inside, weights, 0.0).sum(axis=-1)
+    off = ~(np.abs(sums - 1.0) <= row_sum_tolerance(slots))  # a NaN inside the context makes the comparison false
+    misplaced = np.any(np.isnan(weights) == inside, axis=-1)
+    outside_range = np.any((weights < 0) | (weights > 1), axis=-1)
+    broken: Bool[np.ndarray, "*rows"] = off | misplaced | outside_range
     return broken
