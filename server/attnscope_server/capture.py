@@ -40,11 +40,6 @@ class CaptureOrder:
     durable: bool = True
 
 
-def capture_path(data_root: Path, job: str) -> Path:
-    """Return where a job's capture lives."""
-    return data_root / "captures" / f"{job}.zarr"
-
-
 def run_capture(
     order: CaptureOrder,
     policy: Policy,
@@ -119,7 +114,7 @@ def _static(schema: CaptureSchema, axis: EnvAxis, policy: PolicyDescription) -> 
     dims = schema.dims
     kinds = np.full(dims.slots, TOKEN_KINDS.index("transition"), np.int8)
     kinds[-1 if policy.query_slot == "last" else 0] = TOKEN_KINDS.index("query")
-    known = {
+    known: dict[str, np.ndarray[Any, Any]] = {
         "stats/window": np.array(RECENCY_WINDOWS, np.int32),
         "context/token_kind": kinds,
         "env/task": axis.task,

@@ -36,10 +36,12 @@ class UtcDateTime(TypeDecorator[datetime]):
     impl = DateTime
     cache_ok = True
 
-    def process_bind_param(self, value: datetime | None, dialect: object) -> datetime | None:
+    def process_bind_param(self, value: datetime | None, dialect: object) -> datetime | None:  # noqa: ARG002 - its API
+        """Store in UTC."""
         return None if value is None else value.astimezone(UTC).replace(tzinfo=None)
 
-    def process_result_value(self, value: datetime | None, dialect: object) -> datetime | None:
+    def process_result_value(self, value: datetime | None, dialect: object) -> datetime | None:  # noqa: ARG002 - its API
+        """Read back with the zone."""
         return None if value is None else value.replace(tzinfo=UTC)
 
 
@@ -177,7 +179,7 @@ class Database:
                 session.add(MetadataRow(name="database_version", value=str(DATABASE_VERSION)))
             elif int(row.value) > DATABASE_VERSION:
                 raise DatabaseVersionError(
-                    f"the job database has version {row.value}, this attnscope knows {DATABASE_VERSION}; update attnscope"
+                    f"the job database has version {row.value}, this attnscope knows {DATABASE_VERSION}: update it"
                 )
 
 

@@ -22,11 +22,12 @@ from attnscope_model.sampling import ACTION_STREAM, choose_actions, uniforms
 from attnscope_model.statistics import row_statistics
 from attnscope_model.tape import AttentionTape
 from attnscope_server.plan import EnvAxis
+from attnscope_storage.blocks import StepBlock
 from attnscope_storage.errors import AttnscopeError
 from attnscope_storage.reader import CaptureReader
 from attnscope_storage.schema import CaptureSchema
 from attnscope_storage.wire import CaptureSpec, Phase
-from attnscope_storage.writer import CaptureWriter, StepBlock
+from attnscope_storage.writer import CaptureWriter
 
 TOLD_EVERY_SECONDS = 0.2
 """Seconds between two reports of progress."""
@@ -64,7 +65,7 @@ class Rollout:
         self._told_at = 0.0
 
     def _reset(self) -> np.ndarray[Any, Any]:
-        observation, _ = self.environment.reset(seed=[int(seed % 2**31) for seed in self.axis.seed])
+        observation, _ = self.environment.reset(seed=[int(seed % 2**31) for seed in self.axis.seed])  # type: ignore[arg-type]  # gymnasium takes a list too
         return np.asarray(observation)
 
     def _row_parts(self) -> tuple[tuple[int, ...], ...]:

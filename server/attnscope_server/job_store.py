@@ -66,9 +66,7 @@ class JobStore:
             row = _row(session, job)
             if row is not None:
                 return _same(_job(row), owner, spec), False
-            waiting = session.scalar(
-                select(func.count()).where(JobRow.owner == owner, JobRow.state == JobState.QUEUED)
-            )
+            waiting = session.scalar(select(func.count()).where(JobRow.owner == owner, JobRow.state == JobState.QUEUED))
             if (waiting or 0) >= queue_limit:
                 raise refusal(
                     ProblemCode.TOO_MANY_REQUESTS,
@@ -137,7 +135,7 @@ class JobStore:
             row = session.scalar(query)
             return None if row is None else self._move(session, row, JobState.RUNNING, None)
 
-    def move(self, job: UUID, state: JobState, detail: str | None = None, **changes: Any) -> StoredJob:
+    def move(self, job: UUID, state: JobState, detail: str | None = None, **changes: Any) -> StoredJob:  # noqa: ANN401 - fields of StoredJob
         """Bring a job into a state; `changes` are further fields of `StoredJob`.
 
         Raises
@@ -182,7 +180,7 @@ class JobStore:
         with self._database.read() as session:
             return [(JobState(row.state), row.at, row.detail) for row in session.scalars(query)]
 
-    def _move(self, session: Session, row: JobRow, state: JobState, detail: str | None, **changes: Any) -> StoredJob:
+    def _move(self, session: Session, row: JobRow, state: JobState, detail: str | None, **changes: Any) -> StoredJob:  # noqa: ANN401 - fields of StoredJob
         return self._write(session, row, _job(row).move(state, self._now(), **changes), detail)
 
     def _write(self, session: Session, row: JobRow, job: StoredJob, detail: str | None) -> StoredJob:
@@ -250,7 +248,7 @@ def _parse_cursor(cursor: str) -> int:
     try:
         version, _, sequence = base64.b64decode(cursor, altchars=b"-_", validate=True).decode().partition(":")
         if version != "v1" or not sequence.isascii() or not sequence.isdigit() or len(sequence) > MAX_CURSOR_DIGITS:
-            raise ValueError(cursor)
+            raise ValueError(cursor)  # noqa: TRY301 - one answer for every way it can be wrong
         return int(sequence)
     except (ValueError, binascii.Error, UnicodeDecodeError) as error:
         raise refusal(ProblemCode.INVALID_REQUEST, "cursor: not one that this service gave") from error

@@ -58,11 +58,11 @@ class StoredJob:
     interrupted_at_step: int = 0
     deleted_at: datetime | None = None
 
-    def evolve(self, **changes: Any) -> Self:
+    def evolve(self, **changes: Any) -> Self:  # noqa: ANN401 - fields of StoredJob
         """Return the job with other values in these fields."""
         return dataclasses.replace(self, **changes)
 
-    def move(self, state: JobState, at: datetime, **changes: Any) -> Self:
+    def move(self, state: JobState, at: datetime, **changes: Any) -> Self:  # noqa: ANN401 - fields of StoredJob
         """Return the job in the state `state`, which it entered at the time `at`.
 
         Raises

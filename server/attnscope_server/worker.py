@@ -25,7 +25,8 @@ from attnscope_model.errors import CaptureInvalidError, CheckpointError
 from attnscope_model.native import load_policy
 from attnscope_model.policy import Policy
 from attnscope_model.registry import CheckpointRegistry
-from attnscope_server.capture import CaptureOrder, capture_path, run_capture
+from attnscope_server.capture import CaptureOrder, run_capture
+from attnscope_server.capture_paths import capture_path
 from attnscope_server.engine import NotReproducibleError, RolloutStoppedError
 from attnscope_storage.errors import StorageFullError, StorageUnwritableError
 from attnscope_storage.wire import (

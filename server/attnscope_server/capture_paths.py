@@ -1,0 +1,10 @@
+"""Where a job's capture lives; known to the service, which imports no torch, and to the worker."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+
+def capture_path(data_root: Path, job: str) -> Path:
+    """Return the folder of a job's capture."""
+    return data_root / "captures" / f"{job}.zarr"

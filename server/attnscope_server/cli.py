@@ -1,0 +1,174 @@
+"""The operator's command line: ``attnscope-server``."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from attnscope_model.registry import CheckpointRegistry, inspect
+from attnscope_server import logs, serving
+from attnscope_server.capture_paths import capture_path
+from attnscope_server.data_root import prepare
+from attnscope_server.database import Database
+from attnscope_server.job_store import JobStore
+from attnscope_server.keys import ALL_SCOPES, KeyStore, Scope
+from attnscope_server.settings import Settings
+from attnscope_storage.errors import AttnscopeError
+from attnscope_storage.reader import CaptureReader
+from attnscope_storage.verify import verify as verify_capture
+from attnscope_storage.wire import JobState
+
+app = typer.Typer(help="The attnscope service.", no_args_is_help=True, pretty_exceptions_enable=False)
+checkpoints = typer.Typer(help="Registered checkpoints.", no_args_is_help=True)
+keys = typer.Typer(help="API keys.", no_args_is_help=True)
+app.add_typer(checkpoints, name="checkpoint")
+app.add_typer(keys, name="key")
+
+Root = Annotated[Path | None, typer.Option("--data-root", help="Folder of captures, checkpoints, keys and jobs.")]
+
+
+def settings_of(data_root: Path | None, **changes: Any) -> Settings:  # noqa: ANN401 - settings fields
+    """Return the settings; what is named on the command line goes before the environment."""
+    named = {name: value for name, value in {"data_root": data_root, **changes}.items() if value is not None}
+    return Settings(**named)
+
+
+@app.command()
+def serve(
+    data_root: Root = None,
+    host: Annotated[str | None, typer.Option(help="Address to listen on.")] = None,
+    port: Annotated[int | None, typer.Option(help="0 takes a free one.")] = None,
+    behind_proxy: Annotated[bool | None, typer.Option("--behind-proxy", help="A proxy in front ends TLS.")] = None,
+    announce: Annotated[bool | None, typer.Option(help="Let the local client find url and key.")] = None,
+    threads: Annotated[int | None, typer.Option(help="Torch threads of a worker.")] = None,
+    device: Annotated[list[str] | None, typer.Option(help="A device; repeat for several. Default auto.")] = None,
+) -> None:
+    """Run the service until it is told to stop."""
+    devices = tuple(device) if device else None
+    settings = settings_of(
+        data_root,
+        host=host,
+        port=port,
+        behind_proxy=behind_proxy,
+        announce=announce,
+        threads=threads,
+        devices=devices,
+    )
+    logs.configure(settings.log_format, settings.log_level)
+    serving.run(settings)
+
+
+@app.command()
+def verify(job: str, data_root: Root = None) -> None:
+    """Re-read a capture: nothing missing, every row sums to one."""
+    path = capture_path(settings_of(data_root).data_root, job)
+    report = verify_capture(CaptureReader.open(path))
+    typer.echo(f"{report}")
+    raise typer.Exit(0 if report.ok else 1)
+
+
+def registry_of(data_root: Path | None) -> CheckpointRegistry:
+    """Return the registry under the data root."""
+    settings = settings_of(data_root)
+    prepare(settings)
+    return CheckpointRegistry(settings.checkpoints_folder)
+
+
+@checkpoints.command("add")
+def add_checkpoint(
+    source: Annotated[Path | None, typer.Argument(help="A ckpt-*.pt file, or a run folder: its newest.")] = None,
+    causal: Annotated[bool | None, typer.Option("--causal/--non-causal", help="The mask; no file says it.")] = None,
+    name: Annotated[str | None, typer.Option(help="Instead of one like AD-darkroom-seed0@60000.")] = None,
+    train_tasks: Annotated[str | None, typer.Option(help="Task indices it was trained on: 0,1,2.")] = None,
+    shipped: Annotated[bool, typer.Option("--shipped", help="Add those that travel with attnscope.")] = False,
+    data_root: Root = None,
+) -> None:
+    """Copy and convert a checkpoint; a running service sees it at once."""
+    registry = registry_of(data_root)
+    if shipped:
+        added = registry.add_shipped()
+    elif source is None:
+        raise typer.BadParameter("name a file or a run folder, or say --shipped")
+    else:
+        tasks = None if train_tasks is None else [int(part) for part in train_tasks.split(",")]
+        added = [registry.add(source, causal=causal, name=name, train_tasks=tasks)]
+    for info in added:
+        mask = "causal" if info.policy.causal else "non-causal"
+        typer.echo(f"{info.name}  {info.id[:12]}  {mask} (mask stated by {info.causal_stated_by})")
+        for note in info.notes:
+            typer.echo(f"  note: {note}")
+
+
+@checkpoints.command("list")
+def list_checkpoints(data_root: Root = None) -> None:
+    """List the registered checkpoints."""
+    for info in registry_of(data_root).list():
+        tasks = "train tasks unknown" if info.train_tasks is None else f"{len(info.train_tasks)} train tasks"
+        mask = "causal" if info.policy.causal else "non-causal"
+        typer.echo(f"{info.id[:12]}  {info.name}  {info.policy.family}  {mask}  {tasks}")
+
+
+@checkpoints.command("inspect")
+def inspect_checkpoint(source: Path) -> None:
+    """Say what a file holds, and what it does not; nothing is registered."""
+    typer.echo(json.dumps(inspect(source), indent=1))
+
+
+@checkpoints.command("remove")
+def remove_checkpoint(name: str, data_root: Root = None) -> None:
+    """Remove a checkpoint; refused while captures need it for replay."""
+    settings = settings_of(data_root)
+    prepare(settings)
+    database = Database.open(settings.database_path)
+    used = {job.resolved.checkpoint_id for job in JobStore(database).in_state(*JobState) if job.deleted_at is None}
+    database.close()
+    info = registry_of(data_root).remove(name, in_use=used)
+    typer.echo(f"removed {info.name}")
+
+
+def key_store(data_root: Path | None) -> KeyStore:
+    """Return the keys under the data root."""
+    settings = settings_of(data_root)
+    prepare(settings)
+    return KeyStore(Database.open(settings.database_path))
+
+
+@keys.command("create")
+def create_key(
+    owner: Annotated[str, typer.Option(help="Whose jobs it sees.")],
+    scope: Annotated[list[Scope] | None, typer.Option(help="Repeat for several; all where none is named.")] = None,
+    days: Annotated[float | None, typer.Option(help="Expires after so many days.")] = None,
+    label: str | None = None,
+    data_root: Root = None,
+) -> None:
+    """Make a key; it is shown once."""
+    expires = None if days is None else datetime.now(UTC) + timedelta(days=days)
+    typer.echo(key_store(data_root).create(owner, scope or ALL_SCOPES, label=label, expires_at=expires))
+
+
+@keys.command("list")
+def list_keys(data_root: Root = None) -> None:
+    """List the keys, without their secrets."""
+    for key in key_store(data_root).list():
+        state = "revoked" if key.revoked_at else f"expires {key.expires_at:%Y-%m-%d}" if key.expires_at else "valid"
+        typer.echo(f"{key.id}  {key.owner}  {','.join(key.scopes)}  {state}  {key.label or ''}")
+
+
+@keys.command("revoke")
+def revoke_key(key_id: str, data_root: Root = None) -> None:
+    """End a key at once."""
+    key_store(data_root).revoke(key_id)
+    typer.echo(f"revoked {key_id}")
+
+
+def main() -> None:
+    """Run the command line; an error that attnscope explains is one line, and status 1."""
+    try:
+        app()
+    except AttnscopeError as error:
+        typer.echo(f"error: {error.message}", err=True)
+        raise SystemExit(1) from error

@@ -1,0 +1,90 @@
+"""What the service offers: checkpoints, environments, capabilities, and who is asking; health."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter, Response
+
+from attnscope_env.listing import LISTED
+from attnscope_model.errors import CheckpointAmbiguousError, CheckpointUnknownError
+from attnscope_server.access import JobsReader, Service, problems
+from attnscope_server.errors import refusal
+from attnscope_server.slices import FORMATS, REDUCTIONS
+from attnscope_storage import __version__
+from attnscope_storage.schema import SCHEMA_VERSION
+from attnscope_storage.wire import (
+    Capabilities,
+    CheckpointInfo,
+    DeviceInfo,
+    EnvironmentInfo,
+    Health,
+    ProblemCode,
+    WhoAmI,
+)
+
+router = APIRouter(tags=["catalogue"])
+health = APIRouter(tags=["health"])
+
+
+@router.get("/checkpoints", responses=problems())
+def get_checkpoints(state: Service, _identity: JobsReader) -> list[CheckpointInfo]:
+    """List the registered checkpoints."""
+    return state.registry.list()
+
+
+@router.get("/checkpoints/{name}", responses=problems(ProblemCode.NOT_FOUND))
+def get_checkpoint(name: str, state: Service, _identity: JobsReader) -> CheckpointInfo:
+    """Return a checkpoint by id, prefix or name."""
+    try:
+        return state.registry.get(name)
+    except (CheckpointUnknownError, CheckpointAmbiguousError) as error:
+        raise refusal(ProblemCode.NOT_FOUND, error.message) from error
+
+
+@router.get("/environments", responses=problems())
+def get_environments(_identity: JobsReader) -> list[EnvironmentInfo]:
+    """List the environments that a job may name, with their presets and tasks."""
+    return [EnvironmentInfo.model_validate(listing.info()) for listing in LISTED.values()]
+
+
+@router.get("/capabilities", responses=problems())
+def get_capabilities(state: Service, _identity: JobsReader) -> Capabilities:
+    """Say what this service can do, and its caps."""
+    limits = {name: value for name, value in state.settings.limits.model_dump().items() if value is not None}
+    return Capabilities(
+        version=__version__,
+        job_kinds=("capture",),
+        schema_version=SCHEMA_VERSION,
+        devices=tuple(
+            DeviceInfo(name=str(number), description=device, busy_with=job)
+            for number, (device, job) in enumerate(state.supervisor.devices())
+        ),
+        limits=limits,
+        slice_formats=FORMATS,
+        slice_reductions=(*REDUCTIONS, "count"),
+    )
+
+
+@router.get("/whoami", responses=problems())
+def get_whoami(identity: JobsReader) -> WhoAmI:
+    """Say whose key this is."""
+    return WhoAmI(
+        owner=identity.owner,
+        key_id=identity.key_id,
+        scopes=tuple(sorted(scope.value for scope in identity.scopes)),
+        expires_at=identity.expires_at,
+    )
+
+
+@health.get("/healthz")
+def get_health() -> Health:
+    """Say that the process answers."""
+    return Health(status="ok")
+
+
+@health.get("/readyz", responses={503: {"model": Health, "description": "Not ready"}})
+def get_ready(state: Service, response: Response) -> Health:
+    """Say whether jobs can be submitted."""
+    if state.ready and not state.stopping:
+        return Health(status="ok")
+    response.status_code = 503
+    return Health(status="stopping" if state.stopping else "starting")

@@ -1,0 +1,162 @@
+"""Jobs: submit, estimate, list, poll, cancel, delete."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from typing import Annotated
+from uuid import UUID, uuid4
+
+from fastapi import APIRouter, Depends, Query, Response
+from starlette.concurrency import run_in_threadpool
+
+from attnscope_server.access import JobsReader, JobsWriter, Service, json_only, owned, problems
+from attnscope_server.errors import refusal
+from attnscope_server.job_store import JobFilter
+from attnscope_server.jobs import StoredJob
+from attnscope_server.plan import capture_flops, estimate
+from attnscope_server.resolve import resolve
+from attnscope_server.state import State
+from attnscope_storage.wire import (
+    CaptureSpec,
+    Estimate,
+    Job,
+    JobPage,
+    JobSpec,
+    JobState,
+    ProblemCode,
+    ResolvedCapture,
+)
+
+router = APIRouter(tags=["jobs"])
+
+REFUSED = problems(
+    ProblemCode.UNKNOWN_CHECKPOINT, ProblemCode.TOO_LARGE, ProblemCode.UNSUPPORTED_MEDIA_TYPE, ProblemCode.STORAGE_FULL
+)
+DEFAULT_PAGE = 50
+"""Jobs of a page where no limit is named."""
+
+
+def shown(state: State, job: StoredJob) -> Job:
+    """Return a job as its owner sees it now."""
+    place = state.jobs.queue_positions().get(job.id) if job.state is JobState.QUEUED else None
+    return job.wire(state.supervisor.progress(job.id), place)
+
+
+def estimated(state: State, spec: CaptureSpec, resolved: ResolvedCapture, owner: str) -> Estimate:
+    """Return what a capture will cost on this service."""
+    last, _ = state.jobs.page(JobFilter(owner=owner, states=(JobState.SUCCEEDED,)), 1, None)
+    rate = None
+    if last and last[0].started_at is not None and last[0].finished_at is not None:
+        took = (last[0].finished_at - last[0].started_at).total_seconds()
+        rate = capture_flops(last[0].resolved, state.registry.get(last[0].resolved.checkpoint_id).policy) / max(
+            took, 1e-3
+        )
+    policy = state.registry.get(resolved.checkpoint_id).policy
+    free = shutil.disk_usage(state.settings.data_root).free
+    return estimate(spec, resolved, policy, disk_free_bytes=free, flops_per_second=rate)
+
+
+def submit(state: State, owner: str, job: UUID, spec: CaptureSpec) -> tuple[Job, bool]:
+    """Queue a job; the same id and specification again changes nothing."""
+    known = state.jobs.get(job)
+    if known is not None:  # an idempotent repetition is answered even if the checkpoint is gone by now
+        stored, new = state.jobs.submit(job, owner, spec, known.resolved, queue_limit=2**31)
+        return shown(state, stored), new
+    resolved = resolve(spec, state.registry)
+    cost = estimated(state, spec, resolved, owner)
+    cap = state.settings.limits.capture_bytes
+    if cap is not None and cost.bytes_raw > cap:
+        detail = f"the capture would hold {cost.bytes_raw} decoded bytes; ask for fewer steps, envs, layers or heads"
+        raise refusal(ProblemCode.TOO_LARGE, detail, limit=cap, requested=cost.bytes_raw)
+    if cost.bytes_on_disk > cost.disk_free_bytes:
+        detail = f"about {cost.bytes_on_disk} bytes are needed where {cost.disk_free_bytes} are free"
+        raise refusal(ProblemCode.STORAGE_FULL, detail, limit=cost.disk_free_bytes, requested=cost.bytes_on_disk)
+    stored, new = state.jobs.submit(job, owner, spec, resolved, queue_limit=state.settings.limits.queued_jobs)
+    state.supervisor.wake()
+    return shown(state, stored), new
+
+
+@router.post("/jobs", status_code=201, responses=REFUSED, dependencies=[Depends(json_only)])
+def post_job(spec: JobSpec, state: Service, identity: JobsWriter, response: Response) -> Job:
+    """Submit a job under an id that the service mints."""
+    job, _ = submit(state, identity.owner, uuid4(), spec)
+    response.headers["Location"] = f"/v1/jobs/{job.id}"
+    return job
+
+
+@router.post("/jobs:estimate", responses=REFUSED, dependencies=[Depends(json_only)])
+def post_estimate(spec: JobSpec, state: Service, identity: JobsReader) -> Estimate:
+    """Say what a job would cost; nothing is queued."""
+    return estimated(state, spec, resolve(spec, state.registry), identity.owner)
+
+
+@router.put(
+    "/jobs/{job_id}",
+    status_code=201,
+    responses={200: {"model": Job, "description": "The same job was submitted before"}}
+    | REFUSED
+    | problems(ProblemCode.CONFLICT, ProblemCode.GONE),
+    dependencies=[Depends(json_only)],
+)
+def put_job(job_id: UUID, spec: JobSpec, state: Service, identity: JobsWriter, response: Response) -> Job:
+    """Submit a job under an id of the caller's; repeating it is harmless."""
+    job, new = submit(state, identity.owner, job_id, spec)
+    response.status_code = 201 if new else 200
+    return job
+
+
+@router.get("/jobs", responses=problems())
+def get_jobs(
+    state: Service,
+    identity: JobsReader,
+    states: Annotated[list[JobState] | None, Query(alias="state")] = None,
+    kind: str | None = None,
+    label: str | None = None,
+    limit: Annotated[int, Query(ge=1)] = DEFAULT_PAGE,
+    cursor: str | None = None,
+) -> JobPage:
+    """List the owner's jobs, newest first."""
+    wanted = JobFilter(owner=identity.owner, states=tuple(states or ()), kind=kind, label=label)
+    jobs, following = state.jobs.page(wanted, min(limit, state.settings.limits.page_jobs), cursor)
+    return JobPage(jobs=tuple(shown(state, job) for job in jobs), next_cursor=following)
+
+
+@router.get("/jobs/{job_id}", responses=problems(ProblemCode.NOT_FOUND, ProblemCode.GONE))
+async def get_job(
+    job_id: UUID,
+    state: Service,
+    identity: JobsReader,
+    wait: Annotated[float, Query(ge=0, description="Seconds to wait for a change, capped by the service.")] = 0.0,
+    seen: Annotated[JobState | None, Query(alias="state", description="Return once the state is another.")] = None,
+) -> Job:
+    """Return a job; with `wait`, once it has left the state `state`, or has ended where none is named."""
+    deadline = time.monotonic() + min(wait, state.settings.limits.long_poll_seconds)
+    while True:
+        job = await run_in_threadpool(owned, state, identity, job_id)
+        left = deadline - time.monotonic()
+        arrived = job.state.final or (seen is not None and job.state is not seen)
+        if arrived or left <= 0 or state.stopping:
+            return await run_in_threadpool(shown, state, job)
+        await state.changes.wait(min(left, 5.0))
+
+
+@router.post("/jobs/{job_id}/cancel", status_code=202, responses=problems(ProblemCode.NOT_FOUND, ProblemCode.GONE))
+def post_cancel(job_id: UUID, state: Service, identity: JobsWriter) -> Job:
+    """Cancel a job; it is `cancelling` until its work has ended. Cancelling an ended job changes nothing."""
+    return shown(state, state.supervisor.cancel(owned(state, identity, job_id)))
+
+
+@router.delete(
+    "/jobs/{job_id}",
+    status_code=204,
+    responses=problems(ProblemCode.NOT_FOUND, ProblemCode.GONE, ProblemCode.CONFLICT),
+)
+def delete_job(job_id: UUID, state: Service, identity: JobsWriter) -> None:
+    """Delete an ended job and its capture; the id stays reserved."""
+    job = owned(state, identity, job_id)
+    if not job.state.final:
+        raise refusal(ProblemCode.CONFLICT, f"job {job_id} is {job.state.value}; cancel it first")
+    state.jobs.mark_deleted(job_id)
+    state.captures.remove(job_id)
+    state.jobs.mark_removed(job_id)

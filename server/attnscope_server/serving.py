@@ -1,0 +1,113 @@
+"""Running what `attnscope_server.app` builds: until a signal, or in the background of a test or notebook."""
+
+from __future__ import annotations
+
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import uvicorn
+
+from attnscope_server.app import create_app
+from attnscope_server.data_root import announce, local_key
+from attnscope_server.errors import ExposureError, ServiceError
+from attnscope_server.settings import Settings
+from attnscope_server.state import State
+
+START_SECONDS = 60.0
+"""How long a background service may take to start."""
+
+
+class _Server(uvicorn.Server):
+    """A server that tells when it listens."""
+
+    def __init__(self, config: uvicorn.Config, listening: Callable[[], None]) -> None:
+        super().__init__(config)
+        self._listening = listening
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        if self.started:
+            self._listening()
+
+
+@dataclass(frozen=True)
+class Running:
+    """A service that answers."""
+
+    url: str
+    key: str
+    settings: Settings
+    state: State
+
+
+def refuse_exposure(settings: Settings) -> None:
+    """Refuse to listen beyond this machine without TLS.
+
+    Raises
+    ------
+    ExposureError
+        The host is not loopback, there are no TLS files, and nobody said that a proxy is in front.
+    """
+    if not (settings.on_loopback or settings.behind_proxy or settings.tls_certificate):
+        raise ExposureError(
+            f"{settings.host} is reachable from other machines and keys would travel in the clear: "
+            "listen on 127.0.0.1 and use ssh -L, name TLS files, or say --behind-proxy"
+        )
+
+
+def _prepared(settings: Settings, listening: Callable[[Running], None]) -> tuple[_Server, socket.socket]:
+    refuse_exposure(settings)
+    app = create_app(settings)
+    place = socket.create_server((settings.host, settings.port), reuse_port=False)
+    url = f"{settings.scheme}://{settings.host}:{place.getsockname()[1]}"
+
+    def tell() -> None:
+        state: State = app.state.service
+        key = local_key(settings, state.keys)
+        announce(settings, url, key)
+        listening(Running(url, key, settings, state))
+
+    config = uvicorn.Config(
+        app,
+        log_config=None,
+        access_log=False,
+        lifespan="on",
+        timeout_graceful_shutdown=5,
+        ssl_certfile=settings.tls_certificate,
+        ssl_keyfile=settings.tls_key,
+    )
+    return _Server(config, tell), place
+
+
+def run(settings: Settings) -> None:
+    """Serve until SIGTERM or SIGINT."""
+    server, place = _prepared(settings, lambda running: print(f"listening on {running.url}", flush=True))  # noqa: T201
+    server.run(sockets=[place])
+    if not server.started:
+        raise ServiceError("the service did not start; its log says why")
+
+
+@contextmanager
+def serve_background(settings: Settings) -> Iterator[Running]:
+    """Serve on a thread while the context lasts; port 0 takes a free one."""
+    answered: list[Running] = []
+    server, place = _prepared(settings, answered.append)
+    thread = threading.Thread(target=lambda: server.run(sockets=[place]), name="service", daemon=True)
+    thread.start()
+    deadline = time.monotonic() + START_SECONDS
+    while not answered and thread.is_alive() and time.monotonic() < deadline:
+        thread.join(0.02)
+    if not answered:
+        server.should_exit = True
+        place.close()
+        raise ServiceError("the service did not start; its log says why")
+    try:
+        yield answered[0]
+    finally:
+        server.should_exit = True
+        thread.join()
+        place.close()

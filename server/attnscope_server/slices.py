@@ -1,0 +1,166 @@
+"""Cuts and reductions of an array by named axes: the grammar of ``/slice``, and what it computes.
+
+A selector is ``7`` (drops the axis; negative counts from the committed end), ``a:b`` or ``a:b:c``, or ``1,4,9``.
+"""
+
+from __future__ import annotations
+
+import io
+import math
+import re
+import warnings
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+from jaxtyping import Shaped, UInt8
+
+from attnscope_server.errors import refusal
+from attnscope_storage.reader import CommittedArray
+from attnscope_storage.wire import ProblemCode
+
+REDUCTIONS: Final[Mapping[str, Callable[..., Any]]] = {
+    "mean": np.nanmean,
+    "max": np.nanmax,
+    "min": np.nanmin,
+    "sum": np.nansum,
+}
+FORMATS: Final = ("npy", "u8")
+INTEGER: Final = re.compile(r"-?[0-9]{1,12}")
+ABSENT: Final = 255
+"""What a NaN is in the u8 view; values are round(254·√x)."""
+
+Axis = int | slice | list[int]
+
+
+@dataclass(frozen=True)
+class Cut:
+    """A selection of an array, checked against what is committed."""
+
+    array: CommittedArray
+    axes: tuple[Axis, ...]
+
+    @property
+    def dims(self) -> tuple[str, ...]:
+        """The axes that remain."""
+        return tuple(dim for dim, axis in zip(self.array.dims, self.axes, strict=True) if not isinstance(axis, int))
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The lengths of the axes that remain."""
+        return tuple(
+            _count(axis, size)
+            for axis, size in zip(self.axes, self.array.shape, strict=True)
+            if not isinstance(axis, int)
+        )
+
+    @property
+    def read_bytes(self) -> int:
+        """Decoded bytes of every chunk that the cut touches."""
+        chunks = 1
+        for axis, size, chunk in zip(self.axes, self.array.shape, self.array.chunks, strict=True):
+            chunks *= len({index // chunk for index in _entries(axis, size)}) * chunk
+        return chunks * self.array.dtype.itemsize
+
+    @property
+    def result_bytes(self) -> int:
+        """Decoded bytes of the cut."""
+        return math.prod(self.shape) * self.array.dtype.itemsize
+
+
+def parse_cut(array: CommittedArray, selectors: Mapping[str, str]) -> Cut:
+    """Return the cut that selectors by axis name ask for; axes not named come whole.
+
+    Raises
+    ------
+    ProblemError
+        invalid-request for an unknown axis or a malformed selector, not-committed past the committed shape.
+    """
+    unknown = selectors.keys() - set(array.dims)
+    if unknown:
+        raise refusal(
+            ProblemCode.INVALID_REQUEST,
+            f"{array.name} has the axes {', '.join(array.dims)}, not {', '.join(sorted(unknown))}",
+        )
+    axes = tuple(
+        parse_selector(selectors[dim], dim, size) if dim in selectors else slice(0, size, 1)
+        for dim, size in zip(array.dims, array.shape, strict=True)
+    )
+    return Cut(array, axes)
+
+
+def parse_selector(text: str, dim: str, size: int) -> Axis:
+    """Return what one selector means on an axis of `size` committed entries."""
+    if ":" in text:
+        parts = text.split(":")
+        if len(parts) > 3 or not all(part == "" or INTEGER.fullmatch(part) for part in parts):  # noqa: PLR2004 - a:b:c
+            raise refusal(ProblemCode.INVALID_REQUEST, f"{dim}: expected a:b or a:b:c, got {text!r}")
+        start, stop, step = [int(part) if part else None for part in (*parts, "")[:3]]
+        if step is not None and step < 1:
+            raise refusal(ProblemCode.INVALID_REQUEST, f"{dim}: expected a step of at least 1, got {step}")
+        for bound in (start, stop):
+            if bound is not None and bound > size:
+                raise _beyond(dim, bound - 1, size)
+        first, last, stride = slice(start, stop, step).indices(size)
+        return slice(first, max(first, last), stride)
+    entries = text.split(",")
+    if not all(INTEGER.fullmatch(entry) for entry in entries):
+        raise refusal(ProblemCode.INVALID_REQUEST, f"{dim}: expected 7, a:b, a:b:c or 1,4,9, got {text!r}")
+    numbers = [int(entry) for entry in entries]
+    for number in numbers:
+        if not -size <= number < size:
+            raise _beyond(dim, number, size)
+    positive = [number % size for number in numbers]
+    return positive[0] if "," not in text else positive
+
+
+def reduce_over(
+    values: Shaped[np.ndarray, ...], dims: tuple[str, ...], how: str, over: tuple[str, ...]
+) -> tuple[Shaped[np.ndarray, ...], tuple[str, ...]]:
+    """Return a NaN-aware reduction over named axes, float32, and the axes that remain; all-NaN stays NaN."""
+    if how not in {*REDUCTIONS, "count"}:
+        raise refusal(ProblemCode.INVALID_REQUEST, f"reduce: expected {', '.join(REDUCTIONS)} or count, got {how!r}")
+    absent = [dim for dim in over if dim not in dims]
+    if absent or not over or len(set(over)) != len(over):
+        raise refusal(ProblemCode.INVALID_REQUEST, f"over: expected some of {', '.join(dims)}, got {', '.join(over)}")
+    axes = tuple(dims.index(dim) for dim in over)
+    wide = values.astype(np.float64)
+    if how == "count":
+        reduced: Any = np.isfinite(wide).sum(axis=axes)
+    else:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", RuntimeWarning)  # an all-NaN slice stays NaN, which is what is meant
+            reduced = REDUCTIONS[how](wide, axis=axes)
+        if how == "sum":
+            reduced = np.where(np.isnan(wide).all(axis=axes), np.nan, reduced)
+    return np.asarray(reduced, dtype=np.float32), tuple(dim for dim in dims if dim not in over)
+
+
+def as_u8(values: Shaped[np.ndarray, ...]) -> UInt8[np.ndarray, ...]:
+    """Return the view for drawing weights in 0..1: round(254·√x), 255 where absent."""
+    wide = np.asarray(values, dtype=np.float32)
+    scaled = np.rint(254 * np.sqrt(np.clip(np.nan_to_num(wide), 0, 1)))
+    return np.where(np.isnan(wide), ABSENT, scaled).astype(np.uint8)
+
+
+def as_npy(values: Shaped[np.ndarray, ...]) -> bytes:
+    """Return NumPy's own format, version 1.0."""
+    out = io.BytesIO()
+    np.lib.format.write_array(out, np.ascontiguousarray(values), version=(1, 0), allow_pickle=False)
+    return out.getvalue()
+
+
+def _beyond(dim: str, index: int, size: int) -> Exception:
+    code = ProblemCode.NOT_COMMITTED if dim in {"step", "row_step", "sample"} else ProblemCode.INVALID_REQUEST
+    return refusal(code, f"{dim} {index} lies beyond the {size} there are", limit=size, requested=index)
+
+
+def _entries(axis: Axis, size: int) -> range | list[int]:
+    if isinstance(axis, int):
+        return [axis]
+    return range(*axis.indices(size)) if isinstance(axis, slice) else axis
+
+
+def _count(axis: Axis, size: int) -> int:
+    return len(_entries(axis, size))
