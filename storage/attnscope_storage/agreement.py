@@ -70,8 +70,9 @@ def _differs(
     stored: Float[np.ndarray, "step env layer head"], expected: Statistic, tolerance: Statistic, slots: int
 ) -> Bool[np.ndarray, "step env"]:
     slack = tolerance + FLOAT32 * np.abs(expected) + slots * SUBNORMAL
-    wrong: Bool[np.ndarray, "step env"] = ~(np.abs(stored - expected) <= slack)  # NaN is wrong too
-    return np.any(wrong, axis=(2, 3))
+    near = np.abs(stored - expected) <= slack  # false where either is NaN
+    wrong: Bool[np.ndarray, "step env"] = ~np.all(near, axis=(2, 3))
+    return wrong
 
 
 def _entropy(weights: Rows, _lengths: Lengths, _query_slot: str) -> tuple[Statistic, Statistic]:

@@ -9,9 +9,10 @@ value is written to ``<key>.partial`` beside its key and renamed over it. That n
 
 A power loss needs `durable`: each file is then fsynced before its rename, and `DurableStore.settle` fsyncs the folders
 whose entries changed. A commit settles its chunks and array documents before the root is renamed and settles the
-root's folder after, so a commit that was reported survives, and a root never points at chunks that did not. With
-``durable=False`` the kernel writes when it likes: after a power loss the newest seconds may be missing, and a root may
-name chunks that never reached the disk. Readers then report them as lost or damaged; they never read as data.
+root's folder after, so a commit that was reported survives, and a root never points at chunks that did not. (The folder
+that holds the captures is not this store's: whoever makes it makes it durable.) With ``durable=False`` the kernel
+writes when it likes: after a power loss the newest seconds may be missing, and a root may name chunks that never
+reached the disk. Readers then report them as lost or damaged; they never read as data.
 """
 
 from __future__ import annotations
@@ -61,7 +62,7 @@ class DurableStore(LocalStore):
     def __init__(self, root: Path | str, *, read_only: bool = False, durable: bool = True) -> None:
         super().__init__(root, read_only=read_only)
         self.durable = durable
-        self._unsettled: set[Path] = set()
+        self._unsettled: set[str] = set()
 
     def with_read_only(self, read_only: bool = False) -> Self:
         """Return a store on the same folder that does or does not refuse writes."""
@@ -78,12 +79,13 @@ class DurableStore(LocalStore):
     def stage(self, key: str, value: Buffer) -> Staged:
         """Write a value beside its key; `Staged.publish` then gives it the key in one rename."""
         self._check_writable()
-        path = self.root / key
-        partial = path.with_name(path.name + PARTIAL_SUFFIX)
+        # Strings, not Paths: those intern every part, and the keys of a long capture are many.
+        path = f"{self.root}/{key}"
+        partial = path + PARTIAL_SUFFIX
         with explained(path):
-            self._make_folder(path.parent)
+            self._make_folder(path.rpartition("/")[0])
             try:
-                with partial.open("wb") as file:
+                with open(partial, "wb") as file:  # noqa: PTH123  # as above
                     file.write(value.as_buffer_like())
                     file.flush()
                     if self.durable:
@@ -91,7 +93,7 @@ class DurableStore(LocalStore):
             except OSError:
                 # A full disk should at least get back what the failed write took.
                 with contextlib.suppress(OSError):
-                    partial.unlink()
+                    os.unlink(partial)  # noqa: PTH108  # as above
                 raise
         return Staged(self, partial, path)
 
@@ -103,13 +105,13 @@ class DurableStore(LocalStore):
                 with explained(folder):
                     _sync_folder(folder)
 
-    def _make_folder(self, folder: Path) -> None:
-        if folder.is_dir():
-            return
-        folder.mkdir(parents=True, exist_ok=True)
-        while folder != self.root.parent:
-            self._unsettled.add(folder.parent)
-            folder = folder.parent
+    def _make_folder(self, folder: str) -> None:
+        if not os.path.isdir(folder):  # noqa: PTH112  # as above
+            os.makedirs(folder, exist_ok=True)  # noqa: PTH103  # as above
+            # Each new folder is an entry of the one above it.
+            self._unsettled |= {
+                str(parent) for parent in Path(folder).parents if parent.is_relative_to(self.root.parent)
+            }
 
 
 @dataclass(frozen=True)
@@ -117,14 +119,14 @@ class Staged:
     """A value that is wholly written but does not have its key yet."""
 
     store: DurableStore
-    partial: Path
-    path: Path
+    partial: str
+    path: str
 
     def publish(self) -> None:
         """Give the value its key, replacing what was there, in one atomic rename."""
         with explained(self.path):
-            self.partial.replace(self.path)
-        self.store._unsettled.add(self.path.parent)  # noqa: SLF001  # the two are one mechanism
+            os.replace(self.partial, self.path)  # noqa: PTH105  # strings, as in `stage`
+        self.store._unsettled.add(self.path.rpartition("/")[0])  # noqa: SLF001  # the two are one mechanism
 
 
 def read_bytes(store: Store, key: str) -> bytes | None:
@@ -142,7 +144,7 @@ def as_buffer(value: bytes) -> Buffer:
 
 
 @contextlib.contextmanager
-def explained(path: Path) -> Iterator[None]:
+def explained(path: str | Path) -> Iterator[None]:
     """Turn the file system's errors while writing `path` into ours."""
     try:
         yield
@@ -153,7 +155,7 @@ def explained(path: Path) -> Iterator[None]:
         raise StorageUnwritableError(f"cannot write {path}: {reason}") from error
 
 
-def _sync_folder(folder: Path) -> None:
+def _sync_folder(folder: str) -> None:
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
         os.fsync(descriptor)

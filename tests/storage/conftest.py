@@ -9,6 +9,7 @@ from types import ModuleType
 
 import numpy as np
 import pytest
+
 from attnscope_storage.reader import CaptureReader
 
 Decoded = dict[str, np.ndarray]

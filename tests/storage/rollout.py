@@ -15,10 +15,11 @@ from typing import Any
 from unittest import mock
 
 import numpy as np
+
 from attnscope_storage import schema as schema_module
 from attnscope_storage.blocks import StepBlock
 from attnscope_storage.schema import RECENCY_WINDOWS, CaptureDims, CaptureSchema, build_schema
-from attnscope_storage.writer import Commit, CaptureWriter
+from attnscope_storage.writer import CaptureWriter, Commit
 
 
 def dims(**changes: Any) -> CaptureDims:

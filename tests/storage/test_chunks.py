@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from attnscope_storage.chunks import chunk_key, decode_chunk, encode_chunk, grid_of, indices
-from attnscope_storage.errors import ChunkDamagedError
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 from numcodecs.zstd import Zstd
+
+from attnscope_storage.chunks import chunk_key, decode_chunk, encode_chunk, grid_of, indices
+from attnscope_storage.errors import ChunkDamagedError
 
 VALUES = np.arange(96, dtype=np.float16).reshape(4, 1, 24)
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+
 from attnscope_storage.errors import CaptureNotFoundError
 from attnscope_storage.reader import CaptureReader
 from attnscope_storage.verify import verify

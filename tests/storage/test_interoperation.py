@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import xarray
 import zarr
+
 from attnscope_storage.reader import CaptureReader
 
 

@@ -6,10 +6,11 @@ import itertools
 from pathlib import Path
 
 import pytest
-from attnscope_storage.keys import Beyond, Committed, Metadata, Unknown, is_name
-from attnscope_storage.reader import CaptureReader
 from hypothesis import given
 from hypothesis import strategies as st
+
+from attnscope_storage.keys import Beyond, Committed, Metadata, Unknown, is_name
+from attnscope_storage.reader import CaptureReader
 
 
 @pytest.fixture(scope="module")
@@ -78,7 +79,9 @@ def test_a_key_means_one_thing(reader, key, kind):
         st.text(max_size=60),
         st.text(alphabet="acdegjlmnorstvwz/.0123456789-_%\\\0 \n", max_size=40),
         st.lists(
-            st.sampled_from(["..", ".", "", "attention", "rows", "c.0.0.0.0.0", "env", "task", "c.0", "zarr.json", "%2f"])
+            st.sampled_from(
+                ["..", ".", "", "attention", "rows", "c.0.0.0.0.0", "env", "task", "c.0", "zarr.json", "%2f"]
+            )
         ).map("/".join),
     )
 )

@@ -8,14 +8,15 @@ import shutil
 import numpy as np
 import pytest
 import zarr
-from attnscope_storage.committed import CommittedStore
-from attnscope_storage.errors import CaptureNotFoundError, ChunkDamagedError, ChunkLostError, NotCommittedError
-from attnscope_storage.reader import CaptureReader
-from attnscope_storage.writer import CaptureWriter
 from zarr.abc.store import OffsetByteRequest, RangeByteRequest, SuffixByteRequest
 from zarr.core.buffer import default_buffer_prototype
 from zarr.core.sync import sync
 from zarr.storage import LocalStore, MemoryStore
+
+from attnscope_storage.committed import CommittedStore
+from attnscope_storage.errors import CaptureNotFoundError, ChunkDamagedError, ChunkLostError, NotCommittedError
+from attnscope_storage.reader import CaptureReader
+from attnscope_storage.writer import CaptureWriter
 
 CHUNK = "attention/rows/c.1.0.0.0.0"
 
@@ -133,7 +134,7 @@ def test_a_damaged_chunk_is_named(finished, damage):
 def test_a_chunk_that_cannot_be_read_is_damaged_and_not_absent(finished, monkeypatch):
     """An I/O error of the disk is reported as such."""
 
-    async def fail(self, key, *rest):
+    async def fail(*_):
         raise OSError(5, os.strerror(5))
 
     reader = CaptureReader.open(finished)
@@ -195,7 +196,7 @@ class TestCommittedStore:
         assert not store.supports_writes
         assert not store.supports_deletes
         assert store.with_read_only(read_only=True) == store
-        for refused in (lambda: store.with_read_only(), lambda: sync(store.set("zarr.json", buffer))):
+        for refused in (store.with_read_only, lambda: sync(store.set("zarr.json", buffer))):
             with pytest.raises(ValueError, match="only read"):
                 refused()
         with pytest.raises(ValueError, match="only read"):

@@ -7,12 +7,13 @@ import dataclasses
 import json
 
 import pytest
+from zarr.core.buffer import default_buffer_prototype
+from zarr.core.metadata.v3 import ArrayV3Metadata
+
 from attnscope_storage.errors import CaptureNotFoundError, ChunkDamagedError, SchemaVersionError
 from attnscope_storage.root import array_document, document_bytes, group_document, group_names, root_document
 from attnscope_storage.schema import ArraySpec
 from attnscope_storage.snapshot import Root
-from zarr.core.buffer import default_buffer_prototype
-from zarr.core.metadata.v3 import ArrayV3Metadata
 
 CAPTURE = {"capture_id": "0" * 32, "complete": False}
 
@@ -93,7 +94,9 @@ def test_a_group_served_carries_its_arrays(document):
     }
 
 
-@pytest.mark.parametrize("stored", [b"{}", b"[]", b"1", b'{"attributes": {}}', b'{"attributes": {"attnscope_schema": "1"}}'])
+@pytest.mark.parametrize(
+    "stored", [b"{}", b"[]", b"1", b'{"attributes": {}}', b'{"attributes": {"attnscope_schema": "1"}}']
+)
 def test_other_groups_are_no_captures(stored):
     """A Zarr group that attnscope did not write is not found to be a capture."""
     with pytest.raises(CaptureNotFoundError):

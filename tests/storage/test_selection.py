@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
 from attnscope_storage.errors import NotCommittedError
 from attnscope_storage.keys import StoredArray
 from attnscope_storage.reader import CaptureReader
 from attnscope_storage.selection import resolve
-from hypothesis import given
-from hypothesis import strategies as st
 
 LOGITS = StoredArray("policy/logits", "float32", ("step", "env", "action"), (8, 3, 5), (4, 3, 5), {})
 
@@ -22,7 +23,9 @@ def selections(draw, shape):
         position = st.integers(-size, size - 1)
         end = st.none() | st.integers(-size, size)
         cut = st.builds(slice, end, end, st.none() | st.integers(1, 3))
-        items.append(draw(position | cut | st.lists(position, max_size=4) | st.lists(position, min_size=1).map(np.array)))
+        items.append(
+            draw(position | cut | st.lists(position, max_size=4) | st.lists(position, min_size=1).map(np.array))
+        )
     return tuple(items)
 
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import errno
 import os
+from pathlib import Path
 
 import pytest
+from zarr.core.sync import sync
+
 from attnscope_storage.errors import StorageFullError, StorageUnwritableError
 from attnscope_storage.store import PARTIAL_SUFFIX, DurableStore, as_buffer, explained, read_bytes
-from zarr.core.sync import sync
 
 
 @pytest.fixture
@@ -78,7 +80,9 @@ def test_every_reason_has_its_error(tmp_path, number, kind):
 def test_files_are_synced_before_their_rename_and_folders_when_settling(tmp_path, monkeypatch, durable):
     """A durable store fsyncs a file while it has no key yet, and its folders in `settle`; another store neither."""
     store, seen = DurableStore(tmp_path / "store", durable=durable), []
-    monkeypatch.setattr(os, "fsync", lambda descriptor: seen.append(os.readlink(f"/proc/self/fd/{descriptor}")))
+    monkeypatch.setattr(
+        os, "fsync", lambda descriptor: seen.append(str(Path(f"/proc/self/fd/{descriptor}").readlink()))
+    )
     store.set_sync("a/key", as_buffer(b"value"))
     assert seen == ([str(store.root / f"a/key{PARTIAL_SUFFIX}")] if durable else [])
     seen.clear()

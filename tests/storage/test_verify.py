@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import zarr
+
 from attnscope_storage.agreement import disagreements
 from attnscope_storage.errors import VerificationError
 from attnscope_storage.reader import CaptureReader
@@ -140,7 +141,9 @@ def test_a_query_in_front_has_its_own_slot_first():
         "self": 0.5,
         "recency": np.array([0.25, 0.5, 0.5, 0.5]),
     }
-    shaped = {name: np.asarray(value, float).reshape(1, 1, 1, 1, *np.shape(value)) for name, value in statistics.items()}
+    shaped = {
+        name: np.asarray(value, float).reshape(1, 1, 1, 1, *np.shape(value)) for name, value in statistics.items()
+    }
     lengths, windows = np.array([[4]]), np.array(RECENCY_WINDOWS)
     assert not any(wrong.any() for wrong in disagreements(rows, lengths, shaped, windows, "first").values())
     last = disagreements(rows, lengths, shaped, windows, "last")
