@@ -1,1 +1,51 @@
-"""The laptop's side: connect to a service, submit captures, fetch slices, draw."""
+"""The laptop's side of attnscope: connect to a service, submit captures, fetch slices, draw.
+
+`import attnscope` loads neither zarr nor matplotlib, and never torch; each comes when it is used.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from attnscope.connection import find_connection
+from attnscope.service import Service
+from attnscope.transport import Transport
+from attnscope_storage import __version__
+
+if TYPE_CHECKING:
+    from attnscope.capture import Capture
+
+__all__ = ["Service", "__version__", "connect", "open"]
+
+
+def connect(url: str | None = None, api_key: str | None = None) -> Service:
+    """Return the service at `url`, else the one that environment, configuration file or this machine name.
+
+    Parameters
+    ----------
+    url
+        E.g. ``http://127.0.0.1:8642``. None: ``ATTNSCOPE_URL``, then ``config.toml``, then a service on this machine.
+    api_key
+        None: ``ATTNSCOPE_API_KEY``, or the key that stands beside the address.
+
+    Raises
+    ------
+    ConfigurationError
+        No service is named anywhere, or a key would travel in the clear.
+    """
+    return Service(Transport(find_connection(url, api_key)))
+
+
+def open(path: str | Path) -> Capture:  # noqa: A001 - the word that zarr and xarray use too
+    """Return a downloaded capture, the same object as a remote one.
+
+    Raises
+    ------
+    CaptureNotFoundError
+        There is no capture at `path`.
+    """
+    from attnscope.capture import Capture  # noqa: PLC0415 - loads zarr
+    from attnscope_storage.reader import CaptureReader  # noqa: PLC0415 - loads zarr
+
+    return Capture(CaptureReader.open(Path(path)))

@@ -1,7 +1,8 @@
-"""The context that a policy acts on: embedded transitions in a sliding window, the query at its end.
+"""The context that a policy acts on: embedded transitions in a sliding window, the query where the policy wants it.
 
 Grows from the query alone, slides when full, is never cleared between episodes. Every transition is embedded once, by
 the same call whether it happens or is taken again after an interruption, so that a refilled window has the same bits.
+Positions are the policy's; nothing here knows them.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ class ContextWindow:
     Parameters
     ----------
     policy
-        Embeds transitions and queries; its description says how long a context may be.
+        Embeds transitions and queries; its description says how long a context may be and where the query stands.
     envs
         Contexts in the batch.
     device
@@ -30,14 +31,17 @@ class ContextWindow:
     def __init__(self, policy: Policy, envs: int, device: torch.device) -> None:
         description = policy.description
         self._policy = policy
+        self._device = device
+        self._query_first = description.query_slot == "first"
         self._per_transition = description.tokens_per_transition
         self._capacity = (description.context_length - 1) // self._per_transition
         self._seen = 0
-        room = self._capacity * self._per_transition + 1
-        # Twice the window: appending moves its end, and only a full buffer is copied back to the start.
-        self._buffer = torch.zeros(envs, 2 * room, description.width, device=device)
-        self._first = 0
-        self._device = device
+        # Room for the window twice and for a query on either side: appending moves the window's end, and only when
+        # the end is reached is the window copied back.
+        window = self._capacity * self._per_transition
+        self._buffer = torch.zeros(envs, 2 * window + 2, description.width, device=device)
+        self._first = 1
+        self._end = 1
 
     @property
     def held(self) -> int:
@@ -51,7 +55,7 @@ class ContextWindow:
 
     @property
     def start(self) -> int:
-        """Transition index of slot 0."""
+        """Transition index of the oldest transition in the window."""
         return self._seen - self.held
 
     def append(
@@ -70,19 +74,24 @@ class ContextWindow:
         )
         if self.held == self._capacity:
             self._first += self._per_transition
-        end = self._first + min(self.held, self._capacity - 1) * self._per_transition
-        if end + self._per_transition + 1 > self._buffer.shape[1]:
-            kept = self._buffer[:, self._first : end].clone()
-            self._buffer[:, : kept.shape[1]] = kept
-            self._first, end = 0, kept.shape[1]
-        self._buffer[:, end : end + self._per_transition] = embedded
+        if self._end + self._per_transition + 1 > self._buffer.shape[1]:
+            self._move_to_front()
+        self._buffer[:, self._end : self._end + self._per_transition] = embedded
+        self._end += self._per_transition
         self._seen += 1
 
     def tokens(self, query: Int[np.ndarray, "env feature"]) -> Float[Tensor, "env token width"]:
-        """Return the context with this query at its end; a view that the next call overwrites."""
-        end = self._first + self.length
-        self._buffer[:, end - 1 : end] = self._policy.embed_query(self._moved(query))
-        return self._buffer[:, self._first : end]
+        """Return the context with this query in its slot; a view that the next call overwrites."""
+        first = self._first - 1 if self._query_first else self._first
+        end = first + self.length
+        slot = first if self._query_first else end - 1
+        self._buffer[:, slot : slot + 1] = self._policy.embed_query(self._moved(query))
+        return self._buffer[:, first:end]
+
+    def _move_to_front(self) -> None:
+        kept = self._buffer[:, self._first : self._end].clone()
+        self._first, self._end = 1, 1 + kept.shape[1]
+        self._buffer[:, self._first : self._end] = kept
 
     def _moved(self, values: np.ndarray) -> Tensor:
         return torch.from_numpy(np.asarray(values, dtype=np.int64)).to(self._device)

@@ -9,7 +9,10 @@
         ├── CheckpointAmbiguousError (LookupError)    a name or prefix that fits several
         ├── CheckpointUnreadableError (ValueError)    damaged, malicious, or of no known family
         ├── CausalityUnknownError (ValueError)        the file does not say, so its user must
-        └── CheckpointChangedError (ValueError)       not the bytes that were registered
+        ├── CheckpointChangedError (ValueError)       not the bytes that were registered
+        ├── CheckpointNameError (ValueError)          a name that is malformed or taken
+        ├── TrainTasksError (ValueError)              train tasks that the environment does not have
+        └── CheckpointInUseError (RuntimeError)       captures need it for replay
 """
 
 from __future__ import annotations
@@ -43,3 +46,15 @@ class CausalityUnknownError(CheckpointError, ValueError):
 
 class CheckpointChangedError(CheckpointError, ValueError):
     """The stored bytes are not those that were registered."""
+
+
+class CheckpointNameError(CheckpointError, ValueError):
+    """A checkpoint cannot be called that."""
+
+
+class TrainTasksError(CheckpointError, ValueError):
+    """The environment has no such tasks."""
+
+
+class CheckpointInUseError(CheckpointError, RuntimeError):
+    """Captures made with this checkpoint need it for replay."""

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import asdict
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Final
 
 import torch
@@ -22,14 +23,42 @@ CONFIG: Final = "config.json"
 ENTRY: Final = "entry.json"
 
 
-def config_bytes(config: ReferenceConfig) -> bytes:
+def _reference(config: dict[str, Any], tensors: Mapping[str, Tensor]) -> Policy:
+    return ReferencePolicy.from_tensors(ReferenceConfig(**config), tensors)
+
+
+FAMILIES: Final[Mapping[str, Callable[[dict[str, Any], Mapping[str, Tensor]], Policy]]] = MappingProxyType(
+    {FAMILY: _reference}
+)
+"""By family: how a policy is built from its configuration and its tensors."""
+
+
+def config_bytes(config: Mapping[str, Any]) -> bytes:
     """Return a configuration as it is stored, the same bytes for the same values."""
-    return json.dumps({"family": FAMILY, **asdict(config)}, sort_keys=True).encode()
+    return json.dumps(dict(config), sort_keys=True).encode()
 
 
 def identity(weights: bytes, config: bytes) -> str:
     """Return the id of a checkpoint: sha256 over weights and configuration, hex."""
     return hashlib.sha256(hashlib.sha256(weights).digest() + hashlib.sha256(config).digest()).hexdigest()
+
+
+def build_policy(config: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> Policy:
+    """Return the policy of a configuration with these weights.
+
+    Raises
+    ------
+    CheckpointUnreadableError
+        The family is unknown, or its configuration or tensors are not what it expects.
+    """
+    values = dict(config)
+    family = values.pop("family", None)
+    if family not in FAMILIES:
+        raise CheckpointUnreadableError(f"expected a family of {sorted(FAMILIES)}, got {family!r}")
+    try:
+        return FAMILIES[family](values, tensors)
+    except (TypeError, RuntimeError) as error:
+        raise CheckpointUnreadableError(f"not a policy of the family {family}: {error}") from error
 
 
 def load_policy(folder: Path, device: torch.device) -> Policy:
@@ -43,9 +72,7 @@ def load_policy(folder: Path, device: torch.device) -> Policy:
         The bytes are not those that the entry names.
     """
     tensors, config = _verified(folder)
-    if config.pop("family", None) != FAMILY:
-        raise CheckpointUnreadableError(f"{folder.name}: expected the family {FAMILY}")
-    return ReferencePolicy.from_tensors(ReferenceConfig(**config), tensors).to(device)
+    return build_policy(config, tensors).to(device)
 
 
 def load_tensors(folder: Path) -> dict[str, Tensor]:
@@ -54,13 +81,15 @@ def load_tensors(folder: Path) -> dict[str, Tensor]:
 
 
 def _verified(folder: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """Return what a folder holds, from the very bytes whose hash was checked."""
     try:
         weights, config = (folder / WEIGHTS).read_bytes(), (folder / CONFIG).read_bytes()
-        named = json.loads((folder / ENTRY).read_bytes())["id"]
-        if identity(weights, config) != named:
-            raise CheckpointChangedError(f"the bytes of checkpoint {named[:12]} are not those that were registered")
+        named = str(json.loads((folder / ENTRY).read_bytes())["id"])
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise CheckpointUnreadableError(f"checkpoint {folder.name}: {error}") from error
+    if identity(weights, config) != named:
+        raise CheckpointChangedError(f"the bytes of checkpoint {named[:12]} are not those that were registered")
+    try:
         return load(weights), json.loads(config)
-    except (OSError, SafetensorError, ValueError, KeyError) as error:
-        if isinstance(error, CheckpointChangedError):
-            raise
+    except (SafetensorError, ValueError) as error:
         raise CheckpointUnreadableError(f"checkpoint {folder.name}: {error}") from error

@@ -1,36 +1,38 @@
 """The checkpoint registry: a folder with one entry a checkpoint, named by the hash of what it holds.
 
-Adding copies and converts, so that the source may go away. Reading the registry imports no torch.
+Adding copies and converts, so that the source may go away; a running service sees the entry at its next look. Reading
+the registry imports no torch.
 """
 
 from __future__ import annotations
 
-import hashlib
-import json
-import re
+import os
 import shutil
 import tempfile
-from collections.abc import Collection
-from datetime import UTC, datetime
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
 from importlib.resources import files
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
+
+from pydantic import ValidationError
 
 from attnscope_model.errors import (
-    CausalityUnknownError,
     CheckpointAmbiguousError,
-    CheckpointError,
+    CheckpointInUseError,
+    CheckpointNameError,
     CheckpointUnknownError,
     CheckpointUnreadableError,
 )
-from attnscope_model.parse import parse_apart
 from attnscope_storage.wire import CheckpointInfo
 
-ENTRY = "entry.json"
-NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@+-]{0,99}")
-"""What a checkpoint may be called."""
+ENTRY: Final = "entry.json"
 
-_NUMBERED = re.compile(r"ckpt-(\d+)\.pt")
+MIN_ID_PREFIX: Final = 6
+"""Characters of an id that may stand for it."""
+
+MIN_NAME_PREFIX: Final = 2
+"""Characters of a name that may stand for it."""
 
 
 class CheckpointRegistry:
@@ -53,7 +55,9 @@ class CheckpointRegistry:
         name: str | None = None,
         train_tasks: Collection[int] | None = None,
     ) -> CheckpointInfo:
-        """Copy and convert a checkpoint file, or the newest of a run folder; adding it again changes nothing.
+        """Copy and convert a checkpoint file, or the newest of a run folder.
+
+        Adding the same checkpoint again changes nothing but what is stated anew: `name` and `train_tasks`.
 
         Parameters
         ----------
@@ -61,6 +65,8 @@ class CheckpointRegistry:
             A file, or a folder with ``ckpt-<step>.pt`` files: the highest number is taken.
         causal
             Whether the policy has a causal mask. None is refused where the file does not say.
+        name
+            What to call it; from environment, seed and step where None.
         train_tasks
             Task indices that it was trained on; None is unknown, and nothing then says "held-out".
 
@@ -70,38 +76,60 @@ class CheckpointRegistry:
             The family's files do not say, and `causal` is None.
         CheckpointUnreadableError
             The file is damaged, holds code, or is of no known family.
+        CheckpointNameError
+            The name is malformed, or another checkpoint's.
+        TrainTasksError
+            The environment has no such tasks.
         """
-        source = newest(source)
-        with tempfile.TemporaryDirectory(dir=self._made_root(), prefix=".adding-") as scratch:
-            folder = Path(scratch)
-            contents = parse_apart(source, folder)
-            info = convert(source, folder, contents, causal=causal, name=name, train_tasks=train_tasks)
-            (folder / "contents.json").unlink()
-            target = self.root / info.id
-            if not target.exists():
-                shutil.copytree(folder, self.root / f".{info.id}", dirs_exist_ok=True)
-                (self.root / f".{info.id}").rename(target)
+        from attnscope_model.conversion import convert, read_checkpoint, write_entry  # noqa: PLC0415 - imports torch
+
+        with self._new_folder() as folder:
+            contents = read_checkpoint(source, folder)
+            info = convert(contents, folder, causal=causal, name=name, train_tasks=train_tasks)
+            known = next((entry for entry in self.list() if entry.id == info.id), None)
+            if known is None:
+                info = info.model_copy(update={"name": self._free_name(info, stated=name is not None)})
+            else:
+                stated = {"name": name, "train_tasks": None if train_tasks is None else info.train_tasks}
+                info = known.model_copy(update={key: value for key, value in stated.items() if value is not None})
+                info = info.model_copy(update={"name": self._free_name(info, stated=True)})
+            if known is None:
+                write_entry(folder, info)
+                self._move_in(folder, info.id)
+            elif info != known:
+                write_entry(self.root / info.id, info)
         return self.get(info.id)
 
     def add_shipped(self) -> list[CheckpointInfo]:
         """Register the checkpoints that travel with attnscope."""
         added = []
-        for entry in sorted(Path(str(files("attnscope_model") / "shipped")).glob("*/entry.json")):
-            info = CheckpointInfo.model_validate_json(entry.read_bytes())
-            target = self._made_root() / info.id
-            if not target.exists():
-                shutil.copytree(entry.parent, self.root / f".{info.id}", dirs_exist_ok=True)
-                (self.root / f".{info.id}").rename(target)
-            added.append(info)
+        for shipped in shipped_checkpoints():
+            info = _read_entry(shipped)
+            if not (self.root / info.id).exists():
+                with self._new_folder() as folder:
+                    shutil.copytree(shipped, folder, dirs_exist_ok=True)
+                    self._move_in(folder, info.id)
+            added.append(self.get(info.id))
         return added
 
     def list(self) -> list[CheckpointInfo]:
-        """Return every checkpoint, oldest first."""
-        entries = [CheckpointInfo.model_validate_json(path.read_bytes()) for path in self.root.glob("[!.]*/entry.json")]
+        """Return every checkpoint, oldest first.
+
+        Raises
+        ------
+        CheckpointUnreadableError
+            An entry is damaged; it is never passed over silently.
+        """
+        entries = []
+        for folder in self.root.glob("[!.]*"):
+            try:
+                entries.append(_read_entry(folder))
+            except (FileNotFoundError, NotADirectoryError):
+                continue  # no entry, or removed since it was listed
         return sorted(entries, key=lambda info: (info.added_at, info.id))
 
     def get(self, name: str) -> CheckpointInfo:
-        """Return a checkpoint by id, unique prefix of an id (at least 6 characters) or of a name.
+        """Return a checkpoint by id or name, or by a prefix that fits one only.
 
         Raises
         ------
@@ -124,103 +152,89 @@ class CheckpointRegistry:
         return self.root / self.get(name).id
 
     def remove(self, name: str, *, in_use: Collection[str] = ()) -> CheckpointInfo:
-        """Remove a checkpoint; refused while captures, named in `in_use` by checkpoint id, need it for replay."""
+        """Remove a checkpoint.
+
+        Parameters
+        ----------
+        in_use
+            Ids of checkpoints that captures need for replay.
+
+        Raises
+        ------
+        CheckpointInUseError
+            It is one of those.
+        """
         info = self.get(name)
         if info.id in in_use:
-            raise CheckpointError(f"captures made with {info.name} need it for replay: delete them first")
-        shutil.rmtree(self.root / info.id)
+            raise CheckpointInUseError(f"captures made with {info.name} need it for replay: delete them first")
+        with self._new_folder() as folder:
+            (self.root / info.id).rename(folder / info.id)
         return info
 
-    def _made_root(self) -> Path:
+    def _free_name(self, info: CheckpointInfo, *, stated: bool) -> str:
+        """Return the entry's name, or one that tells it from another checkpoint's default name."""
+        taken = {other.name for other in self.list() if other.id != info.id}
+        if info.name not in taken:
+            return info.name
+        if stated:
+            raise CheckpointNameError(f"another checkpoint is called {info.name!r}: choose another name or remove it")
+        mask = "causal" if info.policy.causal else "noncausal"
+        return next(
+            name
+            for name in (f"{info.name}+{mask}", f"{info.name}+{info.id[:8]}", f"{info.name}+{info.id}")
+            if name not in taken
+        )
+
+    @contextmanager
+    def _new_folder(self) -> Iterator[Path]:
+        """Give a folder beside the entries, not listed among them, that is gone afterwards unless moved in."""
         self.root.mkdir(parents=True, exist_ok=True)
-        return self.root
+        scratch = Path(tempfile.mkdtemp(dir=self.root, prefix=".adding-"))
+        folder = scratch / "entry"
+        folder.mkdir()
+        try:
+            yield folder
+        finally:
+            shutil.rmtree(scratch)
+
+    def _move_in(self, folder: Path, name: str) -> None:
+        """Make a complete folder an entry in one step; another process may have been first with the same one."""
+        for path in folder.iterdir():
+            with path.open("rb") as file:
+                os.fsync(file.fileno())
+        try:
+            folder.rename(self.root / name)
+        except OSError:
+            if not (self.root / name / ENTRY).exists():
+                raise
+
+
+def shipped_checkpoints() -> list[Path]:
+    """Return the folders of the checkpoints that travel with attnscope, in the native format."""
+    return sorted(entry.parent for entry in Path(str(files("attnscope_model") / "shipped")).glob(f"*/{ENTRY}"))
 
 
 def newest(source: Path) -> Path:
     """Return the file itself, or a run folder's checkpoint with the highest step."""
-    if not source.is_dir():
-        return source
-    numbered = [(int(found[1]), path) for path in source.iterdir() if (found := _NUMBERED.fullmatch(path.name))]
-    if not numbered:
-        raise CheckpointUnreadableError(f"{source} holds no ckpt-<step>.pt")
-    return max(numbered)[1]
+    from attnscope_model import conversion  # noqa: PLC0415 - imports torch
+
+    return conversion.newest(source)
 
 
 def inspect(source: Path) -> dict[str, Any]:
     """Return what a file says, and the hint about what it does not; nothing is registered."""
-    from attnscope_model.readers import reference  # noqa: PLC0415 - imports torch
-    from attnscope_model.reference import FAMILY  # noqa: PLC0415 - imports torch
+    from attnscope_model import conversion  # noqa: PLC0415 - imports torch
 
-    source = newest(source)
-    with tempfile.TemporaryDirectory() as scratch:
-        contents = parse_apart(source, Path(scratch))
-        tensors = _tensors(Path(scratch))
-    if not reference.recognises(tensors):
-        raise CheckpointUnreadableError(f"{source.name} is of no known family: {', '.join(sorted(tensors)[:5])} …")
-    config = reference.read_config(tensors, contents["config"], causal=False)
-    return {
-        "file": source.name,
-        "family": FAMILY,
-        "causal": "not stored",
-        "hint": reference.hint(tensors),
-        "step": contents["step"],
-        "width": config.width,
-        "layers": config.layers,
-        "heads": config.heads,
-        "context_length": config.context_length,
-        "actions": config.actions,
-        "name": reference.default_name(contents["config"], contents["step"]),
-        "train_tasks": "unknown",
-    }
+    return conversion.inspect(source)
 
 
-def convert(
-    source: Path,
-    folder: Path,
-    contents: dict[str, Any],
-    *,
-    causal: bool | None,
-    name: str | None,
-    train_tasks: Collection[int] | None,
-) -> CheckpointInfo:
-    """Turn a parsed checkpoint in `folder` into an entry."""
-    from attnscope_model.native import CONFIG, WEIGHTS, config_bytes, identity  # noqa: PLC0415 - imports torch
-    from attnscope_model.readers import reference  # noqa: PLC0415 - imports torch
-    from attnscope_model.reference import ReferencePolicy  # noqa: PLC0415 - imports torch
-
-    tensors = _tensors(folder)
-    if not reference.recognises(tensors):
-        raise CheckpointUnreadableError(f"{source.name} is of no known family: {', '.join(sorted(tensors)[:5])} …")
-    if causal is None:
-        raise CausalityUnknownError(f"say whether {source.name} is causal: {reference.hint(tensors)}")
-    config = reference.read_config(tensors, contents["config"], causal=causal)
-    chosen = name or reference.default_name(contents["config"], contents["step"])
-    if not NAME.fullmatch(chosen):
-        raise CheckpointUnreadableError(f"a name has letters, digits and ._@+- only, got {chosen!r}")
-    stored = config_bytes(config)
-    (folder / CONFIG).write_bytes(stored)
-    info = CheckpointInfo(
-        id=identity((folder / WEIGHTS).read_bytes(), stored),
-        name=chosen,
-        policy=ReferencePolicy.from_tensors(config, tensors).description,
-        preset=reference.PRESET,
-        causal_stated_by="user",
-        train_tasks=None if train_tasks is None else tuple(sorted(train_tasks)),
-        train_step=contents["step"],
-        source_sha256=hashlib.sha256(source.read_bytes()).hexdigest(),
-        source_name=source.name,
-        added_at=datetime.now(UTC),
-        notes=(reference.hint(tensors),),
-    )
-    (folder / ENTRY).write_text(json.dumps(info.model_dump(mode="json"), indent=1) + "\n")
-    return info
-
-
-def _tensors(folder: Path) -> dict[str, Any]:
-    from safetensors.torch import load_file  # noqa: PLC0415 - imports torch
-
-    return load_file(folder / "model.safetensors")
+def _read_entry(folder: Path) -> CheckpointInfo:
+    try:
+        return CheckpointInfo.model_validate_json((folder / ENTRY).read_bytes())
+    except ValidationError as error:
+        raise CheckpointUnreadableError(f"the entry {folder} is damaged: {error.errors()[0]['msg']}") from error
 
 
 def _fits(info: CheckpointInfo, name: str) -> bool:
-    return (len(name) >= 6 and info.id.startswith(name)) or (len(name) >= 2 and info.name.startswith(name))  # noqa: PLR2004
+    by_id = len(name) >= MIN_ID_PREFIX and info.id.startswith(name)
+    return by_id or (len(name) >= MIN_NAME_PREFIX and info.name.startswith(name))

@@ -58,7 +58,8 @@ def choose_actions(
 
 def cumulative(logits: Float[Tensor, "env action"], temperature: float = 1.0) -> Float64[np.ndarray, "env action"]:
     """Return the cumulative distribution over actions."""
-    return torch.softmax(logits.double() / temperature, dim=-1).cumsum(dim=-1).cpu().numpy()
+    on_host = logits.cpu().double()  # the same numbers give the same actions whatever computed the logits
+    return torch.softmax(on_host / temperature, dim=-1).cumsum(dim=-1).numpy()
 
 
 def edge_distance(

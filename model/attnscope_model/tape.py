@@ -8,7 +8,7 @@ same code with and without a tape, so recording cannot change an action.
 from __future__ import annotations
 
 from types import TracebackType
-from typing import Self
+from typing import Final, Self
 
 import torch
 from jaxtyping import Float
@@ -17,7 +17,7 @@ from torch import Tensor
 from attnscope_model.errors import CaptureInvalidError
 from attnscope_model.policy import Policy
 
-SUM_TOLERANCE = 1e-4
+SUM_TOLERANCE: Final = 1e-4
 """How far a recorded float32 row may sum from 1."""
 
 
@@ -40,29 +40,32 @@ class AttentionTape:
     def __init__(self, policy: Policy, *, maps: bool = False) -> None:
         self.with_maps = maps
         self._sites = policy.attentions()
-        self._rows: list[Tensor] = []
-        self._maps: list[Tensor] = []
+        self._layers = policy.description.layers
+        self._recorded_rows: list[Tensor] = []
+        self._recorded_maps: list[Tensor] = []
+        self._rows: Tensor | None = None
 
     def record(self, row: Float[Tensor, "env head 1 slot"], whole: Float[Tensor, "env head query slot"] | None) -> None:
         """Take down one layer."""
-        self._rows.append(row[:, :, 0])
+        self._recorded_rows.append(row[:, :, 0])
         if whole is not None:
-            self._maps.append(whole)
+            self._recorded_maps.append(whole)
 
     @property
     def rows(self) -> Float[Tensor, "env layer head slot"]:
-        """The deciding query's attention."""
-        return torch.stack(self._rows, dim=1)
+        """The deciding query's attention; readable once the block has ended well."""
+        if self._rows is None:
+            raise CaptureInvalidError("nothing is recorded: run a forward inside the tape's block first")
+        return self._rows
 
     @property
     def maps(self) -> Float[Tensor, "env layer head query slot"] | None:
         """Every query's attention; None where it was not asked for."""
-        return torch.stack(self._maps, dim=1) if self.with_maps else None
+        return torch.stack(self._recorded_maps, dim=1) if self.with_maps else None
 
     def __enter__(self) -> Self:
-        for site in self._sites:
-            if site.tape is not None:
-                raise RuntimeError("another tape is recording this policy")
+        if any(site.tape is not None for site in self._sites):
+            raise RuntimeError("another tape is recording this policy")
         for site in self._sites:
             site.tape = self
         return self
@@ -73,12 +76,14 @@ class AttentionTape:
         for site in self._sites:
             site.tape = None
         if error is None:
-            self._check()
+            self._rows = self._checked()
 
-    def _check(self) -> None:
-        layers = len(self._sites)
-        if len(self._rows) != layers or (self.with_maps and len(self._maps) != layers):
-            raise CaptureInvalidError(f"expected a record of each of {layers} layers, got {len(self._rows)}")
-        off = (self.rows.sum(dim=-1) - 1).abs().max().item()
+    def _checked(self) -> Tensor:
+        recorded = len(self._recorded_rows)
+        if recorded != self._layers or (self.with_maps and len(self._recorded_maps) != self._layers):
+            raise CaptureInvalidError(f"expected one record of each of {self._layers} layers, got {recorded} records")
+        rows = torch.stack(self._recorded_rows, dim=1)
+        off = (rows.sum(dim=-1) - 1).abs().max().item()
         if not off <= SUM_TOLERANCE:
             raise CaptureInvalidError(f"expected decision rows that sum to 1, got a sum {off:.2e} away from it")
+        return rows

@@ -147,7 +147,7 @@ def as_u8(values: Shaped[np.ndarray, ...]) -> UInt8[np.ndarray, ...]:
 def as_npy(values: Shaped[np.ndarray, ...]) -> bytes:
     """Return NumPy's own format, version 1.0."""
     out = io.BytesIO()
-    np.lib.format.write_array(out, np.ascontiguousarray(values), version=(1, 0), allow_pickle=False)
+    np.lib.format.write_array(out, np.asarray(values, order="C"), version=(1, 0), allow_pickle=False)
     return out.getvalue()
 
 

@@ -1,0 +1,293 @@
+"""A capture, remote or downloaded, finished or running: arrays that fetch only what is indexed."""
+
+from __future__ import annotations
+
+import math
+import shutil
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from jaxtyping import Float, Int, Shaped
+
+from attnscope.errors import DownloadRefusedError, MapNotSampledError, MissingPackageError, NotCapturedError
+from attnscope.remote import Slicer
+from attnscope.selection import Selection, select
+from attnscope_storage.errors import NotCommittedError
+from attnscope_storage.reader import CaptureReader, CommittedArray
+from attnscope_storage.wire import PolicyDescription, ResolvedCapture
+
+if TYPE_CHECKING:
+    import xarray
+
+VIEW_BYTES = 8 * 2**20
+"""Selections up to this size come over the slice route; larger ones as whole chunks."""
+
+GROWING = frozenset({"step", "row_step", "sample"})
+"""Axes that grow with every commit."""
+
+
+class LazyArray:
+    """An array of a capture; indexing fetches."""
+
+    def __init__(self, array: CommittedArray, slicer: Slicer | None) -> None:
+        self._array = array
+        self._slicer = slicer
+        self.name, self.dims, self.shape, self.dtype = array.name, array.dims, array.shape, array.dtype
+
+    def __repr__(self) -> str:
+        axes = ", ".join(f"{dim} {size}" for dim, size in zip(self.dims, self.shape, strict=True))
+        return f"<{self.name} {self.dtype} [{axes}]>"
+
+    def __len__(self) -> int:
+        return self.shape[0]
+
+    def __getitem__(self, key: Any) -> Shaped[np.ndarray, ...]:  # noqa: ANN401 - any index expression
+        """Return a selection: integers, slices, lists of entries.
+
+        Raises
+        ------
+        NotCommittedError
+            A step that no commit holds yet.
+        """
+        self._refuse_uncommitted(key)
+        selection = select(key, self.dims, self.shape)
+        return self._fetch(selection)[selection.reversal]
+
+    def _fetch(self, selection: Selection) -> Shaped[np.ndarray, ...]:
+        if selection.size == 0:
+            return np.empty(selection.shape, self.dtype)
+        size = math.prod(selection.shape) * self.dtype.itemsize
+        if self._slicer is not None and size <= VIEW_BYTES:
+            return self._slicer.fetch(self.name, self.dims, selection, self.dtype)
+        picks = (
+            slice(p.start, p.stop, p.step) if isinstance(p, range) else list(p) if isinstance(p, tuple) else p
+            for p in selection.picks
+        )
+        return np.asarray(self._array[tuple(picks)])
+
+    def _refuse_uncommitted(self, key: Any) -> None:  # noqa: ANN401 - any index expression
+        first = key[0] if isinstance(key, tuple) and key else key
+        if self.dims[:1] and self.dims[0] in GROWING:
+            reach = first.stop - 1 if isinstance(first, slice) and isinstance(first.stop, int) else first
+            if isinstance(reach, int | np.integer) and reach >= self.shape[0]:
+                raise NotCommittedError(f"{self.name}: {self.dims[0]} {reach} is beyond the {self.shape[0]} committed")
+
+
+class ArrayGroup:
+    """The arrays of one group as attributes: ``capture.stats.entropy``."""
+
+    def __init__(self, capture: Capture, group: str) -> None:
+        self._capture = capture
+        self._group = group
+
+    def __getattr__(self, name: str) -> LazyArray:
+        if name.startswith("_"):
+            raise AttributeError(name)
+        try:
+            return self._capture[f"{self._group}/{name}"]
+        except NotCapturedError as error:
+            raise AttributeError(str(error)) from error
+
+    def __dir__(self) -> list[str]:
+        prefix = f"{self._group}/"
+        return [name.removeprefix(prefix) for name in self._capture.names() if name.startswith(prefix)]
+
+
+class Capture:
+    """What one job captured. Use `JobHandle.capture` or `attnscope.open`."""
+
+    def __init__(self, reader: CaptureReader, slicer: Slicer | None = None) -> None:
+        self._reader = reader
+        self._slicer = slicer
+
+    def __repr__(self) -> str:
+        state = "complete" if self.complete else "running"
+        return f"<capture {self.job[:8]} of {self.resolved.checkpoint_name}: {self.steps_committed} steps, {state}>"
+
+    def __getitem__(self, name: str) -> LazyArray:
+        """Return an array by its path, e.g. ``attention/rows``.
+
+        Raises
+        ------
+        NotCapturedError
+            The capture has no such array.
+        """
+        if name not in self._reader.names():
+            raise NotCapturedError(f"this capture has no {name}; it has {', '.join(self._reader.names())}")
+        return LazyArray(self._reader.array(name), self._slicer)
+
+    def names(self) -> tuple[str, ...]:
+        """Return the paths of all arrays."""
+        return self._reader.names()
+
+    def refresh(self) -> Capture:
+        """Take note of what was committed since."""
+        self._reader.refresh()
+        return self
+
+    @property
+    def rows(self) -> LazyArray:
+        """Decision rows, float16 [step, row_env, layer, head, slot]; NaN past the context."""
+        return self["attention/rows"]
+
+    @property
+    def rollout(self) -> ArrayGroup:
+        """Observations, actions, rewards, episodes."""
+        return ArrayGroup(self, "rollout")
+
+    @property
+    def stats(self) -> ArrayGroup:
+        """Statistics of every decision row."""
+        return ArrayGroup(self, "stats")
+
+    @property
+    def context(self) -> ArrayGroup:
+        """Context lengths and starts."""
+        return ArrayGroup(self, "context")
+
+    @property
+    def env(self) -> ArrayGroup:
+        """Task, seed, replica and split of each environment."""
+        return ArrayGroup(self, "env")
+
+    @property
+    def job(self) -> str:
+        """Id of the job that made it."""
+        return str(self._reader.attributes["job"])
+
+    @property
+    def provenance(self) -> dict[str, Any]:
+        """Where it comes from: checkpoint, mask and who stated it, environment, seeds, versions, device."""
+        return dict(self._reader.attributes["provenance"])
+
+    @property
+    def policy(self) -> PolicyDescription:
+        """The policy's shape."""
+        return PolicyDescription.model_validate(self._reader.attributes["policy"])
+
+    @property
+    def resolved(self) -> ResolvedCapture:
+        """What the specification meant: tasks, steps, sampled maps."""
+        return ResolvedCapture.model_validate(self._reader.attributes["resolved"])
+
+    @property
+    def complete(self) -> bool:
+        """Whether nothing more will come."""
+        return self._reader.complete
+
+    @property
+    def steps_committed(self) -> int:
+        """Steps that can be read."""
+        return self._reader.steps_committed
+
+    def map_steps(self) -> list[int]:
+        """Return the steps whose whole maps are stored by now."""
+        if "attention/map_step" not in self.names():
+            return []
+        return [int(step) for step in self["attention/map_step"][:]]
+
+    def map(self, step: int, layer: int | None = None, head: int | None = None, env: int = 0) -> Float[np.ndarray, ...]:
+        """Return a sampled attention map [layer, head, query, slot], cut to the context.
+
+        Parameters
+        ----------
+        step
+            One of `map_steps`.
+        layer, head
+            Places among the stored layers and heads; None keeps the axis.
+        env
+            Place among the stored environments.
+
+        Raises
+        ------
+        MapNotSampledError
+            No map of that step is stored.
+        """
+        sampled = self.map_steps()
+        if step not in sampled:
+            stored = ", ".join(map(str, sampled)) or "none"
+            raise MapNotSampledError(f"no map of step {step} is stored; stored are: {stored}")
+        n = self.length(step, env)
+        take = tuple(slice(None) if at is None else at for at in (layer, head))
+        return self["attention/maps"][(sampled.index(step), env, *take, slice(0, n), slice(0, n))]
+
+    def row_env(self, env: int) -> int:
+        """Return the entry of the env axis at a place among the stored environments."""
+        return int(self["attention/row_env"][env]) if "attention/row_env" in self.names() else env
+
+    def length(self, step: int, env: int = 0) -> int:
+        """Return the tokens of the context, the query among them."""
+        return int(self.context.length[step, self.row_env(env)])
+
+    def transition_index(self, step: int, env: int = 0) -> Int[np.ndarray, " slot"]:
+        """Return the transition in each slot of a context; the query's own slot has the index of this step."""
+        n, start = self.length(step, env), int(self.context.start[step, self.row_env(env)])
+        return start + np.arange(n) // self.policy.tokens_per_transition
+
+    def episode_boundaries(self, step: int, env: int = 0) -> Int[np.ndarray, " boundary"]:
+        """Return the slots where an episode begins, slot 0 left out."""
+        transitions = self.transition_index(step, env)
+        first = int(transitions[0])
+        episodes = self.rollout.episode[first : step + 1, self.row_env(env)][transitions - first]
+        return np.flatnonzero(np.diff(episodes)) + 1
+
+    def returns(self) -> Float[np.ndarray, "env episode"]:
+        """Return the return of every finished episode."""
+        reward, episode = self.rollout.reward[:], self.rollout.episode[:]
+        ended = (self.rollout.truncated[:] > 0) | (self.rollout.terminated[:] > 0)
+        finished = int(ended.sum(axis=0).min())
+        sums = np.zeros((reward.shape[1], finished))
+        for number in range(finished):
+            sums[:, number] = np.where(episode == number, reward, 0).sum(axis=0)
+        return sums
+
+    def to_xarray(self) -> xarray.DataTree:
+        """Return the capture as a lazy xarray tree.
+
+        Raises
+        ------
+        MissingPackageError
+            xarray is not installed.
+        """
+        try:
+            import xarray  # noqa: PLC0415 - optional
+        except ImportError as error:
+            raise MissingPackageError("install xarray for this: pip install 'attnscope[xarray]'") from error
+        return xarray.open_datatree(self._reader.store, engine="zarr", mask_and_scale=False, consolidated=True)  # type: ignore[arg-type]  # takes any zarr store
+
+    def download(self, path: str | Path) -> Path:
+        """Write every committed chunk into a new folder, for `attnscope.open`; it appears whole or not at all.
+
+        Raises
+        ------
+        DownloadRefusedError
+            There is something at `path` already.
+        """
+        target = Path(path)
+        if target.exists():
+            raise DownloadRefusedError(f"{target} exists already")
+        scratch = target.with_name(f".{target.name}.partial")
+        root = self._reader.root
+        for key in (*root.metadata_keys()[1:], *root.chunk_keys(), root.metadata_keys()[0]):
+            file = scratch / key  # keys come from a parsed root document, which admits plain names only
+            if file.is_symlink() or (file.exists() and key.split("/")[-1] != "zarr.json"):
+                continue  # fetched by an earlier try: a committed chunk never changes
+            file.parent.mkdir(parents=True, exist_ok=True)
+            document = root.node_bytes(key) if key.endswith("zarr.json") else self._reader.chunk_bytes(key)
+            file.write_bytes(document)
+        scratch.rename(target)
+        return target
+
+    def save_npz(self, path: str | Path) -> Path:
+        """Write rewards per episode, rows and rollout into one file, under the guide's name if a folder is given."""
+        target = Path(path)
+        if target.is_dir():
+            target = target / "attention_data.npz"
+        arrays: dict[str, Any] = {
+            name.replace("/", "_"): self[name][:] for name in self.names() if name != "attention/maps"
+        }
+        partial = target.with_suffix(".partial.npz")
+        np.savez_compressed(partial, rewards=self.returns(), **arrays)
+        shutil.move(partial, target)
+        return target

@@ -1,0 +1,47 @@
+"""Options as people type them, turned into a specification."""
+
+from __future__ import annotations
+
+import re
+
+import typer
+
+
+def integers(text: str | None, option: str) -> tuple[int, ...] | None:
+    """Return ``7``, ``0,2,5`` or ``0-7`` as numbers."""
+    if text is None:
+        return None
+    found: list[int] = []
+    for part in text.split(","):
+        bounds = re.fullmatch(r"\s*(\d{1,18})(?:-(\d{1,18}))?\s*", part)
+        if bounds is None:
+            raise typer.BadParameter(f"expected numbers like 7, 0,2,5 or 0-7, got {text!r}", param_hint=option)
+        first, last = int(bounds[1]), int(bounds[2] or bounds[1])
+        if last < first or last - first > 100_000:  # noqa: PLR2004 - a slip of the keyboard, not a wish
+            raise typer.BadParameter(f"the range {part.strip()!r} is empty or too long", param_hint=option)
+        found.extend(range(first, last + 1))
+    return tuple(found)
+
+
+def goals(texts: list[str] | None) -> tuple[tuple[int, int], ...] | None:
+    """Return ``5,4`` as a cell."""
+    if not texts:
+        return None
+    cells: list[tuple[int, int]] = []
+    for text in texts:
+        cell = re.fullmatch(r"\s*(\d{1,6})\s*,\s*(\d{1,6})\s*", text)
+        if cell is None:
+            raise typer.BadParameter(f"expected a cell like 5,4, got {text!r}", param_hint="--goal")
+        cells.append((int(cell[1]), int(cell[2])))
+    return tuple(cells)
+
+
+def pairs(texts: list[str] | None) -> dict[str, object]:
+    """Return ``name=value`` settings of an environment; numbers become numbers."""
+    found: dict[str, object] = {}
+    for text in texts or []:
+        name, equals, value = text.partition("=")
+        if not equals or not name.isidentifier():
+            raise typer.BadParameter(f"expected name=value, got {text!r}", param_hint="--env-kwarg")
+        found[name] = int(value) if re.fullmatch(r"-?\d+", value) else value
+    return found

@@ -1,0 +1,1 @@
+"""Figures of captures, drawn on the laptop with matplotlib."""

@@ -1,0 +1,106 @@
+"""A job as the laptop holds it: how far it is, waiting for it, its capture."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Self
+from uuid import UUID
+
+from attnscope.errors import JobCancelledError, JobFailedError, WaitTimeoutError
+from attnscope.progress import ProgressDisplay
+from attnscope.transport import Transport, read_model
+from attnscope_storage.wire import Job, JobState
+
+if TYPE_CHECKING:
+    from attnscope.capture import Capture
+
+POLL_SECONDS = 1.0
+"""How long the service holds an answer while a progress bar is shown."""
+
+LONG_POLL_SECONDS = 30.0
+"""How long it does without one."""
+
+
+class JobHandle:
+    """One job of the service; `refresh` asks again."""
+
+    def __init__(self, transport: Transport, job: Job) -> None:
+        self._transport = transport
+        self.info = job
+        """What the service said last."""
+
+    def __repr__(self) -> str:
+        progress = self.info.progress
+        return f"<job {self.id} {self.state} {progress.steps_done}/{progress.steps_total}>"
+
+    @property
+    def id(self) -> UUID:
+        """The job's id."""
+        return self.info.id
+
+    @property
+    def state(self) -> JobState:
+        """The state that the service said last."""
+        return self.info.state
+
+    def refresh(self, wait: float = 0.0) -> Self:
+        """Ask again; with `wait`, the service answers when the job has ended, at the latest after so many seconds."""
+        parameters = [("wait", str(wait))] if wait else None
+        answer = self._transport.request("GET", f"/v1/jobs/{self.id}", parameters=parameters, patience=wait)
+        self.info = read_model(Job, answer)
+        return self
+
+    def wait(self, *, progress: bool = False, timeout: float | None = None) -> Self:
+        """Return when the job has succeeded.
+
+        Parameters
+        ----------
+        progress
+            Show a bar: steps, steps/s, time left, place in the queue; lines where there is no terminal.
+        timeout
+            Seconds; None waits for as long as it takes.
+
+        Raises
+        ------
+        JobFailedError, JobCancelledError
+            It ended otherwise.
+        WaitTimeoutError
+            It has not ended in time; it goes on.
+        """
+        deadline = None if timeout is None else time.monotonic() + timeout
+        hold = POLL_SECONDS if progress else LONG_POLL_SECONDS
+        with ProgressDisplay(self.info, shown=progress) as display:
+            while not self.refresh(_left(hold, deadline)).state.final:
+                display.update(self.info)
+                if deadline is not None and time.monotonic() >= deadline:
+                    raise WaitTimeoutError(f"job {self.id} is {self.state} after {timeout} s; it goes on")
+            display.update(self.info)
+        if self.state is JobState.FAILED:
+            problem = self.info.failure
+            why = "no reason given" if problem is None else f"{problem.title}: {problem.detail}"
+            raise JobFailedError(f"job {self.id} failed: {why}", problem)
+        if self.state is JobState.CANCELLED:
+            raise JobCancelledError(f"job {self.id} was cancelled; what was committed stays readable")
+        return self
+
+    def cancel(self) -> Self:
+        """Ask the job to stop; it is `cancelling` until its work has ended."""
+        self.info = read_model(Job, self._transport.request("POST", f"/v1/jobs/{self.id}/cancel", repeatable=True))
+        return self
+
+    def delete(self) -> None:
+        """Delete the ended job and its capture."""
+        self._transport.request("DELETE", f"/v1/jobs/{self.id}")
+
+    def capture(self) -> Capture:
+        """Return what is committed by now; also of a running job."""
+        from attnscope.capture import Capture  # noqa: PLC0415 - loads zarr
+        from attnscope.remote import HttpStore, Slicer  # noqa: PLC0415 - loads zarr
+        from attnscope_storage.reader import CaptureReader  # noqa: PLC0415 - loads zarr
+
+        store = HttpStore(self._transport, str(self.id))
+        return Capture(CaptureReader.open(store), Slicer(self._transport, str(self.id)))
+
+
+def _left(hold: float, deadline: float | None) -> float:
+    return hold if deadline is None else max(0.0, min(hold, deadline - time.monotonic()))

@@ -1,0 +1,169 @@
+"""The two ways to a remote capture: a Zarr store over the raw route for bulk, the slice route for views."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import math
+import threading
+from collections import OrderedDict
+from collections.abc import AsyncIterator, Iterable
+from typing import Any
+
+import numpy as np
+from jaxtyping import Shaped
+from zarr.abc.store import ByteRequest, Store
+from zarr.core.buffer import Buffer, BufferPrototype, default_buffer_prototype
+
+from attnscope.errors import NotFoundError, UnexpectedAnswerError
+from attnscope.selection import Pick, Selection
+from attnscope.transport import Transport
+
+CACHE_BYTES = 256 * 2**20
+"""Encoded chunks kept in memory, per capture."""
+
+OBJECT_BYTES = 64 * 2**20
+"""Size of one stored object, at most."""
+
+LISTS_NOTHING = "a remote capture lists no keys; its root document names every array"
+
+NPY_HEADER_BYTES = 4096
+"""Room for the header of NumPy's format."""
+
+
+class HttpStore(Store):
+    """A capture's raw Zarr store, read-only. Chunks never change, so each is fetched once while the cache holds it."""
+
+    def __init__(self, transport: Transport, job: str) -> None:
+        super().__init__(read_only=True)
+        self._transport = transport
+        self.job = job
+        self._cache: OrderedDict[str, bytes] = OrderedDict()
+        self._cached_bytes = 0
+        self._lock = threading.Lock()
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, HttpStore) and (self.job, self._transport) == (other.job, other._transport)
+
+    __hash__ = None  # type: ignore[assignment]  # compared by content
+
+    async def get(
+        self, key: str, prototype: BufferPrototype | None = None, byte_range: ByteRequest | None = None
+    ) -> Buffer | None:
+        """Return a key's bytes; None where the service says that the committed shape does not reach there."""
+        if byte_range is not None:
+            raise NotImplementedError("captures have no shards: every chunk is read whole")
+        content = await asyncio.to_thread(self._fetch, key)
+        return None if content is None else (prototype or default_buffer_prototype()).buffer.from_bytes(content)
+
+    def _fetch(self, key: str) -> bytes | None:
+        with self._lock:
+            if key in self._cache:
+                self._cache.move_to_end(key)
+                return self._cache[key]
+        try:
+            path = f"/v1/captures/{self.job}/zarr/{key}"
+            answer = self._transport.request("GET", path, limit=OBJECT_BYTES)
+        except NotFoundError:
+            return None
+        if "immutable" in answer.headers.get("cache-control", ""):
+            self._keep(key, answer.body)
+        return answer.body
+
+    def _keep(self, key: str, content: bytes) -> None:
+        with self._lock:
+            if key not in self._cache:
+                self._cached_bytes += len(content)
+            self._cache[key] = content
+            while self._cached_bytes > CACHE_BYTES:
+                _, dropped = self._cache.popitem(last=False)
+                self._cached_bytes -= len(dropped)
+
+    async def get_partial_values(
+        self, prototype: BufferPrototype, key_ranges: Iterable[tuple[str, ByteRequest | None]]
+    ) -> list[Buffer | None]:
+        """Return several keys' bytes."""
+        return [await self.get(key, prototype, part) for key, part in key_ranges]
+
+    async def exists(self, key: str) -> bool:
+        """Whether the store has this key."""
+        return await self.get(key) is not None
+
+    @property
+    def supports_writes(self) -> bool:
+        """False."""
+        return False
+
+    @property
+    def supports_deletes(self) -> bool:
+        """False."""
+        return False
+
+    @property
+    def supports_listing(self) -> bool:
+        """False: the root document names every array."""
+        return False
+
+    async def set(self, key: str, value: Buffer) -> None:
+        """Refuse."""
+        raise PermissionError(f"{key} ({len(value)} bytes): a remote capture is read-only")
+
+    async def delete(self, key: str) -> None:
+        """Refuse."""
+        raise PermissionError(f"{key}: a remote capture is read-only")
+
+    async def list(self) -> AsyncIterator[str]:
+        """Refuse: HTTP lists no folders."""
+        raise NotImplementedError(LISTS_NOTHING)
+        yield ""
+
+    async def list_prefix(self, prefix: str) -> AsyncIterator[str]:
+        """Refuse."""
+        raise NotImplementedError(f"{prefix}: {LISTS_NOTHING}")
+        yield ""
+
+    async def list_dir(self, prefix: str) -> AsyncIterator[str]:
+        """Refuse."""
+        raise NotImplementedError(f"{prefix}: {LISTS_NOTHING}")
+        yield ""
+
+
+class Slicer:
+    """Views of a remote capture: one request, and no more bytes than were asked for."""
+
+    def __init__(self, transport: Transport, job: str) -> None:
+        self._transport = transport
+        self._job = job
+
+    def fetch(
+        self, name: str, dims: tuple[str, ...], selection: Selection, dtype: np.dtype[Any]
+    ) -> Shaped[np.ndarray, ...]:
+        """Return a selection.
+
+        Raises
+        ------
+        UnexpectedAnswerError
+            The answer is not the array that was asked for; nothing larger is ever allocated.
+        """
+        expected = math.prod(selection.shape) * dtype.itemsize
+        parameters = [("array", name)]
+        parameters += [(dim, spell(pick)) for dim, pick in zip(dims, selection.picks, strict=True)]
+        path = f"/v1/captures/{self._job}/slice"
+        answer = self._transport.request("GET", path, parameters=parameters, limit=expected + NPY_HEADER_BYTES)
+        try:
+            values = np.load(io.BytesIO(answer.body), allow_pickle=False)
+        except (ValueError, EOFError) as error:
+            raise UnexpectedAnswerError(f"the service's slice of {name} is no array: {error}") from error
+        if not isinstance(values, np.ndarray) or values.shape != selection.shape or values.dtype != dtype:
+            raise UnexpectedAnswerError(f"asked for {dtype}{selection.shape} of {name}, got another array")
+        return values
+
+
+def spell(pick: Pick) -> str:
+    """Return a pick as the slice route writes it."""
+    if isinstance(pick, int):
+        return str(pick)
+    if isinstance(pick, range):
+        return f"{pick.start}:{pick.stop}:{pick.step}"
+    entries = ",".join(map(str, pick))
+    return entries if len(pick) > 1 else f"{pick[0]}:{pick[0] + 1}"  # a list of one keeps its axis

@@ -1,0 +1,136 @@
+"""A service as the laptop sees it: submit, list, look up."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Any, Self
+from uuid import UUID, uuid4
+
+from pydantic import ValidationError
+
+from attnscope.errors import JobNameError, RequestRefusedError
+from attnscope.job import JobHandle
+from attnscope.transport import Transport, read_model, read_models
+from attnscope_storage.wire import (
+    Capabilities,
+    CaptureSpec,
+    CheckpointInfo,
+    EnvironmentInfo,
+    Estimate,
+    Job,
+    JobPage,
+    JobState,
+    WhoAmI,
+)
+
+JSON = {"Content-Type": "application/json"}
+SHORTEST_PREFIX = 4
+"""Characters of a job's id that a prefix needs."""
+
+
+class Service:
+    """A connected service. Use `attnscope.connect`."""
+
+    def __init__(self, transport: Transport) -> None:
+        self._transport = transport
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._transport.close()
+
+    def submit(self, spec: CaptureSpec | None = None, *, job_id: UUID | None = None, **options: Any) -> JobHandle:  # noqa: ANN401
+        """Queue a capture and return its job.
+
+        Parameters
+        ----------
+        spec
+            The specification, or its fields as keywords: ``submit(checkpoint="AD", episodes=50)``.
+        job_id
+            Names the job, so that submitting again changes nothing; minted here where None.
+
+        Raises
+        ------
+        RequestRefusedError
+            A field is wrong, or names what the service does not have.
+        """
+        content = _spec(spec, options).model_dump_json(exclude_defaults=False).encode()
+        path = f"/v1/jobs/{job_id or uuid4()}"
+        return self._handle(read_model(Job, self._transport.request("PUT", path, content=content, headers=JSON)))
+
+    def estimate(self, spec: CaptureSpec | None = None, **options: Any) -> Estimate:  # noqa: ANN401 - fields of the spec
+        """Say what a capture would cost; nothing is queued."""
+        content = _spec(spec, options).model_dump_json().encode()
+        answer = self._transport.request("POST", "/v1/jobs:estimate", content=content, headers=JSON, repeatable=True)
+        return read_model(Estimate, answer)
+
+    def jobs(
+        self, *, states: Iterable[JobState] = (), kind: str | None = None, label: str | None = None
+    ) -> Iterator[JobHandle]:
+        """Yield jobs, newest first; pages are fetched as they are needed."""
+        parameters = [("state", str(state)) for state in states]
+        parameters += [(name, value) for name, value in (("kind", kind), ("label", label)) if value is not None]
+        cursor: list[tuple[str, str]] = []
+        while True:
+            page = read_model(JobPage, self._transport.request("GET", "/v1/jobs", parameters=[*parameters, *cursor]))
+            yield from map(self._handle, page.jobs)
+            if page.next_cursor is None:
+                return
+            cursor = [("cursor", page.next_cursor)]
+
+    def job(self, name: str | UUID) -> JobHandle:
+        """Return a job by id, a unique prefix of an id, or ``last``.
+
+        Raises
+        ------
+        JobNameError
+            No job fits, or several do.
+        """
+        text = str(name).lower()
+        if text == "last":
+            for handle in self.jobs():
+                return handle
+            raise JobNameError("there is no job yet")
+        try:
+            full = UUID(text)
+        except ValueError:
+            fitting = [handle for handle in self.jobs() if str(handle.id).startswith(text)]
+            if len(text) < SHORTEST_PREFIX or len(fitting) != 1:
+                found = f"{len(fitting)} jobs" if len(text) >= SHORTEST_PREFIX else "too short to name a job"
+                raise JobNameError(f"{name!r}: {found}; give an id, a longer prefix, or 'last'") from None
+            return fitting[0]
+        return self._handle(read_model(Job, self._transport.request("GET", f"/v1/jobs/{full}")))
+
+    def checkpoints(self) -> list[CheckpointInfo]:
+        """Return the registered checkpoints."""
+        return read_models(CheckpointInfo, self._transport.request("GET", "/v1/checkpoints"))
+
+    def environments(self) -> list[EnvironmentInfo]:
+        """Return the listed environments with their presets and tasks."""
+        return read_models(EnvironmentInfo, self._transport.request("GET", "/v1/environments"))
+
+    def capabilities(self) -> Capabilities:
+        """Return what the service can do, and its caps."""
+        return read_model(Capabilities, self._transport.request("GET", "/v1/capabilities"))
+
+    def whoami(self) -> WhoAmI:
+        """Return the key as the service sees it."""
+        return read_model(WhoAmI, self._transport.request("GET", "/v1/whoami"))
+
+    def _handle(self, job: Job) -> JobHandle:
+        return JobHandle(self._transport, job)
+
+
+def _spec(spec: CaptureSpec | None, options: dict[str, Any]) -> CaptureSpec:
+    if spec is not None and options:
+        raise RequestRefusedError("give a specification or its fields, not both")
+    try:
+        return spec or CaptureSpec(**options)
+    except ValidationError as error:
+        wrong = "; ".join(f"{'.'.join(map(str, e['loc'])) or 'spec'}: {e['msg']}" for e in error.errors())
+        raise RequestRefusedError(wrong) from error

@@ -1,0 +1,184 @@
+"""From a foreign file to an entry of the registry: copied, parsed apart, recognised, checked and written natively."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+import tempfile
+from collections.abc import Collection
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Final
+
+from safetensors.torch import load_file
+
+from attnscope_model.errors import (
+    CausalityUnknownError,
+    CheckpointNameError,
+    CheckpointUnreadableError,
+    TrainTasksError,
+)
+from attnscope_model.native import CONFIG, ENTRY, WEIGHTS, build_policy, config_bytes, identity
+from attnscope_model.parse import CONTENTS, MAX_FILE_BYTES, parse_apart
+from attnscope_model.readers import CheckpointReader, ParsedFile, reader_of
+from attnscope_storage.wire import CheckpointInfo
+
+NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@+-]{0,99}")
+"""What a checkpoint may be called."""
+
+_NUMBERED: Final = re.compile(r"ckpt-(\d{1,18})\.pt")
+_BLOCK_BYTES: Final = 2**20
+
+
+@dataclass(frozen=True)
+class CheckpointContents:
+    """A foreign checkpoint, read and recognised."""
+
+    reader: CheckpointReader
+    file: ParsedFile
+    source_name: str
+    source_sha256: str
+
+
+def newest(source: Path) -> Path:
+    """Return the file itself, or a run folder's checkpoint with the highest step; trainers delete older ones."""
+    if not source.is_dir():
+        return source
+    numbered = [(int(found[1]), path) for path in source.iterdir() if (found := _NUMBERED.fullmatch(path.name))]
+    if not numbered:
+        raise CheckpointUnreadableError(f"{source} holds no ckpt-<step>.pt")
+    return max(numbered)[1]
+
+
+def read_checkpoint(source: Path, folder: Path) -> CheckpointContents:
+    """Read a foreign file, leaving its weights as safetensors in `folder`.
+
+    Raises
+    ------
+    CheckpointUnreadableError
+        The file is missing, too large, damaged, holds code, or is of no known family.
+    """
+    source = newest(source)
+    copy = folder / "source"
+    try:
+        digest = _copy(source, copy)
+        contents = parse_apart(copy, folder)
+    except OSError as error:
+        raise CheckpointUnreadableError(f"{source.name}: {error.strerror or error}") from error
+    except CheckpointUnreadableError as error:
+        raise CheckpointUnreadableError(error.message.replace(f"{copy.name}:", f"{source.name}:", 1)) from error
+    copy.unlink()
+    (folder / CONTENTS).unlink()
+    file = ParsedFile(load_file(folder / WEIGHTS), contents["config"], contents["step"])
+    try:
+        reader = reader_of(file)
+    except CheckpointUnreadableError as error:
+        raise CheckpointUnreadableError(f"{source.name}: {error.message}") from error
+    return CheckpointContents(reader, file, source.name, digest)
+
+
+def convert(
+    contents: CheckpointContents,
+    folder: Path,
+    *,
+    causal: bool | None,
+    name: str | None,
+    train_tasks: Collection[int] | None,
+) -> CheckpointInfo:
+    """Complete the entry whose weights `read_checkpoint` left in `folder`.
+
+    Raises
+    ------
+    CausalityUnknownError
+        The family's files do not say whether they are causal, and `causal` is None.
+    CheckpointUnreadableError
+        The tensors do not fit together, or `causal` contradicts the file.
+    CheckpointNameError
+        The name is malformed.
+    TrainTasksError
+        The environment has no such tasks.
+    """
+    reader, file = contents.reader, contents.file
+    said = reader.causal(file)
+    if said is None and causal is None:
+        raise CausalityUnknownError(f"say whether {contents.source_name} is causal: {reader.hint(file)}")
+    if said is not None and causal not in (None, said):
+        raise CheckpointUnreadableError(f"{contents.source_name} says causal {said}, not {causal}")
+    config = reader.native_config(file, causal=bool(causal if said is None else said))
+    stored = config_bytes(config)
+    (folder / CONFIG).write_bytes(stored)
+    info = CheckpointInfo(
+        id=identity((folder / WEIGHTS).read_bytes(), stored),
+        name=checked_name(name or reader.default_name(file)),
+        policy=build_policy(config, file.tensors).description,
+        preset=reader.preset(file),
+        causal_stated_by="user" if said is None else "file",
+        train_tasks=_checked_tasks(train_tasks, reader.tasks(file)),
+        train_step=file.step,
+        source_sha256=contents.source_sha256,
+        source_name=contents.source_name,
+        added_at=datetime.now(UTC),
+        notes=(reader.hint(file),) if said is None else (),
+    )
+    write_entry(folder, info)
+    return info
+
+
+def checked_name(name: str) -> str:
+    """Return a name after checking its characters."""
+    if not NAME.fullmatch(name):
+        raise CheckpointNameError(f"a name has up to 100 letters, digits and ._@+- and starts plainly, got {name!r}")
+    return name
+
+
+def _checked_tasks(train_tasks: Collection[int] | None, tasks: int) -> tuple[int, ...] | None:
+    if train_tasks is None:
+        return None
+    if beyond := sorted(index for index in train_tasks if not 0 <= index < tasks):
+        raise TrainTasksError(f"expected train tasks within 0..{tasks - 1}, got {beyond[:5]}")
+    return tuple(sorted(set(train_tasks)))
+
+
+def write_entry(folder: Path, info: CheckpointInfo) -> None:
+    """Write an entry, replacing the earlier one in one step."""
+    fresh = folder / f".{ENTRY}"
+    fresh.write_text(json.dumps(info.model_dump(mode="json"), indent=1) + "\n")
+    fresh.replace(folder / ENTRY)
+
+
+def inspect(source: Path) -> dict[str, Any]:
+    """Return what a file says, and the hint about what it does not; nothing is registered."""
+    with tempfile.TemporaryDirectory() as scratch:
+        contents = read_checkpoint(source, Path(scratch))
+        reader, file = contents.reader, contents.file
+        said = reader.causal(file)
+        config = reader.native_config(file, causal=bool(said))
+        if said is None:
+            del config["causal"]
+        return {
+            "file": contents.source_name,
+            "sha256": contents.source_sha256,
+            **config,
+            "causal": "not stored" if said is None else said,
+            "hint": reader.hint(file),
+            "preset": reader.preset(file),
+            "step": file.step,
+            "name": reader.default_name(file),
+            "train_tasks": "unknown",
+        }
+
+
+def _copy(source: Path, target: Path) -> str:
+    """Copy a file, so that a trainer may delete it meanwhile; return the sha256 of the bytes that were copied."""
+    if not source.is_file():
+        raise CheckpointUnreadableError(f"there is no file {source}")
+    if (size := source.stat().st_size) > MAX_FILE_BYTES:
+        raise CheckpointUnreadableError(f"{source.name} has {size} bytes, more than the {MAX_FILE_BYTES} read here")
+    digest = hashlib.sha256()
+    with source.open("rb") as reading, target.open("wb") as writing:
+        while block := reading.read(_BLOCK_BYTES):
+            digest.update(block)
+            writing.write(block)
+    return digest.hexdigest()

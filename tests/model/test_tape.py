@@ -1,0 +1,95 @@
+"""The tape: it records in the same pass, checks what it recorded, and always takes itself off."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from attnscope_model.attention import TapedAttention, attention_map, attention_row
+from attnscope_model.errors import CaptureInvalidError
+from attnscope_model.tape import AttentionTape
+
+
+@pytest.fixture
+def policy(policies):
+    """Return a policy, and check that no test leaves a tape on it."""
+    yield policies["noncausal"]
+    assert all(site.tape is None for site in policies["noncausal"].attentions())
+
+
+@pytest.fixture
+def tokens(policy):
+    """Return a short context for two environments."""
+    return torch.randn(2, 9, policy.description.width)
+
+
+def test_rows_and_maps_have_the_stated_axes(policy, tokens):
+    """Rows are [env, layer, head, slot], maps [env, layer, head, query, slot], and a row is its map's last query."""
+    with AttentionTape(policy, maps=True) as tape:
+        policy(tokens)
+    assert tape.rows.shape == (2, 4, 4, 9)
+    assert tape.maps.shape == (2, 4, 4, 9, 9)
+    assert (tape.maps[..., -1, :] - tape.rows).abs().max() < 1e-6
+    assert (tape.maps.sum(-1) - 1).abs().max() < 1e-5
+
+
+def test_maps_are_none_unless_asked_for(policy, tokens):
+    """Absent maps are None, never zeros."""
+    with AttentionTape(policy) as tape:
+        policy(tokens)
+    assert tape.maps is None
+
+
+def test_a_failing_forward_takes_the_tape_off(policy, tokens):
+    """The forward's own error comes through, and the policy works untaped afterwards."""
+    with pytest.raises(RuntimeError, match="size"), AttentionTape(policy) as tape:
+        policy(tokens[..., :-1])
+    with pytest.raises(CaptureInvalidError, match="nothing is recorded"):
+        _ = tape.rows
+    policy(tokens)
+
+
+def test_two_tapes_at_once_are_refused(policy, tokens):
+    """A second tape would steal the first one's records; the first goes on."""
+    with AttentionTape(policy) as tape:
+        with pytest.raises(RuntimeError, match="another tape"), AttentionTape(policy):
+            pytest.fail("entered")
+        policy(tokens)
+    assert tape.rows.shape[1] == 4
+
+
+@pytest.mark.parametrize("forwards", [0, 2])
+def test_layers_that_do_not_record_once_are_refused(policy, tokens, forwards):
+    """No forward, or two, under one tape is an invalid capture."""
+    with pytest.raises(CaptureInvalidError, match="one record of each of 4 layers"), AttentionTape(policy):
+        for _ in range(forwards):
+            policy(tokens)
+
+
+def test_a_layer_without_a_site_is_noticed(policy, tokens, monkeypatch):
+    """Where a fast path hides a layer from the tape, the count of the policy's description tells."""
+    sites = policy.attentions()
+    monkeypatch.setattr(policy, "attentions", lambda: sites[:-1])
+    with pytest.raises(CaptureInvalidError, match="of 4 layers, got 3"), AttentionTape(policy):
+        policy(tokens)
+
+
+@pytest.mark.parametrize("spoiled", [float("nan"), 0.5])
+def test_rows_that_do_not_sum_to_one_are_refused(policy, tokens, spoiled):
+    """NaN and lost mass are refused alike."""
+    tape = AttentionTape(policy)
+    record = tape.record
+    tape.record = lambda row, whole: record(row * spoiled, whole)
+    with pytest.raises(CaptureInvalidError, match="sum to 1"), tape:
+        policy(tokens)
+
+
+@pytest.mark.parametrize("causal", [True, False])
+def test_attention_beside_the_output_is_the_outputs_own(causal):
+    """The explicit map times the values is what the fused kernel returns, and `decide` returns its last query."""
+    attention = TapedAttention(causal=causal)
+    queries, keys, values = torch.randn(3, 2, 4, 7, 8)
+    whole = attention_map(queries, keys, causal=causal)
+    assert torch.allclose(attention(queries, keys, values), whole @ values, atol=1e-6)
+    assert torch.allclose(attention.decide(queries[:, :, -1:], keys, values), (whole @ values)[:, :, -1:], atol=1e-6)
+    assert torch.allclose(attention_row(queries[:, :, -1:], keys), whole[:, :, -1:], atol=1e-6)
