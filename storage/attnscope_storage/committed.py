@@ -7,7 +7,7 @@ come from the root alone, since an array's own may be ahead of it after a crash.
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterable
-from typing import Final, Self
+from typing import Final
 
 from zarr.abc.store import ByteRequest, OffsetByteRequest, RangeByteRequest, Store
 from zarr.core.buffer import Buffer, BufferPrototype, default_buffer_prototype
@@ -49,7 +49,7 @@ class CommittedStore(Store):
 
     __hash__ = None  # type: ignore[assignment]  # as every Zarr store: equal by content, so not hashed
 
-    def with_read_only(self, read_only: bool = False) -> Self:
+    def with_read_only(self, read_only: bool = False) -> CommittedStore:
         """Return the store itself, which is read-only.
 
         Raises

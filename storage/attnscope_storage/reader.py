@@ -10,7 +10,7 @@ import math
 from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 import zarr
@@ -41,7 +41,7 @@ class CaptureReader:
         self._root = root
 
     @classmethod
-    def open(cls, where: Path | str | Store) -> Self:
+    def open(cls, where: Path | str | Store) -> CaptureReader:
         """Open a capture's folder, or any Zarr store that holds one at its top.
 
         Raises

@@ -20,9 +20,9 @@ from attnscope_storage.keys import StoredArray
 GROWING_DIMS = frozenset({"step", "row_step", "sample"})
 """Axes that grow with every commit."""
 
-AxisSelector = SupportsIndex | slice | Sequence[int] | Integer[np.ndarray, "picked"] | EllipsisType
+AxisSelector = SupportsIndex | slice | Sequence[int] | Integer[np.ndarray, "_"] | EllipsisType
 Selection = AxisSelector | tuple[AxisSelector, ...]
-AxisIndex = int | slice | Int[np.ndarray, "picked"]
+AxisIndex = int | slice | Int[np.ndarray, "_"]
 
 
 def resolve(selection: Selection, array: StoredArray) -> tuple[AxisIndex, ...]:

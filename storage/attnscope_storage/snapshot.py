@@ -12,7 +12,7 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Final, Self
+from typing import Any, Final
 
 from attnscope_storage.chunks import chunk_key, indices
 from attnscope_storage.errors import CaptureNotFoundError, ChunkDamagedError, SchemaVersionError
@@ -38,7 +38,7 @@ class Root:
     arrays: Mapping[str, StoredArray]
 
     @classmethod
-    def parse(cls, stored: bytes) -> Self:
+    def parse(cls, stored: bytes) -> Root:
         """Return what a root document says.
 
         Raises

@@ -24,7 +24,7 @@ import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, Self
+from typing import Final
 
 from zarr.abc.store import Store
 from zarr.core.buffer import Buffer, default_buffer_prototype
@@ -64,7 +64,7 @@ class DurableStore(LocalStore):
         self.durable = durable
         self._unsettled: set[str] = set()
 
-    def with_read_only(self, read_only: bool = False) -> Self:
+    def with_read_only(self, read_only: bool = False) -> DurableStore:
         """Return a store on the same folder that does or does not refuse writes."""
         return type(self)(self.root, read_only=read_only, durable=self.durable)
 

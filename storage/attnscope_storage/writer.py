@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 from jaxtyping import Shaped
@@ -69,7 +69,7 @@ class CaptureWriter:
         blocks: int = DEFAULT_BLOCKS,
         on_commit: OnCommit | None = None,
         at_stage: AtStage | None = None,
-    ) -> Self:
+    ) -> CaptureWriter:
         """Create a capture without steps and return its writer.
 
         Parameters
@@ -118,7 +118,7 @@ class CaptureWriter:
         blocks: int = DEFAULT_BLOCKS,
         on_commit: OnCommit | None = None,
         at_stage: AtStage | None = None,
-    ) -> Self:
+    ) -> CaptureWriter:
         """Return a writer that continues after the last commit. The capture's attributes stay as they are.
 
         Raises
@@ -135,7 +135,9 @@ class CaptureWriter:
         )
 
     @classmethod
-    def _locked(cls, path: Path, make: Callable[[], Committer], blocks: int, on_commit: OnCommit | None) -> Self:
+    def _locked(
+        cls, path: Path, make: Callable[[], Committer], blocks: int, on_commit: OnCommit | None
+    ) -> CaptureWriter:
         lock = CaptureLock(path)
         try:
             return cls(make(), lock, blocks, on_commit)
@@ -196,7 +198,7 @@ class CaptureWriter:
         self._thread.join()
         self._lock.release()
 
-    def __enter__(self) -> Self:
+    def __enter__(self) -> CaptureWriter:  # noqa: PYI034  # beartype cannot check Self under jaxtyping's hook
         return self
 
     def __exit__(
