@@ -53,7 +53,8 @@ MAX_TEXT: Final = 1000
 """Characters of a configuration's text and of a refusal."""
 
 _PREFIXES: Final = ("module.", "_orig_mod.")
-_FORBIDDEN: Final = re.compile(r"(?:Unsupported (?:global|class|operand)|Trying to (?:load|call)|Can only)[^\n]*")
+_FORBIDDEN: Final = re.compile(r"(?:Unsupported (?:global|class)|Trying to (?:load|call)|Can only)[^\n]*")
+_OPERATION: Final = re.compile(r"Unsupported operand[^\n]*")
 
 
 def parse_apart(source: Path, folder: Path) -> dict[str, Any]:
@@ -133,7 +134,8 @@ def _explained(error: Exception) -> str:
         return "it takes more memory than a file of its size should"
     if forbidden := _FORBIDDEN.search(str(error)):
         return f"it holds more than tensors and plain values, and is not run to find out: {_sentence(forbidden[0])}"
-    return f"not a checkpoint that can be read: {type(error).__name__}: {_sentence(str(error))}"
+    why = operation[0] if (operation := _OPERATION.search(str(error))) else f"{type(error).__name__} {error}"
+    return f"not a checkpoint that can be read without running code: {_sentence(why)}"
 
 
 def _sentence(text: str) -> str:

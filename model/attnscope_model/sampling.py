@@ -59,7 +59,9 @@ def choose_actions(
 def cumulative(logits: Float[Tensor, "env action"], temperature: float = 1.0) -> Float64[np.ndarray, "env action"]:
     """Return the cumulative distribution over actions."""
     on_host = logits.cpu().double()  # the same numbers give the same actions whatever computed the logits
-    return torch.softmax(on_host / temperature, dim=-1).cumsum(dim=-1).numpy()
+    edges = torch.softmax(on_host / temperature, dim=-1).cumsum(dim=-1)
+    # The last possible action ends at exactly 1, so that no number falls beyond it on an impossible one.
+    return (edges / edges[:, -1:]).numpy()
 
 
 def edge_distance(

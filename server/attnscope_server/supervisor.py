@@ -75,8 +75,6 @@ class Supervisor:
             self._stopping = True
         self._wake.set()
         self._thread.join()
-        for runner in self._runners.values():
-            runner.stop()
         with self._lock:
             left = [job for job in self._busy.values() if job is not None]
         for job in left:
@@ -121,9 +119,12 @@ class Supervisor:
             self._wake.clear()
             with self._lock:
                 if self._stopping:
-                    return
+                    break
                 for name in self._runners:
                     self._feed(name)
+        # Workers are stopped on the thread that started them: the kernel ties their life to it (PR_SET_PDEATHSIG).
+        for runner in self._runners.values():
+            runner.stop()
 
     def _feed(self, name: str) -> None:
         """Give a free worker the next job, or let it go when it has been idle for long."""

@@ -12,7 +12,7 @@ from typing import Final
 from zarr.abc.store import ByteRequest, OffsetByteRequest, RangeByteRequest, Store
 from zarr.core.buffer import Buffer, BufferPrototype, default_buffer_prototype
 
-from attnscope_storage.errors import ChunkDamagedError, ChunkLostError
+from attnscope_storage.errors import AttnscopeError, ChunkDamagedError, ChunkLostError
 from attnscope_storage.keys import Committed
 from attnscope_storage.snapshot import Root
 
@@ -92,6 +92,8 @@ class CommittedStore(Store):
         if isinstance(self._root.locate(key), Committed):
             try:
                 value = await self._store.get(key, prototype, byte_range)
+            except AttnscopeError:  # a store of ours, over HTTP, knows better what happened
+                raise
             except OSError as error:
                 raise ChunkDamagedError(f"the committed chunk {key} cannot be read: {error}") from error
             if value is None:

@@ -20,7 +20,13 @@ from zarr.storage import LocalStore
 
 from attnscope_storage.chunks import chunk_key, decode_chunk, grid_of, indices
 from attnscope_storage.committed import CommittedStore
-from attnscope_storage.errors import CaptureNotFoundError, ChunkDamagedError, ChunkLostError, NotCommittedError
+from attnscope_storage.errors import (
+    AttnscopeError,
+    CaptureNotFoundError,
+    ChunkDamagedError,
+    ChunkLostError,
+    NotCommittedError,
+)
 from attnscope_storage.keys import Committed, Located, StoredArray
 from attnscope_storage.root import ROOT_KEY
 from attnscope_storage.selection import AxisIndex, Selection, resolve
@@ -50,6 +56,8 @@ class CaptureReader:
             There is none, or its creation never came to its end.
         SchemaVersionError
             It is of a schema that this version does not read.
+        ChunkDamagedError
+            Its root document is damaged, or cannot be read.
         """
         store = where if isinstance(where, Store) else LocalStore(where, read_only=True)
         return cls(store, _read_root(store))
@@ -217,7 +225,12 @@ class CommittedArray:
 
 
 def _read_root(store: Store) -> Root:
-    stored = read_bytes(store, ROOT_KEY)
+    try:
+        stored = read_bytes(store, ROOT_KEY)
+    except AttnscopeError:
+        raise
+    except OSError as error:
+        raise ChunkDamagedError(f"the root document of {store} cannot be read: {error}") from error
     if stored is None:
         raise CaptureNotFoundError(f"there is no capture at {store}")
     return Root.parse(stored)

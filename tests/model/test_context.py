@@ -36,7 +36,7 @@ class TalkingPolicy(Policy):
             parameters=0,
         )
 
-    def embed_transition(self, observation, action, reward, next_observation):
+    def embed_transition(self, observation, action, reward, next_observation):  # noqa: ARG002 - the protocol's
         """Return [env, token, (action, token number)]."""
         self.embedded += 1
         tokens = self.description.tokens_per_transition
@@ -76,7 +76,11 @@ def test_holds_the_newest_transitions_in_order(capacity, per_transition, query_s
     for step in range(steps + 1):
         held = list(range(max(0, step - capacity), step))
         tokens = window.tokens(np.array([[step], [step + 1]]))
-        assert (window.length, window.start, window.held) == (len(held) * per_transition + 1, step - len(held), len(held))
+        assert (window.length, window.start, window.held) == (
+            len(held) * per_transition + 1,
+            step - len(held),
+            len(held),
+        )
         for env in range(2):
             expected = [[float(i + 100 * env), float(k)] for i in held for k in range(per_transition)]
             query = [[-1.0, float(step + env)]]

@@ -61,9 +61,14 @@ def test_two_tapes_at_once_are_refused(policy, tokens):
 @pytest.mark.parametrize("forwards", [0, 2])
 def test_layers_that_do_not_record_once_are_refused(policy, tokens, forwards):
     """No forward, or two, under one tape is an invalid capture."""
-    with pytest.raises(CaptureInvalidError, match="one record of each of 4 layers"), AttentionTape(policy):
-        for _ in range(forwards):
-            policy(tokens)
+
+    def record():
+        with AttentionTape(policy):
+            for _ in range(forwards):
+                policy(tokens)
+
+    with pytest.raises(CaptureInvalidError, match="one record of each of 4 layers"):
+        record()
 
 
 def test_a_layer_without_a_site_is_noticed(policy, tokens, monkeypatch):

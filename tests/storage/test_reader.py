@@ -131,16 +131,26 @@ def test_a_damaged_chunk_is_named(finished, damage):
     assert rows[4:8, 1].shape == (4, 2, 2, 8)
 
 
-def test_a_chunk_that_cannot_be_read_is_damaged_and_not_absent(finished, monkeypatch):
-    """An I/O error of the disk is reported as such."""
+@pytest.mark.parametrize(
+    ("error", "kind"),
+    [
+        (OSError(5, os.strerror(5)), ChunkDamagedError),
+        (PermissionError(13, os.strerror(13)), ChunkDamagedError),
+        (ChunkLostError("lost at the server"), ChunkLostError),
+        (LookupError("the network's own"), LookupError),
+    ],
+)
+def test_what_cannot_be_read_is_not_absent(finished, monkeypatch, error, kind):
+    """An I/O error of the disk is reported as damage, for chunks and for the root; a store's own error stays."""
 
     async def fail(*_):
-        raise OSError(5, os.strerror(5))
+        raise error
 
     reader = CaptureReader.open(finished)
     monkeypatch.setattr(LocalStore, "get", fail)
-    with pytest.raises(ChunkDamagedError, match="Input/output error"):
-        reader.chunk_bytes(CHUNK)
+    for read in (lambda: reader.chunk_bytes(CHUNK), reader.refresh):
+        with pytest.raises(kind, match=str(error.args[-1])):
+            read()
 
 
 def test_bytes_and_paths_of_chunks_are_only_those_committed(finished):

@@ -10,7 +10,6 @@ from matplotlib.axes import Axes
 from matplotlib.colors import LogNorm, Normalize
 from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
-from matplotlib.patches import Rectangle
 from matplotlib.ticker import MaxNLocator
 
 from attnscope.capture import Capture
@@ -32,7 +31,7 @@ def draw_map(
     boundaries: Int[np.ndarray, " boundary"],
     log: bool = False,
 ) -> AxesImage:
-    """Draw one map: bright is high, thin lines where episodes begin, the decision row framed.
+    """Draw one map: bright is high, thin lines where episodes begin, the decision row marked at its right.
 
     Parameters
     ----------
@@ -50,9 +49,10 @@ def draw_map(
     for slot in boundaries:
         axes.axvline(slot - 0.5, color=COLOURS["boundary"], linewidth=0.4, alpha=0.55)
         axes.axhline(slot - 0.5, color=COLOURS["boundary"], linewidth=0.4, alpha=0.55)
-    frame = Rectangle((-0.5, n - 1.5), n, 1, fill=False, edgecolor=COLOURS["decision"], linewidth=0.9, clip_on=False)
-    frame.set_gid("decision-row")
-    axes.add_patch(frame)
+    (mark,) = axes.plot([n + 0.02 * n], [n - 1], "<", color=COLOURS["decision"], markersize=4, clip_on=False)
+    mark.set_gid("decision-row")
+    axes.set_xlim(-0.5, n - 0.5)
+    axes.set_ylim(n - 0.5, -0.5)
     axes.xaxis.set_major_locator(MaxNLocator(4, integer=True))
     axes.yaxis.set_major_locator(MaxNLocator(4, integer=True))
     return image
@@ -91,8 +91,10 @@ def heatmap(capture: Capture, step: int, *, env: int = 0, log: bool = False) -> 
                 axes.set_title(f"layer {layer}, head {head}", pad=3 if row else 20)
                 if row == 0:
                     _transition_axis(axes, transitions)
-        figure.supxlabel("Key position (slot; above: transition index)", fontsize=8)
-        figure.supylabel("Query position (slot)", fontsize=8)
+        for axes in grid[-1]:
+            axes.set_xlabel("Key position (slot)")
+        for axes in grid[:, 0]:
+            axes.set_ylabel("Query position (slot)")
         if image is not None:
             bar = figure.colorbar(image, ax=grid, shrink=0.85, pad=0.02, aspect=30)
             bar.set_label("attention weight (log)" if log else "attention weight")
@@ -103,7 +105,7 @@ def heatmap(capture: Capture, step: int, *, env: int = 0, log: bool = False) -> 
         caption.set_in_layout(False)
         engine = figure.get_layout_engine()
         if engine is not None:
-            engine.set(rect=(0, 0.055, 1, 0.945))  # type: ignore[call-arg]  # constrained layout's own
+            engine.set(rect=(0, 0.05, 1, 0.95))  # type: ignore[call-arg]  # constrained layout's own
     return figure
 
 
@@ -125,7 +127,7 @@ def caption_of(capture: Capture) -> str:
         f"{provenance['checkpoint_name']} ({provenance['checkpoint'][:12]}), {mask} (mask stated by"
         f" {provenance['causal_stated_by']}); {provenance['environment']}, {held}; seeds {seeds}\n"
         f"job {capture.job}; {capture.steps_committed} of {resolved.steps} steps; white lines: episodes begin; "
-        "framed: the decision row"
+        "orange mark: the decision row; above the top panels: transition index"
     )
 
 

@@ -38,9 +38,9 @@ def reader_of(state: State, identity: Identity, job_id: UUID) -> CaptureReader:
         raise refusal(ProblemCode.NOT_COMMITTED, f"job {job_id} has committed nothing yet") from error
 
 
-@router.api_route(
+@router.head("/zarr/{key:path}", response_class=Response, include_in_schema=False)
+@router.get(
     "/zarr/{key:path}",
-    methods=["GET", "HEAD"],
     response_class=Response,
     responses=problems(ProblemCode.NOT_FOUND, ProblemCode.RANGE_NOT_SATISFIABLE, ProblemCode.CHUNK_LOST)
     | {

@@ -1,0 +1,237 @@
+"""A small capture on disk, and a fake service over it: no server code, so that the laptop's wheel is tested alone."""
+
+from __future__ import annotations
+
+import io
+import json
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from urllib.parse import parse_qs, urlsplit
+
+import numpy as np
+import pytest
+
+from attnscope_storage.reader import CaptureReader
+from attnscope_storage.schema import RECENCY_WINDOWS, CaptureDims, build_schema
+from attnscope_storage.writer import CaptureWriter
+
+JOB = "11111111-2222-4333-8444-555555555555"
+STEPS, SLOTS, EPISODE = 90, 30, 20
+POLICY = {
+    "family": "ad-reference",
+    "layers": 2,
+    "heads": 2,
+    "width": 8,
+    "context_length": SLOTS,
+    "actions": 5,
+    "causal": True,
+    "positions": "learned-absolute",
+    "query_slot": "last",
+    "tokens_per_transition": 1,
+    "observation": "cell",
+    "parameters": 100,
+}
+RESOLVED = {
+    "checkpoint_id": "c" * 64,
+    "checkpoint_name": "AD-toy@1",
+    "environment_id": "attnscope/Darkroom-v0",
+    "preset": "darkroom-reference",
+    "horizon": EPISODE,
+    "tasks": [
+        {"index": 49, "split": None, "split_index": None, "label": "goal (5, 4)", "goal": [5, 4]}
+        | {"optimal_return": 20.0, "random_return": 0.5}
+    ],
+    "held_out": None,
+    "envs": 2,
+    "steps": STEPS,
+    "map_steps": [4, 89],
+    "row_envs": [0, 1],
+    "row_layers": [0, 1],
+    "row_heads": [0, 1],
+}
+PROVENANCE = {
+    "checkpoint": "c" * 64,
+    "checkpoint_name": "AD-toy@1",
+    "family": "ad-reference",
+    "causal": True,
+    "causal_stated_by": "user",
+    "environment": "attnscope/Darkroom-v0",
+    "seeds": [0],
+}
+SPEC = {"kind": "capture", "checkpoint": "AD-toy@1"}
+
+
+def write_capture(path: Path) -> None:
+    """Write a finished capture: uniform attention, reward 1 in every third step."""
+    dims = CaptureDims(
+        steps=STEPS,
+        envs=2,
+        layers=2,
+        heads=2,
+        slots=SLOTS,
+        actions=5,
+        observation_shape=(2,),
+        observation_dtype="int32",
+        row_envs=(0, 1),
+        row_layers=(0, 1),
+        row_heads=(0, 1),
+        row_every=1,
+        map_steps=(4, 89),
+        map_envs=(0, 1),
+    )
+    schema = build_schema(dims)
+    static = {s.name: np.zeros(s.shape, s.dtype) for s in schema.arrays.values() if s.growth == "static"}
+    static["attention/row_env"][:] = (0, 1)
+    static["stats/window"][:] = RECENCY_WINDOWS
+    static["env/task"][:] = 49
+    attributes = {"job": JOB, "owner": "o", "spec": SPEC, "resolved": RESOLVED, "policy": POLICY}
+    attributes |= {"provenance": PROVENANCE, "query_slot": "last", "tokens_per_transition": 1}
+    with CaptureWriter.create(path, schema, attributes, static, durable=False) as writer:
+        for first in range(0, STEPS, schema.flush_steps):
+            block = writer.acquire()
+            block.steps = min(schema.flush_steps, STEPS - first)
+            for row in range(block.steps):
+                step = first + row
+                n = min(step + 1, SLOTS)
+                for name, array in block.arrays.items():
+                    if name != "attention/rows":
+                        array[row] = 0
+                block.arrays["attention/rows"][row, ..., :n] = 1 / n
+                for place, window in enumerate(RECENCY_WINDOWS):
+                    block.arrays["stats/recency"][row, ..., place] = min(window, n - 1) / n
+                block.arrays["context/length"][row] = n
+                block.arrays["context/start"][row] = max(0, step - SLOTS + 1)
+                block.arrays["rollout/episode"][row] = step // EPISODE
+                block.arrays["rollout/truncated"][row] = step % EPISODE == EPISODE - 1
+                block.arrays["rollout/reward"][row] = step % 3 == 0
+                if step in dims.map_steps:
+                    whole = np.full((2, 2, 2, SLOTS, SLOTS), np.nan, np.float16)
+                    whole[..., :n, :n] = np.tril(np.ones((n, n))) / np.arange(1, n + 1)[:, None]
+                    block.maps.append((step, whole))
+            writer.submit(block)
+        writer.close(complete=True)
+
+
+@pytest.fixture(scope="session")
+def stored(tmp_path_factory) -> Path:
+    """Return the folder of a finished capture."""
+    path = tmp_path_factory.mktemp("capture") / "c.zarr"
+    write_capture(path)
+    return path
+
+
+class FakeService(ThreadingHTTPServer):
+    """Answers like the service, as far as the tests go; notes what it was asked."""
+
+    daemon_threads = True
+
+    def __init__(self, stored: Path) -> None:
+        super().__init__(("127.0.0.1", 0), Handler)
+        self.stored = stored
+        self.asked: list[str] = []
+        self.busy = 0
+        self.url = f"http://127.0.0.1:{self.server_address[1]}"
+
+
+class Handler(BaseHTTPRequestHandler):
+    """One request."""
+
+    server: FakeService
+
+    def log_message(self, *_: object) -> None:
+        """Say nothing."""
+
+    def answer(self, status: int, body: bytes, kind: str = "application/json", **headers: str) -> None:
+        """Send a response."""
+        self.send_response(status)
+        self.send_header("Content-Type", kind)
+        self.send_header("Content-Length", str(len(body)))
+        for name, value in headers.items():
+            self.send_header(name.replace("_", "-"), value)
+        self.end_headers()
+        self.wfile.write(body)
+
+    def problem(self, status: int, code: str, detail: str, *, retryable: bool = False) -> None:
+        """Send a problem document."""
+        document = {"type": f"urn:attnscope:problem:{code}", "title": code, "status": status}
+        document |= {"detail": detail, "retryable": retryable}
+        self.answer(status, json.dumps(document).encode(), "application/problem+json")
+
+    def job(self) -> dict[str, object]:
+        """Return the one job."""
+        return {
+            "id": JOB,
+            "kind": "capture",
+            "owner": "o",
+            "state": "succeeded",
+            "spec": SPEC,
+            "resolved": RESOLVED,
+            "progress": {"steps_done": STEPS, "steps_committed": STEPS, "steps_total": STEPS, "phase": "ended"},
+            "created_at": "2026-01-01T00:00:00Z",
+            "a_field_of_the_future": 1,
+        }
+
+    def do_PUT(self) -> None:
+        """Submit."""
+        self.rfile.read(int(self.headers["Content-Length"]))
+        self.server.asked.append(f"PUT {self.path}")
+        if self.server.busy:
+            self.server.busy -= 1
+            self.problem(503, "unavailable", "starting", retryable=True)
+            return
+        self.answer(201, json.dumps(self.job()).encode())
+
+    def do_GET(self) -> None:
+        """Everything else."""
+        self.server.asked.append(f"GET {self.path}")
+        parts = urlsplit(self.path)
+        if self.headers.get("Authorization") != "Bearer right-key":
+            self.problem(401, "unauthenticated", "no key [bold]here[/bold]")
+        elif parts.path == "/v1/jobs":
+            self.answer(200, json.dumps({"jobs": [self.job()]}).encode())
+        elif parts.path == f"/v1/jobs/{JOB}":
+            self.answer(200, json.dumps(self.job()).encode())
+        elif parts.path == "/v1/moved":
+            self.answer(302, b"", Location="http://example.invalid/")
+        elif parts.path.startswith(f"/v1/captures/{JOB}/zarr/"):
+            self.key(parts.path.removeprefix(f"/v1/captures/{JOB}/zarr/"))
+        elif parts.path == f"/v1/captures/{JOB}/slice":
+            self.slice({name: values[0] for name, values in parse_qs(parts.query).items()})
+        else:
+            self.problem(404, "not-found", f"nothing at {parts.path}")
+
+    def key(self, key: str) -> None:
+        """Send a key of the store."""
+        path = self.server.stored / key
+        if path.is_file():
+            caching = "no-cache" if key.endswith("zarr.json") else "private, immutable"
+            self.answer(200, path.read_bytes(), "application/octet-stream", Cache_Control=caching)
+        else:
+            self.problem(404, "not-found", key)
+
+    def slice(self, asked: dict[str, str]) -> None:
+        """Send a cut."""
+        array = CaptureReader.open(self.server.stored).array(asked["array"])
+        picks = [self.pick(asked.get(dim, ":")) for dim in array.dims]
+        out = io.BytesIO()
+        np.save(out, np.asarray(array[tuple(picks)]))
+        self.answer(200, out.getvalue(), "application/octet-stream")
+
+    def pick(self, text: str) -> int | slice | list[int]:
+        """Read one selector."""
+        if ":" in text:
+            return slice(*(int(part) if part else None for part in text.split(":")))
+        return [int(part) for part in text.split(",")] if "," in text else int(text)
+
+
+@pytest.fixture
+def fake(stored) -> Iterator[FakeService]:
+    """Return a fake service that runs."""
+    with FakeService(stored) as server:
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
+        thread.start()
+        yield server
+        server.shutdown()
+        thread.join()

@@ -1,0 +1,94 @@
+"""Killed at random moments, a job ends by itself with every array bit-equal to an uninterrupted run."""
+
+from __future__ import annotations
+
+import time
+
+import numpy as np
+import pytest
+
+from attnscope_server.capture_paths import capture_path
+from attnscope_storage.errors import CaptureNotFoundError
+from attnscope_storage.reader import CaptureReader
+from attnscope_storage.wire import JobState
+
+OPTIONS = {
+    "checkpoint": "AD-darkroom",
+    "tasks": {"split": "test", "indices": [2, 7]},
+    "steps": 1500,
+    "maps": {"steps": [70, 700, 1499]},
+}
+
+
+def committed(server, job) -> int:
+    """Return the steps committed, and check that a live reader sees no hole in them."""
+    try:
+        reader = CaptureReader.open(capture_path(server.root, str(job.id)))
+    except CaptureNotFoundError:
+        return 0
+    entropy = reader.array("stats/entropy")[:]
+    assert len(entropy) == reader.steps_committed
+    assert np.isfinite(entropy).all()
+    return reader.steps_committed
+
+
+def wait_until(condition, seconds: float = 90) -> None:
+    """Return once `condition` holds."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "it did not come to that in time"
+        time.sleep(0.01)
+
+
+def ended(job) -> bool:
+    """Whether the job has ended by now."""
+    return job.refresh(wait=1.0).state.final
+
+
+@pytest.mark.parametrize("victim", ["worker", "service"])
+def test_kills_leave_no_trace_in_the_arrays(server, differing, victim):
+    """Killed twice with -9 between two commits, worker or service, the job resumes by itself to the same bits."""
+    client = server.start()
+    whole = client.submit(**OPTIONS).wait()
+    job = client.submit(**OPTIONS)
+    chance = np.random.default_rng(7)
+    for _ in range(2):
+        before = committed(server, job)
+        wait_until(lambda before=before, job=job: committed(server, job) > before or job.refresh().state.final)
+        time.sleep(chance.uniform(0, 0.2))
+        if job.refresh().state.final:
+            break
+        if victim == "worker":
+            server.worker().kill()
+        else:
+            server.kill()
+            client = server.start()
+            job = client.job(job.id)
+    wait_until(lambda: ended(job))
+    assert job.state is JobState.SUCCEEDED
+    assert job.info.attempts > 1
+    paths = [capture_path(server.root, str(one.id)) for one in (whole, job)]
+    assert differing(*paths) == []
+
+
+def test_an_orderly_stop_resumes_at_the_next_start(server, differing):
+    """SIGTERM lets the worker drop its partial chunk; the next start ends the job to the same bits."""
+    client = server.start()
+    job = client.submit(**OPTIONS)
+    wait_until(lambda: committed(server, job) > 0)
+    server.stop()
+    client = server.start()
+    job = client.job(job.id)
+    whole = client.submit(**OPTIONS).wait()
+    wait_until(lambda: ended(job))
+    assert job.state is JobState.SUCCEEDED
+    assert differing(*[capture_path(server.root, str(one.id)) for one in (whole, job)]) == []
+
+
+def test_the_worker_dies_with_its_service(server):
+    """After kill -9 of the service, its worker is gone too."""
+    client = server.start()
+    client.submit(**(OPTIONS | {"steps": 1_000_000, "maps": {"count": 0}}))
+    worker = server.worker()
+    server.kill()
+    wait_until(lambda: not worker.is_running() or worker.status() == "zombie", 20)
