@@ -5,7 +5,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 TEST_ARGS ?= -n 2
 
-.PHONY: demo test lint bench serve setup setup-dev clean
+.PHONY: demo test lint bench kills serve setup setup-dev clean
 
 demo: setup  ## Start a service, capture the shipped policy, draw it into demo-output/
 	$(BIN)/attnscope demo --out demo-output
@@ -21,6 +21,9 @@ lint: setup-dev  ## Ruff, format, mypy strict, basedpyright
 
 bench: setup-dev  ## Print the ratios that docs/benchmarks.md quotes
 	$(BIN)/python -m benchmarks
+
+kills: setup-dev  ## Kill worker and service ten times each; every array must be bit-equal
+	ATTNSCOPE_KILLS=10 $(BIN)/python -m pytest tests/contract/test_interruptions.py -k kills
 
 serve: setup  ## Run the service on loopback, captures in ./data
 	$(BIN)/attnscope-server serve --data-root data

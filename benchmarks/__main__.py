@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
-from benchmarks.rollout import main
+from benchmarks import memory, rollout
 
-main(Path(__file__).resolve().parents[1] / "docs" / "benchmarks.json")
+rollout.main(Path(__file__).resolve().parents[1] / "docs" / "benchmarks.json")
+memory.main()

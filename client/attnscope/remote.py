@@ -165,5 +165,7 @@ def spell(pick: Pick) -> str:
         return str(pick)
     if isinstance(pick, range):
         return f"{pick.start}:{pick.stop}:{pick.step}"
-    entries = ",".join(map(str, pick))
-    return entries if len(pick) > 1 else f"{pick[0]}:{pick[0] + 1}"  # a list of one keeps its axis
+    if len(pick) == 1:
+        (only,) = pick
+        return f"{only}:{only + 1}"  # a list of one keeps its axis
+    return ",".join(map(str, pick))

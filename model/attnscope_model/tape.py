@@ -8,7 +8,7 @@ same code with and without a tape, so recording cannot change an action.
 from __future__ import annotations
 
 from types import TracebackType
-from typing import Final, Self
+from typing import Final
 
 import torch
 from jaxtyping import Float
@@ -63,7 +63,7 @@ class AttentionTape:
         """Every query's attention; None where it was not asked for."""
         return torch.stack(self._recorded_maps, dim=1) if self.with_maps else None
 
-    def __enter__(self) -> Self:
+    def __enter__(self) -> AttentionTape:  # noqa: PYI034 - beartype reads annotations outside the class
         if any(site.tape is not None for site in self._sites):
             raise RuntimeError("another tape is recording this policy")
         for site in self._sites:

@@ -66,7 +66,7 @@ def _resolve_axis(item: Any, where: str, size: int, *, grows: bool) -> AxisIndex
             raise TypeError(f"{where}: expected a flat list of integers, got {picked.dtype}{picked.shape}")
         return np.array([_resolve_integer(int(i), where, size, grows=grows) for i in picked], dtype=np.int64)
     try:
-        position = operator.index(item)
+        position = operator.index(item)  # pyright: ignore[reportArgumentType]  # index() says what is no integer
     except TypeError:
         raise TypeError(f"{where}: expected an integer, a slice or a list of integers, got {item!r}") from None
     return _resolve_integer(position, where, size, grows=grows)

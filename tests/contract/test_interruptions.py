@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 
 import numpy as np
@@ -12,11 +13,15 @@ from attnscope_storage.errors import CaptureNotFoundError
 from attnscope_storage.reader import CaptureReader
 from attnscope_storage.wire import JobState
 
+STEPS = 1500 if os.environ.get("ATTNSCOPE_KILLS") is None else 4000
+KILLS = int(os.environ.get("ATTNSCOPE_KILLS", "2"))
+"""Kills of one run; `make kills` asks for ten."""
+
 OPTIONS = {
     "checkpoint": "AD-darkroom",
     "tasks": {"split": "test", "indices": [2, 7]},
-    "steps": 1500,
-    "maps": {"steps": [70, 700, 1499]},
+    "steps": STEPS,
+    "maps": {"steps": [70, 700, STEPS - 1]},
 }
 
 
@@ -47,12 +52,12 @@ def ended(job) -> bool:
 
 @pytest.mark.parametrize("victim", ["worker", "service"])
 def test_kills_leave_no_trace_in_the_arrays(server, differing, victim):
-    """Killed twice with -9 between two commits, worker or service, the job resumes by itself to the same bits."""
+    """Killed again and again with -9, worker or service, the job resumes by itself to the same bits."""
     client = server.start()
     whole = client.submit(**OPTIONS).wait()
     job = client.submit(**OPTIONS)
     chance = np.random.default_rng(7)
-    for _ in range(2):
+    for _ in range(KILLS):
         before = committed(server, job)
         wait_until(lambda before=before, job=job: committed(server, job) > before or job.refresh().state.final)
         time.sleep(chance.uniform(0, 0.2))

@@ -46,7 +46,7 @@ def test_greedy_rollouts_equal_the_golden_files(policies, golden, name):
     """Actions are identical past the slide of the window; rewards, cells, logits and decision rows agree to 1e-5."""
     policy, expected = policies[name], golden[name]
     reference = preset("darkroom-reference")
-    environment = reference.make_vector([reference.task_of_goal(tuple(expected["goal"]))])
+    environment = reference.make_vector([reference.task_of_goal(tuple(expected["goal"].tolist()))])
     row_steps = expected.get("greedy_row_steps", np.arange(len(expected["greedy_rows"]))).tolist()
     window = ContextWindow(policy, 1, CPU)
     observation, _ = environment.reset()
