@@ -13,7 +13,7 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 from rich.markup import escape
-from rich.table import Table
+from rich.table import Column, Table
 
 import attnscope
 from attnscope.cli.parsing import goals, integers, pairs
@@ -159,7 +159,8 @@ def list_jobs(
     if as_json:
         say([job.model_dump(mode="json") for job in jobs])
         return
-    table = Table("job", "state", "checkpoint", "steps", "label", box=None, pad_edge=False)
+    columns = [Column(name, overflow="fold") for name in ("job", "state", "checkpoint", "steps", "label")]
+    table = Table(*columns, box=None, pad_edge=False)
     for job in jobs:
         done = f"{job.progress.steps_done}/{job.progress.steps_total}"
         table.add_row(str(job.id)[:8], job.state, escape(job.resolved.checkpoint_name), done, escape(job.label or ""))
@@ -255,7 +256,8 @@ def checkpoints(as_json: Json = False) -> None:
     if as_json:
         say([info.model_dump(mode="json") for info in found])
         return
-    table = Table("id", "name", "family", "mask", "context", "train tasks", box=None, pad_edge=False)
+    columns = [Column(name, overflow="fold") for name in ("id", "name", "family", "mask", "context", "train tasks")]
+    table = Table(*columns, box=None, pad_edge=False)
     for info in found:
         mask = f"{'causal' if info.policy.causal else 'non-causal'} (stated by {info.causal_stated_by})"
         tasks = "unknown" if info.train_tasks is None else str(len(info.train_tasks))
