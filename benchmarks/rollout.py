@@ -93,14 +93,14 @@ def compare(case: Case, rounds: int) -> dict[str, object]:
     }
 
 
-def main(out: Path, rounds: int = 5) -> None:
+def main(out: Path, rounds: int = 3) -> None:
     """Print the table and keep the figures beside the docs."""
     torch.set_num_threads(1)
     results = []
     print(f"one thread, {rounds} interleaved rounds, medians; ratio = time of the row / time of attnscope capturing")
     print(f"{'policy':<12}{'envs':>5}{'steps':>7}  {'what':<30}{'ms/env-step':>12}{'ratio':>8}{'low':>8}{'high':>8}")
     for checkpoint, causal in (("ckpt-noncausal.pt", False), ("ckpt-causal.pt", True)):
-        for envs, steps in ((1, 800), (8, 400)):
+        for envs, steps in ((1, 400), (8, 200)):
             result = compare(Case(checkpoint, causal, envs, steps), rounds)
             results.append(result)
             for name, per_step in result["ms_per_env_step"].items():
