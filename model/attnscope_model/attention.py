@@ -7,7 +7,7 @@ from typing import Protocol
 
 import torch
 from jaxtyping import Float
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional
 
 
@@ -20,8 +20,10 @@ class Recorder(Protocol):
         """Take down the deciding query's row [env, head, 1, slot], and the whole map [env, head, query, slot]."""
 
 
-class TapedAttention(nn.Module):
+class TapedAttention:
     """Multi-head attention over projected queries, keys and values, with a place for a tape.
+
+    Holds no weights and is no module: a call costs as little as the function behind it.
 
     Parameters
     ----------
@@ -30,11 +32,10 @@ class TapedAttention(nn.Module):
     """
 
     def __init__(self, *, causal: bool) -> None:
-        super().__init__()
         self.causal = causal
         self.tape: Recorder | None = None
 
-    def forward(
+    def attend(
         self,
         queries: Float[Tensor, "env head query size"],
         keys: Float[Tensor, "env head slot size"],

@@ -53,31 +53,40 @@ class ReferenceLayer(nn.Module):
 
     def forward(self, x: Float[Tensor, "env token width"]) -> Float[Tensor, "env token width"]:
         """Return every token's output."""
-        queries, keys, values = (self._split(part) for part in self.in_proj(x).chunk(3, dim=-1))
-        return self._after(x, self._joined(self.attention(queries, keys, values)))
+        queries, keys, values = self._project(x, slice(None))
+        return self._after(x, self.attention.attend(queries, keys, values))
 
     def decide(self, x: Float[Tensor, "env token width"]) -> Float[Tensor, "env 1 width"]:
         """Return the last token's output."""
         d = x.shape[-1]
-        weight, bias = self.in_proj.weight, self.in_proj.bias
-        keys, values = (self._split(part) for part in functional.linear(x, weight[d:], bias[d:]).chunk(2, dim=-1))
-        query = self._split(functional.linear(x[:, -1:], weight[:d], bias[:d]))
+        keys, values = self._project(x, slice(d, None))
+        (query,) = self._project(x[:, -1:], slice(d))
         tape = self.attention.tape
         if tape is not None and tape.with_maps:
-            every = self._split(functional.linear(x, weight[:d], bias[:d]))
+            (every,) = self._project(x, slice(d))
             query = torch.cat([every[:, :, :-1], query], dim=2)  # the deciding query keeps its bits
-        return self._after(x[:, -1:], self._joined(self.attention.decide(query, keys, values)))
+        return self._after(x[:, -1:], self.attention.decide(query, keys, values))
 
-    def _after(self, x: Tensor, attended: Tensor) -> Tensor:
-        x = self.norm1(x + self.out_proj(attended))
-        after: Tensor = self.norm2(x + self.linear2(functional.gelu(self.linear1(x))))
-        return after
+    def _project(self, x: Tensor, part: slice) -> tuple[Tensor, ...]:
+        """Return the projections in this part of the stacked weights, each [env, head, token, size]."""
+        weight, bias = self.in_proj.weight[part], self.in_proj.bias[part]
+        envs, tokens, width = x.shape
+        stacked = functional.linear(x, weight, bias).view(envs, tokens, -1, self.heads, width // self.heads)
+        return stacked.permute(2, 0, 3, 1, 4).unbind()
 
-    def _split(self, x: Tensor) -> Tensor:
-        return x.view(*x.shape[:2], self.heads, -1).transpose(1, 2)
+    def _after(self, x: Tensor, attended: Float[Tensor, "env head token size"]) -> Tensor:
+        # Functions rather than modules: at one environment the calls would cost as much as the arithmetic.
+        joined = attended.transpose(1, 2).flatten(2)
+        x = _normed(self.norm1, x + _linear(self.out_proj, joined))
+        return _normed(self.norm2, x + _linear(self.linear2, functional.gelu(_linear(self.linear1, x))))
 
-    def _joined(self, x: Tensor) -> Tensor:
-        return x.transpose(1, 2).flatten(2)
+
+def _linear(layer: nn.Linear, x: Tensor) -> Tensor:
+    return functional.linear(x, layer.weight, layer.bias)
+
+
+def _normed(norm: nn.LayerNorm, x: Tensor) -> Tensor:
+    return torch.layer_norm(x, norm.normalized_shape, norm.weight, norm.bias, norm.eps)
 
 
 class ReferencePolicy(Policy):
@@ -87,7 +96,8 @@ class ReferencePolicy(Policy):
         super().__init__()
         self.config = config
         self.pos_embedding = nn.Parameter(torch.zeros(1, config.context_length, config.width))
-        self.layers = nn.ModuleList(ReferenceLayer(config) for _ in range(config.layers))
+        self._layers = tuple(ReferenceLayer(config) for _ in range(config.layers))
+        self.layers = nn.ModuleList(self._layers)
         self.embed_context = nn.Linear(2 * 2 + config.actions + 1, config.width)
         self.embed_query_state = nn.Embedding(config.grid_size**2, config.width)
         self.pred_action = nn.Linear(config.width, config.actions)
@@ -123,15 +133,14 @@ class ReferencePolicy(Policy):
     def forward(self, tokens: Float[Tensor, "env token width"]) -> Float[Tensor, "env action"]:
         """Return the logits of the query, the last token."""
         x = tokens + self.pos_embedding[:, : tokens.shape[1]]
-        *first, last = self.layers
+        *first, last = self._layers
         for layer in first:
-            x = layer(x)
-        logits: Tensor = self.pred_action(last.decide(x)[:, 0])  # type: ignore[operator]  # ModuleList forgets types
-        return logits
+            x = layer.forward(x)
+        return _linear(self.pred_action, last.decide(x)[:, 0])
 
     def attentions(self) -> list[TapedAttention]:
         """Return the attention of every layer."""
-        return [module for module in self.modules() if isinstance(module, TapedAttention)]
+        return [layer.attention for layer in self._layers]
 
 
 def describe(config: ReferenceConfig, parameters: int) -> PolicyDescription:

@@ -95,6 +95,6 @@ def test_attention_beside_the_output_is_the_outputs_own(causal):
     attention = TapedAttention(causal=causal)
     queries, keys, values = torch.randn(3, 2, 4, 7, 8)
     whole = attention_map(queries, keys, causal=causal)
-    assert torch.allclose(attention(queries, keys, values), whole @ values, atol=1e-6)
+    assert torch.allclose(attention.attend(queries, keys, values), whole @ values, atol=1e-6)
     assert torch.allclose(attention.decide(queries[:, :, -1:], keys, values), (whole @ values)[:, :, -1:], atol=1e-6)
     assert torch.allclose(attention_row(queries[:, :, -1:], keys), whole[:, :, -1:], atol=1e-6)

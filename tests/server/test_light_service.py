@@ -1,0 +1,16 @@
+"""The service process stays away from torch: proved in a fresh interpreter."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+
+@pytest.mark.parametrize(("module", "loads"), [("attnscope_server.app", "no"), ("attnscope_server.worker", "yes")])
+def test_only_the_worker_loads_torch(module, loads):
+    """The app, its routes and the registry import no torch; the worker does, so the probe can see it."""
+    code = f"import sys, {module}; print('yes' if 'torch' in sys.modules else 'no')"
+    answer = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert answer.stdout.strip() == loads
