@@ -52,7 +52,7 @@ class HttpStore(Store):
     ) -> Buffer | None:
         """Return a key's bytes; None where the service says that the committed shape does not reach there."""
         if byte_range is not None:
-            raise NotImplementedError("captures have no shards: every chunk is read whole")
+            raise io.UnsupportedOperation("captures have no shards: every chunk is read whole")
         content = await asyncio.to_thread(self._fetch, key)
         return None if content is None else (prototype or default_buffer_prototype()).buffer.from_bytes(content)
 
@@ -114,17 +114,17 @@ class HttpStore(Store):
 
     async def list(self) -> AsyncIterator[str]:
         """Refuse: HTTP lists no folders."""
-        raise NotImplementedError(LISTS_NOTHING)
+        raise io.UnsupportedOperation(LISTS_NOTHING)
         yield ""
 
     async def list_prefix(self, prefix: str) -> AsyncIterator[str]:
         """Refuse."""
-        raise NotImplementedError(f"{prefix}: {LISTS_NOTHING}")
+        raise io.UnsupportedOperation(f"{prefix}: {LISTS_NOTHING}")
         yield ""
 
     async def list_dir(self, prefix: str) -> AsyncIterator[str]:
         """Refuse."""
-        raise NotImplementedError(f"{prefix}: {LISTS_NOTHING}")
+        raise io.UnsupportedOperation(f"{prefix}: {LISTS_NOTHING}")
         yield ""
 
 

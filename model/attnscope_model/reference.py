@@ -53,23 +53,23 @@ class ReferenceLayer(nn.Module):
 
     def forward(self, x: Float[Tensor, "env token width"]) -> Float[Tensor, "env token width"]:
         """Return every token's output."""
-        queries, keys, values = self._project(x, slice(None))
+        queries, keys, values = self._project(x, self.in_proj.weight, self.in_proj.bias)
         return self._after(x, self.attention.attend(queries, keys, values))
 
     def decide(self, x: Float[Tensor, "env token width"]) -> Float[Tensor, "env 1 width"]:
         """Return the last token's output."""
         d = x.shape[-1]
-        keys, values = self._project(x, slice(d, None))
-        (query,) = self._project(x[:, -1:], slice(d))
+        weight, bias = self.in_proj.weight, self.in_proj.bias
+        keys, values = self._project(x, weight[d:], bias[d:])
+        (query,) = self._project(x[:, -1:], weight[:d], bias[:d])
         tape = self.attention.tape
         if tape is not None and tape.with_maps:
-            (every,) = self._project(x, slice(d))
+            (every,) = self._project(x, weight[:d], bias[:d])
             query = torch.cat([every[:, :, :-1], query], dim=2)  # the deciding query keeps its bits
         return self._after(x[:, -1:], self.attention.decide(query, keys, values))
 
-    def _project(self, x: Tensor, part: slice) -> tuple[Tensor, ...]:
-        """Return the projections in this part of the stacked weights, each [env, head, token, size]."""
-        weight, bias = self.in_proj.weight[part], self.in_proj.bias[part]
+    def _project(self, x: Tensor, weight: Tensor, bias: Tensor) -> tuple[Tensor, ...]:
+        """Return the projections by stacked weights, each [env, head, token, size]."""
         envs, tokens, width = x.shape
         stacked = functional.linear(x, weight, bias).view(envs, tokens, -1, self.heads, width // self.heads)
         return stacked.permute(2, 0, 3, 1, 4).unbind()
