@@ -81,24 +81,27 @@ class CheckpointRegistry:
         TrainTasksError
             The environment has no such tasks.
         """
-        from attnscope_model.conversion import convert, read_checkpoint, write_entry  # noqa: PLC0415 - imports torch
+        from attnscope_model.conversion import convert, read_checkpoint  # noqa: PLC0415 - imports torch
 
         with self._new_folder() as folder:
             contents = read_checkpoint(source, folder)
             info = convert(contents, folder, causal=causal, name=name, train_tasks=train_tasks)
-            known = next((entry for entry in self.list() if entry.id == info.id), None)
-            if known is None:
-                info = info.model_copy(update={"name": self._free_name(info, stated=name is not None)})
-            else:
-                stated = {"name": name, "train_tasks": None if train_tasks is None else info.train_tasks}
-                info = known.model_copy(update={key: value for key, value in stated.items() if value is not None})
-                info = info.model_copy(update={"name": self._free_name(info, stated=True)})
-            if known is None:
-                write_entry(folder, info)
-                self._move_in(folder, info.id)
-            elif info != known:
-                write_entry(self.root / info.id, info)
+            stated = {"name": name or None, "train_tasks": info.train_tasks}
+            self._enter(folder, info, {key: value for key, value in stated.items() if value is not None})
         return self.get(info.id)
+
+    def _enter(self, folder: Path, info: CheckpointInfo, stated: dict[str, Any]) -> None:
+        """Make a converted checkpoint an entry, or bring the entry that it has up to what is stated."""
+        from attnscope_model.conversion import write_entry  # noqa: PLC0415 - imports torch
+
+        known = next((entry for entry in self.list() if entry.id == info.id), None)
+        entry = (known or info).model_copy(update=stated)
+        entry = entry.model_copy(update={"name": self._free_name(entry, stated=known is not None or "name" in stated)})
+        if known is None:
+            write_entry(folder, entry)
+            self._move_in(folder, entry.id)
+        elif entry != known:
+            write_entry(self.root / entry.id, entry)
 
     def add_shipped(self) -> list[CheckpointInfo]:
         """Register the checkpoints that travel with attnscope."""

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
+from attnscope_model import conversion
 from attnscope_model.native import load_policy
+from attnscope_model.parse import parse_here
 from attnscope_model.policy import Policy
 from attnscope_model.registry import CheckpointRegistry
 
@@ -57,3 +60,27 @@ def _inference():
     """Run as the engine does."""
     with torch.inference_mode():
         yield
+
+
+@pytest.fixture
+def parsed_here(monkeypatch):
+    """Parse in this process, which is quicker than a child."""
+
+    def parse(source, folder):
+        with torch.inference_mode(mode=False):
+            parse_here(source, folder)
+        return json.loads((folder / "contents.json").read_text())
+
+    monkeypatch.setattr(conversion, "parse_apart", parse)
+
+
+@pytest.fixture
+def empty(tmp_path) -> CheckpointRegistry:
+    """Return a registry that holds nothing yet."""
+    return CheckpointRegistry(tmp_path / "checkpoints")
+
+
+@pytest.fixture
+def causal_file(golden_folder):
+    """Return the causal reference file."""
+    return golden_folder / "ckpt-causal.pt"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import shutil
 import subprocess
 import sys
 
@@ -12,80 +11,20 @@ import pytest
 import torch
 
 from attnscope_env import preset
-from attnscope_model import conversion
 from attnscope_model.errors import (
-    CausalityUnknownError,
     CheckpointAmbiguousError,
     CheckpointChangedError,
     CheckpointInUseError,
     CheckpointNameError,
     CheckpointUnknownError,
     CheckpointUnreadableError,
-    TrainTasksError,
 )
-from attnscope_model.native import load_policy, load_tensors
-from attnscope_model.parse import parse_here
-from attnscope_model.registry import CheckpointRegistry, inspect, newest, shipped_checkpoints
+from attnscope_model.native import load_policy
+from attnscope_model.registry import CheckpointRegistry, shipped_checkpoints
 
 CPU = torch.device("cpu")
 
-
-@pytest.fixture(autouse=True)
-def _parse_here(monkeypatch, request):
-    """Parse in this process, which is quick; one test, and those of the parser, do it apart."""
-    if request.node.name.startswith("test_a_file_goes_through"):
-        return
-
-    def parse(source, folder):
-        with torch.inference_mode(mode=False):
-            parse_here(source, folder)
-        return json.loads((folder / "contents.json").read_text())
-
-    monkeypatch.setattr(conversion, "parse_apart", parse)
-
-
-@pytest.fixture
-def empty(tmp_path) -> CheckpointRegistry:
-    """Return a registry that holds nothing yet."""
-    return CheckpointRegistry(tmp_path / "checkpoints")
-
-
-@pytest.fixture
-def causal_file(golden_folder):
-    """Return the causal reference file."""
-    return golden_folder / "ckpt-causal.pt"
-
-
-def test_a_file_goes_through_a_child_into_an_entry(empty, causal_file, tmp_path):
-    """The entry names source, mask and who stated it; the source may go away; the weights are the file's."""
-    source = tmp_path / "ckpt-1782.pt"
-    shutil.copy(causal_file, source)
-    info = empty.add(source, causal=True)
-    digest = hashlib.sha256(source.read_bytes()).hexdigest()
-    source.unlink()
-    assert (info.name, info.train_step, info.source_name) == ("AD-darkroom-seed42@1782", 1782, "ckpt-1782.pt")
-    assert (info.source_sha256, info.causal_stated_by, info.preset) == (digest, "user", "darkroom-reference")
-    assert info.train_tasks is None
-    assert "cannot be detected" in info.notes[0]
-    stored = load_tensors(empty.folder(info.id))
-    original = torch.load(causal_file, weights_only=True, map_location="cpu")["model"]
-    assert stored.keys() == original.keys()
-    assert all(torch.equal(stored[name], original[name]) for name in original)
-    assert load_policy(empty.folder(info.id), CPU).description == info.policy
-    assert sorted(path.name for path in empty.root.iterdir()) == [info.id]
-    assert sorted(path.name for path in empty.folder(info.id).iterdir()) == [
-        "config.json",
-        "entry.json",
-        "model.safetensors",
-    ]
-
-
-def test_a_mask_that_nobody_stated_is_refused(empty, causal_file):
-    """Without --causal or --non-causal the file is refused with the hint, and nothing is left."""
-    with pytest.raises(CausalityUnknownError, match=r"say whether ckpt-causal\.pt is causal: .*6c83913"):
-        empty.add(causal_file, causal=None)
-    assert empty.list() == []
-    assert list(empty.root.iterdir()) == []
+pytestmark = pytest.mark.usefixtures("parsed_here")
 
 
 def test_adding_again_changes_nothing(empty, causal_file):
@@ -115,38 +54,6 @@ def test_the_two_readings_of_one_file_are_two_checkpoints(empty, causal_file):
     assert empty.add(causal_file, causal=False) == other
 
 
-def test_a_run_folder_gives_its_highest_step(empty, golden_folder, tmp_path):
-    """ckpt-60000 is newer than ckpt-9000, whatever the alphabet says, and other files do not count."""
-    run = tmp_path / "run"
-    run.mkdir()
-    shutil.copy(golden_folder / "ckpt-noncausal.pt", run / "ckpt-60000.pt")
-    for name in ("ckpt-9000.pt", "ckpt-final.pt", "ckpt-70000.pt.tmp", "config.yaml"):
-        (run / name).write_bytes(b"")
-    assert newest(run) == run / "ckpt-60000.pt"
-    assert empty.add(run, causal=False).source_name == "ckpt-60000.pt"
-    with pytest.raises(CheckpointUnreadableError, match=r"holds no ckpt-<step>\.pt"):
-        newest(empty.root)
-
-
-def test_wrappers_of_training_do_not_change_the_checkpoint(empty, causal_file, tmp_path):
-    """A file saved from DDP or torch.compile has the id of the file without their prefixes."""
-    content = torch.load(causal_file, weights_only=True)
-    content["model"] = {f"module._orig_mod.{name}": tensor for name, tensor in content["model"].items()}
-    torch.save(content, tmp_path / "wrapped.pt")
-    assert empty.add(tmp_path / "wrapped.pt", causal=True).id == empty.add(causal_file, causal=True).id
-
-
-@pytest.mark.parametrize("name", ["", "../x", "a b", "-x", "x" * 101, "x\n"])
-def test_odd_names_are_refused(empty, causal_file, name):
-    """A name is plain text that fits a command line and a caption."""
-    if name:
-        with pytest.raises(CheckpointNameError, match="letters, digits"):
-            empty.add(causal_file, causal=True, name=name)
-        assert empty.list() == []
-    else:
-        assert empty.add(causal_file, causal=True, name=name).name == "AD-darkroom-seed42@1782"
-
-
 def test_taken_names_are_refused(empty, golden_folder):
     """A stated name that another checkpoint has is refused, at the first adding and at a later one."""
     empty.add(golden_folder / "ckpt-causal.pt", causal=True, name="mine")
@@ -156,30 +63,6 @@ def test_taken_names_are_refused(empty, golden_folder):
     with pytest.raises(CheckpointNameError):
         empty.add(golden_folder / "ckpt-noncausal.pt", causal=False, name="mine")
     assert empty.get(other.id) == other
-
-
-@pytest.mark.parametrize("tasks", [[81], [-1, 3]])
-def test_train_tasks_beyond_the_environment_are_refused(empty, causal_file, tasks):
-    """A mistyped task index must not make another task look held out."""
-    with pytest.raises(TrainTasksError, match=r"within 0\.\.80"):
-        empty.add(causal_file, causal=True, train_tasks=tasks)
-
-
-def test_unknown_families_and_environments_are_refused_by_name(empty, causal_file, tmp_path):
-    """The refusal names the user's file, not a temporary copy, and leaves nothing."""
-    content = torch.load(causal_file, weights_only=True)
-    torch.save({"model": {"emb2hid.weight": torch.zeros(2)}}, tmp_path / "other.pt")
-    torch.save(content | {"config": content["config"] | {"env": "darkkeytodoor"}}, tmp_path / "door.pt")
-    (tmp_path / "broken.pt").write_bytes(causal_file.read_bytes()[:1000])
-    with pytest.raises(CheckpointUnreadableError, match=r"^other\.pt: of no known family .*emb2hid"):
-        empty.add(tmp_path / "other.pt", causal=True)
-    with pytest.raises(CheckpointUnreadableError, match="darkkeytodoor"):
-        empty.add(tmp_path / "door.pt", causal=True)
-    with pytest.raises(CheckpointUnreadableError, match="there is no file"):
-        empty.add(tmp_path / "none.pt", causal=True)
-    with pytest.raises(CheckpointUnreadableError):
-        empty.add(tmp_path / "broken.pt", causal=True)
-    assert list(empty.root.iterdir()) == []
 
 
 def test_finding_by_id_name_and_prefix(registry):
@@ -269,16 +152,6 @@ def test_a_changed_configuration_is_noticed(empty, causal_file):
     (folder / "config.json").write_text(config.replace('"causal": true', '"causal": false'))
     with pytest.raises(CheckpointChangedError):
         load_policy(folder, CPU)
-
-
-def test_inspect_says_what_a_file_holds_and_registers_nothing(causal_file):
-    """The mask and the train tasks are said to be unknown, beside the hint."""
-    said = inspect(causal_file)
-    assert (said["family"], said["layers"], said["context_length"], said["step"]) == ("ad-reference", 3, 100, 1782)
-    assert (said["causal"], said["train_tasks"]) == ("not stored", "unknown")
-    assert "cannot be detected" in said["hint"]
-    assert said["name"] == "AD-darkroom-seed42@1782"
-    json.dumps(said)
 
 
 def test_shipped_checkpoints_are_the_reference_file(empty, causal_file):
