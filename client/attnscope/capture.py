@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
 import shutil
 from pathlib import Path
@@ -267,15 +268,16 @@ class Capture:
         target = Path(path)
         if target.exists():
             raise DownloadRefusedError(f"{target} exists already")
-        scratch = target.with_name(f".{target.name}.partial")
         root = self._reader.root
+        # Named after the capture too, so that an earlier try for another one is never taken for a part of this.
+        capture_id = hashlib.sha256(str(root.attributes["capture_id"]).encode()).hexdigest()[:16]
+        scratch = target.with_name(f".{target.name}.{capture_id}.partial")
         for key in (*root.metadata_keys()[1:], *root.chunk_keys(), root.metadata_keys()[0]):
             file = scratch / key  # keys come from a parsed root document, which admits plain names only
-            if file.is_symlink() or (file.exists() and key.split("/")[-1] != "zarr.json"):
+            is_document = key.split("/")[-1] == "zarr.json"
+            if not is_document and file.is_file() and not file.is_symlink():
                 continue  # fetched by an earlier try: a committed chunk never changes
-            file.parent.mkdir(parents=True, exist_ok=True)
-            document = root.node_bytes(key) if key.endswith("zarr.json") else self._reader.chunk_bytes(key)
-            file.write_bytes(document)
+            _write_whole(file, root.node_bytes(key) if is_document else self._reader.chunk_bytes(key))
         scratch.rename(target)
         return target
 
@@ -291,3 +293,14 @@ class Capture:
         np.savez_compressed(partial, rewards=self.returns(), **arrays)
         shutil.move(partial, target)
         return target
+
+
+def _write_whole(file: Path, content: bytes) -> None:
+    """Write a file that has its name only once it is whole, so that a later try may trust what it finds."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = file.with_name(f"{file.name}.unfinished")
+    try:
+        unfinished.write_bytes(content)
+        unfinished.replace(file)
+    finally:
+        unfinished.unlink(missing_ok=True)

@@ -8,6 +8,7 @@ import math
 import threading
 from collections import OrderedDict
 from collections.abc import AsyncIterator, Iterable
+from tokenize import TokenError
 from typing import Any
 
 import numpy as np
@@ -150,13 +151,21 @@ class Slicer:
         parameters += [(dim, spell(pick)) for dim, pick in zip(dims, selection.picks, strict=True)]
         path = f"/v1/captures/{self._job}/slice"
         answer = self._transport.request("GET", path, parameters=parameters, limit=expected + NPY_HEADER_BYTES)
-        try:
-            values = np.load(io.BytesIO(answer.body), allow_pickle=False)
-        except (ValueError, EOFError) as error:
-            raise UnexpectedAnswerError(f"the service's slice of {name} is no array: {error}") from error
-        if not isinstance(values, np.ndarray) or values.shape != selection.shape or values.dtype != dtype:
-            raise UnexpectedAnswerError(f"asked for {dtype}{selection.shape} of {name}, got another array")
-        return values
+        return _npy(answer.body, selection.shape, dtype, name)
+
+
+def _npy(content: bytes, shape: tuple[int, ...], dtype: np.dtype[Any], name: str) -> Shaped[np.ndarray, ...]:
+    """Return an array in NumPy's format; its header is compared with what was asked before anything is allocated."""
+    file = io.BytesIO(content)
+    try:
+        np.lib.format.read_magic(file)
+        found, fortran, kind = np.lib.format.read_array_header_1_0(file, max_header_size=NPY_HEADER_BYTES)
+    except (ValueError, SyntaxError, TokenError) as error:  # NumPy gives the header to Python's tokenizer
+        raise UnexpectedAnswerError(f"the service's slice of {name} is no array: {error}") from error
+    body = content[file.tell() :]
+    if (found, kind) != (shape, dtype) or fortran or len(body) != math.prod(shape) * dtype.itemsize:
+        raise UnexpectedAnswerError(f"asked for {dtype}{shape} of {name}, got {kind}{found} in {len(body)} bytes")
+    return np.frombuffer(body, dtype).reshape(shape).copy()  # frombuffer is read-only
 
 
 def spell(pick: Pick) -> str:

@@ -23,6 +23,7 @@ from attnscope.errors import (
     ConnectionFailedError,
     JobCancelledError,
     JobFailedError,
+    MapNotSampledError,
 )
 from attnscope.job import JobHandle
 from attnscope.progress import describe
@@ -221,8 +222,11 @@ def draw_heatmap(
     if form not in FORMATS:
         raise typer.BadParameter(f"expected one of {', '.join(FORMATS)}, got {form!r}", param_hint="--format")
     capture = _capture(job, source)
+    steps = step or capture.map_steps()
+    if not steps:
+        raise MapNotSampledError("no whole map is stored yet: wait for the first sampled step, or submit with --maps 5")
     written = []
-    for at in step or capture.map_steps():
+    for at in steps:
         name = f"attention_heatmap_step{at}{'_log' if log else ''}.{form}"
         written.append(str(save(heatmap(capture, at, env=env, log=log), to / name)))
         if not as_json:
