@@ -4,6 +4,9 @@
 
     AttnscopeError
     ├── CaptureInvalidError (ValueError)              attention that breaks its promise
+    ├── ReplayError                                   a decision that cannot be had again
+    │   ├── NotReplayableError (ValueError)           the capture or the policy does not allow what was asked
+    │   └── ReplayDiffersError (ValueError)           what was replayed is not what was stored
     └── CheckpointError                               a checkpoint that cannot be used
         ├── CheckpointUnknownError (LookupError)      none of that id or name
         ├── CheckpointAmbiguousError (LookupError)    a name or prefix that fits several
@@ -22,6 +25,18 @@ from attnscope_storage.errors import AttnscopeError
 
 class CaptureInvalidError(AttnscopeError, ValueError):
     """The captured attention is not what it promises to be."""
+
+
+class ReplayError(AttnscopeError):
+    """This decision cannot be replayed."""
+
+
+class NotReplayableError(ReplayError, ValueError):
+    """This capture or this policy does not allow what was asked."""
+
+
+class ReplayDiffersError(ReplayError, ValueError):
+    """What was replayed is not what the capture stored."""
 
 
 class CheckpointError(AttnscopeError):

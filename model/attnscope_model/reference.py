@@ -80,6 +80,10 @@ class ReferenceLayer(Layer):
         x = _normed(self.norm1, x + _linear(self.out_proj, joined))
         return _normed(self.norm2, x + _linear(self.linear2, functional.gelu(_linear(self.linear1, x))))
 
+    def output(self) -> Float[Tensor, "width joined"]:
+        """Return the output map's weight."""
+        return self.out_proj.weight
+
 
 def _linear(layer: nn.Linear, x: Tensor) -> Tensor:
     return functional.linear(x, layer.weight, layer.bias)

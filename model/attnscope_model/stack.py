@@ -14,6 +14,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from attnscope_model.attention import TapedAttention
+from attnscope_model.errors import NotReplayableError
 from attnscope_model.policy import Policy
 
 
@@ -50,6 +51,13 @@ class Layer(nn.Module, ABC):
         self, x: Float[Tensor, "env token width"], attended: Float[Tensor, "env head token size"]
     ) -> Float[Tensor, "env token width"]:
         """Return the layer's output for tokens whose attended values are given."""
+
+    def output(self) -> Float[Tensor, "width joined"]:
+        """Return the weight that maps the heads' joined values, head by head, to what attention adds; without bias.
+
+        Value-weighted attention asks for it; a family that does not say it has none.
+        """
+        raise NotReplayableError(f"{type(self).__name__} does not say its output map, which value-weighting needs")
 
     def forward(self, x: Float[Tensor, "env token width"]) -> Float[Tensor, "env token width"]:
         """Return every token's output."""

@@ -1,0 +1,147 @@
+"""What a decision drew on, beyond attention weights: value norms, attention rollout, leaving transitions out.
+
+Weights say where a head looked; the norms say how much came from there, the rollout how layers compose, and leaving a
+transition out what the action would have been without it. They often disagree, which is why all are offered.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from typing import Final, Literal
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+
+from attnscope_model.errors import NotReplayableError
+from attnscope_model.policy import Policy
+from attnscope_model.replay import Replayed, history_tokens, joined, query_tokens
+from attnscope_model.stack import StackedPolicy
+
+Positions = Literal["reindex", "mask"]
+"""What happens to the positions of the kept tokens when some are left out (SPECS F2)."""
+
+BATCH_BYTES: Final = 32 * 2**20
+"""Bytes of attention scores of one layer that a batch of leave-one-out contexts may have."""
+
+
+def value_weighted(policy: Policy, replayed: Replayed) -> Float[Tensor, "layer head query slot"]:
+    """Return attention weighted by what it moves, ``‖A_ij f(x_j)‖`` (Kobayashi et al., 2020).
+
+    ``f(x_j) = (x_j W_V + b_V) W_O`` of one head: the value's bias is part of it, the output's bias, which no slot
+    brings, is not; the residual and the norms around attention are left out. Rows sum to no fixed number.
+
+    Raises
+    ------
+    NotReplayableError
+        The policy is no stack of layers that say their output map.
+    """
+    stacked = _stack(policy, "value-weighted attention")
+    norms = []
+    x = stacked.place(replayed.tokens)
+    for layer in stacked.layers():
+        _, values = layer.memory(x)
+        heads, size = values.shape[1], values.shape[-1]
+        by_head = layer.output().view(-1, heads, size)  # [width, head, size]
+        norms.append(torch.einsum("htk,whk->htw", values[0], by_head).norm(dim=-1))
+        x = layer.forward(x)
+    return replayed.maps * torch.stack(norms)[:, :, None]
+
+
+def attention_rollout(maps: Float[Tensor, "layer head query slot"]) -> Float[Tensor, "layer query slot"]:
+    """Return how much of each input token reaches each token after every layer (Abnar & Zuidema, 2020).
+
+    ``R_l = (½ Ā_l + ½ I) R_{l−1}`` with Ā the mean over heads and ``R_0 = I``: the residual is taken to carry half.
+    Ignores values and the feed-forward parts; under a causal mask it drifts to early tokens. Rows sum to 1.
+    """
+    same = torch.eye(maps.shape[-1], dtype=maps.dtype, device=maps.device)
+    rolled, through = [], same
+    for layer in maps.mean(dim=1):
+        through = (layer + same) / 2 @ through
+        rolled.append(through)
+    return torch.stack(rolled)
+
+
+def leave_one_out(
+    policy: Policy, replayed: Replayed, transitions: Int[Tensor, " left_out"], positions: Positions
+) -> Float[Tensor, " left_out"]:
+    """Return ``KL(π_full ‖ π_without)`` in nats for each transition left out of the context.
+
+    π is the softmax of the logits, before temperature.
+
+    Parameters
+    ----------
+    transitions
+        Places in the window, 0 is the oldest.
+    positions
+        ``reindex``: the context is built again from what is left, as the policy's own loop would build it, so every
+        later token and the query move down. ``mask``: every token keeps its place, and no other token may attend to
+        those left out.
+
+    Raises
+    ------
+    NotReplayableError
+        ``mask`` with a policy that is no stack of layers.
+    """
+    description = policy.description
+    full = torch.log_softmax(replayed.logits.double(), dim=-1)
+    per = description.tokens_per_transition
+    slots = replayed.tokens.shape[1]
+    batch = max(1, BATCH_BYTES // (4 * description.heads * slots * slots))
+    if len(transitions) == 0:
+        return torch.zeros(0, device=full.device)
+    if positions == "mask":
+        stacked = _stack(policy, "leaving out by mask")
+        first = per * transitions + (1 if description.query_slot == "first" else 0)
+        inside = torch.arange(slots, device=first.device) - first[:, None]
+        hidden = (inside >= 0) & (inside < per)
+        parts = [_divergence(full, _masked(stacked, replayed.tokens, part)) for part in torch.split(hidden, batch)]
+    else:
+        contexts = _without(policy, replayed, transitions, batch)
+        parts = [_divergence(full, policy(tokens)) for tokens in contexts]
+    return torch.cat(parts).float()
+
+
+def _divergence(full: Float[Tensor, " action"], logits: Float[Tensor, "env action"]) -> Float[Tensor, " env"]:
+    without = torch.log_softmax(logits.double(), dim=-1)
+    # An impossible action adds nothing; rounding may leave a sum a hair below zero.
+    terms = torch.where(full.exp() > 0, full.exp() * (full - without), 0.0)
+    return terms.sum(dim=-1).clamp(min=0.0)
+
+
+def _without(
+    policy: Policy, replayed: Replayed, transitions: Int[Tensor, " left_out"], batch: int
+) -> Iterator[Float[Tensor, "env slot width"]]:
+    """Yield batches of contexts, each without one transition."""
+    device = replayed.tokens.device
+    history = history_tokens(policy, replayed.moment, device)
+    query = query_tokens(policy, replayed.moment, device)
+    kept = torch.arange(max(0, len(history) - 1), device=device)
+    for part in torch.split(transitions, batch):
+        picks = kept + (kept >= part[:, None])  # [left_out, kept]: every place but one
+        yield joined(policy.description, history[picks], query)
+
+
+def _masked(
+    policy: StackedPolicy, tokens: Float[Tensor, "1 slot width"], left_out: Bool[Tensor, "env slot"]
+) -> Float[Tensor, "env action"]:
+    """Return the logits of a context in which nobody but they themselves sees the tokens left out."""
+    slots = tokens.shape[1]
+    hidden = left_out[:, None, None, :] & ~left_out[:, None, :, None]
+    if policy.description.causal:
+        hidden = hidden | torch.ones(slots, slots, dtype=torch.bool, device=hidden.device).triu(1)
+    x = policy.place(tokens).expand(len(left_out), -1, -1)
+    for layer in policy.layers():
+        queries, keys, values = layer.project(x)
+        scores = queries @ keys.transpose(-2, -1) / math.sqrt(queries.shape[-1])
+        x = layer.finish(x, torch.softmax(scores.masked_fill(hidden, -math.inf), dim=-1) @ values)
+    return policy.read(x[:, -1])
+
+
+def _stack(policy: Policy, what: str) -> StackedPolicy:
+    if not isinstance(policy, StackedPolicy):
+        raise NotReplayableError(
+            f"{what} needs a policy whose layers say their parts; the family {policy.description.family} does not"
+        )
+    return policy
