@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from attnscope_model.attention import TapedAttention
-from attnscope_model.policy import Policy
+from attnscope_model.stack import Layer, StackedPolicy
 from attnscope_storage.wire import PolicyDescription
 
 FAMILY = "ad-reference"
@@ -36,7 +36,7 @@ class ReferenceConfig:
     causal: bool
 
 
-class ReferenceLayer(nn.Module):
+class ReferenceLayer(Layer):
     """One post-norm encoder layer: x = LN(x + attention), x = LN(x + W₂ gelu(W₁ x))."""
 
     def __init__(self, config: ReferenceConfig) -> None:
@@ -51,30 +51,30 @@ class ReferenceLayer(nn.Module):
         self.norm2 = nn.LayerNorm(d)
         self.attention = TapedAttention(causal=config.causal)
 
-    def forward(self, x: Float[Tensor, "env token width"]) -> Float[Tensor, "env token width"]:
-        """Return every token's output."""
-        queries, keys, values = self._project(x, self.in_proj.weight, self.in_proj.bias)
-        return self._after(x, self.attention.attend(queries, keys, values))
+    def project(self, x: Float[Tensor, "env token width"], first: int = 0) -> tuple[Tensor, Tensor, Tensor]:  # noqa: ARG002 - positions are added before the layers
+        """Return queries, keys and values."""
+        queries, keys, values = self._projected(x, self.in_proj.weight, self.in_proj.bias)
+        return queries, keys, values
 
-    def decide(self, x: Float[Tensor, "env token width"]) -> Float[Tensor, "env 1 width"]:
-        """Return the last token's output."""
+    def query(self, x: Float[Tensor, "env token width"], first: int = 0) -> Float[Tensor, "env head token size"]:  # noqa: ARG002 - as above
+        """Return the queries alone."""
         d = x.shape[-1]
-        weight, bias = self.in_proj.weight, self.in_proj.bias
-        keys, values = self._project(x, weight[d:], bias[d:])
-        (query,) = self._project(x[:, -1:], weight[:d], bias[:d])
-        tape = self.attention.tape
-        if tape is not None and tape.with_maps:
-            (every,) = self._project(x, weight[:d], bias[:d])
-            query = torch.cat([every[:, :, :-1], query], dim=2)  # the deciding query keeps its bits
-        return self._after(x[:, -1:], self.attention.decide(query, keys, values))
+        return self._projected(x, self.in_proj.weight[:d], self.in_proj.bias[:d])[0]
 
-    def _project(self, x: Tensor, weight: Tensor, bias: Tensor) -> tuple[Tensor, ...]:
+    def memory(self, x: Float[Tensor, "env token width"], first: int = 0) -> tuple[Tensor, Tensor]:  # noqa: ARG002 - as above
+        """Return the keys and values alone."""
+        d = x.shape[-1]
+        keys, values = self._projected(x, self.in_proj.weight[d:], self.in_proj.bias[d:])
+        return keys, values
+
+    def _projected(self, x: Tensor, weight: Tensor, bias: Tensor) -> tuple[Tensor, ...]:
         """Return the projections by stacked weights, each [env, head, token, size]."""
         envs, tokens, width = x.shape
         stacked = functional.linear(x, weight, bias).view(envs, tokens, -1, self.heads, width // self.heads)
         return stacked.permute(2, 0, 3, 1, 4).unbind()
 
-    def _after(self, x: Tensor, attended: Float[Tensor, "env head token size"]) -> Tensor:
+    def finish(self, x: Tensor, attended: Float[Tensor, "env head token size"]) -> Float[Tensor, "env token width"]:
+        """Return the output of tokens whose attended values are given."""
         # Functions rather than modules: at one environment the calls would cost as much as the arithmetic.
         joined = attended.transpose(1, 2).flatten(2)
         x = _normed(self.norm1, x + _linear(self.out_proj, joined))
@@ -89,15 +89,15 @@ def _normed(norm: nn.LayerNorm, x: Tensor) -> Tensor:
     return torch.layer_norm(x, norm.normalized_shape, norm.weight, norm.bias, norm.eps)
 
 
-class ReferencePolicy(Policy):
+class ReferencePolicy(StackedPolicy):
     """The AD reference policy."""
 
     def __init__(self, config: ReferenceConfig) -> None:
         super().__init__()
         self.config = config
         self.pos_embedding = nn.Parameter(torch.zeros(1, config.context_length, config.width))
-        self._layers = tuple(ReferenceLayer(config) for _ in range(config.layers))
-        self.layers = nn.ModuleList(self._layers)
+        self._stack = tuple(ReferenceLayer(config) for _ in range(config.layers))
+        self.encoder = nn.ModuleList(self._stack)
         self.embed_context = nn.Linear(2 * 2 + config.actions + 1, config.width)
         self.embed_query_state = nn.Embedding(config.grid_size**2, config.width)
         self.pred_action = nn.Linear(config.width, config.actions)
@@ -130,17 +130,17 @@ class ReferencePolicy(Policy):
         embedded: Tensor = self.embed_query_state(cell)
         return embedded[:, None]
 
-    def forward(self, tokens: Float[Tensor, "env token width"]) -> Float[Tensor, "env action"]:
-        """Return the logits of the query, the last token."""
-        x = tokens + self.pos_embedding[:, : tokens.shape[1]]
-        *first, last = self._layers
-        for layer in first:
-            x = layer.forward(x)
-        return _linear(self.pred_action, last.decide(x)[:, 0])
+    def place(self, tokens: Float[Tensor, "env token width"], first: int = 0) -> Float[Tensor, "env token width"]:
+        """Return the tokens with the positions of their slots added."""
+        return tokens + self.pos_embedding[:, first : first + tokens.shape[1]]
 
-    def attentions(self) -> list[TapedAttention]:
-        """Return the attention of every layer."""
-        return [layer.attention for layer in self._layers]
+    def layers(self) -> tuple[Layer, ...]:
+        """Return the layers, first layer first."""
+        return self._stack
+
+    def read(self, x: Float[Tensor, "env width"]) -> Float[Tensor, "env action"]:
+        """Return the logits of the deciding token's output."""
+        return _linear(self.pred_action, x)
 
 
 def describe(config: ReferenceConfig, parameters: int) -> PolicyDescription:
@@ -163,7 +163,7 @@ def describe(config: ReferenceConfig, parameters: int) -> PolicyDescription:
 
 def _own_name(name: str) -> str:
     return (
-        name.replace("transformer_encoder.layers.", "layers.")
+        name.replace("transformer_encoder.layers.", "encoder.")
         .replace(".self_attn.in_proj_", ".in_proj.")
         .replace(".self_attn.out_proj.", ".out_proj.")
     )

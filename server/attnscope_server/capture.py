@@ -112,11 +112,9 @@ def _schema(order: CaptureOrder, policy: PolicyDescription, environment: VectorE
 
 def _static(schema: CaptureSchema, axis: EnvAxis, policy: PolicyDescription) -> dict[str, np.ndarray[Any, Any]]:
     dims = schema.dims
-    kinds = np.full(dims.slots, TOKEN_KINDS.index("transition"), np.int8)
-    kinds[-1 if policy.query_slot == "last" else 0] = TOKEN_KINDS.index("query")
     known: dict[str, np.ndarray[Any, Any]] = {
         "stats/window": np.array(RECENCY_WINDOWS, np.int32),
-        "context/token_kind": kinds,
+        "context/token_kind": token_kinds(policy),
         "env/task": axis.task,
         "env/seed": axis.seed,
         "env/replica": axis.replica,
@@ -126,6 +124,16 @@ def _static(schema: CaptureSchema, axis: EnvAxis, policy: PolicyDescription) -> 
         "attention/row_head": np.array(dims.row_heads, np.int32),
     }
     return {name: value for name, value in known.items() if name in schema.arrays}
+
+
+def token_kinds(policy: PolicyDescription) -> np.ndarray[Any, np.dtype[np.int8]]:
+    """Return the kind of each slot's token in a full context, by its place in `TOKEN_KINDS`; -1 is never filled."""
+    per = policy.tokens_per_transition
+    held = (policy.context_length - 1) // per
+    history = [TOKEN_KINDS.index(kind) for kind in policy.token_kinds] * held
+    query = [TOKEN_KINDS.index("query")]
+    kinds = [*history, *query] if policy.query_slot == "last" else [*query, *history]
+    return np.array([*kinds, *[-1] * (policy.context_length - len(kinds))], np.int8)
 
 
 def _attributes(

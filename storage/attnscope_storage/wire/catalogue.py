@@ -24,6 +24,9 @@ class PolicyDescription(Received):
     positions: Literal["learned-absolute", "sinusoidal", "rotary", "none"]
     query_slot: Literal["first", "last"]
     tokens_per_transition: int
+    token_kinds: tuple[Literal["transition", "state", "action", "reward"], ...] = Field(
+        default=("transition",), description="Kinds of one transition's tokens, in their order."
+    )
     observation: Literal["cell", "vector", "discrete"] = Field(description="What the policy's observation is.")
     parameters: int
 

@@ -1,0 +1,93 @@
+"""The forward that every family shares: a stack of layers over placed tokens, read at the deciding token.
+
+A family writes its `Layer` (what is projected, what follows attention) and a `StackedPolicy` (what tokens are, where
+they stand, how the deciding token becomes logits). Recompute, cache, capture, replay and training then run the same
+arithmetic. Knows nothing of environments, windows or devices.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from attnscope_model.attention import TapedAttention
+from attnscope_model.policy import Policy
+
+
+class Layer(nn.Module, ABC):
+    """One layer: queries, keys and values of its input, and what follows attention.
+
+    Normalisation before attention, where a family has it, belongs to `project`, `query` and `memory`; residuals and
+    the feed-forward part to `finish`. `first` is the slot of ``x[:, 0]`` in the context, which only layers that
+    rotate queries and keys ask for.
+    """
+
+    attention: TapedAttention
+
+    @abstractmethod
+    def project(
+        self, x: Float[Tensor, "env token width"], first: int = 0
+    ) -> tuple[
+        Float[Tensor, "env head token size"], Float[Tensor, "env head token size"], Float[Tensor, "env head token size"]
+    ]:
+        """Return queries, keys and values."""
+
+    @abstractmethod
+    def query(self, x: Float[Tensor, "env token width"], first: int = 0) -> Float[Tensor, "env head token size"]:
+        """Return the queries alone."""
+
+    @abstractmethod
+    def memory(
+        self, x: Float[Tensor, "env token width"], first: int = 0
+    ) -> tuple[Float[Tensor, "env head token size"], Float[Tensor, "env head token size"]]:
+        """Return the keys and values alone."""
+
+    @abstractmethod
+    def finish(
+        self, x: Float[Tensor, "env token width"], attended: Float[Tensor, "env head token size"]
+    ) -> Float[Tensor, "env token width"]:
+        """Return the layer's output for tokens whose attended values are given."""
+
+    def forward(self, x: Float[Tensor, "env token width"]) -> Float[Tensor, "env token width"]:
+        """Return every token's output."""
+        return self.finish(x, self.attention.attend(*self.project(x)))
+
+    def decide(self, x: Float[Tensor, "env token width"]) -> Float[Tensor, "env 1 width"]:
+        """Return the last token's output, which is all that the last layer is asked for."""
+        keys, values = self.memory(x)
+        query = self.query(x[:, -1:], x.shape[1] - 1)
+        tape = self.attention.tape
+        if tape is not None and tape.with_maps:
+            query = torch.cat([self.query(x)[:, :, :-1], query], dim=2)  # the deciding query keeps its bits
+        return self.finish(x[:, -1:], self.attention.decide(query, keys, values))
+
+
+class StackedPolicy(Policy):
+    """A policy whose forward is a stack of layers over placed tokens."""
+
+    @abstractmethod
+    def place(self, tokens: Float[Tensor, "env token width"], first: int = 0) -> Float[Tensor, "env token width"]:
+        """Return tokens as the first layer takes them; absolute positions, from slot `first` on, are added here."""
+
+    @abstractmethod
+    def layers(self) -> tuple[Layer, ...]:
+        """Return the layers, first layer first."""
+
+    @abstractmethod
+    def read(self, x: Float[Tensor, "env width"]) -> Float[Tensor, "env action"]:
+        """Return the logits of the deciding token's output; a final norm, where there is one, is applied here."""
+
+    def forward(self, tokens: Float[Tensor, "env token width"]) -> Float[Tensor, "env action"]:
+        """Return the logits of the deciding token, the last of the context."""
+        x = self.place(tokens)
+        *early, last = self.layers()
+        for layer in early:
+            x = layer.forward(x)
+        return self.read(last.decide(x)[:, 0])
+
+    def attentions(self) -> list[TapedAttention]:
+        """Return the attention of every layer."""
+        return [layer.attention for layer in self.layers()]
