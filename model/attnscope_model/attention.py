@@ -64,6 +64,26 @@ class TapedAttention:
             self.tape.record(row, attention_map(queries, keys, causal=self.causal) if self.tape.with_maps else None)
         return row @ values
 
+    def extend(
+        self,
+        queries: Float[Tensor, "env head new size"],
+        keys: Float[Tensor, "env head slot size"],
+        values: Float[Tensor, "env head slot size"],
+    ) -> Float[Tensor, "env head new size"]:
+        """Attend causally with the newest tokens' queries; the deciding query is the last.
+
+        The weights are computed explicitly, so that the deciding row comes with them.
+        """
+        new, slots = queries.shape[-2], keys.shape[-2]
+        scores = (queries @ keys.transpose(-2, -1)).mul_(1 / math.sqrt(queries.shape[-1]))
+        if new > 1:
+            future = torch.ones(new, new, dtype=torch.bool, device=scores.device).triu_(1)
+            scores[..., slots - new :].masked_fill_(future, -math.inf)
+        weights = torch.softmax(scores, dim=-1)
+        if self.tape is not None:
+            self.tape.record(weights[:, :, -1:], None)
+        return weights @ values
+
 
 def attention_row(
     query: Float[Tensor, "env head 1 size"], keys: Float[Tensor, "env head slot size"]

@@ -34,11 +34,13 @@ class ContextWindow:
         self._device = device
         self._query_first = description.query_slot == "first"
         self._per_transition = description.tokens_per_transition
-        self._capacity = (description.context_length - 1) // self._per_transition
-        self._seen = 0
+        self.capacity = (description.context_length - 1) // self._per_transition
+        """Transitions that fit."""
+        self.seen = 0
+        """Transitions so far, those that are gone again among them."""
         # Room for the window twice and for a query on either side: appending moves the window's end, and only when
         # the end is reached is the window copied back.
-        window = self._capacity * self._per_transition
+        window = self.capacity * self._per_transition
         self._buffer = torch.zeros(envs, 2 * window + 2, description.width, device=device)
         self._first = 1
         self._end = 1
@@ -46,7 +48,12 @@ class ContextWindow:
     @property
     def held(self) -> int:
         """Transitions in the window."""
-        return min(self._seen, self._capacity)
+        return min(self.seen, self.capacity)
+
+    @property
+    def longest(self) -> int:
+        """Tokens of a full context, the query among them."""
+        return self.capacity * self._per_transition + 1
 
     @property
     def length(self) -> int:
@@ -56,7 +63,7 @@ class ContextWindow:
     @property
     def start(self) -> int:
         """Transition index of the oldest transition in the window."""
-        return self._seen - self.held
+        return self.seen - self.held
 
     def append(
         self,
@@ -72,13 +79,13 @@ class ContextWindow:
             torch.from_numpy(np.asarray(reward, dtype=np.float32)).to(self._device),
             self._moved(next_observation),
         )
-        if self.held == self._capacity:
+        if self.held == self.capacity:
             self._first += self._per_transition
         if self._end + self._per_transition + 1 > self._buffer.shape[1]:
             self._move_to_front()
         self._buffer[:, self._end : self._end + self._per_transition] = embedded
         self._end += self._per_transition
-        self._seen += 1
+        self.seen += 1
 
     def tokens(self, query: Int[np.ndarray, "env feature"]) -> Float[Tensor, "env token width"]:
         """Return the context with this query in its slot; a view that the next call overwrites."""

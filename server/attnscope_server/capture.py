@@ -136,6 +136,11 @@ def token_kinds(policy: PolicyDescription) -> np.ndarray[Any, np.dtype[np.int8]]
     return np.array([*kinds, *[-1] * (policy.context_length - len(kinds))], np.int8)
 
 
+def growing_window(policy: PolicyDescription) -> str:
+    """Return how decisions are computed while the window grows."""
+    return "key-value cache, exact" if policy.causal and policy.query_slot == "last" else "recompute"
+
+
 def _attributes(
     order: CaptureOrder, checkpoint: CheckpointInfo, axis: EnvAxis, device: torch.device
 ) -> dict[str, object]:
@@ -165,6 +170,10 @@ def _attributes(
             "threads": torch.get_num_threads(),
             "dtype": order.spec.dtype,
             "attention_implementation": "torch scaled_dot_product_attention, the query's rows beside it",
+            "window": policy.window,
+            "growing_window": "key-value cache, exact"
+            if policy.causal and policy.query_slot == "last"
+            else "recompute",
             "versions": {
                 "python": platform.python_version(),
                 **{name: version(name) for name in ("attnscope", "torch", "numpy", "zarr", "gymnasium")},

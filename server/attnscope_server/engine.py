@@ -16,12 +16,11 @@ import torch
 from gymnasium.vector import VectorEnv
 
 from attnscope_env import terminal_observations
-from attnscope_model.context import ContextWindow
+from attnscope_model.deciding import Decider
 from attnscope_model.policy import Policy
 from attnscope_model.sampling import ACTION_STREAM, choose_actions, uniforms
-from attnscope_model.statistics import row_statistics
-from attnscope_model.tape import AttentionTape
 from attnscope_server.plan import EnvAxis
+from attnscope_server.recording import AttentionRecorder
 from attnscope_storage.blocks import StepBlock
 from attnscope_storage.errors import AttnscopeError
 from attnscope_storage.reader import CaptureReader
@@ -57,20 +56,15 @@ class Rollout:
 
     def __post_init__(self) -> None:
         envs = self.schema.dims.envs
-        self._window = ContextWindow(self.policy, envs, self.device)
+        self._decider = Decider(self.policy, envs, self.device)
         self._observation = self._reset()
         self._episode = np.zeros(envs, np.int32)
-        self._map_steps = frozenset(self.schema.dims.map_steps)
-        self._row_index = np.ix_(*(np.array(part) for part in self._row_parts()))
+        self._recorder = AttentionRecorder(self.schema, self.policy.description.query_slot)
         self._told_at = 0.0
 
     def _reset(self) -> np.ndarray[Any, Any]:
         observation, _ = self.environment.reset(seed=[int(seed % 2**31) for seed in self.axis.seed])  # type: ignore[arg-type]  # gymnasium takes a list too
         return np.asarray(observation)
-
-    def _row_parts(self) -> tuple[tuple[int, ...], ...]:
-        dims = self.schema.dims
-        return (dims.row_envs or dims.map_envs, dims.row_layers, dims.row_heads)
 
     def run(self, reader: CaptureReader | None = None) -> None:
         """Roll out to the last step, after re-stepping what `reader`'s capture holds already.
@@ -105,15 +99,13 @@ class Rollout:
         self.writer.submit(block)
 
     def _step(self, block: StepBlock, step: int, row: int, numbers: np.ndarray[Any, Any] | None) -> None:
-        window, stored = self._window, block.arrays
-        tokens = window.tokens(self._observation)
-        with AttentionTape(self.policy, maps=step in self._map_steps) as tape:
-            logits = self.policy(tokens)
-        actions = choose_actions(logits, numbers, self.spec.sampling.temperature)
-        self._store_attention(block, step, row, tape)
+        window, stored = self._decider.window, block.arrays
+        decision = self._decider.decide(self._observation, rows=True, maps=step in self._recorder.map_steps)
+        actions = choose_actions(decision.logits, numbers, self.spec.sampling.temperature)
+        self._recorder.record(block, step, row, decision)
         stored["context/length"][row] = window.length
         stored["context/start"][row] = window.start
-        stored["policy/logits"][row] = logits.cpu().numpy()
+        stored["policy/logits"][row] = decision.logits.cpu().numpy()
         self._act(actions, stored, row)
 
     def _act(self, actions: np.ndarray[Any, Any], stored: dict[str, np.ndarray[Any, Any]], row: int) -> None:
@@ -142,33 +134,19 @@ class Rollout:
         after: np.ndarray[Any, Any],
         ended: np.ndarray[Any, Any],
     ) -> None:
-        self._window.append(before, actions, reward, reached)
+        self._decider.append(before, actions, reward, reached)
         self._episode = self._episode + ended.astype(np.int32)
         self._observation = np.asarray(after)
-
-    def _store_attention(self, block: StepBlock, step: int, row: int, tape: AttentionTape) -> None:
-        length = self._window.length
-        for name, values in row_statistics(tape.rows, self.policy.description.query_slot).items():
-            block.arrays[f"stats/{name}"][row] = values.cpu().numpy()
-        every = self.schema.dims.row_every
-        if "attention/rows" in block.arrays and step % every == 0:
-            half = tape.rows.to(torch.float16).cpu().numpy()
-            block.arrays["attention/rows"][row // every, ..., :length] = half[self._row_index]
-            if every > 1:
-                block.arrays["attention/row_step"][row // every] = step
-        if tape.maps is not None:
-            half = tape.maps.to(torch.float16).cpu().numpy()[self._row_index]
-            whole = np.full((*half.shape[:3], self.schema.dims.slots, self.schema.dims.slots), np.nan, np.float16)
-            whole[..., :length, :length] = half
-            block.maps.append((step, whole))
 
     def _replay(self, reader: CaptureReader) -> None:
         """Take the committed steps again, with the stored actions and without the policy.
 
         The environment is stepped from its beginning and must reproduce every stored observation; the context takes
-        the transitions one by one, through the code that a rollout uses, so that it ends with the same bits.
+        the transitions one by one, through the code that a rollout uses, so that it ends with the same bits. A cache
+        that the next step still needs is built again the same way, one decision a step.
         """
         committed, flush = self.writer.steps_committed, self.schema.flush_steps
+        decides = self._decider.caches(committed)
         names = ("observation", "next_observation", "action", "reward")
         for first in range(0, committed, flush):
             last = min(first + flush, committed)
@@ -176,6 +154,8 @@ class Rollout:
             for row in range(last - first):
                 if self.stopped():
                     raise RolloutStoppedError(f"stopped while resuming, at step {first + row}")
+                if decides:
+                    self._decider.decide(self._observation)
                 self._replay_step(first + row, {name: values[row] for name, values in stored.items()})
                 self._report("resuming", committed)
 

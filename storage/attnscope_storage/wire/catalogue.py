@@ -27,6 +27,11 @@ class PolicyDescription(Received):
     token_kinds: tuple[Literal["transition", "state", "action", "reward"], ...] = Field(
         default=("transition",), description="Kinds of one transition's tokens, in their order."
     )
+    window: Literal["recompute"] = Field(
+        default="recompute",
+        description="What a context that slides means to the policy: its tokens alone, computed anew at their new "
+        "slots, as it was trained. Keys and values that outlive their window would be another function.",
+    )
     observation: Literal["cell", "vector", "discrete"] = Field(description="What the policy's observation is.")
     parameters: int
 

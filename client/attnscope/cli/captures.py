@@ -1,0 +1,72 @@
+"""Verbs that read a capture: download, draw, summarise."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.markup import escape
+
+import attnscope
+from attnscope.cli.app import JobName, Json, Source, app, find_capture, out, say
+from attnscope.errors import MapNotSampledError
+
+
+@app.command()
+def fetch(
+    job: JobName = "last",
+    to: Annotated[Path | None, typer.Option("--out", help="New folder; default capture-<job>.zarr.")] = None,
+    npz: Annotated[bool, typer.Option("--npz", help="Write attention_data.npz into this folder instead.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Download a capture, to work offline."""
+    with attnscope.connect() as service:
+        capture = service.job(job).capture()
+        written = (
+            capture.save_npz(to or Path()) if npz else capture.download(to or Path(f"capture-{capture.job[:8]}.zarr"))
+        )
+    say({"path": str(written)}) if as_json else out.print(f"wrote {escape(str(written))}")
+
+
+@app.command("heatmap")
+def draw_heatmap(
+    job: JobName = "last",
+    to: Annotated[Path, typer.Option("--out", help="Folder.")] = Path(),
+    step: Annotated[list[int] | None, typer.Option(help="A sampled step; default every one.")] = None,
+    env: Annotated[int, typer.Option(help="Place among the stored environments.")] = 0,
+    log: Annotated[bool, typer.Option("--log", help="Logarithmic colours.")] = False,
+    form: Annotated[str, typer.Option("--format", help="png, svg or pdf.")] = "png",
+    source: Source = None,
+    as_json: Json = False,
+) -> None:
+    """Draw the layer × head attention maps of sampled steps."""
+    from attnscope.figures.heatmap import FORMATS, heatmap, save  # noqa: PLC0415 - loads matplotlib
+
+    if form not in FORMATS:
+        raise typer.BadParameter(f"expected one of {', '.join(FORMATS)}, got {form!r}", param_hint="--format")
+    capture = find_capture(job, source)
+    steps = step or capture.map_steps()
+    if not steps:
+        raise MapNotSampledError("no whole map is stored yet: wait for the first sampled step, or submit with --maps 5")
+    written = []
+    for at in steps:
+        name = f"attention_heatmap_step{at}{'_log' if log else ''}.{form}"
+        written.append(str(save(heatmap(capture, at, env=env, log=log), to / name)))
+        if not as_json:
+            out.print(f"wrote {escape(written[-1])}")
+    if as_json:
+        say({"files": written})
+
+
+@app.command()
+def summary(
+    job: JobName = "last",
+    source: Source = None,
+    as_json: Json = False,
+) -> None:
+    """Summarise a capture: returns, context length, recency against uniform."""
+    from attnscope.summary import summarise  # noqa: PLC0415 - loads zarr
+
+    text = summarise(find_capture(job, source))
+    say({"summary": text}) if as_json else typer.echo(text, nl=False)

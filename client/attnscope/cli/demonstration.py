@@ -1,0 +1,32 @@
+"""The verb that shows the main job with nothing set up."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.markup import escape
+
+from attnscope.cli.app import Json, app, out, say
+
+
+@app.command()
+def demo(
+    to: Annotated[Path, typer.Option("--out", help="Folder for pictures and summary.")] = Path("demo-output"),
+    as_json: Json = False,
+) -> None:
+    """Start a service here, capture the shipped policy, draw it. Needs the server extra."""
+    from attnscope.demo import run  # noqa: PLC0415 - loads matplotlib and zarr
+
+    written = run(to)
+    if as_json:
+        say({"files": [str(path) for path in written]})
+        return
+    typer.echo((to / "summary.txt").read_text())
+    for path in written:
+        out.print(f"wrote {escape(str(path))}")
+    out.print("\nThe same by hand, with a service running (make serve, or attnscope-server serve):")
+    out.print("  attnscope submit --checkpoint AD-darkroom --split test --episodes 20 --wait")
+    out.print(f"  attnscope heatmap last --env 7 --out {escape(str(to))}")
+    out.print("  attnscope summary last")

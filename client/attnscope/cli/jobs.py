@@ -1,0 +1,153 @@
+"""Verbs that queue jobs and follow them."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+from rich.markup import escape
+from rich.table import Column, Table
+
+import attnscope
+from attnscope.cli.app import JobName, Json, app, out, say
+from attnscope.cli.parsing import goals, integers, pairs
+from attnscope.job import JobHandle
+from attnscope.progress import describe
+from attnscope_storage.wire import (
+    CaptureSpec,
+    EnvironmentChoice,
+    JobState,
+    MapsChoice,
+    ResolvedCapture,
+    RowsChoice,
+    SamplingChoice,
+    TaskChoice,
+)
+
+
+def show(job: JobHandle, *, as_json: bool) -> None:
+    """Print one job."""
+    if as_json:
+        say(job.info.model_dump(mode="json"))
+        return
+    out.print(f"{job.id}  {escape(describe(job.info))}")
+    if job.info.failure is not None:
+        out.print(f"  {escape(job.info.failure.title)}: {escape(job.info.failure.detail)}")
+
+
+def cells(resolved: ResolvedCapture) -> str:
+    """Return what a submission was resolved to, in one line."""
+    tasks = ", ".join(cell.label for cell in resolved.tasks[:12])
+    more = f" and {len(resolved.tasks) - 12} more" if len(resolved.tasks) > 12 else ""  # noqa: PLR2004 - as above
+    return f"{resolved.checkpoint_name} on {tasks}{more}: {resolved.envs} environments × {resolved.steps} steps"
+
+
+@app.command()
+def submit(
+    checkpoint: Annotated[str, typer.Option(help="Name, or prefix of a name or id.")],
+    env: Annotated[str | None, typer.Option(help="A listed environment; default the checkpoint's.")] = None,
+    env_kwarg: Annotated[list[str] | None, typer.Option(help="name=value; repeat for several.")] = None,
+    split: Annotated[str | None, typer.Option(help="train, validation, test or all.")] = None,
+    tasks: Annotated[str | None, typer.Option(help="Entries of the split's list: 7 or 0,2,5 or 0-7.")] = None,
+    goal: Annotated[list[str] | None, typer.Option(help="A goal cell like 5,4; repeat for several.")] = None,
+    episodes: Annotated[int | None, typer.Option(help="Length in episodes.")] = None,
+    steps: Annotated[int | None, typer.Option(help="Length in steps.")] = None,
+    replicas: Annotated[int, typer.Option(help="Rollouts of each task and seed.")] = 1,
+    seeds: Annotated[str, typer.Option(help="0 or 0,1,2 or 0-4.")] = "0",
+    greedy: Annotated[bool, typer.Option("--greedy", help="Take the likeliest action.")] = False,
+    temperature: Annotated[float, typer.Option(help="Divides the logits when sampling.")] = 1.0,
+    maps: Annotated[int | None, typer.Option(help="Evenly spaced steps with whole maps; default 5.")] = None,
+    map_steps: Annotated[str | None, typer.Option(help="Named steps with whole maps.")] = None,
+    layers: Annotated[str | None, typer.Option(help="Layers whose rows and maps are stored.")] = None,
+    heads: Annotated[str | None, typer.Option(help="Heads whose rows and maps are stored.")] = None,
+    row_envs: Annotated[str | None, typer.Option(help="Environments whose rows and maps are stored.")] = None,
+    rows_every: Annotated[int, typer.Option(help="Store the rows of every n-th step.")] = 1,
+    rows: Annotated[bool, typer.Option(help="Store decision rows.")] = True,
+    label: Annotated[str | None, typer.Option(help="For people.")] = None,
+    wait: Annotated[bool, typer.Option("--wait", help="Show progress until it ends.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what it would cost; queue nothing.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Submit a capture."""
+    spec = CaptureSpec(
+        checkpoint=checkpoint,
+        environment=EnvironmentChoice(id=env or "attnscope/Darkroom-v0", kwargs=pairs(env_kwarg))
+        if env or env_kwarg
+        else None,
+        tasks=TaskChoice.model_validate({"split": split, "indices": integers(tasks, "--tasks"), "goals": goals(goal)}),
+        seeds=integers(seeds, "--seeds") or (0,),
+        replicas=replicas,
+        episodes=episodes,
+        steps=steps,
+        sampling=SamplingChoice(mode="greedy" if greedy else "sample", temperature=temperature),
+        rows=RowsChoice(
+            enabled=rows,
+            envs=integers(row_envs, "--row-envs"),
+            every=rows_every,
+            layers=integers(layers, "--layers"),
+            heads=integers(heads, "--heads"),
+        ),
+        maps=MapsChoice(count=maps, steps=integers(map_steps, "--map-steps")),
+        label=label,
+    )
+    with attnscope.connect() as service:
+        if dry_run:
+            guess = service.estimate(spec)
+            if as_json:
+                say(guess.model_dump(mode="json"))
+                return
+            took = "unknown" if guess.seconds is None else f"about {guess.seconds:.0f} s"
+            out.print(escape(cells(guess.resolved)))
+            out.print(
+                f"about {guess.bytes_on_disk / 1e6:.1f} MB on disk ({guess.disk_free_bytes / 1e9:.0f} GB free), "
+                f"{guess.worker_memory_bytes / 1e6:.0f} MB of memory, time {took} ({escape(guess.seconds_basis)})"
+            )
+            return
+        job = service.submit(spec)
+        if not as_json:
+            out.print(escape(cells(job.info.resolved)))
+        if wait:
+            job.wait(progress=True)
+        show(job, as_json=as_json)
+
+
+@app.command("list")
+def list_jobs(
+    state: Annotated[list[JobState] | None, typer.Option(help="Repeat for several.")] = None,
+    label: str | None = None,
+    limit: Annotated[int, typer.Option(min=1, help="Jobs shown, newest first.")] = 20,
+    as_json: Json = False,
+) -> None:
+    """List jobs, newest first."""
+    with attnscope.connect() as service:
+        jobs = [job.info for job, _ in zip(service.jobs(states=state or (), label=label), range(limit), strict=False)]
+    if as_json:
+        say([job.model_dump(mode="json") for job in jobs])
+        return
+    columns = [Column(name, overflow="fold") for name in ("job", "state", "checkpoint", "steps", "label")]
+    table = Table(*columns, box=None, pad_edge=False)
+    for job in jobs:
+        done = f"{job.progress.steps_done}/{job.progress.steps_total}"
+        table.add_row(str(job.id)[:8], job.state, escape(job.resolved.checkpoint_name), done, escape(job.label or ""))
+    out.print(table)
+
+
+@app.command()
+def status(job: JobName = "last", as_json: Json = False) -> None:
+    """Say how far a job is."""
+    with attnscope.connect() as service:
+        show(service.job(job), as_json=as_json)
+
+
+@app.command()
+def watch(job: JobName = "last", as_json: Json = False) -> None:
+    """Show a job's progress until it ends."""
+    with attnscope.connect() as service:
+        show(service.job(job).wait(progress=True), as_json=as_json)
+
+
+@app.command()
+def cancel(job: JobName, as_json: Json = False) -> None:
+    """Stop a job; what was committed stays readable."""
+    with attnscope.connect() as service:
+        show(service.job(job).cancel(), as_json=as_json)

@@ -1,0 +1,69 @@
+"""What attention would be if it chose nothing: the number that stands beside every measure."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+from jaxtyping import Float, Float64, Int
+
+from attnscope.measures.layout import QUERY_LAST, ContextLayout, checked_length, in_context
+
+
+def uniform_rows(length: Int[np.ndarray, "*row"], slots: int) -> Float64[np.ndarray, "*row 1 1 {slots}"]:
+    """Return rows that weigh every token of their context alike, the query's own among them; NaN past it."""
+    inside = in_context(length, slots)
+    even = np.where(inside, 1 / checked_length(length, slots)[..., None], np.nan)
+    return even[..., None, None, :]
+
+
+def over_uniform(
+    measure: Callable[[Float64[np.ndarray, "n 1 1 slot"], Int[np.ndarray, " n"]], Float[np.ndarray, "n 1 1 *cell"]],
+    length: Int[np.ndarray, "*row"],
+    slots: int,
+) -> Float64[np.ndarray, "*row 1 1 *cell"]:
+    """Return what `measure` makes of uniform attention over contexts of these lengths.
+
+    The same function sees the same slots, so the baseline can never count others than the measure does. Each length
+    is measured once.
+    """
+    different, place = np.unique(checked_length(length, slots), return_inverse=True)
+    measured = np.asarray(measure(uniform_rows(different, slots), different), dtype=np.float64)
+    return measured[place.reshape(np.shape(length))]
+
+
+def lift(value: Float[np.ndarray, ...], baseline: Float[np.ndarray, ...]) -> Float64[np.ndarray, ...]:
+    """Return value ÷ baseline; NaN where the baseline is 0, because then nothing could have been attended to."""
+    top, bottom = np.broadcast_arrays(np.asarray(value, np.float64), np.asarray(baseline, np.float64))
+    return np.divide(top, bottom, out=np.full(top.shape, np.nan), where=bottom != 0)
+
+
+def shuffled_rows(
+    rows: Float[np.ndarray, "step env layer head slot"],
+    length: Int[np.ndarray, "step env"],
+    step: Int[np.ndarray, " step"],
+    seed: int,
+    layout: ContextLayout = QUERY_LAST,
+) -> Float[np.ndarray, "step env layer head slot"]:
+    """Return rows whose history slots are permuted, each row by itself; the query's own slot keeps its weight.
+
+    How concentrated a row is stays; where it looks, and whether two heads look at the same place, is lost.
+
+    Parameters
+    ----------
+    step
+        The environment step of each row: numbers are drawn by (seed, step), so that a capture read in pieces is
+        shuffled as it is in one piece.
+    """
+    slots = rows.shape[-1]
+    own = checked_length(length, slots) - 1 if layout.query_slot == "last" else np.zeros(np.shape(length), np.int64)
+    movable = in_context(length, slots) & (np.arange(slots) != own[..., None])
+    shuffled = np.array(rows)
+    for place, number in enumerate(step):
+        generator = np.random.default_rng([seed, int(number)])
+        for env in range(rows.shape[1]):
+            (held,) = np.nonzero(movable[place, env])
+            order = generator.random((*rows.shape[2:4], slots))[..., : len(held)].argsort(axis=-1)
+            part = np.ascontiguousarray(rows[place, env][..., held])
+            shuffled[place, env][..., held] = np.take_along_axis(part, order, axis=-1)
+    return shuffled

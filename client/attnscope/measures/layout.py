@@ -1,0 +1,131 @@
+"""Where tokens lie in a context: slots, ages and transitions.
+
+A *row* is the attention of one query over the slots of its context; leading axes (``*row``: step and env, say) are
+free. Past the context length a row holds NaN. Knows nothing of what attention means; every measure starts here.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final, Literal
+
+import numpy as np
+from jaxtyping import Bool, Float, Float64, Int, Int64
+
+from attnscope.measures.refusals import RowsInvalidError
+
+
+@dataclass(frozen=True)
+class ContextLayout:
+    """How a policy lays out its context; both values are attributes of every capture."""
+
+    query_slot: Literal["first", "last"] = "last"
+    """Where the deciding query is: the last token in use, or slot 0."""
+    tokens_per_transition: int = 1
+
+
+QUERY_LAST: Final = ContextLayout()
+"""One token a transition and the query last, as in the AD reference."""
+
+
+def checked_length(length: Int[np.ndarray, "*row"], slots: int) -> Int64[np.ndarray, "*row"]:
+    """Return `length` as int64.
+
+    Raises
+    ------
+    RowsInvalidError
+        When a length is no length of a context of `slots` tokens; -1 is how steps that were never written read.
+    """
+    whole = np.asarray(length, dtype=np.int64)
+    if whole.size and (whole.min() < 1 or whole.max() > slots):
+        raise RowsInvalidError(
+            f"context lengths must lie in 1 to {slots} tokens, found {int(whole.min())} to {int(whole.max())}"
+        )
+    return whole
+
+
+def in_context(length: Int[np.ndarray, "*row"], slots: int) -> Bool[np.ndarray, "*row {slots}"]:
+    """Return which slots hold a token, the query's own among them."""
+    return np.arange(slots) < checked_length(length, slots)[..., None]
+
+
+def weights(
+    rows: Float[np.ndarray, "*row layer head slot"], length: Int[np.ndarray, "*row"]
+) -> Float64[np.ndarray, "*row layer head slot"]:
+    """Return rows in float64, 0 past the context and summing to 1 over it.
+
+    Summing to 1 exactly takes out the rounding of float16, which is at most 2⁻¹¹ in all; `check_rows` refuses rows
+    that are further off. A row with NaN inside its context (one that was not captured) is NaN everywhere.
+    """
+    inside = in_context(length, rows.shape[-1])[..., None, None, :]
+    held = np.where(inside, rows, 0).astype(np.float64)
+    total = held.sum(axis=-1, keepdims=True)
+    share: Float64[np.ndarray, "*row layer head slot"] = np.divide(
+        held, total, out=np.full_like(held, np.nan), where=total > 0
+    )
+    return share
+
+
+def ages(
+    length: Int[np.ndarray, "*row"], slots: int, layout: ContextLayout = QUERY_LAST
+) -> Int64[np.ndarray, "*row {slots}"]:
+    """Return the age of each slot in tokens: 0 is the query's own, 1 the newest before it, -1 holds no token."""
+    whole = checked_length(length, slots)[..., None]
+    slot = np.arange(slots)
+    age = whole - 1 - slot if layout.query_slot == "last" else np.where(slot == 0, 0, whole - slot)
+    return np.where(slot < whole, age, -1)
+
+
+def by_age(
+    share: Float64[np.ndarray, "*row layer head slot"],
+    length: Int[np.ndarray, "*row"],
+    layout: ContextLayout = QUERY_LAST,
+) -> Float64[np.ndarray, "*row layer head slot"]:
+    """Return `weights` reordered by age, so that index 0 is the query's own slot; 0 past the context."""
+    slots = share.shape[-1]
+    whole = checked_length(length, slots)[..., None]
+    age = np.arange(slots)
+    slot = whole - 1 - age if layout.query_slot == "last" else np.where(age == 0, 0, whole - age)
+    index = np.where(age < whole, slot, 0)[..., None, None, :]
+    moved = np.take_along_axis(share, np.broadcast_to(index, share.shape), axis=-1)
+    return np.where((age < whole)[..., None, None, :], moved, 0 * share[..., :1])
+
+
+def by_transition_age(
+    share: Float64[np.ndarray, "*row layer head slot"],
+    length: Int[np.ndarray, "*row"],
+    layout: ContextLayout = QUERY_LAST,
+) -> Float64[np.ndarray, "*row layer head age"]:
+    """Return `weights` summed by transition: index 0 is the query's own token, d the d-th newest transition."""
+    aged = by_age(share, length, layout)
+    per = layout.tokens_per_transition
+    if per == 1:
+        return aged
+    history = aged[..., 1:]
+    short = -history.shape[-1] % per
+    history = np.pad(history, [(0, 0)] * (history.ndim - 1) + [(0, short)])
+    summed = history.reshape(*history.shape[:-1], -1, per).sum(axis=-1)
+    return np.concatenate([aged[..., :1], summed], axis=-1)
+
+
+def query_transition(
+    start: Int[np.ndarray, "*row"], length: Int[np.ndarray, "*row"], layout: ContextLayout = QUERY_LAST
+) -> Int64[np.ndarray, "*row"]:
+    """Return the index of the transition that the query is about to make, which is the environment step."""
+    return np.asarray(start, np.int64) + (np.asarray(length, np.int64) - 1) // layout.tokens_per_transition
+
+
+def slot_transitions(
+    start: Int[np.ndarray, "*row"],
+    length: Int[np.ndarray, "*row"],
+    slots: int,
+    layout: ContextLayout = QUERY_LAST,
+) -> Int64[np.ndarray, "*row {slots}"]:
+    """Return the transition index of every slot; -1 for the query's own slot and where there is no token.
+
+    A compressed context stores its own such array; whatever takes one takes that too.
+    """
+    age = ages(length, slots, layout)
+    slot = np.arange(slots) - (0 if layout.query_slot == "last" else 1)
+    index = np.asarray(start, np.int64)[..., None] + slot // layout.tokens_per_transition
+    return np.where(age > 0, index, -1)
