@@ -35,7 +35,7 @@ def over_uniform(
 def lift(value: Float[np.ndarray, ...], baseline: Float[np.ndarray, ...]) -> Float64[np.ndarray, ...]:
     """Return value ÷ baseline; NaN where the baseline is 0, because then nothing could have been attended to."""
     top, bottom = np.broadcast_arrays(np.asarray(value, np.float64), np.asarray(baseline, np.float64))
-    return np.divide(top, bottom, out=np.full(top.shape, np.nan), where=bottom != 0)
+    return np.asarray(np.divide(top, bottom, out=np.full(top.shape, np.nan), where=bottom != 0))
 
 
 def shuffled_rows(

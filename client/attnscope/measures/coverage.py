@@ -31,7 +31,7 @@ class Coverage:
     @property
     def span(self) -> Float64[np.ndarray, "*row layer head level"]:
         """Ages that the set covers, from its newest to its oldest token, both counted."""
-        return self.oldest - self.newest + 1
+        return np.asarray(self.oldest - self.newest + 1)
 
 
 def coverage(

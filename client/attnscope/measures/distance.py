@@ -32,4 +32,4 @@ def attention_distance(
         aged = aged * (age != oldest)[..., None, None, :]
     total = aged.sum(axis=-1)
     reach = (aged * age).sum(axis=-1)
-    return np.divide(reach, total, out=np.full_like(total, np.nan), where=total > 0)
+    return np.asarray(np.divide(reach, total, out=np.full_like(total, np.nan), where=total > 0))

@@ -44,7 +44,7 @@ def effective_positions(
     rows: Float[np.ndarray, "*row layer head slot"], length: Int[np.ndarray, "*row"]
 ) -> Float64[np.ndarray, "*row layer head"]:
     """Return exp(entropy): the number of equally weighted tokens with this entropy, 1 to length."""
-    return np.exp(entropy(rows, length))
+    return np.asarray(np.exp(entropy(rows, length)))
 
 
 def inverse_participation(
@@ -55,7 +55,7 @@ def inverse_participation(
     One heavy slot (a sink) pulls it down far more than it does exp(entropy); where the two differ, look there.
     """
     share = weights(rows, length)
-    return 1 / np.square(share).sum(axis=-1)
+    return np.asarray(1 / np.square(share).sum(axis=-1))
 
 
 def largest_weight(

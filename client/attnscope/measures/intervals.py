@@ -1,0 +1,173 @@
+"""How sure a number is: intervals that resample whole rollouts within their task, and tasks for wider claims.
+
+Steps and episodes of one rollout depend on each other, so they are never resampled. A measure enters as one number a
+rollout (an entry of the env axis); averaging over steps, layers and heads is done before, by whoever asks.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Final, Literal
+
+import numpy as np
+from jaxtyping import Float, Float64, Int, Shaped
+
+from attnscope.measures.refusals import NotMeasurableError
+
+RELIABLE_ROLLOUTS: Final = 10
+"""Rollouts of every task below which an interval is marked unreliable."""
+
+RESAMPLES: Final = 2000
+"""Bootstrap samples behind an interval."""
+
+LEVEL: Final = 0.95
+"""Share of bootstrap samples inside an interval."""
+
+Scope = Literal["these tasks", "beyond these tasks"]
+"""What a claim reaches: rollouts alone are resampled, or tasks too."""
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A number with its interval and its baseline. NaN bounds: nothing could be resampled, so nothing is known."""
+
+    value: float
+    low: float
+    high: float
+    baseline: float | None
+    """What attention that chooses nothing would give; None where there is no such thing."""
+    rollouts: int
+    """Rollouts that had a value."""
+    reliable: bool
+    """Whether every task has at least `RELIABLE_ROLLOUTS`."""
+    scope: Scope = "these tasks"
+
+    @property
+    def lift(self) -> float:
+        """Value ÷ baseline; NaN without one."""
+        return self.value / self.baseline if self.baseline else float("nan")
+
+    @property
+    def has_interval(self) -> bool:
+        """Whether anything could be resampled."""
+        return bool(np.isfinite(self.low) and np.isfinite(self.high))
+
+    def __str__(self) -> str:
+        """Return e.g. ``0.42 (95 % 0.40 to 0.44; uniform 0.10)``."""
+        between = f"95 % {self.low:.3g} to {self.high:.3g}" if self.has_interval else "no interval"
+        beside = "" if self.baseline is None else f"; baseline {self.baseline:.3g}"
+        return f"{self.value:.3g} ({between}{'' if self.reliable else ', unreliable'}{beside})"
+
+
+@dataclass(frozen=True, eq=False)
+class Interval:
+    """Many numbers with their intervals, such as one a layer and head."""
+
+    value: Float64[np.ndarray, "*cell"]
+    low: Float64[np.ndarray, "*cell"]
+    high: Float64[np.ndarray, "*cell"]
+    reliable: bool
+
+
+@dataclass(frozen=True, eq=False)
+class Resampling:
+    """Bootstrap samples of a set of rollouts, drawn once so that differences between measures are paired."""
+
+    task: Shaped[np.ndarray, " rollout"]
+    """Which task each rollout belongs to."""
+    scope: Scope = "these tasks"
+    samples: int = RESAMPLES
+    seed: int = 0
+
+    @cached_property
+    def per_task(self) -> Int[np.ndarray, " task"]:
+        """Rollouts of each task."""
+        return np.unique(self.task, return_counts=True)[1].astype(np.int64)
+
+    @property
+    def reliable(self) -> bool:
+        """Whether every task has at least `RELIABLE_ROLLOUTS`."""
+        return bool((self.per_task >= RELIABLE_ROLLOUTS).all())
+
+    @property
+    def informative(self) -> bool:
+        """Whether resampling can move anything: one rollout a task says nothing of the spread within a task."""
+        if self.scope == "beyond these tasks":
+            return len(self.per_task) > 1
+        return bool((self.per_task > 1).all())
+
+    @cached_property
+    def shares(self) -> Float64[np.ndarray, " rollout"]:
+        """Weight of each rollout in the estimate itself: tasks count alike, whatever their number of rollouts."""
+        _, place, count = np.unique(self.task, return_inverse=True, return_counts=True)
+        return 1 / (len(count) * count[place].astype(np.float64))
+
+    @cached_property
+    def weights(self) -> Float64[np.ndarray, "sample rollout"]:
+        """Weight of each rollout in each bootstrap sample; a row sums to 1."""
+        generator = np.random.default_rng(self.seed)
+        names, place = np.unique(self.task, return_inverse=True)
+        tasks = len(names)
+        drawn = np.ones((self.samples, tasks))
+        if self.scope == "beyond these tasks":
+            drawn = generator.multinomial(tasks, np.full(tasks, 1 / tasks), self.samples).astype(np.float64)
+        weight = np.empty((self.samples, len(place)))
+        for task in range(tasks):
+            (members,) = np.nonzero(place == task)
+            even = np.full(len(members), 1 / len(members))
+            times = generator.multinomial(len(members), even, self.samples)
+            weight[:, members] = times / len(members) * drawn[:, task, None] / tasks
+        return weight
+
+    def interval(self, values: Float[np.ndarray, " rollout *cell"]) -> Interval:
+        """Return the mean over rollouts, tasks alike, and its percentile interval; NaN rollouts are left out.
+
+        Raises
+        ------
+        NotMeasurableError
+            The values are not one a rollout.
+        """
+        if len(values) != len(self.task):
+            raise NotMeasurableError(f"expected a value for each of {len(self.task)} rollouts, got {len(values)}")
+        flat = np.asarray(values, np.float64).reshape(len(values), -1)
+        present = np.isfinite(flat)
+        filled = np.where(present, flat, 0)
+        mean = _ratio(self.shares @ filled, self.shares @ present)
+        low = high = np.full_like(mean, np.nan)
+        if self.informative:
+            drawn = _ratio(self.weights @ filled, self.weights @ present)
+            low, high = _percentiles(drawn)
+        cell = values.shape[1:]
+        return Interval(mean.reshape(cell), low.reshape(cell), high.reshape(cell), self.reliable)
+
+    def estimate(
+        self, values: Float[np.ndarray, " rollout"], baseline: Float[np.ndarray, " rollout"] | None = None
+    ) -> Estimate:
+        """Return the mean over rollouts with its interval, beside the mean of the baseline over the same rollouts."""
+        got = self.interval(values)
+        held = np.isfinite(values)
+        even = None if baseline is None else float(self.interval(np.where(held, baseline, np.nan)).value)
+        ends = (float(got.low), float(got.high))
+        return Estimate(float(got.value), *ends, even, int(held.sum()), self.reliable, self.scope)
+
+
+def default_scope(task: Shaped[np.ndarray, " rollout"]) -> Scope:
+    """Return the scope that has an interval: with one rollout a task only tasks can be resampled."""
+    count = np.unique(task, return_counts=True)[1]
+    return "beyond these tasks" if bool((count == 1).any()) and len(count) > 1 else "these tasks"
+
+
+def _ratio(top: Float[np.ndarray, ...], bottom: Float[np.ndarray, ...]) -> Float64[np.ndarray, ...]:
+    return np.asarray(np.divide(top, bottom, out=np.full(top.shape, np.nan), where=bottom > 0))
+
+
+def _percentiles(drawn: Float[np.ndarray, "sample cell"]) -> Float64[np.ndarray, "2 cell"]:
+    """Return the ends of the interval of each column; samples that drew only absent rollouts do not count."""
+    ends = np.full((2, drawn.shape[1]), np.nan)
+    tails = ((1 - LEVEL) / 2, (1 + LEVEL) / 2)
+    for cell in range(drawn.shape[1]):
+        known = drawn[:, cell][np.isfinite(drawn[:, cell])]
+        if len(known):
+            ends[:, cell] = np.quantile(known, tails)
+    return ends
