@@ -1,23 +1,33 @@
 """Gymnasium environments for in-context RL, their vectorised twins and the presets that bind them to a family."""
 
+from attnscope_env.array_vector import ArrayVectorEnv, terminal_observations
 from attnscope_env.darkroom import DarkroomEnv
-from attnscope_env.darkroom_vector import DarkroomVectorEnv, terminal_observations
+from attnscope_env.darkroom_vector import DarkroomVectorEnv
+from attnscope_env.key_to_door import DarkKeyToDoorEnv
+from attnscope_env.key_to_door_vector import DarkKeyToDoorVectorEnv
 from attnscope_env.listing import LISTED, EnvironmentListing, listing, validate_kwargs
-from attnscope_env.presets import PRESETS, EnvPreset, Task, preset
+from attnscope_env.presets import PRESETS, preset
 from attnscope_env.registration import register
+from attnscope_env.splits import SplitRule
+from attnscope_env.tasks import EnvPreset, Task
 
 register()
 
 __all__ = [
     "LISTED",
     "PRESETS",
+    "ArrayVectorEnv",
+    "DarkKeyToDoorEnv",
+    "DarkKeyToDoorVectorEnv",
     "DarkroomEnv",
     "DarkroomVectorEnv",
     "EnvPreset",
     "EnvironmentListing",
+    "SplitRule",
     "Task",
     "listing",
     "preset",
+    "register",
     "terminal_observations",
     "validate_kwargs",
 ]

@@ -14,7 +14,7 @@ from gymnasium import spaces
 from jaxtyping import Int32
 
 from attnscope_env.actions import numbering
-from attnscope_env.room import DEFAULT_SIZE, Cell, one_cell, start_cell
+from attnscope_env.room import DEFAULT_SIZE, Cell, draw_cell, one_cell, start_cell, walk
 
 Observation = Int32[np.ndarray, "coordinate=2"]
 
@@ -65,7 +65,7 @@ class DarkroomEnv(gymnasium.Env[np.ndarray, np.int64]):
         if self._named_goal is not None:
             self._goal = self._named_goal
         elif self._goal is None or seed is not None:
-            self._goal = draw_goal(self.np_random, self.size)
+            self._goal = draw_cell(self.np_random, self.size)
         self._cell = self._start.copy()
         return self._cell.copy(), {"goal": self._goal.copy()}
 
@@ -75,11 +75,6 @@ class DarkroomEnv(gymnasium.Env[np.ndarray, np.int64]):
             raise gymnasium.error.ResetNeeded("the goal is not drawn yet: call reset() first")
         if not self.action_space.contains(action):
             raise ValueError(f"expected an action below {len(self._moves)}, got {action!r}")
-        self._cell = np.clip(self._cell + self._moves[action], 0, self.size - 1)
+        self._cell = walk(self._cell, self._moves[action], self.size)
         reward = float(np.array_equal(self._cell, self._goal))
         return self._cell.copy(), reward, False, False, {"goal": self._goal.copy()}
-
-
-def draw_goal(random: np.random.Generator, size: int) -> Observation:
-    """Return a uniformly drawn cell."""
-    return np.array(divmod(int(random.integers(size * size)), size), dtype=np.int32)

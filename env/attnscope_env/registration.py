@@ -6,17 +6,31 @@ from typing import Final
 
 import gymnasium
 
+from attnscope_env.key_to_door import DEFAULT_KEY_HORIZON
 from attnscope_env.room import DEFAULT_HORIZON
 
 DARKROOM_ID: Final = "attnscope/Darkroom-v0"
+KEY_TO_DOOR_ID: Final = "attnscope/DarkKeyToDoor-v0"
+
+ENTRIES: Final = (
+    (DARKROOM_ID, "darkroom:DarkroomEnv", "darkroom_vector:darkroom_vector", DEFAULT_HORIZON),
+    (
+        KEY_TO_DOOR_ID,
+        "key_to_door:DarkKeyToDoorEnv",
+        "key_to_door_vector:key_to_door_vector",
+        DEFAULT_KEY_HORIZON,
+    ),
+)
+"""Id, single environment, vector environment, steps of an episode."""
 
 
 def register() -> None:
     """Register the environments, once."""
-    if DARKROOM_ID not in gymnasium.registry:
-        gymnasium.register(
-            DARKROOM_ID,
-            entry_point="attnscope_env.darkroom:DarkroomEnv",
-            vector_entry_point="attnscope_env.darkroom_vector:darkroom_vector",
-            max_episode_steps=DEFAULT_HORIZON,
-        )
+    for environment_id, single, vector, horizon in ENTRIES:
+        if environment_id not in gymnasium.registry:
+            gymnasium.register(
+                environment_id,
+                entry_point=f"attnscope_env.{single}",
+                vector_entry_point=f"attnscope_env.{vector}",
+                max_episode_steps=horizon,
+            )

@@ -1,37 +1,81 @@
-"""What a Darkroom episode is worth: to one who knows the goal, and to uniform actions. Exact, nothing is sampled."""
+"""What an episode is worth: to one who knows the task, and to uniform actions. Exact, nothing is sampled."""
 
 from __future__ import annotations
 
 from functools import lru_cache
 
 import numpy as np
-from jaxtyping import Float64
+from jaxtyping import Float64, Int
 
 from attnscope_env.actions import numbering
+from attnscope_env.room import walk
+
+
+def distance(one: tuple[int, int], other: tuple[int, int]) -> int:
+    """Return the steps of a shortest way between two cells."""
+    return abs(one[0] - other[0]) + abs(one[1] - other[1])
 
 
 def optimal_return(goal: tuple[int, int], start: tuple[int, int], horizon: int) -> int:
     """Return the return of walking to the goal and staying: ``horizon + 1 - distance``, within 0 and `horizon`."""
-    distance = abs(goal[0] - start[0]) + abs(goal[1] - start[1])
-    return max(0, min(horizon, horizon + 1 - distance))
+    return max(0, min(horizon, horizon + 1 - distance(goal, start)))
+
+
+def optimal_key_to_door(key: tuple[int, int], door: tuple[int, int], start: tuple[int, int], horizon: int) -> int:
+    """Return what the shortest way to the key and on to the door earns in an episode: 0, 1 or 2.
+
+    Each of the two takes a step of its own, also where the cell is the one that one stands on.
+    """
+    to_key = max(1, distance(start, key))
+    to_door = to_key + max(1, distance(key, door))
+    return int(to_key <= horizon) + int(to_door <= horizon)
 
 
 @lru_cache(maxsize=64)
 def random_returns(size: int, start: tuple[int, int], horizon: int, actions: str) -> Float64[np.ndarray, "row column"]:
-    """Return the expected return of uniform actions, for a goal in each cell.
+    """Return the expected return of uniform actions in a Darkroom, for a goal in each cell.
 
     The walk is a Markov chain over cells; its occupation of a cell, summed over the episode, is what a goal there is
     worth. The array is shared between callers and read-only.
     """
-    moves = numbering(actions).table()
-    row, column = np.divmod(np.arange(size * size), size)
-    after = np.clip(row + moves[:, :1], 0, size - 1) * size + np.clip(column + moves[:, 1:], 0, size - 1)
+    after = _successors(size, actions)
     here: np.ndarray = np.zeros(size * size)
     here[start[0] * size + start[1]] = 1.0
     total: np.ndarray = np.zeros(size * size)
     for _ in range(horizon):
-        here = np.bincount(after.ravel(), np.tile(here / len(moves), len(moves)), size * size)
+        here = np.bincount(after.ravel(), np.tile(here / len(after), len(after)), size * size)
         total += here
     worth = total.reshape(size, size)
     worth.flags.writeable = False
     return worth
+
+
+@lru_cache(maxsize=8)
+def random_key_to_door(size: int, start: tuple[int, int], horizon: int, actions: str) -> Float64[np.ndarray, "k d"]:
+    """Return the expected return of uniform actions in a dark key-to-door room, by the numbers of its two cells.
+
+    The key is worth the probability of hitting it within the episode; the door, summed over the step that finds the
+    key, that of hitting it from there in what is left. The array is shared between callers and read-only.
+    """
+    after = _successors(size, actions)
+    cells = size * size
+    hit = np.zeros((horizon + 1, cells, cells))  # [steps, from, target]: hit within so many steps
+    for steps in range(1, horizon + 1):
+        onward = hit[steps - 1]
+        for reached in after:
+            arrived = onward[reached]
+            arrived[np.arange(cells), reached] = 1.0
+            hit[steps] += arrived / len(after)
+    from_start = hit[:, start[0] * size + start[1]]
+    finds = np.diff(from_start, axis=0)  # [step, key]: found at exactly this step
+    worth: np.ndarray = from_start[-1][:, None] + np.einsum("tk,tkd->kd", finds, hit[:-1][::-1])
+    worth.flags.writeable = False
+    return worth
+
+
+def _successors(size: int, actions: str) -> Int[np.ndarray, "action cell"]:
+    """Return the number of the cell that each action leads to from each cell."""
+    here = np.stack(np.divmod(np.arange(size * size), size), axis=-1).astype(np.int32)
+    after = walk(here[None], numbering(actions).table()[:, None], size)
+    successors: Int[np.ndarray, "action cell"] = after[..., 0].astype(np.int64) * size + after[..., 1]
+    return successors

@@ -49,3 +49,16 @@ def cells(values: object, size: int, what: str) -> Int32[np.ndarray, "... 2"]:
     if array.size and (array.min() < 0 or array.max() >= size):
         raise ValueError(f"expected {what} inside a room of {size}×{size} cells, got {array.tolist()}")
     return array.astype(np.int32)
+
+
+def walk(
+    from_cells: Int32[np.ndarray, "... 2"], moves: Int32[np.ndarray, "... 2"], size: int
+) -> Int32[np.ndarray, "... 2"]:
+    """Return where these moves lead; walls clip them."""
+    after: Int32[np.ndarray, "... 2"] = np.clip(from_cells + moves, 0, size - 1)
+    return after
+
+
+def draw_cell(random: np.random.Generator, size: int) -> Int32[np.ndarray, "coordinate=2"]:
+    """Return a uniformly drawn cell."""
+    return np.array(divmod(int(random.integers(size * size)), size), dtype=np.int32)

@@ -101,8 +101,7 @@ def _committed(path: Path) -> CaptureReader | None:
 
 def _environment(resolved: ResolvedCapture, axis: EnvAxis) -> VectorEnv[Any, Any, Any]:
     chosen = listing(resolved.environment_id).preset(resolved.environment_kwargs)
-    known = {task.index: task for task in chosen.tasks("all")}
-    return chosen.make_vector([known[int(index)] for index in axis.task])
+    return chosen.make_vector([chosen.task(int(index)) for index in axis.task])
 
 
 def _schema(order: CaptureOrder, policy: PolicyDescription, environment: VectorEnv[Any, Any, Any]) -> CaptureSchema:

@@ -6,7 +6,8 @@ Knows registries and presets, not torch: it runs in the service process.
 from __future__ import annotations
 
 from attnscope_env.listing import LISTED
-from attnscope_env.presets import EnvPreset, Task, preset
+from attnscope_env.presets import preset
+from attnscope_env.tasks import EnvPreset, Task
 from attnscope_model.errors import CheckpointAmbiguousError, CheckpointUnknownError
 from attnscope_model.registry import CheckpointRegistry
 from attnscope_server.errors import ProblemError
@@ -24,9 +25,6 @@ from attnscope_storage.wire import (
 
 DEFAULT_MAPS = 5
 """Sampled maps of a capture that names none."""
-
-BOUND_KWARGS = ("size", "actions")
-"""Keyword arguments that a policy's weights depend on: another value would feed it what it cannot read."""
 
 MAX_ENVS = 65_536
 """Length of the env axis, at most."""
@@ -78,6 +76,7 @@ def task_cell(task: Task) -> TaskCell:
         goal=task.goal,
         optimal_return=task.optimal_return,
         random_return=task.random_return,
+        parameters=dict(task.parameters),
     )
 
 
@@ -106,7 +105,7 @@ def _preset(spec: CaptureSpec, checkpoint: CheckpointInfo) -> EnvPreset:
     if choice.id != bound.environment_id:
         detail = f"{checkpoint.name} acts in {bound.environment_id}, not in {choice.id}"
         raise _refuse(ProblemCode.INVALID_REQUEST, detail)
-    fixed = {name: value for name, value in choice.kwargs.items() if name in BOUND_KWARGS}
+    fixed = {name: value for name, value in choice.kwargs.items() if name in bound.bound_kwargs}
     for name, value in fixed.items():
         if value != bound.kwargs[name]:
             detail = (

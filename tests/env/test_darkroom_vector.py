@@ -1,11 +1,11 @@
-"""The vectorised Darkroom against the scalar one, in every autoreset mode."""
+"""The vectorised Darkroom against the single one, in every autoreset mode."""
 
 from __future__ import annotations
 
 import gymnasium
 import numpy as np
 import pytest
-from gymnasium.vector import AutoresetMode, SyncVectorEnv
+from gymnasium.vector import AutoresetMode
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -13,36 +13,10 @@ from attnscope_env import DarkroomEnv, DarkroomVectorEnv, terminal_observations
 from attnscope_env.registration import DARKROOM_ID
 
 
-def scalar_twin(goals, mode, horizon, **kwargs):
-    """Return Gymnasium's own vectorisation of the scalar environment."""
-
-    def one(goal):
-        return lambda: gymnasium.wrappers.TimeLimit(DarkroomEnv(goal=goal, **kwargs), horizon)
-
-    return SyncVectorEnv([one(goal) for goal in goals], autoreset_mode=mode)
-
-
-def assert_same(left, right):
-    """Compare observations, flags and infos of two environments, nested infos and object arrays too."""
-    assert type(left) is type(right)
-    if isinstance(left, tuple):
-        for ours, theirs in zip(left, right, strict=True):
-            assert_same(ours, theirs)
-    elif isinstance(left, dict):
-        assert left.keys() == right.keys()
-        for key, value in left.items():
-            assert_same(value, right[key])
-    elif isinstance(left, np.ndarray) and left.dtype == object:
-        assert [None if x is None else x.tolist() for x in left] == [None if x is None else x.tolist() for x in right]
-    else:
-        assert left.dtype == right.dtype
-        np.testing.assert_array_equal(left, right)
-
-
 @pytest.mark.parametrize("mode", [AutoresetMode.SAME_STEP, AutoresetMode.NEXT_STEP, AutoresetMode.DISABLED])
 @settings(max_examples=15, deadline=None)
 @given(data=st.data())
-def test_steps_like_gymnasiums_vectorisation_of_the_scalar_room(mode, data):
+def test_steps_like_gymnasiums_vectorisation_of_the_single_room(single_rooms, assert_twins, mode, data):
     """Observations, rewards, flags and infos are those of SyncVectorEnv, step by step."""
     size = data.draw(st.integers(2, 9))
     cell = st.tuples(st.integers(0, size - 1), st.integers(0, size - 1))
@@ -50,19 +24,13 @@ def test_steps_like_gymnasiums_vectorisation_of_the_scalar_room(mode, data):
     kwargs = {"size": size, "actions": data.draw(st.sampled_from(["reference", "toymeta"])), "start": data.draw(cell)}
     horizon = data.draw(st.integers(1, 5))
     ours = DarkroomVectorEnv(goals, horizon=horizon, autoreset_mode=mode, **kwargs)
-    theirs = scalar_twin(goals, mode, horizon, **kwargs)
-    assert_same(ours.reset(seed=1), theirs.reset(seed=1))
-    random = np.random.default_rng(data.draw(st.integers(0, 99)))
-    for _ in range(13):
-        actions = random.integers(0, 5, len(goals))
-        result = ours.step(actions)
-        assert_same(result, theirs.step(actions))
-        if mode is AutoresetMode.DISABLED and result[3].any():
-            assert_same(ours.reset(options={"reset_mask": result[3]}), theirs.reset(options={"reset_mask": result[3]}))
+    theirs = single_rooms(DarkroomEnv, [{"goal": goal} for goal in goals], mode, horizon, **kwargs)
+    actions = np.random.default_rng(data.draw(st.integers(0, 99))).integers(0, 5, (13, len(goals)))
+    assert_twins(ours, theirs, actions)
 
 
-def test_drawn_goals_are_those_of_the_scalar_room():
-    """Without goals, rooms seeded s, s+1, … draw what scalar rooms with those seeds draw."""
+def test_drawn_goals_are_those_of_the_single_room(assert_same):
+    """Without goals, rooms seeded s, s+1, … draw what single rooms with those seeds draw."""
     ours = gymnasium.make_vec(DARKROOM_ID, 4, vectorization_mode="vector_entry_point")
     theirs = gymnasium.make_vec(DARKROOM_ID, 4, vectorization_mode="sync")
     for seed in (5, None, [1, None, 3, 4]):

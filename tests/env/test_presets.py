@@ -73,15 +73,36 @@ def test_optimal_returns_of_the_held_out_goals():
     assert round(np.mean([task.optimal_return for task in reference.tasks("train")]), 2) == 16.47
 
 
-@pytest.mark.parametrize("name", sorted(PRESETS))
+@pytest.mark.parametrize("name", sorted(name for name in PRESETS if name.startswith("darkroom")))
 def test_returns_agree_with_dynamic_programming(name):
     """Optimal returns equal value iteration, random returns the walk's distribution, for goals all over the room."""
     chosen = preset(name)
     moves = ACTION_NUMBERINGS[chosen.kwargs["actions"]].moves
-    start = tuple(chosen.kwargs["start"])
-    for task in (*chosen.tasks("test"), chosen.task_of_goal((4, 4)), chosen.task_of_goal((0, 0))):
-        assert task.optimal_return == best_return(9, start, task.goal, 20, moves)
-        assert task.random_return == pytest.approx(random_return(9, start, task.goal, 20, moves), abs=1e-12)
+    size, start, horizon = chosen.kwargs["size"], tuple(chosen.kwargs["start"]), chosen.horizon
+    for task in (*chosen.tasks("test")[:4], chosen.task_of_goal(start), chosen.task_of_goal((0, 0))):
+        assert task.optimal_return == best_return(size, start, task.goal, horizon, moves)
+        assert task.random_return == pytest.approx(random_return(size, start, task.goal, horizon, moves), abs=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("name", "size", "seed", "train"), [("darkroom-dpt", 10, 0, 80), ("darkroom-ad-eps", 9, 42, 65)]
+)
+def test_numpys_split_is_that_of_an_array_of_goals(name, size, seed, train):
+    """DPT and ad-eps shuffle an array of goals by NumPy's legacy generator; the first `train` are the train goals."""
+    goals = np.array([(row, column) for row in range(size) for column in range(size)])
+    np.random.RandomState(seed).shuffle(goals)
+    chosen = preset(name)
+    named = [[*task.goal] for split in ("train", "test") for task in chosen.tasks(split)]
+    assert named == goals.tolist()
+    assert chosen.task_counts == {"train": train, "validation": 0, "test": len(goals) - train}
+
+
+@pytest.mark.parametrize(("name", "counts"), [("darkroom-13", (152, 17)), ("darkroom-17", (260, 29))])
+def test_larger_rooms_follow_the_references_rule(name, counts):
+    """Every cell is a task, split at the rounded ratio; the farthest goal leaves most of the episode."""
+    chosen = preset(name)
+    assert (chosen.task_counts["train"], chosen.task_counts["test"]) == counts
+    assert min(task.optimal_return for task in chosen.tasks("all")) > chosen.horizon / 2
 
 
 def test_random_return_of_the_held_out_goals():
@@ -113,6 +134,15 @@ def test_presets_fill_the_wire_types():
     assert info.actions == ("down", "up", "right", "left", "stay")
 
 
+def test_long_splits_are_counted_not_listed():
+    """A preset with thousands of tasks says how many there are; all listings together stay well below a megabyte."""
+    info = PresetInfo.model_validate(preset("key-to-door").info())
+    assert info.task_counts == {"train": 6233, "validation": 0, "test": 328, "all": 6561}
+    assert info.splits == {"validation": ()}
+    listed = [EnvironmentInfo.model_validate(entry.info()).model_dump_json() for entry in LISTED.values()]
+    assert sum(map(len, listed)) < 256 * 1024
+
+
 def test_listing_turns_kwargs_into_presets():
     """Defaults give the listed preset itself, other arguments a preset of their own."""
     darkroom = listing(DARKROOM_ID)
@@ -121,6 +151,21 @@ def test_listing_turns_kwargs_into_presets():
     small = darkroom.preset({"size": 5, "horizon": 7, "start": [0, 0]})
     assert (small.name, small.horizon, len(small.tasks("all"))) == ("custom", 7, 25)
     assert small.task_of_goal((4, 4)).optimal_return == 0
+    other = darkroom.preset({"split_seed": 3, "train_ratio": 0.5})
+    assert other.task_counts == {"train": 40, "validation": 0, "test": 41}
+
+
+@pytest.mark.parametrize("name", sorted(PRESETS))
+def test_a_presets_own_kwargs_name_it(name):
+    """What a capture stores of its environment gives the same preset again, split rule and all."""
+    chosen = preset(name)
+    assert listing(chosen.environment_id).preset(chosen.kwargs) is chosen
+
+
+def test_kwargs_of_older_captures_keep_their_meaning():
+    """Captures stored before the split rule was an argument resume in the environment that they began in."""
+    kwargs = {"size": 9, "horizon": 20, "actions": "reference", "start": [4, 4]}
+    assert listing(DARKROOM_ID).preset(kwargs) is preset("darkroom-reference")
 
 
 @pytest.mark.parametrize(

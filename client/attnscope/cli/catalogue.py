@@ -38,5 +38,6 @@ def environments(as_json: Json = False) -> None:
     for info in found:
         out.print(f"{escape(info.id)}  {escape(info.description)}")
         for preset in info.presets:
-            splits = ", ".join(f"{name} {len(tasks)}" for name, tasks in preset.splits.items() if tasks)
+            counts = preset.task_counts or {name: len(tasks) for name, tasks in preset.splits.items()}
+            splits = ", ".join(f"{name} {count}" for name, count in counts.items() if count)
             out.print(f"  {escape(preset.name)}: horizon {preset.horizon}, tasks {splits}")

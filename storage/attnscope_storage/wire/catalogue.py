@@ -60,7 +60,11 @@ class PresetInfo(Received):
     environment_kwargs: dict[str, Any]
     horizon: int
     actions: tuple[str, ...]
-    splits: dict[str, tuple[TaskCell, ...]]
+    description: str = ""
+    task_counts: dict[str, int] = Field(default_factory=dict, description="Tasks of each split, and of 'all'.")
+    splits: dict[str, tuple[TaskCell, ...]] = Field(
+        description="Tasks of the splits that are short enough to list; ask for the others page by page."
+    )
 
 
 class EnvironmentInfo(Received):

@@ -33,7 +33,7 @@ class EnvironmentChoice(Sent):
 
 
 class TaskChoice(Sent):
-    """Which tasks: entries of a split in the reference's order, or goal cells."""
+    """Which tasks: entries of a split in the reference's order, or the numbers that name them."""
 
     split: Literal["train", "validation", "test", "all"] | None = Field(
         default=None, description="The split that `indices` counts in; 'test' where nothing is said."
@@ -41,8 +41,11 @@ class TaskChoice(Sent):
     indices: tuple[Index, ...] | None = Field(
         default=None, min_length=1, description="Entries of the split's list; all where nothing is said."
     )
-    goals: tuple[tuple[int, int], ...] | None = Field(
-        default=None, min_length=1, description="Goal cells (row, column), instead of split and indices."
+    goals: tuple[Annotated[tuple[int, ...], Field(min_length=1, max_length=16)], ...] | None = Field(
+        default=None,
+        min_length=1,
+        description="Instead of split and indices: goal cells (row, column); (key row, key column, door row, door "
+        "column) for key-to-door; permutations by the move that each action stands for.",
     )
 
     @model_validator(mode="after")
