@@ -25,6 +25,7 @@
         │   ├── TooLargeError
         │   ├── RangeNotSatisfiableError
         │   ├── NotCapturedError (LookupError)
+        │   ├── NotReplayableError
         │   └── ConflictError
         ├── AuthenticationError (PermissionError)
         │   ├── UnauthenticatedError
@@ -45,6 +46,7 @@
             ├── CheckpointUnreadableError
             ├── NotReproducibleError
             ├── CaptureInvalidError
+            ├── ReplayDiffersError
             ├── InterruptedTooOftenError
             └── InternalError
 
@@ -176,6 +178,12 @@ class NotCapturedError(RequestRefusedError, LookupError):
     code = ProblemCode.NOT_CAPTURED
 
 
+class NotReplayableError(RequestRefusedError):
+    """This capture, or its policy, does not allow that kind of map."""
+
+    code = ProblemCode.NOT_REPLAYABLE
+
+
 class ConflictError(RequestRefusedError):
     """The id is taken by another specification, or the job's state forbids it."""
 
@@ -286,6 +294,12 @@ class CaptureInvalidError(ServiceFaultError):
     """The captured attention breaks its contract."""
 
     code = ProblemCode.CAPTURE_INVALID
+
+
+class ReplayDiffersError(ServiceFaultError):
+    """What the service replayed is not what the capture stored, so there is no map."""
+
+    code = ProblemCode.REPLAY_DIFFERS
 
 
 class InterruptedTooOftenError(ServiceFaultError):

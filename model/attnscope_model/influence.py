@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from typing import Final, Literal
+from typing import Final
 
 import torch
 from jaxtyping import Bool, Float, Int
@@ -18,9 +18,7 @@ from attnscope_model.errors import NotReplayableError
 from attnscope_model.policy import Policy
 from attnscope_model.replay import Replayed, history_tokens, joined, query_tokens
 from attnscope_model.stack import StackedPolicy
-
-Positions = Literal["reindex", "mask"]
-"""What happens to the positions of the kept tokens when some are left out (SPECS F2)."""
+from attnscope_storage.wire import Positions
 
 BATCH_BYTES: Final = 32 * 2**20
 """Bytes of attention scores of one layer that a batch of leave-one-out contexts may have."""

@@ -17,7 +17,8 @@ from attnscope_server.data_root import held, prepare
 from attnscope_server.database import Database
 from attnscope_server.job_store import JobStore
 from attnscope_server.keys import KeyStore
-from attnscope_server.routes import captures, catalogue, jobs
+from attnscope_server.replays import Replays
+from attnscope_server.routes import captures, catalogue, jobs, maps
 from attnscope_server.settings import Settings
 from attnscope_server.state import Changes, State
 from attnscope_server.supervisor import Supervisor
@@ -30,7 +31,7 @@ def create_app(settings: Settings) -> FastAPI:
     app = FastAPI(title="attnscope", version=__version__, lifespan=_lifespan, openapi_url="/v1/openapi.json")
     app.state.settings = settings
     handlers.install(app)
-    for router in (jobs.router, captures.router, catalogue.router):
+    for router in (jobs.router, captures.router, maps.router, catalogue.router):
         app.include_router(router, prefix="/v1")
     app.include_router(catalogue.health)
     app.add_middleware(BodyLimit, limit=settings.limits.body_bytes)
@@ -53,12 +54,14 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
         if settings.shipped_checkpoints:
             state.registry.add_shipped()
         state.supervisor.start()
+        state.replays.process.start()
         state.ready = True
         try:
             yield
         finally:
             state.stopping = True
             state.changes.announce()
+            await asyncio.to_thread(state.replays.process.stop)
             await asyncio.to_thread(state.supervisor.stop)
             database.close()
 
@@ -74,6 +77,7 @@ def _state(settings: Settings, database: Database) -> State:
         captures=Captures(settings.data_root),
         supervisor=Supervisor(settings, store, changes.announce),
         changes=changes,
+        replays=Replays(settings),
         slices=asyncio.Semaphore(settings.limits.concurrent_slices),
     )
 

@@ -10,6 +10,7 @@ from attnscope_model.registry import CheckpointRegistry
 from attnscope_server.captures import Captures
 from attnscope_server.job_store import JobStore
 from attnscope_server.keys import KeyStore
+from attnscope_server.replays import Replays
 from attnscope_server.settings import Settings
 from attnscope_server.supervisor import Supervisor
 
@@ -52,6 +53,7 @@ class State:
     captures: Captures
     supervisor: Supervisor
     changes: Changes
+    replays: Replays
     slices: asyncio.Semaphore
     ready: bool = False
     stopping: bool = field(default=False)

@@ -6,11 +6,10 @@ with its service: by the end of its standard input, and on Linux by the kernel's
 
 from __future__ import annotations
 
-import ctypes
+import io
 import json
 import os
 import queue
-import signal
 import sys
 import threading
 import time
@@ -27,6 +26,7 @@ from attnscope_model.policy import Policy
 from attnscope_model.registry import CheckpointRegistry
 from attnscope_server.capture import CaptureOrder, run_capture
 from attnscope_server.capture_paths import capture_path
+from attnscope_server.child import become_child
 from attnscope_server.engine import NotReproducibleError, RolloutStoppedError
 from attnscope_storage.errors import StorageFullError, StorageUnwritableError
 from attnscope_storage.wire import (
@@ -41,9 +41,6 @@ from attnscope_storage.wire import (
 from attnscope_storage.writer import Commit
 
 log = structlog.get_logger("attnscope.worker")
-
-PR_SET_PDEATHSIG = 1
-"""Linux prctl option: the signal a process gets when its parent ends."""
 
 REDUCE = "fewer environments (tasks × seeds × replicas), fewer layers, heads or envs of rows, or fewer sampled maps"
 """What makes a capture need less memory."""
@@ -204,28 +201,9 @@ def explain(error: BaseException) -> Problem:
     return problem(code, detail)
 
 
-def die_with_parent() -> None:
-    """Ask the kernel to kill this process when its parent ends (Linux; elsewhere the closed pipe does it)."""
-    if sys.platform == "linux":
-        ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-
-
 def main() -> None:
     """Serve the service that started this process."""
-    die_with_parent()
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal's Ctrl-C is for the service, which stops its workers
-    structlog.configure(
-        processors=[
-            structlog.contextvars.merge_contextvars,
-            structlog.processors.add_log_level,
-            structlog.processors.TimeStamper(fmt="iso"),
-            structlog.processors.format_exc_info,
-            structlog.processors.JSONRenderer(),
-        ],
-        logger_factory=structlog.WriteLoggerFactory(file=sys.stderr),
-    )
-    reports = os.fdopen(os.dup(sys.stdout.fileno()), "w", encoding="utf-8")
-    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # a stray print must not break the protocol
+    reports = io.TextIOWrapper(become_child(), encoding="utf-8")
     channel = Channel(commands=sys.stdin, reports=reports)
     threading.Thread(target=channel.listen, name="commands", daemon=True).start()
     Worker(channel).serve()

@@ -12,6 +12,9 @@ from attnscope_server.slices import FORMATS, REDUCTIONS
 from attnscope_storage import __version__
 from attnscope_storage.schema import SCHEMA_VERSION
 from attnscope_storage.wire import (
+    MAP_FORMATS,
+    MAP_KINDS,
+    MAP_POSITIONS,
     Capabilities,
     CheckpointInfo,
     DeviceInfo,
@@ -61,6 +64,9 @@ def get_capabilities(state: Service, _identity: JobsReader) -> Capabilities:
         limits=limits,
         slice_formats=FORMATS,
         slice_reductions=(*REDUCTIONS, "count"),
+        map_kinds=MAP_KINDS,
+        map_positions=MAP_POSITIONS,
+        map_formats=MAP_FORMATS,
     )
 
 

@@ -94,6 +94,9 @@ class Capabilities(Received):
     limits: dict[str, float]
     slice_formats: tuple[str, ...]
     slice_reductions: tuple[str, ...]
+    map_kinds: tuple[str, ...] = Field(default=(), description="What is replayed of any step; none by older services.")
+    map_positions: tuple[str, ...] = ()
+    map_formats: tuple[str, ...] = ()
 
 
 class WhoAmI(Received):

@@ -47,6 +47,8 @@ class ProblemCode(StrEnum):
     CHECKPOINT_UNREADABLE = "checkpoint-unreadable"  # missing, damaged or changed since it was registered
     NOT_REPRODUCIBLE = "not-reproducible"  # a resumed environment gave other observations
     CAPTURE_INVALID = "capture-invalid"  # attention rows that do not sum to one, or layers missing
+    NOT_REPLAYABLE = "not-replayable"  # this capture or this policy does not allow that kind of map
+    REPLAY_DIFFERS = "replay-differs"  # what was replayed is not what the capture stored
     INTERRUPTED_TOO_OFTEN = "interrupted-too-often"  # three interruptions without a new commit
     UNAVAILABLE = "unavailable"  # starting, stopping, or the database is busy
     INTERNAL = "internal"  # a fault of attnscope itself
@@ -77,6 +79,8 @@ PROBLEMS: Final[dict[ProblemCode, tuple[int, str, bool]]] = {
     ProblemCode.CHECKPOINT_UNREADABLE: (500, "The checkpoint cannot be read", False),
     ProblemCode.NOT_REPRODUCIBLE: (500, "The environment does not reproduce its observations", False),
     ProblemCode.CAPTURE_INVALID: (500, "The captured attention breaks its contract", False),
+    ProblemCode.NOT_REPLAYABLE: (422, "This cannot be replayed", False),
+    ProblemCode.REPLAY_DIFFERS: (500, "The replayed decision is not the stored one", False),
     ProblemCode.INTERRUPTED_TOO_OFTEN: (500, "Interrupted too often without progress", False),
     ProblemCode.UNAVAILABLE: (503, "Not available right now", True),
     ProblemCode.INTERNAL: (500, "An error inside attnscope", False),

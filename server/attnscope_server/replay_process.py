@@ -1,0 +1,213 @@
+"""The one replay process: started when first asked, asked by one thread, ended when idle, killed when too slow.
+
+The thread that starts the process lives as long as the service, since the kernel ties a child's life to its thread
+(decision 0003). Knows nothing of owners, captures or maps: orders go out, bytes of the stated size come back.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import json
+import math
+import os
+import queue
+import selectors
+import subprocess
+import threading
+import time
+from concurrent.futures import Future
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+import structlog
+from jaxtyping import Float32
+
+from attnscope_server.errors import ProblemError, refusal
+from attnscope_server.settings import Settings
+from attnscope_storage.wire import Problem, ProblemCode
+
+log = structlog.get_logger("attnscope.replays")
+
+LINE_BYTES: Final = 64 * 1024
+"""Bytes of a report's line, at most."""
+
+READ_BYTES: Final = 1024 * 1024
+"""Bytes that are read from the pipe at once."""
+
+GONE: Final = "the replay process ended; the next request starts another"
+
+Answer = Float32[np.ndarray, "..."]
+
+
+class _GoneError(Exception):
+    """The process ended, or said something that is no report."""
+
+
+@dataclass
+class _Waiting:
+    order: dict[str, Any]
+    shape: tuple[int, ...]
+    future: Future[Any]
+
+
+class ReplayProcess:
+    """Runs orders one after another in a child of low priority.
+
+    Parameters
+    ----------
+    settings
+        The command, the data root, how long an order may take, how long an idle child lives.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._orders: queue.SimpleQueue[_Waiting | None] = queue.SimpleQueue()
+        self._numbers = itertools.count()
+        self._process: subprocess.Popen[bytes] | None = None
+        self._stopping = False
+        self._buffer = bytearray()
+        self._thread = threading.Thread(target=self._loop, name="replays", daemon=True)
+
+    @property
+    def pid(self) -> int | None:
+        """Id of the process, None where there is none."""
+        process = self._process
+        return None if process is None else process.pid
+
+    def start(self) -> None:
+        """Be ready for orders; no process is started yet."""
+        self._thread.start()
+
+    def submit(self, order: dict[str, Any], shape: tuple[int, ...]) -> Future[Any]:
+        """Queue an order whose answer has this shape, float32.
+
+        The future raises `ProblemError`: the worker's own, or that it ended (retryable) or took too long.
+        """
+        waiting = _Waiting({"id": next(self._numbers), **order}, shape, Future())
+        self._orders.put(waiting)
+        return waiting.future
+
+    def stop(self) -> None:
+        """End the process and refuse what waits."""
+        self._stopping = True
+        self._orders.put(None)
+        process = self._process
+        if process is not None:
+            process.kill()
+        self._thread.join()
+
+    def _loop(self) -> None:
+        while True:
+            try:
+                waiting = self._orders.get(timeout=self._settings.replay_idle_seconds)
+            except queue.Empty:
+                self._end()
+                continue
+            if waiting is None:
+                break
+            if waiting.future.set_running_or_notify_cancel():
+                self._run(waiting)
+        self._end()
+
+    def _run(self, waiting: _Waiting) -> None:
+        try:
+            if self._stopping:
+                raise refusal(ProblemCode.UNAVAILABLE, "the service is stopping")
+            waiting.future.set_result(self._ask(waiting))
+        except ProblemError as error:
+            waiting.future.set_exception(error)
+        except (_GoneError, OSError, ValueError, KeyError, TypeError) as error:
+            log.warning("the replay process ended", detail=str(error) or type(error).__name__)
+            self._end()
+            waiting.future.set_exception(refusal(ProblemCode.UNAVAILABLE, GONE))
+
+    def _ask(self, waiting: _Waiting) -> Answer:
+        process = self._running()
+        assert process.stdin is not None  # noqa: S101 - it was asked for
+        process.stdin.write(json.dumps(waiting.order).encode() + b"\n")
+        process.stdin.flush()
+        allowed = self._settings.limits.replay_seconds
+        deadline = time.monotonic() + allowed
+        try:
+            report = self._line(deadline)
+            if report["id"] != waiting.order["id"]:
+                raise _GoneError("an answer to another order")
+            if report["type"] == "refused":
+                raise ProblemError(Problem.model_validate(report["problem"]))
+            if tuple(report["shape"]) != waiting.shape or report["bytes"] != 4 * math.prod(waiting.shape):
+                raise _GoneError(f"expected a map {waiting.shape}, got {report}")
+            content = self._exactly(report["bytes"], deadline)
+        except TimeoutError:
+            self._end()
+            detail = f"this took longer than the {allowed} s that a replay may: ask for less at once"
+            raise refusal(ProblemCode.TOO_LARGE, detail, limit=allowed, requested=allowed) from None
+        return np.frombuffer(content, np.float32).reshape(waiting.shape)
+
+    def _running(self) -> subprocess.Popen[bytes]:
+        """Return the process, started where there is none and ready."""
+        if self._process is not None and self._process.poll() is None:
+            return self._process
+        self._end()
+        environment = {k: v for k, v in os.environ.items() if not k.startswith("ATTNSCOPE_SERVER_API_KEY")}
+        self._process = subprocess.Popen(  # noqa: S603 - the operator's own command
+            (*self._settings.replay_command, str(self._settings.data_root.resolve())),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            bufsize=0,
+            env=environment,
+            start_new_session=True,  # a terminal's Ctrl-C reaches the service, which ends its children in order
+        )
+        log.info("replay process started", process=self._process.pid)
+        try:
+            if self._line(time.monotonic() + self._settings.worker_start_seconds)["type"] != "ready":
+                raise _GoneError("it did not say that it is ready")
+        except TimeoutError:
+            raise _GoneError("it was not ready in time") from None
+        return self._process
+
+    def _line(self, deadline: float) -> dict[str, Any]:
+        while (end := self._buffer.find(b"\n")) < 0:
+            if len(self._buffer) > LINE_BYTES:
+                raise _GoneError("a report without an end")
+            self._read(deadline)
+        line = bytes(self._buffer[:end])
+        del self._buffer[: end + 1]
+        report: dict[str, Any] = json.loads(line)
+        return report
+
+    def _exactly(self, size: int, deadline: float) -> bytes:
+        while len(self._buffer) < size:
+            self._read(deadline)
+        content = bytes(self._buffer[:size])
+        del self._buffer[:size]
+        return content
+
+    def _read(self, deadline: float) -> None:
+        """Take what the process has written; wait for it until the deadline."""
+        process = self._process
+        assert process is not None  # noqa: S101 - only called while there is one
+        assert process.stdout is not None  # noqa: S101 - it was asked for
+        with selectors.DefaultSelector() as selector:
+            selector.register(process.stdout, selectors.EVENT_READ)
+            if not selector.select(max(0.0, deadline - time.monotonic())):
+                raise TimeoutError
+        content = os.read(process.stdout.fileno(), READ_BYTES)
+        if not content:
+            raise _GoneError("its pipe closed")
+        self._buffer += content
+
+    def _end(self) -> None:
+        """Kill the process, if there is one: it holds nothing that is not stored elsewhere."""
+        process, self._process = self._process, None
+        self._buffer.clear()
+        if process is None:
+            return
+        process.kill()
+        code = process.wait()
+        for pipe in (process.stdin, process.stdout):
+            if pipe is not None:
+                with contextlib.suppress(OSError):
+                    pipe.close()
+        log.info("replay process ended", process=process.pid, code=code)
