@@ -3,76 +3,29 @@
 from __future__ import annotations
 
 import hashlib
-import math
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from jaxtyping import Float, Int, Shaped
+from jaxtyping import Float, Int
 
-from attnscope.errors import DownloadRefusedError, MapNotSampledError, MissingPackageError, NotCapturedError
+from attnscope.errors import (
+    DownloadRefusedError,
+    MapNotSampledError,
+    MissingPackageError,
+    NotCapturedError,
+    NotReplayableError,
+)
+from attnscope.lazy import LazyArray
 from attnscope.remote import Slicer
-from attnscope.selection import Selection, select
-from attnscope_storage.errors import NotCommittedError
-from attnscope_storage.reader import CaptureReader, CommittedArray
-from attnscope_storage.wire import PolicyDescription, ResolvedCapture
+from attnscope.replay import Decision, Replayer
+from attnscope_storage.reader import CaptureReader
+from attnscope_storage.wire import MAP_DIMS, MapKind, PolicyDescription, Positions, ResolvedCapture
 
 if TYPE_CHECKING:
     import xarray
-
-VIEW_BYTES = 8 * 2**20
-"""Selections up to this size come over the slice route; larger ones as whole chunks."""
-
-GROWING = frozenset({"step", "row_step", "sample"})
-"""Axes that grow with every commit."""
-
-
-class LazyArray:
-    """An array of a capture; indexing fetches."""
-
-    def __init__(self, array: CommittedArray, slicer: Slicer | None) -> None:
-        self._array = array
-        self._slicer = slicer
-        self.name, self.dims, self.shape, self.dtype = array.name, array.dims, array.shape, array.dtype
-
-    def __repr__(self) -> str:
-        axes = ", ".join(f"{dim} {size}" for dim, size in zip(self.dims, self.shape, strict=True))
-        return f"<{self.name} {self.dtype} [{axes}]>"
-
-    def __len__(self) -> int:
-        return self.shape[0]
-
-    def __getitem__(self, key: Any) -> Shaped[np.ndarray, ...]:  # noqa: ANN401 - any index expression
-        """Return a selection: integers, slices, lists of entries.
-
-        Raises
-        ------
-        NotCommittedError
-            A step that no commit holds yet.
-        """
-        self._refuse_uncommitted(key)
-        selection = select(key, self.dims, self.shape)
-        return self._fetch(selection)[selection.reversal]
-
-    def _fetch(self, selection: Selection) -> Shaped[np.ndarray, ...]:
-        if selection.size == 0:
-            return np.empty(selection.shape, self.dtype)
-        size = math.prod(selection.shape) * self.dtype.itemsize
-        if self._slicer is not None and size <= VIEW_BYTES:
-            return self._slicer.fetch(self.name, self.dims, selection, self.dtype)
-        picks = (
-            slice(p.start, p.stop, p.step) if isinstance(p, range) else list(p) if isinstance(p, tuple) else p
-            for p in selection.picks
-        )
-        return np.asarray(self._array[tuple(picks)])
-
-    def _refuse_uncommitted(self, key: Any) -> None:  # noqa: ANN401 - any index expression
-        first = key[0] if isinstance(key, tuple) and key else key
-        if self.dims[:1] and self.dims[0] in GROWING:
-            reach = first.stop - 1 if isinstance(first, slice) and isinstance(first.stop, int) else first
-            if isinstance(reach, int | np.integer) and reach >= self.shape[0]:
-                raise NotCommittedError(f"{self.name}: {self.dims[0]} {reach} is beyond the {self.shape[0]} committed")
 
 
 class ArrayGroup:
@@ -98,9 +51,10 @@ class ArrayGroup:
 class Capture:
     """What one job captured. Use `JobHandle.capture` or `attnscope.open`."""
 
-    def __init__(self, reader: CaptureReader, slicer: Slicer | None = None) -> None:
+    def __init__(self, reader: CaptureReader, slicer: Slicer | None = None, replayer: Replayer | None = None) -> None:
         self._reader = reader
         self._slicer = slicer
+        self._replayer = replayer
 
     def __repr__(self) -> str:
         state = "complete" if self.complete else "running"
@@ -188,30 +142,87 @@ class Capture:
             return []
         return [int(step) for step in self["attention/map_step"][:]]
 
-    def map(self, step: int, layer: int | None = None, head: int | None = None, env: int = 0) -> Float[np.ndarray, ...]:
-        """Return a sampled attention map [layer, head, query, slot], cut to the context.
+    def map(
+        self, step: int, layer: int | None = None, head: int | None = None, env: int = 0, *, kind: MapKind = "weights"
+    ) -> Float[np.ndarray, ...]:
+        """Return an attention map [layer, head, query, slot], cut to the context.
+
+        A stored one (float16) where the step was sampled, else one that the service replays (float32) and has checked
+        against what is stored of that decision.
 
         Parameters
         ----------
         step
-            One of `map_steps`.
+            Any committed step; offline, one of `map_steps`.
         layer, head
             Places among the stored layers and heads; None keeps the axis.
         env
             Place among the stored environments.
+        kind
+            ``weights``; ``value-weighted``, ‖A_ij f(x_j)‖ (Kobayashi et al., 2020); ``rollout``, heads averaged, so
+            [layer, query, slot] (Abnar & Zuidema, 2020). The last two are always replayed.
 
         Raises
         ------
         MapNotSampledError
-            No map of that step is stored.
+            No map of that step is stored, and there is no service to replay it.
+        NotReplayableError
+            Another kind is asked for where there is no service, or the policy does not allow it.
         """
-        sampled = self.map_steps()
-        if step not in sampled:
+        sampled = self.map_steps() if kind == "weights" else []
+        if step in sampled:
+            n = self.length(step, env)
+            take = tuple(slice(None) if at is None else at for at in (layer, head))
+            return self["attention/maps"][(sampled.index(step), env, *take, slice(0, n), slice(0, n))]
+        layers, heads = self._places("layer", layer), self._places("head", head)
+        try:
+            found = self._replayed(Decision(step, self.row_env(env), kind, layers, heads))
+        except NotReplayableError as error:
+            if kind != "weights":
+                raise
             stored = ", ".join(map(str, sampled)) or "none"
-            raise MapNotSampledError(f"no map of step {step} is stored; stored are: {stored}")
-        n = self.length(step, env)
-        take = tuple(slice(None) if at is None else at for at in (layer, head))
-        return self["attention/maps"][(sampled.index(step), env, *take, slice(0, n), slice(0, n))]
+            why = f"no map of step {step} is stored; stored are: {stored}; {error.message}"
+            raise MapNotSampledError(why) from error
+        chosen = {"layer": layer, "head": head}
+        return found[tuple(0 if chosen.get(dim) is not None else slice(None) for dim in MAP_DIMS[kind])]
+
+    def _places(self, axis: str, place: int | None) -> tuple[int, ...]:
+        """Return the layers or heads at a place among the stored ones, all of them where it is None."""
+        name = f"attention/row_{axis}"
+        every = self[name][:].tolist() if name in self.names() else range(getattr(self.policy, f"{axis}s"))
+        return tuple(every) if place is None else (every[place],)
+
+    def leave_one_out(
+        self, step: int, env: int = 0, *, positions: Positions = "reindex", transitions: Sequence[int] | None = None
+    ) -> Float[np.ndarray, " left_out"]:
+        """Return KL(π_full ‖ π_without) in nats for each transition left out of the context, oldest first.
+
+        Parameters
+        ----------
+        env
+            Place among the stored environments.
+        positions
+            ``reindex`` packs what is left, as the policy's own loop would; ``mask`` keeps every token in its place and
+            hides the transition's from all others.
+        transitions
+            Places in the window; None is all of them.
+
+        Raises
+        ------
+        NotReplayableError
+            There is no service to compute it, or the policy does not allow it.
+        """
+        left_out = None if transitions is None else tuple(transitions)
+        at = Decision(step, self.row_env(env), "leave-one-out", transitions=left_out, positions=positions)
+        return self._replayed(at)
+
+    def _replayed(self, decision: Decision) -> Float[np.ndarray, ...]:
+        if self._replayer is None:
+            raise NotReplayableError(
+                f"{decision.kind} of a step that is not stored needs the checkpoint, so a service: "
+                f"attnscope.connect().job({self.job!r}).capture()"
+            )
+        return self._replayer.fetch(decision)
 
     def row_env(self, env: int) -> int:
         """Return the entry of the env axis at a place among the stored environments."""

@@ -96,10 +96,12 @@ class JobHandle:
         """Return what is committed by now; also of a running job."""
         from attnscope.capture import Capture  # noqa: PLC0415 - loads zarr
         from attnscope.remote import HttpStore, Slicer  # noqa: PLC0415 - loads zarr
+        from attnscope.replay import Replayer  # noqa: PLC0415 - loads zarr
         from attnscope_storage.reader import CaptureReader  # noqa: PLC0415 - loads zarr
 
-        store = HttpStore(self._transport, str(self.id))
-        return Capture(CaptureReader.open(store), Slicer(self._transport, str(self.id)))
+        job = str(self.id)
+        reader = CaptureReader.open(HttpStore(self._transport, job))
+        return Capture(reader, Slicer(self._transport, job), Replayer(self._transport, job, reader.policy))
 
 
 def _left(hold: float, deadline: float | None) -> float:

@@ -132,6 +132,7 @@ class FakeService(ThreadingHTTPServer):
         self.stored = stored
         self.asked: list[str] = []
         self.busy = 0
+        self.replays = True
         self.url = f"http://127.0.0.1:{self.server_address[1]}"
 
 
@@ -199,6 +200,8 @@ class Handler(BaseHTTPRequestHandler):
             self.key(parts.path.removeprefix(f"/v1/captures/{JOB}/zarr/"))
         elif parts.path == f"/v1/captures/{JOB}/slice":
             self.slice({name: values[0] for name, values in parse_qs(parts.query).items()})
+        elif parts.path == f"/v1/captures/{JOB}/maps" and self.server.replays:
+            self.maps({name: values[0] for name, values in parse_qs(parts.query).items()})
         else:
             self.problem(404, "not-found", f"nothing at {parts.path}")
 
@@ -217,6 +220,19 @@ class Handler(BaseHTTPRequestHandler):
         picks = [self.pick(asked.get(dim, ":")) for dim in array.dims]
         out = io.BytesIO()
         np.save(out, np.asarray(array[tuple(picks)]))
+        self.answer(200, out.getvalue(), "application/octet-stream")
+
+    def maps(self, asked: dict[str, str]) -> None:
+        """Send uniform causal maps, rollouts of nothing but the diagonal, or the number of each transition."""
+        tokens = min(int(asked["step"]) + 1, SLOTS)
+        layers, heads = (asked.get(name, "").count(",") + 1 for name in ("layers", "heads"))
+        found = np.tril(np.ones((layers, heads, tokens, tokens))) / np.arange(1, tokens + 1)[:, None]
+        if asked["kind"] == "rollout":
+            found = np.tile(np.eye(tokens), (layers, 1, 1))
+        elif asked["kind"] == "leave-one-out":
+            found = np.arange(tokens - 1)
+        out = io.BytesIO()
+        np.save(out, found.astype(np.float32))
         self.answer(200, out.getvalue(), "application/octet-stream")
 
     def pick(self, text: str) -> int | slice | list[int]:

@@ -16,7 +16,6 @@ from attnscope.errors import (
     ConfigurationError,
     ConnectionFailedError,
     DownloadRefusedError,
-    MapNotSampledError,
     NotCapturedError,
     ServiceError,
     UnauthenticatedError,
@@ -97,8 +96,6 @@ def test_what_is_not_there_says_what_is(service):
     capture = service.job("last").capture()
     with pytest.raises(NotCapturedError, match="attention/rows"):
         capture["attention/other"]
-    with pytest.raises(MapNotSampledError, match="4, 89"):
-        capture.map(5)
     with pytest.raises(AttributeError):
         _ = capture.stats.nothing
 

@@ -103,6 +103,8 @@ def test_a_capture_downloads_and_reads_offline(job, local, tmp_path):
     assert np.array_equal(offline.map(149, 1, 2), remote.map(149, 1, 2))
     assert offline.provenance == remote.provenance
     assert verify(CaptureReader.open(tmp_path / "c.zarr")).ok
+    with pytest.raises(MapNotSampledError, match="9, 149"):
+        offline.map(20)
     with pytest.raises(DownloadRefusedError):
         remote.download(tmp_path / "c.zarr")
 
@@ -114,8 +116,9 @@ def test_maps_transitions_and_episodes(job):
     assert np.array_equal(whole[:, :, -1], row)
     assert capture.transition_index(149).tolist() == list(range(50, 150))
     assert capture.episode_boundaries(149).tolist() == [10, 30, 50, 70, 90]
-    with pytest.raises(MapNotSampledError, match="9, 149"):
-        capture.map(20)
+    near = np.abs(capture.map(20, env=1)[:, :, -1] - capture.rows[20, 1][..., :21])
+    assert (near <= 2e-5 + 2.0**-11 * capture.rows[20, 1][..., :21]).all()
+    assert capture.leave_one_out(20, env=1).shape == (20,)
     with pytest.raises(NotCommittedError):
         capture.rows[150]
     with pytest.raises(NotCommittedError):

@@ -33,14 +33,14 @@ def fetch(
 def draw_heatmap(
     job: JobName = "last",
     to: Annotated[Path, typer.Option("--out", help="Folder.")] = Path(),
-    step: Annotated[list[int] | None, typer.Option(help="A sampled step; default every one.")] = None,
+    step: Annotated[list[int] | None, typer.Option(help="Any step; default the sampled ones.")] = None,
     env: Annotated[int, typer.Option(help="Place among the stored environments.")] = 0,
     log: Annotated[bool, typer.Option("--log", help="Logarithmic colours.")] = False,
     form: Annotated[str, typer.Option("--format", help="png, svg or pdf.")] = "png",
     source: Source = None,
     as_json: Json = False,
 ) -> None:
-    """Draw the layer × head attention maps of sampled steps."""
+    """Draw the layer × head attention maps of steps: sampled ones, or any other that the service then replays."""
     from attnscope.figures.heatmap import FORMATS, heatmap, save  # noqa: PLC0415 - loads matplotlib
 
     if form not in FORMATS:
@@ -48,7 +48,7 @@ def draw_heatmap(
     capture = find_capture(job, source)
     steps = step or capture.map_steps()
     if not steps:
-        raise MapNotSampledError("no whole map is stored yet: wait for the first sampled step, or submit with --maps 5")
+        raise MapNotSampledError("no whole map is stored yet: name any step with --step, or submit with --maps 5")
     written = []
     for at in steps:
         name = f"attention_heatmap_step{at}{'_log' if log else ''}.{form}"

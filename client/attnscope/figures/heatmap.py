@@ -64,7 +64,7 @@ def heatmap(capture: Capture, step: int, *, env: int = 0, log: bool = False) -> 
     Parameters
     ----------
     step
-        One of `Capture.map_steps`.
+        Any committed step; offline, one of `Capture.map_steps`.
     env
         Place among the stored environments.
     log
@@ -73,7 +73,7 @@ def heatmap(capture: Capture, step: int, *, env: int = 0, log: bool = False) -> 
     Raises
     ------
     MapNotSampledError
-        No map of that step is stored.
+        No map of that step is stored, and there is no service to replay it.
     """
     maps = capture.map(step, env=env)
     boundaries, transitions = capture.episode_boundaries(step, env), capture.transition_index(step, env)
