@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Final
 
+from attnscope_env.other_presets import bandit_preset, permuted_preset
 from attnscope_env.room_presets import darkroom_preset, key_to_door_preset
 from attnscope_env.splits import SplitRule
 from attnscope_env.tasks import EnvPreset
@@ -36,7 +37,14 @@ PRESETS: Final[Mapping[str, EnvPreset]] = MappingProxyType(
             ),
             darkroom_preset("darkroom-13", "Darkroom 13×13, 40 steps; the reference's rule.", size=13, horizon=40),
             darkroom_preset("darkroom-17", "Darkroom 17×17, 50 steps; the reference's rule.", size=17, horizon=50),
+            permuted_preset("darkroom-permuted", "Darkroom 9×9 with permuted actions, 50 steps, as DICP splits it."),
             key_to_door_preset("key-to-door", "Dark key-to-door 9×9, 50 steps, as DICP numbers, starts and splits it."),
+            bandit_preset("bandit-bernoulli", "Five arms, 500 pulls, Bernoulli rewards; the reference's split rule."),
+            bandit_preset(
+                "bandit-gaussian",
+                "Five arms, 500 pulls, Gaussian rewards of variance 0.3 as in DPT; the reference's split rule.",
+                reward="gaussian",
+            ),
         )
     }
 )

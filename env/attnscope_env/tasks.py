@@ -10,7 +10,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
-from typing import Any, Final, Literal
+from typing import Any, ClassVar, Final, Literal
 
 import numpy as np
 from gymnasium.vector import VectorEnv
@@ -61,7 +61,7 @@ class EnvPreset(ABC):
     """Names of the actions, by number."""
     description: str
 
-    bound_kwargs = ("size", "actions")
+    bound_kwargs: ClassVar[tuple[str, ...]] = ("size", "actions")
     """Keyword arguments that a policy's weights depend on: another value would feed it what it cannot read."""
 
     @property

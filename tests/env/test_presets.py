@@ -10,6 +10,7 @@ import pytest
 from attnscope_env import LISTED, PRESETS, listing, preset, validate_kwargs
 from attnscope_env.actions import ACTION_NUMBERINGS
 from attnscope_env.registration import DARKROOM_ID
+from attnscope_env.room_presets import DarkroomPreset
 from attnscope_storage.wire import EnvironmentInfo, PresetInfo
 
 TEST_GOALS = [(4, 2), (5, 6), (6, 8), (7, 2), (3, 6), (0, 5), (5, 8), (5, 4)]
@@ -73,7 +74,7 @@ def test_optimal_returns_of_the_held_out_goals():
     assert round(np.mean([task.optimal_return for task in reference.tasks("train")]), 2) == 16.47
 
 
-@pytest.mark.parametrize("name", sorted(name for name in PRESETS if name.startswith("darkroom")))
+@pytest.mark.parametrize("name", sorted(name for name in PRESETS if isinstance(PRESETS[name], DarkroomPreset)))
 def test_returns_agree_with_dynamic_programming(name):
     """Optimal returns equal value iteration, random returns the walk's distribution, for goals all over the room."""
     chosen = preset(name)

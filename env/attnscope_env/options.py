@@ -1,0 +1,93 @@
+"""What a request may change about each environment, as models that check it."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from attnscope_env.bandit import DEFAULT_ARMS, DEFAULT_BANDIT_HORIZON, DEFAULT_VARIANCE
+from attnscope_env.key_to_door import DEFAULT_KEY_HORIZON
+from attnscope_env.other_presets import BANDIT_TASKS, PERMUTED_RULE
+from attnscope_env.permuted import DEFAULT_PERMUTED_HORIZON
+from attnscope_env.room import DEFAULT_HORIZON, DEFAULT_SIZE
+from attnscope_env.room_presets import KEY_TO_DOOR_RULE
+from attnscope_env.splits import SPLIT_SEED, TRAIN_RATIO, SplitRule
+
+Coordinate = Annotated[int, Field(ge=0)]
+
+
+class SplitOptions(BaseModel):
+    """How the tasks are split."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+    split_shuffle: Literal["python", "numpy"] = Field(default="python", description="Whose shuffle.")
+    split_seed: int = Field(default=SPLIT_SEED, ge=0, lt=2**32, description="Seed of the shuffle.")
+    train_ratio: float = Field(default=TRAIN_RATIO, ge=0, le=1, description="Share of train tasks.", strict=False)
+
+    def rule(self) -> SplitRule:
+        """Return the split rule."""
+        return SplitRule(self.split_shuffle, self.split_seed, self.train_ratio)
+
+
+class RoomOptions(SplitOptions):
+    """What a request may change about a room."""
+
+    size: int = Field(default=DEFAULT_SIZE, ge=2, le=64, description="Rows and columns of the room.")
+    horizon: int = Field(default=DEFAULT_HORIZON, ge=1, le=10_000, description="Steps of an episode.")
+    actions: Literal["reference", "toymeta"] = Field(default="reference", description="Action numbering.")
+    start: Annotated[list[Coordinate], Field(min_length=2, max_length=2, strict=False)] | None = Field(
+        default=None, description="Cell where episodes start; null is the centre."
+    )
+
+    @model_validator(mode="after")
+    def _start_inside(self) -> Self:
+        if self.start is not None and max(self.start) >= self.size:
+            raise ValueError(f"expected a start inside a room of {self.size}×{self.size} cells, got {self.start}")
+        return self
+
+    def room(self) -> dict[str, Any]:
+        """Return the arguments of a preset."""
+        return {
+            "size": self.size,
+            "horizon": self.horizon,
+            "actions": self.actions,
+            "start": None if self.start is None else (self.start[0], self.start[1]),
+            "rule": self.rule(),
+        }
+
+
+class DarkroomOptions(RoomOptions):
+    """What a request may change about a Darkroom."""
+
+
+class KeyToDoorOptions(RoomOptions):
+    """What a request may change about a dark key-to-door room."""
+
+    size: int = Field(default=DEFAULT_SIZE, ge=2, le=13, description="Rows and columns; it has size⁴ tasks.")
+    horizon: int = Field(default=DEFAULT_KEY_HORIZON, ge=1, le=1_000, description="Steps of an episode.")
+    split_seed: int = Field(default=KEY_TO_DOOR_RULE.seed, ge=0, lt=2**32, description="Seed of the shuffle.")
+    train_ratio: float = Field(
+        default=KEY_TO_DOOR_RULE.train_ratio, ge=0, le=1, description="Share of train tasks.", strict=False
+    )
+
+
+class PermutedOptions(SplitOptions):
+    """What a request may change about a Darkroom with permuted actions."""
+
+    size: int = Field(default=DEFAULT_SIZE, ge=2, le=64, description="Rows and columns of the room.")
+    horizon: int = Field(default=DEFAULT_PERMUTED_HORIZON, ge=1, le=10_000, description="Steps of an episode.")
+    actions: Literal["reference", "toymeta"] = Field(default="reference", description="The numbering permuted.")
+    split_seed: int = Field(default=PERMUTED_RULE.seed, ge=0, lt=2**32, description="Seed of the shuffle.")
+
+
+class BanditOptions(SplitOptions):
+    """What a request may change about a bandit."""
+
+    arms: int = Field(default=DEFAULT_ARMS, ge=1, le=100, description="Number of arms.")
+    reward: Literal["bernoulli", "gaussian"] = Field(default="bernoulli", description="Distribution of rewards.")
+    variance: float = Field(default=DEFAULT_VARIANCE, ge=0, le=1e6, strict=False, description="Of Gaussian rewards.")
+    horizon: int = Field(default=DEFAULT_BANDIT_HORIZON, ge=1, le=10_000, description="Pulls of an episode.")
+    tasks: int = Field(default=BANDIT_TASKS, ge=1, le=10_000, description="Number of bandits.")
+    means_seed: int = Field(default=0, ge=0, lt=2**32, description="Seed of the means.")
