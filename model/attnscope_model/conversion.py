@@ -6,16 +6,15 @@ import hashlib
 import json
 import re
 import tempfile
-from collections.abc import Collection
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 
 from attnscope_model.errors import (
-    CausalityUnknownError,
     CheckpointNameError,
     CheckpointUnreadableError,
     TrainTasksError,
@@ -23,6 +22,10 @@ from attnscope_model.errors import (
 from attnscope_model.native import CONFIG, ENTRY, WEIGHTS, build_policy, config_bytes, identity
 from attnscope_model.parse import CONTENTS, MAX_FILE_BYTES, parse_apart
 from attnscope_model.readers import CheckpointReader, ParsedFile, reader_of
+from attnscope_model.readers.base import QUESTIONS, Answer
+from attnscope_model.readers.presets import FACTS
+from attnscope_model.readers.sidecar import joined, read_sidecar, sidecar_of
+from attnscope_model.readers.statements import known, settle
 from attnscope_storage.wire import CheckpointInfo
 
 NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@+-]{0,99}")
@@ -52,8 +55,13 @@ def newest(source: Path) -> Path:
     return max(numbered)[1]
 
 
-def read_checkpoint(source: Path, folder: Path) -> CheckpointContents:
-    """Read a foreign file, leaving its weights as safetensors in `folder`.
+def read_checkpoint(source: Path, folder: Path, config: Path | None = None) -> CheckpointContents:
+    """Read a foreign file, leaving the weights that its policy needs as safetensors in `folder`.
+
+    Parameters
+    ----------
+    config
+        Its configuration, where the file holds none; the one beside it (``model.pt.json`` or ``.yaml``) where None.
 
     Raises
     ------
@@ -71,56 +79,65 @@ def read_checkpoint(source: Path, folder: Path) -> CheckpointContents:
         raise CheckpointUnreadableError(error.message.replace(f"{copy.name}:", f"{source.name}:", 1)) from error
     copy.unlink()
     (folder / CONTENTS).unlink()
-    file = ParsedFile(load_file(folder / WEIGHTS), contents["config"], contents["step"])
+    beside = config or sidecar_of(source)
+    values = contents["config"] if beside is None else joined(contents["config"], read_sidecar(beside), beside.name)
+    file = ParsedFile(load_file(folder / WEIGHTS), values, contents["step"])
     try:
         reader = reader_of(file)
+        kept = reader.kept(file)
     except CheckpointUnreadableError as error:
         raise CheckpointUnreadableError(f"{source.name}: {error.message}") from error
-    return CheckpointContents(reader, file, source.name, digest)
+    if kept.keys() != file.tensors.keys():
+        save_file(kept, folder / WEIGHTS)
+    return CheckpointContents(reader, replace(file, tensors=kept), source.name, digest)
 
 
 def convert(
     contents: CheckpointContents,
     folder: Path,
     *,
-    causal: bool | None,
+    stated: Mapping[str, Answer | None],
     name: str | None,
     train_tasks: Collection[int] | None,
 ) -> CheckpointInfo:
     """Complete the entry whose weights `read_checkpoint` left in `folder`.
 
+    Parameters
+    ----------
+    stated
+        What the user states of `QUESTIONS`; None is not stated.
+
     Raises
     ------
-    CausalityUnknownError
-        The family's files do not say whether they are causal, and `causal` is None.
+    StatementMissingError
+        The family's files do not say something that is not stated; `CausalityUnknownError` where it is the mask.
     CheckpointUnreadableError
-        The tensors do not fit together, or `causal` contradicts the file.
+        The tensors do not fit together, or a statement contradicts the file.
     CheckpointNameError
         The name is malformed.
     TrainTasksError
         The environment has no such tasks.
     """
     reader, file = contents.reader, contents.file
-    said = reader.causal(file)
-    if said is None and causal is None:
-        raise CausalityUnknownError(f"say whether {contents.source_name} is causal: {reader.hint(file)}")
-    if said is not None and causal not in (None, said):
-        raise CheckpointUnreadableError(f"{contents.source_name} says causal {said}, not {causal}")
-    config = reader.native_config(file, causal=bool(causal if said is None else said))
+    settled = settle(reader, file, stated, contents.source_name)
+    config = reader.native_config(file, settled.answers)
     stored = config_bytes(config)
     (folder / CONFIG).write_bytes(stored)
+    preset = str(settled.answers["preset"])
     info = CheckpointInfo(
         id=identity((folder / WEIGHTS).read_bytes(), stored),
         name=checked_name(name or reader.default_name(file)),
         policy=build_policy(config, file.tensors).description,
-        preset=reader.preset(file),
-        causal_stated_by="user" if said is None else "file",
-        train_tasks=_checked_tasks(train_tasks, reader.tasks(file)),
+        preset=preset,
+        causal_stated_by=settled.origins["causal"],
+        sampling=settled.answers["sampling"],
+        stated=settled.by_user,
+        train_tasks=_checked_tasks(train_tasks, preset),
         train_step=file.step,
         source_sha256=contents.source_sha256,
         source_name=contents.source_name,
         added_at=datetime.now(UTC),
-        notes=(reader.hint(file),) if said is None else (),
+        notes=(reader.hint(file),) if settled.by_user.keys() - {"sampling"} else (),
     )
     write_entry(folder, info)
     return info
@@ -133,9 +150,12 @@ def checked_name(name: str) -> str:
     return name
 
 
-def _checked_tasks(train_tasks: Collection[int] | None, tasks: int) -> tuple[int, ...] | None:
+def _checked_tasks(train_tasks: Collection[int] | None, preset: str) -> tuple[int, ...] | None:
     if train_tasks is None:
         return None
+    if preset not in FACTS:
+        return tuple(sorted(set(train_tasks)))
+    tasks = FACTS[preset].tasks
     if beyond := sorted(index for index in train_tasks if not 0 <= index < tasks):
         raise TrainTasksError(f"expected train tasks within 0..{tasks - 1}, got {beyond[:5]}")
     return tuple(sorted(set(train_tasks)))
@@ -148,22 +168,25 @@ def write_entry(folder: Path, info: CheckpointInfo) -> None:
     fresh.replace(folder / ENTRY)
 
 
-def inspect(source: Path) -> dict[str, Any]:
+def inspect(source: Path, config: Path | None = None) -> dict[str, Any]:
     """Return what a file says, and the hint about what it does not; nothing is registered."""
     with tempfile.TemporaryDirectory() as scratch:
-        contents = read_checkpoint(source, Path(scratch))
+        contents = read_checkpoint(source, Path(scratch), config)
         reader, file = contents.reader, contents.file
-        said = reader.causal(file)
-        config = reader.native_config(file, causal=bool(said))
-        if said is None:
-            del config["causal"]
+        of_file = known(reader, file)
+        missing = [name for name in reader.questions if name not in of_file.answers]
+        shown = {name: of_file.answers.get(name, f"not stored: state {QUESTIONS[name]}") for name in reader.questions}
+        shown["causal"] = of_file.answers.get("causal", "not stored")
         return {
             "file": contents.source_name,
             "sha256": contents.source_sha256,
-            **config,
-            "causal": "not stored" if said is None else said,
+            "family": reader.family,
+            **({} if missing else reader.native_config(file, of_file.answers)),
+            **shown,
+            "said_by": dict(of_file.origins),
+            "to_state": {name: QUESTIONS[name] for name in missing},
+            "presets": list(reader.presets),
             "hint": reader.hint(file),
-            "preset": reader.preset(file),
             "step": file.step,
             "name": reader.default_name(file),
             "train_tasks": "unknown",

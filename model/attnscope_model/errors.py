@@ -11,7 +11,9 @@
         ├── CheckpointUnknownError (LookupError)      none of that id or name
         ├── CheckpointAmbiguousError (LookupError)    a name or prefix that fits several
         ├── CheckpointUnreadableError (ValueError)    damaged, malicious, or of no known family
-        ├── CausalityUnknownError (ValueError)        the file does not say, so its user must
+        ├── StatementMissingError (ValueError)        the file does not say, so its user must
+        │   └── CausalityUnknownError                 … whether it is causal
+        ├── PolicyPackageError (RuntimeError)         an installed policy package that does not load
         ├── CheckpointChangedError (ValueError)       not the bytes that were registered
         ├── CheckpointNameError (ValueError)          a name that is malformed or taken
         ├── TrainTasksError (ValueError)              train tasks that the environment does not have
@@ -55,8 +57,16 @@ class CheckpointUnreadableError(CheckpointError, ValueError):
     """This file is damaged, holds code, or is of no known family."""
 
 
-class CausalityUnknownError(CheckpointError, ValueError):
+class StatementMissingError(CheckpointError, ValueError):
+    """The file does not say all that its policy needs: state it."""
+
+
+class CausalityUnknownError(StatementMissingError):
     """The file does not say whether the policy is causal: state it."""
+
+
+class PolicyPackageError(CheckpointError, RuntimeError):
+    """An installed policy package does not load."""
 
 
 class CheckpointChangedError(CheckpointError, ValueError):

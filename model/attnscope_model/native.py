@@ -16,20 +16,16 @@ from torch import Tensor
 
 from attnscope_model.errors import CheckpointChangedError, CheckpointUnreadableError
 from attnscope_model.policy import Policy
-from attnscope_model.reference import FAMILY, ReferenceConfig, ReferencePolicy
+from attnscope_model.readers import READERS, readers
 
 WEIGHTS: Final = "model.safetensors"
 CONFIG: Final = "config.json"
 ENTRY: Final = "entry.json"
 
 
-def _reference(config: dict[str, Any], tensors: Mapping[str, Tensor]) -> Policy:
-    return ReferencePolicy.from_tensors(ReferenceConfig(**config), tensors)
+Builder = Callable[[dict[str, Any], Mapping[str, Tensor]], Policy]
 
-
-FAMILIES: Final[Mapping[str, Callable[[dict[str, Any], Mapping[str, Tensor]], Policy]]] = MappingProxyType(
-    {FAMILY: _reference}
-)
+FAMILIES: Final[Mapping[str, Builder]] = MappingProxyType({reader.family: reader.build for reader in READERS})
 """By family: how a policy is built from its configuration and its tensors."""
 
 
@@ -53,10 +49,11 @@ def build_policy(config: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> Po
     """
     values = dict(config)
     family = values.pop("family", None)
-    if family not in FAMILIES:
-        raise CheckpointUnreadableError(f"expected a family of {sorted(FAMILIES)}, got {family!r}")
+    builders = FAMILIES if family in FAMILIES else {reader.family: reader.build for reader in readers()}
+    if family not in builders:
+        raise CheckpointUnreadableError(f"expected a family of {sorted(builders)}, got {family!r}")
     try:
-        return FAMILIES[family](values, tensors)
+        return builders[family](values, tensors)
     except (TypeError, RuntimeError) as error:
         raise CheckpointUnreadableError(f"not a policy of the family {family}: {error}") from error
 

@@ -115,7 +115,7 @@ def parse_here(source: Path, folder: Path) -> None:
             raise CheckpointUnreadableError("expected a dictionary with a state dict of tensors under 'model'")
         tensors = _plain_tensors(state, EXPANSION * source.stat().st_size)
         step, config = content.get("step"), content.get("config")
-        contents = {"step": _plain_step(step), "config": _plain_config(config if isinstance(config, Mapping) else {})}
+        contents = {"step": _plain_step(step), "config": plain_config(config if isinstance(config, Mapping) else {})}
         save_file(tensors, folder / WEIGHTS)
     except MemoryError as error:
         raise CheckpointUnreadableError("it takes more memory than a file of its size should") from error
@@ -175,7 +175,7 @@ def _plain_step(step: object) -> int | None:
     return step if isinstance(step, int) and not isinstance(step, bool) and 0 <= step < 2**63 else None
 
 
-def _plain_config(config: Mapping[Any, Any]) -> dict[str, bool | int | float | str]:
+def plain_config(config: Mapping[Any, Any]) -> dict[str, bool | int | float | str]:
     """Return a configuration's plain values; where it was trained, and whatever is not plain, is left out."""
     if len(config) > MAX_CONFIG_ENTRIES:
         raise CheckpointUnreadableError(f"its configuration has {len(config)} entries, more than {MAX_CONFIG_ENTRIES}")

@@ -13,7 +13,7 @@ from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from importlib.resources import files
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 from pydantic import ValidationError
 
@@ -51,7 +51,13 @@ class CheckpointRegistry:
         self,
         source: Path,
         *,
-        causal: bool | None,
+        causal: bool | None = None,
+        heads: int | None = None,
+        context_length: int | None = None,
+        norm: Literal["pre", "post"] | None = None,
+        preset: str | None = None,
+        sampling: Literal["sample", "greedy"] | None = None,
+        config: Path | None = None,
         name: str | None = None,
         train_tasks: Collection[int] | None = None,
     ) -> CheckpointInfo:
@@ -63,8 +69,12 @@ class CheckpointRegistry:
         ----------
         source
             A file, or a folder with ``ckpt-<step>.pt`` files: the highest number is taken.
-        causal
-            Whether the policy has a causal mask. None is refused where the file does not say.
+        causal, heads, context_length, norm, preset
+            What files do not always say; None is refused where the file does not. Kept in the entry as stated.
+        sampling
+            How the policy acts where a capture does not choose; the family's own way where None.
+        config
+            A JSON or YAML file with what training was told, for a bare state dict; one beside it is found.
         name
             What to call it; from environment, seed and step where None.
         train_tasks
@@ -72,8 +82,8 @@ class CheckpointRegistry:
 
         Raises
         ------
-        CausalityUnknownError
-            The family's files do not say, and `causal` is None.
+        StatementMissingError
+            The file does not say something that is None here; `CausalityUnknownError` where it is the mask.
         CheckpointUnreadableError
             The file is damaged, holds code, or is of no known family.
         CheckpointNameError
@@ -84,9 +94,11 @@ class CheckpointRegistry:
         from attnscope_model.conversion import convert, read_checkpoint  # noqa: PLC0415 - imports torch
 
         with self._new_folder() as folder:
-            contents = read_checkpoint(source, folder)
-            info = convert(contents, folder, causal=causal, name=name, train_tasks=train_tasks)
-            stated = {"name": name or None, "train_tasks": info.train_tasks}
+            contents = read_checkpoint(source, folder, config)
+            answers = {"causal": causal, "heads": heads, "context_length": context_length, "norm": norm}
+            answers |= {"preset": preset, "sampling": sampling}
+            info = convert(contents, folder, stated=answers, name=name, train_tasks=train_tasks)
+            stated = {"name": name or None, "train_tasks": info.train_tasks, "sampling": sampling}
             self._enter(folder, info, {key: value for key, value in stated.items() if value is not None})
         return self.get(info.id)
 
@@ -224,11 +236,11 @@ def newest(source: Path) -> Path:
     return conversion.newest(source)
 
 
-def inspect(source: Path) -> dict[str, Any]:
+def inspect(source: Path, config: Path | None = None) -> dict[str, Any]:
     """Return what a file says, and the hint about what it does not; nothing is registered."""
     from attnscope_model import conversion  # noqa: PLC0415 - imports torch
 
-    return conversion.inspect(source)
+    return conversion.inspect(source, config)
 
 
 def _read_entry(folder: Path) -> CheckpointInfo:

@@ -6,10 +6,30 @@ from typing import Final
 
 from attnscope_model.errors import CheckpointUnreadableError
 from attnscope_model.readers.base import CheckpointReader, ParsedFile
+from attnscope_model.readers.cccad import CccadReader
+from attnscope_model.readers.dicp import DicpAdReader, DicpDptReader
+from attnscope_model.readers.gpt2 import DptReader, RadReader
+from attnscope_model.readers.installed import installed_readers
 from attnscope_model.readers.reference import ReferenceReader
+from attnscope_model.readers.refused import REFUSED
+from attnscope_model.readers.steps import AdEpsReader, CinemereReader
 
-READERS: Final[tuple[CheckpointReader, ...]] = (ReferenceReader(),)
-"""Every family that is read."""
+READERS: Final[tuple[CheckpointReader, ...]] = (
+    ReferenceReader(),
+    DicpAdReader(),
+    DicpDptReader(),
+    CccadReader(),
+    RadReader(),
+    AdEpsReader(),
+    CinemereReader(),
+    DptReader(),
+)
+"""Every family that attnscope itself reads; installed packages add to them."""
+
+
+def readers() -> tuple[CheckpointReader, ...]:
+    """Return the readers of attnscope and of installed policy packages."""
+    return (*READERS, *installed_readers({reader.family for reader in READERS}))
 
 
 def reader_of(file: ParsedFile) -> CheckpointReader:
@@ -18,14 +38,22 @@ def reader_of(file: ParsedFile) -> CheckpointReader:
     Raises
     ------
     CheckpointUnreadableError
-        No family, or more than one, recognises its names.
+        No family, more than one, or one that is not supported recognises its names.
     """
-    fitting = [reader for reader in READERS if reader.recognises(file.tensors.keys())]
-    if len(fitting) != 1:
-        families = ", ".join(reader.family for reader in READERS)
-        names = ", ".join(sorted(file.tensors)[:5]) or "none"
-        raise CheckpointUnreadableError(f"of no known family ({families}); its tensors are {names[:300]}, …")
+    names = file.tensors.keys()
+    for layout in REFUSED:
+        if layout.recognises(names):
+            raise CheckpointUnreadableError(f"{layout.name} is not supported, because {layout.reason}")
+    every = readers()
+    fitting = [reader for reader in every if reader.recognises(names)]
+    shown = ", ".join(sorted(names)[:5]) or "none"
+    if not fitting:
+        families = ", ".join(reader.family for reader in every)
+        raise CheckpointUnreadableError(f"of no known family ({families}); its tensors are {shown[:300]}, …")
+    if len(fitting) > 1:
+        families = ", ".join(reader.family for reader in fitting)
+        raise CheckpointUnreadableError(f"its names are those of several families ({families}), so of none for sure")
     return fitting[0]
 
 
-__all__ = ["READERS", "CheckpointReader", "ParsedFile", "reader_of"]
+__all__ = ["READERS", "CheckpointReader", "ParsedFile", "reader_of", "readers"]

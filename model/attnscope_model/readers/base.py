@@ -5,9 +5,27 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from types import MappingProxyType
+from typing import Any, ClassVar, Final
 
 from torch import Tensor
+
+from attnscope_model.policy import Policy
+
+Answer = bool | int | str
+"""An answer to one of the `QUESTIONS`."""
+
+QUESTIONS: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        "causal": "--causal or --non-causal",
+        "heads": "--heads N",
+        "context_length": "--context-length N",
+        "norm": "--norm pre or --norm post",
+        "preset": "--preset NAME",
+        "sampling": "--sampling sample or --sampling greedy",
+    }
+)
+"""What shapes cannot say, and how a user states it."""
 
 
 @dataclass(frozen=True)
@@ -23,20 +41,38 @@ class ParsedFile:
 
 
 class CheckpointReader(ABC):
-    """Reader of one family."""
+    """Reader of one family.
+
+    Every question of `questions` has an answer before a policy is built: from the file (`says`), from what all files
+    of the family have in common (`facts`), from the user, or, for how the family's own evaluation acts, `defaults`.
+    A user may not contradict a file or a fact.
+    """
 
     family: ClassVar[str]
+    presets: ClassVar[tuple[str, ...]]
+    """Environment presets that a policy of the family may act in."""
+    questions: ClassVar[tuple[str, ...]] = ("causal", "heads", "context_length", "preset", "sampling")
+    facts: ClassVar[Mapping[str, Answer]] = MappingProxyType({})
+    """What holds for every policy of the family."""
+    defaults: ClassVar[Mapping[str, Answer]] = MappingProxyType({"sampling": "sample"})
+    """What the family's own evaluation does; a user may say otherwise."""
 
     @abstractmethod
     def recognises(self, names: Collection[str]) -> bool:
         """Return whether a state dict with these names is of this family; never a guess from shapes or values."""
 
     @abstractmethod
-    def causal(self, file: ParsedFile) -> bool | None:
-        """Return whether the policy is causal, None where the family's files do not say."""
+    def says(self, file: ParsedFile) -> dict[str, Answer]:
+        """Return the answers that shapes and configuration give; a question is left out where they give none.
+
+        Raises
+        ------
+        CheckpointUnreadableError
+            A configuration that contradicts itself, or an environment that no preset describes.
+        """
 
     @abstractmethod
-    def native_config(self, file: ParsedFile, *, causal: bool) -> dict[str, Any]:
+    def native_config(self, file: ParsedFile, answers: Mapping[str, Any]) -> dict[str, Any]:
         """Return the configuration of the native format, after checking every tensor against it.
 
         Raises
@@ -46,18 +82,8 @@ class CheckpointReader(ABC):
         """
 
     @abstractmethod
-    def preset(self, file: ParsedFile) -> str:
-        """Return the environment preset that the policy acts in.
-
-        Raises
-        ------
-        CheckpointUnreadableError
-            It was trained in an environment that no preset describes.
-        """
-
-    @abstractmethod
-    def tasks(self, file: ParsedFile) -> int:
-        """Return how many tasks the environment has; train tasks are indices below it."""
+    def build(self, config: dict[str, Any], tensors: Mapping[str, Tensor]) -> Policy:
+        """Return the policy of a native configuration (without its family) with these weights."""
 
     @abstractmethod
     def default_name(self, file: ParsedFile) -> str:
@@ -66,3 +92,13 @@ class CheckpointReader(ABC):
     @abstractmethod
     def hint(self, file: ParsedFile) -> str:
         """Return what may help a user to state what the file does not say; printed, never acted on."""
+
+    def kept(self, file: ParsedFile) -> dict[str, Tensor]:
+        """Return the tensors that the policy needs; what its own model never uses is dropped.
+
+        Raises
+        ------
+        CheckpointUnreadableError
+            A tensor to be dropped is not what it should be.
+        """
+        return dict(file.tensors)

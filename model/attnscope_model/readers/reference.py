@@ -12,32 +12,36 @@ from collections.abc import Collection, Mapping
 from dataclasses import asdict
 from typing import Any, Final
 
+from torch import Tensor
+
 from attnscope_model.errors import CheckpointUnreadableError
-from attnscope_model.readers.base import CheckpointReader, ParsedFile
-from attnscope_model.reference import FAMILY, ReferenceConfig
+from attnscope_model.policy import Policy
+from attnscope_model.readers.base import Answer, CheckpointReader, ParsedFile
+from attnscope_model.readers.mapped import readable_name
+from attnscope_model.readers.presets import check_preset, preset_of_env
+from attnscope_model.readers.shapes import (
+    MAX_ACTIONS,
+    MAX_LAYERS,
+    MAX_TOKENS,
+    MAX_WIDTH,
+    bounded,
+    check_shapes,
+    divisor,
+    positive,
+    shape,
+)
+from attnscope_model.reference import FAMILY, ReferenceConfig, ReferencePolicy
 
 PRESET: Final = "darkroom-reference"
 """Environment preset bound to the family."""
 
-PRESET_CONFIG: Final[Mapping[str, object]] = {"env": "darkroom", "grid_size": 9, "num_actions": 5, "horizon": 20}
-"""What the preset is, in the words of the family's configuration."""
-
 HINT: Final = (
     "files of this family do not store the mask and it cannot be detected: the repository's early revision (6c83913: "
     "d 32, n_transit 160) attends without one, its later head (d 64, n_transit 240) is causal; this file has d {width} "
-    "and n_transit {context}, which proves neither"
+    "and n_transit {context}, which proves neither. Heads (tf_n_head) and environment (env) are in its config"
 )
-
-MAX_TOKENS: Final = 8192
-MAX_WIDTH: Final = 4096
-MAX_LAYERS: Final = 64
-MAX_ACTIONS: Final = 4096
-"""Bounds of what is built from a file."""
 
 _LAYER: Final = re.compile(r"transformer_encoder\.layers\.(\d{1,6})\.")
-_SIGNATURE: Final = frozenset(
-    {"pos_embedding", "embed_context.weight", "embed_query_state.weight", "pred_action.weight"}
-)
 _DIMENSIONS: Final = {"pos_embedding": 3, "embed_query_state.weight": 2, "pred_action.weight": 2}
 
 
@@ -45,30 +49,31 @@ class ReferenceReader(CheckpointReader):
     """Reads the AD reference, causal or not."""
 
     family = FAMILY
+    presets = (PRESET,)
 
     def recognises(self, names: Collection[str]) -> bool:
         """Return whether the names are those of the family."""
         return set(names) >= _DIMENSIONS.keys() and any(map(_LAYER.match, names))
 
-    def causal(self, file: ParsedFile) -> None:
-        """Return None: the user states it."""
+    def says(self, file: ParsedFile) -> dict[str, Answer]:
+        """Return the context length from the position table, heads and environment from the configuration."""
+        said = {
+            "heads": positive(file.config, "tf_n_head"),
+            "context_length": shape(file.tensors, "pos_embedding", 3)[1],
+            "preset": preset_of_env(file.config, "env", {"darkroom": PRESET}),
+        }
+        return {name: answer for name, answer in said.items() if answer is not None}
 
-    def native_config(self, file: ParsedFile, *, causal: bool) -> dict[str, Any]:
+    def native_config(self, file: ParsedFile, answers: Mapping[str, Any]) -> dict[str, Any]:
         """Return the configuration of the native format."""
         tensors = file.tensors
-        for name, dimensions in _DIMENSIONS.items():
-            if tensors[name].ndim != dimensions:
-                raise CheckpointUnreadableError(
-                    f"{name}: expected {dimensions} dimensions, got {list(tensors[name].shape)}"
-                )
-        _, context, width = tensors["pos_embedding"].shape
-        actions, cells = tensors["pred_action.weight"].shape[0], tensors["embed_query_state.weight"].shape[0]
+        _, context, width = shape(tensors, "pos_embedding", 3)
+        cells, _ = shape(tensors, "embed_query_state.weight", 2)
+        actions, _ = shape(tensors, "pred_action.weight", 2)
         layers = 1 + max(int(found[1]) for found in map(_LAYER.match, tensors) if found)
         inner = tensors.get("transformer_encoder.layers.0.linear1.bias")
-        sizes = {"n_transit": (context, MAX_TOKENS), "d": (width, MAX_WIDTH), "layers": (layers, MAX_LAYERS)}
-        for what, (size, most) in (sizes | {"actions": (actions, MAX_ACTIONS)}).items():
-            if not 1 <= size <= most:
-                raise CheckpointUnreadableError(f"expected {what} between 1 and {most}, got {size}")
+        bounded(n_transit=(context, MAX_TOKENS), d=(width, MAX_WIDTH), layers=(layers, MAX_LAYERS))
+        bounded(actions=(actions, MAX_ACTIONS))
         if context == 1 or inner is None or inner.ndim != 1 or math.isqrt(cells) ** 2 != cells:
             raise CheckpointUnreadableError(
                 f"expected at least 2 tokens, a feed-forward bias in layer 0 and a square number of query cells, got "
@@ -77,51 +82,29 @@ class ReferenceReader(CheckpointReader):
         config = ReferenceConfig(
             width=width,
             layers=layers,
-            heads=_heads(file.config, width),
+            heads=divisor(answers["heads"], width),
             context_length=context,
             feedforward=inner.shape[0],
             grid_size=math.isqrt(cells),
             actions=actions,
-            causal=causal,
+            causal=answers["causal"],
         )
-        _check(file, _expected_shapes(config))
+        check_shapes(tensors, _expected_shapes(config), FAMILY)
+        check_preset(answers["preset"], file.config, {"grid_size": config.grid_size, "num_actions": actions})
         return {"family": FAMILY, **asdict(config)}
 
-    def preset(self, file: ParsedFile) -> str:
-        """Return the reference's Darkroom, the only environment of the family that a preset describes."""
-        cells, actions = (file.tensors[name].shape[0] for name in ("embed_query_state.weight", "pred_action.weight"))
-        said = {"grid_size": math.isqrt(cells), "num_actions": actions}
-        said |= {name: file.config[name] for name in PRESET_CONFIG if name in file.config}
-        for name, value in said.items():
-            if value != PRESET_CONFIG[name]:
-                raise CheckpointUnreadableError(
-                    f"trained with {name} {value!r}, but the preset {PRESET} has {PRESET_CONFIG[name]!r}: "
-                    "no preset describes its environment"
-                )
-        return PRESET
-
-    def tasks(self, file: ParsedFile) -> int:
-        """Return the number of goal cells."""
-        return int(file.tensors["embed_query_state.weight"].shape[0])
+    def build(self, config: dict[str, Any], tensors: Mapping[str, Tensor]) -> Policy:
+        """Return the policy of a native configuration with these weights."""
+        return ReferencePolicy.from_tensors(ReferenceConfig(**config), tensors)
 
     def default_name(self, file: ParsedFile) -> str:
         """Return a name from environment, seed of the source algorithm, and step."""
-        environment = re.sub(r"[^a-z0-9_]+", "-", str(file.config.get("env", "darkroom")).lower())[:40]
-        seed = file.config.get("alg_seed", file.config.get("seed"))
-        seed = seed if isinstance(seed, int) and not isinstance(seed, bool) else "unknown"
-        return f"AD-{environment}-seed{seed}@{'unknown' if file.step is None else file.step}"
+        return readable_name("AD", file)
 
     def hint(self, file: ParsedFile) -> str:
         """Return what the repository's two revisions used."""
-        _, context, width = file.tensors["pos_embedding"].shape
+        _, context, width = shape(file.tensors, "pos_embedding", 3)
         return HINT.format(width=width, context=context)
-
-
-def _heads(config: Mapping[str, Any], width: int) -> int:
-    heads = config.get("tf_n_head")
-    if not isinstance(heads, int) or isinstance(heads, bool) or not 1 <= heads <= width or width % heads:
-        raise CheckpointUnreadableError(f"config tf_n_head: expected a divisor of the width {width}, got {heads!r}")
-    return heads
 
 
 def _expected_shapes(config: ReferenceConfig) -> dict[str, tuple[int, ...]]:
@@ -148,15 +131,3 @@ def _expected_shapes(config: ReferenceConfig) -> dict[str, tuple[int, ...]]:
     for i in range(config.layers):
         shapes |= {f"transformer_encoder.layers.{i}.{name}": shape for name, shape in layer_shapes.items()}
     return shapes
-
-
-def _check(file: ParsedFile, expected: Mapping[str, tuple[int, ...]]) -> None:
-    tensors = file.tensors
-    if missing := sorted(expected.keys() - tensors.keys()):
-        raise CheckpointUnreadableError(f"tensors are missing: {', '.join(missing[:5])}")
-    if unknown := sorted(tensors.keys() - expected.keys()):
-        raise CheckpointUnreadableError(f"tensors that a file of {FAMILY} does not have: {', '.join(unknown[:5])}")
-    for name, shape in expected.items():
-        if tuple(tensors[name].shape) != shape or not tensors[name].is_floating_point():
-            got = f"{tensors[name].dtype} {list(tensors[name].shape)}"
-            raise CheckpointUnreadableError(f"{name}: expected float {list(shape)}, got {got}")

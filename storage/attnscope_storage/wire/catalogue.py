@@ -43,7 +43,13 @@ class CheckpointInfo(Received):
     name: str = Field(description="For people, e.g. AD-darkroom-seed0@60000.")
     policy: PolicyDescription
     preset: str = Field(description="Environment preset bound to the checkpoint.")
-    causal_stated_by: Literal["user", "file"]
+    causal_stated_by: Literal["user", "file", "family"]
+    sampling: Literal["sample", "greedy"] = Field(
+        default="sample", description="How it acts where a capture does not choose: its family's own way, or stated."
+    )
+    stated: dict[str, bool | int | str] = Field(
+        default_factory=dict, description="What its user stated because the file does not say it."
+    )
     train_tasks: tuple[int, ...] | None = Field(description="Task indices; None where unknown.")
     train_step: int | None = None
     source_sha256: str = Field(description="Of the file it was converted from.")

@@ -1,0 +1,85 @@
+"""Reader of CCCAD's AD checkpoints."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any, ClassVar
+
+from attnscope_model.families.cccad import FAMILY, CccadConfig, CccadPolicy
+from attnscope_model.policy import Policy
+from attnscope_model.readers.base import Answer, ParsedFile
+from attnscope_model.readers.dicp import ENVIRONMENTS
+from attnscope_model.readers.mapped import MappedReader
+from attnscope_model.readers.presets import check_preset, preset_of_env
+from attnscope_model.readers.shapes import (
+    MAX_ACTIONS,
+    MAX_TOKENS,
+    MAX_WIDTH,
+    bounded,
+    divisor,
+    positive,
+    shape,
+    side,
+)
+
+
+class CccadReader(MappedReader):
+    """Reads CCCAD's AD; its compressing sibling is refused by name."""
+
+    family = FAMILY
+    label = "CCCAD-AD"
+    presets = tuple(ENVIRONMENTS.values())
+    facts: ClassVar[Mapping[str, Answer]] = MappingProxyType({"causal": True})
+    signature = frozenset({"transformer.pos_embedding", "embed_query_state.weight", "pred_action.weight"})
+    layer = re.compile(r"transformer\.blocks\.(\d{1,6})\.attn\.qkv_proj\.weight")
+    renames: ClassVar[tuple[tuple[str, str], ...]] = (
+        ("transformer.blocks.", "blocks."),
+        (".ln1.", ".norm1."),
+        (".ln2.", ".norm2."),
+        (".attn.qkv_proj.", ".qkv."),
+        (".attn.out_proj.", ".out."),
+        (".mlp.fc1.", ".up."),
+        (".mlp.fc2.", ".down."),
+        ("transformer.ln_f.", "final_norm."),
+        ("transformer.pos_embedding", "positions"),
+        ("pred_action.", "head."),
+    )
+
+    def says(self, file: ParsedFile) -> dict[str, Answer]:
+        """Return the context length from the position table, heads and environment from the configuration."""
+        said = {
+            "heads": positive(file.config, "tf_n_head"),
+            "context_length": shape(file.tensors, "transformer.pos_embedding", 3)[1],
+            "preset": preset_of_env(file.config, "env", ENVIRONMENTS),
+        }
+        return {name: answer for name, answer in said.items() if answer is not None}
+
+    def values(self, file: ParsedFile, answers: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the configuration from shapes and answers."""
+        _, context, width = shape(file.tensors, "transformer.pos_embedding", 3)
+        cells, _ = shape(file.tensors, "embed_query_state.weight", 2)
+        actions, _ = shape(file.tensors, "pred_action.weight", 2)
+        inner, _ = shape(file.tensors, "transformer.blocks.0.mlp.fc1.weight", 2)
+        bounded(d=(width, MAX_WIDTH), actions=(actions, MAX_ACTIONS), n_transit=(context - 1, MAX_TOKENS))
+        bounded(feed_forward=(inner, 4 * MAX_WIDTH))
+        grid_size = side(cells)
+        check_preset(answers["preset"], file.config, {"grid_size": grid_size, "num_actions": actions})
+        return {
+            "width": width,
+            "layers": self.layers(file),
+            "heads": divisor(answers["heads"], width),
+            "context_length": context,
+            "feedforward": inner,
+            "grid_size": grid_size,
+            "actions": actions,
+        }
+
+    def empty(self, values: Mapping[str, Any]) -> Policy:
+        """Return a policy of this configuration, whatever its weights."""
+        return CccadPolicy(CccadConfig(**values))
+
+    def hint(self, file: ParsedFile) -> str:  # noqa: ARG002 - the same for every file
+        """Return where the family keeps what its tensors do not say."""
+        return "the repository keeps heads (tf_n_head) and environment (env) in the checkpoint's config"

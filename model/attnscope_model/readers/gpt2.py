@@ -1,0 +1,167 @@
+"""Readers of the two families on GPT-2 blocks, whose weights are stored (in, out): RAD_dark's AD and DPT."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any, ClassVar, Final
+
+from attnscope_model.errors import CheckpointUnreadableError
+from attnscope_model.families.gpt2 import DPT_FAMILY, RAD_FAMILY, DptConfig, DptPolicy, RadConfig, RadPolicy
+from attnscope_model.policy import Policy
+from attnscope_model.readers.base import Answer, ParsedFile
+from attnscope_model.readers.mapped import MappedReader
+from attnscope_model.readers.presets import check_preset, preset_of_env
+from attnscope_model.readers.shapes import (
+    MAX_ACTIONS,
+    MAX_TOKENS,
+    MAX_WIDTH,
+    bounded,
+    divisor,
+    positive,
+    shape,
+    side,
+)
+
+_CONV1D: Final = (".qkv.weight", ".out.weight", ".up.weight", ".down.weight")
+_COORDINATES: Final = 2
+_DPT_ROWS: Final = 4
+"""Rows of DPT's position table for each token that its context may hold."""
+
+
+def _renames(stack: str) -> tuple[tuple[str, str], ...]:
+    """Return how GPT-2's names in this submodule are called here."""
+    return (
+        (f"{stack}.h.", "blocks."),
+        (".ln_1.", ".norm1."),
+        (".ln_2.", ".norm2."),
+        (".attn.c_attn.", ".qkv."),
+        (".attn.c_proj.", ".out."),
+        (".mlp.c_fc.", ".up."),
+        (".mlp.c_proj.", ".down."),
+        (f"{stack}.ln_f.", "final_norm."),
+        (f"{stack}.wpe.weight", "positions"),
+    )
+
+
+def _unused(stack: str) -> re.Pattern[str]:
+    """Return GPT-2's token table, which nothing looks up here, and its buffers of masks."""
+    return re.compile(rf"{stack}\.wte\.weight|{stack}\.h\.\d+\.attn\.(bias|masked_bias)")
+
+
+class RadReader(MappedReader):
+    """Reads the AD of RAD_dark and Flow_AD."""
+
+    family = RAD_FAMILY
+    label = "RAD-AD"
+    presets = ("darkroom-reference",)
+    facts: ClassVar[Mapping[str, Answer]] = MappingProxyType({"causal": True, "preset": "darkroom-reference"})
+    signature = frozenset(
+        {"transformer_model.wpe.weight", "embed_state.weight", "embed_action.weight", "embed_reward.weight"}
+    )
+    layer = re.compile(r"transformer_model\.h\.(\d{1,6})\.attn\.c_attn\.weight")
+    renames: ClassVar[tuple[tuple[str, str], ...]] = (*_renames("transformer_model"), ("pred_action.", "head."))
+    transposed = _CONV1D
+    unused = _unused("transformer_model")
+
+    def says(self, file: ParsedFile) -> dict[str, Answer]:
+        """Return the context length from the position table, the heads from the configuration."""
+        preset_of_env(file.config, "env", {"darkroom": "darkroom-reference"})
+        said: dict[str, Answer] = {"context_length": shape(file.tensors, "transformer_model.wpe.weight", 2)[0]}
+        heads = positive(file.config, "tf_n_head")
+        return said if heads is None else said | {"heads": heads}
+
+    def values(self, file: ParsedFile, answers: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the configuration from shapes and answers."""
+        context, width = shape(file.tensors, "transformer_model.wpe.weight", 2)
+        cells, _ = shape(file.tensors, "embed_state.weight", 2)
+        actions, _ = shape(file.tensors, "embed_action.weight", 2)
+        _, inner = shape(file.tensors, "transformer_model.h.0.mlp.c_fc.weight", 2)
+        bounded(d=(width, MAX_WIDTH), actions=(actions, MAX_ACTIONS), tokens=(context - 3, MAX_TOKENS))
+        bounded(feed_forward=(inner, 4 * MAX_WIDTH))
+        if context % 3 != 1:
+            raise CheckpointUnreadableError(
+                f"transformer_model.wpe.weight: expected three positions a transition and one of the query, got {context}"
+            )
+        check_preset(answers["preset"], file.config, {"grid_size": side(cells), "num_actions": actions})
+        return {
+            "width": width,
+            "layers": self.layers(file),
+            "heads": divisor(answers["heads"], width),
+            "context_length": context,
+            "feedforward": inner,
+            "grid_size": side(cells),
+            "actions": actions,
+        }
+
+    def empty(self, values: Mapping[str, Any]) -> Policy:
+        """Return a policy of this configuration, whatever its weights."""
+        return RadPolicy(RadConfig(**values))
+
+    def hint(self, file: ParsedFile) -> str:  # noqa: ARG002 - the same for every file
+        """Return where the family keeps what its tensors do not say."""
+        return "the repository keeps the heads (tf_n_head) in the checkpoint's config and falls back to 4"
+
+
+class DptReader(MappedReader):
+    """Reads the decision-pretrained transformer's bare state dicts."""
+
+    family = DPT_FAMILY
+    label = "DPT"
+    presets = ("darkroom-dpt",)
+    facts: ClassVar[Mapping[str, Answer]] = MappingProxyType({"causal": True})
+    signature = frozenset({"transformer.wpe.weight", "embed_transition.weight", "pred_actions.weight"})
+    layer = re.compile(r"transformer\.h\.(\d{1,6})\.attn\.c_attn\.weight")
+    renames: ClassVar[tuple[tuple[str, str], ...]] = (
+        *_renames("transformer"),
+        ("embed_transition.", "embed_transition_parts."),
+        ("pred_actions.", "head."),
+    )
+    transposed = _CONV1D
+    unused = _unused("transformer")
+
+    def says(self, file: ParsedFile) -> dict[str, Answer]:
+        """Return the context length: a quarter of the position table, which is 4 · (1 + H) long."""
+        rows, _ = shape(file.tensors, "transformer.wpe.weight", 2)
+        if rows % _DPT_ROWS:
+            raise CheckpointUnreadableError(f"transformer.wpe.weight: expected 4 · (1 + H) positions, got {rows}")
+        return {"context_length": rows // _DPT_ROWS}
+
+    def values(self, file: ParsedFile, answers: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the configuration from shapes and answers."""
+        rows, width = shape(file.tensors, "transformer.wpe.weight", 2)
+        actions, _ = shape(file.tensors, "pred_actions.weight", 2)
+        _, inner = shape(file.tensors, "transformer.h.0.mlp.c_fc.weight", 2)
+        _, parts = shape(file.tensors, "embed_transition.weight", 2)
+        tokens = rows // _DPT_ROWS
+        bounded(d=(width, MAX_WIDTH), actions=(actions, MAX_ACTIONS), tokens=(tokens - 1, MAX_TOKENS))
+        bounded(feed_forward=(inner, 4 * MAX_WIDTH))
+        if parts != 2 * _COORDINATES + actions + 1:
+            raise CheckpointUnreadableError(
+                f"embed_transition.weight: expected 2 · {_COORDINATES} coordinates, {actions} actions and a reward, "
+                f"got {parts} numbers: no preset describes its environment"
+            )
+        check_preset(answers["preset"], file.config, {"num_actions": actions})
+        return {
+            "width": width,
+            "layers": self.layers(file),
+            "heads": divisor(answers["heads"], width),
+            "context_length": tokens,
+            "feedforward": inner,
+            "features": _COORDINATES,
+            "actions": actions,
+            "positions": rows,
+        }
+
+    def empty(self, values: Mapping[str, Any]) -> Policy:
+        """Return a policy of this configuration, whatever its weights."""
+        return DptPolicy(DptConfig(**values))
+
+    def hint(self, file: ParsedFile) -> str:  # noqa: ARG002 - the same for every file
+        """Return what the repository does, which the file does not prove."""
+        return (
+            "the repository builds its stack with 1 head whatever the file's name says, forks of it do not; Darkroom "
+            "(preset darkroom-dpt) and its permuted variant have the same layout. Its own online evaluation adds "
+            "whole episodes to the context, here every transition is added as it happens"
+        )

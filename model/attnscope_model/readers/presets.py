@@ -1,0 +1,71 @@
+"""Which environment a policy was trained in: the preset's size, horizon, actions and tasks, held against its file.
+
+The environments themselves are another package; a test holds these numbers against its presets.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any, Final
+
+from attnscope_model.errors import CheckpointUnreadableError
+
+
+@dataclass(frozen=True)
+class PresetFacts:
+    """What a preset is, in the words of the families' configurations."""
+
+    grid_size: int
+    horizon: int
+    num_actions: int
+    tasks: int
+
+
+FACTS: Final[Mapping[str, PresetFacts]] = MappingProxyType(
+    {
+        "darkroom-reference": PresetFacts(grid_size=9, horizon=20, num_actions=5, tasks=81),
+        "darkroom-toymeta": PresetFacts(grid_size=9, horizon=20, num_actions=5, tasks=81),
+        "darkroom-dpt": PresetFacts(grid_size=10, horizon=100, num_actions=5, tasks=100),
+        "darkroom-permuted": PresetFacts(grid_size=9, horizon=50, num_actions=5, tasks=120),
+        "key-to-door": PresetFacts(grid_size=9, horizon=50, num_actions=5, tasks=6561),
+    }
+)
+"""By preset."""
+
+
+def preset_of_env(config: Mapping[str, Any], key: str, presets: Mapping[str, str]) -> str | None:
+    """Return the preset of the environment that a configuration names; None where it names none.
+
+    Raises
+    ------
+    CheckpointUnreadableError
+        It names one that no preset describes.
+    """
+    if key not in config:
+        return None
+    name = config[key]
+    if not isinstance(name, str) or name not in presets:
+        raise CheckpointUnreadableError(
+            f"trained with {key} {name!r}: no preset describes its environment (known are {', '.join(sorted(presets))})"
+        )
+    return presets[name]
+
+
+def check_preset(preset: str, config: Mapping[str, Any], shapes: Mapping[str, int]) -> None:
+    """Refuse a preset that configuration or shapes contradict; `shapes` has what the tensors say, in the same words.
+
+    Raises
+    ------
+    CheckpointUnreadableError
+        With what was found and what the preset has.
+    """
+    facts = FACTS[preset]
+    said = dict(shapes) | {name: config[name] for name in ("grid_size", "horizon", "num_actions") if name in config}
+    for name, value in said.items():
+        if value != getattr(facts, name):
+            raise CheckpointUnreadableError(
+                f"trained with {name} {value!r}, but the preset {preset} has {getattr(facts, name)!r}: "
+                "no preset describes its environment"
+            )

@@ -1,0 +1,58 @@
+"""Layouts that are recognised and not read, each with the reason."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
+from typing import Final
+
+
+@dataclass(frozen=True)
+class RefusedLayout:
+    """A layout that is known and not supported."""
+
+    name: str
+    reason: str
+    recognises: Callable[[Collection[str]], bool]
+
+
+def _any(pattern: str) -> Callable[[Collection[str]], bool]:
+    compiled = re.compile(pattern)
+    return lambda names: any(map(compiled.match, names))
+
+
+def _all(*patterns: str) -> Callable[[Collection[str]], bool]:
+    parts = [_any(pattern) for pattern in patterns]
+    return lambda names: all(part(names) for part in parts)
+
+
+REFUSED: Final = (
+    RefusedLayout(
+        "the compressing AD of CCCAD and RAD_dark (CAD)",
+        "a second transformer packs its older history into latent tokens, which stand for no transition: a capture's "
+        "slots would have no identity",
+        _any(r"compression_transformer\.|ad_transformer\.|latent_type_embedding"),
+    ),
+    RefusedLayout(
+        "shunzh's AD",
+        "it adds an embedding of the episode's timestep to every token, which a context here does not carry",
+        _all(r"encoder\.h\.\d+\.", r"embed_timestep\.weight"),
+    ),
+    RefusedLayout(
+        "a TransformerLens model",
+        "its positions, norms and activation are in a configuration that its state dict does not hold",
+        _any(r"transformer\.blocks\.\d+\.attn\.W_Q"),
+    ),
+    RefusedLayout(
+        "the interleaved AD of early AD repositories",
+        "its token order and positions are told by its code alone, which changed between revisions",
+        _all(r"type_emb\b", r"pos_emb\b", r"transformer\.layers\.\d+\."),
+    ),
+    RefusedLayout(
+        "DPT on images",
+        "its observations are pictures, and no environment here draws them",
+        _any(r"image_encoder\."),
+    ),
+)
+"""Every layout that is refused by name."""

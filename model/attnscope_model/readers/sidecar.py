@@ -1,0 +1,71 @@
+"""The configuration beside a bare state dict: a small JSON or YAML file of plain values."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Final
+
+import yaml
+
+from attnscope_model.errors import CheckpointUnreadableError
+from attnscope_model.parse import plain_config
+
+MAX_BYTES: Final = 64 * 1024
+"""Size of a configuration file, at most."""
+
+SUFFIXES: Final = (".json", ".yaml", ".yml")
+"""What a configuration file is called after: its checkpoint's whole name and one of these."""
+
+
+def sidecar_of(source: Path) -> Path | None:
+    """Return the configuration file beside a checkpoint, named like ``model.pt.yaml``; None where there is none.
+
+    Raises
+    ------
+    CheckpointUnreadableError
+        There are several.
+    """
+    found = [path for suffix in SUFFIXES if (path := source.with_name(source.name + suffix)).is_file()]
+    if len(found) > 1:
+        raise CheckpointUnreadableError(f"several configurations stand beside {source.name}: name one with --config")
+    return found[0] if found else None
+
+
+def read_sidecar(path: Path) -> dict[str, Any]:
+    """Return a configuration's plain values; YAML tags are refused, so nothing in it is run.
+
+    Raises
+    ------
+    CheckpointUnreadableError
+        It is missing, too large, not JSON or YAML, or no mapping.
+    """
+    try:
+        with path.open("rb") as file:
+            content = file.read(MAX_BYTES + 1)
+    except OSError as error:
+        raise CheckpointUnreadableError(f"{path.name}: {error.strerror or error}") from error
+    if len(content) > MAX_BYTES:
+        raise CheckpointUnreadableError(f"{path.name} has more than the {MAX_BYTES} bytes of a configuration")
+    try:
+        read = json.loads(content) if path.suffix == ".json" else yaml.safe_load(content)
+    except (ValueError, yaml.YAMLError, RecursionError) as error:
+        said = str(error).splitlines() or [type(error).__name__]
+        raise CheckpointUnreadableError(f"{path.name}: not a plain configuration: {said[0][:200]}") from error
+    if not isinstance(read, Mapping):
+        raise CheckpointUnreadableError(f"{path.name}: expected a mapping of names to values, got {type(read).__name__}")
+    return plain_config(read)
+
+
+def joined(stored: Mapping[str, Any], beside: Mapping[str, Any], name: str) -> dict[str, Any]:
+    """Return the configuration of a file together with that of its sidecar.
+
+    Raises
+    ------
+    CheckpointUnreadableError
+        They contradict each other.
+    """
+    if other := sorted(key for key in stored.keys() & beside.keys() if stored[key] != beside[key]):
+        raise CheckpointUnreadableError(f"{name} contradicts the checkpoint's own config in {', '.join(other[:5])}")
+    return {**stored, **beside}

@@ -1,0 +1,147 @@
+"""Readers of AD-eps and cinemere: bare state dicts with sinusoids and masks as buffers."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any, ClassVar, Final
+
+import torch
+from torch import Tensor
+
+from attnscope_model.errors import CheckpointUnreadableError
+from attnscope_model.families.steps import AD_EPS_FAMILY, CINEMERE_FAMILY, TOKENS, StepsConfig, StepsPolicy
+from attnscope_model.policy import Policy
+from attnscope_model.readers.base import Answer, ParsedFile
+from attnscope_model.readers.mapped import MappedReader
+from attnscope_model.readers.presets import check_preset, preset_of_env
+from attnscope_model.readers.shapes import (
+    MAX_ACTIONS,
+    MAX_TOKENS,
+    MAX_WIDTH,
+    bounded,
+    divisor,
+    positive,
+    shape,
+    side,
+)
+
+PRESET: Final = "darkroom-toymeta"
+"""Environment preset bound to both families."""
+
+_MASK: Final = re.compile(r"blocks\.\d{1,6}\.causal_mask")
+_BLOCKS: Final = (
+    (".attention.in_proj_", ".qkv."),
+    (".attention.out_proj.", ".out."),
+    (".mlp.0.", ".up."),
+    (".mlp.2.", ".down."),
+    ("state_emb.", "embed_state."),
+    ("action_emb.", "embed_action."),
+    ("reward_emb.", "embed_reward."),
+    ("emb2hid.", "widen."),
+    ("action_head.", "head."),
+)
+
+
+class AdEpsReader(MappedReader):
+    """Reads AD-eps."""
+
+    family = AD_EPS_FAMILY
+    label = "AD-eps"
+    presets = (PRESET,)
+    table: ClassVar[str] = "pos_emb.pos_emb"
+    """Name of the sinusoids."""
+    facts: ClassVar[Mapping[str, Answer]] = MappingProxyType({"causal": True, "norm": "pre"})
+    defaults: ClassVar[Mapping[str, Answer]] = MappingProxyType({"sampling": "greedy"})
+    questions = ("causal", "heads", "context_length", "norm", "preset", "sampling")
+    signature = frozenset({"pos_emb.pos_emb", "emb2hid.weight", "state_emb.weight", "reward_emb.weight"})
+    layer = re.compile(r"blocks\.(\d{1,6})\.attention\.in_proj_weight")
+    renames: ClassVar[tuple[tuple[str, str], ...]] = (("pos_emb.pos_emb", "positions"), *_BLOCKS)
+
+    def kept(self, file: ParsedFile) -> dict[str, Tensor]:
+        """Return the tensors without the masks, after checking that they are causal."""
+        for name, tensor in file.tensors.items():
+            if _MASK.fullmatch(name):
+                causal = tensor.ndim == 2 and torch.equal(tensor.bool(), torch.ones(tensor.shape).triu(1).bool())  # noqa: PLR2004 - query and slot
+                if not causal:
+                    raise CheckpointUnreadableError(f"{name}: expected a causal mask, true where a slot is hidden")
+        return {name: tensor for name, tensor in file.tensors.items() if not _MASK.fullmatch(name)}
+
+    def says(self, file: ParsedFile) -> dict[str, Answer]:
+        """Return the context length from the sinusoids; heads and environment from the configuration."""
+        said = {
+            "heads": positive(file.config, "num_heads"),
+            "context_length": shape(file.tensors, self.table, 3)[1] - TOKENS + 1,
+            "preset": preset_of_env(file.config, "env_name", {"DarkRoom-v0": PRESET}),
+        }
+        return {name: answer for name, answer in said.items() if answer is not None}
+
+    def values(self, file: ParsedFile, answers: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the configuration from shapes and answers."""
+        _, positions, embedding = shape(file.tensors, self.table, 3)
+        cells, _ = shape(file.tensors, "state_emb.weight", 2)
+        actions, _ = shape(file.tensors, "action_emb.weight", 2)
+        (width,) = shape(file.tensors, "emb2hid.bias", 1)
+        (inner,) = shape(file.tensors, "blocks.0.mlp.0.bias", 1)
+        bounded(d=(width, MAX_WIDTH), embedding=(embedding, MAX_WIDTH), actions=(actions, MAX_ACTIONS))
+        bounded(tokens=(positions - TOKENS, MAX_TOKENS), feed_forward=(inner, 4 * MAX_WIDTH))
+        if positions % TOKENS:
+            raise CheckpointUnreadableError(f"{self.table}: expected three positions a step, got {positions}")
+        check_preset(answers["preset"], file.config, {"grid_size": side(cells), "num_actions": actions})
+        return {
+            "embedding": embedding,
+            "width": width,
+            "layers": self.layers(file),
+            "heads": divisor(answers["heads"], width),
+            "feedforward": inner,
+            "norm": answers["norm"],
+            "grid_size": side(cells),
+            "actions": actions,
+            "positions": positions,
+        }
+
+    def empty(self, values: Mapping[str, Any]) -> Policy:
+        """Return a policy of this configuration, whatever its weights."""
+        return StepsPolicy(StepsConfig(family=self.family, **values))  # type: ignore[arg-type]  # one of two literals
+
+    def hint(self, file: ParsedFile) -> str:  # noqa: ARG002 - the same for every file
+        """Return where the family keeps what its tensors do not say."""
+        return (
+            "the repository keeps heads (num_heads, 4 where nothing is said) and environment (env_name) in the "
+            "config.yaml beside the weights: name it with --config"
+        )
+
+
+class CinemereReader(AdEpsReader):
+    """Reads cinemere's AD; its reward head, where it has one, decides nothing."""
+
+    family = CINEMERE_FAMILY
+    label = "cinemere-AD"
+    table = "pos_enc.pos_embedding"
+    facts: ClassVar[Mapping[str, Answer]] = MappingProxyType({"causal": True, "preset": PRESET})
+    signature = frozenset({"pos_enc.pos_embedding", "emb2hid.weight", "state_emb.weight", "reward_emb.weight"})
+    renames: ClassVar[tuple[tuple[str, str], ...]] = (("pos_enc.pos_embedding", "positions"), *_BLOCKS)
+
+    def kept(self, file: ParsedFile) -> dict[str, Tensor]:
+        """Return the tensors without masks and reward head."""
+        return {name: tensor for name, tensor in super().kept(file).items() if not name.startswith("reward_head.")}
+
+    def says(self, file: ParsedFile) -> dict[str, Answer]:
+        """Return what AD-eps's files say, and the place of the norms."""
+        said = super().says(file)
+        if "ln_placem" in file.config:
+            places = {"prenorm": "pre", "postnorm": "post"}
+            if file.config["ln_placem"] not in places:
+                raise CheckpointUnreadableError(
+                    f"config ln_placem: expected prenorm or postnorm, got {file.config['ln_placem']!r}"
+                )
+            said["norm"] = places[file.config["ln_placem"]]
+        return said
+
+    def hint(self, file: ParsedFile) -> str:  # noqa: ARG002 - the same for every file
+        """Return where the family keeps what its tensors do not say."""
+        return (
+            "the repository keeps heads (num_heads, 4 where nothing is said) and the place of the norms (ln_placem, "
+            "postnorm where nothing is said) in the config.yaml beside the weights: name it with --config"
+        )
