@@ -95,10 +95,17 @@ class CheckpointRegistry:
 
         with self._new_folder() as folder:
             contents = read_checkpoint(source, folder, config)
-            answers = {"causal": causal, "heads": heads, "context_length": context_length, "norm": norm}
-            answers |= {"preset": preset, "sampling": sampling}
+            answers = {
+                "causal": causal,
+                "heads": heads,
+                "context_length": context_length,
+                "norm": norm,
+                "preset": preset,
+                "sampling": sampling,
+            }
             info = convert(contents, folder, stated=answers, name=name, train_tasks=train_tasks)
-            stated = {"name": name or None, "train_tasks": info.train_tasks, "sampling": sampling}
+            stated: dict[str, Any] = {"name": name or None, "train_tasks": info.train_tasks}
+            stated |= {"sampling": sampling, "preset": preset, "stated": info.stated or None}
             self._enter(folder, info, {key: value for key, value in stated.items() if value is not None})
         return self.get(info.id)
 

@@ -84,11 +84,17 @@ def run_capture(
             order.path, schema, durable=order.durable, blocks=WRITER_BLOCKS, on_commit=on_commit, at_stage=at_stage
         )
     with writer:
-        rollout = Rollout(order.spec, axis, schema, policy, environment, writer, device, stopped, tell)
+        rollout = Rollout(_decided(order), axis, schema, policy, environment, writer, device, stopped, tell)
         rollout.run(reader)
         tell("finishing", schema.dims.steps)
         writer.close(complete=True)
     environment.close()
+
+
+def _decided(order: CaptureOrder) -> CaptureSpec:
+    """Return the specification with what it left to the checkpoint filled in."""
+    mode = order.spec.sampling.mode or order.resolved.sampling
+    return order.spec.model_copy(update={"sampling": order.spec.sampling.model_copy(update={"mode": mode})})
 
 
 def _committed(path: Path) -> CaptureReader | None:
@@ -159,6 +165,8 @@ def _attributes(
             "family": policy.family,
             "causal": policy.causal,
             "causal_stated_by": checkpoint.causal_stated_by,
+            "stated_by_user": dict(checkpoint.stated),
+            "sampling": resolved.sampling,
             "train_tasks": None if checkpoint.train_tasks is None else list(checkpoint.train_tasks),
             "environment": resolved.environment_id,
             "environment_kwargs": dict(resolved.environment_kwargs),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 
@@ -28,6 +28,8 @@ keys = typer.Typer(help="API keys.", no_args_is_help=True)
 app.add_typer(checkpoints, name="checkpoint")
 app.add_typer(keys, name="key")
 
+Norm = Literal["pre", "post"]
+Sampling = Literal["sample", "greedy"]
 Root = Annotated[Path | None, typer.Option("--data-root", help="Folder of captures, checkpoints, keys and jobs.")]
 
 
@@ -81,7 +83,17 @@ def registry_of(data_root: Path | None) -> CheckpointRegistry:
 @checkpoints.command("add")
 def add_checkpoint(
     source: Annotated[Path | None, typer.Argument(help="A ckpt-*.pt file, or a run folder: its newest.")] = None,
-    causal: Annotated[bool | None, typer.Option("--causal/--non-causal", help="The mask; no file says it.")] = None,
+    causal: Annotated[
+        bool | None, typer.Option("--causal/--non-causal", help="The mask, where no file says it.")
+    ] = None,
+    heads: Annotated[int | None, typer.Option(help="Heads of a layer, where no file says it.")] = None,
+    context_length: Annotated[int | None, typer.Option(help="Tokens of a full context, query included.")] = None,
+    norm: Annotated[Norm | None, typer.Option(help="Norms before or after attention.")] = None,
+    preset: Annotated[str | None, typer.Option(help="Environment that it was trained in.")] = None,
+    sampling: Annotated[Sampling | None, typer.Option(help="How it acts where a capture does not choose.")] = None,
+    config: Annotated[
+        Path | None, typer.Option(help="JSON or YAML beside a bare state dict; FILE.yaml is found.")
+    ] = None,
     name: Annotated[str | None, typer.Option(help="Instead of one like AD-darkroom-seed0@60000.")] = None,
     train_tasks: Annotated[str | None, typer.Option(help="Task indices it was trained on: 0,1,2.")] = None,
     shipped: Annotated[bool, typer.Option("--shipped", help="Add those that travel with attnscope.")] = False,
@@ -95,10 +107,26 @@ def add_checkpoint(
         raise typer.BadParameter("name a file or a run folder, or say --shipped")
     else:
         tasks = None if train_tasks is None else [int(part) for part in train_tasks.split(",")]
-        added = [registry.add(source, causal=causal, name=name, train_tasks=tasks)]
+        added = [
+            registry.add(
+                source,
+                causal=causal,
+                heads=heads,
+                context_length=context_length,
+                norm=norm,
+                preset=preset,
+                sampling=sampling,
+                config=config,
+                name=name,
+                train_tasks=tasks,
+            )
+        ]
     for info in added:
         mask = "causal" if info.policy.causal else "non-causal"
         typer.echo(f"{info.name}  {info.id[:12]}  {mask} (mask stated by {info.causal_stated_by})")
+        typer.echo(f"  acts in {info.preset}, {info.sampling} where a capture does not choose")
+        if info.stated:
+            typer.echo("  stated by user: " + ", ".join(f"{name} {answer}" for name, answer in info.stated.items()))
         for note in info.notes:
             typer.echo(f"  note: {note}")
 
@@ -113,9 +141,11 @@ def list_checkpoints(data_root: Root = None) -> None:
 
 
 @checkpoints.command("inspect")
-def inspect_checkpoint(source: Path) -> None:
+def inspect_checkpoint(
+    source: Path, config: Annotated[Path | None, typer.Option(help="JSON or YAML beside a bare state dict.")] = None
+) -> None:
     """Say what a file holds, and what it does not; nothing is registered."""
-    typer.echo(json.dumps(inspect(source), indent=1))
+    typer.echo(json.dumps(inspect(source, config), indent=1))
 
 
 @checkpoints.command("remove")

@@ -55,6 +55,7 @@ def resolve(spec: CaptureSpec, registry: CheckpointRegistry) -> ResolvedCapture:
         environment_kwargs=dict(chosen.kwargs),
         preset=chosen.name,
         horizon=chosen.horizon,
+        sampling=spec.sampling.mode or checkpoint.sampling,
         tasks=tuple(task_cell(task) for task in tasks),
         held_out=None if train is None else not any(task.index in train for task in tasks),
         envs=envs,

@@ -54,7 +54,10 @@ def submit(
     steps: Annotated[int | None, typer.Option(help="Length in steps.")] = None,
     replicas: Annotated[int, typer.Option(help="Rollouts of each task and seed.")] = 1,
     seeds: Annotated[str, typer.Option(help="0 or 0,1,2 or 0-4.")] = "0",
-    greedy: Annotated[bool, typer.Option("--greedy", help="Take the likeliest action.")] = False,
+    greedy: Annotated[
+        bool | None,
+        typer.Option("--greedy/--sample", help="The likeliest action, or a drawn one; default its family's."),
+    ] = None,
     temperature: Annotated[float, typer.Option(help="Divides the logits when sampling.")] = 1.0,
     maps: Annotated[int | None, typer.Option(help="Evenly spaced steps with whole maps; default 5.")] = None,
     map_steps: Annotated[str | None, typer.Option(help="Named steps with whole maps.")] = None,
@@ -79,7 +82,9 @@ def submit(
         replicas=replicas,
         episodes=episodes,
         steps=steps,
-        sampling=SamplingChoice(mode="greedy" if greedy else "sample", temperature=temperature),
+        sampling=SamplingChoice(
+            mode=None if greedy is None else "greedy" if greedy else "sample", temperature=temperature
+        ),
         rows=RowsChoice(
             enabled=rows,
             envs=integers(row_envs, "--row-envs"),

@@ -75,6 +75,10 @@ class BlockLayer(Layer):
         stacked = stacked.view(envs, tokens, -1, self.heads, width // self.heads)
         return stacked.permute(2, 0, 3, 1, 4).unbind()
 
+    def output(self) -> Float[Tensor, "width joined"]:
+        """Return the output map's weight."""
+        return self.out.weight
+
     def finish(
         self, x: Float[Tensor, "env token width"], attended: Float[Tensor, "env head token size"]
     ) -> Float[Tensor, "env token width"]:
@@ -115,7 +119,9 @@ def cell_index(observation: Tensor, grid_size: int) -> Tensor:
     return observation[:, 0] * grid_size + observation[:, 1]
 
 
-def raw_transition(observation: Tensor, action: Tensor, reward: Tensor, next_observation: Tensor, actions: int) -> Tensor:
+def raw_transition(
+    observation: Tensor, action: Tensor, reward: Tensor, next_observation: Tensor, actions: int
+) -> Tensor:
     """Return (s, one-hot a, r, s') as one vector [env, 2·feature + action + 1]."""
     one_hot = functional.one_hot(action, actions)
     return torch.cat([part.float() for part in (observation, one_hot, reward[:, None], next_observation)], dim=1)

@@ -107,6 +107,10 @@ class LlamaLayer(Layer):
         stacked = functional.linear(self.norm1(x), weight, bias).view(envs, tokens, self.heads, len(parts), size)
         return stacked.permute(3, 0, 2, 1, 4).unbind()
 
+    def output(self) -> Float[Tensor, "width joined"]:
+        """Return the output map's weight."""
+        return self.out.weight
+
     def finish(
         self, x: Float[Tensor, "env token width"], attended: Float[Tensor, "env head token size"]
     ) -> Float[Tensor, "env token width"]:

@@ -82,7 +82,7 @@ class RadReader(MappedReader):
         bounded(feed_forward=(inner, 4 * MAX_WIDTH))
         if context % 3 != 1:
             raise CheckpointUnreadableError(
-                f"transformer_model.wpe.weight: expected three positions a transition and one of the query, got {context}"
+                f"transformer_model.wpe.weight: expected 3 positions a transition and 1 of the query, got {context}"
             )
         check_preset(answers["preset"], file.config, {"grid_size": side(cells), "num_actions": actions})
         return {

@@ -39,6 +39,8 @@ def installed_readers(families: Collection[str]) -> tuple[CheckpointReader, ...]
         if not isinstance(reader, CheckpointReader):
             raise PolicyPackageError(f"the installed policy {point.name} ({point.value}) is no CheckpointReader")
         if reader.family in {*families, *(other.family for other in found)}:
-            raise PolicyPackageError(f"the installed policy {point.name} names the family {reader.family}, which is taken")
+            raise PolicyPackageError(
+                f"the installed policy {point.name} names the family {reader.family}, which is taken"
+            )
         found.append(reader)
     return tuple(found)

@@ -54,7 +54,9 @@ def read_sidecar(path: Path) -> dict[str, Any]:
         said = str(error).splitlines() or [type(error).__name__]
         raise CheckpointUnreadableError(f"{path.name}: not a plain configuration: {said[0][:200]}") from error
     if not isinstance(read, Mapping):
-        raise CheckpointUnreadableError(f"{path.name}: expected a mapping of names to values, got {type(read).__name__}")
+        raise CheckpointUnreadableError(
+            f"{path.name}: expected a mapping of names to values, got {type(read).__name__}"
+        )
     return plain_config(read)
 
 

@@ -30,7 +30,9 @@ def known(reader: CheckpointReader, file: ParsedFile) -> Settled:
     """Return what file and family say; questions that only a user can answer are left out."""
     says = {name: answer for name, answer in reader.says(file).items() if name in reader.questions}
     answers = {**reader.defaults, **says, **reader.facts}
-    return Settled(answers, {name: "file" if says.get(name) == answer else "family" for name, answer in answers.items()})
+    return Settled(
+        answers, {name: "file" if says.get(name) == answer else "family" for name, answer in answers.items()}
+    )
 
 
 def settle(

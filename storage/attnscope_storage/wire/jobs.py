@@ -71,6 +71,9 @@ class ResolvedCapture(Received):
     environment_kwargs: dict[str, object] = Field(default_factory=dict)
     preset: str
     horizon: int = Field(description="Steps of an episode.")
+    sampling: Literal["sample", "greedy"] = Field(
+        default="sample", description="How actions come from logits: as the specification says, or the checkpoint."
+    )
     tasks: tuple[TaskCell, ...]
     held_out: bool | None = Field(description="None where the checkpoint's train tasks are unknown.")
     envs: int = Field(description="Length of the env axis: tasks × seeds × replicas.")

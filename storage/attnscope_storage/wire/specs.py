@@ -60,7 +60,9 @@ class TaskChoice(Sent):
 class SamplingChoice(Sent):
     """How an action comes from the logits."""
 
-    mode: Literal["sample", "greedy"] = "sample"
+    mode: Literal["sample", "greedy"] | None = Field(
+        default=None, description="None: as the checkpoint's entry says, which is its family's own way or stated."
+    )
     temperature: float = Field(default=1.0, gt=0.0, le=100.0, description="Divides the logits when sampling.")
 
 
