@@ -31,6 +31,15 @@ from attnscope_storage.wire import CheckpointInfo
 NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@+-]{0,99}")
 """What a checkpoint may be called."""
 
+STAND_INS: Final[Mapping[str, Answer | None]] = {
+    "causal": False,
+    "heads": 1,
+    "context_length": 2,
+    "norm": "pre",
+    "preset": None,
+}
+"""What `inspect` takes for unanswered questions while it looks at shapes; never registered, never shown."""
+
 _NUMBERED: Final = re.compile(r"ckpt-(\d{1,18})\.pt")
 _BLOCK_BYTES: Final = 2**20
 
@@ -174,6 +183,7 @@ def inspect(source: Path, config: Path | None = None) -> dict[str, Any]:
         contents = read_checkpoint(source, Path(scratch), config)
         reader, file = contents.reader, contents.file
         of_file = known(reader, file)
+        # Stand-ins for what is missing, so that shapes are checked and shown; each is replaced by what is said below.
         missing = [name for name in reader.questions if name not in of_file.answers]
         shown = {name: of_file.answers.get(name, f"not stored: state {QUESTIONS[name]}") for name in reader.questions}
         shown["causal"] = of_file.answers.get("causal", "not stored")
@@ -181,7 +191,7 @@ def inspect(source: Path, config: Path | None = None) -> dict[str, Any]:
             "file": contents.source_name,
             "sha256": contents.source_sha256,
             "family": reader.family,
-            **({} if missing else reader.native_config(file, of_file.answers)),
+            **reader.native_config(file, {**STAND_INS, **of_file.answers}),
             **shown,
             "said_by": dict(of_file.origins),
             "to_state": {name: QUESTIONS[name] for name in missing},

@@ -48,7 +48,7 @@ def test_a_file_goes_through_a_child_into_an_entry(empty, causal_file, tmp_path)
 @pytest.mark.usefixtures("parsed_here")
 def test_a_mask_that_nobody_stated_is_refused(empty, causal_file):
     """Without --causal or --non-causal the file is refused with the hint, and nothing is left."""
-    with pytest.raises(CausalityUnknownError, match=r"say whether ckpt-causal\.pt is causal: .*6c83913"):
+    with pytest.raises(CausalityUnknownError, match=r"state --causal or --non-causal for ckpt-causal\.pt, .*6c83913"):
         empty.add(causal_file, causal=None)
     assert empty.list() == []
     assert list(empty.root.iterdir()) == []

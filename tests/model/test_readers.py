@@ -5,13 +5,15 @@ from __future__ import annotations
 import pytest
 import torch
 
-from attnscope_model.errors import CheckpointUnreadableError
+from attnscope_model.errors import CheckpointUnreadableError, StatementMissingError
 from attnscope_model.native import load_tensors
 from attnscope_model.readers import READERS, ParsedFile, reader_of
 from attnscope_model.readers.reference import ReferenceReader
+from attnscope_model.readers.statements import known, settle
 
 CONFIG = {"env": "darkroom", "grid_size": 9, "num_actions": 5, "horizon": 20, "tf_n_head": 4, "alg_seed": 7}
 READER = ReferenceReader()
+ANSWERS = {"causal": True, "heads": 4, "preset": "darkroom-reference", "sampling": "sample"}
 
 
 @pytest.fixture(scope="module")
@@ -35,7 +37,7 @@ def test_the_reference_is_recognised(tensors):
     "names",
     [
         [
-            "transformer.blocks.0.attn.attn.weight",
+            "transformer.blocks.0.attn.qkv_proj.weight",
             "embed_context.weight",
             "embed_query_state.weight",
             "pred_action.weight",
@@ -53,7 +55,7 @@ def test_other_families_are_unknown(names):
 
 def test_the_mask_is_not_in_the_file(tensors):
     """The reader says that it does not know, and the hint names both revisions and claims neither."""
-    assert READER.causal(parsed(tensors)) is None
+    assert "causal" not in known(READER, parsed(tensors)).answers
     hint = READER.hint(parsed(tensors))
     assert "6c83913" in hint
     assert "cannot be detected" in hint
@@ -64,7 +66,7 @@ def test_the_mask_is_not_in_the_file(tensors):
 def test_shapes_give_the_configuration(tensors, causal):
     """Everything but heads and mask comes from shapes; the file's device, dropout and n_inner are not read."""
     odd = CONFIG | {"tf_n_embd": 999, "tf_n_inner": 7, "device": "cuda:3", "tf_dropout": 0.9}
-    assert READER.native_config(parsed(tensors, odd), causal=causal) == {
+    assert READER.native_config(parsed(tensors, odd), ANSWERS | {"causal": causal}) == {
         "family": "ad-reference",
         "width": 32,
         "layers": 4,
@@ -105,26 +107,60 @@ def test_tensors_that_do_not_fit_are_refused(tensors, change, reason):
     """Wrong shapes, missing and unknown tensors and sizes out of bounds are refused with name and expectation."""
     changed = {name: tensor for name, tensor in (tensors | change).items() if tensor is not None}
     with pytest.raises(CheckpointUnreadableError, match=reason):
-        READER.native_config(parsed(changed), causal=True)
+        READER.native_config(parsed(changed), ANSWERS | READER.says(parsed(changed)))
 
 
-@pytest.mark.parametrize("heads", [None, 0, 3, 64, -4, True, 4.0, "4"])
+@pytest.mark.parametrize("heads", [0, 3, 64, -4, True, 4.0, "4"])
 def test_heads_that_do_not_divide_the_width_are_refused(tensors, heads):
     """The configuration is not trusted to fit the tensors."""
-    with pytest.raises(CheckpointUnreadableError, match="tf_n_head"):
-        READER.native_config(parsed(tensors, CONFIG | {"tf_n_head": heads}), causal=True)
+    file = parsed(tensors, CONFIG | {"tf_n_head": heads})
+    with pytest.raises(CheckpointUnreadableError, match=r"heads|tf_n_head"):
+        READER.native_config(file, ANSWERS | READER.says(file))
 
 
 def test_the_preset_is_bound_only_where_it_fits(tensors):
     """Darkroom 9×9 with horizon 20 has a preset; another environment, grid or horizon is refused, not squeezed in."""
-    assert READER.preset(parsed(tensors)) == "darkroom-reference"
-    assert READER.preset(parsed(tensors, {"tf_n_head": 4})) == "darkroom-reference"
+    assert known(READER, parsed(tensors)).answers["preset"] == "darkroom-reference"
     for change in ({"env": "darkroompermuted"}, {"grid_size": 11}, {"horizon": 50}, {"num_actions": 4}):
+        file = parsed(tensors, CONFIG | change)
         with pytest.raises(CheckpointUnreadableError, match="no preset describes"):
-            READER.preset(parsed(tensors, CONFIG | change))
+            READER.native_config(file, ANSWERS | READER.says(file))
     small = tensors | {"embed_query_state.weight": torch.zeros(49, 32)}
     with pytest.raises(CheckpointUnreadableError, match="grid_size 7"):
-        READER.preset(parsed(small, {"tf_n_head": 4}))
+        READER.native_config(parsed(small, {}), ANSWERS)
+
+
+@pytest.mark.parametrize("missing", ["causal", "heads", "preset"])
+def test_what_nobody_says_is_refused_with_the_way_to_state_it(tensors, missing):
+    """A question that neither file nor user answers is refused; the answer alone makes it good, and is kept."""
+    answers = {"causal": True, "heads": 4, "preset": "darkroom-reference"}
+    bare = parsed(tensors, {})
+    with pytest.raises(StatementMissingError, match=f"state --{missing}.* for x.pt, which does not say it: .*6c83913"):
+        settle(READER, bare, answers | {missing: None}, "x.pt")
+    assert settle(READER, bare, answers, "x.pt").by_user == answers
+
+
+@pytest.mark.parametrize(
+    ("stated", "reason"),
+    [
+        ({"heads": 8}, "x.pt says heads 4, not 8"),
+        ({"context_length": 80}, "x.pt says context_length 160, not 80"),
+        ({"preset": "key-to-door"}, r"acts in one of \['darkroom-reference'\], not in 'key-to-door'"),
+        ({"norm": "pre"}, "asks no norm"),
+    ],
+)
+def test_a_user_may_not_contradict_a_file(tensors, stated, reason):
+    """What the file says stands; a statement that differs is refused, not preferred."""
+    with pytest.raises(CheckpointUnreadableError, match=reason):
+        settle(READER, parsed(tensors), {"causal": True} | stated, "x.pt")
+
+
+def test_the_familys_own_sampling_may_be_stated_otherwise(tensors):
+    """How a family's evaluation acts is a default: a user's other word is kept as stated."""
+    default = settle(READER, parsed(tensors), {"causal": True}, "x.pt")
+    assert (default.answers["sampling"], default.origins["sampling"]) == ("sample", "family")
+    stated = settle(READER, parsed(tensors), {"causal": True, "sampling": "greedy"}, "x.pt")
+    assert stated.by_user == {"causal": True, "sampling": "greedy"}
 
 
 def test_names_are_readable_and_plain(tensors):

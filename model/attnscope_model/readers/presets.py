@@ -27,6 +27,7 @@ FACTS: Final[Mapping[str, PresetFacts]] = MappingProxyType(
     {
         "darkroom-reference": PresetFacts(grid_size=9, horizon=20, num_actions=5, tasks=81),
         "darkroom-toymeta": PresetFacts(grid_size=9, horizon=20, num_actions=5, tasks=81),
+        "darkroom-ad-eps": PresetFacts(grid_size=9, horizon=20, num_actions=5, tasks=81),
         "darkroom-dpt": PresetFacts(grid_size=10, horizon=100, num_actions=5, tasks=100),
         "darkroom-permuted": PresetFacts(grid_size=9, horizon=50, num_actions=5, tasks=120),
         "key-to-door": PresetFacts(grid_size=9, horizon=50, num_actions=5, tasks=6561),
@@ -53,14 +54,18 @@ def preset_of_env(config: Mapping[str, Any], key: str, presets: Mapping[str, str
     return presets[name]
 
 
-def check_preset(preset: str, config: Mapping[str, Any], shapes: Mapping[str, int]) -> None:
+def check_preset(preset: str | None, config: Mapping[str, Any], shapes: Mapping[str, int]) -> None:
     """Refuse a preset that configuration or shapes contradict; `shapes` has what the tensors say, in the same words.
+
+    None is a preset that nobody has stated yet, and fits.
 
     Raises
     ------
     CheckpointUnreadableError
         With what was found and what the preset has.
     """
+    if preset is None:
+        return
     facts = FACTS[preset]
     said = dict(shapes) | {name: config[name] for name in ("grid_size", "horizon", "num_actions") if name in config}
     for name, value in said.items():

@@ -28,10 +28,10 @@ def shape(tensors: Mapping[str, Tensor], name: str, dimensions: int) -> tuple[in
 
 
 def bounded(**sizes: tuple[int, int]) -> None:
-    """Refuse sizes that are not between 1 and their bound; underscores of a name are spaces."""
+    """Refuse sizes that are not between 1 and their bound."""
     for name, (size, most) in sizes.items():
         if not 1 <= size <= most:
-            raise CheckpointUnreadableError(f"expected {name.replace('_', ' ')} between 1 and {most}, got {size}")
+            raise CheckpointUnreadableError(f"expected {name} between 1 and {most}, got {size}")
 
 
 def side(cells: int) -> int:

@@ -27,8 +27,9 @@ from attnscope_model.readers.shapes import (
     side,
 )
 
-PRESET: Final = "darkroom-toymeta"
-"""Environment preset bound to both families."""
+AD_EPS_PRESET: Final = "darkroom-ad-eps"
+CINEMERE_PRESET: Final = "darkroom-toymeta"
+"""Environment presets bound to the families: the same room, split otherwise."""
 
 _MASK: Final = re.compile(r"blocks\.\d{1,6}\.causal_mask")
 _BLOCKS: Final = (
@@ -49,7 +50,7 @@ class AdEpsReader(MappedReader):
 
     family = AD_EPS_FAMILY
     label = "AD-eps"
-    presets = (PRESET,)
+    presets = (AD_EPS_PRESET,)
     table: ClassVar[str] = "pos_emb.pos_emb"
     """Name of the sinusoids."""
     facts: ClassVar[Mapping[str, Answer]] = MappingProxyType({"causal": True, "norm": "pre"})
@@ -73,7 +74,7 @@ class AdEpsReader(MappedReader):
         said = {
             "heads": positive(file.config, "num_heads"),
             "context_length": shape(file.tensors, self.table, 3)[1] - TOKENS + 1,
-            "preset": preset_of_env(file.config, "env_name", {"DarkRoom-v0": PRESET}),
+            "preset": preset_of_env(file.config, "env_name", {"DarkRoom-v0": AD_EPS_PRESET}),
         }
         return {name: answer for name, answer in said.items() if answer is not None}
 
@@ -118,8 +119,9 @@ class CinemereReader(AdEpsReader):
 
     family = CINEMERE_FAMILY
     label = "cinemere-AD"
+    presets = (CINEMERE_PRESET,)
     table = "pos_enc.pos_embedding"
-    facts: ClassVar[Mapping[str, Answer]] = MappingProxyType({"causal": True, "preset": PRESET})
+    facts: ClassVar[Mapping[str, Answer]] = MappingProxyType({"causal": True, "preset": CINEMERE_PRESET})
     signature = frozenset({"pos_enc.pos_embedding", "emb2hid.weight", "state_emb.weight", "reward_emb.weight"})
     renames: ClassVar[tuple[tuple[str, str], ...]] = (("pos_enc.pos_embedding", "positions"), *_BLOCKS)
 

@@ -1,4 +1,4 @@
-"""The families' forwards in NumPy float64, written from the facts of their layouts and from nothing in `attnscope_model`.
+"""The families' forwards in NumPy float64, written from the facts of their layouts alone, not from `attnscope_model`.
 
 Each takes a state dict in its file's own names (float64), a configuration, transitions and a query, and returns the
 logits and every layer's whole map [layer, head, query, slot].
@@ -89,7 +89,9 @@ def blocks(x, weights, names, heads, *, norm="pre", gelu=gelu_erf, conv1d=False,
             stem = names[part].format(layer)
             return layer_norm(z, weights[stem + ".weight"], weights[stem + ".bias"])
 
-        q, k, v = (heads_of(z, heads) for z in np.split(linear("qkv", normed("norm1", x) if norm == "pre" else x), 3, 1))
+        q, k, v = (
+            heads_of(z, heads) for z in np.split(linear("qkv", normed("norm1", x) if norm == "pre" else x), 3, 1)
+        )
         attended, weights_of_layer = attention(q, k, v, causal)
         maps.append(weights_of_layer)
         x = x + linear("out", attended)
