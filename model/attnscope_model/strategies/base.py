@@ -1,0 +1,121 @@
+"""The plumbing of every strategy: budgets, checks, and the promise that something is kept."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass, fields
+from typing import Any, ClassVar
+
+from jaxtyping import Bool, Float, Int
+
+from attnscope_model.strategies.arrays import Array, as_float, best, namespace
+from attnscope_model.strategies.errors import StrategyError, ViewIncompleteError
+from attnscope_model.strategies.plan import Plan
+from attnscope_model.strategies.view import ContextView
+
+Budget = int | float | Int[Array, "..."]
+"""Tokens of history that may be kept: a whole number, a share, or a number a history."""
+
+
+@dataclass(frozen=True)
+class Strategy(ABC):
+    """A rule that shortens a context. A subclass is a dataclass of its parameters and one method."""
+
+    name: ClassVar[str]
+    needs: ClassVar[frozenset[str]] = frozenset()
+    """Fields of the view that the rule looks at."""
+    simplicity: ClassVar[int] = 1
+    """0 is the simplest; among strategies that do equally well the simplest is recommended."""
+    pools: ClassVar[bool] = False
+    """Whether it builds tokens out of several entries."""
+    bounded: ClassVar[bool] = True
+    """Whether it heeds the budget; only `none` does not."""
+
+    def plan(self, view: ContextView, budget: Budget) -> Plan:
+        """Return the tokens to build: at most `budget`, and at least one where there is any history.
+
+        Parameters
+        ----------
+        budget
+            Tokens of history that may be kept, the query not counted: a whole number (or one a history), or a share of
+            each history below 1, rounded down and never below one token. 1.0 is all of it, 1 is one token.
+
+        Raises
+        ------
+        StrategyError
+            The budget is no such number.
+        ViewIncompleteError
+            The view lacks what the rule looks at.
+        """
+        missing = sorted(field for field in self.needs if getattr(view, field) is None)
+        if missing:
+            raise ViewIncompleteError(f"{self.name} looks at {', '.join(missing)}, which this view does not have")
+        limit = entries(view, budget)
+        chosen = self.choose(view, limit)
+        xp = namespace(view.held)
+        empty = (chosen.tokens == 0) & (limit > 0)
+        newest = view.held & (view.age == 1) & empty[..., None]
+        index = xp.broadcast_to(view.index, newest.shape)
+        return Plan(xp.where(newest, index, chosen.leader), xp.where(newest, as_float(newest), chosen.weight))
+
+    @abstractmethod
+    def choose(self, view: ContextView, limit: Int[Array, "*batch"]) -> Plan:
+        """Return the tokens to build, at most `limit` of them; nothing where the limit is 0."""
+
+    @property
+    def parameters(self) -> dict[str, Any]:
+        """The parameters by name; a wrapped strategy is given as its specification."""
+        values = {field.name: getattr(self, field.name) for field in fields(self)}
+        return {name: value.spec if isinstance(value, Strategy) else value for name, value in values.items()}
+
+    @property
+    def spec(self) -> dict[str, Any]:
+        """Name and parameters as JSON: what `strategy` reads back."""
+        return {"name": self.name, **self.parameters}
+
+    def __str__(self) -> str:
+        """Return e.g. ``sinks(sinks=4)``."""
+        values = ((field.name, getattr(self, field.name)) for field in fields(self))
+        return f"{self.name}({', '.join(f'{name}={value}' for name, value in values)})"
+
+
+@dataclass(frozen=True)
+class Selection(Strategy):
+    """A strategy that keeps entries as they are and drops the rest."""
+
+    def choose(self, view: ContextView, limit: Int[Array, "*batch"]) -> Plan:
+        """Return the plan of `keep`."""
+        return Plan.of(self.keep(view, limit))
+
+    @abstractmethod
+    def keep(self, view: ContextView, limit: Int[Array, "*batch"]) -> Bool[Array, "*batch entry"]:
+        """Return which entries to keep."""
+
+
+@dataclass(frozen=True)
+class Scored(Selection):
+    """A selection of the entries with the highest scores; entries scored NaN (not judged yet) come first."""
+
+    def keep(self, view: ContextView, limit: Int[Array, "*batch"]) -> Bool[Array, "*batch entry"]:
+        """Return the entries with the highest scores, ties by age."""
+        return best(self.score(view), view.held, limit)
+
+    @abstractmethod
+    def score(self, view: ContextView) -> Float[Array, "*batch entry"]:
+        """Return what each entry is worth."""
+
+
+def entries(view: ContextView, budget: Budget) -> Int[Array, "*batch"]:
+    """Return the tokens that a budget allows each history; see `Strategy.plan`."""
+    count = view.count
+    xp = namespace(count)
+    if isinstance(budget, float):
+        if not 0 < budget <= 1:
+            raise StrategyError(f"a budget as a share must lie above 0 and at most at 1.0, got {budget}")
+        share = xp.astype(xp.floor(as_float(count) * budget + 1e-9), xp.int64)
+        return xp.where((share < 1) & (count > 0), xp.ones_like(share), share)
+    if isinstance(budget, int):
+        if budget < 1:
+            raise StrategyError(f"a budget in tokens must be 1 at least, got {budget}")
+        budget = xp.full_like(count, budget)
+    return xp.where(budget < count, budget, count)

@@ -1,0 +1,42 @@
+"""The newest tokens as they are, the older ones pooled into a few summaries."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from jaxtyping import Int
+
+from attnscope_model.strategies.arrays import Array, as_float, namespace
+from attnscope_model.strategies.base import Strategy
+from attnscope_model.strategies.plan import Plan, pooled
+from attnscope_model.strategies.view import ContextView
+
+
+@dataclass(frozen=True)
+class PooledWindow(Strategy):
+    """Keep a window of the newest tokens and pool the older ones into M attention-weighted means (guide, strategy 1).
+
+    Attention weights are used as weights. Where the view has none, or a group got none, its mean is plain.
+    """
+
+    name: ClassVar[str] = "pooled-window"
+    simplicity: ClassVar[int] = 4
+    pools: ClassVar[bool] = True
+
+    summaries: int = 4
+    """M: tokens of the budget spent on summaries; fewer where the budget would leave no newest token."""
+
+    def choose(self, view: ContextView, limit: Int[Array, "*batch"]) -> Plan:
+        """Return the window's entries alone and the older ones in M runs of equal length."""
+        xp = namespace(view.held)
+        many = xp.clip(limit - 1, 0, self.summaries)[..., None]
+        window = limit[..., None] - many
+        older = view.count[..., None] - window
+        older = xp.where(older > 0, older, xp.ones_like(older))
+        run = view.place * xp.where(many < older, many, older) // older
+        run = xp.where(many > 0, run, xp.full_like(run, -1))
+        recent = view.age <= window
+        label = xp.where(recent, view.place + view.held.shape[-1], run)
+        weight = xp.ones_like(as_float(view.held)) if view.attention is None else view.attention[..., -1, :]
+        return pooled(label, xp.where(recent, xp.ones_like(as_float(weight)), as_float(weight)), view.held)

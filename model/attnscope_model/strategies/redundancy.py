@@ -1,0 +1,44 @@
+"""Tokens that are attended to and unlike newer ones."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from jaxtyping import Float
+
+from attnscope_model.strategies.arrays import Array, as_float, namespace
+from attnscope_model.strategies.base import Scored
+from attnscope_model.strategies.similarity import similarity
+from attnscope_model.strategies.snapkv import RecentRows
+from attnscope_model.strategies.view import ContextView
+
+
+@dataclass(frozen=True)
+class Redundancy(Scored):
+    """Keep tokens by attention minus likeness to a newer token (after R-KV: Cai et al., 2025).
+
+    Attention is the mean of the last rows over its largest value; likeness is the largest cosine to any newer entry. In
+    small worlds transitions repeat exactly, so that likeness is often 1.
+    """
+
+    name: ClassVar[str] = "redundancy"
+    needs: ClassVar[frozenset[str]] = frozenset({"attention"})
+    simplicity: ClassVar[int] = 6
+
+    balance: float = 0.5
+    """Weight of attention, 0 to 1; the rest is that of likeness."""
+    rows: int = 16
+    """Decision rows that are averaged."""
+
+    def score(self, view: ContextView) -> Float[Array, "*batch entry"]:
+        """Return balance × attention − (1 − balance) × likeness; NaN where no row has seen the entry."""
+        xp = namespace(view.held)
+        mean = RecentRows(rows=self.rows, kernel=1).score(view)
+        known = xp.where(xp.isnan(mean), xp.zeros_like(mean), mean)
+        top = xp.max(known, axis=-1, keepdims=True)
+        heavy = mean / xp.where(top > 0, top, xp.ones_like(top))
+        newer = (view.index[None, :] > view.index[:, None]) & view.held[..., None, :]
+        alike = similarity(view)
+        likeness = xp.max(xp.where(newer, alike, xp.zeros_like(alike)), axis=-1)
+        return self.balance * heavy - (1 - self.balance) * as_float(likeness)

@@ -1,0 +1,62 @@
+"""The tokens that the last few decisions attended to, with their neighbours."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from jaxtyping import Bool, Float
+
+from attnscope_model.strategies.arrays import Array, as_float, namespace
+from attnscope_model.strategies.base import Scored
+from attnscope_model.strategies.view import ContextView
+
+
+@dataclass(frozen=True)
+class RecentRows(Scored):
+    """Keep the tokens with the most attention in the last decision rows, smoothed (SnapKV: Li et al., 2024).
+
+    In a recomputed context the "last queries" are the decisions of the last steps. Entries that a row did not see do
+    not count in their mean.
+    """
+
+    name: ClassVar[str] = "snapkv"
+    needs: ClassVar[frozenset[str]] = frozenset({"attention"})
+    simplicity: ClassVar[int] = 5
+
+    rows: int = 16
+    """Decision rows that are averaged, at most."""
+    kernel: int = 5
+    """Neighbouring entries that are averaged, an odd number; the query's neighbourhood tends to matter as a whole."""
+
+    def score(self, view: ContextView) -> Float[Array, "*batch entry"]:
+        """Return the smoothed mean of the last rows; NaN where no row has seen the entry."""
+        assert view.attention is not None  # noqa: S101 - `plan` refused the view otherwise
+        xp = namespace(view.held)
+        recent = as_float(view.attention[..., -self.rows :, :])
+        total, seen = xp.zeros_like(recent[..., 0, :]), xp.zeros_like(recent[..., 0, :])
+        for row in range(recent.shape[-2]):  # one by one: every library adds in the same order
+            known = xp.logical_not(xp.isnan(recent[..., row, :]))
+            total = total + xp.where(known, recent[..., row, :], xp.zeros_like(total))
+            seen = seen + as_float(known)
+        judged = view.held & (seen > 0)
+        mean = xp.where(judged, total / xp.where(judged, seen, xp.ones_like(seen)), xp.zeros_like(total))
+        return xp.where(judged, _smooth(mean, judged, self.kernel), xp.full_like(mean, float("nan")))
+
+
+def _smooth(
+    mean: Float[Array, "*batch entry"], judged: Bool[Array, "*batch entry"], kernel: int
+) -> Float[Array, "*batch entry"]:
+    """Return the mean over `kernel` neighbours that were judged; edges average what there is."""
+    xp = namespace(mean)
+    half = kernel // 2
+    if half == 0:
+        return mean
+    pad = xp.zeros_like(xp.concat([mean[..., :1]] * half, axis=-1))
+    wide, there = xp.concat([pad, mean, pad], axis=-1), xp.concat([pad, as_float(judged), pad], axis=-1)
+    width = mean.shape[-1]
+    total, count = xp.zeros_like(mean), xp.zeros_like(mean)
+    for shift in range(2 * half + 1):
+        total = total + wide[..., shift : shift + width]
+        count = count + there[..., shift : shift + width]
+    return total / xp.where(count > 0, count, xp.ones_like(count))
