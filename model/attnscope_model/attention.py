@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Protocol
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 from torch.nn import functional
+
+Fused = Callable[[Tensor, Tensor, Tensor, bool], Tensor]
+"""Attention of every token from queries, keys, values [env, head, token, size] and whether it is causal."""
 
 
 class Recorder(Protocol):
@@ -34,6 +38,8 @@ class TapedAttention:
     def __init__(self, *, causal: bool) -> None:
         self.causal = causal
         self.tape: Recorder | None = None
+        self.fused: Fused | None = None
+        """What `attend` uses instead of torch's attention; see `attnscope_model.fused`."""
 
     def attend(
         self,
@@ -47,6 +53,8 @@ class TapedAttention:
                 attention_row(queries[:, :, -1:], keys),
                 attention_map(queries, keys, causal=self.causal) if self.tape.with_maps else None,
             )
+        if self.fused is not None:
+            return self.fused(queries, keys, values, self.causal)
         return functional.scaled_dot_product_attention(queries, keys, values, is_causal=self.causal)
 
     def decide(
@@ -67,22 +75,23 @@ class TapedAttention:
     def extend(
         self,
         queries: Float[Tensor, "env head new size"],
-        keys: Float[Tensor, "env head slot size"],
-        values: Float[Tensor, "env head slot size"],
+        keys: Float[Tensor, "env head size slot"],
+        values: Float[Tensor, "env head size slot"],
     ) -> Float[Tensor, "env head new size"]:
         """Attend causally with the newest tokens' queries; the deciding query is the last.
 
-        The weights are computed explicitly, so that the deciding row comes with them.
+        Keys and values lie along the slots, which is how few queries meet many of them fastest. The weights are
+        computed explicitly, so that the deciding row comes with them.
         """
-        new, slots = queries.shape[-2], keys.shape[-2]
-        scores = (queries @ keys.transpose(-2, -1)).mul_(1 / math.sqrt(queries.shape[-1]))
+        new, slots = queries.shape[-2], keys.shape[-1]
+        scores = (queries @ keys).mul_(1 / math.sqrt(queries.shape[-1]))
         if new > 1:
             future = torch.ones(new, new, dtype=torch.bool, device=scores.device).triu_(1)
             scores[..., slots - new :].masked_fill_(future, -math.inf)
         weights = torch.softmax(scores, dim=-1)
         if self.tape is not None:
             self.tape.record(weights[:, :, -1:], None)
-        return weights @ values
+        return weights @ values.transpose(-2, -1)
 
 
 def attention_row(

@@ -65,10 +65,10 @@ class GrowingCache:
         """Keep a layer's new keys and values, and attend to all of them."""
         if number == len(self._memory):
             envs, heads, _, size = keys.shape
-            room = (envs, heads, self._capacity, size)
+            room = (envs, heads, size, self._capacity)
             self._memory.append((keys.new_empty(room), values.new_empty(room)))
         kept_keys, kept_values = self._memory[number]
         end = self.held + keys.shape[2]
-        kept_keys[:, :, self.held : end] = keys
-        kept_values[:, :, self.held : end] = values
-        return layer.attention.extend(queries, kept_keys[:, :, :end], kept_values[:, :, :end])
+        kept_keys[..., self.held : end] = keys.transpose(-2, -1)
+        kept_values[..., self.held : end] = values.transpose(-2, -1)
+        return layer.attention.extend(queries, kept_keys[..., :end], kept_values[..., :end])

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
+from typing import Final
 
 import numpy as np
 import torch
@@ -19,6 +21,9 @@ from attnscope_model.context import ContextWindow
 from attnscope_model.policy import Policy
 from attnscope_model.stack import StackedPolicy
 from attnscope_model.tape import AttentionTape
+
+TILE_ENVS: Final = 8
+"""Contexts that a CPU thread computes at once: what it works on then stays in the second cache."""
 
 
 @dataclass(frozen=True)
@@ -47,6 +52,7 @@ class Decider:
         self.window = ContextWindow(policy, envs, device)
         """The contexts."""
         self._policy = policy
+        self._tile = envs if device.type != "cpu" else TILE_ENVS * torch.get_num_threads()
         self._cache: GrowingCache | None = None
         if isinstance(policy, StackedPolicy) and cacheable(policy):
             self._cache = GrowingCache(policy, self.window.longest)
@@ -71,12 +77,12 @@ class Decider:
         if self._cache is not None and not self.caches(self.window.seen):
             self._cache = None  # frees the buffers: a window that slides never grows again
         if self._cache is None:
-            return self._recorded(lambda: self._policy(tokens), rows=rows, maps=maps)
+            return self._recomputed(tokens, rows=rows, maps=maps)
         cache, added = self._cache, tokens[:, self._cache.held :]
         decision = self._recorded(lambda: cache.decide(added), rows=rows)
         if not maps:
             return decision
-        whole = self._recorded(lambda: self._policy(tokens), maps=True)  # the cache keeps no queries of the past
+        whole = self._recomputed(tokens, rows=True, maps=True)  # the cache keeps no queries of the past
         return Decision(decision.logits, decision.rows, whole.maps)
 
     def append(
@@ -88,6 +94,18 @@ class Decider:
     ) -> None:
         """Add a finished transition to the contexts."""
         self.window.append(observation, action, reward, next_observation)
+
+    def _recomputed(self, tokens: Tensor, *, rows: bool, maps: bool) -> Decision:
+        """Return the decision of whole contexts, some at a time on a CPU."""
+        forwards = (partial(self._policy, part) for part in torch.split(tokens, self._tile))
+        parts = [self._recorded(forward, rows=rows, maps=maps) for forward in forwards]
+        if len(parts) == 1:
+            return parts[0]
+        return Decision(
+            torch.cat([part.logits for part in parts]),
+            torch.cat([part.rows for part in parts if part.rows is not None]) if rows else None,
+            torch.cat([part.maps for part in parts if part.maps is not None]) if maps else None,
+        )
 
     def _recorded(self, forward: Callable[[], Tensor], *, rows: bool = False, maps: bool = False) -> Decision:
         if not (rows or maps):

@@ -17,8 +17,9 @@ import torch
 from gymnasium.vector import VectorEnv
 
 from attnscope_env.listing import listing
+from attnscope_model.fused import NUMBA, implementation, prefer_fused
 from attnscope_model.policy import Policy
-from attnscope_server.engine import Rollout
+from attnscope_server.engine import NotReproducibleError, Rollout
 from attnscope_server.plan import WRITER_BLOCKS, EnvAxis, capture_schema, env_axis
 from attnscope_storage.errors import CaptureNotFoundError
 from attnscope_storage.reader import CaptureReader
@@ -38,6 +39,8 @@ class CaptureOrder:
     path: Path
     """Folder of the capture."""
     durable: bool = True
+    fused: bool = True
+    """Use the compiled attention where it fits."""
 
 
 def run_capture(
@@ -62,12 +65,13 @@ def run_capture(
     StorageError
         When the store cannot be written; what was committed stays readable.
     """
+    reader = _committed(order.path)
+    _choose_attention(policy, device, reader, allowed=order.fused)
     axis = env_axis(order.spec, order.resolved)
     environment = _environment(order.resolved, axis)
     schema = _schema(order, policy.description, environment)
-    reader = _committed(order.path)
     if reader is None:
-        attributes = _attributes(order, checkpoint, axis, device)
+        attributes = _attributes(order, checkpoint, axis, device, implementation(policy))
         static = _static(schema, axis, policy.description)
         writer = CaptureWriter.create(
             order.path,
@@ -103,6 +107,18 @@ def _committed(path: Path) -> CaptureReader | None:
         return CaptureReader.open(path)
     except CaptureNotFoundError:
         return None
+
+
+def _choose_attention(policy: Policy, device: torch.device, reader: CaptureReader | None, *, allowed: bool) -> None:
+    """Take the faster attention where it fits; a capture that is continued keeps the one that it began with."""
+    if reader is None:
+        prefer_fused(policy, device, allowed=allowed)
+        return
+    provenance: dict[str, object] = reader.attributes["provenance"]
+    began = provenance["attention_implementation"]
+    prefer_fused(policy, device, allowed=began == NUMBA)
+    if implementation(policy) != began:
+        raise NotReproducibleError(f"the capture began with {began}; here is only {implementation(policy)}")
 
 
 def _environment(resolved: ResolvedCapture, axis: EnvAxis) -> VectorEnv[Any, Any, Any]:
@@ -147,7 +163,7 @@ def growing_window(policy: PolicyDescription) -> str:
 
 
 def _attributes(
-    order: CaptureOrder, checkpoint: CheckpointInfo, axis: EnvAxis, device: torch.device
+    order: CaptureOrder, checkpoint: CheckpointInfo, axis: EnvAxis, device: torch.device, attention: str
 ) -> dict[str, object]:
     policy, resolved = checkpoint.policy, order.resolved
     return {
@@ -176,11 +192,9 @@ def _attributes(
             "device_name": torch.cuda.get_device_name(device) if device.type == "cuda" else platform.machine(),
             "threads": torch.get_num_threads(),
             "dtype": order.spec.dtype,
-            "attention_implementation": "torch scaled_dot_product_attention, the query's rows beside it",
+            "attention_implementation": attention,
             "window": policy.window,
-            "growing_window": "key-value cache, exact"
-            if policy.causal and policy.query_slot == "last"
-            else "recompute",
+            "growing_window": growing_window(policy),
             "versions": {
                 "python": platform.python_version(),
                 **{name: version(name) for name in ("attnscope", "torch", "numpy", "zarr", "gymnasium")},

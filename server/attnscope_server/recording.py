@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from attnscope_model.deciding import Decision
 from attnscope_model.statistics import row_statistics
@@ -49,8 +50,8 @@ class AttentionRecorder:
         if decision.rows is None:
             raise ValueError("expected a decision with its rows recorded")
         length = decision.rows.shape[-1]
-        for name, values in row_statistics(decision.rows, self._query_slot).items():
-            block.arrays[f"stats/{name}"][row] = values.cpu().numpy()
+        for name, values in on_host(row_statistics(decision.rows, self._query_slot)).items():
+            block.arrays[f"stats/{name}"][row] = values
         if "attention/rows" in block.arrays and step % self._every == 0:
             half = decision.rows.to(torch.float16).cpu().numpy()
             block.arrays["attention/rows"][row // self._every, ..., :length] = half[self._kept]
@@ -61,3 +62,13 @@ class AttentionRecorder:
             whole = np.full((*half.shape[:3], self._slots, self._slots), np.nan, np.float16)
             whole[..., :length, :length] = half
             block.maps.append((step, whole))
+
+
+def on_host(statistics: dict[str, Tensor]) -> dict[str, np.ndarray[Any, Any]]:
+    """Return statistics as arrays, moved in one copy where a device is behind them."""
+    if next(iter(statistics.values())).device.type == "cpu":
+        return {name: values.numpy() for name, values in statistics.items()}
+    joined = torch.cat([values.flatten() for values in statistics.values()]).cpu().numpy()
+    ends = np.cumsum([values.numel() for values in statistics.values()])
+    parts = np.split(joined, ends[:-1])
+    return {name: part.reshape(values.shape) for part, (name, values) in zip(parts, statistics.items(), strict=True)}

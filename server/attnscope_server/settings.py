@@ -70,6 +70,9 @@ class Settings(BaseSettings):
         default=("auto",), min_length=1, description="One worker each; auto is the first GPU, else the CPU."
     )
     threads: int | None = Field(default=None, ge=1, description="Torch threads of a worker; None leaves torch's own.")
+    fused_attention: bool = Field(
+        default=True, description="Use the compiled attention for small heads on a CPU where numba is installed."
+    )
     worker_command: tuple[str, ...] = Field(
         default=(sys.executable, "-m", "attnscope_server.worker"), min_length=1, description="Starts a worker."
     )

@@ -128,6 +128,7 @@ class Worker:
             resolved=ResolvedCapture.model_validate(order["resolved"]),
             path=capture_path(root, job),
             durable=order.get("durable", True),
+            fused=order.get("fused", True),
         )
         self._progress(job, "loading", 0)
         policy, info = self._policy(root, capture.resolved.checkpoint_id, device)

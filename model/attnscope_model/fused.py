@@ -1,0 +1,77 @@
+"""The faster attention of small heads on a CPU, where it can be had: numba is an extra, torch's own stands without it.
+
+A policy takes one of the two for good when it is prepared (`prefer_fused`); what it took is named in the provenance of
+every capture. The two agree to 1e-5.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+from concurrent.futures import ThreadPoolExecutor
+from functools import cache
+from itertools import pairwise
+from typing import Final
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from attnscope_model.policy import Policy
+
+LARGEST_HEAD: Final = 32
+"""Numbers of a head beyond which torch's blocked products win (measured: docs/decisions/0006)."""
+
+HEAD_MULTIPLE: Final = 4
+"""Numbers of a head come in so many at once."""
+
+TORCH: Final = "torch scaled_dot_product_attention, the query's rows beside it"
+NUMBA: Final = "numba kernel for small heads, the query's rows beside it"
+
+
+def prefer_fused(policy: Policy, device: torch.device, *, allowed: bool = True) -> bool:
+    """Let a policy attend by the compiled kernel where its heads are small, on a CPU that has numba.
+
+    Returns whether it does.
+    """
+    description = policy.description
+    size, rest = divmod(description.width, description.heads)
+    fits = rest == 0 and size <= LARGEST_HEAD and size % HEAD_MULTIPLE == 0
+    usable = allowed and device.type == "cpu" and fits and importlib.util.find_spec("numba") is not None
+    for site in policy.attentions():
+        site.fused = fused_attention if usable else None
+    return usable
+
+
+def implementation(policy: Policy) -> str:
+    """Return what a policy attends by, for the provenance."""
+    return NUMBA if any(site.fused is not None for site in policy.attentions()) else TORCH
+
+
+def fused_attention(
+    queries: Float[Tensor, "env head token size"],
+    keys: Float[Tensor, "env head token size"],
+    values: Float[Tensor, "env head token size"],
+    causal: bool,
+) -> Float[Tensor, "env head token size"]:
+    """Return the attended values of every token; the heads are shared between torch's number of threads."""
+    from attnscope_model import kernel  # noqa: PLC0415 - only where numba is installed
+
+    envs, heads, tokens, size = queries.shape
+    out = torch.empty(envs, tokens, heads, size)
+    arrays = (queries.numpy(), keys.numpy(), values.numpy(), out.numpy())
+    places, threads = envs * heads, torch.get_num_threads()
+    if threads == 1:
+        kernel.attend(*arrays, causal, 0, places)
+    else:
+        bounds = [places * i // threads for i in range(threads + 1)]
+        parts = [
+            _threads(threads).submit(kernel.attend, *arrays, causal, first, last) for first, last in pairwise(bounds)
+        ]
+        for part in parts:
+            part.result()
+    return out.transpose(1, 2)
+
+
+@cache
+def _threads(count: int) -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(count, thread_name_prefix="attention")
