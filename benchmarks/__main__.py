@@ -2,7 +2,8 @@
 
 from pathlib import Path
 
-from benchmarks import memory, rollout
+from benchmarks import memory, replay, rollout
 
 rollout.main(Path(__file__).resolve().parents[1] / "docs" / "benchmarks.json")
 memory.main()
+replay.main()

@@ -38,12 +38,13 @@ def value_weighted(policy: Policy, replayed: Replayed) -> Float[Tensor, "layer h
     stacked = _stack(policy, "value-weighted attention")
     norms = []
     x = stacked.place(replayed.tokens)
-    for layer in stacked.layers():
+    for number, layer in enumerate(stacked.layers(), start=1):
         _, values = layer.memory(x)
         heads, size = values.shape[1], values.shape[-1]
-        by_head = layer.output().view(-1, heads, size)  # [width, head, size]
-        norms.append(torch.einsum("htk,whk->htw", values[0], by_head).norm(dim=-1))
-        x = layer.forward(x)
+        by_head = layer.output().view(-1, heads, size).permute(1, 2, 0)  # [head, size, width]
+        norms.append((values[0] @ by_head).norm(dim=-1))
+        if number < len(replayed.maps):
+            x = layer.forward(x)
     return replayed.maps * torch.stack(norms)[:, :, None]
 
 
@@ -130,11 +131,24 @@ def _masked(
     if policy.description.causal:
         hidden = hidden | torch.ones(slots, slots, dtype=torch.bool, device=hidden.device).triu(1)
     x = policy.place(tokens).expand(len(left_out), -1, -1)
-    for layer in policy.layers():
+    *early, last = policy.layers()
+    for layer in early:
         queries, keys, values = layer.project(x)
-        scores = queries @ keys.transpose(-2, -1) / math.sqrt(queries.shape[-1])
-        x = layer.finish(x, torch.softmax(scores.masked_fill(hidden, -math.inf), dim=-1) @ values)
-    return policy.read(x[:, -1])
+        x = layer.finish(x, _unseen(queries, keys, hidden) @ values)
+    keys, values = last.memory(x)
+    deciding = x[:, -1:]
+    row = _unseen(last.query(deciding, slots - 1), keys, hidden[:, :, -1:])
+    return policy.read(last.finish(deciding, row @ values)[:, 0])
+
+
+def _unseen(
+    queries: Float[Tensor, "env head query size"],
+    keys: Float[Tensor, "env head slot size"],
+    hidden: Bool[Tensor, "env 1 query slot"],
+) -> Float[Tensor, "env head query slot"]:
+    """Return attention that gives the hidden slots nothing."""
+    scores = queries @ keys.transpose(-2, -1) / math.sqrt(queries.shape[-1])
+    return torch.softmax(scores.masked_fill(hidden, -math.inf), dim=-1)
 
 
 def _stack(policy: Policy, what: str) -> StackedPolicy:

@@ -156,6 +156,7 @@ class ReplayProcess:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             bufsize=0,
+            pipesize=READ_BYTES,  # fewer hand-overs of a map between the two processes
             env=environment,
             start_new_session=True,  # a terminal's Ctrl-C reaches the service, which ends its children in order
         )
