@@ -1,0 +1,9 @@
+"""Learning histories: what an algorithm does while it learns a task, recorded for many tasks at once.
+
+Knows no policy and no tensors; a source sees observations and rewards only, never a goal unless it says so.
+"""
+
+from attnscope_env.histories.explorer import Explorer
+from attnscope_env.histories.recording import Histories, Source, record
+
+__all__ = ["Explorer", "Histories", "Source", "record"]

@@ -1,0 +1,106 @@
+"""The exploration-first source: search every cell, then walk to what was found.
+
+Goal-agnostic: while no reward has been seen it walks to the nearest cell not visited yet, visits remembered across
+episodes; from then on it takes a random shortest path to the rewarding cell and stays. Where an episode holds several
+rewards one after another (a key, then a door), each stage is searched and remembered in the same way.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from jaxtyping import Bool, Float, Int
+
+from attnscope_env.actions import numbering
+
+MAX_NOISE = 0.1
+"""Largest share of random actions at a history's beginning; each history draws its own, and it decays to 0."""
+
+_BEYOND = 1e6
+"""Farther than any cell of any room."""
+
+
+class Explorer:
+    """Search, remember, return: one such agent a history.
+
+    Parameters
+    ----------
+    histories
+        Agents side by side.
+    size
+        Side of the room, in cells.
+    stages
+        Rewards that an episode holds one after another; the last one's cell is where it stays.
+    steps
+        Steps of a whole history, over which the noise decays.
+    seed
+        Of ties and noise.
+    actions
+        Numbering of the moves.
+    """
+
+    def __init__(
+        self,
+        histories: int,
+        *,
+        size: int,
+        steps: int,
+        seed: int,
+        stages: int = 1,
+        actions: str = "reference",
+        max_noise: float = MAX_NOISE,
+    ) -> None:
+        self._rng = np.random.default_rng(seed)
+        self._size = size
+        self._stages = stages
+        self._moves = numbering(actions).table()
+        grid = np.arange(size)
+        self._rows, self._columns = np.repeat(grid, size), np.tile(grid, size)
+        self._searched = np.zeros((histories, stages, size * size), np.bool_)
+        self._found = np.full((histories, stages), -1)
+        self._stage = np.zeros(histories, np.int64)
+        self._noise = self._rng.uniform(0, max_noise, histories)
+        self._steps = steps
+        self._step = 0
+        self._each = np.arange(histories)
+
+    def act(self, observations: Int[np.ndarray, "history 2"]) -> Int[np.ndarray, " history"]:
+        """Return a step towards the known rewarding cell or the nearest unsearched one."""
+        here = observations[:, 0].astype(np.int64) * self._size + observations[:, 1]
+        known = self._found[self._each, self._stage]
+        target = np.where(known >= 0, known, self._nearest_unsearched(observations))
+        greedy = self._towards(observations, target)
+        random = self._rng.random(len(known)) < self._noise * (1 - self._step / self._steps)
+        return np.where(random, self._rng.integers(0, len(self._moves), len(known)), greedy)
+
+    def learn(
+        self,
+        observations: Int[np.ndarray, "history 2"],  # noqa: ARG002 - a source is told everything
+        actions: Int[np.ndarray, " history"],  # noqa: ARG002 - as above
+        rewards: Float[np.ndarray, " history"],
+        next_observations: Int[np.ndarray, "history 2"],
+        ended: Bool[np.ndarray, " history"],
+    ) -> None:
+        """Remember the cell as searched, or as the one that pays at this stage."""
+        self._step += 1
+        cell = next_observations[:, 0].astype(np.int64) * self._size + next_observations[:, 1]
+        paid = rewards > 0
+        self._searched[self._each, self._stage, cell] = True
+        self._found[self._each[paid], self._stage[paid]] = cell[paid]
+        self._stage = np.where(paid, np.minimum(self._stage + 1, self._stages - 1), self._stage)
+        self._stage[ended] = 0
+
+    def _nearest_unsearched(self, observations: Int[np.ndarray, "history 2"]) -> Int[np.ndarray, " history"]:
+        """Return the nearest cell not searched at this stage, ties at random."""
+        near = np.abs(self._rows - observations[:, :1]) + np.abs(self._columns - observations[:, 1:])
+        ranked = near + self._rng.random(near.shape, np.float32)
+        ranked[self._searched[self._each, self._stage]] += _BEYOND
+        return ranked.argmin(axis=1)
+
+    def _towards(
+        self, observations: Int[np.ndarray, "history 2"], target: Int[np.ndarray, " history"]
+    ) -> Int[np.ndarray, " history"]:
+        """Return a random one of the moves that lie on a shortest path to the target, or staying on it."""
+        at = observations.astype(np.int64)[:, None] + self._moves
+        at = np.clip(at, 0, self._size - 1)
+        left = np.abs(at[:, :, 0] - self._rows[target][:, None]) + np.abs(at[:, :, 1] - self._columns[target][:, None])
+        return (left + self._rng.random(left.shape, np.float32)).argmin(axis=1)

@@ -1,0 +1,106 @@
+"""The optimiser's loop over windows: AdamW, warm-up and cosine, to the same bits whether or not it was interrupted."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import nn
+
+from attnscope_model.stack import StackedPolicy
+from attnscope_model.training.loss import imitation_loss
+from attnscope_model.training.windows import HistoryArrays, Windows
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How a policy is trained."""
+
+    steps: int
+    """Optimiser steps."""
+    batch: int = 32
+    """Windows a step."""
+    learning_rate: float = 1e-3
+    """At its peak."""
+    warmup: int = 200
+    """Steps over which the learning rate rises from 0; then a cosine falls to a hundredth of the peak."""
+    weight_decay: float = 0.01
+    """Of AdamW, on matrices; biases, norms and positions are not decayed."""
+    gradient_norm: float = 1.0
+    """Gradients are scaled down to this norm."""
+    bfloat16: bool = True
+    """Compute matrix products in bfloat16 (weights stay float32)."""
+    seed: int = 0
+    """Of the initial weights and of the windows."""
+
+    def rate(self, step: int) -> float:
+        """Return the learning rate of a step."""
+        if step < self.warmup:
+            return self.learning_rate * (step + 1) / self.warmup
+        done = (step - self.warmup) / max(1, self.steps - self.warmup)
+        return self.learning_rate * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * min(1.0, done))))
+
+
+class Trainer:
+    """Trains one policy on one set of histories."""
+
+    def __init__(self, policy: StackedPolicy, histories: HistoryArrays, recipe: Recipe) -> None:
+        self.policy = policy
+        self.recipe = recipe
+        self.step = 0
+        length = policy.description.context_length
+        self._windows = Windows(histories, length=length, batch=recipe.batch, seed=recipe.seed)
+        self._optimiser = torch.optim.AdamW(_groups(policy, recipe), lr=recipe.learning_rate, betas=(0.9, 0.98))
+
+    def advance(self) -> float:
+        """Take one optimiser step and return its loss, nats an action."""
+        for group in self._optimiser.param_groups:
+            group["lr"] = self.recipe.rate(self.step)
+        batch = self._windows.draw(self.step)
+        with torch.autocast("cpu", torch.bfloat16, enabled=self.recipe.bfloat16):
+            loss = imitation_loss(self.policy, batch)
+        self._optimiser.zero_grad(set_to_none=True)
+        loss.backward()
+        nn.utils.clip_grad_norm_(self.policy.parameters(), self.recipe.gradient_norm)
+        self._optimiser.step()
+        self.step += 1
+        return float(loss.detach())
+
+    def state(self) -> dict[str, Any]:
+        """Return all that a later trainer needs to go on to the same bits."""
+        return {"step": self.step, "model": self.policy.state_dict(), "optimizer": self._optimiser.state_dict()}
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Go on from an earlier trainer's state."""
+        self.policy.load_state_dict(state["model"])
+        self._optimiser.load_state_dict(state["optimizer"])
+        self.step = int(state["step"])
+
+
+def initialise(policy: StackedPolicy, seed: int) -> None:
+    """Draw initial weights: normal, matrices by their fan-in, tables and positions small; norms and biases as built."""
+    generator = torch.Generator().manual_seed(seed)
+    for module in policy.modules():
+        if isinstance(module, nn.Linear):
+            nn.init.normal_(module.weight, std=module.in_features**-0.5, generator=generator)
+            nn.init.zeros_(module.bias)
+        elif isinstance(module, nn.Embedding):
+            nn.init.normal_(module.weight, std=TABLE_SCALE, generator=generator)
+    for parameter in policy.parameters(recurse=False):
+        nn.init.normal_(parameter, std=POSITION_SCALE, generator=generator)
+
+
+TABLE_SCALE = 0.3
+"""Standard deviation of an embedding table's initial entries; about half a dozen tables are summed into a token."""
+
+POSITION_SCALE = 0.1
+"""Standard deviation of initial positions."""
+
+
+def _groups(policy: StackedPolicy, recipe: Recipe) -> list[dict[str, Any]]:
+    decayed = [p for module in policy.modules() if isinstance(module, nn.Linear) for p in [module.weight]]
+    known = {id(p) for p in decayed}
+    others = [p for p in policy.parameters() if id(p) not in known]
+    return [{"params": decayed, "weight_decay": recipe.weight_decay}, {"params": others, "weight_decay": 0.0}]

@@ -1,0 +1,72 @@
+"""Windows of learning histories: what a training step is fed.
+
+A context starts empty and slides for ever, so half of the windows begin with a history and half anywhere in it. A
+window's slots count from 0 wherever it was cut, as they do at inference.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int, Shaped
+from torch import Tensor
+
+FROM_THE_BEGINNING = 0.5
+"""Share of the windows that begin with their history."""
+
+
+@dataclass(frozen=True)
+class HistoryArrays:
+    """Learning histories of equal length, as arrays; s' is the terminal observation where an episode ended."""
+
+    observations: Int[np.ndarray, "history step feature"]
+    actions: Int[np.ndarray, "history step"]
+    rewards: Shaped[np.ndarray, "history step"]
+    next_observations: Int[np.ndarray, "history step feature"]
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Windows of consecutive transitions; every action is a target."""
+
+    observations: Int[Tensor, "window step feature"]
+    actions: Int[Tensor, "window step"]
+    rewards: Float[Tensor, "window step"]
+    next_observations: Int[Tensor, "window step feature"]
+
+
+class Windows:
+    """Draws windows, the same ones for the same seed and step, whatever was drawn before.
+
+    Parameters
+    ----------
+    length
+        Steps of a window: the context length, since the last step's decision sees all transitions before it.
+    batch
+        Windows drawn at a time.
+    """
+
+    def __init__(self, histories: HistoryArrays, *, length: int, batch: int, seed: int) -> None:
+        count, steps = histories.actions.shape
+        if not 1 <= length <= steps:
+            raise ValueError(f"expected windows of 1 to {steps} steps, the histories' length, got {length}")
+        self._histories = histories
+        self._count, self._steps = count, steps
+        self._length, self._batch, self._seed = length, batch, seed
+
+    def draw(self, step: int) -> Batch:
+        """Return the windows of a training step."""
+        rng = np.random.default_rng((self._seed, step))
+        which = rng.integers(0, self._count, self._batch)
+        first = rng.integers(0, self._steps - self._length + 1, self._batch)
+        first[rng.random(self._batch) < FROM_THE_BEGINNING] = 0
+        rows, columns = which[:, None], first[:, None] + np.arange(self._length)
+        stored = self._histories
+        return Batch(
+            torch.from_numpy(stored.observations[rows, columns].astype(np.int64)),
+            torch.from_numpy(stored.actions[rows, columns].astype(np.int64)),
+            torch.from_numpy(stored.rewards[rows, columns].astype(np.float32)),
+            torch.from_numpy(stored.next_observations[rows, columns].astype(np.int64)),
+        )
