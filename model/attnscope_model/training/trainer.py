@@ -21,7 +21,11 @@ class Recipe:
     steps: int
     """Optimiser steps."""
     batch: int = 32
-    """Windows a step."""
+    """Full windows a step."""
+    short_length: int | None = None
+    """Windows are this short at first, and more a step in proportion; None: always as long as the context."""
+    short_share: float = 0.5
+    """Share of the steps with short windows, where there are any."""
     learning_rate: float = 1e-3
     """At its peak."""
     warmup: int = 200
@@ -42,6 +46,12 @@ class Recipe:
         done = (step - self.warmup) / max(1, self.steps - self.warmup)
         return self.learning_rate * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * min(1.0, done))))
 
+    def windows(self, step: int, context_length: int) -> tuple[int, int]:
+        """Return the length and the number of the windows of a step."""
+        if self.short_length is None or step >= self.short_share * self.steps:
+            return context_length, self.batch
+        return self.short_length, self.batch * context_length // self.short_length
+
 
 class Trainer:
     """Trains one policy on one set of histories."""
@@ -50,15 +60,15 @@ class Trainer:
         self.policy = policy
         self.recipe = recipe
         self.step = 0
-        length = policy.description.context_length
-        self._windows = Windows(histories, length=length, batch=recipe.batch, seed=recipe.seed)
+        self._windows = Windows(histories, recipe.seed)
         self._optimiser = torch.optim.AdamW(_groups(policy, recipe), lr=recipe.learning_rate, betas=(0.9, 0.98))
 
     def advance(self) -> float:
         """Take one optimiser step and return its loss, nats an action."""
         for group in self._optimiser.param_groups:
             group["lr"] = self.recipe.rate(self.step)
-        batch = self._windows.draw(self.step)
+        length, count = self.recipe.windows(self.step, self.policy.description.context_length)
+        batch = self._windows.draw(self.step, length=length, batch=count)
         with torch.autocast("cpu", torch.bfloat16, enabled=self.recipe.bfloat16):
             loss = imitation_loss(self.policy, batch)
         self._optimiser.zero_grad(set_to_none=True)

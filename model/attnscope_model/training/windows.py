@@ -42,27 +42,32 @@ class Windows:
 
     Parameters
     ----------
-    length
-        Steps of a window: the context length, since the last step's decision sees all transitions before it.
-    batch
-        Windows drawn at a time.
+    seed
+        Of which windows are drawn.
     """
 
-    def __init__(self, histories: HistoryArrays, *, length: int, batch: int, seed: int) -> None:
-        count, steps = histories.actions.shape
-        if not 1 <= length <= steps:
-            raise ValueError(f"expected windows of 1 to {steps} steps, the histories' length, got {length}")
+    def __init__(self, histories: HistoryArrays, seed: int) -> None:
         self._histories = histories
-        self._count, self._steps = count, steps
-        self._length, self._batch, self._seed = length, batch, seed
+        self._count, self._steps = histories.actions.shape
+        self._seed = seed
 
-    def draw(self, step: int) -> Batch:
-        """Return the windows of a training step."""
+    def draw(self, step: int, *, length: int, batch: int) -> Batch:
+        """Return the windows of a training step.
+
+        Parameters
+        ----------
+        length
+            Steps of a window: the context length at most, since the last decision sees all transitions before it.
+        batch
+            Windows to draw.
+        """
+        if not 1 <= length <= self._steps:
+            raise ValueError(f"expected windows of 1 to {self._steps} steps, the histories' length, got {length}")
         rng = np.random.default_rng((self._seed, step))
-        which = rng.integers(0, self._count, self._batch)
-        first = rng.integers(0, self._steps - self._length + 1, self._batch)
-        first[rng.random(self._batch) < FROM_THE_BEGINNING] = 0
-        rows, columns = which[:, None], first[:, None] + np.arange(self._length)
+        which = rng.integers(0, self._count, batch)
+        first = rng.integers(0, self._steps - length + 1, batch)
+        first[rng.random(batch) < FROM_THE_BEGINNING] = 0
+        rows, columns = which[:, None], first[:, None] + np.arange(length)
         stored = self._histories
         return Batch(
             torch.from_numpy(stored.observations[rows, columns].astype(np.int64)),
