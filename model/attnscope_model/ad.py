@@ -8,8 +8,8 @@ takes its place. A longer history than the context is cut to its newest transiti
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Literal
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
 
 import torch
 from jaxtyping import Float, Int
@@ -25,6 +25,9 @@ FAMILY = "ad-native"
 
 ROTARY_BASE = 10_000.0
 """Base of the rotary frequencies (Su et al., 2021)."""
+
+CELL_FEATURES = 2
+"""Features of an observation that is a cell: its row and its column."""
 
 Positions = Literal["learned-absolute", "rotary"]
 
@@ -43,6 +46,8 @@ class ADConfig:
     layers: int = 3
     heads: int = 4
     feedforward: int = 256
+    window: Literal["truncated recompute"] = "truncated recompute"
+    """What becomes of a history longer than the context: its newest transitions are computed afresh at every step."""
 
     def __post_init__(self) -> None:
         """Refuse shapes that cannot be built."""
@@ -94,6 +99,10 @@ class ADLayer(Layer):
         """Return the output of tokens whose attended values are given."""
         x = x + _linear(self.out_proj, attended.transpose(1, 2).flatten(2))
         return x + _linear(self.linear2, functional.gelu(_linear(self.linear1, _normed(self.norm2, x))))
+
+    def output(self) -> Float[Tensor, "width joined"]:
+        """Return the output map's weight."""
+        return self.out_proj.weight
 
     def _projected(self, x: Tensor, weight: Tensor, bias: Tensor) -> tuple[Tensor, ...]:
         """Return the projections of the normalised tokens by stacked weights, each [env, head, token, size]."""
@@ -152,7 +161,7 @@ class ADPolicy(StackedPolicy):
         next_observation: Int[Tensor, "env feature"],
     ) -> Float[Tensor, "env token width"]:
         """Return one token: the sum of the embeddings of s, a and s', and of r times a vector."""
-        embedded = self.action(action) + reward[:, None] * self.reward
+        embedded: Tensor = self.action(action) + reward[:, None] * self.reward
         return (embedded + _summed(self.state, observation) + _summed(self.next_state, next_observation))[:, None]
 
     def embed_query(self, observation: Int[Tensor, "env feature"]) -> Float[Tensor, "env token width"]:
@@ -172,6 +181,16 @@ class ADPolicy(StackedPolicy):
         return _linear(self.head, _normed(self.norm, x))
 
 
+def build(config: dict[str, Any], tensors: Mapping[str, Tensor]) -> ADPolicy:
+    """Return the policy of a stored configuration with these weights."""
+    return ADPolicy.from_tensors(ADConfig(**config), tensors)
+
+
+def stored_config(config: ADConfig) -> dict[str, Any]:
+    """Return a configuration as `build` and a checkpoint's config.json take it."""
+    return {"family": FAMILY, **asdict(config), "features": list(config.features)}
+
+
 def describe(config: ADConfig, parameters: int) -> PolicyDescription:
     """Return the description of a native AD policy."""
     return PolicyDescription(
@@ -185,16 +204,13 @@ def describe(config: ADConfig, parameters: int) -> PolicyDescription:
         positions=config.positions,
         query_slot="last",
         tokens_per_transition=1,
-        observation="cell" if len(config.features) == 2 else "vector",
+        observation="cell" if len(config.features) == CELL_FEATURES else "vector",
         parameters=parameters,
     )
 
 
 def _summed(tables: nn.ModuleList, observation: Int[Tensor, "env feature"]) -> Float[Tensor, "env width"]:
-    embedded: Tensor = sum(
-        (functional.embedding(observation[:, i], table.weight) for i, table in enumerate(tables)), torch.zeros(())
-    )
-    return embedded
+    return torch.stack([table(observation[:, i]) for i, table in enumerate(tables)]).sum(dim=0)
 
 
 def _linear(layer: nn.Linear, x: Tensor) -> Tensor:

@@ -14,6 +14,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load
 from torch import Tensor
 
+from attnscope_model import ad
 from attnscope_model.errors import CheckpointChangedError, CheckpointUnreadableError
 from attnscope_model.policy import Policy
 from attnscope_model.readers import READERS, readers
@@ -22,10 +23,11 @@ WEIGHTS: Final = "model.safetensors"
 CONFIG: Final = "config.json"
 ENTRY: Final = "entry.json"
 
-
 Builder = Callable[[dict[str, Any], Mapping[str, Tensor]], Policy]
 
-FAMILIES: Final[Mapping[str, Builder]] = MappingProxyType({reader.family: reader.build for reader in READERS})
+FAMILIES: Final[Mapping[str, Builder]] = MappingProxyType(
+    {reader.family: reader.build for reader in READERS} | {ad.FAMILY: ad.build}
+)
 """By family: how a policy is built from its configuration and its tensors."""
 
 

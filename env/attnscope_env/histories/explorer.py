@@ -65,7 +65,6 @@ class Explorer:
 
     def act(self, observations: Int[np.ndarray, "history 2"]) -> Int[np.ndarray, " history"]:
         """Return a step towards the known rewarding cell or the nearest unsearched one."""
-        here = observations[:, 0].astype(np.int64) * self._size + observations[:, 1]
         known = self._found[self._each, self._stage]
         target = np.where(known >= 0, known, self._nearest_unsearched(observations))
         greedy = self._towards(observations, target)
@@ -94,7 +93,7 @@ class Explorer:
         near = np.abs(self._rows - observations[:, :1]) + np.abs(self._columns - observations[:, 1:])
         ranked = near + self._rng.random(near.shape, np.float32)
         ranked[self._searched[self._each, self._stage]] += _BEYOND
-        return ranked.argmin(axis=1)
+        return np.asarray(ranked.argmin(axis=1))
 
     def _towards(
         self, observations: Int[np.ndarray, "history 2"], target: Int[np.ndarray, " history"]
@@ -103,4 +102,4 @@ class Explorer:
         at = observations.astype(np.int64)[:, None] + self._moves
         at = np.clip(at, 0, self._size - 1)
         left = np.abs(at[:, :, 0] - self._rows[target][:, None]) + np.abs(at[:, :, 1] - self._columns[target][:, None])
-        return (left + self._rng.random(left.shape, np.float32)).argmin(axis=1)
+        return np.asarray((left + self._rng.random(left.shape, np.float32)).argmin(axis=1))

@@ -10,7 +10,7 @@ import numpy as np
 from gymnasium.vector import VectorEnv
 from jaxtyping import Bool, Float, Int, Shaped
 
-from attnscope_env.darkroom_vector import terminal_observations
+from attnscope_env.array_vector import terminal_observations
 
 
 class Source(Protocol):
@@ -50,7 +50,8 @@ class Histories:
 
     def episode_returns(self) -> Float[np.ndarray, "history episode"]:
         """Return the return of every episode."""
-        return self.rewards.reshape(len(self), -1, self.horizon).astype(np.float64).sum(axis=2)
+        by_episode = self.rewards.reshape(len(self), -1, self.horizon).astype(np.float64)
+        return np.asarray(by_episode.sum(axis=2))
 
     def save(self, path: Path) -> None:
         """Write the histories to a compressed npz file."""

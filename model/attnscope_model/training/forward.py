@@ -46,18 +46,18 @@ def every_decision(
 
 def _causal(queries: Tensor, keys: Tensor, values: Tensor) -> Tensor:
     """Return causal attention, in float32 on a CPU, where it is faster than in bfloat16."""
-    if queries.device.type == "cpu":
-        with torch.autocast("cpu", enabled=False):
-            parts = (part.float() for part in (queries, keys, values))
-            return functional.scaled_dot_product_attention(*parts, is_causal=True)
-    return functional.scaled_dot_product_attention(queries, keys, values, is_causal=True)
+    with torch.autocast(queries.device.type, enabled=queries.device.type != "cpu"):
+        if queries.device.type == "cpu":
+            queries, keys, values = queries.float(), keys.float(), values.float()
+        return functional.scaled_dot_product_attention(queries, keys, values, is_causal=True)
 
 
 def _before_and_self(queries: Tensor, own_keys: Tensor, own_values: Tensor, keys: Tensor, values: Tensor) -> Tensor:
     """Return the attention of each query over the keys before its slot and its own."""
     parts = (queries, own_keys, own_values, keys, values)
     if queries.device.type == "cpu":
-        attended: Tensor = _MergedAttention.apply(*(part.float().contiguous() for part in parts))
+        # In float32: the kernel computes so, and is slower in bfloat16.
+        attended: Tensor = _MergedAttention.apply(*(part.float().contiguous() for part in parts))  # type: ignore[no-untyped-call]  # torch does not type it
         return attended
     return masked_attention(*parts)
 
@@ -77,6 +77,10 @@ def masked_attention(
     return functional.scaled_dot_product_attention(queries, both_keys, both_values, attn_mask=seen)
 
 
+_FLASH = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu  # noqa: SLF001 - the public call hides the sums
+_FLASH_BACKWARD = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu_backward  # noqa: SLF001 - as above
+
+
 class _MergedAttention(torch.autograd.Function):
     """Causal flash attention over the transitions, and the query's own key merged in by the log of the sums.
 
@@ -85,10 +89,11 @@ class _MergedAttention(torch.autograd.Function):
     """
 
     @staticmethod
-    def forward(ctx: Any, queries: Tensor, own_keys: Tensor, own_values: Tensor, keys: Tensor, values: Tensor) -> Tensor:  # noqa: ANN401 - torch types the context so
+    def forward(ctx: Any, *parts: Tensor) -> Tensor:  # noqa: ANN401 - torch types the context so
         """Attend; the first query sees itself only."""
+        queries, own_keys, own_values, keys, values = parts
         later = queries[:, :, 1:].contiguous()
-        attended, log_sum = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu(later, keys, values, 0.0, True)
+        attended, log_sum = _FLASH(later, keys, values, is_causal=True)
         own = (queries * own_keys).sum(-1) / math.sqrt(queries.shape[-1])
         merged_log = own.clone()
         merged_log[:, :, 1:] = torch.logaddexp(own[:, :, 1:], log_sum.to(own.dtype))
@@ -103,15 +108,15 @@ class _MergedAttention(torch.autograd.Function):
         """Return the gradients of all five inputs."""
         queries, own_keys, own_values, keys, values, later, out, merged_log, own_share = ctx.saved_tensors
         upstream = gradients[0].contiguous()
-        d_later, d_keys, d_values = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu_backward(
+        d_later, d_keys, d_values = _FLASH_BACKWARD(
             upstream[:, :, 1:].contiguous(),
             later,
             keys,
             values,
             out[:, :, 1:].contiguous(),
             merged_log[:, :, 1:].contiguous(),
-            0.0,
-            True,
+            dropout_p=0.0,
+            is_causal=True,
         )
         d_own = own_share * (upstream * (own_values - out)).sum(-1, keepdim=True) / math.sqrt(queries.shape[-1])
         d_queries = d_own * own_keys

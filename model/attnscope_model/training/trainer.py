@@ -72,7 +72,7 @@ class Trainer:
         with torch.autocast("cpu", torch.bfloat16, enabled=self.recipe.bfloat16):
             loss = imitation_loss(self.policy, batch)
         self._optimiser.zero_grad(set_to_none=True)
-        loss.backward()
+        loss.backward()  # type: ignore[no-untyped-call]  # torch does not type it
         nn.utils.clip_grad_norm_(self.policy.parameters(), self.recipe.gradient_norm)
         self._optimiser.step()
         self.step += 1

@@ -61,8 +61,8 @@ class Windows:
         batch
             Windows to draw.
         """
-        if not 1 <= length <= self._steps:
-            raise ValueError(f"expected windows of 1 to {self._steps} steps, the histories' length, got {length}")
+        if not 1 < length <= self._steps:
+            raise ValueError(f"expected windows of 2 to {self._steps} steps, the histories' length, got {length}")
         rng = np.random.default_rng((self._seed, step))
         which = rng.integers(0, self._count, batch)
         first = rng.integers(0, self._steps - length + 1, batch)

@@ -1,4 +1,4 @@
-"""Evaluation: a policy's return in every episode of many rollouts, as a capture would roll it out, but without capture."""
+"""Evaluation: returns of every episode of many rollouts, rolled out as a capture would, but without capture."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import torch
 from jaxtyping import Float64
 
 from attnscope_env import terminal_observations
-from attnscope_env.presets import EnvPreset, Task
+from attnscope_env.tasks import EnvPreset, Task
 from attnscope_model.deciding import Decider
 from attnscope_model.policy import Policy
 from attnscope_model.sampling import ACTION_STREAM, choose_actions, uniforms

@@ -1,0 +1,82 @@
+"""Sources of learning histories: what they may know, what they do, and what is stored of it."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from attnscope_env import preset
+from attnscope_env.histories import Explorer, Histories, record
+
+DARKROOM = preset("darkroom-reference")
+KEYS = preset("key-to-door")
+
+
+def explored(room, tasks, *, episodes, stages=1, seed=0, noise=0.0) -> Histories:
+    """Return the explorer's histories of these tasks."""
+    source = Explorer(
+        len(tasks), size=room.size, steps=episodes * room.horizon, seed=seed, stages=stages, max_noise=noise
+    )
+    indices = np.array([task.index for task in tasks])
+    return record(room.make_vector(tasks), source, indices, episodes=episodes, horizon=room.horizon)
+
+
+@pytest.fixture(scope="module")
+def histories() -> Histories:
+    """Return noiseless histories of every goal."""
+    return explored(DARKROOM, DARKROOM.tasks("all"), episodes=12)
+
+
+def test_the_explorer_ends_at_the_optimum(histories):
+    """Without noise it finds every goal and then walks a shortest path to it in every episode."""
+    returns = histories.episode_returns()
+    optimal = [task.optimal_return for task in DARKROOM.tasks("all")]
+    assert returns[:, -1].tolist() == optimal
+    assert returns[:, 0].mean() < 4
+
+
+def test_the_explorer_does_not_know_the_goal(histories):
+    """Up to the first reward, two histories that saw the same did the same: only random ties tell them apart."""
+    again = explored(DARKROOM, [DARKROOM.tasks("all")[0]] * 81, episodes=12)
+    first = histories.rewards.argmax(axis=1)
+    unpaid = ~again.rewards.any(axis=1)
+    for history in np.flatnonzero(first > 0):
+        until = first[history] if unpaid[history] else min(first[history], again.rewards[history].argmax())
+        assert np.array_equal(histories.actions[history, :until], again.actions[history, :until])
+
+
+def test_key_then_door():
+    """The explorer searches the key, then the door, and later takes both in every episode."""
+    tasks = [KEYS.tasks("all")[index] for index in (5 * 81 + 70, 40 * 81 + 40, 80 * 81 + 0, 12 * 81 + 13)]
+    returns = explored(KEYS, tasks, episodes=12, stages=2).episode_returns()
+    assert (returns[:, -2:] == 2).all()
+    assert returns[:, 0].sum() < 8
+
+
+def test_rewards_follow_from_the_stored_cells(histories):
+    """Reward 1 exactly where s' is the goal; s is the start at each episode's beginning and the last s' elsewhere."""
+    goals = np.array([task.goal for task in DARKROOM.tasks("all")])
+    assert np.array_equal(histories.rewards > 0, (histories.next_observations == goals[:, None]).all(axis=2))
+    begins = np.arange(240) % 20 == 0
+    assert (histories.observations[:, begins] == 4).all()
+    inner = ~begins[1:]
+    assert np.array_equal(histories.observations[:, 1:][:, inner], histories.next_observations[:, :-1][:, inner])
+
+
+def test_noise_decays_and_seeds_decide():
+    """Equal seeds give equal histories; noise lowers the return early rather than late."""
+    tasks = DARKROOM.tasks("train")
+    runs = [explored(DARKROOM, tasks, episodes=20, seed=seed, noise=0.8) for seed in (1, 1, 2)]
+    assert np.array_equal(runs[0].actions, runs[1].actions)
+    assert not np.array_equal(runs[0].actions, runs[2].actions)
+    returns = runs[0].episode_returns().mean(axis=0)
+    assert returns[8] < returns[13] < returns[19]
+
+
+def test_histories_come_back_from_their_file(histories, tmp_path):
+    """Every array and the horizon."""
+    histories.save(tmp_path / "histories.npz")
+    stored = Histories.load(tmp_path / "histories.npz")
+    assert stored.horizon == 20
+    for name in ("tasks", "observations", "actions", "rewards", "next_observations"):
+        assert np.array_equal(getattr(stored, name), getattr(histories, name))
