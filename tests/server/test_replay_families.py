@@ -1,0 +1,160 @@
+"""Acceptance of replay: for every family that loads, a captured rollout comes back, whole maps against NumPy's."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from attnscope_model import conversion
+from attnscope_model.influence import attention_rollout, leave_one_out, value_weighted
+from attnscope_model.native import FAMILIES, load_policy
+from attnscope_model.parse import parse_here
+from attnscope_model.registry import CheckpointRegistry
+from attnscope_model.replay import check, read_moment, replay
+from attnscope_model.stack import StackedPolicy
+from attnscope_server.capture import CaptureOrder, run_capture
+from attnscope_server.resolve import resolve
+from attnscope_storage.decoded import DecodedChunks
+from attnscope_storage.reader import CaptureReader
+from attnscope_storage.wire import CaptureSpec
+
+CPU = torch.device("cpu")
+STEPS = 40
+"""Past the slide of every layout's window, which is 24 tokens."""
+
+
+def beside(name):
+    """Load a module of the model's tests that is no test."""
+    path = Path(__file__).resolve().parents[1] / "model" / "forwards" / f"{name}.py"
+    spec = importlib.util.spec_from_file_location(f"replayed_{name}", path)
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+layouts, forwards = beside("layouts"), beside("numpy_forwards")
+
+
+@pytest.fixture(scope="module")
+def captures(tmp_path_factory):
+    """Return the policy and the finished capture of every layout."""
+    torch.set_num_threads(1)
+    folder = tmp_path_factory.mktemp("captures")
+    registry = CheckpointRegistry(folder / "checkpoints")
+
+    def parse(source, target):
+        parse_here(source, target)
+        return json.loads((target / "contents.json").read_text())
+
+    found = {}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(conversion, "parse_apart", parse)
+        for name, layout in layouts.LAYOUTS.items():
+            file = folder / f"{name}.pt"
+            torch.save(layout.content(), file)
+            if layout.bare and layout.config:
+                file.with_name(f"{name}.pt.yaml").write_text(json.dumps(dict(layout.config)))
+            info = registry.add(file, name=name, **layout.stated)
+            policy = load_policy(registry.folder(name), CPU)
+            spec = CaptureSpec(checkpoint=name, tasks={"split": "all", "indices": [3, 40]}, steps=STEPS)
+            resolved = resolve(spec, registry)
+            path = folder / f"{name}.zarr"
+            run_capture(CaptureOrder(name, "tester", spec, resolved, path, durable=False), policy, info, CPU)
+            found[name] = load_policy(registry.folder(name), CPU), CaptureReader.open(path)
+    return found
+
+
+def plain(layout, moment):
+    """Return the independent forward's logits and maps of a moment."""
+    weights = {name: tensor.double().numpy() for name, tensor in layout.state().items()}
+    forward = getattr(forwards, layouts.FORWARD[layout.family])
+    return forward(weights, {**layout.config, **layout.facts}, moment)
+
+
+def history(moment, left_out=None):
+    """Return a moment as the independent forward takes it, without one transition where it is named."""
+    kept = [i for i in range(moment.held) if i != left_out]
+    parts = (moment.observation, moment.action, moment.reward.astype(float), moment.next_observation)
+    return forwards.History(*(part[kept] for part in parts), moment.query)
+
+
+def test_no_family_is_left_out():
+    """There is a layout of every family that loads."""
+    assert {layout.family for layout in layouts.LAYOUTS.values()} == set(FAMILIES)
+
+
+@pytest.mark.parametrize("name", layouts.LAYOUTS)
+def test_every_step_is_what_was_stored_and_what_numpy_says(captures, name):
+    """Each decision passes the comparison with its stored row, logits and entropies; maps equal NumPy's to 1e-5."""
+    policy, reader = captures[name]
+    chunks = DecodedChunks()
+    for step in range(STEPS):
+        with torch.inference_mode():
+            found = replay(policy, read_moment(chunks, reader, step, step % 2), CPU)
+            check(found, chunks, reader)
+        stored = chunks.steps(reader, "attention/rows", step, step + 1, step % 2)[0].astype(float)
+        row = found.maps[:, :, -1].numpy()
+        n = row.shape[-1]
+        assert (np.abs(row - stored[..., :n]) <= 1e-5 + 2.0**-11 * row).all()
+        assert np.isnan(stored[..., n:]).all()
+        if step in {0, 1, 9, STEPS - 1}:
+            logits, maps = plain(layouts.LAYOUTS[name], history(found.moment))
+            assert np.abs(found.maps.numpy() - maps).max() < 1e-5
+            assert np.abs(found.logits.numpy() - logits).max() < 1e-5
+    assert found.moment.start > 0
+
+
+@pytest.mark.parametrize("name", layouts.LAYOUTS)
+def test_leaving_out_is_the_independent_forward_without(captures, name):
+    """Packed anew, the policy without a transition is NumPy's on what is left, in every family's own tokens."""
+    policy, reader = captures[name]
+    with torch.inference_mode():
+        found = replay(policy, read_moment(DecodedChunks(), reader, STEPS - 1, 0), CPU)
+        left_out = torch.tensor([0, 3, found.moment.held - 1])
+        kl = leave_one_out(policy, found, left_out, "reindex").numpy()
+        masked = leave_one_out(policy, found, left_out, "mask").numpy()
+    full = log_softmax(plain(layouts.LAYOUTS[name], history(found.moment))[0])
+    for place, value in zip(left_out.tolist(), kl, strict=True):
+        without = log_softmax(plain(layouts.LAYOUTS[name], history(found.moment, place))[0])
+        assert value == pytest.approx((np.exp(full) * (full - without)).sum(), rel=1e-3, abs=1e-6)
+    assert np.isfinite(masked).all()
+    assert masked.max() > 1e-6
+
+
+def log_softmax(logits):
+    """Return log π."""
+    top = logits.max()
+    return logits - top - np.log(np.exp(logits - top).sum())
+
+
+@pytest.mark.parametrize("name", layouts.LAYOUTS)
+def test_value_weighting_adds_up_to_what_attention_adds(captures, name):
+    """Summed over slots and heads, the moved vectors are what the layer makes of its heads: nothing is left out."""
+    policy, reader = captures[name]
+    assert isinstance(policy, StackedPolicy)
+    with torch.inference_mode():
+        found = replay(policy, read_moment(DecodedChunks(), reader, STEPS - 1, 1), CPU)
+        weighted = value_weighted(policy, found)
+        rolled = attention_rollout(found.maps)
+        x = policy.place(found.tokens)
+        for number, layer in enumerate(policy.layers()):
+            _, _, values = layer.project(x)
+            linear = next(m for m in layer.modules() if getattr(m, "weight", None) is layer.output())
+            joined = (found.maps[number] @ values[0]).transpose(0, 1).flatten(1)
+            moved = torch.einsum("hqk,hks,whs->hqkw", found.maps[number], values[0], heads_of(layer, values))
+            assert torch.allclose(moved.sum((0, 2)) + linear.bias, linear(joined), atol=1e-4)
+            assert torch.allclose(moved.norm(dim=-1), weighted[number], atol=1e-4)
+            x = layer.forward(x)
+    assert (rolled.sum(-1) - 1).abs().max() < 1e-5
+
+
+def heads_of(layer, values):
+    """Return the output map of each head [width, head, size]."""
+    return layer.output().view(-1, values.shape[1], values.shape[-1])
