@@ -73,7 +73,9 @@ class ADLayer(Layer):
         self.linear2 = nn.Linear(config.feedforward, d)
         self.rotates = config.positions == "rotary"
         self.attention = TapedAttention(causal=True)
-        angles = rotary_angles(config.context_length, d // config.heads) if self.rotates else torch.zeros(0, 0)
+        # On the CPU even where a checkpoint's policy is first built without memory: tables come from no file.
+        none = torch.zeros(0, 0, device="cpu")
+        angles = rotary_angles(config.context_length, d // config.heads) if self.rotates else none
         self.register_buffer("cos", angles.cos(), persistent=False)
         self.register_buffer("sin", angles.sin(), persistent=False)
         self.cos: Tensor

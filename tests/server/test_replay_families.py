@@ -10,14 +10,19 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import save
 
 from attnscope_model import conversion
+from attnscope_model.ad import FAMILY, ADConfig, ADPolicy, stored_config
+from attnscope_model.context import ContextWindow
+from attnscope_model.conversion import write_entry
 from attnscope_model.influence import attention_rollout, leave_one_out, value_weighted
-from attnscope_model.native import FAMILIES, load_policy
+from attnscope_model.native import CONFIG, FAMILIES, WEIGHTS, config_bytes, identity, load_policy
 from attnscope_model.parse import parse_here
 from attnscope_model.registry import CheckpointRegistry
 from attnscope_model.replay import check, read_moment, replay
 from attnscope_model.stack import StackedPolicy
+from attnscope_model.training.trainer import initialise
 from attnscope_server.capture import CaptureOrder, run_capture
 from attnscope_server.resolve import resolve
 from attnscope_storage.decoded import DecodedChunks
@@ -40,6 +45,8 @@ def beside(name):
 
 
 layouts, forwards = beside("layouts"), beside("numpy_forwards")
+NATIVE = {f"native-{kind}": kind for kind in ("learned-absolute", "rotary")}
+EVERY = [*layouts.LAYOUTS, *NATIVE]
 
 
 @pytest.fixture(scope="module")
@@ -61,14 +68,30 @@ def captures(tmp_path_factory):
             torch.save(layout.content(), file)
             if layout.bare and layout.config:
                 file.with_name(f"{name}.pt.yaml").write_text(json.dumps(dict(layout.config)))
-            info = registry.add(file, name=name, **layout.stated)
-            policy = load_policy(registry.folder(name), CPU)
-            spec = CaptureSpec(checkpoint=name, tasks={"split": "all", "indices": [3, 40]}, steps=STEPS)
-            resolved = resolve(spec, registry)
-            path = folder / f"{name}.zarr"
-            run_capture(CaptureOrder(name, "tester", spec, resolved, path, durable=False), policy, info, CPU)
-            found[name] = load_policy(registry.folder(name), CPU), CaptureReader.open(path)
+            registry.add(file, name=name, **layout.stated)
+    for name, kind in NATIVE.items():
+        register_native(registry, name, kind)
+    for name in EVERY:
+        info, policy = registry.get(name), load_policy(registry.folder(name), CPU)
+        spec = CaptureSpec(checkpoint=name, tasks={"split": "all", "indices": [3, 40]}, steps=STEPS)
+        path = folder / f"{name}.zarr"
+        run_capture(CaptureOrder(name, "tester", spec, resolve(spec, registry), path, durable=False), policy, info, CPU)
+        found[name] = load_policy(registry.folder(name), CPU), CaptureReader.open(path)
     return found
+
+
+def register_native(registry, name, kind):
+    """Register a small random native policy; what its entry says besides is another checkpoint's."""
+    config = ADConfig((9, 9), 5, 24, kind, width=16, layers=2, heads=2, feedforward=32)
+    policy = ADPolicy(config)
+    initialise(policy, seed=1)
+    weights, stored = save(dict(policy.state_dict())), config_bytes(stored_config(config))
+    folder = registry.root / identity(weights, stored)
+    folder.mkdir()
+    (folder / WEIGHTS).write_bytes(weights)
+    (folder / CONFIG).write_bytes(stored)
+    told = {"id": folder.name, "name": name, "policy": policy.description}
+    write_entry(folder, registry.get("reference-causal").model_copy(update=told))
 
 
 def plain(layout, moment):
@@ -78,19 +101,18 @@ def plain(layout, moment):
     return forward(weights, {**layout.config, **layout.facts}, moment)
 
 
-def history(moment, left_out=None):
-    """Return a moment as the independent forward takes it, without one transition where it is named."""
-    kept = [i for i in range(moment.held) if i != left_out]
-    parts = (moment.observation, moment.action, moment.reward.astype(float), moment.next_observation)
-    return forwards.History(*(part[kept] for part in parts), moment.query)
+def history(moment):
+    """Return a moment as the independent forward takes it."""
+    rewards = moment.reward.astype(float)
+    return forwards.History(moment.observation, moment.action, rewards, moment.next_observation, moment.query)
 
 
 def test_no_family_is_left_out():
-    """There is a layout of every family that loads."""
-    assert {layout.family for layout in layouts.LAYOUTS.values()} == set(FAMILIES)
+    """There is a checkpoint here of every family that loads."""
+    assert {layout.family for layout in layouts.LAYOUTS.values()} | {FAMILY} == set(FAMILIES)
 
 
-@pytest.mark.parametrize("name", layouts.LAYOUTS)
+@pytest.mark.parametrize("name", EVERY)
 def test_every_step_is_what_was_stored_and_what_numpy_says(captures, name):
     """Each decision passes the comparison with its stored row, logits and entropies; maps equal NumPy's to 1e-5."""
     policy, reader = captures[name]
@@ -104,37 +126,37 @@ def test_every_step_is_what_was_stored_and_what_numpy_says(captures, name):
         n = row.shape[-1]
         assert (np.abs(row - stored[..., :n]) <= 1e-5 + 2.0**-11 * row).all()
         assert np.isnan(stored[..., n:]).all()
-        if step in {0, 1, 9, STEPS - 1}:
+        if step in {0, 1, 9, STEPS - 1} and name in layouts.LAYOUTS:
             logits, maps = plain(layouts.LAYOUTS[name], history(found.moment))
             assert np.abs(found.maps.numpy() - maps).max() < 1e-5
             assert np.abs(found.logits.numpy() - logits).max() < 1e-5
     assert found.moment.start > 0
 
 
-@pytest.mark.parametrize("name", layouts.LAYOUTS)
-def test_leaving_out_is_the_independent_forward_without(captures, name):
-    """Packed anew, the policy without a transition is NumPy's on what is left, in every family's own tokens."""
+@pytest.mark.parametrize("name", EVERY)
+def test_leaving_out_is_what_the_rollouts_own_window_gives(captures, name):
+    """Packed anew, the policy without a transition is the one whose window never held it, in every family's tokens."""
     policy, reader = captures[name]
     with torch.inference_mode():
         found = replay(policy, read_moment(DecodedChunks(), reader, STEPS - 1, 0), CPU)
-        left_out = torch.tensor([0, 3, found.moment.held - 1])
+        at = found.moment
+        left_out = torch.tensor([0, 3, at.held - 1])
         kl = leave_one_out(policy, found, left_out, "reindex").numpy()
         masked = leave_one_out(policy, found, left_out, "mask").numpy()
-    full = log_softmax(plain(layouts.LAYOUTS[name], history(found.moment))[0])
-    for place, value in zip(left_out.tolist(), kl, strict=True):
-        without = log_softmax(plain(layouts.LAYOUTS[name], history(found.moment, place))[0])
-        assert value == pytest.approx((np.exp(full) * (full - without)).sum(), rel=1e-3, abs=1e-6)
+        full = torch.log_softmax(found.logits, -1)
+        for place, value in zip(left_out.tolist(), kl, strict=True):
+            window = ContextWindow(policy, 1, CPU)
+            for i in set(range(at.held)) - {place}:
+                step = (at.observation, at.action, at.reward, at.next_observation)
+                window.append(*(part[i : i + 1] for part in step))
+            without = torch.log_softmax(policy(window.tokens(at.query[None]))[0], -1)
+            expected = (full.exp() * (full - without)).sum().item()
+            assert value == pytest.approx(expected, rel=1e-2, abs=1e-6)
     assert np.isfinite(masked).all()
-    assert masked.max() > 1e-6
+    assert max(masked.max(), kl.max()) > 1e-6
 
 
-def log_softmax(logits):
-    """Return log π."""
-    top = logits.max()
-    return logits - top - np.log(np.exp(logits - top).sum())
-
-
-@pytest.mark.parametrize("name", layouts.LAYOUTS)
+@pytest.mark.parametrize("name", EVERY)
 def test_value_weighting_adds_up_to_what_attention_adds(captures, name):
     """Summed over slots and heads, the moved vectors are what the layer makes of its heads: nothing is left out."""
     policy, reader = captures[name]
