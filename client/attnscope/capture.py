@@ -235,14 +235,17 @@ class Capture:
     def transition_index(self, step: int, env: int = 0) -> Int[np.ndarray, " slot"]:
         """Return the transition in each slot of a context; the query's own slot has the index of this step."""
         n, start = self.length(step, env), int(self.context.start[step, self.row_env(env)])
-        return start + np.arange(n) // self.policy.tokens_per_transition
+        history = start + np.arange(n - 1) // self.policy.tokens_per_transition
+        query = start + (n - 1) // self.policy.tokens_per_transition
+        return np.insert(history, 0 if self.policy.query_slot == "first" else n - 1, query)
 
     def episode_boundaries(self, step: int, env: int = 0) -> Int[np.ndarray, " boundary"]:
         """Return the slots where an episode begins, slot 0 left out."""
         transitions = self.transition_index(step, env)
-        first = int(transitions[0])
+        first = int(transitions.min())
         episodes = self.rollout.episode[first : step + 1, self.row_env(env)][transitions - first]
-        return np.flatnonzero(np.diff(episodes)) + 1
+        begins = np.flatnonzero(np.diff(episodes)) + 1
+        return begins[begins > 1] if self.policy.query_slot == "first" else begins
 
     def returns(self) -> Float[np.ndarray, "env episode"]:
         """Return the return of every finished episode."""

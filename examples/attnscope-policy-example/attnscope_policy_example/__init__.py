@@ -1,0 +1,1 @@
+"""A policy family that attnscope does not know, added by installing this package beside the server."""

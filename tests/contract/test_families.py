@@ -1,0 +1,186 @@
+"""Every family through the service: its file added, captured, replayed, and its stored rows held against NumPy."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+import yaml
+
+import attnscope
+from attnscope.measures import by_transition_age
+from attnscope.measures.layout import ContextLayout, weights
+from attnscope_model import conversion
+from attnscope_model.parse import parse_here
+from attnscope_model.registry import CheckpointRegistry
+from attnscope_server.captures import Captures
+from attnscope_server.serving import serve_background
+from attnscope_server.settings import Settings
+from attnscope_storage.schema import TOKEN_KINDS
+from attnscope_storage.verify import verify
+from attnscope_storage.wire import JobState
+
+STEPS = 40
+"""Past the end of every context, so that each window slides."""
+
+
+def beside_the_model_tests(name):
+    """Load a module of the model's tests that is no test."""
+    path = Path(__file__).parents[1] / "model" / "forwards" / f"{name}.py"
+    spec = importlib.util.spec_from_file_location(f"forwards_{name}", path)
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+layouts, forwards = beside_the_model_tests("layouts"), beside_the_model_tests("numpy_forwards")
+
+
+def parse(source, folder):
+    """Parse here: one child a file is what other tests are for."""
+    parse_here(source, folder)
+    return json.loads((folder / "contents.json").read_text())
+
+
+@pytest.fixture(scope="module")
+def example(tmp_path_factory):
+    """Return a folder that the example policy package is installed into, with nothing fetched from anywhere."""
+    source, target = tmp_path_factory.mktemp("source") / "example", tmp_path_factory.mktemp("installed")
+    shutil.copytree(Path(__file__).parents[2] / "examples" / "attnscope-policy-example", source)
+    command = [sys.executable, "-m", "pip", "install", "--quiet", "--no-index", "--no-deps", "--no-build-isolation"]
+    subprocess.run([*command, "--target", str(target), str(source)], check=True, capture_output=True)
+    return target
+
+
+@pytest.fixture(scope="module")
+def service(example, tmp_path_factory):
+    """Return a running service whose processes find the example package, as after an installation."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(example)
+        patch.setenv("PYTHONPATH", os.pathsep.join([str(example), os.environ.get("PYTHONPATH", "")]))
+        root = tmp_path_factory.mktemp("service")
+        with serve_background(Settings(data_root=root, port=0, announce=False, threads=1, durable=False)) as running:
+            yield running
+
+
+@pytest.fixture(scope="module")
+def jobs(service, tmp_path_factory):
+    """Return a finished job of every layout, all checkpoints in one data root."""
+    registry, files = CheckpointRegistry(service.settings.checkpoints_folder), tmp_path_factory.mktemp("files")
+    with pytest.MonkeyPatch.context() as patch, attnscope.connect(service.url, service.key) as client:
+        patch.setattr(conversion, "parse_apart", parse)
+        submitted = {}
+        for name, layout in layouts.LAYOUTS.items():
+            path = files / f"{name}.pt"
+            torch.save(layout.content(), path)
+            if layout.bare and layout.config:
+                path.with_name(path.name + ".yaml").write_text(yaml.safe_dump(dict(layout.config)))
+            registry.add(path, name=name, **layout.stated)
+            tasks = {"split": "all", "indices": [3, 50]}
+            submitted[name] = client.submit(checkpoint=name, tasks=tasks, steps=STEPS, maps={"steps": [9]})
+        torch.manual_seed(0)
+        network = importlib.import_module("attnscope_policy_example.network").TinyNetwork()
+        torch.save(network.state_dict(), files / "tiny.pt")
+        registry.add(files / "tiny.pt", name="tiny", heads=2)
+        submitted["tiny"] = client.submit(checkpoint="tiny", tasks={"split": "test"}, steps=STEPS, maps={"steps": [9]})
+        yield {name: job.wait() for name, job in submitted.items()}
+
+
+@pytest.mark.parametrize("name", layouts.LAYOUTS)
+def test_a_capture_of_every_family_is_what_numpy_computes(service, jobs, name):
+    """The stored logits and decision rows are those of the independent forward over the stored rollout."""
+    layout, job = layouts.LAYOUTS[name], jobs[name]
+    assert job.state is JobState.SUCCEEDED
+    reader = Captures(service.settings.data_root).open(job.id)
+    assert verify(reader).ok
+    stored = {
+        part: reader.array(f"rollout/{part}")[:, 1] for part in ("observation", "action", "reward", "next_observation")
+    }
+    tensors = {key: tensor.double().numpy() for key, tensor in layout.state().items()}
+    forward = getattr(forwards, layouts.FORWARD[layout.family])
+    for step in (0, 1, 5, STEPS - 1):
+        window = slice(int(reader.array("context/start")[step, 1]), step)
+        moment = forwards.History(
+            *(stored[part][window] for part in ("observation", "action", "reward", "next_observation")),
+            stored["observation"][step],
+        )
+        logits, maps = forward(tensors, {**layout.config, **layout.facts}, moment)
+        assert np.abs(reader.array("policy/logits")[step, 1] - logits).max() < 1e-4
+        length = int(reader.array("context/length")[step, 1])
+        assert length == maps.shape[-1]
+        row = reader.array("attention/rows")[step, 1, ..., :length]
+        assert np.abs(row - maps[:, :, -1]).max() < 1e-3
+
+
+@pytest.mark.parametrize("name", layouts.LAYOUTS)
+def test_tokens_and_provenance_say_what_the_family_is(service, jobs, name):
+    """Kinds of slots, who stated what, and how it acted where nobody chose are stored with the capture."""
+    layout, reader = layouts.LAYOUTS[name], Captures(service.settings.data_root).open(jobs[name].id)
+    kinds = [TOKEN_KINDS[kind] for kind in reader.array("context/token_kind")[:]]
+    per = 3 if "reward" in kinds else 1
+    one = ["state", "action", "reward"] if per == 3 else ["transition"]
+    history = one * ((len(kinds) - 1) // per)
+    assert kinds == (["query", *history] if "dpt" in name else [*history, "query"])
+    provenance = reader.attributes["provenance"]
+    assert provenance["family"] == layout.family
+    assert provenance["stated_by_user"] == layout.stated
+    assert provenance["causal_stated_by"] == ("user" if layout.family == "ad-reference" else "family")
+    assert provenance["sampling"] == ("greedy" if layout.family in {"ad-eps", "cinemere-ad"} else "sample")
+    if provenance["sampling"] == "greedy":
+        logits, action = reader.array("policy/logits")[:], reader.array("rollout/action")[:]
+        assert np.array_equal(logits.argmax(-1), action)
+
+
+@pytest.mark.parametrize("name", ["rad", "ad-eps", "dicp-dpt", "dpt", "dicp-ad", "cccad", "cinemere-post", "tiny"])
+def test_any_step_of_any_family_is_replayed(jobs, name):
+    """A step that no map was sampled of gives its maps later; the service holds them against what is stored."""
+    capture = jobs[name].capture()
+    maps = np.asarray(capture.map(STEPS - 2, env=1))
+    length = maps.shape[-1]
+    assert maps.shape[-2] == length
+    row = capture["attention/rows"][STEPS - 2, 1, ..., :length]
+    assert np.abs(maps[..., -1, :] - row).max() < 2e-3
+
+
+def test_an_installed_package_is_captured_like_any_other(service, jobs):
+    """The example's network knows nothing of attnscope; its capture is whole, and its rows are its own attention's."""
+    assert jobs["tiny"].state is JobState.SUCCEEDED
+    reader = Captures(service.settings.data_root).open(jobs["tiny"].id)
+    assert verify(reader).ok
+    assert reader.attributes["provenance"]["family"] == "example-tiny"
+    assert reader.attributes["provenance"]["stated_by_user"] == {"heads": 2}
+    rows = reader.array("attention/rows")[STEPS - 1]
+    assert rows.shape[1:] == (2, 2, 12)
+    assert np.ptp(rows, axis=-1).max() > 0.01
+
+
+@pytest.mark.parametrize("name", ["rad", "dpt", "dicp-dpt"])
+def test_slots_become_transitions_on_the_laptop(jobs, name):
+    """Every slot names its transition, wherever the query stands, and tokens of a row add up by transition."""
+    capture = jobs[name].capture()
+    step, policy = 30, capture.policy
+    per, length = policy.tokens_per_transition, capture.length(step)
+    history = [step - (length - 1) // per + slot // per for slot in range(length - 1)]
+    expected = [step, *history] if policy.query_slot == "first" else [*history, step]
+    assert capture.transition_index(step).tolist() == expected
+    begins = capture.episode_boundaries(step).tolist()
+    within = [slot for slot in range(2, length) if expected[slot] % 20 == 0 and expected[slot] != expected[slot - 1]]
+    assert begins == ([] if name == "dpt" else within)  # an episode of its room has 100 steps
+    row = capture["attention/rows"][step, 0]
+    share = weights(row[None], np.array([length]))
+    layout = ContextLayout(policy.query_slot, per)
+    summed = by_transition_age(share, np.array([length]), layout)[0]
+    slots = np.array(expected)
+    for age in range(1, (length - 1) // per + 1):
+        held = (slots == step - age) & (np.arange(length) != (0 if policy.query_slot == "first" else length - 1))
+        assert np.allclose(summed[..., age], share[0, ..., :length][..., held].sum(-1))

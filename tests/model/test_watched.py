@@ -1,0 +1,178 @@
+"""Attention of foreign modules: seen from outside, never changed, and refused where it was not seen."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+from torch import nn
+from torch.nn import functional
+
+from attnscope_model.errors import CaptureInvalidError
+from attnscope_model.tape import AttentionTape
+from attnscope_model.watched import WatchedPolicy, watching
+from attnscope_storage.wire import PolicyDescription
+
+BY_NAME = functional.scaled_dot_product_attention
+MASK = torch.rand(6, 6, generator=torch.Generator().manual_seed(1)) > 0.4
+MASK |= torch.eye(6, dtype=torch.bool)
+
+
+class Foreign(WatchedPolicy):
+    """A policy around whatever function of tokens it is given."""
+
+    def __init__(self, module, *, layers=2, heads=2, causal=False):
+        super().__init__()
+        self.module = module
+        self.description = PolicyDescription(
+            family="foreign",
+            layers=layers,
+            heads=heads,
+            width=8,
+            context_length=6,
+            actions=8,
+            causal=causal,
+            positions="none",
+            query_slot="last",
+            tokens_per_transition=1,
+            observation="vector",
+            parameters=0,
+        )
+
+    def embed_transition(self, observation, action, reward, next_observation):  # noqa: ARG002 - the protocol's
+        """Return nothing of interest."""
+        return torch.zeros(len(action), 1, 8)
+
+    def embed_query(self, observation):
+        """Return nothing of interest."""
+        return torch.zeros(len(observation), 1, 8)
+
+    def run(self, tokens):
+        """Return the last token's output as logits."""
+        return self.module(tokens)[:, -1]
+
+
+class Attend(nn.Module):
+    """Layers of bare attention, called with these options."""
+
+    def __init__(self, layers=2, function=None, key_heads=2, **options):
+        super().__init__()
+        self.layers, self.function, self.key_heads, self.options = layers, function, key_heads, options
+
+    def forward(self, x):
+        """Return x after each layer."""
+        for _ in range(self.layers):
+            attend = self.function or functional.scaled_dot_product_attention
+            split = x.view(*x.shape[:2], 2, 4).transpose(1, 2)
+            keys = split[:, : self.key_heads]
+            x = attend(split, keys, keys, **self.options).transpose(1, 2).flatten(2)
+        return x
+
+
+def tokens(seed=0):
+    """Return a batch of contexts."""
+    return 2 * torch.randn(3, 6, 8, generator=torch.Generator().manual_seed(seed))
+
+
+def weights(x, *, allowed=None, added=None, scale=0.5):
+    """Return the first layer's attention, written out."""
+    split = x.view(3, 6, 2, 4).transpose(1, 2)
+    scores = torch.einsum("ehqd,ehkd->ehqk", split, split) * scale
+    scores = scores if added is None else scores + added
+    scores = scores if allowed is None else scores.masked_fill(~allowed, -math.inf)
+    return scores.softmax(-1)
+
+
+@pytest.mark.parametrize(
+    ("options", "written"),
+    [
+        ({}, {}),
+        ({"is_causal": True}, {"allowed": torch.ones(6, 6).tril().bool()}),
+        ({"attn_mask": MASK}, {"allowed": MASK}),
+        ({"attn_mask": MASK * 0.7}, {"added": MASK * 0.7}),
+        ({"scale": 1.3}, {"scale": 1.3}),
+    ],
+)
+def test_rows_and_maps_are_those_of_the_call(options, written):
+    """Whatever mask and scale the module asks for, the first layer's weights are those written out by hand."""
+    policy, x = Foreign(Attend(**options)), tokens()
+    with AttentionTape(policy, maps=True) as tape:
+        logits = policy(x)
+    assert torch.allclose(tape.maps[:, 0], weights(x, **written), atol=1e-6)
+    assert torch.equal(tape.rows, tape.maps[:, :, :, -1])
+    assert torch.equal(logits, policy(x))
+
+
+def test_grouped_heads_are_counted_as_queries():
+    """With one key head for two query heads there are still two rows a layer."""
+    policy = Foreign(Attend(key_heads=1, enable_gqa=True))
+    with AttentionTape(policy) as tape:
+        policy(tokens())
+    assert tape.rows.shape == (3, 2, 2, 6)
+
+
+@pytest.mark.parametrize(
+    ("module", "causal", "reason"),
+    [
+        (Attend(layers=1), False, "expected 2 calls of .*, saw 1"),
+        (Attend(layers=3), False, "expected 2 calls of .*, saw 3"),
+        (Attend(function=BY_NAME), False, "saw 0: a fused path .* goes around it"),
+        (Attend(dropout_p=0.1), False, "module in evaluation, got attention with dropout 0.1"),
+        (Attend(), True, "described as causal, but a token attends to a later one"),
+    ],
+)
+def test_attention_that_was_not_seen_is_refused(module, causal, reason):
+    """Layers missing, too many, gone around, or other than described: refused, and the function is torch's again."""
+    policy = Foreign(module, causal=causal)
+    with pytest.raises(CaptureInvalidError, match=reason), AttentionTape(policy):
+        policy(tokens())
+    assert functional.scaled_dot_product_attention is BY_NAME
+    assert all(site.tape is None for site in policy.attentions())
+
+
+def test_other_heads_than_described_are_refused():
+    """The shape that the capture will have is held against every call."""
+    policy = Foreign(Attend(), heads=4)
+    with pytest.raises(CaptureInvalidError, match=r"with \[3, 4, 6\], got \[3, 2, 6, 4\]"), AttentionTape(policy):
+        policy(tokens())
+
+
+@pytest.fixture
+def encoder():
+    """Return torch's own encoder, in evaluation."""
+    layer = nn.TransformerEncoderLayer(8, 2, 16, batch_first=True)
+    return nn.TransformerEncoder(layer, 2, enable_nested_tensor=False).eval()
+
+
+def test_torchs_fused_encoder_is_refused(encoder):
+    """In evaluation its fast path goes around the function; rows are not made up for it."""
+    policy = Foreign(encoder)
+    with pytest.raises(CaptureInvalidError, match="saw 0"), AttentionTape(policy):
+        policy(tokens())
+
+
+def test_torchs_encoder_is_seen_without_its_fast_path(encoder):
+    """With the fast path off, its rows are those that its attention itself reports."""
+    policy, x = Foreign(encoder), tokens()
+    torch.backends.mha.set_fastpath_enabled(False)
+    try:
+        with AttentionTape(policy, maps=True) as tape:
+            policy(x)
+        own = encoder.layers[0].self_attn(x, x, x, need_weights=True, average_attn_weights=False)[1]
+    finally:
+        torch.backends.mha.set_fastpath_enabled(True)
+    assert torch.allclose(tape.maps[:, 0], own, atol=1e-6)
+
+
+def test_the_function_comes_back_after_an_error():
+    """A module that fails in the middle leaves torch as it was, and the next forward is watched again."""
+    policy = Foreign(Attend())
+    with pytest.raises(RuntimeError, match="shape"), AttentionTape(policy):
+        policy(torch.zeros(3, 6, 7))
+    assert functional.scaled_dot_product_attention is BY_NAME
+    with watching(lambda *_, **__: None):
+        assert functional.scaled_dot_product_attention is not BY_NAME
+    with AttentionTape(policy) as tape:
+        policy(tokens())
+    assert tape.rows.shape == (3, 2, 2, 6)
