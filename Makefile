@@ -19,8 +19,8 @@ lint: setup-dev  ## Ruff, format, mypy strict, basedpyright
 	$(BIN)/mypy
 	$(BIN)/basedpyright
 
-bench: setup-dev  ## Print the ratios that docs/benchmarks.md quotes
-	$(BIN)/python -m benchmarks
+bench: setup-dev  ## Print the ratios that docs/benchmarks.md quotes; BENCH_ARGS="capture --quick" for less
+	$(BIN)/python -m benchmarks $(BENCH_ARGS)
 
 kills: setup-dev  ## Kill worker and service ten times each; every array must be bit-equal
 	ATTNSCOPE_KILLS=10 $(BIN)/python -m pytest tests/contract/test_interruptions.py -k kills

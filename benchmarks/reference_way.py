@@ -1,23 +1,23 @@
 """How attention is captured today, re-created from its description as the baseline.
 
 Each step re-runs every layer by hand for the attention weights and then runs the model again for the action; every
-whole map stays in memory until the end, and is pickled then. The model is torch's own encoder, so that the baseline
-has whatever fast path torch gives it.
+whole map stays in memory until the end, and is pickled then; each environment is a process of its own. The model is
+torch's own encoder, so that the baseline has whatever fast path torch gives it.
 """
 
 from __future__ import annotations
 
+import multiprocessing
 import pickle  # noqa: TID251 - the baseline writes one, as its users do; nothing is read from it
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from multiprocessing.connection import Connection
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
-from gymnasium.vector import VectorEnv
 from torch import Tensor, nn
-
-from attnscope_env import terminal_observations
 
 
 class EncoderPolicy(nn.Module):
@@ -59,12 +59,63 @@ class EncoderPolicy(nn.Module):
             x = layer.norm2(x + layer.linear2(torch.nn.functional.gelu(layer.linear1(x))))
         return maps
 
+    def embed(self, state: Tensor, action: Tensor, reward: Tensor, reached: Tensor) -> Tensor:
+        """Return the token [env, 1, width] of a transition."""
+        one_hot = nn.functional.one_hot(action, self.actions).float()
+        return self.embed_context(torch.cat([state.float(), one_hot, reward[:, None], reached.float()], dim=1))[:, None]
+
+
+def serve_room(pipe: Connection, goal: tuple[int, int]) -> None:
+    """Step one room for whoever holds the other end of the pipe: (s', reward, next observation, ended)."""
+    import gymnasium  # noqa: PLC0415 - in the child
+
+    import attnscope_env  # noqa: F401, PLC0415 - registers the room
+
+    room = gymnasium.make("attnscope/Darkroom-v0", goal=goal)
+    observation, _ = room.reset(seed=0)
+    pipe.send(observation)
+    while (action := pipe.recv()) is not None:
+        reached, reward, terminated, truncated, _ = room.step(action)
+        ended = terminated or truncated
+        pipe.send((reached, reward, room.reset()[0] if ended else reached, ended))
+
+
+class ProcessRooms:
+    """A process a room, as the reference steps its environments."""
+
+    def __init__(self, goals: Sequence[tuple[int, int]]) -> None:
+        context = multiprocessing.get_context("forkserver")
+        context.set_forkserver_preload(["gymnasium", "attnscope_env"])
+        self._ends, self._children = [], []
+        for goal in goals:
+            ours, theirs = context.Pipe()
+            child = context.Process(target=serve_room, args=(theirs, goal), daemon=True)
+            child.start()
+            self._ends.append(ours)
+            self._children.append(child)
+        self.observation = np.stack([end.recv() for end in self._ends])
+
+    def step(self, actions: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Move every room; return s' and rewards, and keep the next observation."""
+        for end, action in zip(self._ends, actions, strict=True):
+            end.send(int(action))
+        reached, rewards, following, _ = zip(*(end.recv() for end in self._ends), strict=True)
+        self.observation = np.stack(following)
+        return np.stack(reached), np.array(rewards, np.float32)
+
+    def close(self) -> None:
+        """End the processes."""
+        for end, child in zip(self._ends, self._children, strict=True):
+            end.send(None)
+            child.join()
+
 
 @dataclass
 class ReferenceRun:
     """What one rollout leaves in memory."""
 
     maps: list[list[np.ndarray]] = field(default_factory=list)
+    logits: list[np.ndarray] = field(default_factory=list)
     actions: list[np.ndarray] = field(default_factory=list)
     rewards: list[np.ndarray] = field(default_factory=list)
 
@@ -75,29 +126,32 @@ class ReferenceRun:
 
 
 @torch.no_grad()
-def roll_out(policy: EncoderPolicy, environment: VectorEnv, steps: int, *, capture: bool, greedy: bool) -> ReferenceRun:
-    """Roll out `steps` steps, keeping every map in memory where `capture` is set."""
+def roll_out(
+    policy: EncoderPolicy,
+    rooms: Any,  # noqa: ANN401 - whatever has `observation` and `step`
+    steps: int,
+    *,
+    capture: bool,
+    greedy: bool,
+    context: Tensor | None = None,
+) -> ReferenceRun:
+    """Roll out `steps` steps from a context [env, token, width], keeping every map in memory where `capture` is set."""
     run = ReferenceRun()
-    observation, _ = environment.reset(seed=0)
-    context: Tensor | None = None
     for _ in range(steps):
-        state = torch.from_numpy(np.asarray(observation))
+        state = torch.from_numpy(rooms.observation)
         query = policy.embed_query_state(state[:, 0].long() * policy.size + state[:, 1].long())[:, None]
         tokens = query if context is None else torch.cat([context, query], dim=1)
         if capture:
             run.maps.append(policy.attention(tokens))
         logits = policy(tokens)
         action = logits.argmax(-1) if greedy else torch.multinomial(logits.softmax(-1), 1)[:, 0]
-        after, reward, _, _, infos = environment.step(action.numpy())
-        reached = torch.from_numpy(np.asarray(terminal_observations(after, infos)))
-        one_hot = torch.nn.functional.one_hot(action, policy.actions).float()
-        gained = torch.from_numpy(np.asarray(reward, np.float32))[:, None]
-        token = policy.embed_context(torch.cat([state.float(), one_hot, gained, reached.float()], dim=1))[:, None]
+        reached, rewards = rooms.step(action.numpy())
+        token = policy.embed(state, action, torch.from_numpy(rewards), torch.from_numpy(reached))
         context = token if context is None else torch.cat([context, token], dim=1)
         context = context[:, -(policy.context_length - 1) :]
-        observation = after
+        run.logits.append(logits.numpy())
         run.actions.append(action.numpy())
-        run.rewards.append(np.asarray(reward))
+        run.rewards.append(rewards)
     return run
 
 
