@@ -1,4 +1,4 @@
-"""What the suites measure: the reference's checkpoint in a registry, and captures of it that tell when they were where."""
+"""What the suites measure: the reference's checkpoint in a registry, and captures of it that are timed."""
 
 from __future__ import annotations
 

@@ -40,9 +40,9 @@ def reference(it: Subject, envs: int, steps: int, rooms: ProcessRooms, *, captur
     return per_env_step(cost, envs, steps)
 
 
-def ours(it: Subject, envs: int, steps: int, first: int, **options: Any) -> Callable[[], Cost]:
+def ours(it: Subject, envs: int, steps: int, first: int, maps: dict[str, Any] | None = None) -> Callable[[], Cost]:
     """Return a capture that is measured from step `first` on."""
-    spec = it.spec(envs, first + steps, **options)
+    spec = it.spec(envs, first + steps, maps=maps or {"count": 0})
     return lambda: per_env_step(it.capture(spec, first), envs, steps)
 
 
@@ -83,10 +83,10 @@ def run(*, quick: bool) -> dict[str, Any]:
         recompute, cached = (subject(Path(folder), causal=causal) for causal in (False, True))
         for envs in (1, 8) if quick else (1, 8, 64):
             steps, full = AT_FULL_WINDOW[envs][1], recompute.window
-            maps = {"maps": {"steps": [full + steps // 2]}}
+            maps = {"steps": [full + steps // 2]}
             runs = {ROWS: ours(recompute, envs, steps, full)}
             if envs < 64:
-                runs["attnscope, rows and one whole map"] = ours(recompute, envs, steps, full, **maps)
+                runs["attnscope, rows and one whole map"] = ours(recompute, envs, steps, full, maps)
             results[f"non-causal, {envs} envs"] = compared(recompute, envs, count, runs)
             runs = {GROWING: ours(cached, envs, cached.window, 0)}
             results[f"causal, {envs} envs"] = compared(cached, envs, count, runs)

@@ -46,7 +46,7 @@ def test_maps_of_a_full_context_equal_the_golden_file(pair):
 
 
 def test_a_greedy_rollout_in_another_process_equals_the_golden_file(pair, tmp_path):
-    """Actions, rewards and logits over episode ends; the decision rows are the last rows of the maps that are pickled."""
+    """Actions, rewards and logits over episode ends; every map is kept, and pickled at the end."""
     policy, golden = pair
     rooms = ProcessRooms([tuple(golden["goal"].tolist())])
     try:

@@ -18,8 +18,8 @@ from attnscope_model.registry import CheckpointRegistry
 from attnscope_server.replay_worker import ReplayWorker
 from attnscope_server.serving import Running, serve_background
 from attnscope_server.settings import Settings
+from benchmarks.subject import GOLDEN
 
-GOLDEN = Path(__file__).resolve().parents[1] / "tests" / "golden"
 STEPS, ASKED = 600, 40
 """Environment steps of the capture, and how many of them are asked for."""
 
@@ -105,15 +105,11 @@ def measure(name: str, *, causal: bool) -> dict[str, object]:
     return {"checkpoint": name, "tokens": tokens, "answer_bytes": size, "rows": rows}
 
 
-def main() -> list[dict[str, object]]:
+def run(*, quick: bool) -> dict[str, object]:
     """Print the tables; return their figures."""
     torch.set_num_threads(1)
-    results = []
-    for name, causal in (("noncausal", False), ("causal", True)):
+    results: dict[str, object] = {}
+    for name, causal in (("noncausal", False), ("causal", True))[: 1 if quick else 2]:
         print(f"replay, {name} reference policy, full window, one thread, ms{'median':>21}{'low':>9}{'p90':>9}")
-        results.append(measure(name, causal=causal))
+        results[name] = measure(name, causal=causal)
     return results
-
-
-if __name__ == "__main__":
-    main()
