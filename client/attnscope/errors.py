@@ -16,17 +16,9 @@
     ├── JobCancelledError (RuntimeError)             the job was cancelled
     └── ServiceError                                 the service said why: a problem document
         ├── RequestRefusedError (ValueError)         the request must change
-        │   ├── InvalidRequestError
-        │   ├── UnknownCheckpointError (LookupError)
-        │   ├── UnknownEnvironmentError (LookupError)
-        │   ├── AmbiguousNameError (LookupError)
-        │   ├── MethodNotAllowedError
-        │   ├── UnsupportedMediaTypeError
-        │   ├── TooLargeError
-        │   ├── RangeNotSatisfiableError
-        │   ├── NotCapturedError (LookupError)
-        │   ├── NotReplayableError
-        │   └── ConflictError
+        │   ├── UnknownCheckpointError, UnknownEnvironmentError, AmbiguousNameError, NotCapturedError (LookupError)
+        │   └── InvalidRequestError, MethodNotAllowedError, UnsupportedMediaTypeError, TooLargeError,
+        │       RangeNotSatisfiableError, NotReplayableError, ConflictError
         ├── AuthenticationError (PermissionError)
         │   ├── UnauthenticatedError
         │   └── ForbiddenError
@@ -43,12 +35,8 @@
         │   └── RemoteStorageUnwritableError (StorageUnwritableError)
         └── ServiceFaultError (RuntimeError)         the service or a job of it went wrong
             ├── OutOfMemoryError (MemoryError)
-            ├── CheckpointUnreadableError
-            ├── NotReproducibleError
-            ├── CaptureInvalidError
-            ├── ReplayDiffersError
-            ├── InterruptedTooOftenError
-            └── InternalError
+            └── CheckpointUnreadableError, NotReproducibleError, CaptureInvalidError, ReplayDiffersError,
+                InterruptedTooOftenError, InternalError
 
 So ``except ChunkLostError`` catches a lost chunk wherever the capture lives. A code that this version does not know
 becomes `ServiceError` itself.

@@ -36,6 +36,9 @@ LINE_BYTES: Final = 64 * 1024
 READ_BYTES: Final = 1024 * 1024
 """Bytes that are read from the pipe at once."""
 
+STOP_SECONDS: Final = 0.2
+"""How long a wait for the process may take no notice of the service stopping."""
+
 GONE: Final = "the replay process ended; the next request starts another"
 
 Answer = Float32[np.ndarray, "..."]
@@ -113,17 +116,21 @@ class ReplayProcess:
 
     def _run(self, waiting: _Waiting) -> None:
         try:
-            if self._stopping:
-                raise refusal(ProblemCode.UNAVAILABLE, "the service is stopping")
             waiting.future.set_result(self._ask(waiting))
         except ProblemError as error:
             waiting.future.set_exception(error)
-        except (_GoneError, OSError, ValueError, KeyError, TypeError) as error:
-            log.warning("the replay process ended", detail=str(error) or type(error).__name__)
+        except Exception as error:
+            # Whatever it was, this thread must outlive it; and a pipe that lost its place is of no more use.
+            if isinstance(error, _GoneError | OSError):
+                log.warning("the replay process is gone", detail=str(error))
+            else:
+                log.exception("the replay process was not understood")
             self._end()
             waiting.future.set_exception(refusal(ProblemCode.UNAVAILABLE, GONE))
 
     def _ask(self, waiting: _Waiting) -> Answer:
+        if self._stopping:
+            raise refusal(ProblemCode.UNAVAILABLE, "the service is stopping")
         process = self._running()
         assert process.stdin is not None  # noqa: S101 - it was asked for
         process.stdin.write(json.dumps(waiting.order).encode() + b"\n")
@@ -192,8 +199,11 @@ class ReplayProcess:
         assert process.stdout is not None  # noqa: S101 - it was asked for
         with selectors.DefaultSelector() as selector:
             selector.register(process.stdout, selectors.EVENT_READ)
-            if not selector.select(max(0.0, deadline - time.monotonic())):
-                raise TimeoutError
+            while not selector.select(min(STOP_SECONDS, max(0.0, deadline - time.monotonic()))):
+                if self._stopping:
+                    raise _GoneError("the service is stopping")
+                if time.monotonic() >= deadline:
+                    raise TimeoutError
         content = os.read(process.stdout.fileno(), READ_BYTES)
         if not content:
             raise _GoneError("its pipe closed")
