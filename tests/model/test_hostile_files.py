@@ -1,0 +1,349 @@
+"""A corpus of malicious, truncated and mismatched files in the layout of every family: refused, with the reason.
+
+Each attack is made on each family's own layout, so that the refusal comes from where that family is read. Files are
+parsed in this process, under a limit of memory; that a child does the same is `test_parse`'s.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import pickle  # noqa: TID251 - the tests write hostile files
+import resource
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+import yaml
+
+from attnscope_model.errors import CheckpointError
+
+MOST_BYTES = 2**30
+"""Memory that adding a file may take beyond what this process has."""
+
+pytestmark = pytest.mark.usefixtures("parsed_here", "_outside_inference_mode", "_bounded")
+
+
+def beside(name):
+    """Load a module of this folder that is no test."""
+    path = Path(__file__).parent / "forwards" / f"{name}.py"
+    spec = importlib.util.spec_from_file_location(f"forwards_{name}", path)
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+layouts = beside("layouts")
+FAMILIES = {layout.family: name for name, layout in layouts.LAYOUTS.items()}
+"""One layout of every family."""
+
+
+@pytest.fixture
+def _outside_inference_mode():
+    """Files are written outside inference mode, as by a trainer."""
+    with torch.inference_mode(mode=False):
+        yield
+
+
+@pytest.fixture
+def _bounded():
+    """Let an allocation beyond `MOST_BYTES` fail, so that a file cannot take more unseen."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_AS)
+    if sys.platform == "linux":
+        held = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
+        resource.setrlimit(resource.RLIMIT_AS, (held + MOST_BYTES, hard))
+    yield
+    resource.setrlimit(resource.RLIMIT_AS, (soft, hard))
+
+
+class Touch:
+    """Unpickled without care, it leaves a canary; `test_parse` shows that it can."""
+
+    def __init__(self, canary: Path) -> None:
+        self.canary = canary
+
+    def __reduce__(self):
+        return os.system, (f"touch '{self.canary}'",)
+
+
+class File:
+    """One family's content, to be spoilt."""
+
+    def __init__(self, family: str, canary: Path) -> None:
+        self.layout = layouts.LAYOUTS[FAMILIES[family]]
+        self.content = self.layout.content()
+        self.state = self.content if self.layout.bare else self.content["model"]
+        self.config = dict(self.layout.config)
+        self.stated = dict(self.layout.stated)
+        self.canary = Touch(canary)
+
+    def a_weight(self):
+        """Return the name of a weight in the middle of the stack."""
+        return next(name for name in self.state if ".1." in name and name.endswith("weight"))
+
+    def configure(self, **changes):
+        """Say something else in the configuration, wherever the family keeps it."""
+        self.config |= changes
+        if not self.layout.bare:
+            self.content["config"] |= changes
+
+    def save(self, path: Path) -> Path:
+        """Write the file, and its configuration beside it where it holds none."""
+        torch.save(self.content, path)
+        if self.layout.bare and self.config:
+            path.with_name(path.name + ".yaml").write_text(yaml.safe_dump(self.config))
+        return path
+
+
+def code_in_the_state(file):
+    """Put a command among the weights."""
+    file.state["surprise"] = file.canary
+    return r"more than tensors and plain values, and is not run to find out: .*system"
+
+
+def code_beside_the_state(file):
+    """Put a command where an optimiser's state or a name would be."""
+    file.content["optimizer"] = {"state": {0: file.canary}}
+    return r"more than tensors and plain values, and is not run to find out"
+
+
+def not_finite(file):
+    """Make a weight infinite."""
+    file.state[file.a_weight()][..., 0] = float("inf")
+    return r"a weight is not finite"
+
+
+def not_a_number(file):
+    """Make a weight no number."""
+    file.state[file.a_weight()][..., -1] = float("nan")
+    return r"a weight is not finite"
+
+
+def claims_forty_gigabytes(file):
+    """Let one number claim to be ten thousand million."""
+    file.state[file.a_weight()] = torch.zeros(1).expand(100_000, 100_000)
+    return r"would take \d{11} bytes, more than"
+
+
+def weight_turned(file):
+    """Store a weight the other way round, or one row short where that is the same."""
+    name = file.a_weight()
+    tensor = file.state[name]
+    turned = tensor.ndim == 2 and tensor.shape[0] != tensor.shape[1]
+    file.state[name] = tensor.t().contiguous() if turned else tensor[:-1].clone()
+    return r": expected float \[.*\], got torch.float32 \["
+
+
+def whole_numbers(file):
+    """Store a weight as whole numbers."""
+    file.state[file.a_weight()] = file.state[file.a_weight()].long()
+    return r": expected float \[.*\], got torch.int64"
+
+
+def surprise(file):
+    """Add a tensor that no file of the family has."""
+    file.state["lm_head.weight"] = torch.zeros(3)
+    return r"does not have: lm_head.weight"
+
+
+def hole(file):
+    """Leave a weight out."""
+    del file.state[file.a_weight()]
+    return r"missing: .*\.1\."
+
+
+def a_million_layers(file):
+    """Say of one tensor that it is of layer 999,999."""
+    reader_layer = {
+        "ad-reference": "transformer_encoder.layers.999999.linear1.bias",
+        "dicp-ad": "transformer.blocks.999999.attn.attn.weight",
+        "dicp-dpt": "transformer.blocks.999999.attn.attn.weight",
+        "cccad-ad": "transformer.blocks.999999.attn.qkv_proj.weight",
+        "rad-dark-ad": "transformer_model.h.999999.attn.c_attn.weight",
+        "ad-eps": "blocks.999999.attention.in_proj_weight",
+        "cinemere-ad": "blocks.999999.attention.in_proj_weight",
+        "dpt": "transformer.h.999999.attn.c_attn.weight",
+    }
+    file.state[reader_layer[file.layout.family]] = torch.zeros(1)
+    return r"layers between 1 and 64, got 1000000"
+
+
+def heads_that_do_not_divide(file):
+    """Say in the configuration, or state, heads that do not divide the width."""
+    if "heads" in file.stated:
+        file.stated["heads"] = 5
+    else:
+        file.configure(**{"num_heads" if "num_heads" in file.config else "tf_n_head": 5})
+    return r"expected a divisor of the width 32, got 5"
+
+
+def another_room(file):
+    """Say in the configuration that the room is another one."""
+    file.configure(grid_size=11)
+    return r"trained with grid_size 11, but the preset .* has (9|10)"
+
+
+def another_familys_names(file):
+    """Add another family's tensors."""
+    other = "dicp-ad" if file.layout.family != "dicp-ad" else "cccad-ad"
+    file.state |= layouts.LAYOUTS[FAMILIES[other]].state()
+    return r"its names are those of several families \(.*dicp-ad|several families \(dicp-ad, cccad-ad"
+
+
+def a_compressor(file):
+    """Add the compressing transformer of CAD."""
+    file.state["compression_transformer.latents"] = torch.zeros(3)
+    return r"the compressing AD .* is not supported, because"
+
+
+def twice(file):
+    """Store a tensor twice, under a wrapper's prefix and bare."""
+    file.state[f"module.{file.a_weight()}"] = torch.zeros(1)
+    return r"stored twice under different prefixes"
+
+
+ATTACKS = [
+    code_in_the_state,
+    code_beside_the_state,
+    not_finite,
+    not_a_number,
+    claims_forty_gigabytes,
+    weight_turned,
+    whole_numbers,
+    surprise,
+    hole,
+    a_million_layers,
+    heads_that_do_not_divide,
+    another_room,
+    another_familys_names,
+    a_compressor,
+    twice,
+]
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize("attack", ATTACKS)
+def test_a_spoilt_file_is_refused_with_the_reason(empty, tmp_path, family, attack):
+    """Nothing ran, nothing is registered, nothing is left, and the message says why."""
+    canary = tmp_path / "canary"
+    file = File(family, canary)
+    reason = attack(file)
+    with pytest.raises(CheckpointError, match=reason) as caught:
+        empty.add(file.save(tmp_path / "hostile.pt"), **file.stated)
+    assert len(caught.value.message) < 2000
+    assert not canary.exists()
+    assert list(empty.root.iterdir()) == []
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize("share", [0.0, 0.01, 0.5, 0.98])
+def test_a_file_cut_short_is_refused(empty, tmp_path, family, share):
+    """Wherever a copy was cut, it is no checkpoint."""
+    file = File(family, tmp_path / "canary")
+    whole = file.save(tmp_path / "whole.pt").read_bytes()
+    cut = tmp_path / "cut.pt"
+    cut.write_bytes(whole[: int(len(whole) * share)])
+    with pytest.raises(CheckpointError, match=r"cut\.pt|not a checkpoint that can be read"):
+        empty.add(cut, **file.stated)
+    assert list(empty.root.iterdir()) == []
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_the_unspoilt_file_is_taken(empty, tmp_path, family):
+    """What the corpus spoils is good as long as nobody does."""
+    file = File(family, tmp_path / "canary")
+    assert empty.add(file.save(tmp_path / "good.pt"), **file.stated).policy.family == family
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "reason"),
+    [
+        ("c.yaml", "num_heads: !!python/object/apply:os.system ['touch {canary}']", "not a plain configuration"),
+        ("c.yaml", "a: &a [x, x]\nb: &b [*a, *a]\nnum_heads: *b", "state --heads N"),
+        ("c.yaml", "[" * 500, "not a plain configuration"),
+        ("c.yaml", "x: " + "y" * 70_000, "more than the 65536 bytes"),
+        ("c.yaml", "- 4", "expected a mapping of names to values, got list"),
+        ("c.json", "{num_heads: 4}", "not a plain configuration"),
+        ("c.json", '{"num_heads": ' + "9" * 5000 + "}", "not a plain configuration"),
+        ("c.json", '{"num_heads": "4", "env_name": "DarkRoom-v0"}', "num_heads: expected a whole number"),
+        ("c.json", '{"num_heads": 4, "env_name": "../../etc"}', "no preset describes its environment"),
+        ("c.json", '{"num_heads": 4}', "state --preset NAME"),
+        ("none.json", None, "none.json: No such file"),
+    ],
+)
+def test_a_hostile_configuration_is_refused(empty, tmp_path, name, text, reason):
+    """A configuration beside a bare state dict is plain values or nothing."""
+    canary, config = tmp_path / "canary", tmp_path / name
+    if text is not None:
+        config.write_text(text.replace("{canary}", str(canary)))
+    torch.save(layouts.LAYOUTS["ad-eps"].content(), tmp_path / "m.pt")
+    with pytest.raises(CheckpointError, match=reason):
+        empty.add(tmp_path / "m.pt", config=config)
+    assert not canary.exists()
+    assert list(empty.root.iterdir()) == []
+
+
+def test_a_configuration_may_not_contradict_the_file(empty, tmp_path):
+    """What a checkpoint says of itself is not overruled by what lies beside it; two that lie beside are too many."""
+    path = File("cccad-ad", tmp_path).save(tmp_path / "m.pt")
+    path.with_name("m.pt.json").write_text('{"tf_n_head": 8}')
+    with pytest.raises(CheckpointError, match=r"m\.pt\.json contradicts the checkpoint's own config in tf_n_head"):
+        empty.add(path)
+    path.with_name("m.pt.yml").write_text("tf_n_head: 4")
+    with pytest.raises(CheckpointError, match="several configurations stand beside"):
+        empty.add(path)
+
+
+@pytest.mark.parametrize("family", ["ad-eps", "cinemere-ad"])
+def test_a_mask_that_is_not_causal_is_refused(empty, tmp_path, family):
+    """The masks in the file say that it is causal; others would make every row a wrong one."""
+    file = File(family, tmp_path)
+    file.state["blocks.1.causal_mask"][3, 5] = False
+    with pytest.raises(CheckpointError, match=r"blocks\.1\.causal_mask: expected a causal mask"):
+        empty.add(file.save(tmp_path / "m.pt"))
+
+
+@pytest.mark.parametrize("length", [1, 10**9, -3, "80", 2.5])
+def test_a_rotary_length_out_of_bounds_is_refused(empty, tmp_path, length):
+    """No tensor bounds a rotary policy's context, so its configuration's word is held to the bounds."""
+    file = File("dicp-ad", tmp_path)
+    file.configure(n_transit=length)
+    with pytest.raises(CheckpointError, match=r"n_transit|at least 2 tokens"):
+        empty.add(file.save(tmp_path / "m.pt"))
+
+
+@pytest.mark.parametrize(
+    ("names", "layout"),
+    [
+        (["encoder.h.0.attn.c_attn.weight", "embed_timestep.weight"], "shunzh's AD"),
+        (["transformer.blocks.0.attn.W_Q", "transformer.pos_embed.W_pos"], "a TransformerLens model"),
+        (
+            ["state_emb.weight", "type_emb.weight", "pos_emb", "transformer.layers.0.linear1.weight"],
+            "the interleaved AD",
+        ),
+        (["compression_transformer.x", "ad_transformer.y"], "the compressing AD"),
+        (["image_encoder.0.weight", "transformer.wpe.weight"], "DPT on images"),
+    ],
+)
+def test_known_layouts_that_are_not_read_are_refused_by_name(empty, tmp_path, names, layout):
+    """Its user learns what the file is, and why it is not read."""
+    torch.save({name: torch.zeros(1) for name in names}, tmp_path / "m.pt")
+    with pytest.raises(CheckpointError, match=rf"m\.pt: {layout}.* is not supported, because "):
+        empty.add(tmp_path / "m.pt")
+
+
+def test_pickles_of_other_kinds_are_refused(empty, tmp_path):
+    """A plain pickle, a script and an empty file run nothing and are no checkpoints."""
+    canary = tmp_path / "canary"
+    for content in (
+        pickle.dumps(Touch(canary), protocol=2),
+        b"import os\nos.system('touch canary')\n",
+        b"",
+        b"\x80\x02].",
+    ):
+        (tmp_path / "m.pt").write_bytes(content)
+        with pytest.raises(CheckpointError):
+            empty.add(tmp_path / "m.pt", causal=True)
+    assert not canary.exists()
