@@ -1,0 +1,99 @@
+"""Checkpoints of a run: the native format with its entry, or the reference's own file."""
+
+from __future__ import annotations
+
+import hashlib
+from datetime import UTC, datetime
+from pathlib import Path
+
+from safetensors.torch import save
+from torch import Tensor
+
+from attnscope_model.ad import ADConfig, ADPolicy, stored_config
+from attnscope_model.conversion import write_entry
+from attnscope_model.native import CONFIG, WEIGHTS, config_bytes, identity
+from attnscope_model.reference import ReferenceConfig, ReferencePolicy
+from attnscope_model.stack import StackedPolicy
+from attnscope_model.training.reference_file import write_reference_file
+from attnscope_server.training.plan import TaskLists, TrainingPlan
+from attnscope_storage.wire import CheckpointInfo
+
+
+def new_policy(plan: TrainingPlan) -> StackedPolicy:
+    """Return the plan's policy, not initialised."""
+    room = plan.environment()
+    size, actions = int(room.kwargs["size"]), len(room.actions)
+    if plan.layout == "reference":
+        return ReferencePolicy(
+            ReferenceConfig(
+                width=plan.width,
+                layers=plan.layers,
+                heads=plan.heads,
+                context_length=plan.context_length,
+                feedforward=plan.feedforward,
+                grid_size=size,
+                actions=actions,
+                causal=True,
+            )
+        )
+    return ADPolicy(
+        ADConfig(
+            features=(size, size),
+            actions=actions,
+            context_length=plan.context_length,
+            positions=plan.positions,
+            width=plan.width,
+            layers=plan.layers,
+            heads=plan.heads,
+            feedforward=plan.feedforward,
+        )
+    )
+
+
+def write_checkpoint(folder: Path, plan: TrainingPlan, policy: StackedPolicy, step: int) -> Path:
+    """Write what the policy is after `step` steps, in its layout, and return where."""
+    if isinstance(policy, ReferencePolicy):
+        room = plan.environment()
+        config = {"env": "darkroom", "horizon": room.horizon, "env_split_seed": 0, "alg_seed": plan.recipe.seed}
+        return write_reference_file(folder, policy, step, config)
+    if not isinstance(policy, ADPolicy):
+        raise TypeError(f"expected a policy of a layout that is written here, got {type(policy).__name__}")
+    path = folder / f"step-{step}"
+    write_native(path, policy, plan, step, name=f"{plan.run_name}@{step}")
+    return path
+
+
+def write_native(
+    folder: Path, policy: ADPolicy, plan: TrainingPlan, step: int, *, name: str, tensors: dict[str, Tensor] | None = None
+) -> CheckpointInfo:
+    """Write weights, configuration and entry; the entry names train, validation and held-out tasks.
+
+    Parameters
+    ----------
+    tensors
+        Weights to write in place of the policy's own, e.g. the same in half precision.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    kept = policy.state_dict() if tensors is None else tensors
+    weights = save({key: tensor.contiguous() for key, tensor in kept.items()})
+    config = config_bytes(stored_config(policy.config))
+    (folder / WEIGHTS).write_bytes(weights)
+    (folder / CONFIG).write_bytes(config)
+    tasks: TaskLists = plan.task_lists()
+    info = CheckpointInfo(
+        id=identity(weights, config),
+        name=name,
+        policy=policy.description,
+        preset=plan.preset,
+        causal_stated_by="family",
+        train_tasks=tuple(sorted(tasks.train)),
+        validation_tasks=tuple(sorted(tasks.validation)),
+        held_out_tasks=tuple(sorted(tasks.test)),
+        train_step=step,
+        source_sha256=hashlib.sha256(weights).hexdigest(),
+        source_name=f"{plan.run_name}/step-{step}",
+        added_at=datetime.now(UTC),
+        notes=("A history longer than the context is cut to its newest transitions and computed afresh.",),
+    )
+    write_entry(folder, info)
+    return info

@@ -1,0 +1,54 @@
+"""What a run writes about itself: a line of JSON a time, and TensorBoard events where they are wanted."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from attnscope_storage.errors import AttnscopeError
+
+
+class TensorBoardMissingError(AttnscopeError, ImportError):
+    """TensorBoard is not installed."""
+
+
+class RunLog:
+    """The log of one run; what an interrupted run wrote beyond its saved state is taken out again.
+
+    Parameters
+    ----------
+    path
+        Of the JSON lines.
+    step
+        The step that the run goes on from.
+    events
+        Folder of TensorBoard events; None writes none.
+    """
+
+    def __init__(self, path: Path, step: int, events: Path | None = None) -> None:
+        self._path = path
+        kept = [line for line in _lines(path) if json.loads(line)["step"] <= step]
+        path.write_text("".join(f"{line}\n" for line in kept))
+        self._events: Any = None if events is None else _writer(events, step)
+
+    def write(self, step: int, values: dict[str, float]) -> None:
+        """Add what was measured at a step."""
+        with self._path.open("a") as file:
+            file.write(json.dumps({"step": step, **values}) + "\n")
+        if self._events is not None:
+            for name, value in values.items():
+                self._events.add_scalar(name, value, step)
+            self._events.flush()
+
+
+def _lines(path: Path) -> list[str]:
+    return path.read_text().splitlines() if path.exists() else []
+
+
+def _writer(folder: Path, step: int) -> Any:  # noqa: ANN401 - an optional package's class
+    try:
+        from torch.utils.tensorboard import SummaryWriter  # noqa: PLC0415 - optional
+    except ImportError as error:
+        raise TensorBoardMissingError("TensorBoard is not installed: pip install 'attnscope[train]'") from error
+    return SummaryWriter(str(folder), purge_step=step)

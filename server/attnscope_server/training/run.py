@@ -1,0 +1,119 @@
+"""A training run in its folder: histories, plan, log, state, checkpoints; interrupted, it goes on to the same bits."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from attnscope_env.histories import Histories
+from attnscope_model.training.trainer import Trainer, initialise
+from attnscope_model.training.windows import HistoryArrays
+from attnscope_server.training.checkpoints import new_policy, write_checkpoint
+from attnscope_server.training.collecting import collect
+from attnscope_server.training.evaluation import episode_returns
+from attnscope_server.training.logging import RunLog
+from attnscope_server.training.plan import TrainingPlan, tasks_of
+from attnscope_storage.errors import AttnscopeError
+
+PLAN, STATE, HISTORIES, LOG = "plan.json", "state.pt", "histories.npz", "log.jsonl"
+
+LOG_EVERY = 50
+"""Steps whose mean loss is one line of the log."""
+
+EVALUATED_TASKS, EVALUATED_ROLLOUTS, EVALUATED_EPISODES = 8, 4, 20
+"""Size of an evaluation during training: validation tasks, rollouts of each, episodes of a rollout."""
+
+
+class PlanChangedError(AttnscopeError, ValueError):
+    """The folder holds a run of another plan."""
+
+
+class TrainingRun:
+    """One run.
+
+    Parameters
+    ----------
+    folder
+        The run's own; created, or found with an interrupted run of the same plan.
+    plan
+        What is trained.
+    tensorboard
+        Also write TensorBoard events; wants the extra ``train``.
+    """
+
+    def __init__(self, folder: Path, plan: TrainingPlan, *, tensorboard: bool = False) -> None:
+        self.folder, self.plan = folder, plan
+        self.tasks = plan.task_lists()
+        folder.mkdir(parents=True, exist_ok=True)
+        self._settle_plan()
+        self.histories = self._histories()
+        policy = new_policy(plan)
+        initialise(policy, plan.recipe.seed)
+        kept = self.histories
+        arrays = HistoryArrays(kept.observations, kept.actions, kept.rewards, kept.next_observations)
+        self.trainer = Trainer(policy, arrays, plan.recipe)
+        if (folder / STATE).exists():
+            self.trainer.restore(torch.load(folder / STATE, weights_only=True))
+        self._log = RunLog(folder / LOG, self.trainer.step, folder / "tensorboard" if tensorboard else None)
+
+    def advance(self, until: int | None = None, tell: Callable[[int, float], None] = lambda _step, _loss: None) -> None:
+        """Train to the plan's last step, or to step `until`; `tell` hears of each step and its loss."""
+        last = min(until or self.plan.recipe.steps, self.plan.recipe.steps)
+        losses: list[float] = []
+        began = time.process_time()
+        while self.trainer.step < last:
+            losses.append(self.trainer.advance())
+            step = self.trainer.step
+            tell(step, losses[-1])
+            if step % LOG_EVERY == 0 or step == last:
+                spent = time.process_time() - began
+                self._log.write(step, {"loss": float(np.mean(losses)), "cpu_seconds": round(spent, 1)})
+                losses = []
+            if step % self.plan.evaluate_every == 0 or step == self.plan.recipe.steps:
+                self._log.write(step, {"validation_return": self._evaluate()})
+            if step % self.plan.save_every == 0 or step == self.plan.recipe.steps:
+                self._save()
+
+    def _evaluate(self) -> float:
+        """Return the mean return of the last half of the episodes, on validation tasks."""
+        room = self.plan.environment()
+        tasks = tasks_of(room, self.tasks.validation, EVALUATED_TASKS)
+        policy = self.trainer.policy.eval()
+        returns = episode_returns(policy, room, tasks, rollouts=EVALUATED_ROLLOUTS, episodes=EVALUATED_EPISODES)
+        policy.train()
+        return float(returns[..., EVALUATED_EPISODES // 2 :].mean())
+
+    def _save(self) -> None:
+        step = self.trainer.step
+        write_checkpoint(self.folder, self.plan, self.trainer.policy, step)
+        fresh = self.folder / f".{STATE}"
+        torch.save(self.trainer.state(), fresh)
+        fresh.replace(self.folder / STATE)
+
+    def _settle_plan(self) -> None:
+        resolved = self.plan.model_dump(mode="json") | {"tasks": self.tasks.model_dump(mode="json")}
+        resolved["versions"] = {"torch": torch.__version__, "numpy": np.__version__}
+        path = self.folder / PLAN
+        if not path.exists():
+            path.write_text(json.dumps(resolved, indent=1) + "\n")
+            return
+        stored: dict[str, Any] = json.loads(path.read_text())
+        if differing := sorted(key for key in resolved if key != "versions" and resolved[key] != stored.get(key)):
+            raise PlanChangedError(f"{self.folder.name} holds a run of another plan: {', '.join(differing)} differ")
+
+    def _histories(self) -> Histories:
+        path = self.folder / HISTORIES
+        if not path.exists():
+            fresh = path.with_name(f".{path.name}")
+            collect(self.plan.environment(), self.plan.histories, self.tasks.train).save(fresh)
+            fresh.replace(path)
+        histories = Histories.load(path)
+        if leaked := sorted(set(histories.tasks.tolist()) - set(self.tasks.train)):
+            raise PlanChangedError(f"{path.name} holds histories of tasks that are not trained on: {leaked[:5]}")
+        return histories
