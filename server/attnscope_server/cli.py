@@ -17,6 +17,7 @@ from attnscope_server.database import Database
 from attnscope_server.job_store import JobStore
 from attnscope_server.keys import ALL_SCOPES, KeyStore, Scope
 from attnscope_server.settings import Settings
+from attnscope_server.training import verbs
 from attnscope_storage.errors import AttnscopeError
 from attnscope_storage.reader import CaptureReader
 from attnscope_storage.verify import verify as verify_capture
@@ -27,6 +28,7 @@ checkpoints = typer.Typer(help="Registered checkpoints.", no_args_is_help=True)
 keys = typer.Typer(help="API keys.", no_args_is_help=True)
 app.add_typer(checkpoints, name="checkpoint")
 app.add_typer(keys, name="key")
+verbs.register(app)
 
 Norm = Literal["pre", "post"]
 Sampling = Literal["sample", "greedy"]

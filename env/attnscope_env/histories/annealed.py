@@ -1,4 +1,4 @@
-"""The noise-annealed expert: an expert that knows its goal and acts at random less and less (AD-eps; Zisman et al., 2023)."""
+"""The noise-annealed expert: it knows its goal and acts at random less and less (AD-eps; Zisman et al., 2023)."""
 
 from __future__ import annotations
 

@@ -35,9 +35,7 @@ class QLearning:
         Of ties, random actions and replays.
     """
 
-    def __init__(
-        self, histories: int, *, size: int, actions: int, steps: int, seed: int, replays: int = 30
-    ) -> None:
+    def __init__(self, histories: int, *, size: int, actions: int, steps: int, seed: int, replays: int = 30) -> None:
         self._rng = np.random.default_rng(seed)
         self._size = size
         self._steps = steps
@@ -71,4 +69,4 @@ class QLearning:
             self._values[self._each, cells, taken] = paid + DISCOUNT * self._values[self._each, after].max(axis=1)
 
     def _cells(self, observations: Int[np.ndarray, "history 2"]) -> Int[np.ndarray, " history"]:
-        return observations[:, 0].astype(np.int64) * self._size + observations[:, 1]
+        return np.asarray(observations[:, 0].astype(np.int64) * self._size + observations[:, 1])

@@ -33,7 +33,7 @@ def write_reference_file(folder: Path, policy: ReferencePolicy, step: int, confi
     }
     model = {_file_name(name): tensor.detach().clone() for name, tensor in policy.state_dict().items()}
     path = folder / f"ckpt-{step}.pt"
-    fresh = folder / f".ckpt-{step}"
+    fresh = folder / f".ckpt-{step}.pt"
     torch.save({"step": step, "config": stored, "model": model}, fresh)
     fresh.replace(path)
     return path

@@ -64,7 +64,13 @@ def write_checkpoint(folder: Path, plan: TrainingPlan, policy: StackedPolicy, st
 
 
 def write_native(
-    folder: Path, policy: ADPolicy, plan: TrainingPlan, step: int, *, name: str, tensors: dict[str, Tensor] | None = None
+    folder: Path,
+    policy: ADPolicy,
+    plan: TrainingPlan,
+    step: int,
+    *,
+    name: str,
+    tensors: dict[str, Tensor] | None = None,
 ) -> CheckpointInfo:
     """Write weights, configuration and entry; the entry names train, validation and held-out tasks.
 

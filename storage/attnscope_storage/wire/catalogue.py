@@ -51,6 +51,12 @@ class CheckpointInfo(Received):
         default_factory=dict, description="What its user stated because the file does not say it."
     )
     train_tasks: tuple[int, ...] | None = Field(description="Task indices; None where unknown.")
+    validation_tasks: tuple[int, ...] | None = Field(
+        default=None, description="Kept from training, to choose between runs by; None where unknown."
+    )
+    held_out_tasks: tuple[int, ...] | None = Field(
+        default=None, description="Neither trained on nor chosen by; None where unknown."
+    )
     train_step: int | None = None
     source_sha256: str = Field(description="Of the file it was converted from.")
     source_name: str

@@ -1,0 +1,156 @@
+"""What an evaluation says: mean returns by episode with intervals, beside the optimal and the random policy's."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import Float, Float64
+
+from attnscope_env import preset
+from attnscope_model.errors import CheckpointUnreadableError
+from attnscope_model.native import ENTRY, load_policy
+from attnscope_server.training.evaluation import episode_returns
+from attnscope_server.training.plan import tasks_of
+from attnscope_storage.errors import AttnscopeError
+from attnscope_storage.wire import CheckpointInfo
+
+RESAMPLES = 2000
+"""Bootstrap resamples of an interval."""
+
+UNRELIABLE_BELOW = 10
+"""Rollouts of a task below which an interval is marked."""
+
+BINS = ((1, 1), (2, 5), (6, 10), (11, 20), (21, 30), (31, 40), (41, 50))
+"""First and last episode of a column, counted from 1."""
+
+LISTS = {"train": "train_tasks", "validation": "validation_tasks", "held-out": "held_out_tasks"}
+"""Where an entry holds the tasks of a split."""
+
+
+class EvaluationRefusedError(AttnscopeError, ValueError):
+    """The checkpoints do not belong together, or do not say what they were trained on."""
+
+
+def evaluate_checkpoints(
+    folders: Sequence[Path],
+    *,
+    splits: Sequence[str],
+    rollouts: int,
+    episodes: int,
+    at_most: int,
+    seed: int,
+    tell: Callable[[str], None],
+) -> dict[str, Any]:
+    """Return every return of every checkpoint, and tell a table.
+
+    Parameters
+    ----------
+    folders
+        Checkpoints in the native format; several are training seeds of one recipe, and the interval is over them too.
+    splits
+        Of `LISTS`; the tasks are those that the checkpoints' entries name, so that nothing is called held-out that
+        was not.
+    at_most
+        Tasks of a split, spread evenly over it.
+
+    Raises
+    ------
+    EvaluationRefusedError
+        The checkpoints name different presets or tasks, or none.
+    """
+    entries = [_entry(folder) for folder in folders]
+    room = preset(entries[0].preset)
+    report: dict[str, Any] = {
+        "checkpoints": [{"name": entry.name, "id": entry.id} for entry in entries],
+        "preset": room.name,
+        "rollouts": rollouts,
+        "sampling_seed": seed,
+        "splits": {},
+    }
+    tell(_heading(entries, rollouts))
+    for split in splits:
+        tasks = tasks_of(room, _tasks(entries, split), at_most)
+        returns = np.stack(
+            [
+                episode_returns(
+                    load_policy(folder, torch.device("cpu")),
+                    room,
+                    tasks,
+                    rollouts=rollouts,
+                    episodes=episodes,
+                    seed=seed,
+                )
+                for folder in folders
+            ]
+        )
+        lines = {name: [getattr(task, f"{name}_return") for task in tasks] for name in ("optimal", "random")}
+        report["splits"][split] = {"tasks": [task.index for task in tasks], **lines, "returns": returns.tolist()}
+        tell(table(split, returns, float(np.mean(lines["optimal"])), float(np.mean(lines["random"])), seed))
+    return report
+
+
+def table(
+    split: str, returns: Float64[np.ndarray, "seed task rollout episode"], optimal: float, random: float, seed: int
+) -> str:
+    """Return a split's lines: mean and 95 % interval of each bin of episodes, and the two lines beside them."""
+    seeds, tasks, rollouts, episodes = returns.shape
+    mark = " (unreliable: fewer than 10 rollouts)" if rollouts < UNRELIABLE_BELOW else ""
+    lines = [f"{split}: {tasks} tasks; optimal {optimal:.2f}, random {random:.2f}{mark}"]
+    for first, last in BINS:
+        if last > episodes:
+            break
+        part = returns[..., first - 1 : last].mean(axis=-1)
+        low, high = interval(part, seed)
+        name = f"episode {first}" if first == last else f"episodes {first}-{last}"
+        each = f"  by seed {' '.join(f'{value:.2f}' for value in part.mean(axis=(1, 2)))}" if seeds > 1 else ""
+        lines.append(f"  {name:<15} {part.mean():6.2f}  [{low:.2f}, {high:.2f}]{each}")
+    return "\n".join(lines)
+
+
+def interval(values: Float[np.ndarray, "seed task rollout"], seed: int) -> tuple[float, float]:
+    """Return the 95 % bootstrap interval of the mean: seeds are resampled, and rollouts within seed and task.
+
+    Tasks stay as they are: the claim is about these tasks.
+    """
+    rng = np.random.default_rng(seed)
+    seeds, tasks, rollouts = values.shape
+    chosen = rng.integers(0, seeds, (RESAMPLES, seeds, 1, 1))
+    drawn = rng.integers(0, rollouts, (RESAMPLES, seeds, tasks, rollouts))
+    means = values[chosen, np.arange(tasks)[:, None], drawn].mean(axis=(1, 2, 3))
+    low, high = np.quantile(means, (0.025, 0.975))
+    return float(low), float(high)
+
+
+def _heading(entries: Sequence[CheckpointInfo], rollouts: int) -> str:
+    names = ", ".join(entry.name for entry in entries)
+    if len(entries) == 1:
+        return f"For this checkpoint ({names}): {rollouts} rollouts a task, sampled actions; interval over rollouts."
+    return (
+        f"{len(entries)} training seeds ({names}): {rollouts} rollouts a task and seed, sampled actions; "
+        "interval over seeds and rollouts."
+    )
+
+
+def _entry(folder: Path) -> CheckpointInfo:
+    try:
+        return CheckpointInfo.model_validate(json.loads((folder / ENTRY).read_bytes()))
+    except (OSError, ValueError) as error:
+        raise CheckpointUnreadableError(f"{folder} is no checkpoint folder: {error}") from error
+
+
+def _tasks(entries: Sequence[CheckpointInfo], split: str) -> tuple[int, ...]:
+    """Return the split's tasks, which all entries must name alike."""
+    if split not in LISTS:
+        raise EvaluationRefusedError(f"expected a split of {sorted(LISTS)}, got {split!r}")
+    named = {(entry.preset, getattr(entry, LISTS[split])) for entry in entries}
+    if len(named) > 1:
+        raise EvaluationRefusedError(f"these checkpoints name different {split} tasks: they are not one recipe's seeds")
+    ((_, tasks),) = named
+    if tasks is None:
+        raise EvaluationRefusedError(f"{entries[0].name} does not say which tasks are its {split} tasks")
+    return tuple(tasks)

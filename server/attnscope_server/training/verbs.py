@@ -1,0 +1,130 @@
+"""The verbs of training: ``attnscope-server collect``, ``train`` and ``evaluate``."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import typer
+
+Source = Literal["explorer", "annealed", "q-learning"]
+Preset = Annotated[str, typer.Option(help="Environment preset.")]
+SourceOption = Annotated[Source, typer.Option(help="Algorithm whose learning is imitated.")]
+PerTask = Annotated[int, typer.Option(help="Histories of each train task.")]
+Episodes = Annotated[int, typer.Option(help="Episodes of a history.")]
+
+
+def collect(
+    out: Annotated[Path, typer.Argument(help="The npz file to write.")],
+    preset: Preset = "darkroom-reference",
+    source: SourceOption = "explorer",
+    per_task: PerTask = 100,
+    episodes: Episodes = 16,
+    seed: int = 0,
+) -> None:
+    """Record learning histories of a preset's train tasks; never of validation or held-out ones."""
+    from attnscope_server.training.collecting import collect as record  # noqa: PLC0415 - imports torch
+    from attnscope_server.training.plan import HistoryPlan, TrainingPlan  # noqa: PLC0415 - as above
+
+    histories = HistoryPlan(source=source, per_task=per_task, episodes=episodes, seed=seed)
+    plan = TrainingPlan(preset=preset, histories=histories)
+    made = record(plan.environment(), histories, plan.task_lists().train)
+    made.save(out)
+    curve = " ".join(f"{value:.2f}" for value in made.episode_returns().mean(axis=0))
+    typer.echo(
+        f"{out}: {len(made)} histories of {len(set(made.tasks.tolist()))} tasks; mean return by episode: {curve}"
+    )
+
+
+def train(
+    preset: Preset = "darkroom-reference",
+    source: SourceOption = "explorer",
+    per_task: PerTask = 100,
+    episodes: Episodes = 16,
+    layout: Annotated[Literal["native", "reference"], typer.Option(help="Whose files are written.")] = "native",
+    positions: Literal["learned-absolute", "rotary"] = "learned-absolute",
+    context_length: Annotated[int, typer.Option(help="Tokens of a full context, query included.")] = 160,
+    width: int = 64,
+    layers: int = 3,
+    heads: int = 4,
+    feedforward: int = 256,
+    steps: Annotated[int, typer.Option(help="Optimiser steps.")] = 2400,
+    batch: Annotated[int, typer.Option(help="Full windows a step.")] = 32,
+    learning_rate: Annotated[float, typer.Option(help="At its peak.")] = 1e-3,
+    short_length: Annotated[int | None, typer.Option(help="Length of the windows at first.")] = None,
+    short_share: Annotated[float, typer.Option(help="Share of the steps with short windows.")] = 0.5,
+    seed: Annotated[int, typer.Option(help="Of weights and windows.")] = 0,
+    evaluate_every: Annotated[int, typer.Option(help="Steps between evaluations on validation tasks.")] = 400,
+    runs: Annotated[Path, typer.Option(help="Folder of the runs; the run's own is named by model, env, seed.")] = Path(
+        "runs"
+    ),
+    tensorboard: Annotated[bool, typer.Option("--tensorboard", help="Write events; wants attnscope[train].")] = False,
+    threads: Annotated[int, typer.Option(help="Torch threads; other numbers give other roundings.")] = 1,
+) -> None:
+    """Train a policy from nothing, or go on with an interrupted run of the same plan."""
+    import torch  # noqa: PLC0415 - heavy
+
+    from attnscope_model.training.trainer import Recipe  # noqa: PLC0415 - imports torch
+    from attnscope_server.training.plan import HistoryPlan, TrainingPlan  # noqa: PLC0415 - as above
+    from attnscope_server.training.watching import watch  # noqa: PLC0415 - as above
+
+    torch.set_num_threads(threads)
+    plan = TrainingPlan(
+        preset=preset,
+        histories=HistoryPlan(source=source, per_task=per_task, episodes=episodes),
+        layout=layout,
+        positions=positions,
+        context_length=context_length,
+        width=width,
+        layers=layers,
+        heads=heads,
+        feedforward=feedforward,
+        recipe=Recipe(
+            steps=steps,
+            batch=batch,
+            learning_rate=learning_rate,
+            short_length=short_length,
+            short_share=short_share,
+            seed=seed,
+        ),
+        evaluate_every=evaluate_every,
+    )
+    typer.echo(f"trained: {watch(runs / plan.run_name, plan, tensorboard=tensorboard)}")
+
+
+def evaluate(
+    checkpoints: Annotated[list[Path], typer.Argument(help="Checkpoint folders; several are seeds of one recipe.")],
+    split: Annotated[
+        list[str] | None, typer.Option(help="train, validation or held-out; repeat for several. Default: all three.")
+    ] = None,
+    rollouts: Annotated[int, typer.Option(help="Of each task.")] = 10,
+    episodes: int = 50,
+    at_most: Annotated[int, typer.Option(help="Tasks of a split, spread evenly over it.")] = 40,
+    seed: Annotated[int, typer.Option(help="Of the sampled actions.")] = 0,
+    out: Annotated[Path | None, typer.Option(help="Also write every return as JSON.")] = None,
+    threads: int = 1,
+) -> None:
+    """Print returns by episode beside the optimal and the random policy's, with intervals."""
+    import torch  # noqa: PLC0415 - heavy
+
+    from attnscope_server.training.reporting import evaluate_checkpoints  # noqa: PLC0415 - imports torch
+
+    torch.set_num_threads(threads)
+    report: dict[str, Any] = evaluate_checkpoints(
+        checkpoints,
+        splits=tuple(split or ("train", "validation", "held-out")),
+        rollouts=rollouts,
+        episodes=episodes,
+        at_most=at_most,
+        seed=seed,
+        tell=typer.echo,
+    )
+    if out is not None:
+        out.write_text(json.dumps(report) + "\n")
+
+
+def register(app: typer.Typer) -> None:
+    """Add the verbs to the operator's command line."""
+    for verb in (collect, train, evaluate):
+        app.command()(verb)

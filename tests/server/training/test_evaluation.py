@@ -1,0 +1,103 @@
+"""Evaluation: the returns a capture would have, and what is said of them."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from typer.testing import CliRunner
+
+from attnscope_env import preset
+from attnscope_model.native import load_policy
+from attnscope_server.cli import app
+from attnscope_server.training.evaluation import episode_returns
+from attnscope_server.training.reporting import EvaluationRefusedError, evaluate_checkpoints, interval, table
+from attnscope_server.training.run import TrainingRun
+
+
+@pytest.fixture
+def checkpoint(plan, tmp_path):
+    """Return the folder of a barely trained checkpoint."""
+    run = TrainingRun(tmp_path / "run", plan)
+    run.advance(until=4)
+    return run.folder / "step-4"
+
+
+def test_rollouts_do_not_depend_on_their_neighbours(checkpoint):
+    """A task's returns are the same alone and among others, and differ between rollouts and seeds."""
+    policy, room = load_policy(checkpoint, torch.device("cpu")), preset("darkroom-reference")
+    tasks = room.tasks("train")[:3]
+    together = episode_returns(policy, room, tasks, rollouts=3, episodes=4)
+    alone = episode_returns(policy, room, tasks[1:2], rollouts=3, episodes=4)
+    assert together.shape == (3, 3, 4)
+    assert np.array_equal(together[1], alone[0])
+    assert not np.array_equal(together, episode_returns(policy, room, tasks, rollouts=3, episodes=4, seed=1))
+
+
+def test_an_untrained_policy_is_about_random(checkpoint):
+    """Close to what uniform actions return, on average over the goals next to the start."""
+    policy, room = load_policy(checkpoint, torch.device("cpu")), preset("darkroom-reference")
+    tasks = [room.task_of_goal(goal) for goal in ((4, 5), (4, 3), (5, 4), (3, 4))]
+    returns = episode_returns(policy, room, tasks, rollouts=20, episodes=3)
+    assert returns.mean() == pytest.approx(np.mean([task.random_return for task in tasks]), abs=1.2)
+
+
+def test_the_interval_resamples_seeds_and_rollouts():
+    """Equal values give no width; spread over seeds widens it; the true mean lies inside."""
+    rng = np.random.default_rng(0)
+    assert interval(np.full((3, 4, 10), 2.0), 0) == (2.0, 2.0)
+    one = rng.normal(5, 1, (1, 4, 10))
+    low, high = interval(one, 0)
+    assert low < one.mean() < high
+    seeds = one + np.array([-3.0, 0.0, 3.0])[:, None, None]
+    wide_low, wide_high = interval(seeds, 0)
+    assert wide_high - wide_low > 3 * (high - low)
+
+
+def test_a_table_shows_what_was_measured():
+    """Means of the bins that the rollouts reach, the two lines, and a mark below ten rollouts."""
+    returns = np.zeros((1, 2, 4, 10))
+    returns[..., 5:] = 3.0
+    text = table("held-out", returns, 17.25, 0.33, 0)
+    assert "optimal 17.25, random 0.33" in text
+    assert "unreliable" in text
+    assert "episodes 6-10     3.00  [3.00, 3.00]" in text
+    assert "11-20" not in text
+
+
+def test_the_verbs_go_from_nothing_to_a_table(tmp_path):
+    """`collect`, `train` and `evaluate` on the command line; one checkpoint is said to be one."""
+    runner = CliRunner()
+    made = runner.invoke(app, ["collect", str(tmp_path / "h.npz"), "--per-task", "1", "--episodes", "1"])
+    assert "65 histories of 65 tasks" in made.output
+    shape = "--context-length 12 --width 8 --layers 1 --heads 2 --feedforward 8 --steps 2 --batch 2"
+    shape += " --per-task 1 --episodes 1 --evaluate-every 2"
+    trained = runner.invoke(app, ["train", *shape.split(), "--runs", str(tmp_path)], catch_exceptions=False)
+    assert "AD-absolute-darkroom-reference-seed0" in trained.output.replace("\n", "")
+    folder = tmp_path / "AD-absolute-darkroom-reference-seed0" / "step-2"
+    said = runner.invoke(
+        app,
+        [
+            "evaluate",
+            str(folder),
+            "--split",
+            "held-out",
+            "--rollouts",
+            "1",
+            "--episodes",
+            "1",
+            "--out",
+            str(tmp_path / "e.json"),
+        ],
+        catch_exceptions=False,
+    )
+    assert "For this checkpoint" in said.output
+    assert "held-out: 8 tasks; optimal 17.25, random 0.33" in said.output
+
+
+def test_nothing_is_called_held_out_that_was_not(checkpoint):
+    """A checkpoint that does not name its held-out tasks is refused."""
+    entry = checkpoint / "entry.json"
+    entry.write_text(entry.read_text().replace('"held_out_tasks"', '"forgotten"'))
+    with pytest.raises(EvaluationRefusedError, match="does not say"):
+        evaluate_checkpoints([checkpoint], splits=["held-out"], rollouts=1, episodes=1, at_most=8, seed=0, tell=print)

@@ -1,0 +1,108 @@
+"""A run's folder: what is in it, what it may not hold, and what an interruption changes (nothing)."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+import torch
+
+from attnscope_env import preset
+from attnscope_env.histories import Histories
+from attnscope_model.native import load_policy
+from attnscope_model.registry import CheckpointRegistry
+from attnscope_server.training.plan import TrainingPlan
+from attnscope_server.training.run import PlanChangedError, TrainingRun
+from attnscope_storage.wire import CheckpointInfo
+
+CPU = torch.device("cpu")
+
+
+def entry(folder) -> CheckpointInfo:
+    """Return a checkpoint folder's entry."""
+    return CheckpointInfo.model_validate_json((folder / "entry.json").read_bytes())
+
+
+def test_no_history_and_no_list_holds_a_held_out_task(plan, tmp_path):
+    """Stored histories are of train tasks only; train, validation and held-out lists are disjoint and complete."""
+    run = TrainingRun(tmp_path / plan.run_name, plan)
+    run.advance()
+    stored = set(Histories.load(run.folder / "histories.npz").tasks.tolist())
+    info = entry(run.folder / "step-8")
+    held_out = {task.index for task in preset("darkroom-reference").tasks("test")}
+    train, validation = set(info.train_tasks), set(info.validation_tasks)
+    assert stored == train
+    assert set(info.held_out_tasks) == held_out
+    assert len(train) + len(validation) + len(held_out) == len(train | validation | held_out) == 81
+
+
+@pytest.mark.parametrize("name", ["darkroom-reference", "darkroom-13", "key-to-door"])
+def test_task_lists_are_disjoint_in_every_preset_that_is_trained(name):
+    """No task of one list is in another, and no train goal equals a held-out one."""
+    lists = TrainingPlan(preset=name).task_lists()
+    room = preset(name)
+    cells = [{str(dict(room.task(i).parameters)) for i in part} for part in (lists.train, lists.validation, lists.test)]
+    for one, other in ((0, 1), (0, 2), (1, 2)):
+        assert not cells[one] & cells[other]
+
+
+def test_an_interrupted_run_ends_as_an_uninterrupted_one(plan, tmp_path):
+    """Same weights bit for bit, same checkpoints, same log."""
+    whole = TrainingRun(tmp_path / "whole", plan)
+    whole.advance()
+    TrainingRun(tmp_path / "broken", plan).advance(until=6)
+    again = TrainingRun(tmp_path / "broken", plan)
+    assert again.trainer.step == 4
+    again.advance()
+    assert entry(tmp_path / "broken" / "step-8").id == entry(tmp_path / "whole" / "step-8").id
+    logs = [(tmp_path / name / "log.jsonl").read_text().splitlines() for name in ("whole", "broken")]
+    values = [[json.loads(line).get("validation_return") for line in log] for log in logs]
+    assert [v for v in values[0] if v is not None] == [v for v in values[1] if v is not None]
+    assert [json.loads(line)["step"] for line in logs[0]] == [4, 8, 8]
+
+
+def test_another_plan_is_refused_in_the_same_folder(plan, tmp_path):
+    """Rather than go on with weights of another shape or recipe."""
+    TrainingRun(tmp_path / "run", plan).advance(until=4)
+    with pytest.raises(PlanChangedError, match="recipe differ"):
+        TrainingRun(tmp_path / "run", plan.model_copy(update={"recipe": plan.recipe.__class__(steps=9)}))
+
+
+def test_histories_of_other_tasks_are_refused(plan, tmp_path):
+    """A history file that holds a held-out task is not trained on."""
+    run = TrainingRun(tmp_path / "run", plan)
+    leaked = run.histories.tasks.copy()
+    leaked[0] = run.tasks.test[0]
+    Histories(**{**run.histories.__dict__, "tasks": leaked}).save(run.folder / "histories.npz")
+    with pytest.raises(PlanChangedError, match="not trained on"):
+        TrainingRun(run.folder, plan)
+
+
+def test_a_native_checkpoint_loads_with_its_description(plan, tmp_path):
+    """The entry's description is the loaded policy's, for both kinds of positions."""
+    for positions in ("learned-absolute", "rotary"):
+        run = TrainingRun(tmp_path / positions, plan.model_copy(update={"positions": positions}))
+        run.advance(until=4)
+        policy = load_policy(run.folder / "step-4", CPU)
+        assert policy.description == entry(run.folder / "step-4").policy
+        assert policy.description.positions == positions
+
+
+def test_the_reference_layout_is_read_by_its_reader(plan, tmp_path):
+    """A run in the reference's layout is added like any of its files, and gives the trained weights' logits."""
+    run = TrainingRun(tmp_path / "run", plan.model_copy(update={"layout": "reference"}))
+    run.advance()
+    registry = CheckpointRegistry(tmp_path / "registry")
+    info = registry.add(run.folder, causal=True)
+    assert (info.train_step, info.policy.context_length, info.policy.family) == (8, 12, "ad-reference")
+    tokens = torch.randn(2, 7, 8, generator=torch.Generator().manual_seed(0))
+    with torch.inference_mode():
+        torch.testing.assert_close(load_policy(registry.folder(info.id), CPU)(tokens), run.trainer.policy(tokens))
+
+
+def test_tensorboard_events_are_written_where_wanted(plan, tmp_path):
+    """One events file, beside the log that is always there."""
+    run = TrainingRun(tmp_path / "run", plan, tensorboard=True)
+    run.advance(until=4)
+    assert len(list((run.folder / "tensorboard").glob("events.out.*"))) == 1
+    assert (run.folder / "log.jsonl").exists()
