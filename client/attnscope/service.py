@@ -20,6 +20,8 @@ from attnscope_storage.wire import (
     Job,
     JobPage,
     JobState,
+    TaskCell,
+    TaskPage,
     WhoAmI,
 )
 
@@ -113,6 +115,15 @@ class Service:
     def environments(self) -> list[EnvironmentInfo]:
         """Return the listed environments with their presets and tasks."""
         return read_models(EnvironmentInfo, self._transport.request("GET", "/v1/environments"))
+
+    def tasks(self, preset: str, split: str = "all") -> Iterator[TaskCell]:
+        """Yield a preset's tasks in the order of a split; pages are fetched as they are needed."""
+        offset: int | None = 0
+        while offset is not None:
+            parameters = [("preset", preset), ("split", split), ("offset", str(offset))]
+            page = read_model(TaskPage, self._transport.request("GET", "/v1/tasks", parameters=parameters))
+            yield from page.tasks
+            offset = page.next_offset if page.next_offset != offset else None
 
     def capabilities(self) -> Capabilities:
         """Return what the service can do, and its caps."""

@@ -5,13 +5,16 @@ from attnscope_env.bandit import BanditEnv
 from attnscope_env.bandit_vector import BanditVectorEnv
 from attnscope_env.darkroom import DarkroomEnv
 from attnscope_env.darkroom_vector import DarkroomVectorEnv
+from attnscope_env.gymnasium_entry import GymnasiumEntry
 from attnscope_env.key_to_door import DarkKeyToDoorEnv
 from attnscope_env.key_to_door_vector import DarkKeyToDoorVectorEnv
-from attnscope_env.listing import LISTED, EnvironmentListing, listing, validate_kwargs
+from attnscope_env.listing import LISTED, EnvironmentListing, Listings, listing
+from attnscope_env.observations import EnvironmentUnusableError, observation_layout
 from attnscope_env.permuted import DarkroomPermutedEnv
 from attnscope_env.permuted_vector import DarkroomPermutedVectorEnv
 from attnscope_env.presets import PRESETS, preset
 from attnscope_env.registration import register
+from attnscope_env.seeds import environment_seeds
 from attnscope_env.splits import SplitRule
 from attnscope_env.tasks import EnvPreset, Task
 
@@ -31,11 +34,15 @@ __all__ = [
     "DarkroomVectorEnv",
     "EnvPreset",
     "EnvironmentListing",
+    "EnvironmentUnusableError",
+    "GymnasiumEntry",
+    "Listings",
     "SplitRule",
     "Task",
+    "environment_seeds",
     "listing",
+    "observation_layout",
     "preset",
     "register",
     "terminal_observations",
-    "validate_kwargs",
 ]

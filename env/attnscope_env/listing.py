@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from types import MappingProxyType
 from typing import Any, Final
 
-from pydantic import BaseModel
-
-from attnscope_env.options import BanditOptions, DarkroomOptions, KeyToDoorOptions, PermutedOptions
-from attnscope_env.other_presets import bandit_preset, permuted_preset
+from attnscope_env.gymnasium_entry import GymnasiumEntry
+from attnscope_env.gymnasium_preset import gymnasium_preset
+from attnscope_env.options import (
+    CUSTOM,
+    BanditOptions,
+    DarkroomOptions,
+    KeyToDoorOptions,
+    Options,
+    PermutedOptions,
+)
 from attnscope_env.presets import PRESETS
 from attnscope_env.registration import BANDIT_ID, DARKROOM_ID, KEY_TO_DOOR_ID, PERMUTED_ID
-from attnscope_env.room_presets import darkroom_preset, key_to_door_preset
 from attnscope_env.tasks import EnvPreset
 
 
@@ -23,25 +27,21 @@ class EnvironmentListing:
 
     id: str
     description: str
-    options: type[BaseModel]
-    """Checks the keyword arguments of a request."""
-    build: Callable[[Any], EnvPreset]
+    kwargs_schema: Mapping[str, Any]
+    """JSON schema of the keyword arguments."""
+    build: Callable[[Mapping[str, Any]], EnvPreset]
+    """Checks keyword arguments and gives their preset."""
     presets: tuple[EnvPreset, ...]
-
-    @property
-    def kwargs_schema(self) -> dict[str, Any]:
-        """JSON schema of the keyword arguments."""
-        return self.options.model_json_schema()
 
     def preset(self, kwargs: Mapping[str, Any]) -> EnvPreset:
         """Return the preset that these keyword arguments ask for; a listed one where they mean the same.
 
         Raises
         ------
-        pydantic.ValidationError
-            A ValueError: an unknown argument, or a value outside its range.
+        ValueError
+            An unknown argument, or a value outside its range.
         """
-        built = self.build(self.options.model_validate(dict(kwargs)))
+        built = self.build(kwargs)
         for listed in self.presets:
             if dict(listed.kwargs) == dict(built.kwargs):
                 return listed
@@ -52,88 +52,100 @@ class EnvironmentListing:
         return {
             "id": self.id,
             "description": self.description,
-            "kwargs_schema": self.kwargs_schema,
+            "kwargs_schema": dict(self.kwargs_schema),
             "presets": tuple(preset.info() for preset in self.presets),
         }
 
 
-def _darkroom(options: DarkroomOptions) -> EnvPreset:
-    return darkroom_preset("custom", "Darkroom as a request describes it.", **options.room())
+class Listings:
+    """The environments of one service: attnscope's own, and further ones that its operator lists.
+
+    Raises
+    ------
+    ValueError
+        An entry has the id or the preset name of another.
+    """
+
+    def __init__(self, further: Iterable[GymnasiumEntry] = ()) -> None:
+        self._by_id: dict[str, EnvironmentListing] = {}
+        self._presets: dict[str, EnvPreset] = {}
+        for listed in (*map(_own, OWN), *map(_further, further)):
+            self._add(listed)
+
+    def __iter__(self) -> Iterator[EnvironmentListing]:
+        return iter(self._by_id.values())
+
+    @property
+    def ids(self) -> tuple[str, ...]:
+        """Ids of the listed environments."""
+        return tuple(self._by_id)
+
+    def listing(self, environment_id: str) -> EnvironmentListing:
+        """Return the listing of this id; LookupError where it is not listed."""
+        try:
+            return self._by_id[environment_id]
+        except KeyError:
+            raise LookupError(f"expected a listed environment of {sorted(self.ids)}, got {environment_id!r}") from None
+
+    def preset(self, name: str) -> EnvPreset:
+        """Return the preset of this name; LookupError where none is listed."""
+        try:
+            return self._presets[name]
+        except KeyError:
+            raise LookupError(f"expected a preset of {sorted(self._presets)}, got {name!r}") from None
+
+    def _add(self, listed: EnvironmentListing) -> None:
+        if listed.id in self._by_id:
+            raise ValueError(f"the environment {listed.id!r} is listed twice")
+        self._by_id[listed.id] = listed
+        for preset in listed.presets:
+            if preset.name in self._presets:
+                raise ValueError(f"the preset {preset.name!r} is listed twice")
+            self._presets[preset.name] = preset
 
 
-def _key_to_door(options: KeyToDoorOptions) -> EnvPreset:
-    return key_to_door_preset("custom", "Dark key-to-door as a request describes it.", **options.room())
-
-
-def _permuted(options: PermutedOptions) -> EnvPreset:
-    return permuted_preset(
-        "custom",
-        "Permuted actions as a request describes them.",
-        size=options.size,
-        horizon=options.horizon,
-        actions=options.actions,
-        rule=options.rule(),
-    )
-
-
-def _bandit(options: BanditOptions) -> EnvPreset:
-    return bandit_preset(
-        "custom",
-        "Bandits as a request describes them.",
-        arms=options.arms,
-        reward=options.reward,
-        variance=options.variance,
-        horizon=options.horizon,
-        tasks=options.tasks,
-        means_seed=options.means_seed,
-        rule=options.rule(),
-    )
-
-
-def _listing(
-    environment_id: str, description: str, options: type[BaseModel], build: Callable[[Any], EnvPreset]
-) -> EnvironmentListing:
-    presets = tuple(preset for preset in PRESETS.values() if preset.environment_id == environment_id)
-    return EnvironmentListing(environment_id, description, options, build, presets)
-
-
-LISTED: Final[Mapping[str, EnvironmentListing]] = MappingProxyType(
-    {
-        entry.id: entry
-        for entry in (
-            _listing(
-                DARKROOM_ID,
-                "A dark room with a hidden goal: 1 for every step that ends on it.",
-                DarkroomOptions,
-                _darkroom,
-            ),
-            _listing(
-                PERMUTED_ID,
-                "A dark room from corner to corner whose actions are permuted: 1 for every step that ends on the goal.",
-                PermutedOptions,
-                _permuted,
-            ),
-            _listing(
-                KEY_TO_DOOR_ID,
-                "A dark room with a hidden key and door: 1 for finding the key, 1 for reaching the door after it.",
-                KeyToDoorOptions,
-                _key_to_door,
-            ),
-            _listing(BANDIT_ID, "Arms with hidden means, Bernoulli or Gaussian rewards.", BanditOptions, _bandit),
-        )
-    }
+OWN: Final[tuple[tuple[str, str, type[Options]], ...]] = (
+    (DARKROOM_ID, "A dark room with a hidden goal: 1 for every step that ends on it.", DarkroomOptions),
+    (
+        PERMUTED_ID,
+        "A dark room from corner to corner whose actions are permuted: 1 for every step that ends on the goal.",
+        PermutedOptions,
+    ),
+    (
+        KEY_TO_DOOR_ID,
+        "A dark room with a hidden key and door: 1 for finding the key, 1 for reaching the door after it.",
+        KeyToDoorOptions,
+    ),
+    (BANDIT_ID, "Arms with hidden means, Bernoulli or Gaussian rewards.", BanditOptions),
 )
-"""By Gymnasium id."""
+"""Id, description and keyword arguments of attnscope's own environments."""
+
+
+def _own(entry: tuple[str, str, type[Options]]) -> EnvironmentListing:
+    environment_id, description, options = entry
+    return EnvironmentListing(
+        id=environment_id,
+        description=description,
+        kwargs_schema=options.model_json_schema(),
+        build=lambda kwargs: options.model_validate(dict(kwargs)).preset(),
+        presets=tuple(preset for preset in PRESETS.values() if preset.environment_id == environment_id),
+    )
+
+
+def _further(entry: GymnasiumEntry) -> EnvironmentListing:
+    return EnvironmentListing(
+        id=entry.id,
+        description=entry.description,
+        kwargs_schema=entry.kwargs_schema,
+        build=lambda kwargs: gymnasium_preset(entry, CUSTOM, entry.checked(kwargs)),
+        presets=(gymnasium_preset(entry, entry.preset_name, entry.checked({})),),
+    )
+
+
+LISTED: Final = Listings()
+"""Attnscope's own environments."""
 
 
 def listing(environment_id: str) -> EnvironmentListing:
-    """Return the listing of this id; LookupError where it is not listed."""
-    try:
-        return LISTED[environment_id]
-    except KeyError:
-        raise LookupError(f"expected a listed environment of {sorted(LISTED)}, got {environment_id!r}") from None
-
-
-def validate_kwargs(environment_id: str, kwargs: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the keyword arguments with their defaults filled in, after checking them."""
-    return listing(environment_id).options.model_validate(dict(kwargs)).model_dump()
+    """Return the listing of one of attnscope's own environments; LookupError where there is none of this id."""
+    return LISTED.listing(environment_id)

@@ -1,24 +1,29 @@
-"""What a request may change about each environment, as models that check it."""
+"""What a request may change about each of our environments: models that check it and give the preset."""
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from attnscope_env.bandit import DEFAULT_ARMS, DEFAULT_BANDIT_HORIZON, DEFAULT_VARIANCE
 from attnscope_env.key_to_door import DEFAULT_KEY_HORIZON
-from attnscope_env.other_presets import BANDIT_TASKS, PERMUTED_RULE
+from attnscope_env.other_presets import BANDIT_TASKS, PERMUTED_RULE, bandit_preset, permuted_preset
 from attnscope_env.permuted import DEFAULT_PERMUTED_HORIZON
 from attnscope_env.room import DEFAULT_HORIZON, DEFAULT_SIZE
-from attnscope_env.room_presets import KEY_TO_DOOR_RULE
+from attnscope_env.room_presets import KEY_TO_DOOR_RULE, darkroom_preset, key_to_door_preset
 from attnscope_env.splits import SPLIT_SEED, TRAIN_RATIO, SplitRule
+from attnscope_env.tasks import EnvPreset
+
+CUSTOM = "custom"
+"""Name of a preset that a request's keyword arguments make."""
 
 Coordinate = Annotated[int, Field(ge=0)]
 
 
-class SplitOptions(BaseModel):
-    """How the tasks are split."""
+class Options(BaseModel, ABC):
+    """Keyword arguments of a request, with defaults."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
@@ -26,12 +31,16 @@ class SplitOptions(BaseModel):
     split_seed: int = Field(default=SPLIT_SEED, ge=0, lt=2**32, description="Seed of the shuffle.")
     train_ratio: float = Field(default=TRAIN_RATIO, ge=0, le=1, description="Share of train tasks.", strict=False)
 
+    @abstractmethod
+    def preset(self) -> EnvPreset:
+        """Return the preset that is asked for."""
+
     def rule(self) -> SplitRule:
         """Return the split rule."""
         return SplitRule(self.split_shuffle, self.split_seed, self.train_ratio)
 
 
-class RoomOptions(SplitOptions):
+class RoomOptions(Options):
     """What a request may change about a room."""
 
     size: int = Field(default=DEFAULT_SIZE, ge=2, le=64, description="Rows and columns of the room.")
@@ -61,6 +70,10 @@ class RoomOptions(SplitOptions):
 class DarkroomOptions(RoomOptions):
     """What a request may change about a Darkroom."""
 
+    def preset(self) -> EnvPreset:
+        """Return a Darkroom."""
+        return darkroom_preset(CUSTOM, "Darkroom as a request describes it.", **self.room())
+
 
 class KeyToDoorOptions(RoomOptions):
     """What a request may change about a dark key-to-door room."""
@@ -72,8 +85,12 @@ class KeyToDoorOptions(RoomOptions):
         default=KEY_TO_DOOR_RULE.train_ratio, ge=0, le=1, description="Share of train tasks.", strict=False
     )
 
+    def preset(self) -> EnvPreset:
+        """Return a dark key-to-door room."""
+        return key_to_door_preset(CUSTOM, "Dark key-to-door as a request describes it.", **self.room())
 
-class PermutedOptions(SplitOptions):
+
+class PermutedOptions(Options):
     """What a request may change about a Darkroom with permuted actions."""
 
     size: int = Field(default=DEFAULT_SIZE, ge=2, le=64, description="Rows and columns of the room.")
@@ -81,8 +98,19 @@ class PermutedOptions(SplitOptions):
     actions: Literal["reference", "toymeta"] = Field(default="reference", description="The numbering permuted.")
     split_seed: int = Field(default=PERMUTED_RULE.seed, ge=0, lt=2**32, description="Seed of the shuffle.")
 
+    def preset(self) -> EnvPreset:
+        """Return a Darkroom with permuted actions."""
+        return permuted_preset(
+            CUSTOM,
+            "Permuted actions as a request describes them.",
+            size=self.size,
+            horizon=self.horizon,
+            actions=self.actions,
+            rule=self.rule(),
+        )
 
-class BanditOptions(SplitOptions):
+
+class BanditOptions(Options):
     """What a request may change about a bandit."""
 
     arms: int = Field(default=DEFAULT_ARMS, ge=1, le=100, description="Number of arms.")
@@ -91,3 +119,17 @@ class BanditOptions(SplitOptions):
     horizon: int = Field(default=DEFAULT_BANDIT_HORIZON, ge=1, le=10_000, description="Pulls of an episode.")
     tasks: int = Field(default=BANDIT_TASKS, ge=1, le=10_000, description="Number of bandits.")
     means_seed: int = Field(default=0, ge=0, lt=2**32, description="Seed of the means.")
+
+    def preset(self) -> EnvPreset:
+        """Return bandits."""
+        return bandit_preset(
+            CUSTOM,
+            "Bandits as a request describes them.",
+            arms=self.arms,
+            reward=self.reward,
+            variance=self.variance,
+            horizon=self.horizon,
+            tasks=self.tasks,
+            means_seed=self.means_seed,
+            rule=self.rule(),
+        )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from functools import lru_cache
 
 import numpy as np
@@ -58,19 +59,29 @@ def random_key_to_door(size: int, start: tuple[int, int], horizon: int, actions:
     key, that of hitting it from there in what is left. The array is shared between callers and read-only.
     """
     after = _successors(size, actions)
-    cells = size * size
-    hit = np.zeros((horizon + 1, cells, cells))  # [steps, from, target]: hit within so many steps
-    for steps in range(1, horizon + 1):
-        onward = hit[steps - 1]
-        for reached in after:
-            arrived = onward[reached]
-            arrived[np.arange(cells), reached] = 1.0
-            hit[steps] += arrived / len(after)
-    from_start = hit[:, start[0] * size + start[1]]
+    first = start[0] * size + start[1]
+    from_start = np.stack([hit[first] for hit in _hits(after, horizon)])
     finds = np.diff(from_start, axis=0)  # [step, key]: found at exactly this step
-    worth: np.ndarray = from_start[-1][:, None] + np.einsum("tk,tkd->kd", finds, hit[:-1][::-1])
+    worth = np.tile(from_start[-1][:, None], (1, size * size))
+    for left, hit in zip(range(horizon), _hits(after, horizon), strict=False):
+        worth += finds[horizon - 1 - left][:, None] * hit
     worth.flags.writeable = False
     return worth
+
+
+def _hits(after: Int[np.ndarray, "action cell"], horizon: int) -> Iterator[Float64[np.ndarray, "cell target"]]:
+    """Yield the probability that uniform actions from a cell hit a target within 0, 1, … `horizon` steps."""
+    cells = np.arange(after.shape[1])
+    hit = np.zeros((len(cells), len(cells)))
+    yield hit
+    for _ in range(horizon):
+        following = np.zeros_like(hit)
+        for reached in after:
+            arrived = hit[reached]
+            arrived[cells, reached] = 1.0
+            following += arrived / len(after)
+        hit = following
+        yield hit
 
 
 def _successors(size: int, actions: str) -> Int[np.ndarray, "action cell"]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int, Shaped
+from jaxtyping import Float, Int, Num, Shaped
 from torch import Tensor
 
 from attnscope_model.policy import Policy
@@ -67,17 +67,17 @@ class ContextWindow:
 
     def append(
         self,
-        observation: Int[np.ndarray, "env feature"],
+        observation: Shaped[np.ndarray, "env ..."],
         action: Int[np.ndarray, " env"],
         reward: Shaped[np.ndarray, " env"],
-        next_observation: Int[np.ndarray, "env feature"],
+        next_observation: Shaped[np.ndarray, "env ..."],
     ) -> None:
         """Add a finished transition; the oldest goes when the window is full."""
         embedded = self._policy.embed_transition(
-            self._moved(observation),
-            self._moved(action),
+            features(observation, self._device),
+            torch.from_numpy(np.asarray(action, dtype=np.int64)).to(self._device),
             torch.from_numpy(np.asarray(reward, dtype=np.float32)).to(self._device),
-            self._moved(next_observation),
+            features(next_observation, self._device),
         )
         if self.held == self.capacity:
             self._first += self._per_transition
@@ -87,12 +87,12 @@ class ContextWindow:
         self._end += self._per_transition
         self.seen += 1
 
-    def tokens(self, query: Int[np.ndarray, "env feature"]) -> Float[Tensor, "env token width"]:
+    def tokens(self, query: Shaped[np.ndarray, "env ..."]) -> Float[Tensor, "env token width"]:
         """Return the context with this query in its slot; a view that the next call overwrites."""
         first = self._first - 1 if self._query_first else self._first
         end = first + self.length
         slot = first if self._query_first else end - 1
-        self._buffer[:, slot : slot + 1] = self._policy.embed_query(self._moved(query))
+        self._buffer[:, slot : slot + 1] = self._policy.embed_query(features(query, self._device))
         return self._buffer[:, first:end]
 
     def _move_to_front(self) -> None:
@@ -100,5 +100,9 @@ class ContextWindow:
         self._first, self._end = 1, 1 + kept.shape[1]
         self._buffer[:, self._first : self._end] = kept
 
-    def _moved(self, values: np.ndarray) -> Tensor:
-        return torch.from_numpy(np.asarray(values, dtype=np.int64)).to(self._device)
+
+def features(observation: Shaped[np.ndarray, "env ..."], device: torch.device) -> Num[Tensor, "env feature"]:
+    """Return observations as a policy takes them: int64 or float32; a discrete one is a single feature."""
+    dtype = np.float32 if observation.dtype.kind == "f" else np.int64
+    values = np.asarray(observation, dtype=dtype)
+    return torch.from_numpy(values if values.ndim > 1 else values[:, None]).to(device)

@@ -61,9 +61,7 @@ class Decider:
         """Return whether the decision after so many transitions is taken from the cache."""
         return self._cache is not None and transitions <= self.window.capacity
 
-    def decide(
-        self, observation: Int[np.ndarray, "env feature"], *, rows: bool = False, maps: bool = False
-    ) -> Decision:
+    def decide(self, observation: Shaped[np.ndarray, "env ..."], *, rows: bool = False, maps: bool = False) -> Decision:
         """Return the decision at an observation; recording changes no bit of the logits.
 
         Parameters
@@ -87,10 +85,10 @@ class Decider:
 
     def append(
         self,
-        observation: Int[np.ndarray, "env feature"],
+        observation: Shaped[np.ndarray, "env ..."],
         action: Int[np.ndarray, " env"],
         reward: Shaped[np.ndarray, " env"],
-        next_observation: Int[np.ndarray, "env feature"],
+        next_observation: Shaped[np.ndarray, "env ..."],
     ) -> None:
         """Add a finished transition to the contexts."""
         self.window.append(observation, action, reward, next_observation)

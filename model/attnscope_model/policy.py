@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 
-from jaxtyping import Float, Int
+from jaxtyping import Float, Int, Num
 from torch import Tensor, nn
 
 from attnscope_model.attention import TapedAttention
@@ -19,15 +19,15 @@ class Policy(nn.Module, ABC):
     @abstractmethod
     def embed_transition(
         self,
-        observation: Int[Tensor, "env feature"],
+        observation: Num[Tensor, "env feature"],
         action: Int[Tensor, " env"],
         reward: Float[Tensor, " env"],
-        next_observation: Int[Tensor, "env feature"],
+        next_observation: Num[Tensor, "env feature"],
     ) -> Float[Tensor, "env token width"]:
         """Return the tokens of a finished transition, without positions."""
 
     @abstractmethod
-    def embed_query(self, observation: Int[Tensor, "env feature"]) -> Float[Tensor, "env token width"]:
+    def embed_query(self, observation: Num[Tensor, "env feature"]) -> Float[Tensor, "env token width"]:
         """Return the tokens of the state that an action is asked for, without positions."""
 
     @abstractmethod

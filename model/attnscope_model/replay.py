@@ -8,13 +8,14 @@ damaged data gives an error and never a map. Knows nothing of HTTP, processes or
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 import torch
 from jaxtyping import Float, Integer, Shaped
 from torch import Tensor
 
+from attnscope_model.context import features
 from attnscope_model.errors import NotReplayableError, ReplayDiffersError
 from attnscope_model.policy import Policy
 from attnscope_model.tape import AttentionTape
@@ -124,16 +125,16 @@ def history_tokens(policy: Policy, moment: Moment, device: torch.device) -> Floa
     if moment.held == 0:
         return torch.zeros(0, description.tokens_per_transition, description.width, device=device)
     return policy.embed_transition(
-        _integers(moment.observation, device),
-        _integers(moment.action, device),
+        features(moment.observation, device),
+        torch.from_numpy(np.asarray(moment.action, dtype=np.int64)).to(device),
         torch.from_numpy(np.asarray(moment.reward, dtype=np.float32)).to(device),
-        _integers(moment.next_observation, device),
+        features(moment.next_observation, device),
     )
 
 
 def query_tokens(policy: Policy, moment: Moment, device: torch.device) -> Float[Tensor, "1 1 width"]:
     """Return the query's token."""
-    return policy.embed_query(_integers(moment.query[None], device))
+    return policy.embed_query(features(moment.query[None], device))
 
 
 def joined(
@@ -234,7 +235,3 @@ def _kept(chunks: DecodedChunks, reader: CaptureReader, axis: str) -> Integer[np
     if name in reader.root.arrays:
         return chunks.entries(reader, name)
     return np.arange(getattr(reader.policy, f"{axis}s"))
-
-
-def _integers(values: Shaped[np.ndarray, "*axes"], device: torch.device) -> Any:  # noqa: ANN401 - a Tensor of its shape
-    return torch.from_numpy(np.asarray(values, dtype=np.int64)).to(device)

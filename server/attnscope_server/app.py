@@ -10,6 +10,7 @@ from fastapi import FastAPI
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from attnscope_env.listing import Listings
 from attnscope_model.registry import CheckpointRegistry
 from attnscope_server import handlers
 from attnscope_server.captures import Captures
@@ -79,6 +80,7 @@ def _state(settings: Settings, database: Database) -> State:
         changes=changes,
         replays=Replays(settings),
         slices=asyncio.Semaphore(settings.limits.concurrent_slices),
+        listings=Listings(settings.environments),
     )
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import platform
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -16,7 +17,7 @@ import numpy as np
 import torch
 from gymnasium.vector import VectorEnv
 
-from attnscope_env.listing import listing
+from attnscope_env import LISTED, Listings, observation_layout
 from attnscope_model.fused import NUMBA, implementation, prefer_fused
 from attnscope_model.policy import Policy
 from attnscope_server.engine import NotReproducibleError, Rollout
@@ -39,6 +40,8 @@ class CaptureOrder:
     path: Path
     """Folder of the capture."""
     durable: bool = True
+    listings: Listings = LISTED
+    """Environments that this service lists."""
     fused: bool = True
     """Use the compiled attention where it fits."""
 
@@ -68,7 +71,7 @@ def run_capture(
     reader = _committed(order.path)
     _choose_attention(policy, device, reader, allowed=order.fused)
     axis = env_axis(order.spec, order.resolved)
-    environment = _environment(order.resolved, axis)
+    environment = _environment(order, axis)
     schema = _schema(order, policy.description, environment)
     if reader is None:
         attributes = _attributes(order, checkpoint, axis, device, implementation(policy))
@@ -87,12 +90,11 @@ def run_capture(
         writer = CaptureWriter.resume(
             order.path, schema, durable=order.durable, blocks=WRITER_BLOCKS, on_commit=on_commit, at_stage=at_stage
         )
-    with writer:
+    with closing(environment), writer:
         rollout = Rollout(_decided(order), axis, schema, policy, environment, writer, device, stopped, tell)
         rollout.run(reader)
         tell("finishing", schema.dims.steps)
         writer.close(complete=True)
-    environment.close()
 
 
 def _decided(order: CaptureOrder) -> CaptureSpec:
@@ -121,14 +123,15 @@ def _choose_attention(policy: Policy, device: torch.device, reader: CaptureReade
         raise NotReproducibleError(f"the capture began with {began}; here is only {implementation(policy)}")
 
 
-def _environment(resolved: ResolvedCapture, axis: EnvAxis) -> VectorEnv[Any, Any, Any]:
-    chosen = listing(resolved.environment_id).preset(resolved.environment_kwargs)
+def _environment(order: CaptureOrder, axis: EnvAxis) -> VectorEnv[Any, Any, Any]:
+    resolved = order.resolved
+    chosen = order.listings.listing(resolved.environment_id).preset(resolved.environment_kwargs)
     return chosen.make_vector([chosen.task(int(index)) for index in axis.task])
 
 
 def _schema(order: CaptureOrder, policy: PolicyDescription, environment: VectorEnv[Any, Any, Any]) -> CaptureSchema:
-    space = environment.single_observation_space
-    return capture_schema(order.spec, order.resolved, policy, tuple(space.shape or ()), np.dtype(space.dtype).name)
+    shape, dtype = observation_layout(environment.single_observation_space)
+    return capture_schema(order.spec, order.resolved, policy, shape, dtype)
 
 
 def _static(schema: CaptureSchema, axis: EnvAxis, policy: PolicyDescription) -> dict[str, np.ndarray[Any, Any]]:

@@ -50,6 +50,7 @@ def serve(
     announce: Annotated[bool | None, typer.Option(help="Let the local client find url and key.")] = None,
     threads: Annotated[int | None, typer.Option(help="Torch threads of a worker.")] = None,
     device: Annotated[list[str] | None, typer.Option(help="A device; repeat for several. Default auto.")] = None,
+    environments: Annotated[Path | None, typer.Option(help="JSON file of further listed environments.")] = None,
 ) -> None:
     """Run the service until it is told to stop."""
     devices = tuple(device) if device else None
@@ -61,6 +62,7 @@ def serve(
         announce=announce,
         threads=threads,
         devices=devices,
+        environments=None if environments is None else json.loads(environments.read_text()),
     )
     logs.configure(settings.log_format, settings.log_level)
     serving.run(settings)

@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from gymnasium.vector import VectorEnv
 
-from attnscope_env import terminal_observations
+from attnscope_env import environment_seeds, terminal_observations
 from attnscope_model.deciding import Decider
 from attnscope_model.policy import Policy
 from attnscope_model.sampling import ACTION_STREAM, choose_actions, uniforms
@@ -63,7 +63,9 @@ class Rollout:
         self._told_at = 0.0
 
     def _reset(self) -> np.ndarray[Any, Any]:
-        observation, _ = self.environment.reset(seed=[int(seed % 2**31) for seed in self.axis.seed])  # type: ignore[arg-type]  # gymnasium takes a list too
+        axis = self.axis
+        seeds = environment_seeds(axis.seed, axis.task, axis.replica)
+        observation, _ = self.environment.reset(seed=seeds)  # type: ignore[arg-type]  # gymnasium takes a list too
         return np.asarray(observation)
 
     def run(self, reader: CaptureReader | None = None) -> None:

@@ -5,8 +5,7 @@ Knows registries and presets, not torch: it runs in the service process.
 
 from __future__ import annotations
 
-from attnscope_env.listing import LISTED
-from attnscope_env.presets import preset
+from attnscope_env.listing import LISTED, Listings
 from attnscope_env.tasks import EnvPreset, Task
 from attnscope_model.errors import CheckpointAmbiguousError, CheckpointUnknownError
 from attnscope_model.registry import CheckpointRegistry
@@ -30,8 +29,8 @@ MAX_ENVS = 65_536
 """Length of the env axis, at most."""
 
 
-def resolve(spec: CaptureSpec, registry: CheckpointRegistry) -> ResolvedCapture:
-    """Return what `spec` means here.
+def resolve(spec: CaptureSpec, registry: CheckpointRegistry, listings: Listings = LISTED) -> ResolvedCapture:
+    """Return what `spec` means on a service that lists these environments.
 
     Raises
     ------
@@ -39,7 +38,7 @@ def resolve(spec: CaptureSpec, registry: CheckpointRegistry) -> ResolvedCapture:
         Where the checkpoint, environment, task, layer, head, env or step that it names does not exist.
     """
     checkpoint = _checkpoint(spec.checkpoint, registry)
-    chosen = _preset(spec, checkpoint)
+    chosen = _preset(spec, checkpoint, listings)
     tasks = _tasks(spec.tasks, chosen)
     envs = len(tasks) * len(spec.seeds) * spec.replicas
     if envs > MAX_ENVS:
@@ -57,7 +56,7 @@ def resolve(spec: CaptureSpec, registry: CheckpointRegistry) -> ResolvedCapture:
         horizon=chosen.horizon,
         sampling=spec.sampling.mode or checkpoint.sampling,
         tasks=tuple(task_cell(task) for task in tasks),
-        held_out=None if train is None else not any(task.index in train for task in tasks),
+        held_out=None if train is None else set(train).isdisjoint(task.index for task in tasks),
         envs=envs,
         steps=steps,
         map_steps=_map_steps(spec, steps),
@@ -94,16 +93,19 @@ def _checkpoint(name: str, registry: CheckpointRegistry) -> CheckpointInfo:
         raise _refuse(ProblemCode.AMBIGUOUS_NAME, error.message) from error
 
 
-def _preset(spec: CaptureSpec, checkpoint: CheckpointInfo) -> EnvPreset:
-    bound = preset(checkpoint.preset)
+def _preset(spec: CaptureSpec, checkpoint: CheckpointInfo, listings: Listings) -> EnvPreset:
     choice = spec.environment
+    if choice is not None and choice.id is not None and choice.id not in listings.ids:
+        detail = f"{choice.id!r} is not listed here; listed are {', '.join(sorted(listings.ids))}"
+        raise _refuse(ProblemCode.UNKNOWN_ENVIRONMENT, detail)
+    try:
+        bound = listings.preset(checkpoint.preset)
+    except LookupError as error:
+        detail = f"{checkpoint.name} acts in the preset {checkpoint.preset!r}, which is not listed here"
+        raise _refuse(ProblemCode.UNKNOWN_ENVIRONMENT, detail) from error
     if choice is None:
         return bound
-    if choice.id not in LISTED:
-        raise _refuse(
-            ProblemCode.UNKNOWN_ENVIRONMENT, f"{choice.id!r} is not listed here; listed are {', '.join(sorted(LISTED))}"
-        )
-    if choice.id != bound.environment_id:
+    if choice.id not in (None, bound.environment_id):
         detail = f"{checkpoint.name} acts in {bound.environment_id}, not in {choice.id}"
         raise _refuse(ProblemCode.INVALID_REQUEST, detail)
     fixed = {name: value for name, value in choice.kwargs.items() if name in bound.bound_kwargs}
@@ -114,7 +116,7 @@ def _preset(spec: CaptureSpec, checkpoint: CheckpointInfo) -> EnvPreset:
             )
             raise _refuse(ProblemCode.INVALID_REQUEST, detail)
     try:
-        return LISTED[choice.id].preset({**bound.kwargs, **choice.kwargs})
+        return listings.listing(bound.environment_id).preset({**bound.kwargs, **choice.kwargs})
     except ValueError as error:
         raise _refuse(ProblemCode.INVALID_REQUEST, f"environment.kwargs: {error}") from error
 

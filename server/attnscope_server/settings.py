@@ -15,6 +15,9 @@ from platformdirs import user_config_path, user_data_path
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from attnscope_env.gymnasium_entry import GymnasiumEntry
+from attnscope_env.listing import Listings
+
 DEFAULT_PORT = 8642
 """TCP port of the service."""
 
@@ -43,6 +46,7 @@ class Limits(BaseModel):
     replays_waiting: int = Field(default=32, ge=1, description="Replays of all owners that run or wait at once.")
     long_poll_seconds: Seconds = Field(default=60.0, description="Longest wait of a poll.")
     page_jobs: int = Field(default=200, ge=1, description="Jobs of a page.")
+    page_tasks: int = Field(default=500, ge=1, description="Tasks of a page.")
     queued_jobs: int = Field(default=1000, ge=1, description="Jobs of one owner that wait at once.")
     capture_bytes: Bytes | None = Field(default=None, description="Decoded size of one capture; None: the free disk.")
 
@@ -86,6 +90,9 @@ class Settings(BaseSettings):
     kill_grace_seconds: Seconds = Field(default=0.5, description="From SIGTERM to SIGKILL.")
     stop_grace_seconds: Seconds = Field(default=10.0, description="From asking a worker to stop to SIGTERM.")
     durable: bool = Field(default=True, description="fsync chunks, roots and the job database.")
+    environments: tuple[GymnasiumEntry, ...] = Field(
+        default=(), description="Installed Gymnasium environments that jobs may name beside attnscope's own."
+    )
     shipped_checkpoints: bool = Field(default=True, description="Register the checkpoints that attnscope ships.")
     log_format: Literal["auto", "console", "json"] = "auto"
     log_level: Literal["debug", "info", "warning", "error"] = "info"
@@ -101,6 +108,12 @@ class Settings(BaseSettings):
     def _long_enough(cls, value: SecretStr | None) -> SecretStr | None:
         if value is not None and len(value.get_secret_value()) < 16:  # noqa: PLR2004  a length, said below
             raise ValueError("a fixed API key has at least 16 characters")
+        return value
+
+    @field_validator("environments")
+    @classmethod
+    def _listed_once(cls, value: tuple[GymnasiumEntry, ...]) -> tuple[GymnasiumEntry, ...]:
+        Listings(value)
         return value
 
     @model_validator(mode="after")

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 from dataclasses import dataclass, field
 
+from attnscope_env.listing import Listings
 from attnscope_model.registry import CheckpointRegistry
 from attnscope_server.captures import Captures
 from attnscope_server.job_store import JobStore
@@ -55,5 +56,6 @@ class State:
     changes: Changes
     replays: Replays
     slices: asyncio.Semaphore
+    listings: Listings
     ready: bool = False
     stopping: bool = field(default=False)

@@ -20,6 +20,7 @@ from typing import Any, TextIO
 import structlog
 import torch
 
+from attnscope_env import EnvironmentUnusableError, GymnasiumEntry, Listings
 from attnscope_model.errors import CaptureInvalidError, CheckpointError
 from attnscope_model.native import load_policy
 from attnscope_model.policy import Policy
@@ -128,6 +129,7 @@ class Worker:
             resolved=ResolvedCapture.model_validate(order["resolved"]),
             path=capture_path(root, job),
             durable=order.get("durable", True),
+            listings=Listings(GymnasiumEntry.model_validate(entry) for entry in order.get("environments", ())),
             fused=order.get("fused", True),
         )
         self._progress(job, "loading", 0)
@@ -195,6 +197,8 @@ def explain(error: BaseException) -> Problem:
             code, detail = ProblemCode.CAPTURE_INVALID, str(error)
         case CheckpointError():
             code, detail = ProblemCode.CHECKPOINT_UNREADABLE, str(error)
+        case EnvironmentUnusableError():
+            code, detail = ProblemCode.INVALID_REQUEST, str(error)
         case NotReproducibleError():
             code, detail = ProblemCode.NOT_REPRODUCIBLE, str(error)
         case _:

@@ -72,6 +72,7 @@ class ProcessRunner(Runner):
             "device": self.device,
             "threads": self._settings.threads,
             "durable": self._settings.durable,
+            "environments": [entry.model_dump(mode="json") for entry in self._settings.environments],
             "fused": self._settings.fused_attention,
         }
         self._send(order)

@@ -7,7 +7,7 @@ from collections import defaultdict
 import numpy as np
 import pytest
 
-from attnscope_env import LISTED, PRESETS, listing, preset, validate_kwargs
+from attnscope_env import LISTED, PRESETS, listing, preset
 from attnscope_env.actions import ACTION_NUMBERINGS
 from attnscope_env.registration import DARKROOM_ID
 from attnscope_env.room_presets import DarkroomPreset
@@ -127,7 +127,7 @@ def test_make_vector_steps_the_tasks_goals():
 
 def test_presets_fill_the_wire_types():
     """What presets and listings say of themselves validates as the wire's types and survives JSON."""
-    for entry in LISTED.values():
+    for entry in LISTED:
         info = EnvironmentInfo.model_validate(entry.info())
         assert EnvironmentInfo.model_validate_json(info.model_dump_json()) == info
     info = PresetInfo.model_validate(preset("darkroom-reference").info())
@@ -140,7 +140,7 @@ def test_long_splits_are_counted_not_listed():
     info = PresetInfo.model_validate(preset("key-to-door").info())
     assert info.task_counts == {"train": 6233, "validation": 0, "test": 328, "all": 6561}
     assert info.splits == {"validation": ()}
-    listed = [EnvironmentInfo.model_validate(entry.info()).model_dump_json() for entry in LISTED.values()]
+    listed = [EnvironmentInfo.model_validate(entry.info()).model_dump_json() for entry in LISTED]
     assert sum(map(len, listed)) < 256 * 1024
 
 
@@ -184,7 +184,7 @@ def test_kwargs_of_older_captures_keep_their_meaning():
 def test_kwargs_outside_the_schema_are_refused(kwargs):
     """Unknown arguments and values out of range never reach an environment."""
     with pytest.raises(ValueError, match="validation error"):
-        validate_kwargs(DARKROOM_ID, kwargs)
+        listing(DARKROOM_ID).preset(kwargs)
 
 
 def test_unknown_names_say_what_is_known():

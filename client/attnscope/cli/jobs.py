@@ -49,7 +49,9 @@ def submit(
     env_kwarg: Annotated[list[str] | None, typer.Option(help="name=value; repeat for several.")] = None,
     split: Annotated[str | None, typer.Option(help="train, validation, test or all.")] = None,
     tasks: Annotated[str | None, typer.Option(help="Entries of the split's list: 7 or 0,2,5 or 0-7.")] = None,
-    goal: Annotated[list[str] | None, typer.Option(help="A goal cell like 5,4; repeat for several.")] = None,
+    goal: Annotated[
+        list[str] | None, typer.Option(help="A goal cell 5,4, or key and door 1,2,7,8; repeat for several.")
+    ] = None,
     episodes: Annotated[int | None, typer.Option(help="Length in episodes.")] = None,
     steps: Annotated[int | None, typer.Option(help="Length in steps.")] = None,
     replicas: Annotated[int, typer.Option(help="Rollouts of each task and seed.")] = 1,
@@ -74,9 +76,7 @@ def submit(
     """Submit a capture."""
     spec = CaptureSpec(
         checkpoint=checkpoint,
-        environment=EnvironmentChoice(id=env or "attnscope/Darkroom-v0", kwargs=pairs(env_kwarg))
-        if env or env_kwarg
-        else None,
+        environment=EnvironmentChoice(id=env, kwargs=pairs(env_kwarg)) if env or env_kwarg else None,
         tasks=TaskChoice.model_validate({"split": split, "indices": integers(tasks, "--tasks"), "goals": goals(goal)}),
         seeds=integers(seeds, "--seeds") or (0,),
         replicas=replicas,

@@ -23,17 +23,16 @@ def integers(text: str | None, option: str) -> tuple[int, ...] | None:
     return tuple(found)
 
 
-def goals(texts: list[str] | None) -> tuple[tuple[int, int], ...] | None:
-    """Return ``5,4`` as a cell."""
+def goals(texts: list[str] | None) -> tuple[tuple[int, ...], ...] | None:
+    """Return ``5,4`` as a cell, ``1,2,7,8`` as a key's and a door's, and so on."""
     if not texts:
         return None
-    cells: list[tuple[int, int]] = []
+    found: list[tuple[int, ...]] = []
     for text in texts:
-        cell = re.fullmatch(r"\s*(\d{1,6})\s*,\s*(\d{1,6})\s*", text)
-        if cell is None:
-            raise typer.BadParameter(f"expected a cell like 5,4, got {text!r}", param_hint="--goal")
-        cells.append((int(cell[1]), int(cell[2])))
-    return tuple(cells)
+        if re.fullmatch(r"\s*\d{1,6}(\s*,\s*\d{1,6}){1,15}\s*", text) is None:
+            raise typer.BadParameter(f"expected numbers like 5,4 or 1,2,7,8, got {text!r}", param_hint="--goal")
+        found.append(tuple(int(part) for part in text.split(",")))
+    return tuple(found)
 
 
 def pairs(texts: list[str] | None) -> dict[str, object]:

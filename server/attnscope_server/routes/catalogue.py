@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from fastapi import APIRouter, Response
+from typing import Annotated, Literal
 
-from attnscope_env.listing import LISTED
+from fastapi import APIRouter, Query, Response
+
 from attnscope_model.errors import CheckpointAmbiguousError, CheckpointUnknownError
 from attnscope_server.access import JobsReader, Service, problems
 from attnscope_server.errors import refusal
+from attnscope_server.resolve import task_cell
 from attnscope_server.slices import FORMATS, REDUCTIONS
 from attnscope_storage import __version__
 from attnscope_storage.schema import SCHEMA_VERSION
@@ -21,11 +23,15 @@ from attnscope_storage.wire import (
     EnvironmentInfo,
     Health,
     ProblemCode,
+    TaskPage,
     WhoAmI,
 )
 
 router = APIRouter(tags=["catalogue"])
 health = APIRouter(tags=["health"])
+
+DEFAULT_TASKS = 200
+"""Tasks of a page where no limit is named."""
 
 
 @router.get("/checkpoints", responses=problems())
@@ -44,9 +50,31 @@ def get_checkpoint(name: str, state: Service, _identity: JobsReader) -> Checkpoi
 
 
 @router.get("/environments", responses=problems())
-def get_environments(_identity: JobsReader) -> list[EnvironmentInfo]:
-    """List the environments that a job may name, with their presets and tasks."""
-    return [EnvironmentInfo.model_validate(listing.info()) for listing in LISTED.values()]
+def get_environments(state: Service, _identity: JobsReader) -> list[EnvironmentInfo]:
+    """List the environments that a job may name, with their presets; tasks of long splits are only counted."""
+    return [EnvironmentInfo.model_validate(listing.info()) for listing in state.listings]
+
+
+@router.get("/tasks", responses=problems(ProblemCode.NOT_FOUND))
+def get_tasks(
+    state: Service,
+    _identity: JobsReader,
+    preset: Annotated[str, Query(description="Name of a listed preset.")],
+    split: Literal["train", "validation", "test", "all"] = "all",
+    offset: Annotated[int, Query(ge=0)] = 0,
+    limit: Annotated[int, Query(ge=1)] = DEFAULT_TASKS,
+) -> TaskPage:
+    """List a page of a preset's tasks, in the order of the split."""
+    try:
+        tasks = state.listings.preset(preset).tasks(split)
+    except LookupError as error:
+        raise refusal(ProblemCode.NOT_FOUND, str(error.args[0])) from error
+    last = min(offset + min(limit, state.settings.limits.page_tasks), len(tasks))
+    return TaskPage(
+        tasks=tuple(task_cell(task) for task in tasks[offset:last]),
+        total=len(tasks),
+        next_offset=last if last < len(tasks) else None,
+    )
 
 
 @router.get("/capabilities", responses=problems())

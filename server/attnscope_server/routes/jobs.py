@@ -63,7 +63,7 @@ def submit(state: State, owner: str, job: UUID, spec: CaptureSpec) -> tuple[Job,
     if known is not None:  # an idempotent repetition is answered even if the checkpoint is gone by now
         stored, new = state.jobs.submit(job, owner, spec, known.resolved, queue_limit=2**31)
         return shown(state, stored), new
-    resolved = resolve(spec, state.registry)
+    resolved = resolve(spec, state.registry, state.listings)
     cost = estimated(state, spec, resolved, owner)
     cap = state.settings.limits.capture_bytes
     if cap is not None and cost.bytes_raw > cap:
@@ -88,7 +88,7 @@ def post_job(spec: JobSpec, state: Service, identity: JobsWriter, response: Resp
 @router.post("/jobs:estimate", responses=REFUSED, dependencies=[Depends(json_only)])
 def post_estimate(spec: JobSpec, state: Service, identity: JobsReader) -> Estimate:
     """Say what a job would cost; nothing is queued."""
-    return estimated(state, spec, resolve(spec, state.registry), identity.owner)
+    return estimated(state, spec, resolve(spec, state.registry, state.listings), identity.owner)
 
 
 @router.put(

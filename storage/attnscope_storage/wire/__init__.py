@@ -9,6 +9,7 @@ from attnscope_storage.wire.catalogue import (
     Health,
     PolicyDescription,
     PresetInfo,
+    TaskPage,
     WhoAmI,
 )
 from attnscope_storage.wire.jobs import (
@@ -91,6 +92,7 @@ __all__ = [
     "Sent",
     "TaskCell",
     "TaskChoice",
+    "TaskPage",
     "WhoAmI",
     "problem",
 ]

@@ -79,6 +79,14 @@ class PresetInfo(Received):
     )
 
 
+class TaskPage(Received):
+    """A page of a preset's tasks."""
+
+    tasks: tuple[TaskCell, ...]
+    total: int = Field(description="Tasks of the split.")
+    next_offset: int | None = Field(default=None, description="Where the next page begins; None after the last.")
+
+
 class EnvironmentInfo(Received):
     """A listed environment."""
 

@@ -26,9 +26,14 @@ def _unique(values: tuple[Any, ...] | None, name: str) -> None:
 
 
 class EnvironmentChoice(Sent):
-    """Which environment, where it is not the checkpoint's own preset."""
+    """Which environment, where it is not the checkpoint's own preset as it stands."""
 
-    id: str = Field(max_length=200, description="A listed environment's id, e.g. attnscope/Darkroom-v0.")
+    id: str | None = Field(
+        default=None,
+        max_length=200,
+        pattern=r"^[A-Za-z0-9_.\-]+(/[A-Za-z0-9_.\-]+)?$",
+        description="A listed environment's id, e.g. attnscope/Darkroom-v0; None: the checkpoint's. Never a module.",
+    )
     kwargs: dict[str, Any] = Field(default_factory=dict, description="Checked against the environment's schema.")
 
 
