@@ -23,6 +23,7 @@ from attnscope_model.errors import (
     CheckpointNameError,
     CheckpointUnknownError,
     CheckpointUnreadableError,
+    StatementMissingError,
 )
 from attnscope_storage.wire import CheckpointInfo
 
@@ -114,6 +115,11 @@ class CheckpointRegistry:
         from attnscope_model.conversion import write_entry  # noqa: PLC0415 - imports torch
 
         known = next((entry for entry in self.list() if entry.id == info.id), None)
+        if known is not None and known.preset != info.preset and "preset" not in stated:
+            raise StatementMissingError(
+                f"{known.name} has the same weights and acts in {known.preset}, but this file says {info.preset}: "
+                "state --preset to say which"
+            )
         entry = (known or info).model_copy(update=stated)
         entry = entry.model_copy(update={"name": self._free_name(entry, stated=known is not None or "name" in stated)})
         if known is None:

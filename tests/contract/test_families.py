@@ -9,6 +9,7 @@ import os
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -31,6 +32,13 @@ from attnscope_storage.wire import JobState
 
 STEPS = 40
 """Past the end of every context, so that each window slides."""
+
+
+ELSEWHERE = {
+    "darkroom-permuted": {"env": "darkroompermuted", "horizon": 50},
+    "key-to-door": {"env": "darkkeytodoor", "horizon": 50},
+}
+"""Presets that DICP's configurations name besides Darkroom, and what they say of them."""
 
 
 def beside_the_model_tests(name):
@@ -88,6 +96,14 @@ def jobs(service, tmp_path_factory):
             registry.add(path, name=name, **layout.stated)
             tasks = {"split": "all", "indices": [3, 50]}
             submitted[name] = client.submit(checkpoint=name, tasks=tasks, steps=STEPS, maps={"steps": [9]})
+        for name, env in ELSEWHERE.items():
+            dpt = layouts.LAYOUTS["dicp-dpt"]
+            bias = torch.full((5,), len(name) / 100)  # other weights, so another checkpoint
+            state = dpt.state() | {"pred_actions.bias": bias}
+            elsewhere = replace(dpt, config={**dpt.config, **env}, state=state.copy)
+            torch.save(elsewhere.content(), files / f"{name}.pt")
+            registry.add(files / f"{name}.pt", name=name)
+            submitted[name] = client.submit(checkpoint=name, tasks={"split": "test", "indices": [0, 5]}, steps=STEPS)
         torch.manual_seed(0)
         network = importlib.import_module("attnscope_policy_example.network").TinyNetwork()
         torch.save(network.state_dict(), files / "tiny.pt")
@@ -184,3 +200,13 @@ def test_slots_become_transitions_on_the_laptop(jobs, name):
     for age in range(1, (length - 1) // per + 1):
         held = (slots == step - age) & (np.arange(length) != (0 if policy.query_slot == "first" else length - 1))
         assert np.allclose(summed[..., age], share[0, ..., :length][..., held].sum(-1))
+
+
+@pytest.mark.parametrize("name", ELSEWHERE)
+def test_the_configurations_environment_is_the_captures(service, jobs, name):
+    """A policy acts in the room that its file says it was trained in, and its capture is whole."""
+    assert jobs[name].state is JobState.SUCCEEDED
+    reader = Captures(service.settings.data_root).open(jobs[name].id)
+    assert verify(reader).ok
+    assert reader.attributes["provenance"]["preset"] == name
+    assert jobs[name].info.resolved.held_out is None
