@@ -5,10 +5,9 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import timedelta
 
 from fastapi import FastAPI
-from starlette.datastructures import Headers
-from starlette.types import ASGIApp, Receive, Scope, Send
 
 from attnscope_env.listing import Listings
 from attnscope_model.registry import CheckpointRegistry
@@ -16,26 +15,38 @@ from attnscope_server import handlers
 from attnscope_server.captures import Captures
 from attnscope_server.data_root import held, prepare
 from attnscope_server.database import Database
+from attnscope_server.gate import Gate
+from attnscope_server.housekeeping import Housekeeping
 from attnscope_server.job_store import JobStore
 from attnscope_server.keys import KeyStore
 from attnscope_server.replays import Replays
-from attnscope_server.routes import captures, catalogue, jobs, maps
+from attnscope_server.routes import captures as capture_routes
+from attnscope_server.routes import catalogue, jobs, maps
+from attnscope_server.sending import Sending
 from attnscope_server.settings import Settings
-from attnscope_server.state import Changes, State
+from attnscope_server.state import Changes, Polls, State, Turns
 from attnscope_server.supervisor import Supervisor
 from attnscope_storage import __version__
-from attnscope_storage.wire import ProblemCode, problem
 
 
 def create_app(settings: Settings) -> FastAPI:
     """Return the service of these settings; its parts come to life when it is served."""
-    app = FastAPI(title="attnscope", version=__version__, lifespan=_lifespan, openapi_url="/v1/openapi.json")
+    # No pages of documentation: they would load scripts from elsewhere. The document itself wants a key, as all else.
+    app = FastAPI(
+        title="attnscope",
+        version=__version__,
+        lifespan=_lifespan,
+        openapi_url="/v1/openapi.json",
+        docs_url=None,
+        redoc_url=None,
+    )
     app.state.settings = settings
     handlers.install(app)
-    for router in (jobs.router, captures.router, maps.router, catalogue.router):
+    for router in (jobs.router, capture_routes.router, maps.router, catalogue.router):
         app.include_router(router, prefix="/v1")
     app.include_router(catalogue.health)
-    app.add_middleware(BodyLimit, limit=settings.limits.body_bytes)
+    app.add_middleware(Sending, limits=settings.limits)
+    app.add_middleware(Gate, service=app, settings=settings)
     return app
 
 
@@ -49,61 +60,39 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
         state = _state(settings, database)
         state.changes.bind()
         app.state.service = state
-        for job in state.jobs.deleted_leftovers():
-            state.captures.remove(job)
-            state.jobs.mark_removed(job)
         if settings.shipped_checkpoints:
             state.registry.add_shipped()
         state.supervisor.start()
         state.replays.process.start()
+        state.housekeeping.start()
         state.ready = True
         try:
             yield
         finally:
             state.stopping = True
             state.changes.announce()
+            await asyncio.to_thread(state.housekeeping.stop)
             await asyncio.to_thread(state.replays.process.stop)
             await asyncio.to_thread(state.supervisor.stop)
             database.close()
 
 
 def _state(settings: Settings, database: Database) -> State:
-    store, changes = JobStore(database), Changes()
+    retention = None if settings.retention_days is None else timedelta(days=settings.retention_days)
+    store, changes, limits = JobStore(database, retention=retention), Changes(), settings.limits
+    captures = Captures(settings.data_root)
     fixed = None if settings.api_key is None else settings.api_key.get_secret_value()
     return State(
         settings=settings,
         jobs=store,
         keys=KeyStore(database, fixed),
         registry=CheckpointRegistry(settings.checkpoints_folder),
-        captures=Captures(settings.data_root),
+        captures=captures,
         supervisor=Supervisor(settings, store, changes.announce),
         changes=changes,
         replays=Replays(settings),
-        slices=asyncio.Semaphore(settings.limits.concurrent_slices),
         listings=Listings(settings.environments),
+        slices=Turns(limits.concurrent_slices, limits.waiting_slices),
+        polls=Polls(limits.long_polls),
+        housekeeping=Housekeeping(store, captures, settings.housekeeping_seconds),
     )
-
-
-class BodyLimit:
-    """Refuse a body that is over the cap, or does not say how long it is, before it is read."""
-
-    def __init__(self, app: ASGIApp, limit: int) -> None:
-        self.app = app
-        self.limit = limit
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass a request on, or refuse it."""
-        if scope["type"] == "http":
-            headers = Headers(scope=scope)
-            length = headers.get("content-length", "0")
-            if "transfer-encoding" in headers or not length.isdigit():
-                document = problem(ProblemCode.INVALID_REQUEST, "send a Content-Length")
-            elif int(length) > self.limit:
-                detail = f"the body has {length} bytes"
-                document = problem(ProblemCode.TOO_LARGE, detail, limit=self.limit, requested=int(length))
-            else:
-                await self.app(scope, receive, send)
-                return
-            await handlers.answer(document)(scope, receive, send)
-        else:
-            await self.app(scope, receive, send)

@@ -47,6 +47,7 @@ def serve(
     host: Annotated[str | None, typer.Option(help="Address to listen on.")] = None,
     port: Annotated[int | None, typer.Option(help="0 takes a free one.")] = None,
     behind_proxy: Annotated[bool | None, typer.Option("--behind-proxy", help="A proxy in front ends TLS.")] = None,
+    allowed_host: Annotated[list[str] | None, typer.Option(help="A host that requests may name; repeat.")] = None,
     announce: Annotated[bool | None, typer.Option(help="Let the local client find url and key.")] = None,
     threads: Annotated[int | None, typer.Option(help="Torch threads of a worker.")] = None,
     device: Annotated[list[str] | None, typer.Option(help="A device; repeat for several. Default auto.")] = None,
@@ -63,6 +64,7 @@ def serve(
         threads=threads,
         devices=devices,
         environments=None if environments is None else json.loads(environments.read_text()),
+        allowed_hosts=tuple(allowed_host) if allowed_host else None,
     )
     logs.configure(settings.log_format, settings.log_level)
     serving.run(settings)

@@ -11,17 +11,34 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from types import MappingProxyType
+from typing import Any, Final
 
-from sqlalchemy import JSON, Connection, DateTime, Engine, ForeignKey, Index, String, create_engine, event
+from sqlalchemy import JSON, Connection, DateTime, Engine, ForeignKey, Index, String, create_engine, event, text
 from sqlalchemy.exc import DatabaseError, OperationalError
 from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
 from sqlalchemy.types import TypeDecorator
 
 from attnscope_server.errors import DatabaseDamagedError, DatabaseVersionError, DataRootUnusableError
 
-DATABASE_VERSION = 1
+DATABASE_VERSION = 2
 """Version of the tables below, stored in the database."""
+
+UPGRADES: Final = MappingProxyType(
+    {
+        1: (
+            "ALTER TABLE jobs ADD COLUMN name VARCHAR(36) NOT NULL DEFAULT ''",
+            "ALTER TABLE jobs ADD COLUMN expires_at DATETIME",
+            "ALTER TABLE jobs ADD COLUMN pinned BOOLEAN NOT NULL DEFAULT 0",
+            "UPDATE jobs SET name = id",
+            "CREATE UNIQUE INDEX jobs_by_name ON jobs (owner, name)",
+        )
+    }
+)
+"""Version → what brings a database of that version up to the next."""
+
+RESTORE: Final = "restore it from a backup, or move it away and run `attnscope-server doctor --rebuild`"
+"""What to do about a job database that cannot be used."""
 
 BUSY_MILLISECONDS = 5000
 """How long a transaction waits for another process's."""
@@ -64,11 +81,18 @@ class JobRow(Base):
     """A job. Rows are kept after deletion, so that an id stays reserved."""
 
     __tablename__ = "jobs"
-    __table_args__ = (Index("jobs_by_owner", "owner", "sequence"), Index("jobs_by_state", "state", "sequence"))
+    __table_args__ = (
+        Index("jobs_by_owner", "owner", "sequence"),
+        Index("jobs_by_state", "state", "sequence"),
+        Index("jobs_by_name", "owner", "name", unique=True),
+    )
 
     sequence: Mapped[int] = mapped_column(primary_key=True, autoincrement=True)
     """Order of submission; unlike a clock, it never jumps."""
     id: Mapped[str] = mapped_column(String(36), unique=True)
+    """Names the capture's folder; the job's name too, unless another owner was first to use that."""
+    name: Mapped[str] = mapped_column(String(36))
+    """What its owner calls it: unique among that owner's."""
     owner: Mapped[str]
     kind: Mapped[str]
     label: Mapped[str | None]
@@ -85,6 +109,8 @@ class JobRow(Base):
     """Interruptions in a row without a new commit."""
     interrupted_at_step: Mapped[int]
     """Steps that were committed at the last interruption."""
+    expires_at: Mapped[datetime | None]
+    pinned: Mapped[bool] = mapped_column(default=False)
     deleted_at: Mapped[datetime | None]
     removed_at: Mapped[datetime | None]
     """When the capture of a deleted job was gone from disk."""
@@ -149,8 +175,8 @@ class Database:
             raise DataRootUnusableError(f"the job database {path} cannot be opened: {error.orig}") from error
         except DatabaseError as error:
             engine.dispose()
-            raise DatabaseDamagedError(f"{path} is no database that can be read: {error.orig}") from error
-        except DatabaseVersionError:
+            raise DatabaseDamagedError(f"{path} is no database that can be read: {error.orig}; {RESTORE}") from error
+        except (DatabaseVersionError, DatabaseDamagedError):
             engine.dispose()
             raise
         return database
@@ -172,15 +198,28 @@ class Database:
         self._reading.dispose()
 
     def _prepare(self) -> None:
+        self._check_pages()
         Base.metadata.create_all(self._writing)
         with self.write() as session:
             row = session.get(MetadataRow, "database_version")
+            version = None if row is None else int(row.value)
             if row is None:
                 session.add(MetadataRow(name="database_version", value=str(DATABASE_VERSION)))
-            elif int(row.value) > DATABASE_VERSION:
+            elif version is not None and version > DATABASE_VERSION:
                 raise DatabaseVersionError(
                     f"the job database has version {row.value}, this attnscope knows {DATABASE_VERSION}: update it"
                 )
+            elif version is not None and version < DATABASE_VERSION:
+                for statement in UPGRADES[version]:
+                    session.execute(text(statement))
+                row.value = str(DATABASE_VERSION)
+
+    def _check_pages(self) -> None:
+        """Refuse a database with damaged pages before anything is written into it."""
+        with self.read() as session:
+            found = session.execute(text("PRAGMA quick_check(1)")).scalar()
+        if found != "ok":
+            raise DatabaseDamagedError(f"the job database is damaged: {found}; {RESTORE}")
 
 
 def _configure(engine: Engine, *, durable: bool) -> None:

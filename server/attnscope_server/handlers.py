@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import structlog
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, Response
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import DatabaseError
 from starlette.exceptions import HTTPException
 
 from attnscope_server.errors import ProblemError
@@ -16,6 +17,10 @@ from attnscope_storage.errors import ChunkDamagedError, ChunkLostError, NotCommi
 from attnscope_storage.wire import PROBLEM_MEDIA_TYPE, Problem, ProblemCode, problem
 
 log = structlog.get_logger("attnscope.http")
+
+DATABASE_BUSY = "the job database is busy or cannot be written; try again"
+MAX_PLACE = 120
+"""Characters of a field's place in a message; names come from the request."""
 
 BY_STATUS = {
     404: ProblemCode.NOT_FOUND,
@@ -45,8 +50,11 @@ def install(app: FastAPI) -> None:
 
     @app.exception_handler(RequestValidationError)
     async def _invalid(request: Request, error: RequestValidationError) -> Response:
-        found = "; ".join(f"{_place(item['loc'])}: {item['msg']}" for item in error.errors()[:5])
-        return answer(problem(ProblemCode.INVALID_REQUEST, found, instance=request.url.path))
+        items = error.errors()
+        found = "; ".join(f"{_place(item['loc'])}: {item['msg']}" for item in items[:5])
+        limit, requested = _cap(items[0])
+        refused = problem(ProblemCode.INVALID_REQUEST, found, limit=limit, requested=requested)
+        return answer(refused.model_copy(update={"instance": request.url.path}))
 
     @app.exception_handler(HTTPException)
     async def _framework(request: Request, error: HTTPException) -> Response:
@@ -61,11 +69,10 @@ def install(app: FastAPI) -> None:
     ):
         app.add_exception_handler(kind, _storage(code))
 
-    @app.exception_handler(OperationalError)
-    async def _busy(request: Request, error: OperationalError) -> Response:
+    @app.exception_handler(DatabaseError)
+    async def _busy(request: Request, error: DatabaseError) -> Response:
         log.warning("the job database did not answer", detail=str(error.orig))
-        detail = "the job database is busy or cannot be written; try again"
-        return answer(problem(ProblemCode.UNAVAILABLE, detail, instance=request.url.path))
+        return answer(problem(ProblemCode.UNAVAILABLE, DATABASE_BUSY, instance=request.url.path))
 
     @app.exception_handler(Exception)
     async def _fault(request: Request, error: Exception) -> Response:
@@ -82,4 +89,14 @@ def _storage(code: ProblemCode) -> Any:  # noqa: ANN401 - a handler in starlette
 
 
 def _place(location: tuple[int | str, ...]) -> str:
-    return ".".join(str(part) for part in location if part not in {"body", "capture"}) or "body"
+    return ".".join(str(part) for part in location if part not in {"body", "capture"})[:MAX_PLACE] or "body"
+
+
+def _cap(item: Any) -> tuple[float | None, float | None]:  # noqa: ANN401 - pydantic's description of an error
+    """Return the cap that a field is over, and what was asked, where that is what is wrong with it."""
+    told, given = item.get("ctx") or {}, item.get("input")
+    for name in ("max_length", "le", "lt"):
+        if isinstance(told.get(name), int | float):
+            size = told.get("actual_length", len(given) if isinstance(given, str | list) else given)
+            return told[name], size if isinstance(size, int | float) and math.isfinite(size) else None
+    return None, None

@@ -2,32 +2,29 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
-from uuid import UUID
+from uuid import UUID, uuid4
 
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
+from attnscope_server.cursors import cursor_of, parse_cursor
 from attnscope_server.database import Database, EventRow, JobRow
 from attnscope_server.errors import refusal
 from attnscope_server.jobs import StoredJob
 from attnscope_storage.wire import (
     JOB_SPEC,
     CaptureSpec,
+    JobChanges,
     JobState,
     Problem,
     ProblemCode,
     Progress,
     ResolvedCapture,
 )
-
-MAX_CURSOR_DIGITS = 18
-"""Decimal digits of a cursor's number, so that it fits the database's integers."""
 
 
 @dataclass(frozen=True)
@@ -41,16 +38,29 @@ class JobFilter:
 
 
 class JobStore:
-    """The jobs of one service."""
+    """The jobs of one service.
 
-    def __init__(self, database: Database, now: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
+    Parameters
+    ----------
+    retention
+        How long the capture of an ended job is kept where its owner says nothing; None is for ever.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+        *,
+        retention: timedelta | None = None,
+    ) -> None:
         self._database = database
         self._now = now
+        self._retention = retention
 
     def submit(
-        self, job: UUID, owner: str, spec: CaptureSpec, resolved: ResolvedCapture, *, queue_limit: int
+        self, name: UUID, owner: str, spec: CaptureSpec, resolved: ResolvedCapture, *, queue_limit: int
     ) -> tuple[StoredJob, bool]:
-        """Queue a job, or return the one that has this id and the same specification already.
+        """Queue a job, or return the one of this owner that has this name and the same specification already.
 
         Returns
         -------
@@ -63,9 +73,9 @@ class JobStore:
             The id is taken by another specification (conflict) or was deleted (gone), or the owner's queue is full.
         """
         with self._database.write() as session:
-            row = _row(session, job)
+            row = _named(session, owner, name)
             if row is not None:
-                return _same(_job(row), owner, spec), False
+                return _same(_job(row), spec), False
             waiting = session.scalar(select(func.count()).where(JobRow.owner == owner, JobRow.state == JobState.QUEUED))
             if (waiting or 0) >= queue_limit:
                 raise refusal(
@@ -75,7 +85,9 @@ class JobStore:
                     requested=(waiting or 0) + 1,
                 )
             row = JobRow(
-                id=str(job),
+                # Another owner's job of that name must not show, so this one lives elsewhere.
+                id=str(name if _row(session, name) is None else uuid4()),
+                name=str(name),
                 owner=owner,
                 kind=spec.kind,
                 label=spec.label,
@@ -87,6 +99,7 @@ class JobStore:
                 attempts=0,
                 interruptions=0,
                 interrupted_at_step=0,
+                pinned=False,
             )
             session.add(row)
             session.flush()
@@ -99,6 +112,12 @@ class JobStore:
             row = _row(session, job)
             return None if row is None else _job(row)
 
+    def find(self, owner: str, name: UUID) -> StoredJob | None:
+        """Return an owner's job, deleted ones too; None where that owner never used the name."""
+        with self._database.read() as session:
+            row = _named(session, owner, name)
+            return None if row is None else _job(row)
+
     def page(self, shown: JobFilter, limit: int, cursor: str | None) -> tuple[tuple[StoredJob, ...], str | None]:
         """Return a page of jobs, newest first, and the cursor of the next one."""
         query = select(JobRow).where(JobRow.owner == shown.owner, JobRow.deleted_at.is_(None))
@@ -109,12 +128,12 @@ class JobStore:
         if shown.label is not None:
             query = query.where(JobRow.label == shown.label)
         if cursor is not None:
-            query = query.where(JobRow.sequence < _parse_cursor(cursor))
+            query = query.where(JobRow.sequence < parse_cursor(cursor))
         query = query.order_by(JobRow.sequence.desc()).limit(limit + 1)
         with self._database.read() as session:
             jobs = tuple(_job(row) for row in session.scalars(query))
         more = len(jobs) > limit
-        return jobs[:limit], _cursor(jobs[limit - 1].sequence) if more else None
+        return jobs[:limit], cursor_of(jobs[limit - 1].sequence) if more else None
 
     def queue_positions(self) -> dict[UUID, int]:
         """Return the place of every queued job; 0 is next."""
@@ -158,6 +177,29 @@ class JobStore:
         with self._database.write() as session:
             _known(session, job).progress = progress.model_dump(mode="json")
 
+    def change(self, job: UUID, changes: JobChanges) -> StoredJob:
+        """Change what an owner may change."""
+        with self._database.write() as session:
+            row = _known(session, job)
+            for name in changes.model_fields_set:
+                setattr(row, name, getattr(changes, name))
+            session.flush()
+            return _job(row)
+
+    def expire(self, now: datetime) -> tuple[UUID, ...]:
+        """Mark the ended jobs as deleted whose time has come and that are not pinned; return them."""
+        due = select(JobRow).where(
+            JobRow.deleted_at.is_(None),
+            JobRow.pinned.is_(False),
+            JobRow.expires_at <= now,
+            JobRow.state.in_([state for state in JobState if state.final]),
+        )
+        with self._database.write() as session:
+            rows = tuple(session.scalars(due))
+            for row in rows:
+                row.deleted_at = now
+            return tuple(UUID(row.id) for row in rows)
+
     def mark_deleted(self, job: UUID) -> None:
         """Hide an ended job for ever; its capture may still be on disk."""
         with self._database.write() as session:
@@ -190,6 +232,8 @@ class JobStore:
         row.started_at, row.finished_at = job.started_at, job.finished_at
         row.attempts, row.interruptions = job.attempts, job.interruptions
         row.interrupted_at_step = job.interrupted_at_step
+        if job.state.final and row.expires_at is None and self._retention is not None:
+            row.expires_at = self._now() + self._retention
         self._record(session, row, detail)
         return job
 
@@ -201,6 +245,10 @@ def _row(session: Session, job: UUID) -> JobRow | None:
     return session.scalar(select(JobRow).where(JobRow.id == str(job)))
 
 
+def _named(session: Session, owner: str, name: UUID) -> JobRow | None:
+    return session.scalar(select(JobRow).where(JobRow.owner == owner, JobRow.name == str(name)))
+
+
 def _known(session: Session, job: UUID) -> JobRow:
     row = _row(session, job)
     if row is None:
@@ -208,13 +256,12 @@ def _known(session: Session, job: UUID) -> JobRow:
     return row
 
 
-def _same(job: StoredJob, owner: str, spec: CaptureSpec) -> StoredJob:
-    """Return `job` if it is this owner's and asks for the same, else say why not."""
-    if job.owner != owner or job.spec != spec:
-        # The same words in both cases: an id must not tell whether another owner uses it for the same.
-        raise refusal(ProblemCode.CONFLICT, f"the id {job.id} is taken by another specification")
+def _same(job: StoredJob, spec: CaptureSpec) -> StoredJob:
+    """Return `job` if it asks for the same, else say why not."""
+    if job.spec != spec:
+        raise refusal(ProblemCode.CONFLICT, f"the id {job.name} is taken by another specification of yours")
     if job.deleted_at is not None:
-        raise refusal(ProblemCode.GONE, f"job {job.id} was deleted; its id stays reserved")
+        raise refusal(ProblemCode.GONE, f"job {job.name} was deleted or had expired; its id stays reserved")
     return job
 
 
@@ -222,6 +269,7 @@ def _job(row: JobRow) -> StoredJob:
     return StoredJob(
         sequence=row.sequence,
         id=UUID(row.id),
+        name=UUID(row.name),
         owner=row.owner,
         kind=row.kind,
         label=row.label,
@@ -236,19 +284,7 @@ def _job(row: JobRow) -> StoredJob:
         failure=None if row.failure is None else Problem.model_validate(row.failure),
         interruptions=row.interruptions,
         interrupted_at_step=row.interrupted_at_step,
+        expires_at=row.expires_at,
+        pinned=row.pinned,
         deleted_at=row.deleted_at,
     )
-
-
-def _cursor(sequence: int) -> str:
-    return base64.urlsafe_b64encode(f"v1:{sequence}".encode()).decode()
-
-
-def _parse_cursor(cursor: str) -> int:
-    try:
-        version, _, sequence = base64.b64decode(cursor, altchars=b"-_", validate=True).decode().partition(":")
-        if version != "v1" or not sequence.isascii() or not sequence.isdigit() or len(sequence) > MAX_CURSOR_DIGITS:
-            raise ValueError(cursor)  # noqa: TRY301 - one answer for every way it can be wrong
-        return int(sequence)
-    except (ValueError, binascii.Error, UnicodeDecodeError) as error:
-        raise refusal(ProblemCode.INVALID_REQUEST, "cursor: not one that this service gave") from error

@@ -42,6 +42,9 @@ class StoredJob:
     sequence: int
     """Order of submission."""
     id: UUID
+    """Names it inside the service, and its capture's folder."""
+    name: UUID
+    """Names it to its owner: the same, unless another owner had used that first."""
     owner: str
     kind: str
     label: str | None
@@ -56,6 +59,8 @@ class StoredJob:
     failure: Problem | None = None
     interruptions: int = 0
     interrupted_at_step: int = 0
+    expires_at: datetime | None = None
+    pinned: bool = False
     deleted_at: datetime | None = None
 
     def evolve(self, **changes: Any) -> Self:  # noqa: ANN401 - fields of StoredJob
@@ -106,7 +111,7 @@ class StoredJob:
         if queue_position is not None:
             shown = shown.model_copy(update={"queue_position": queue_position})
         return Job(
-            id=self.id,
+            id=self.name,
             kind=self.kind,
             owner=self.owner,
             label=self.label,
@@ -119,6 +124,8 @@ class StoredJob:
             finished_at=self.finished_at,
             attempts=self.attempts,
             failure=self.failure,
+            expires_at=self.expires_at,
+            pinned=self.pinned,
         )
 
 

@@ -14,10 +14,14 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 
+import structlog
 from sqlalchemy import select
+from sqlalchemy.exc import DatabaseError
 
 from attnscope_server.database import Database, KeyRow
 from attnscope_server.errors import KeyUnknownError
+
+log = structlog.get_logger("attnscope.keys")
 
 KEY_PATTERN = re.compile(r"ats_(?P<id>[0-9a-f]{12})_[A-Za-z0-9_-]{43}")
 """What a key made here looks like."""
@@ -115,7 +119,7 @@ class KeyStore:
             return None
         if row.expires_at is not None and row.expires_at <= now:
             return None
-        if row.last_used_at is None or now - row.last_used_at >= USE_WRITTEN_EVERY:
+        if row.last_used_at is None or abs(now - row.last_used_at) >= USE_WRITTEN_EVERY:
             self._note_use(row.id, now)
         return Identity(row.owner, row.id, frozenset(Scope(scope) for scope in row.scopes), row.expires_at)
 
@@ -139,10 +143,14 @@ class KeyStore:
             row.revoked_at = row.revoked_at or self._now()
 
     def _note_use(self, key_id: str, now: datetime) -> None:
-        with self._database.write() as session:
-            row = session.get(KeyRow, key_id)
-            if row is not None:
-                row.last_used_at = now
+        """Write the last use down where that can be done; a request does not fail for it."""
+        try:
+            with self._database.write() as session:
+                row = session.get(KeyRow, key_id)
+                if row is not None:
+                    row.last_used_at = now
+        except DatabaseError as error:
+            log.warning("a key's last use was not written", key=key_id, detail=str(error.orig))
 
 
 def _digest(key: str) -> str:

@@ -34,9 +34,14 @@ class Limits(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     body_bytes: Bytes = Field(default=1 * MIB, description="Body of a request.")
+    spec_bytes: Bytes = Field(default=MIB // 4, description="A job's specification, as JSON.")
     slice_result_bytes: Bytes = Field(default=64 * MIB, description="Body of a slice's answer.")
     slice_read_bytes: Bytes = Field(default=512 * MIB, description="Decoded chunks that one slice may read.")
     concurrent_slices: int = Field(default=4, ge=1, description="Slices cut at once; further ones wait.")
+    waiting_slices: int = Field(default=128, ge=1, description="Slices that wait at once; further ones are refused.")
+    range_parts: int = Field(default=1, ge=1, le=1, description="Parts of a Range; one is all that is served.")
+    sending_bytes: Bytes = Field(default=512 * MIB, description="Answers that wait for their readers.")
+    reader_seconds: Seconds = Field(default=30.0, description="A reader that takes nothing for so long is left.")
     replay_result_bytes: Bytes = Field(default=64 * MIB, description="Float32 bytes of one replayed answer.")
     replay_work_bytes: Bytes = Field(default=1024 * MIB, description="Bytes of all layers' maps of one replayed step.")
     replay_flops: float = Field(default=2e12, gt=0, description="Floating-point operations of one replayed answer.")
@@ -45,6 +50,7 @@ class Limits(BaseModel):
     replays_per_owner: int = Field(default=4, ge=1, description="Replays of one owner that run or wait at once.")
     replays_waiting: int = Field(default=32, ge=1, description="Replays of all owners that run or wait at once.")
     long_poll_seconds: Seconds = Field(default=60.0, description="Longest wait of a poll.")
+    long_polls: int = Field(default=128, ge=1, description="Polls of one owner that are held at once.")
     page_jobs: int = Field(default=200, ge=1, description="Jobs of a page.")
     page_tasks: int = Field(default=500, ge=1, description="Tasks of a page.")
     queued_jobs: int = Field(default=1000, ge=1, description="Jobs of one owner that wait at once.")
@@ -65,6 +71,9 @@ class Settings(BaseSettings):
     host: str = "127.0.0.1"
     port: int = Field(default=DEFAULT_PORT, ge=0, le=65535, description="0 takes a free one.")
     behind_proxy: bool = Field(default=False, description="A proxy in front ends TLS; allows hosts beyond loopback.")
+    allowed_hosts: Annotated[tuple[str, ...], NoDecode] = Field(
+        default=(), description="Hosts that requests may name besides this machine and `host`; * is any."
+    )
     tls_certificate: Path | None = None
     tls_key: Path | None = None
     api_key: SecretStr | None = Field(default=None, description="A fixed key with every scope, for containers.")
@@ -89,6 +98,10 @@ class Settings(BaseSettings):
     cancel_grace_seconds: Seconds = Field(default=1.0, description="From asking a cancelled job to stop to SIGTERM.")
     kill_grace_seconds: Seconds = Field(default=0.5, description="From SIGTERM to SIGKILL.")
     stop_grace_seconds: Seconds = Field(default=10.0, description="From asking a worker to stop to SIGTERM.")
+    retention_days: float | None = Field(
+        default=None, gt=0, le=36_500, description="Days that an ended job's capture is kept; None: for ever."
+    )
+    housekeeping_seconds: Seconds = Field(default=60.0, description="From one look for expired captures to the next.")
     durable: bool = Field(default=True, description="fsync chunks, roots and the job database.")
     environments: tuple[GymnasiumEntry, ...] = Field(
         default=(), description="Installed Gymnasium environments that jobs may name beside attnscope's own."
@@ -98,7 +111,7 @@ class Settings(BaseSettings):
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     limits: Limits = Limits()
 
-    @field_validator("devices", mode="before")
+    @field_validator("devices", "allowed_hosts", mode="before")
     @classmethod
     def _comma_separated(cls, value: object) -> object:
         return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value

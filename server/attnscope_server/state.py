@@ -4,16 +4,22 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from collections import Counter
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 
 from attnscope_env.listing import Listings
 from attnscope_model.registry import CheckpointRegistry
 from attnscope_server.captures import Captures
+from attnscope_server.errors import refusal
+from attnscope_server.housekeeping import Housekeeping
 from attnscope_server.job_store import JobStore
 from attnscope_server.keys import KeyStore
 from attnscope_server.replays import Replays
 from attnscope_server.settings import Settings
 from attnscope_server.supervisor import Supervisor
+from attnscope_storage.wire import ProblemCode
 
 
 class Changes:
@@ -43,6 +49,69 @@ class Changes:
         self._event = asyncio.Event()
 
 
+class Turns:
+    """Lets so many in at once and so many wait; more are refused. For one event loop."""
+
+    def __init__(self, at_once: int, waiting: int) -> None:
+        self._places = asyncio.Semaphore(at_once)
+        self._limit = waiting
+        self.waiting = 0
+
+    @asynccontextmanager
+    async def turn(self) -> AsyncIterator[None]:
+        """Wait for a place, and hold it.
+
+        Raises
+        ------
+        ProblemError
+            too-many-requests where as many wait already.
+        """
+        if self.waiting >= self._limit:
+            detail = f"{self.waiting} reads wait already: try again soon"
+            raise refusal(ProblemCode.TOO_MANY_REQUESTS, detail, limit=self._limit, requested=self.waiting + 1)
+        self.waiting += 1
+        try:
+            await self._places.acquire()
+        finally:
+            self.waiting -= 1
+        try:
+            yield
+        finally:
+            self._places.release()
+
+
+class Polls:
+    """Counts the polls that each owner has open. For one event loop."""
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self._held: Counter[str] = Counter()
+
+    @contextmanager
+    def hold(self, owner: str, *, counted: bool) -> Iterator[None]:
+        """Count one more poll of an owner while the context lasts.
+
+        Raises
+        ------
+        ProblemError
+            too-many-requests where the owner has as many open already.
+        """
+        if not counted:
+            yield
+            return
+        held = self._held[owner]
+        if held >= self._limit:
+            detail = f"{held} polls of yours are held already: wait for some"
+            raise refusal(ProblemCode.TOO_MANY_REQUESTS, detail, limit=self._limit, requested=held + 1)
+        self._held[owner] += 1
+        try:
+            yield
+        finally:
+            self._held[owner] -= 1
+            if not self._held[owner]:
+                del self._held[owner]
+
+
 @dataclass
 class State:
     """The parts of one running service."""
@@ -55,7 +124,9 @@ class State:
     supervisor: Supervisor
     changes: Changes
     replays: Replays
-    slices: asyncio.Semaphore
     listings: Listings
+    slices: Turns
+    polls: Polls
+    housekeeping: Housekeeping
     ready: bool = False
     stopping: bool = field(default=False)

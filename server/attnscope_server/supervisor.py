@@ -90,10 +90,10 @@ class Supervisor:
         with self._lock:
             return self._progress.get(job)
 
-    def devices(self) -> list[tuple[str, str | None]]:
+    def devices(self) -> list[tuple[str, StoredJob | None]]:
         """Return each device and the job it runs."""
         with self._lock:
-            return [(self._runners[name].device, str(job.id) if job else None) for name, job in self._busy.items()]
+            return [(self._runners[name].device, job) for name, job in self._busy.items()]
 
     def cancel(self, job: StoredJob) -> StoredJob:
         """Cancel a job; it stays `cancelling` until its work has ended."""

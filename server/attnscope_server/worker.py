@@ -123,7 +123,7 @@ class Worker:
             torch.set_num_threads(order["threads"])
         device = torch.device(choose_device(order["device"]))
         capture = CaptureOrder(
-            job=job,
+            job=order["name"],
             owner=order["owner"],
             spec=JOB_SPEC.validate_python(order["spec"]),
             resolved=ResolvedCapture.model_validate(order["resolved"]),

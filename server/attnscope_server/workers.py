@@ -65,6 +65,7 @@ class ProcessRunner(Runner):
         order = {
             "type": "run",
             "job": str(job.id),
+            "name": str(job.name),
             "owner": job.owner,
             "spec": job.spec.model_dump(mode="json"),
             "resolved": job.resolved.model_dump(mode="json"),

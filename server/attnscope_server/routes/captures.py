@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Annotated, Any
 from uuid import UUID
 
@@ -14,7 +16,7 @@ from attnscope_server.errors import ProblemError, refusal
 from attnscope_server.keys import Identity
 from attnscope_server.slices import FORMATS, as_npy, as_u8, parse_cut, reduce_over
 from attnscope_server.state import State
-from attnscope_storage.errors import CaptureNotFoundError
+from attnscope_storage.errors import CaptureNotFoundError, ChunkLostError
 from attnscope_storage.keys import Beyond, Committed, Metadata
 from attnscope_storage.reader import CaptureReader
 from attnscope_storage.wire import ProblemCode
@@ -29,20 +31,28 @@ NOT_AXES = frozenset({"array", "reduce", "over", "format"})
 """Query parameters of a slice that name no axis."""
 
 
+def opened(state: State, identity: Identity, job_id: UUID) -> tuple[UUID, CaptureReader]:
+    """Return a job's id inside the service, and a reader of its capture."""
+    job = owned(state, identity, job_id)
+    try:
+        return job.id, state.captures.open(job.id)
+    except CaptureNotFoundError as error:
+        owned(state, identity, job_id)  # it may have been deleted in between
+        raise refusal(ProblemCode.NOT_COMMITTED, f"job {job_id} has committed nothing yet") from error
+
+
 def reader_of(state: State, identity: Identity, job_id: UUID) -> CaptureReader:
     """Return a reader of a job's capture."""
-    owned(state, identity, job_id)
-    try:
-        return state.captures.open(job_id)
-    except CaptureNotFoundError as error:
-        raise refusal(ProblemCode.NOT_COMMITTED, f"job {job_id} has committed nothing yet") from error
+    return opened(state, identity, job_id)[1]
 
 
 @router.head("/zarr/{key:path}", response_class=Response, include_in_schema=False)
 @router.get(
     "/zarr/{key:path}",
     response_class=Response,
-    responses=problems(ProblemCode.NOT_FOUND, ProblemCode.RANGE_NOT_SATISFIABLE, ProblemCode.CHUNK_LOST)
+    responses=problems(
+        ProblemCode.NOT_FOUND, ProblemCode.GONE, ProblemCode.RANGE_NOT_SATISFIABLE, ProblemCode.CHUNK_LOST
+    )
     | {
         200: {"description": "A document or a chunk", "content": {"application/octet-stream": {}}},
         206: {"description": "Part of it"},
@@ -60,6 +70,8 @@ def get_key(job_id: UUID, key: str, request: Request, state: Service, identity: 
     except ProblemError as error:
         if error.problem.code is ProblemCode.NOT_COMMITTED:
             raise refusal(ProblemCode.NOT_FOUND, error.message) from error
+        if error.problem.code is ProblemCode.GONE:
+            raise
         raise refusal(ProblemCode.FORBIDDEN, "this key may not read that capture") from error
     located = root.locate(key)
     if not isinstance(located, Metadata | Committed):
@@ -72,13 +84,33 @@ def get_key(job_id: UUID, key: str, request: Request, state: Service, identity: 
     }
     if headers["ETag"] in [tag.strip() for tag in request.headers.get("if-none-match", "").split(",")]:
         return Response(status_code=304, headers=headers)
-    content = root.chunk_bytes(key) if isinstance(located, Committed) else root.metadata_bytes(key)
+    asked = request.headers.get("range")
+    _refuse_parts(asked, state.settings.limits.range_parts)
+    with lost_if_not_deleted(state, identity, job_id):
+        content = root.chunk_bytes(key) if isinstance(located, Committed) else root.metadata_bytes(key)
     media = "application/octet-stream" if isinstance(located, Committed) else "application/json"
-    return ranged(content or b"", request.headers.get("range"), headers, media)
+    return ranged(content or b"", asked, headers, media)
+
+
+@contextmanager
+def lost_if_not_deleted(state: State, identity: Identity, job_id: UUID) -> Iterator[None]:
+    """Answer "gone" where a chunk is missing because the job was deleted while it was read."""
+    try:
+        yield
+    except ChunkLostError:
+        owned(state, identity, job_id)
+        raise
+
+
+def _refuse_parts(asked: str | None, limit: int) -> None:
+    parts = asked.count(",") + 1 if asked is not None and asked.startswith("bytes=") else 1
+    if parts > limit:
+        detail = f"Range: {parts} parts asked for, {limit} is allowed; ask for them one by one"
+        raise refusal(ProblemCode.RANGE_NOT_SATISFIABLE, detail, limit=limit, requested=parts)
 
 
 def ranged(content: bytes, asked: str | None, headers: dict[str, str], media: str) -> Response:
-    """Return the content or the single range of it that was asked for; several ranges get the whole."""
+    """Return the content, or the range of it that was asked for; what is no range of bytes gets the whole."""
     found = RANGE.fullmatch(asked) if asked else None
     if found is None or found[1] == found[2] == "":
         return Response(content, headers=headers, media_type=media)
@@ -103,10 +135,12 @@ async def get_slice(
     request: Request,
     state: Service,
     identity: DataReader,
-    array: str,
-    reduce: Annotated[str | None, Query(description="mean, max, min, sum or count, NaN-aware.")] = None,
-    over: Annotated[str | None, Query(description="Axes to reduce, by comma.")] = None,
-    form: Annotated[str, Query(alias="format", description="npy, or u8: round(254·√x), 255 absent.")] = "npy",
+    array: Annotated[str, Query(max_length=200)],
+    reduce: Annotated[str | None, Query(max_length=20, description="mean, max, min, sum or count, NaN-aware.")] = None,
+    over: Annotated[str | None, Query(max_length=200, description="Axes to reduce, by comma.")] = None,
+    form: Annotated[
+        str, Query(max_length=20, alias="format", description="npy, or u8: round(254·√x), 255 absent.")
+    ] = "npy",
 ) -> Response:
     """Return a cut or a reduction of an array; each axis of the array may be named as a query parameter.
 
@@ -115,7 +149,7 @@ async def get_slice(
     if form not in FORMATS:
         raise refusal(ProblemCode.INVALID_REQUEST, f"format: expected one of {', '.join(FORMATS)}, got {form!r}")
     selectors = {name: value for name, value in request.query_params.items() if name not in NOT_AXES}
-    async with state.slices:
+    async with state.slices.turn():
         return await run_in_threadpool(cut, state, identity, job_id, array, selectors, (reduce, over, form))
 
 
@@ -138,7 +172,9 @@ def cut(
     within(asked.read_bytes, limits.slice_read_bytes, "reads", "name fewer steps, or use the Zarr route for bulk")
     if reduction is None:
         within(asked.result_bytes, limits.slice_result_bytes, "returns", "cut it into several slices by step")
-    values: Any = asked.array[asked.axes]
+    within(asked.result_bytes, limits.slice_read_bytes, "takes", "name each entry once")
+    with lost_if_not_deleted(state, identity, job_id):
+        values: Any = asked.array[asked.axes]
     dims = asked.dims
     if reduction is not None:
         values, dims = reduce_over(values, dims, reduction, tuple((over or "").split(",")) if over else ())

@@ -10,6 +10,8 @@ from attnscope_model.errors import CheckpointAmbiguousError, CheckpointUnknownEr
 from attnscope_server.access import JobsReader, Service, problems
 from attnscope_server.errors import refusal
 from attnscope_server.resolve import task_cell
+from attnscope_server.jobs import StoredJob
+from attnscope_server.keys import Identity
 from attnscope_server.slices import FORMATS, REDUCTIONS
 from attnscope_storage import __version__
 from attnscope_storage.schema import SCHEMA_VERSION
@@ -78,7 +80,7 @@ def get_tasks(
 
 
 @router.get("/capabilities", responses=problems())
-def get_capabilities(state: Service, _identity: JobsReader) -> Capabilities:
+def get_capabilities(state: Service, identity: JobsReader) -> Capabilities:
     """Say what this service can do, and its caps."""
     limits = {name: value for name, value in state.settings.limits.model_dump().items() if value is not None}
     return Capabilities(
@@ -86,7 +88,7 @@ def get_capabilities(state: Service, _identity: JobsReader) -> Capabilities:
         job_kinds=("capture",),
         schema_version=SCHEMA_VERSION,
         devices=tuple(
-            DeviceInfo(name=str(number), description=device, busy_with=job)
+            DeviceInfo(name=str(number), description=device, busy_with=_busy_with(job, identity))
             for number, (device, job) in enumerate(state.supervisor.devices())
         ),
         limits=limits,
@@ -96,6 +98,13 @@ def get_capabilities(state: Service, _identity: JobsReader) -> Capabilities:
         map_positions=MAP_POSITIONS,
         map_formats=MAP_FORMATS,
     )
+
+
+def _busy_with(job: StoredJob | None, identity: Identity) -> str | None:
+    """Return what an owner may know of the job on a device."""
+    if job is None:
+        return None
+    return str(job.name) if job.owner == identity.owner else "another owner's job"
 
 
 @router.get("/whoami", responses=problems())

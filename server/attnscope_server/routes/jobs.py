@@ -12,6 +12,7 @@ from starlette.concurrency import run_in_threadpool
 
 from attnscope_server.access import JobsReader, JobsWriter, Service, json_only, owned, problems
 from attnscope_server.errors import refusal
+from attnscope_server.housekeeping import remove
 from attnscope_server.job_store import JobFilter
 from attnscope_server.jobs import StoredJob
 from attnscope_server.plan import capture_flops, estimate
@@ -21,12 +22,14 @@ from attnscope_storage.wire import (
     CaptureSpec,
     Estimate,
     Job,
+    JobChanges,
     JobPage,
     JobSpec,
     JobState,
     ProblemCode,
     ResolvedCapture,
 )
+from attnscope_storage.wire.specs import MAX_LABEL
 
 router = APIRouter(tags=["jobs"])
 
@@ -37,10 +40,14 @@ DEFAULT_PAGE = 50
 """Jobs of a page where no limit is named."""
 
 
-def shown(state: State, job: StoredJob) -> Job:
-    """Return a job as its owner sees it now."""
-    place = state.jobs.queue_positions().get(job.id) if job.state is JobState.QUEUED else None
-    return job.wire(state.supervisor.progress(job.id), place)
+def shown(state: State, *jobs: StoredJob) -> tuple[Job, ...]:
+    """Return jobs as their owner sees them now."""
+    waits = any(job.state is JobState.QUEUED for job in jobs)
+    places = state.jobs.queue_positions() if waits else {}
+    return tuple(
+        job.wire(state.supervisor.progress(job.id), places.get(job.id) if job.state is JobState.QUEUED else None)
+        for job in jobs
+    )
 
 
 def estimated(state: State, spec: CaptureSpec, resolved: ResolvedCapture, owner: str) -> Estimate:
@@ -59,10 +66,11 @@ def estimated(state: State, spec: CaptureSpec, resolved: ResolvedCapture, owner:
 
 def submit(state: State, owner: str, job: UUID, spec: CaptureSpec) -> tuple[Job, bool]:
     """Queue a job; the same id and specification again changes nothing."""
-    known = state.jobs.get(job)
+    _refuse_long(state, spec)
+    known = state.jobs.find(owner, job)
     if known is not None:  # an idempotent repetition is answered even if the checkpoint is gone by now
         stored, new = state.jobs.submit(job, owner, spec, known.resolved, queue_limit=2**31)
-        return shown(state, stored), new
+        return shown(state, stored)[0], new
     resolved = resolve(spec, state.registry, state.listings)
     cost = estimated(state, spec, resolved, owner)
     cap = state.settings.limits.capture_bytes
@@ -74,7 +82,14 @@ def submit(state: State, owner: str, job: UUID, spec: CaptureSpec) -> tuple[Job,
         raise refusal(ProblemCode.STORAGE_FULL, detail, limit=cost.disk_free_bytes, requested=cost.bytes_on_disk)
     stored, new = state.jobs.submit(job, owner, spec, resolved, queue_limit=state.settings.limits.queued_jobs)
     state.supervisor.wake()
-    return shown(state, stored), new
+    return shown(state, stored)[0], new
+
+
+def _refuse_long(state: State, spec: CaptureSpec) -> None:
+    limit, size = state.settings.limits.spec_bytes, len(spec.model_dump_json())
+    if size > limit:
+        detail = f"the specification has {size} bytes as JSON, {limit} are allowed: name fewer seeds, tasks or steps"
+        raise refusal(ProblemCode.TOO_LARGE, detail, limit=limit, requested=size)
 
 
 @router.post("/jobs", status_code=201, responses=REFUSED, dependencies=[Depends(json_only)])
@@ -88,6 +103,7 @@ def post_job(spec: JobSpec, state: Service, identity: JobsWriter, response: Resp
 @router.post("/jobs:estimate", responses=REFUSED, dependencies=[Depends(json_only)])
 def post_estimate(spec: JobSpec, state: Service, identity: JobsReader) -> Estimate:
     """Say what a job would cost; nothing is queued."""
+    _refuse_long(state, spec)
     return estimated(state, spec, resolve(spec, state.registry, state.listings), identity.owner)
 
 
@@ -111,15 +127,15 @@ def get_jobs(
     state: Service,
     identity: JobsReader,
     states: Annotated[list[JobState] | None, Query(alias="state")] = None,
-    kind: str | None = None,
-    label: str | None = None,
+    kind: Annotated[str | None, Query(max_length=40)] = None,
+    label: Annotated[str | None, Query(max_length=MAX_LABEL)] = None,
     limit: Annotated[int, Query(ge=1)] = DEFAULT_PAGE,
-    cursor: str | None = None,
+    cursor: Annotated[str | None, Query(max_length=100)] = None,
 ) -> JobPage:
     """List the owner's jobs, newest first."""
     wanted = JobFilter(owner=identity.owner, states=tuple(states or ()), kind=kind, label=label)
     jobs, following = state.jobs.page(wanted, min(limit, state.settings.limits.page_jobs), cursor)
-    return JobPage(jobs=tuple(shown(state, job) for job in jobs), next_cursor=following)
+    return JobPage(jobs=shown(state, *jobs), next_cursor=following)
 
 
 @router.get("/jobs/{job_id}", responses=problems(ProblemCode.NOT_FOUND, ProblemCode.GONE))
@@ -132,19 +148,30 @@ async def get_job(
 ) -> Job:
     """Return a job; with `wait`, once it has left the state `state`, or has ended where none is named."""
     deadline = time.monotonic() + min(wait, state.settings.limits.long_poll_seconds)
-    while True:
-        job = await run_in_threadpool(owned, state, identity, job_id)
-        left = deadline - time.monotonic()
-        arrived = job.state.final or (seen is not None and job.state is not seen)
-        if arrived or left <= 0 or state.stopping:
-            return await run_in_threadpool(shown, state, job)
-        await state.changes.wait(min(left, 5.0))
+    with state.polls.hold(identity.owner, counted=wait > 0):
+        while True:
+            job = await run_in_threadpool(owned, state, identity, job_id)
+            left = deadline - time.monotonic()
+            arrived = job.state.final or (seen is not None and job.state is not seen)
+            if arrived or left <= 0 or state.stopping:
+                return (await run_in_threadpool(shown, state, job))[0]
+            await state.changes.wait(min(left, 5.0))
+
+
+@router.patch(
+    "/jobs/{job_id}",
+    responses=problems(ProblemCode.NOT_FOUND, ProblemCode.GONE, ProblemCode.UNSUPPORTED_MEDIA_TYPE),
+    dependencies=[Depends(json_only)],
+)
+def patch_job(job_id: UUID, changes: JobChanges, state: Service, identity: JobsWriter) -> Job:
+    """Say until when a capture is kept, or pin it; what is not sent stays as it is."""
+    return shown(state, state.jobs.change(owned(state, identity, job_id).id, changes))[0]
 
 
 @router.post("/jobs/{job_id}/cancel", status_code=202, responses=problems(ProblemCode.NOT_FOUND, ProblemCode.GONE))
 def post_cancel(job_id: UUID, state: Service, identity: JobsWriter) -> Job:
     """Cancel a job; it is `cancelling` until its work has ended. Cancelling an ended job changes nothing."""
-    return shown(state, state.supervisor.cancel(owned(state, identity, job_id)))
+    return shown(state, state.supervisor.cancel(owned(state, identity, job_id)))[0]
 
 
 @router.delete(
@@ -157,6 +184,5 @@ def delete_job(job_id: UUID, state: Service, identity: JobsWriter) -> None:
     job = owned(state, identity, job_id)
     if not job.state.final:
         raise refusal(ProblemCode.CONFLICT, f"job {job_id} is {job.state.value}; cancel it first")
-    state.jobs.mark_deleted(job_id)
-    state.captures.remove(job_id)
-    state.jobs.mark_removed(job_id)
+    state.jobs.mark_deleted(job.id)
+    remove(state.jobs, state.captures, job.id)

@@ -12,7 +12,7 @@ from starlette.concurrency import run_in_threadpool
 from attnscope_server.access import DataReader, Service, problems
 from attnscope_server.errors import refusal
 from attnscope_server.replays import Question, refuse_too_large
-from attnscope_server.routes.captures import reader_of
+from attnscope_server.routes.captures import opened
 from attnscope_server.slices import INTEGER, as_npy, as_u8, parse_selector
 from attnscope_storage.reader import CaptureReader
 from attnscope_storage.wire import MAP_DIMS, MapFormat, MapKind, Positions, ProblemCode
@@ -77,9 +77,9 @@ async def get_maps(
     unknown = request.query_params.keys() - PARAMETERS
     if unknown:
         raise refusal(ProblemCode.INVALID_REQUEST, f"unknown parameters: {', '.join(sorted(unknown))[:200]}")
-    reader = await run_in_threadpool(reader_of, state, identity, job_id)
+    place, reader = await run_in_threadpool(opened, state, identity, job_id)
     selectors = {"layer": layers, "head": heads, "transition": transitions}
-    question, dropped = parse_question(reader, step, env, kind, selectors, positions)
+    question, dropped = parse_question((place, reader), step, env, kind, selectors, positions)
     if form != "npy":
         _refuse_format(kind, form)
     refuse_too_large(question, reader.policy, state.settings.limits)
@@ -100,7 +100,12 @@ async def get_maps(
 
 
 def parse_question(
-    reader: CaptureReader, step: str, env: int, kind: str, selectors: dict[str, str | None], positions: str | None
+    capture: tuple[UUID, CaptureReader],
+    step: str,
+    env: int,
+    kind: str,
+    selectors: dict[str, str | None],
+    positions: str | None,
 ) -> tuple[Question, set[str]]:
     """Return what is asked, with every index checked, and the axes that a single index drops.
 
@@ -109,6 +114,7 @@ def parse_question(
     ProblemError
         invalid-request for what makes no sense, not-committed for a step beyond the commit.
     """
+    place, reader = capture
     policy = reader.policy
     if not INTEGER.fullmatch(step):
         raise refusal(ProblemCode.INVALID_REQUEST, f"step: expected one step, got {step[:40]!r}")
@@ -134,7 +140,7 @@ def parse_question(
         raise refusal(ProblemCode.INVALID_REQUEST, f"positions: {kind} leaves nothing out")
     question = Question(
         capture=str(reader.attributes["capture_id"]),
-        job=str(reader.attributes["job"]),
+        job=str(place),
         step=at,
         env=env,
         kind=kind,

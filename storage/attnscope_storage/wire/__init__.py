@@ -15,6 +15,7 @@ from attnscope_storage.wire.catalogue import (
 from attnscope_storage.wire.jobs import (
     Estimate,
     Job,
+    JobChanges,
     JobPage,
     JobState,
     Phase,
@@ -72,6 +73,7 @@ __all__ = [
     "Estimate",
     "Health",
     "Job",
+    "JobChanges",
     "JobPage",
     "JobSpec",
     "JobState",

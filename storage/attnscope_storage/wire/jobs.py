@@ -7,9 +7,9 @@ from enum import StrEnum
 from typing import Literal
 from uuid import UUID
 
-from pydantic import Field
+from pydantic import AwareDatetime, Field
 
-from attnscope_storage.wire.base import Received
+from attnscope_storage.wire.base import Received, Sent
 from attnscope_storage.wire.problems import Problem
 from attnscope_storage.wire.specs import CaptureSpec
 
@@ -100,6 +100,15 @@ class Job(Received):
     finished_at: datetime | None = None
     attempts: int = Field(default=0, description="Times a worker took the job.")
     failure: Problem | None = None
+    expires_at: datetime | None = Field(default=None, description="When the capture may be deleted; None: kept.")
+    pinned: bool = Field(default=False, description="Kept whatever `expires_at` says.")
+
+
+class JobChanges(Sent):
+    """What an owner may change of a job; fields that are not sent stay as they are."""
+
+    expires_at: AwareDatetime | None = Field(default=None, description="With its zone; null keeps the capture.")
+    pinned: bool = False
 
 
 class JobPage(Received):
