@@ -22,6 +22,9 @@ DATABASE_BUSY = "the job database is busy or cannot be written; try again"
 MAX_PLACE = 120
 """Characters of a field's place in a message; names come from the request."""
 
+MAX_MESSAGE = 300
+"""Characters of what is wrong with a field; it may repeat the field."""
+
 BY_STATUS = {
     404: ProblemCode.NOT_FOUND,
     405: ProblemCode.METHOD_NOT_ALLOWED,
@@ -51,7 +54,7 @@ def install(app: FastAPI) -> None:
     @app.exception_handler(RequestValidationError)
     async def _invalid(request: Request, error: RequestValidationError) -> Response:
         items = error.errors()
-        found = "; ".join(f"{_place(item['loc'])}: {item['msg']}" for item in items[:5])
+        found = "; ".join(f"{_place(item['loc'])}: {item['msg'][:MAX_MESSAGE]}" for item in items[:5])
         limit, requested = _cap(items[0])
         refused = problem(ProblemCode.INVALID_REQUEST, found, limit=limit, requested=requested)
         return answer(refused.model_copy(update={"instance": request.url.path}))

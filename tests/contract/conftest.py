@@ -11,7 +11,9 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from uuid import UUID
 
+import httpx
 import numpy as np
 import psutil
 import pytest
@@ -19,9 +21,20 @@ import pytest
 from attnscope.connection import Connection
 from attnscope.service import Service
 from attnscope.transport import Transport
+from attnscope_model.registry import CheckpointRegistry
+from attnscope_server.captures import Captures
+from attnscope_server.data_root import prepare
+from attnscope_server.database import Database
+from attnscope_server.job_store import JobStore
+from attnscope_server.keys import ALL_SCOPES, Scope
+from attnscope_server.resolve import resolve
 from attnscope_server.serving import Running, serve_background
 from attnscope_server.settings import Settings
 from attnscope_storage.reader import CaptureReader
+from attnscope_storage.wire import CaptureSpec, JobState, MapsChoice, TaskChoice
+
+LISTENS = "import sys; [line for line in sys.stdin]"
+"""Program of a worker that takes every job and never reports."""
 
 KEY = "a-fixed-key-for-tests-only"
 
@@ -43,6 +56,60 @@ def client(service) -> Iterator[Service]:
     """Return a client of the running service."""
     with Service(Transport(Connection(service.url, service.key, "a test"))) as connected:
         yield connected
+
+
+@dataclass(frozen=True)
+class Furnished:
+    """A running service with one finished capture, made without a worker; what is submitted stays with a deaf one."""
+
+    running: Running
+    job: str
+    """Id of the finished job, of the owner `local`, 40 steps of one environment."""
+    http: httpx.Client
+    """A client without a key."""
+
+    @property
+    def url(self) -> str:
+        """Its address."""
+        return self.running.url
+
+    def key(self, owner: str, *scopes: Scope, **options) -> dict[str, str]:
+        """Return the header of a new key; every scope where none is named."""
+        return {"Authorization": f"Bearer {self.running.state.keys.create(owner, scopes or ALL_SCOPES, **options)}"}
+
+
+def finished_job(where: Settings, name: UUID, owner: str = "local") -> None:
+    """Enter a succeeded job with its capture into a data root that no service holds."""
+    import torch  # noqa: PLC0415 - seconds that most tests do without
+
+    from attnscope_model.native import load_policy  # noqa: PLC0415 - as above
+    from attnscope_server.capture import CaptureOrder, run_capture  # noqa: PLC0415 - as above
+
+    prepare(where)
+    registry = CheckpointRegistry(where.checkpoints_folder)
+    (info, *_) = registry.add_shipped()
+    spec = CaptureSpec(checkpoint=info.id, steps=40, tasks=TaskChoice(goals=((5, 4),)), maps=MapsChoice(steps=(9,)))
+    database = Database.open(where.database_path, durable=False)
+    jobs = JobStore(database)
+    stored, _ = jobs.submit(name, owner, spec, resolve(spec, registry), queue_limit=10)
+    jobs.claim()
+    order = CaptureOrder(
+        str(stored.name), owner, spec, stored.resolved, Captures(where.data_root).path(stored.id), durable=False
+    )
+    torch.set_num_threads(1)
+    run_capture(order, load_policy(registry.folder(info.id), torch.device("cpu")), info, torch.device("cpu"))
+    jobs.move(stored.id, JobState.SUCCEEDED)
+    database.close()
+
+
+@pytest.fixture(scope="module")
+def furnished(tmp_path_factory) -> Iterator[Furnished]:
+    """Return a service with a finished capture, whose worker only listens."""
+    where = settings(tmp_path_factory.mktemp("furnished"), worker_command=(sys.executable, "-c", LISTENS))
+    name = UUID("6f0c6f60-3f6e-4a53-9d4e-0d4f4b7d2a11")
+    finished_job(where, name)
+    with serve_background(where) as running, httpx.Client(timeout=60) as http:
+        yield Furnished(running, str(name), http)
 
 
 @dataclass
@@ -140,3 +207,9 @@ def second_service(tmp_path):
             yield running
 
     return serve
+
+
+@pytest.fixture(scope="session")
+def enter_finished_job():
+    """Return the function that enters a finished job into a data root that no service holds."""
+    return finished_job
