@@ -9,9 +9,9 @@ from fastapi import APIRouter, Query, Response
 from attnscope_model.errors import CheckpointAmbiguousError, CheckpointUnknownError
 from attnscope_server.access import JobsReader, Service, problems
 from attnscope_server.errors import refusal
-from attnscope_server.resolve import task_cell
 from attnscope_server.jobs import StoredJob
 from attnscope_server.keys import Identity
+from attnscope_server.resolve import task_cell
 from attnscope_server.slices import FORMATS, REDUCTIONS
 from attnscope_storage import __version__
 from attnscope_storage.schema import SCHEMA_VERSION
