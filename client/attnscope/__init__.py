@@ -14,9 +14,13 @@ from attnscope.transport import Transport
 from attnscope_storage import __version__
 
 if TYPE_CHECKING:
-    from attnscope.capture import Capture
+    from collections.abc import Sequence
 
-__all__ = ["Service", "__version__", "connect", "open"]
+    from attnscope.capture import Capture
+    from attnscope.recommendations import Advice, MeasuredTrial
+    from attnscope_storage.wire import Capabilities
+
+__all__ = ["Service", "__version__", "connect", "open", "recommend"]
 
 
 def connect(url: str | None = None, api_key: str | None = None) -> Service:
@@ -49,3 +53,23 @@ def open(path: str | Path) -> Capture:  # noqa: A001 - the word that zarr and xa
     from attnscope_storage.reader import CaptureReader  # noqa: PLC0415 - loads zarr
 
     return Capture(CaptureReader.open(Path(path)))
+
+
+def recommend(
+    capture: Capture,
+    *,
+    budget: float | None = None,
+    trials: Sequence[MeasuredTrial] = (),
+    capabilities: Capabilities | None = None,
+    full: bool = False,
+) -> Advice:
+    """Return what a capture says about compressing its policy's context; see `attnscope.recommendations.recommend`.
+
+    Raises
+    ------
+    NotCapturedError
+        The capture has no decision rows, or none yet.
+    """
+    from attnscope.recommendations import recommend as advise  # noqa: PLC0415 - loads zarr
+
+    return advise(capture, budget=budget, trials=trials, capabilities=capabilities, full=full)

@@ -151,6 +151,19 @@ class Resampling:
         ends = (float(got.low), float(got.high))
         return Estimate(float(got.value), *ends, even, int(held.sum()), self.reliable, self.scope)
 
+    def ratio(self, top: Float[np.ndarray, " rollout"], bottom: Float[np.ndarray, " rollout"]) -> Estimate:
+        """Return the ratio of two means over the same rollouts, beside 1; both are resampled together.
+
+        A mean of ratios would be ruled by the rollouts whose denominator is near 0.
+        """
+        held = np.isfinite(top) & np.isfinite(bottom)
+        pair = np.stack([np.where(held, top, 0), np.where(held, bottom, 0)], axis=1).astype(np.float64)
+        value = _ratio(*(self.shares @ pair).reshape(2, 1))[0]
+        low = high = np.full(1, np.nan)
+        if self.informative:
+            low, high = _percentiles(_ratio(*(self.weights @ pair).T)[:, None])
+        return Estimate(float(value), float(low[0]), float(high[0]), 1.0, int(held.sum()), self.reliable, self.scope)
+
 
 def default_scope(task: Shaped[np.ndarray, " rollout"]) -> Scope:
     """Return the scope that has an interval: with one rollout a task only tasks can be resampled."""

@@ -4,4 +4,6 @@ from __future__ import annotations
 
 from jaxtyping import install_import_hook
 
-install_import_hook(["attnscope.measures", "attnscope.recommend", "attnscope_model.strategies"], "beartype.beartype")
+install_import_hook(
+    ["attnscope.measures", "attnscope.recommendations", "attnscope_model.strategies"], "beartype.beartype"
+)

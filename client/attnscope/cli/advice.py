@@ -1,0 +1,45 @@
+"""Verbs that say what to do about a capture."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.markup import escape
+
+import attnscope
+from attnscope.cli.app import JobName, Json, Source, app, out
+
+FILE = "compression_recommendations.txt"
+"""The guide's name."""
+
+
+@app.command()
+def recommend(
+    job: JobName = "last",
+    to: Annotated[Path | None, typer.Option("--out", help=f"Folder for {FILE} and its JSON.")] = None,
+    budget: Annotated[
+        float | None, typer.Option(help="Share of the history to compare at; default: found.", min=0.01, max=1.0)
+    ] = None,
+    full: Annotated[bool, typer.Option("--full", help="Read the rows of every step, not a sample.")] = False,
+    source: Source = None,
+    as_json: Json = False,
+) -> None:
+    """Say which of the context to keep: patterns, ranked strategies, and what would show them wrong."""
+    if source is None:
+        with attnscope.connect() as service:
+            capture, offers = service.job(job).capture(), service.capabilities()
+            advice = attnscope.recommend(capture, budget=budget, capabilities=offers, full=full)
+    else:
+        advice = attnscope.recommend(attnscope.open(source), budget=budget, full=full)
+    if to is not None:
+        to.mkdir(parents=True, exist_ok=True)
+        (to / FILE).write_text(advice.text)
+        (to / FILE).with_suffix(".json").write_text(advice.json())
+    if as_json:
+        typer.echo(advice.json())
+    elif to is None:
+        typer.echo(advice.text, nl=False)
+    else:
+        out.print(f"wrote {escape(str(to / FILE))}")

@@ -1,0 +1,144 @@
+"""From a capture to advice: read once, measure, choose on some rollouts, judge on the others, say it."""
+
+from __future__ import annotations
+
+import json
+import math
+import shlex
+from collections.abc import Sequence
+from typing import Final
+
+import numpy as np
+
+from attnscope.capture import Capture
+from attnscope.recommendations.candidates import applicable
+from attnscope.recommendations.decisions import decide, joined, one_of
+from attnscope.recommendations.evaluation import split_rollouts
+from attnscope.recommendations.evidence import Gathering
+from attnscope.recommendations.expense import flops_saved, position_policy
+from attnscope.recommendations.patterns import patterns
+from attnscope.recommendations.ranking import Judged, choose, judge
+from attnscope.recommendations.reading import read
+from attnscope.recommendations.results import Advice, MeasuredTrial, Recommendation
+from attnscope.recommendations.sentences import basis, falsified, headline, notes, why
+from attnscope_storage.wire import Capabilities
+
+HISTORIES: Final = 1024
+"""Decisions that are predicted, over all rollouts, about; it bounds memory and time whatever the capture's size."""
+
+FEWEST, MOST = 4, 64
+"""Predicted decisions of one rollout, at least and at most."""
+
+
+def recommend(
+    capture: Capture,
+    *,
+    budget: float | None = None,
+    trials: Sequence[MeasuredTrial] = (),
+    capabilities: Capabilities | None = None,
+    full: bool = False,
+) -> Advice:
+    """Return what a capture says about compressing its policy's context; also of a running job.
+
+    Parameters
+    ----------
+    budget
+        Share of the history that strategies are compared at; None finds the smallest at which one keeps 80 % of the
+        attention.
+    trials
+        What was measured, to stand beside what is predicted.
+    capabilities
+        Of the service; where it lists trials, each strategy comes with the command that tries it.
+    full
+        Read the rows of every step for the patterns, not a sample.
+
+    Raises
+    ------
+    NotCapturedError
+        The capture has no decision rows, or none yet.
+    """
+    envs = capture.rows.shape[1] if "attention/rows" in capture.names() else 1
+    reading = read(capture, int(np.clip(HISTORIES // envs, FEWEST, MOST)), full=full)
+    gathering, parts = Gathering(reading), []
+    for block in reading.blocks():
+        gathering.add(block)
+        if len(block.targets):
+            parts.append(decide(block, reading.labels, reading.layout))
+    evidence, decisions = gathering.evidence, joined(parts)
+    candidates, refused = applicable(one_of(decisions.view))
+    choosing, judging, how = split_rollouts(reading.labels.task)
+    kept, rules = choose(candidates, decisions.of(choosing) if len(choosing) else None, budget)
+    judged, verdict = judge(candidates, rules, kept, decisions.of(judging), reading.labels.task[judging])
+    resolved = capture.resolved
+    command = _Commands(capture, capabilities)
+    return Advice(
+        checkpoint=resolved.checkpoint_name,
+        environment=resolved.environment_id,
+        job=capture.job,
+        verdict=verdict,
+        headline=headline(judged, verdict, kept, evidence),
+        basis=basis(reading, evidence, decisions, how),
+        patterns=patterns(evidence),
+        recommendations=tuple(
+            _recommendation(rank, one, kept, capture, command, trials) for rank, one in enumerate(judged, start=1)
+        ),
+        not_applicable=refused,
+        notes=notes(capture.policy),
+    )
+
+
+def _recommendation(
+    rank: int,
+    one: Judged,
+    budget: float,
+    capture: Capture,
+    command: _Commands,
+    trials: Sequence[MeasuredTrial],
+) -> Recommendation:
+    policy, outcome = capture.policy, one.outcome
+    per = policy.tokens_per_transition
+    tokens, share = float(np.nanmean(outcome.tokens)), float(np.nanmean(outcome.share))
+    history = (policy.context_length - 1) // per
+    saved = flops_saved(policy, float(history * per + 1), history * share * per + 1)
+    positions, _ = position_policy(policy)
+    measured = next((t for t in trials if t.strategy == one.rule.spec and math.isclose(t.budget, budget)), None)
+    return Recommendation(
+        rank=rank,
+        tier=one.tier,
+        key=one.candidate.key,
+        strategy=one.rule.spec,
+        budget=budget,
+        tokens=tokens,
+        share=share,
+        retained=one.retained,
+        lift=one.lift,
+        excess=one.excess,
+        skill=one.skill,
+        represented=float(np.nanmean(outcome.represented)),
+        worst_head=float(np.nanmean(outcome.worst_head)),
+        curve=one.curve,
+        flops_saved=saved,
+        tokens_saved=1 - share,
+        positions=positions,
+        online=one.candidate.online,
+        guide=one.candidate.guide,
+        claims=why(one, saved),
+        falsified_by=falsified(one),
+        command=command.line(one, budget, positions),
+        measured=measured,
+    )
+
+
+class _Commands:
+    """Writes the command that tries a strategy, where the service takes trials."""
+
+    def __init__(self, capture: Capture, capabilities: Capabilities | None) -> None:
+        self._resolved = capture.resolved
+        self._offered = capabilities is not None and "trial" in capabilities.job_kinds
+
+    def line(self, one: Judged, budget: float, positions: str) -> str | None:
+        if not self._offered:
+            return None
+        words = ["attnscope", "trial", "--checkpoint", self._resolved.checkpoint_name]
+        words += ["--env", self._resolved.environment_id, "--strategy", json.dumps(one.rule.spec)]
+        return shlex.join([*words, "--budget", str(budget), "--positions", positions])

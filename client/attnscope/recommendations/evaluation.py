@@ -1,0 +1,112 @@
+"""How much of the uncompressed policy's attention a strategy would have kept, rollout by rollout."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Bool, Float64, Int
+
+from attnscope.recommendations.decisions import Decisions
+from attnscope_model.strategies import Strategy, strategy
+from attnscope_model.strategies.anchored import Anchored
+
+ROUNDING = 1e-6
+"""Mass below which a difference is that of float32."""
+
+
+@dataclass(frozen=True, eq=False)
+class Outcome:
+    """What a strategy would have kept at a budget; every number is one a rollout, the mean over its decisions.
+
+    Heads and layers are averaged at the end; the query's own token is always kept and counted in every mass.
+    """
+
+    exact: Float64[np.ndarray, " env"]
+    """Attention to tokens that are kept as they are, and to the query."""
+    represented: Float64[np.ndarray, " env"]
+    """The same with pooled tokens counted whole: what pooling keeps lies between the two, and attention cannot tell."""
+    uniform: Float64[np.ndarray, " env"]
+    """What evenly spaced tokens keep, as many at every decision."""
+    possible: Float64[np.ndarray, " env"]
+    """What the best as many tokens keep, chosen by the very row that they are scored on: no rule can keep more."""
+    worst_head: Float64[np.ndarray, " env"]
+    """`exact` of the head that loses most on average."""
+    tokens: Float64[np.ndarray, " env"]
+    """Tokens of history that were kept or built, the effective budget."""
+    share: Float64[np.ndarray, " env"]
+    """The same as a share of the history."""
+
+    @property
+    def excess(self) -> Float64[np.ndarray, " env"]:
+        """Mass kept beyond what evenly spaced tokens keep."""
+        return np.asarray(self.exact - self.uniform)
+
+    @property
+    def skill(self) -> Float64[np.ndarray, " env"]:
+        """Share of what a choice can gain over evenly spaced tokens that this one gains: 0 blind, 1 the best there is.
+
+        It compares rules that keep different numbers of tokens. NaN where no choice can gain anything.
+        """
+        room = self.possible - self.uniform
+        return np.asarray(np.divide(self.excess, room, out=np.full(room.shape, np.nan), where=room > ROUNDING))
+
+
+def evaluate(rule: Strategy, budget: float, decisions: Decisions) -> Outcome:
+    """Return what a strategy would have kept of decisions that attended to their whole context."""
+    view = decisions.view
+    plan = rule.plan(view, budget)
+    alone = plan.alone if pools(rule) else plan.used
+    even = strategy("uniform").plan(view, plan.tokens).used
+    count = np.maximum(view.count, 1)
+    row = decisions.mass.mean(axis=(2, 3))[:, :, None]
+    top = strategy("tova").plan(dataclasses.replace(view, attention=row), plan.tokens).used
+    exact = _kept(decisions, alone)
+    return Outcome(
+        exact=exact.mean(axis=(0, 2, 3)),
+        represented=_kept(decisions, plan.used).mean(axis=(0, 2, 3)) if pools(rule) else exact.mean(axis=(0, 2, 3)),
+        uniform=_kept(decisions, even).mean(axis=(0, 2, 3)),
+        possible=_kept(decisions, top).mean(axis=(0, 2, 3)),
+        worst_head=exact.mean(axis=0).min(axis=(1, 2)),
+        tokens=plan.tokens.mean(axis=0).astype(np.float64),
+        share=(plan.tokens / count).mean(axis=0).astype(np.float64),
+    )
+
+
+def kept_mass(rule: Strategy, budget: float, decisions: Decisions) -> float:
+    """Return the mean over rollouts of `Outcome.exact`, and nothing else."""
+    plan = rule.plan(decisions.view, budget)
+    exact = _kept(decisions, plan.alone if pools(rule) else plan.used)
+    return float(np.nanmean(exact.mean(axis=(0, 2, 3))))
+
+
+def pools(rule: Strategy) -> bool:
+    """Whether a strategy, or the one that it wraps, builds tokens out of several."""
+    return pools(rule.inner) if isinstance(rule, Anchored) else rule.pools
+
+
+def split_rollouts(task: Int[np.ndarray, " env"]) -> tuple[Int[np.ndarray, " chosen"], Int[np.ndarray, " judged"], str]:
+    """Return the rollouts that parameters are chosen on, those that they are judged on, and how they were parted.
+
+    Half of every task's rollouts, where every task has two; else every other task; else nothing is chosen, and all
+    rollouts judge the defaults.
+    """
+    envs = np.arange(len(task))
+    names, place, count = np.unique(task, return_inverse=True, return_counts=True)
+    if (count > 1).all():
+        within = np.array([int((place[:env] == place[env]).sum()) for env in envs])
+        chooses = within < (count // 2)[place]
+        return envs[chooses], envs[~chooses], "half of every task's rollouts chose, the others judge"
+    if len(names) > 1:
+        chooses = place % 2 == 1
+        return envs[chooses], envs[~chooses], "every other task chose, the other tasks judge"
+    return envs[:0], envs, "one rollout: nothing was chosen from it, defaults are judged"
+
+
+def _kept(
+    decisions: Decisions, mask: Bool[np.ndarray, "decision env entry"]
+) -> Float64[np.ndarray, "decision env layer head"]:
+    """Return the attention to the marked transitions and to the query's own token."""
+    history = np.einsum("delhn,den->delh", decisions.mass, mask.astype(np.float32))
+    return np.asarray((decisions.own + history).astype(np.float64))

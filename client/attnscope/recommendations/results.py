@@ -1,0 +1,165 @@
+"""What a recommendation is: patterns, ranked strategies, claims. Plain values, written as text, JSON or HTML."""
+
+from __future__ import annotations
+
+import html
+import json
+import math
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from attnscope.measures.intervals import Estimate
+from attnscope.recommendations.claims import Claim, estimate_json
+
+Answer = Literal["yes", "no", "unclear"]
+
+
+@dataclass(frozen=True)
+class Pattern:
+    """One of the guide's three questions, answered with its numbers."""
+
+    name: Literal["recency bias", "sparse attention", "position-specific anchors"]
+    answer: Answer
+    claims: tuple[Claim, ...]
+
+
+@dataclass(frozen=True)
+class MeasuredTrial:
+    """What a trial measured of a strategy; only this makes a compression safe."""
+
+    strategy: dict[str, Any]
+    """Name and parameters, as `Recommendation.strategy` has them."""
+    budget: float
+    return_retained: Estimate
+    verdict: Literal["non-inferior", "inferior", "inconclusive"]
+    job: str | None = None
+
+
+@dataclass(frozen=True)
+class Recommendation:
+    """One strategy at one budget, with what it rests on."""
+
+    rank: int
+    tier: int
+    """Strategies of a tier are equal within their intervals; the simplest is first."""
+    key: str
+    strategy: dict[str, Any]
+    """Name and parameters; `attnscope_model.strategies.strategy(**this)` makes it."""
+    budget: float
+    """Share of the history that it was asked to keep."""
+    tokens: float
+    """Tokens of history that it kept on average: the effective budget."""
+    share: float
+    """The same as a share of the history."""
+    retained: Estimate
+    """Attention of the uncompressed policy to what is kept, on rollouts that chose nothing; baseline: evenly spaced."""
+    lift: Estimate
+    """Retained ÷ what as many evenly spaced tokens retain."""
+    excess: Estimate
+    """Retained minus what as many evenly spaced tokens retain, paired; 0 is no better than blind."""
+    skill: Estimate
+    """Excess as a share of the largest that any choice of as many tokens could have: what the order rests on."""
+    represented: float
+    """Retained, with pooled tokens counted whole."""
+    worst_head: float
+    """Retained by the head that loses most."""
+    curve: tuple[tuple[float, float], ...]
+    """Budget and retained mass."""
+    flops_saved: float
+    tokens_saved: float
+    positions: str
+    """Position policy to try first; `Advice.notes` says why."""
+    online: bool
+    """Whether it needs no attention to the whole context while it is applied."""
+    guide: bool
+    claims: tuple[Claim, ...]
+    falsified_by: str
+    command: str | None
+    measured: MeasuredTrial | None
+
+    @property
+    def safe(self) -> bool:
+        """Whether a trial measured that nothing is lost."""
+        return self.measured is not None and self.measured.verdict == "non-inferior"
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the recommendation as JSON."""
+        plain = {name: value for name, value in vars(self).items() if name not in {"claims", "measured"}}
+        trial = self.measured and {
+            **vars(self.measured),
+            "return_retained": estimate_json(self.measured.return_retained),
+        }
+        estimates = {name: estimate_json(getattr(self, name)) for name in ("retained", "lift", "excess", "skill")}
+        found = {**estimates, "measured": trial}
+        return {**plain, **found, "safe": self.safe, "claims": [one.to_json() for one in self.claims]}
+
+
+@dataclass(frozen=True)
+class Advice:
+    """Everything that a capture says about compressing its policy's context. Print it, or show it in a notebook."""
+
+    checkpoint: str
+    environment: str
+    job: str
+    verdict: Literal["compress", "flat", "undecided"]
+    """Whether a rule beats evenly spaced tokens; undecided where no interval tells."""
+    headline: tuple[Claim, ...]
+    basis: tuple[Claim, ...]
+    """Where it comes from and what was read."""
+    patterns: tuple[Pattern, ...]
+    recommendations: tuple[Recommendation, ...]
+    not_applicable: dict[str, str]
+    """Strategies that this capture cannot judge, and why."""
+    notes: tuple[str, ...]
+
+    @property
+    def claims(self) -> tuple[Claim, ...]:
+        """Every claim of the text, in its order."""
+        patterns = tuple(one for pattern in self.patterns for one in pattern.claims)
+        ranked = tuple(one for recommendation in self.recommendations for one in recommendation.claims)
+        return (*self.basis, *self.headline, *patterns, *ranked)
+
+    @property
+    def text(self) -> str:
+        """The advice as text: the guide's ``compression_recommendations.txt``."""
+        from attnscope.recommendations.text import written  # noqa: PLC0415 - text knows results, not the other way round
+
+        return written(self)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the advice as JSON."""
+        plain = {name: value for name, value in vars(self).items() if name in {"checkpoint", "environment", "job"}}
+        return {
+            **plain,
+            "verdict": self.verdict,
+            "headline": [one.to_json() for one in self.headline],
+            "basis": [one.to_json() for one in self.basis],
+            "patterns": [
+                {"name": one.name, "answer": one.answer, "claims": [claim.to_json() for claim in one.claims]}
+                for one in self.patterns
+            ],
+            "recommendations": [one.to_json() for one in self.recommendations],
+            "not_applicable": self.not_applicable,
+            "notes": list(self.notes),
+        }
+
+    def json(self) -> str:
+        """Return the JSON document."""
+        return json.dumps(_known(self.to_json()), indent=1, allow_nan=False)
+
+    def __str__(self) -> str:
+        """Return the text."""
+        return self.text
+
+    def _repr_html_(self) -> str:
+        """Return the text for a notebook; nothing in it is trusted as markup."""
+        return f'<pre class="attnscope-advice">{html.escape(self.text)}</pre>'
+
+
+def _known(value: Any) -> Any:  # noqa: ANN401 - anything JSON
+    """Return the value with null where a number is not known."""
+    if isinstance(value, dict):
+        return {name: _known(one) for name, one in value.items()}
+    if isinstance(value, list | tuple):
+        return [_known(one) for one in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value

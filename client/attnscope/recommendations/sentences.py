@@ -1,0 +1,182 @@
+"""The sentences of a recommendation, each a claim with its numbers."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import numpy as np
+
+from attnscope.measures.intervals import LEVEL, RELIABLE_ROLLOUTS
+from attnscope.recommendations.claims import Claim, claim, numbers_of, spread
+from attnscope.recommendations.decisions import Decisions
+from attnscope.recommendations.evaluation import pools
+from attnscope.recommendations.evidence import Evidence
+from attnscope.recommendations.expense import position_policy
+from attnscope.recommendations.ranking import FLAT, Judged, Verdict
+from attnscope.recommendations.reading import Reading
+from attnscope_storage.wire import PolicyDescription
+
+PREDICTED: Final = (
+    "Retained attention is a prediction. Only a measured trial says whether the return is kept; the word for that is "
+    "non-inferior, at a margin that you choose."
+)
+DROPPING: Final = (
+    "Meant here is dropping input tokens of a context that is recomputed at every step. Dropping a token's key and "
+    "value from a cache is another intervention: other tokens may hold what they computed from it before it went."
+)
+BY_ATTENTION: Final = (
+    "Rules that choose by attention were given the uncompressed policy's rows of the steps before. Choosing anew from "
+    "the whole context at every step costs the very forward that is to be saved; at an interval, or among what was "
+    "kept, it does not, but then dropped tokens have no attention to come back by."
+)
+INFLUENCE: Final = "High attention need not mean influence, and low attention need not mean none."
+COMPARED: Final = (
+    "Parameters and budget were not chosen on the rollouts that judge, but many strategies were compared on those."
+)
+
+
+def notes(policy: PolicyDescription) -> tuple[str, ...]:
+    """Return what every reader of a recommendation must know."""
+    positions = f"Positions to try first: {' — '.join(position_policy(policy))}."
+    return PREDICTED, DROPPING, BY_ATTENTION, positions, INFLUENCE, COMPARED
+
+
+def basis(reading: Reading, evidence: Evidence, decisions: Decisions, how: str) -> tuple[Claim, ...]:
+    """Return where the advice comes from, what was read, and what its intervals are."""
+    provenance, resolved = reading.capture.provenance, reading.capture.resolved
+    mask = "causal" if provenance.get("causal") else "non-causal"
+    who = provenance.get("causal_stated_by", "nobody")
+    source = Claim(
+        "source",
+        f"For this checkpoint and environment: {resolved.checkpoint_name}, {mask} (mask stated by {who}), "
+        f"{resolved.environment_id}, job {reading.capture.job}.",
+    )
+    sample = claim(
+        "sample",
+        "Read: {rows:.0f} of {stored:.0f} stored steps of {envs:.0f} rollouts of {tasks:.0f} tasks; patterns are "
+        "measured at contexts of {least:.0f} to {most:.0f} tokens.",
+        rows=reading.rows_read,
+        stored=len(reading.step),
+        envs=len(reading.labels.task),
+        tasks=len(np.unique(reading.labels.task)),
+        least=evidence.least,
+        most=evidence.most,
+    )
+    split = claim(
+        "split",
+        "{decisions:.0f} decisions of each rollout are predicted from the rows before them; " + how + ".",
+        decisions=len(decisions.step),
+    )
+    tasks_too = "" if evidence.resampling.scope == "these tasks" else ", and of tasks"
+    scope = claim(
+        "scope",
+        f"Intervals are {{level:.0f}} %, by resampling of whole rollouts within task{tasks_too}; † marks those of "
+        "fewer than {enough:.0f} rollouts a task, which are unreliable.",
+        level=100 * LEVEL,
+        enough=RELIABLE_ROLLOUTS,
+    )
+    return source, sample, split, scope
+
+
+def headline(judged: list[Judged], verdict: Verdict, budget: float, evidence: Evidence) -> tuple[Claim, ...]:
+    """Return the one thing to read: what to try first, or that there is nothing to choose by."""
+    best = max((one for one in judged if one.candidate.key != "none"), key=lambda one: one.excess.value)
+    if verdict == "compress":
+        first = judged[0]
+        template = (
+            f"Try {first.candidate.key} first: at a budget of {{budget:.2f}} of the history it keeps {{tokens:.1f}} "
+            f"tokens and {{kept:.3f}} of the attention ({spread(first.retained)}), as many evenly spaced tokens "
+            "{uniform:.3f}."
+        )
+        return claim("headline", template, budget=budget, **_kept(first)), *_without_attention(judged)
+    if verdict == "flat":
+        template = (
+            "Attention is too flat to choose by: use uniform, or do not compress. At a budget of {budget:.2f} the best "
+            f"rule ({best.candidate.key}) keeps {{value:.3f}} more than evenly spaced tokens ({spread(best.excess)}), "
+            "and {margin:.2f} would be worth a rule. Entropy ÷ ln(length) is {entropy:.3f}."
+        )
+        entropy = evidence.estimate("entropy").value
+        return (claim("headline", template, budget=budget, margin=FLAT, entropy=entropy, **numbers_of(best.excess)),)
+    template = (
+        f"Too few rollouts to rank by: one rollout of one task has no interval. The best rule ({best.candidate.key}) "
+        "keeps {value:.3f} more than evenly spaced tokens at a budget of {budget:.2f}. Capture more tasks, or replicas."
+    )
+    return (claim("headline", template, value=best.excess.value, budget=budget),)
+
+
+def why(one: Judged, saved: float) -> tuple[Claim, ...]:
+    """Return what a strategy keeps, how well it chooses and what it saves."""
+    key, kept = one.candidate.key, _kept(one)
+    found = [
+        claim(
+            f"{key}.retained",
+            "Keeps {tokens:.1f} tokens of history ({share:.2f}) and {kept:.3f} of the attention "
+            f"({spread(one.retained)}); as many evenly spaced {{uniform:.3f}}, the best as many {{possible:.3f}}.",
+            possible=float(np.nanmean(one.outcome.possible)),
+            **kept,
+        ),
+        claim(
+            f"{key}.lift",
+            f"Lift over evenly spaced {{value:.3f}} ({spread(one.lift)}); the head that loses most keeps "
+            "{worst:.3f}.",
+            worst=float(np.nanmean(one.outcome.worst_head)),
+            **numbers_of(one.lift),
+        ),
+        _skill(one),
+        claim(
+            f"{key}.saving",
+            "Saves {tokens:.2f} of the history's tokens and {flops:.2f} of a full context's operations (recomputed).",
+            tokens=1 - kept["share"],
+            flops=saved,
+        ),
+    ]
+    if pools(one.rule):
+        template = (
+            "With pooled tokens counted whole it would be {represented:.3f}; attention cannot say what a mean of "
+            "transitions still tells the policy, so only the tokens kept as they are count here."
+        )
+        represented = float(np.nanmean(one.outcome.represented))
+        found.append(claim(f"{key}.represented", template, represented=represented))
+    return tuple(found)
+
+
+def falsified(one: Judged) -> str:
+    """Return what would show a prediction wrong."""
+    match one.candidate.key:
+        case "none":
+            return "nothing: it is the control that must reproduce the uncompressed returns"
+        case "uniform" | "random":
+            return "a paired trial at this budget whose return is inferior"
+    return "a paired trial at this budget whose return is inferior, or no better than that of uniform and random"
+
+
+def _skill(one: Judged) -> Claim:
+    key = f"{one.candidate.key}.skill"
+    if not np.isfinite(one.skill.value):
+        return Claim(key, "No choice of as many tokens could gain anything.")
+    template = f"Of what a choice could gain over evenly spaced it gains {{value:.3f}} ({spread(one.skill)})."
+    return claim(key, template, **numbers_of(one.skill))
+
+
+def _without_attention(judged: list[Judged]) -> tuple[Claim, ...]:
+    """Return the best rule that needs no attention while it is applied, where the first one does."""
+    if judged[0].candidate.online:
+        return ()
+    first = next(one for one in judged if one.candidate.online)
+    template = (
+        f"Without attention at run time the best is {first.candidate.key}: {{tokens:.1f}} tokens and {{kept:.3f}} of "
+        f"the attention ({spread(first.retained)}), as many evenly spaced {{uniform:.3f}}."
+    )
+    return (claim("headline.online", template, **_kept(first)),)
+
+
+def _kept(one: Judged) -> dict[str, float]:
+    retained, outcome = one.retained, one.outcome
+    return {
+        "kept": retained.value,
+        "low": retained.low,
+        "high": retained.high,
+        "uniform": float("nan") if retained.baseline is None else retained.baseline,
+        "tokens": float(np.nanmean(outcome.tokens)),
+        "share": float(np.nanmean(outcome.share)),
+    }

@@ -1,0 +1,113 @@
+"""Captures with planted attention, so that the right advice is known."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from jaxtyping import install_import_hook
+
+from attnscope_storage.schema import RECENCY_WINDOWS, CaptureDims, build_schema
+from attnscope_storage.writer import CaptureWriter
+
+install_import_hook(["attnscope.recommendations", "attnscope.measures"], "beartype.beartype")
+
+STEPS, SLOTS, EPISODE, LAYERS, HEADS = 90, 30, 15, 2, 2
+
+Plant = Callable[[int, int, int, np.random.Generator], np.ndarray]
+"""Takes step, env, context length and random numbers; returns scores [layer, head, length] that are soft-maxed."""
+
+
+def uniform(_step: int, _env: int, length: int, _rng: np.random.Generator) -> np.ndarray:
+    """Attention that chooses nothing."""
+    return np.zeros((LAYERS, HEADS, length))
+
+
+def recent(_step: int, _env: int, length: int, rng: np.random.Generator) -> np.ndarray:
+    """Attention that falls by a factor a token of age, a little differently in every rollout."""
+    return -0.35 * np.arange(length)[::-1] + rng.normal(0, 0.05, (LAYERS, HEADS, length))
+
+
+def lasting(step: int, env: int, length: int, _rng: np.random.Generator) -> np.ndarray:
+    """Attention to every seventh transition, as long as it is in the context: a few lasting heavy hitters."""
+    transition = max(0, step - SLOTS + 1) + np.arange(length)
+    return np.where((transition + env) % 7 == 0, 3.0, 0.0) + np.zeros((LAYERS, HEADS, length))
+
+
+def write(path: Path, plant: Plant, envs: int = 8, tasks: int = 4, **changes: Any) -> Path:
+    """Write a finished capture whose rows are planted."""
+    dims = CaptureDims(
+        steps=STEPS, envs=envs, layers=LAYERS, heads=HEADS, slots=SLOTS, actions=5, observation_shape=(2,),
+        observation_dtype="int32", row_envs=tuple(range(envs)) if changes.get("rows", True) else None,
+        row_layers=(0, 1), row_heads=(0, 1), row_every=1, map_steps=(), map_envs=(),
+    )  # fmt: skip
+    schema = build_schema(dims)
+    static = {spec.name: np.zeros(spec.shape, spec.dtype) for spec in schema.arrays.values() if spec.growth == "static"}
+    if "attention/row_env" in static:
+        static["attention/row_env"][:] = np.arange(envs)
+    static["stats/window"][:] = RECENCY_WINDOWS
+    static["env/task"][:] = np.arange(envs) % tasks
+    with CaptureWriter.create(path, schema, attributes(envs), static, durable=False) as writer:
+        for first in range(0, STEPS, schema.flush_steps):
+            block = writer.acquire()
+            block.steps = min(schema.flush_steps, STEPS - first)
+            for place in range(block.steps):
+                fill(block.arrays, place, first + place, envs, plant)
+            writer.submit(block)
+        writer.close(complete=True)
+    return path
+
+
+def fill(arrays: dict[str, np.ndarray], place: int, step: int, envs: int, plant: Plant) -> None:
+    """Fill one step."""
+    length = min(step + 1, SLOTS)
+    for name, array in arrays.items():
+        if name != "attention/rows":
+            array[place] = 0
+    for env in range(envs):
+        rng = np.random.default_rng([env, step])
+        score = plant(step, env, length, rng)
+        weight = np.exp(score - score.max(axis=-1, keepdims=True))
+        if "attention/rows" in arrays:
+            arrays["attention/rows"][place, env, ..., :length] = weight / weight.sum(axis=-1, keepdims=True)
+        arrays["rollout/observation"][place, env] = rng.integers(0, 3, 2)
+        arrays["rollout/action"][place, env] = rng.integers(0, 5)
+    arrays["context/length"][place] = length
+    arrays["context/start"][place] = max(0, step - SLOTS + 1)
+    arrays["rollout/episode"][place] = step // EPISODE
+    arrays["rollout/truncated"][place] = step % EPISODE == EPISODE - 1
+    arrays["rollout/reward"][place] = step % EPISODE == EPISODE - 1
+
+
+def attributes(envs: int) -> dict[str, Any]:
+    """Return root attributes as a service gives them."""
+    policy = {
+        "family": "ad-reference", "layers": LAYERS, "heads": HEADS, "width": 16, "context_length": SLOTS, "actions": 5,
+        "causal": True, "positions": "learned-absolute", "query_slot": "last", "tokens_per_transition": 1,
+        "observation": "cell", "parameters": 100,
+    }  # fmt: skip
+    resolved = {
+        "checkpoint_id": "c" * 64, "checkpoint_name": "AD-<b>toy</b>@1", "environment_id": "attnscope/Darkroom-v0",
+        "preset": "darkroom-reference", "horizon": EPISODE, "tasks": [], "held_out": None, "envs": envs, "steps": STEPS,
+        "map_steps": [], "row_envs": list(range(envs)), "row_layers": [0, 1], "row_heads": [0, 1],
+    }  # fmt: skip
+    provenance = {"checkpoint": "c" * 64, "causal": True, "causal_stated_by": "user"}
+    job = "11111111-2222-4333-8444-555555555555"
+    found = {"job": job, "owner": "o", "spec": {"kind": "capture"}, "resolved": resolved, "policy": policy}
+    return found | {"provenance": provenance, "query_slot": "last", "tokens_per_transition": 1}
+
+
+@pytest.fixture(scope="session")
+def captures(tmp_path_factory) -> dict[str, Path]:
+    """Return the folders of captures by what is planted in them."""
+    folder = tmp_path_factory.mktemp("planted")
+    return {
+        "uniform": write(folder / "uniform.zarr", uniform),
+        "recent": write(folder / "recent.zarr", recent),
+        "lasting": write(folder / "lasting.zarr", lasting),
+        "one": write(folder / "one.zarr", recent, envs=1, tasks=1),
+        "no rows": write(folder / "none.zarr", uniform, rows=False),
+    }
