@@ -1,4 +1,4 @@
-"""An array of a capture that fetches only what is indexed."""
+"""An array of a capture that fetches only what is indexed, exactly or at drawing precision."""
 
 from __future__ import annotations
 
@@ -6,15 +6,19 @@ import math
 from typing import Any
 
 import numpy as np
-from jaxtyping import Shaped
+from jaxtyping import Float32, Int, Shaped
 
-from attnscope.remote import Slicer
+from attnscope.errors import TooLargeError
+from attnscope.remote import ABSENT, Slicer
 from attnscope.selection import Selection, select
 from attnscope_storage.errors import NotCommittedError
 from attnscope_storage.reader import CommittedArray
 
 VIEW_BYTES = 8 * 2**20
 """Selections up to this size come over the slice route; larger ones as whole chunks."""
+
+LISTED = 400
+"""Entries that one request lists, at most, so that its address stays short."""
 
 GROWING = frozenset({"step", "row_step", "sample"})
 """Axes that grow with every commit."""
@@ -65,3 +69,87 @@ class LazyArray:
             reach = first.stop - 1 if isinstance(first, slice) and isinstance(first.stop, int) else first
             if isinstance(reach, int | np.integer) and reach >= self.shape[0]:
                 raise NotCommittedError(f"{self.name}: {self.dims[0]} {reach} is beyond the {self.shape[0]} committed")
+
+    def view(self, key: Any, *, over: tuple[str, ...] = ()) -> Float32[np.ndarray, ...]:  # noqa: ANN401 - as above
+        """Return weights in 0..1 at drawing precision: one byte a value travels, the square root rounded to 1/254.
+
+        Parameters
+        ----------
+        over
+            Axes to average over before rounding; the averaging is done where the data lies.
+        """
+        self._refuse_uncommitted(key)
+        return from_u8(self._reduced(select(key, self.dims, self.shape), over, "u8"))
+
+    def mean(self, key: Any, over: tuple[str, ...]) -> Float32[np.ndarray, ...]:  # noqa: ANN401 - as above
+        """Return means over axes, NaN left out; the averaging is done where the data lies."""
+        self._refuse_uncommitted(key)
+        means: Float32[np.ndarray, ...] = self._reduced(select(key, self.dims, self.shape), over, "npy")
+        return means
+
+    def at(self, entries: Int[np.ndarray, " entry"], *rest: Any) -> Shaped[np.ndarray, ...]:  # noqa: ANN401 - as above
+        """Return scattered entries of the first axis, and of no others: never whole chunks for a few rows."""
+        if self._slicer is None:
+            return self[(list(map(int, entries)), *rest)]
+        parts = [
+            self._in_parts(select((part, *rest), self.dims, self.shape))
+            for part in np.array_split(entries, max(1, -(-len(entries) // LISTED)))
+        ]
+        return np.concatenate(parts)
+
+    def _in_parts(self, selection: Selection) -> Shaped[np.ndarray, ...]:
+        """Return a selection by slices; one that the service finds too large is cut in two along the first axis."""
+        assert self._slicer is not None  # noqa: S101 - callers looked
+        try:
+            return self._slicer.fetch(self.name, self.dims, selection, self.dtype)
+        except TooLargeError:
+            halves = _halves(selection)
+            if halves is None:
+                raise
+            return np.concatenate([self._in_parts(half) for half in halves])
+
+    def _reduced(self, selection: Selection, over: tuple[str, ...], form: str) -> Shaped[np.ndarray, ...]:
+        """Return means over axes as float32, or rounded to bytes."""
+        if selection.flips:
+            raise IndexError("a view has no negative steps")
+        if self._slicer is None or selection.size == 0:
+            values = _mean(self._fetch(selection), [self.dims[axis] for axis in selection.kept_axes], over)
+            return as_u8(values) if form == "u8" else values
+        try:
+            return self._slicer.reduced(self.name, self.dims, selection, over, form)
+        except TooLargeError:
+            halves = None if self.dims[0] in over else _halves(selection)
+            if halves is None:
+                raise
+            return np.concatenate([self._reduced(half, over, form) for half in halves])
+
+
+def _halves(selection: Selection) -> tuple[Selection, Selection] | None:
+    first = selection.picks[0]
+    if isinstance(first, int) or len(first) < 2:  # noqa: PLR2004 - nothing to halve
+        return None
+    middle = len(first) // 2
+    return selection.with_pick(0, first[:middle]), selection.with_pick(0, first[middle:])
+
+
+def _mean(values: Shaped[np.ndarray, ...], dims: list[str], over: tuple[str, ...]) -> Float32[np.ndarray, ...]:
+    """Return means as the slice route takes them: in float64, NaN left out, all-NaN stays NaN."""
+    axes = tuple(dims.index(dim) for dim in over)
+    wide = values.astype(np.float64)
+    there = np.isfinite(wide).sum(axis=axes)
+    total = np.nansum(wide, axis=axes)
+    means = np.divide(total, there, out=np.full(np.shape(total), np.nan), where=there > 0)
+    return np.asarray(means, np.float32)
+
+
+def as_u8(values: Shaped[np.ndarray, ...]) -> Shaped[np.ndarray, ...]:
+    """Return round(254·√x) of weights in 0..1, 255 where absent, as the slice route does."""
+    wide = np.asarray(values, dtype=np.float32)
+    scaled = np.rint(254 * np.sqrt(np.clip(np.nan_to_num(wide), 0, 1)))
+    return np.where(np.isnan(wide), ABSENT, scaled).astype(np.uint8)
+
+
+def from_u8(values: Shaped[np.ndarray, ...]) -> Float32[np.ndarray, ...]:
+    """Return the weights that `as_u8` rounded, NaN where absent."""
+    weights = np.square(values.astype(np.float32) / 254)
+    return np.where(values == ABSENT, np.float32(np.nan), weights)

@@ -28,6 +28,9 @@ OBJECT_BYTES = 64 * 2**20
 
 LISTS_NOTHING = "a remote capture lists no keys; its root document names every array"
 
+ABSENT = 255
+"""What the u8 view holds where there is no value."""
+
 NPY_HEADER_BYTES = 4096
 """Room for the header of NumPy's format."""
 
@@ -152,6 +155,38 @@ class Slicer:
         path = f"/v1/captures/{self._job}/slice"
         answer = self._transport.request("GET", path, parameters=parameters, limit=expected + NPY_HEADER_BYTES)
         return _npy(answer.body, selection.shape, dtype, name)
+
+    def reduced(
+        self, name: str, dims: tuple[str, ...], selection: Selection, over: tuple[str, ...], form: str
+    ) -> Shaped[np.ndarray, ...]:
+        """Return means over axes of a selection, as float32 or, in the form ``u8``, as bytes.
+
+        Raises
+        ------
+        UnexpectedAnswerError
+            The answer is not the array that was asked for.
+        """
+        left = [axis for axis in selection.kept_axes if dims[axis] not in over]
+        shape = tuple(len(pick) for pick in (selection.picks[axis] for axis in left) if not isinstance(pick, int))
+        dtype = self._dtype(over, form)
+        parameters = [("array", name), ("format", form)]
+        if over:
+            parameters += [("reduce", "mean"), ("over", ",".join(over))]
+        parameters += [(dim, spell(pick)) for dim, pick in zip(dims, selection.picks, strict=True)]
+        path = f"/v1/captures/{self._job}/slice"
+        size = math.prod(shape) * dtype.itemsize
+        answer = self._transport.request("GET", path, parameters=parameters, limit=size + NPY_HEADER_BYTES)
+        if form == "npy":
+            return _npy(answer.body, shape, dtype, name)
+        if len(answer.body) != size:
+            raise UnexpectedAnswerError(f"asked for {size} bytes of {name}, got {len(answer.body)}")
+        return np.frombuffer(answer.body, dtype).reshape(shape).copy()
+
+    @staticmethod
+    def _dtype(over: tuple[str, ...], form: str) -> np.dtype[Any]:
+        if form == "npy" and not over:
+            raise ValueError("a float view without a reduction is `fetch`")
+        return np.dtype(np.uint8 if form == "u8" else np.float32)
 
 
 def _npy(content: bytes, shape: tuple[int, ...], dtype: np.dtype[Any], name: str) -> Shaped[np.ndarray, ...]:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import io
 import json
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
@@ -13,6 +14,7 @@ from urllib.parse import parse_qs, urlsplit
 import numpy as np
 import pytest
 
+from attnscope_storage.blocks import StepBlock, is_buffered
 from attnscope_storage.reader import CaptureReader
 from attnscope_storage.schema import RECENCY_WINDOWS, CaptureDims, build_schema
 from attnscope_storage.writer import CaptureWriter
@@ -132,6 +134,7 @@ class FakeService(ThreadingHTTPServer):
         self.stored = stored
         self.asked: list[str] = []
         self.busy = 0
+        self.sent = 0
         self.replays = True
         self.url = f"http://127.0.0.1:{self.server_address[1]}"
 
@@ -218,8 +221,20 @@ class Handler(BaseHTTPRequestHandler):
         """Send a cut."""
         array = CaptureReader.open(self.server.stored).array(asked["array"])
         picks = [self.pick(asked.get(dim, ":")) for dim in array.dims]
+        values = np.asarray(array[tuple(picks)])
+        if "reduce" in asked:
+            dims = [dim for dim, pick in zip(array.dims, picks, strict=True) if not isinstance(pick, int)]
+            over = tuple(dims.index(dim) for dim in asked["over"].split(","))
+            seen = np.isfinite(values).sum(axis=over)
+            total = np.nansum(values.astype(np.float64), axis=over)
+            values = np.divide(total, seen, out=np.full(total.shape, np.nan), where=seen > 0).astype(np.float32)
         out = io.BytesIO()
-        np.save(out, np.asarray(array[tuple(picks)]))
+        if asked.get("format") == "u8":
+            rounded = np.rint(254 * np.sqrt(np.clip(np.nan_to_num(values.astype(np.float32)), 0, 1)))
+            out.write(np.where(np.isnan(values), 255, rounded).astype(np.uint8).tobytes())
+        else:
+            np.save(out, values)
+        self.server.sent += len(out.getvalue())
         self.answer(200, out.getvalue(), "application/octet-stream")
 
     def maps(self, asked: dict[str, str]) -> None:
@@ -251,3 +266,128 @@ def fake(stored) -> Iterator[FakeService]:
         yield server
         server.shutdown()
         thread.join()
+
+
+EPISODE_STEPS = 10
+"""Steps of an episode of a planted capture."""
+
+
+def planted_rows(length: int, layers: int, heads: int, kind: str) -> np.ndarray:
+    """Return rows [layer, head, slot]: uniform, or e^(−age/4) with a sharper head each, whose weights are known."""
+    age = np.arange(length)[::-1].astype(np.float64)
+    sharp = 1 + np.arange(layers * heads).reshape(layers, heads, 1)
+    weight = np.ones((layers, heads, length)) if kind == "uniform" else np.exp(-age * sharp / 4)
+    return weight / weight.sum(axis=-1, keepdims=True)
+
+
+def write_planted(
+    path: Path,
+    *,
+    steps: int = 60,
+    envs: int = 3,
+    layers: int = 2,
+    heads: int = 2,
+    slots: int = 12,
+    rows: bool = True,
+    maps: bool = True,
+    kind: str = "recent",
+    until: int | None = None,
+    name: str = "AD-planted@1",
+    job: str = JOB,
+    task: int = 49,
+) -> Path:
+    """Write a capture of known attention; `until` leaves it running after so many commits of 8 steps.
+
+    Environment e is rewarded in episode n's first min(n, 9) steps, so the policy learns; goals are (5, 4).
+    """
+    dims = CaptureDims(
+        steps=steps,
+        envs=envs,
+        layers=layers,
+        heads=heads,
+        slots=slots,
+        actions=5,
+        observation_shape=(2,),
+        observation_dtype="int32",
+        row_envs=tuple(range(envs)) if rows else None,
+        row_layers=tuple(range(layers)),
+        row_heads=tuple(range(heads)),
+        row_every=1,
+        map_steps=tuple(sorted({0, steps // 2, steps - 1})) if maps else (),
+        map_envs=tuple(range(envs)),
+    )
+    schema = replace(build_schema(dims), flush_steps=8)
+    arrays = {n: replace(s, chunks=(8, *s.chunks[1:])) if is_buffered(s) else s for n, s in schema.arrays.items()}
+    schema = replace(schema, arrays=arrays)
+    static = {s.name: np.zeros(s.shape, s.dtype) for s in schema.arrays.values() if s.growth == "static"}
+    static["stats/window"][:] = RECENCY_WINDOWS
+    static["env/task"][:] = task
+    static["env/seed"][:] = np.arange(envs)
+    for subset in ("row_env", "row_layer", "row_head"):
+        if f"attention/{subset}" in static:
+            static[f"attention/{subset}"][:] = np.arange(len(static[f"attention/{subset}"]))
+    policy = {**POLICY, "layers": layers, "heads": heads, "context_length": slots}
+    resolved = {**RESOLVED, "envs": envs, "steps": steps, "horizon": EPISODE_STEPS, "checkpoint_name": name}
+    resolved |= {"map_steps": list(dims.map_steps)}
+    attributes = {"job": job, "owner": "o", "spec": SPEC, "resolved": resolved, "policy": policy}
+    attributes |= {"provenance": PROVENANCE, "query_slot": "last", "tokens_per_transition": 1}
+    with CaptureWriter.create(path, schema, attributes, static, durable=False) as writer:
+        for first in range(0, steps if until is None else 8 * until, 8):
+            block = writer.acquire()
+            block.steps = min(8, steps - first)
+            for row in range(block.steps):
+                fill_planted(block, dims, first + row, row, kind)
+            writer.submit(block)
+        writer.close(complete=until is None)
+    return path
+
+
+def fill_planted(block: StepBlock, dims: CaptureDims, step: int, row: int, kind: str) -> None:
+    """Fill one step."""
+    n = min(step + 1, dims.slots)
+    weights = planted_rows(n, dims.layers, dims.heads, kind)
+    others = weights[..., :-1]
+    recency = [others[..., max(0, n - 1 - window) :].sum(axis=-1) for window in RECENCY_WINDOWS]
+    episode, within = divmod(step, EPISODE_STEPS)
+    values = {
+        "stats/entropy": -(weights * np.log(weights)).sum(axis=-1),
+        "stats/max": weights.max(axis=-1),
+        "stats/effective": 1 / (weights**2).sum(axis=-1),
+        "stats/sink": weights[..., 0],
+        "stats/self": weights[..., -1],
+        "stats/recency": np.stack(recency, axis=-1),
+        "context/length": n,
+        "context/start": step + 1 - n,
+        "rollout/observation": 0,
+        "rollout/next_observation": 0,
+        "rollout/action": 0,
+        "rollout/reward": within < min(episode, 9),
+        "rollout/episode": episode,
+        "rollout/terminated": 0,
+        "rollout/truncated": within == EPISODE_STEPS - 1,
+        "policy/logits": 0,
+    }
+    for array, value in values.items():
+        block.arrays[array][row] = value
+    if "attention/rows" in block.arrays:
+        block.arrays["attention/rows"][row, ..., :n] = weights
+    if step in dims.map_steps:
+        whole = np.full((dims.envs, dims.layers, dims.heads, dims.slots, dims.slots), np.nan, np.float16)
+        whole[..., :n, :n] = 0
+        for query in range(n):
+            whole[..., query, : query + 1] = planted_rows(query + 1, dims.layers, dims.heads, kind)
+        block.maps.append((step, whole))
+
+
+@pytest.fixture(scope="session")
+def planted(tmp_path_factory) -> Callable[..., Path]:
+    """Return a function that writes a planted capture, once for each way to ask."""
+    made: dict[str, Path] = {}
+
+    def make(**asked: object) -> Path:
+        key = repr(sorted(asked.items()))
+        if key not in made:
+            made[key] = write_planted(tmp_path_factory.mktemp("planted") / "c.zarr", **asked)
+        return made[key]
+
+    return make

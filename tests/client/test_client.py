@@ -22,7 +22,8 @@ from attnscope.errors import (
     UnexpectedAnswerError,
     error_of,
 )
-from attnscope.figures.heatmap import caption_of, heatmap, save
+from attnscope.figures.heatmap import heatmap, save
+from attnscope.figures.provenance import source_of
 from attnscope.remote import HttpStore
 from attnscope.summary import summarise, uniform_recency
 from attnscope_storage.errors import NotCommittedError
@@ -122,15 +123,15 @@ def test_a_heatmap_shows_every_head_with_its_source(stored, tmp_path):
     """Panels, scale, decision row, boundaries and caption are there; the same figure gives the same bytes."""
     capture = attnscope.open(stored)
     figure = heatmap(capture, 89)
-    panels = [axes for axes in figure.axes if axes.get_title().startswith("layer")]
-    assert [axes.get_title() for axes in panels] == [f"layer {i}, head {j}" for i in (0, 1) for j in (0, 1)]
+    panels = [axes for axes in figure.axes if axes.get_title(loc="left").startswith("layer")]
+    assert [axes.get_title(loc="left") for axes in panels] == [f"layer {i}, head {j}" for i in (0, 1) for j in (0, 1)]
     for axes in panels:
         (image,) = axes.get_images()
         assert image.get_array().shape == (30, 30)
         assert image.get_clim() == (0.0, 1.0)
         assert [line.get_gid() for line in axes.lines].count("decision-row") == 1
-    assert "mask stated by user" in caption_of(capture)
-    assert "train tasks unknown" in caption_of(capture)
+    assert "mask stated by user" in source_of(capture)
+    assert "train tasks unknown" in source_of(capture)
     assert "goal (5, 4)" in figure.get_suptitle()
     one, other = save(figure, tmp_path / "a.svg"), save(heatmap(capture, 89), tmp_path / "b.svg")
     assert one.read_bytes() == other.read_bytes()

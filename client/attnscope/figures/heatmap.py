@@ -2,26 +2,31 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float, Int
 from matplotlib.axes import Axes
-from matplotlib.colors import LogNorm, Normalize
+from matplotlib.colors import LogNorm, PowerNorm
 from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
 from matplotlib.ticker import MaxNLocator
 
 from attnscope.capture import Capture
-from attnscope.figures.style import COLOURS, styled
+from attnscope.figures.provenance import progress_of, source_of, task_label
+from attnscope.figures.style import COLOURS, FORMATS, finish, save, styled
 
 LOG_FLOOR = 1e-4
 """Smallest weight that the logarithmic scale tells apart."""
 
+Grid = np.ndarray[tuple[int, int], Any]
+"""Axes by layer and head."""
+
 PANEL_INCHES = 1.75
 """Width of one panel."""
 
-FORMATS = ("png", "svg", "pdf")
+
+__all__ = ["FORMATS", "draw_map", "heatmap", "save"]
 
 
 def draw_map(
@@ -31,7 +36,7 @@ def draw_map(
     boundaries: Int[np.ndarray, " boundary"],
     log: bool = False,
 ) -> AxesImage:
-    """Draw one map: bright is high, thin lines where episodes begin, the decision row marked at its right.
+    """Draw one map: bright is high, grey is masked, thin lines where episodes begin, the decision row marked.
 
     Parameters
     ----------
@@ -40,12 +45,15 @@ def draw_map(
     boundaries
         Slots where an episode begins.
     log
-        Logarithmic colours from 1e-4 to 1 instead of linear ones from 0 to 1.
+        Logarithmic colours from 1e-4 to 1 instead of square-root ones from 0 to 1.
     """
     n = weights.shape[-1]
-    norm = LogNorm(LOG_FLOOR, 1.0, clip=True) if log else Normalize(0.0, 1.0)
+    norm = LogNorm(LOG_FLOOR, 1.0, clip=True) if log else PowerNorm(0.5, 0.0, 1.0, clip=True)
     shown = np.maximum(np.asarray(weights, dtype=np.float32), LOG_FLOOR) if log else np.asarray(weights, np.float32)
-    image = axes.imshow(shown, cmap="viridis", norm=norm, aspect="equal", interpolation="nearest", origin="upper")
+    axes.set_facecolor(COLOURS["absent"])
+    image = axes.imshow(
+        np.ma.masked_invalid(shown), cmap="viridis", norm=norm, aspect="equal", interpolation="nearest", origin="upper"
+    )
     for slot in boundaries:
         axes.axvline(slot - 0.5, color=COLOURS["boundary"], linewidth=0.4, alpha=0.55)
         axes.axhline(slot - 0.5, color=COLOURS["boundary"], linewidth=0.4, alpha=0.55)
@@ -75,38 +83,54 @@ def heatmap(capture: Capture, step: int, *, env: int = 0, log: bool = False) -> 
     MapNotSampledError
         No map of that step is stored, and there is no service to replay it.
     """
-    maps = capture.map(step, env=env)
+    maps = capture.map(step, env=env) if log else drawn_map(capture, step, env)
     boundaries, transitions = capture.episode_boundaries(step, env), capture.transition_index(step, env)
     layers, heads = stored(capture, "layer"), stored(capture, "head")
+    if capture.policy.causal:
+        maps = np.where(np.triu(np.ones(maps.shape[-2:], bool), 1) & (maps == 0), np.nan, maps)
     with styled():
-        figure = Figure(
-            figsize=(max(3.6, PANEL_INCHES * len(heads) + 1.1), PANEL_INCHES * len(layers) + 1.45), layout="constrained"
-        )
-        grid = figure.subplots(len(layers), len(heads), sharex=True, sharey=True, squeeze=False)
-        image = None
-        for row, layer in enumerate(layers):
-            for column, head in enumerate(heads):
-                axes = grid[row, column]
-                image = draw_map(axes, maps[row, column], boundaries=boundaries, log=log)
-                axes.set_title(f"layer {layer}, head {head}", pad=3 if row else 20)
-                if row == 0:
-                    _transition_axis(axes, transitions)
+        figure, grid, scale = _panels(len(layers), len(heads))
+        for (row, column), axes in np.ndenumerate(grid):
+            image = draw_map(axes, maps[row, column], boundaries=boundaries, log=log)
+            axes.set_title(f"layer {layers[row]}, head {heads[column]}", pad=3 if row else 16)
+            axes.tick_params(labelbottom=row == len(layers) - 1, labelleft=column == 0)
+            if row == 0:
+                _transition_axis(axes, transitions)
         for axes in grid[-1]:
             axes.set_xlabel("Key position (slot)")
         for axes in grid[:, 0]:
             axes.set_ylabel("Query position (slot)")
-        if image is not None:
-            bar = figure.colorbar(image, ax=grid, shrink=0.85, pad=0.02, aspect=30)
-            bar.set_label("attention weight (log)" if log else "attention weight")
-        figure.suptitle(_title(capture, step, env) + "\n", color=COLOURS["text"], fontsize=9)
-        caption = figure.text(
-            0.005, 0.0, caption_of(capture) + "\n ", fontsize=5.5, color=COLOURS["muted"], va="bottom"
-        )
-        caption.set_in_layout(False)
-        engine = figure.get_layout_engine()
-        if engine is not None:
-            engine.set(rect=(0, 0.05, 1, 0.95))  # type: ignore[call-arg]  # constrained layout's own
-    return figure
+        figure.colorbar(image, cax=scale).set_label(f"attention weight ({'log' if log else '√'} scale)")
+        return finish(figure, _title(capture, step, env), _caption(capture))
+
+
+def _panels(layers: int, heads: int) -> tuple[Figure, Grid, Axes]:
+    """Return a figure, its panels and the axes of the scale, at fixed places: solving a layout takes seconds."""
+    left, right, below, above, gap = 0.55, 0.85, 0.85, 0.8, 0.24
+    width = left + heads * (PANEL_INCHES + gap) - gap + right
+    height = below + layers * (PANEL_INCHES + gap) - gap + above
+    figure = Figure(figsize=(max(width, 3.8), height))
+    width = figure.get_figwidth()
+    grid = figure.subplots(layers, heads, squeeze=False)
+    figure.subplots_adjust(
+        left=left / width,
+        right=1 - right / width,
+        bottom=below / height,
+        top=1 - above / height,
+        wspace=gap / PANEL_INCHES,
+        hspace=gap / PANEL_INCHES,
+    )
+    scale = figure.add_axes((1 - 0.62 / width, below / height, 0.12 / width, 1 - (above + below) / height))
+    return figure, grid, scale
+
+
+def drawn_map(capture: Capture, step: int, env: int) -> Float[np.ndarray, "layer head query slot"]:
+    """Return a map at drawing precision: a stored one as bytes, else one that the service replays."""
+    sampled = capture.map_steps()
+    if step not in sampled:
+        return capture.map(step, env=env)
+    n = capture.length(step, env)
+    return capture["attention/maps"].view((sampled.index(step), env, ..., slice(0, n), slice(0, n)))
 
 
 def stored(capture: Capture, axis: str) -> list[int]:
@@ -115,32 +139,6 @@ def stored(capture: Capture, axis: str) -> list[int]:
     if subset in capture.names():
         return [int(entry) for entry in capture[subset][:]]
     return list(range(capture.policy.layers if axis == "layer" else capture.policy.heads))
-
-
-def caption_of(capture: Capture) -> str:
-    """Return where a figure comes from, in two short lines."""
-    provenance, resolved = capture.provenance, capture.resolved
-    mask = "causal" if provenance["causal"] else "non-causal"
-    held = {None: "train tasks unknown", True: "held-out tasks", False: "tasks seen in training"}[resolved.held_out]
-    seeds = ", ".join(map(str, provenance["seeds"]))
-    return (
-        f"{provenance['checkpoint_name']} ({provenance['checkpoint'][:12]}), {mask} (mask stated by"
-        f" {provenance['causal_stated_by']}); {provenance['environment']}, {held}; seeds {seeds}\n"
-        f"job {capture.job}; {capture.steps_committed} of {resolved.steps} steps; white lines: episodes begin; "
-        "orange mark: the decision row; above the top panels: transition index"
-    )
-
-
-def save(figure: Figure, path: Path) -> Path:
-    """Write a figure as PNG, SVG or PDF, by the ending; the same figure gives the same bytes."""
-    kind = path.suffix.removeprefix(".").lower()
-    if kind not in FORMATS:
-        raise ValueError(f"expected a file ending in one of {', '.join(FORMATS)}, got {path.name}")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    metadata = {"svg": {"Date": None}, "pdf": {"CreationDate": None}}.get(kind)
-    with styled():
-        figure.savefig(path, metadata=metadata)
-    return path
 
 
 def _transition_axis(axes: Axes, transitions: Int[np.ndarray, " slot"]) -> None:
@@ -152,7 +150,10 @@ def _transition_axis(axes: Axes, transitions: Int[np.ndarray, " slot"]) -> None:
 
 
 def _title(capture: Capture, step: int, env: int) -> str:
-    at = capture.row_env(env)
-    task = int(capture.env.task[at])
-    label = next((cell.label for cell in capture.resolved.tasks if cell.index == task), f"task {task}")
-    return f"Step {step}, {label} (env {at}) · {capture.resolved.checkpoint_name} · job {capture.job[:8]}"
+    label = task_label(capture, capture.row_env(env))
+    return f"Step {step}, {label} · {capture.resolved.checkpoint_name} · job {capture.job[:8]}"
+
+
+def _caption(capture: Capture) -> str:
+    marks = "grey: masked; white lines: episodes begin; orange mark: the decision row; above: transition index"
+    return f"{source_of(capture)}\n{progress_of(capture)}; {marks}"

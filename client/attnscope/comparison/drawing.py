@@ -1,0 +1,95 @@
+"""Small multiples on shared scales, a column a capture, and the measures side by side."""
+
+from __future__ import annotations
+
+import textwrap
+
+import numpy as np
+from jaxtyping import Float
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from attnscope.comparison.measures import MEASURES
+from attnscope.figures.comprehensive import by_age, potential
+from attnscope.figures.layer_head import draw_matrix
+from attnscope.figures.learning import bounds, draw_returns
+from attnscope.figures.provenance import progress_of, source_of
+from attnscope.figures.style import COLOURS, SERIES, finish, refuse, styled
+from attnscope.study import Study
+
+ROWS = ("return", "age", "potential", "entropy")
+
+
+def draw_values(
+    axes: Axes,
+    names: list[str],
+    values: Float[np.ndarray, " capture"],
+    low: Float[np.ndarray, " capture"],
+    high: Float[np.ndarray, " capture"],
+    uniform: Float[np.ndarray, " capture"],
+) -> Axes:
+    """Draw one measure of every capture with its interval, beside uniform attention (dashes)."""
+    for place, name in enumerate(names):
+        colour = SERIES[place % len(SERIES)]
+        axes.plot([low[place], high[place]], [place, place], color=colour, linewidth=2, alpha=0.5)
+        axes.plot([values[place]], [place], "o", color=colour, markersize=4, gid=name)
+        axes.plot([uniform[place]], [place], "|", color=COLOURS["uniform"], markersize=9, gid=f"{name}-uniform")
+    axes.set_yticks(range(len(names)), names)
+    axes.set_ylim(len(names) - 0.4, -0.6)
+    return axes
+
+
+def measures_figure(studies: list[Study], names: list[str]) -> Figure:
+    """Return every measure of every capture."""
+    with styled():
+        figure = Figure(figsize=(9.0, 1.6 + 0.42 * len(studies) * 2), layout="constrained")
+        grid = figure.subplots(2, (len(MEASURES) + 1) // 2, sharey=True)
+        for axes, measure in zip(grid.flat, MEASURES, strict=True):
+            intervals = [study.interval(measure.of(study)) for study in studies]
+            value, low, high = np.array([[float(i.value), float(i.low), float(i.high)] for i in intervals]).T
+            draw_values(axes, names, value, low, high, np.array([measure.uniform(study) for study in studies]))
+            axes.set_title(measure.name, fontsize=7)
+        return finish(figure, "Measures side by side (| uniform attention; bars: 95 %)", _captions(studies, names))
+
+
+def multiples(studies: list[Study], names: list[str]) -> Figure:
+    """Return a column a capture: returns, attention by age, potential, entropy; scales are shared along a row."""
+    with styled():
+        count = len(studies)
+        figure = Figure(figsize=(max(5.0, 2.9 * count + 0.6), 9.5), layout="constrained")
+        grid = figure.subplots(len(ROWS), count, squeeze=False)
+        for column, study in enumerate(studies):
+            _returns(grid[0, column], study)
+            by_age(grid[1, column], study)
+            potential(grid[2, column], study)
+            if "entropy" in study.statistics:
+                draw_matrix(grid[3, column], study.interval(study.statistics["entropy"]).value, "Normalised entropy")
+            else:
+                refuse(grid[3, column], "entropy was not captured")
+            grid[0, column].set_title(textwrap.fill(names[column], 34), fontweight="bold")
+        for row in range(3):
+            _share(grid[row], horizontal=row == 0)
+        return finish(figure, "The same figures on shared scales", _captions(studies, names))
+
+
+def _returns(axes: Axes, study: Study) -> Axes:
+    if study.returns is None or study.returns.shape[1] == 0:
+        return refuse(axes, "no episode has ended yet, or rewards were not captured")
+    return draw_returns(axes, study.interval(study.returns), *bounds(study))
+
+
+def _share(row: np.ndarray, *, horizontal: bool) -> None:
+    drawn = [axes for axes in row if axes.lines]
+    ends = np.array([axes.get_ylim() for axes in drawn]) if drawn else np.zeros((1, 2))
+    wide = np.array([axes.get_xlim() for axes in drawn]) if drawn else np.zeros((1, 2))
+    for axes in drawn:
+        axes.set_ylim(ends[:, 0].min(), ends[:, 1].max())
+        if horizontal:
+            axes.set_xlim(wide[:, 0].min(), wide[:, 1].max())
+
+
+def _captions(studies: list[Study], names: list[str]) -> str:
+    lines = (
+        f"{name}: {source_of(s.capture)}; {progress_of(s.capture)}" for name, s in zip(names, studies, strict=True)
+    )
+    return "\n".join(lines)

@@ -1,0 +1,73 @@
+"""Whether the guide's three patterns hold in every capture, in none, or in some."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final, Literal
+
+import numpy as np
+
+from attnscope.comparison.measures import recent_mass, share_for, sink
+from attnscope.study import Study
+from attnscope.study.tally import RECENT
+
+Answer = Literal["yes", "no", "unclear"]
+
+SPARSE: Final = 0.5
+"""Share of the context that may hold 80 % of the attention for it to count as sparse."""
+
+ANCHOR_LIFT: Final = 2.0
+"""How many times its uniform share the oldest slot must hold to count as an anchor."""
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """A pattern, what each capture answers, and what would follow from it."""
+
+    pattern: str
+    advice: str
+    answers: tuple[Answer, ...]
+
+    @property
+    def consistent(self) -> bool:
+        """Whether every capture gives the same clear answer."""
+        return len(set(self.answers)) == 1 and self.answers[0] != "unclear"
+
+    def __str__(self) -> str:
+        """Return the verdict in a line."""
+        how = "consistent" if self.consistent else "not consistent"
+        return f"{self.pattern}: {how} ({', '.join(self.answers)}). {self.advice}"
+
+
+def verdicts(studies: list[Study]) -> list[Verdict]:
+    """Return a verdict for every pattern."""
+    return [
+        Verdict(
+            "Recency bias",
+            f"Where yes, keep the newest tokens; asked: do the newest {RECENT} hold more than uniform attention gives?",
+            tuple(_above(study, recent_mass, min(RECENT, study.tokens - 1) / study.tokens) for study in studies),
+        ),
+        Verdict(
+            "Sparse attention",
+            f"Where yes, select by attention; asked: does {SPARSE:.0%} of the context hold 80 % of it?",
+            tuple(_opposite(_above(study, share_for(0.8), SPARSE)) for study in studies),
+        ),
+        Verdict(
+            "Oldest slot as anchor",
+            f"Where yes, always keep it; asked: does it hold {ANCHOR_LIFT:g} times its uniform share?",
+            tuple(_above(study, sink, ANCHOR_LIFT / study.tokens) for study in studies),
+        ),
+    ]
+
+
+def _above(study: Study, measure: Callable[[Study], np.ndarray], bound: float) -> Answer:
+    interval = study.interval(measure(study))
+    if not np.isfinite([interval.low, interval.high]).all():
+        return "unclear"
+    return "yes" if interval.low > bound else "no" if interval.high < bound else "unclear"
+
+
+def _opposite(answer: Answer) -> Answer:
+    swapped: dict[Answer, Answer] = {"yes": "no", "no": "yes", "unclear": "unclear"}
+    return swapped[answer]

@@ -1,0 +1,103 @@
+"""The comparison as files: a text, JSON, and two figures."""
+
+from __future__ import annotations
+
+import json
+from itertools import combinations
+from pathlib import Path
+
+import numpy as np
+
+from attnscope.capture import Capture
+from attnscope.comparison.differences import Difference, differences
+from attnscope.comparison.drawing import measures_figure, multiples
+from attnscope.comparison.measures import MEASURES
+from attnscope.comparison.verdicts import Verdict, verdicts
+from attnscope.figures.provenance import mask_of, source_of
+from attnscope.figures.style import save
+from attnscope.study import Choice, Study, study
+
+
+def write_comparison(captures: list[Capture], out: Path, choice: Choice | None = None) -> list[Path]:
+    """Write the comparison of two captures or more and return the files.
+
+    Raises
+    ------
+    ValueError
+        Fewer than two captures.
+    """
+    if len(captures) < 2:  # noqa: PLR2004 - a comparison
+        raise ValueError(f"expected two captures at least, got {len(captures)}")
+    studies = [study(capture, choice) for capture in captures]
+    names = short_names(captures)
+    pairs = {(a, b): differences(studies[a], studies[b]) for a, b in combinations(range(len(studies)), 2)}
+    found = verdicts(studies)
+    out.mkdir(parents=True, exist_ok=True)
+    text, data = out / "comparison.txt", out / "comparison.json"
+    text.write_text(_text(studies, names, pairs, found), encoding="utf-8")
+    data.write_text(json.dumps(_data(studies, names, pairs, found), indent=1) + "\n", encoding="utf-8")
+    figures = [
+        save(measures_figure(studies, names), out / "comparison_measures.png"),
+        save(multiples(studies, names), out / "comparison_multiples.png"),
+    ]
+    return [text, data, *figures]
+
+
+def short_names(captures: list[Capture]) -> list[str]:
+    """Return a name for each capture: the checkpoint's, with what tells it from the others of that name."""
+    names = []
+    for place, capture in enumerate(captures):
+        name = capture.resolved.checkpoint_name
+        same = [other for other in captures if other.resolved.checkpoint_name == name]
+        if len(same) > 1 and len({mask_of(other) for other in same}) == len(same):
+            name += " " + mask_of(capture).split(" ")[0]
+        elif len(same) > 1:
+            name += f" {capture.job[:8]}"
+        names.append(f"{name} ({place + 1})" if name in names else name)
+    return names
+
+
+Pairs = dict[tuple[int, int], list[Difference]]
+
+
+def _text(studies: list[Study], names: list[str], pairs: Pairs, found: list[Verdict]) -> str:
+    lines = ["Are the patterns consistent?", ""]
+    lines += [f"{name}: {source_of(read.capture)}" for name, read in zip(names, studies, strict=True)]
+    lines += ["", "Verdicts, capture by capture in the order above", *(f"- {verdict}" for verdict in found), ""]
+    for (a, b), parts in pairs.items():
+        lines.append(f"{names[b]} minus {names[a]}")
+        lines += [f"  {part.measure:<32} {part}{_mark(part)}" for part in parts]
+        lines.append("")
+    return "\n".join(lines)
+
+
+def _mark(part: Difference) -> str:
+    return "  differs" if part.distinct else ""
+
+
+def _data(studies: list[Study], names: list[str], pairs: Pairs, found: list[Verdict]) -> dict[str, object]:
+    return {
+        "captures": [
+            {
+                "name": name,
+                "job": read.capture.job,
+                "measures": {m.name: _cell(read, m.of(read), m.uniform(read)) for m in MEASURES},
+            }
+            for name, read in zip(names, studies, strict=True)
+        ],
+        "differences": [
+            {"from": names[a], "to": names[b], "measures": [_finite(vars(part)) for part in parts]}
+            for (a, b), parts in pairs.items()
+        ],
+        "verdicts": [{**vars(verdict), "consistent": verdict.consistent} for verdict in found],
+    }
+
+
+def _cell(read: Study, values: np.ndarray, uniform: float) -> dict[str, object]:
+    interval = read.interval(values)
+    parts = {"value": float(interval.value), "low": float(interval.low), "high": float(interval.high)}
+    return _finite({**parts, "uniform": uniform, "reliable": interval.reliable})
+
+
+def _finite(values: dict[str, object]) -> dict[str, object]:
+    return {name: None if isinstance(v, float) and not np.isfinite(v) else v for name, v in values.items()}

@@ -1,0 +1,86 @@
+"""The comprehensive analysis: attention over time, recent against distant, growth, relative position, potential."""
+
+from __future__ import annotations
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from attnscope.figures.growth import draw_growth
+from attnscope.figures.over_time import draw_by_slot, draw_by_transition, draw_scale
+from attnscope.figures.potential import draw_potential
+from attnscope.figures.profile import draw_profile
+from attnscope.figures.provenance import caption_of_study, task_label, title_of
+from attnscope.figures.recency import binned, draw_recent
+from attnscope.figures.style import COLOURS, finish, refuse, styled
+from attnscope.study import Study
+from attnscope.study.tally import RECENT
+
+NO_ROWS = "decision rows were not captured: submit with rows to see this"
+BINS = 40
+"""Points of a line over time."""
+
+
+def comprehensive(study: Study, env: int = 0) -> Figure:
+    """Return the figure; `env` is the place among the environments of the one whose rollout is shown over time."""
+    with styled():
+        figure = Figure(figsize=(10.0, 7.6), layout="constrained")
+        grid = figure.subplot_mosaic(
+            [["slot", "slot", "transition"], ["recent", "growth", "growth"], ["age", "potential", "potential"]]
+        )
+        _over_time(grid["slot"], grid["transition"], study, env)
+        draw_growth(grid["growth"], study.length, study.capture.policy.context_length, study.capture.resolved.horizon)
+        if study.tally is None:
+            for name in ("recent", "age", "potential"):
+                refuse(grid[name], NO_ROWS)
+        else:
+            recent(grid["recent"], study)
+            by_age(grid["age"], study)
+            potential(grid["potential"], study)
+        label = task_label(study.capture, int(study.envs[env]))
+        what = f"Attention over time of {label}; means of {len(study.envs)} environments"
+        return finish(figure, title_of(study, what), caption_of_study(study))
+
+
+def _over_time(slot: Axes, transition: Axes, study: Study, env: int) -> None:
+    if study.tally is None:
+        refuse(slot, NO_ROWS)
+        refuse(transition, NO_ROWS)
+        return
+    steps, rows = study.overview(env)
+    _, image = draw_by_slot(slot, steps, rows)
+    draw_scale(slot, image)
+    followed, weights, first = study.followed(env)
+    rewarded = np.flatnonzero(study.reward[:, env] > 0) if study.reward is not None else np.empty(0, np.int64)
+    _, image = draw_by_transition(transition, followed, weights, first, rewarded)
+    draw_scale(transition, image, pad=0.04)
+
+
+def recent(axes: Axes, study: Study) -> Axes:
+    """Draw recent against distant from a study that has rows."""
+    masses = np.concatenate(study.tally.masses) if study.tally else np.empty((0, 0, 3))
+    centre, values = binned(study.row_steps, masses, BINS)
+    _, lengths = binned(study.row_steps, study.length[study.row_steps].astype(np.float64), BINS)
+    bands = study.interval(np.moveaxis(values, 1, 0))
+    return draw_recent(axes, centre, bands.value, bands.low, bands.high, lengths.mean(axis=1), RECENT)
+
+
+def by_age(axes: Axes, study: Study) -> Axes:
+    """Draw attention by relative position from a study that has rows."""
+    if study.tally is None:
+        return refuse(axes, NO_ROWS)
+    profile = study.tally.profile.mean
+    heads = study.interval(profile).value.reshape(-1, profile.shape[-1])
+    mean = study.interval(profile.mean(axis=(1, 2)))
+    label = "mean of all heads"
+    return draw_profile(axes, {label: mean}, study.tokens, {label: COLOURS["first"]}, heads)
+
+
+def potential(axes: Axes, study: Study) -> Axes:
+    """Draw the compression potential of the mean row from a study that has rows."""
+    if study.tally is None:
+        return refuse(axes, NO_ROWS)
+    pooled = study.interval(study.tally.pooled.mean)
+    profile = np.nan_to_num(study.interval(study.tally.profile.mean.mean(axis=(1, 2))).value)
+    averaged = np.sort(profile)[::-1].cumsum() / max(profile.sum(), 1e-12)
+    return draw_potential(axes, pooled, averaged, study.tokens)

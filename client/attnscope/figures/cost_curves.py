@@ -1,0 +1,59 @@
+"""What keeping fewer tokens costs each head, in attention lost."""
+
+from __future__ import annotations
+
+import numpy as np
+from jaxtyping import Float
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from attnscope.figures.provenance import caption_of_study, title_of
+from attnscope.figures.style import COLOURS, finish, refuse, styled
+from attnscope.study import Study
+from attnscope.study.tally import BUDGETS
+
+CURVES = {
+    "own": ("each head its own best", COLOURS["third"]),
+    "shared": ("the same best for all heads", COLOURS["first"]),
+    "newest": ("the newest", COLOURS["second"]),
+}
+"""Ways to choose, the most free first."""
+
+
+def draw_cost(
+    axes: Axes,
+    budgets: Float[np.ndarray, " budget"],
+    retained: dict[str, Float[np.ndarray, " budget"]],
+    blind: Float[np.ndarray, " budget"],
+) -> Axes:
+    """Draw the attention lost against the share of the history kept, by way to choose; dashed, a blind choice."""
+    for name, curve in retained.items():
+        label, colour = CURVES[name]
+        axes.plot(budgets, 1 - curve, color=colour, linewidth=1.0, label=label, gid=name)
+    axes.plot(budgets, 1 - blind, "--", color=COLOURS["uniform"], linewidth=0.8, label="a blind choice", gid="blind")
+    axes.set(xlim=(0, 1), ylim=(0, 1))
+    return axes
+
+
+def cost_curves(study: Study) -> Figure:
+    """Return a panel a layer and head on shared axes."""
+    with styled():
+        if study.tally is None:
+            figure = Figure(figsize=(5, 3), layout="constrained")
+            refuse(figure.subplots(), "decision rows were not captured")
+            return finish(figure, title_of(study, "Cost of keeping fewer tokens"), caption_of_study(study))
+        curves = {name: study.interval(getattr(study.tally, name).mean).value for name in CURVES}
+        blind = study.interval(study.tally.blind.mean).value[0, 0]
+        layers, heads = curves["own"].shape[:2]
+        figure = Figure(figsize=(max(4.5, 1.6 * heads + 0.8), 1.45 * layers + 1.3), layout="constrained")
+        grid = figure.subplots(layers, heads, sharex=True, sharey=True, squeeze=False)
+        for (layer, head), axes in np.ndenumerate(grid):
+            draw_cost(axes, np.asarray(BUDGETS), {n: curve[layer, head] for n, curve in curves.items()}, blind)
+            axes.set_title(f"layer {layer}, head {head}", pad=2)
+        for axes in grid[-1]:
+            axes.set_xlabel("History kept (share)")
+        for axes in grid[:, 0]:
+            axes.set_ylabel("Attention lost")
+        handles, labels = grid[0, 0].get_legend_handles_labels()
+        figure.legend(handles, labels, loc="outside right upper", title="kept", alignment="left")
+        return finish(figure, title_of(study, "Cost of keeping fewer tokens"), caption_of_study(study))

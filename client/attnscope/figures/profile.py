@@ -1,0 +1,53 @@
+"""Attention by relative position, with intervals."""
+
+from __future__ import annotations
+
+import numpy as np
+from jaxtyping import Float
+from matplotlib.axes import Axes
+from matplotlib.ticker import FuncFormatter
+
+from attnscope.figures.style import BAND, COLOURS, refuse
+from attnscope.measures.intervals import Interval
+
+FLOOR = 1e-5
+"""Smallest weight that is drawn."""
+
+
+def draw_profile(
+    axes: Axes,
+    profiles: dict[str, Interval],
+    tokens: float,
+    colours: dict[str, str],
+    heads: Float[np.ndarray, "head age"] | None = None,
+) -> Axes:
+    """Draw mean attention by age (1 is the newest token before the query) on logarithmic axes.
+
+    Parameters
+    ----------
+    profiles
+        By label: attention at ages 0, 1, …; age 0, the query's own slot, is not drawn.
+    tokens
+        Mean context length; 1 ÷ tokens is uniform attention.
+    heads
+        Profiles of single heads, thin and grey.
+    """
+    if tokens < 2:  # noqa: PLR2004 - the query and one token before it
+        return refuse(axes, "a context of one token has no past")
+    if heads is not None:
+        for one in heads:
+            (line,) = axes.plot(np.arange(1, len(one)), np.maximum(one[1:], FLOOR), color="#BBBBBB", linewidth=0.5)
+            line.set_gid("head")
+        axes.plot([], [], color="#BBBBBB", linewidth=0.5, label="each head")
+    for label, interval in profiles.items():
+        age = np.arange(1, len(interval.value))
+        shown = np.maximum(interval.value[1:], FLOOR)
+        axes.plot(age, shown, color=colours[label], label=label, gid=f"profile-{label}")
+        low, high = np.maximum(interval.low[1:], FLOOR), np.maximum(interval.high[1:], FLOOR)
+        axes.fill_between(age, low, high, color=colours[label], alpha=BAND, linewidth=0)
+    axes.axhline(1 / tokens, linestyle="--", color=COLOURS["uniform"], linewidth=0.8, label="uniform", gid="uniform")
+    axes.set(xscale="log", yscale="log", xlabel="Age (tokens before the query)", ylabel="Mean attention")
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda age, _: f"{age:g}"))
+    axes.set_title("Attention by relative position")
+    axes.legend(loc="lower left")
+    return axes

@@ -1,0 +1,126 @@
+"""Every figure, the text and the page of a capture, in one folder under the guide's names."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+from matplotlib.figure import Figure
+from PIL import Image
+
+from attnscope.capture import Capture
+from attnscope.figures.comprehensive import comprehensive
+from attnscope.figures.cost_curves import cost_curves
+from attnscope.figures.decision_rows import decision_rows
+from attnscope.figures.heatmap import heatmap
+from attnscope.figures.layer_head import layer_head
+from attnscope.figures.learning import learning
+from attnscope.figures.similarity import similarity
+from attnscope.figures.style import RC, save, styled
+from attnscope.figures.timeline import timeline
+from attnscope.report.findings import findings_text
+from attnscope.report.page import page
+from attnscope.study import Choice, Study, study
+
+FIGURES: dict[str, Callable[[Study], Figure]] = {
+    "attention_analysis_comprehensive": comprehensive,
+    "layer_head_analysis": layer_head,
+    "learning_phases": learning,
+    "transition_timeline": timeline,
+    "head_similarity": similarity,
+    "cost_curves": cost_curves,
+}
+"""By file name, the guide's two first."""
+
+CAPTIONS = {
+    "attention_analysis_comprehensive": "Comprehensive analysis",
+    "layer_head_analysis": "Layers and heads",
+    "learning_phases": "Learning in context, and attention early and late",
+    "transition_timeline": "Past events kept in view",
+    "head_similarity": "Heads that do the same",
+    "cost_curves": "What keeping fewer tokens costs each head",
+}
+
+
+def write_report(
+    capture: Capture,
+    out: Path,
+    choice: Choice | None = None,
+    *,
+    form: str = "png",
+    tell: Callable[[Path], None] = lambda _path: None,
+) -> list[Path]:
+    """Write the report of a capture, also of a running one, and return the files.
+
+    Parameters
+    ----------
+    out
+        Folder, made where it does not exist.
+    choice
+        Evaluation length, environments, number of heatmaps, whether everything is read.
+    form
+        Of the figures: png, svg or pdf.
+    tell
+        Called with each file as it is there; the first is a heatmap.
+    """
+    out.mkdir(parents=True, exist_ok=True)
+    written: list[Path] = []
+
+    def keep(path: Path) -> None:
+        written.append(path)
+        tell(path)
+
+    asked = choice or Choice()
+    steps = heatmap_steps(capture, asked)
+    place = asked.envs[0] if asked.envs else 0
+    for step in steps:
+        keep(save(heatmap(capture, step, env=place), out / f"attention_heatmap_step{step}.{form}"))
+    read = study(capture, asked)
+    if not steps and read.tally is not None:
+        step = int(read.row_steps[-1])
+        keep(save(decision_rows(capture, step, env=place), out / f"attention_decision_step{step}.{form}"))
+    shown: dict[str, bytes] = {}
+    for name, draw in FIGURES.items():
+        figure = draw(read)
+        path = save(figure, out / f"{name}.{form}")
+        keep(path)
+        shown[CAPTIONS[name]] = small_png(figure, path)
+    text = recommendations(read)
+    keep(_write(out / "compression_recommendations.txt", text))
+    keep(_write(out / "report.html", page(read, steps, shown, text)))
+    return written
+
+
+def heatmap_steps(capture: Capture, asked: Choice) -> list[int]:
+    """Return the sampled steps to draw: so many of them, evenly spaced, the last among them."""
+    sampled = [step for step in capture.map_steps() if asked.steps is None or step < asked.steps]
+    if len(sampled) <= asked.heatmaps:
+        return sampled if asked.heatmaps else []
+    places = np.linspace(len(sampled) - 1, 0, asked.heatmaps).round().astype(int)
+    return [sampled[int(place)] for place in sorted(set(places.tolist()))]
+
+
+def recommendations(read: Study) -> str:
+    """Return the text of what the attention looks like and what follows from it."""
+    return findings_text(read)
+
+
+def small_png(figure: Figure, path: Path) -> bytes:
+    """Return a figure, which may lie at `path` as a PNG, as a smaller one of 256 colours."""
+    whole, small = io.BytesIO(), io.BytesIO()
+    if path.suffix == ".png":
+        whole.write(path.read_bytes())
+    else:
+        with styled():
+            figure.savefig(whole, format="png", dpi=RC["savefig.dpi"])
+    with Image.open(whole) as image:
+        half = image.convert("RGB").reduce(2)
+    half.quantize(256, dither=Image.Dither.NONE).save(small, "PNG", optimize=True)
+    return small.getvalue()
+
+
+def _write(path: Path, text: str) -> Path:
+    path.write_text(text, encoding="utf-8")
+    return path

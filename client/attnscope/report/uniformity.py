@@ -1,0 +1,75 @@
+"""Whether heatmaps look uniform, and the likely cause."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from attnscope.figures.learning import bounds
+from attnscope.study import Study
+
+FLAT = 0.15
+"""Total variation from uniform up to which attention counts as flat: that much mass would have to move."""
+
+LAST = 3
+"""Share of the episodes, as a divisor, whose return says how well the policy acts."""
+
+
+@dataclass(frozen=True)
+class Uniformity:
+    """What was found about flat attention and about acting no better than chance."""
+
+    flattest: float | None
+    """Total variation from uniform of the head that is furthest from it; None without rows."""
+    mean: float | None
+    """The same, mean over layers and heads."""
+    late_return: float | None
+    random_return: float | None
+    better_than_random: bool | None
+    """Whether the interval of the late return lies above uniform actions; None where it is unknown."""
+
+    @property
+    def flat(self) -> bool:
+        """Whether even the most selective head is near uniform."""
+        return self.flattest is not None and self.flattest < FLAT
+
+    def sentences(self) -> list[str]:
+        """Return warnings; none where attention has structure and the policy acts better than chance."""
+        said = []
+        if self.flat:
+            said.append(
+                f"The heatmaps look uniform: even the most selective head is {self.flattest:.2f} from uniform "
+                f"attention (total variation; 0 is uniform, below {FLAT} counts as flat)."
+            )
+        if self.better_than_random is False:
+            said.append(
+                f"The policy acts no better than uniform actions: late return {self.late_return:.2f}, uniform actions "
+                f"{self.random_return:.2f}."
+            )
+        if self.flat and self.better_than_random is False:
+            said.append(
+                "Likely cause: the policy is not the trained one, or is not fed as in training. Check the mask that "
+                "was stated, the environment's preset (action numbering, start), and that training had learned by then."
+            )
+        elif self.flat:
+            said.append("Likely cause: this policy averages over its history, so attention gives nothing to choose by.")
+        elif self.better_than_random is False:
+            said.append("Attention has structure all the same; it is that of a policy that does not solve these tasks.")
+        return said
+
+
+def uniformity(study: Study) -> Uniformity:
+    """Return how far a study's attention is from uniform, and how its policy acts."""
+    heads = None if study.tally is None else study.interval(study.tally.distance.mean).value
+    late = random = None
+    better: bool | None = None
+    if study.returns is not None and study.returns.shape[1]:
+        last = study.returns[:, -max(1, study.returns.shape[1] // LAST) :].mean(axis=1)
+        interval = study.interval(last)
+        late, random = float(interval.value), bounds(study)[1]
+        lower = float(interval.low) if np.isfinite(interval.low) else late
+        better = None if random is None else lower > random
+    flattest = None if heads is None else float(np.nanmax(heads))
+    mean = None if heads is None else float(np.nanmean(heads))
+    return Uniformity(flattest, mean, late, random, better)

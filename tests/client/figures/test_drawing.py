@@ -1,0 +1,204 @@
+"""Each figure's structure, and the data behind it against captures of known attention."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from matplotlib.figure import Figure
+
+import attnscope
+from attnscope.figures.comprehensive import comprehensive
+from attnscope.figures.cost_curves import cost_curves
+from attnscope.figures.decision_rows import decision_rows
+from attnscope.figures.growth import draw_growth
+from attnscope.figures.heatmap import heatmap
+from attnscope.figures.layer_head import draw_heads, draw_matrix, layer_head
+from attnscope.figures.learning import learning
+from attnscope.figures.over_time import draw_by_slot, draw_by_transition
+from attnscope.figures.potential import draw_potential, positions_for
+from attnscope.figures.profile import draw_profile
+from attnscope.figures.recency import draw_recent, uniform_parts
+from attnscope.figures.similarity import draw_similarity, similarity
+from attnscope.figures.style import save
+from attnscope.figures.timeline import lifetime_lift, timeline
+from attnscope.measures.intervals import Interval
+from attnscope.study import study
+
+FIGURES = [comprehensive, layer_head, learning, similarity, timeline, cost_curves]
+
+
+def axes_of_one():
+    """Return empty axes."""
+    return Figure().subplots()
+
+
+def by_gid(axes, gid):
+    """Return the y data of the line with this id."""
+    (line,) = [line for line in axes.lines if line.get_gid() == gid]
+    return np.asarray(line.get_ydata(), float)
+
+
+def certain(values):
+    """Return values without spread as an interval."""
+    held = np.asarray(values, float)
+    return Interval(held, held, held, reliable=True)
+
+
+@pytest.fixture(scope="module")
+def read(planted):
+    """Return the study of a planted capture."""
+    return study(attnscope.open(planted()))
+
+
+def test_by_slot_draws_rows_and_leaves_the_absent_hatched():
+    """A step's row stands in its column, newest slot on top; past the context nothing is drawn over the hatch."""
+    rows = np.array([[1.0, np.nan], [0.25, 0.75]])
+    axes, image = draw_by_slot(axes_of_one(), np.array([0, 1]), rows)
+    assert image.get_array().filled(-1).tolist() == [[1.0, 0.25], [-1.0, 0.75]]
+    assert any(patch.get_gid() == "absent" and patch.get_hatch() for patch in axes.patches + axes.artists)
+
+
+def test_by_transition_marks_rewards_that_are_in_view():
+    """Rewarded transitions outside the drawn range get no mark."""
+    axes, _ = draw_by_transition(axes_of_one(), range(5, 7), np.ones((2, 3)), 4, np.array([1, 5, 6, 9]))
+    assert by_gid(axes, "rewards").tolist() == [5, 6]
+
+
+def test_uniform_parts_sum_to_one_and_follow_the_context():
+    """The dashed lines are uniform attention over the same context."""
+    parts = uniform_parts(np.array([1.0, 10.0, 100.0]), 20)
+    assert parts.sum(axis=1) == pytest.approx([1, 1, 1])
+    assert parts[:, 0] == pytest.approx([0, 0.9, 0.2])
+
+
+def test_recent_draws_masses_beside_uniform():
+    """The lines hold the numbers given, the dashed ones those of uniform attention."""
+    masses = np.array([[0.5, 0.3, 0.2], [0.6, 0.3, 0.1]])
+    axes = draw_recent(axes_of_one(), np.array([1.0, 2.0]), masses, masses, masses, np.array([50.0, 100.0]), 20)
+    assert by_gid(axes, "recent").tolist() == [0.5, 0.6]
+    assert by_gid(axes, "recent-uniform").tolist() == [0.4, 0.2]
+
+
+def test_growth_says_from_when_the_window_is_full():
+    """The title names the step; the dashed line is the full length."""
+    axes = draw_growth(axes_of_one(), np.array([[1], [2], [3], [3]]), 3, 20)
+    assert "full from step 2" in axes.get_title()
+    assert by_gid(axes, "full").tolist() == [3, 3]
+
+
+def test_profile_leaves_the_own_slot_out():
+    """Age 0 is not on a logarithmic axis; uniform attention is 1 ÷ tokens."""
+    axes = draw_profile(axes_of_one(), {"mean": certain([0.9, 0.06, 0.04])}, 3.0, {"mean": "k"})
+    assert by_gid(axes, "profile-mean").tolist() == [0.06, 0.04]
+    assert by_gid(axes, "uniform")[0] == pytest.approx(1 / 3)
+
+
+def test_potential_marks_each_step_and_fixed_positions_apart():
+    """A choice at every step needs fewer positions than a fixed one; both are marked at 80 and 90 %."""
+    per_step, fixed = np.array([0.85, 0.95, 1.0]), np.array([0.5, 0.82, 1.0])
+    axes = draw_potential(axes_of_one(), certain(per_step), fixed, 3.0)
+    marks = [line for line in axes.lines if line.get_gid() == "mark-80%"]
+    assert [line.get_xdata()[0] for line in marks] == [1, 2]
+    assert [positions_for(per_step, 0.9), positions_for(fixed, 0.9)] == [2, 3]
+
+
+def test_matrix_writes_its_numbers():
+    """Every cell says its value; what is absent says so."""
+    axes, image = draw_matrix(axes_of_one(), np.array([[0.25, np.nan]]), "t")
+    assert [text.get_text() for text in axes.texts] == ["0.25", "–"]
+    assert image.get_array().mask.tolist() == [[False, True]]
+
+
+def test_heads_are_named_by_layer_and_head():
+    """The scatter has a point a head and the uniform line."""
+    spread = np.full((2, 2), 0.5)
+    axes = draw_heads(axes_of_one(), spread, spread, spread, 0.2, 20)
+    assert {text.get_text() for text in axes.texts} == {"0.0", "0.1", "1.0", "1.1"}
+    assert by_gid(axes, "uniform").tolist() == [0.2, 0.2]
+
+
+def test_similarity_frames_groups():
+    """Heads of a group stand beside each other inside one frame."""
+    far = np.array([[0, 0.9, 0.01], [0.9, 0, 0.9], [0.01, 0.9, 0]])
+    axes, image = draw_similarity(axes_of_one(), far, ["a", "b", "c"], np.array([0, 1, 0]))
+    assert [label.get_text() for label in axes.get_xticklabels()] == ["a", "c", "b"]
+    assert image.get_array()[0].tolist() == [0, 0.01, 0.9]
+    assert [patch.get_width() for patch in axes.patches if patch.get_gid() == "group"] == [2.0]
+
+
+def test_lifetime_lift_is_one_for_uniform_attention():
+    """A transition that is never seen has no lift."""
+    weights = np.array([[0.5, 0.5, np.nan], [0.5, 0.5, np.nan]])
+    lift = lifetime_lift(weights, np.array([2.0, 2.0]))
+    assert lift[:2].tolist() == [1, 1]
+    assert np.isnan(lift[2])
+
+
+@pytest.mark.parametrize("draw", FIGURES)
+def test_figures_say_where_they_come_from(read, draw):
+    """Checkpoint, mask and who stated it, environment, seeds, steps and what was read stand below each figure."""
+    (caption,) = [text for text in draw(read).texts if text.get_gid() == "provenance"]
+    told = " ".join(caption.get_text().split())
+    for needed in ("AD-planted@1", "mask stated by user", "attnscope/Darkroom-v0", "seeds 0", "60 of 60 steps"):
+        assert needed in told
+
+
+@pytest.mark.parametrize(("form", "head"), [("png", b"\x89PNG"), ("svg", b"<?xml"), ("pdf", b"%PDF")])
+def test_the_same_figure_gives_the_same_bytes(read, form, head, tmp_path):
+    """In every format, and it is of that format."""
+    figure = similarity(read)
+    path, again = save(figure, tmp_path / f"a.{form}"), save(figure, tmp_path / f"b.{form}")
+    assert path.read_bytes() == again.read_bytes()
+    assert path.read_bytes().startswith(head)
+
+
+def test_comprehensive_shows_the_planted_decay(read):
+    """Mean attention by age is that of the rows: the planted exponentials, averaged over heads."""
+    (axes,) = [a for a in comprehensive(read).axes if a.get_title(loc="left") == "Attention by relative position"]
+    sharp = 1 + np.arange(4)[:, None]
+    expected = np.exp(-np.arange(12) * sharp / 4)
+    expected = (expected / expected.sum(axis=1, keepdims=True)).mean(axis=0)[1:]
+    assert by_gid(axes, "profile-mean of all heads") == pytest.approx(np.maximum(expected, 1e-5), rel=2e-3, abs=1e-5)
+
+
+def test_layer_head_shows_the_stored_statistics(read):
+    """The normalised entropy in the first panel is that of the planted rows."""
+    axes = layer_head(read).axes[0]
+    sharp = 1 + np.arange(4)[:, None]
+    weight = np.exp(-np.arange(12) * sharp / 4)
+    weight /= weight.sum(axis=1, keepdims=True)
+    expected = -(weight * np.log(weight)).sum(axis=1) / np.log(12)
+    assert [float(text.get_text()) for text in axes.texts] == pytest.approx(expected, abs=0.006)
+
+
+def test_learning_shows_returns_of_episodes(read):
+    """The returns are those of the rollout: episode n earns n."""
+    axes = learning(read).axes[0]
+    assert by_gid(axes, "return").tolist() == [0, 1, 2, 3, 4, 5]
+    assert by_gid(axes, "optimum")[0] == 20
+
+
+def test_cost_curves_lose_least_where_each_head_chooses(read):
+    """Own best ≤ shared best ≤ newest, and nothing is lost where everything is kept."""
+    for axes in cost_curves(read).axes:
+        own, shared, newest = (by_gid(axes, name) for name in ("own", "shared", "newest"))
+        assert (own <= shared + 1e-3).all()
+        assert (own <= newest + 1e-3).all()
+        assert [own[-1], newest[-1]] == pytest.approx([0, 0], abs=1e-3)
+
+
+def test_decision_rows_draw_a_step_without_a_map(planted):
+    """A panel a layer and head, each with its uniform line, for any step."""
+    figure = decision_rows(attnscope.open(planted(maps=False)), 17)
+    assert len(figure.axes) == 4
+    assert all(by_gid(axes, "uniform")[0] == pytest.approx(1 / 12) for axes in figure.axes)
+
+
+def test_heatmap_at_drawing_precision_is_the_map(planted):
+    """Square-root bytes move no weight by more than half a step of the scale; masked keys are grey."""
+    capture = attnscope.open(planted())
+    image = heatmap(capture, 59).axes[3].images[0].get_array()
+    stored = capture.map(59)[1, 1].astype(np.float32)
+    assert np.abs(np.sqrt(image.filled(0)) - np.sqrt(stored)).max() <= 0.5 / 254 + 1e-3
+    assert image.mask[0, 1]
+    assert not image.mask[1, 0]
