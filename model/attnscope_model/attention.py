@@ -11,8 +11,9 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn import functional
 
-Fused = Callable[[Tensor, Tensor, Tensor, bool], Tensor]
-"""Attention of every token from queries, keys, values [env, head, token, size] and whether it is causal."""
+Fused = Callable[[Tensor, Tensor, Tensor, bool], tuple[Tensor, Tensor]]
+"""Every token's attended values, and the last one's row, from queries, keys, values [env, head, token, size] and
+whether it is causal."""
 
 
 class Recorder(Protocol):
@@ -48,14 +49,14 @@ class TapedAttention:
         values: Float[Tensor, "env head slot size"],
     ) -> Float[Tensor, "env head query size"]:
         """Attend with every token's query; the deciding query is the last."""
-        if self.tape is not None:
-            self.tape.record(
-                attention_row(queries[:, :, -1:], keys),
-                attention_map(queries, keys, causal=self.causal) if self.tape.with_maps else None,
-            )
-        if self.fused is not None:
-            return self.fused(queries, keys, values, self.causal)
-        return functional.scaled_dot_product_attention(queries, keys, values, is_causal=self.causal)
+        if self.fused is None:
+            row = None if self.tape is None else attention_row(queries[:, :, -1:], keys)
+            attended = functional.scaled_dot_product_attention(queries, keys, values, is_causal=self.causal)
+        else:
+            attended, row = self.fused(queries, keys, values, self.causal)
+        if self.tape is not None and row is not None:
+            self.tape.record(row, attention_map(queries, keys, causal=self.causal) if self.tape.with_maps else None)
+        return attended
 
     def decide(
         self,

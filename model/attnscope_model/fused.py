@@ -52,13 +52,17 @@ def fused_attention(
     keys: Float[Tensor, "env head token size"],
     values: Float[Tensor, "env head token size"],
     causal: bool,
-) -> Float[Tensor, "env head token size"]:
-    """Return the attended values of every token; the heads are shared between torch's number of threads."""
+) -> tuple[Float[Tensor, "env head token size"], Float[Tensor, "env head 1 token"]]:
+    """Return the attended values of every token, and the last one's row, which comes with them.
+
+    The heads are shared between torch's number of threads.
+    """
     from attnscope_model import kernel  # noqa: PLC0415 - only where numba is installed
 
     envs, heads, tokens, size = queries.shape
     out = torch.empty(envs, tokens, heads, size)
-    arrays = (queries.numpy(), keys.numpy(), values.numpy(), out.numpy())
+    rows = torch.empty(envs, heads, tokens)
+    arrays = (queries.numpy(), keys.numpy(), values.numpy(), out.numpy(), rows.numpy())
     places, threads = envs * heads, torch.get_num_threads()
     if threads == 1:
         kernel.attend(*arrays, causal, 0, places)
@@ -69,7 +73,7 @@ def fused_attention(
         ]
         for part in parts:
             part.result()
-    return out.transpose(1, 2)
+    return out.transpose(1, 2), rows[:, :, None]
 
 
 @cache

@@ -126,7 +126,7 @@ def _mix(weights: Any, values: Any, mixed: Any, slots: Any) -> None:  # noqa: AN
 
 
 @_compiled
-def attend(queries: Any, keys: Any, values: Any, out: Any, causal: Any, first: Any, last: Any) -> None:  # noqa: ANN401
+def attend(queries: Any, keys: Any, values: Any, out: Any, rows: Any, causal: Any, first: Any, last: Any) -> None:  # noqa: ANN401
     """Fill the attended values of the heads `first` to `last`, counted through all contexts.
 
     Parameters
@@ -135,6 +135,8 @@ def attend(queries: Any, keys: Any, values: Any, out: Any, causal: Any, first: A
         float32 [env, head, token, size], any strides; a size of a multiple of `BLOCK`.
     out
         float32 [env, token, head, size].
+    rows
+        float32 [env, head, token]: the weights of the last query.
     causal
         Whether a query sees only its own and earlier slots.
     """
@@ -162,6 +164,9 @@ def attend(queries: Any, keys: Any, values: Any, out: Any, causal: Any, first: A
                 own = min(start + i + 1, tokens) if causal else tokens
                 shares[i] = _softmax(weights[i], own)
                 weights[i, own:seen] = _ZERO
+                if start + i == tokens - 1:
+                    for j in range(tokens):
+                        rows[env, head, j] = weights[i, j] * shares[i]
             _mix(weights, turned_values, mixed, seen)
             for i in range(present):
                 for d in range(size):

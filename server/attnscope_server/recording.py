@@ -29,9 +29,10 @@ class AttentionRecorder:
         dims = schema.dims
         self._slots, self._every = dims.slots, dims.row_every
         self._query_slot: Literal["first", "last"] = query_slot
-        self._kept = np.ix_(
-            *(np.array(part) for part in (dims.row_envs or dims.map_envs, dims.row_layers, dims.row_heads))
-        )
+        kept = (dims.row_envs or dims.map_envs, dims.row_layers, dims.row_heads)
+        sizes = (dims.envs, dims.layers, dims.heads)
+        self._whole = all(tuple(range(size)) == tuple(part) for part, size in zip(kept, sizes, strict=True))
+        self._kept = np.ix_(*(np.array(part) for part in kept))
         self.map_steps = frozenset(dims.map_steps)
         """Steps whose whole maps are kept."""
 
@@ -54,7 +55,8 @@ class AttentionRecorder:
             block.arrays[f"stats/{name}"][row] = values
         if "attention/rows" in block.arrays and step % self._every == 0:
             half = decision.rows.to(torch.float16).cpu().numpy()
-            block.arrays["attention/rows"][row // self._every, ..., :length] = half[self._kept]
+            kept = half if self._whole else half[self._kept]  # the index copies
+            block.arrays["attention/rows"][row // self._every, ..., :length] = kept
             if self._every > 1:
                 block.arrays["attention/row_step"][row // self._every] = step
         if decision.maps is not None:

@@ -9,6 +9,7 @@ import pytest
 import torch
 from torch.nn import functional
 
+from attnscope_model.attention import attention_row
 from attnscope_model.context import ContextWindow
 from attnscope_model.fused import NUMBA, TORCH, fused_attention, implementation, prefer_fused
 from attnscope_model.native import load_policy
@@ -43,19 +44,22 @@ def test_agrees_with_torch(causal, size):
         joint[:, :, 0] *= 10 if tokens == 31 else 1
         queries, keys, values = joint.permute(2, 0, 3, 1, 4).unbind()
         expected = functional.scaled_dot_product_attention(queries, keys, values, is_causal=causal)
-        assert (fused_attention(queries, keys, values, causal) - expected).abs().max() < 1e-5
-        parts = [part.contiguous() for part in (queries, keys, values)]
-        assert torch.equal(fused_attention(*parts, causal), fused_attention(queries, keys, values, causal))
+        attended, row = fused_attention(queries, keys, values, causal)
+        assert (attended - expected).abs().max() < 1e-5
+        assert (row - attention_row(queries[:, :, -1:], keys)).abs().max() < 1e-5
+        again = fused_attention(*(part.contiguous() for part in (queries, keys, values)), causal)
+        assert torch.equal(attended, again[0])
+        assert torch.equal(row, again[1])
 
 
 def test_the_bits_do_not_depend_on_threads(threads):
     """One, two or three threads give the same bits."""
     queries, keys, values = torch.randn(3, 5, 4, 50, 8).unbind()
     threads(1)
-    alone = fused_attention(queries, keys, values, causal=False)
+    alone = fused_attention(queries, keys, values, causal=False)[0]
     for count in (2, 3):
         threads(count)
-        assert torch.equal(alone, fused_attention(queries, keys, values, causal=False))
+        assert torch.equal(alone, fused_attention(queries, keys, values, causal=False)[0])
 
 
 def test_logits_and_maps_equal_the_golden_files(fused_policy, golden, name):
