@@ -13,7 +13,8 @@ from typing import Any
 
 import torch
 
-from benchmarks.reference_way import ProcessRooms, roll_out, store
+from benchmarks.reference_way import roll_out, store
+from benchmarks.rooms import ProcessRooms
 from benchmarks.subject import GOAL, Subject, subject
 from benchmarks.timing import Cost, measured, ratios, rounds, shown, spread
 

@@ -75,7 +75,7 @@ def run_capture(
     schema = _schema(order, policy.description, environment)
     if reader is None:
         attributes = _attributes(order, checkpoint, axis, device, implementation(policy))
-        static = _static(schema, axis, policy.description)
+        static = static_arrays(schema, axis, policy.description)
         writer = CaptureWriter.create(
             order.path,
             schema,
@@ -134,7 +134,8 @@ def _schema(order: CaptureOrder, policy: PolicyDescription, environment: VectorE
     return capture_schema(order.spec, order.resolved, policy, shape, dtype)
 
 
-def _static(schema: CaptureSchema, axis: EnvAxis, policy: PolicyDescription) -> dict[str, np.ndarray[Any, Any]]:
+def static_arrays(schema: CaptureSchema, axis: EnvAxis, policy: PolicyDescription) -> dict[str, np.ndarray[Any, Any]]:
+    """Return the arrays of a capture that do not grow."""
     dims = schema.dims
     known: dict[str, np.ndarray[Any, Any]] = {
         "stats/window": np.array(RECENCY_WINDOWS, np.int32),

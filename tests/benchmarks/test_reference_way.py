@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 import torch
 from benchmarks import registry
-from benchmarks.reference_way import EncoderPolicy, ProcessRooms, roll_out, store
+from benchmarks.reference_way import EncoderPolicy, roll_out, store
+from benchmarks.rooms import ProcessRooms
 
 from attnscope_model.native import load_tensors
 from attnscope_model.registry import CheckpointRegistry

@@ -1,0 +1,32 @@
+"""A service in a process of its own, for suites that measure it from outside."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+KEY = "a-fixed-key-for-benchmarks"
+
+
+@contextmanager
+def served(root: Path) -> Iterator[str]:
+    """Serve a data root on a free port with one torch thread; give the URL."""
+    environment = os.environ | {"ATTNSCOPE_SERVER_API_KEY": KEY, "ATTNSCOPE_SERVER_THREADS": "1"}
+    command = [sys.executable, "-c", "from attnscope_server.cli import main; main()", "serve"]
+    command += ["--data-root", str(root / "service"), "--port", "0", "--no-announce"]
+    with (root / "service.log").open("w") as log:
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log, text=True, env=environment)
+    try:
+        said = process.stdout.readline() if process.stdout else ""
+        if not said.startswith("listening on "):
+            raise SystemExit((root / "service.log").read_text())
+        yield said.split()[-1]
+    finally:
+        process.terminate()
+        process.wait()
+        if process.stdout:
+            process.stdout.close()
