@@ -1,4 +1,4 @@
-"""What a job adds: from submitting to its first commit and to its end, with a worker that is warm or not yet started."""
+"""What a job adds: from submitting to its first commit and its end, with a worker warm or not started yet."""
 
 from __future__ import annotations
 

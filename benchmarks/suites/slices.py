@@ -5,6 +5,7 @@ The floor sends as many bytes as the view decodes to, from a server that does no
 
 from __future__ import annotations
 
+import math
 import tempfile
 import time
 from collections.abc import Callable
@@ -63,9 +64,8 @@ def fetched(client: httpx.Client, url: str, parameters: dict[str, Any]) -> httpx
 
 def on_wire(answer: httpx.Response) -> int:
     """Return the bytes of an answer: content, headers and status line."""
-    return (
-        len(answer.content) + sum(len(k) + len(v) + 4 for k, v in answer.headers.raw) + len("HTTP/1.1 200 OK\r\n\r\n")
-    )
+    headers = sum(len(name) + len(value) + len(": \r\n") for name, value in answer.headers.raw)
+    return len(answer.content) + headers + len("HTTP/1.1 200 OK\r\n\r\n")
 
 
 def captured(root: Path, url: str) -> str:
@@ -96,6 +96,12 @@ def ways(client: httpx.Client, job: str, service: int, plain: int) -> dict[str, 
     }
 
 
+def payload(view: dict[str, int]) -> int:
+    """Return the bytes that a view decodes to."""
+    sizes = dict(zip(AXES, (STEPS, ENVS, 4, 4, 160), strict=True))
+    return 2 * math.prod(size for axis, size in sizes.items() if axis not in view)
+
+
 def run(*, quick: bool) -> dict[str, Any]:
     """Print p50 of each view and way, and its ratio to the floor."""
     results: dict[str, Any] = {}
@@ -110,18 +116,16 @@ def run(*, quick: bool) -> dict[str, Any]:
         ):
             asked = ways(client, job, service, slow_plain)
             for name, view in VIEWS.items():
-                size = 2 * int(
-                    np.prod([n for axis, n in zip(AXES, (STEPS, ENVS, 4, 4, 160), strict=True) if axis not in view])
-                )
+                size = payload(view)
                 results[name] = compared(asked, view, size, 3 if quick else 20 if size < 1e6 else 6)
                 told(name, results[name])
         if not quick:
-            for name, found in tiled_way.measure(path, {name: selection(view) for name, view in VIEWS.items()}).items():
-                results.setdefault(name, {})["Tiled"] = found
-                told(
-                    name,
-                    {"floor: raw bytes": results[name]["floor: raw bytes"], "Tiled": found} if name in VIEWS else {},
-                )
+            results["Tiled"] = tiled_way.measure(path, VIEWS)
+            for name, found in results["Tiled"].items():
+                if name in VIEWS:
+                    told(name, {"floor: raw bytes": results[name]["floor: raw bytes"], "Tiled": found})
+                else:
+                    print(f"   Tiled: {name}: {found}")
     return results
 
 
