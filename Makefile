@@ -5,7 +5,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 TEST_ARGS ?= -n 2
 
-.PHONY: demo test lint bench kills serve setup setup-dev clean
+.PHONY: demo test lint bench kills train-shipped serve setup setup-dev clean
 
 demo: setup  ## Start a service, capture the shipped policy, draw it into demo-output/
 	$(BIN)/attnscope demo --out demo-output
@@ -24,6 +24,9 @@ bench: setup-dev  ## Print the ratios that docs/benchmarks.md quotes; BENCH_ARGS
 
 kills: setup-dev  ## Kill worker and service ten times each; every array must be bit-equal
 	ATTNSCOPE_KILLS=10 $(BIN)/python -m pytest tests/contract/test_interruptions.py -k kills
+
+train-shipped: setup  ## Train, evaluate and write the policies that travel with attnscope; hours on a CPU, goes on where it was
+	$(BIN)/python -m attnscope_server.training.shipping --runs runs --images docs/images
 
 serve: setup  ## Run the service on loopback, captures in ./data
 	$(BIN)/attnscope-server serve --data-root data

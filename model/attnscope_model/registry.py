@@ -69,7 +69,8 @@ class CheckpointRegistry:
         Parameters
         ----------
         source
-            A file, or a folder with ``ckpt-<step>.pt`` files: the highest number is taken.
+            A file, a folder with ``ckpt-<step>.pt`` files, of which the highest number is taken, or a folder in the
+            native format, which says everything itself.
         causal, heads, context_length, norm, preset
             What files do not always say; None is refused where the file does not. Kept in the entry as stated.
         sampling
@@ -94,6 +95,10 @@ class CheckpointRegistry:
         """
         from attnscope_model.conversion import convert, read_checkpoint  # noqa: PLC0415 - imports torch
 
+        if (source / ENTRY).is_file():
+            return self._adopt(
+                source, name, (causal, heads, context_length, norm, preset, sampling, config, train_tasks)
+            )
         with self._new_folder() as folder:
             contents = read_checkpoint(source, folder, config)
             answers = {
@@ -108,6 +113,18 @@ class CheckpointRegistry:
             stated: dict[str, Any] = {"name": name or None, "train_tasks": info.train_tasks}
             stated |= {"sampling": sampling, "preset": preset, "stated": info.stated or None}
             self._enter(folder, info, {key: value for key, value in stated.items() if value is not None})
+        return self.get(info.id)
+
+    def _adopt(self, source: Path, name: str | None, stated: tuple[object, ...]) -> CheckpointInfo:
+        """Register a folder in the native format, whose entry says everything but what one wants to call it."""
+        from attnscope_model.adoption import adopt  # noqa: PLC0415 - imports torch
+        from attnscope_model.conversion import checked_name  # noqa: PLC0415 - as above
+
+        if any(answer is not None for answer in stated):
+            raise CheckpointUnreadableError(f"{source.name} says all about itself: state nothing but a name")
+        with self._new_folder() as folder:
+            info = adopt(source, folder)
+            self._enter(folder, info, {} if name is None else {"name": checked_name(name)})
         return self.get(info.id)
 
     def _enter(self, folder: Path, info: CheckpointInfo, stated: dict[str, Any]) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -42,7 +42,7 @@ def evaluate_checkpoints(
     splits: Sequence[str],
     rollouts: int,
     episodes: int,
-    at_most: int,
+    at_most: Mapping[str, int],
     seed: int,
     tell: Callable[[str], None],
 ) -> dict[str, Any]:
@@ -56,7 +56,7 @@ def evaluate_checkpoints(
         Of `LISTS`; the tasks are those that the checkpoints' entries name, so that nothing is called held-out that
         was not.
     at_most
-        Tasks of a split, spread evenly over it.
+        Tasks of a split, by split, spread evenly over it; all where a split is not named.
 
     Raises
     ------
@@ -74,7 +74,7 @@ def evaluate_checkpoints(
     }
     tell(_heading(entries, rollouts))
     for split in splits:
-        tasks = tasks_of(room, _tasks(entries, split), at_most)
+        tasks = tasks_of(room, _tasks(entries, split), at_most.get(split))
         returns = np.stack(
             [
                 episode_returns(

@@ -116,7 +116,7 @@ def evaluate(
         splits=tuple(split or ("train", "validation", "held-out")),
         rollouts=rollouts,
         episodes=episodes,
-        at_most=at_most,
+        at_most=dict.fromkeys(("train", "validation", "held-out"), at_most),
         seed=seed,
         tell=typer.echo,
     )

@@ -100,4 +100,4 @@ def test_nothing_is_called_held_out_that_was_not(checkpoint):
     entry = checkpoint / "entry.json"
     entry.write_text(entry.read_text().replace('"held_out_tasks"', '"forgotten"'))
     with pytest.raises(EvaluationRefusedError, match="does not say"):
-        evaluate_checkpoints([checkpoint], splits=["held-out"], rollouts=1, episodes=1, at_most=8, seed=0, tell=print)
+        evaluate_checkpoints([checkpoint], splits=["held-out"], rollouts=1, episodes=1, at_most={}, seed=0, tell=print)

@@ -9,6 +9,7 @@ import torch
 
 from attnscope_env import preset
 from attnscope_env.histories import Histories
+from attnscope_model.errors import CheckpointChangedError, CheckpointUnreadableError
 from attnscope_model.native import load_policy
 from attnscope_model.registry import CheckpointRegistry
 from attnscope_server.training.plan import TrainingPlan
@@ -86,6 +87,26 @@ def test_a_native_checkpoint_loads_with_its_description(plan, tmp_path):
         policy = load_policy(run.folder / "step-4", CPU)
         assert policy.description == entry(run.folder / "step-4").policy
         assert policy.description.positions == positions
+
+
+def test_a_trained_checkpoint_is_added_to_a_registry(plan, tmp_path):
+    """Its folder is added as it is, with its task lists; statements, damage and a false entry are refused."""
+    run = TrainingRun(tmp_path / "run", plan)
+    run.advance(until=4)
+    registry = CheckpointRegistry(tmp_path / "registry")
+    info = registry.add(run.folder / "step-4", name="mine")
+    assert (info.name, info.train_tasks) == ("mine", tuple(sorted(run.tasks.train)))
+    assert registry.add(run.folder / "step-4") == info
+    with pytest.raises(CheckpointUnreadableError, match="state nothing but a name"):
+        registry.add(run.folder / "step-4", causal=True)
+    stored = run.folder / "step-4" / "entry.json"
+    stored.write_text(stored.read_text().replace('"layers": 2', '"layers": 3'))
+    with pytest.raises(CheckpointUnreadableError, match="its weights give"):
+        registry.add(run.folder / "step-4")
+    weights = run.folder / "step-4" / "model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:-4] + bytes(4))
+    with pytest.raises(CheckpointChangedError):
+        registry.add(run.folder / "step-4")
 
 
 def test_the_reference_layout_is_read_by_its_reader(plan, tmp_path):

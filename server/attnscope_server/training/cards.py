@@ -1,0 +1,120 @@
+"""Model cards: what a shipped policy is, how it was made, what it reached, and what it cannot do; figures beside it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from attnscope_server.training.plan import TrainingPlan
+from attnscope_server.training.reporting import interval
+from attnscope_server.training.shipments import Shipment
+from attnscope_storage.wire import CheckpointInfo
+
+COLOURS = {"train": "#0072b2", "held-out": "#d55e00"}
+"""Of a split's curve (Okabe and Ito's palette)."""
+
+
+def draw_curves(report: dict[str, Any], title: str, path: Path) -> None:
+    """Draw the mean return of every episode, train against held-out, with 95 % bands and the two lines."""
+    import matplotlib as mpl  # noqa: PLC0415 - heavy
+
+    mpl.use("Agg")
+    from matplotlib import pyplot as plt  # noqa: PLC0415 - after the backend is chosen
+
+    figure, axes = plt.subplots(figsize=(6.4, 3.6), dpi=110, layout="constrained")
+    for split, colour in COLOURS.items():
+        measured = report["splits"][split]
+        returns = np.array(measured["returns"])
+        episodes = np.arange(1, returns.shape[-1] + 1)
+        low, high = zip(*(interval(returns[..., i], 0) for i in range(returns.shape[-1])), strict=True)
+        axes.fill_between(episodes, low, high, color=colour, alpha=0.2, linewidth=0)
+        axes.plot(
+            episodes, returns.mean(axis=(0, 1, 2)), color=colour, label=f"{split} ({len(measured['tasks'])} tasks)"
+        )
+        axes.axhline(np.mean(measured["optimal"]), color=colour, linestyle="--", linewidth=1)
+    held_out = report["splits"]["held-out"]
+    axes.axhline(np.mean(held_out["random"]), color="0.4", linestyle=":", linewidth=1)
+    axes.annotate("dashed: optimal", (1, 1), (-4, 8), xycoords="axes fraction", textcoords="offset points", ha="right")
+    axes.annotate(
+        "uniform actions", (episodes[-1], np.mean(held_out["random"])), (0, 3), textcoords="offset points", ha="right"
+    )
+    axes.set_xlim(1, episodes[-1])
+    axes.set_ylim(bottom=0)
+    axes.set_xlabel("episode in context")
+    axes.set_ylabel("mean return")
+    seeds = len(report["checkpoints"])
+    axes.set_title(f"{title} · {seeds} training seed{'s' * (seeds > 1)}", loc="left", fontsize=10)
+    axes.legend(loc="lower right", frameon=False, bbox_to_anchor=(1, 0.12))
+    figure.savefig(path, metadata={"Software": None})
+    plt.close(figure)
+
+
+def card(info: CheckpointInfo, plan: TrainingPlan, shipment: Shipment, measured: str, *, final: bool) -> str:
+    """Return the README of a shipped checkpoint.
+
+    Parameters
+    ----------
+    measured
+        What `attnscope-server evaluate` printed.
+    final
+        Whether it is the end of its run, or an earlier point.
+    """
+    policy, recipe, room, histories = info.policy, plan.recipe, plan.environment(), plan.histories
+    tasks = plan.task_lists()
+    point = f"""
+An earlier point of its run, step {info.train_step:,} of {recipe.steps:,}, for comparing policies before, during and
+after in-context learning appears.
+""" * (not final)
+    return f"""# {info.name}
+
+{shipment.title}: an Algorithm Distillation policy, causal pre-norm decoder, one token a transition,
+{policy.positions} positions, d {policy.width}, {policy.layers} layers, {policy.heads} heads, context of
+{policy.context_length} tokens, {policy.parameters:,} parameters (a float16 file, computed in float32).
+{point}
+## Recipe
+
+- **Environment**: preset `{plan.preset}`, horizon {room.horizon}; {len(tasks.train):,} train,
+  {len(tasks.validation):,} validation and {len(tasks.test):,} held-out tasks, disjoint, listed in `entry.json`.
+  Choices were made on validation tasks.
+- **Histories**: {SOURCES[histories.source]};
+  {histories.per_task} of each train task, {histories.episodes} episodes each, seed {histories.seed}.
+- **Training**: loss at every step; AdamW, peak rate {recipe.learning_rate:g}, warm-up over {recipe.warmup} steps, then
+  a cosine; {_windows(plan)}; {recipe.steps:,} steps; bfloat16 products; training seed {recipe.seed}.
+  `make train-shipped` does it again.
+- **Window**: a history longer than the context is cut to its newest transitions and computed afresh, slots
+  counted from 0.
+
+## Measured
+
+Printed by `attnscope-server evaluate`: sampled actions; 95 % bootstrap intervals over rollouts within task and, where
+several seeds are named, over training seeds. Aim: {shipment.aim}.
+
+```
+{measured}
+```
+
+![Learning curves](curves.png)
+
+## What it cannot do
+
+{shipment.limits} For this checkpoint: it imitates its source, and was trained on this room's size, start and horizon
+alone; nothing is known of others. Greedy (argmax) actions were not evaluated.
+"""
+
+
+SOURCES = {
+    "explorer": "exploration-first, which searches every cell and then walks to what it found, and knows no goal",
+    "annealed": "a noise-annealed expert, which knows its goal and acts at random less and less",
+    "q-learning": "tabular Q-learning with replay",
+}
+"""What each source is, for a reader of a card."""
+
+
+def _windows(plan: TrainingPlan) -> str:
+    recipe = plan.recipe
+    full = f"{recipe.batch} windows of {plan.context_length} steps"
+    if recipe.short_length is None:
+        return full
+    return f"{full}, after {recipe.short_share:.0%} of the training on windows of {recipe.short_length}"

@@ -1,0 +1,77 @@
+"""The recipes of the policies that travel with attnscope: what is trained, how often, and which steps are shipped."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Final
+
+from attnscope_model.training.trainer import Recipe
+from attnscope_server.training.plan import HistoryPlan, TrainingPlan
+
+DARKROOM_STEPS: Final = MappingProxyType({0: 6000, 1: 2400, 2: 1200})
+"""Optimiser steps of the three Darkroom runs, by training seed: what the machine's time allowed."""
+
+
+@dataclass(frozen=True)
+class Shipment:
+    """One recipe, its training seeds and what of it is shipped."""
+
+    title: str
+    plans: tuple[TrainingPlan, ...]
+    """One a training seed. The first is shipped unless validation says otherwise; see the card."""
+    earlier: tuple[int, ...] = ()
+    """Earlier steps of the shipped run that are shipped too."""
+    aim: str = ""
+    episodes: int = 50
+    """Episodes of an evaluation's rollouts."""
+    limits: str = "It does not learn anything that its window has no room for."
+
+
+def _darkroom(seed: int, steps: int) -> TrainingPlan:
+    return TrainingPlan(recipe=Recipe(steps=steps, seed=seed))
+
+
+SHIPMENTS: Final = MappingProxyType(
+    {
+        "darkroom-absolute": Shipment(
+            title="Darkroom 9×9, learned absolute positions",
+            plans=tuple(_darkroom(seed, steps) for seed, steps in DARKROOM_STEPS.items()),
+            earlier=(250, 500, 1000),
+            aim="held-out: episodes 41–50 at least 16.5 and episodes 6–10 at least 15 of the optimum 17.25",
+        ),
+        "darkroom-rotary": Shipment(
+            title="Darkroom 9×9, rotary positions",
+            plans=(TrainingPlan(positions="rotary", recipe=Recipe(steps=1800, batch=16)),),
+            aim="held-out: episodes 41–50 at least 16.5 and episodes 6–10 at least 15 of the optimum 17.25",
+        ),
+        "darkroom-13": Shipment(
+            title="Darkroom 13×13, a context of 600 tokens",
+            plans=(
+                TrainingPlan(
+                    preset="darkroom-13",
+                    histories=HistoryPlan(per_task=30, episodes=26),
+                    positions="rotary",
+                    context_length=600,
+                    recipe=Recipe(steps=3600, batch=8, short_length=240, short_share=0.6),
+                ),
+            ),
+            aim="held-out: at least 90 % of the optimum",
+            episodes=20,
+        ),
+        "key-to-door": Shipment(
+            title="Dark key-to-door 9×9",
+            plans=(
+                TrainingPlan(
+                    preset="key-to-door",
+                    histories=HistoryPlan(per_task=1, episodes=14),
+                    context_length=350,
+                    recipe=Recipe(steps=2200, batch=8),
+                ),
+            ),
+            aim="held-out: at least 1.6 of 2",
+            episodes=10,
+        ),
+    }
+)
+"""By key; `make train-shipped` trains and writes all of them."""

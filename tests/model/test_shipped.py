@@ -1,0 +1,85 @@
+"""What travels with attnscope: whole, small, honest about its tasks, and able to learn in context."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from attnscope_env import preset, terminal_observations
+from attnscope_model.deciding import Decider
+from attnscope_model.native import load_policy
+from attnscope_model.registry import shipped_checkpoints
+from attnscope_model.sampling import choose_actions, uniforms
+from attnscope_storage.wire import CheckpointInfo
+
+MAX_BYTES = 3_000_000
+"""Of one shipped policy's weights."""
+
+FOLDERS = {folder.name: folder for folder in shipped_checkpoints()}
+
+
+def entry(folder) -> CheckpointInfo:
+    """Return a shipped folder's entry."""
+    return CheckpointInfo.model_validate_json((folder / "entry.json").read_bytes())
+
+
+@pytest.fixture(params=FOLDERS)
+def folder(request):
+    """Return each shipped folder in turn."""
+    return FOLDERS[request.param]
+
+
+def test_a_shipped_policy_loads_and_matches_its_entry(folder):
+    """The bytes are those of the stored hash, the policy is the described one, the name is the folder's."""
+    info = entry(folder)
+    assert load_policy(folder, torch.device("cpu")).description == info.policy
+    assert info.name == folder.name
+    assert (folder / "model.safetensors").stat().st_size <= MAX_BYTES
+
+
+def test_no_shipped_policy_was_trained_on_a_held_out_task(folder):
+    """Its train and validation tasks are of the preset's train split, the held-out ones its whole test split."""
+    info = entry(folder)
+    room = preset(info.preset)
+    train, test = ({task.index for task in room.tasks(split)} for split in ("train", "test"))
+    assert info.train_tasks is not None
+    assert set(info.train_tasks) <= train
+    if info.held_out_tasks is not None and info.validation_tasks is not None:
+        assert set(info.held_out_tasks) == test
+        assert set(info.validation_tasks) <= train - set(info.train_tasks)
+
+
+def test_a_shipped_policy_has_a_card(folder):
+    """Its card names it, its recipe and its limits, and claims nothing for other checkpoints."""
+    text = (folder / "README.md").read_text()
+    assert all(part in text for part in (folder.name, f"{entry(folder).policy.parameters:,}", "this checkpoint"))
+
+
+def in_context_return(folder, goal, episodes) -> np.ndarray:
+    """Return the return of each episode of two sampled rollouts, [rollout, episode]."""
+    info = entry(folder)
+    room = preset(info.preset)
+    task = room.task_of_goal(goal)
+    environment = room.make_vector([task, task])
+    decider = Decider(load_policy(folder, torch.device("cpu")), 2, torch.device("cpu"))
+    observation, _ = environment.reset()
+    steps = episodes * room.horizon
+    numbers = uniforms(np.zeros(2, int), np.full(2, task.index), np.arange(2), 0, steps, 0)
+    returns = np.zeros((2, episodes))
+    with torch.inference_mode():
+        for step in range(steps):
+            action = choose_actions(decider.decide(observation).logits, numbers[step], 1.0)
+            following, reward, _, _, infos = environment.step(action)
+            decider.append(observation, action, reward, terminal_observations(following, infos))
+            returns[:, step // room.horizon] += reward
+            observation = following
+    return returns
+
+
+@pytest.mark.parametrize("name", [name for name in FOLDERS if name.startswith("AD-absolute-darkroom-reference-seed0@6")])
+def test_the_best_policy_learns_in_context(name):
+    """On a held-out goal far from the start it begins near random and ends near the optimum, 16."""
+    returns = in_context_return(FOLDERS[name], (7, 2), episodes=10)
+    assert returns[:, -3:].mean() > 10
+    assert returns[:, 0].mean() < 8
