@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from attnscope_env import preset
-from attnscope_env.histories import Explorer, Histories, record
+from attnscope_env.histories import AnnealedExpert, Explorer, Histories, QLearning, record
 
 DARKROOM = preset("darkroom-reference")
 KEYS = preset("key-to-door")
@@ -80,3 +80,27 @@ def test_histories_come_back_from_their_file(histories, tmp_path):
     assert stored.horizon == 20
     for name in ("tasks", "observations", "actions", "rewards", "next_observations"):
         assert np.array_equal(getattr(stored, name), getattr(histories, name))
+
+
+def test_the_annealed_expert_goes_from_random_to_optimal():
+    """Early episodes return about what random moves do, the last one nearly the optimum."""
+    tasks = DARKROOM.tasks("train")
+    source = AnnealedExpert(np.array([task.goal for task in tasks]), size=9, steps=400, seed=0)
+    indices = np.array([task.index for task in tasks])
+    returns = (
+        record(DARKROOM.make_vector(tasks), source, indices, episodes=20, horizon=20).episode_returns().mean(axis=0)
+    )
+    assert returns[0] < 1
+    assert returns[-1] > 0.97 * np.mean([task.optimal_return for task in tasks])
+
+
+def test_q_learning_improves_without_knowing_the_goal():
+    """Its last episodes return most of the optimum, its first ones little; the goal is nowhere given to it."""
+    tasks = DARKROOM.tasks("train")[:20]
+    source = QLearning(len(tasks), size=9, actions=5, steps=1000, seed=0, replays=10)
+    indices = np.array([task.index for task in tasks])
+    returns = (
+        record(DARKROOM.make_vector(tasks), source, indices, episodes=50, horizon=20).episode_returns().mean(axis=0)
+    )
+    assert returns[:5].mean() < 3
+    assert returns[-5:].mean() > 12

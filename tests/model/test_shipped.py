@@ -77,7 +77,9 @@ def in_context_return(folder, goal, episodes) -> np.ndarray:
     return returns
 
 
-@pytest.mark.parametrize("name", [name for name in FOLDERS if name.startswith("AD-absolute-darkroom-reference-seed0@6")])
+@pytest.mark.parametrize(
+    "name", [name for name in FOLDERS if name.startswith("AD-absolute-darkroom-reference-seed0@6")]
+)
 def test_the_best_policy_learns_in_context(name):
     """On a held-out goal far from the start it begins near random and ends near the optimum, 16."""
     returns = in_context_return(FOLDERS[name], (7, 2), episodes=10)

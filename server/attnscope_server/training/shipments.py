@@ -9,7 +9,7 @@ from typing import Final
 from attnscope_model.training.trainer import Recipe
 from attnscope_server.training.plan import HistoryPlan, TrainingPlan
 
-DARKROOM_STEPS: Final = MappingProxyType({0: 6000, 1: 2400, 2: 1200})
+DARKROOM_STEPS: Final = MappingProxyType({0: 6000, 1: 2400, 2: 2400})
 """Optimiser steps of the three Darkroom runs, by training seed: what the machine's time allowed."""
 
 
@@ -42,7 +42,7 @@ SHIPMENTS: Final = MappingProxyType(
         ),
         "darkroom-rotary": Shipment(
             title="Darkroom 9×9, rotary positions",
-            plans=(TrainingPlan(positions="rotary", recipe=Recipe(steps=1800, batch=16)),),
+            plans=tuple(TrainingPlan(positions="rotary", recipe=Recipe(steps=2400, seed=seed)) for seed in (0,)),
             aim="held-out: episodes 41–50 at least 16.5 and episodes 6–10 at least 15 of the optimum 17.25",
         ),
         "darkroom-13": Shipment(
@@ -66,7 +66,7 @@ SHIPMENTS: Final = MappingProxyType(
                     preset="key-to-door",
                     histories=HistoryPlan(per_task=1, episodes=14),
                     context_length=350,
-                    recipe=Recipe(steps=2200, batch=8),
+                    recipe=Recipe(steps=3000, batch=12),
                 ),
             ),
             aim="held-out: at least 1.6 of 2",
