@@ -123,6 +123,8 @@ def estimate(
     maps = sum(array.nbytes for array in schema.arrays.values() if array.growth == "sample")
     one_map = maps / max(1, len(resolved.map_steps))
     activations = 4 * resolved.envs * policy.context_length * policy.width * 12
+    if policy.causal and policy.query_slot == "last":  # keys and values of every layer while the window grows
+        activations += 8 * resolved.envs * policy.context_length * policy.width * policy.layers
     memory = WORKER_BASE_BYTES + 4 * policy.parameters + WRITER_BLOCKS * block + 3 * one_map + activations
     return Estimate(
         resolved=resolved,
