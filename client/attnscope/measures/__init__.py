@@ -38,6 +38,7 @@ from attnscope.measures.places import (
 from attnscope.measures.profiles import Decay, fit_decay, relative_profile, transition_timeline
 from attnscope.measures.recency import recency_mass
 from attnscope.measures.refusals import MeasureError, NotMeasurableError, RowsInvalidError
+from attnscope.measures.scores import AccumulatedAttention, TransitionScores, recent_scores
 from attnscope.measures.spread import (
     distance_from_uniform,
     effective_positions,
@@ -57,6 +58,7 @@ __all__ = [
     "NEITHER",
     "QUERY_LAST",
     "RELIABLE_ROLLOUTS",
+    "AccumulatedAttention",
     "ContextLayout",
     "CostCurve",
     "Coverage",
@@ -69,6 +71,7 @@ __all__ = [
     "Resampling",
     "RolloutMean",
     "RowsInvalidError",
+    "TransitionScores",
     "ages",
     "attention_distance",
     "attention_rollout",
@@ -103,6 +106,7 @@ __all__ = [
     "positions_for_mass",
     "query_transition",
     "recency_mass",
+    "recent_scores",
     "relative_profile",
     "reward_sign",
     "same_state",

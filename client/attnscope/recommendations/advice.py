@@ -26,6 +26,9 @@ from attnscope_storage.wire import Capabilities
 HISTORIES: Final = 1024
 """Decisions that are predicted, over all rollouts, about; it bounds memory and time whatever the capture's size."""
 
+USUAL: Final = 160
+"""Tokens of a context up to which so many are predicted; rules that compare entries take the square of their number."""
+
 FEWEST, MOST = 4, 64
 """Predicted decisions of one rollout, at least and at most."""
 
@@ -58,7 +61,8 @@ def recommend(
         The capture has no decision rows, or none yet.
     """
     envs = capture.rows.shape[1] if "attention/rows" in capture.names() else 1
-    reading = read(capture, int(np.clip(HISTORIES // envs, FEWEST, MOST)), full=full)
+    histories = HISTORIES * min(1.0, (USUAL / capture.policy.context_length) ** 2)
+    reading = read(capture, int(np.clip(histories // envs, FEWEST, MOST)), full=full)
     gathering, parts = Gathering(reading), []
     for block in reading.blocks():
         gathering.add(block)

@@ -9,8 +9,11 @@ import numpy as np
 from jaxtyping import Bool, Float64, Int
 
 from attnscope.recommendations.decisions import Decisions
-from attnscope_model.strategies import Strategy, strategy
+from attnscope_model.strategies import ContextView, Strategy, strategy
 from attnscope_model.strategies.anchored import Anchored
+
+ELEMENTS = 2**22
+"""Pairs of entries that are compared at a time."""
 
 ROUNDING = 1e-6
 """Mass below which a difference is that of float32."""
@@ -56,28 +59,52 @@ class Outcome:
 def evaluate(rule: Strategy, budget: float, decisions: Decisions) -> Outcome:
     """Return what a strategy would have kept of decisions that attended to their whole context."""
     view = decisions.view
-    plan = rule.plan(view, budget)
-    alone = plan.alone if pools(rule) else plan.used
-    even = strategy("uniform").plan(view, plan.tokens).used
+    used, alone, tokens = chosen(rule, view, budget)
+    even, _, _ = chosen(strategy("uniform"), view, tokens)
     count = np.maximum(view.count, 1)
     row = decisions.mass.mean(axis=(2, 3))[:, :, None]
-    top = strategy("tova").plan(dataclasses.replace(view, attention=row), plan.tokens).used
+    top, _, _ = chosen(strategy("tova"), dataclasses.replace(view, attention=row), tokens)
     exact = _kept(decisions, alone)
     return Outcome(
         exact=exact.mean(axis=(0, 2, 3)),
-        represented=_kept(decisions, plan.used).mean(axis=(0, 2, 3)) if pools(rule) else exact.mean(axis=(0, 2, 3)),
+        represented=_kept(decisions, used).mean(axis=(0, 2, 3)) if pools(rule) else exact.mean(axis=(0, 2, 3)),
         uniform=_kept(decisions, even).mean(axis=(0, 2, 3)),
         possible=_kept(decisions, top).mean(axis=(0, 2, 3)),
         worst_head=exact.mean(axis=0).min(axis=(1, 2)),
-        tokens=plan.tokens.mean(axis=0).astype(np.float64),
-        share=(plan.tokens / count).mean(axis=0).astype(np.float64),
+        tokens=tokens.mean(axis=0).astype(np.float64),
+        share=(tokens / count).mean(axis=0).astype(np.float64),
     )
+
+
+def chosen(
+    rule: Strategy, view: ContextView, budget: float | Int[np.ndarray, "decision env"]
+) -> tuple[
+    Bool[np.ndarray, "decision env entry"], Bool[np.ndarray, "decision env entry"], Int[np.ndarray, "decision env"]
+]:
+    """Return the entries that go into tokens, those kept as they are, and the tokens of each history.
+
+    Histories are planned a few at a time: rules that compare entries need the square of their number.
+    """
+    shape = view.held.shape
+    fields = {field.name: getattr(view, field.name) for field in dataclasses.fields(view)}
+    flat = {name: None if value is None else value.reshape(-1, *value.shape[2:]) for name, value in fields.items()}
+    limit = budget.reshape(-1) if isinstance(budget, np.ndarray) else None
+    few = max(1, ELEMENTS // shape[-1] ** 2)
+    used, alone, tokens = [], [], []
+    for first in range(0, shape[0] * shape[1], few):
+        part = ContextView(**{n: None if value is None else value[first : first + few] for n, value in flat.items()})
+        plan = rule.plan(part, budget if limit is None else limit[first : first + few])
+        used.append(plan.used)
+        alone.append(plan.alone if pools(rule) else plan.used)
+        tokens.append(plan.tokens)
+    whole = [np.concatenate(parts) for parts in (used, alone, tokens)]
+    return whole[0].reshape(shape), whole[1].reshape(shape), whole[2].reshape(shape[:2])
 
 
 def kept_mass(rule: Strategy, budget: float, decisions: Decisions) -> float:
     """Return the mean over rollouts of `Outcome.exact`, and nothing else."""
-    plan = rule.plan(decisions.view, budget)
-    exact = _kept(decisions, plan.alone if pools(rule) else plan.used)
+    _, alone, _ = chosen(rule, decisions.view, budget)
+    exact = _kept(decisions, alone)
     return float(np.nanmean(exact.mean(axis=(0, 2, 3))))
 
 

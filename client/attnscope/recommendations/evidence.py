@@ -18,7 +18,7 @@ from attnscope.measures.profiles import relative_profile
 from attnscope.measures.recency import recency_mass
 from attnscope.measures.spread import distance_from_uniform, normalised_entropy
 from attnscope.measures.streaming import RolloutMean
-from attnscope.recommendations.reading import Block, Labels, Reading
+from attnscope.recommendations.reading import BLOCK_BYTES, Block, Labels, Reading
 
 WINDOWS = (5, 10, 20)
 """Tokens that count as recent."""
@@ -78,10 +78,13 @@ class Gathering:
         self._even: dict[str, RolloutMean] = {}
 
     def add(self, block: Block) -> None:
-        """Measure the rows of a block that were not counted before."""
-        step = block.step[block.fresh :]
+        """Measure the rows of a block that were not counted before, a few at a time."""
+        few = max(1, BLOCK_BYTES // (block.rows[:1].size * 2))
+        for first in range(block.fresh, len(block.step), few):
+            self._add(block.step[first : first + few], block.rows[first : first + few].astype(np.float64))
+
+    def _add(self, step: Int64[np.ndarray, " row"], rows: Float64[np.ndarray, "row env layer head slot"]) -> None:
         length = self._labels.length[step]
-        rows = block.rows[block.fresh :].astype(np.float64)
         marks = _marks(self._labels, step, rows.shape[-1], self._layout)
         for name, measure in _measures(self._layout, marks).items():
             self._means.setdefault(name, RolloutMean()).add(measure(rows, length), length >= self._least)

@@ -31,7 +31,10 @@ FEWEST_BURSTS: Final = 10
 """Bursts that are read in any case, where there are so many."""
 
 BLOCK_ROWS: Final = 256
-"""Rows of a block when everything is read."""
+"""Rows of a block when everything is read, at most."""
+
+BLOCK_BYTES: Final = 4 * 2**20
+"""Bytes, as stored, that are measured at a time; a measure needs about ten times as much."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -116,7 +119,8 @@ def plan_blocks(total: int, entry_bytes: int, targets: int, *, full: bool = Fals
     """Return first row, end and first fresh row of what is read of `total` rows of `entry_bytes` each."""
     wanted = max(FEWEST_BURSTS, max(ROW_BYTES, int(ROW_SHARE * total * entry_bytes)) // ((LEAD + 1) * entry_bytes))
     bursts = min(wanted, targets)
-    return _whole(total) if full or bursts * (LEAD + 1) >= total else _bursts(total, bursts)
+    block = max(1, min(BLOCK_ROWS, BLOCK_BYTES // entry_bytes))
+    return _whole(total, block) if full or bursts * (LEAD + 1) >= total else _bursts(total, bursts)
 
 
 def read(capture: Capture, targets: int, *, full: bool = False) -> Reading:
@@ -146,9 +150,9 @@ def read(capture: Capture, targets: int, *, full: bool = False) -> Reading:
     return Reading(capture, _labels(capture, int(step[-1]) + 1), layout, step, blocks, stride)
 
 
-def _whole(total: int) -> tuple[tuple[int, int, int], ...]:
-    edges = range(0, total, BLOCK_ROWS)
-    return tuple((max(0, first - LEAD), min(total, first + BLOCK_ROWS), first) for first in edges)
+def _whole(total: int, block: int) -> tuple[tuple[int, int, int], ...]:
+    edges = range(0, total, block)
+    return tuple((max(0, first - LEAD), min(total, first + block), first) for first in edges)
 
 
 def _bursts(total: int, count: int) -> tuple[tuple[int, int, int], ...]:

@@ -27,11 +27,12 @@ def test_a_large_capture_is_sampled():
 
 def test_everything_is_read_once_on_demand():
     """Blocks of a full reading cover each row once as fresh, with the rows before it at hand, 256 at a time."""
-    blocks = plan_blocks(10_000, 10**6, targets=64, full=True)
+    blocks = plan_blocks(10_000, 10**3, targets=64, full=True)
     assert [row for _, end, fresh in blocks for row in range(fresh, end)] == list(range(10_000))
     assert all(fresh - first == min(fresh, LEAD) for first, _, fresh in blocks)
     assert max(end - first for first, end, _ in blocks) <= 256 + LEAD
-    assert plan_blocks(40, 10**6, targets=64)[0] == (0, 40, 0)
+    assert max(end - first for first, end, _ in plan_blocks(100, 10**6, targets=64, full=True)) == 4 + LEAD
+    assert plan_blocks(40, 10**3, targets=64) == ((0, 40, 0),)
 
 
 def test_sampled_and_full_readings_agree(captures):
