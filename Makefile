@@ -5,13 +5,19 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 TEST_ARGS ?= -n 2
 
-.PHONY: demo test lint bench kills train-shipped serve setup setup-dev clean
+.PHONY: demo test browser lint bench kills train-shipped serve setup setup-dev clean
 
 demo: setup  ## Start a service, capture the shipped policy, draw it into demo-output/
 	$(BIN)/attnscope demo --out demo-output
 
-test: setup-dev  ## Run every test
+test: setup-dev browser  ## Run every test
 	$(BIN)/python -m pytest $(TEST_ARGS)
+
+browser:  ## Chromium and its driver, for the tests of the report's page: Debian and root; else says what to install
+	@if command -v chromium >/dev/null && command -v chromedriver >/dev/null; then :; \
+	elif [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then apt-get update -qq \
+	&& DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends chromium chromium-driver >/dev/null; \
+	else echo "The report's page is tested in Chromium: install chromium and chromium-driver (or chromedriver), or those tests fail."; fi
 
 lint: setup-dev  ## Ruff, format, mypy strict, basedpyright
 	$(BIN)/ruff check .

@@ -6,6 +6,7 @@ import io
 import json
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -258,14 +259,25 @@ class Handler(BaseHTTPRequestHandler):
 
 
 @pytest.fixture
-def fake(stored) -> Iterator[FakeService]:
+def serve() -> Iterator[Callable[[Path], FakeService]]:
+    """Return a function that runs a fake service over a capture."""
+    with ExitStack() as running:
+
+        def start(path: Path) -> FakeService:
+            server = running.enter_context(FakeService(path))
+            thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
+            thread.start()
+            running.callback(thread.join)
+            running.callback(server.shutdown)
+            return server
+
+        yield start
+
+
+@pytest.fixture
+def fake(stored, serve) -> FakeService:
     """Return a fake service that runs."""
-    with FakeService(stored) as server:
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
-        thread.start()
-        yield server
-        server.shutdown()
-        thread.join()
+    return serve(stored)
 
 
 EPISODE_STEPS = 10

@@ -82,7 +82,8 @@ def _masses(study: Study) -> Float64[np.ndarray, "env 3"]:
     masses = np.concatenate(study.tally.masses)
     counts = (study.length[study.row_steps] >= study.least)[..., None]
     total, seen = np.where(counts, masses, 0).sum(axis=0), counts.sum(axis=0)
-    return np.divide(total, seen, out=np.full(total.shape, np.nan), where=seen > 0)
+    mean: Float64[np.ndarray, "env 3"] = np.divide(total, seen, out=np.full(total.shape, np.nan), where=seen > 0)
+    return mean
 
 
 def _absent(study: Study) -> Values:

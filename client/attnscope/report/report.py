@@ -20,6 +20,7 @@ from attnscope.figures.learning import learning
 from attnscope.figures.similarity import similarity
 from attnscope.figures.style import RC, save, styled
 from attnscope.figures.timeline import timeline
+from attnscope.recommendations import Advice, recommend
 from attnscope.report.findings import findings_text
 from attnscope.report.page import page
 from attnscope.study import Choice, Study, study
@@ -87,8 +88,11 @@ def write_report(
         path = save(figure, out / f"{name}.{form}")
         keep(path)
         shown[CAPTIONS[name]] = small_png(figure, path)
-    text = recommendations(read)
+    advice = advise(capture, asked)
+    text = recommendations(read, advice)
     keep(_write(out / "compression_recommendations.txt", text))
+    if advice is not None:
+        keep(_write(out / "compression_recommendations.json", advice.json()))
     keep(_write(out / "report.html", page(read, steps, shown, text)))
     return written
 
@@ -102,9 +106,19 @@ def heatmap_steps(capture: Capture, asked: Choice) -> list[int]:
     return [sampled[int(place)] for place in sorted(set(places.tolist()))]
 
 
-def recommendations(read: Study) -> str:
-    """Return the text of what the attention looks like and what follows from it."""
-    return findings_text(read)
+def advise(capture: Capture, asked: Choice) -> Advice | None:
+    """Return the advice on the whole capture; None where it has no rows to give it from."""
+    if "attention/rows" not in capture.names():
+        return None
+    return recommend(capture, full=asked.full)
+
+
+def recommendations(read: Study, advice: Advice | None) -> str:
+    """Return the text of what follows from the attention, and what it looks like."""
+    if advice is None:
+        why = "No recommendation: decision rows were not captured. Submit with rows to get one.\n\n"
+        return why + findings_text(read)
+    return f"{advice.text.rstrip()}\n\n{findings_text(read)}"
 
 
 def small_png(figure: Figure, path: Path) -> bytes:

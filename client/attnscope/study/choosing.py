@@ -6,7 +6,7 @@ from attnscope.capture import Capture
 from attnscope.errors import NotCapturedError
 
 
-def places_of_goals(capture: Capture, cells: tuple[tuple[int, int], ...]) -> tuple[int, ...]:
+def places_of_goals(capture: Capture, cells: tuple[tuple[int, ...], ...]) -> tuple[int, ...]:
     """Return the places, among the stored environments, whose goal is one of these cells.
 
     Raises

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Int64
 
+from attnscope_storage.schema import RECENCY_WINDOWS
+
 ROW_SHARE = 0.02
 """Share of the rows' bytes that a default report reads as rows."""
 
@@ -18,6 +20,9 @@ ROW_STEPS = 48
 
 STATISTIC_STEPS = 256
 """Steps of stored statistics that it reads, at most."""
+
+STATISTIC_BYTES = 4 * (5 + len(RECENCY_WINDOWS))
+"""Bytes of the stored statistics of one decision, layer and head."""
 
 OVERVIEW_STEPS = 400
 """Columns of the picture of attention over time, at most."""
@@ -78,6 +83,19 @@ def plan(*, entries: int, entry_bytes: int, steps: int, slots: int, full: bool =
         overview=stratified(entries, OVERVIEW_STEPS),
         followed=range(max(0, entries - FOLLOWED_CONTEXTS * slots), entries),
     )
+
+
+def bytes_read(reading: ReadingPlan, *, entry_bytes: int, envs: int, cells: int) -> int:
+    """Return the bytes of rows and statistics that a study of this plan transfers.
+
+    Parameters
+    ----------
+    entry_bytes
+        As for `plan`.
+    cells
+        Layers × heads of the policy: statistics are stored of all of them.
+    """
+    return len(reading.rows) * entry_bytes + len(reading.statistics) * envs * cells * STATISTIC_BYTES
 
 
 def stratified(total: int, count: int) -> Int64[np.ndarray, " entry"]:

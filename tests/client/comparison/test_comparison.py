@@ -1,0 +1,85 @@
+"""Several captures side by side."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+
+import attnscope
+from attnscope.comparison import write_comparison
+from attnscope.comparison.differences import corresponding, difference
+from attnscope.comparison.drawing import measures_figure, multiples
+from attnscope.comparison.measures import MEASURES, recent_mass
+from attnscope.comparison.verdicts import verdicts
+from attnscope.comparison.writing import short_names
+from attnscope.study import study
+
+OTHER = "22222222-2222-4333-8444-555555555555"
+
+
+@pytest.fixture(scope="module")
+def captures(planted):
+    """Return a capture that looks at the recent past and one that looks everywhere."""
+    return [attnscope.open(planted()), attnscope.open(planted(kind="uniform", name="AD-flat@1", job=OTHER))]
+
+
+def test_the_same_rollouts_are_compared_in_pairs(captures):
+    """Equal task, seed and replica: rollouts are compared one by one, and planted attention has no spread."""
+    first, second = map(study, captures)
+    assert corresponding(first, second)
+    found = difference(first, second, MEASURES[0])
+    assert found.paired
+    expected = recent_mass(second).mean() - recent_mass(first).mean()
+    assert found.value == pytest.approx(expected)
+    assert [found.low, found.high] == pytest.approx([expected, expected])
+    assert found.distinct
+
+
+def test_different_rollouts_are_not_paired(captures, planted):
+    """Another number of environments: resampled each by itself, and a capture differs from itself by nothing."""
+    first, fewer = study(captures[0]), study(attnscope.open(planted(envs=2)))
+    found = difference(first, fewer, MEASURES[0])
+    assert not found.paired
+    assert found.value == pytest.approx(0, abs=1e-6)
+    assert difference(first, first, MEASURES[3]).value == 0
+
+
+def test_verdicts_say_whether_patterns_agree(captures):
+    """Steep decay is sparse, flat attention is not: not consistent; two of a kind are."""
+    first, second = map(study, captures)
+    mixed = {verdict.pattern: verdict for verdict in verdicts([first, second])}
+    assert mixed["Sparse attention"].answers == ("yes", "no")
+    assert not mixed["Sparse attention"].consistent
+    assert all(verdict.consistent for verdict in verdicts([second, second]) if "unclear" not in verdict.answers)
+
+
+def test_small_multiples_share_their_scales(captures):
+    """Every panel of a row has the same limits."""
+    figure = multiples([study(capture) for capture in captures], ["a", "b"])
+    panels = [axes for axes in figure.axes if axes.get_ylabel() == "Mean attention"]
+    assert len(panels) == 2
+    assert panels[0].get_ylim() == panels[1].get_ylim()
+    values = measures_figure([study(capture) for capture in captures], ["a", "b"])
+    marks = [line for line in values.axes[0].lines if line.get_gid() == "a"]
+    assert marks[0].get_xdata()[0] == pytest.approx(recent_mass(study(captures[0])).mean())
+
+
+def test_files_are_written_and_say_the_same(captures, tmp_path):
+    """Text, JSON and two figures; absent intervals are null, not numbers."""
+    written = [path.name for path in write_comparison(captures, tmp_path)]
+    assert written == ["comparison.txt", "comparison.json", "comparison_measures.png", "comparison_multiples.png"]
+    data = json.loads((tmp_path / "comparison.json").read_text())
+    assert [entry["name"] for entry in data["captures"]] == ["AD-planted@1", "AD-flat@1"]
+    assert data["captures"][0]["measures"]["late return"]["uniform"] is None
+    assert "AD-flat@1 minus AD-planted@1" in (tmp_path / "comparison.txt").read_text()
+    with pytest.raises(ValueError, match="two captures"):
+        write_comparison(captures[:1], tmp_path)
+
+
+def test_names_tell_captures_apart(captures):
+    """The same checkpoint twice is told by its job, or by its number."""
+    same = [captures[0], captures[0]]
+    assert len(set(short_names(same))) == 2
+    assert np.unique(short_names(captures)).size == 2
