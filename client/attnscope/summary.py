@@ -6,6 +6,7 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from attnscope.capture import Capture
+from attnscope.provenance import policy_words
 
 EPISODES_SHOWN = 12
 """Episodes of the table, evenly spaced, the first and the last among them."""
@@ -24,12 +25,11 @@ def uniform_recency(length: Int[np.ndarray, ...], window: int) -> Float[np.ndarr
 def summarise(capture: Capture) -> str:
     """Return the summary of a capture, also of a running one."""
     resolved, provenance = capture.resolved, capture.provenance
-    mask = "causal" if provenance["causal"] else "non-causal"
     held = {None: "train tasks unknown", True: "held-out tasks", False: "tasks seen in training"}[resolved.held_out]
     length = capture.context.length[:]
     lines = [
         f"For this checkpoint: {provenance['checkpoint_name']} ({provenance['checkpoint'][:12]})",
-        f"  {provenance['family']}, {mask} (mask stated by {provenance['causal_stated_by']})",
+        f"  {provenance['family']}, {policy_words(provenance)}",
         f"  {provenance['environment']}, {len(resolved.tasks)} tasks, {resolved.envs} environments, {held}",
         f"  job {capture.job}, {capture.steps_committed} of {resolved.steps} steps",
         "",

@@ -20,6 +20,7 @@ import yaml
 import attnscope
 from attnscope.measures import by_transition_age
 from attnscope.measures.layout import ContextLayout, weights
+from attnscope.summary import summarise
 from attnscope_model import conversion
 from attnscope_model.parse import parse_here
 from attnscope_model.registry import CheckpointRegistry
@@ -178,6 +179,14 @@ def test_an_installed_package_is_captured_like_any_other(service, jobs):
     rows = reader.array("attention/rows")[STEPS - 1]
     assert rows.shape[1:] == (2, 2, 12)
     assert np.ptp(rows, axis=-1).max() > 0.01
+
+
+def test_captions_say_what_the_user_stands_for(jobs):
+    """Heads that a user stated stand in the summary beside the mask, as they do in every figure's caption."""
+    assert "causal (mask stated by family), heads 2 and preset darkroom-dpt stated by user" in summarise(
+        jobs["dpt"].capture()
+    )
+    assert "non-causal (mask stated by user)\n" in summarise(jobs["reference"].capture())
 
 
 @pytest.mark.parametrize("name", ["rad", "dpt", "dicp-dpt"])

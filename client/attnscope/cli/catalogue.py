@@ -17,12 +17,16 @@ def checkpoints(as_json: Json = False) -> None:
     if as_json:
         say([info.model_dump(mode="json") for info in found])
         return
-    columns = [Column(name, overflow="fold") for name in ("id", "name", "family", "mask", "context", "train tasks")]
+    columns = [
+        Column(name, overflow="fold")
+        for name in ("id", "name", "family", "mask", "also stated", "context", "train tasks")
+    ]
     table = Table(*columns, box=None, pad_edge=False)
     for info in found:
         mask = f"{'causal' if info.policy.causal else 'non-causal'} (stated by {info.causal_stated_by})"
         tasks = "unknown" if info.train_tasks is None else str(len(info.train_tasks))
-        row = (info.id[:12], info.name, info.policy.family, mask, str(info.policy.context_length), tasks)
+        stated = ", ".join(f"{name} {answer}" for name, answer in info.stated.items() if name != "causal") or "nothing"
+        row = (info.id[:12], info.name, info.policy.family, mask, stated, str(info.policy.context_length), tasks)
         table.add_row(*map(escape, row))
     out.print(table)
 

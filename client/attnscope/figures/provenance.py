@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from attnscope.capture import Capture
+from attnscope.provenance import policy_words
 from attnscope.study import Study
 
 UNKNOWN = "unknown"
 
 
 def mask_of(capture: Capture) -> str:
-    """Return whether the policy is causal, and who said so."""
-    provenance = capture.provenance
-    mask = "causal" if provenance.get("causal", capture.policy.causal) else "non-causal"
-    return f"{mask} (mask stated by {provenance.get('causal_stated_by', UNKNOWN)})"
+    """Return whether the policy is causal, who said so, and what else its user alone stands for."""
+    return policy_words({"causal": capture.policy.causal, "causal_stated_by": UNKNOWN} | capture.provenance)
 
 
 def source_of(capture: Capture) -> str:
