@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,20 @@ from jaxtyping import Bool, Float64, Int, Int32
 from attnscope_env.actions import numbering
 from attnscope_env.array_vector import ArrayVectorEnv, Rooms, count
 from attnscope_env.room import DEFAULT_HORIZON, DEFAULT_SIZE, Cell, cells, draw_cell, start_cell, walk
+
+
+@dataclass(frozen=True)
+class DarkroomState:
+    """Darkrooms at one moment, as plain arrays."""
+
+    size: int
+    horizon: int
+    moves: Int[np.ndarray, "action 2"]
+    start: Int32[np.ndarray, 2]
+    goals: Int32[np.ndarray, "env 2"]
+    cells: Int32[np.ndarray, "env 2"]
+    elapsed: Int[np.ndarray, " env"]
+    """Steps of each room's episode so far."""
 
 
 class DarkroomVectorEnv(ArrayVectorEnv):
@@ -62,6 +77,18 @@ class DarkroomVectorEnv(ArrayVectorEnv):
     def goals(self) -> Int32[np.ndarray, "env 2"]:
         """The goal of every room; -1 where none is drawn yet."""
         return self._goals.copy()
+
+    def rooms(self) -> DarkroomState:
+        """Return what the rooms are made of and where they stand, for a twin that steps them elsewhere."""
+        return DarkroomState(
+            size=self.size,
+            horizon=self.horizon,
+            moves=self._moves.copy(),
+            start=np.asarray(self._start).copy(),
+            goals=self._goals.copy(),
+            cells=self._cells.copy(),
+            elapsed=self._elapsed.copy(),
+        )
 
     def _name(self, options: dict[str, Any], chosen: Rooms) -> None:
         if "goal" in options:

@@ -14,6 +14,9 @@ from torch import Tensor
 
 from attnscope_model.policy import Policy
 
+Observations = Shaped[np.ndarray, "env ..."] | Shaped[Tensor, "env ..."]
+"""One observation an environment; a tensor where it lives on the device already."""
+
 
 class ContextWindow:
     """A batch of contexts of equal length.
@@ -67,16 +70,16 @@ class ContextWindow:
 
     def append(
         self,
-        observation: Shaped[np.ndarray, "env ..."],
-        action: Int[np.ndarray, " env"],
-        reward: Shaped[np.ndarray, " env"],
-        next_observation: Shaped[np.ndarray, "env ..."],
+        observation: Observations,
+        action: Int[np.ndarray, " env"] | Int[Tensor, " env"],
+        reward: Shaped[np.ndarray, " env"] | Shaped[Tensor, " env"],
+        next_observation: Observations,
     ) -> None:
         """Add a finished transition; the oldest goes when the window is full."""
         embedded = self._policy.embed_transition(
             features(observation, self._device),
-            torch.from_numpy(np.asarray(action, dtype=np.int64)).to(self._device),
-            torch.from_numpy(np.asarray(reward, dtype=np.float32)).to(self._device),
+            torch.as_tensor(action).to(self._device, torch.int64),
+            torch.as_tensor(reward).to(self._device, torch.float32),
             features(next_observation, self._device),
         )
         if self.held == self.capacity:
@@ -87,7 +90,7 @@ class ContextWindow:
         self._end += self._per_transition
         self.seen += 1
 
-    def tokens(self, query: Shaped[np.ndarray, "env ..."]) -> Float[Tensor, "env token width"]:
+    def tokens(self, query: Observations) -> Float[Tensor, "env token width"]:
         """Return the context with this query in its slot; a view that the next call overwrites."""
         first = self._first - 1 if self._query_first else self._first
         end = first + self.length
@@ -101,8 +104,11 @@ class ContextWindow:
         self._buffer[:, self._first : self._end] = kept
 
 
-def features(observation: Shaped[np.ndarray, "env ..."], device: torch.device) -> Num[Tensor, "env feature"]:
-    """Return observations as a policy takes them: int64 or float32; a discrete one is a single feature."""
-    dtype = np.float32 if observation.dtype.kind == "f" else np.int64
-    values = np.asarray(observation, dtype=dtype)
-    return torch.from_numpy(values if values.ndim > 1 else values[:, None]).to(device)
+def features(observation: Observations, device: torch.device) -> Num[Tensor, "env feature"]:
+    """Return observations as a policy takes them: int64 or float32; a discrete one is a single feature.
+
+    A tensor that is on the device already costs no copy.
+    """
+    values = torch.as_tensor(observation)
+    values = values.to(device, torch.float32 if values.is_floating_point() else torch.int64)
+    return values if values.ndim > 1 else values[:, None]

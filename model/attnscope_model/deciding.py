@@ -17,10 +17,10 @@ from jaxtyping import Float, Int, Shaped
 from torch import Tensor
 
 from attnscope_model.cache import GrowingCache, cacheable
-from attnscope_model.context import ContextWindow
+from attnscope_model.context import ContextWindow, Observations
 from attnscope_model.policy import Policy
 from attnscope_model.stack import StackedPolicy
-from attnscope_model.tape import AttentionTape
+from attnscope_model.tape import AttentionTape, refuse_off
 
 TILE_ENVS: Final = 8
 """Contexts that a CPU thread computes at once: what it works on then stays in the second cache."""
@@ -46,12 +46,16 @@ class Decider:
         Contexts in the batch.
     device
         Where they live.
+    deferred
+        Leave the recorded rows' sums to `check`, instead of waiting for the device at every decision.
     """
 
-    def __init__(self, policy: Policy, envs: int, device: torch.device) -> None:
+    def __init__(self, policy: Policy, envs: int, device: torch.device, *, deferred: bool = False) -> None:
         self.window = ContextWindow(policy, envs, device)
         """The contexts."""
         self._policy = policy
+        self._deferred = deferred
+        self._off = torch.zeros((), device=device)
         self._tile = envs if device.type != "cpu" else TILE_ENVS * torch.get_num_threads()
         self._cache: GrowingCache | None = None
         if isinstance(policy, StackedPolicy) and cacheable(policy):
@@ -61,13 +65,19 @@ class Decider:
         """Return whether the decision after so many transitions is taken from the cache."""
         return self._cache is not None and transitions <= self.window.capacity
 
-    def decide(self, observation: Shaped[np.ndarray, "env ..."], *, rows: bool = False, maps: bool = False) -> Decision:
+    def decide(
+        self,
+        observation: Observations,
+        *,
+        rows: bool = False,
+        maps: bool = False,
+    ) -> Decision:
         """Return the decision at an observation; recording changes no bit of the logits.
 
         Parameters
         ----------
         observation
-            The query of each environment.
+            The query of each environment; a tensor where it lives on the device already.
         rows, maps
             What to record.
         """
@@ -85,13 +95,23 @@ class Decider:
 
     def append(
         self,
-        observation: Shaped[np.ndarray, "env ..."],
-        action: Int[np.ndarray, " env"],
-        reward: Shaped[np.ndarray, " env"],
-        next_observation: Shaped[np.ndarray, "env ..."],
+        observation: Observations,
+        action: Int[np.ndarray, " env"] | Int[Tensor, " env"],
+        reward: Shaped[np.ndarray, " env"] | Shaped[Tensor, " env"],
+        next_observation: Observations,
     ) -> None:
         """Add a finished transition to the contexts."""
         self.window.append(observation, action, reward, next_observation)
+
+    def check(self) -> None:
+        """Refuse what was recorded since the beginning where its rows do not sum to 1; waits for the device.
+
+        Raises
+        ------
+        CaptureInvalidError
+            A row does not.
+        """
+        refuse_off(self._off)
 
     def _recomputed(self, tokens: Tensor, *, rows: bool, maps: bool) -> Decision:
         """Return the decision of whole contexts, some at a time on a CPU."""
@@ -107,7 +127,9 @@ class Decider:
 
     def _recorded(self, forward: Callable[[], Tensor], *, rows: bool = False, maps: bool = False) -> Decision:
         if not (rows or maps):
-            return Decision(forward())
-        with AttentionTape(self._policy, maps=maps) as tape:
+            return Decision(forward().float())
+        with AttentionTape(self._policy, maps=maps, deferred=self._deferred) as tape:
             logits = forward()
-        return Decision(logits, tape.rows, tape.maps)
+        if self._deferred and tape.off is not None:
+            self._off = torch.maximum(self._off, tape.off)  # a NaN stays one
+        return Decision(logits.float(), tape.rows, tape.maps)  # float32 whatever precision the forward had

@@ -56,12 +56,25 @@ def choose_actions(
     return chosen
 
 
+def choose_on_device(
+    logits: Float[Tensor, "env action"], numbers: Float64[Tensor, " env"] | None, temperature: float
+) -> Int64[Tensor, " env"]:
+    """Return what `choose_actions` does, without leaving the device; float64 of another kind may move the last bits."""
+    if numbers is None:
+        return logits.argmax(dim=-1)
+    return (_edges(logits.double(), temperature)[:, :-1] <= numbers[:, None]).sum(dim=1)
+
+
 def cumulative(logits: Float[Tensor, "env action"], temperature: float = 1.0) -> Float64[np.ndarray, "env action"]:
     """Return the cumulative distribution over actions."""
-    on_host = logits.cpu().double()  # the same numbers give the same actions whatever computed the logits
-    edges = torch.softmax(on_host / temperature, dim=-1).cumsum(dim=-1)
+    # On the host: the same numbers give the same actions whatever computed the logits.
+    return _edges(logits.cpu().double(), temperature).numpy()
+
+
+def _edges(logits: Float64[Tensor, "env action"], temperature: float) -> Float64[Tensor, "env action"]:
+    edges = torch.softmax(logits / temperature, dim=-1).cumsum(dim=-1)
     # The last possible action ends at exactly 1, so that no number falls beyond it on an impossible one.
-    return (edges / edges[:, -1:]).numpy()
+    return edges / edges[:, -1:]
 
 
 def edge_distance(

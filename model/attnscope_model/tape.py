@@ -30,6 +30,8 @@ class AttentionTape:
         The policy whose forward runs inside the ``with`` block.
     maps
         Record whole maps too; they are computed beside the output.
+    deferred
+        Do not look at the sums on leaving, which on a GPU would wait for it: the caller does, at `off`.
 
     Raises
     ------
@@ -37,8 +39,11 @@ class AttentionTape:
         On leaving: a layer did not record exactly once, or a row does not sum to 1.
     """
 
-    def __init__(self, policy: Policy, *, maps: bool = False) -> None:
+    def __init__(self, policy: Policy, *, maps: bool = False, deferred: bool = False) -> None:
         self.with_maps = maps
+        self.off: Tensor | None = None
+        """How far a row's sum is from 1 at most, once the block has ended."""
+        self._deferred = deferred
         self._sites = policy.attentions()
         self._layers = policy.description.layers
         self._recorded_rows: list[Tensor] = []
@@ -83,7 +88,14 @@ class AttentionTape:
         if recorded != self._layers or (self.with_maps and len(self._recorded_maps) != self._layers):
             raise CaptureInvalidError(f"expected one record of each of {self._layers} layers, got {recorded} records")
         rows = torch.stack(self._recorded_rows, dim=1)
-        off = (rows.sum(dim=-1) - 1).abs().max().item()
-        if not off <= SUM_TOLERANCE:
-            raise CaptureInvalidError(f"expected decision rows that sum to 1, got a sum {off:.2e} away from it")
+        self.off = (rows.sum(dim=-1) - 1).abs().max()
+        if not self._deferred:
+            refuse_off(self.off)
         return rows
+
+
+def refuse_off(off: Tensor) -> None:
+    """Raise `CaptureInvalidError` where rows do not sum to 1."""
+    distance = off.item()
+    if not distance <= SUM_TOLERANCE:
+        raise CaptureInvalidError(f"expected decision rows that sum to 1, got a sum {distance:.2e} away from it")

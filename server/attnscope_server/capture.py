@@ -20,8 +20,11 @@ from gymnasium.vector import VectorEnv
 from attnscope_env import LISTED, Listings, observation_layout
 from attnscope_model.fused import NUMBA, implementation, prefer_fused
 from attnscope_model.policy import Policy
+from attnscope_server.device_rollout import DeviceRollout
+from attnscope_server.device_rooms import device_rooms
 from attnscope_server.engine import NotReproducibleError, Rollout
 from attnscope_server.plan import WRITER_BLOCKS, EnvAxis, capture_schema, env_axis
+from attnscope_server.precision import precision, refuse_unavailable
 from attnscope_storage.errors import CaptureNotFoundError
 from attnscope_storage.reader import CaptureReader
 from attnscope_storage.schema import RECENCY_WINDOWS, TOKEN_KINDS, CaptureSchema
@@ -44,6 +47,8 @@ class CaptureOrder:
     """Environments that this service lists."""
     fused: bool = True
     """Use the compiled attention where it fits."""
+    on_device: bool | None = None
+    """Step environments on the device, where they have a twin there; None: on a GPU."""
 
 
 def run_capture(
@@ -63,11 +68,14 @@ def run_capture(
     ------
     RolloutStoppedError
         When `stopped` said so; what was not committed is dropped.
+    PrecisionUnavailableError
+        When the specification asks for a precision that the device has not.
     NotReproducibleError, CaptureInvalidError
         When the environment or the captured attention breaks its promise.
     StorageError
         When the store cannot be written; what was committed stays readable.
     """
+    refuse_unavailable(order.spec.dtype, device)
     reader = _committed(order.path)
     _choose_attention(policy, device, reader, allowed=order.fused)
     axis = env_axis(order.spec, order.resolved)
@@ -91,8 +99,10 @@ def run_capture(
             order.path, schema, durable=order.durable, blocks=WRITER_BLOCKS, on_commit=on_commit, at_stage=at_stage
         )
     with closing(environment), writer:
-        rollout = Rollout(_decided(order), axis, schema, policy, environment, writer, device, stopped, tell)
-        rollout.run(reader)
+        kind = _kind(order, environment, device)
+        rollout = kind(_decided(order), axis, schema, policy, environment, writer, device, stopped, tell)
+        with precision(order.spec.dtype, device):
+            rollout.run(reader)
         tell("finishing", schema.dims.steps)
         writer.close(complete=True)
 
@@ -109,6 +119,12 @@ def _committed(path: Path) -> CaptureReader | None:
         return CaptureReader.open(path)
     except CaptureNotFoundError:
         return None
+
+
+def _kind(order: CaptureOrder, environment: VectorEnv[Any, Any, Any], device: torch.device) -> type[Rollout]:
+    """Return the rollout that steps the environment where it is quickest."""
+    wanted = device.type == "cuda" if order.on_device is None else order.on_device
+    return DeviceRollout if wanted and device_rooms(environment, device) is not None else Rollout
 
 
 def _choose_attention(policy: Policy, device: torch.device, reader: CaptureReader | None, *, allowed: bool) -> None:

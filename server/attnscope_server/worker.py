@@ -29,6 +29,7 @@ from attnscope_server.capture import CaptureOrder, run_capture
 from attnscope_server.capture_paths import capture_path
 from attnscope_server.child import become_child
 from attnscope_server.engine import NotReproducibleError, RolloutStoppedError
+from attnscope_server.precision import PrecisionUnavailableError
 from attnscope_storage.errors import StorageFullError, StorageUnwritableError
 from attnscope_storage.wire import (
     JOB_SPEC,
@@ -198,6 +199,8 @@ def explain(error: BaseException) -> Problem:
         case CheckpointError():
             code, detail = ProblemCode.CHECKPOINT_UNREADABLE, str(error)
         case EnvironmentUnusableError():
+            code, detail = ProblemCode.INVALID_REQUEST, str(error)
+        case PrecisionUnavailableError():
             code, detail = ProblemCode.INVALID_REQUEST, str(error)
         case NotReproducibleError():
             code, detail = ProblemCode.NOT_REPRODUCIBLE, str(error)

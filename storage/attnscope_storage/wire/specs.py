@@ -119,7 +119,9 @@ class CaptureSpec(Sent):
     sampling: SamplingChoice = SamplingChoice()
     rows: RowsChoice = RowsChoice()
     maps: MapsChoice = MapsChoice()
-    dtype: Literal["float32"] = "float32"
+    dtype: Literal["float32", "tf32", "bfloat16"] = Field(
+        default="float32", description="Of matrix products in the policy's forward; less than float32 needs a GPU."
+    )
     label: str | None = Field(default=None, max_length=MAX_LABEL)
 
     @model_validator(mode="after")

@@ -1,0 +1,41 @@
+"""The arithmetic of a policy's forward: float32 unless a capture asks for less, which only a GPU has."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Literal
+
+import torch
+
+from attnscope_storage.errors import AttnscopeError
+
+Precision = Literal["float32", "tf32", "bfloat16"]
+
+
+class PrecisionUnavailableError(AttnscopeError):
+    """The device has no such precision."""
+
+
+def refuse_unavailable(wanted: Precision, device: torch.device) -> None:
+    """Refuse a precision that the device has not.
+
+    Raises
+    ------
+    PrecisionUnavailableError
+        Less than float32 is asked for on a CPU.
+    """
+    if wanted != "float32" and device.type != "cuda":
+        raise PrecisionUnavailableError(f"{wanted} needs a GPU, this worker runs on {device}; ask for float32")
+
+
+@contextmanager
+def precision(wanted: Precision, device: torch.device) -> Iterator[None]:
+    """Compute matrix products inside the block at this precision; softmax, norms and what is stored stay float32."""
+    before = torch.get_float32_matmul_precision()
+    torch.set_float32_matmul_precision("high" if wanted == "tf32" else "highest")
+    try:
+        with torch.autocast(device.type, torch.bfloat16, enabled=wanted == "bfloat16"):
+            yield
+    finally:
+        torch.set_float32_matmul_precision(before)
