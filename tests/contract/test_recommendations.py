@@ -1,0 +1,131 @@
+"""Recommendations about the shipped policy, over a real socket: each sentence's number is measured again from the rows.
+
+What stands here is plain arithmetic on the decision rows; it uses none of the package's measures or strategies.
+"""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+import attnscope
+from attnscope_storage.wire import CaptureSpec, TaskChoice
+
+CONTEXT, STEPS, ENVS = 100, 140, 16
+
+
+@pytest.fixture(scope="module")
+def shipped(service) -> SimpleNamespace:
+    """Return a capture of the shipped policy on its held-out goals, two rollouts each, and the advice on it."""
+    with attnscope.connect(service.url, service.key) as client:
+        spec = CaptureSpec(
+            checkpoint=client.checkpoints()[0].id, tasks=TaskChoice(split="test"), replicas=2, episodes=7
+        )
+        capture = client.submit(spec).wait().capture()
+        advice = attnscope.recommend(capture, full=True, budget=0.4, capabilities=client.capabilities())
+        rows = capture.rows[:].astype(np.float64)
+        rows = np.nan_to_num(rows) / np.nansum(rows, axis=-1, keepdims=True)
+        claims = {claim.key: claim.numbers for claim in advice.claims}
+        rollout = {name: capture[f"rollout/{name}"][:] for name in ("reward", "episode", "observation")}
+        return SimpleNamespace(advice=advice, rows=rows, claims=claims, **rollout)
+
+
+def test_sentences_about_patterns_are_true(shipped):
+    """Recency, own mass, positions, entropy, flatness and decay of full contexts, from the raw rows."""
+    full, claims = shipped.rows[CONTEXT - 1 :], shipped.claims
+    assert full.shape[:2] == (STEPS - CONTEXT + 1, ENVS)
+    for window in (5, 10, 20):
+        mass = full[..., CONTEXT - 1 - window : CONTEXT - 1].sum(axis=-1).mean()
+        assert claims[f"recency.{window}"]["value"] == pytest.approx(mass)
+        assert claims[f"recency.{window}"]["lift"] == pytest.approx(mass / (window / CONTEXT))
+    assert claims["self"]["value"] == pytest.approx(full[..., -1].mean())
+    ordered = np.sort(full, axis=-1)[..., ::-1].cumsum(axis=-1)
+    needed = ((ordered < 0.8 - 1e-9).sum(axis=-1) + 1).mean() / CONTEXT
+    assert claims["positions"]["value"] == pytest.approx(needed)
+    together = np.sort(full.mean(axis=(2, 3)), axis=-1)[..., ::-1].cumsum(axis=-1)
+    shared = ((together < 0.8 - 1e-9).sum(axis=-1) + 1).mean() / CONTEXT
+    assert claims["shared_positions"]["value"] == pytest.approx(shared)
+    entropy = -(full * np.log(np.where(full > 0, full, 1))).sum(axis=-1).mean() / np.log(CONTEXT)
+    assert claims["entropy"]["value"] == pytest.approx(entropy)
+    assert claims["flatness"]["value"] == pytest.approx(np.abs(full - 1 / CONTEXT).sum(axis=-1).mean() / 2)
+    profile = full.mean(axis=(0, 1, 2, 3))[::-1][1:]
+    slope = np.polyfit(np.arange(1, CONTEXT), np.log(profile), 1)[0]
+    assert claims["decay"]["rate"] == pytest.approx(-slope)
+
+
+def test_sentences_about_anchors_are_true(shipped):
+    """Mass on marked transitions over its uniform share, as a ratio of means over tasks and rollouts."""
+    full = shipped.rows[CONTEXT - 1 :].mean(axis=(2, 3))
+    step = np.arange(CONTEXT - 1, STEPS)
+    transition = step[:, None] - (CONTEXT - 1) + np.arange(CONTEXT - 1)
+    start = np.diff(shipped.episode, axis=0, prepend=-1) != 0
+    here = shipped.observation[step][:, None]
+    marks = {
+        "rewarded": (shipped.reward > 0)[transition],
+        "episode_start": start[transition],
+        "same_state": (shipped.observation[transition] == here).all(axis=-1),
+        "sink": np.broadcast_to((np.arange(CONTEXT - 1) == 0)[None, :, None], (len(step), CONTEXT - 1, ENVS)),
+    }
+    for name, mark in marks.items():
+        mass = (full[..., : CONTEXT - 1] * mark.transpose(0, 2, 1)).sum(axis=-1).mean()
+        even = mark.sum(axis=1).mean() / CONTEXT
+        assert shipped.claims[f"anchor.{name}"]["mass"] == pytest.approx(mass), name
+        assert shipped.claims[f"anchor.{name}"]["value"] == pytest.approx(mass / even), name
+
+
+def kept(shipped, choose) -> float:
+    """Return the mass on what `choose` keeps, over the decisions and the rollouts that judged."""
+    stride = max(1, STEPS // 64)
+    masses = []
+    for step in range(stride - 1, STEPS, stride):
+        count = min(step, CONTEXT - 1)
+        many = min(count, max(1, int(count * 0.4 + 1e-9)))
+        first = step - count
+        for env in range(1, ENVS, 2):  # the second rollout of each goal; the first chose parameters
+            own = shipped.rows[step, env, :, :, count].mean()
+            row = shipped.rows[step, env, :, :, :count].mean(axis=(0, 1))
+            masses.append(own + row[choose(row, count, many, first, step, env)].sum() if count else own)
+    return float(np.mean(masses))
+
+
+def evenly(_row, count, many, *_):
+    """Keep evenly spaced entries."""
+    place = np.arange(count)
+    return (place + 1) * many // count > place * many // count
+
+
+def test_sentences_about_strategies_are_true(shipped):
+    """What recency, evenly spaced tokens, rewarded transitions and the best choice keep is summed up by hand."""
+
+    def newest(_row, count, many, *_):
+        return np.arange(count) >= count - many
+
+    def heaviest(row, _count, many, *_):
+        return np.argsort(-row[::-1], kind="stable")[:many] * -1 + len(row) - 1
+
+    def rewarded(_row, count, many, first, _step, env):
+        share = next(one for one in shipped.advice.recommendations if one.key == "rewards").strategy["share"]
+        found = np.nonzero(shipped.reward[first : first + count, env] > 0)[0][::-1][: int(np.ceil(many * share))]
+        rest = [place for place in range(count)[::-1] if place not in found]
+        return np.r_[found, rest][:many].astype(int)
+
+    claims = shipped.claims
+    assert claims["recency.retained"]["kept"] == pytest.approx(kept(shipped, newest), abs=1e-5)
+    assert claims["recency.retained"]["uniform"] == pytest.approx(kept(shipped, evenly), abs=1e-5)
+    assert claims["recency.retained"]["possible"] == pytest.approx(kept(shipped, heaviest), abs=1e-5)
+    assert claims["rewards.retained"]["kept"] == pytest.approx(kept(shipped, rewarded), abs=1e-5)
+    assert claims["recency.lift"]["value"] == pytest.approx(kept(shipped, newest) / kept(shipped, evenly), abs=1e-4)
+
+
+def test_intervals_hold_their_values_and_say_how_sure_they_are(shipped):
+    """With one judging rollout a goal, goals are resampled too, and every interval is marked unreliable."""
+    for one in shipped.advice.recommendations:
+        for estimate in (one.retained, one.lift, one.excess):
+            assert estimate.low - 1e-12 <= estimate.value <= estimate.high + 1e-12
+            assert not estimate.reliable
+            assert estimate.scope == "beyond these tasks"
+    assert shipped.advice.text.count("†") > 20
+    assert shipped.advice.verdict == "compress"
+    assert all(one.command is None for one in shipped.advice.recommendations), "this service offers no trials yet"
