@@ -8,11 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from types import MappingProxyType
 from typing import Final
 
 import numpy as np
-from jaxtyping import Int32
+from jaxtyping import Int32, Int64
+
+from attnscope_env.room import cell_coordinates, walk
 
 
 @dataclass(frozen=True)
@@ -54,3 +57,15 @@ def numbering(name: str) -> ActionNumbering:
         return ACTION_NUMBERINGS[name]
     except KeyError:
         raise ValueError(f"expected an action numbering of {sorted(ACTION_NUMBERINGS)}, got {name!r}") from None
+
+
+@lru_cache(maxsize=64)
+def successors(size: int, name: str) -> Int64[np.ndarray, "action cell"]:
+    """Return the number of the cell that each action leads to from each cell of a room; cells count row by row.
+
+    This table is all that stepping needs of the geometry. It is shared between callers and read-only.
+    """
+    after = walk(cell_coordinates(size)[None], numbering(name).table()[:, None], size)
+    table: Int64[np.ndarray, "action cell"] = after[..., 0].astype(np.int64) * size + after[..., 1]
+    table.flags.writeable = False
+    return table

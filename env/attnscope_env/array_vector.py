@@ -71,6 +71,9 @@ class ArrayVectorEnv(VectorEnv[np.ndarray, np.ndarray, np.ndarray], ABC):
         self._actions = actions
         self._elapsed = np.zeros(num_envs, np.int64)
         self._ended = np.zeros(num_envs, np.bool_)
+        self._everyone = np.ones(num_envs, np.bool_)
+        self._everyone.flags.writeable = False
+        self._drawn = False
 
     def reset(
         self, *, seed: Seeds = None, options: dict[str, Any] | None = None
@@ -81,30 +84,31 @@ class ArrayVectorEnv(VectorEnv[np.ndarray, np.ndarray, np.ndarray], ABC):
         self._name(options, chosen)
         self._seed(self._seeds(seed), chosen)
         self._restart(chosen)
+        self._drawn = self._is_drawn()
         return self._observe(), self._masked(self._info(), chosen)
 
     def step(self, actions: Shaped[np.ndarray, " env"]) -> StepResult:
         """Move every room; a room that ends is treated as `autoreset_mode` says."""
         actions = self._checked(actions)
         idle = self._ended
-        if self.autoreset_mode is AutoresetMode.DISABLED and idle.any():
+        waiting = self.autoreset_mode is not AutoresetMode.SAME_STEP and bool(idle.any())
+        if waiting and self.autoreset_mode is AutoresetMode.DISABLED:
             raise gymnasium.error.ResetNeeded(f"rooms {np.flatnonzero(idle).tolist()} have ended: reset them first")
-        rewards, terminated = self._advance(actions, ~idle)
+        rewards, terminated = self._advance(actions, ~idle if waiting else self._everyone)
         self._elapsed += 1
-        if idle.any():
+        if waiting:
             self._restart(idle)
             rewards[idle] = 0.0
             terminated[idle] = False
         truncated = self._elapsed >= self.horizon
         ended = terminated | truncated
-        every = np.ones(self.num_envs, np.bool_)
+        final: dict[str, Any] = {}
         if self.autoreset_mode is not AutoresetMode.SAME_STEP:
             self._ended = ended
-            return self._observe(), rewards, terminated, truncated, self._masked(self._info(), every)
-        final = self._final_info(ended) if ended.any() else {}
-        if ended.any():
+        elif ended.any():
+            final = self._final_info(ended)
             self._restart(ended)
-        return self._observe(), rewards, terminated, truncated, self._masked(self._info(), every) | final
+        return self._observe(), rewards, terminated, truncated, self._masked(self._info(), self._everyone) | final
 
     @abstractmethod
     def _name(self, options: dict[str, Any], chosen: Rooms) -> None:
@@ -143,7 +147,7 @@ class ArrayVectorEnv(VectorEnv[np.ndarray, np.ndarray, np.ndarray], ABC):
 
     def _reset_mask(self, mask: Any) -> Rooms:  # noqa: ANN401 - options are the caller's
         if mask is None:
-            return np.ones(self.num_envs, np.bool_)
+            return self._everyone
         mask = np.asarray(mask)
         if mask.shape != (self.num_envs,) or mask.dtype != np.bool_ or not mask.any():
             raise ValueError(f"expected reset_mask as bool [{self.num_envs}] with a True in it, got {mask!r}")
@@ -161,18 +165,18 @@ class ArrayVectorEnv(VectorEnv[np.ndarray, np.ndarray, np.ndarray], ABC):
         actions = np.asarray(actions)
         if actions.shape != (self.num_envs,) or actions.dtype.kind not in "iu":
             raise ValueError(f"expected integer actions [{self.num_envs}], got {actions.dtype} {actions.shape}")
-        if actions.min() < 0 or actions.max() >= self._actions:
+        if actions.view(f"u{actions.itemsize}").max() >= self._actions:  # a negative one is large without its sign
             raise ValueError(f"expected actions below {self._actions}, got {actions.tolist()}")
-        if not self._is_drawn():
+        if not self._drawn:
             raise gymnasium.error.ResetNeeded("tasks are not drawn yet: call reset() first")
         return actions
 
     def _masked(self, infos: dict[str, np.ndarray], chosen: Rooms) -> dict[str, Any]:
         """Return infos as Gymnasium lays them out: zero and masked where a room has none."""
         result: dict[str, Any] = {}
-        everyone = chosen.all()
+        partial = chosen is not self._everyone
         for name, values in infos.items():
-            if not everyone:
+            if partial:
                 values[~chosen] = 0
             result[name], result[f"_{name}"] = values, chosen.copy()
         return result

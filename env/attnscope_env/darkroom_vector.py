@@ -12,9 +12,18 @@ from gymnasium.utils import seeding
 from gymnasium.vector import AutoresetMode
 from jaxtyping import Bool, Float64, Int, Int32
 
-from attnscope_env.actions import numbering
+from attnscope_env.actions import successors
 from attnscope_env.array_vector import ArrayVectorEnv, Rooms, count
-from attnscope_env.room import DEFAULT_HORIZON, DEFAULT_SIZE, Cell, cells, draw_cell, start_cell, walk
+from attnscope_env.room import (
+    DEFAULT_HORIZON,
+    DEFAULT_SIZE,
+    Cell,
+    cell_coordinates,
+    cell_number,
+    cells,
+    draw_cell,
+    start_cell,
+)
 
 
 @dataclass(frozen=True)
@@ -60,18 +69,19 @@ class DarkroomVectorEnv(ArrayVectorEnv):
     ) -> None:
         named = None if goals is None else cells(goals, size, "goals").reshape(-1, 2)
         self.size = size
-        self._moves = numbering(actions).table()
-        self._start = start_cell(size, start)
+        self._after, self._coordinates = successors(size, actions), cell_coordinates(size)
+        self._start = cell_number(start_cell(size, start), size)
         super().__init__(
             count(named, num_envs, "goals"),
             spaces.Box(0, size - 1, (2,), np.int32),
-            len(self._moves),
+            len(self._after),
             horizon=horizon,
             autoreset_mode=autoreset_mode,
         )
         self._goals = np.full((self.num_envs, 2), -1, np.int32) if named is None else named.copy()
+        self._goal = cell_number(self._goals, size)
         self._named = np.full(self.num_envs, named is not None)
-        self._cells = np.tile(self._start, (self.num_envs, 1))
+        self._cell = np.full(self.num_envs, self._start)
 
     @property
     def goals(self) -> Int32[np.ndarray, "env 2"]:
@@ -100,18 +110,20 @@ class DarkroomVectorEnv(ArrayVectorEnv):
         for i in np.flatnonzero(chosen & ~self._named):
             if seeds[i] is not None or self._goals[i, 0] < 0:
                 self._goals[i] = draw_cell(seeding.np_random(seeds[i])[0], self.size)
+        self._goal = cell_number(self._goals, self.size)
 
     def _begin(self, chosen: Rooms) -> None:
-        self._cells[chosen] = self._start
+        self._cell[chosen] = self._start
 
     def _advance(
         self, actions: Int[np.ndarray, " env"], moving: Rooms
     ) -> tuple[Float64[np.ndarray, " env"], Bool[np.ndarray, " env"]]:
-        self._cells = walk(self._cells, self._moves[actions], self.size)
-        return (self._cells == self._goals).all(axis=1).astype(np.float64), np.zeros_like(moving)
+        self._cell = self._after[actions, self._cell]
+        return (self._cell == self._goal).astype(np.float64), np.zeros_like(moving)
 
     def _observe(self) -> Int32[np.ndarray, "env 2"]:
-        return self._cells.copy()
+        observations: Int32[np.ndarray, "env 2"] = self._coordinates[self._cell]
+        return observations
 
     def _info(self) -> dict[str, np.ndarray]:
         return {"goal": self._goals.copy()}

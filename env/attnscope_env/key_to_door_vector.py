@@ -11,10 +11,10 @@ from gymnasium.utils import seeding
 from gymnasium.vector import AutoresetMode
 from jaxtyping import Bool, Float64, Int, Int32
 
-from attnscope_env.actions import numbering
+from attnscope_env.actions import successors
 from attnscope_env.array_vector import ArrayVectorEnv, Rooms, count
 from attnscope_env.key_to_door import DEFAULT_KEY_HORIZON
-from attnscope_env.room import DEFAULT_SIZE, Cell, cells, draw_cell, start_cell, walk
+from attnscope_env.room import DEFAULT_SIZE, Cell, cell_coordinates, cell_number, cells, draw_cell, start_cell
 
 Cells = Int[np.ndarray, "env 2"] | Sequence[Cell]
 
@@ -52,20 +52,21 @@ class DarkKeyToDoorVectorEnv(ArrayVectorEnv):
             what: cells(value, size, f"{what}s").reshape(-1, 2) for what, value in given.items() if value is not None
         }
         self.size = size
-        self._moves = numbering(actions).table()
-        self._start = start_cell(size, start)
+        self._after, self._coordinates = successors(size, actions), cell_coordinates(size)
+        self._start = cell_number(start_cell(size, start), size)
         envs = num_envs if not named else count(next(iter(named.values())), num_envs, "keys and doors")
         super().__init__(
             count(named.get("door"), envs, "keys and doors"),
             spaces.Box(0, size - 1, (2,), np.int32),
-            len(self._moves),
+            len(self._after),
             horizon=horizon,
             autoreset_mode=autoreset_mode,
         )
         blank = np.full((self.num_envs, 2), -1, np.int32)
         self._targets = {what: named.get(what, blank).copy() for what in given}
         self._named = {what: np.full(self.num_envs, what in named) for what in given}
-        self._cells = np.tile(self._start, (self.num_envs, 1))
+        self._cell = np.full(self.num_envs, self._start)
+        self._numbers = {what: cell_number(held, size) for what, held in self._targets.items()}
         self._has_key = np.zeros(self.num_envs, np.bool_)
         self._opened = np.zeros(self.num_envs, np.bool_)
 
@@ -93,24 +94,26 @@ class DarkKeyToDoorVectorEnv(ArrayVectorEnv):
             for what, held in self._targets.items():
                 if not self._named[what][i] and (seeds[i] is not None or held[i, 0] < 0):
                     held[i] = draw_cell(random, self.size)
+        self._numbers = {what: cell_number(held, self.size) for what, held in self._targets.items()}
 
     def _begin(self, chosen: Rooms) -> None:
-        self._cells[chosen] = self._start
+        self._cell[chosen] = self._start
         self._has_key[chosen] = False
         self._opened[chosen] = False
 
     def _advance(
         self, actions: Int[np.ndarray, " env"], moving: Rooms
     ) -> tuple[Float64[np.ndarray, " env"], Bool[np.ndarray, " env"]]:
-        self._cells = walk(self._cells, self._moves[actions], self.size)
-        finds = ~self._has_key & (self._cells == self._targets["key"]).all(axis=1)
-        opens = self._has_key & ~self._opened & (self._cells == self._targets["door"]).all(axis=1)
+        self._cell = self._after[actions, self._cell]
+        finds = (self._cell == self._numbers["key"]) & ~self._has_key
+        opens = (self._cell == self._numbers["door"]) & self._has_key & ~self._opened
         self._has_key |= finds
         self._opened |= opens
         return (finds | opens).astype(np.float64), np.zeros_like(moving)
 
     def _observe(self) -> Int32[np.ndarray, "env 2"]:
-        return self._cells.copy()
+        observations: Int32[np.ndarray, "env 2"] = self._coordinates[self._cell]
+        return observations
 
     def _info(self) -> dict[str, np.ndarray]:
         return {

@@ -11,10 +11,10 @@ from gymnasium.utils import seeding
 from gymnasium.vector import AutoresetMode
 from jaxtyping import Bool, Float64, Int, Int32
 
-from attnscope_env.actions import numbering
+from attnscope_env.actions import successors
 from attnscope_env.array_vector import ArrayVectorEnv, Rooms, count
 from attnscope_env.permuted import ACTIONS, DEFAULT_PERMUTED_HORIZON, UNDRAWN, checked_permutations, draw_permutation
-from attnscope_env.room import DEFAULT_SIZE, walk
+from attnscope_env.room import DEFAULT_SIZE, cell_coordinates
 
 Permutations = Int[np.ndarray, "env action"] | Sequence[Sequence[int]]
 
@@ -54,10 +54,10 @@ class DarkroomPermutedVectorEnv(ArrayVectorEnv):
             autoreset_mode=autoreset_mode,
         )
         self.size = size
-        self._moves = numbering(actions).table()
+        self._after, self._coordinates = successors(size, actions), cell_coordinates(size)
         self._permutations = np.full((self.num_envs, ACTIONS), UNDRAWN) if named is None else named.copy()
         self._named = np.full(self.num_envs, named is not None)
-        self._cells = np.zeros((self.num_envs, 2), np.int32)
+        self._cell = np.zeros(self.num_envs, np.int64)
         self._room = np.arange(self.num_envs)
 
     @property
@@ -77,17 +77,18 @@ class DarkroomPermutedVectorEnv(ArrayVectorEnv):
                 self._permutations[i] = draw_permutation(seeding.np_random(seeds[i])[0])
 
     def _begin(self, chosen: Rooms) -> None:
-        self._cells[chosen] = 0
+        self._cell[chosen] = 0
 
     def _advance(
         self, actions: Int[np.ndarray, " env"], moving: Rooms
     ) -> tuple[Float64[np.ndarray, " env"], Bool[np.ndarray, " env"]]:
         executed = self._permutations[self._room, actions]
-        self._cells = walk(self._cells, self._moves[executed], self.size)
-        return (self._cells == self.size - 1).all(axis=1).astype(np.float64), np.zeros_like(moving)
+        self._cell = self._after[executed, self._cell]
+        return (self._cell == self.size**2 - 1).astype(np.float64), np.zeros_like(moving)
 
     def _observe(self) -> Int32[np.ndarray, "env 2"]:
-        return self._cells.copy()
+        observations: Int32[np.ndarray, "env 2"] = self._coordinates[self._cell]
+        return observations
 
     def _info(self) -> dict[str, np.ndarray]:
         return {"permutation": self.permutations}

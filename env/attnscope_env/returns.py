@@ -8,8 +8,7 @@ from functools import lru_cache
 import numpy as np
 from jaxtyping import Float64, Int
 
-from attnscope_env.actions import numbering
-from attnscope_env.room import walk
+from attnscope_env.actions import successors
 
 
 def distance(one: tuple[int, int], other: tuple[int, int]) -> int:
@@ -39,7 +38,7 @@ def random_returns(size: int, start: tuple[int, int], horizon: int, actions: str
     The walk is a Markov chain over cells; its occupation of a cell, summed over the episode, is what a goal there is
     worth. The array is shared between callers and read-only.
     """
-    after = _successors(size, actions)
+    after = successors(size, actions)
     here: np.ndarray = np.zeros(size * size)
     here[start[0] * size + start[1]] = 1.0
     total: np.ndarray = np.zeros(size * size)
@@ -58,7 +57,7 @@ def random_key_to_door(size: int, start: tuple[int, int], horizon: int, actions:
     The key is worth the probability of hitting it within the episode; the door, summed over the step that finds the
     key, that of hitting it from there in what is left. The array is shared between callers and read-only.
     """
-    after = _successors(size, actions)
+    after = successors(size, actions)
     first = start[0] * size + start[1]
     from_start = np.stack([hit[first] for hit in _hits(after, horizon)])
     finds = np.diff(from_start, axis=0)  # [step, key]: found at exactly this step
@@ -82,11 +81,3 @@ def _hits(after: Int[np.ndarray, "action cell"], horizon: int) -> Iterator[Float
             following += arrived / len(after)
         hit = following
         yield hit
-
-
-def _successors(size: int, actions: str) -> Int[np.ndarray, "action cell"]:
-    """Return the number of the cell that each action leads to from each cell."""
-    here = np.stack(np.divmod(np.arange(size * size), size), axis=-1).astype(np.int32)
-    after = walk(here[None], numbering(actions).table()[:, None], size)
-    successors: Int[np.ndarray, "action cell"] = after[..., 0].astype(np.int64) * size + after[..., 1]
-    return successors

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Final
 
 import numpy as np
-from jaxtyping import Int32
+from jaxtyping import Int32, Int64
 
 Cell = Sequence[int] | Int32[np.ndarray, "coordinate=2"]
 """A (row, column) pair."""
@@ -62,3 +63,19 @@ def walk(
 def draw_cell(random: np.random.Generator, size: int) -> Int32[np.ndarray, "coordinate=2"]:
     """Return a uniformly drawn cell."""
     return np.array(divmod(int(random.integers(size * size)), size), dtype=np.int32)
+
+
+def cell_number(coordinates: Int32[np.ndarray, "*rooms 2"], size: int) -> Int64[np.ndarray, "*rooms"] | np.int64:
+    """Return the numbers of cells, counted row by row."""
+    numbers: Int64[np.ndarray, "*rooms"] = coordinates[..., 0].astype(np.int64) * size + coordinates[..., 1]
+    return numbers
+
+
+@lru_cache(maxsize=64)
+def cell_coordinates(size: int) -> Int32[np.ndarray, "cell 2"]:
+    """Return (row, column) of every cell, by its number; shared between callers and read-only."""
+    coordinates: Int32[np.ndarray, "cell 2"] = np.stack(np.divmod(np.arange(size * size), size), axis=-1).astype(
+        np.int32
+    )
+    coordinates.flags.writeable = False
+    return coordinates
