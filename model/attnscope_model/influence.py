@@ -76,30 +76,22 @@ def leave_one_out(
     positions
         ``reindex``: the context is built again from what is left, as the policy's own loop would build it, so every
         later token and the query move down. ``mask``: every token keeps its place, and no other token may attend to
-        those left out.
+        those left out; where the newest transition is what decides, the newest that is left does.
 
     Raises
     ------
     NotReplayableError
         ``mask`` with a policy that is no stack of layers.
     """
-    description = policy.description
     full = torch.log_softmax(replayed.logits.double(), dim=-1)
-    per = description.tokens_per_transition
     slots = replayed.tokens.shape[1]
-    batch = max(1, BATCH_BYTES // (4 * description.heads * slots * slots))
+    batch = max(1, BATCH_BYTES // (4 * policy.description.heads * slots * slots))
     if len(transitions) == 0:
         return torch.zeros(0, device=full.device)
     if positions == "mask":
-        stacked = _stack(policy, "leaving out by mask")
-        first = per * transitions + (1 if description.query_slot == "first" else 0)
-        inside = torch.arange(slots, device=first.device) - first[:, None]
-        hidden = (inside >= 0) & (inside < per)
-        parts = [_divergence(full, _masked(stacked, replayed.tokens, part)) for part in torch.split(hidden, batch)]
-    else:
-        contexts = _without(policy, replayed, transitions, batch)
-        parts = [_divergence(full, policy(tokens)) for tokens in contexts]
-    return torch.cat(parts).float()
+        return _hiding(_stack(policy, "leaving out by mask"), replayed, transitions, batch, full).float()
+    contexts = _without(policy, replayed, transitions, batch)
+    return torch.cat([_divergence(full, policy(tokens)) for tokens in contexts]).float()
 
 
 def _divergence(full: Float[Tensor, " action"], logits: Float[Tensor, "env action"]) -> Float[Tensor, " env"]:
@@ -122,10 +114,33 @@ def _without(
         yield joined(policy.description, history[picks], query)
 
 
+def _hiding(
+    policy: StackedPolicy,
+    replayed: Replayed,
+    transitions: Int[Tensor, " left_out"],
+    batch: int,
+    full: Float[Tensor, " action"],
+) -> Float[Tensor, " left_out"]:
+    """Return the divergences of contexts in which nobody else sees one transition's tokens."""
+    description, slots = policy.description, replayed.tokens.shape[1]
+    per, query_first = description.tokens_per_transition, description.query_slot == "first"
+    first = per * transitions + (1 if query_first else 0)
+    inside = torch.arange(slots, device=first.device) - first[:, None]
+    left_out = (inside >= 0) & (inside < per)
+    # Where the query stands first, the newest transition decides; with it left out, the newest that is left does.
+    newest = left_out[:, -1]
+    found = full.new_empty(len(transitions))
+    for places, deciding in ((~newest, slots - 1), (newest, slots - 1 - per)):
+        parts = torch.split(left_out[places], batch) if bool(places.any()) else ()
+        divergences = [_divergence(full, _masked(policy, replayed.tokens, part, deciding)) for part in parts]
+        found[places] = torch.cat([full.new_empty(0), *divergences])
+    return found
+
+
 def _masked(
-    policy: StackedPolicy, tokens: Float[Tensor, "1 slot width"], left_out: Bool[Tensor, "env slot"]
+    policy: StackedPolicy, tokens: Float[Tensor, "1 slot width"], left_out: Bool[Tensor, "env slot"], deciding: int
 ) -> Float[Tensor, "env action"]:
-    """Return the logits of a context in which nobody but they themselves sees the tokens left out."""
+    """Return the logits at a slot of contexts in which nobody but they themselves sees the tokens left out."""
     slots = tokens.shape[1]
     hidden = left_out[:, None, None, :] & ~left_out[:, None, :, None]
     if policy.description.causal:
@@ -136,9 +151,9 @@ def _masked(
         queries, keys, values = layer.project(x)
         x = layer.finish(x, _unseen(queries, keys, hidden) @ values)
     keys, values = last.memory(x)
-    deciding = x[:, -1:]
-    row = _unseen(last.query(deciding, slots - 1), keys, hidden[:, :, -1:])
-    return policy.read(last.finish(deciding, row @ values)[:, 0])
+    token = x[:, deciding : deciding + 1]
+    row = _unseen(last.query(token, deciding), keys, hidden[:, :, deciding : deciding + 1])
+    return policy.read(last.finish(token, row @ values)[:, 0])
 
 
 def _unseen(

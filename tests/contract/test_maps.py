@@ -176,7 +176,7 @@ def test_a_running_capture_is_replayed_beside_its_job(service, http):
     """While its job runs, committed steps are answered and the others refused as not committed yet."""
     with client_of(service) as client:
         job = client.submit(checkpoint="AD-darkroom", steps=1_000_000, tasks={"goals": [(5, 4)]}, maps={"count": 0})
-        while not job.refresh().info.progress.steps_committed:
+        while not job.refresh(wait=0.05).info.progress.steps_committed:
             assert not job.state.final
         url = f"/v1/captures/{job.id}/maps"
         assert array(http.get(url, params={"step": 5})).shape == (3, 4, 6, 6)
@@ -278,7 +278,8 @@ def test_caps_name_what_was_asked_and_what_is_allowed(second_service):
         first = threading.Thread(target=lambda: answers.append(bare.get(path, params={"step": 0})))
         first.start()
         while running.state.replays.asking == 0:
-            pass
+            first.join(0.01)
+            assert first.is_alive()
         many = bare.get(path, params={"step": 1, "layers": 0, "heads": 0})
         assert many.status_code == 429
         assert (many.json()["limit"], many.json()["retryable"]) == (1, True)
