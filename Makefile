@@ -5,7 +5,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 TEST_ARGS ?= -n 2
 
-.PHONY: demo test browser lint bench kills train-shipped serve setup setup-dev clean
+.PHONY: demo test browser lint bench gallery kills train-shipped serve setup setup-dev clean
 
 demo: setup  ## Start a service, capture the shipped policy, draw it into demo-output/
 	$(BIN)/attnscope demo --out demo-output
@@ -27,6 +27,9 @@ lint: setup-dev  ## Ruff, format, mypy strict, basedpyright
 
 bench: setup-dev  ## Print the ratios that docs/benchmarks.md quotes; BENCH_ARGS="capture --quick" for less
 	$(BIN)/python -m benchmarks $(BENCH_ARGS)
+
+gallery: setup-dev  ## Capture the shipped policy and draw docs/gallery.md
+	$(BIN)/python -m benchmarks.gallery
 
 kills: setup-dev  ## Kill worker and service ten times each; every array must be bit-equal
 	ATTNSCOPE_KILLS=10 $(BIN)/python -m pytest tests/contract/test_interruptions.py -k kills

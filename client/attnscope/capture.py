@@ -21,6 +21,7 @@ from attnscope.errors import (
 from attnscope.lazy import LazyArray
 from attnscope.remote import Slicer
 from attnscope.replay import Decision, Replayer
+from attnscope.whole_file import write_whole
 from attnscope_storage.reader import CaptureReader
 from attnscope_storage.wire import MAP_DIMS, MapKind, PolicyDescription, Positions, ResolvedCapture
 
@@ -59,6 +60,11 @@ class Capture:
     def __repr__(self) -> str:
         state = "complete" if self.complete else "running"
         return f"<capture {self.job[:8]} of {self.resolved.checkpoint_name}: {self.steps_committed} steps, {state}>"
+
+    def _repr_html_(self) -> str:
+        from attnscope.notebook import capture_html  # noqa: PLC0415 - for notebooks only
+
+        return capture_html(self)
 
     def __getitem__(self, name: str) -> LazyArray:
         """Return an array by its path, e.g. ``attention/rows``.
@@ -294,7 +300,7 @@ class Capture:
             is_document = key.split("/")[-1] == "zarr.json"
             if not is_document and file.is_file() and not file.is_symlink():
                 continue  # fetched by an earlier try: a committed chunk never changes
-            _write_whole(file, root.node_bytes(key) if is_document else self._reader.chunk_bytes(key))
+            write_whole(file, root.node_bytes(key) if is_document else self._reader.chunk_bytes(key))
         scratch.rename(target)
         return target
 
@@ -310,14 +316,3 @@ class Capture:
         np.savez_compressed(partial, rewards=self.returns(), **arrays)
         shutil.move(partial, target)
         return target
-
-
-def _write_whole(file: Path, content: bytes) -> None:
-    """Write a file that has its name only once it is whole, so that a later try may trust what it finds."""
-    file.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = file.with_name(f"{file.name}.unfinished")
-    try:
-        unfinished.write_bytes(content)
-        unfinished.replace(file)
-    finally:
-        unfinished.unlink(missing_ok=True)

@@ -33,6 +33,11 @@ class JobHandle:
         progress = self.info.progress
         return f"<job {self.id} {self.state} {progress.steps_done}/{progress.steps_total}>"
 
+    def _repr_html_(self) -> str:
+        from attnscope.notebook import job_html  # noqa: PLC0415 - for notebooks only
+
+        return job_html(self.info)
+
     @property
     def id(self) -> UUID:
         """The job's id."""

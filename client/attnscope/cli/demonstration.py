@@ -30,3 +30,4 @@ def demo(
     out.print("  attnscope submit --checkpoint AD-darkroom --split test --episodes 20 --wait")
     out.print(f"  attnscope heatmap last --env 7 --out {escape(str(to))}")
     out.print("  attnscope summary last")
+    out.print(f"  attnscope report last --out {escape(str(to / 'report'))}")

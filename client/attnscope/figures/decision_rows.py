@@ -42,6 +42,7 @@ def draw_row(
     marks = axes.plot(rewarded, np.full(len(rewarded), -0.03), "^", color=COLOURS["decision"], markersize=2)[0]
     marks.set(transform=axes.get_xaxis_transform(), clip_on=False, gid="rewards", in_layout=False)
     axes.set_xlim(-0.5, len(weights) - 0.5)
+    axes.set_ylim(0, max(axes.get_ylim()[1], 1.15 * float(np.max(weights))))
     axes.xaxis.set_major_locator(MaxNLocator(4, integer=True))
     return axes
 

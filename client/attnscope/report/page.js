@@ -154,7 +154,9 @@ function sayCell() {
   if (!map || state.query === null) return;
   const w = weight(headMap(map, state.layer, state.head)[state.query * map.n + state.key]);
   const seen = data.causal ? state.query + 1 : map.n;
-  say(`Step ${map.step}, layer ${data.layers[state.layer]}, head ${data.heads[state.head]}: query ${slotName(map, state.query)} → key ${slotName(map, state.key)}: weight ${w.toPrecision(3)}, ${(w * seen).toPrecision(2)} × uniform`);
+  const cell = `Step ${map.step}, layer ${data.layers[state.layer]}, head ${data.heads[state.head]}: query ${slotName(map, state.query)} → key ${slotName(map, state.key)}`;
+  if (Number.isNaN(w)) return say(`${cell}: masked`);
+  say(`${cell}: weight ${w.toPrecision(3)}, ${(w * seen).toPrecision(2)} × uniform`);
 }
 
 function show() {
@@ -251,10 +253,17 @@ function wire() {
   });
 }
 
+function hideMasked(map) {
+  map.values.forEach((v, i) => {
+    if (v === 0 && i % map.n > Math.floor(i / map.n) % map.n) map.values[i] = ABSENT;
+  });
+}
+
 async function start() {
   for (const map of data.maps) {
     map.values = await inflate(map.data);
     map.top = top8(map.values);
+    if (data.causal) hideMasked(map);
   }
   if (data.rows) data.rows.values = await inflate(data.rows.data);
   wire();

@@ -1,0 +1,139 @@
+"""`make gallery`: capture the shipped policy and draw every figure for docs/gallery.md."""
+
+from __future__ import annotations
+
+import io
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import torch
+from PIL import Image
+
+import attnscope
+from attnscope.comparison.drawing import measures_figure, multiples
+from attnscope.figures.decision_rows import decision_rows
+from attnscope.figures.heatmap import heatmap
+from attnscope.figures.style import save
+from attnscope.report.report import CAPTIONS, FIGURES, small_png, write_report
+from attnscope.study import Choice, study
+from attnscope_model.native import load_policy
+from attnscope_model.registry import CheckpointRegistry
+from attnscope_server.capture import CaptureOrder, run_capture
+from attnscope_server.resolve import resolve
+from attnscope_storage.wire import CaptureSpec
+
+DOCS = Path(__file__).resolve().parents[1] / "docs"
+IMAGES = DOCS / "images" / "gallery"
+LARGEST = 250_000
+"""Bytes of a picture, at most."""
+
+SEEDS, EPISODES = 10, 20
+
+WORDS = {
+    "attention_heatmap": "Attention maps of one step, a panel a layer and head; the last row decides.",
+    "attention_decision": "The decision rows of one step, for steps without a whole map.",
+    "attention_analysis_comprehensive": "Attention over time, by slot and by transition; recent against distant; "
+    "context length; attention by relative position; how few positions hold 80 and 90 %, at each step or fixed.",
+    "layer_head_analysis": "Spread, peak, sink and recency of each head, from the stored statistics.",
+    "learning_phases": "Returns, and attention by age in the first and last third of the episodes.",
+    "transition_timeline": "Attention to each transition while the window slides over it; rewards and episode starts.",
+    "head_similarity": "Jensen–Shannon divergence between heads; groups are framed.",
+    "cost_curves": "Attention lost when each head, all heads together, or recency choose what is kept.",
+    "comparison_measures": "Two captures of the shipped policy, first and last half of the held-out goals.",
+    "comparison_multiples": "The same two, on shared scales.",
+    "report_page": "The report's page, one file that works offline.",
+}
+
+
+def capture(folder: Path) -> Path:
+    """Capture the shipped policy on the held-out goals."""
+    torch.set_num_threads(1)
+    registry = CheckpointRegistry(folder / "checkpoints")
+    info = registry.add_shipped()[0]
+    spec = CaptureSpec(
+        checkpoint=info.id, tasks={"split": "test"}, seeds=tuple(range(SEEDS)), episodes=EPISODES, rows={"every": 1}
+    )
+    path = folder / "gallery.zarr"
+    policy = load_policy(registry.folder(info.id), torch.device("cpu"))
+    order = CaptureOrder("00000000-0000-4000-8000-000000000000", "docs", spec, resolve(spec, registry), path)
+    run_capture(order, policy, info, torch.device("cpu"))
+    return path
+
+
+def draw(path: Path, folder: Path) -> list[str]:
+    """Draw every figure; return their names in the order of the page."""
+    held = attnscope.open(path)
+    read = study(held)
+    last = held.map_steps()[-1]
+    drawn = {"attention_heatmap": heatmap(held, last), "attention_decision": decision_rows(held, last)}
+    drawn |= {name: figure(read) for name, figure in FIGURES.items()}
+    half = len(read.envs) // 2
+    halves = [study(held, Choice(envs=tuple(part))) for part in (range(half), range(half, 2 * half))]
+    names = ["first half of the goals", "last half of the goals"]
+    drawn["comparison_measures"], drawn["comparison_multiples"] = (
+        measures_figure(halves, names),
+        multiples(halves, names),
+    )
+    IMAGES.mkdir(parents=True, exist_ok=True)
+    for name, figure in drawn.items():
+        (IMAGES / f"{name}.png").write_bytes(small_png(figure, save(figure, folder / f"{name}.png")))
+    return list(drawn)
+
+
+def screenshot(path: Path, folder: Path) -> bool:
+    """Write a picture of the report's page, where there is a Chromium."""
+    program = shutil.which("chromium")
+    if program is None:
+        return False
+    one = folder / "one"
+    write_report(attnscope.open(path), one, Choice(envs=(0,)))
+    target = folder / "page.png"
+    flags = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--hide-scrollbars"]
+    flags += [f"--user-data-dir={folder / 'profile'}", "--window-size=1200,1150", "--virtual-time-budget=5000"]
+    command = [program, *flags, f"--screenshot={target}", (one / "report.html").as_uri()]
+    subprocess.run(command, check=True, capture_output=True)
+    (IMAGES / "report_page.png").write_bytes(quantised(target))
+    return True
+
+
+def quantised(path: Path) -> bytes:
+    """Return a PNG of 256 colours."""
+    out = io.BytesIO()
+    with Image.open(path) as image:
+        image.convert("RGB").quantize(256, dither=Image.Dither.NONE).save(out, "PNG", optimize=True)
+    return out.getvalue()
+
+
+def main() -> None:
+    """Write the pictures and the page that shows them."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        path = Path(sys.argv[1]) if len(sys.argv) > 1 else capture(folder)
+        held = attnscope.open(path)
+        names = draw(path, folder)
+        names += ["report_page"] if screenshot(path, folder) else []
+        about = (
+            f"{held.resolved.checkpoint_name}, {len(held.resolved.tasks)} held-out tasks × {SEEDS} seeds, "
+            f"{held.resolved.steps} steps"
+        )
+    lines = [
+        "# Gallery",
+        "",
+        f"Made by `make gallery` from the shipped policy ({about}); pictures only, in half the resolution of the files",
+        "that `attnscope report` and `attnscope compare` write.",
+        "",
+    ]
+    for entry in names:
+        size = (IMAGES / f"{entry}.png").stat().st_size
+        assert size <= LARGEST, f"{entry}.png has {size} bytes"
+        title = CAPTIONS.get(entry, entry.replace("_", " ").capitalize())
+        lines += [f"## {title}", "", WORDS[entry], "", f"![{title}](images/gallery/{entry}.png)", ""]
+    (DOCS / "gallery.md").write_text("\n".join(lines), encoding="utf-8")
+    print(f"wrote {len(names)} pictures")
+
+
+if __name__ == "__main__":
+    main()

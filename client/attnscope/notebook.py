@@ -1,0 +1,50 @@
+"""Jobs and captures in a notebook: small tables, with every text of the service escaped."""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from attnscope.progress import describe
+from attnscope_storage.wire import Job
+
+if TYPE_CHECKING:
+    from attnscope.capture import Capture
+
+
+def table(title: str, rows: Mapping[str, object], bar: float | None = None) -> str:
+    """Return a title, a bar for a share in 0..1 if given, and a table of names and values; all text is escaped."""
+    cells = "".join(
+        f'<tr><th style="text-align:left">{html.escape(name)}</th>'
+        f'<td style="text-align:left">{html.escape(str(value))}</td></tr>'
+        for name, value in rows.items()
+    )
+    meter = "" if bar is None else f'<progress value="{min(max(bar, 0.0), 1.0):.4f}" max="1"></progress>'
+    return f"<div><b>{html.escape(title)}</b> {meter}<table>{cells}</table></div>"
+
+
+def job_html(job: Job) -> str:
+    """Return a job: what it is, how far, and why it failed if it did."""
+    rows: dict[str, object] = {
+        "checkpoint": job.resolved.checkpoint_name,
+        "environment": job.resolved.environment_id,
+        "environments": job.resolved.envs,
+        "progress": describe(job),
+        "label": job.label or "–",
+    }
+    if job.failure is not None:
+        rows["failure"] = f"{job.failure.title}: {job.failure.detail}"
+    total = max(1, job.progress.steps_total)
+    return table(f"job {job.id}", rows, job.progress.steps_done / total)
+
+
+def capture_html(capture: Capture) -> str:
+    """Return a capture: where it comes from and what it holds."""
+    from attnscope.figures.provenance import source_of  # noqa: PLC0415 - loads zarr
+
+    arrays = {name: capture[name] for name in capture.names()}
+    held = {name: f"{array.dtype} {dict(zip(array.dims, array.shape, strict=True))}" for name, array in arrays.items()}
+    total = max(1, capture.resolved.steps)
+    rows = {"source": source_of(capture), "steps": f"{capture.steps_committed} of {capture.resolved.steps}", **held}
+    return table(f"capture {capture.job[:8]}", rows, capture.steps_committed / total)
