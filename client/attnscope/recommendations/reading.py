@@ -17,6 +17,7 @@ from attnscope.capture import Capture
 from attnscope.errors import NotCapturedError
 from attnscope.lazy import VIEW_BYTES
 from attnscope.measures.layout import ContextLayout
+from attnscope.measures.refusals import NotMeasurableError
 
 LEAD: Final = 16
 """Decision rows before a predicted decision."""
@@ -130,6 +131,8 @@ def read(capture: Capture, targets: int, *, full: bool = False) -> Reading:
     ------
     NotCapturedError
         No decision rows are stored, or none is committed yet.
+    NotMeasurableError
+        The policy's context is its query alone.
     """
     if "attention/rows" not in capture.names():
         raise NotCapturedError(
@@ -138,6 +141,8 @@ def read(capture: Capture, targets: int, *, full: bool = False) -> Reading:
     shape = capture.rows.shape
     if shape[0] == 0:
         raise NotCapturedError("no decision row is committed yet: wait until the job has made its first steps")
+    if shape[-1] == 1:
+        raise NotMeasurableError("contexts of this policy hold the query alone: there is nothing to drop")
     step = np.arange(shape[0], dtype=np.int64)
     if "attention/row_step" in capture.names():
         step = np.asarray(capture["attention/row_step"][:], np.int64)

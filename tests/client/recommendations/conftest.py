@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import numpy as np
 import pytest
 from jaxtyping import install_import_hook
 
+from attnscope_storage import schema as schema_module
 from attnscope_storage.schema import RECENCY_WINDOWS, CaptureDims, build_schema
 from attnscope_storage.writer import CaptureWriter
 
@@ -37,33 +39,42 @@ def lasting(step: int, env: int, length: int, _rng: np.random.Generator) -> np.n
     return np.where((transition + env) % 7 == 0, 3.0, 0.0) + np.zeros((LAYERS, HEADS, length))
 
 
-def write(path: Path, plant: Plant, envs: int = 8, tasks: int = 4, **changes: Any) -> Path:
-    """Write a finished capture whose rows are planted."""
+def write(
+    path: Path, plant: Plant, envs: int = 8, tasks: int = 4, *, until: int = STEPS, rows: bool = True, **changes: Any
+) -> Path:
+    """Write a capture whose rows are planted, unfinished where `until` is less than its steps."""
+    policy = attributes(envs)["policy"] | changes
+    per, slots = policy["tokens_per_transition"], policy["context_length"]
+    sizes = {name: policy[name] for name in ("layers", "heads")}
     dims = CaptureDims(
-        steps=STEPS, envs=envs, layers=LAYERS, heads=HEADS, slots=SLOTS, actions=5, observation_shape=(2,),
-        observation_dtype="int32", row_envs=tuple(range(envs)) if changes.get("rows", True) else None,
-        row_layers=(0, 1), row_heads=(0, 1), row_every=1, map_steps=(), map_envs=(),
+        steps=STEPS, envs=envs, slots=slots, actions=5, observation_shape=(2,), observation_dtype="int32",
+        row_envs=tuple(range(envs)) if rows else None, row_layers=tuple(range(sizes["layers"])),
+        row_heads=tuple(range(sizes["heads"])), row_every=1, map_steps=(), map_envs=(), tokens_per_transition=per,
+        **sizes,
     )  # fmt: skip
-    schema = build_schema(dims)
+    # Several commits only where the capture stays unfinished: each costs time.
+    with mock.patch.object(schema_module, "CHUNK_BYTES", schema_module.CHUNK_BYTES if until == STEPS else 4096):
+        schema = build_schema(dims)
     static = {spec.name: np.zeros(spec.shape, spec.dtype) for spec in schema.arrays.values() if spec.growth == "static"}
     if "attention/row_env" in static:
         static["attention/row_env"][:] = np.arange(envs)
     static["stats/window"][:] = RECENCY_WINDOWS
     static["env/task"][:] = np.arange(envs) % tasks
-    with CaptureWriter.create(path, schema, attributes(envs), static, durable=False) as writer:
-        for first in range(0, STEPS, schema.flush_steps):
+    found = attributes(envs) | {"policy": policy}
+    with CaptureWriter.create(path, schema, found, static, durable=False) as writer:
+        for first in range(0, until, schema.flush_steps):
             block = writer.acquire()
             block.steps = min(schema.flush_steps, STEPS - first)
             for place in range(block.steps):
-                fill(block.arrays, place, first + place, envs, plant)
+                fill(block.arrays, place, first + place, envs, plant, slots, per)
             writer.submit(block)
-        writer.close(complete=True)
+        writer.close(complete=until == STEPS)
     return path
 
 
-def fill(arrays: dict[str, np.ndarray], place: int, step: int, envs: int, plant: Plant) -> None:
+def fill(arrays: dict[str, np.ndarray], place: int, step: int, envs: int, plant: Plant, slots: int, per: int) -> None:
     """Fill one step."""
-    length = min(step + 1, SLOTS)
+    length = min(per * step + 1, slots)
     for name, array in arrays.items():
         if name != "attention/rows":
             array[place] = 0
@@ -72,11 +83,13 @@ def fill(arrays: dict[str, np.ndarray], place: int, step: int, envs: int, plant:
         score = plant(step, env, length, rng)
         weight = np.exp(score - score.max(axis=-1, keepdims=True))
         if "attention/rows" in arrays:
-            arrays["attention/rows"][place, env, ..., :length] = weight / weight.sum(axis=-1, keepdims=True)
+            kept = arrays["attention/rows"].shape[2:4]
+            share = weight / weight.sum(axis=-1, keepdims=True)
+            arrays["attention/rows"][place, env, ..., :length] = share[: kept[0], : kept[1]]
         arrays["rollout/observation"][place, env] = rng.integers(0, 3, 2)
         arrays["rollout/action"][place, env] = rng.integers(0, 5)
     arrays["context/length"][place] = length
-    arrays["context/start"][place] = max(0, step - SLOTS + 1)
+    arrays["context/start"][place] = step - (length - 1) // per
     arrays["rollout/episode"][place] = step // EPISODE
     arrays["rollout/truncated"][place] = step % EPISODE == EPISODE - 1
     arrays["rollout/reward"][place] = step % EPISODE == EPISODE - 1

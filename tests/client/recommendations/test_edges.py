@@ -1,0 +1,73 @@
+"""Advice at the edges: running jobs, the smallest models and contexts, three tokens a transition, the query first."""
+
+from __future__ import annotations
+
+from types import ModuleType
+
+import pytest
+
+import attnscope
+from attnscope.errors import NotCapturedError
+from attnscope.measures import NotMeasurableError
+
+
+@pytest.fixture
+def planted(tmp_path, request):
+    """Return a function that writes a capture of recent attention and gives advice on it."""
+    conftest: ModuleType = request.config.pluginmanager.get_plugin(str(request.path.with_name("conftest.py")))
+
+    def advise(plant="recent", **options):
+        path = conftest.write(tmp_path / "c.zarr", getattr(conftest, plant), **options)
+        return attnscope.recommend(attnscope.open(path))
+
+    return advise
+
+
+@pytest.fixture(autouse=True)
+def _few_decisions(monkeypatch):
+    """Predict few decisions, so that the tests stay quick."""
+    monkeypatch.setattr("attnscope.recommendations.advice.HISTORIES", 64)
+
+
+def test_one_layer_one_head_one_environment(planted):
+    """The smallest model has its advice; nothing pretends to an interval."""
+    advice = planted(envs=1, tasks=1, layers=1, heads=1)
+    assert advice.verdict == "undecided"
+    assert not any(one.retained.has_interval for one in advice.recommendations)
+    assert len(advice.recommendations) == 21
+
+
+def test_a_context_of_one_token(planted):
+    """A policy that sees nothing but the query has nothing to drop, and the error says so."""
+    with pytest.raises(NotMeasurableError, match="nothing to drop"):
+        planted(plant="uniform", context_length=1)
+
+
+def test_a_running_job_is_advised_on_what_is_committed(planted):
+    """An unfinished capture gives advice on its committed steps and says how many they are."""
+    advice = planted(until=64, context_length=16)
+    sample = next(claim for claim in advice.basis if claim.key == "sample")
+    assert sample.numbers["stored"] < 90
+    assert advice.verdict == "compress"
+
+
+def test_nothing_committed_is_said(planted):
+    """A job that has made no step yet has no advice, and the error says to wait."""
+    with pytest.raises(NotCapturedError, match="wait"):
+        planted(until=0)
+
+
+@pytest.mark.parametrize("query_slot", ["first", "last"])
+def test_three_tokens_of_a_transition_stay_together(planted, query_slot):
+    """Budgets are transitions, savings are tokens, and recency is still found, wherever the query is."""
+    plant = "recent" if query_slot == "last" else "uniform"
+    advice = planted(plant=plant, tokens_per_transition=3, context_length=31, query_slot=query_slot)
+    found = {one.key: one for one in advice.recommendations}
+    assert found["none"].tokens <= 10
+    assert found["recency"].share <= found["recency"].budget + 1e-9
+    if query_slot == "last":
+        assert advice.recommendations[0].key == "recency"
+        assert found["recency"].retained.value > found["recency"].retained.baseline
+    else:
+        assert advice.verdict == "flat"
+        assert found["recency"].positions == "reindex"
