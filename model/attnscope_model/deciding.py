@@ -20,7 +20,7 @@ from attnscope_model.cache import GrowingCache, cacheable
 from attnscope_model.context import ContextWindow, Observations
 from attnscope_model.policy import Policy
 from attnscope_model.stack import StackedPolicy
-from attnscope_model.tape import AttentionTape, refuse_off
+from attnscope_model.tape import AttentionTape, furthest_off, refuse_off
 
 TILE_ENVS: Final = 8
 """Contexts that a CPU thread computes at once: what it works on then stays in the second cache."""
@@ -85,9 +85,9 @@ class Decider:
         if self._cache is not None and not self.caches(self.window.seen):
             self._cache = None  # frees the buffers: a window that slides never grows again
         if self._cache is None:
-            return self._recomputed(tokens, rows=rows, maps=maps)
+            return self._looked_at(self._recomputed(tokens, rows=rows, maps=maps))
         cache, added = self._cache, tokens[:, self._cache.held :]
-        decision = self._recorded(lambda: cache.decide(added), rows=rows)
+        decision = self._looked_at(self._recorded(lambda: cache.decide(added), rows=rows))
         if not maps:
             return decision
         whole = self._recomputed(tokens, rows=True, maps=True)  # the cache keeps no queries of the past
@@ -113,23 +113,33 @@ class Decider:
         """
         refuse_off(self._off)
 
+    def _looked_at(self, decision: Decision) -> Decision:
+        """Return a decision whose rows sum to 1, or will be looked at by `check`."""
+        if decision.rows is not None:
+            off = furthest_off(decision.rows)
+            if self._deferred:
+                self._off = torch.maximum(self._off, off)  # a NaN stays one
+            else:
+                refuse_off(off)
+        return decision
+
     def _recomputed(self, tokens: Tensor, *, rows: bool, maps: bool) -> Decision:
         """Return the decision of whole contexts, some at a time on a CPU."""
         forwards = (partial(self._policy, part) for part in torch.split(tokens, self._tile))
         parts = [self._recorded(forward, rows=rows, maps=maps) for forward in forwards]
-        if len(parts) == 1:
-            return parts[0]
-        return Decision(
-            torch.cat([part.logits for part in parts]),
-            torch.cat([part.rows for part in parts if part.rows is not None]) if rows else None,
-            torch.cat([part.maps for part in parts if part.maps is not None]) if maps else None,
+        return (
+            parts[0]
+            if len(parts) == 1
+            else Decision(
+                torch.cat([part.logits for part in parts]),
+                torch.cat([part.rows for part in parts if part.rows is not None]) if rows else None,
+                torch.cat([part.maps for part in parts if part.maps is not None]) if maps else None,
+            )
         )
 
     def _recorded(self, forward: Callable[[], Tensor], *, rows: bool = False, maps: bool = False) -> Decision:
         if not (rows or maps):
             return Decision(forward().float())
-        with AttentionTape(self._policy, maps=maps, deferred=self._deferred) as tape:
+        with AttentionTape(self._policy, maps=maps, deferred=True) as tape:
             logits = forward()
-        if self._deferred and tape.off is not None:
-            self._off = torch.maximum(self._off, tape.off)  # a NaN stays one
         return Decision(logits.float(), tape.rows, tape.maps)  # float32 whatever precision the forward had

@@ -31,7 +31,7 @@ class AttentionTape:
     maps
         Record whole maps too; they are computed beside the output.
     deferred
-        Do not look at the sums on leaving, which on a GPU would wait for it: the caller does, at `off`.
+        Do not look at the sums on leaving: the caller does, with `furthest_off` and `refuse_off`.
 
     Raises
     ------
@@ -41,8 +41,6 @@ class AttentionTape:
 
     def __init__(self, policy: Policy, *, maps: bool = False, deferred: bool = False) -> None:
         self.with_maps = maps
-        self.off: Tensor | None = None
-        """How far a row's sum is from 1 at most, once the block has ended."""
         self._deferred = deferred
         self._sites = policy.attentions()
         self._layers = policy.description.layers
@@ -88,14 +86,18 @@ class AttentionTape:
         if recorded != self._layers or (self.with_maps and len(self._recorded_maps) != self._layers):
             raise CaptureInvalidError(f"expected one record of each of {self._layers} layers, got {recorded} records")
         rows = torch.stack(self._recorded_rows, dim=1)
-        self.off = (rows.sum(dim=-1) - 1).abs().max()
         if not self._deferred:
-            refuse_off(self.off)
+            refuse_off(furthest_off(rows))
         return rows
 
 
-def refuse_off(off: Tensor) -> None:
-    """Raise `CaptureInvalidError` where rows do not sum to 1."""
+def furthest_off(rows: Float[Tensor, "env layer head slot"]) -> Float[Tensor, ""]:
+    """Return how far a row's sum is from 1 at most; NaN where one is."""
+    return (rows.sum(dim=-1) - 1).abs().max()
+
+
+def refuse_off(off: Float[Tensor, ""]) -> None:
+    """Raise `CaptureInvalidError` where rows do not sum to 1; on a GPU this waits for it."""
     distance = off.item()
     if not distance <= SUM_TOLERANCE:
         raise CaptureInvalidError(f"expected decision rows that sum to 1, got a sum {distance:.2e} away from it")

@@ -9,6 +9,7 @@ import torch
 from attnscope_env import preset, terminal_observations
 from attnscope_model.cache import GrowingCache, cacheable
 from attnscope_model.deciding import Decider
+from attnscope_model.errors import CaptureInvalidError
 from attnscope_model.reference import ReferenceConfig, ReferencePolicy
 from attnscope_model.tape import AttentionTape
 
@@ -126,3 +127,19 @@ def test_only_a_causal_policy_with_its_query_last_is_cached(policies):
     assert not Decider(policies["noncausal"], 1, CPU).caches(0)
     with pytest.raises(ValueError, match="causal"):
         GrowingCache(policies["noncausal"], 160)
+
+
+@pytest.mark.parametrize("deferred", [False, True])
+def test_rows_that_do_not_sum_to_one_are_refused(policies, monkeypatch, name, deferred):
+    """A decision with broken rows raises at once, or at the next check where looking at them is left for later."""
+    decider = Decider(policies[name], 2, CPU, deferred=deferred)
+
+    def decide() -> None:
+        decider.decide(np.array([[1, 2], [3, 4]]), rows=True)
+        decider.check()
+
+    decide()
+    softmax = torch.softmax
+    monkeypatch.setattr(torch, "softmax", lambda *a, **k: softmax(*a, **k) * 1.5)
+    with pytest.raises(CaptureInvalidError, match="sum to 1"):
+        decide()
