@@ -12,7 +12,7 @@ from gymnasium.utils import seeding
 from gymnasium.vector import AutoresetMode
 from jaxtyping import Bool, Float64, Int, Int32
 
-from attnscope_env.actions import successors
+from attnscope_env.actions import numbering, successors
 from attnscope_env.array_vector import ArrayVectorEnv, Rooms, count
 from attnscope_env.room import (
     DEFAULT_HORIZON,
@@ -69,6 +69,7 @@ class DarkroomVectorEnv(ArrayVectorEnv):
     ) -> None:
         named = None if goals is None else cells(goals, size, "goals").reshape(-1, 2)
         self.size = size
+        self._moves = numbering(actions).table()
         self._after, self._coordinates = successors(size, actions), cell_coordinates(size)
         self._start = cell_number(start_cell(size, start), size)
         super().__init__(
@@ -94,9 +95,9 @@ class DarkroomVectorEnv(ArrayVectorEnv):
             size=self.size,
             horizon=self.horizon,
             moves=self._moves.copy(),
-            start=np.asarray(self._start).copy(),
+            start=self._coordinates[self._start].copy(),
             goals=self._goals.copy(),
-            cells=self._cells.copy(),
+            cells=self._observe(),
             elapsed=self._elapsed.copy(),
         )
 

@@ -103,7 +103,7 @@ class EnvPreset(ABC):
 
     def info(self) -> dict[str, Any]:
         """Return what the wire's ``PresetInfo`` holds, as plain values; splits over `LISTED_TASKS` are only counted."""
-        listed = [split for split in SPLITS if self.task_counts[split] <= LISTED_TASKS]
+        listed: list[Split] = [split for split in SPLITS if self.task_counts[split] <= LISTED_TASKS]
         return {
             "name": self.name,
             "description": self.description,

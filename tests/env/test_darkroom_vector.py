@@ -119,3 +119,15 @@ def test_a_room_that_ended_waits_for_its_reset_when_autoreset_is_disabled():
     environment.step(np.array([0]))
     with pytest.raises(gymnasium.error.ResetNeeded, match=r"\[0\]"):
         environment.step(np.array([0]))
+
+
+def test_rooms_can_be_taken_elsewhere_as_arrays():
+    """What a twin on a device begins from is the rooms as they stand, in cells and moves."""
+    environment = DarkroomVectorEnv([(5, 4), (0, 0)], horizon=3, size=9, start=(4, 4))
+    environment.reset()
+    environment.step(np.array([0, 3]))
+    state = environment.rooms()
+    assert (state.size, state.horizon, state.elapsed.tolist()) == (9, 3, [1, 1])
+    assert (state.start.tolist(), state.cells.tolist()) == ([4, 4], [[5, 4], [4, 3]])
+    assert state.goals.tolist() == [[5, 4], [0, 0]]
+    assert state.moves.tolist() == [[1, 0], [-1, 0], [0, 1], [0, -1], [0, 0]]
