@@ -54,7 +54,8 @@ class BanditEnv(gymnasium.Env[np.ndarray, np.int64]):
         reward: RewardKind = "bernoulli",
         variance: float = DEFAULT_VARIANCE,
     ) -> None:
-        self.arms, self.reward, self.variance = arms, reward, variance
+        self.arms, self.variance = arms, variance
+        self.reward: RewardKind = reward
         check_rewards(arms, reward, variance)
         self._named = None if means is None else checked_means(means, arms, reward)
         self._means = self._named

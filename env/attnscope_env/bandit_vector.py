@@ -60,7 +60,8 @@ class BanditVectorEnv(ArrayVectorEnv):
         super().__init__(
             count(named, num_envs, "means"), observation_space(), arms, horizon=horizon, autoreset_mode=autoreset_mode
         )
-        self.arms, self.reward, self.variance = arms, reward, variance
+        self.arms, self.variance = arms, variance
+        self.reward: RewardKind = reward
         self._means = np.full((self.num_envs, arms), np.nan) if named is None else named.copy()
         self._named = np.full(self.num_envs, named is not None)
         self._keys = np.zeros(self.num_envs, np.uint64)

@@ -29,6 +29,8 @@ FACTS: Final[Mapping[str, PresetFacts]] = MappingProxyType(
         "darkroom-toymeta": PresetFacts(grid_size=9, horizon=20, num_actions=5, tasks=81),
         "darkroom-ad-eps": PresetFacts(grid_size=9, horizon=20, num_actions=5, tasks=81),
         "darkroom-dpt": PresetFacts(grid_size=10, horizon=100, num_actions=5, tasks=100),
+        "darkroom-13": PresetFacts(grid_size=13, horizon=40, num_actions=5, tasks=169),
+        "darkroom-17": PresetFacts(grid_size=17, horizon=50, num_actions=5, tasks=289),
         "darkroom-permuted": PresetFacts(grid_size=9, horizon=50, num_actions=5, tasks=120),
         "key-to-door": PresetFacts(grid_size=9, horizon=50, num_actions=5, tasks=6561),
     }
