@@ -42,10 +42,8 @@ def caption_of_study(study: Study) -> str:
         bands = f"bands: 95 %, resampling {unit}"
         bands += "" if study.resampling.reliable else ", unreliable (under 10 rollouts a task)"
     counted = f"means at contexts of {study.least}+ tokens" if study.least > 1 else "means at every context"
-    return (
-        f"{source_of(study.capture)}\n{progress_of(study.capture)}; {len(study.envs)} environment{'s' if len(study.envs) > 1 else ''}; {rows}; "
-        f"{counted}; {bands}"
-    )
+    envs = f"{len(study.envs)} environment{'s' if len(study.envs) > 1 else ''}"
+    return f"{source_of(study.capture)}\n{progress_of(study.capture)}; {envs}; {rows}; {counted}; {bands}"
 
 
 def title_of(study: Study, what: str) -> str:
