@@ -69,9 +69,9 @@ after in-context learning appears.
 """ * (not final)
     return f"""# {info.name}
 
-{shipment.title}: an Algorithm Distillation policy, causal pre-norm decoder, one token a transition,
-{policy.positions} positions, d {policy.width}, {policy.layers} layers, {policy.heads} heads, context of
-{policy.context_length} tokens, {policy.parameters:,} parameters (a float16 file, computed in float32).
+{shipment.title}: an Algorithm Distillation policy, {LAYOUTS[plan.layout]}, one token a
+transition, {policy.positions} positions, d {policy.width}, {policy.layers} layers, {policy.heads} heads, context of
+{policy.context_length} tokens, {policy.parameters:,} parameters.
 {point}
 ## Recipe
 
@@ -82,7 +82,7 @@ after in-context learning appears.
   {histories.per_task} of each train task, {histories.episodes} episodes each, seed {histories.seed}.
 - **Training**: loss at every step; AdamW, peak rate {recipe.learning_rate:g}, warm-up over {recipe.warmup} steps, then
   a cosine; {_windows(plan)}; {recipe.steps:,} steps; bfloat16 products; training seed {recipe.seed}.
-  `make train-shipped` does it again.
+  `make train-shipped` does it again: by this recipe, not to these bits. {shipment.remark}
 - **Window**: a history longer than the context is cut to its newest transitions and computed afresh, slots
   counted from 0.
 
@@ -103,6 +103,12 @@ several seeds are named, over training seeds. Aim: {shipment.aim}.
 alone; nothing is known of others. Greedy (argmax) actions were not evaluated.
 """
 
+
+LAYOUTS = {
+    "native": "causal pre-norm decoder over factorised coordinates (a float16 file, computed in float32)",
+    "reference": "causal post-norm encoder over raw coordinates, in the AD reference's layout (float32)",
+}
+"""What each layout is, for a reader of a card."""
 
 SOURCES = {
     "explorer": "exploration-first, which searches every cell and then walks to what it found, and knows no goal",

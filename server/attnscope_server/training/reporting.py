@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from jaxtyping import Float, Float64
 
 from attnscope_env import preset
+from attnscope_env.tasks import EnvPreset, Task
 from attnscope_model.errors import CheckpointUnreadableError
 from attnscope_model.native import ENTRY, load_policy
 from attnscope_server.training.evaluation import episode_returns
@@ -32,6 +33,14 @@ LISTS = {"train": "train_tasks", "validation": "validation_tasks", "held-out": "
 """Where an entry holds the tasks of a split."""
 
 
+class Size(NamedTuple):
+    """How much of a task is rolled out."""
+
+    rollouts: int
+    episodes: int
+    seed: int
+
+
 class EvaluationRefusedError(AttnscopeError, ValueError):
     """The checkpoints do not belong together, or do not say what they were trained on."""
 
@@ -45,6 +54,7 @@ def evaluate_checkpoints(
     at_most: Mapping[str, int],
     seed: int,
     tell: Callable[[str], None],
+    kept: Path | None = None,
 ) -> dict[str, Any]:
     """Return every return of every checkpoint, and tell a table.
 
@@ -57,6 +67,8 @@ def evaluate_checkpoints(
         was not.
     at_most
         Tasks of a split, by split, spread evenly over it; all where a split is not named.
+    kept
+        Folder of returns that were measured before and are taken again, by checkpoint id and size; None keeps none.
 
     Raises
     ------
@@ -75,23 +87,29 @@ def evaluate_checkpoints(
     tell(_heading(entries, rollouts))
     for split in splits:
         tasks = tasks_of(room, _tasks(entries, split), at_most.get(split))
-        returns = np.stack(
-            [
-                episode_returns(
-                    load_policy(folder, torch.device("cpu")),
-                    room,
-                    tasks,
-                    rollouts=rollouts,
-                    episodes=episodes,
-                    seed=seed,
-                )
-                for folder in folders
-            ]
-        )
+        size = Size(rollouts, episodes, seed)
+        measured = []
+        for folder, entry in zip(folders, entries, strict=True):
+            name = f"{entry.id[:16]}-{split}-{len(tasks)}x{rollouts}x{episodes}-seed{seed}.npy"
+            measured.append(_measured(folder, room, tasks, size, None if kept is None else kept / name))
+        returns = np.stack(measured)
         lines = {name: [getattr(task, f"{name}_return") for task in tasks] for name in ("optimal", "random")}
         report["splits"][split] = {"tasks": [task.index for task in tasks], **lines, "returns": returns.tolist()}
         tell(table(split, returns, float(np.mean(lines["optimal"])), float(np.mean(lines["random"])), seed))
     return report
+
+
+def _measured(
+    folder: Path, room: EnvPreset, tasks: Sequence[Task], size: Size, path: Path | None
+) -> Float64[np.ndarray, "task rollout episode"]:
+    """Return a checkpoint's returns, from `path` if they are there; else they are left there."""
+    if path is not None and path.exists():
+        return np.asarray(np.load(path, allow_pickle=False))
+    returns = episode_returns(load_policy(folder, torch.device("cpu")), room, tasks, **size._asdict())
+    if path is not None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        np.save(path, returns)
+    return returns
 
 
 def table(

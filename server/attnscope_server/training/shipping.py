@@ -5,9 +5,8 @@
 
 from __future__ import annotations
 
-import json
 import shutil
-from dataclasses import replace
+import tempfile
 from importlib.resources import files
 from pathlib import Path
 from typing import Annotated, Any
@@ -17,7 +16,9 @@ import torch
 import typer
 
 from attnscope_model.ad import ADPolicy
+from attnscope_model.conversion import write_entry
 from attnscope_model.native import load_policy
+from attnscope_model.registry import CheckpointRegistry
 from attnscope_server.training.cards import card, draw_curves
 from attnscope_server.training.checkpoints import write_native
 from attnscope_server.training.plan import TrainingPlan
@@ -32,71 +33,84 @@ ROLLOUTS = 10
 EARLY_EPISODES = 20
 """Episodes of the evaluation of an earlier point of a run."""
 
-AT_MOST_TASKS = {"train": 8, "validation": 8, "held-out": 40}
+AT_MOST_TASKS = {"train": 8, "validation": 8, "held-out": 24}
 """Tasks of a split in an evaluation, spread evenly over it."""
 
 
-def halve(run: Path, plan: TrainingPlan, step: int) -> tuple[Path, CheckpointInfo]:
-    """Write a run's checkpoint in half precision beside it, and return it: what is evaluated is what is shipped."""
+def shippable(run: Path, plan: TrainingPlan, step: int) -> tuple[Path, CheckpointInfo]:
+    """Write a run's checkpoint beside it as it is shipped, and return it: what is evaluated is what is shipped.
+
+    Native checkpoints ship in half precision; a file in the reference's layout as its reader converts it.
+    """
+    folder = run / f"shipped-{step}"
+    if plan.layout == "reference":
+        return folder, _converted(run / f"ckpt-{step}.pt", plan, folder)
     policy = load_policy(run / f"step-{step}", torch.device("cpu"))
     if not isinstance(policy, ADPolicy):
         raise TypeError(f"expected a native policy, got {type(policy).__name__}")
     tensors = {name: tensor.half() for name, tensor in policy.state_dict().items()}
-    folder = run / f"half-{step}"
     info = write_native(folder, policy, plan, step, name=f"{plan.run_name}@{step}", tensors=tensors)
     return folder, info
 
 
-def evaluated(
-    shipment: Shipment, folders: list[Path], kept: Path, splits: tuple[str, ...]
-) -> tuple[dict[str, Any], str]:
-    """Return an evaluation's report and what it printed; a stored one of the same checkpoints is taken again."""
-    ids = [json.loads((folder / "entry.json").read_bytes())["id"] for folder in folders]
-    if kept.exists():
-        stored = json.loads(kept.read_text())
-        if [checkpoint["id"] for checkpoint in stored["report"]["checkpoints"]] == ids:
-            return stored["report"], stored["text"]
+def _converted(file: Path, plan: TrainingPlan, folder: Path) -> CheckpointInfo:
+    """Convert a file in the reference's layout as `checkpoint add` does, and name its task lists."""
+    tasks = plan.task_lists()
+    with tempfile.TemporaryDirectory() as scratch:
+        registry = CheckpointRegistry(Path(scratch))
+        info = registry.add(file, causal=True, train_tasks=tasks.train)
+        shutil.rmtree(folder, ignore_errors=True)
+        shutil.copytree(registry.folder(info.id), folder)
+    lists = {"validation_tasks": tuple(sorted(tasks.validation)), "held_out_tasks": tuple(sorted(tasks.test))}
+    info = info.model_copy(update=lists)
+    write_entry(folder, info)
+    return info
+
+
+def evaluated(folders: list[Path], episodes: int, kept: Path, splits: tuple[str, ...]) -> tuple[dict[str, Any], str]:
+    """Return an evaluation's report and what it says; returns that are in `kept` are not measured again."""
     lines: list[str] = []
     report = evaluate_checkpoints(
         folders,
         splits=splits,
         rollouts=ROLLOUTS,
-        episodes=shipment.episodes,
+        episodes=episodes,
         at_most=AT_MOST_TASKS,
         seed=0,
         tell=lines.append,
+        kept=kept,
     )
-    kept.write_text(json.dumps({"report": report, "text": "\n".join(lines)}))
     return report, "\n".join(lines)
 
 
 def ship(key: str, runs: Path, target: Path, images: Path | None) -> list[Path]:
     """Train, evaluate and write one shipment; return the folders written."""
     shipment = SHIPMENTS[key]
-    halves = []
+    made = []
     for plan in shipment.plans:
         run = runs / plan.run_name
-        if not (run / f"step-{plan.recipe.steps}").exists():
+        if not trained(run, plan):
             watch(run, plan)
-        halves.append(halve(run, plan, plan.recipe.steps))
-    report, text = evaluated(
-        shipment, [folder for folder, _ in halves], runs / f"{key}.json", ("validation", "train", "held-out")
-    )
+        made.append(shippable(run, plan, plan.recipe.steps))
+    kept = runs / "evaluations"
+    folders = [folder for folder, _ in made]
+    report, text = evaluated(folders, shipment.episodes, kept, ("validation", "train", "held-out"))
     best = int(np.array(report["splits"]["validation"]["returns"])[..., -10:].mean(axis=(1, 2, 3)).argmax())
-    plan, (folder, info) = shipment.plans[best], halves[best]
+    plan, (folder, info) = shipment.plans[best], made[best]
     written = [_place(target, folder, info, plan, shipment, text, report, final=True)]
     for step in shipment.earlier:
-        folder, info = halve(runs / plan.run_name, plan, step)
-        early, said = evaluated(
-            replace(shipment, episodes=min(20, shipment.episodes)),
-            [folder],
-            runs / f"{key}-{step}.json",
-            ("train", "held-out"),
-        )
+        folder, info = shippable(runs / plan.run_name, plan, step)
+        early, said = evaluated([folder], EARLY_EPISODES, kept, ("train", "held-out"))
         written.append(_place(target, folder, info, plan, shipment, said, early, final=False))
     if images is not None:
         shutil.copyfile(written[0] / "curves.png", images / f"policy-{key}.png")
     return written
+
+
+def trained(run: Path, plan: TrainingPlan) -> bool:
+    """Return whether a run's last checkpoint is there."""
+    steps = plan.recipe.steps
+    return (run / (f"ckpt-{steps}.pt" if plan.layout == "reference" else f"step-{steps}")).exists()
 
 
 def _place(
