@@ -87,7 +87,8 @@ def finished_job(where: Settings, name: UUID, owner: str = "local") -> None:
 
     prepare(where)
     registry = CheckpointRegistry(where.checkpoints_folder)
-    (info, *_) = registry.add_shipped()
+    registry.add_shipped()
+    info = registry.get("AD-darkroom-seed42@1782")
     spec = CaptureSpec(checkpoint=info.id, steps=40, tasks=TaskChoice(goals=((5, 4),)), maps=MapsChoice(steps=(9,)))
     database = Database.open(where.database_path, durable=False)
     jobs = JobStore(database)
