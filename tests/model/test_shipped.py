@@ -77,11 +77,8 @@ def in_context_return(folder, goal, episodes) -> np.ndarray:
     return returns
 
 
-@pytest.mark.parametrize(
-    "name", [name for name in FOLDERS if name.startswith("AD-absolute-darkroom-reference-seed0@6")]
-)
-def test_the_best_policy_learns_in_context(name):
-    """On a held-out goal far from the start it begins near random and ends near the optimum, 16."""
-    returns = in_context_return(FOLDERS[name], (7, 2), episodes=10)
-    assert returns[:, -3:].mean() > 10
-    assert returns[:, 0].mean() < 8
+def test_the_best_policy_learns_in_context():
+    """On the farthest held-out goal it begins with little and ends near the optimum, 15; random is below 0.1."""
+    returns = in_context_return(FOLDERS["AD-absolute-darkroom-reference-seed0@6000"], (6, 8), episodes=10)
+    assert returns[:, -3:].mean() > 12
+    assert returns[:, 0].mean() < 6
