@@ -8,7 +8,10 @@ from typing import Final, Literal
 
 import numpy as np
 
+from attnscope.capture import Capture
 from attnscope.comparison.measures import recent_mass, share_for, sink
+from attnscope.measures.intervals import Estimate
+from attnscope.recommendations import recommend
 from attnscope.study import Study
 from attnscope.study.tally import RECENT
 
@@ -38,6 +41,34 @@ class Verdict:
         """Return the verdict in a line."""
         how = "consistent" if self.consistent else "not consistent"
         return f"{self.pattern}: {how} ({', '.join(self.answers)}). {self.advice}"
+
+
+def recommended(captures: list[Capture], *, full: bool = False) -> list[Verdict]:
+    """Return a verdict for every strategy that some capture's advice ranks, by whether it beats evenly spaced tokens.
+
+    Each capture's advice is its own (`attnscope.recommend`): parameters chosen there, judged on rollouts that chose
+    nothing. Yes: the interval of the excess over evenly spaced tokens lies above 0; no: below.
+    """
+    if not all("attention/rows" in capture.names() for capture in captures):
+        return []
+    advice = [recommend(capture, full=full) for capture in captures]
+    found = [{one.key: one for one in given.recommendations} for given in advice]
+    keys = list(dict.fromkeys(one.key for given in advice for one in given.recommendations))
+    ranks = {key: ", ".join(str(of[key].rank) if key in of else "–" for of in found) for key in keys}
+    return [
+        Verdict(
+            f"Strategy {key}",
+            f"Ranks: {ranks[key]}; asked: does it retain more than as many evenly spaced tokens?",
+            tuple(_ahead(of[key].excess) if key in of else "unclear" for of in found),
+        )
+        for key in keys
+    ]
+
+
+def _ahead(excess: Estimate) -> Answer:
+    if not excess.has_interval:
+        return "unclear"
+    return "yes" if excess.low > 0 else "no" if excess.high < 0 else "unclear"
 
 
 def verdicts(studies: list[Study]) -> list[Verdict]:

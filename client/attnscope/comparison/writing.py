@@ -12,7 +12,7 @@ from attnscope.capture import Capture
 from attnscope.comparison.differences import Difference, differences
 from attnscope.comparison.drawing import measures_figure, multiples
 from attnscope.comparison.measures import MEASURES
-from attnscope.comparison.verdicts import Verdict, verdicts
+from attnscope.comparison.verdicts import Verdict, recommended, verdicts
 from attnscope.figures.provenance import mask_of, source_of
 from attnscope.figures.style import save
 from attnscope.study import Choice, Study, study
@@ -31,7 +31,7 @@ def write_comparison(captures: list[Capture], out: Path, choice: Choice | None =
     studies = [study(capture, choice) for capture in captures]
     names = short_names(captures)
     pairs = {(a, b): differences(studies[a], studies[b]) for a, b in combinations(range(len(studies)), 2)}
-    found = verdicts(studies)
+    found = verdicts(studies) + recommended(captures, full=bool(choice and choice.full))
     out.mkdir(parents=True, exist_ok=True)
     text, data = out / "comparison.txt", out / "comparison.json"
     text.write_text(_text(studies, names, pairs, found), encoding="utf-8")

@@ -73,6 +73,7 @@ def test_files_are_written_and_say_the_same(captures, tmp_path):
     data = json.loads((tmp_path / "comparison.json").read_text())
     assert [entry["name"] for entry in data["captures"]] == ["AD-planted@1", "AD-flat@1"]
     assert data["captures"][0]["measures"]["late return"]["uniform"] is None
+    assert any(verdict["pattern"].startswith("Strategy ") for verdict in data["verdicts"])
     assert "AD-flat@1 minus AD-planted@1" in (tmp_path / "comparison.txt").read_text()
     with pytest.raises(ValueError, match="two captures"):
         write_comparison(captures[:1], tmp_path)
