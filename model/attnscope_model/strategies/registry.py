@@ -87,7 +87,9 @@ def strategy(name: str, **parameters: Any) -> Strategy:  # noqa: ANN401 - whatev
     if unknown:
         takes = ", ".join(sorted(known)) or "no parameters"
         raise UnknownStrategyError(f"{name} takes {takes}, not {', '.join(unknown)}")
-    values = {key: strategy(**value) if isinstance(value, dict) else value for key, value in parameters.items()}
+    values: dict[str, Any] = {
+        key: strategy(**value) if isinstance(value, dict) else value for key, value in parameters.items()
+    }
     return STRATEGIES[name](**values)
 
 
