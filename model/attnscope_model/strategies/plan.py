@@ -60,9 +60,7 @@ class Plan:
     def mixture(self) -> Float[Array, "*batch token entry"]:
         """Return the weight of every entry in every token; tokens past `tokens` are rows of 0."""
         xp = namespace(self.leader)
-        token = count_up(self.leader)[: max(1, int(xp.max(self.tokens)))]
-        mine = self.group[..., None, :] == token[:, None]
-        return xp.where(mine, self.weight[..., None, :], xp.zeros_like(self.weight[..., None, :]))
+        return xp.where(self._members(), self.weight[..., None, :], xp.zeros_like(self.weight[..., None, :]))
 
     def build(self, embeddings: Float[Array, "*batch entry width"]) -> Float[Array, "*batch token width"]:
         """Return the tokens from the entries' embeddings; those past `tokens` are 0 and must be masked."""
@@ -72,14 +70,19 @@ class Plan:
     def transitions(
         self, transition: Int[Array, "*batch entry"]
     ) -> tuple[Int[Array, "*batch token"], Int[Array, "*batch token"]]:
-        """Return the first and the last transition of every token, -1 past `tokens`."""
+        """Return the first and the last transition of every token, those of no weight among them; -1 past `tokens`."""
         xp = namespace(transition)
-        mine = self.mixture() > 0
+        mine = self._members()
         wide = xp.broadcast_to(transition[..., None, :], mine.shape)
         far = xp.max(transition) + 1
         first = xp.min(xp.where(mine, wide, xp.full_like(wide, int(far))), axis=-1)
         last = xp.max(xp.where(mine, wide, xp.full_like(wide, -1)), axis=-1)
         return xp.where(last >= 0, first, xp.full_like(first, -1)), last
+
+    def _members(self) -> Bool[Array, "*batch token entry"]:
+        """Return which entries go into each token."""
+        token = count_up(self.leader)[: max(1, int(namespace(self.leader).max(self.tokens)))]
+        return self.group[..., None, :] == token[:, None]
 
     def _size(self) -> Int[Array, "*batch entry"]:
         """Members of each entry's group."""

@@ -41,17 +41,23 @@ class RecentRows(Scored):
             seen = seen + as_float(known)
         judged = view.held & (seen > 0)
         mean = xp.where(judged, total / xp.where(judged, seen, xp.ones_like(seen)), xp.zeros_like(total))
-        return xp.where(judged, _smooth(mean, judged, self.kernel), xp.full_like(mean, float("nan")))
+        return xp.where(judged, _smooth(mean, judged, view.held, self.kernel), xp.full_like(mean, float("nan")))
 
 
 def _smooth(
-    mean: Float[Array, "*batch entry"], judged: Bool[Array, "*batch entry"], kernel: int
+    mean: Float[Array, "*batch entry"],
+    judged: Bool[Array, "*batch entry"],
+    held: Bool[Array, "*batch entry"],
+    kernel: int,
 ) -> Float[Array, "*batch entry"]:
-    """Return the mean over `kernel` neighbours that were judged; edges average what there is."""
+    """Return the mean over `kernel` held neighbours, of those that were judged; edges average what there is."""
     xp = namespace(mean)
     half = kernel // 2
     if half == 0:
         return mean
+    # Padding stands aside, so that it never comes between neighbours.
+    order = xp.argsort(xp.astype(xp.logical_not(held), xp.int8), axis=-1, stable=True)
+    mean, judged = xp.take_along_axis(mean, order, axis=-1), xp.take_along_axis(judged, order, axis=-1)
     pad = xp.zeros_like(xp.concat([mean[..., :1]] * half, axis=-1))
     wide, there = xp.concat([pad, mean, pad], axis=-1), xp.concat([pad, as_float(judged), pad], axis=-1)
     width = mean.shape[-1]
@@ -59,4 +65,5 @@ def _smooth(
     for shift in range(2 * half + 1):
         total = total + wide[..., shift : shift + width]
         count = count + there[..., shift : shift + width]
-    return total / xp.where(count > 0, count, xp.ones_like(count))
+    smooth = total / xp.where(count > 0, count, xp.ones_like(count))
+    return xp.take_along_axis(smooth, xp.argsort(order, axis=-1, stable=True), axis=-1)
