@@ -4,8 +4,9 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 TEST_ARGS ?= -n 2
+MINUTES ?= 5
 
-.PHONY: demo test browser lint bench gallery kills train-shipped serve setup setup-dev clean
+.PHONY: demo test browser lint bench gallery kills soak train-shipped serve setup setup-dev clean
 
 demo: setup  ## Start a service, capture the shipped policy, draw it into demo-output/
 	$(BIN)/attnscope demo --out demo-output
@@ -36,6 +37,9 @@ kills: setup-dev  ## Kill worker and service ten times each; every array must be
 
 train-shipped: setup  ## Train, evaluate and write the policies that travel with attnscope; hours on a CPU, goes on where it was
 	$(BIN)/python -m attnscope_server.training.shipping --runs runs --images docs/images
+
+soak: setup-dev  ## Fifty clients on a loopback service for MINUTES, the worker killed at random, every value checked
+	$(BIN)/python -m benchmarks.soak --minutes $(MINUTES)
 
 serve: setup  ## Run the service on loopback, captures in ./data
 	$(BIN)/attnscope-server serve --data-root data

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,17 +10,17 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from jaxtyping import Float, Int
 
+from attnscope.download import download
 from attnscope.errors import (
-    DownloadRefusedError,
     MapNotSampledError,
     MissingPackageError,
     NotCapturedError,
     NotReplayableError,
 )
 from attnscope.lazy import LazyArray
+from attnscope.plain import plain, plain_values
 from attnscope.remote import Slicer
 from attnscope.replay import Decision, Replayer
-from attnscope.whole_file import write_whole
 from attnscope_storage.reader import CaptureReader
 from attnscope_storage.wire import MAP_DIMS, MapKind, PolicyDescription, Positions, ResolvedCapture
 
@@ -115,22 +114,22 @@ class Capture:
     @property
     def job(self) -> str:
         """Id of the job that made it."""
-        return str(self._reader.attributes["job"])
+        return plain(str(self._reader.attributes["job"]))
 
     @property
     def provenance(self) -> dict[str, Any]:
         """Where it comes from: checkpoint, mask and who stated it, environment, seeds, versions, device."""
-        return dict(self._reader.attributes["provenance"])
+        return dict(plain_values(self._reader.attributes["provenance"]))
 
     @property
     def policy(self) -> PolicyDescription:
         """The policy's shape."""
-        return PolicyDescription.model_validate(self._reader.attributes["policy"])
+        return PolicyDescription.model_validate(plain_values(self._reader.attributes["policy"]))
 
     @property
     def resolved(self) -> ResolvedCapture:
         """What the specification meant: tasks, steps, sampled maps."""
-        return ResolvedCapture.model_validate(self._reader.attributes["resolved"])
+        return ResolvedCapture.model_validate(plain_values(self._reader.attributes["resolved"]))
 
     @property
     def complete(self) -> bool:
@@ -288,21 +287,7 @@ class Capture:
         DownloadRefusedError
             There is something at `path` already.
         """
-        target = Path(path)
-        if target.exists():
-            raise DownloadRefusedError(f"{target} exists already")
-        root = self._reader.root
-        # Named after the capture too, so that an earlier try for another one is never taken for a part of this.
-        capture_id = hashlib.sha256(str(root.attributes["capture_id"]).encode()).hexdigest()[:16]
-        scratch = target.with_name(f".{target.name}.{capture_id}.partial")
-        for key in (*root.metadata_keys()[1:], *root.chunk_keys(), root.metadata_keys()[0]):
-            file = scratch / key  # keys come from a parsed root document, which admits plain names only
-            is_document = key.split("/")[-1] == "zarr.json"
-            if not is_document and file.is_file() and not file.is_symlink():
-                continue  # fetched by an earlier try: a committed chunk never changes
-            write_whole(file, root.node_bytes(key) if is_document else self._reader.chunk_bytes(key))
-        scratch.rename(target)
-        return target
+        return download(self._reader, path)
 
     def save_npz(self, path: str | Path) -> Path:
         """Write rewards per episode, rows and rollout into one file, under the guide's name if a folder is given."""

@@ -3,19 +3,29 @@
 from __future__ import annotations
 
 import time
+from datetime import datetime
 from typing import TYPE_CHECKING, Self
 from uuid import UUID
 
-from attnscope.errors import JobCancelledError, JobFailedError, WaitTimeoutError
+from attnscope.errors import (
+    ConnectionFailedError,
+    JobCancelledError,
+    JobFailedError,
+    UnavailableError,
+    WaitTimeoutError,
+)
 from attnscope.progress import ProgressDisplay
 from attnscope.transport import Transport, read_model
-from attnscope_storage.wire import Job, JobState
+from attnscope_storage.wire import Job, JobChanges, JobState
 
 if TYPE_CHECKING:
     from attnscope.capture import Capture
 
 POLL_SECONDS = 1.0
 """How long the service holds an answer while a progress bar is shown."""
+
+RESTART_SECONDS = 300.0
+"""How long a service may be away while a job is waited for."""
 
 LONG_POLL_SECONDS = 30.0
 """How long it does without one."""
@@ -75,7 +85,7 @@ class JobHandle:
         deadline = None if timeout is None else time.monotonic() + timeout
         hold = POLL_SECONDS if progress else LONG_POLL_SECONDS
         with ProgressDisplay(self.info, shown=progress) as display:
-            while not self.refresh(_left(hold, deadline)).state.final:
+            while not self._refresh_patiently(_left(hold, deadline), deadline).state.final:
                 display.update(self.info)
                 if deadline is not None and time.monotonic() >= deadline:
                     raise WaitTimeoutError(f"job {self.id} is {self.state} after {timeout} s; it goes on")
@@ -88,9 +98,39 @@ class JobHandle:
             raise JobCancelledError(f"job {self.id} was cancelled; what was committed stays readable")
         return self
 
+    def _refresh_patiently(self, hold: float, deadline: float | None) -> Self:
+        """Ask again, also of a service that is being started anew: it queues its jobs again by itself."""
+        patience = time.monotonic() + RESTART_SECONDS
+        until = patience if deadline is None else min(patience, deadline)
+        while True:
+            try:
+                return self.refresh(hold)
+            except (ConnectionFailedError, UnavailableError):
+                if time.monotonic() >= until:
+                    raise
+
     def cancel(self) -> Self:
         """Ask the job to stop; it is `cancelling` until its work has ended."""
         self.info = read_model(Job, self._transport.request("POST", f"/v1/jobs/{self.id}/cancel", repeatable=True))
+        return self
+
+    def keep(self, *, until: datetime | str | None = None, pinned: bool | None = None) -> Self:
+        """Say until when the capture is kept, or pin it; what is not said stays as it is.
+
+        Parameters
+        ----------
+        until
+            Moment with its zone, after which the service may delete the capture.
+        pinned
+            Whether it is kept whatever the moment.
+        """
+        said = {"expires_at": until, "pinned": pinned}
+        changes = JobChanges.model_validate({name: value for name, value in said.items() if value is not None})
+        content = changes.model_dump_json(exclude_unset=True).encode()
+        path, kind = f"/v1/jobs/{self.id}", {"Content-Type": "application/json"}
+        self.info = read_model(
+            Job, self._transport.request("PATCH", path, content=content, headers=kind, repeatable=True)
+        )
         return self
 
     def delete(self) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float32, Int, Shaped
 
-from attnscope.errors import TooLargeError
+from attnscope.errors import SelectionTooLargeError, TooLargeError
 from attnscope.remote import ABSENT, Slicer
 from attnscope.selection import Selection, select
 from attnscope_storage.errors import NotCommittedError
@@ -19,6 +19,9 @@ VIEW_BYTES = 8 * 2**20
 
 LISTED = 400
 """Entries that one request lists, at most, so that its address stays short."""
+
+SELECTION_BYTES = 8 * 2**30
+"""Bytes of one selection, at most."""
 
 GROWING = frozenset({"step", "row_step", "sample"})
 """Axes that grow with every commit."""
@@ -55,6 +58,10 @@ class LazyArray:
         if selection.size == 0:
             return np.empty(selection.shape, self.dtype)
         size = math.prod(selection.shape) * self.dtype.itemsize
+        if size > SELECTION_BYTES:  # refused before it is allocated: the shape is what a service says
+            raise SelectionTooLargeError(
+                f"{self.name}: {size:.3g} bytes selected, {SELECTION_BYTES:.3g} may be held at once; select fewer steps"
+            )
         if self._slicer is not None and size <= VIEW_BYTES:
             return self._slicer.fetch(self.name, self.dims, selection, self.dtype)
         picks = (

@@ -16,7 +16,7 @@ from jaxtyping import Shaped
 from zarr.abc.store import ByteRequest, Store
 from zarr.core.buffer import Buffer, BufferPrototype, default_buffer_prototype
 
-from attnscope.errors import NotFoundError, UnexpectedAnswerError
+from attnscope.errors import NotFoundError, TooLargeError, UnexpectedAnswerError
 from attnscope.selection import Pick, Selection
 from attnscope.transport import Transport
 
@@ -30,6 +30,9 @@ LISTS_NOTHING = "a remote capture lists no keys; its root document names every a
 
 ABSENT = 255
 """What the u8 view holds where there is no value."""
+
+SLICE_BYTES = 2**30
+"""Bytes of one slice, at most, whatever its shape is said to be."""
 
 NPY_HEADER_BYTES = 4096
 """Room for the header of NumPy's format."""
@@ -153,7 +156,14 @@ class Slicer:
         parameters = [("array", name)]
         parameters += [(dim, spell(pick)) for dim, pick in zip(dims, selection.picks, strict=True)]
         path = f"/v1/captures/{self._job}/slice"
-        answer = self._transport.request("GET", path, parameters=parameters, limit=expected + NPY_HEADER_BYTES)
+        try:
+            answer = self._transport.request(
+                "GET", path, parameters=parameters, limit=min(expected, SLICE_BYTES) + NPY_HEADER_BYTES
+            )
+        except TooLargeError:
+            if max(selection.shape, default=1) <= 1:
+                raise
+            return self._in_halves(name, dims, selection, dtype)
         return _npy(answer.body, selection.shape, dtype, name)
 
     def reduced(
@@ -175,7 +185,9 @@ class Slicer:
         parameters += [(dim, spell(pick)) for dim, pick in zip(dims, selection.picks, strict=True)]
         path = f"/v1/captures/{self._job}/slice"
         size = math.prod(shape) * dtype.itemsize
-        answer = self._transport.request("GET", path, parameters=parameters, limit=size + NPY_HEADER_BYTES)
+        answer = self._transport.request(
+            "GET", path, parameters=parameters, limit=min(size, SLICE_BYTES) + NPY_HEADER_BYTES
+        )
         if form == "npy":
             return _npy(answer.body, shape, dtype, name)
         if len(answer.body) != size:
@@ -187,6 +199,14 @@ class Slicer:
         if form == "npy" and not over:
             raise ValueError("a float view without a reduction is `fetch`")
         return np.dtype(np.uint8 if form == "u8" else np.float32)
+
+    def _in_halves(
+        self, name: str, dims: tuple[str, ...], selection: Selection, dtype: np.dtype[Any]
+    ) -> Shaped[np.ndarray, ...]:
+        """Return a selection that is past the service's cap, in two requests or more."""
+        place, length = max(enumerate(selection.shape), key=lambda axis: axis[1])
+        halves = selection.split(selection.kept_axes[place], -(-length // 2))
+        return np.concatenate([self.fetch(name, dims, half, dtype) for _, half in halves], axis=place)
 
 
 def _npy(content: bytes, shape: tuple[int, ...], dtype: np.dtype[Any], name: str) -> Shaped[np.ndarray, ...]:

@@ -17,6 +17,7 @@ from pydantic_core import from_json
 
 from attnscope.connection import Connection
 from attnscope.errors import ConnectionFailedError, UnexpectedAnswerError, error_of
+from attnscope.plain import plain, plain_values
 from attnscope.retry import SAFE_METHODS, Backoff, may_repeat
 from attnscope_storage.wire import PROBLEM_MEDIA_TYPE, Problem
 
@@ -176,7 +177,7 @@ class Transport:
         else:
             error = UnexpectedAnswerError(
                 f"{request.method} {request.url.path} of {self.connection.url} answered {response.status_code} "
-                f"{response.reason_phrase} without a problem document; is this an attnscope service?"
+                f"{plain(response.reason_phrase)} without a problem document; is this an attnscope service?"
             )
         refused = problem is not None and problem.retryable
         if may_repeat(request.method, response.status_code, refused_unprocessed=refused):
@@ -222,23 +223,25 @@ def _problem(response: httpx.Response) -> Problem | None:
     if not response.headers.get("content-type", "").startswith(PROBLEM_MEDIA_TYPE):
         return None
     try:
-        return Problem.model_validate_json(_body(response, PROBLEM_BYTES))
-    except (ValidationError, UnexpectedAnswerError):
+        return Problem.model_validate(plain_values(from_json(_body(response, PROBLEM_BYTES))))
+    except (ValueError, UnexpectedAnswerError):
         return None
 
 
 def read_model(kind: type[ModelT], answer: Answer) -> ModelT:
     """Return a JSON answer as `kind`; fields that a newer service added are ignored, in a job's specification too."""
     try:
-        return kind.model_validate_json(answer.body, extra="ignore")
+        return kind.model_validate(plain_values(from_json(answer.body)), extra="ignore")
     except ValidationError as error:
         raise _not_understood(error) from error
+    except ValueError as error:
+        raise UnexpectedAnswerError(f"the service's answer is no JSON: {error}") from error
 
 
 def read_models(kind: type[ModelT], answer: Answer) -> list[ModelT]:
     """Return a JSON list as `read_model` returns one."""
     try:
-        entries = from_json(answer.body)
+        entries = plain_values(from_json(answer.body))
         if not isinstance(entries, list):
             raise UnexpectedAnswerError("the service's answer is not what this version understands: it is no list")
         return [kind.model_validate(entry, extra="ignore") for entry in entries]

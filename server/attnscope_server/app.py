@@ -13,18 +13,19 @@ from attnscope_env.listing import Listings
 from attnscope_model.registry import CheckpointRegistry
 from attnscope_server import handlers
 from attnscope_server.captures import Captures
-from attnscope_server.data_root import held, prepare
+from attnscope_server.data_root import held, open_database, prepare
 from attnscope_server.database import Database
 from attnscope_server.gate import Gate
 from attnscope_server.housekeeping import Housekeeping
 from attnscope_server.job_store import JobStore
 from attnscope_server.keys import KeyStore
+from attnscope_server.metrics import Measured, Metrics
 from attnscope_server.replays import Replays
 from attnscope_server.routes import captures as capture_routes
 from attnscope_server.routes import catalogue, jobs, maps
 from attnscope_server.sending import Sending
 from attnscope_server.settings import Settings
-from attnscope_server.state import Changes, Polls, State, Turns
+from attnscope_server.state import Changes, InFlight, Polls, State, Turns
 from attnscope_server.supervisor import Supervisor
 from attnscope_storage import __version__
 
@@ -41,13 +42,15 @@ def create_app(settings: Settings) -> FastAPI:
         redoc_url=None,
         redirect_slashes=False,
     )
-    app.state.settings = settings
+    app.state.settings, app.state.metrics, app.state.in_flight = settings, Metrics(), InFlight()
     handlers.install(app)
     for router in (jobs.router, capture_routes.router, maps.router, catalogue.router):
         app.include_router(router, prefix="/v1")
     app.include_router(catalogue.health)
-    app.add_middleware(Sending, limits=settings.limits)
+    app.include_router(catalogue.metrics)
+    app.add_middleware(Sending, limits=settings.limits, in_flight=app.state.in_flight)
     app.add_middleware(Gate, service=app, settings=settings)
+    app.add_middleware(Measured, metrics=app.state.metrics)
     return app
 
 
@@ -57,8 +60,8 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     settings: Settings = app.state.settings
     prepare(settings)
     with held(settings.data_root):
-        database = Database.open(settings.database_path, durable=settings.durable)
-        state = _state(settings, database)
+        database = open_database(settings)
+        state = _state(settings, database, app.state.in_flight)
         state.changes.bind()
         app.state.service = state
         if settings.shipped_checkpoints:
@@ -78,7 +81,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
             database.close()
 
 
-def _state(settings: Settings, database: Database) -> State:
+def _state(settings: Settings, database: Database, in_flight: InFlight) -> State:
     retention = None if settings.retention_days is None else timedelta(days=settings.retention_days)
     store, changes, limits = JobStore(database, retention=retention), Changes(), settings.limits
     captures = Captures(settings.data_root)
@@ -95,5 +98,6 @@ def _state(settings: Settings, database: Database) -> State:
         listings=Listings(settings.environments),
         slices=Turns(limits.concurrent_slices, limits.waiting_slices),
         polls=Polls(limits.long_polls),
+        sending=in_flight,
         housekeeping=Housekeeping(store, captures, settings.housekeeping_seconds),
     )

@@ -9,7 +9,7 @@ from pathlib import Path
 from uuid import UUID
 
 from attnscope_server.capture_paths import capture_path
-from attnscope_storage.errors import CaptureNotFoundError
+from attnscope_storage.errors import CaptureNotFoundError, ChunkDamagedError
 from attnscope_storage.lock import lock_path
 from attnscope_storage.reader import CaptureReader
 
@@ -37,6 +37,8 @@ class Captures:
         CaptureNotFoundError
             Nothing is committed yet.
         """
+        if self.path(job).is_symlink():
+            raise ChunkDamagedError(f"the folder of capture {job} is a symbolic link, which this service never makes")
         try:
             found = (self.path(job) / "zarr.json").stat()
         except OSError as error:
@@ -61,8 +63,10 @@ class Captures:
             self._cached.pop(job, None)
         path = self.path(job)
         trash = path.with_name(f".deleted-{path.name}")
-        if path.exists():
+        if path.exists() or path.is_symlink():
             path.rename(trash)
-        if trash.exists():
+        if trash.is_symlink():
+            trash.unlink()  # whatever it points to is not this service's
+        elif trash.exists():
             shutil.rmtree(trash)
         lock_path(path).unlink(missing_ok=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -12,8 +13,7 @@ import typer
 from attnscope_model.registry import CheckpointRegistry, inspect
 from attnscope_server import logs, serving
 from attnscope_server.capture_paths import capture_path
-from attnscope_server.data_root import prepare
-from attnscope_server.database import Database
+from attnscope_server.data_root import open_database, prepare
 from attnscope_server.job_store import JobStore
 from attnscope_server.keys import ALL_SCOPES, KeyStore, Scope
 from attnscope_server.settings import Settings
@@ -77,6 +77,29 @@ def verify(job: str, data_root: Root = None) -> None:
     report = verify_capture(CaptureReader.open(path))
     typer.echo(f"{report}")
     raise typer.Exit(0 if report.ok else 1)
+
+
+@app.command()
+def doctor(
+    data_root: Root = None,
+    rebuild: Annotated[bool, typer.Option("--rebuild", help="Enter captures anew where the database is gone.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Check root, job database, captures, checkpoints and devices, and say what to do; changes nothing by itself."""
+    from attnscope_server.doctor import examine, rebuild_database  # noqa: PLC0415 - loads torch
+
+    settings = settings_of(data_root)
+    if rebuild:
+        typer.echo(f"{rebuild_database(settings)} captures entered anew; make API keys anew with `key create`")
+    findings = list(examine(settings))
+    if as_json:
+        typer.echo(json.dumps([dataclasses.asdict(finding) for finding in findings], indent=1))
+    else:
+        for finding in findings:
+            typer.echo(f"{'ok     ' if finding.ok else 'PROBLEM'}  {finding.part}: {finding.said}")
+            if finding.remedy is not None:
+                typer.echo(f"         → {finding.remedy}")
+    raise typer.Exit(0 if all(finding.ok for finding in findings) else 1)
 
 
 def registry_of(data_root: Path | None) -> CheckpointRegistry:
@@ -159,7 +182,7 @@ def remove_checkpoint(name: str, data_root: Root = None) -> None:
     """Remove a checkpoint; refused while captures need it for replay."""
     settings = settings_of(data_root)
     prepare(settings)
-    database = Database.open(settings.database_path)
+    database = open_database(settings)
     used = {job.resolved.checkpoint_id for job in JobStore(database).in_state(*JobState) if job.deleted_at is None}
     database.close()
     info = registry_of(data_root).remove(name, in_use=used)
@@ -170,7 +193,7 @@ def key_store(data_root: Path | None) -> KeyStore:
     """Return the keys under the data root."""
     settings = settings_of(data_root)
     prepare(settings)
-    return KeyStore(Database.open(settings.database_path))
+    return KeyStore(open_database(settings))
 
 
 @keys.command("create")

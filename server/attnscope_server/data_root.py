@@ -10,7 +10,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from attnscope_server.errors import DataRootInUseError, DataRootUnusableError
+from attnscope_server.database import Database
+from attnscope_server.errors import DatabaseMissingError, DataRootInUseError, DataRootUnusableError
 from attnscope_server.keys import KeyStore
 from attnscope_server.settings import Settings
 
@@ -37,6 +38,24 @@ def prepare(settings: Settings) -> None:
         raise DataRootUnusableError(f"the data root {root} cannot be used: {error.strerror}") from error
     if not os.access(root, os.W_OK | os.X_OK):
         raise DataRootUnusableError(f"the data root {root} cannot be written")
+
+
+def open_database(settings: Settings) -> Database:
+    """Open the job database of a prepared data root, made where there is none.
+
+    Raises
+    ------
+    DatabaseMissingError
+        There is none, but captures are: they would be nobody's.
+    """
+    if not settings.database_path.exists():
+        left = sum(1 for _ in settings.captures_folder.glob("*.zarr"))
+        if left:
+            raise DatabaseMissingError(
+                f"there are {left} captures but no job database at {settings.database_path}: restore it from a backup, "
+                "or enter them anew with `attnscope-server doctor --rebuild`"
+            )
+    return Database.open(settings.database_path, durable=settings.durable)
 
 
 @contextmanager

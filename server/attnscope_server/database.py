@@ -19,7 +19,7 @@ from sqlalchemy.exc import DatabaseError, OperationalError
 from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
 from sqlalchemy.types import TypeDecorator
 
-from attnscope_server.errors import DatabaseDamagedError, DatabaseVersionError, DataRootUnusableError
+from attnscope_server.errors import DatabaseDamagedError, DatabaseGoneError, DatabaseVersionError, DataRootUnusableError
 
 DATABASE_VERSION = 2
 """Version of the tables below, stored in the database."""
@@ -42,6 +42,9 @@ RESTORE: Final = "restore it from a backup, or move it away and run `attnscope-s
 
 BUSY_MILLISECONDS = 5000
 """How long a transaction waits for another process's."""
+
+UNANSWERED: Final = (DatabaseError, DatabaseGoneError)
+"""What a transaction raises that the database did not take; another try may succeed."""
 
 WRITES = "attnscope_writes"
 """Execution option of a connection that is going to write."""
@@ -148,7 +151,9 @@ class KeyRow(Base):
 class Database:
     """Transactions on one database file."""
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: Engine, path: Path) -> None:
+        self._path = path
+        self._file: int | None = None
         self._reading = engine
         self._writing = engine.execution_options(**{WRITES: True})
 
@@ -167,7 +172,7 @@ class Database:
         """
         engine = create_engine(f"sqlite:///{path}", connect_args={"check_same_thread": False})
         _configure(engine, durable=durable)
-        database = cls(engine)
+        database = cls(engine, path)
         try:
             database._prepare()
         except OperationalError as error:
@@ -179,6 +184,7 @@ class Database:
         except (DatabaseVersionError, DatabaseDamagedError):
             engine.dispose()
             raise
+        database._file = path.stat().st_ino
         return database
 
     @contextmanager
@@ -189,7 +195,19 @@ class Database:
 
     @contextmanager
     def write(self) -> Iterator[Session]:
-        """Give a session whose changes are committed at the end, or none of them."""
+        """Give a session whose changes are committed at the end, or none of them.
+
+        Raises
+        ------
+        DatabaseGoneError
+            The file is not there any more, or another one is: what is written would be lost.
+        """
+        try:
+            there = self._file in {None, self._path.stat().st_ino}
+        except OSError:
+            there = False
+        if not there:
+            raise DatabaseGoneError(f"the job database {self._path} is gone; stop the service, {RESTORE}")
         with Session(self._writing, expire_on_commit=False) as session, session.begin():
             yield session
 

@@ -10,6 +10,8 @@
         ├── DataRootUnusableError (OSError)    the data root cannot be made or written
         ├── DatabaseVersionError (ValueError)  the job database was written by a newer version
         ├── DatabaseDamagedError (ValueError)  the job database is not one
+        ├── DatabaseMissingError (LookupError) there are captures, and no job database
+        ├── DatabaseGoneError (OSError)        the job database was taken away while the service ran
         ├── ExposureError (ValueError)         the service would listen beyond this machine unprotected
         └── KeyUnknownError (LookupError)      no API key of that id
 """
@@ -57,6 +59,14 @@ class DatabaseVersionError(ServiceError, ValueError):
 
 class DatabaseDamagedError(ServiceError, ValueError):
     """The job database cannot be read."""
+
+
+class DatabaseMissingError(ServiceError, LookupError):
+    """There are captures, but no job database that knows them."""
+
+
+class DatabaseGoneError(ServiceError, OSError):
+    """The job database was taken away while the service ran."""
 
 
 class ExposureError(ServiceError, ValueError):

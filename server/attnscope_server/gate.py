@@ -10,13 +10,13 @@ import re
 from typing import Final
 
 from fastapi import FastAPI
-from sqlalchemy.exc import DatabaseError
 from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from attnscope_server import handlers
 from attnscope_server.access import IDENTITY, KEY_WANTED
+from attnscope_server.database import UNANSWERED
 from attnscope_server.settings import Settings
 from attnscope_storage.wire import Problem, ProblemCode, problem
 
@@ -64,7 +64,7 @@ class Gate:
             return problem(ProblemCode.UNAUTHENTICATED, KEY_WANTED)
         try:
             identity = await run_in_threadpool(self._service.state.service.keys.identify, key.strip())
-        except DatabaseError:
+        except UNANSWERED:
             return problem(ProblemCode.UNAVAILABLE, handlers.DATABASE_BUSY)
         if identity is None:
             return problem(ProblemCode.UNAUTHENTICATED, KEY_WANTED)

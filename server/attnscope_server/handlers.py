@@ -9,9 +9,9 @@ import structlog
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, Response
-from sqlalchemy.exc import DatabaseError
 from starlette.exceptions import HTTPException
 
+from attnscope_server.database import UNANSWERED
 from attnscope_server.errors import ProblemError
 from attnscope_storage.errors import ChunkDamagedError, ChunkLostError, NotCommittedError
 from attnscope_storage.wire import PROBLEM_MEDIA_TYPE, Problem, ProblemCode, problem
@@ -72,10 +72,12 @@ def install(app: FastAPI) -> None:
     ):
         app.add_exception_handler(kind, _storage(code))
 
-    @app.exception_handler(DatabaseError)
-    async def _busy(request: Request, error: DatabaseError) -> Response:
-        log.warning("the job database did not answer", detail=str(error.orig))
+    async def _busy(request: Request, error: Exception) -> Response:
+        log.warning("the job database did not answer", detail=str(error))
         return answer(problem(ProblemCode.UNAVAILABLE, DATABASE_BUSY, instance=request.url.path))
+
+    for unanswered in UNANSWERED:
+        app.add_exception_handler(unanswered, _busy)
 
     @app.exception_handler(Exception)
     async def _fault(request: Request, error: Exception) -> Response:

@@ -10,9 +10,9 @@ from typing import Final
 from uuid import UUID
 
 import structlog
-from sqlalchemy.exc import DatabaseError
 
 from attnscope_server.captures import Captures
+from attnscope_server.database import UNANSWERED
 from attnscope_server.job_store import JobStore
 
 log = structlog.get_logger("attnscope.housekeeping")
@@ -77,8 +77,8 @@ class Housekeeping:
         while True:
             try:
                 self.round()
-            except DatabaseError as error:
-                log.warning("the job database did not answer", detail=str(error.orig))
+            except UNANSWERED as error:
+                log.warning("the job database did not answer", detail=str(error))
             if self._stop.wait(self._every):
                 return
 

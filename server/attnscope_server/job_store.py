@@ -84,27 +84,28 @@ class JobStore:
                     limit=queue_limit,
                     requested=(waiting or 0) + 1,
                 )
-            row = JobRow(
-                # Another owner's job of that name must not show, so this one lives elsewhere.
-                id=str(name if _row(session, name) is None else uuid4()),
-                name=str(name),
-                owner=owner,
-                kind=spec.kind,
-                label=spec.label,
-                state=JobState.QUEUED,
-                spec=spec.model_dump(mode="json"),
-                resolved=resolved.model_dump(mode="json"),
-                progress=Progress(steps_total=resolved.steps).model_dump(mode="json"),
-                created_at=self._now(),
-                attempts=0,
-                interruptions=0,
-                interrupted_at_step=0,
-                pinned=False,
-            )
+            # Another owner's job of that name must not show, so this one lives elsewhere.
+            job = name if _row(session, name) is None else uuid4()
+            row = _new_row(job, name, owner, spec, resolved, self._now())
             session.add(row)
             session.flush()
             self._record(session, row, None)
             return _job(row), True
+
+    def adopt(
+        self, job: UUID, name: UUID, owner: str, spec: CaptureSpec, resolved: ResolvedCapture, state: JobState
+    ) -> None:
+        """Enter a job whose capture was found without one, in the state that the capture is in."""
+        done = {"steps_done": resolved.steps, "steps_committed": resolved.steps, "phase": "ended"}
+        with self._database.write() as session:
+            name = name if _named(session, owner, name) is None else job  # a copy of another capture
+            row = _new_row(job, name, owner, spec, resolved, self._now())
+            row.state = state
+            if state.final:
+                row.progress, row.finished_at = {**row.progress, **done}, row.created_at
+            session.add(row)
+            session.flush()
+            self._record(session, row, "entered anew from its capture")
 
     def get(self, job: UUID) -> StoredJob | None:
         """Return a job, deleted ones too; None where the id was never used."""
@@ -140,6 +141,13 @@ class JobStore:
         query = select(JobRow.id).where(JobRow.state == JobState.QUEUED).order_by(JobRow.sequence)
         with self._database.read() as session:
             return {UUID(job): place for place, job in enumerate(session.scalars(query))}
+
+    def count_by_state(self) -> dict[JobState, int]:
+        """Return how many jobs are in each state, deleted ones left out."""
+        query = select(JobRow.state, func.count()).where(JobRow.deleted_at.is_(None)).group_by(JobRow.state)
+        with self._database.read() as session:
+            found = {JobState(state): count for state, count in session.execute(query)}
+        return {state: found.get(state, 0) for state in JobState}
 
     def in_state(self, *states: JobState) -> tuple[StoredJob, ...]:
         """Return every job in one of these states, oldest first."""
@@ -239,6 +247,25 @@ class JobStore:
 
     def _record(self, session: Session, row: JobRow, detail: str | None) -> None:
         session.add(EventRow(job=row.sequence, at=self._now(), state=row.state, detail=detail))
+
+
+def _new_row(job: UUID, name: UUID, owner: str, spec: CaptureSpec, resolved: ResolvedCapture, at: datetime) -> JobRow:
+    return JobRow(
+        id=str(job),
+        name=str(name),
+        owner=owner,
+        kind=spec.kind,
+        label=spec.label,
+        state=JobState.QUEUED,
+        spec=spec.model_dump(mode="json"),
+        resolved=resolved.model_dump(mode="json"),
+        progress=Progress(steps_total=resolved.steps).model_dump(mode="json"),
+        created_at=at,
+        attempts=0,
+        interruptions=0,
+        interrupted_at_step=0,
+        pinned=False,
+    )
 
 
 def _row(session: Session, job: UUID) -> JobRow | None:

@@ -16,9 +16,8 @@ from enum import StrEnum
 
 import structlog
 from sqlalchemy import select
-from sqlalchemy.exc import DatabaseError
 
-from attnscope_server.database import Database, KeyRow
+from attnscope_server.database import UNANSWERED, Database, KeyRow
 from attnscope_server.errors import KeyUnknownError
 
 log = structlog.get_logger("attnscope.keys")
@@ -149,8 +148,8 @@ class KeyStore:
                 row = session.get(KeyRow, key_id)
                 if row is not None:
                     row.last_used_at = now
-        except DatabaseError as error:
-            log.warning("a key's last use was not written", key=key_id, detail=str(error.orig))
+        except UNANSWERED as error:
+            log.warning("a key's last use was not written", key=key_id, detail=str(error))
 
 
 def _digest(key: str) -> str:

@@ -10,6 +10,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from attnscope_server import handlers
 from attnscope_server.settings import Limits
+from attnscope_server.state import InFlight
 from attnscope_storage.wire import ProblemCode, problem
 
 log = structlog.get_logger("attnscope.http")
@@ -24,21 +25,21 @@ READS: Final = "/v1/captures/"
 class Sending:
     """Bodies on their way, counted in bytes; no further read begins while too many wait for slow readers."""
 
-    def __init__(self, app: ASGIApp, limits: Limits) -> None:
+    def __init__(self, app: ASGIApp, limits: Limits, in_flight: InFlight) -> None:
         self.app = app
         self._limits = limits
-        self.held = 0
-        """Bytes of bodies that are made and not yet sent."""
+        self._in_flight = in_flight
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass a request on, and its answer back in pieces."""
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        if scope["path"].startswith(READS) and self.held >= self._limits.sending_bytes:
-            detail = f"{self.held} bytes of other answers wait for their readers: try again soon"
+        if scope["path"].startswith(READS) and self._in_flight.held >= self._limits.sending_bytes:
+            held = self._in_flight.held
+            detail = f"{held} bytes of other answers wait for their readers: try again soon"
             limit = self._limits.sending_bytes
-            refused = problem(ProblemCode.TOO_MANY_REQUESTS, detail, limit=limit, requested=self.held)
+            refused = problem(ProblemCode.TOO_MANY_REQUESTS, detail, limit=limit, requested=held)
             await handlers.answer(refused)(scope, receive, send)
             return
         stalled = False
@@ -58,7 +59,7 @@ class Sending:
         """Send a body; return False where its reader takes nothing for too long, and is left."""
         view = memoryview(message["body"])
         more = message.get("more_body", False)
-        self.held += len(view)
+        self._in_flight.held += len(view)
         try:
             for first in range(0, len(view), PIECE):
                 last = first + PIECE >= len(view)
@@ -71,4 +72,4 @@ class Sending:
         else:
             return True
         finally:
-            self.held -= len(view)
+            self._in_flight.held -= len(view)

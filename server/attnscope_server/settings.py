@@ -86,6 +86,9 @@ class Settings(BaseSettings):
     fused_attention: bool = Field(
         default=True, description="Use the compiled attention for small heads on a CPU where numba is installed."
     )
+    worker_nice: int = Field(
+        default=5, ge=0, le=19, description="Niceness of a worker: the service answers while every core computes."
+    )
     worker_command: tuple[str, ...] = Field(
         default=(sys.executable, "-m", "attnscope_server.worker"), min_length=1, description="Starts a worker."
     )

@@ -80,12 +80,24 @@ class Turns:
             self._places.release()
 
 
+@dataclass
+class InFlight:
+    """Bytes of answers that are made and not yet sent."""
+
+    held: int = 0
+
+
 class Polls:
     """Counts the polls that each owner has open. For one event loop."""
 
     def __init__(self, limit: int) -> None:
         self._limit = limit
         self._held: Counter[str] = Counter()
+
+    @property
+    def held(self) -> int:
+        """Polls of all owners that are held."""
+        return self._held.total()
 
     @contextmanager
     def hold(self, owner: str, *, counted: bool) -> Iterator[None]:
@@ -127,6 +139,7 @@ class State:
     listings: Listings
     slices: Turns
     polls: Polls
+    sending: InFlight
     housekeeping: Housekeeping
     ready: bool = False
     stopping: bool = field(default=False)

@@ -6,6 +6,8 @@ three deaths in a row without a new commit fail a job, so that a poisonous one d
 
 from __future__ import annotations
 
+import contextlib
+import signal
 import threading
 import time
 from collections.abc import Callable
@@ -15,6 +17,7 @@ from uuid import UUID
 
 import structlog
 
+from attnscope_server.database import UNANSWERED
 from attnscope_server.errors import TransitionError
 from attnscope_server.job_store import JobStore
 from attnscope_server.jobs import MAX_INTERRUPTIONS, StoredJob
@@ -23,6 +26,9 @@ from attnscope_server.workers import ProcessRunner
 from attnscope_storage.wire import JobState, Problem, ProblemCode, Progress, problem
 
 log = structlog.get_logger("attnscope.supervisor")
+
+REDUCE = "fewer environments, or fewer stored layers, heads, rows or maps"
+"""What makes a job need less memory."""
 
 PROGRESS_WRITTEN_EVERY = 1.0
 """Seconds between two writes of a running job's progress."""
@@ -51,6 +57,7 @@ class Supervisor:
         self._progress: dict[UUID, Progress] = {}
         self._written_at: dict[UUID, float] = {}
         self._idle_since: dict[str, float] = {}
+        self._endings: list[tuple[str, StoredJob, dict[str, Any]]] = []
         self._runners: dict[str, ProcessRunner] = {}
         for number, device in enumerate(settings.devices):
             name = f"{number}"
@@ -76,10 +83,14 @@ class Supervisor:
         self._wake.set()
         self._thread.join()
         with self._lock:
+            self._settle()
             left = [job for job in self._busy.values() if job is not None]
         for job in left:
             end = partial(self._interrupted, job, "the service stopped", counted=False, queue=False)
-            self._end(job.id, end)
+            try:
+                self._end(job.id, end)
+            except UNANSWERED:  # the next start finds it running, and queues it again
+                log.warning("an interrupted job could not be written down", job=str(job.id))
 
     def wake(self) -> None:
         """Look for queued jobs."""
@@ -87,13 +98,11 @@ class Supervisor:
 
     def progress(self, job: UUID) -> Progress | None:
         """Return how far a running job is, fresher than the database."""
-        with self._lock:
-            return self._progress.get(job)
+        return self._progress.get(job)  # without the lock: a database that is slow to write must not hold up a poll
 
     def devices(self) -> list[tuple[str, StoredJob | None]]:
         """Return each device and the job it runs."""
-        with self._lock:
-            return [(self._runners[name].device, job) for name, job in self._busy.items()]
+        return [(self._runners[name].device, job) for name, job in self._busy.items()]
 
     def cancel(self, job: StoredJob) -> StoredJob:
         """Cancel a job; it stays `cancelling` until its work has ended."""
@@ -120,8 +129,12 @@ class Supervisor:
             with self._lock:
                 if self._stopping:
                     break
-                for name in self._runners:
-                    self._feed(name)
+                try:
+                    self._settle()
+                    for name in self._runners:
+                        self._feed(name)
+                except UNANSWERED as error:  # nobody is told of what is not written; the next look tries again
+                    log.warning("the job database did not answer", detail=str(error))
         # Workers are stopped on the thread that started them: the kernel ties their life to it (PR_SET_PDEATHSIG).
         for runner in self._runners.values():
             runner.stop()
@@ -149,12 +162,27 @@ class Supervisor:
             kind = message["type"]
             if job is None or (kind != "died" and message.get("job", str(job.id)) != str(job.id)):
                 return
+            if any(ending[0] == name for ending in self._endings):
+                return  # it has ended already, which only is not written down yet
             if kind == "progress":
                 self._advance(job, message)
             elif kind in ENDINGS or kind == "died":
-                self._free(name)
-                self._end(job.id, lambda: ENDINGS.get(kind, Supervisor._died)(self, job, message))
+                self._endings.append((name, job, message))
+                self._settle()
         self._changed()
+
+    def _settle(self) -> None:
+        """Write down how jobs ended, oldest first; what the database refuses stays, and with it the job's device."""
+        while self._endings:
+            name, job, message = self._endings[0]
+            end = partial(ENDINGS.get(message["type"], Supervisor._died), self, job, message)
+            try:
+                self._end(job.id, end)
+            except UNANSWERED as error:
+                log.warning("how a job ended is not written yet", job=str(job.id), detail=str(error))
+                return
+            del self._endings[0]
+            self._free(name)
 
     def _free(self, name: str) -> None:
         self._busy[name] = None
@@ -180,17 +208,19 @@ class Supervisor:
         committed = before is None or before.steps_committed != progress.steps_committed
         if committed or now - self._written_at.get(job.id, 0.0) >= PROGRESS_WRITTEN_EVERY:
             self._written_at[job.id] = now
-            self._jobs.record_progress(job.id, progress)
+            with contextlib.suppress(*UNANSWERED):  # the end of the job, or the next report, writes it
+                self._jobs.record_progress(job.id, progress)
 
     def _end(self, job: UUID, end: Callable[[], None]) -> None:
-        last = self._progress.pop(job, None)
-        self._written_at.pop(job, None)
+        last = self._progress.get(job)
         if last is not None:
             self._jobs.record_progress(job, last)
         try:
             end()
         except TransitionError as error:
             log.warning("a job had moved on", job=str(job), detail=error.message)
+        self._progress.pop(job, None)
+        self._written_at.pop(job, None)
 
     def _succeeded(self, job: StoredJob, _message: dict[str, Any]) -> None:
         self._jobs.move(job.id, JobState.SUCCEEDED)
@@ -211,6 +241,8 @@ class Supervisor:
             self._jobs.move(job.id, JobState.CANCELLED, "its worker was ended")
             return
         detail = f"its worker ended with {message.get('code')}"
+        if message.get("code") == -signal.SIGKILL:
+            detail += f" (killed, as the system does when memory runs out: ask for {REDUCE})"
         self._interrupted(job, detail, counted=not self._stopping, queue=not self._stopping)
 
     def _interrupted(self, job: StoredJob, detail: str, *, counted: bool, queue: bool = True) -> None:
@@ -218,7 +250,9 @@ class Supervisor:
         if current.state is JobState.CANCELLING:
             self._jobs.move(job.id, JobState.CANCELLED, detail)
             return
-        stored = self._jobs.interrupt(job.id, current.progress.steps_committed, detail, counted=counted)
+        stored = current
+        if current.state is not JobState.INTERRUPTED:  # else an earlier try got as far as that
+            stored = self._jobs.interrupt(job.id, current.progress.steps_committed, detail, counted=counted)
         if stored.interruptions >= MAX_INTERRUPTIONS:
             text = f"{stored.interruptions} interruptions without a new commit; the last: {detail}"
             failure = problem(ProblemCode.INTERRUPTED_TOO_OFTEN, text)

@@ -116,6 +116,9 @@ class ProcessRunner(Runner):
             env=environment,
             start_new_session=True,  # a terminal's Ctrl-C reaches the service, which stops its workers in order
         )
+        with contextlib.suppress(OSError):
+            nice = min(19, os.getpriority(os.PRIO_PROCESS, 0) + self._settings.worker_nice)
+            os.setpriority(os.PRIO_PROCESS, self._process.pid, nice)
         log.info("worker started", device=self.device, process=self._process.pid)
         threading.Thread(target=self._listen, args=(self._process,), name=f"worker-{self.device}", daemon=True).start()
 

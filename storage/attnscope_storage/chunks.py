@@ -46,17 +46,30 @@ def decode_chunk(encoded: bytes, dtype: str, chunk: tuple[int, ...]) -> Shaped[n
         The bytes are no zstd frame, its checksum does not fit, or it has another size than the chunk.
     """
     wanted = np.dtype(dtype).newbyteorder("<")
-    size = math.prod(chunk) * wanted.itemsize
-    # zstd would believe the frame: allocate what it claims, or leave the end of a chunk that is too short as it was.
-    claimed = _frame_size(encoded)
-    if claimed != size:
-        raise ChunkDamagedError(f"expected a zstd frame of {size} bytes, got {_described(claimed, encoded)}")
+    size = check_frame(encoded, dtype, chunk)
     out = np.empty(size, dtype=np.uint8)
     try:
         _ZSTD.decode(encoded, out)
     except (RuntimeError, ValueError) as error:
         raise ChunkDamagedError(f"expected {size} bytes in a zstd frame, which does not decode: {error}") from error
     return out.view(wanted).reshape(chunk)
+
+
+def check_frame(encoded: bytes, dtype: str, chunk: tuple[int, ...]) -> int:
+    """Return the decoded bytes of a stored chunk, if its frame claims as many; nothing is decoded.
+
+    zstd would believe the frame: allocate what it claims, or leave the end of a chunk that is too short as it was.
+
+    Raises
+    ------
+    ChunkDamagedError
+        The bytes are no zstd frame, or one of another size.
+    """
+    size = math.prod(chunk) * np.dtype(dtype).itemsize
+    claimed = _frame_size(encoded)
+    if claimed != size:
+        raise ChunkDamagedError(f"expected a zstd frame of {size} bytes, got {_described(claimed, encoded)}")
+    return size
 
 
 def _frame_size(encoded: bytes) -> int | None:

@@ -12,6 +12,7 @@ from typing import Final
 from zarr.abc.store import ByteRequest, OffsetByteRequest, RangeByteRequest, Store
 from zarr.core.buffer import Buffer, BufferPrototype, default_buffer_prototype
 
+from attnscope_storage.chunks import check_frame
 from attnscope_storage.errors import AttnscopeError, ChunkDamagedError, ChunkLostError
 from attnscope_storage.keys import Committed
 from attnscope_storage.snapshot import Root
@@ -89,7 +90,8 @@ class CommittedStore(Store):
     ) -> Buffer | None:
         """Return what is stored under a key; None only where nothing is committed."""
         prototype = prototype or default_buffer_prototype()
-        if isinstance(self._root.locate(key), Committed):
+        located = self._root.locate(key)
+        if isinstance(located, Committed):
             try:
                 value = await self._store.get(key, prototype, byte_range)
             except AttnscopeError:  # a store of ours, over HTTP, knows better what happened
@@ -98,6 +100,11 @@ class CommittedStore(Store):
                 raise ChunkDamagedError(f"the committed chunk {key} cannot be read: {error}") from error
             if value is None:
                 raise ChunkLostError(f"the committed chunk {key} is missing")
+            if byte_range is None:
+                try:  # zarr's own decoder would allocate whatever the frame claims
+                    check_frame(value.to_bytes(), located.array.dtype, located.array.chunks)
+                except ChunkDamagedError as error:
+                    raise ChunkDamagedError(f"the committed chunk {key} is damaged: {error.message}") from error
             return value
         document = self._root.metadata_bytes(key)
         if document is None:

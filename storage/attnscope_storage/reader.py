@@ -20,6 +20,7 @@ from zarr.storage import LocalStore
 
 from attnscope_storage.chunks import chunk_key, decode_chunk, grid_of, indices
 from attnscope_storage.committed import CommittedStore
+from attnscope_storage.confined import ConfinedStore, refuse_links
 from attnscope_storage.errors import (
     AttnscopeError,
     CaptureNotFoundError,
@@ -59,7 +60,7 @@ class CaptureReader:
         ChunkDamagedError
             Its root document is damaged, or cannot be read.
         """
-        store = where if isinstance(where, Store) else LocalStore(where, read_only=True)
+        store = where if isinstance(where, Store) else ConfinedStore(where)
         return cls(store, _read_root(store))
 
     def refresh(self) -> bool:
@@ -142,6 +143,7 @@ class CaptureReader:
     def chunk_path(self, key: str) -> Path | None:
         """Return the file of a committed chunk; None where the key names none or the store is no local folder."""
         if isinstance(self._store, LocalStore) and isinstance(self.locate(key), Committed):
+            refuse_links(self._store.root, key)
             return self._store.root / key
         return None
 

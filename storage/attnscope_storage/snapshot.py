@@ -8,11 +8,14 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Final
+
+import numpy as np
 
 from attnscope_storage.chunks import chunk_key, indices
 from attnscope_storage.errors import CaptureNotFoundError, ChunkDamagedError, SchemaVersionError
@@ -21,6 +24,9 @@ from attnscope_storage.root import ROOT_KEY, Document, array_node, document_byte
 
 KNOWN_SCHEMAS: Final = frozenset({1})
 """Schema versions that this version reads."""
+
+MAX_CHUNK_BYTES: Final = 2**31
+"""Decoded bytes of a chunk, at most: a reader allocates that much."""
 
 _DTYPES: Final = frozenset({"float16", "float32", "float64", "int8", "int16", "int32", "int64"})
 _CAPTURE_ID: Final = re.compile(r"[0-9a-f]{32}")
@@ -144,6 +150,8 @@ def _array(name: str, node: Document) -> StoredArray:
     _require(bool(shape) and all(map(_is_count, shape)), f"{name}: shape {shape!r}")
     _require(len(chunks) == len(shape) and all(_is_count(c) and c > 0 for c in chunks), f"{name}: chunks {chunks!r}")
     _require(len(dims) == len(shape) and all(isinstance(d, str) and is_name(d) for d in dims), f"{name}: dims {dims!r}")
+    size = math.prod(chunks) * np.dtype(dtype).itemsize
+    _require(size <= MAX_CHUNK_BYTES, f"{name}: a chunk of {size} bytes, more than {MAX_CHUNK_BYTES}")
     attributes = node["attributes"]
     _require(isinstance(attributes, dict), f"{name}: attributes {attributes!r}")
     expected = array_node(shape=shape, dtype=dtype, chunks=chunks, dims=dims, attributes=attributes)

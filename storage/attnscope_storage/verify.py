@@ -84,7 +84,8 @@ def _chunks_decode(reader: CaptureReader, name: str, report: VerificationReport)
         except ChunkLostError as error:
             report.note(error.message)
         except ChunkDamagedError as error:
-            report.note(f"the committed chunk {key} is damaged: {error.message}")
+            known = key in error.message
+            report.note(error.message if known else f"the committed chunk {key} is damaged: {error.message}")
     return report.wrong == before
 
 

@@ -136,6 +136,14 @@ class FakeService(ThreadingHTTPServer):
         self.asked: list[str] = []
         self.busy = 0
         self.sent = 0
+        self.label = "a label"
+        """What stands in its texts."""
+        self.moved = "http://example.invalid/"
+        self.cap: int | None = None
+        """Bytes of a slice, at most."""
+        self.down = False
+        self.down_after = 0
+        """Requests that are still answered while it is down."""
         self.replays = True
         self.url = f"http://127.0.0.1:{self.server_address[1]}"
 
@@ -171,6 +179,7 @@ class Handler(BaseHTTPRequestHandler):
             "kind": "capture",
             "owner": "o",
             "state": "succeeded",
+            "label": self.server.label,
             "spec": SPEC,
             "resolved": RESOLVED,
             "progress": {"steps_done": STEPS, "steps_committed": STEPS, "steps_total": STEPS, "phase": "ended"},
@@ -178,9 +187,22 @@ class Handler(BaseHTTPRequestHandler):
             "a_field_of_the_future": 1,
         }
 
+    def do_POST(self) -> None:
+        """Redirect, whatever it is."""
+        self.rfile.read(int(self.headers["Content-Length"]))
+        self.answer(302, b"", Location=self.server.moved)
+
+    def do_PATCH(self) -> None:
+        """Change nothing."""
+        self.rfile.read(int(self.headers["Content-Length"]))
+        self.answer(200, json.dumps(self.job()).encode())
+
     def do_PUT(self) -> None:
         """Submit."""
         self.rfile.read(int(self.headers["Content-Length"]))
+        if self.path == "/v1/moved":
+            self.answer(307, b"", Location=self.server.moved)
+            return
         self.server.asked.append(f"PUT {self.path}")
         if self.server.busy:
             self.server.busy -= 1
@@ -191,15 +213,18 @@ class Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         """Everything else."""
         self.server.asked.append(f"GET {self.path}")
+        if self.server.down and len(self.server.asked) > self.server.down_after:
+            self.close_connection = True  # as a service that is not there: no answer at all
+            return
         parts = urlsplit(self.path)
         if self.headers.get("Authorization") != "Bearer right-key":
-            self.problem(401, "unauthenticated", "no key [bold]here[/bold]")
+            self.problem(401, "unauthenticated", f"no key [bold]here[/bold] {self.server.label}")
         elif parts.path == "/v1/jobs":
             self.answer(200, json.dumps({"jobs": [self.job()]}).encode())
         elif parts.path == f"/v1/jobs/{JOB}":
             self.answer(200, json.dumps(self.job()).encode())
         elif parts.path == "/v1/moved":
-            self.answer(302, b"", Location="http://example.invalid/")
+            self.answer(302, b"", Location=self.server.moved)
         elif parts.path.startswith(f"/v1/captures/{JOB}/zarr/"):
             self.key(parts.path.removeprefix(f"/v1/captures/{JOB}/zarr/"))
         elif parts.path == f"/v1/captures/{JOB}/slice":
@@ -229,6 +254,9 @@ class Handler(BaseHTTPRequestHandler):
             seen = np.isfinite(values).sum(axis=over)
             total = np.nansum(values.astype(np.float64), axis=over)
             values = np.divide(total, seen, out=np.full(total.shape, np.nan), where=seen > 0).astype(np.float32)
+        if self.server.cap is not None and values.nbytes > self.server.cap:
+            self.problem(413, "too-large", f"{values.nbytes} bytes, {self.server.cap} are allowed")
+            return
         out = io.BytesIO()
         if asked.get("format") == "u8":
             rounded = np.rint(254 * np.sqrt(np.clip(np.nan_to_num(values.astype(np.float32)), 0, 1)))

@@ -211,6 +211,16 @@ def second_service(tmp_path):
 
 
 @pytest.fixture(scope="session")
+def service_settings(tmp_path_factory):
+    """Return a function that gives settings of a service in a fresh data root."""
+
+    def fresh(**changes) -> Settings:
+        return settings(tmp_path_factory.mktemp("root") / "data", **changes)
+
+    return fresh
+
+
+@pytest.fixture(scope="session")
 def enter_finished_job():
     """Return the function that enters a finished job into a data root that no service holds."""
     return finished_job

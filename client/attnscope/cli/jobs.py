@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
 from typing import Annotated
 
 import typer
@@ -149,6 +150,19 @@ def watch(job: JobName = "last", as_json: Json = False) -> None:
     """Show a job's progress until it ends."""
     with attnscope.connect() as service:
         show(service.job(job).wait(progress=True), as_json=as_json)
+
+
+@app.command()
+def keep(
+    job: JobName,
+    pin: Annotated[bool | None, typer.Option("--pin/--no-pin", help="Keep it whatever its time says.")] = None,
+    days: Annotated[float | None, typer.Option(min=0, help="It may be deleted after so many days from now.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Say for how long the service keeps a capture."""
+    until = None if days is None else datetime.now(UTC) + timedelta(days=days)
+    with attnscope.connect() as service:
+        show(service.job(job).keep(until=until, pinned=pin), as_json=as_json)
 
 
 @app.command()

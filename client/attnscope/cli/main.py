@@ -14,6 +14,7 @@ from attnscope.errors import (
     JobCancelledError,
     JobFailedError,
 )
+from attnscope.plain import plain
 from attnscope_storage.errors import AttnscopeError
 
 VERBS = (jobs, captures, reports, advice, catalogue, demonstration)
@@ -35,5 +36,5 @@ def main() -> None:
     try:
         app()
     except (AttnscopeError, ValueError) as error:
-        Console(stderr=True, highlight=False, soft_wrap=True).print(f"error: {escape(str(error))}")
+        Console(stderr=True, highlight=False, soft_wrap=True).print(f"error: {escape(plain(str(error)))}")
         raise SystemExit(next((code for kind, code in STATUS if isinstance(error, kind)), 1)) from error

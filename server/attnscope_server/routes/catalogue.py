@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from fastapi import APIRouter, Query, Response
+from fastapi import APIRouter, Query, Request, Response
 
 from attnscope_model.errors import CheckpointAmbiguousError, CheckpointUnknownError
-from attnscope_server.access import JobsReader, Service, problems
+from attnscope_server.access import Admin, JobsReader, Service, problems
+from attnscope_server.database import UNANSWERED
 from attnscope_server.errors import refusal
 from attnscope_server.jobs import StoredJob
 from attnscope_server.keys import Identity
+from attnscope_server.metrics import MEDIA_TYPE as METRICS_TYPE
 from attnscope_server.resolve import task_cell
 from attnscope_server.slices import FORMATS, REDUCTIONS
 from attnscope_storage import __version__
@@ -31,6 +33,7 @@ from attnscope_storage.wire import (
 
 router = APIRouter(tags=["catalogue"])
 health = APIRouter(tags=["health"])
+metrics = APIRouter(tags=["health"])
 
 DEFAULT_TASKS = 200
 """Tasks of a page where no limit is named."""
@@ -118,6 +121,16 @@ def get_whoami(identity: JobsReader) -> WhoAmI:
     )
 
 
+@metrics.get(
+    "/metrics",
+    response_class=Response,
+    responses=problems() | {200: {"description": "Prometheus' text format", "content": {METRICS_TYPE: {}}}},
+)
+def get_metrics(request: Request, state: Service, _identity: Admin) -> Response:
+    """Return the service's numbers; they are of all owners together, so only a key with `admin` reads them."""
+    return Response(request.app.state.metrics.exposition(state), headers={"Content-Type": METRICS_TYPE})
+
+
 @health.get("/healthz")
 def get_health() -> Health:
     """Say that the process answers."""
@@ -128,6 +141,11 @@ def get_health() -> Health:
 def get_ready(state: Service, response: Response) -> Health:
     """Say whether jobs can be submitted."""
     if state.ready and not state.stopping:
+        try:
+            state.jobs.count_by_state()
+        except UNANSWERED:
+            response.status_code = 503
+            return Health(status="unavailable", detail="the job database does not answer")
         return Health(status="ok")
     response.status_code = 503
     return Health(status="stopping" if state.stopping else "starting")

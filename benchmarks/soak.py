@@ -1,0 +1,305 @@
+"""Fifty clients on one loopback service while jobs run and the worker is killed at random; every value is checked.
+
+``make soak`` runs this for five minutes (``MINUTES=…``). It prints what it counted as JSON and ends with status 1 where
+a 5xx, a wrong value, an unended job or growing memory was seen.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import random
+import re
+import statistics
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections import Counter
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import httpx
+import numpy as np
+import psutil
+
+import attnscope
+from attnscope.connection import Connection
+from attnscope.errors import BusyError, GoneError
+from attnscope.service import Service
+from attnscope.transport import Transport
+from attnscope_storage.wire import JobState
+
+CLIENTS = 50
+LIVE_JOBS = 12
+"""Jobs that are queued or run at once, at most; more would only wait."""
+
+KEPT_JOBS = 40
+"""Ended jobs that are kept for reading; older ones are deleted."""
+
+PROBE_SECONDS = 15.0
+"""Length of each latency measurement."""
+
+GROWTH = 1.15
+"""Factor that the service's memory may grow by between the second and the last quarter, and stay called flat."""
+
+ARRAYS = ("attention/rows", "stats/entropy", "rollout/action", "policy/logits", "context/length", "rollout/reward")
+SPECS: tuple[dict[str, Any], ...] = (
+    {"checkpoint": "AD-darkroom", "steps": 600, "tasks": {"goals": [(5, 4)]}, "maps": {"steps": [99, 599]}},
+    {"checkpoint": "AD-darkroom", "steps": 300, "tasks": {"goals": [(0, 8)]}, "seeds": (0, 1), "maps": {"count": 0}},
+    {
+        "checkpoint": "AD-darkroom",
+        "steps": 900,
+        "tasks": {"goals": [(2, 2)]},
+        "rows": {"every": 3},
+        "maps": {"count": 1},
+    },
+)
+
+
+def chance_of(seed: int) -> random.Random:
+    """Return random numbers that are the same each time."""
+    return random.Random(seed)  # noqa: S311 - spreads load, guards nothing
+
+
+@dataclass
+class Soak:
+    """What the threads share."""
+
+    url: str
+    key: str
+    until: float = 0.0
+    done: Counter[str] = field(default_factory=Counter)
+    wrong: list[str] = field(default_factory=list)
+    failed: list[str] = field(default_factory=list)
+    expected: list[dict[str, np.ndarray]] = field(default_factory=list)
+    live: dict[str, int] = field(default_factory=dict)
+    """Job → its specification, while it has not ended."""
+    ended: dict[str, int] = field(default_factory=dict)
+    lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def client(self) -> Service:
+        """Return a client of its own connections."""
+        return Service(Transport(Connection(self.url, self.key, "the soak")))
+
+    def compare(self, what: str, got: np.ndarray, wanted: np.ndarray) -> None:
+        """Count what was checked, bit for bit."""
+        self.done["values checked"] += got.size
+        if got.shape != wanted.shape or got.tobytes() != wanted.tobytes():
+            self.wrong.append(what)
+
+    def pick(self, jobs: dict[str, int], chance: random.Random) -> tuple[str, int] | None:
+        """Return one of the jobs."""
+        with self.lock:
+            return chance.choice(list(jobs.items())) if jobs else None
+
+
+def submit(soak: Soak, client: Service, chance: random.Random) -> None:
+    """Queue a job where few wait."""
+    which = chance.randrange(len(SPECS))
+    with soak.lock:
+        if len(soak.live) >= LIVE_JOBS:
+            return
+    job = client.submit(**SPECS[which])
+    with soak.lock:
+        soak.live[str(job.id)] = which
+
+
+def poll(soak: Soak, client: Service, chance: random.Random) -> None:
+    """Ask how far a job is, sometimes until it changes."""
+    found = soak.pick(soak.live, chance)
+    if found is None:
+        return
+    job = client.job(found[0])
+    job.refresh(wait=chance.choice([0.0, 0.0, 2.0]))
+    if job.state.final:
+        with soak.lock:
+            soak.ended[found[0]] = soak.live.pop(found[0], found[1])
+            soak.done[f"jobs {job.state}"] += 1
+        if job.state is not JobState.SUCCEEDED:
+            soak.failed.append(f"{found[0]}: {job.info.failure}")
+
+
+def cut(soak: Soak, client: Service, chance: random.Random) -> None:
+    """Slice a job's arrays at random, of a running one as far as it is committed."""
+    found = soak.pick({**soak.live, **soak.ended}, chance)
+    if found is None:
+        return
+    with suppress(LookupError):  # nothing is committed yet
+        capture = client.job(found[0]).capture()
+        name = chance.choice(ARRAYS)
+        array, wanted = capture[name], soak.expected[found[1]][name]
+        if len(array):
+            first = chance.randrange(len(array))
+            last = chance.randint(first + 1, min(len(array), first + 40))
+            soak.compare(f"slice {name}[{first}:{last}] of {found[0]}", array[first:last], wanted[first:last])
+
+
+def download(soak: Soak, client: Service, chance: random.Random) -> None:
+    """Download an ended job's capture, and compare every array."""
+    found = soak.pick(soak.ended, chance)
+    if found is None:
+        return
+    with tempfile.TemporaryDirectory(prefix="soak-download-") as folder:
+        offline = attnscope.open(client.job(found[0]).capture().download(Path(folder) / "c.zarr"))
+        for name, wanted in soak.expected[found[1]].items():
+            soak.compare(f"download {name} of {found[0]}", offline[name][:], wanted)
+
+
+def tidy(soak: Soak, client: Service, chance: random.Random) -> None:
+    """List jobs, and delete one of too many."""
+    for number, _ in enumerate(client.jobs()):
+        if number >= 20:
+            break
+    with soak.lock:
+        gone = chance.choice(list(soak.ended)) if len(soak.ended) > KEPT_JOBS else None
+        if gone is not None:
+            del soak.ended[gone]
+    if gone is not None:
+        client.job(gone).delete()
+
+
+ACTIONS = ((submit, 3), (poll, 8), (cut, 8), (download, 1), (tidy, 1))
+
+
+def one_client(soak: Soak, number: int) -> None:
+    """Do one thing after another until the time is up."""
+    chance = chance_of(number)
+    actions, weights = zip(*ACTIONS, strict=True)
+    with soak.client() as client:
+        while time.monotonic() < soak.until:
+            action = chance.choices(actions, weights)[0]
+            try:
+                action(soak, client, chance)
+                soak.done[action.__name__] += 1
+            except GoneError:
+                soak.done["read while it was deleted"] += 1
+            except BusyError:
+                soak.done["told to come back"] += 1
+            except Exception as error:  # noqa: BLE001 - whatever it is, the report names it
+                soak.failed.append(f"{action.__name__}: {type(error).__name__}: {error}")
+            time.sleep(chance.uniform(0, 0.2))
+
+
+def killer(soak: Soak, service: psutil.Process) -> None:
+    """Kill the worker at random, but only once its job has committed again: three deaths without fail a job."""
+    chance, last = chance_of(0), {}
+    with soak.client() as client:
+        while time.monotonic() < soak.until:
+            time.sleep(chance.uniform(2, 8))
+            with suppress(Exception):
+                for job in client.jobs(states=[JobState.RUNNING]):
+                    committed = job.info.progress.steps_committed
+                    if committed > last.get(job.id, 0):
+                        last[job.id] = committed
+                        for child in service.children():
+                            if "attnscope_server.worker" in child.cmdline():
+                                child.kill()
+                                soak.done["workers killed"] += 1
+
+
+def probe(soak: Soak, seconds: float) -> dict[str, float]:
+    """Return the latency of polls and slices, one after the other, in milliseconds."""
+    taken: dict[str, list[float]] = {"poll": [], "slice": []}
+    job = next(iter(soak.ended))
+    headers = {"Authorization": f"Bearer {soak.key}"}
+    end = time.monotonic() + seconds
+    with httpx.Client(base_url=soak.url, headers=headers) as http:
+        while time.monotonic() < end:
+            for kind, path in (
+                ("poll", f"jobs/{job}"),
+                ("slice", f"captures/{job}/slice?array=attention/rows&step=50"),
+            ):
+                begun = time.perf_counter()
+                http.get(f"/v1/{path}").raise_for_status()
+                taken[kind].append(1e3 * (time.perf_counter() - begun))
+            time.sleep(0.02)
+    quantiles = {kind: statistics.quantiles(times, n=20) for kind, times in taken.items()}
+    return {f"{kind} p{q}": round(found[at], 1) for kind, found in quantiles.items() for q, at in ((50, 9), (95, 18))}
+
+
+def metrics(soak: Soak) -> dict[str, float]:
+    """Return the service's own counts of its answers, by status."""
+    text = httpx.get(f"{soak.url}/metrics", headers={"Authorization": f"Bearer {soak.key}"}).text
+    found: Counter[str] = Counter()
+    for status, count in re.findall(r'attnscope_request_seconds_count\{.*?status="(\d+)"\} (\S+)', text):
+        found[status] += round(float(count))
+    return dict(sorted(found.items()))
+
+
+def prepare(soak: Soak) -> dict[str, dict[str, float]]:
+    """Capture each specification once, undisturbed; measure latencies without and with a running job."""
+    with soak.client() as client:
+        for which, spec in enumerate(SPECS):
+            job = client.submit(**spec).wait()
+            capture = job.capture()
+            soak.expected.append({name: capture[name][:] for name in capture.names()})
+            soak.ended[str(job.id)] = which
+        idle = probe(soak, PROBE_SECONDS)
+        job = client.submit(checkpoint="AD-darkroom", steps=10**6, tasks={"goals": [(5, 4)]}, maps={"count": 0})
+        while job.refresh(wait=0.2).info.progress.steps_committed == 0:
+            time.sleep(0.05)
+        busy = probe(soak, PROBE_SECONDS)
+        job.cancel()
+    return {"latency ms, no job": idle, "latency ms, a job running": busy}
+
+
+def run(soak: Soak, service: psutil.Process, minutes: float) -> dict[str, Any]:
+    """Let every client loose, then wait until every job has ended; return what was seen."""
+    report: dict[str, Any] = prepare(soak)
+    soak.until = time.monotonic() + 60 * minutes
+    threads = [threading.Thread(target=one_client, args=(soak, number)) for number in range(CLIENTS)]
+    threads.append(threading.Thread(target=killer, args=(soak, service)))
+    for thread in threads:
+        thread.start()
+    memory = []
+    while any(thread.is_alive() for thread in threads):
+        memory.append(service.memory_info().rss / 2**20)
+        time.sleep(1)
+    with soak.client() as client:
+        deadline = time.monotonic() + 300
+        while soak.live and time.monotonic() < deadline:
+            for job in list(soak.live):
+                poll(soak, client, chance_of(1)) if client.job(job).refresh(wait=5.0).state.final else None
+    quarter = max(1, len(memory) // 4)
+    early, late = statistics.median(memory[quarter : 2 * quarter] or memory), statistics.median(memory[-quarter:])
+    report |= {"done": dict(sorted(soak.done.items())), "answers by status": metrics(soak)}
+    report |= {
+        "service memory MiB": {"second quarter": round(early, 1), "last": round(late, 1), "peak": round(max(memory), 1)}
+    }
+    report |= {"wrong": soak.wrong[:20], "failed": soak.failed[:20], "jobs not ended": len(soak.live)}
+    serious = [status for status in report["answers by status"] if status.startswith("5")]
+    report["ok"] = not (serious or soak.wrong or soak.failed or soak.live or late > GROWTH * early)
+    return report
+
+
+def main() -> None:
+    """Start a service of its own on a free loopback port, soak it, report."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--minutes", type=float, default=5.0)
+    minutes = min(60.0, parser.parse_args().minutes)
+    with tempfile.TemporaryDirectory(prefix="soak-") as folder:
+        key = os.urandom(24).hex()
+        command = [sys.executable, "-c", "from attnscope_server.cli import main; main()", "serve", "--port", "0"]
+        command += ["--data-root", f"{folder}/root", "--no-announce"]
+        with Path(f"{folder}/log").open("w") as log:
+            environment = os.environ | {"ATTNSCOPE_SERVER_API_KEY": key}
+            process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log, text=True, env=environment)
+        assert process.stdout is not None
+        said = process.stdout.readline()
+        try:
+            report = run(Soak(said.split()[-1], key), psutil.Process(process.pid), minutes)
+        finally:
+            process.terminate()
+            process.wait(60)
+            process.stdout.close()
+    print(json.dumps(report, indent=1))
+    raise SystemExit(0 if report["ok"] else 1)
+
+
+if __name__ == "__main__":
+    main()
