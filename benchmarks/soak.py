@@ -49,11 +49,11 @@ GROWTH = 1.15
 
 ARRAYS = ("attention/rows", "stats/entropy", "rollout/action", "policy/logits", "context/length", "rollout/reward")
 SPECS: tuple[dict[str, Any], ...] = (
-    {"checkpoint": "AD-darkroom", "steps": 600, "tasks": {"goals": [(5, 4)]}, "maps": {"steps": [99, 599]}},
-    {"checkpoint": "AD-darkroom", "steps": 300, "tasks": {"goals": [(0, 8)]}, "seeds": (0, 1), "maps": {"count": 0}},
+    {"checkpoint": "AD-darkroom", "steps": 160, "tasks": {"goals": [(5, 4)]}, "maps": {"steps": [99, 159]}},
+    {"checkpoint": "AD-darkroom", "steps": 60, "tasks": {"goals": [(0, 8)]}, "seeds": (0, 1), "maps": {"count": 0}},
     {
         "checkpoint": "AD-darkroom",
-        "steps": 900,
+        "steps": 240,
         "tasks": {"goals": [(2, 2)]},
         "rows": {"every": 3},
         "maps": {"count": 1},
@@ -212,7 +212,7 @@ def probe(soak: Soak, seconds: float) -> dict[str, float]:
         while time.monotonic() < end:
             for kind, path in (
                 ("poll", f"jobs/{job}"),
-                ("slice", f"captures/{job}/slice?array=attention/rows&step=50"),
+                ("slice", f"captures/{job}/slice?array=attention/rows&step=9"),
             ):
                 begun = time.perf_counter()
                 http.get(f"/v1/{path}").raise_for_status()
@@ -245,6 +245,7 @@ def prepare(soak: Soak) -> dict[str, dict[str, float]]:
             time.sleep(0.05)
         busy = probe(soak, PROBE_SECONDS)
         job.cancel()
+    print("soaking …", file=sys.stderr, flush=True)
     return {"latency ms, no job": idle, "latency ms, a job running": busy}
 
 
@@ -285,7 +286,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="soak-") as folder:
         key = os.urandom(24).hex()
         command = [sys.executable, "-c", "from attnscope_server.cli import main; main()", "serve", "--port", "0"]
-        command += ["--data-root", f"{folder}/root", "--no-announce"]
+        command += ["--data-root", f"{folder}/root", "--no-announce", "--threads", "1"]
         with Path(f"{folder}/log").open("w") as log:
             environment = os.environ | {"ATTNSCOPE_SERVER_API_KEY": key}
             process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log, text=True, env=environment)

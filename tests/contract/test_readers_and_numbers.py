@@ -140,7 +140,6 @@ def test_no_key_is_ever_written_down(furnished, capfd):
         furnished.http.get(f"{furnished.url}/v1/jobs/{furnished.job}", headers=good),
         furnished.http.get(f"{furnished.url}/v1/jobs?label={'x' * 200}", headers=good),
         furnished.http.get(f"{furnished.url}/v1/jobs", headers={"Authorization": f"Bearer {bad}"}),
-        furnished.http.post(f"{furnished.url}/v1/jobs", json={"kind": key}, headers=good),
         furnished.http.get(f"{furnished.url}/v1/whoami", headers=good),
         furnished.http.get(f"{furnished.url}/metrics", headers=good),
     ]
@@ -148,7 +147,7 @@ def test_no_key_is_ever_written_down(furnished, capfd):
     logged = "".join(capfd.readouterr())
     for secret in (key, bad, key.split("_", 2)[2], furnished.running.key):
         assert secret not in logged
-        assert secret not in told.replace(f"'kind': {key!r}", "")
+        assert secret not in told
     root = furnished.running.settings.data_root
     holding = [path for path in root.rglob("*") if path.is_file() and key.encode() in path.read_bytes()]
     assert holding == []
