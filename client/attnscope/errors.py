@@ -10,7 +10,6 @@
     ├── MissingPackageError (ImportError)            an optional package is not installed
     ├── JobNameError (LookupError)                   no job of that name, or several
     ├── MapNotSampledError (LookupError)             no whole map is stored for that step
-    ├── SelectionTooLargeError (ValueError)          more than fits into memory was selected
     ├── DownloadRefusedError (FileExistsError)       the folder holds something else
     ├── WaitTimeoutError (TimeoutError)              the job did not end in the time given
     ├── JobFailedError (RuntimeError)                the job ended by an error
@@ -74,10 +73,6 @@ class JobNameError(AttnscopeError, LookupError):
 
 class MapNotSampledError(AttnscopeError, LookupError):
     """No whole attention map is stored for this step."""
-
-
-class SelectionTooLargeError(AttnscopeError, ValueError):
-    """More was selected than may be held in memory at once."""
 
 
 class DownloadRefusedError(AttnscopeError, FileExistsError):

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float32, Int, Shaped
 
-from attnscope.errors import SelectionTooLargeError, TooLargeError
+from attnscope.errors import RequestRefusedError, TooLargeError
 from attnscope.remote import ABSENT, Slicer
 from attnscope.selection import Selection, select
 from attnscope_storage.errors import NotCommittedError
@@ -59,7 +59,7 @@ class LazyArray:
             return np.empty(selection.shape, self.dtype)
         size = math.prod(selection.shape) * self.dtype.itemsize
         if size > SELECTION_BYTES:  # refused before it is allocated: the shape is what a service says
-            raise SelectionTooLargeError(
+            raise RequestRefusedError(
                 f"{self.name}: {size:.3g} bytes selected, {SELECTION_BYTES:.3g} may be held at once; select fewer steps"
             )
         if self._slicer is not None and size <= VIEW_BYTES:

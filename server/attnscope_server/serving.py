@@ -63,6 +63,9 @@ def _prepared(settings: Settings, listening: Callable[[Running], None]) -> tuple
     refuse_exposure(settings)
     app = create_app(settings)
     place = socket.create_server((settings.host, settings.port), reuse_port=False)
+    if hasattr(socket, "TCP_USER_TIMEOUT"):  # inherited: the kernel too lets go of a peer that takes nothing
+        patience = round(2000 * settings.limits.reader_seconds)
+        place.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, patience)
     url = f"{settings.scheme}://{settings.host}:{place.getsockname()[1]}"
 
     def tell() -> None:

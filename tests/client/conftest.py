@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import shutil
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -431,3 +432,18 @@ def planted(tmp_path_factory) -> Callable[..., Path]:
         return made[key]
 
     return make
+
+
+@pytest.fixture
+def hostile_root():
+    """Return a function that copies a capture and changes its root document."""
+
+    def copied(stored: Path, folder: Path, change) -> Path:
+        """Return a copy of a capture whose root document was changed."""
+        shutil.copytree(stored, folder)
+        document = json.loads((folder / "zarr.json").read_text())
+        change(document, document["consolidated_metadata"]["metadata"])
+        (folder / "zarr.json").write_text(json.dumps(document))
+        return folder
+
+    return copied

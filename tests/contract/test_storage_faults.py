@@ -10,6 +10,7 @@ from pathlib import Path
 
 import httpx
 import numpy as np
+import psutil
 import pytest
 from typer.testing import CliRunner
 
@@ -122,6 +123,8 @@ def test_a_disk_that_fails_in_the_middle_of_a_commit(faulty, fault, kind, code, 
         assert len(entropy) == reader.steps_committed
         assert np.isfinite(entropy).all()
         assert client.submit(**OPTIONS | {"steps": 20}).wait(timeout=120).state is JobState.SUCCEEDED
+        (worker,) = psutil.Process().children()
+        assert worker.nice() == min(19, psutil.Process().nice() + 5)
 
 
 def test_a_worker_killed_by_the_system_is_explained_and_replaced(faulty, fault):

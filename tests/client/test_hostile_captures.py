@@ -1,0 +1,131 @@
+"""Captures that lead elsewhere, claim the impossible or unpack without end: refused before anything is done."""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+
+import pytest
+from numcodecs.zstd import Zstd
+
+import attnscope
+import attnscope.capture
+import attnscope.download
+import attnscope.lazy
+from attnscope.errors import (
+    DownloadRefusedError,
+    RequestRefusedError,
+    UnexpectedAnswerError,
+)
+from attnscope_storage.errors import ChunkDamagedError
+
+
+@pytest.fixture
+def capture(fake):
+    """Return the fake service's capture."""
+    with attnscope.connect(fake.url, "right-key") as service:
+        yield service.job("last").capture()
+
+
+def renamed(name: str):
+    """Return a change that gives an array another name."""
+    return lambda _document, nodes: nodes.update({name: nodes.pop("env/task")})
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "../evil",
+        "/var/evil",
+        "a/../../evil",
+        "env/..",
+        "a//b",
+        "a\\..\\b",
+        "env/task\x00",
+        "C:evil",
+        "~",
+        "env/zarr.json",
+    ],
+)
+def test_no_name_leads_out_of_the_folder(fake, tmp_path, name, hostile_root):
+    """A root document that names a place elsewhere is refused before a file is written."""
+    fake.stored = hostile_root(fake.stored, tmp_path / "hostile", renamed(name))
+    target = tmp_path / "deep" / "er" / "c.zarr"
+    target.parent.mkdir(parents=True)
+    with attnscope.connect(fake.url, "right-key") as service, pytest.raises(ChunkDamagedError):
+        service.job("last").capture().download(target)
+    assert sorted(path.name for path in tmp_path.rglob("*") if "evil" in path.name) == []
+    assert list(target.parent.iterdir()) == []
+
+
+def test_a_download_follows_no_link(capture, tmp_path):
+    """A link planted where an unfinished download lies, at any depth, is refused, and nothing behind it is touched."""
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    identity = hashlib.sha256(str(capture._reader.root.attributes["capture_id"]).encode()).hexdigest()[:16]
+    scratch = tmp_path / f".c.zarr.{identity}.partial"
+    for place in ("", "attention", "rollout/action/c.0.0"):
+        planted = scratch / place
+        planted.parent.mkdir(parents=True, exist_ok=True)
+        planted.symlink_to(outside)
+        with pytest.raises(DownloadRefusedError, match="symbolic link"):
+            capture.download(tmp_path / "c.zarr")
+        assert list(outside.iterdir()) == []
+        planted.unlink()
+        shutil.rmtree(scratch, ignore_errors=True)
+    (tmp_path / "c.zarr").symlink_to(outside)
+    with pytest.raises(DownloadRefusedError, match="exists"):
+        capture.download(tmp_path / "c.zarr")
+
+
+def grown(name: str, steps: int):
+    """Return a change that claims more steps of an array."""
+
+    def change(_document, nodes):
+        nodes[name]["shape"][0] = steps
+
+    return change
+
+
+def test_what_is_claimed_is_not_allocated(fake, tmp_path, hostile_root):
+    """A shape of exabytes is refused at the selection and at the download, before anything is reserved or fetched."""
+    fake.stored = hostile_root(fake.stored, tmp_path / "hostile", grown("rollout/reward", 2**60))
+    with attnscope.connect(fake.url, "right-key") as service:
+        capture = service.job("last").capture()
+        fake.asked.clear()
+        with pytest.raises(RequestRefusedError, match="fewer steps"):
+            capture.rollout.reward[:]
+        with pytest.raises(UnexpectedAnswerError, match="free here"):
+            capture.download(tmp_path / "c.zarr")
+    assert not [path for path in fake.asked if "c.0" in path]
+
+
+def test_a_chunk_may_not_be_larger_than_any_schema_writes(fake, tmp_path, hostile_root):
+    """A chunk shape of terabytes is refused with the document that names it."""
+
+    def change(_document, nodes):
+        nodes["rollout/reward"]["chunk_grid"]["configuration"]["chunk_shape"][0] = 2**40
+
+    fake.stored = hostile_root(fake.stored, tmp_path / "hostile", change)
+    with attnscope.connect(fake.url, "right-key") as service, pytest.raises(ChunkDamagedError, match="a chunk of"):
+        service.job("last").capture()
+
+
+def test_a_bomb_is_not_unpacked(fake, tmp_path, monkeypatch):
+    """A frame that claims another size than the chunk has never reaches zstd; memory stays where it was."""
+    folder = tmp_path / "hostile"
+    shutil.copytree(fake.stored, folder)
+    fake.stored = folder
+    chunk = folder / "rollout" / "reward" / "c.0.0"
+    bomb = Zstd(level=19, checksum=True).encode(bytes(64 * 2**20))
+    huge = b"\x28\xb5\x2f\xfd\xe0" + (2**62).to_bytes(8, "little") + b"\x01\x00\x00"
+    monkeypatch.setattr(attnscope.lazy, "VIEW_BYTES", 0)
+    decoded = []
+    monkeypatch.setattr(Zstd, "decode", lambda *_args, **_options: decoded.append(1))
+    for content in (bomb, huge, bomb[:20], b""):
+        chunk.write_bytes(content)
+        with attnscope.connect(fake.url, "right-key") as service:
+            rollout = service.job("last").capture().rollout
+            with pytest.raises(ChunkDamagedError, match=r"rollout/reward/c\.0\.0"):
+                rollout.reward[0]
+    assert decoded == []

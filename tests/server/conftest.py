@@ -1,0 +1,73 @@
+"""A prepared data root without a service, and jobs in its database."""
+
+from __future__ import annotations
+
+from uuid import uuid4
+
+import pytest
+
+from attnscope_server.data_root import open_database, prepare
+from attnscope_server.job_store import JobStore
+from attnscope_server.settings import Settings
+from attnscope_storage.wire import CaptureSpec, JobState, ResolvedCapture
+
+SPEC = CaptureSpec(checkpoint="AD-toy", steps=5)
+RESOLVED = ResolvedCapture(
+    checkpoint_id="c" * 64,
+    checkpoint_name="AD-toy@1",
+    environment_id="attnscope/Darkroom-v0",
+    preset="darkroom-reference",
+    horizon=20,
+    tasks=(),
+    held_out=None,
+    envs=1,
+    steps=5,
+    map_steps=(),
+    row_envs=(0,),
+    row_layers=(0,),
+    row_heads=(0,),
+)
+
+
+@pytest.fixture
+def where(tmp_path):
+    """Return the settings of a prepared data root."""
+    settings = Settings(data_root=tmp_path / "root", durable=False, worker_command=("false",))
+    prepare(settings)
+    return settings
+
+
+@pytest.fixture
+def database(where):
+    """Return its job database."""
+    opened = open_database(where)
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def jobs(database):
+    """Return its jobs."""
+    return JobStore(database)
+
+
+@pytest.fixture
+def submitted():
+    """Return a function that queues a job."""
+
+    def queue(jobs, owner="me", name=None):
+        return jobs.submit(name or uuid4(), owner, SPEC, RESOLVED, queue_limit=10)[0]
+
+    return queue
+
+
+@pytest.fixture
+def ended(submitted):
+    """Return a function that queues a job and lets it succeed."""
+
+    def succeed(jobs):
+        job = submitted(jobs)
+        jobs.claim()
+        return jobs.move(job.id, JobState.SUCCEEDED)
+
+    return succeed
