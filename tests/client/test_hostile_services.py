@@ -77,13 +77,15 @@ def test_no_terminal_is_taken_over(hostile, monkeypatch, arguments):
 
 
 def test_no_notebook_is_taken_over(hostile):
-    """What a notebook shows of a job, a capture or an array is text without tricks, and never HTML."""
+    """What a notebook shows of a job, a capture or an array is without tricks, and its markup is escaped."""
     with attnscope.connect(hostile.url, "right-key") as service:
         job = service.job("last")
         capture = job.capture()
         for shown in (service, job, capture, capture.rows, capture.rollout):
             assert no_tricks(repr(shown))
-            assert not hasattr(type(shown), "_repr_html_")
+            html = getattr(shown, "_repr_html_", str)()
+            assert no_tricks(html)
+            assert "<script" not in html
         assert no_tricks(json.dumps(capture.provenance, ensure_ascii=False))
         assert no_tricks(capture.resolved.tasks[0].label + capture.resolved.checkpoint_name)
         assert no_tricks(str(job.info.label))
