@@ -1,4 +1,4 @@
-"""The main job on this machine, with nothing set up: service, job, slices, heatmaps, summary."""
+"""The main job on this machine, with nothing set up: service, job, slices, report."""
 
 from __future__ import annotations
 
@@ -10,17 +10,28 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from threading import Timer
 
 from attnscope.connection import Connection
 from attnscope.errors import ConnectionFailedError
-from attnscope.figures.heatmap import heatmap, save
+from attnscope.report import write_report
 from attnscope.service import Service
+from attnscope.study import Choice
 from attnscope.summary import summarise
 from attnscope.transport import Transport
 from attnscope_storage.wire import CaptureSpec, TaskChoice
 
+CHECKPOINT = "AD-absolute-darkroom-reference-seed0@6000"
+"""The shipped policy that is captured: Darkroom 9×9, learned positions, held-out goals known."""
+
 EPISODES = 20
-"""Episodes of the demo; 8 held-out goals take part."""
+"""Episodes of each rollout; 8 held-out goals take part."""
+
+REPLICAS = 10
+"""Rollouts a goal: as few as an interval can be trusted with."""
+
+START_SECONDS = 120.0
+"""Until a service that said nothing is given up."""
 
 
 @contextmanager
@@ -40,7 +51,7 @@ def own_service(root: Path) -> Iterator[Service]:
     with (root / "service.log").open("w") as log:
         process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log, text=True, env=environment)  # noqa: S603
     try:
-        said = process.stdout.readline() if process.stdout else ""
+        said = _first_line(process)
         if not said.startswith("listening on "):
             raise ConnectionFailedError(f"the service did not start:\n{(root / 'service.log').read_text()[-2000:]}")
         url = said.removeprefix("listening on ").strip()
@@ -53,21 +64,24 @@ def own_service(root: Path) -> Iterator[Service]:
             process.stdout.close()
 
 
+def _first_line(process: subprocess.Popen[str]) -> str:
+    """Return the line that says where the service listens; empty where it ended or said nothing in time."""
+    giving_up = Timer(START_SECONDS, process.terminate)
+    giving_up.start()
+    try:
+        return process.stdout.readline() if process.stdout else ""
+    finally:
+        giving_up.cancel()
+
+
 def run(out: Path) -> list[Path]:
-    """Capture the shipped policy on 8 held-out goals; return the files written."""
+    """Capture the shipped policy on 8 held-out goals; return the files of its report and summary."""
     out.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="attnscope-demo-") as folder, own_service(Path(folder)) as service:
-        checkpoint = service.checkpoints()[0]
-        spec = CaptureSpec(checkpoint=checkpoint.id, tasks=TaskChoice(split="test"), episodes=EPISODES, label="demo")
+        spec = CaptureSpec(
+            checkpoint=CHECKPOINT, tasks=TaskChoice(split="test"), episodes=EPISODES, replicas=REPLICAS, label="demo"
+        )
         capture = service.submit(spec).wait(progress=True).capture()
-        written = [
-            save(heatmap(capture, step, env=capture.rows.shape[1] - 1), out / f"attention_heatmap_step{step}.png")
-            for step in capture.map_steps()
-        ]
-        last = capture.map_steps()[-1]
-        log = heatmap(capture, last, env=capture.rows.shape[1] - 1, log=True)
-        written.append(save(log, out / f"attention_heatmap_step{last}_log.png"))
         summary = out / "summary.txt"
         summary.write_text(summarise(capture))
-        written.append(summary)
-    return written
+        return [*write_report(capture, out, Choice(envs=(capture.rows.shape[1] - 1,))), summary]

@@ -17,7 +17,7 @@ def demo(
     as_json: Json = False,
 ) -> None:
     """Start a service here, capture the shipped policy, draw it. Needs the server extra."""
-    from attnscope.demo import run  # noqa: PLC0415 - loads matplotlib and zarr
+    from attnscope.demo import CHECKPOINT, EPISODES, run  # noqa: PLC0415 - loads matplotlib and zarr
 
     written = run(to)
     if as_json:
@@ -27,7 +27,6 @@ def demo(
     for path in written:
         out.print(f"wrote {escape(str(path))}")
     out.print("\nThe same by hand, with a service running (make serve, or attnscope-server serve):")
-    out.print("  attnscope submit --checkpoint AD-darkroom --split test --episodes 20 --wait")
-    out.print(f"  attnscope heatmap last --env 7 --out {escape(str(to))}")
+    out.print(f"  attnscope submit --checkpoint {CHECKPOINT} --split test --episodes {EPISODES} --wait")
     out.print("  attnscope summary last")
-    out.print(f"  attnscope report last --out {escape(str(to / 'report'))}")
+    out.print(f"  attnscope report last --out {escape(str(to / 'by-hand'))}")
