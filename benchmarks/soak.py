@@ -118,9 +118,11 @@ def poll(soak: Soak, client: Service, chance: random.Random) -> None:
     job.refresh(wait=chance.choice([0.0, 0.0, 2.0]))
     if job.state.final:
         with soak.lock:
-            soak.ended[found[0]] = soak.live.pop(found[0], found[1])
-            soak.done[f"jobs {job.state}"] += 1
-        if job.state is not JobState.SUCCEEDED:
+            first = soak.live.pop(found[0], None) is not None  # another client may have seen it end already
+            if first:
+                soak.ended[found[0]] = found[1]
+                soak.done[f"jobs {job.state}"] += 1
+        if first and job.state is not JobState.SUCCEEDED:
             soak.failed.append(f"{found[0]}: {job.info.failure}")
 
 
