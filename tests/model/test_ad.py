@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from attnscope_model.ad import ADConfig, ADPolicy, rotary_angles, stored_config
+from attnscope_model.ad import ADConfig, ADLayer, ADPolicy, rotary_angles, stored_config
 from attnscope_model.deciding import Decider
 from attnscope_model.native import build_policy
 from attnscope_model.tape import AttentionTape
@@ -46,7 +46,7 @@ def test_tokens_are_sums_over_factors(policy):
     action = torch.tensor([1])
     first, second = torch.tensor([[2, 3]]), torch.tensor([[2, 6]])
     difference = policy.embed_query(second) - policy.embed_query(first)
-    expected = policy.query_state[1].weight[6] - policy.query_state[1].weight[3]
+    expected = policy.get_parameter("query_state.1.weight")[6] - policy.get_parameter("query_state.1.weight")[3]
     torch.testing.assert_close(difference[0, 0], expected)
     paid = policy.embed_transition(first, action, torch.tensor([0.5]), second)
     unpaid = policy.embed_transition(first, action, torch.tensor([0.0]), second)
@@ -67,6 +67,7 @@ def test_rotary_scores_depend_on_distance_alone():
     """The product of a turned query and a turned key is the same at equal distance, and only there."""
     policy = ADPolicy(ADConfig((3,), 2, 10, "rotary", width=8, layers=1, heads=1, feedforward=8))
     layer = policy.layers()[0]
+    assert isinstance(layer, ADLayer)
     vector = torch.randn(2, 1, 1, 4, 8, generator=torch.Generator().manual_seed(0))
     queries, keys = (layer._rotated(vector[i, :, :, :1].expand(1, 1, 10, 8), 0) for i in range(2))
     scores = (queries @ keys.transpose(-2, -1))[0, 0]

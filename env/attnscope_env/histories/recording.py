@@ -18,6 +18,7 @@ class Source(Protocol):
 
     def act(self, observations: Int[np.ndarray, "history feature"]) -> Int[np.ndarray, " history"]:
         """Return each history's next action."""
+        ...
 
     def learn(
         self,
@@ -69,8 +70,9 @@ class Histories:
     def load(cls, path: Path) -> Histories:
         """Return the histories of a file that `save` wrote."""
         with np.load(path, allow_pickle=False) as stored:
-            arrays: dict[str, Any] = {name: stored[name] for name in stored.files}
-        return cls(**arrays | {"horizon": int(arrays["horizon"])})
+            arrays = {name: stored[name] for name in stored.files}
+        horizon = int(arrays.pop("horizon"))
+        return cls(**arrays, horizon=horizon)
 
 
 def record(

@@ -30,6 +30,9 @@ from attnscope_storage.wire import CheckpointInfo
 ROLLOUTS = 10
 """Of each task, in the evaluation that the cards print."""
 
+VALIDATION_EPISODES = 20
+"""Episodes of the rollouts that choose between training seeds."""
+
 EARLY_EPISODES = 20
 """Episodes of the evaluation of an earlier point of a run."""
 
@@ -94,8 +97,10 @@ def ship(key: str, runs: Path, target: Path, images: Path | None) -> list[Path]:
         made.append(shippable(run, plan, plan.recipe.steps))
     kept = runs / "evaluations"
     folders = [folder for folder, _ in made]
-    report, text = evaluated(folders, shipment.episodes, kept, ("validation", "train", "held-out"))
-    best = int(np.array(report["splits"]["validation"]["returns"])[..., -10:].mean(axis=(1, 2, 3)).argmax())
+    chosen_by, chosen = evaluated(folders, min(VALIDATION_EPISODES, shipment.episodes), kept, ("validation",))
+    best = int(np.array(chosen_by["splits"]["validation"]["returns"])[..., -10:].mean(axis=(1, 2, 3)).argmax())
+    report, measured = evaluated(folders, shipment.episodes, kept, ("train", "held-out"))
+    text = f"{chosen}\n\n{measured}"
     plan, (folder, info) = shipment.plans[best], made[best]
     written = [_place(target, folder, info, plan, shipment, text, report, final=True)]
     for step in shipment.earlier:

@@ -31,9 +31,9 @@ def test_no_history_and_no_list_holds_a_held_out_task(plan, tmp_path):
     stored = set(Histories.load(run.folder / "histories.npz").tasks.tolist())
     info = entry(run.folder / "step-8")
     held_out = {task.index for task in preset("darkroom-reference").tasks("test")}
-    train, validation = set(info.train_tasks), set(info.validation_tasks)
+    train, validation = set(info.train_tasks or ()), set(info.validation_tasks or ())
     assert stored == train
-    assert set(info.held_out_tasks) == held_out
+    assert set(info.held_out_tasks or ()) == held_out
     assert len(train) + len(validation) + len(held_out) == len(train | validation | held_out) == 81
 
 
