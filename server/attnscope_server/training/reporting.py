@@ -120,8 +120,9 @@ def table(
     mark = " (unreliable: fewer than 10 rollouts)" if rollouts < UNRELIABLE_BELOW else ""
     lines = [f"{split}: {tasks} tasks; optimal {optimal:.2f}, random {random:.2f}{mark}"]
     for first, last in BINS:
-        if last > episodes:
+        if first > episodes:
             break
+        last = min(last, episodes)  # noqa: PLW2901 - the last column ends where the rollouts do
         part = returns[..., first - 1 : last].mean(axis=-1)
         low, high = interval(part, seed)
         name = f"episode {first}" if first == last else f"episodes {first}-{last}"

@@ -52,7 +52,7 @@ SHIPMENTS: Final = MappingProxyType(
             title="Darkroom 9×9, imitating a noise-annealed expert",
             plans=(
                 TrainingPlan(
-                    histories=HistoryPlan(source="annealed", per_task=60, episodes=20), recipe=Recipe(steps=1000)
+                    histories=HistoryPlan(source="annealed", per_task=60, episodes=20), recipe=Recipe(steps=2400)
                 ),
             ),
             aim="none; for comparison with the exploration-first policies",
@@ -61,7 +61,7 @@ SHIPMENTS: Final = MappingProxyType(
             title="Darkroom 9×9, imitating tabular Q-learning",
             plans=(
                 TrainingPlan(
-                    histories=HistoryPlan(source="q-learning", per_task=40, episodes=60), recipe=Recipe(steps=1600)
+                    histories=HistoryPlan(source="q-learning", per_task=40, episodes=60), recipe=Recipe(steps=2400)
                 ),
             ),
             aim="none; for comparison with the exploration-first policies",
@@ -83,6 +83,7 @@ SHIPMENTS: Final = MappingProxyType(
                 ),
             ),
             aim="held-out: at least 90 % of the optimum",
+            limits="It does not reach its aim, and was evaluated only while its window grows (15 episodes).",
             remark="Its first 1,500 steps followed the schedule of a run of 3,600, the next 1,100 one of 2,600.",
             episodes=15,
         ),
@@ -97,9 +98,10 @@ SHIPMENTS: Final = MappingProxyType(
                 ),
             ),
             aim="held-out: at least 1.6 of 2",
+            limits="It does not reach its aim: it finds the key, and the door only in some episodes.",
             remark="Its first 1,750 steps followed the schedule of a run of 3,000.",
             episodes=7,
         ),
     }
 )
-"""By key; `make train-shipped` trains and writes all of them."""
+"""By key; `make train-shipped` trains and writes all of them. docs/policies.md says which were run to their end."""

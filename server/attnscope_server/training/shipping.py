@@ -99,8 +99,10 @@ def ship(key: str, runs: Path, target: Path, images: Path | None) -> list[Path]:
     folders = [folder for folder, _ in made]
     chosen_by, chosen = evaluated(folders, min(VALIDATION_EPISODES, shipment.episodes), kept, ("validation",))
     best = int(np.array(chosen_by["splits"]["validation"]["returns"])[..., -10:].mean(axis=(1, 2, 3)).argmax())
-    report, measured = evaluated(folders, shipment.episodes, kept, ("train", "held-out"))
-    text = f"{chosen}\n\n{measured}"
+    trained_on, on_train = evaluated([folders[best]], shipment.episodes, kept, ("train",))
+    report, held_out = evaluated(folders, shipment.episodes, kept, ("held-out",))
+    report["splits"] |= trained_on["splits"]
+    text = f"{chosen}\n\n{on_train}\n\n{held_out}"
     plan, (folder, info) = shipment.plans[best], made[best]
     written = [_place(target, folder, info, plan, shipment, text, report, final=True)]
     for step in shipment.earlier:
