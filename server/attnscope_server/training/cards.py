@@ -46,7 +46,7 @@ def draw_curves(report: dict[str, Any], title: str, path: Path) -> None:
     axes.set_ylabel("mean return")
     seeds = len(report["checkpoints"])
     axes.set_title(f"{title} · {seeds} training seed{'s' * (seeds > 1)}", loc="left", fontsize=10)
-    axes.legend(loc="lower right", frameon=False, bbox_to_anchor=(1, 0.12))
+    axes.legend(loc="lower right", frameon=False, bbox_to_anchor=(1, 0.22))
     figure.savefig(path, metadata={"Software": None})
     plt.close(figure)
 
