@@ -135,7 +135,7 @@ def add_checkpoint(
     elif source is None:
         raise typer.BadParameter("name a file or a run folder, or say --shipped")
     else:
-        tasks = None if train_tasks is None else [int(part) for part in train_tasks.split(",")]
+        tasks = None if train_tasks is None else task_indices(train_tasks)
         added = [
             registry.add(
                 source,
@@ -158,6 +158,14 @@ def add_checkpoint(
             typer.echo("  stated by user: " + ", ".join(f"{name} {answer}" for name, answer in info.stated.items()))
         for note in info.notes:
             typer.echo(f"  note: {note}")
+
+
+def task_indices(said: str) -> list[int]:
+    """Return the task indices of a list like ``0,1,2``."""
+    try:
+        return [int(part) for part in said.split(",")]
+    except ValueError as error:
+        raise typer.BadParameter(f"expected task indices like 0,1,2, got {said!r}", param_hint="--train-tasks") from error
 
 
 @checkpoints.command("list")

@@ -28,7 +28,7 @@ class RunLog:
 
     def __init__(self, path: Path, step: int, events: Path | None = None) -> None:
         self._path = path
-        kept = [line for line in _lines(path) if json.loads(line)["step"] <= step]
+        kept = [line for line in _whole_lines(path) if json.loads(line)["step"] <= step]
         path.write_text("".join(f"{line}\n" for line in kept))
         self._events: Any = None if events is None else _writer(events, step)
 
@@ -42,8 +42,10 @@ class RunLog:
             self._events.flush()
 
 
-def _lines(path: Path) -> list[str]:
-    return path.read_text().splitlines() if path.exists() else []
+def _whole_lines(path: Path) -> list[str]:
+    """Return the lines that were written to their end; an interruption may leave a part of the last."""
+    written = path.read_text().splitlines(keepends=True) if path.exists() else []
+    return [line.rstrip("\n") for line in written if line.endswith("\n")]
 
 
 def _writer(folder: Path, step: int) -> Any:  # noqa: ANN401 - an optional package's class

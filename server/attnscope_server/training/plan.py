@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Final, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from attnscope_env import preset
+from attnscope_env.room_presets import RoomPreset
 from attnscope_env.tasks import EnvPreset, Task
 from attnscope_model.ad import Positions
 from attnscope_model.training.trainer import Recipe
+from attnscope_storage.errors import AttnscopeError
 
 VALIDATION_SHARE = 0.1
 """Share of the train split that is kept from training, to choose between runs and steps by."""
@@ -19,6 +23,24 @@ MIN_VALIDATION_TASKS = 8
 
 SourceName = Literal["explorer", "annealed", "q-learning"]
 Layout = Literal["native", "reference"]
+
+REFERENCE_PRESET: Final = "darkroom-reference"
+"""The one environment that a file in the reference's layout can name; its ``env: darkroom`` means nothing else."""
+
+
+class PlanUnfitError(AttnscopeError, ValueError):
+    """A plan whose values do not fit together."""
+
+
+@contextmanager
+def plainly() -> Iterator[None]:
+    """Turn what pydantic says of a plan's values into one sentence."""
+    try:
+        yield
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"])
+        raise PlanUnfitError(f"{where}: {first['msg']}, got {first['input']!r}") from error
 
 
 class TaskLists(BaseModel):
@@ -75,8 +97,52 @@ class TrainingPlan(BaseModel):
         return f"{self.model_name}-{self.preset}-seed{self.recipe.seed}"
 
     def environment(self) -> EnvPreset:
-        """Return the preset."""
-        return preset(self.preset)
+        """Return the preset.
+
+        Raises
+        ------
+        PlanUnfitError
+            There is none of that name.
+        """
+        try:
+            return preset(self.preset)
+        except LookupError as error:
+            raise PlanUnfitError(str(error)) from error
+
+    def refuse_unfit(self) -> None:
+        """Refuse what would fail, or mislead, only after the histories are made.
+
+        Raises
+        ------
+        PlanUnfitError
+            The values do not fit together.
+        """
+        room, recipe, size = self.environment(), self.recipe, self.width // max(1, self.heads)
+        if not isinstance(room, RoomPreset):
+            raise PlanUnfitError(f"expected a preset of a room, got {room.name}: the sources walk over cells")
+        counts = {"steps": recipe.steps, "batch": recipe.batch, "width": self.width, "layers": self.layers}
+        for name, count in (counts | {"heads": self.heads, "feedforward": self.feedforward}).items():
+            if count < 1:
+                raise PlanUnfitError(f"{name}: expected at least 1, got {count}")
+        if self.width % self.heads or (self.positions == "rotary" and size % 2):
+            raise PlanUnfitError(f"expected heads of whole, even size, got width {self.width} over {self.heads} heads")
+        if self.context_length > (held := self.histories.episodes * room.horizon):
+            raise PlanUnfitError(
+                f"expected a context of {held} tokens at most, the steps of a history, got {self.context_length}"
+            )
+        if recipe.short_length is not None and not 1 < recipe.short_length <= self.context_length:
+            raise PlanUnfitError(f"expected short windows of 2 to {self.context_length}, got {recipe.short_length}")
+        if self.layout == "reference":
+            self._refuse_what_the_reference_cannot_say()
+
+    def _refuse_what_the_reference_cannot_say(self) -> None:
+        if self.preset != REFERENCE_PRESET:
+            raise PlanUnfitError(
+                f"a file in the reference's layout says 'darkroom', which is {REFERENCE_PRESET}: it cannot be trained "
+                f"in {self.preset}"
+            )
+        if self.positions != "learned-absolute":
+            raise PlanUnfitError(f"the reference's layout has learned absolute positions, got {self.positions}")
 
     def task_lists(self) -> TaskLists:
         """Return the split of the preset's tasks; validation is the end of the train split's own order."""

@@ -73,9 +73,10 @@ def evaluate_checkpoints(
     Raises
     ------
     EvaluationRefusedError
-        The checkpoints name different presets or tasks, or none.
+        The checkpoints are not training seeds of one recipe, or name different presets or tasks, or none.
     """
     entries = [_entry(folder) for folder in folders]
+    _refuse_other_than_seeds(entries)
     room = preset(entries[0].preset)
     report: dict[str, Any] = {
         "checkpoints": [{"name": entry.name, "id": entry.id} for entry in entries],
@@ -153,6 +154,16 @@ def _heading(entries: Sequence[CheckpointInfo], rollouts: int) -> str:
         f"{len(entries)} training seeds ({names}): {rollouts} rollouts a task and seed, sampled actions; "
         "interval over seeds and rollouts."
     )
+
+
+def _refuse_other_than_seeds(entries: Sequence[CheckpointInfo]) -> None:
+    """Refuse to call training seeds what is one run twice, or policies of several kinds."""
+    runs = [entry.name.partition("@")[0] for entry in entries]
+    if twice := sorted({run for run in runs if runs.count(run) > 1}):
+        raise EvaluationRefusedError(f"{twice[0]} is named twice: checkpoints of one run are not training seeds")
+    recipes = {run.rpartition("-seed")[0] for run in runs}
+    if len(recipes) > 1 or len({(entry.preset, entry.policy) for entry in entries}) > 1:
+        raise EvaluationRefusedError(f"{', '.join(runs)} are not training seeds of one recipe: evaluate each by itself")
 
 
 def _entry(folder: Path) -> CheckpointInfo:

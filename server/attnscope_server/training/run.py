@@ -45,9 +45,17 @@ class TrainingRun:
         What is trained.
     tensorboard
         Also write TensorBoard events; wants the extra ``train``.
+
+    Raises
+    ------
+    PlanUnfitError
+        The plan's values do not fit together; nothing is written.
+    PlanChangedError
+        The folder holds a run of another plan.
     """
 
     def __init__(self, folder: Path, plan: TrainingPlan, *, tensorboard: bool = False) -> None:
+        plan.refuse_unfit()
         self.folder, self.plan = folder, plan
         self.tasks = plan.task_lists()
         folder.mkdir(parents=True, exist_ok=True)
@@ -101,7 +109,9 @@ class TrainingRun:
         resolved["versions"] = {"torch": torch.__version__, "numpy": np.__version__}
         path = self.folder / PLAN
         if not path.exists():
-            path.write_text(json.dumps(resolved, indent=1) + "\n")
+            fresh = path.with_name(f".{path.name}")
+            fresh.write_text(json.dumps(resolved, indent=1) + "\n")
+            fresh.replace(path)
             return
         stored: dict[str, Any] = json.loads(path.read_text())
         if differing := sorted(key for key in resolved if key != "versions" and resolved[key] != stored.get(key)):

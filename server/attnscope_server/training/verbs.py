@@ -25,10 +25,13 @@ def collect(
 ) -> None:
     """Record learning histories of a preset's train tasks; never of validation or held-out ones."""
     from attnscope_server.training.collecting import collect as record  # noqa: PLC0415 - imports torch
-    from attnscope_server.training.plan import HistoryPlan, TrainingPlan  # noqa: PLC0415 - as above
+    from attnscope_server.training.plan import HistoryPlan, TrainingPlan, plainly  # noqa: PLC0415 - as above
 
-    histories = HistoryPlan(source=source, per_task=per_task, episodes=episodes, seed=seed)
-    plan = TrainingPlan(preset=preset, histories=histories)
+    if not out.parent.is_dir():
+        raise typer.BadParameter(f"there is no folder {out.parent}", param_hint="OUT")
+    with plainly():
+        histories = HistoryPlan(source=source, per_task=per_task, episodes=episodes, seed=seed)
+        plan = TrainingPlan(preset=preset, histories=histories)
     made = record(plan.environment(), histories, plan.task_lists().train)
     made.save(out)
     curve = " ".join(f"{value:.2f}" for value in made.episode_returns().mean(axis=0))
@@ -60,36 +63,37 @@ def train(
         "runs"
     ),
     tensorboard: Annotated[bool, typer.Option("--tensorboard", help="Write events; wants attnscope[train].")] = False,
-    threads: Annotated[int, typer.Option(help="Torch threads; other numbers give other roundings.")] = 1,
+    threads: Annotated[int, typer.Option(min=1, help="Torch threads; other numbers give other roundings.")] = 1,
 ) -> None:
     """Train a policy from nothing, or go on with an interrupted run of the same plan."""
     import torch  # noqa: PLC0415 - heavy
 
     from attnscope_model.training.trainer import Recipe  # noqa: PLC0415 - imports torch
-    from attnscope_server.training.plan import HistoryPlan, TrainingPlan  # noqa: PLC0415 - as above
+    from attnscope_server.training.plan import HistoryPlan, TrainingPlan, plainly  # noqa: PLC0415 - as above
     from attnscope_server.training.watching import watch  # noqa: PLC0415 - as above
 
     torch.set_num_threads(threads)
-    plan = TrainingPlan(
-        preset=preset,
-        histories=HistoryPlan(source=source, per_task=per_task, episodes=episodes),
-        layout=layout,
-        positions=positions,
-        context_length=context_length,
-        width=width,
-        layers=layers,
-        heads=heads,
-        feedforward=feedforward,
-        recipe=Recipe(
-            steps=steps,
-            batch=batch,
-            learning_rate=learning_rate,
-            short_length=short_length,
-            short_share=short_share,
-            seed=seed,
-        ),
-        evaluate_every=evaluate_every,
-    )
+    with plainly():
+        plan = TrainingPlan(
+            preset=preset,
+            histories=HistoryPlan(source=source, per_task=per_task, episodes=episodes),
+            layout=layout,
+            positions=positions,
+            context_length=context_length,
+            width=width,
+            layers=layers,
+            heads=heads,
+            feedforward=feedforward,
+            recipe=Recipe(
+                steps=steps,
+                batch=batch,
+                learning_rate=learning_rate,
+                short_length=short_length,
+                short_share=short_share,
+                seed=seed,
+            ),
+            evaluate_every=evaluate_every,
+        )
     typer.echo(f"trained: {watch(runs / plan.run_name, plan, tensorboard=tensorboard)}")
 
 
@@ -98,12 +102,12 @@ def evaluate(
     split: Annotated[
         list[str] | None, typer.Option(help="train, validation or held-out; repeat for several. Default: all three.")
     ] = None,
-    rollouts: Annotated[int, typer.Option(help="Of each task.")] = 10,
-    episodes: int = 50,
-    at_most: Annotated[int, typer.Option(help="Tasks of a split, spread evenly over it.")] = 40,
+    rollouts: Annotated[int, typer.Option(min=1, help="Of each task.")] = 10,
+    episodes: Annotated[int, typer.Option(min=1, help="Of a rollout.")] = 50,
+    at_most: Annotated[int, typer.Option(min=1, help="Tasks of a split, spread evenly over it.")] = 40,
     seed: Annotated[int, typer.Option(help="Of the sampled actions.")] = 0,
     out: Annotated[Path | None, typer.Option(help="Also write every return as JSON.")] = None,
-    threads: int = 1,
+    threads: Annotated[int, typer.Option(min=1)] = 1,
 ) -> None:
     """Print returns by episode beside the optimal and the random policy's, with intervals."""
     import torch  # noqa: PLC0415 - heavy
