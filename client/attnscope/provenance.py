@@ -3,7 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from types import MappingProxyType
+from typing import Any, Final
+
+HELD_OUT: Final[Mapping[bool | None, str]] = MappingProxyType(
+    {
+        None: "train tasks unknown",
+        True: "held-out tasks",
+        False: "tasks of its training or validation among them",
+    }
+)
+"""What is said of a capture's tasks, by whether all of them were held out."""
 
 
 def policy_words(provenance: Mapping[str, Any]) -> str:

@@ -6,7 +6,7 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from attnscope.capture import Capture
-from attnscope.provenance import policy_words
+from attnscope.provenance import HELD_OUT, policy_words
 
 EPISODES_SHOWN = 12
 """Episodes of the table, evenly spaced, the first and the last among them."""
@@ -25,7 +25,7 @@ def uniform_recency(length: Int[np.ndarray, ...], window: int) -> Float[np.ndarr
 def summarise(capture: Capture) -> str:
     """Return the summary of a capture, also of a running one."""
     resolved, provenance = capture.resolved, capture.provenance
-    held = {None: "train tasks unknown", True: "held-out tasks", False: "tasks seen in training"}[resolved.held_out]
+    held = HELD_OUT[resolved.held_out]
     length = capture.context.length[:]
     lines = [
         f"For this checkpoint: {provenance['checkpoint_name']} ({provenance['checkpoint'][:12]})",

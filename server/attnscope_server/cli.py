@@ -165,7 +165,9 @@ def task_indices(said: str) -> list[int]:
     try:
         return [int(part) for part in said.split(",")]
     except ValueError as error:
-        raise typer.BadParameter(f"expected task indices like 0,1,2, got {said!r}", param_hint="--train-tasks") from error
+        raise typer.BadParameter(
+            f"expected task indices like 0,1,2, got {said!r}", param_hint="--train-tasks"
+        ) from error
 
 
 @checkpoints.command("list")

@@ -46,7 +46,6 @@ def resolve(spec: CaptureSpec, registry: CheckpointRegistry, listings: Listings 
         raise ProblemError(problem(ProblemCode.TOO_LARGE, detail, limit=MAX_ENVS, requested=envs))
     steps = _steps(spec, chosen.horizon)
     policy = checkpoint.policy
-    train = checkpoint.train_tasks
     return ResolvedCapture(
         checkpoint_id=checkpoint.id,
         checkpoint_name=checkpoint.name,
@@ -56,7 +55,7 @@ def resolve(spec: CaptureSpec, registry: CheckpointRegistry, listings: Listings 
         horizon=chosen.horizon,
         sampling=spec.sampling.mode or checkpoint.sampling,
         tasks=tuple(task_cell(task) for task in tasks),
-        held_out=None if train is None else set(train).isdisjoint(task.index for task in tasks),
+        held_out=_held_out(checkpoint, tasks),
         envs=envs,
         steps=steps,
         map_steps=_map_steps(spec, steps),
@@ -64,6 +63,14 @@ def resolve(spec: CaptureSpec, registry: CheckpointRegistry, listings: Listings 
         row_layers=_subset(spec.rows.layers, policy.layers, "rows.layers"),
         row_heads=_subset(spec.rows.heads, policy.heads, "rows.heads"),
     )
+
+
+def _held_out(checkpoint: CheckpointInfo, tasks: tuple[Task, ...]) -> bool | None:
+    """Return whether none of the tasks was trained on or chosen by; None where the train tasks are unknown."""
+    if checkpoint.train_tasks is None:
+        return None
+    used = {*checkpoint.train_tasks, *(checkpoint.validation_tasks or ())}
+    return used.isdisjoint(task.index for task in tasks)
 
 
 def task_cell(task: Task) -> TaskCell:

@@ -225,6 +225,21 @@ def test_the_reference_list_is_what_indices_count_in(registry):
     assert resolved.map_steps == (39, 79, 119, 159, 199)
 
 
+def test_a_task_that_was_chosen_by_is_not_held_out(registry):
+    """A validation task, and one train task among held-out ones, keep a capture from saying held-out."""
+    known = registry.get("causal").model_copy(update={"train_tasks": (0, 1), "validation_tasks": (2, 3)})
+
+    class One:
+        def get(self, _name):
+            return known
+
+    def said(*goals):
+        spec = CaptureSpec(checkpoint="causal", tasks={"goals": [divmod(goal, 9) for goal in goals]}, steps=20)
+        return resolve(spec, One()).held_out
+
+    assert [said(0), said(2), said(0, 50), said(49, 50)] == [False, False, False, True]
+
+
 def test_an_estimate_is_of_the_right_size(registry, capture):
     """The decoded bytes are exact; the stored ones are within a factor of three."""
     spec = CaptureSpec(checkpoint="causal", tasks={"goals": [(5, 4)]}, steps=400)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from attnscope.capture import Capture
-from attnscope.provenance import policy_words
+from attnscope.provenance import HELD_OUT, policy_words
 from attnscope.study import Study
 
 UNKNOWN = "unknown"
@@ -17,7 +17,7 @@ def mask_of(capture: Capture) -> str:
 def source_of(capture: Capture) -> str:
     """Return checkpoint, mask, environment, tasks and seeds in one line."""
     provenance, resolved = capture.provenance, capture.resolved
-    held = {None: "train tasks unknown", True: "held-out tasks", False: "tasks seen in training"}[resolved.held_out]
+    held = HELD_OUT[resolved.held_out]
     seeds = ", ".join(map(str, provenance.get("seeds", [UNKNOWN])[:6]))
     more = ", …" if len(provenance.get("seeds", ())) > 6 else ""  # noqa: PLR2004 - as above
     name = f"{resolved.checkpoint_name} ({str(provenance.get('checkpoint', UNKNOWN))[:12]})"

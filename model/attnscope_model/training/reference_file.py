@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,13 +11,18 @@ import torch
 from attnscope_model.reference import ReferencePolicy
 
 
-def write_reference_file(folder: Path, policy: ReferencePolicy, step: int, config: Mapping[str, Any]) -> Path:
+def write_reference_file(
+    folder: Path, policy: ReferencePolicy, step: int, config: Mapping[str, Any], tasks: Mapping[str, Sequence[int]]
+) -> Path:
     """Write the file and return its path.
 
     Parameters
     ----------
     config
         What the layout's configuration has beyond the policy's shape; plain values.
+    tasks
+        Indices of train, validation and held-out tasks, stored beside the layout's own keys for those who look; its
+        readers, ours among them, pass over them.
     """
     shape = policy.config
     stored = {
@@ -34,7 +39,8 @@ def write_reference_file(folder: Path, policy: ReferencePolicy, step: int, confi
     model = {_file_name(name): tensor.detach().clone() for name, tensor in policy.state_dict().items()}
     path = folder / f"ckpt-{step}.pt"
     fresh = folder / f".ckpt-{step}.pt"
-    torch.save({"step": step, "config": stored, "model": model}, fresh)
+    lists = {name: list(indices) for name, indices in tasks.items()}
+    torch.save({"step": step, "config": stored, "model": model, "tasks": lists}, fresh)
     fresh.replace(path)
     return path
 

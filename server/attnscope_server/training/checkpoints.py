@@ -55,7 +55,9 @@ def write_checkpoint(folder: Path, plan: TrainingPlan, policy: StackedPolicy, st
     if isinstance(policy, ReferencePolicy):
         room = plan.environment()
         config = {"env": "darkroom", "horizon": room.horizon, "env_split_seed": 0, "alg_seed": plan.recipe.seed}
-        return write_reference_file(folder, policy, step, config)
+        lists = plan.task_lists()
+        tasks = {"train": lists.train, "validation": lists.validation, "held_out": lists.test}
+        return write_reference_file(folder, policy, step, config, tasks)
     if not isinstance(policy, ADPolicy):
         raise TypeError(f"expected a policy of a layout that is written here, got {type(policy).__name__}")
     path = folder / f"step-{step}"

@@ -75,7 +75,9 @@ class ResolvedCapture(Received):
         default="sample", description="How actions come from logits: as the specification says, or the checkpoint."
     )
     tasks: tuple[TaskCell, ...]
-    held_out: bool | None = Field(description="None where the checkpoint's train tasks are unknown.")
+    held_out: bool | None = Field(
+        description="Whether no task was trained on or chosen by; None where the checkpoint's train tasks are unknown."
+    )
     envs: int = Field(description="Length of the env axis: tasks × seeds × replicas.")
     steps: int = Field(description="Length of the step axis.")
     map_steps: tuple[int, ...]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+
 import numpy as np
 import pytest
 import torch
@@ -13,6 +15,7 @@ from attnscope_server.cli import app
 from attnscope_server.training.evaluation import episode_returns
 from attnscope_server.training.reporting import EvaluationRefusedError, evaluate_checkpoints, interval, table
 from attnscope_server.training.run import TrainingRun
+from attnscope_storage.errors import AttnscopeError
 
 
 @pytest.fixture
@@ -101,3 +104,34 @@ def test_nothing_is_called_held_out_that_was_not(checkpoint):
     entry.write_text(entry.read_text().replace('"held_out_tasks"', '"forgotten"'))
     with pytest.raises(EvaluationRefusedError, match="does not say"):
         evaluate_checkpoints([checkpoint], splits=["held-out"], rollouts=1, episodes=1, at_most={}, seed=0, tell=print)
+
+
+def test_checkpoints_of_one_run_are_not_called_training_seeds(checkpoint):
+    """Two points of a run, or policies of two recipes, are refused before anything is rolled out."""
+    again = checkpoint.with_name("again")
+    shutil.copytree(checkpoint, again)
+    size = {"splits": ["held-out"], "rollouts": 1, "episodes": 1, "at_most": {}, "seed": 0, "tell": print}
+    with pytest.raises(EvaluationRefusedError, match="one run are not training seeds"):
+        evaluate_checkpoints([checkpoint, again], **size)
+    entry = again / "entry.json"
+    entry.write_text(entry.read_text().replace("AD-absolute-", "AD-absolute-annealed-"))
+    with pytest.raises(EvaluationRefusedError, match="not training seeds of one recipe"):
+        evaluate_checkpoints([checkpoint, again], **size)
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["collect", "nowhere/h.npz"], "there is no folder nowhere"),
+        (["collect", "h.npz", "--per-task", "0"], "per_task"),
+        (["train", "--context-length", "1"], "context_length"),
+        (["evaluate", "x", "--rollouts", "0"], "rollouts"),
+        (["checkpoint", "add", "x.pt", "--train-tasks", "0,a"], "expected task indices"),
+    ],
+)
+def test_a_bad_option_is_one_sentence(words, said):
+    """No traceback: an option that cannot be is named."""
+    result = CliRunner().invoke(app, words)
+    assert result.exit_code != 0
+    assert said in result.output + str(result.exception)
+    assert isinstance(result.exception, SystemExit | AttnscopeError)

@@ -12,7 +12,9 @@ from attnscope_env.histories import Histories
 from attnscope_model.errors import CheckpointChangedError, CheckpointUnreadableError
 from attnscope_model.native import load_policy
 from attnscope_model.registry import CheckpointRegistry
-from attnscope_server.training.plan import TrainingPlan
+from attnscope_model.training.trainer import Recipe
+from attnscope_server.training.logging import RunLog
+from attnscope_server.training.plan import PlanUnfitError, TrainingPlan
 from attnscope_server.training.run import PlanChangedError, TrainingRun
 from attnscope_storage.wire import CheckpointInfo
 
@@ -119,6 +121,42 @@ def test_the_reference_layout_is_read_by_its_reader(plan, tmp_path):
     tokens = torch.randn(2, 7, 8, generator=torch.Generator().manual_seed(0))
     with torch.inference_mode():
         torch.testing.assert_close(load_policy(registry.folder(info.id), CPU)(tokens), run.trainer.policy(tokens))
+
+    lists = torch.load(run.folder / "ckpt-8.pt", weights_only=True)["tasks"]
+    assert (set(lists["train"]), set(lists["held_out"])) == (set(run.tasks.train), set(run.tasks.test))
+    assert info.train_tasks is None  # the family's files are not believed; the user states them
+
+
+@pytest.mark.parametrize(
+    ("changed", "words"),
+    [
+        ({"preset": "nowhere"}, "expected a preset of"),
+        ({"preset": "bandit-bernoulli"}, "the sources walk over cells"),
+        ({"layout": "reference", "preset": "key-to-door"}, "says 'darkroom'"),
+        ({"layout": "reference", "preset": "darkroom-toymeta"}, "says 'darkroom'"),
+        ({"layout": "reference", "positions": "rotary"}, "learned absolute"),
+        ({"context_length": 41}, "40 tokens at most"),
+        ({"heads": 3}, "heads of whole, even size"),
+        ({"width": 6, "positions": "rotary"}, "heads of whole, even size"),
+        ({"heads": 0}, "heads: expected at least 1"),
+        ({"recipe": Recipe(steps=0)}, "steps: expected at least 1"),
+        ({"recipe": Recipe(steps=2, batch=0)}, "batch: expected at least 1"),
+        ({"recipe": Recipe(steps=2, short_length=0)}, "short windows of 2"),
+    ],
+)
+def test_a_plan_that_cannot_work_is_refused_before_anything_is_written(plan, tmp_path, changed, words):
+    """Whatever would fail, or name another environment than was trained in, leaves no folder."""
+    with pytest.raises(PlanUnfitError, match=words):
+        TrainingRun(tmp_path / "run", plan.model_copy(update=changed))
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_log_cut_in_its_last_line_goes_on(tmp_path):
+    """A run that was killed while it wrote its log is resumed with the lines that are whole."""
+    path = tmp_path / "log.jsonl"
+    path.write_text('{"step": 1, "loss": 2.0}\n{"step": 2, "lo')
+    RunLog(path, 2).write(3, {"loss": 1.0})
+    assert [json.loads(line)["step"] for line in path.read_text().splitlines()] == [1, 3]
 
 
 def test_tensorboard_events_are_written_where_wanted(plan, tmp_path):
