@@ -123,13 +123,23 @@ def test_a_heatmap_shows_every_head_with_its_source(stored, tmp_path):
     """Panels, scale, decision row, boundaries and caption are there; the same figure gives the same bytes."""
     capture = attnscope.open(stored)
     figure = heatmap(capture, 89)
-    panels = [axes for axes in figure.axes if axes.get_title(loc="left").startswith("layer")]
-    assert [axes.get_title(loc="left") for axes in panels] == [f"layer {i}, head {j}" for i in (0, 1) for j in (0, 1)]
-    for axes in panels:
-        (image,) = axes.get_images()
+    axes, names = figure.axes[0], [f"layer {i}, head {j}" for i in (0, 1) for j in (0, 1)]
+    assert [image.get_gid() for image in axes.images] == names
+    assert [text.get_text() for text in axes.texts if text.get_gid() == "panel"] == names
+    (decisions,) = [line for line in axes.lines if line.get_gid() == "decision-row"]
+    (boundaries,) = [lines for lines in axes.collections if lines.get_gid() == "boundaries"]
+    episodes = len(capture.episode_boundaries(89, 0))
+    assert len(boundaries.get_segments()) == 4 * 2 * episodes > 0
+    for place, image in enumerate(axes.images):
         assert image.get_array().shape == (30, 30)
         assert image.get_clim() == (0.0, 1.0)
-        assert [line.get_gid() for line in axes.lines].count("decision-row") == 1
+        left, right, below, above = image.get_extent()
+        assert (right - left, below - above) == pytest.approx((30, 30))
+        assert decisions.get_xdata()[place] > right
+        assert above < decisions.get_ydata()[place] == pytest.approx(below - 0.5)
+        inside = [line for line in boundaries.get_segments() if (line >= (left, above)).all()]
+        inside = [line for line in inside if (line <= (right + 1e-6, below + 1e-6)).all()]
+        assert len(inside) == 2 * episodes
     assert "mask stated by user" in source_of(capture)
     assert "train tasks unknown" in source_of(capture)
     assert "goal (5, 4)" in figure.get_suptitle()

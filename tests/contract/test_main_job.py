@@ -129,8 +129,9 @@ def test_the_first_picture_and_summary(job, tmp_path):
     """A heatmap has a panel a layer and head; the summary tells the stored returns."""
     capture = job.capture()
     figure = heatmap(capture, 149, env=1)
-    titles = [axes.get_title() for axes in figure.axes]
-    assert sum(title.startswith("layer") for title in titles) == 12
+    titles = [text.get_text() for text in figure.axes[0].texts if text.get_gid() == "panel"]
+    assert titles == [f"layer {layer}, head {head}" for layer in range(3) for head in range(4)]
+    assert len(figure.axes[0].images) == 12
     for kind in ("png", "svg", "pdf"):
         assert save(figure, tmp_path / f"h.{kind}").stat().st_size > 5000
     text = summarise(capture)

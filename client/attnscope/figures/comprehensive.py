@@ -17,6 +17,9 @@ from attnscope.study import Study
 from attnscope.study.tally import RECENT
 
 NO_ROWS = "decision rows were not captured: submit with rows to see this"
+PLACES = {"left": 0.055, "right": 0.985, "top": 0.925, "bottom": 0.125, "hspace": 0.52, "wspace": 0.24}
+"""Of the panels: solving a layout takes longer than drawing it."""
+
 BINS = 40
 """Points of a line over time."""
 
@@ -24,9 +27,10 @@ BINS = 40
 def comprehensive(study: Study, env: int = 0) -> Figure:
     """Return the figure; `env` is the place among the environments of the one whose rollout is shown over time."""
     with styled():
-        figure = Figure(figsize=(10.0, 7.6), layout="constrained")
+        figure = Figure(figsize=(10.0, 7.6))
         grid = figure.subplot_mosaic(
-            [["slot", "slot", "transition"], ["recent", "growth", "growth"], ["age", "potential", "potential"]]
+            [["slot", "slot", "transition"], ["recent", "growth", "growth"], ["age", "potential", "potential"]],
+            gridspec_kw=PLACES,
         )
         _over_time(grid["slot"], grid["transition"], study, env)
         draw_growth(grid["growth"], study.length, study.capture.policy.context_length, study.capture.resolved.horizon)
@@ -49,11 +53,11 @@ def _over_time(slot: Axes, transition: Axes, study: Study, env: int) -> None:
         return
     steps, rows = study.overview(env)
     _, image = draw_by_slot(slot, steps, rows)
-    draw_scale(slot, image)
+    draw_scale(slot, image, fraction=0.085)
     followed, weights, first = study.followed(env)
     rewarded = np.flatnonzero(study.reward[:, env] > 0) if study.reward is not None else np.empty(0, np.int64)
     _, image = draw_by_transition(transition, followed, weights, first, rewarded)
-    draw_scale(transition, image, pad=0.04)
+    draw_scale(transition, image, pad=0.04, fraction=0.2)
 
 
 def recent(axes: Axes, study: Study) -> Axes:
@@ -70,7 +74,7 @@ def by_age(axes: Axes, study: Study) -> Axes:
     if study.tally is None:
         return refuse(axes, NO_ROWS)
     profile = study.tally.profile.mean
-    heads = study.interval(profile).value.reshape(-1, profile.shape[-1])
+    heads = study.mean(profile).reshape(-1, profile.shape[-1])
     mean = study.interval(profile.mean(axis=(1, 2)))
     label = "mean of all heads"
     return draw_profile(axes, {label: mean}, study.tokens, {label: COLOURS["first"]}, heads)
@@ -81,6 +85,6 @@ def potential(axes: Axes, study: Study) -> Axes:
     if study.tally is None:
         return refuse(axes, NO_ROWS)
     pooled = study.interval(study.tally.pooled.mean)
-    profile = np.nan_to_num(study.interval(study.tally.profile.mean.mean(axis=(1, 2))).value)
+    profile = np.nan_to_num(study.mean(study.tally.profile.mean.mean(axis=(1, 2))))
     averaged = np.sort(profile)[::-1].cumsum() / max(profile.sum(), 1e-12)
     return draw_potential(axes, pooled, averaged, study.tokens)

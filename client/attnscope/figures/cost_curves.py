@@ -19,6 +19,9 @@ CURVES = {
 }
 """Ways to choose, the most free first."""
 
+TICKS = (0, 0.5, 1)
+"""Few, so that neighbouring panels' numbers stay apart."""
+
 
 def draw_cost(
     axes: Axes,
@@ -32,6 +35,8 @@ def draw_cost(
         axes.plot(budgets, 1 - curve, color=colour, linewidth=1.0, label=label, gid=name)
     axes.plot(budgets, 1 - blind, "--", color=COLOURS["uniform"], linewidth=0.8, label="a blind choice", gid="blind")
     axes.set(xlim=(0, 1), ylim=(0, 1))
+    for axis in (axes.xaxis, axes.yaxis):
+        axis.set_ticks(TICKS, [f"{tick:g}" for tick in TICKS])
     return axes
 
 
@@ -42,11 +47,15 @@ def cost_curves(study: Study) -> Figure:
             figure = Figure(figsize=(5, 3), layout="constrained")
             refuse(figure.subplots(), "decision rows were not captured")
             return finish(figure, title_of(study, "Cost of keeping fewer tokens"), caption_of_study(study))
-        curves = {name: study.interval(getattr(study.tally, name).mean).value for name in CURVES}
-        blind = study.interval(study.tally.blind.mean).value[0, 0]
+        curves = {name: study.mean(getattr(study.tally, name).mean) for name in CURVES}
+        blind = study.mean(study.tally.blind.mean)[0, 0]
         layers, heads = curves["own"].shape[:2]
-        figure = Figure(figsize=(max(4.5, 1.6 * heads + 0.8), 1.45 * layers + 1.3), layout="constrained")
-        grid = figure.subplots(layers, heads, sharex=True, sharey=True, squeeze=False)
+        panels = 1.5 * heads
+        width, height = max(4.5, 0.5 + panels + 1.75), 0.45 + 1.4 * layers + 0.75
+        figure = Figure(figsize=(width, height))
+        sides = {"left": 0.5 / width, "right": (0.5 + panels) / width, "bottom": 0.8 / height, "top": 1 - 0.5 / height}
+        places = {**sides, "wspace": 0.12, "hspace": 0.22}
+        grid = figure.subplots(layers, heads, sharex=True, sharey=True, squeeze=False, gridspec_kw=places)
         for (layer, head), axes in np.ndenumerate(grid):
             draw_cost(axes, np.asarray(BUDGETS), {n: curve[layer, head] for n, curve in curves.items()}, blind)
             axes.set_title(f"layer {layer}, head {head}", pad=2)
@@ -55,5 +64,6 @@ def cost_curves(study: Study) -> Figure:
         for axes in grid[:, 0]:
             axes.set_ylabel("Attention lost")
         handles, labels = grid[0, 0].get_legend_handles_labels()
-        figure.legend(handles, labels, loc="outside right upper", title="kept", alignment="left")
+        corner = ((0.55 + panels) / width, 1 - 0.5 / height)
+        figure.legend(handles, labels, loc="upper left", bbox_to_anchor=corner, title="kept", alignment="left")
         return finish(figure, title_of(study, "Cost of keeping fewer tokens"), caption_of_study(study))

@@ -2,68 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
-from jaxtyping import Float, Int
-from matplotlib.axes import Axes
+from jaxtyping import Float
 from matplotlib.colors import LogNorm, PowerNorm
 from matplotlib.figure import Figure
-from matplotlib.image import AxesImage
-from matplotlib.ticker import MaxNLocator
 
 from attnscope.capture import Capture
+from attnscope.figures.mosaic import Mosaic
 from attnscope.figures.provenance import progress_of, source_of, task_label
-from attnscope.figures.style import COLOURS, FORMATS, finish, save, styled
+from attnscope.figures.style import FORMATS, finish, save, styled
 
 LOG_FLOOR = 1e-4
 """Smallest weight that the logarithmic scale tells apart."""
 
-Grid = np.ndarray[tuple[int, int], Any]
-"""Axes by layer and head."""
-
-PANEL_INCHES = 1.75
-"""Width of one panel."""
-
-
-__all__ = ["FORMATS", "draw_map", "heatmap", "save"]
-
-
-def draw_map(
-    axes: Axes,
-    weights: Float[np.ndarray, "query slot"],
-    *,
-    boundaries: Int[np.ndarray, " boundary"],
-    log: bool = False,
-) -> AxesImage:
-    """Draw one map: bright is high, grey is masked, thin lines where episodes begin, the decision row marked.
-
-    Parameters
-    ----------
-    weights
-        Attention weights in 0..1; rows of queries.
-    boundaries
-        Slots where an episode begins.
-    log
-        Logarithmic colours from 1e-4 to 1 instead of square-root ones from 0 to 1.
-    """
-    n = weights.shape[-1]
-    norm = LogNorm(LOG_FLOOR, 1.0, clip=True) if log else PowerNorm(0.5, 0.0, 1.0, clip=True)
-    shown = np.maximum(np.asarray(weights, dtype=np.float32), LOG_FLOOR) if log else np.asarray(weights, np.float32)
-    axes.set_facecolor(COLOURS["absent"])
-    image = axes.imshow(
-        np.ma.masked_invalid(shown), cmap="viridis", norm=norm, aspect="equal", interpolation="nearest", origin="upper"
-    )
-    for slot in boundaries:
-        axes.axvline(slot - 0.5, color=COLOURS["boundary"], linewidth=0.4, alpha=0.55)
-        axes.axhline(slot - 0.5, color=COLOURS["boundary"], linewidth=0.4, alpha=0.55)
-    (mark,) = axes.plot([n + 0.02 * n], [n - 1], "<", color=COLOURS["decision"], markersize=4, clip_on=False)
-    mark.set_gid("decision-row")
-    axes.set_xlim(-0.5, n - 0.5)
-    axes.set_ylim(n - 0.5, -0.5)
-    axes.xaxis.set_major_locator(MaxNLocator(4, integer=True))
-    axes.yaxis.set_major_locator(MaxNLocator(4, integer=True))
-    return image
+__all__ = ["FORMATS", "heatmap", "save"]
 
 
 def heatmap(capture: Capture, step: int, *, env: int = 0, log: bool = False) -> Figure:
@@ -88,40 +40,17 @@ def heatmap(capture: Capture, step: int, *, env: int = 0, log: bool = False) -> 
     layers, heads = stored(capture, "layer"), stored(capture, "head")
     if capture.policy.causal:
         maps = np.where(np.triu(np.ones(maps.shape[-2:], bool), 1) & (maps == 0), np.nan, maps)
+    if log:
+        maps = np.maximum(maps, LOG_FLOOR)
     with styled():
-        figure, grid, scale = _panels(len(layers), len(heads))
-        for (row, column), axes in np.ndenumerate(grid):
-            image = draw_map(axes, maps[row, column], boundaries=boundaries, log=log)
-            axes.set_title(f"layer {layers[row]}, head {heads[column]}", pad=3 if row else 16)
-            axes.tick_params(labelbottom=row == len(layers) - 1, labelleft=column == 0)
-            if row == 0:
-                _transition_axis(axes, transitions)
-        for axes in grid[-1]:
-            axes.set_xlabel("Key position (slot)")
-        for axes in grid[:, 0]:
-            axes.set_ylabel("Query position (slot)")
-        figure.colorbar(image, cax=scale).set_label(f"attention weight ({'log' if log else '√'} scale)")
-        return finish(figure, _title(capture, step, env), _caption(capture))
-
-
-def _panels(layers: int, heads: int) -> tuple[Figure, Grid, Axes]:
-    """Return a figure, its panels and the axes of the scale, at fixed places: solving a layout takes seconds."""
-    left, right, below, above, gap = 0.55, 0.85, 0.85, 0.8, 0.24
-    width = left + heads * (PANEL_INCHES + gap) - gap + right
-    height = below + layers * (PANEL_INCHES + gap) - gap + above
-    figure = Figure(figsize=(max(width, 3.8), height))
-    width = figure.get_figwidth()
-    grid = figure.subplots(layers, heads, squeeze=False)
-    figure.subplots_adjust(
-        left=left / width,
-        right=1 - right / width,
-        bottom=below / height,
-        top=1 - above / height,
-        wspace=gap / PANEL_INCHES,
-        hspace=gap / PANEL_INCHES,
-    )
-    scale = figure.add_axes((1 - 0.62 / width, below / height, 0.12 / width, 1 - (above + below) / height))
-    return figure, grid, scale
+        mosaic = Mosaic.of(len(layers), len(heads), maps.shape[-1])
+        norm = LogNorm(LOG_FLOOR, 1.0, clip=True) if log else PowerNorm(0.5, 0.0, 1.0, clip=True)
+        for row, column in np.ndindex(len(layers), len(heads)):
+            title = f"layer {layers[row]}, head {heads[column]}"
+            image = mosaic.draw(row, column, maps[row, column], norm, title)
+        mosaic.mark(boundaries, transitions)
+        mosaic.figure.colorbar(image, cax=mosaic.scale).set_label(f"attention weight ({'log' if log else '√'} scale)")
+        return finish(mosaic.figure, _title(capture, step, env), _caption(capture))
 
 
 def drawn_map(capture: Capture, step: int, env: int) -> Float[np.ndarray, "layer head query slot"]:
@@ -139,14 +68,6 @@ def stored(capture: Capture, axis: str) -> list[int]:
     if subset in capture.names():
         return [int(entry) for entry in capture[subset][:]]
     return list(range(capture.policy.layers if axis == "layer" else capture.policy.heads))
-
-
-def _transition_axis(axes: Axes, transitions: Int[np.ndarray, " slot"]) -> None:
-    """Put the transition index above the top panels, at round slots."""
-    above = axes.secondary_xaxis("top")
-    ticks = np.unique(np.linspace(0, len(transitions) - 1, 3).astype(int))
-    above.set_xticks(ticks, [str(transitions[tick]) for tick in ticks])
-    above.tick_params(length=2, pad=1, labelsize=6)
 
 
 def _title(capture: Capture, step: int, env: int) -> str:

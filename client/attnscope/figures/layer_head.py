@@ -74,7 +74,7 @@ def layer_head(study: Study) -> Figure:
             "sink": (f"Oldest slot (uniform {1 / tokens:.3f})", None),
             "recency": (f"Newest {window} (uniform {even:.2f})", 1.0),
         }
-        means = {name: study.interval(values).value for name, values in study.statistics.items()}
+        means = {name: study.mean(values) for name, values in study.statistics.items()}
         for axes, (name, (title, top)) in zip(grid.flat, panels.items(), strict=False):
             if name not in means:
                 refuse(axes, f"{title.split(' (')[0]}: this statistic was not captured")

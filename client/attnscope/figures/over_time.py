@@ -60,9 +60,9 @@ def draw_by_transition(
     return axes, image
 
 
-def draw_scale(axes: Axes, image: AxesImage, *, pad: float = 0.01) -> Colorbar:
-    """Put the colours' scale beside the axes."""
-    bar = axes.figure.colorbar(image, ax=axes, pad=pad, aspect=25, extend="max")
+def draw_scale(axes: Axes, image: AxesImage, *, pad: float = 0.01, fraction: float = 0.15) -> Colorbar:
+    """Put the colours' scale beside the axes, on so much of their width."""
+    bar = axes.figure.colorbar(image, ax=axes, pad=pad, fraction=fraction, aspect=25, extend="max")
     bar.set_label("mean attention (√ scale)")
     top = float(np.asarray(image.norm.vmax or 1.0))
     ticks = [0.0, *(float(f"{top * share:.1g}") for share in (0.05, 0.25, 0.6)), float(f"{top:.2g}")]

@@ -51,7 +51,7 @@ def similarity(study: Study) -> Figure:
         if study.tally is None:
             refuse(axes, "decision rows were not captured")
         else:
-            mean = study.interval(study.tally.divergence.mean).value
+            mean = study.mean(study.tally.divergence.mean)
             layers, heads = study.tally.profile.mean.shape[1:3]
             names = [f"{layer}.{head}" for layer in range(layers) for head in range(heads)]
             group = cluster_heads(mean, ALIKE)

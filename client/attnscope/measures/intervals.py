@@ -11,7 +11,7 @@ from functools import cached_property
 from typing import Final, Literal
 
 import numpy as np
-from jaxtyping import Float, Float64, Int, Shaped
+from jaxtyping import Bool, Float, Float64, Int, Shaped
 
 from attnscope.measures.refusals import NotMeasurableError
 
@@ -120,6 +120,11 @@ class Resampling:
             weight[:, members] = times / len(members) * drawn[:, task, None] / tasks
         return weight
 
+    def mean(self, values: Float[np.ndarray, " rollout *cell"]) -> Float64[np.ndarray, "*cell"]:
+        """Return the mean over rollouts, tasks alike, without the samples that an interval takes."""
+        filled, present = self._flat(values)
+        return _ratio(self.shares @ filled, self.shares @ present).reshape(values.shape[1:])
+
     def interval(self, values: Float[np.ndarray, " rollout *cell"]) -> Interval:
         """Return the mean over rollouts, tasks alike, and its percentile interval; NaN rollouts are left out.
 
@@ -128,11 +133,7 @@ class Resampling:
         NotMeasurableError
             The values are not one a rollout.
         """
-        if len(values) != len(self.task):
-            raise NotMeasurableError(f"expected a value for each of {len(self.task)} rollouts, got {len(values)}")
-        flat = np.asarray(values, np.float64).reshape(len(values), -1)
-        present = np.isfinite(flat)
-        filled = np.where(present, flat, 0)
+        filled, present = self._flat(values)
         mean = _ratio(self.shares @ filled, self.shares @ present)
         low = high = np.full_like(mean, np.nan)
         if self.informative:
@@ -140,6 +141,16 @@ class Resampling:
             low, high = _percentiles(drawn)
         cell = values.shape[1:]
         return Interval(mean.reshape(cell), low.reshape(cell), high.reshape(cell), self.reliable)
+
+    def _flat(
+        self, values: Float[np.ndarray, " rollout *cell"]
+    ) -> tuple[Float64[np.ndarray, "rollout cell"], Bool[np.ndarray, "rollout cell"]]:
+        """Return values with 0 where they are absent, and where they are present."""
+        if len(values) != len(self.task):
+            raise NotMeasurableError(f"expected a value for each of {len(self.task)} rollouts, got {len(values)}")
+        flat = np.asarray(values, np.float64).reshape(len(values), -1)
+        present = np.isfinite(flat)
+        return np.where(present, flat, 0), present
 
     def estimate(
         self, values: Float[np.ndarray, " rollout"], baseline: Float[np.ndarray, " rollout"] | None = None
@@ -179,7 +190,10 @@ def _percentiles(drawn: Float[np.ndarray, "sample cell"]) -> Float64[np.ndarray,
     """Return the ends of the interval of each column; samples that drew only absent rollouts do not count."""
     ends = np.full((2, drawn.shape[1]), np.nan)
     tails = ((1 - LEVEL) / 2, (1 + LEVEL) / 2)
-    for cell in range(drawn.shape[1]):
+    whole = np.isfinite(drawn).all(axis=0)
+    if whole.any():
+        ends[:, whole] = np.quantile(drawn[:, whole], tails, axis=0)
+    for cell in np.flatnonzero(~whole):
         known = drawn[:, cell][np.isfinite(drawn[:, cell])]
         if len(known):
             ends[:, cell] = np.quantile(known, tails)

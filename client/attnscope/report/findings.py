@@ -23,7 +23,7 @@ def findings(study: Study) -> list[str]:
         _attention(study) if study.tally else ["Decision rows were not captured, so attention by position is unknown."]
     )
     if "entropy" in study.statistics:
-        spread = study.interval(study.statistics["entropy"]).value
+        spread = study.mean(study.statistics["entropy"])
         least, most = (
             np.unravel_index(np.nanargmin(spread), spread.shape),
             np.unravel_index(np.nanargmax(spread), spread.shape),
@@ -43,8 +43,8 @@ def _attention(study: Study) -> list[str]:
     mean = np.divide(total, counts.sum(axis=0), out=np.full(total.shape, np.nan), where=counts.sum(axis=0) > 0)
     parts, tokens = study.interval(mean), study.tokens
     even = min(RECENT, tokens - 1) / tokens
-    pooled = np.asarray(study.interval(study.tally.pooled.mean).value)
-    own = np.asarray(study.interval(study.tally.profile.mean.mean(axis=(1, 2))).value)
+    pooled = np.asarray(study.mean(study.tally.pooled.mean))
+    own = np.asarray(study.mean(study.tally.profile.mean.mean(axis=(1, 2))))
     fixed = np.sort(np.nan_to_num(own))[::-1].cumsum()
     fixed /= fixed[-1]
     kept = " and ".join(

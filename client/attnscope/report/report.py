@@ -18,8 +18,9 @@ from attnscope.figures.heatmap import heatmap
 from attnscope.figures.layer_head import layer_head
 from attnscope.figures.learning import learning
 from attnscope.figures.similarity import similarity
-from attnscope.figures.style import RC, save, styled
+from attnscope.figures.style import picture, save
 from attnscope.figures.timeline import timeline
+from attnscope.measures import NotMeasurableError
 from attnscope.recommendations import Advice, recommend
 from attnscope.report.findings import findings_text
 from attnscope.report.page import page
@@ -91,7 +92,7 @@ def write_report(
     advice = advise(capture, asked)
     text = recommendations(read, advice)
     keep(_write(out / "compression_recommendations.txt", text))
-    if advice is not None:
+    if not isinstance(advice, str):
         keep(_write(out / "compression_recommendations.json", advice.json()))
     keep(_write(out / "report.html", page(read, steps, shown, text)))
     return written
@@ -106,32 +107,30 @@ def heatmap_steps(capture: Capture, asked: Choice) -> list[int]:
     return [sampled[int(place)] for place in sorted(set(places.tolist()))]
 
 
-def advise(capture: Capture, asked: Choice) -> Advice | None:
-    """Return the advice on the whole capture; None where it has no rows to give it from."""
+def advise(capture: Capture, asked: Choice) -> Advice | str:
+    """Return the advice on the whole capture, or why there is none."""
     if "attention/rows" not in capture.names():
-        return None
-    return recommend(capture, full=asked.full)
+        return "decision rows were not captured. Submit with rows to get one"
+    try:
+        return recommend(capture, full=asked.full)
+    except NotMeasurableError as error:
+        return str(error)
 
 
-def recommendations(read: Study, advice: Advice | None) -> str:
+def recommendations(read: Study, advice: Advice | str) -> str:
     """Return the text of what follows from the attention, and what it looks like."""
-    if advice is None:
-        why = "No recommendation: decision rows were not captured. Submit with rows to get one.\n\n"
-        return why + findings_text(read)
+    if isinstance(advice, str):
+        return f"No recommendation: {advice}.\n\n{findings_text(read)}"
     return f"{advice.text.rstrip()}\n\n{findings_text(read)}"
 
 
 def small_png(figure: Figure, path: Path) -> bytes:
     """Return a figure, which may lie at `path` as a PNG, as a smaller one of 256 colours."""
-    whole, small = io.BytesIO(), io.BytesIO()
-    if path.suffix == ".png":
-        whole.write(path.read_bytes())
-    else:
-        with styled():
-            figure.savefig(whole, format="png", dpi=RC["savefig.dpi"])
-    with Image.open(whole) as image:
-        half = image.convert("RGB").reduce(2)
-    half.quantize(256, dither=Image.Dither.NONE).save(small, "PNG", optimize=True)
+    small = io.BytesIO()
+    whole = Image.open(path) if path.suffix == ".png" else picture(figure)
+    with whole:
+        half = whole.convert("RGB").reduce(2)
+    half.quantize(256, dither=Image.Dither.NONE).save(small, "PNG")
     return small.getvalue()
 
 

@@ -61,7 +61,7 @@ class Uniformity:
 
 def uniformity(study: Study) -> Uniformity:
     """Return how far a study's attention is from uniform, and how its policy acts."""
-    heads = None if study.tally is None else study.interval(study.tally.distance.mean).value
+    heads = None if study.tally is None else study.mean(study.tally.distance.mean)
     late = random = None
     better: bool | None = None
     if study.returns is not None and study.returns.shape[1]:

@@ -56,6 +56,10 @@ class Study:
         """Mean context length of the steps that count in the means."""
         return float(self.length[self.length >= self.least].mean())
 
+    def mean(self, values: Float[np.ndarray, " env *cell"]) -> Float64[np.ndarray, "*cell"]:
+        """Return the mean over rollouts, as `interval` does, where no interval is shown."""
+        return self.resampling.mean(values)
+
     def interval(self, values: Float[np.ndarray, " env *cell"]) -> Interval:
         """Return the mean over rollouts and its interval."""
         return self.resampling.interval(values)

@@ -19,7 +19,7 @@ from attnscope.figures.potential import draw_potential, positions_for
 from attnscope.figures.profile import draw_profile
 from attnscope.figures.recency import draw_recent, uniform_parts
 from attnscope.figures.similarity import draw_similarity, similarity
-from attnscope.figures.style import save
+from attnscope.figures.style import picture, save
 from attnscope.figures.timeline import lifetime_lift, timeline
 from attnscope.measures.intervals import Interval
 from attnscope.study import study
@@ -197,8 +197,40 @@ def test_decision_rows_draw_a_step_without_a_map(planted):
 def test_heatmap_at_drawing_precision_is_the_map(planted):
     """Square-root bytes move no weight by more than half a step of the scale; masked keys are grey."""
     capture = attnscope.open(planted())
-    image = heatmap(capture, 59).axes[3].images[0].get_array()
+    (image,) = [held for held in heatmap(capture, 59).axes[0].images if held.get_gid() == "layer 1, head 1"]
+    image = image.get_array()
     stored = capture.map(59)[1, 1].astype(np.float32)
     assert np.abs(np.sqrt(image.filled(0)) - np.sqrt(stored)).max() <= 0.5 / 254 + 1e-3
     assert image.mask[0, 1]
     assert not image.mask[1, 0]
+
+
+def test_a_mosaic_names_the_slots_of_every_panel(planted):
+    """Numbers stand at their slots in each panel; those on top are the transitions in these slots."""
+    capture = attnscope.open(planted())
+    axes = heatmap(capture, 59).axes[0]
+    keys = [text for text in axes.texts if text.get_gid() == "key"]
+    above = [text for text in axes.texts if text.get_gid() == "transition"]
+    lefts = [image.get_extent()[0] + 0.5 for image in axes.images[:2]]
+    assert len(keys) == 2 * len({text.get_text() for text in keys})
+    for place, left in enumerate(lefts):
+        half = keys[place * len(keys) // 2 : (place + 1) * len(keys) // 2]
+        assert [text.get_position()[0] - left for text in half] == pytest.approx([int(t.get_text()) for t in half])
+    index = capture.transition_index(59, 0)
+    assert [text.get_text() for text in above[:3]] == [str(index[slot]) for slot in (0, 5, 11)]
+    assert [text.get_position()[0] for text in above[3:]] == pytest.approx([lefts[1] + slot for slot in (0, 5, 11)])
+
+
+def test_a_picture_holds_the_map_without_loss(planted):
+    """Read back from the pixels at its slot, every weight of a panel has the colour of the scale."""
+    capture = attnscope.open(planted())
+    figure = heatmap(capture, 59)
+    pixels = np.asarray(picture(figure))
+    axes = figure.axes[0]
+    image = axes.images[3]
+    left, _, _, top = image.get_extent()
+    for query, key in ((11, 11), (11, 8), (5, 5), (0, 9)):
+        x, y = axes.transData.transform((left + key + 0.5, top + query + 0.5))
+        shown = pixels[len(pixels) - 1 - int(y), int(x)]
+        colour = image.to_rgba(image.get_array()[query : query + 1, key : key + 1], bytes=True)[0, 0, :3]
+        assert np.abs(colour.astype(int) - shown).max() <= 2
