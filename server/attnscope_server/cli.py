@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import typer
+from pydantic import ValidationError
 
 from attnscope_model.registry import CheckpointRegistry, inspect
 from attnscope_server import logs, serving
@@ -38,7 +39,11 @@ Root = Annotated[Path | None, typer.Option("--data-root", help="Folder of captur
 def settings_of(data_root: Path | None, **changes: Any) -> Settings:  # noqa: ANN401 - settings fields
     """Return the settings; what is named on the command line goes before the environment."""
     named = {name: value for name, value in {"data_root": data_root, **changes}.items() if value is not None}
-    return Settings(**named)
+    try:
+        return Settings(**named)
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise typer.BadParameter(f"{'.'.join(map(str, first['loc']))}: {first['msg']}") from error
 
 
 @app.command()
@@ -63,11 +68,19 @@ def serve(
         announce=announce,
         threads=threads,
         devices=devices,
-        environments=None if environments is None else json.loads(environments.read_text()),
+        environments=None if environments is None else listed_in(environments),
         allowed_hosts=tuple(allowed_host) if allowed_host else None,
     )
     logs.configure(settings.log_format, settings.log_level)
     serving.run(settings)
+
+
+def listed_in(path: Path) -> Any:  # noqa: ANN401 - checked by the settings
+    """Return what a file lists of environments."""
+    try:
+        return json.loads(path.read_text())
+    except (OSError, ValueError) as error:
+        raise typer.BadParameter(f"{path}: expected a JSON file: {error}", param_hint="--environments") from error
 
 
 @app.command()

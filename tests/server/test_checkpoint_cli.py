@@ -102,3 +102,22 @@ def test_a_bare_state_dict_asks_for_what_it_does_not_say(run, bare, name, asked,
     assert "greedy where a capture does not choose" in said
     for word in answers[1::2]:
         assert name == "reference" or word in said
+
+
+@pytest.mark.parametrize(
+    ("words", "content", "said"),
+    [
+        (["serve", "--environments", "missing.json"], None, "expected a JSON file"),
+        (["serve", "--environments", "listed.json"], "[", "expected a JSON file"),
+        (["serve", "--environments", "listed.json"], '[{"id": 3}]', "environments.0.id"),
+        (["serve", "--port", "-1"], None, "port"),
+    ],
+)
+def test_settings_that_cannot_be_are_one_sentence(tmp_path, monkeypatch, words, content, said):
+    """A file of environments that is missing, cut or wrong, and a port that is none, are named without a traceback."""
+    monkeypatch.chdir(tmp_path)
+    if content is not None:
+        (tmp_path / "listed.json").write_text(content)
+    result = CliRunner().invoke(app, [*words, "--data-root", str(tmp_path / "root")])
+    assert result.exit_code == 2
+    assert said in " ".join(result.output.replace("│", "").split())

@@ -53,7 +53,7 @@ def _phases(axes: Axes, study: Study) -> Axes:
         return refuse(
             axes, "no two phases can be compared: fewer than three episodes, or no context long enough in both"
         )
-    both = np.isfinite(means[0]).any(axis=1) & np.isfinite(means[1]).any(axis=1)
+    both = np.asarray(np.isfinite(means[0]).any(axis=1) & np.isfinite(means[1]).any(axis=1))
     intervals = [study.interval(np.where(both[:, None], mean, np.nan)) for mean in means]
     draw_profile(axes, dict(zip(PHASES, intervals, strict=True)), study.tokens, PHASES)
     return axes

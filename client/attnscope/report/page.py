@@ -48,7 +48,7 @@ def page(study: Study, steps: list[int], figures: dict[str, bytes], recommendati
     """
     capture = study.capture
     content = payload(study, steps, env)
-    style, script = (files(__package__).joinpath(f"page.{kind}").read_text("utf-8") for kind in ("css", "js"))
+    style, script = (files("attnscope.report").joinpath(f"page.{kind}").read_text("utf-8") for kind in ("css", "js"))
     state = "complete" if capture.complete else "still running: what is committed by now"
     warned = uniformity(study).sentences()
     said = [sentence for sentence in findings(study) if sentence not in warned]
@@ -77,7 +77,7 @@ def page(study: Study, steps: list[int], figures: dict[str, bytes], recommendati
         "figures": "".join(_figure(title, png) for title, png in figures.items()),
         "data": script_json(content),
     }
-    template = Template(files(__package__).joinpath("page.html").read_text("utf-8"))
+    template = Template(files("attnscope.report").joinpath("page.html").read_text("utf-8"))
     return template.substitute({**{name: html.escape(text) for name, text in fields.items()}, **made})
 
 
