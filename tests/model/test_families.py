@@ -16,6 +16,7 @@ import yaml
 from attnscope_env import preset
 from attnscope_model import conversion
 from attnscope_model.context import ContextWindow
+from attnscope_model.deciding import Decider
 from attnscope_model.errors import StatementMissingError
 from attnscope_model.families.cccad import CccadConfig, CccadPolicy
 from attnscope_model.families.dicp import DicpConfig, DicpPolicy
@@ -230,3 +231,19 @@ def test_presets_are_what_the_environments_say():
         assert (known.horizon, len(known.actions)) == (facts.horizon, facts.num_actions)
         assert len(known.tasks("all")) == facts.tasks
     assert {name for reader in READERS for name in reader.presets} <= FACTS.keys()
+
+
+@pytest.mark.parametrize("name", layouts.LAYOUTS)
+def test_a_rollout_decides_as_the_whole_context_does_past_its_slide(loaded, name):
+    """Cached while it grows and recomputed once it slides, also for three tokens a transition or the query first."""
+    _, policy = loaded[name]
+    features, actions = 4, policy.description.actions
+    random, decider = np.random.default_rng(0), Decider(policy, 2, CPU)
+    for _ in range(decider.window.capacity + 4):
+        before, after = random.integers(0, features, (2, 2, 2))
+        decision = decider.decide(before, rows=True)
+        with AttentionTape(policy) as tape:
+            logits = policy(decider.window.tokens(before))
+        assert (decision.logits - logits).abs().max() < 1e-5
+        assert (decision.rows - tape.rows).abs().max() < 1e-5
+        decider.append(before, random.integers(0, actions, 2), random.integers(0, 2, 2).astype(float), after)
