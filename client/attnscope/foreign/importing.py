@@ -110,8 +110,11 @@ def import_reference(
     Raises
     ------
     ForeignFileError
-        A file is not what it should be; nothing of it was executed.
+        A file is not there, or not what it should be; nothing of it was executed.
     """
+    for file in filter(None, (history, rewards)):
+        if not file.is_file():
+            raise ForeignFileError(f"there is no file at {file}")
     size = look(history)
     beside = rewards or history.with_name("attention_data.npz")
     returns = read_returns(beside) if beside.exists() or rewards else None

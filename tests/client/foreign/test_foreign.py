@@ -168,3 +168,10 @@ def test_returns_with_objects_are_refused(tmp_path):
     np.savez(path, other=np.ones(3))
     with pytest.raises(ForeignFileError, match="rewards"):
         read_returns(path)
+
+
+def test_a_file_that_is_not_there_is_named(tmp_path):
+    """A missing file and a folder are errors with the path, not tracebacks."""
+    for history in (tmp_path, tmp_path / "none.pkl"):
+        with pytest.raises(ForeignFileError, match="no file at"):
+            import_reference(history, tmp_path / "out.zarr")
