@@ -44,18 +44,30 @@ class Verdict:
 
 
 def recommended(captures: list[Capture], *, full: bool = False) -> list[Verdict]:
-    """Return a verdict for every strategy that some capture's advice ranks, by whether it beats evenly spaced tokens.
+    """Return a verdict for each of the guide's patterns, and for every strategy that some capture's advice ranks.
 
     Each capture's advice is its own (`attnscope.recommend`): parameters chosen there, judged on rollouts that chose
-    nothing. Yes: the interval of the excess over evenly spaced tokens lies above 0; no: below.
+    nothing. Patterns are answered as there, by the same bounds. Strategies are asked whether they beat evenly spaced
+    tokens; yes: the interval of the excess lies above 0; no: below.
+
+    Raises
+    ------
+    NotCapturedError, NotMeasurableError
+        Some capture has nothing to recommend from.
     """
-    if not all("attention/rows" in capture.names() for capture in captures):
-        return []
     advice = [recommend(capture, full=full) for capture in captures]
     found = [{one.key: one for one in given.recommendations} for given in advice]
     keys = list(dict.fromkeys(one.key for given in advice for one in given.recommendations))
     ranks = {key: ", ".join(str(of[key].rank) if key in of else "–" for of in found) for key in keys}
-    return [
+    patterns = [
+        Verdict(
+            f"Pattern {same[0].name}",
+            "As the recommendations of each capture answer it, by their bounds.",
+            tuple(one.answer for one in same),
+        )
+        for same in zip(*(given.patterns for given in advice), strict=True)
+    ]
+    return patterns + [
         Verdict(
             f"Strategy {key}",
             f"Ranks: {ranks[key]}; asked: does it retain more than as many evenly spaced tokens?",
@@ -72,15 +84,15 @@ def _ahead(excess: Estimate) -> Answer:
 
 
 def verdicts(studies: list[Study]) -> list[Verdict]:
-    """Return a verdict for every pattern."""
+    """Return what follows from the measures themselves; the guide's patterns have stricter bounds (`recommended`)."""
     return [
         Verdict(
-            "Recency bias",
+            f"Newest {RECENT} above uniform",
             f"Where yes, keep the newest tokens; asked: do the newest {RECENT} hold more than uniform attention gives?",
             tuple(_above(study, recent_mass, min(RECENT, study.tokens - 1) / study.tokens) for study in studies),
         ),
         Verdict(
-            "Sparse attention",
+            "80 % in half of the context",
             f"Where yes, select by attention; asked: does {SPARSE:.0%} of the context hold 80 % of it?",
             tuple(_opposite(_above(study, share_for(0.8), SPARSE)) for study in studies),
         ),

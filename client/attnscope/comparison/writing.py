@@ -13,8 +13,10 @@ from attnscope.comparison.differences import Difference, differences
 from attnscope.comparison.drawing import measures_figure, multiples
 from attnscope.comparison.measures import MEASURES
 from attnscope.comparison.verdicts import Verdict, recommended, verdicts
-from attnscope.figures.provenance import mask_of, source_of
+from attnscope.errors import NotCapturedError
+from attnscope.figures.provenance import mask_of, progress_of, source_of
 from attnscope.figures.style import save
+from attnscope.measures import NotMeasurableError
 from attnscope.study import Choice, Study, study
 
 
@@ -31,10 +33,14 @@ def write_comparison(captures: list[Capture], out: Path, choice: Choice | None =
     studies = [study(capture, choice) for capture in captures]
     names = short_names(captures)
     pairs = {(a, b): differences(studies[a], studies[b]) for a, b in combinations(range(len(studies)), 2)}
-    found = verdicts(studies) + recommended(captures, full=bool(choice and choice.full))
+    found, unsaid = verdicts(studies), ""
+    try:
+        found += recommended(captures, full=bool(choice and choice.full))
+    except (NotCapturedError, NotMeasurableError) as error:
+        unsaid = f"Patterns and strategies were not compared: {error}."
     out.mkdir(parents=True, exist_ok=True)
     text, data = out / "comparison.txt", out / "comparison.json"
-    text.write_text(_text(studies, names, pairs, found), encoding="utf-8")
+    text.write_text(_text(studies, names, pairs, found, unsaid), encoding="utf-8")
     data.write_text(json.dumps(_data(studies, names, pairs, found), indent=1) + "\n", encoding="utf-8")
     figures = [
         save(measures_figure(studies, names), out / "comparison_measures.png"),
@@ -57,18 +63,32 @@ def short_names(captures: list[Capture]) -> list[str]:
     return names
 
 
+LENGTHS = (
+    "The contexts differ in length, and shares of attention fall as a context grows: what differs below may be that "
+    "alone. Compare each with its uniform value (comparison.json), or give --steps."
+)
+"""Said where captures are not compared at equal context lengths."""
+
 Pairs = dict[tuple[int, int], list[Difference]]
 
 
-def _text(studies: list[Study], names: list[str], pairs: Pairs, found: list[Verdict]) -> str:
+def _text(studies: list[Study], names: list[str], pairs: Pairs, found: list[Verdict], unsaid: str) -> str:
     lines = ["Are the patterns consistent?", ""]
     lines += [f"{name}: {source_of(read.capture)}" for name, read in zip(names, studies, strict=True)]
-    lines += ["", "Verdicts, capture by capture in the order above", *(f"- {verdict}" for verdict in found), ""]
+    lines += [f"{progress_of(read.capture)}; {_contexts(read)}" for read in studies]
+    if len({_contexts(read) for read in studies}) > 1:
+        lines += ["", LENGTHS]
+    lines += ["", "Verdicts, capture by capture in the order above", *(f"- {verdict}" for verdict in found)]
+    lines += [unsaid, ""] if unsaid else [""]
     for (a, b), parts in pairs.items():
         lines.append(f"{names[b]} minus {names[a]}")
         lines += [f"  {part.measure:<32} {part}{_mark(part)}" for part in parts]
         lines.append("")
     return "\n".join(lines)
+
+
+def _contexts(read: Study) -> str:
+    return f"means at contexts of {read.least} to {int(read.length.max())} tokens, {read.tokens:.0f} on average"
 
 
 def _mark(part: Difference) -> str:

@@ -50,8 +50,8 @@ def test_verdicts_say_whether_patterns_agree(captures):
     """Steep decay is sparse, flat attention is not: not consistent; two of a kind are."""
     first, second = map(study, captures)
     mixed = {verdict.pattern: verdict for verdict in verdicts([first, second])}
-    assert mixed["Sparse attention"].answers == ("yes", "no")
-    assert not mixed["Sparse attention"].consistent
+    assert mixed["80 % in half of the context"].answers == ("yes", "no")
+    assert not mixed["80 % in half of the context"].consistent
     assert all(verdict.consistent for verdict in verdicts([second, second]) if "unclear" not in verdict.answers)
 
 
@@ -74,9 +74,24 @@ def test_files_are_written_and_say_the_same(captures, tmp_path):
     assert [entry["name"] for entry in data["captures"]] == ["AD-planted@1", "AD-flat@1"]
     assert data["captures"][0]["measures"]["late return"]["uniform"] is None
     assert any(verdict["pattern"].startswith("Strategy ") for verdict in data["verdicts"])
+    answers = {verdict["pattern"]: verdict["answers"] for verdict in data["verdicts"]}
+    for pattern in zip(*(attnscope.recommend(capture).patterns for capture in captures), strict=True):
+        assert answers[f"Pattern {pattern[0].name}"] == [one.answer for one in pattern]
     assert "AD-flat@1 minus AD-planted@1" in (tmp_path / "comparison.txt").read_text()
     with pytest.raises(ValueError, match="two captures"):
         write_comparison(captures[:1], tmp_path)
+
+
+def test_unequal_contexts_and_missing_rows_are_said(captures, planted, tmp_path):
+    """Contexts of another length are named as a reason to differ; without rows the patterns are not compared."""
+    write_comparison(captures, tmp_path)
+    assert "differ in length" not in (tmp_path / "comparison.txt").read_text()
+    short = attnscope.open(planted(steps=8, rows=False))
+    write_comparison([captures[0], short], tmp_path)
+    text = (tmp_path / "comparison.txt").read_text()
+    assert "contexts differ in length" in text
+    assert "were not compared: recommendations rest on decision rows" in text
+    assert "Pattern " not in text
 
 
 def test_names_tell_captures_apart(captures):
