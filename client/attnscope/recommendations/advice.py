@@ -81,7 +81,7 @@ def recommend(
         job=capture.job,
         verdict=verdict,
         headline=headline(judged, verdict, kept, evidence),
-        basis=basis(reading, evidence, decisions, how),
+        basis=basis(reading, evidence, decisions, how, judged[0].retained.scope),
         patterns=patterns(evidence),
         recommendations=tuple(
             _recommendation(rank, one, kept, capture, command, trials) for rank, one in enumerate(judged, start=1)

@@ -72,17 +72,7 @@ def recency(evidence: Evidence) -> Pattern:
             baseline=own.baseline or np.nan,
         )
     )
-    profile = np.nanmean(evidence.values["profile"], axis=(0, 1, 2))
-    decay = fit_decay(profile)
-    if np.isfinite(decay.rate):
-        found.append(
-            claim(
-                "decay",
-                "Mean attention falls by exp(−{rate:.4f}) a token of age, which explains {fit:.2f} of its variance.",
-                rate=float(decay.rate),
-                fit=float(decay.rate_fit),
-            )
-        )
+    found += _decay(evidence)
     found.append(
         _rule(
             "recency.rule",
@@ -93,6 +83,20 @@ def recency(evidence: Evidence) -> Pattern:
         )
     )
     return Pattern("recency bias", answer, tuple(found))
+
+
+def _decay(evidence: Evidence) -> list[Claim]:
+    """Return how attention changes with age; nothing where no context is long enough for a fit."""
+    profiles = evidence.values["profile"].reshape(-1, evidence.values["profile"].shape[-1])
+    held = np.isfinite(profiles)
+    total = np.where(held, profiles, 0).sum(axis=0)
+    # Ages that no context reaches are NaN.
+    decay = fit_decay(np.divide(total, held.sum(axis=0), out=np.full(total.shape, np.nan), where=held.any(axis=0)))
+    if not np.isfinite(decay.rate):
+        return []
+    template = "Mean attention changes by exp({change:+.4f}) a token of age, which explains {fit:.2f} of its variance."
+    numbers = {"change": -float(decay.rate), "fit": float(decay.rate_fit)}
+    return [Claim("decay", template.format(**numbers), numbers | {"rate": float(decay.rate)})]
 
 
 def sparsity(evidence: Evidence) -> Pattern:

@@ -132,7 +132,7 @@ def read(capture: Capture, targets: int, *, full: bool = False) -> Reading:
     NotCapturedError
         No decision rows are stored, or none is committed yet.
     NotMeasurableError
-        The policy's context is its query alone.
+        The policy's context, or every one so far, is its query alone.
     """
     if "attention/rows" not in capture.names():
         raise NotCapturedError(
@@ -146,6 +146,8 @@ def read(capture: Capture, targets: int, *, full: bool = False) -> Reading:
     step = np.arange(shape[0], dtype=np.int64)
     if "attention/row_step" in capture.names():
         step = np.asarray(capture["attention/row_step"][:], np.int64)
+    if int(np.asarray(capture.context.length[: int(step[-1]) + 1])[step].max()) == 1:
+        raise NotMeasurableError("every context so far is the query alone: there is no history yet to choose from")
     policy = capture.policy
     layout = ContextLayout(policy.query_slot, policy.tokens_per_transition)
     entry_bytes = int(np.prod(shape[1:])) * capture.rows.dtype.itemsize

@@ -6,16 +6,20 @@ from typing import Final
 
 import numpy as np
 
-from attnscope.measures.intervals import LEVEL, RELIABLE_ROLLOUTS
+from attnscope.measures.intervals import LEVEL, RELIABLE_ROLLOUTS, Scope
 from attnscope.recommendations.claims import Claim, claim, numbers_of, spread
 from attnscope.recommendations.decisions import Decisions
 from attnscope.recommendations.evaluation import pools
 from attnscope.recommendations.evidence import Evidence
 from attnscope.recommendations.expense import position_policy
-from attnscope.recommendations.ranking import FLAT, Judged, Verdict
+from attnscope.recommendations.ranking import FLAT, TARGET, Judged, Verdict
 from attnscope.recommendations.reading import Reading
 from attnscope_storage.wire import PolicyDescription
 
+RESAMPLED: Final[dict[Scope, str]] = {
+    "these tasks": "whole rollouts within task",
+    "beyond these tasks": "whole rollouts within task, and tasks",
+}
 PREDICTED: Final = (
     "Retained attention is a prediction. Only a measured trial says whether the return is kept; the word for that is "
     "non-inferior, at a margin that you choose."
@@ -41,8 +45,14 @@ def notes(policy: PolicyDescription) -> tuple[str, ...]:
     return PREDICTED, DROPPING, BY_ATTENTION, positions, INFLUENCE, COMPARED
 
 
-def basis(reading: Reading, evidence: Evidence, decisions: Decisions, how: str) -> tuple[Claim, ...]:
-    """Return where the advice comes from, what was read, and what its intervals are."""
+def basis(reading: Reading, evidence: Evidence, decisions: Decisions, how: str, judging: Scope) -> tuple[Claim, ...]:
+    """Return where the advice comes from, what was read, and what its intervals are.
+
+    Parameters
+    ----------
+    judging
+        What the intervals of strategies resample, which are judged on fewer rollouts than patterns are measured on.
+    """
     provenance, resolved = reading.capture.provenance, reading.capture.resolved
     mask = "causal" if provenance.get("causal") else "non-causal"
     who = provenance.get("causal_stated_by", "nobody")
@@ -64,13 +74,17 @@ def basis(reading: Reading, evidence: Evidence, decisions: Decisions, how: str) 
     )
     split = claim(
         "split",
-        "{decisions:.0f} decisions of each rollout are predicted from the rows before them; " + how + ".",
+        "{decisions:.0f} decisions of each rollout, over histories of {shortest:.0f} to {longest:.0f} transitions, are "
+        "predicted from the rows before them; " + how + ".",
         decisions=len(decisions.step),
+        shortest=int(decisions.view.count.min()),
+        longest=int(decisions.view.count.max()),
     )
-    tasks_too = "" if evidence.resampling.scope == "these tasks" else ", and of tasks"
+    patterns_by, judged_by = RESAMPLED[evidence.resampling.scope], RESAMPLED[judging]
+    apart = "" if judged_by == patterns_by else f" for patterns and of {judged_by} for strategies"
     scope = claim(
         "scope",
-        f"Intervals are {{level:.0f}} %, by resampling of whole rollouts within task{tasks_too}; † marks those of "
+        f"Intervals are {{level:.0f}} %, by resampling of {patterns_by}{apart}; † marks those of "
         "fewer than {enough:.0f} rollouts a task, which are unreliable.",
         level=100 * LEVEL,
         enough=RELIABLE_ROLLOUTS,
@@ -88,7 +102,8 @@ def headline(judged: list[Judged], verdict: Verdict, budget: float, evidence: Ev
             f"tokens and {{kept:.3f}} of the attention ({spread(first.retained)}), as many evenly spaced tokens "
             "{uniform:.3f}."
         )
-        return claim("headline", template, budget=budget, **_kept(first)), *_without_attention(judged)
+        said = claim("headline", template, budget=budget, **_kept(first))
+        return said, *_short_of_target(judged), *_without_attention(judged)
     if verdict == "flat":
         template = (
             "Attention is too flat to choose by: use uniform, or do not compress. At a budget of {budget:.2f} the best "
@@ -156,6 +171,19 @@ def _skill(one: Judged) -> Claim:
         return Claim(key, "No choice of as many tokens could gain anything.")
     template = f"Of what a choice could gain over evenly spaced it gains {{value:.3f}} ({spread(one.skill)})."
     return claim(key, template, **numbers_of(one.skill))
+
+
+def _short_of_target(judged: list[Judged]) -> tuple[Claim, ...]:
+    """Return that the first rule keeps less than the budget was set for, and the first that keeps as much, if any."""
+    if judged[0].retained.value >= TARGET:
+        return ()
+    template = "That is less than the {target:.2f} that is aimed at: it chooses best among as many tokens"
+    enough = [one for one in judged if one.candidate.key != "none" and one.retained.value >= TARGET]
+    if not enough:
+        return (claim("headline.target", template + ", and no rule here keeps as much.", target=TARGET),)
+    template += f". The first that keeps as much is {enough[0].candidate.key}: {{kept:.3f}} in {{tokens:.1f}} tokens."
+    kept = _kept(enough[0])
+    return (claim("headline.target", template, target=TARGET, kept=kept["kept"], tokens=kept["tokens"]),)
 
 
 def _without_attention(judged: list[Judged]) -> tuple[Claim, ...]:

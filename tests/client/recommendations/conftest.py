@@ -33,6 +33,11 @@ def recent(_step: int, _env: int, length: int, rng: np.random.Generator) -> np.n
     return -0.35 * np.arange(length)[::-1] + rng.normal(0, 0.05, (LAYERS, HEADS, length))
 
 
+def rising(_step: int, _env: int, length: int, _rng: np.random.Generator) -> np.ndarray:
+    """Attention that grows with age."""
+    return 0.02 * np.arange(length)[::-1] + np.zeros((LAYERS, HEADS, length))
+
+
 def lasting(step: int, env: int, length: int, _rng: np.random.Generator) -> np.ndarray:
     """Attention to every seventh transition, as long as it is in the context: a few lasting heavy hitters."""
     transition = max(0, step - SLOTS + 1) + np.arange(length)

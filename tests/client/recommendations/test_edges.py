@@ -16,9 +16,9 @@ def planted(tmp_path, request):
     """Return a function that writes a capture of recent attention and gives advice on it."""
     conftest: ModuleType = request.config.pluginmanager.get_plugin(str(request.path.with_name("conftest.py")))
 
-    def advise(plant="recent", **options):
-        path = conftest.write(tmp_path / "c.zarr", getattr(conftest, plant), **options)
-        return attnscope.recommend(attnscope.open(path))
+    def advise(plant="recent", *, budget=None, **options):
+        path = conftest.write(tmp_path / f"{plant}-{budget}.zarr", getattr(conftest, plant), **options)
+        return attnscope.recommend(attnscope.open(path), budget=budget)
 
     return advise
 
@@ -41,6 +41,30 @@ def test_a_context_of_one_token(planted):
     """A policy that sees nothing but the query has nothing to drop, and the error says so."""
     with pytest.raises(NotMeasurableError, match="nothing to drop"):
         planted(plant="uniform", context_length=1)
+
+
+def test_contexts_that_never_fill_are_advised_on(planted):
+    """Ages that no context reaches are left out of the decay, and a rising profile is not said to fall."""
+    advice = planted(plant="rising", context_length=200)
+    decay = next(claim for claim in advice.claims if claim.key == "decay")
+    assert decay.numbers["rate"] < 0
+    assert "changes by exp(+0." in decay.sentence
+
+
+def test_what_was_resampled_is_said_of_patterns_and_strategies(planted):
+    """Two rollouts a task leave one to judge by: tasks are resampled there, and the text says so."""
+    advice = planted()
+    scope = next(claim for claim in advice.basis if claim.key == "scope")
+    assert advice.recommendations[0].retained.scope == "beyond these tasks"
+    assert "within task for patterns and of whole rollouts within task, and tasks for strategies" in scope.sentence
+
+
+def test_a_first_rule_that_misses_the_aim_says_so(planted):
+    """Two tokens of thirty do not hold 80 % of slowly falling attention; the headline says what was aimed at."""
+    advice = planted(budget=0.1)
+    assert advice.recommendations[0].retained.value < 0.8
+    assert any(claim.key == "headline.target" for claim in advice.headline)
+    assert not any(claim.key == "headline.target" for claim in planted().headline)
 
 
 def test_a_running_job_is_advised_on_what_is_committed(planted):
