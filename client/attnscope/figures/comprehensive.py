@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 
 from attnscope.figures.growth import draw_growth
 from attnscope.figures.over_time import draw_by_slot, draw_by_transition, draw_scale
-from attnscope.figures.potential import draw_potential
+from attnscope.figures.potential import draw_potential, even_curve
 from attnscope.figures.profile import draw_profile
 from attnscope.figures.provenance import caption_of_study, task_label, title_of
 from attnscope.figures.recency import binned, draw_recent
@@ -85,6 +85,5 @@ def potential(axes: Axes, study: Study) -> Axes:
     if study.tally is None:
         return refuse(axes, NO_ROWS)
     pooled = study.interval(study.tally.pooled.mean)
-    profile = np.nan_to_num(study.mean(study.tally.profile.mean.mean(axis=(1, 2))))
-    averaged = np.sort(profile)[::-1].cumsum() / max(profile.sum(), 1e-12)
-    return draw_potential(axes, pooled, averaged, study.tokens)
+    averaged = np.sort(study.mean(study.tally.averaged))[::-1].cumsum()
+    return draw_potential(axes, pooled, averaged, even_curve(study.lengths, len(averaged)))

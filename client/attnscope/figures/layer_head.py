@@ -24,7 +24,8 @@ def draw_matrix(
     image = axes.imshow(np.ma.masked_invalid(shown), cmap="cividis", vmin=low, vmax=high, aspect="auto")
     for (layer, head), value in np.ndenumerate(shown):
         dark = (value - low) > PALE * (high - low)
-        text = "–" if np.isnan(value) else f"{value:.1f}" if high > 10 else f"{value:.2f}"  # noqa: PLR2004 - digits
+        digits = 1 if high > 10 else 2 if high > 0.1 else 3  # noqa: PLR2004 - small shares need a third
+        text = "–" if np.isnan(value) else f"{value:.{digits}f}"
         axes.text(head, layer, text, ha="center", va="center", fontsize=7, color="black" if dark else "white")
     layers, heads = shown.shape
     axes.set(xticks=range(heads), yticks=range(layers), xlabel="Head", ylabel="Layer", title=title)
@@ -85,6 +86,7 @@ def layer_head(study: Study) -> Figure:
             draw_heads(grid[1, 2], means["entropy"], means["recency"], means["sink"], even, window)
         else:
             refuse(grid[1, 2], "the statistics that place the heads were not captured")
-        read = f"{len(study.plan.statistics)} of {study.steps} steps"
+        counted = int((study.length[study.plan.statistics] >= study.least).any(axis=1).sum())
+        read = f"{counted} of {study.steps} steps"
         what = f"Layers and heads, means over {len(study.envs)} environments and {read}"
         return finish(figure, title_of(study, what), caption_of_study(study))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Float64, Int
 from matplotlib.axes import Axes
 
 from attnscope.figures.style import BAND, COLOURS
@@ -19,7 +19,16 @@ def positions_for(curve: Float[np.ndarray, " k"], share: float) -> int:
     return int(reached.argmax()) + 1 if reached.any() else len(curve)
 
 
-def draw_potential(axes: Axes, per_step: Interval, averaged: Float[np.ndarray, " k"], tokens: float) -> Axes:
+def even_curve(lengths: Int[np.ndarray, " decision"], slots: int) -> Float64[np.ndarray, " k"]:
+    """Return the mass that k positions hold of uniform attention, for every k, mean over contexts of these lengths."""
+    tokens, count = np.unique(lengths, return_counts=True)
+    held = np.minimum(np.arange(1, slots + 1) / tokens[:, None], 1)
+    return np.asarray(count @ held / count.sum(), np.float64)
+
+
+def draw_potential(
+    axes: Axes, per_step: Interval, averaged: Float[np.ndarray, " k"], even: Float[np.ndarray, " k"]
+) -> Axes:
     """Draw cumulative attention over positions, heaviest first, twice.
 
     Parameters
@@ -28,14 +37,13 @@ def draw_potential(axes: Axes, per_step: Interval, averaged: Float[np.ndarray, "
         Mass of the k heaviest tokens of each step's row, then averaged: another choice at every step.
     averaged
         The row averaged over time first, then summed heaviest first: one fixed choice of positions.
-    tokens
-        Mean context length.
+    even
+        Of uniform attention (`even_curve`).
     """
     k = np.arange(1, len(averaged) + 1)
     axes.plot(k, per_step.value, color=COLOURS["first"], gid="per-step", label="chosen at every step")
     axes.fill_between(k, per_step.low, per_step.high, color=COLOURS["first"], alpha=BAND, linewidth=0)
     axes.plot(k, averaged, color=COLOURS["second"], gid="averaged", label="fixed positions (time-averaged)")
-    even = np.minimum(k / tokens, 1)
     axes.plot(k, even, "--", color=COLOURS["uniform"], linewidth=0.8, gid="uniform", label="uniform")
     for share in MARKS:
         axes.axhline(share, color="#BBBBBB", linewidth=0.5, linestyle=":")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from attnscope.figures.potential import MARKS, positions_for
+from attnscope.figures.potential import MARKS, even_curve, positions_for
 from attnscope.figures.provenance import caption_of_study
 from attnscope.measures.intervals import Interval
 from attnscope.report.uniformity import uniformity
@@ -44,12 +44,11 @@ def _attention(study: Study) -> list[str]:
     parts, tokens = study.interval(mean), study.tokens
     even = min(RECENT, tokens - 1) / tokens
     pooled = np.asarray(study.mean(study.tally.pooled.mean))
-    own = np.asarray(study.mean(study.tally.profile.mean.mean(axis=(1, 2))))
-    fixed = np.sort(np.nan_to_num(own))[::-1].cumsum()
-    fixed /= fixed[-1]
+    fixed = np.sort(study.mean(study.tally.averaged))[::-1].cumsum()
+    uniform = even_curve(study.lengths, len(fixed))
     kept = " and ".join(
         f"{share:.0%} in {positions_for(pooled, share)} chosen at every step or {positions_for(fixed, share)} fixed "
-        f"ones (uniform: {int(np.ceil(share * tokens - 1e-9))})"
+        f"ones (uniform: {positions_for(uniform, share)})"
         for share in MARKS
     )
     recency = (
@@ -57,7 +56,9 @@ def _attention(study: Study) -> list[str]:
         f"tokens; uniform attention would give them {even:.3f}. The query's own slot holds {_number(parts, 2)} "
         f"(uniform {1 / tokens:.3f})."
     )
-    return [recency, f"Positions that hold the attention of the mean row, of {tokens:.0f}: {kept}."]
+    longest = int(study.length.max())
+    of = f"{longest}" if study.least == longest else f"{study.least} to {longest}"
+    return [recency, f"Positions that hold the attention of the mean row, of {of}: {kept}."]
 
 
 def _number(interval: Interval, place: int) -> str:

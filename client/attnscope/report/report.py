@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from attnscope.capture import Capture
+from attnscope.errors import NotCapturedError
 from attnscope.figures.comprehensive import comprehensive
 from attnscope.figures.cost_curves import cost_curves
 from attnscope.figures.decision_rows import decision_rows
@@ -35,6 +36,10 @@ FIGURES: dict[str, Callable[[Study], Figure]] = {
     "cost_curves": cost_curves,
 }
 """By file name, the guide's two first."""
+
+NARROWED = (
+    "These recommendations rest on the whole capture, whatever steps and environments the figures were narrowed to."
+)
 
 CAPTIONS = {
     "attention_analysis_comprehensive": "Comprehensive analysis",
@@ -113,7 +118,7 @@ def advise(capture: Capture, asked: Choice) -> Advice | str:
         return "decision rows were not captured. Submit with rows to get one"
     try:
         return recommend(capture, full=asked.full)
-    except NotMeasurableError as error:
+    except (NotCapturedError, NotMeasurableError) as error:
         return str(error)
 
 
@@ -121,7 +126,9 @@ def recommendations(read: Study, advice: Advice | str) -> str:
     """Return the text of what follows from the attention, and what it looks like."""
     if isinstance(advice, str):
         return f"No recommendation: {advice}.\n\n{findings_text(read)}"
-    return f"{advice.text.rstrip()}\n\n{findings_text(read)}"
+    whole = read.steps == read.capture.steps_committed and len(read.envs) == read.stored_envs
+    note = "" if whole else f"{NARROWED}\n\n"
+    return f"{note}{advice.text.rstrip()}\n\n{findings_text(read)}"
 
 
 def small_png(figure: Figure, path: Path) -> bytes:

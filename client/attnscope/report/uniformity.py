@@ -12,6 +12,9 @@ from attnscope.study import Study
 FLAT = 0.15
 """Total variation from uniform up to which attention counts as flat: that much mass would have to move."""
 
+SHORT = 10
+"""Tokens of a mean context below which nothing is called flat: over so few, no attention is far from uniform."""
+
 LAST = 3
 """Share of the episodes, as a divisor, whose return says how well the policy acts."""
 
@@ -27,12 +30,16 @@ class Uniformity:
     late_return: float | None
     random_return: float | None
     better_than_random: bool | None
-    """Whether the interval of the late return lies above uniform actions; None where it is unknown."""
+    """Whether the late return is above uniform actions, with its whole interval; None where it is unknown."""
+    tokens: float = SHORT
+    """Mean context length behind these numbers."""
+    worse_or_equal: bool = False
+    """Whether the whole interval lies at or below uniform actions, so that it is known not to be better."""
 
     @property
     def flat(self) -> bool:
         """Whether even the most selective head is near uniform."""
-        return self.flattest is not None and self.flattest < FLAT
+        return self.flattest is not None and self.flattest < FLAT and self.tokens >= SHORT
 
     def sentences(self) -> list[str]:
         """Return warnings; none where attention has structure and the policy acts better than chance."""
@@ -43,8 +50,9 @@ class Uniformity:
                 f"attention (total variation; 0 is uniform, below {FLAT} counts as flat)."
             )
         if self.better_than_random is False:
+            how = "acts no better" if self.worse_or_equal else "is not shown to act better"
             said.append(
-                f"The policy acts no better than uniform actions: late return {self.late_return:.2f}, uniform actions "
+                f"The policy {how} than uniform actions: late return {self.late_return:.2f}, uniform actions "
                 f"{self.random_return:.2f}."
             )
         if self.flat and self.better_than_random is False:
@@ -54,8 +62,10 @@ class Uniformity:
             )
         elif self.flat:
             said.append("Likely cause: this policy averages over its history, so attention gives nothing to choose by.")
-        elif self.better_than_random is False:
-            said.append("Attention has structure all the same; it is that of a policy that does not solve these tasks.")
+        elif self.better_than_random is False and self.flattest is not None and self.tokens >= SHORT:
+            said.append(
+                "Attention has structure all the same; it may be that of a policy that does not solve these tasks."
+            )
         return said
 
 
@@ -64,12 +74,14 @@ def uniformity(study: Study) -> Uniformity:
     heads = None if study.tally is None else study.mean(study.tally.distance.mean)
     late = random = None
     better: bool | None = None
+    beaten = False
     if study.returns is not None and study.returns.shape[1]:
         last = study.returns[:, -max(1, study.returns.shape[1] // LAST) :].mean(axis=1)
         interval = study.interval(last)
         late, random = float(interval.value), bounds(study)[1]
         lower = float(interval.low) if np.isfinite(interval.low) else late
         better = None if random is None else lower > random
+        beaten = random is not None and bool(np.isfinite(interval.high)) and float(interval.high) <= random
     flattest = None if heads is None else float(np.nanmax(heads))
     mean = None if heads is None else float(np.nanmean(heads))
-    return Uniformity(flattest, mean, late, random, better)
+    return Uniformity(flattest, mean, late, random, better, study.tokens, beaten)

@@ -10,7 +10,7 @@ from jaxtyping import Bool, Float, Float64, Int, Int64
 
 from attnscope.capture import Capture
 from attnscope.errors import NotCapturedError
-from attnscope.measures import ContextLayout, NotMeasurableError, slot_transitions
+from attnscope.measures import ContextLayout, NotMeasurableError, scaled_entropy, slot_transitions
 from attnscope.measures.intervals import Interval, Resampling, default_scope
 from attnscope.measures.phases import NEITHER, phases_by_episode
 from attnscope.study.plan import Choice, ReadingPlan, plan
@@ -98,6 +98,17 @@ class Study:
             return [int(env) for env in self.envs]
         stored = [int(entry) for entry in self.capture["attention/row_env"][:]]
         return [stored.index(int(env)) for env in self.envs]
+
+    @property
+    def lengths(self) -> Int64[np.ndarray, " decision"]:
+        """Context lengths behind the means over rows: of the steps read that count."""
+        read = self.length[self.row_steps]
+        return np.asarray(read[read >= self.least])
+
+    @property
+    def stored_envs(self) -> int:
+        """Environments that could have taken part: those with stored rows, or all."""
+        return len(_environments(self.capture, Choice()))
 
     def place(self, env: int) -> int:
         """Return the place of the study's environment `env` among the stored ones."""
@@ -208,7 +219,7 @@ def _statistics(read: Study) -> tuple[dict[str, Float64[np.ndarray, "env layer h
             window = windows[-1]
             values = values[..., -1]
         if name == "entropy":
-            values = values / np.log(np.maximum(length, 2))[..., None, None]
+            values = scaled_entropy(values, length)
         held = np.where(counts, values, 0).sum(axis=0)
         means[name] = np.divide(held, total, out=np.full(held.shape, np.nan), where=total > 0)
     return means, window
@@ -223,6 +234,8 @@ def _environments(capture: Capture, asked: Choice) -> Int64[np.ndarray, " env"]:
         stored = np.arange(capture.context.length.shape[1], dtype=np.int64)
     if asked.envs is None:
         return stored
+    if len(set(asked.envs)) < len(asked.envs):
+        raise NotCapturedError(f"an environment is asked for twice, which would count it twice: {list(asked.envs)}")
     if not asked.envs or max(asked.envs) >= len(stored) or min(asked.envs) < 0:
         raise NotCapturedError(f"environments 0 to {len(stored) - 1} are stored, asked for {list(asked.envs)}")
     return stored[list(asked.envs)]

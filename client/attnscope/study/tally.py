@@ -58,6 +58,14 @@ class Tally:
     masses: list[Float64[np.ndarray, "row env part"]] = field(default_factory=list)
     """Recent, distant and own mass of every step read, mean over layers and heads."""
 
+    @property
+    def averaged(self) -> Float64[np.ndarray, "env age"]:
+        """The row averaged over time, by age; an age that a context does not reach counts as no attention there."""
+        mean, seen = self.profile.mean.mean(axis=(1, 2)), self.profile.count[:, 0, 0]
+        most = seen.max(axis=-1, keepdims=True)
+        share = np.divide(seen, most, out=np.full(seen.shape, np.nan), where=most > 0)
+        return np.asarray(np.where(seen > 0, mean, 0.0) * share)
+
     def add(
         self,
         rows: Float[np.ndarray, "row env layer head slot"],

@@ -15,14 +15,16 @@ from attnscope.figures.heatmap import heatmap
 from attnscope.figures.layer_head import draw_heads, draw_matrix, layer_head
 from attnscope.figures.learning import learning
 from attnscope.figures.over_time import draw_by_slot, draw_by_transition
-from attnscope.figures.potential import draw_potential, positions_for
+from attnscope.figures.potential import draw_potential, even_curve, positions_for
 from attnscope.figures.profile import draw_profile
 from attnscope.figures.recency import draw_recent, uniform_parts
 from attnscope.figures.similarity import draw_similarity, similarity
 from attnscope.figures.style import picture, save
 from attnscope.figures.timeline import lifetime_lift, timeline
+from attnscope.measures import ContextLayout
 from attnscope.measures.intervals import Interval
 from attnscope.study import study
+from attnscope.study.tally import Tally
 
 FIGURES = [comprehensive, layer_head, learning, similarity, timeline, cost_curves]
 
@@ -96,10 +98,30 @@ def test_profile_leaves_the_own_slot_out():
 def test_potential_marks_each_step_and_fixed_positions_apart():
     """A choice at every step needs fewer positions than a fixed one; both are marked at 80 and 90 %."""
     per_step, fixed = np.array([0.85, 0.95, 1.0]), np.array([0.5, 0.82, 1.0])
-    axes = draw_potential(axes_of_one(), certain(per_step), fixed, 3.0)
+    axes = draw_potential(axes_of_one(), certain(per_step), fixed, even_curve(np.array([3]), 3))
     marks = [line for line in axes.lines if line.get_gid() == "mark-80%"]
     assert [line.get_xdata()[0] for line in marks] == [1, 2]
     assert [positions_for(per_step, 0.9), positions_for(fixed, 0.9)] == [2, 3]
+
+
+def test_uniform_potential_is_that_of_every_context_length():
+    """Contexts of one and of two tokens: the first position holds all of one and half of the other."""
+    assert even_curve(np.array([1, 2, 2, 1]), 3) == pytest.approx([0.75, 1.0, 1.0])
+
+
+def test_fixed_positions_of_growing_contexts_hold_what_they_held():
+    """An age that only one of two steps reaches counts half, so that fixed positions hold all attention and no more."""
+    rows = np.array([[1.0, np.nan, np.nan, np.nan], [0.25, 0.25, 0.25, 0.25]], np.float16)[:, None, None, None]
+    length = np.array([[1], [4]])
+    tally = Tally(ContextLayout())
+    tally.add(rows, length, length > 0, np.full((2, 1), -1))
+    assert tally.averaged == pytest.approx(np.array([[0.625, 0.125, 0.125, 0.125]]))
+
+
+def test_small_shares_have_a_third_digit():
+    """0.006 beside a uniform 0.008 is not written as 0.01."""
+    axes, _ = draw_matrix(axes_of_one(), np.array([[0.006]]), "t", high=0.1)
+    assert axes.texts[0].get_text() == "0.006"
 
 
 def test_matrix_writes_its_numbers():

@@ -10,8 +10,8 @@ from attnscope.figures.comprehensive import comprehensive
 from attnscope.figures.decision_rows import decision_rows
 from attnscope.figures.heatmap import heatmap
 from attnscope.report import write_report
-from attnscope.report.report import heatmap_steps
-from attnscope.report.uniformity import uniformity
+from attnscope.report.report import NARROWED, advise, heatmap_steps, recommendations
+from attnscope.report.uniformity import Uniformity, uniformity
 from attnscope.study import Choice, study
 from attnscope.study.choosing import places_of_goals
 
@@ -70,6 +70,38 @@ def test_environments_are_chosen_by_place_or_goal(planted):
     with pytest.raises(NotCapturedError, match="environments 0 to 2"):
         study(capture, Choice(envs=(3,)))
     assert study(capture, Choice(envs=(2,))).envs.tolist() == [2]
+    with pytest.raises(NotCapturedError, match="twice"):
+        study(capture, Choice(envs=(1, 1)))
+
+
+@pytest.mark.parametrize("asked", [{"slots": 1, "steps": 20}, {"steps": 1}], ids=str)
+def test_a_query_alone_is_no_history_to_advise_on(planted, tmp_path, asked):
+    """Where every context is one token, the text says why nothing is recommended, and calls nothing flat."""
+    write_report(attnscope.open(planted(**asked)), tmp_path)
+    text = (tmp_path / "compression_recommendations.txt").read_text()
+    assert text.startswith("No recommendation: ")
+    assert "query alone" in text
+    assert "look uniform" not in text
+    assert "Normalised entropy: 1.00 on average" in text
+
+
+def test_structure_is_claimed_of_rows_alone():
+    """Without rows nobody knows whether attention has structure; a wide interval does not make a policy bad."""
+    unknown = Uniformity(None, None, 0.2, 0.3, better_than_random=False).sentences()
+    assert unknown == [
+        "The policy is not shown to act better than uniform actions: late return 0.20, uniform actions 0.30."
+    ]
+    known = Uniformity(0.5, 0.4, 0.2, 0.3, better_than_random=False, worse_or_equal=True).sentences()
+    assert known[0].startswith("The policy acts no better than uniform actions")
+    assert known[1].startswith("Attention has structure")
+
+
+def test_narrowed_figures_say_that_the_advice_is_not(planted):
+    """Recommendations rest on the whole capture; where the figures do not, the text says so."""
+    capture = attnscope.open(planted())
+    asked = Choice(envs=(0,))
+    assert recommendations(study(capture, asked), advise(capture, asked)).startswith(NARROWED)
+    assert NARROWED not in recommendations(study(capture), advise(capture, Choice()))
 
 
 def test_a_single_step_is_drawn(planted):
