@@ -156,6 +156,14 @@ def _heading(entries: Sequence[CheckpointInfo], rollouts: int) -> str:
     )
 
 
+def _refuse_used(entry: CheckpointInfo, tasks: Sequence[int]) -> None:
+    """Refuse to call tasks held out that were trained on or chosen by, or where nobody knows what was trained on."""
+    if entry.train_tasks is None:
+        raise EvaluationRefusedError(f"{entry.name} does not say its train tasks: nothing of it can be called held-out")
+    if used := sorted({*entry.train_tasks, *(entry.validation_tasks or ())} & set(tasks)):
+        raise EvaluationRefusedError(f"{entry.name} was trained on or chosen by its held-out tasks {used[:5]}")
+
+
 def _refuse_other_than_seeds(entries: Sequence[CheckpointInfo]) -> None:
     """Refuse to call training seeds what is one run twice, or policies of several kinds."""
     runs = [entry.name.partition("@")[0] for entry in entries]
@@ -183,4 +191,6 @@ def _tasks(entries: Sequence[CheckpointInfo], split: str) -> tuple[int, ...]:
     ((_, tasks),) = named
     if tasks is None:
         raise EvaluationRefusedError(f"{entries[0].name} does not say which tasks are its {split} tasks")
+    if split == "held-out":
+        _refuse_used(entries[0], tasks)
     return tuple(tasks)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 
 import numpy as np
@@ -135,3 +136,15 @@ def test_a_bad_option_is_one_sentence(words, said):
     assert result.exit_code != 0
     assert said in result.output + str(result.exception)
     assert isinstance(result.exception, SystemExit | AttnscopeError)
+
+
+@pytest.mark.parametrize(
+    ("changed", "words"),
+    [({"train_tasks": None}, "does not say its train tasks"), ({"train_tasks": [5, 0]}, r"held-out tasks \[5\]")],
+)
+def test_held_out_wants_train_tasks_that_leave_it_out(checkpoint, changed, words):
+    """A list of held-out tasks alone proves nothing, and one that was trained on is refused."""
+    entry = checkpoint / "entry.json"
+    entry.write_text(json.dumps(json.loads(entry.read_text()) | changed))
+    with pytest.raises(EvaluationRefusedError, match=words):
+        evaluate_checkpoints([checkpoint], splits=["held-out"], rollouts=1, episodes=1, at_most={}, seed=0, tell=print)
