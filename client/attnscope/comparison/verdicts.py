@@ -24,6 +24,10 @@ ANCHOR_LIFT: Final = 2.0
 """How many times its uniform share the oldest slot must hold to count as an anchor."""
 
 
+YARDSTICKS: Final = ("none", "uniform")
+"""Rules that cannot beat evenly spaced tokens: they keep everything, or are those tokens."""
+
+
 @dataclass(frozen=True)
 class Verdict:
     """A pattern, what each capture answers, and what would follow from it."""
@@ -37,10 +41,16 @@ class Verdict:
         """Whether every capture gives the same clear answer."""
         return len(set(self.answers)) == 1 and self.answers[0] != "unclear"
 
+    @property
+    def word(self) -> str:
+        """Whether the answers agree, contradict each other, or leave it open because some capture cannot tell."""
+        if self.consistent:
+            return "consistent"
+        return "not consistent" if {"yes", "no"} <= set(self.answers) else "undecided"
+
     def __str__(self) -> str:
         """Return the verdict in a line."""
-        how = "consistent" if self.consistent else "not consistent"
-        return f"{self.pattern}: {how} ({', '.join(self.answers)}). {self.advice}"
+        return f"{self.pattern}: {self.word} ({', '.join(self.answers)}). {self.advice}"
 
 
 def recommended(captures: list[Capture], *, full: bool = False) -> list[Verdict]:
@@ -57,7 +67,8 @@ def recommended(captures: list[Capture], *, full: bool = False) -> list[Verdict]
     """
     advice = [recommend(capture, full=full) for capture in captures]
     found = [{one.key: one for one in given.recommendations} for given in advice]
-    keys = list(dict.fromkeys(one.key for given in advice for one in given.recommendations))
+    listed = dict.fromkeys(one.key for given in advice for one in given.recommendations)
+    keys = [key for key in listed if key not in YARDSTICKS]
     ranks = {key: ", ".join(str(of[key].rank) if key in of else "–" for of in found) for key in keys}
     patterns = [
         Verdict(

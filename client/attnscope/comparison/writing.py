@@ -109,7 +109,7 @@ def _data(studies: list[Study], names: list[str], pairs: Pairs, found: list[Verd
             {"from": names[a], "to": names[b], "measures": [_finite(vars(part)) for part in parts]}
             for (a, b), parts in pairs.items()
         ],
-        "verdicts": [{**vars(verdict), "consistent": verdict.consistent} for verdict in found],
+        "verdicts": [{**vars(verdict), "consistent": verdict.consistent, "verdict": verdict.word} for verdict in found],
     }
 
 

@@ -12,7 +12,7 @@ from attnscope.comparison import write_comparison
 from attnscope.comparison.differences import corresponding, difference
 from attnscope.comparison.drawing import measures_figure, multiples
 from attnscope.comparison.measures import MEASURES, recent_mass
-from attnscope.comparison.verdicts import verdicts
+from attnscope.comparison.verdicts import Verdict, verdicts
 from attnscope.comparison.writing import short_names
 from attnscope.study import study
 
@@ -53,6 +53,13 @@ def test_verdicts_say_whether_patterns_agree(captures):
     assert mixed["80 % in half of the context"].answers == ("yes", "no")
     assert not mixed["80 % in half of the context"].consistent
     assert all(verdict.consistent for verdict in verdicts([second, second]) if "unclear" not in verdict.answers)
+
+
+def test_what_one_capture_cannot_tell_contradicts_nothing():
+    """Only yes beside no is not consistent; an unclear answer leaves the question open."""
+    given = {("yes", "yes"): "consistent", ("yes", "no"): "not consistent", ("unclear", "yes"): "undecided"}
+    for answers, word in {**given, ("unclear", "unclear"): "undecided"}.items():
+        assert Verdict("P", "", answers).word == word
 
 
 def test_small_multiples_share_their_scales(captures):
