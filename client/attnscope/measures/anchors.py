@@ -1,6 +1,6 @@
 """Attention on marked places of a context: its oldest token and the query itself.
 
-Episode starts are places too, but moving ones; see `attnscope.measures.labels`.
+Episode starts are places too, but moving ones; see `attnscope.measures.places`.
 """
 
 from __future__ import annotations
