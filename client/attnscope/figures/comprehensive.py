@@ -42,7 +42,8 @@ def comprehensive(study: Study, env: int = 0) -> Figure:
             by_age(grid["age"], study)
             potential(grid["potential"], study)
         label = task_label(study.capture, int(study.envs[env]))
-        what = f"Attention over time of {label}; means of {len(study.envs)} environments"
+        several = len(study.envs) > 1
+        what = f"Attention over time of {label}" + (f"; means of {len(study.envs)} environments" if several else "")
         return finish(figure, title_of(study, what), caption_of_study(study))
 
 
