@@ -1,23 +1,24 @@
-"""Drawing a capture against the reference's way: the same maps, the same figures, one run, one thread.
+"""Drawing a capture against the reference's way: the same attention, the same figures, one run, one thread.
 
 The reference's way, re-created from its description: a pickle of every whole map; heatmaps of each layer and head at
 20 steps; then loops over steps, layers and heads of whole maps for the decision row, recent and distant mass, positions
-for 80 and 90 %, and entropy. Ours draws from the capture that the very maps of that pickle come from.
+for 80 and 90 %, and entropy. Ours draws from the capture of the very attention that is in that pickle.
 """
 
 from __future__ import annotations
 
+import importlib
 import pickle  # noqa: TID251 - the baseline reads its own file, written in this run
 import sys
 import tempfile
-import time
+import threading
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import matplotlib as mpl
 import numpy as np
-import torch
 from matplotlib import pyplot as plt
 
 import attnscope
@@ -32,42 +33,37 @@ from attnscope.report.report import heatmap_steps
 from attnscope.service import Service
 from attnscope.study import Choice, study
 from attnscope.transport import Answer, Transport
-from attnscope_model.native import load_policy
-from attnscope_model.registry import CheckpointRegistry
-from attnscope_server.capture import CaptureOrder, run_capture
-from attnscope_server.resolve import resolve
-from attnscope_server.serving import serve_background
-from attnscope_server.settings import Settings
-from attnscope_storage.wire import CaptureSpec
+from benchmarks.timing import Cost, measured
+
+planting: Any = importlib.import_module("tests.client.conftest")
+"""The tests' planted captures and their service over HTTP: known attention costs no rollout to make."""
 
 STEPS, REMOTE_STEPS = 1000, 10_000
 HEATMAPS = 20
 RECENT = 20
 
 
-def capture_both(folder: Path, steps: int) -> Path:
-    """Write a capture with a map of every step, and the same maps as the reference keeps them: a pickle."""
-    registry = CheckpointRegistry(folder / "checkpoints")
-    info = registry.add_shipped()[0]
-    maps = {"steps": tuple(range(steps))}
-    spec = CaptureSpec(checkpoint=info.id, tasks={"goals": [(5, 4)]}, steps=steps, maps=maps)
-    policy = load_policy(registry.folder(info.id), torch.device("cpu"))
-    path = folder / "capture.zarr"
-    order = CaptureOrder("00000000-0000-4000-8000-000000000000", "bench", spec, resolve(spec, registry), path)
-    run_capture(order, policy, info, torch.device("cpu"))
-    capture = attnscope.open(path)
-    history = [[layer[None].astype(np.float32) for layer in capture.map(step)] for step in range(steps)]
+def capture_both(folder: Path, steps: int, heatmaps: int) -> Path:
+    """Write a planted capture (4 layers, 4 heads, 160 tokens) and its whole maps as the reference keeps them."""
+    steps_drawn = tuple(int(step) for step in np.linspace(0, steps - 1, heatmaps, dtype=int))
+    size = {"layers": 4, "heads": 4, "slots": 160}
+    path: Path = planting.write_planted(folder / "capture.zarr", steps=steps, envs=1, map_steps=steps_drawn, **size)
+    full = np.zeros((4, 4, 160, 160), np.float32)
+    for query in range(160):
+        full[..., query, : query + 1] = planting.planted_rows(query + 1, 4, 4, "recent")
+    lengths = [min(step + 1, 160) for step in range(steps)]
+    history = [[layer[None, :, :n, :n].copy() for layer in full] for n in lengths]
     with (folder / "attention_history.pkl").open("wb") as file:
         pickle.dump(history, file)
     return path
 
 
-def reference_report(folder: Path, out: Path) -> None:
+def reference_report(folder: Path, out: Path, heatmaps: int) -> None:
     """Draw as the reference does."""
     out.mkdir()
     with (folder / "attention_history.pkl").open("rb") as file:
         history = pickle.load(file)  # noqa: S301 - written by this very run
-    for step in np.linspace(0, len(history) - 1, HEATMAPS, dtype=int):
+    for step in np.linspace(0, len(history) - 1, heatmaps, dtype=int):
         layers, heads = len(history[step]), history[step][0].shape[1]
         figure, grid = plt.subplots(layers, heads, figsize=(4 * heads, 4 * layers), squeeze=False)
         for layer in range(layers):
@@ -122,10 +118,10 @@ def _reference_analysis(history: list[list[np.ndarray]], out: Path) -> None:
     (out / "compression_recommendations.txt").write_text(text)
 
 
-def same_figures(path: Path, out: Path) -> None:
-    """Draw the reference's figures our way: as many heatmaps, the two analyses."""
+def same_figures(path: Path, out: Path, heatmaps: int) -> None:
+    """Draw the reference's figures our way: as many heatmaps, the two analyses, the text."""
     capture = attnscope.open(path)
-    for step in heatmap_steps(capture, Choice(heatmaps=HEATMAPS)):
+    for step in heatmap_steps(capture, Choice(heatmaps=heatmaps)):
         save(heatmap(capture, step), out / f"attention_heatmap_step{step}.png", dpi=150)
     read = study(capture)
     save(comprehensive(read), out / "attention_analysis_comprehensive.png", dpi=150)
@@ -133,65 +129,67 @@ def same_figures(path: Path, out: Path) -> None:
     (out / "compression_recommendations.txt").write_text(findings_text(read))
 
 
-def seconds(run: Callable[..., object], *arguments: object) -> float:
-    """Return the CPU time of a run, which other work on the machine disturbs less than the wall's."""
-    begin = time.process_time()
-    run(*arguments)
-    return time.process_time() - begin
+def taken(run: Callable[..., object], *arguments: object) -> Cost:
+    """Return what a run took."""
+    with measured() as cost:
+        run(*arguments)
+    return cost
 
 
-def transferred(folder: Path, steps: int, envs: int) -> tuple[int, int]:
-    """Return the bytes that a default report of a remote capture transfers, and the bytes of all its rows.
+class Counted(Transport):
+    """Counts the bytes of every answer."""
 
-    A real service on loopback; every byte of every answer is counted where the client reads it.
-    """
-    root = folder / "data"
-    settings = Settings(data_root=root, port=0, announce=False, threads=1, durable=False)
-    count = 0
+    received = 0
 
-    class Counted(Transport):
-        """Counts."""
+    def request(self, *arguments: Any, **options: Any) -> Answer:  # noqa: ANN401 - whatever the transport takes
+        """Ask, and count."""
+        answer = super().request(*arguments, **options)
+        self.received += len(answer.body)
+        return answer
 
-        def request(self, *arguments: object, **options: object) -> Answer:
-            nonlocal count
-            answer = super().request(*arguments, **options)
-            count += len(answer.body)
-            return answer
 
-    with serve_background(settings) as running:
-        connection = Connection(running.url, running.key, "the benchmark")
-        with Service(Counted(connection)) as service:
-            spec = CaptureSpec(checkpoint=service.checkpoints()[0].id, tasks={"split": "test"}, steps=steps)
-            capture = service.submit(spec).wait().capture()
-            assert capture.rows.shape[1] == envs
-            count = 0
-            write_report(capture, folder / "remote")
-            return count, capture.rows.dtype.itemsize * int(np.prod(capture.rows.shape))
+def transferred(folder: Path, steps: int, envs: int) -> dict[str, int]:
+    """Return the bytes of a default report over HTTP on loopback, advice included, and those of all decision rows."""
+    size = {"layers": 3, "heads": 4, "slots": 100}
+    path = planting.write_planted(folder / "remote.zarr", steps=steps, envs=envs, flush=250, **size)
+    with planting.FakeService(path) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        counted = Counted(Connection(server.url, "right-key", "the benchmark"))
+        capture = Service(counted).job("last").capture()
+        heatmap(capture, steps - 1)  # a full context
+        first, counted.received = counted.received, 0
+        write_report(Service(counted).job("last").capture(), folder / "remote")
+        rows = capture.rows.dtype.itemsize * int(np.prod(capture.rows.shape))
+        server.shutdown()
+    return {"first_picture": first, "report": counted.received, "rows": rows}
 
 
 def run(*, quick: bool) -> dict[str, Any]:
     """Print times, ratios and bytes of one run."""
-    torch.set_num_threads(1)
     mpl.use("agg")
-    steps, remote_steps = (200, 0) if quick else (STEPS, REMOTE_STEPS)
+    steps, heatmaps, remote_steps = (200, 5, 2000) if quick else (STEPS, HEATMAPS, REMOTE_STEPS)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        path = capture_both(folder, steps)
-        theirs = seconds(reference_report, folder, folder / "reference")
-        same = seconds(same_figures, path, folder / "same")
-        whole = seconds(write_report, attnscope.open(path), folder / "report")
+        path = capture_both(folder, steps, heatmaps)
         size = (folder / "attention_history.pkl").stat().st_size
-    results: dict[str, Any] = {"steps": steps, "reference": theirs, "same_figures": same, "report": whole}
-    print(f"   {steps} steps, one environment, the shipped policy; CPU seconds, one thread, one run")
-    print(f"   reference's way, {HEATMAPS} heatmaps, from a pickle of {size / 1e9:.2f} GB: {theirs:.1f} s")
-    print(f"   the same figures, as many heatmaps: {same:.1f} s, ratio {theirs / same:.1f}")
-    print(f"   attnscope report, 5 heatmaps and all else: {whole:.1f} s, ratio {theirs / whole:.1f}")
-    if remote_steps:
-        with tempfile.TemporaryDirectory() as name:
-            count, rows = transferred(Path(name), remote_steps, 8)
-        results |= {"bytes": count, "row_bytes": rows}
-        print(f"   default report of {remote_steps} steps × 8: {count} bytes, {count / rows:.2%} of the rows'")
-    return results
+        theirs = taken(reference_report, folder, folder / "reference", heatmaps)
+        same = taken(same_figures, path, folder / "same", heatmaps)
+        whole = taken(write_report, attnscope.open(path), folder / "report")
+        moved = transferred(folder, remote_steps, 8)
+    print(f"   {steps} steps, 1 environment, planted attention of 4 layers, 4 heads, 160 tokens; one run, processor s")
+    print(f"   the reference's way, {heatmaps} heatmaps, from a pickle of {size / 1e9:.2f} GB: {theirs.cpu:.1f} s")
+    for label, cost in (
+        (f"the same figures, {heatmaps} heatmaps", same),
+        (f"attnscope report, {min(5, heatmaps)} heatmaps and all else", whole),
+    ):
+        ratios = f"ratio {theirs.cpu / cost.cpu:.1f} by processor, {theirs.wall / cost.wall:.1f} by wall"
+        print(f"   {label}: {cost.cpu:.1f} s, {ratios}")
+    print(
+        f"   default report of {remote_steps} steps × 8 over HTTP: {moved['report']} bytes, "
+        f"{moved['report'] / moved['rows']:.2%} of the rows'; first picture {moved['first_picture']} bytes"
+    )
+    costs = {"reference": asdict(theirs), "same_figures": asdict(same), "report": asdict(whole)}
+    return {"steps": steps, "heatmaps": heatmaps, **costs, "bytes": moved, "remote_steps": remote_steps}
 
 
 if __name__ == "__main__":

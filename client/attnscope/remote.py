@@ -135,12 +135,20 @@ class HttpStore(Store):
         yield ""
 
 
+KEPT = ("context/", "rollout/")
+"""Arrays whose selections are kept once fetched: what is committed never changes, and each measure reads them anew."""
+
+KEPT_BYTES, KEPT_COUNT = 4 * 2**20, 16
+"""Bytes of a selection that is kept, and selections, at most."""
+
+
 class Slicer:
     """Views of a remote capture: one request, and no more bytes than were asked for."""
 
     def __init__(self, transport: Transport, job: str) -> None:
         self._transport = transport
         self._job = job
+        self._kept: dict[tuple[object, ...], Shaped[np.ndarray, ...]] = {}
 
     def fetch(
         self, name: str, dims: tuple[str, ...], selection: Selection, dtype: np.dtype[Any]
@@ -153,6 +161,19 @@ class Slicer:
             The answer is not the array that was asked for; nothing larger is ever allocated.
         """
         expected = math.prod(selection.shape) * dtype.itemsize
+        if not name.startswith(KEPT) or expected > KEPT_BYTES:
+            return self._asked(name, dims, selection, dtype, expected)
+        key = (name, *selection.picks)
+        if key not in self._kept:
+            self._kept[key] = self._asked(name, dims, selection, dtype, expected)
+            while len(self._kept) > KEPT_COUNT:
+                self._kept.pop(next(iter(self._kept)))
+        return self._kept[key].copy()
+
+    def _asked(
+        self, name: str, dims: tuple[str, ...], selection: Selection, dtype: np.dtype[Any], expected: int
+    ) -> Shaped[np.ndarray, ...]:
+        """Return a selection that the service is asked for."""
         parameters = [("array", name)]
         parameters += [(dim, spell(pick)) for dim, pick in zip(dims, selection.picks, strict=True)]
         path = f"/v1/captures/{self._job}/slice"

@@ -336,8 +336,10 @@ def write_planted(
     name: str = "AD-planted@1",
     job: str = JOB,
     task: int = 49,
+    map_steps: tuple[int, ...] = (),
+    flush: int = 8,
 ) -> Path:
-    """Write a capture of known attention; `until` leaves it running after so many commits of 8 steps.
+    """Write a capture of known attention; `until` leaves it running after so many commits of `flush` steps.
 
     Environment e is rewarded in episode n's first min(n, 9) steps, so the policy learns; goals are (5, 4).
     """
@@ -354,11 +356,11 @@ def write_planted(
         row_layers=tuple(range(layers)),
         row_heads=tuple(range(heads)),
         row_every=1,
-        map_steps=tuple(sorted({0, steps // 2, steps - 1})) if maps else (),
+        map_steps=(map_steps or tuple(sorted({0, steps // 2, steps - 1}))) if maps else (),
         map_envs=tuple(range(envs)),
     )
-    schema = replace(build_schema(dims), flush_steps=8)
-    arrays = {n: replace(s, chunks=(8, *s.chunks[1:])) if is_buffered(s) else s for n, s in schema.arrays.items()}
+    schema = replace(build_schema(dims), flush_steps=flush)
+    arrays = {n: replace(s, chunks=(flush, *s.chunks[1:])) if is_buffered(s) else s for n, s in schema.arrays.items()}
     schema = replace(schema, arrays=arrays)
     static = {s.name: np.zeros(s.shape, s.dtype) for s in schema.arrays.values() if s.growth == "static"}
     static["stats/window"][:] = RECENCY_WINDOWS
@@ -373,9 +375,9 @@ def write_planted(
     attributes = {"job": job, "owner": "o", "spec": SPEC, "resolved": resolved, "policy": policy}
     attributes |= {"provenance": PROVENANCE, "query_slot": "last", "tokens_per_transition": 1}
     with CaptureWriter.create(path, schema, attributes, static, durable=False) as writer:
-        for first in range(0, steps if until is None else 8 * until, 8):
+        for first in range(0, steps if until is None else flush * until, flush):
             block = writer.acquire()
-            block.steps = min(8, steps - first)
+            block.steps = min(flush, steps - first)
             for row in range(block.steps):
                 fill_planted(block, dims, first + row, row, kind)
             writer.submit(block)

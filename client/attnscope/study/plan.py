@@ -9,10 +9,10 @@ from jaxtyping import Int64
 
 from attnscope_storage.schema import RECENCY_WINDOWS
 
-ROW_SHARE = 0.02
+ROW_SHARE = 0.01
 """Share of the rows' bytes that a default report reads as rows."""
 
-ROW_BYTES = 4 * 2**20
+ROW_BYTES = 2 * 2**20
 """Bytes of rows that it reads in any case, where there are so many."""
 
 ROW_STEPS = 48
