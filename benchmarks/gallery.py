@@ -14,6 +14,7 @@ from PIL import Image
 
 import attnscope
 from attnscope.comparison.drawing import measures_figure, multiples
+from attnscope.demo import CHECKPOINT, TASKS
 from attnscope.figures.decision_rows import decision_rows
 from attnscope.figures.heatmap import heatmap
 from attnscope.figures.style import save
@@ -52,9 +53,14 @@ def capture(folder: Path) -> Path:
     """Capture the shipped policy on the held-out goals."""
     torch.set_num_threads(1)
     registry = CheckpointRegistry(folder / "checkpoints")
-    info = registry.add_shipped()[0]
+    registry.add_shipped()
+    info = registry.get(CHECKPOINT)
     spec = CaptureSpec(
-        checkpoint=info.id, tasks={"split": "test"}, seeds=tuple(range(SEEDS)), episodes=EPISODES, rows={"every": 1}
+        checkpoint=info.id,
+        tasks={"split": "test", "indices": TASKS},
+        seeds=tuple(range(SEEDS)),
+        episodes=EPISODES,
+        rows={"every": 1},
     )
     path = folder / "gallery.zarr"
     policy = load_policy(registry.folder(info.id), torch.device("cpu"))
