@@ -38,7 +38,8 @@ from benchmarks.timing import Cost, measured
 planting: Any = importlib.import_module("tests.client.conftest")
 """The tests' planted captures and their service over HTTP: known attention costs no rollout to make."""
 
-STEPS, REMOTE_STEPS = 1000, 10_000
+STEPS, REMOTE_STEPS = 4000, 10_000
+"""Environment steps; the reference's own evaluation has 10,000 (16 GB of maps)."""
 HEATMAPS = 20
 RECENT = 20
 
