@@ -64,6 +64,11 @@ class Cut:
         return chunks * self.array.dtype.itemsize
 
     @property
+    def reducing_bytes(self) -> int:
+        """Bytes that a reduction of the cut takes: its entries as float64, and NumPy's copy without NaN."""
+        return 2 * math.prod(self.shape) * np.dtype(np.float64).itemsize
+
+    @property
     def result_bytes(self) -> int:
         """Decoded bytes of the cut."""
         return math.prod(self.shape) * self.array.dtype.itemsize
@@ -125,9 +130,12 @@ def reduce_over(
     if absent or not over or len(set(over)) != len(over):
         raise refusal(ProblemCode.INVALID_REQUEST, f"over: expected some of {', '.join(dims)}, got {', '.join(over)}")
     axes = tuple(dims.index(dim) for dim in over)
+    remaining = tuple(size for dim, size in zip(dims, values.shape, strict=True) if dim not in over)
     wide = values.astype(np.float64)
     if how == "count":
         reduced: Any = np.isfinite(wide).sum(axis=axes)
+    elif not all(values.shape[axis] for axis in axes):
+        reduced = np.full(remaining, np.nan)  # nothing was named, so nothing is known
     else:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", RuntimeWarning)  # an all-NaN slice stays NaN, which is what is meant

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import io
 import json
 import socket
 from urllib.parse import urlsplit
 from uuid import uuid4
 
+import numpy as np
 import pytest
 
 from attnscope_storage.wire import PROBLEM_MEDIA_TYPE
@@ -214,6 +216,8 @@ CHANGES = [
     ({"expires_at": "yesterday"}, 400, "invalid-request"),
     ({"expires_at": "2030-01-01T00:00:00"}, 400, "invalid-request"),
     ({"expires_at": 10**30}, 400, "invalid-request"),
+    ({"expires_at": "0001-01-01T00:00:00+14:00"}, 400, "invalid-request"),
+    ({"expires_at": "9999-12-31T23:59:59-14:00"}, 400, "invalid-request"),
     ({"pinned": "maybe"}, 400, "invalid-request"),
     ({"pinned": None}, 400, "invalid-request"),
     ({"owner": "me"}, 400, "invalid-request"),
@@ -297,6 +301,22 @@ def test_bad_chunk_keys(furnished, key, code):
     assert head.startswith(b"HTTP/1.1 404 "), head
     assert json.loads(body)["type"].endswith(code)
     assert b"x-injected" not in head.lower()
+
+
+@pytest.mark.parametrize("how", ["mean", "max", "min", "sum", "count"])
+def test_a_reduction_over_nothing_is_nothing(furnished, ask, how):
+    """An axis of which no entry is named reduces to NaN, or to a count of 0."""
+    answer = ask("GET", f"/v1/captures/{furnished.job}/slice?array=rollout/reward&step=0:0&reduce={how}&over=step")
+    assert answer.status_code == 200, answer.text
+    reduced = np.load(io.BytesIO(answer.content))
+    assert (reduced == 0).all() if how == "count" else np.isnan(reduced).all()
+
+
+def test_what_a_reduction_takes_is_bounded(furnished, ask):
+    """Entries named thousands of times are counted as the float64 that a reduction makes of them."""
+    many = ",".join(["0"] * 8000)
+    query = f"array=rollout/terminated&step={many}&env={many}&reduce=mean&over=step"
+    refused(ask("GET", f"/v1/captures/{furnished.job}/slice?{query}"), 413, "too-large")
 
 
 @pytest.mark.parametrize(("change", "status", "code"), CHANGES, ids=short)

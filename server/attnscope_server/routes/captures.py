@@ -172,7 +172,8 @@ def cut(
     within(asked.read_bytes, limits.slice_read_bytes, "reads", "name fewer steps, or use the Zarr route for bulk")
     if reduction is None:
         within(asked.result_bytes, limits.slice_result_bytes, "returns", "cut it into several slices by step")
-    within(asked.result_bytes, limits.slice_read_bytes, "takes", "name each entry once")
+    needed = asked.result_bytes if reduction is None else asked.reducing_bytes
+    within(needed, limits.slice_read_bytes, "takes", "name each entry once, and fewer of them")
     with lost_if_not_deleted(state, identity, job_id):
         values: Any = asked.array[asked.axes]
     dims = asked.dims

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Literal
 from uuid import UUID
 
-from pydantic import AwareDatetime, Field
+from pydantic import AwareDatetime, Field, field_validator
 
 from attnscope_storage.wire.base import Received, Sent
 from attnscope_storage.wire.problems import Problem
@@ -111,6 +111,15 @@ class JobChanges(Sent):
 
     expires_at: AwareDatetime | None = Field(default=None, description="With its zone; null keeps the capture.")
     pinned: bool = False
+
+    @field_validator("expires_at")
+    @classmethod
+    def _in_utc(cls, moment: datetime | None) -> datetime | None:
+        """Keep a moment in UTC; one that UTC cannot name is refused."""
+        try:
+            return None if moment is None else moment.astimezone(UTC)
+        except OverflowError as error:
+            raise ValueError("expected a moment between the years 1 and 9999 in UTC") from error
 
 
 class JobPage(Received):
