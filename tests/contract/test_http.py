@@ -116,6 +116,10 @@ def test_chunks_have_tags_and_ranges(http, capture):
     assert part.content == whole.content[2:6]
     assert http.get(key, headers={"Range": "bytes=-3"}).content == whole.content[-3:]
     assert http.get(key, headers={"Range": "bytes=999999-"}).status_code == 416
+    other = http.get(key, headers={"Range": "bytes=2-5", "If-Range": '"another version"'})
+    assert (other.status_code, other.content) == (200, whole.content)
+    same = http.get(key, headers={"Range": "bytes=2-5", "If-Range": whole.headers["ETag"]})
+    assert (same.status_code, same.content) == (206, whole.content[2:6])
 
 
 @pytest.mark.parametrize(

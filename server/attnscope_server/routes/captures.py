@@ -84,7 +84,8 @@ def get_key(job_id: UUID, key: str, request: Request, state: Service, identity: 
     }
     if headers["ETag"] in [tag.strip() for tag in request.headers.get("if-none-match", "").split(",")]:
         return Response(status_code=304, headers=headers)
-    asked = request.headers.get("range")
+    same = request.headers.get("if-range", headers["ETag"]).strip() == headers["ETag"]
+    asked = request.headers.get("range") if same else None  # of another version: the whole, so that none are mixed
     _refuse_parts(asked, state.settings.limits.range_parts)
     with lost_if_not_deleted(state, identity, job_id):
         content = root.chunk_bytes(key) if isinstance(located, Committed) else root.metadata_bytes(key)
