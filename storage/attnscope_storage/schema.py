@@ -132,7 +132,7 @@ def _attention_arrays(dims: CaptureDims, flush: int) -> Iterator[ArraySpec]:
         growth: Growth = "step" if dims.row_every == 1 else "row_step"
         rows = flush // dims.row_every
         step: Axis = (growth, -(-dims.steps // dims.row_every))
-        yield _array(
+        yield array_spec(
             "attention/rows",
             "float16",
             (step, ("row_env", len(dims.row_envs)), layer, head, slot),
@@ -141,10 +141,10 @@ def _attention_arrays(dims: CaptureDims, flush: int) -> Iterator[ArraySpec]:
             long_name="attention of the deciding query",
         )
         if growth == "row_step":
-            yield _array("attention/row_step", "int32", (step,), growth=growth, chunk=(rows,))
+            yield array_spec("attention/row_step", "int32", (step,), growth=growth, chunk=(rows,))
     if dims.map_steps:
         sample: Axis = ("sample", len(dims.map_steps))
-        yield _array(
+        yield array_spec(
             "attention/maps",
             "float16",
             (sample, ("row_env", len(dims.map_envs)), layer, head, ("query", dims.slots), slot),
@@ -152,13 +152,13 @@ def _attention_arrays(dims: CaptureDims, flush: int) -> Iterator[ArraySpec]:
             chunk=(1, 1),
             long_name="whole attention maps",
         )
-        yield _array("attention/map_step", "int32", (sample,), growth="sample", chunk=(1,))
+        yield array_spec("attention/map_step", "int32", (sample,), growth="sample", chunk=(1,))
     if dims.row_envs is not None or dims.map_steps:
-        yield _array("attention/row_env", "int32", (("row_env", len(dims.row_envs or dims.map_envs)),))
+        yield array_spec("attention/row_env", "int32", (("row_env", len(dims.row_envs or dims.map_envs)),))
         if layer[0] == "row_layer":
-            yield _array("attention/row_layer", "int32", (layer,))
+            yield array_spec("attention/row_layer", "int32", (layer,))
         if head[0] == "row_head":
-            yield _array("attention/row_head", "int32", (head,))
+            yield array_spec("attention/row_head", "int32", (head,))
 
 
 def _step_arrays(dims: CaptureDims, flush: int) -> Iterator[ArraySpec]:
@@ -172,7 +172,7 @@ def _step_arrays(dims: CaptureDims, flush: int) -> Iterator[ArraySpec]:
     )
 
     def grows(name: str, dtype: str, *axes: Axis, **attributes: object) -> ArraySpec:
-        return _array(name, dtype, (step, env, *axes), growth="step", chunk=(flush,), **attributes)
+        return array_spec(name, dtype, (step, env, *axes), growth="step", chunk=(flush,), **attributes)
 
     for statistic, units in (("entropy", "nats"), ("max", "1"), ("effective", "tokens"), ("sink", "1"), ("self", "1")):
         yield grows(f"stats/{statistic}", "float32", layer, head, units=units)
@@ -191,17 +191,17 @@ def _step_arrays(dims: CaptureDims, flush: int) -> Iterator[ArraySpec]:
 
 def _static_arrays(dims: CaptureDims) -> Iterator[ArraySpec]:
     env: Axis = ("env", dims.envs)
-    yield _array("stats/window", "int32", (("window", len(RECENCY_WINDOWS)),), units="tokens")
+    yield array_spec("stats/window", "int32", (("window", len(RECENCY_WINDOWS)),), units="tokens")
     kinds: dict[str, Any] = {"flag_values": list(range(len(TOKEN_KINDS))), "flag_meanings": " ".join(TOKEN_KINDS)}
-    yield _array("context/token_kind", "int8", (("slot", dims.slots),), **kinds)
-    yield _array("env/task", "int32", (env,), long_name="task index")
-    yield _array("env/seed", "int64", (env,))
-    yield _array("env/replica", "int32", (env,))
+    yield array_spec("context/token_kind", "int8", (("slot", dims.slots),), **kinds)
+    yield array_spec("env/task", "int32", (env,), long_name="task index")
+    yield array_spec("env/seed", "int64", (env,))
+    yield array_spec("env/replica", "int32", (env,))
     splits: dict[str, Any] = {"flag_values": list(range(len(SPLITS))), "flag_meanings": " ".join(SPLITS)}
-    yield _array("env/split", "int8", (env,), **splits)
+    yield array_spec("env/split", "int8", (env,), **splits)
 
 
-def _array(
+def array_spec(
     name: str,
     dtype: str,
     axes: tuple[Axis, ...],

@@ -8,7 +8,7 @@ from typing import Any, Literal
 from pydantic import Field
 
 from attnscope_storage.wire.base import Received
-from attnscope_storage.wire.jobs import TaskCell
+from attnscope_storage.wire.tasks import TaskCell
 
 
 class PolicyDescription(Received):

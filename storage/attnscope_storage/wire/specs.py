@@ -20,7 +20,8 @@ DEFAULT_MAX_STEPS = 500
 """Steps that a capture naming neither episodes nor steps is cut to."""
 
 
-def _unique(values: tuple[Any, ...] | None, name: str) -> None:
+def refuse_doubles(values: tuple[Any, ...] | None, name: str) -> None:
+    """Raise ValueError where an entry is named twice."""
     if values is not None and len(set(values)) != len(values):
         raise ValueError(f"{name} names an entry twice: {list(values)}")
 
@@ -57,8 +58,8 @@ class TaskChoice(Sent):
     def _one_way(self) -> Self:
         if self.goals is not None and (self.split is not None or self.indices is not None):
             raise ValueError("name tasks by goals or by split and indices, not both")
-        _unique(self.goals, "goals")
-        _unique(self.indices, "indices")
+        refuse_doubles(self.goals, "goals")
+        refuse_doubles(self.indices, "indices")
         return self
 
 
@@ -83,7 +84,7 @@ class RowsChoice(Sent):
     @model_validator(mode="after")
     def _no_doubles(self) -> Self:
         for name in ("envs", "layers", "heads"):
-            _unique(getattr(self, name), name)
+            refuse_doubles(getattr(self, name), name)
         return self
 
 
@@ -97,7 +98,7 @@ class MapsChoice(Sent):
     def _one_way(self) -> Self:
         if self.count is not None and self.steps is not None:
             raise ValueError("name the maps by count or by steps, not both")
-        _unique(self.steps, "steps")
+        refuse_doubles(self.steps, "steps")
         return self
 
 
@@ -128,7 +129,7 @@ class CaptureSpec(Sent):
     def _one_length(self) -> Self:
         if self.episodes is not None and self.steps is not None:
             raise ValueError("name the length by episodes or by steps, not both")
-        _unique(self.seeds, "seeds")
+        refuse_doubles(self.seeds, "seeds")
         return self
 
 

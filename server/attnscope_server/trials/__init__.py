@@ -1,0 +1,1 @@
+"""Trials: a frozen policy acting under compression, beside itself uncompressed."""

@@ -1,0 +1,147 @@
+"""Trials on the wire: strategies × budgets × position policies applied to one frozen checkpoint."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal, Self, get_args
+
+from pydantic import Field, model_validator
+
+from attnscope_storage.wire.base import Received, Sent
+from attnscope_storage.wire.specs import (
+    MAX_LABEL,
+    EnvironmentChoice,
+    SamplingChoice,
+    Seed,
+    TaskChoice,
+    refuse_doubles,
+)
+from attnscope_storage.wire.tasks import TaskCell
+
+Share = Annotated[float, Field(gt=0.0, lt=1.0)]
+"""A share of what the history holds at each step."""
+
+Tokens = Annotated[int, Field(strict=True, ge=1, le=1_000_000)]
+"""Transitions of history that may be kept, at most."""
+
+Budget = Tokens | Share
+"""``40`` is a number of transitions, ``0.4`` a share; all of them is the strategy ``none``."""
+
+PositionPolicy = Literal["reindex", "keep", "right_align", "mask"]
+"""Where the kept tokens stand:
+
+- ``reindex``: packed from slot 0, the query after them.
+- ``keep``: in the slots that they had, with gaps; the query too.
+- ``right_align``: packed just before the last slot of a full context, where the query stands.
+- ``mask``: the whole context, the others unseen. An oracle: it saves nothing.
+"""
+
+Memory = Literal["stateless", "stateful"]
+"""``stateless`` selects from the whole stored window again; ``stateful`` forgets what was dropped, and what it keeps
+may outlive the window."""
+
+Recompute = Literal["recompute", "cached"]
+"""How a decision is computed: every kept token anew, or from kept keys and values (causal policies with rotary
+positions), where what was dropped still lives on in what was computed while it was there."""
+
+POSITION_POLICIES: tuple[str, ...] = get_args(PositionPolicy)
+MAX_CONDITIONS = 2_000
+"""Conditions of a trial, its controls among them."""
+
+
+class StrategyChoice(Sent):
+    """A strategy by name; a parameter that is itself a strategy is given the same way, ``{"name": …, …}``."""
+
+    name: str = Field(min_length=1, max_length=60, pattern=r"^[a-z0-9][a-z0-9\-]*$")
+    parameters: dict[str, Any] = Field(default_factory=dict, description="Those that are not left at their default.")
+
+
+class SpeedChoice(Sent):
+    """What is timed: decisions of every condition beside uncompressed ones, in the same process, in turns."""
+
+    enabled: bool = True
+    envs: tuple[Annotated[int, Field(ge=1, le=4096)], ...] = Field(default=(1, 8, 64), min_length=1, max_length=8)
+    decisions: int = Field(default=20, ge=2, le=10_000, description="Decisions of each round.")
+    rounds: int = Field(default=3, ge=1, le=100)
+
+
+class TrialSpec(Sent):
+    """Act under every strategy × budget × position policy, beside the uncompressed rollout of the same random numbers.
+
+    Condition 0 is the uncompressed rollout. `controls` adds uniform and random at every budget and position policy.
+    """
+
+    kind: Literal["trial"] = "trial"
+    checkpoint: str = Field(min_length=1, max_length=200, description="Id, id prefix or name of a checkpoint.")
+    environment: EnvironmentChoice | None = Field(default=None, description="None: the checkpoint's preset.")
+    tasks: TaskChoice = TaskChoice()
+    seeds: tuple[Seed, ...] = Field(default=(0, 1, 2), min_length=1, max_length=10_000, description="Evaluation seeds.")
+    episodes: int = Field(default=20, ge=1, le=1_000_000)
+    sampling: SamplingChoice = SamplingChoice()
+    strategies: tuple[StrategyChoice, ...] = Field(min_length=1, max_length=64)
+    budgets: tuple[Budget, ...] = Field(min_length=1, max_length=64)
+    positions: tuple[PositionPolicy, ...] = Field(default=("reindex",), min_length=1)
+    interval: Annotated[int, Field(ge=1, le=1_000_000)] | Literal["full"] = Field(
+        default=1,
+        description="Select anew at every n-th step, or only where the context is full. Between two selections the "
+        "transitions that are finished join the context.",
+    )
+    memory: Memory = "stateless"
+    path: Recompute = "recompute"
+    controls: bool = True
+    divergence_steps: int = Field(
+        default=16, ge=0, le=10_000, description="Evenly spaced steps of the uncompressed histories where KL is taken."
+    )
+    kept_steps: int = Field(
+        default=32, ge=0, le=10_000, description="Evenly spaced steps whose kept transitions are stored."
+    )
+    speed: SpeedChoice = SpeedChoice()
+    margin: float = Field(
+        default=0.05, gt=0.0, le=1.0, description="Of baseline − random: a loss below it is non-inferior. Fixed here."
+    )
+    label: str | None = Field(default=None, max_length=MAX_LABEL)
+
+    @model_validator(mode="after")
+    def _no_doubles(self) -> Self:
+        for name in ("seeds", "budgets", "positions"):
+            refuse_doubles(getattr(self, name), name)
+        if self.memory == "stateful" and {"keep", "mask"} & set(self.positions):
+            raise ValueError("positions: keep and mask need the stored window, which a stateful context has not")
+        if self.path == "cached" and set(self.positions) - {"reindex", "keep"}:
+            raise ValueError("positions: kept keys and values stand where they stood (keep) or close up (reindex)")
+        return self
+
+
+class Condition(Received):
+    """One way to act, resolved: an entry of a trial's condition axis."""
+
+    index: int
+    strategy: str = Field(description="Name; 'none' of the uncompressed rollout.")
+    parameters: dict[str, Any] = Field(description="All of them, defaults too, as `strategy` takes them.")
+    text: str = Field(description="For people, e.g. 'sinks(sinks=4)'.")
+    budget: int | float | None = Field(description="As the specification has it; None: no budget (none).")
+    positions: PositionPolicy
+    interval: int | Literal["full"]
+    memory: Memory
+    path: Recompute
+    control: bool = Field(description="Added by the service: uniform or random at an equal budget, or the baseline.")
+    oracle: bool = Field(description="Sees more than a compressed policy could (full attention at every step, a mask).")
+    oracle_reason: str | None = None
+
+
+class ResolvedTrial(Received):
+    """What a trial's specification means on this service."""
+
+    checkpoint_id: str
+    checkpoint_name: str
+    environment_id: str
+    environment_kwargs: dict[str, object] = Field(default_factory=dict)
+    preset: str
+    horizon: int = Field(description="Steps of an episode.")
+    sampling: Literal["sample", "greedy"]
+    tasks: tuple[TaskCell, ...]
+    held_out: bool | None
+    envs: int = Field(description="Rollouts of a condition: tasks × seeds.")
+    steps: int = Field(description="Steps of a rollout: episodes × horizon.")
+    conditions: tuple[Condition, ...]
+    divergence_steps: tuple[int, ...]
+    kept_steps: tuple[int, ...]
