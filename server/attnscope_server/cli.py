@@ -24,6 +24,9 @@ from attnscope_storage.reader import CaptureReader
 from attnscope_storage.verify import verify as verify_capture
 from attnscope_storage.wire import JobState
 
+LONGEST_DAYS = 36_500
+"""Days that a key may be valid, at most, where it expires at all."""
+
 app = typer.Typer(help="The attnscope service.", no_args_is_help=True, pretty_exceptions_enable=False)
 checkpoints = typer.Typer(help="Registered checkpoints.", no_args_is_help=True)
 keys = typer.Typer(help="API keys.", no_args_is_help=True)
@@ -228,6 +231,8 @@ def create_key(
     data_root: Root = None,
 ) -> None:
     """Make a key; it is shown once."""
+    if days is not None and not 0 < days <= LONGEST_DAYS:
+        raise typer.BadParameter(f"expected more than 0 and at most {LONGEST_DAYS} days, got {days}")
     expires = None if days is None else datetime.now(UTC) + timedelta(days=days)
     typer.echo(key_store(data_root).create(owner, scope or ALL_SCOPES, label=label, expires_at=expires))
 

@@ -101,6 +101,14 @@ def announce(settings: Settings, url: str, key: str) -> None:
         write_private(settings.announce_folder / "local.json", content)
 
 
+def withdraw(settings: Settings, url: str) -> None:
+    """Take back what `announce` told the local client, unless another service has told it something since."""
+    path = settings.announce_folder / "local.json"
+    with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
+        if settings.announce and json.loads(path.read_text())["url"] == url:
+            path.unlink()
+
+
 def write_private(path: Path, content: str) -> None:
     """Replace a file in one rename, readable by its owner only."""
     fresh = path.with_name(f".{path.name}.{os.getpid()}")

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import uvicorn
 
 from attnscope_server.app import create_app
-from attnscope_server.data_root import announce, local_key
+from attnscope_server.data_root import announce, local_key, withdraw
 from attnscope_server.errors import ExposureError, ServiceError
 from attnscope_server.settings import Settings
 from attnscope_server.state import State
@@ -22,16 +22,21 @@ START_SECONDS = 60.0
 
 
 class _Server(uvicorn.Server):
-    """A server that tells when it listens."""
+    """A server that tells when it listens and when it no longer does, also where a signal ends its process."""
 
-    def __init__(self, config: uvicorn.Config, listening: Callable[[], None]) -> None:
+    def __init__(self, config: uvicorn.Config, listening: Callable[[], None], ended: Callable[[], None]) -> None:
         super().__init__(config)
         self._listening = listening
+        self._ended = ended
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
         if self.started:
             self._listening()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        self._ended()
+        await super().shutdown(sockets)
 
 
 @dataclass(frozen=True)
@@ -86,7 +91,7 @@ def _prepared(settings: Settings, listening: Callable[[Running], None]) -> tuple
         ssl_certfile=settings.tls_certificate,
         ssl_keyfile=settings.tls_key,
     )
-    return _Server(config, tell), place
+    return _Server(config, tell, lambda: withdraw(settings, url)), place
 
 
 def run(settings: Settings) -> None:

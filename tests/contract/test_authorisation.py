@@ -12,7 +12,9 @@ from uuid import uuid4
 import httpx
 import pytest
 
+from attnscope_server.app import create_app
 from attnscope_server.keys import Scope
+from attnscope_server.settings import Settings
 from attnscope_storage.wire import PROBLEM_MEDIA_TYPE
 
 SPEC = {"kind": "capture", "checkpoint": "AD-darkroom", "steps": 5}
@@ -88,6 +90,15 @@ def test_only_health_wants_no_scope(every):
     assert {one.path for one in every if not one.scopes} == HEALTH
     assert len(every) >= 14
     assert {scope for one in every for scope in one.scopes} <= {scope.value for scope in Scope}
+
+
+def test_no_route_hides_from_the_document(every, tmp_path):
+    """What the application answers is documented, but for the document itself and HEAD, which is GET without a body."""
+    document, *included = create_app(Settings(data_root=tmp_path)).routes
+    routes = [route for router in included for route in router.original_router.routes]
+    assert document.path == "/v1/openapi.json"
+    assert {route.path for route in routes if not route.include_in_schema and route.methods != {"HEAD"}} == set()
+    assert sum(len(route.methods) for route in routes if route.include_in_schema) == len(every)
 
 
 def test_without_a_valid_key_there_is_no_answer(furnished, every):

@@ -7,9 +7,11 @@ import stat
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from typer.testing import CliRunner
 
 from attnscope.connection import find_connection
-from attnscope_server.data_root import LOCAL_OWNER, announce, held, local_key, open_database, prepare
+from attnscope_server.cli import app
+from attnscope_server.data_root import LOCAL_OWNER, announce, held, local_key, open_database, prepare, withdraw
 from attnscope_server.errors import DataRootInUseError, DataRootUnusableError, ExposureError, KeyUnknownError
 from attnscope_server.keys import ALL_SCOPES, KEY_PATTERN, KeyStore, Scope
 from attnscope_server.serving import refuse_exposure
@@ -124,6 +126,26 @@ def test_the_local_client_finds_its_key_by_itself(where, keys, tmp_path):
     assert local_key(where, keys) == key
     keys.revoke(key.split("_")[1])
     assert local_key(where, keys) != key
+
+
+def test_a_service_that_ended_is_announced_no_longer(where, keys, tmp_path):
+    """Its announcement goes with it, another service's that was written since stays, and so does the key."""
+    told = tmp_path / "config" / "local.json"
+    announce(where, "http://127.0.0.1:1", local_key(where, keys))
+    withdraw(where, "http://127.0.0.1:2")
+    assert told.exists()
+    withdraw(where, "http://127.0.0.1:1")
+    withdraw(where, "http://127.0.0.1:1")
+    assert not told.exists()
+    assert (where.data_root / "local.key").exists()
+
+
+@pytest.mark.parametrize("days", ["nan", "inf", "0", "-1", "1e9"])
+def test_a_key_is_not_made_for_days_that_no_calendar_has(tmp_path, days):
+    """The command line refuses them by name instead of failing over them."""
+    answer = CliRunner().invoke(app, ["key", "create", "--owner", "me", "--days", days, "--data-root", str(tmp_path)])
+    assert answer.exit_code == 2
+    assert "days" in answer.output
 
 
 def test_the_data_root_is_private_and_held_by_one(where):
