@@ -1,0 +1,5 @@
+"""What a trial measured: returns, costs and speed of every condition beside the uncompressed rollout."""
+
+from attnscope.trials.results import TrialResults
+
+__all__ = ["TrialResults"]

@@ -1,0 +1,159 @@
+"""A trial's arrays with what they mean: plain values, wherever they came from. Nothing here fetches anything."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from jaxtyping import Bool, Float64, Int64, Shaped
+
+from attnscope.measures.refusals import NotMeasurableError
+from attnscope_storage.wire import Condition, PolicyDescription, ResolvedTrial, TrialSpec
+from attnscope_storage.wire.tasks import TaskCell
+
+RESULTS = ("trial/return", "trial/kept", "trial/held", "trial/flops")
+"""Arrays that every trial has, [condition, seed, task, episode]."""
+
+
+@dataclass(frozen=True, eq=False)
+class TrialResults:
+    """What a trial gave by now.
+
+    Conditions that are not committed yet are not there: every array's condition axis ends with the last one that is.
+
+    Raises
+    ------
+    NotMeasurableError
+        The arrays do not fit each other or the specification.
+    """
+
+    job: str
+    spec: TrialSpec
+    resolved: ResolvedTrial
+    policy: PolicyDescription
+    provenance: Mapping[str, Any]
+    arrays: Mapping[str, Shaped[np.ndarray, ...]]
+    """By the names of `attnscope_storage.trial_schema`; may read an array when it is first asked for."""
+    complete: bool = True
+
+    def __post_init__(self) -> None:
+        missing = [name for name in (*RESULTS, "env/seed", "env/task") if name not in self.arrays]
+        if missing:
+            raise NotMeasurableError(f"a trial has arrays {', '.join(missing)}, which these results lack")
+        expected = (
+            len(self.arrays["trial/return"]),
+            len(self.arrays["env/seed"]),
+            len(self.arrays["env/task"]),
+            self.spec.episodes,
+        )
+        for name in RESULTS:
+            if self.arrays[name].shape != expected:
+                raise NotMeasurableError(
+                    f"expected {name} of shape {expected} [condition, seed, task, episode], got "
+                    f"{self.arrays[name].shape}"
+                )
+        if not 0 < expected[0] <= len(self.resolved.conditions):
+            raise NotMeasurableError(
+                f"expected 1 to {len(self.resolved.conditions)} conditions, the uncompressed one first, got "
+                f"{expected[0]}"
+            )
+
+    @property
+    def committed(self) -> int:
+        """Conditions that are there."""
+        return len(self.arrays["trial/return"])
+
+    @property
+    def conditions(self) -> tuple[Condition, ...]:
+        """What each entry of the condition axis is; entry 0 is the uncompressed rollout."""
+        return self.resolved.conditions[: self.committed]
+
+    @cached_property
+    def returns(self) -> Float64[np.ndarray, "condition seed task episode"]:
+        """Return of every episode."""
+        return self._values("trial/return")
+
+    @cached_property
+    def kept(self) -> Float64[np.ndarray, "condition seed task episode"]:
+        """History tokens that a decision was made of, mean over an episode's decisions."""
+        return self._values("trial/kept")
+
+    @cached_property
+    def held(self) -> Float64[np.ndarray, "condition seed task episode"]:
+        """History tokens that the uncompressed context had at the same steps."""
+        return self._values("trial/held")
+
+    @cached_property
+    def flops(self) -> Float64[np.ndarray, "condition seed task episode"]:
+        """Floating-point operations of a decision's forward."""
+        return self._values("trial/flops")
+
+    @property
+    def seeds(self) -> int:
+        """Evaluation seeds: rollouts of each task."""
+        return int(self.returns.shape[1])
+
+    @cached_property
+    def tasks(self) -> tuple[TaskCell | None, ...]:
+        """What is known of each entry of the task axis."""
+        known = {cell.index: cell for cell in self.resolved.tasks}
+        return tuple(known.get(int(index)) for index in self.arrays["env/task"])
+
+    @property
+    def task_names(self) -> tuple[str, ...]:
+        """What each task is called."""
+        numbers = self.arrays["env/task"]
+        return tuple(
+            f"task {int(number)}" if cell is None else cell.label
+            for number, cell in zip(numbers, self.tasks, strict=True)
+        )
+
+    @cached_property
+    def random_return(self) -> Float64[np.ndarray, " task"]:
+        """Expected return of uniform actions in an episode; NaN where it is not known."""
+        return np.array([_known(None if cell is None else cell.random_return) for cell in self.tasks])
+
+    @cached_property
+    def optimal_return(self) -> Float64[np.ndarray, " task"]:
+        """Largest return of an episode; NaN where it is not known."""
+        return np.array([_known(None if cell is None else cell.optimal_return) for cell in self.tasks])
+
+    @property
+    def capacity(self) -> int:
+        """History tokens of a full context."""
+        per = self.policy.tokens_per_transition
+        return (self.policy.context_length - 1) // per * per
+
+    @cached_property
+    def full(self) -> Bool[np.ndarray, " episode"]:
+        """Whether the uncompressed context was full in the whole of an episode."""
+        return np.asarray(self.held[0].min(axis=(0, 1)) >= self.capacity - 0.5, np.bool_)
+
+    def measured(self, name: str) -> Float64[np.ndarray, ...] | None:
+        """Return an array that not every trial has, such as ``divergence/kl``; None where it was not asked for."""
+        return self._values(name) if name in self.arrays else None
+
+    def static(self, name: str) -> Int64[np.ndarray, " entry"]:
+        """Return what labels an axis, such as ``divergence/step``; empty where there is no such axis."""
+        return np.asarray(self.arrays.get(name, []), np.int64)
+
+    def control(self, condition: int, strategy: str = "uniform") -> int | None:
+        """Return the condition of a content-free strategy at the same budget and positions, or None."""
+        of = self.conditions[condition]
+        same = (of.budget, of.positions, of.interval, of.memory, of.path)
+        for other in self.conditions[1:]:
+            if other.strategy == strategy and same == (
+                other.budget, other.positions, other.interval, other.memory, other.path
+            ):  # fmt: skip
+                return other.index
+        return None
+
+    def _values(self, name: str) -> Float64[np.ndarray, ...]:
+        return np.asarray(self.arrays[name], np.float64)
+
+
+def _known(value: float | None) -> float:
+    return float("nan") if value is None else value
