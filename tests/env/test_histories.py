@@ -7,15 +7,22 @@ import pytest
 
 from attnscope_env import preset
 from attnscope_env.histories import AnnealedExpert, Explorer, Histories, QLearning, record
+from attnscope_env.histories.explorer import spiral_ranks
 
 DARKROOM = preset("darkroom-reference")
 KEYS = preset("key-to-door")
 
 
-def explored(room, tasks, *, episodes, stages=1, seed=0, noise=0.0) -> Histories:
+def explored(room, tasks, *, episodes, stages=1, seed=0, noise=0.0, order="nearest") -> Histories:
     """Return the explorer's histories of these tasks."""
     source = Explorer(
-        len(tasks), size=room.size, steps=episodes * room.horizon, seed=seed, stages=stages, max_noise=noise
+        len(tasks),
+        size=room.size,
+        steps=episodes * room.horizon,
+        seed=seed,
+        stages=stages,
+        max_noise=noise,
+        order=order,
     )
     indices = np.array([task.index for task in tasks])
     return record(room.make_vector(tasks), source, indices, episodes=episodes, horizon=room.horizon)
@@ -45,12 +52,36 @@ def test_the_explorer_does_not_know_the_goal(histories):
         assert np.array_equal(histories.actions[history, :until], again.actions[history, :until])
 
 
-def test_key_then_door():
-    """The explorer searches the key, then the door, and later takes both in every episode."""
+@pytest.mark.parametrize("order", ["nearest", "sweep"])
+def test_key_then_door(order):
+    """The explorer searches the key, then the door, and later takes both in every episode; in either order."""
     tasks = [KEYS.tasks("all")[index] for index in (5 * 81 + 70, 40 * 81 + 40, 80 * 81 + 0, 12 * 81 + 13)]
-    returns = explored(KEYS, tasks, episodes=12, stages=2).episode_returns()
+    returns = explored(KEYS, tasks, episodes=12, stages=2, order=order).episode_returns()
     assert (returns[:, -2:] == 2).all()
     assert returns[:, 0].sum() < 8
+
+
+@pytest.mark.parametrize("size", [1, 2, 8, 9])
+def test_the_spiral_visits_every_cell_once_from_the_centre(size):
+    """Each cell has a place of its own, the centre the first; on an odd side the next cell is a neighbour."""
+    ranks = spiral_ranks(size)
+    path = np.argsort(ranks)
+    assert sorted(ranks) == list(range(size**2))
+    assert path[0] == size // 2 * size + size // 2
+    steps = np.abs(np.diff(path // size)) + np.abs(np.diff(path % size))
+    assert size % 2 == 0 or np.all(steps == 1)
+
+
+def test_a_sweep_goes_by_the_place_alone_and_begins_anew_at_the_key():
+    """Without noise all histories walk the spiral until their key pays, and go on along it from there."""
+    tasks = [KEYS.tasks("all")[index] for index in (30 * 81 + 70, 50 * 81 + 0, 50 * 81 + 40)]
+    histories = explored(KEYS, tasks, episodes=1, stages=2, order="sweep")
+    visited = histories.next_observations @ np.array([9, 1])
+    path = np.argsort(spiral_ranks(9))
+    assert np.array_equal(visited[1], visited[2])
+    key = int(np.flatnonzero(visited[1] == 50)[0])
+    assert visited[1, : key + 1].tolist() == path[: key + 1].tolist()
+    assert visited[1, key + 1 :].tolist() == path[key:49].tolist()
 
 
 def test_rewards_follow_from_the_stored_cells(histories):

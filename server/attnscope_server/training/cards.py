@@ -112,6 +112,7 @@ LAYOUTS = {
 
 SOURCES = {
     "explorer": "exploration-first, which searches every cell and then walks to what it found, and knows no goal",
+    "sweeper": "exploration-first along one spiral from the centre, then straight to what was found; knows no goal",
     "annealed": "a noise-annealed expert, which knows its goal and acts at random less and less",
     "q-learning": "tabular Q-learning with replay",
 }

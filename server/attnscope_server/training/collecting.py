@@ -34,9 +34,15 @@ def _source(room: EnvPreset, plan: HistoryPlan, tasks: list[Task]) -> Source:
         raise SourceUnfitError(f"expected a preset of a room, got {room.name}: the sources walk over cells")
     steps = plan.episodes * room.horizon
     keys = isinstance(room, KeyToDoorPreset)
-    if plan.source == "explorer":
+    if plan.source in {"explorer", "sweeper"}:
         return Explorer(
-            len(tasks), size=room.size, steps=steps, seed=plan.seed, stages=2 if keys else 1, actions=room.numbering
+            len(tasks),
+            size=room.size,
+            steps=steps,
+            seed=plan.seed,
+            stages=2 if keys else 1,
+            actions=room.numbering,
+            order="sweep" if plan.source == "sweeper" else "nearest",
         )
     if keys:
         raise SourceUnfitError(f"the source {plan.source} takes its reward from one cell, {room.name} from two in turn")

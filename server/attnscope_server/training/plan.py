@@ -21,7 +21,7 @@ VALIDATION_SHARE = 0.1
 MIN_VALIDATION_TASKS = 8
 """Tasks kept for validation at least."""
 
-SourceName = Literal["explorer", "annealed", "q-learning"]
+SourceName = Literal["explorer", "sweeper", "annealed", "q-learning"]
 Layout = Literal["native", "reference"]
 
 REFERENCE_PRESET: Final = "darkroom-reference"
