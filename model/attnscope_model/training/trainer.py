@@ -9,8 +9,10 @@ from typing import Any
 import torch
 from torch import nn
 
+from attnscope_model.reference import ReferencePolicy
 from attnscope_model.stack import StackedPolicy
 from attnscope_model.training.loss import imitation_loss
+from attnscope_model.training.raw_coordinates import add_up_rows_and_columns, initialise_coordinates
 from attnscope_model.training.windows import HistoryArrays, Windows
 
 
@@ -75,6 +77,8 @@ class Trainer:
         loss.backward()  # type: ignore[no-untyped-call]  # torch does not type it
         nn.utils.clip_grad_norm_(self.policy.parameters(), self.recipe.gradient_norm)
         self._optimiser.step()
+        if isinstance(self.policy, ReferencePolicy):
+            add_up_rows_and_columns(self.policy)
         self.step += 1
         return float(loss.detach())
 
@@ -100,6 +104,8 @@ def initialise(policy: StackedPolicy, seed: int) -> None:
             nn.init.normal_(module.weight, std=TABLE_SCALE, generator=generator)
     for parameter in policy.parameters(recurse=False):
         nn.init.normal_(parameter, std=POSITION_SCALE, generator=generator)
+    if isinstance(policy, ReferencePolicy):
+        initialise_coordinates(policy, generator)
 
 
 TABLE_SCALE = 0.3

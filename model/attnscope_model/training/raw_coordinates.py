@@ -1,0 +1,49 @@
+"""What the reference's own layout needs in order to learn goals rather than memorise them.
+
+Its transitions are linear in raw coordinates, its query is one free embedding a cell. Trained freely, that table learns
+the train goals by heart (docs/policies.md has the numbers). Here the query begins as the same map of coordinates that
+transitions have, and after every optimiser step the table is projected on what a row and a column add up to, so that no
+cell can be told apart but by its coordinates. Files and inference know nothing of it: the projected table is a table.
+"""
+
+from __future__ import annotations
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from attnscope_model.reference import ReferencePolicy
+
+COORDINATE_SCALE = 0.15
+"""Standard deviation of a coordinate's initial weights; coordinates count from the room's centre."""
+
+FLAG_SCALE = 0.5
+"""The same of the action's and the reward's, which are 0 or 1."""
+
+
+@torch.no_grad()
+def initialise_coordinates(policy: ReferencePolicy, generator: torch.Generator) -> None:
+    """Draw the embeddings: coordinates from the centre, on one scale with the flags, the query mapped as s is."""
+    weight, bias = policy.embed_context.weight, policy.embed_context.bias
+    weight.normal_(std=FLAG_SCALE, generator=generator)
+    coordinates = torch.tensor([0, 1, -2, -1])
+    weight[:, coordinates] *= COORDINATE_SCALE / FLAG_SCALE
+    size = policy.config.grid_size
+    centre = (size - 1) / 2
+    bias.copy_(-centre * weight[:, coordinates].sum(dim=1))
+    cells = torch.cartesian_prod(torch.arange(size), torch.arange(size)) - centre
+    policy.embed_query_state.weight.copy_(cells @ weight[:, :2].T)
+
+
+@torch.no_grad()
+def add_up_rows_and_columns(policy: ReferencePolicy) -> None:
+    """Project the query's table on the sums of something of the row and something of the column."""
+    size = policy.config.grid_size
+    table = policy.embed_query_state.weight
+    table.copy_(additive(table.view(size, size, -1)).flatten(0, 1))
+
+
+def additive(table: Float[Tensor, "row column width"]) -> Float[Tensor, "row column width"]:
+    """Return the nearest table, by squares, whose entries are a row's part plus a column's."""
+    rows, columns = table.mean(dim=1, keepdim=True), table.mean(dim=0, keepdim=True)
+    return rows + columns - table.mean(dim=(0, 1), keepdim=True)
