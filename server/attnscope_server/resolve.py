@@ -39,6 +39,9 @@ def resolve(spec: CaptureSpec, registry: CheckpointRegistry, listings: Listings 
     """
     checkpoint = _checkpoint(spec.checkpoint, registry)
     chosen = _preset(spec, checkpoint, listings)
+    if (chooses := checkpoint.policy.actions) != len(chosen.actions):
+        detail = f"{checkpoint.name} chooses among {chooses} actions, {chosen.name} has {len(chosen.actions)}"
+        raise _refuse(ProblemCode.INVALID_REQUEST, detail)
     tasks = _tasks(spec.tasks, chosen)
     envs = len(tasks) * len(spec.seeds) * spec.replicas
     if envs > MAX_ENVS:

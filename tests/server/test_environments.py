@@ -246,6 +246,13 @@ def test_allowed_arguments_reach_the_environment(capture):
     assert (reader.array("rollout/reward")[:] == np.where(terminated, -1, 0)).all()
 
 
+def test_a_listing_with_other_actions_than_the_policy_chooses_among_is_refused(capture):
+    """At submission, not when a worker has made the environment."""
+    listings = Listings([GymnasiumEntry(id="CartPole-v1", horizon=20, actions=("left", "right", "stay"))])
+    with pytest.raises(ProblemError, match="chooses among 2 actions, CartPole-v1 has 3"):
+        capture("CartPole-v1", steps=2, listings=listings)
+
+
 def test_a_checkpoint_whose_environment_is_gone_says_so(capture):
     """Where the operator's list lacks the checkpoint's preset, a job for it is refused with that reason."""
     with pytest.raises(ProblemError, match="'CartPole-v1', which is not listed here"):

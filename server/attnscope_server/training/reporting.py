@@ -87,7 +87,7 @@ def evaluate_checkpoints(
     }
     tell(_heading(entries, rollouts))
     for split in splits:
-        tasks = tasks_of(room, _tasks(entries, split), at_most.get(split))
+        tasks = tasks_of(room, _tasks(entries, split, room), at_most.get(split))
         size = Size(rollouts, episodes, seed)
         measured = []
         for folder, entry in zip(folders, entries, strict=True):
@@ -181,14 +181,20 @@ def _entry(folder: Path) -> CheckpointInfo:
         raise CheckpointUnreadableError(f"{folder} is no checkpoint folder: {error}") from error
 
 
-def _tasks(entries: Sequence[CheckpointInfo], split: str) -> tuple[int, ...]:
-    """Return the split's tasks, which all entries must name alike."""
+def _tasks(entries: Sequence[CheckpointInfo], split: str, room: EnvPreset) -> tuple[int, ...]:
+    """Return the split's tasks, which all entries must name alike.
+
+    A checkpoint that states its train tasks and no held-out ones, as one from elsewhere does, is held to the preset's
+    test split.
+    """
     if split not in LISTS:
         raise EvaluationRefusedError(f"expected a split of {sorted(LISTS)}, got {split!r}")
     named = {(entry.preset, getattr(entry, LISTS[split])) for entry in entries}
     if len(named) > 1:
         raise EvaluationRefusedError(f"these checkpoints name different {split} tasks: they are not one recipe's seeds")
     ((_, tasks),) = named
+    if tasks is None and split == "held-out" and entries[0].train_tasks is not None:
+        tasks = tuple(task.index for task in room.tasks("test")) or None
     if tasks is None:
         raise EvaluationRefusedError(f"{entries[0].name} does not say which tasks are its {split} tasks")
     if split == "held-out":

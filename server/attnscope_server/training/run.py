@@ -105,17 +105,14 @@ class TrainingRun:
         fresh.replace(self.folder / STATE)
 
     def _settle_plan(self) -> None:
-        resolved = self.plan.model_dump(mode="json") | {"tasks": self.tasks.model_dump(mode="json")}
-        resolved["versions"] = {"torch": torch.__version__, "numpy": np.__version__}
         path = self.folder / PLAN
-        if not path.exists():
-            fresh = path.with_name(f".{path.name}")
-            fresh.write_text(json.dumps(resolved, indent=1) + "\n")
-            fresh.replace(path)
+        if path.exists():
+            refuse_other_plan(self.folder, self.plan)
             return
-        stored: dict[str, Any] = json.loads(path.read_text())
-        if differing := sorted(key for key in resolved if key != "versions" and resolved[key] != stored.get(key)):
-            raise PlanChangedError(f"{self.folder.name} holds a run of another plan: {', '.join(differing)} differ")
+        resolved = _resolved(self.plan) | {"versions": {"torch": torch.__version__, "numpy": np.__version__}}
+        fresh = path.with_name(f".{path.name}")
+        fresh.write_text(json.dumps(resolved, indent=1) + "\n")
+        fresh.replace(path)
 
     def _histories(self) -> Histories:
         path = self.folder / HISTORIES
@@ -127,3 +124,14 @@ class TrainingRun:
         if leaked := sorted(set(histories.tasks.tolist()) - set(self.tasks.train)):
             raise PlanChangedError(f"{path.name} holds histories of tasks that are not trained on: {leaked[:5]}")
         return histories
+
+
+def refuse_other_plan(folder: Path, plan: TrainingPlan) -> None:
+    """Refuse a folder whose run is of another plan; `PlanChangedError` says what differs."""
+    stored: dict[str, Any] = json.loads((folder / PLAN).read_text())
+    if differing := sorted(key for key, value in _resolved(plan).items() if value != stored.get(key)):
+        raise PlanChangedError(f"{folder.name} holds a run of another plan: {', '.join(differing)} differ")
+
+
+def _resolved(plan: TrainingPlan) -> dict[str, Any]:
+    return plan.model_dump(mode="json") | {"tasks": plan.task_lists().model_dump(mode="json")}

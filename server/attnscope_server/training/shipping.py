@@ -16,13 +16,15 @@ import torch
 import typer
 
 from attnscope_model.ad import ADPolicy
-from attnscope_model.conversion import write_entry
+from attnscope_model.conversion import read_checkpoint, write_entry
+from attnscope_model.errors import CheckpointChangedError, CheckpointUnreadableError
 from attnscope_model.native import load_policy
 from attnscope_model.registry import CheckpointRegistry
 from attnscope_server.training.cards import card, draw_curves
 from attnscope_server.training.checkpoints import write_native
 from attnscope_server.training.plan import TrainingPlan
 from attnscope_server.training.reporting import evaluate_checkpoints
+from attnscope_server.training.run import PLAN, refuse_other_plan
 from attnscope_server.training.shipments import SHIPMENTS, Shipment
 from attnscope_server.training.watching import watch
 from attnscope_storage.wire import CheckpointInfo
@@ -115,9 +117,26 @@ def ship(key: str, runs: Path, target: Path, images: Path | None) -> list[Path]:
 
 
 def trained(run: Path, plan: TrainingPlan) -> bool:
-    """Return whether a run's last checkpoint is there."""
+    """Return whether a run's last checkpoint is there, whole and of this plan; one in part is trained anew.
+
+    Raises
+    ------
+    PlanChangedError
+        The folder holds a run of another plan.
+    """
+    if not (run / PLAN).exists():
+        return False
+    refuse_other_plan(run, plan)
     steps = plan.recipe.steps
-    return (run / (f"ckpt-{steps}.pt" if plan.layout == "reference" else f"step-{steps}")).exists()
+    try:
+        if plan.layout == "reference":
+            with tempfile.TemporaryDirectory() as scratch:
+                read_checkpoint(run / f"ckpt-{steps}.pt", Path(scratch))
+        else:
+            load_policy(run / f"step-{steps}", torch.device("cpu"))
+    except (CheckpointUnreadableError, CheckpointChangedError):
+        return False
+    return True
 
 
 def _place(

@@ -8,7 +8,10 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-Source = Literal["explorer", "annealed", "q-learning"]
+from attnscope_model.registry import ENTRY, CheckpointRegistry, shipped_checkpoints
+from attnscope_server.settings import Settings
+
+Source = Literal["explorer", "sweeper", "annealed", "q-learning"]
 Preset = Annotated[str, typer.Option(help="Environment preset.")]
 SourceOption = Annotated[Source, typer.Option(help="Algorithm whose learning is imitated.")]
 PerTask = Annotated[int, typer.Option(help="Histories of each train task.")]
@@ -98,7 +101,10 @@ def train(
 
 
 def evaluate(
-    checkpoints: Annotated[list[Path], typer.Argument(help="Checkpoint folders; several are seeds of one recipe.")],
+    checkpoints: Annotated[
+        list[str],
+        typer.Argument(help="Checkpoint folders or names of registered ones; several are seeds of one recipe."),
+    ],
     split: Annotated[
         list[str] | None, typer.Option(help="train, validation or held-out; repeat for several. Default: all three.")
     ] = None,
@@ -108,6 +114,9 @@ def evaluate(
     seed: Annotated[int, typer.Option(help="Of the sampled actions.")] = 0,
     out: Annotated[Path | None, typer.Option(help="Also write every return as JSON.")] = None,
     threads: Annotated[int, typer.Option(min=1)] = 1,
+    data_root: Annotated[
+        Path | None, typer.Option(help="Where the names are registered; else as settings say.")
+    ] = None,
 ) -> None:
     """Print returns by episode beside the optimal and the random policy's, with intervals."""
     import torch  # noqa: PLC0415 - heavy
@@ -116,7 +125,7 @@ def evaluate(
 
     torch.set_num_threads(threads)
     report: dict[str, Any] = evaluate_checkpoints(
-        checkpoints,
+        [_folder(name, data_root) for name in checkpoints],
         splits=tuple(split or ("train", "validation", "held-out")),
         rollouts=rollouts,
         episodes=episodes,
@@ -126,6 +135,17 @@ def evaluate(
     )
     if out is not None:
         out.write_text(json.dumps(report) + "\n")
+
+
+def _folder(name: str, data_root: Path | None) -> Path:
+    """Return a checkpoint's folder, given as it is or by its name in the registry; the shipped ones are there too."""
+    if (Path(name) / ENTRY).is_file():
+        return Path(name)
+    shipped = {folder.name: folder for folder in shipped_checkpoints()}
+    if name in shipped:
+        return shipped[name]
+    root = Settings().data_root if data_root is None else data_root
+    return CheckpointRegistry(Settings(data_root=root).checkpoints_folder).folder(name)
 
 
 def register(app: typer.Typer) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ from typer.testing import CliRunner
 
 from attnscope_env import preset
 from attnscope_model.native import load_policy
+from attnscope_model.registry import CheckpointRegistry
 from attnscope_server.cli import app
 from attnscope_server.training.evaluation import episode_returns
 from attnscope_server.training.reporting import EvaluationRefusedError, evaluate_checkpoints, interval, table
@@ -99,12 +101,34 @@ def test_the_verbs_go_from_nothing_to_a_table(tmp_path):
     assert "held-out: 8 tasks; optimal 17.25, random 0.33" in said.output
 
 
+GOLDEN = Path(__file__).resolve().parents[2] / "golden" / "ckpt-causal.pt"
+ONE = {"rollouts": 1, "episodes": 1, "at_most": {}, "seed": 0, "tell": print}
+
+
 def test_nothing_is_called_held_out_that_was_not(checkpoint):
-    """A checkpoint that does not name its held-out tasks is refused."""
+    """Without held-out tasks of its own a checkpoint is held to the test split, if it says its train tasks."""
     entry = checkpoint / "entry.json"
-    entry.write_text(entry.read_text().replace('"held_out_tasks"', '"forgotten"'))
+    stored = json.loads(entry.read_text()) | {"held_out_tasks": None, "validation_tasks": None}
+    entry.write_text(json.dumps(stored))
+    report = evaluate_checkpoints([checkpoint], splits=["held-out"], **ONE)
+    assert report["splits"]["held-out"]["tasks"] == [task.index for task in preset("darkroom-reference").tasks("test")]
+    with pytest.raises(EvaluationRefusedError, match="which tasks are its validation"):
+        evaluate_checkpoints([checkpoint], splits=["validation"], **ONE)
+    entry.write_text(json.dumps(stored | {"train_tasks": None}))
     with pytest.raises(EvaluationRefusedError, match="does not say"):
-        evaluate_checkpoints([checkpoint], splits=["held-out"], rollouts=1, episodes=1, at_most={}, seed=0, tell=print)
+        evaluate_checkpoints([checkpoint], splits=["held-out"], **ONE)
+
+
+def test_a_registered_checkpoint_is_evaluated_by_its_name(tmp_path):
+    """One converted from another layout too, and one that travels with attnscope; an unknown name is said."""
+    runner = CliRunner()
+    CheckpointRegistry(tmp_path / "checkpoints").add(GOLDEN, causal=True, train_tasks=[0, 1], name="theirs")
+    size = ["--rollouts", "1", "--episodes", "1", "--at-most", "2", "--data-root", str(tmp_path)]
+    said = runner.invoke(app, ["evaluate", "theirs", "--split", "train", *size], catch_exceptions=False)
+    assert "train: 2 tasks" in said.output
+    shipped = runner.invoke(app, ["evaluate", "AD-darkroom-seed42@1782", "--split", "train", *size])
+    assert "(AD-darkroom-seed42@1782)" in shipped.output
+    assert "registered are: theirs" in str(runner.invoke(app, ["evaluate", "nothing", *size]).exception)
 
 
 def test_checkpoints_of_one_run_are_not_called_training_seeds(checkpoint):
