@@ -1,0 +1,242 @@
+"""Every number of every condition, side by side, as a table for people and for programs."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from attnscope.measures.intervals import RESAMPLES, Estimate, Scope
+from attnscope.trials.bootstrap import PairedBootstrap
+from attnscope.trials.costs import (
+    Divergence,
+    context_bytes,
+    divergence,
+    effective_budget,
+    operations,
+    pairing,
+    tokens,
+)
+from attnscope.trials.learning import Reached, episodes_to
+from attnscope.trials.phases import PHASES, episodes_of
+from attnscope.trials.results import TrialResults
+from attnscope.trials.scores import TaskLosses, difference, iqm, over_blind, retained, task_losses
+from attnscope.trials.speed import Speed, speed_at, speeds
+from attnscope.trials.verdicts import Verdict, judge, judge_all
+from attnscope_storage.wire import Condition
+
+
+@dataclass(frozen=True)
+class Row:
+    """What was measured of one condition."""
+
+    condition: Condition
+    verdict: Verdict
+    """On all episodes: the area under the learning curve."""
+    phases: dict[str, Verdict]
+    """Growing context, full context and the last third of the episodes, each by itself, where there are any."""
+    difference: Estimate
+    """Compressed − uncompressed return of an episode."""
+    retained: Estimate
+    """Compressed ÷ uncompressed return."""
+    iqm: Estimate | None
+    """Task-normalised interquartile mean, beside the uncompressed one; None where a task's range is not known."""
+    episodes_to: tuple[Reached, ...]
+    tasks: TaskLosses
+    share: Estimate
+    """Effective budget."""
+    tokens: float
+    """History tokens of a decision, with a full context where it ever is full."""
+    bytes: float
+    flops: float
+    flops_share: float
+    divergence: Divergence | None
+    speeds: tuple[Speed, ...]
+    pairing: float
+    over_uniform: Estimate | None
+    """Share of the baseline's gain kept beyond what uniform keeps with as many tokens."""
+    over_random: Estimate | None
+
+    @property
+    def name(self) -> str:
+        """Strategy, budget and positions in a few words."""
+        return name_of(self.condition)
+
+
+@dataclass(frozen=True, eq=False)
+class Board:
+    """All conditions of a trial; row 0 is the uncompressed rollout."""
+
+    results: TrialResults
+    bootstrap: PairedBootstrap
+    rows: tuple[Row, ...]
+
+    def csv(self) -> str:
+        """Return the table, a line a condition; what is not known is empty."""
+        lines = [_flat(row) for row in self.rows]
+        text = io.StringIO()
+        writer = csv.DictWriter(text, list(dict.fromkeys(name for line in lines for name in line)), restval="")
+        writer.writeheader()
+        writer.writerows({name: _cell(value) for name, value in line.items()} for line in lines)
+        return text.getvalue()
+
+    def to_json(self) -> dict[str, Any]:
+        """Return everything as JSON."""
+        results = self.results
+        return {
+            "job": results.job,
+            "checkpoint": results.resolved.checkpoint_name,
+            "environment": results.resolved.environment_id,
+            "complete": results.complete,
+            "margin": results.spec.margin,
+            "scope": self.bootstrap.scope,
+            "seeds": results.seeds,
+            "tasks": list(results.task_names),
+            "spec": results.spec.model_dump(mode="json"),
+            "conditions": [_nested(row) for row in self.rows],
+        }
+
+    def json(self) -> str:
+        """Return the JSON document."""
+        return json.dumps(known(self.to_json()), indent=1, allow_nan=False)
+
+
+def board(results: TrialResults, scope: Scope = "these tasks", samples: int = RESAMPLES) -> Board:
+    """Return every measure of every committed condition.
+
+    Parameters
+    ----------
+    scope
+        What the intervals claim: these tasks, or tasks like them.
+    samples
+        Bootstrap samples.
+    """
+    bootstrap = PairedBootstrap(results.seeds, len(results.tasks), scope, samples)
+    verdicts = judge_all(results, bootstrap)
+    return Board(
+        results,
+        bootstrap,
+        tuple(_row(results, bootstrap, place, verdict) for place, verdict in enumerate(verdicts)),
+    )
+
+
+def name_of(condition: Condition) -> str:
+    """Return a condition in a few words, such as ``recency 40 %``."""
+    if condition.index == 0:
+        return "uncompressed"
+    share = isinstance(condition.budget, float)
+    budget = "" if condition.budget is None else f" {condition.budget:.0%}" if share else f" {condition.budget}"
+    return f"{condition.text.removesuffix('()')}{budget}"
+
+
+def _row(results: TrialResults, bootstrap: PairedBootstrap, place: int, verdict: Verdict) -> Row:
+    flops, flops_share = operations(results, place)
+    apart = [phase for phase in PHASES if phase != "all" and episodes_of(results, phase).any()]
+    return Row(
+        results.conditions[place],
+        verdict,
+        {phase: judge(results, place, bootstrap, phase) for phase in apart},
+        difference(results, place, bootstrap),
+        retained(results, place, bootstrap),
+        iqm(results, place, bootstrap),
+        episodes_to(results, place, bootstrap),
+        task_losses(results, place),
+        effective_budget(results, place, bootstrap),
+        tokens(results, place),
+        context_bytes(results, place),
+        flops,
+        flops_share,
+        divergence(results, place, bootstrap),
+        speeds(results, place),
+        pairing(results, place),
+        over_blind(results, place, bootstrap, "uniform"),
+        over_blind(results, place, bootstrap, "random"),
+    )
+
+
+def _flat(row: Row) -> dict[str, Any]:
+    """Return a row's numbers under names that tell value and interval apart."""
+    of, tasks, speed = row.condition, row.tasks, speed_at(row.speeds)
+    line: dict[str, Any] = {
+        "condition": of.index,
+        "strategy": of.strategy,
+        "text": of.text,
+        "budget": of.budget,
+        "positions": of.positions,
+        "interval": of.interval,
+        "memory": of.memory,
+        "path": of.path,
+        "control": of.control,
+        "oracle": of.oracle,
+        "verdict": row.verdict.word,
+        "holds_jointly": row.verdict.jointly,
+        "decides": row.verdict.decides,
+        "decides_unit": row.verdict.unit if row.verdict.decides else None,
+    }
+    line |= _spread("kept", row.verdict.kept) | _spread("difference", row.difference)
+    line |= _spread("retained", row.retained) | _spread("iqm", row.iqm)
+    for phase, verdict in row.phases.items():
+        line |= _spread(f"kept_{phase}", verdict.kept)
+    line |= _spread("share", row.share)
+    line |= {"tokens": row.tokens, "bytes": row.bytes, "flops": row.flops, "flops_share": row.flops_share}
+    for one in row.episodes_to:
+        line[f"episodes_to_{one.level:.0%}".replace("%", "")] = one.episode
+    line |= {"worst_task": tasks.worst, "worst_kept": tasks.kept[tasks.worst] if tasks.worst >= 0 else None}
+    line |= {"tasks_succeeded": len(tasks.succeeded), "tasks_lost": len(tasks.lost), "pairing": row.pairing}
+    line |= _spread("over_uniform", row.over_uniform) | _spread("over_random", row.over_random)
+    if row.divergence is not None:
+        line |= _spread("kl", row.divergence.kl) | {"kl_p95": row.divergence.kl_p95}
+        line |= _spread("flips", row.divergence.flips)
+    for one_speed in row.speeds:
+        line[f"speedup_{one_speed.phase}_{one_speed.envs}"] = one_speed.ratio
+        line[f"steps_per_second_{one_speed.phase}_{one_speed.envs}"] = one_speed.per_second
+    return line | {"speedup_claimed": None if speed is None else not of.oracle}
+
+
+def _spread(name: str, estimate: Estimate | None) -> dict[str, float | None]:
+    if estimate is None:
+        return {name: None, f"{name}_low": None, f"{name}_high": None}
+    return {name: estimate.value, f"{name}_low": estimate.low, f"{name}_high": estimate.high}
+
+
+def _nested(row: Row) -> dict[str, Any]:
+    plain = {name: value for name, value in vars(row).items() if isinstance(value, int | float)}
+    estimates = {name: dict(vars(value)) for name, value in vars(row).items() if isinstance(value, Estimate)}
+    return {
+        "condition": row.condition.model_dump(mode="json"),
+        "verdict": _judged(row.verdict),
+        "phases": {phase: _judged(verdict) for phase, verdict in row.phases.items()},
+        **plain,
+        **estimates,
+        "episodes_to": [vars(one) for one in row.episodes_to],
+        "tasks": vars(row.tasks),
+        "divergence": None
+        if row.divergence is None
+        else {
+            name: dict(vars(value)) if isinstance(value, Estimate) else value
+            for name, value in vars(row.divergence).items()
+        },
+        "speeds": [{**vars(one), "per_second": one.per_second} for one in row.speeds],
+    }
+
+
+def _judged(verdict: Verdict) -> dict[str, Any]:
+    return {**vars(verdict), "kept": dict(vars(verdict.kept)), "unit": verdict.unit}
+
+
+def _cell(value: Any) -> Any:  # noqa: ANN401 - anything a cell holds
+    return "" if value is None or (isinstance(value, float) and not np.isfinite(value)) else value
+
+
+def known(value: Any) -> Any:  # noqa: ANN401 - anything JSON
+    """Return the value with null where a number is not known."""
+    if isinstance(value, dict):
+        return {name: known(one) for name, one in value.items()}
+    if isinstance(value, list | tuple):
+        return [known(one) for one in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -1,0 +1,95 @@
+"""What a condition costs and saves: tokens, bytes, operations, and how far its decisions diverge."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Bool, Float64
+
+from attnscope.measures.intervals import Estimate
+from attnscope.trials.bootstrap import PairedBootstrap
+from attnscope.trials.results import TrialResults
+
+FLOAT_BYTES = 4
+"""Of a stored number: contexts are kept in float32."""
+
+
+@dataclass(frozen=True)
+class Divergence:
+    """How far decisions on the uncompressed rollout's own histories are from the uncompressed ones."""
+
+    kl: Estimate
+    """KL(uncompressed ‖ compressed) in nats, mean."""
+    kl_p95: float
+    """Of single decisions."""
+    flips: Estimate
+    """Share of decisions whose most likely action is another."""
+    kl_growing: float
+    """Mean where the context still grows; NaN where no such step was sampled."""
+    kl_full: float
+
+
+def effective_budget(results: TrialResults, condition: int, bootstrap: PairedBootstrap) -> Estimate:
+    """Return Σ tokens kept ÷ Σ tokens held over all decisions: the budget that was really used."""
+    kept, held = (values[condition].mean(axis=-1) for values in (results.kept, results.held))
+    return bootstrap.ratio(kept, held)
+
+
+def tokens(results: TrialResults, condition: int) -> float:
+    """Return the history tokens of a decision, with a full context where it ever is full."""
+    return float(results.kept[condition][..., _counted(results)].mean())
+
+
+def context_bytes(results: TrialResults, condition: int) -> float:
+    """Return the bytes that one rollout must hold, on average, with a full context where it ever is full.
+
+    Embeddings of every token that may be selected again: of the whole window where selection is stateless. Keys and
+    values of every layer where they are cached.
+    """
+    of, policy = results.conditions[condition], results.policy
+    stored = results.kept if of.memory == "stateful" or of.path == "cached" else results.held
+    numbers = policy.width * (2 * policy.layers if of.path == "cached" else 1)
+    return float(stored[condition][..., _counted(results)].mean()) * numbers * FLOAT_BYTES
+
+
+def operations(results: TrialResults, condition: int) -> tuple[float, float]:
+    """Return the operations of a decision's forward and their share of the uncompressed, over all decisions."""
+    own, plain = float(results.flops[condition].mean()), float(results.flops[0].mean())
+    return own, own / plain if plain > 0 else float("nan")
+
+
+def divergence(results: TrialResults, condition: int, bootstrap: PairedBootstrap) -> Divergence | None:
+    """Return how far decisions diverge; None where it was not asked for."""
+    kl, flip = results.measured("divergence/kl"), results.measured("divergence/flip")
+    if kl is None or flip is None:
+        return None
+    own = kl[condition]
+    per = results.policy.tokens_per_transition
+    full = results.static("divergence/step") * per >= results.capacity
+    return Divergence(
+        bootstrap.mean(own.mean(axis=0)),
+        float(np.quantile(own, 0.95)),
+        bootstrap.mean(flip[condition].mean(axis=0)),
+        _mean(own[~full]),
+        _mean(own[full]),
+    )
+
+
+def pairing(results: TrialResults, condition: int) -> float:
+    """Return the correlation of compressed and uncompressed returns within tasks: what common random numbers gained.
+
+    NaN where a task has one seed or nothing varies.
+    """
+    pair = [results.returns[place].mean(axis=-1) for place in (condition, 0)]
+    own, plain = (values - values.mean(axis=0) for values in pair)
+    scale = float(np.sqrt((own**2).sum() * (plain**2).sum()))
+    return float((own * plain).sum()) / scale if scale > 0 else float("nan")
+
+
+def _counted(results: TrialResults) -> Bool[np.ndarray, " episode"]:
+    return results.full if results.full.any() else np.ones_like(results.full)
+
+
+def _mean(values: Float64[np.ndarray, ...]) -> float:
+    return float(values.mean()) if values.size else float("nan")

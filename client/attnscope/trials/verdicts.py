@@ -1,0 +1,150 @@
+"""Whether a condition loses more than the margin: non-inferior, inferior, or not yet told, and what would tell."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Final, Literal
+
+import numpy as np
+from jaxtyping import Float
+
+from attnscope.measures.intervals import LEVEL, Estimate
+from attnscope.trials.bootstrap import NORMAL, PairedBootstrap, student
+from attnscope.trials.phases import Phase, gain
+from attnscope.trials.results import TrialResults
+
+Word = Literal["non-inferior", "inferior", "inconclusive"]
+
+POWER: Final = 0.8
+"""How likely as many rollouts as are said to decide would do so, if the loss is what was measured."""
+
+NORMAL_POWER: Final = 0.8416212335729143
+"""The normal distribution's quantile at `POWER`."""
+
+NO_RANDOM: Final = "the return of uniform actions is not known for these tasks, so the margin has no size"
+NO_GAIN: Final = (
+    "the uncompressed policy is not shown to gain anything over uniform actions: there is nothing to retain"
+)
+ONE_ROLLOUT: Final = "one rollout has no interval"
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What a condition keeps of the baseline's gain over uniform actions, and whether that is enough.
+
+    The margin is a share of the gain (baseline − random), so "loses less than the margin" is "keeps more than 1 −
+    margin": the interval is that of the ratio, whose lower term is resampled with the upper one.
+    """
+
+    word: Word
+    kept: Estimate
+    """(compressed − random) ÷ (uncompressed − random)."""
+    bound: float
+    """1 − margin."""
+    jointly: bool = False
+    """Whether the word still holds where every condition of the trial is judged at once."""
+    decides: int | None = None
+    """Seeds (or tasks, for claims beyond these) that would decide, if the loss is what was measured; None: decided."""
+    reason: str | None = None
+    """Why nothing can be told, where that is not the width of the interval."""
+
+    @property
+    def unit(self) -> str:
+        """What `decides` counts."""
+        return "seeds" if self.kept.scope == "these tasks" else "tasks"
+
+    def __str__(self) -> str:
+        """Return e.g. ``inconclusive (24 seeds would decide)``."""
+        if self.reason is not None:
+            return f"{self.word}: {self.reason}"
+        return self.word if self.decides is None else f"{self.word} ({self.decides} {self.unit} would decide)"
+
+
+def judge(results: TrialResults, condition: int, bootstrap: PairedBootstrap, phase: Phase = "all") -> Verdict:
+    """Return the verdict on one condition by itself."""
+    compressed, uncompressed = gain(results, condition, phase), gain(results, 0, phase)
+    bound = 1 - results.spec.margin
+    kept = bootstrap.ratio(compressed, uncompressed)
+    if not np.isfinite(uncompressed).all():
+        return Verdict("inconclusive", kept, bound, reason=NO_RANDOM)
+    if not bootstrap.informative:
+        return Verdict("inconclusive", kept, bound, reason=ONE_ROLLOUT)
+    if not bootstrap.mean(uncompressed).low > 0:
+        return Verdict("inconclusive", kept, bound, reason=NO_GAIN)
+    word = _word(kept.low, kept.high, bound)
+    if word != "inconclusive":
+        return Verdict(word, kept, bound)
+    have = bootstrap.seeds if bootstrap.scope == "these tasks" else bootstrap.tasks
+    return Verdict(
+        word, kept, bound, decides=deciding(kept.value, bound, have, _error(results, condition, bootstrap, phase))
+    )
+
+
+def judge_all(results: TrialResults, bootstrap: PairedBootstrap, phase: Phase = "all") -> list[Verdict]:
+    """Return the verdict on every condition, and whether it holds with all of them judged at once.
+
+    Jointly, the interval is as wide as the largest of all the conditions' standardised deviations needs (Westfall &
+    Young, 1993): conditions that vary together cost less than Bonferroni would charge.
+    """
+    verdicts = [judge(results, place, bootstrap, phase) for place in range(results.committed)]
+    judged = [place for place, one in enumerate(verdicts) if one.reason is None and one.kept.has_interval]
+    if not judged:
+        return verdicts
+    drawn = np.stack([_drawn(results, place, bootstrap, phase) for place in judged])
+    centre = np.array([verdicts[place].kept.value for place in judged])[:, None]
+    error = np.nanstd(drawn, axis=1)
+    apart = np.divide(
+        np.abs(drawn - centre), error[:, None], out=np.zeros_like(drawn), where=(error[:, None] > 0)
+    )  # fmt: skip
+    widest = float(np.quantile(np.nan_to_num(apart).max(axis=0), LEVEL))
+    for place, one_error in zip(judged, error, strict=True):
+        one = verdicts[place]
+        wider = student(bootstrap.freedom(_influence(results, place, one.kept.value, phase))) / NORMAL
+        reach = wider * widest * float(one_error)
+        held = _word(one.kept.value - reach, one.kept.value + reach, one.bound) == one.word != "inconclusive"
+        verdicts[place] = Verdict(**{**vars(one), "jointly": held})
+    return verdicts
+
+
+def deciding(kept: float, bound: float, have: int, error: float) -> int:
+    """Return how many seeds (or tasks) would decide with `POWER`, if the loss is what was measured.
+
+    Parameters
+    ----------
+    kept
+        Share of the gain, measured.
+    have
+        Seeds, or tasks, that there are.
+    error
+        Standard error of `kept`.
+    """
+    apart = abs(kept - bound)
+    if apart == 0 or not math.isfinite(error):
+        return NEVER
+    return min(NEVER, math.ceil(have * ((NORMAL + NORMAL_POWER) * error / apart) ** 2))
+
+
+NEVER: Final = 1_000_000
+"""As many as this, or more: what was measured lies on the bound."""
+
+
+def _word(low: float, high: float, bound: float) -> Word:
+    if low > bound:
+        return "non-inferior"
+    return "inferior" if high < bound else "inconclusive"
+
+
+def _drawn(
+    results: TrialResults, condition: int, bootstrap: PairedBootstrap, phase: Phase
+) -> Float[np.ndarray, " sample"]:
+    above, below = bootstrap.means(gain(results, condition, phase)), bootstrap.means(gain(results, 0, phase))
+    return np.asarray(np.divide(above, below, out=np.full(bootstrap.samples, np.nan), where=below > 0))
+
+
+def _error(results: TrialResults, condition: int, bootstrap: PairedBootstrap, phase: Phase) -> float:
+    return float(np.nanstd(_drawn(results, condition, bootstrap, phase)))
+
+
+def _influence(results: TrialResults, condition: int, kept: float, phase: Phase) -> Float[np.ndarray, "seed task"]:
+    return np.asarray(gain(results, condition, phase) - kept * gain(results, 0, phase))
