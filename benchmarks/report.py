@@ -24,7 +24,7 @@ from matplotlib import pyplot as plt
 import attnscope
 from attnscope.connection import Connection
 from attnscope.figures.comprehensive import comprehensive
-from attnscope.figures.heatmap import heatmap
+from attnscope.figures.heatmap import heatmap, heatmaps
 from attnscope.figures.layer_head import layer_head
 from attnscope.figures.style import save
 from attnscope.report import write_report
@@ -44,10 +44,10 @@ HEATMAPS = 20
 RECENT = 20
 
 
-def capture_both(folder: Path, steps: int, heatmaps: int) -> Path:
+def capture_both(folder: Path, steps: int, count: int) -> Path:
     """Write a planted capture (4 layers, 4 heads, 160 tokens) and its whole maps as the reference keeps them."""
-    steps_drawn = tuple(int(step) for step in np.linspace(0, steps - 1, heatmaps, dtype=int))
-    size = {"layers": 4, "heads": 4, "slots": 160}
+    steps_drawn = tuple(int(step) for step in np.linspace(0, steps - 1, count, dtype=int))
+    size = {"layers": 4, "heads": 4, "slots": 160, "flush": None}
     path: Path = planting.write_planted(folder / "capture.zarr", steps=steps, envs=1, map_steps=steps_drawn, **size)
     full = np.zeros((4, 4, 160, 160), np.float32)
     for query in range(160):
@@ -59,12 +59,12 @@ def capture_both(folder: Path, steps: int, heatmaps: int) -> Path:
     return path
 
 
-def reference_report(folder: Path, out: Path, heatmaps: int) -> None:
+def reference_report(folder: Path, out: Path, count: int) -> None:
     """Draw as the reference does."""
     out.mkdir()
     with (folder / "attention_history.pkl").open("rb") as file:
         history = pickle.load(file)  # noqa: S301 - written by this very run
-    for step in np.linspace(0, len(history) - 1, heatmaps, dtype=int):
+    for step in np.linspace(0, len(history) - 1, count, dtype=int):
         layers, heads = len(history[step]), history[step][0].shape[1]
         figure, grid = plt.subplots(layers, heads, figsize=(4 * heads, 4 * layers), squeeze=False)
         for layer in range(layers):
@@ -119,11 +119,12 @@ def _reference_analysis(history: list[list[np.ndarray]], out: Path) -> None:
     (out / "compression_recommendations.txt").write_text(text)
 
 
-def same_figures(path: Path, out: Path, heatmaps: int) -> None:
+def same_figures(path: Path, out: Path, count: int) -> None:
     """Draw the reference's figures our way: as many heatmaps, the two analyses, the text."""
     capture = attnscope.open(path)
-    for step in heatmap_steps(capture, Choice(heatmaps=heatmaps)):
-        save(heatmap(capture, step), out / f"attention_heatmap_step{step}.png", dpi=150)
+    steps = heatmap_steps(capture, Choice(heatmaps=count))
+    for step, figure in zip(steps, heatmaps(capture, steps), strict=True):
+        save(figure, out / f"attention_heatmap_step{step}.png", dpi=150)
     read = study(capture)
     save(comprehensive(read), out / "attention_analysis_comprehensive.png", dpi=150)
     save(layer_head(read), out / "layer_head_analysis.png", dpi=150)
@@ -168,20 +169,20 @@ def transferred(folder: Path, steps: int, envs: int) -> dict[str, int]:
 def run(*, quick: bool) -> dict[str, Any]:
     """Print times, ratios and bytes of one run."""
     mpl.use("agg")
-    steps, heatmaps, remote_steps = (200, 5, 2000) if quick else (STEPS, HEATMAPS, REMOTE_STEPS)
+    steps, count, remote_steps = (200, 5, 2000) if quick else (STEPS, HEATMAPS, REMOTE_STEPS)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        path = capture_both(folder, steps, heatmaps)
+        path = capture_both(folder, steps, count)
         size = (folder / "attention_history.pkl").stat().st_size
-        theirs = taken(reference_report, folder, folder / "reference", heatmaps)
-        same = taken(same_figures, path, folder / "same", heatmaps)
+        theirs = taken(reference_report, folder, folder / "reference", count)
+        same = taken(same_figures, path, folder / "same", count)
         whole = taken(write_report, attnscope.open(path), folder / "report")
         moved = transferred(folder, remote_steps, 8)
     print(f"   {steps} steps, 1 environment, planted attention of 4 layers, 4 heads, 160 tokens; one run, processor s")
-    print(f"   the reference's way, {heatmaps} heatmaps, from a pickle of {size / 1e9:.2f} GB: {theirs.cpu:.1f} s")
+    print(f"   the reference's way, {count} heatmaps, from a pickle of {size / 1e9:.2f} GB: {theirs.cpu:.1f} s")
     for label, cost in (
-        (f"the same figures, {heatmaps} heatmaps", same),
-        (f"attnscope report, {min(5, heatmaps)} heatmaps and all else", whole),
+        (f"the same figures, {count} heatmaps", same),
+        (f"attnscope report, {min(5, count)} heatmaps and all else", whole),
     ):
         ratios = f"ratio {theirs.cpu / cost.cpu:.1f} by processor, {theirs.wall / cost.wall:.1f} by wall"
         print(f"   {label}: {cost.cpu:.1f} s, {ratios}")
@@ -190,7 +191,7 @@ def run(*, quick: bool) -> dict[str, Any]:
         f"{moved['report'] / moved['rows']:.2%} of the rows'; first picture {moved['first_picture']} bytes"
     )
     costs = {"reference": asdict(theirs), "same_figures": asdict(same), "report": asdict(whole)}
-    return {"steps": steps, "heatmaps": heatmaps, **costs, "bytes": moved, "remote_steps": remote_steps}
+    return {"steps": steps, "heatmaps": count, **costs, "bytes": moved, "remote_steps": remote_steps}
 
 
 if __name__ == "__main__":

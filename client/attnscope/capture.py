@@ -55,6 +55,7 @@ class Capture:
         self._reader = reader
         self._slicer = slicer
         self._replayer = replayer
+        self._arrays: dict[str, LazyArray] = {}
 
     def __repr__(self) -> str:
         state = "complete" if self.complete else "running"
@@ -75,7 +76,9 @@ class Capture:
         """
         if name not in self._reader.names():
             raise NotCapturedError(f"this capture has no {name}; it has {', '.join(self._reader.names())}")
-        return LazyArray(self._reader.array(name), self._slicer)
+        if name not in self._arrays:
+            self._arrays[name] = LazyArray(self._reader.array(name), self._slicer)
+        return self._arrays[name]
 
     def names(self) -> tuple[str, ...]:
         """Return the paths of all arrays."""
@@ -83,7 +86,8 @@ class Capture:
 
     def refresh(self) -> Capture:
         """Take note of what was committed since."""
-        self._reader.refresh()
+        if self._reader.refresh():
+            self._arrays = {}  # a new commit made them longer
         return self
 
     @property

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import math
+from functools import cache
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float32, Int, Shaped
+from jaxtyping import Float32, Int, Shaped, UInt8
 
 from attnscope.errors import RequestRefusedError, TooLargeError
-from attnscope.remote import ABSENT, Slicer
+from attnscope.remote import ABSENT, KEPT_BYTES, Slicer
 from attnscope.selection import Selection, select
-from attnscope_storage.errors import NotCommittedError
+from attnscope_storage.errors import ChunkDamagedError, ChunkLostError, NotCommittedError
 from attnscope_storage.reader import CommittedArray
 
 VIEW_BYTES = 8 * 2**20
@@ -34,6 +35,7 @@ class LazyArray:
         self._array = array
         self._slicer = slicer
         self.name, self.dims, self.shape, self.dtype = array.name, array.dims, array.shape, array.dtype
+        self._whole: Shaped[np.ndarray, ...] | None = None
 
     def __repr__(self) -> str:
         axes = ", ".join(f"{dim} {size}" for dim, size in zip(self.dims, self.shape, strict=True))
@@ -64,11 +66,23 @@ class LazyArray:
             )
         if self._slicer is not None and size <= VIEW_BYTES:
             return self._slicer.fetch(self.name, self.dims, selection, self.dtype)
+        whole = self._kept_whole()
+        if whole is not None:
+            return _picked(whole, selection)
         picks = (
             slice(p.start, p.stop, p.step) if isinstance(p, range) else list(p) if isinstance(p, tuple) else p
             for p in selection.picks
         )
         return np.asarray(self._array[tuple(picks)])
+
+    def _kept_whole(self) -> Shaped[np.ndarray, ...] | None:
+        """Return all of a small local array, which is read once; None where a part of it cannot be read."""
+        if self._whole is None and self._slicer is None and self._array.nbytes <= KEPT_BYTES:
+            try:
+                self._whole = np.asarray(self._array[tuple(slice(None) for _ in self.shape)])
+            except (ChunkDamagedError, ChunkLostError):
+                return None  # the part that is asked for may be whole
+        return self._whole
 
     def _refuse_uncommitted(self, key: Any) -> None:  # noqa: ANN401 - any index expression
         first = key[0] if isinstance(key, tuple) and key else key
@@ -85,8 +99,13 @@ class LazyArray:
         over
             Axes to average over before rounding; the averaging is done where the data lies.
         """
+        return from_u8(self.shades(key, over=over))
+
+    def shades(self, key: Any, *, over: tuple[str, ...] = ()) -> UInt8[np.ndarray, ...]:  # noqa: ANN401 - as above
+        """Return what `view` travels as, `as_u8` of the weights: a colour scale's places, 255 where absent."""
         self._refuse_uncommitted(key)
-        return from_u8(self._reduced(select(key, self.dims, self.shape), over, "u8"))
+        shades: UInt8[np.ndarray, ...] = self._reduced(select(key, self.dims, self.shape), over, "u8")
+        return shades
 
     def mean(self, key: Any, over: tuple[str, ...]) -> Float32[np.ndarray, ...]:  # noqa: ANN401 - as above
         """Return means over axes, NaN left out; the averaging is done where the data lies."""
@@ -120,8 +139,9 @@ class LazyArray:
         if selection.flips:
             raise IndexError("a view has no negative steps")
         if self._slicer is None or selection.size == 0:
-            values = _mean(self._fetch(selection), [self.dims[axis] for axis in selection.kept_axes], over)
-            return as_u8(values) if form == "u8" else values
+            values = self._fetch(selection)
+            values = _mean(values, [self.dims[axis] for axis in selection.kept_axes], over) if over else values
+            return as_u8(values) if form == "u8" else values.astype(np.float32)
         try:
             return self._slicer.reduced(self.name, self.dims, selection, over, form)
         except TooLargeError:
@@ -149,14 +169,32 @@ def _mean(values: Shaped[np.ndarray, ...], dims: list[str], over: tuple[str, ...
     return np.asarray(means, np.float32)
 
 
-def as_u8(values: Shaped[np.ndarray, ...]) -> Shaped[np.ndarray, ...]:
+def as_u8(values: Shaped[np.ndarray, ...]) -> UInt8[np.ndarray, ...]:
     """Return round(254·√x) of weights in 0..1, 255 where absent, as the slice route does."""
+    if values.dtype == np.float16:
+        return _shades_of_halves()[values.view(np.uint16)]
     wide = np.asarray(values, dtype=np.float32)
     scaled = np.rint(254 * np.sqrt(np.clip(np.nan_to_num(wide), 0, 1)))
     return np.where(np.isnan(wide), ABSENT, scaled).astype(np.uint8)
 
 
-def from_u8(values: Shaped[np.ndarray, ...]) -> Float32[np.ndarray, ...]:
+@cache
+def _shades_of_halves() -> UInt8[np.ndarray, " bits"]:
+    """Return `as_u8` of every float16 there is, by its bits."""
+    return as_u8(np.arange(2**16, dtype=np.uint16).view(np.float16).astype(np.float32))
+
+
+def from_u8(shades: UInt8[np.ndarray, ...]) -> Float32[np.ndarray, ...]:
     """Return the weights that `as_u8` rounded, NaN where absent."""
-    weights = np.square(values.astype(np.float32) / 254)
-    return np.where(values == ABSENT, np.float32(np.nan), weights)
+    weights = np.square(np.arange(256, dtype=np.float32) / 254)
+    weights[ABSENT] = np.nan
+    return np.asarray(weights[shades], np.float32)
+
+
+def _picked(whole: Shaped[np.ndarray, ...], selection: Selection) -> Shaped[np.ndarray, ...]:
+    """Return a selection of an array in memory, each axis's entries on their own, as a copy."""
+    for axis in reversed(range(whole.ndim)):
+        pick = selection.picks[axis]
+        entries = slice(pick.start, pick.stop, pick.step) if isinstance(pick, range) else pick
+        whole = whole[(slice(None),) * axis + (list(entries) if isinstance(entries, tuple) else entries,)]
+    return whole.copy()

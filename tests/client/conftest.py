@@ -337,9 +337,11 @@ def write_planted(
     job: str = JOB,
     task: int = 49,
     map_steps: tuple[int, ...] = (),
-    flush: int = 8,
+    flush: int | None = 8,
 ) -> Path:
     """Write a capture of known attention; `until` leaves it running after so many commits of `flush` steps.
+
+    Without `flush` a commit is as long as the service would make it.
 
     Environment e is rewarded in episode n's first min(n, 9) steps, so the policy learns; goals are (5, 4).
     """
@@ -359,7 +361,9 @@ def write_planted(
         map_steps=(map_steps or tuple(sorted({0, steps // 2, steps - 1}))) if maps else (),
         map_envs=tuple(range(envs)),
     )
-    schema = replace(build_schema(dims), flush_steps=flush)
+    schema = build_schema(dims)
+    flush = flush or schema.flush_steps
+    schema = replace(schema, flush_steps=flush)
     arrays = {n: replace(s, chunks=(flush, *s.chunks[1:])) if is_buffered(s) else s for n, s in schema.arrays.items()}
     schema = replace(schema, arrays=arrays)
     static = {s.name: np.zeros(s.shape, s.dtype) for s in schema.arrays.values() if s.growth == "static"}

@@ -41,7 +41,7 @@ def draw_heatmap(
     as_json: Json = False,
 ) -> None:
     """Draw the layer × head attention maps of steps: sampled ones, or any other that the service then replays."""
-    from attnscope.figures.heatmap import FORMATS, heatmap, save  # noqa: PLC0415 - loads matplotlib
+    from attnscope.figures.heatmap import FORMATS, heatmaps, save  # noqa: PLC0415 - loads matplotlib
 
     if form not in FORMATS:
         raise typer.BadParameter(f"expected one of {', '.join(FORMATS)}, got {form!r}", param_hint="--format")
@@ -50,9 +50,9 @@ def draw_heatmap(
     if not steps:
         raise MapNotSampledError("no whole map is stored yet: name any step with --step, or submit with --maps 5")
     written = []
-    for at in steps:
+    for at, figure in zip(steps, heatmaps(capture, steps, env=env, log=log), strict=True):
         name = f"attention_heatmap_step{at}{'_log' if log else ''}.{form}"
-        written.append(str(save(heatmap(capture, at, env=env, log=log), to / name)))
+        written.append(str(save(figure, to / name)))
         if not as_json:
             out.print(f"wrote {escape(written[-1])}")
     if as_json:

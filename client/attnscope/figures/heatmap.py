@@ -2,20 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, UInt8
+from matplotlib.cm import ScalarMappable
 from matplotlib.colors import LogNorm, PowerNorm
 from matplotlib.figure import Figure
 
 from attnscope.capture import Capture
-from attnscope.figures.mosaic import Mosaic
+from attnscope.figures.mosaic import COLOURMAP, MASKED, SHADES, Mosaic
 from attnscope.figures.provenance import progress_of, source_of, task_label
-from attnscope.figures.style import FORMATS, finish, save, styled
+from attnscope.figures.sheet import Sheet
+from attnscope.figures.style import FORMATS, entitle, finish, save, styled
+from attnscope.lazy import as_u8
 
 LOG_FLOOR = 1e-4
 """Smallest weight that the logarithmic scale tells apart."""
 
-__all__ = ["FORMATS", "heatmap", "save"]
+MARKS = "grey: masked; white lines: episodes begin; orange mark: the decision row; above: transition index"
+
+__all__ = ["FORMATS", "heatmap", "heatmaps", "save"]
 
 
 def heatmap(capture: Capture, step: int, *, env: int = 0, log: bool = False) -> Figure:
@@ -35,31 +43,78 @@ def heatmap(capture: Capture, step: int, *, env: int = 0, log: bool = False) -> 
     MapNotSampledError
         No map of that step is stored, and there is no service to replay it.
     """
-    maps = capture.map(step, env=env) if log else drawn_map(capture, step, env)
-    boundaries, transitions = capture.episode_boundaries(step, env), capture.transition_index(step, env)
-    layers, heads = stored(capture, "layer"), stored(capture, "head")
-    if capture.policy.causal:
-        maps = np.where(np.triu(np.ones(maps.shape[-2:], bool), 1) & (maps == 0), np.nan, maps)
-    if log:
-        maps = np.maximum(maps, LOG_FLOOR)
     with styled():
-        mosaic = Mosaic.of(len(layers), len(heads), maps.shape[-1])
-        norm = LogNorm(LOG_FLOOR, 1.0, clip=True) if log else PowerNorm(0.5, 0.0, 1.0, clip=True)
-        for row, column in np.ndindex(len(layers), len(heads)):
-            title = f"layer {layers[row]}, head {heads[column]}"
-            image = mosaic.draw(row, column, maps[row, column], norm, title)
-        mosaic.mark(boundaries, transitions)
-        mosaic.figure.colorbar(image, cax=mosaic.scale).set_label(f"attention weight ({'log' if log else '√'} scale)")
-        return finish(mosaic.figure, _title(capture, step, env), _caption(capture))
+        return _Heatmaps(capture, env, log, Figure).show(step)
 
 
-def drawn_map(capture: Capture, step: int, env: int) -> Float[np.ndarray, "layer head query slot"]:
-    """Return a map at drawing precision: a stored one as bytes, else one that the service replays."""
+def heatmaps(capture: Capture, steps: Sequence[int], *, env: int = 0, log: bool = False) -> Iterator[Figure]:
+    """Yield the heatmaps of several steps, as `heatmap` draws them and several times as fast.
+
+    Save each before the next is taken: contexts of one length share a figure, of which the next step changes what is
+    another there.
+    """
+    drawn = _Heatmaps(capture, env, log, Sheet)
+    for step in steps:
+        with styled():
+            figure = drawn.show(step)
+        yield figure
+
+
+@dataclass(eq=False)
+class _Heatmaps:
+    """Heatmaps of one environment, on one mosaic for each context length."""
+
+    capture: Capture
+    env: int
+    log: bool
+    kind: type[Figure]
+    mosaics: dict[int, Mosaic] = field(default_factory=dict)
+
+    def show(self, step: int) -> Figure:
+        """Return the figure of a step."""
+        capture = self.capture
+        shades = _decades(capture.map(step, env=self.env)) if self.log else drawn_map(capture, step, self.env)
+        if capture.policy.causal:
+            shades[np.triu(np.ones(shades.shape[-2:], bool), 1) & (shades == 0)] = MASKED
+        n = shades.shape[-1]
+        if n not in self.mosaics:
+            self.mosaics[n] = self._blank(n)
+        mosaic = self.mosaics[n]
+        boundaries, transitions = (
+            about(step, self.env) for about in (capture.episode_boundaries, capture.transition_index)
+        )
+        mosaic.show(shades, boundaries, transitions)
+        label = task_label(capture, capture.row_env(self.env))
+        title = f"Step {step}, {label} · {capture.resolved.checkpoint_name} · job {capture.job[:8]}"
+        text = entitle(mosaic.figure, title)
+        if isinstance(mosaic.figure, Sheet):
+            mosaic.figure.changing = [mosaic.image, mosaic.boundaries, *mosaic.over, *mosaic.above, text]
+        return mosaic.figure
+
+    def _blank(self, slots: int) -> Mosaic:
+        layers, heads = stored(self.capture, "layer"), stored(self.capture, "head")
+        mosaic = Mosaic.of(len(layers), len(heads), slots, self.kind)
+        mosaic.name(f"layer {layer}, head {head}" for layer in layers for head in heads)
+        norm = LogNorm(LOG_FLOOR, 1.0, clip=True) if self.log else PowerNorm(0.5, 0.0, 1.0, clip=True)
+        scale = mosaic.figure.colorbar(ScalarMappable(norm, COLOURMAP), cax=mosaic.scale)
+        scale.set_label(f"attention weight ({'log' if self.log else '√'} scale)")
+        finish(mosaic.figure, "", f"{source_of(self.capture)}\n{progress_of(self.capture)}; {MARKS}")
+        return mosaic
+
+
+def _decades(maps: Float[np.ndarray, "layer head query slot"]) -> UInt8[np.ndarray, "layer head query slot"]:
+    """Return each weight's place on the logarithmic scale; no attention at all is its lowest."""
+    place = 1 - np.log(np.clip(np.nan_to_num(maps), LOG_FLOOR, 1)) / np.log(LOG_FLOOR)
+    return np.where(np.isnan(maps), MASKED, np.rint((SHADES - 1) * place)).astype(np.uint8)
+
+
+def drawn_map(capture: Capture, step: int, env: int) -> UInt8[np.ndarray, "layer head query slot"]:
+    """Return a map's shades: of a stored one as they travel, else of one that the service replays."""
     sampled = capture.map_steps()
     if step not in sampled:
-        return capture.map(step, env=env)
+        return as_u8(capture.map(step, env=env))
     n = capture.length(step, env)
-    return capture["attention/maps"].view((sampled.index(step), env, ..., slice(0, n), slice(0, n)))
+    return capture["attention/maps"].shades((sampled.index(step), env, ..., slice(0, n), slice(0, n)))
 
 
 def stored(capture: Capture, axis: str) -> list[int]:
@@ -68,13 +123,3 @@ def stored(capture: Capture, axis: str) -> list[int]:
     if subset in capture.names():
         return [int(entry) for entry in capture[subset][:]]
     return list(range(capture.policy.layers if axis == "layer" else capture.policy.heads))
-
-
-def _title(capture: Capture, step: int, env: int) -> str:
-    label = task_label(capture, capture.row_env(env))
-    return f"Step {step}, {label} · {capture.resolved.checkpoint_name} · job {capture.job[:8]}"
-
-
-def _caption(capture: Capture) -> str:
-    marks = "grey: masked; white lines: episodes begin; orange mark: the decision row; above: transition index"
-    return f"{source_of(capture)}\n{progress_of(capture)}; {marks}"

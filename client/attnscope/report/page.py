@@ -19,7 +19,6 @@ from attnscope.errors import MapNotSampledError
 from attnscope.figures.heatmap import drawn_map, stored
 from attnscope.figures.learning import bounds
 from attnscope.figures.provenance import caption_of_study, task_label
-from attnscope.lazy import as_u8
 from attnscope.report.findings import findings
 from attnscope.report.uniformity import uniformity
 from attnscope.study import Study
@@ -110,16 +109,16 @@ def payload(study: Study, steps: list[int], env: int) -> dict[str, Any]:
 
 def _map(study: Study, step: int, env: int, at: int) -> dict[str, Any]:
     capture, place = study.capture, study.place(env)
-    weights = drawn_map(capture, step, place)
-    if weights.ndim != 4:  # noqa: PLR2004 - layer, head, query, slot
+    shades = drawn_map(capture, step, place)
+    if shades.ndim != 4:  # noqa: PLR2004 - layer, head, query, slot
         raise MapNotSampledError(f"the map of step {step} has no layer and head axes")
     try:
         boundaries = capture.episode_boundaries(step, place).tolist()
     except AttributeError:
         boundaries = []
     start = int(capture.context.start[step, at])
-    n = int(weights.shape[-1])
-    return {"step": step, "n": n, "start": start, "boundaries": boundaries, "data": _deflated(as_u8(weights))}
+    n = int(shades.shape[-1])
+    return {"step": step, "n": n, "start": start, "boundaries": boundaries, "data": _deflated(shades)}
 
 
 def _rows(study: Study, env: int, at: int) -> dict[str, Any] | None:
@@ -127,14 +126,14 @@ def _rows(study: Study, env: int, at: int) -> dict[str, Any] | None:
         return None
     entries = stratified(study.entries, ROW_STEPS)
     steps = study.steps_of(entries)
-    values = study.capture.rows.view((entries.tolist(), study.place(env)))
+    values = study.capture.rows.shades((entries.tolist(), study.place(env)))
     starts = np.asarray(study.capture.context.start[: study.steps, at])[steps]
     return {
         "steps": steps.tolist(),
         "slots": int(values.shape[-1]),
         "lengths": study.length[steps, env].tolist(),
         "starts": starts.tolist(),
-        "data": _deflated(as_u8(values)),
+        "data": _deflated(values),
     }
 
 

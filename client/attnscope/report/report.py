@@ -15,11 +15,11 @@ from attnscope.errors import NotCapturedError
 from attnscope.figures.comprehensive import comprehensive
 from attnscope.figures.cost_curves import cost_curves
 from attnscope.figures.decision_rows import decision_rows
-from attnscope.figures.heatmap import heatmap
+from attnscope.figures.heatmap import heatmaps
 from attnscope.figures.layer_head import layer_head
 from attnscope.figures.learning import learning
 from attnscope.figures.similarity import similarity
-from attnscope.figures.style import picture, save
+from attnscope.figures.style import pixels, save
 from attnscope.figures.timeline import timeline
 from attnscope.measures import NotMeasurableError
 from attnscope.recommendations import Advice, recommend
@@ -82,8 +82,8 @@ def write_report(
     asked = choice or Choice()
     steps = heatmap_steps(capture, asked)
     place = asked.envs[0] if asked.envs else 0
-    for step in steps:
-        keep(save(heatmap(capture, step, env=place), out / f"attention_heatmap_step{step}.{form}"))
+    for step, figure in zip(steps, heatmaps(capture, steps, env=place), strict=True):
+        keep(save(figure, out / f"attention_heatmap_step{step}.{form}"))
     read = study(capture, asked)
     if not steps and read.tally is not None:
         step = int(read.row_steps[-1])
@@ -134,7 +134,7 @@ def recommendations(read: Study, advice: Advice | str) -> str:
 def small_png(figure: Figure, path: Path) -> bytes:
     """Return a figure, which may lie at `path` as a PNG, as a smaller one of 256 colours."""
     small = io.BytesIO()
-    whole = Image.open(path) if path.suffix == ".png" else picture(figure)
+    whole = Image.open(path) if path.suffix == ".png" else Image.fromarray(pixels(figure))
     with whole:
         half = whole.convert("RGB").reduce(2)
     half.quantize(256, dither=Image.Dither.NONE).save(small, "PNG")

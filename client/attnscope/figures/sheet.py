@@ -1,0 +1,41 @@
+"""A figure that is shown again and again while little of it changes: what stays is drawn once."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from matplotlib.artist import Artist
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+
+
+class Sheet(Figure):
+    """A figure whose still part is drawn once a resolution, and whose `changing` artists are drawn over it each time.
+
+    Whatever changes of it after its first picture has to be among them; vector formats draw all of it every time.
+    """
+
+    def __init__(self, **options: Any) -> None:  # noqa: ANN401 - Figure's own
+        super().__init__(**options)
+        self.changing: list[Artist] = []
+        self._still: tuple[float, FigureCanvasAgg, Any] | None = None
+
+    def drawn(self) -> FigureCanvasAgg:
+        """Return a canvas that shows the figure as it is now, at its resolution."""
+        if self._still is None or self._still[0] != self.dpi:
+            self._still = (self.dpi, *self._draw_still())
+        _, canvas, background = self._still
+        canvas.restore_region(background)  # type: ignore[no-untyped-call]  # matplotlib leaves it without types
+        renderer = canvas.get_renderer()  # type: ignore[no-untyped-call]  # as above
+        for artist in sorted(self.changing, key=lambda artist: artist.get_zorder()):
+            artist.draw(renderer)
+        return canvas
+
+    def _draw_still(self) -> tuple[FigureCanvasAgg, Any]:
+        canvas = FigureCanvasAgg(self)
+        for artist in self.changing:
+            artist.set_animated(True)  # which leaves it out of what the canvas draws
+        canvas.draw()  # type: ignore[no-untyped-call]  # as above
+        for artist in self.changing:
+            artist.set_animated(False)
+        return canvas, canvas.copy_from_bbox(self.bbox)  # type: ignore[no-untyped-call]  # as above
