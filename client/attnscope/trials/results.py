@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import dataclasses
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -11,11 +12,19 @@ import numpy as np
 from jaxtyping import Bool, Float64, Int64, Shaped
 
 from attnscope.measures.refusals import NotMeasurableError
+from attnscope_storage.trial_schema import TrialDims, build_trial_schema
 from attnscope_storage.wire import Condition, PolicyDescription, ResolvedTrial, TrialSpec
 from attnscope_storage.wire.tasks import TaskCell
 
 RESULTS = ("trial/return", "trial/kept", "trial/held", "trial/flops")
 """Arrays that every trial has, [condition, seed, task, episode]."""
+
+
+_AXES: Mapping[str, tuple[str, ...]] = {
+    spec.name: spec.dims
+    for spec in build_trial_schema(TrialDims(1, 1, 1, 1, 1, 1, 1, (0,), (0,), (1,), 1)).arrays.values()
+}
+"""Names of every array's axes."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -150,6 +159,19 @@ class TrialResults:
             ):  # fmt: skip
                 return other.index
         return None
+
+    def cut(self, *, seeds: Sequence[int] | None = None, tasks: Sequence[int] | None = None) -> TrialResults:
+        """Return the results of some seeds and tasks, by their places; what was timed is that of all."""
+        keep = {"seed": seeds, "task": tasks}
+        arrays: dict[str, Shaped[np.ndarray, ...]] = {}
+        for name, values in self.arrays.items():
+            axes = _AXES.get(name, ())
+            taken = values
+            for axis, of in enumerate(axes):
+                chosen = keep.get(of)
+                taken = taken if chosen is None else np.take(taken, list(chosen), axis=axis)
+            arrays[name] = taken
+        return dataclasses.replace(self, arrays=arrays)
 
     def _values(self, name: str) -> Float64[np.ndarray, ...]:
         return np.asarray(self.arrays[name], np.float64)
