@@ -11,15 +11,18 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn import functional
 
-Fused = Callable[[Tensor, Tensor, Tensor, bool], tuple[Tensor, Tensor]]
-"""Every token's attended values, and the last one's row, from queries, keys, values [env, head, token, size] and
-whether it is causal."""
+Fused = Callable[[Tensor, Tensor, Tensor, bool, Tensor | None], tuple[Tensor, Tensor]]
+"""Every token's attended values, and the last one's row, from queries, keys, values [env, head, token, size], whether
+it is causal, and where the row is wanted, if anywhere."""
 
 
 class Recorder(Protocol):
     """What takes down a layer's attention while a forward runs."""
 
     with_maps: bool
+
+    def place(self) -> Tensor | None:
+        """Return where the next row [env, head, 1, slot] may be written, so that recording it copies nothing."""
 
     def record(self, row: Tensor, whole: Tensor | None) -> None:
         """Take down the deciding query's row [env, head, 1, slot], and the whole map [env, head, query, slot]."""
@@ -53,7 +56,8 @@ class TapedAttention:
             row = None if self.tape is None else attention_row(queries[:, :, -1:], keys)
             attended = functional.scaled_dot_product_attention(queries, keys, values, is_causal=self.causal)
         else:
-            attended, row = self.fused(queries, keys, values, self.causal)
+            place = None if self.tape is None else self.tape.place()
+            attended, row = self.fused(queries, keys, values, self.causal, place)
         if self.tape is not None and row is not None:
             self.tape.record(row, attention_map(queries, keys, causal=self.causal) if self.tape.with_maps else None)
         return attended

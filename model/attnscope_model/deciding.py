@@ -6,10 +6,10 @@ computed anew. Which of the two a step takes depends on its number alone, so a r
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Final
+from typing import Final, Literal
 
 import numpy as np
 import torch
@@ -20,7 +20,7 @@ from attnscope_model.cache import GrowingCache, cacheable
 from attnscope_model.context import ContextWindow, Observations
 from attnscope_model.policy import Policy
 from attnscope_model.stack import StackedPolicy
-from attnscope_model.tape import AttentionTape, furthest_off, refuse_off
+from attnscope_model.tape import AttentionTape, RowRoom, furthest_off, refuse_off
 
 TILE_ENVS: Final = 8
 """Contexts that a CPU thread computes at once: what it works on then stays in the second cache."""
@@ -32,6 +32,7 @@ class Decision:
 
     logits: Float[Tensor, "env action"]
     rows: Float[Tensor, "env layer head slot"] | None = None
+    """A view that the next decision of the same `Decider` overwrites."""
     maps: Float[Tensor, "env layer head query slot"] | None = None
 
 
@@ -46,17 +47,26 @@ class Decider:
         Contexts in the batch.
     device
         Where they live.
-    deferred
-        Leave the recorded rows' sums to `check`, instead of waiting for the device at every decision.
+    sums
+        When the recorded rows' sums are looked at: at every decision; all together by `check`, instead of waiting for
+        the device at every one; or not here, but by whoever takes the rows.
     """
 
-    def __init__(self, policy: Policy, envs: int, device: torch.device, *, deferred: bool = False) -> None:
+    def __init__(
+        self,
+        policy: Policy,
+        envs: int,
+        device: torch.device,
+        *,
+        sums: Literal["at once", "by check", "elsewhere"] = "at once",
+    ) -> None:
         self.window = ContextWindow(policy, envs, device)
         """The contexts."""
         self._policy = policy
-        self._deferred = deferred
+        self._sums = sums
         self._off = torch.zeros((), device=device)
         self._tile = envs if device.type != "cpu" else TILE_ENVS * torch.get_num_threads()
+        self._room: RowRoom | None = None
         self._cache: GrowingCache | None = None
         if isinstance(policy, StackedPolicy) and cacheable(policy):
             self._cache = GrowingCache(policy, self.window.longest)
@@ -87,10 +97,10 @@ class Decider:
         if self._cache is None:
             return self._looked_at(self._recomputed(tokens, rows=rows, maps=maps))
         cache, added = self._cache, tokens[:, self._cache.held :]
-        decision = self._looked_at(self._recorded(lambda: cache.decide(added), rows=rows))
+        decision = self._looked_at(self._recorded([partial(cache.decide, added)], tokens, len(tokens), rows=rows))
         if not maps:
             return decision
-        whole = self._recomputed(tokens, rows=True, maps=True)  # the cache keeps no queries of the past
+        whole = self._recomputed(tokens, rows=False, maps=True)  # the cache keeps no queries of the past
         return Decision(decision.logits, decision.rows, whole.maps)
 
     def append(
@@ -111,35 +121,46 @@ class Decider:
         CaptureInvalidError
             A row does not.
         """
-        refuse_off(self._off)
+        refuse_off(self._off.item())
 
     def _looked_at(self, decision: Decision) -> Decision:
-        """Return a decision whose rows sum to 1, or will be looked at by `check`."""
-        if decision.rows is not None:
+        """Return a decision whose rows sum to 1, or will be looked at by `check` or elsewhere."""
+        if decision.rows is not None and self._sums != "elsewhere":
             off = furthest_off(decision.rows)
-            if self._deferred:
+            if self._sums == "by check":
                 self._off = torch.maximum(self._off, off)  # a NaN stays one
             else:
-                refuse_off(off)
+                refuse_off(off.item())
         return decision
 
     def _recomputed(self, tokens: Tensor, *, rows: bool, maps: bool) -> Decision:
         """Return the decision of whole contexts, some at a time on a CPU."""
-        forwards = (partial(self._policy, part) for part in torch.split(tokens, self._tile))
-        parts = [self._recorded(forward, rows=rows, maps=maps) for forward in forwards]
-        return (
-            parts[0]
-            if len(parts) == 1
-            else Decision(
-                torch.cat([part.logits for part in parts]),
-                torch.cat([part.rows for part in parts if part.rows is not None]) if rows else None,
-                torch.cat([part.maps for part in parts if part.maps is not None]) if maps else None,
-            )
-        )
+        forwards = [partial(self._policy, part) for part in torch.split(tokens, self._tile)]
+        return self._recorded(forwards, tokens, self._tile, rows=rows, maps=maps)
 
-    def _recorded(self, forward: Callable[[], Tensor], *, rows: bool = False, maps: bool = False) -> Decision:
+    def _recorded(
+        self, forwards: Sequence[Callable[[], Tensor]], tokens: Tensor, tile: int, *, rows: bool, maps: bool = False
+    ) -> Decision:
+        """Return the decision of forwards that take `tile` contexts each."""
         if not (rows or maps):
-            return Decision(forward().float())
-        with AttentionTape(self._policy, maps=maps, deferred=True) as tape:
-            logits = forward()
-        return Decision(logits.float(), tape.rows, tape.maps)  # float32 whatever precision the forward had
+            return Decision(_joined(forwards))
+        envs, length = tokens.shape[:2]
+        room = self._row_room(envs) if rows else self._new_room(envs)  # rows that are not asked for overwrite none
+        with AttentionTape(self._policy, maps=maps, places=room.places(length, tile)) as tape:
+            logits = _joined(forwards)
+        return Decision(logits, room.rows(length) if rows else None, tape.maps)
+
+    def _row_room(self, envs: int) -> RowRoom:
+        if self._room is None:
+            self._room = self._new_room(envs)
+        return self._room
+
+    def _new_room(self, envs: int) -> RowRoom:
+        description = self._policy.description
+        return RowRoom(envs, description.layers, description.heads, self.window.longest, self._off.device)
+
+
+def _joined(forwards: Sequence[Callable[[], Tensor]]) -> Tensor:
+    """Return the logits of all forwards, float32 whatever precision they had."""
+    parts = [forward() for forward in forwards]
+    return (parts[0] if len(parts) == 1 else torch.cat(parts)).float()

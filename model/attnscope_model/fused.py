@@ -52,17 +52,20 @@ def fused_attention(
     keys: Float[Tensor, "env head token size"],
     values: Float[Tensor, "env head token size"],
     causal: bool,
+    place: Float[Tensor, "env head 1 token"] | None = None,
 ) -> tuple[Float[Tensor, "env head token size"], Float[Tensor, "env head 1 token"]]:
     """Return the attended values of every token, and the last one's row, which comes with them.
 
-    The heads are shared between torch's number of threads.
+    The row is written to `place` where that is given and of its shape, and is then `place`. The heads are shared
+    between torch's number of threads.
     """
     from attnscope_model import kernel  # noqa: PLC0415 - only where numba is installed
 
     envs, heads, tokens, size = queries.shape
     out = torch.empty(envs, tokens, heads, size)
-    rows = torch.empty(envs, heads, tokens)
-    arrays = (queries.numpy(), keys.numpy(), values.numpy(), out.numpy(), rows.numpy())
+    wanted = (envs, heads, 1, tokens)
+    row = place if place is not None and place.shape == wanted else torch.empty(wanted)
+    arrays = (queries.numpy(), keys.numpy(), values.numpy(), out.numpy(), row.numpy()[:, :, 0])
     places, threads = envs * heads, torch.get_num_threads()
     if threads == 1:
         kernel.attend(*arrays, causal, 0, places)
@@ -73,7 +76,7 @@ def fused_attention(
         ]
         for part in parts:
             part.result()
-    return out.transpose(1, 2), rows[:, :, None]
+    return out.transpose(1, 2), row
 
 
 @cache

@@ -1,8 +1,11 @@
 """Attention for small heads on a CPU, compiled by numba: what `attnscope_model.fused` calls where numba is installed.
 
+Also the statistics of decision rows, in one pass over each (`attnscope_model.statistics` has the same in torch).
+
 Heads of 8 or 16 numbers are too small for the blocked matrix products behind torch's attention; here scores, weights
 and their mixture stay in the first cache, four queries at a time, along the slots. Each context and head is computed
-alone, so the numbers do not depend on how the work is divided. Knows nothing of tensors.
+alone, so the numbers do not depend on how the work is divided. Both are compiled when this module is imported, for
+the one signature that they have, and kept on disk. Knows nothing of tensors.
 """
 
 from __future__ import annotations
@@ -30,16 +33,31 @@ _HALF, _ZERO, _ONE = f32(0.5), f32(0.0), f32(1.0)
 # 2^r for |r| <= 1/2: Taylor's terms ln(2)^k / k!, the first left out below 1.2e-7 relative.
 _T1, _T2, _T3 = f32(0.6931471805599453), f32(0.2402265069591007), f32(0.05550410866482158)
 _T4, _T5, _T6 = f32(0.009618129107628477), f32(0.0013333558146428443), f32(0.00015403530393381608)
+# ln((1 + s) / (1 - s)) / s for s² < 0.0295: the first term left out is below 4e-9 relative.
+_TWO = f32(2.0)
+_L1, _L2, _L3, _L4 = f32(2 / 3), f32(2 / 5), f32(2 / 7), f32(2 / 9)
 
 
-def _compiled(function: Function) -> Function:
-    """Return the function compiled when it is first called, kept on disk where numba finds a place for it."""
+_NAN_KEPT: Final = {"reassoc", "contract", "arcp", "nsz"}
+"""Fast maths under which what is not a number stays so."""
+
+
+def _compiled(
+    function: Function,
+    signature: str | None = None,
+    fastmath: bool | set[str] = True,
+) -> Function:
+    """Return the function compiled, kept on disk where numba finds a place for it.
+
+    Without a signature it is compiled for what it is first called with.
+    """
     njit: Any = numba.njit
-    options = {"nogil": True, "fastmath": True, "error_model": "numpy"}
+    options = {"nogil": True, "fastmath": fastmath, "error_model": "numpy"}
+    arguments = () if signature is None else (signature,)
     try:
-        compiled: Function = njit(function, cache=True, **options)
+        compiled: Function = njit(*arguments, cache=True, **options)(function)
     except RuntimeError:  # numba's word for having no folder to write to
-        compiled = njit(function, **options)
+        compiled = njit(*arguments, **options)(function)
     return compiled
 
 
@@ -60,6 +78,38 @@ def _power_of_two(_context: Any, _exponent: Any = None) -> Any:  # noqa: ANN401 
         return builder.bitcast(builder.shl(biased, ir.Constant(word, 23)), ir.FloatType())
 
     return types.float32(types.int32), generate
+
+
+_SQUARE_ROOT_OF_HALF: Final = 0x3F3504F3
+"""The bits of √½: counted from there, a float32's exponent leaves a mantissa between √½ and √2."""
+
+
+@_instruction
+def _exponent(_context: Any, _value: Any = None) -> Any:  # noqa: ANN401 - numba's own
+    """Return the power of two in a float32, as a float32."""
+
+    def generate(_context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:  # noqa: ANN401 - numba's own
+        return builder.sitofp(_power(builder, builder.bitcast(arguments[0], ir.IntType(32))), ir.FloatType())
+
+    return types.float32(types.float32), generate
+
+
+@_instruction
+def _mantissa(_context: Any, _value: Any = None) -> Any:  # noqa: ANN401 - numba's own
+    """Return what a float32 is without its power of two."""
+
+    def generate(_context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:  # noqa: ANN401 - numba's own
+        word = ir.IntType(32)
+        bits = builder.bitcast(arguments[0], word)
+        shifted = builder.shl(_power(builder, bits), ir.Constant(word, 23))
+        return builder.bitcast(builder.sub(bits, shifted), ir.FloatType())
+
+    return types.float32(types.float32), generate
+
+
+def _power(builder: Any, bits: Any) -> Any:  # noqa: ANN401 - numba's own
+    word = ir.IntType(32)
+    return builder.ashr(builder.sub(bits, ir.Constant(word, _SQUARE_ROOT_OF_HALF)), ir.Constant(word, 23))
 
 
 @_instruction
@@ -125,8 +175,7 @@ def _mix(weights: Any, values: Any, mixed: Any, slots: Any) -> None:  # noqa: AN
         mixed[0, d], mixed[1, d], mixed[2, d], mixed[3, d] = m0, m1, m2, m3
 
 
-@_compiled
-def attend(queries: Any, keys: Any, values: Any, out: Any, rows: Any, causal: Any, first: Any, last: Any) -> None:  # noqa: ANN401
+def _attend(queries: Any, keys: Any, values: Any, out: Any, rows: Any, causal: Any, first: Any, last: Any) -> None:  # noqa: ANN401
     """Fill the attended values of the heads `first` to `last`, counted through all contexts.
 
     Parameters
@@ -171,3 +220,59 @@ def attend(queries: Any, keys: Any, values: Any, out: Any, rows: Any, causal: An
             for i in range(present):
                 for d in range(size):
                     out[env, start + i, head, d] = mixed[i, d] * shares[i]
+
+
+attend = _compiled(
+    _attend,
+    "void(f4[:,:,:,:], f4[:,:,:,:], f4[:,:,:,:], f4[:,:,:,::1], f4[:,:,:], boolean, intp, intp)",
+)
+
+
+def _summarise(rows: Any, windows: Any, query_last: Any, single: Any, recency: Any, totals: Any) -> None:  # noqa: ANN401
+    """Fill the statistics of rows, each read once.
+
+    Parameters
+    ----------
+    rows
+        float32 [row, slot].
+    windows
+        The windows of recency, in tokens, shortest first.
+    query_last
+        Whether the query's own slot is the last; else it is the first.
+    single
+        float32 [5, row]: entropy, max, effective, sink, self.
+    recency
+        float32 [row, window].
+    totals
+        float32 [row]: the sums, which are to be 1.
+    """
+    count, slots = rows.shape
+    newest = slots - 1 if query_last else slots
+    oldest = 0 if query_last else 1
+    for i in range(count):
+        row = rows[i]
+        total, squares, entropy, largest = _ZERO, _ZERO, _ZERO, _ZERO
+        for j in range(slots):
+            weight = row[j]
+            f = _mantissa(weight) - _ONE
+            s = f / (f + _TWO)
+            z = s * s
+            logarithm = _exponent(weight) * _T1 + s * (_TWO + z * (_L1 + z * (_L2 + z * (_L3 + z * _L4))))
+            entropy -= weight * logarithm  # where the weight is 0 this adds 0: the logarithm is finite
+            total += weight
+            squares += weight * weight
+            largest = _larger(largest, weight)
+        single[0, i], single[1, i], single[2, i] = entropy, largest, _ONE / squares
+        single[3, i], single[4, i] = row[0], row[slots - 1] if query_last else row[0]
+        totals[i] = total
+        recent, j = _ZERO, newest
+        for k in range(windows.shape[0]):
+            while j > max(oldest, newest - windows[k]):
+                j -= 1
+                recent += row[j]
+            recency[i, k] = recent
+
+
+summarise = _compiled(
+    _summarise, "void(f4[:,::1], i8[::1], boolean, f4[:,::1], f4[:,::1], f4[::1])", fastmath=_NAN_KEPT
+)

@@ -1,9 +1,14 @@
-"""Statistics of decision rows, taken before they are rounded to float16."""
+"""Statistics of decision rows, taken before they are rounded to float16.
+
+Written twice: in torch, for every device, and compiled, for the policies that attend by the compiled kernel (see
+`attnscope_model.fused`). The two agree to float32's rounding, and a capture takes all of its by one of them.
+"""
 
 from __future__ import annotations
 
-from typing import Final, Literal
+from typing import Any, Final, Literal
 
+import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor
@@ -12,6 +17,11 @@ from attnscope_storage.schema import RECENCY_WINDOWS
 
 SMALLEST: Final = torch.finfo(torch.float32).tiny
 """Smallest normal float32."""
+
+SINGLE: Final = ("entropy", "max", "effective", "sink", "self")
+"""Statistics that are one number a row, as `attnscope_model.kernel.summarise` orders them."""
+
+_WINDOWS: Final = np.array(RECENCY_WINDOWS, np.int64)
 
 
 def row_statistics(
@@ -38,3 +48,23 @@ def row_statistics(
         "self": rows[..., own],
         "recency": torch.stack(recent, dim=-1),
     }
+
+
+def compiled_statistics(
+    rows: Float[Tensor, "env layer head slot"], query_slot: Literal["first", "last"]
+) -> tuple[dict[str, Float[np.ndarray, "env layer head *window"]], float]:
+    """Return what `row_statistics` does, and how far a row's sum is from 1 at most, reading each row once.
+
+    On a CPU with numba only. The distance is NaN where a weight is.
+    """
+    from attnscope_model import kernel  # noqa: PLC0415 - only where numba is installed
+
+    shape, slots = tuple(rows.shape[:3]), rows.shape[3]
+    flat = rows.contiguous().numpy().reshape(-1, slots)
+    single: np.ndarray[Any, Any] = np.empty((len(SINGLE), len(flat)), np.float32)
+    recency = np.empty((len(flat), len(RECENCY_WINDOWS)), np.float32)
+    totals = np.empty(len(flat), np.float32)
+    kernel.summarise(flat, _WINDOWS, query_slot == "last", single, recency, totals)
+    found = {name: values.reshape(shape) for name, values in zip(SINGLE, single, strict=True)}
+    found["recency"] = recency.reshape(*shape, len(RECENCY_WINDOWS))
+    return found, float(np.abs(totals - 1).max())

@@ -2,11 +2,13 @@
 
 An `AttentionTape` is a context manager around a policy's forward. It takes itself off again whatever happens, and it
 refuses a recording with layers missing or rows that do not sum to one. What the policy computes for its output is the
-same code with and without a tape, so recording cannot change an action.
+same code with and without a tape, so recording cannot change an action. A rollout, which records at every step, gives
+its tapes a `RowRoom`, where layers put their rows at once.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from types import TracebackType
 from typing import Final
 
@@ -21,6 +23,44 @@ SUM_TOLERANCE: Final = 1e-4
 """How far a recorded float32 row may sum from 1."""
 
 
+class RowRoom:
+    """Memory for the decision rows of a batch, made once and filled by every decision.
+
+    Parameters
+    ----------
+    envs, layers, heads, slots
+        Sizes of the batch and of its longest context.
+    device
+        Where the rows are.
+    """
+
+    def __init__(self, envs: int, layers: int, heads: int, slots: int, device: torch.device) -> None:
+        with torch.inference_mode(mode=False):  # memory that may be written inside inference mode and outside
+            self._whole = torch.empty(envs, layers, heads, slots, device=device)
+        self._tiling = (0, 0)
+        self._places: list[Tensor] = []
+
+    def rows(self, tokens: int) -> Float[Tensor, "env layer head slot"]:
+        """Return the rows of contexts of so many tokens."""
+        return self._whole[..., :tokens]
+
+    def places(self, tokens: int, tile: int) -> list[Tensor]:
+        """Return where each record of a decision goes [env, head, 1, slot]: tile by tile, and layer by layer.
+
+        Parameters
+        ----------
+        tokens
+            Tokens of each context.
+        tile
+            Contexts that one forward takes.
+        """
+        if self._tiling != (tokens, tile):
+            tiles = torch.split(self.rows(tokens), tile)
+            self._places = [part[:, layer, :, None] for part in tiles for layer in range(part.shape[1])]
+            self._tiling = (tokens, tile)
+        return self._places
+
+
 class AttentionTape:
     """Record the decision rows, and where asked the whole maps, of one forward.
 
@@ -30,33 +70,48 @@ class AttentionTape:
         The policy whose forward runs inside the ``with`` block.
     maps
         Record whole maps too; they are computed beside the output.
-    deferred
-        Do not look at the sums on leaving: the caller does, with `furthest_off` and `refuse_off`.
+    places
+        Where each record's row goes, layer by layer; as many forwards run inside the block as there are rounds of
+        layers, and their sums are for the caller to look at (`furthest_off`). By default one forward, whose rows the
+        tape keeps and looks at.
 
     Raises
     ------
     CaptureInvalidError
-        On leaving: a layer did not record exactly once, or a row does not sum to 1.
+        On leaving: a layer did not record exactly once a forward, or a row does not sum to 1. While recording: a row
+        of another shape than its place.
     """
 
-    def __init__(self, policy: Policy, *, maps: bool = False, deferred: bool = False) -> None:
+    def __init__(self, policy: Policy, *, maps: bool = False, places: Sequence[Tensor] | None = None) -> None:
         self.with_maps = maps
-        self._deferred = deferred
         self._sites = policy.attentions()
         self._layers = policy.description.layers
+        self._places = places
+        self._recorded = 0
         self._recorded_rows: list[Tensor] = []
         self._recorded_maps: list[Tensor] = []
         self._rows: Tensor | None = None
 
+    def place(self) -> Float[Tensor, "env head 1 slot"] | None:
+        """Return where the next row may be written; None where the tape keeps what it is given."""
+        return None if self._places is None or self._recorded >= len(self._places) else self._places[self._recorded]
+
     def record(self, row: Float[Tensor, "env head 1 slot"], whole: Float[Tensor, "env head query slot"] | None) -> None:
         """Take down one layer."""
-        self._recorded_rows.append(row[:, :, 0])
+        place = self.place()
+        self._recorded += 1
+        if self._places is None:
+            self._recorded_rows.append(row[:, :, 0])
+        elif place is not None and row is not place:
+            if row.shape != place.shape:
+                raise CaptureInvalidError(f"expected a row of {list(place.shape)}, got {list(row.shape)}")
+            place.copy_(row)
         if whole is not None:
             self._recorded_maps.append(whole)
 
     @property
     def rows(self) -> Float[Tensor, "env layer head slot"]:
-        """The deciding query's attention; readable once the block has ended well."""
+        """The deciding query's attention, where the tape keeps it; readable once the block has ended well."""
         if self._rows is None:
             raise CaptureInvalidError("nothing is recorded: run a forward inside the tape's block first")
         return self._rows
@@ -64,7 +119,11 @@ class AttentionTape:
     @property
     def maps(self) -> Float[Tensor, "env layer head query slot"] | None:
         """Every query's attention; None where it was not asked for."""
-        return torch.stack(self._recorded_maps, dim=1) if self.with_maps else None
+        if not self.with_maps:
+            return None
+        starts = range(0, len(self._recorded_maps), self._layers)
+        tiles = [torch.stack(self._recorded_maps[start : start + self._layers], dim=1) for start in starts]
+        return tiles[0] if len(tiles) == 1 else torch.cat(tiles)
 
     def __enter__(self) -> AttentionTape:  # noqa: PYI034 - beartype reads annotations outside the class
         if any(site.tape is not None for site in self._sites):
@@ -79,16 +138,19 @@ class AttentionTape:
         for site in self._sites:
             site.tape = None
         if error is None:
-            self._rows = self._checked()
+            self._refuse_incomplete()
+            if self._places is None:
+                self._rows = torch.stack(self._recorded_rows, dim=1)
+                refuse_off(furthest_off(self._rows).item())
 
-    def _checked(self) -> Tensor:
-        recorded = len(self._recorded_rows)
-        if recorded != self._layers or (self.with_maps and len(self._recorded_maps) != self._layers):
-            raise CaptureInvalidError(f"expected one record of each of {self._layers} layers, got {recorded} records")
-        rows = torch.stack(self._recorded_rows, dim=1)
-        if not self._deferred:
-            refuse_off(furthest_off(rows))
-        return rows
+    def _refuse_incomplete(self) -> None:
+        expected = self._layers if self._places is None else len(self._places)
+        if self._recorded != expected or (self.with_maps and len(self._recorded_maps) != expected):
+            times = expected // self._layers
+            raise CaptureInvalidError(
+                f"expected {'one record' if times == 1 else f'{times} records'} of each of {self._layers} layers, "
+                f"got {self._recorded} records"
+            )
 
 
 def furthest_off(rows: Float[Tensor, "env layer head slot"]) -> Float[Tensor, ""]:
@@ -96,8 +158,7 @@ def furthest_off(rows: Float[Tensor, "env layer head slot"]) -> Float[Tensor, ""
     return (rows.sum(dim=-1) - 1).abs().max()
 
 
-def refuse_off(off: Float[Tensor, ""]) -> None:
-    """Raise `CaptureInvalidError` where rows do not sum to 1; on a GPU this waits for it."""
-    distance = off.item()
+def refuse_off(distance: float) -> None:
+    """Raise `CaptureInvalidError` where a row's sum is further than `SUM_TOLERANCE` from 1, or is not a number."""
     if not distance <= SUM_TOLERANCE:
         raise CaptureInvalidError(f"expected decision rows that sum to 1, got a sum {distance:.2e} away from it")

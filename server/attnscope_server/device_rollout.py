@@ -6,6 +6,7 @@ on one device. Taken on a GPU where the environment has a twin there.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,7 +15,7 @@ from torch import Tensor
 
 from attnscope_model.deciding import Decider, Decision
 from attnscope_model.sampling import ACTION_STREAM, choose_on_device, uniforms
-from attnscope_model.statistics import row_statistics
+from attnscope_model.statistics import compiled_statistics, row_statistics
 from attnscope_server.device_block import DeviceBlock
 from attnscope_server.device_rooms import DeviceRooms, device_rooms
 from attnscope_server.engine import Rollout, RolloutStoppedError
@@ -28,7 +29,7 @@ class DeviceRollout(Rollout):
     def __post_init__(self) -> None:
         super().__post_init__()
         dims = self.schema.dims
-        self._decider = Decider(self.policy, dims.envs, self.device, deferred=True)
+        self._decider = Decider(self.policy, dims.envs, self.device, sums="by check")
         self._blocks = [DeviceBlock(self.schema, self.device) for _ in range(2)]
         self._sent: DeviceBlock | None = None
         kept = (dims.row_envs or dims.map_envs, dims.row_layers, dims.row_heads)
@@ -104,7 +105,7 @@ class DeviceRollout(Rollout):
         if decision.rows is None:
             raise ValueError("expected a decision with its rows recorded")
         dims, length = self.schema.dims, decision.rows.shape[-1]
-        for name, values in row_statistics(decision.rows, self.policy.description.query_slot).items():
+        for name, values in self._statistics(decision.rows).items():
             block.arrays[f"stats/{name}"][row] = values
         if "attention/rows" in block.arrays and step % dims.row_every == 0:
             place = row // dims.row_every
@@ -116,3 +117,10 @@ class DeviceRollout(Rollout):
             whole = torch.full((*half.shape[:3], dims.slots, dims.slots), np.nan, dtype=torch.float16)
             whole[..., :length, :length] = half.cpu()
             block.maps.append((step, whole))
+
+    def _statistics(self, rows: Tensor) -> Mapping[str, Tensor]:
+        """Return the statistics as tensors, taken the way that the host's rollout takes them."""
+        query_slot = self.policy.description.query_slot
+        if not self._recorder.compiled:
+            return row_statistics(rows, query_slot)
+        return {name: torch.from_numpy(values) for name, values in compiled_statistics(rows, query_slot)[0].items()}

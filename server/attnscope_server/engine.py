@@ -17,6 +17,7 @@ from gymnasium.vector import VectorEnv
 
 from attnscope_env import environment_seeds, terminal_observations
 from attnscope_model.deciding import Decider
+from attnscope_model.fused import NUMBA, implementation
 from attnscope_model.policy import Policy
 from attnscope_model.sampling import ACTION_STREAM, choose_actions, uniforms
 from attnscope_server.plan import EnvAxis
@@ -56,10 +57,11 @@ class Rollout:
 
     def __post_init__(self) -> None:
         envs = self.schema.dims.envs
-        self._decider = Decider(self.policy, envs, self.device)
+        self._decider = Decider(self.policy, envs, self.device, sums="elsewhere")  # the recorder looks at them
         self._observation = self._reset()
         self._episode = np.zeros(envs, np.int32)
-        self._recorder = AttentionRecorder(self.schema, self.policy.description.query_slot)
+        compiled = implementation(self.policy) == NUMBA  # as provenance has it, so that a resume takes the same
+        self._recorder = AttentionRecorder(self.schema, self.policy.description.query_slot, compiled=compiled)
         self._told_at = 0.0
 
     def _reset(self) -> np.ndarray[Any, Any]:

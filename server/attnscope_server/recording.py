@@ -9,7 +9,8 @@ import torch
 from torch import Tensor
 
 from attnscope_model.deciding import Decision
-from attnscope_model.statistics import row_statistics
+from attnscope_model.statistics import compiled_statistics, row_statistics
+from attnscope_model.tape import furthest_off, refuse_off
 from attnscope_storage.blocks import StepBlock
 from attnscope_storage.schema import CaptureSchema
 
@@ -23,21 +24,25 @@ class AttentionRecorder:
         What the capture keeps.
     query_slot
         Where the policy's query stands.
+    compiled
+        Take the statistics by the compiled kernel, as the policy attends; on a CPU with numba only.
     """
 
-    def __init__(self, schema: CaptureSchema, query_slot: Literal["first", "last"]) -> None:
+    def __init__(self, schema: CaptureSchema, query_slot: Literal["first", "last"], *, compiled: bool = False) -> None:
         dims = schema.dims
         self._slots, self._every = dims.slots, dims.row_every
         self._query_slot: Literal["first", "last"] = query_slot
         kept = (dims.row_envs or dims.map_envs, dims.row_layers, dims.row_heads)
         sizes = (dims.envs, dims.layers, dims.heads)
         self._whole = all(tuple(range(size)) == tuple(part) for part, size in zip(kept, sizes, strict=True))
+        self.compiled = compiled
+        """Whether statistics are taken by the compiled kernel."""
         self._kept = np.ix_(*(np.array(part) for part in kept))
         self.map_steps = frozenset(dims.map_steps)
         """Steps whose whole maps are kept."""
 
     def record(self, block: StepBlock, step: int, row: int, decision: Decision) -> None:
-        """Store one step of a block.
+        """Store one step of a block, after looking at the sums of its rows.
 
         Parameters
         ----------
@@ -47,16 +52,19 @@ class AttentionRecorder:
             The step since the capture's begin, and since the block's.
         decision
             With its rows, and at `map_steps` its maps.
+
+        Raises
+        ------
+        CaptureInvalidError
+            A row does not sum to 1.
         """
         if decision.rows is None:
             raise ValueError("expected a decision with its rows recorded")
         length = decision.rows.shape[-1]
-        for name, values in on_host(row_statistics(decision.rows, self._query_slot)).items():
+        for name, values in self._statistics(decision.rows).items():
             block.arrays[f"stats/{name}"][row] = values
         if "attention/rows" in block.arrays and step % self._every == 0:
-            half = decision.rows.to(torch.float16).cpu().numpy()
-            kept = half if self._whole else half[self._kept]  # the index copies
-            block.arrays["attention/rows"][row // self._every, ..., :length] = kept
+            self._keep(decision.rows, block.arrays["attention/rows"][row // self._every, ..., :length])
             if self._every > 1:
                 block.arrays["attention/row_step"][row // self._every] = step
         if decision.maps is not None:
@@ -64,6 +72,22 @@ class AttentionRecorder:
             whole = np.full((*half.shape[:3], self._slots, self._slots), np.nan, np.float16)
             whole[..., :length, :length] = half
             block.maps.append((step, whole))
+
+    def _statistics(self, rows: Tensor) -> dict[str, np.ndarray[Any, Any]]:
+        if self.compiled:
+            found, off = compiled_statistics(rows, self._query_slot)
+        else:
+            found, off = on_host(row_statistics(rows, self._query_slot)), furthest_off(rows).item()
+        refuse_off(off)
+        return found
+
+    def _keep(self, rows: Tensor, place: np.ndarray[Any, Any]) -> None:
+        """Round the rows that the capture keeps to float16, into their place in the block."""
+        if self._whole and rows.device.type == "cpu":
+            torch.from_numpy(place).copy_(rows)
+        else:
+            half = rows.to(torch.float16).cpu().numpy()
+            place[...] = half if self._whole else half[self._kept]  # the index copies
 
 
 def on_host(statistics: dict[str, Tensor]) -> dict[str, np.ndarray[Any, Any]]:

@@ -27,6 +27,9 @@ CHUNK_BYTES: Final = 256 * 1024
 MAX_FLUSH_STEPS: Final = 4096
 """Environment steps of a commit, at most."""
 
+STATISTICS_FLUSH_STEPS: Final = 512
+"""Environment steps of a commit, at most, where no rows are kept: more would be lost with an interrupted worker."""
+
 TOKEN_KINDS: Final = ("transition", "state", "action", "reward", "query", "summary")
 """Meaning of `context/token_kind`, by value."""
 
@@ -224,14 +227,17 @@ def array_spec(
 
 
 def _flush_steps(dims: CaptureDims) -> int:
-    """Return a power of two times `row_every`, such that a rows chunk holds at least `CHUNK_BYTES`."""
+    """Return a power of two times `row_every`, such that a chunk of rows holds at least `CHUNK_BYTES`.
+
+    Without rows, a chunk of one statistic does, within `STATISTICS_FLUSH_STEPS`.
+    """
     if dims.row_envs is None:
-        row_bytes = 4 * dims.envs * dims.layers * dims.heads * (5 + len(RECENCY_WINDOWS))
+        row_bytes, most = 4 * dims.envs * dims.layers * dims.heads, STATISTICS_FLUSH_STEPS
     else:
-        row_bytes = 2 * len(dims.row_layers) * len(dims.row_heads) * dims.slots
+        row_bytes, most = 2 * len(dims.row_layers) * len(dims.row_heads) * dims.slots, MAX_FLUSH_STEPS
     rows = _power_of_two(CHUNK_BYTES / row_bytes)
     rows = min(rows, _power_of_two(dims.steps / dims.row_every))
-    while rows > 1 and rows * dims.row_every > MAX_FLUSH_STEPS:
+    while rows > 1 and rows * dims.row_every > most:
         rows //= 2
     return rows * dims.row_every
 

@@ -129,10 +129,10 @@ def test_only_a_causal_policy_with_its_query_last_is_cached(policies):
         GrowingCache(policies["noncausal"], 160)
 
 
-@pytest.mark.parametrize("deferred", [False, True])
-def test_rows_that_do_not_sum_to_one_are_refused(policies, monkeypatch, name, deferred):
+@pytest.mark.parametrize("sums", ["at once", "by check"])
+def test_rows_that_do_not_sum_to_one_are_refused(policies, monkeypatch, name, sums):
     """A decision with broken rows raises at once, or at the next check where looking at them is left for later."""
-    decider = Decider(policies[name], 2, CPU, deferred=deferred)
+    decider = Decider(policies[name], 2, CPU, sums=sums)
 
     def decide() -> None:
         decider.decide(np.array([[1, 2], [3, 4]]), rows=True)

@@ -62,6 +62,20 @@ def test_the_bits_do_not_depend_on_threads(threads):
         assert torch.equal(alone, fused_attention(queries, keys, values, causal=False)[0])
 
 
+def test_the_row_is_written_where_it_is_wanted():
+    """A place in a longer room takes the same bits without a copy; one of another shape is left alone."""
+    queries, keys, values = torch.randn(3, 5, 4, 50, 8).unbind()
+    row = fused_attention(queries, keys, values, causal=False)[1]
+    room = torch.full((5, 3, 4, 60), -1.0)
+    place = room[:, 1, :, None, :50]
+    assert fused_attention(queries, keys, values, causal=False, place=place)[1] is place
+    assert torch.equal(place, row)
+    assert (room[:, 1, :, 50:] == -1).all()
+    assert (room[:, ::2] == -1).all()
+    assert torch.equal(fused_attention(queries, keys, values, causal=False, place=room[:, 1, :, None])[1], row)
+    assert (room[:, 1, :, 50:] == -1).all()
+
+
 def test_logits_and_maps_equal_the_golden_files(fused_policy, golden, name):
     """Policies that attend by the kernel agree with the reference's own outputs to 1e-5."""
     expected = golden[name]

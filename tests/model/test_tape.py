@@ -7,7 +7,7 @@ import torch
 
 from attnscope_model.attention import TapedAttention, attention_map, attention_row
 from attnscope_model.errors import CaptureInvalidError
-from attnscope_model.tape import AttentionTape
+from attnscope_model.tape import AttentionTape, RowRoom
 
 
 @pytest.fixture
@@ -87,6 +87,45 @@ def test_rows_that_do_not_sum_to_one_are_refused(policy, tokens, spoiled):
     tape.record = lambda row, whole: record(row * spoiled, whole)
     with pytest.raises(CaptureInvalidError, match="sum to 1"), tape:
         policy(tokens)
+
+
+@pytest.mark.parametrize("envs", [4, 5])
+def test_a_room_takes_the_rows_of_several_forwards(policy, envs):
+    """Rows and maps of contexts computed two at a time are those of all at once, and the room is used again."""
+    room = RowRoom(envs, 4, 4, 12, torch.device("cpu"))
+    for length in (9, 12):
+        tokens = torch.randn(envs, length, policy.description.width)
+        with AttentionTape(policy, maps=True) as alone:
+            policy(tokens)
+        with AttentionTape(policy, maps=True, places=room.places(length, 2)) as tape:
+            for part in torch.split(tokens, 2):
+                policy(part)
+        assert (room.rows(length) - alone.rows).abs().max() < 1e-6
+        assert (tape.maps - alone.maps).abs().max() < 1e-6
+
+
+@pytest.mark.parametrize("forwards", [1, 3])
+def test_a_room_that_is_not_filled_once_is_refused(policy, tokens, forwards):
+    """Fewer forwards than the room has tiles, or more, are an invalid capture."""
+    room = RowRoom(4, 4, 4, 9, torch.device("cpu"))
+
+    def record():
+        with AttentionTape(policy, places=room.places(9, 2)):
+            for _ in range(forwards):
+                policy(tokens)
+
+    with pytest.raises(CaptureInvalidError, match=f"2 records of each of 4 layers, got {4 * forwards}"):
+        record()
+
+
+def test_a_row_that_does_not_fit_its_place_is_refused(policy, tokens):
+    """One row is not spread over a whole tile."""
+    room = RowRoom(2, 4, 4, 9, torch.device("cpu"))
+    with (
+        pytest.raises(CaptureInvalidError, match=r"row of \[2, 4, 1, 9\], got \[1, 4, 1, 9\]"),
+        AttentionTape(policy, places=room.places(9, 2)),
+    ):
+        policy(tokens[:1])
 
 
 @pytest.mark.parametrize("causal", [True, False])

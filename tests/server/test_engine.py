@@ -11,6 +11,8 @@ import pytest
 import torch
 
 from attnscope_env.darkroom_vector import DarkroomVectorEnv
+from attnscope_model.errors import CaptureInvalidError
+from attnscope_model.fused import NUMBA, TORCH
 from attnscope_model.native import load_policy
 from attnscope_model.registry import CheckpointRegistry
 from attnscope_model.sampling import ACTION_STREAM, edge_distance, uniforms
@@ -44,11 +46,12 @@ def capture(registry, tmp_path):
 
     def run(path: Path | None = None, **options) -> CaptureReader:
         stopping = {name: options.pop(name) for name in ("stopped", "on_commit", "at_stage") if name in options}
+        fused = options.pop("fused", True)
         spec = CaptureSpec(**({"checkpoint": "causal", "tasks": {"goals": [(5, 4)]}, "steps": 60} | options))
         resolved = resolve(spec, registry)
         info = registry.get(resolved.checkpoint_id)
         path = path or tmp_path / f"{uuid4()}.zarr"
-        order = CaptureOrder(path.stem, "tester", spec, resolved, path, durable=False)
+        order = CaptureOrder(path.stem, "tester", spec, resolved, path, durable=False, fused=fused)
         run_capture(order, load_policy(registry.folder(info.id), CPU), info, CPU, **stopping)
         return CaptureReader.open(path)
 
@@ -86,7 +89,9 @@ def test_capture_changes_no_action(capture):
     full = capture(**common, maps={"steps": [5, 300, 999]})
     bare = capture(**common, maps={"count": 0}, rows={"enabled": False})
     some = capture(**common, maps={"count": 1}, rows={"envs": [3], "every": 7, "layers": [1], "heads": [0, 2]})
-    for name in ("rollout/action", "rollout/observation", "policy/logits", "stats/entropy"):
+    statistics = [name for name in full.names() if name.startswith("stats/")]
+    assert len(statistics) == 7
+    for name in ("rollout/action", "rollout/observation", "policy/logits", *statistics):
         whole = full.array(name)[:]
         assert np.array_equal(whole, bare.array(name)[:]), name
         assert np.array_equal(whole, some.array(name)[:]), name
@@ -94,6 +99,30 @@ def test_capture_changes_no_action(capture):
     assert np.array_equal(rows, some.array("attention/rows")[:], equal_nan=True)
     assert verify(full).ok
     assert verify(some).ok
+
+
+def test_captures_with_and_without_the_compiled_kernel_agree(capture):
+    """More environments than a tile, the last tile part empty: logits, rows and statistics agree to 1e-5."""
+    options = {"checkpoint": "noncausal", "replicas": 11, "steps": 20, "sampling": {"mode": "greedy"}}
+    compiled, plain = capture(**options), capture(**options, fused=False)
+    assert compiled.attributes["provenance"]["attention_implementation"] == NUMBA
+    assert plain.attributes["provenance"]["attention_implementation"] == TORCH
+    for name in ("policy/logits", "stats/max", "stats/sink", "stats/self", "stats/recency", "stats/entropy"):
+        assert np.abs(compiled.array(name)[:] - plain.array(name)[:]).max() < 1e-5, name
+    ratio = compiled.array("stats/effective")[:] / plain.array("stats/effective")[:]
+    assert np.abs(ratio - 1).max() < 1e-5
+    rows = [reader.array("attention/rows")[:] for reader in (compiled, plain)]
+    assert np.array_equal(np.isnan(rows[0]), np.isnan(rows[1]))
+    assert np.nanmax(np.abs(rows[0] - rows[1])) < 1e-3
+
+
+@pytest.mark.parametrize("fused", [True, False])
+def test_rows_that_do_not_sum_to_one_fail_the_capture(capture, monkeypatch, fused):
+    """Whichever way the statistics are taken, lost mass is refused before it is stored."""
+    softmax = torch.softmax
+    monkeypatch.setattr(torch, "softmax", lambda *a, **k: softmax(*a, **k) * 0.5)
+    with pytest.raises(CaptureInvalidError, match="sum 5"):
+        capture(steps=3, fused=fused)
 
 
 def test_a_rollout_does_not_depend_on_its_neighbours(capture):
