@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from attnscope_model.attention import TapedAttention
-from attnscope_model.stack import Layer, StackedPolicy
+from attnscope_model.stack import Layer, Slots, StackedPolicy, at_slots
 from attnscope_storage.wire import PolicyDescription
 
 FAMILY = "ad-native"
@@ -81,17 +81,17 @@ class ADLayer(Layer):
         self.cos: Tensor
         self.sin: Tensor
 
-    def project(self, x: Float[Tensor, "env token width"], first: int = 0) -> tuple[Tensor, Tensor, Tensor]:
+    def project(self, x: Float[Tensor, "env token width"], first: Slots = 0) -> tuple[Tensor, Tensor, Tensor]:
         """Return queries, keys and values."""
         queries, keys, values = self._projected(x, self.in_proj.weight, self.in_proj.bias)
         return self._rotated(queries, first), self._rotated(keys, first), values
 
-    def query(self, x: Float[Tensor, "env token width"], first: int = 0) -> Float[Tensor, "env head token size"]:
+    def query(self, x: Float[Tensor, "env token width"], first: Slots = 0) -> Float[Tensor, "env head token size"]:
         """Return the queries alone."""
         d = x.shape[-1]
         return self._rotated(self._projected(x, self.in_proj.weight[:d], self.in_proj.bias[:d])[0], first)
 
-    def memory(self, x: Float[Tensor, "env token width"], first: int = 0) -> tuple[Tensor, Tensor]:
+    def memory(self, x: Float[Tensor, "env token width"], first: Slots = 0) -> tuple[Tensor, Tensor]:
         """Return the keys and values alone."""
         d = x.shape[-1]
         keys, values = self._projected(x, self.in_proj.weight[d:], self.in_proj.bias[d:])
@@ -112,11 +112,11 @@ class ADLayer(Layer):
         stacked = functional.linear(_normed(self.norm1, x), weight, bias)
         return stacked.view(envs, tokens, -1, self.heads, width // self.heads).permute(2, 0, 3, 1, 4).unbind()
 
-    def _rotated(self, x: Float[Tensor, "env head token size"], first: int) -> Float[Tensor, "env head token size"]:
+    def _rotated(self, x: Float[Tensor, "env head token size"], first: Slots) -> Float[Tensor, "env head token size"]:
         """Return queries or keys turned by their slots' angles, or as they are."""
         if not self.rotates:
             return x
-        cos, sin = (table[first : first + x.shape[2]] for table in (self.cos, self.sin))
+        cos, sin = (at_slots(table, first, x.shape[2]).unsqueeze(-3) for table in (self.cos, self.sin))
         left, right = x.chunk(2, dim=-1)
         return torch.cat([left * cos - right * sin, left * sin + right * cos], dim=-1)
 
@@ -170,9 +170,9 @@ class ADPolicy(StackedPolicy):
         """Return one token: the sum of the embeddings of the query's features."""
         return _summed(self.query_state, observation)[:, None]
 
-    def place(self, tokens: Float[Tensor, "env token width"], first: int = 0) -> Float[Tensor, "env token width"]:
+    def place(self, tokens: Float[Tensor, "env token width"], first: Slots = 0) -> Float[Tensor, "env token width"]:
         """Return the tokens with the learned positions of their slots added, if they are not rotary."""
-        return tokens if self.position is None else tokens + self.position[first : first + tokens.shape[1]]
+        return tokens if self.position is None else tokens + at_slots(self.position, first, tokens.shape[1])
 
     def layers(self) -> tuple[Layer, ...]:
         """Return the layers, first layer first."""

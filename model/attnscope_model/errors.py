@@ -4,6 +4,7 @@
 
     AttnscopeError
     ├── CaptureInvalidError (ValueError)              attention that breaks its promise
+    ├── CompressionUnfitError (ValueError)            a compression that the policy does not allow
     ├── ReplayError                                   a decision that cannot be had again
     │   ├── NotReplayableError (ValueError)           the capture or the policy does not allow what was asked
     │   └── ReplayDiffersError (ValueError)           what was replayed is not what was stored
@@ -27,6 +28,10 @@ from attnscope_storage.errors import AttnscopeError
 
 class CaptureInvalidError(AttnscopeError, ValueError):
     """The captured attention is not what it promises to be."""
+
+
+class CompressionUnfitError(AttnscopeError, ValueError):
+    """This policy's context cannot be compressed that way."""
 
 
 class ReplayError(AttnscopeError):

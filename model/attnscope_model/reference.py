@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from attnscope_model.attention import TapedAttention
-from attnscope_model.stack import Layer, StackedPolicy
+from attnscope_model.stack import Layer, Slots, StackedPolicy, at_slots
 from attnscope_storage.wire import PolicyDescription
 
 FAMILY = "ad-reference"
@@ -51,17 +51,17 @@ class ReferenceLayer(Layer):
         self.norm2 = nn.LayerNorm(d)
         self.attention = TapedAttention(causal=config.causal)
 
-    def project(self, x: Float[Tensor, "env token width"], first: int = 0) -> tuple[Tensor, Tensor, Tensor]:  # noqa: ARG002 - positions are added before the layers
+    def project(self, x: Float[Tensor, "env token width"], first: Slots = 0) -> tuple[Tensor, Tensor, Tensor]:  # noqa: ARG002 - positions are added before the layers
         """Return queries, keys and values."""
         queries, keys, values = self._projected(x, self.in_proj.weight, self.in_proj.bias)
         return queries, keys, values
 
-    def query(self, x: Float[Tensor, "env token width"], first: int = 0) -> Float[Tensor, "env head token size"]:  # noqa: ARG002 - as above
+    def query(self, x: Float[Tensor, "env token width"], first: Slots = 0) -> Float[Tensor, "env head token size"]:  # noqa: ARG002 - as above
         """Return the queries alone."""
         d = x.shape[-1]
         return self._projected(x, self.in_proj.weight[:d], self.in_proj.bias[:d])[0]
 
-    def memory(self, x: Float[Tensor, "env token width"], first: int = 0) -> tuple[Tensor, Tensor]:  # noqa: ARG002 - as above
+    def memory(self, x: Float[Tensor, "env token width"], first: Slots = 0) -> tuple[Tensor, Tensor]:  # noqa: ARG002 - as above
         """Return the keys and values alone."""
         d = x.shape[-1]
         keys, values = self._projected(x, self.in_proj.weight[d:], self.in_proj.bias[d:])
@@ -134,9 +134,9 @@ class ReferencePolicy(StackedPolicy):
         embedded: Tensor = self.embed_query_state(cell)
         return embedded[:, None]
 
-    def place(self, tokens: Float[Tensor, "env token width"], first: int = 0) -> Float[Tensor, "env token width"]:
+    def place(self, tokens: Float[Tensor, "env token width"], first: Slots = 0) -> Float[Tensor, "env token width"]:
         """Return the tokens with the positions of their slots added."""
-        return tokens + self.pos_embedding[:, first : first + tokens.shape[1]]
+        return tokens + at_slots(self.pos_embedding[0], first, tokens.shape[1])
 
     def layers(self) -> tuple[Layer, ...]:
         """Return the layers, first layer first."""

@@ -10,19 +10,27 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from attnscope_model.attention import TapedAttention
 from attnscope_model.errors import NotReplayableError
 from attnscope_model.policy import Policy
 
+Slots = int | Int[Tensor, "env token"]
+"""Where tokens stand: the slot of the first of consecutive tokens, or the slot of every token."""
+
+
+def at_slots(table: Float[Tensor, "slot size"], slots: Slots, tokens: int) -> Float[Tensor, "*env token size"]:
+    """Return the rows of a table of slots for so many tokens."""
+    return table[slots : slots + tokens] if isinstance(slots, int) else table[slots]
+
 
 class Layer(nn.Module, ABC):
     """One layer: queries, keys and values of its input, and what follows attention.
 
     Normalisation before attention, where a family has it, belongs to `project`, `query` and `memory`; residuals and
-    the feed-forward part to `finish`. `first` is the slot of ``x[:, 0]`` in the context, which only layers that
+    the feed-forward part to `finish`. `first` says where the tokens stand in the context, which only layers that
     rotate queries and keys ask for.
     """
 
@@ -30,19 +38,19 @@ class Layer(nn.Module, ABC):
 
     @abstractmethod
     def project(
-        self, x: Float[Tensor, "env token width"], first: int = 0
+        self, x: Float[Tensor, "env token width"], first: Slots = 0
     ) -> tuple[
         Float[Tensor, "env head token size"], Float[Tensor, "env head token size"], Float[Tensor, "env head token size"]
     ]:
         """Return queries, keys and values."""
 
     @abstractmethod
-    def query(self, x: Float[Tensor, "env token width"], first: int = 0) -> Float[Tensor, "env head token size"]:
+    def query(self, x: Float[Tensor, "env token width"], first: Slots = 0) -> Float[Tensor, "env head token size"]:
         """Return the queries alone."""
 
     @abstractmethod
     def memory(
-        self, x: Float[Tensor, "env token width"], first: int = 0
+        self, x: Float[Tensor, "env token width"], first: Slots = 0
     ) -> tuple[Float[Tensor, "env head token size"], Float[Tensor, "env head token size"]]:
         """Return the keys and values alone."""
 
@@ -77,8 +85,8 @@ class StackedPolicy(Policy):
     """A policy whose forward is a stack of layers over placed tokens."""
 
     @abstractmethod
-    def place(self, tokens: Float[Tensor, "env token width"], first: int = 0) -> Float[Tensor, "env token width"]:
-        """Return tokens as the first layer takes them; absolute positions, from slot `first` on, are added here."""
+    def place(self, tokens: Float[Tensor, "env token width"], first: Slots = 0) -> Float[Tensor, "env token width"]:
+        """Return tokens as the first layer takes them; the absolute positions of their slots are added here."""
 
     @abstractmethod
     def layers(self) -> tuple[Layer, ...]:

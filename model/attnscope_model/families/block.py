@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from attnscope_model.attention import TapedAttention
-from attnscope_model.stack import Layer, StackedPolicy
+from attnscope_model.stack import Layer, Slots, StackedPolicy
 from attnscope_storage.wire import PolicyDescription
 
 
@@ -53,16 +53,16 @@ class BlockLayer(Layer):
         self.norm2 = nn.LayerNorm(d)
         self.attention = TapedAttention(causal=True)
 
-    def project(self, x: Float[Tensor, "env token width"], first: int = 0) -> tuple[Tensor, Tensor, Tensor]:  # noqa: ARG002 - positions are added before the layers
+    def project(self, x: Float[Tensor, "env token width"], first: Slots = 0) -> tuple[Tensor, Tensor, Tensor]:  # noqa: ARG002 - positions are added before the layers
         """Return queries, keys and values."""
         queries, keys, values = self._projected(x, slice(None))
         return queries, keys, values
 
-    def query(self, x: Float[Tensor, "env token width"], first: int = 0) -> Float[Tensor, "env head token size"]:  # noqa: ARG002 - as above
+    def query(self, x: Float[Tensor, "env token width"], first: Slots = 0) -> Float[Tensor, "env head token size"]:  # noqa: ARG002 - as above
         """Return the queries alone."""
         return self._projected(x, slice(x.shape[-1]))[0]
 
-    def memory(self, x: Float[Tensor, "env token width"], first: int = 0) -> tuple[Tensor, Tensor]:  # noqa: ARG002 - as above
+    def memory(self, x: Float[Tensor, "env token width"], first: Slots = 0) -> tuple[Tensor, Tensor]:  # noqa: ARG002 - as above
         """Return the keys and values alone."""
         keys, values = self._projected(x, slice(x.shape[-1], None))
         return keys, values

@@ -12,6 +12,7 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from attnscope_model.families.block import BlockPolicy, BlockShape, cell_index, raw_transition, with_parameters
+from attnscope_model.stack import Slots, at_slots
 from attnscope_storage.wire import PolicyDescription
 
 FAMILY = "cccad-ad"
@@ -74,6 +75,6 @@ class CccadPolicy(BlockPolicy):
         embedded: Tensor = self.embed_query_state(cell_index(observation, self.config.grid_size))
         return embedded[:, None]
 
-    def place(self, tokens: Float[Tensor, "env token width"], first: int = 0) -> Float[Tensor, "env token width"]:
+    def place(self, tokens: Float[Tensor, "env token width"], first: Slots = 0) -> Float[Tensor, "env token width"]:
         """Return the tokens with the positions of their slots added."""
-        return tokens + self.positions[:, first : first + tokens.shape[1]]
+        return tokens + at_slots(self.positions[0], first, tokens.shape[1])

@@ -15,7 +15,7 @@ from torch.nn import functional
 
 from attnscope_model.attention import TapedAttention
 from attnscope_model.families.block import cell_index, raw_transition, with_parameters
-from attnscope_model.stack import Layer, StackedPolicy
+from attnscope_model.stack import Layer, Slots, StackedPolicy, at_slots
 from attnscope_storage.wire import PolicyDescription
 
 AD_FAMILY = "dicp-ad"
@@ -51,12 +51,12 @@ class Rotation:
         self._size = size
         self._table = torch.empty(2, 0, size // 2)
 
-    def turned(self, x: Float[Tensor, "env head token size"], first: int) -> Float[Tensor, "env head token size"]:
+    def turned(self, x: Float[Tensor, "env head token size"], first: Slots) -> Float[Tensor, "env head token size"]:
         """Return x with the pairs (i, i + size/2) of slot s turned by s·base^(-2i/size)."""
-        end = first + x.shape[2]
+        end = first + x.shape[2] if isinstance(first, int) else int(first.max()) + 1
         if end > self._table.shape[1] or self._table.device != x.device:
             self._table = self._angles(2 * end, x.device)
-        cosine, sine = self._table[:, first:end]
+        cosine, sine = (at_slots(table, first, x.shape[2]).unsqueeze(-3) for table in self._table)
         one, other = x.chunk(2, dim=-1)
         return torch.cat([one * cosine - other * sine, one * sine + other * cosine], dim=-1)
 
@@ -83,16 +83,16 @@ class LlamaLayer(Layer):
         self.attention = TapedAttention(causal=True)
         self._rotation = rotation
 
-    def project(self, x: Float[Tensor, "env token width"], first: int = 0) -> tuple[Tensor, Tensor, Tensor]:
+    def project(self, x: Float[Tensor, "env token width"], first: Slots = 0) -> tuple[Tensor, Tensor, Tensor]:
         """Return queries, keys and values."""
         queries, keys, values = self._projected(x, (0, 1, 2))
         return self._rotation.turned(queries, first), self._rotation.turned(keys, first), values
 
-    def query(self, x: Float[Tensor, "env token width"], first: int = 0) -> Float[Tensor, "env head token size"]:
+    def query(self, x: Float[Tensor, "env token width"], first: Slots = 0) -> Float[Tensor, "env head token size"]:
         """Return the queries alone."""
         return self._rotation.turned(self._projected(x, (0,))[0], first)
 
-    def memory(self, x: Float[Tensor, "env token width"], first: int = 0) -> tuple[Tensor, Tensor]:
+    def memory(self, x: Float[Tensor, "env token width"], first: Slots = 0) -> tuple[Tensor, Tensor]:
         """Return the keys and values alone."""
         keys, values = self._projected(x, (1, 2))
         return self._rotation.turned(keys, first), values
@@ -172,7 +172,7 @@ class DicpPolicy(StackedPolicy):
             embedded = self.embed_query_state(cell_index(observation, self.config.grid_size))
         return embedded[:, None]
 
-    def place(self, tokens: Float[Tensor, "env token width"], first: int = 0) -> Float[Tensor, "env token width"]:  # noqa: ARG002 - queries and keys are turned in the layers
+    def place(self, tokens: Float[Tensor, "env token width"], first: Slots = 0) -> Float[Tensor, "env token width"]:  # noqa: ARG002 - queries and keys are turned in the layers
         """Return the tokens as they are."""
         return tokens
 

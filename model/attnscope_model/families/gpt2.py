@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from attnscope_model.families.block import BlockPolicy, BlockShape, cell_index, with_parameters
+from attnscope_model.stack import Slots, at_slots
 from attnscope_storage.wire import PolicyDescription
 
 RAD_FAMILY = "rad-dark-ad"
@@ -43,9 +44,9 @@ class Gpt2Policy(BlockPolicy):
         super().__init__(shape, config.actions)
         self.positions = nn.Parameter(torch.zeros(positions, config.width))
 
-    def place(self, tokens: Float[Tensor, "env token width"], first: int = 0) -> Float[Tensor, "env token width"]:
+    def place(self, tokens: Float[Tensor, "env token width"], first: Slots = 0) -> Float[Tensor, "env token width"]:
         """Return the tokens with the positions of their slots added."""
-        return tokens + self.positions[first : first + tokens.shape[1]]
+        return tokens + at_slots(self.positions, first, tokens.shape[1])
 
 
 class RadPolicy(Gpt2Policy):

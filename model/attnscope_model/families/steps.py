@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from attnscope_model.families.block import BlockPolicy, BlockShape, cell_index, with_parameters
+from attnscope_model.stack import Slots, at_slots
 from attnscope_storage.wire import PolicyDescription
 
 AD_EPS_FAMILY = "ad-eps"
@@ -96,11 +97,12 @@ class StepsPolicy(BlockPolicy):
         widened: Tensor = self.widen(self.embed_state(cell_index(observation, self.config.grid_size)))
         return widened[:, None]
 
-    def place(self, tokens: Float[Tensor, "env token width"], first: int = 0) -> Float[Tensor, "env token width"]:
+    def place(self, tokens: Float[Tensor, "env token width"], first: Slots = 0) -> Float[Tensor, "env token width"]:
         """Return the tokens with their sinusoids added, through the map that the embeddings went through."""
-        end = first + tokens.shape[1]
         if self.by_token:
-            sinusoids = self.positions[0, first:end]
+            sinusoids = at_slots(self.positions[0], first, tokens.shape[1])
         else:
-            sinusoids = self.positions[0, torch.arange(first, end, device=tokens.device) // TOKENS]
+            count = torch.arange(tokens.shape[1], device=tokens.device)
+            slots = first + count if isinstance(first, int) else first
+            sinusoids = self.positions[0, slots // TOKENS]
         return tokens + functional.linear(sinusoids, self.widen.weight)

@@ -1,0 +1,216 @@
+"""What acts compressed: batches of rollouts, a compression for each, and their shared forwards."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int, Shaped
+from torch import Tensor
+
+from attnscope_model.compression.facts import transition_facts
+from attnscope_model.compression.forward import Decided, Piece, decide, tiled
+from attnscope_model.compression.history import History
+from attnscope_model.compression.kept import Kept, tokens_of
+from attnscope_model.compression.placing import Placing
+from attnscope_model.compression.seen import history_row
+from attnscope_model.compression.setup import Compression, unfit
+from attnscope_model.compression.stateful import StatefulContext
+from attnscope_model.compression.stateless import StatelessContext
+from attnscope_model.compression.views import Query
+from attnscope_model.context import ContextWindow, Observations, features
+from attnscope_model.errors import CompressionUnfitError
+from attnscope_model.policy import Policy
+from attnscope_storage.wire import PolicyDescription
+
+Numbers = Shaped[np.ndarray, " env"] | Shaped[Tensor, " env"]
+"""A number for every rollout."""
+
+
+class PlainDecider:
+    """A batch of uncompressed contexts, each computed anew at every decision: what compressed ones are paired with."""
+
+    def __init__(self, policy: Policy, envs: int, device: torch.device) -> None:
+        self.window = ContextWindow(policy, envs, device)
+        self._policy = policy
+
+    def decide(self, observation: Observations) -> Float[Tensor, "env action"]:
+        """Return the logits of the decision at an observation."""
+        return tiled(self._policy, Piece(None, self.window.tokens(observation))).logits
+
+    def pass_by(self, observation: Observations) -> None:
+        """Go on to the next transition without a decision."""
+
+    def append(
+        self,
+        observation: Observations,
+        action: Numbers,
+        reward: Numbers,
+        next_observation: Observations,
+        ended: Numbers,  # noqa: ARG002 - a plain context does not know episodes
+    ) -> None:
+        """Add a finished transition."""
+        self.window.append(observation, action, reward, next_observation)
+
+
+class CompressedDecider:
+    """Batches of rollouts that act side by side, each batch under its own compression.
+
+    Parameters
+    ----------
+    policy
+        What decides.
+    setups
+        The compression of each batch.
+    lanes
+        A number for every rollout of one batch, the same wherever it stands; every batch has the same rollouts.
+    device
+        Where they live.
+
+    Raises
+    ------
+    CompressionUnfitError
+        A compression does not fit the policy.
+    """
+
+    def __init__(
+        self, policy: Policy, setups: Sequence[Compression], lanes: Int[Tensor, " rollout"], device: torch.device
+    ) -> None:
+        description = policy.description
+        for setup in setups:
+            reason = unfit(description, setup.positions, setup.memory, setup.path)
+            if reason is not None:
+                raise CompressionUnfitError(reason)
+        self._policy = policy
+        self._device = device
+        each = len(lanes)
+        self._lanes = lanes.to(device).repeat(len(setups))
+        self._episode = torch.zeros_like(self._lanes)
+        self._capacity = (description.context_length - 1) // description.tokens_per_transition
+        self._history: History | None = None
+        if any(setup.memory == "stateless" for setup in setups):
+            self._history = History(each * len(setups), self._capacity)
+        self.seen = 0
+        """Transitions so far."""
+        self._query = torch.zeros(0, device=device)
+        self.contexts = [
+            self._context(setup, slice(number * each, (number + 1) * each)) for number, setup in enumerate(setups)
+        ]
+
+    @property
+    def held(self) -> int:
+        """Transitions that an uncompressed context would hold."""
+        return min(self.seen, self._capacity)
+
+    def decide(self, observation: Observations) -> Float[Tensor, "env action"]:
+        """Return the logits of the decisions at the observations of all rollouts, batch after batch."""
+        query = self._asked(observation)
+        places = range(len(self.contexts))
+        logits: dict[int, Tensor] = {}
+        for records in (False, True):
+            chosen = [place for place in places if self.contexts[place].records == records]
+            mine = [self.contexts[place] for place in chosen]
+            logits |= dict(zip(chosen, self._decided(mine, query, rows=records), strict=True))
+        return torch.cat([logits[place] for place in places])
+
+    def pass_by(self, observation: Observations) -> None:
+        """Go on to the next transition without a decision; later decisions are as if this one had been taken."""
+        query = self._asked(observation)
+        self._decided([context for context in self.contexts if context.records], query, rows=True)
+        for context in self.contexts:
+            if not context.records:
+                context.pass_by(query.of(context.lanes), self._whole)
+
+    def _decided(
+        self, contexts: list[StatelessContext | StatefulContext], query: Query, *, rows: bool
+    ) -> list[Float[Tensor, "env action"]]:
+        """Return the logits of some batches, whose contexts of equal length share their forwards."""
+        parts = []
+        for context in contexts:
+            mine = query.of(context.lanes)
+            context.prepare(mine, self._whole)
+            parts.append(context.pieces(mine))
+        found = iter(decide(self._policy, [piece for part in parts for piece in part], rows=rows))
+        logits = []
+        for context, part in zip(contexts, parts, strict=True):
+            decisions = [next(found) for _ in part]
+            context.decided(part, decisions)
+            logits.append(_scattered(part, decisions, context.lanes.stop - context.lanes.start))
+        return logits
+
+    def append(
+        self,
+        observation: Observations,
+        action: Numbers,
+        reward: Numbers,
+        next_observation: Observations,
+        ended: Numbers,
+    ) -> None:
+        """Add a finished transition to every rollout; `ended`: whether its episode did."""
+        facts = transition_facts(
+            self._policy,
+            features(observation, self._device),
+            torch.as_tensor(action).to(self._device, torch.int64),
+            torch.as_tensor(reward).to(self._device, torch.float32),
+            features(next_observation, self._device),
+            self._episode,
+            self.seen,
+        )
+        self.seen += 1
+        if self._history is not None:
+            self._history.append(facts)
+        for context in self.contexts:
+            context.append({name: value[context.lanes] for name, value in facts.items()})
+        self._episode = self._episode + torch.as_tensor(ended).to(self._device, torch.int64)
+
+    def kept(self) -> list[Kept]:
+        """Return the entries that the last decision of every batch was made of."""
+        return [context.decided_from for context in self.contexts]
+
+    def computed(self) -> list[tuple[int, ...]]:
+        """Return the tokens of every forward that each rollout's last decision took, batch after batch.
+
+        The decision's own, and where a strategy looked at whole windows, theirs.
+        """
+        return [work for context in self.contexts for work in _work(context, self.held)]
+
+    def _context(self, setup: Compression, lanes: slice) -> StatelessContext | StatefulContext:
+        placing = Placing(self._policy.description, setup.positions)
+        if setup.memory == "stateful":
+            return StatefulContext(setup, placing, self._policy.description, lanes)
+        if self._history is None:
+            raise ValueError("expected a stored window for a stateless compression")
+        return StatelessContext(setup, placing, self._history, lanes)
+
+    def _asked(self, observation: Observations) -> Query:
+        seen = features(observation, self._device)
+        self._query = self._policy.embed_query(seen)
+        return Query(self._query, seen.float(), self._episode, self._lanes)
+
+    def _whole(self, lanes: slice) -> tuple[Float[Tensor, "env entry"], float]:
+        """Return what the query attends to over the whole windows of some rollouts: one more forward."""
+        if self._history is None:
+            raise ValueError("expected a stored window")
+        description: PolicyDescription = self._policy.description
+        query_first = description.query_slot == "first"
+        tokens = tokens_of(self._history.embedded(lanes), self._query[lanes], query_first=query_first)
+        rows = tiled(self._policy, Piece(None, tokens), rows=True).rows
+        if rows is None:
+            raise ValueError("expected the rows that were asked for")
+        return history_row(rows, description)
+
+
+def _work(context: StatelessContext | StatefulContext, held: int) -> list[tuple[int, ...]]:
+    looked = (context.whole_windows,) if context.whole_windows else ()
+    return [(context.placing.computed(entries, held), *looked) for entries in context.decided_from.counts]
+
+
+def _scattered(pieces: list[Piece], decisions: list[Decided], envs: int) -> Float[Tensor, "env action"]:
+    """Return the logits of all rollouts of a batch, in order."""
+    if pieces[0].lanes is None:
+        return decisions[0].logits
+    logits = decisions[0].logits.new_empty(envs, decisions[0].logits.shape[1])
+    for piece, decision in zip(pieces, decisions, strict=True):
+        logits[piece.lanes] = decision.logits
+    return logits

@@ -1,0 +1,71 @@
+"""What is known of a transition: its tokens, and what strategies choose by."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import torch
+from jaxtyping import Float, Int, Num, Shaped
+from torch import Tensor
+from torch.nn import functional
+
+from attnscope_model.policy import Policy
+
+Facts = dict[str, Tensor]
+"""Facts of transitions by name; leading axes: rollout, and where there are several, entry."""
+
+CHOSEN_BY: Final = ("reward", "episode", "state", "action", "observation", "keys")
+"""Facts that are fields of a `ContextView` under the same name."""
+
+_PRIME: Final = 1_000_003
+
+
+def transition_facts(
+    policy: Policy,
+    observation: Num[Tensor, "env feature"],
+    action: Int[Tensor, " env"],
+    reward: Float[Tensor, " env"],
+    next_observation: Num[Tensor, "env feature"],
+    episode: Int[Tensor, " env"],
+    transition: int,
+) -> Facts:
+    """Return the facts of one finished transition of every rollout.
+
+    Keys are what the recommender compares transitions by: (observation, one-hot action, reward).
+    """
+    seen = observation.float()
+    one_hot = functional.one_hot(action, policy.description.actions).float()
+    number = torch.full_like(episode, transition)
+    return {
+        "embedded": policy.embed_transition(observation, action, reward, next_observation).flatten(1),
+        "first": number,
+        "last": number,
+        "reward": reward,
+        "episode": episode,
+        "state": state_numbers(observation),
+        "action": action,
+        "observation": seen,
+        "keys": torch.cat([seen, one_hot, reward[:, None]], dim=1),
+    }
+
+
+def state_numbers(observation: Num[Tensor, "env feature"]) -> Int[Tensor, " env"]:
+    """Return a number for every different observation, by a hash of 64 bits."""
+    whole = (
+        observation.float().contiguous().view(torch.int32).long() if observation.is_floating_point() else observation
+    )
+    number = torch.zeros(len(observation), dtype=torch.int64, device=observation.device)
+    for feature in whole.long().unbind(dim=1):
+        number = number * _PRIME + feature
+    return number
+
+
+def rooms_for(facts: Facts, lanes: int, entries: int) -> Facts:
+    """Return empty rooms for so many transitions of every rollout."""
+    return {name: value.new_zeros((lanes, entries, *value.shape[1:])) for name, value in facts.items()}
+
+
+def taken(facts: Facts, index: Shaped[Tensor, "env entry"], lanes: Shaped[Tensor, " env"] | None = None) -> Facts:
+    """Return the facts of chosen entries of every rollout, or of some."""
+    envs = torch.arange(len(index), device=index.device) if lanes is None else lanes
+    return {name: value[envs[:, None], index] for name, value in facts.items()}

@@ -1,0 +1,177 @@
+"""The forward of a compressed context: any slots, and tokens that nobody may see.
+
+With consecutive slots from 0 and everything seen it is the policy's own forward, bit for bit.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Final
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+from torch.nn import functional
+
+from attnscope_model.attention import TapedAttention
+from attnscope_model.deciding import TILE_ENVS
+from attnscope_model.errors import CompressionUnfitError
+from attnscope_model.policy import Policy
+from attnscope_model.stack import Slots, StackedPolicy
+from attnscope_model.tape import AttentionTape
+
+FIRST: Final = 0
+"""Slot at which a packed context begins."""
+
+
+@dataclass(frozen=True, eq=False)
+class Piece:
+    """Contexts of equal length, to be decided together."""
+
+    lanes: Int[Tensor, " env"] | None
+    """Which rollouts they are; None: all, in order."""
+    tokens: Float[Tensor, "env token width"]
+    slots: Slots = FIRST
+    hidden: Bool[Tensor, "env token"] | None = None
+    """Tokens that no other may see; None: none."""
+
+    @property
+    def kind(self) -> tuple[int, int | None, bool]:
+        """What pieces must share to be decided in one forward."""
+        return self.tokens.shape[1], self.slots if isinstance(self.slots, int) else None, self.hidden is not None
+
+
+@dataclass(frozen=True, eq=False)
+class Decided:
+    """Logits, and the decision rows where they were asked for."""
+
+    logits: Float[Tensor, "env action"]
+    rows: Float[Tensor, "env layer head slot"] | None = None
+
+
+def decide(policy: Policy, pieces: list[Piece], *, rows: bool = False) -> list[Decided]:
+    """Return the decisions of each piece; pieces of one kind share their forwards.
+
+    Raises
+    ------
+    CompressionUnfitError
+        Slots or hidden tokens with a policy that is no stack of layers.
+    """
+    found: dict[int, Decided] = {}
+    for kind in dict.fromkeys(piece.kind for piece in pieces):
+        places = [place for place, piece in enumerate(pieces) if piece.kind == kind]
+        together = _together([pieces[place] for place in places])
+        whole = tiled(policy, together, rows=rows)
+        ends = [len(pieces[place].tokens) for place in places]
+        logits = torch.split(whole.logits, ends)
+        parts = [None] * len(ends) if whole.rows is None else torch.split(whole.rows, ends)
+        decisions = [Decided(part, row) for part, row in zip(logits, parts, strict=True)]
+        found |= dict(zip(places, decisions, strict=True))
+    return [found[place] for place in range(len(pieces))]
+
+
+def tiled(policy: Policy, piece: Piece, *, rows: bool = False) -> Decided:
+    """Return a piece's decisions, on a CPU some contexts at a time, so that what is worked on stays in its cache."""
+    envs = len(piece.tokens)
+    tile = TILE_ENVS * torch.get_num_threads() if piece.tokens.device.type == "cpu" else envs
+    if envs <= tile:
+        return _decided(policy, piece.tokens, piece.slots, piece.hidden, rows=rows)
+    parts = [
+        _decided(
+            policy,
+            piece.tokens[first : first + tile],
+            piece.slots if isinstance(piece.slots, int) else piece.slots[first : first + tile],
+            None if piece.hidden is None else piece.hidden[first : first + tile],
+            rows=rows,
+        )
+        for first in range(0, envs, tile)
+    ]
+    return Decided(
+        torch.cat([part.logits for part in parts]),
+        torch.cat([part.rows for part in parts if part.rows is not None]) if rows else None,
+    )
+
+
+def _together(pieces: list[Piece]) -> Piece:
+    if len(pieces) == 1:
+        return pieces[0]
+    slots = [piece.slots for piece in pieces if not isinstance(piece.slots, int)]
+    hidden = [piece.hidden for piece in pieces if piece.hidden is not None]
+    return Piece(
+        None,
+        torch.cat([piece.tokens for piece in pieces]),
+        torch.cat(slots) if slots else pieces[0].slots,
+        torch.cat(hidden) if hidden else None,
+    )
+
+
+def _decided(policy: Policy, tokens: Tensor, slots: Slots, hidden: Tensor | None, *, rows: bool) -> Decided:
+    if not rows:
+        return Decided(_logits(policy, tokens, slots, hidden).float())
+    with AttentionTape(policy) as tape:
+        logits = _logits(policy, tokens, slots, hidden)
+    return Decided(logits.float(), tape.rows)
+
+
+def _logits(policy: Policy, tokens: Tensor, slots: Slots, hidden: Tensor | None) -> Float[Tensor, "env action"]:
+    if hidden is None and isinstance(slots, int) and slots == FIRST:
+        logits: Tensor = policy(tokens)
+        return logits
+    if not isinstance(policy, StackedPolicy):
+        raise CompressionUnfitError(
+            f"expected positions reindex: the family {policy.description.family} does not say where its tokens stand"
+        )
+    if hidden is not None:
+        return _masked(policy, tokens, slots, hidden)
+    x = policy.place(tokens, slots)
+    *early, last = policy.layers()
+    for layer in early:
+        x = layer.finish(x, layer.attention.attend(*layer.project(x, slots)))
+    keys, values = last.memory(x, slots)
+    query = last.query(x[:, -1:], newest(slots, x.shape[1]))
+    return policy.read(last.finish(x[:, -1:], last.attention.decide(query, keys, values))[:, 0])
+
+
+def newest(slots: Slots, tokens: int) -> Slots:
+    """Return the slots of the last token."""
+    return slots + tokens - 1 if isinstance(slots, int) else slots[:, -1:]
+
+
+def _masked(policy: StackedPolicy, tokens: Tensor, slots: Slots, hidden: Tensor) -> Float[Tensor, "env action"]:
+    """Return the logits of contexts in which nobody but they themselves sees the hidden tokens.
+
+    The last token that is not hidden decides.
+    """
+    count, causal = tokens.shape[1], policy.description.causal
+    unseen = (hidden[:, None, None, :] & ~torch.eye(count, dtype=torch.bool, device=hidden.device)).logical_or(
+        torch.ones(count, count, dtype=torch.bool, device=hidden.device).triu(1) if causal else hidden.new_zeros(())
+    )
+    places = torch.arange(count, device=hidden.device)
+    deciding = torch.where(hidden, -1, places).amax(dim=1)
+    envs = torch.arange(len(tokens), device=hidden.device)
+    x = policy.place(tokens, slots)
+    *early, last = policy.layers()
+    for layer in early:
+        queries, keys, values = layer.project(x, slots)
+        attended = functional.scaled_dot_product_attention(queries, keys, values, attn_mask=~unseen)
+        _record(layer.attention, queries[envs, :, deciding][:, :, None], keys, unseen, deciding)
+        x = layer.finish(x, attended)
+    keys, values = last.memory(x, slots)
+    token = x[envs, deciding][:, None]
+    # Where the slots are consecutive the deciding token's own is `first + place`; with gaps it is looked up.
+    at = (slots + deciding if isinstance(slots, int) else slots[envs, deciding])[:, None]
+    row = _record(last.attention, last.query(token, at), keys, unseen, deciding)
+    return policy.read(last.finish(token, row @ values)[:, 0])
+
+
+def _record(
+    site: TapedAttention, query: Tensor, keys: Tensor, unseen: Tensor, deciding: Tensor
+) -> Float[Tensor, "env head 1 slot"]:
+    """Return the deciding token's attention, and leave it with the tape where there is one."""
+    scores = query @ keys.transpose(-2, -1) / math.sqrt(query.shape[-1])
+    own = unseen.expand(len(query), -1, -1, -1)[torch.arange(len(query), device=query.device), :, deciding]
+    row = torch.softmax(scores.masked_fill(own[:, :, None], -math.inf), dim=-1)
+    if site.tape is not None:
+        site.tape.record(row, None)
+    return row

@@ -1,0 +1,67 @@
+"""What a compression is, and which policies it fits."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from typing import Literal
+
+from attnscope_model.strategies import Strategy
+from attnscope_storage.wire import PolicyDescription
+from attnscope_storage.wire.trials import Memory, PositionPolicy, Recompute
+
+ATTENTION_FIELDS = frozenset({"attention", "accumulated", "expected"})
+"""Fields of a view that need decision rows."""
+
+
+@dataclass(frozen=True)
+class Compression:
+    """A strategy at a budget, and everything else that says what the policy then sees."""
+
+    rule: Strategy
+    budget: int | float | None = None
+    """Transitions of history that may be kept: a number, or a share of what the uncompressed window holds."""
+    positions: PositionPolicy = "reindex"
+    interval: int | Literal["full"] = 1
+    memory: Memory = "stateless"
+    path: Recompute = "recompute"
+
+    def limit(self, held: int) -> int:
+        """Return the transitions that may be kept while the uncompressed window holds `held`; at least one."""
+        if self.budget is None:
+            return max(1, held)
+        if isinstance(self.budget, float):
+            return max(1, int(held * self.budget + 1e-9))
+        return min(self.budget, max(1, held))
+
+    @property
+    def looks(self) -> bool:
+        """Whether the strategy looks at attention."""
+        return bool(self.rule.needs & ATTENTION_FIELDS)
+
+    @property
+    def rows(self) -> int:
+        """Decision rows that the strategy looks at, at most."""
+        return rows_of(self.rule)
+
+
+def rows_of(rule: Strategy) -> int:
+    """Return the decision rows that a strategy, or one that it wraps, looks at: its parameter `rows`, else one."""
+    values = [getattr(rule, field.name) for field in fields(rule)]
+    own = getattr(rule, "rows", 1)
+    return max(
+        [own if isinstance(own, int) else 1, *(rows_of(value) for value in values if isinstance(value, Strategy))]
+    )
+
+
+def unfit(policy: PolicyDescription, positions: PositionPolicy, memory: Memory, path: Recompute) -> str | None:
+    """Return why contexts of this policy cannot be compressed so, None where they can."""
+    if memory == "stateful" and positions in {"keep", "mask"}:
+        return f"{positions} needs the stored window, which a stateful context has not"
+    if path == "cached":
+        if not policy.causal or policy.query_slot != "last":
+            return "kept keys and values need a causal policy whose query stands last"
+        if policy.positions != "rotary":
+            return f"kept keys and values need rotary positions, not {policy.positions}: they stand where they stood"
+        if positions not in {"reindex", "keep"}:
+            return f"kept keys and values stand where they stood (keep) or close up (reindex), not {positions}"
+    return None

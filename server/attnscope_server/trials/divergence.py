@@ -1,0 +1,85 @@
+"""Divergence: what a compressed policy would have done on the uncompressed rollout's own history."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import torch
+from jaxtyping import Float, Float64, Int
+from torch import Tensor
+
+from attnscope_model.compression.deciding import CompressedDecider, PlainDecider
+from attnscope_server.trials.acting import Deciding, Recorded
+
+
+class Divergence:
+    """The uncompressed decisions at some steps of an uncompressed rollout, to compare others with.
+
+    Parameters
+    ----------
+    recorded
+        The uncompressed rollout.
+    steps
+        Where decisions are compared, in order.
+    logits
+        The uncompressed decisions there.
+    """
+
+    def __init__(
+        self, recorded: Recorded, steps: tuple[int, ...], logits: dict[int, Float[Tensor, "env action"]]
+    ) -> None:
+        self._recorded = recorded
+        self._steps = steps
+        self._logits = logits
+
+    def measure(
+        self, decider: CompressedDecider, batches: int, before_step: Callable[[int], None]
+    ) -> tuple[Float[np.ndarray, "batch step env"], Int[np.ndarray, "batch step env"]]:
+        """Return KL(π_full ‖ π_compressed) in nats and whether the most likely action is another.
+
+        π is the softmax of the logits, before temperature. Every batch of rollouts is led through the uncompressed
+        rollout's history, whatever it would have done itself.
+        """
+        divergences, flips = [], []
+        for step, logits in decisions_at(decider, self._recorded, self._steps, before_step, times=batches):
+            full = self._logits[step].repeat(batches, 1)
+            divergences.append(divergence(full, logits).view(batches, -1).cpu().numpy())
+            differs = full.argmax(dim=-1) != logits.argmax(dim=-1)
+            flips.append(differs.view(batches, -1).cpu().numpy())
+        return np.stack(divergences, axis=1).astype(np.float32), np.stack(flips, axis=1).astype(np.int8)
+
+
+def plain_logits(
+    decider: PlainDecider, recorded: Recorded, steps: tuple[int, ...], before_step: Callable[[int], None]
+) -> dict[int, Float[Tensor, "env action"]]:
+    """Return the uncompressed decisions at some steps of a recorded rollout."""
+    return dict(decisions_at(decider, recorded, steps, before_step))
+
+
+def decisions_at(
+    decider: Deciding,
+    recorded: Recorded,
+    steps: tuple[int, ...],
+    before_step: Callable[[int], None],
+    *,
+    times: int = 1,
+) -> list[tuple[int, Float[Tensor, "env action"]]]:
+    """Return the decisions at some steps of a recorded rollout, given `times` over, batch beside batch."""
+    found = []
+    for step in range(max(steps, default=-1) + 1):
+        before_step(step)
+        transition = tuple(np.concatenate([part] * times) for part in recorded.transition(step))
+        if step in steps:
+            found.append((step, decider.decide(transition[0])))
+        else:
+            decider.pass_by(transition[0])
+        decider.append(*transition)
+    return found
+
+
+def divergence(full: Float[Tensor, "env action"], other: Float[Tensor, "env action"]) -> Float64[Tensor, " env"]:
+    """Return KL(π_full ‖ π_other) in nats."""
+    one, two = (torch.log_softmax(logits.double(), dim=-1) for logits in (full, other))
+    # An impossible action adds nothing; rounding may leave a sum a hair below zero.
+    return torch.where(one.exp() > 0, one.exp() * (one - two), 0.0).sum(dim=-1).clamp(min=0.0)

@@ -1,0 +1,227 @@
+"""A trial being run: its conditions, wave by wave, each paired with the uncompressed rollout.
+
+Every rollout has the same environment seeds and the same random number at the same step in every condition, so that
+conditions differ only by what their decisions saw. Knows nothing of jobs, stores or processes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int
+
+from attnscope_model.compression import Compression
+from attnscope_model.compression.deciding import CompressedDecider, PlainDecider
+from attnscope_model.policy import Policy
+from attnscope_model.strategies import strategy
+from attnscope_server.engine import RolloutStoppedError
+from attnscope_server.plan import EnvAxis
+from attnscope_server.trials.acting import Environment, Recorded, act, act_again
+from attnscope_server.trials.divergence import Divergence, plain_logits
+from attnscope_server.trials.results import ConditionResult
+from attnscope_server.trials.tally import Tally
+from attnscope_server.trials.waves import waves_of
+from attnscope_storage.schema import SPLITS
+from attnscope_storage.wire import Phase
+from attnscope_storage.wire.trials import Condition, ResolvedTrial, TrialSpec
+
+LANE: int = 100_003
+"""What a seed counts for in a rollout's lane, the number that strategies draw by."""
+
+
+class TrialRunner:
+    """The conditions of a trial.
+
+    Parameters
+    ----------
+    spec, resolved
+        What was asked for, and what it means here.
+    policy
+        What decides.
+    environments
+        Makes the environments of an env axis, in its order.
+    device
+        Where decisions are taken.
+    stopped
+        Asked before every step.
+    tell
+        Told how many steps, of every condition of the wave, are done.
+    """
+
+    def __init__(
+        self,
+        spec: TrialSpec,
+        resolved: ResolvedTrial,
+        policy: Policy,
+        environments: Callable[[EnvAxis], Environment],
+        device: torch.device,
+        stopped: Callable[[], bool] = lambda: False,
+        tell: Callable[[Phase, int], None] = lambda _phase, _steps: None,
+    ) -> None:
+        self._spec = spec
+        self._resolved = resolved
+        self._policy = policy
+        self._environments = environments
+        self._device = device
+        self._stopped = stopped
+        self._tell = tell
+        self._axis = trial_axis(spec, resolved)
+        self._temperature = spec.sampling.temperature if resolved.sampling == "sample" else None
+        self._baseline: Recorded | None = None
+        self._divergence: Divergence | None = None
+
+    def waves(self) -> list[tuple[int, ...]]:
+        """Return the conditions of every wave; the same for the same specification."""
+        return waves_of(self._resolved.conditions, len(self._axis.task))
+
+    def restore(self, actions: Int[np.ndarray, "seed task step"], rewards: Float[np.ndarray, "seed task step"]) -> None:
+        """Take the uncompressed rollout again from its stored actions, before waves that were not run yet.
+
+        Raises
+        ------
+        NotReproducibleError
+            The environments give other rewards than those that are stored.
+        RolloutStoppedError
+            When `stopped` said so.
+        """
+        envs = len(self._axis.task)
+
+        def at_step(step: int) -> None:
+            self._refuse_stopped()
+            self._tell("resuming", step)
+
+        with torch.inference_mode(), closing(self._environments(self._axis)) as environment:
+            flat = actions.reshape(envs, -1), rewards.reshape(envs, -1)
+            recorded = act_again(environment, self._axis, *flat, at_step)
+        with torch.inference_mode():
+            plain = PlainDecider(self._policy, envs, self._device)
+            logits = plain_logits(
+                plain, recorded, self._resolved.divergence_steps, lambda _step: self._refuse_stopped()
+            )
+        self._adopt(recorded, logits)
+
+    def run(self, wave: tuple[int, ...]) -> Iterator[ConditionResult]:
+        """Run a wave and give what each of its conditions gave, in their order.
+
+        Raises
+        ------
+        RolloutStoppedError
+            When `stopped` said so.
+        """
+        with torch.inference_mode():
+            results = self._uncompressed() if wave == (0,) else self._compressed(wave)
+        yield from results
+
+    def _uncompressed(self) -> list[ConditionResult]:
+        """Roll out condition 0."""
+        decider = PlainDecider(self._policy, len(self._axis.task), self._device)
+        tally = self._new_tally(1)
+        sampled: dict[int, torch.Tensor] = {}
+
+        def at_step(step: int, logits: torch.Tensor) -> None:
+            self._begin(step, 1)
+            tally.plain(step, decider.window)
+            if step in self._resolved.divergence_steps:
+                sampled[step] = logits
+
+        recorded = self._rolled(decider, self._axis, at_step)
+        self._adopt(recorded, sampled)
+        shape = (1, len(self._resolved.divergence_steps), len(self._axis.task))
+        same = np.zeros(shape, np.float32), np.zeros(shape, np.int8)
+        return tally.results(recorded, same if sampled else None)
+
+    def _compressed(self, wave: tuple[int, ...]) -> list[ConditionResult]:
+        """Roll out the conditions of a wave, batch beside batch."""
+        if self._baseline is None:
+            raise ValueError("expected the wave of condition 0, or its stored actions, before any other")
+        conditions = [self._resolved.conditions[index] for index in wave]
+        decider = self._decider(conditions)
+        tally = self._new_tally(len(wave))
+
+        def at_step(step: int, _logits: torch.Tensor) -> None:
+            self._begin(step, len(wave))
+            tally.compressed(step, decider)
+
+        recorded = self._rolled(decider, repeated(self._axis, len(wave)), at_step)
+        return tally.results(recorded, self._diverged(conditions))
+
+    def _diverged(
+        self, conditions: list[Condition]
+    ) -> tuple[Float[np.ndarray, "condition sample env"], Int[np.ndarray, "condition sample env"]] | None:
+        """Return how the conditions diverge on the uncompressed histories; None where nothing is sampled."""
+        if self._divergence is None or not self._resolved.divergence_steps:
+            return None
+        decider = self._decider(conditions)
+        return self._divergence.measure(decider, len(conditions), lambda _step: self._refuse_stopped())
+
+    def _adopt(self, recorded: Recorded, logits: dict[int, Float[torch.Tensor, "env action"]]) -> None:
+        """Take a rollout for the uncompressed one that all others are paired with."""
+        self._baseline = recorded
+        self._divergence = Divergence(recorded, self._resolved.divergence_steps, logits)
+
+    def _new_tally(self, conditions: int) -> Tally:
+        seeds, tasks = len(self._spec.seeds), len(self._resolved.tasks)
+        return Tally(self._resolved, self._policy.description, conditions, seeds, tasks)
+
+    def _rolled(
+        self, decider: PlainDecider | CompressedDecider, axis: EnvAxis, at_step: Callable[[int, torch.Tensor], None]
+    ) -> Recorded:
+        with closing(self._environments(axis)) as environment:
+            return act(decider, environment, axis, self._resolved.steps, self._temperature, at_step)
+
+    def _decider(self, conditions: list[Condition]) -> CompressedDecider:
+        setups = [compression(condition) for condition in conditions]
+        return CompressedDecider(self._policy, setups, torch.from_numpy(lanes_of(self._axis)), self._device)
+
+    def _begin(self, step: int, conditions: int) -> None:
+        self._refuse_stopped()
+        self._tell("rolling", conditions * step)
+
+    def _refuse_stopped(self) -> None:
+        if self._stopped():
+            raise RolloutStoppedError("stopped within a wave")
+
+
+def compression(condition: Condition) -> Compression:
+    """Return the compression that a condition stands for."""
+    return Compression(
+        strategy(condition.strategy, **condition.parameters),
+        condition.budget,
+        condition.positions,
+        condition.interval,
+        condition.memory,
+        condition.path,
+    )
+
+
+def trial_axis(spec: TrialSpec, resolved: ResolvedTrial) -> EnvAxis:
+    """Return the env axis of one condition: seed × task, in that nesting."""
+    seed, position = (
+        axis.ravel()
+        for axis in np.meshgrid(np.array(spec.seeds, np.int64), np.arange(len(resolved.tasks)), indexing="ij")
+    )
+    splits = np.array([-1 if cell.split is None else SPLITS.index(cell.split) for cell in resolved.tasks], np.int8)
+    tasks = np.array([cell.index for cell in resolved.tasks], np.int32)
+    return EnvAxis(
+        task=tasks[position],
+        seed=seed,
+        replica=np.zeros(len(seed), np.int32),
+        split=splits[position],
+        position=position,
+    )
+
+
+def repeated(axis: EnvAxis, times: int) -> EnvAxis:
+    """Return the same rollouts several times over."""
+    fields: dict[str, Any] = {name: np.tile(values, times) for name, values in vars(axis).items()}
+    return EnvAxis(**fields)
+
+
+def lanes_of(axis: EnvAxis) -> Int[np.ndarray, " env"]:
+    """Return a number for every rollout, of its seed and its task alone."""
+    mixed = (axis.seed.astype(np.uint64) * np.uint64(LANE) + axis.task.astype(np.uint64)) % np.uint64(2**31)
+    return mixed.astype(np.int64)

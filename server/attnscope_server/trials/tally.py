@@ -1,0 +1,117 @@
+"""What the conditions of a wave kept and computed, added up episode by episode."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cache
+
+import numpy as np
+from jaxtyping import Float, Float64, Int
+
+from attnscope_model.compression.deciding import CompressedDecider
+from attnscope_model.context import ContextWindow
+from attnscope_server.plan import forward_flops
+from attnscope_server.trials.acting import Recorded
+from attnscope_server.trials.results import ConditionResult
+from attnscope_storage.wire import PolicyDescription
+from attnscope_storage.wire.trials import ResolvedTrial
+
+
+class Tally:
+    """The running sums of a wave.
+
+    Parameters
+    ----------
+    conditions
+        Conditions of the wave.
+    seeds, tasks
+        Sizes of the axes of a condition's rollouts.
+    """
+
+    def __init__(
+        self, resolved: ResolvedTrial, policy: PolicyDescription, conditions: int, seeds: int, tasks: int
+    ) -> None:
+        self._resolved = resolved
+        self._per = policy.tokens_per_transition
+        self._capacity = (policy.context_length - 1) // self._per
+        self._shape = (conditions, seeds, tasks)
+        envs = conditions * seeds * tasks
+        steps = resolved.steps
+        self._kept, self._held, self._flops = (np.zeros((envs, steps)) for _ in range(3))
+        moments = (2, conditions, len(resolved.kept_steps), tasks, self._capacity)
+        self._moments = np.full(moments, -1, np.int32)
+        self._cost: Callable[[int], float] = cache(lambda tokens: forward_flops(policy, tokens))
+
+    def plain(self, step: int, window: ContextWindow) -> None:
+        """Count an uncompressed decision."""
+        self._kept[:, step] = self._held[:, step] = window.held * self._per
+        self._flops[:, step] = self._cost(window.length)
+        if step in self._resolved.kept_steps:
+            whole = np.arange(window.start, window.seen)
+            self._moments[:, :, self._resolved.kept_steps.index(step), :, : window.held] = whole
+
+    def compressed(self, step: int, decider: CompressedDecider) -> None:
+        """Count the decisions that were just taken."""
+        kept = decider.kept()
+        self._kept[:, step] = np.concatenate([batch.counts for batch in kept])
+        self._kept[:, step] *= self._per
+        self._held[:, step] = decider.held * self._per
+        self._flops[:, step] = [sum(map(self._cost, work)) for work in decider.computed()]
+        if step in self._resolved.kept_steps:
+            moment = self._resolved.kept_steps.index(step)
+            tasks = self._shape[2]
+            for condition, batch in enumerate(kept):
+                for end, name in enumerate(("first", "last")):
+                    values = batch.facts[name][:tasks].cpu().numpy()
+                    for task, count in enumerate(batch.counts[:tasks]):
+                        self._moments[end, condition, moment, task, :count] = values[task, :count]
+
+    def results(
+        self,
+        recorded: Recorded,
+        divergences: tuple[Float[np.ndarray, "condition sample env"], Int[np.ndarray, "condition sample env"]] | None,
+    ) -> list[ConditionResult]:
+        """Return every condition's results."""
+        reward = np.stack(recorded.reward, axis=1)
+        action = np.stack(recorded.action, axis=1).astype(np.int32)
+        episode = _episodes(np.stack(recorded.ended, axis=1))
+        sums = [self._by_episode(values, episode) for values in (reward, self._kept, self._held, self._flops)]
+        decisions = np.maximum(self._by_episode(np.ones(reward.shape), episode), 1)
+        means = [values / decisions for values in sums[1:]]
+        returns, kept, held, flops = (values.astype(np.float32) for values in (sums[0], *means))
+        shape = (*self._shape, -1)
+        seeds, tasks = self._shape[1:]
+        found = []
+        for condition in range(self._shape[0]):
+            kl, flip = (None, None) if divergences is None else (part[condition] for part in divergences)
+            moments = self._moments[:, condition] if self._resolved.kept_steps else (None, None)
+            found.append(
+                ConditionResult(
+                    returns=returns.reshape(shape)[condition],
+                    kept=kept.reshape(shape)[condition],
+                    held=held.reshape(shape)[condition],
+                    flops=flops.reshape(shape)[condition],
+                    action=action.reshape(shape)[condition],
+                    reward=reward.reshape(shape)[condition],
+                    kl=None if kl is None else kl.reshape(-1, seeds, tasks),
+                    flip=None if flip is None else flip.reshape(-1, seeds, tasks),
+                    kept_first=moments[0],
+                    kept_last=moments[1],
+                )
+            )
+        return found
+
+    def _by_episode(
+        self, values: Float[np.ndarray, "env step"], episode: Int[np.ndarray, "env step"]
+    ) -> Float64[np.ndarray, "env episode"]:
+        """Return the sums over every episode of the trial; steps of later ones are left out."""
+        episodes = self._resolved.steps // self._resolved.horizon
+        sums = np.zeros((len(values), episodes + 1))
+        np.add.at(sums, (np.arange(len(values))[:, None], np.minimum(episode, episodes)), values)
+        return sums[:, :episodes]
+
+
+def _episodes(ended: np.ndarray) -> Int[np.ndarray, "env step"]:
+    """Return the episode of every step, counted from 0."""
+    before = np.cumsum(ended, axis=1)
+    return np.asarray(np.concatenate([np.zeros((len(ended), 1), np.int64), before[:, :-1]], axis=1), np.int64)
