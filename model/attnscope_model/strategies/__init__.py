@@ -4,22 +4,41 @@ They work on NumPy and torch arrays alike and import neither; `ContextView` is w
 """
 
 from attnscope_model.strategies.base import Scored, Selection, Strategy
-from attnscope_model.strategies.errors import StrategyError, UnknownStrategyError, ViewIncompleteError
-from attnscope_model.strategies.plan import Plan
-from attnscope_model.strategies.registry import STRATEGIES, StrategyDescription, describe, strategy
+from attnscope_model.strategies.description import describe, describe_all
+from attnscope_model.strategies.errors import (
+    ParameterError,
+    StrategyError,
+    StrategyPackageError,
+    UnknownStrategyError,
+    ViewIncompleteError,
+)
+from attnscope_model.strategies.fitting import looks_at_attention, why_not, why_oracle
+from attnscope_model.strategies.parameters import parameter
+from attnscope_model.strategies.plan import Plan, pooled
+from attnscope_model.strategies.registry import MAX_DEPTH, STRATEGIES, build, strategies, strategy
 from attnscope_model.strategies.view import ContextView
 
 __all__ = [
+    "MAX_DEPTH",
     "STRATEGIES",
     "ContextView",
+    "ParameterError",
     "Plan",
     "Scored",
     "Selection",
     "Strategy",
-    "StrategyDescription",
     "StrategyError",
+    "StrategyPackageError",
     "UnknownStrategyError",
     "ViewIncompleteError",
+    "build",
     "describe",
+    "describe_all",
+    "looks_at_attention",
+    "parameter",
+    "pooled",
+    "strategies",
     "strategy",
+    "why_not",
+    "why_oracle",
 ]

@@ -2,14 +2,24 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import ClassVar
 
 from jaxtyping import Bool, Int
 
-from attnscope_model.strategies.arrays import Array, as_float, best, namespace
+from attnscope_model.strategies.arrays import (
+    Array,
+    as_float,
+    in_order,
+    namespace,
+    newest,
+    number_of,
+    packed,
+    put_back,
+    running,
+)
 from attnscope_model.strategies.base import Strategy
-from attnscope_model.strategies.errors import ViewIncompleteError
+from attnscope_model.strategies.parameters import parameter
 from attnscope_model.strategies.plan import Plan
 from attnscope_model.strategies.recency import Recency
 from attnscope_model.strategies.view import ContextView
@@ -25,52 +35,64 @@ class Anchored(Strategy):
     name: ClassVar[str] = "anchored"
     simplicity: ClassVar[int] = 2
 
-    inner: Strategy = field(default_factory=Recency)
-    """The strategy that fills the rest of the budget."""
-    starts: bool = True
-    """Anchor the first transition of every episode in the context."""
-    oldest: bool = False
-    """Anchor the oldest token of the context."""
-    first_rewarded: bool = False
-    """Anchor the oldest rewarded transition in the context."""
+    inner: Strategy = parameter(Recency, "The strategy that fills the rest of the budget.")
+    starts: bool = parameter(True, "Anchor the first transition of every episode in the context.")
+    oldest: bool = parameter(False, "Anchor the oldest token of the context.")
+    first_rewarded: bool = parameter(False, "Anchor the oldest rewarded transition in the context.")
+
+    @property
+    def required(self) -> frozenset[str]:
+        """What the anchors are found by, and what the wrapped strategy looks at."""
+        by = ({"episode"} if self.starts else set()) | ({"reward"} if self.first_rewarded else set())
+        return self.inner.required | by
+
+    @property
+    def uses(self) -> frozenset[str]:
+        """What the anchors are found by, and what the wrapped strategy looks at where it is there."""
+        return self.required | self.inner.uses
+
+    @property
+    def pooling(self) -> bool:
+        """Whether the wrapped strategy builds tokens out of several entries."""
+        return self.inner.pooling
+
+    @property
+    def oracle_reason(self) -> str | None:
+        """Why no compressed policy could apply the wrapped strategy; None where one could."""
+        return self.inner.oracle_reason
 
     def choose(self, view: ContextView, limit: Int[Array, "*batch"]) -> Plan:
         """Return the anchors and the wrapped strategy's plan of the rest."""
         xp = namespace(view.held)
-        missing = sorted(field for field in self.inner.needs if getattr(view, field) is None)
-        if missing:
-            raise ViewIncompleteError(f"{self.inner.name} looks at {', '.join(missing)}, which this view does not have")
-        anchors = best(-as_float(view.age), self.anchors(view), limit // 2)
-        left = limit - xp.sum(xp.astype(anchors, xp.int64), axis=-1)
-        rest = self.inner.choose(view.only(~anchors), left)
+        anchors = newest(self.anchors(view), limit // 2)
+        rest = self.inner.choose(view.only(~anchors), limit - number_of(anchors))
         index = xp.broadcast_to(view.index, anchors.shape)
-        return Plan(xp.where(anchors, index, rest.leader), xp.where(anchors, as_float(anchors), rest.weight))
+        return Plan(
+            xp.where(anchors, index, rest.leader), xp.where(anchors, as_float(anchors), rest.weight), pure=rest.pure
+        )
 
     def anchors(self, view: ContextView) -> Bool[Array, "*batch entry"]:
-        """Return the entries that are anchors.
-
-        Raises
-        ------
-        ViewIncompleteError
-            The view has no episodes or rewards to find them by.
-        """
+        """Return the entries that are anchors."""
         xp = namespace(view.held)
         found = xp.zeros_like(view.held)
         if self.starts:
-            if view.episode is None:
-                raise ViewIncompleteError("anchoring episode starts needs the view's episodes")
-            earlier = (view.place[..., None, :] == view.place[..., :, None] - 1) & view.held[..., None, :]
-            same = view.episode[..., None, :] == view.episode[..., :, None]
-            goes_on = xp.any(earlier & same, axis=-1)
+            assert view.episode is not None  # noqa: S101 - `plan` refused the view otherwise
             # The oldest entry of a window that has slid is a start only if its episode truly begins there.
             cut = (view.place == 0) & (view.transition > 0)
-            found = found | (view.held & ~goes_on & ~cut)
+            found = found | (begins(view) & ~cut)
         if self.oldest:
             found = found | (view.held & (view.place == 0))
         if self.first_rewarded:
-            if view.reward is None:
-                raise ViewIncompleteError("anchoring the first rewarded transition needs the view's rewards")
+            assert view.reward is not None  # noqa: S101 - as above
             rewarded = view.held & (view.reward > 0)
-            number = xp.cumulative_sum(xp.astype(rewarded, xp.int64), axis=-1)
-            found = found | (rewarded & (number == 1))
+            found = found | (rewarded & (running(rewarded) == 1))
         return found
+
+
+def begins(view: ContextView) -> Bool[Array, "*batch entry"]:
+    """Return the oldest held entry of every episode."""
+    xp = namespace(view.held)
+    order = packed(view.held)
+    episode = in_order(view.episode, order)
+    first = xp.ones_like(view.held[..., :1])
+    return view.held & put_back(xp.concat([first, episode[..., 1:] != episode[..., :-1]], axis=-1), order)

@@ -1,7 +1,8 @@
 """The few array operations that every rule shares, over NumPy or torch alike.
 
 Scores are compared in float32 and equal scores by age, the newer first, so that both libraries and every machine keep
-the same tokens: bfloat16 ties, and sums in another order, would otherwise decide.
+the same tokens: bfloat16 ties, and sums in another order, would otherwise decide. A rule runs before every decision and
+its time counts against it, so nothing here sorts twice or compares every two entries.
 """
 
 from __future__ import annotations
@@ -31,30 +32,75 @@ def as_float(array: Shaped[Array, "*shape"]) -> Float[Array, "*shape"]:
     return xp.astype(array, xp.float64)
 
 
-def ranks(score: Shaped[Array, "*batch entry"], held: Bool[Array, "*batch entry"]) -> Int[Array, "*batch entry"]:
-    """Return the place of every entry by score, 0 the highest; ties newer first, entries not held last.
+def number_of(mask: Bool[Array, "*batch entry"]) -> Int[Array, "*batch"]:
+    """Return how many entries are marked."""
+    xp = namespace(mask)
+    return xp.sum(xp.astype(mask, xp.int64), axis=-1)
 
-    NaN ranks before every number: nothing has judged the entry yet.
-    """
-    xp = namespace(score)
-    narrow = xp.astype(score, xp.float32) + 0.0  # -0.0 becomes 0.0
-    narrow = xp.where(xp.isnan(narrow), xp.full_like(narrow, float("inf")), narrow)
-    last = xp.astype(xp.logical_not(held), xp.int8)
-    by_score = xp.argsort(xp.flip(-narrow, axis=-1), axis=-1, stable=True)
-    there = xp.argsort(_take(xp.flip(last, axis=-1), by_score), axis=-1, stable=True)
-    order = _take(by_score, there)
-    return xp.flip(xp.argsort(order, axis=-1, stable=True), axis=-1)
+
+def running(mask: Bool[Array, "*batch entry"]) -> Int[Array, "*batch entry"]:
+    """Return how many entries are marked up to each, itself among them."""
+    xp = namespace(mask)
+    return xp.cumulative_sum(xp.astype(mask, xp.int64), axis=-1)
+
+
+def newest(mask: Bool[Array, "*batch entry"], limit: Int[Array, "*batch"]) -> Bool[Array, "*batch entry"]:
+    """Return the newest `limit` of the marked entries."""
+    so_far = running(mask)
+    return mask & (so_far > so_far[..., -1:] - limit[..., None])
 
 
 def best(
     score: Shaped[Array, "*batch entry"], held: Bool[Array, "*batch entry"], limit: Int[Array, "*batch"]
 ) -> Bool[Array, "*batch entry"]:
-    """Return the `limit` held entries with the highest scores."""
-    return held & (ranks(score, held) < limit[..., None])
+    """Return the `limit` held entries with the highest scores; ties newer first.
+
+    NaN comes before every number: nothing has judged the entry yet.
+    """
+    xp = namespace(score)
+    narrow = narrowed(score, held)
+    entries = narrow.shape[-1]
+    if entries == 0:
+        return held
+    rising = xp.sort(narrow, axis=-1)
+    place = xp.broadcast_to(xp.clip(entries - limit, 0, entries - 1)[..., None], (*narrow.shape[:-1], 1))
+    threshold = xp.take_along_axis(rising, place, axis=-1)
+    above = held & (narrow > threshold)
+    level = held & (narrow == threshold)
+    return above | newest(level, limit - number_of(above))
 
 
-def _take(array: Shaped[Array, "*batch entry"], index: Int[Array, "*batch entry"]) -> Shaped[Array, "*batch entry"]:
-    return namespace(array).take_along_axis(array, index, axis=-1)
+def narrowed(score: Shaped[Array, "*batch entry"], held: Bool[Array, "*batch entry"]) -> Float[Array, "*batch entry"]:
+    """Return scores in float32 as they are compared: NaN is +∞, entries that are not held −∞."""
+    xp = namespace(score)
+    narrow = xp.astype(score, xp.float32)
+    infinite = xp.full_like(narrow, float("inf"))
+    return xp.where(held, xp.where(xp.isnan(narrow), infinite, narrow), -infinite)
+
+
+def packed(held: Bool[Array, "*batch entry"]) -> Int[Array, "*batch entry"] | None:
+    """Return the order in which held entries stand together at the front; None where all are held already."""
+    xp = namespace(held)
+    if bool(xp.all(held)):
+        return None
+    return xp.argsort(xp.astype(xp.logical_not(held), xp.int8), axis=-1, stable=True)
+
+
+def in_order(
+    array: Shaped[Array, "*batch entry"], order: Int[Array, "*batch entry"] | None
+) -> Shaped[Array, "*batch entry"]:
+    """Return the array in an order that `packed` gave."""
+    return array if order is None else namespace(array).take_along_axis(array, order, axis=-1)
+
+
+def put_back(
+    array: Shaped[Array, "*batch entry"], order: Int[Array, "*batch entry"] | None
+) -> Shaped[Array, "*batch entry"]:
+    """Return the array as it was before `in_order`."""
+    if order is None:
+        return array
+    xp = namespace(array)
+    return xp.take_along_axis(array, xp.argsort(order, axis=-1, stable=True), axis=-1)
 
 
 def dice(number: Int[Array, "*shape"], seed: int) -> Float[Array, "*shape"]:

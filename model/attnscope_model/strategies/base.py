@@ -1,15 +1,17 @@
-"""The plumbing of every strategy: budgets, checks, and the promise that something is kept."""
+"""The plumbing of every strategy: parameters, budgets, checks, and the promise that something is kept."""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, fields
+from numbers import Integral
 from typing import Any, ClassVar
 
 from jaxtyping import Bool, Float, Int
 
 from attnscope_model.strategies.arrays import Array, as_float, best, namespace
 from attnscope_model.strategies.errors import StrategyError, ViewIncompleteError
+from attnscope_model.strategies.parameters import checked, parameters_of
 from attnscope_model.strategies.plan import Plan
 from attnscope_model.strategies.view import ContextView
 
@@ -19,17 +21,57 @@ Budget = int | float | Int[Array, "..."]
 
 @dataclass(frozen=True)
 class Strategy(ABC):
-    """A rule that shortens a context. A subclass is a dataclass of its parameters and one method."""
+    """A rule that shortens a context. A subclass is a dataclass of its parameters and one method.
+
+    Parameters are declared with `parameter`, which bounds and explains them. What a rule looks at may depend on them:
+    ask `required`, `uses` and `pooling` of an instance, which wrappers answer for what they wrap.
+    """
 
     name: ClassVar[str]
     needs: ClassVar[frozenset[str]] = frozenset()
-    """Fields of the view that the rule looks at."""
+    """Fields of the view that the rule looks at, whatever its parameters."""
     simplicity: ClassVar[int] = 1
     """0 is the simplest; among strategies that do equally well the simplest is recommended."""
     pools: ClassVar[bool] = False
     """Whether it builds tokens out of several entries."""
     bounded: ClassVar[bool] = True
     """Whether it heeds the budget; only `none` does not."""
+    by_place: ClassVar[bool] = False
+    """Whether it looks at nothing but places, so that histories of one length share one plan."""
+    oracle: ClassVar[str | None] = None
+    """Why no compressed policy could apply it, where none could; else None."""
+
+    def __post_init__(self) -> None:
+        """Check the parameters.
+
+        Raises
+        ------
+        ParameterError
+            One is of another type than its default, or out of range.
+        """
+        for parameter in parameters_of(type(self)):
+            value = checked(self.name, parameter, getattr(self, parameter.name))
+            object.__setattr__(self, parameter.name, value)
+
+    @property
+    def required(self) -> frozenset[str]:
+        """Fields of the view without which it cannot choose."""
+        return self.needs
+
+    @property
+    def uses(self) -> frozenset[str]:
+        """Fields of the view that it looks at where they are there, `required` among them."""
+        return self.required
+
+    @property
+    def pooling(self) -> bool:
+        """Whether it, or what it wraps, builds tokens out of several entries."""
+        return self.pools
+
+    @property
+    def oracle_reason(self) -> str | None:
+        """Why no compressed policy could apply it, or what it wraps; None where one could."""
+        return self.oracle
 
     def plan(self, view: ContextView, budget: Budget) -> Plan:
         """Return the tokens to build: at most `budget`, and at least one where there is any history.
@@ -47,16 +89,24 @@ class Strategy(ABC):
         ViewIncompleteError
             The view lacks what the rule looks at.
         """
-        missing = sorted(field for field in self.needs if getattr(view, field) is None)
+        missing = sorted(field for field in self.required if getattr(view, field) is None)
         if missing:
             raise ViewIncompleteError(f"{self.name} looks at {', '.join(missing)}, which this view does not have")
-        limit = entries(view, budget)
+        if self.by_place and isinstance(budget, int | float) and (one := view.one_for_all()) is not None:
+            return self._nonempty(one, entries(one, budget)).for_all(view.held)
+        return self._nonempty(view, entries(view, budget))
+
+    def _nonempty(self, view: ContextView, limit: Int[Array, "*batch"]) -> Plan:
+        """Return what is chosen, or the newest entry where that is nothing."""
         chosen = self.choose(view, limit)
         xp = namespace(view.held)
         empty = (chosen.tokens == 0) & (limit > 0)
+        if not bool(xp.any(empty)):
+            return chosen
         newest = view.held & (view.age == 1) & empty[..., None]
         index = xp.broadcast_to(view.index, newest.shape)
-        return Plan(xp.where(newest, index, chosen.leader), xp.where(newest, as_float(newest), chosen.weight))
+        leader = xp.where(newest, index, chosen.leader)
+        return Plan(leader, xp.where(newest, as_float(newest), chosen.weight), pure=chosen.pure)
 
     @abstractmethod
     def choose(self, view: ContextView, limit: Int[Array, "*batch"]) -> Plan:
@@ -109,13 +159,15 @@ def entries(view: ContextView, budget: Budget) -> Int[Array, "*batch"]:
     """Return the tokens that a budget allows each history; see `Strategy.plan`."""
     count = view.count
     xp = namespace(count)
+    if isinstance(budget, bool):
+        raise StrategyError(f"a budget is a number of tokens or a share of them, got {budget}")
     if isinstance(budget, float):
         if not 0 < budget <= 1:
             raise StrategyError(f"a budget as a share must lie above 0 and at most at 1.0, got {budget}")
         share = xp.astype(xp.floor(as_float(count) * budget + 1e-9), xp.int64)
         return xp.where((share < 1) & (count > 0), xp.ones_like(share), share)
-    if isinstance(budget, int):
+    if isinstance(budget, Integral):
         if budget < 1:
             raise StrategyError(f"a budget in tokens must be 1 at least, got {budget}")
-        budget = xp.full_like(count, budget)
+        budget = xp.full_like(count, int(budget))
     return xp.where(budget < count, budget, count)

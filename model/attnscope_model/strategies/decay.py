@@ -9,6 +9,7 @@ from jaxtyping import Float
 
 from attnscope_model.strategies.arrays import Array, as_float, namespace
 from attnscope_model.strategies.base import Scored
+from attnscope_model.strategies.parameters import parameter
 from attnscope_model.strategies.random import lifelong
 from attnscope_model.strategies.view import ContextView
 
@@ -20,9 +21,8 @@ class ExponentialDecay(Scored):
     name: ClassVar[str] = "decay"
     simplicity: ClassVar[int] = 2
 
-    rate: float = 0.05
-    """Per token of age."""
-    seed: int = 0
+    rate: float = parameter(0.05, "Fall of the logarithm of the weight per token of age.", low=0.0, high=1000.0)
+    seed: int = parameter(0, "Another seed draws other tokens.", low=0)
 
     def score(self, view: ContextView) -> Float[Array, "*batch entry"]:
         """Return Gumbel noise minus rate × age, whose largest are such a draw."""

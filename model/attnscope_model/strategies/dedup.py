@@ -7,9 +7,9 @@ from typing import ClassVar
 
 from jaxtyping import Bool, Int
 
-from attnscope_model.strategies.arrays import Array, as_float, best, namespace
+from attnscope_model.strategies.arrays import Array, newest
 from attnscope_model.strategies.base import Selection
-from attnscope_model.strategies.similarity import same_move
+from attnscope_model.strategies.similarity import repeated
 from attnscope_model.strategies.view import ContextView
 
 
@@ -23,6 +23,4 @@ class Deduplication(Selection):
 
     def keep(self, view: ContextView, limit: Int[Array, "*batch"]) -> Bool[Array, "*batch entry"]:
         """Return the newest entries that no newer one repeats."""
-        newer = (view.index[None, :] > view.index[:, None]) & view.held[..., None, :]
-        repeated = namespace(view.held).any(same_move(view) & newer, axis=-1)
-        return best(-as_float(view.age), view.held & ~repeated, limit)
+        return newest(view.held & ~repeated(view), limit)

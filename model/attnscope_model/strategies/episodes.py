@@ -9,6 +9,7 @@ from jaxtyping import Bool, Int
 
 from attnscope_model.strategies.arrays import Array, namespace
 from attnscope_model.strategies.base import Selection
+from attnscope_model.strategies.parameters import parameter
 from attnscope_model.strategies.view import ContextView
 
 
@@ -20,12 +21,15 @@ class EpisodeTruncation(Selection):
     needs: ClassVar[frozenset[str]] = frozenset({"episode"})
     simplicity: ClassVar[int] = 2
 
-    episodes: int = 2
-    """Episodes kept, the query's own among them."""
+    episodes: int = parameter(2, "Episodes kept, the query's own among them.", low=1)
 
     def keep(self, view: ContextView, limit: Int[Array, "*batch"]) -> Bool[Array, "*batch entry"]:
         """Return the newest entries of the last episodes."""
-        xp = namespace(view.held)
-        newest = xp.max(xp.where(view.held, view.episode, xp.full_like(view.episode, -1)), axis=-1)
-        now = newest if view.query_episode is None else view.query_episode
+        now = _last(view) if view.query_episode is None else view.query_episode
         return view.held & (view.episode > now[..., None] - self.episodes) & (view.age <= limit[..., None])
+
+
+def _last(view: ContextView) -> Int[Array, "*batch"]:
+    """Return the episode of the newest entry."""
+    xp = namespace(view.held)
+    return xp.max(xp.where(view.held, view.episode, xp.full_like(view.episode, -1)), axis=-1)

@@ -5,6 +5,8 @@
     AttnscopeError
     └── StrategyError (ValueError)
         ├── UnknownStrategyError (LookupError)    no strategy or parameter of that name
+        ├── ParameterError                        a parameter is of another type or out of range
+        ├── StrategyPackageError                  an installed package's strategy cannot be used
         └── ViewIncompleteError                   the view lacks what the rule looks at
 """
 
@@ -23,3 +25,11 @@ class UnknownStrategyError(StrategyError, LookupError):
 
 class ViewIncompleteError(StrategyError):
     """The view of the context lacks what the rule looks at."""
+
+
+class ParameterError(StrategyError):
+    """A parameter is not what the strategy takes."""
+
+
+class StrategyPackageError(StrategyError):
+    """A strategy of an installed package cannot be used."""

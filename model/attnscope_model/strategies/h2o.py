@@ -9,6 +9,7 @@ from jaxtyping import Bool, Float, Int
 
 from attnscope_model.strategies.arrays import Array, as_float, best, namespace
 from attnscope_model.strategies.base import Selection
+from attnscope_model.strategies.parameters import parameter
 from attnscope_model.strategies.view import ContextView
 
 
@@ -24,14 +25,14 @@ class HeavyHitters(Selection):
     needs: ClassVar[frozenset[str]] = frozenset({"accumulated", "expected"})
     simplicity: ClassVar[int] = 5
 
-    recent: float = 0.5
-    """Share of the budget that goes to the newest tokens."""
+    recent: float = parameter(0.5, "Share of the budget that goes to the newest tokens.", low=0.0, high=1.0)
 
     def keep(self, view: ContextView, limit: Int[Array, "*batch"]) -> Bool[Array, "*batch entry"]:
         """Return the newest entries and the heaviest of the others."""
         xp = namespace(limit)
         newest = xp.astype(xp.floor(as_float(limit) * self.recent), xp.int64)
-        score = xp.where(view.age <= newest[..., None], xp.full_like(self.lift(view), float("inf")), self.lift(view))
+        lift = self.lift(view)
+        score = xp.where(view.age <= newest[..., None], xp.full_like(lift, float("inf")), lift)
         return best(score, view.held, limit)
 
     def lift(self, view: ContextView) -> Float[Array, "*batch entry"]:

@@ -7,8 +7,10 @@ from typing import ClassVar
 
 from jaxtyping import Int
 
-from attnscope_model.strategies.arrays import Array, as_float, namespace
+from attnscope_model.strategies.arrays import Array, namespace
 from attnscope_model.strategies.base import Strategy
+from attnscope_model.strategies.errors import ParameterError
+from attnscope_model.strategies.parameters import parameter
 from attnscope_model.strategies.plan import Plan, pooled
 from attnscope_model.strategies.view import ContextView
 
@@ -23,14 +25,18 @@ class Hierarchical(Strategy):
     name: ClassVar[str] = "hierarchical"
     simplicity: ClassVar[int] = 3
     pools: ClassVar[bool] = True
+    by_place: ClassVar[bool] = True
 
-    fine: int = 5
-    """Newest tokens kept as they are."""
-    middle: int = 20
-    """Age up to which `middle_ratio` tokens are pooled into one."""
-    middle_ratio: int = 2
-    old_ratio: int = 4
-    """Tokens of the oldest part that are pooled into one."""
+    fine: int = parameter(5, "Newest tokens kept as they are.", low=1)
+    middle: int = parameter(20, "Age up to which `middle_ratio` tokens are pooled into one; `fine` at least.", low=1)
+    middle_ratio: int = parameter(2, "Tokens of the middle part that are pooled into one.", low=1)
+    old_ratio: int = parameter(4, "Tokens of the oldest part that are pooled into one.", low=1)
+
+    def __post_init__(self) -> None:
+        """Check the parameters, also against each other."""
+        super().__post_init__()
+        if self.middle < self.fine:
+            raise ParameterError(f"middle of hierarchical is fine ({self.fine}) at least, got {self.middle}")
 
     def choose(self, view: ContextView, limit: Int[Array, "*batch"]) -> Plan:
         """Return the entries in groups counted from the newest."""
@@ -41,4 +47,4 @@ class Hierarchical(Strategy):
         third = self.fine + between + (age - self.middle - 1) // self.old_ratio
         number = xp.where(age <= self.fine, age - 1, xp.where(age <= self.middle, second, third))
         label = xp.where(number < limit[..., None], number, xp.full_like(number, -1))
-        return pooled(label, xp.ones_like(as_float(view.held)), view.held)
+        return pooled(label, view.held)

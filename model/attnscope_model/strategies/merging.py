@@ -7,10 +7,10 @@ from typing import ClassVar
 
 from jaxtyping import Int
 
-from attnscope_model.strategies.arrays import Array, as_float, best, namespace
+from attnscope_model.strategies.arrays import Array, best, namespace, running
 from attnscope_model.strategies.base import Strategy
 from attnscope_model.strategies.plan import Plan, pooled
-from attnscope_model.strategies.similarity import similarity
+from attnscope_model.strategies.similarity import alike_to_previous
 from attnscope_model.strategies.view import ContextView
 
 
@@ -26,14 +26,15 @@ class Merging(Strategy):
     simplicity: ClassVar[int] = 6
     pools: ClassVar[bool] = True
 
+    @property
+    def uses(self) -> frozenset[str]:
+        """Keys, or states and actions where there are no keys."""
+        return frozenset({"keys", "state", "action"})
+
     def choose(self, view: ContextView, limit: Int[Array, "*batch"]) -> Plan:
         """Return runs between the `limit` − 1 deepest cuts."""
         xp = namespace(view.held)
-        alike = similarity(view)
-        before = (view.place[..., :, None] - 1 == view.place[..., None, :]) & view.held[..., None, :]
-        likeness = xp.sum(xp.where(before, alike, xp.zeros_like(alike)), axis=-1)
         first = view.held & (view.place == 0)
-        cuts = best(-likeness, view.held & ~first, xp.where(limit > 0, limit - 1, limit)) | first
-        run = xp.cumulative_sum(xp.astype(cuts, xp.int64), axis=-1) - 1
-        run = xp.where(limit[..., None] > 0, run, xp.full_like(run, -1))
-        return pooled(run, xp.ones_like(as_float(view.held)), view.held)
+        cuts = best(-alike_to_previous(view), view.held & ~first, xp.where(limit > 0, limit - 1, limit)) | first
+        run = running(cuts) - 1
+        return pooled(xp.where(limit[..., None] > 0, run, xp.full_like(run, -1)), view.held)

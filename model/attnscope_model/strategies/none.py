@@ -19,6 +19,7 @@ class Everything(Selection):
     name: ClassVar[str] = "none"
     simplicity: ClassVar[int] = 0
     bounded: ClassVar[bool] = False
+    by_place: ClassVar[bool] = True
 
     def keep(self, view: ContextView, limit: Int[Array, "*batch"]) -> Bool[Array, "*batch entry"]:  # noqa: ARG002 - any budget
         """Return all entries."""

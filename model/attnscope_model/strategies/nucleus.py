@@ -7,8 +7,9 @@ from typing import ClassVar
 
 from jaxtyping import Bool, Int
 
-from attnscope_model.strategies.arrays import Array, as_float, namespace, ranks
+from attnscope_model.strategies.arrays import Array, as_float, best, namespace, number_of
 from attnscope_model.strategies.base import Selection
+from attnscope_model.strategies.parameters import parameter
 from attnscope_model.strategies.view import ContextView
 
 ROUNDING = 1e-9
@@ -23,20 +24,17 @@ class Nucleus(Selection):
     needs: ClassVar[frozenset[str]] = frozenset({"attention"})
     simplicity: ClassVar[int] = 5
 
-    mass: float = 0.9
+    mass: float = parameter(0.9, "Share of the attention to the history that is kept.", low=0.0, high=1.0, above=True)
 
     def keep(self, view: ContextView, limit: Int[Array, "*batch"]) -> Bool[Array, "*batch entry"]:
-        """Return entries, heaviest first, until the mass is reached or the budget is spent."""
+        """Return entries, heaviest first, until the mass is reached or the budget is spent; those not judged first."""
         assert view.attention is not None  # noqa: S101 - `plan` refused the view otherwise
         xp = namespace(view.held)
         row = view.attention[..., -1, :]
-        rank = ranks(row, view.held)
-        known = xp.where(xp.isnan(row) | xp.logical_not(view.held), xp.zeros_like(row), row)
-        weight = as_float(known)
-        order = xp.argsort(rank, axis=-1, stable=True)
-        running = xp.cumulative_sum(xp.take_along_axis(weight, order, axis=-1), axis=-1)
-        before = running - xp.take_along_axis(weight, order, axis=-1)
-        total = xp.sum(weight, axis=-1, keepdims=True)
-        wanted = xp.take_along_axis(before < self.mass * total - ROUNDING, rank, axis=-1)
-        unseen = xp.isnan(row)
-        return view.held & (wanted | unseen) & (rank < limit[..., None])
+        unseen = xp.isnan(row) & view.held
+        known = as_float(xp.where(unseen | xp.logical_not(view.held), xp.zeros_like(row), row))
+        falling = xp.flip(xp.sort(known, axis=-1), axis=-1)
+        before = xp.cumulative_sum(falling, axis=-1) - falling
+        wanted = before < self.mass * xp.sum(known, axis=-1, keepdims=True) - ROUNDING
+        many = number_of(wanted) + number_of(unseen)
+        return best(row, view.held, xp.where(many < limit, many, limit))

@@ -7,8 +7,9 @@ from typing import ClassVar
 
 from jaxtyping import Int
 
-from attnscope_model.strategies.arrays import Array, as_float, namespace
+from attnscope_model.strategies.arrays import Array, namespace
 from attnscope_model.strategies.base import Strategy
+from attnscope_model.strategies.parameters import parameter
 from attnscope_model.strategies.plan import Plan, pooled
 from attnscope_model.strategies.view import ContextView
 
@@ -24,8 +25,18 @@ class PooledWindow(Strategy):
     simplicity: ClassVar[int] = 4
     pools: ClassVar[bool] = True
 
-    summaries: int = 4
-    """M: tokens of the budget spent on summaries; fewer where the budget would leave no newest token."""
+    summaries: int = parameter(
+        4,
+        "M: tokens of the budget spent on summaries; fewer where the budget would leave no newest token.",
+        low=1,
+        high=1024,
+    )
+    weighted: bool = parameter(True, "Weigh by the last row's attention where there is one; plain means otherwise.")
+
+    @property
+    def uses(self) -> frozenset[str]:
+        """Attention, if means are weighted."""
+        return frozenset({"attention"} if self.weighted else ())
 
     def choose(self, view: ContextView, limit: Int[Array, "*batch"]) -> Plan:
         """Return the window's entries alone and the older ones in M runs of equal length."""
@@ -38,5 +49,5 @@ class PooledWindow(Strategy):
         run = xp.where(many > 0, run, xp.full_like(run, -1))
         recent = view.age <= window
         label = xp.where(recent, view.place + view.held.shape[-1], run)
-        weight = xp.ones_like(as_float(view.held)) if view.attention is None else view.attention[..., -1, :]
-        return pooled(label, xp.where(recent, xp.ones_like(as_float(weight)), as_float(weight)), view.held)
+        weight = view.attention[..., -1, :] if self.weighted and view.attention is not None else None
+        return pooled(label, view.held, weight)

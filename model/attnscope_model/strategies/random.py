@@ -9,6 +9,7 @@ from jaxtyping import Float
 
 from attnscope_model.strategies.arrays import Array, dice
 from attnscope_model.strategies.base import Scored
+from attnscope_model.strategies.parameters import parameter
 from attnscope_model.strategies.view import ContextView
 
 
@@ -18,7 +19,7 @@ class Random(Scored):
 
     name: ClassVar[str] = "random"
 
-    seed: int = 0
+    seed: int = parameter(0, "Another seed draws other tokens.", low=0)
 
     def score(self, view: ContextView) -> Float[Array, "*batch entry"]:
         """Return a number of the transition and its rollout."""

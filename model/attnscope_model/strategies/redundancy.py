@@ -7,9 +7,10 @@ from typing import ClassVar
 
 from jaxtyping import Float
 
-from attnscope_model.strategies.arrays import Array, as_float, namespace
+from attnscope_model.strategies.arrays import Array, namespace
 from attnscope_model.strategies.base import Scored
-from attnscope_model.strategies.similarity import similarity
+from attnscope_model.strategies.parameters import parameter
+from attnscope_model.strategies.similarity import redundant
 from attnscope_model.strategies.snapkv import RecentRows
 from attnscope_model.strategies.view import ContextView
 
@@ -26,10 +27,13 @@ class Redundancy(Scored):
     needs: ClassVar[frozenset[str]] = frozenset({"attention"})
     simplicity: ClassVar[int] = 6
 
-    balance: float = 0.5
-    """Weight of attention, 0 to 1; the rest is that of likeness."""
-    rows: int = 16
-    """Decision rows that are averaged."""
+    balance: float = parameter(0.5, "Weight of attention; the rest is that of likeness.", low=0.0, high=1.0)
+    rows: int = parameter(16, "Decision rows that are averaged, at most.", low=1, high=1024)
+
+    @property
+    def uses(self) -> frozenset[str]:
+        """Keys besides, or states and actions where there are no keys."""
+        return self.needs | {"keys", "state", "action"}
 
     def score(self, view: ContextView) -> Float[Array, "*batch entry"]:
         """Return balance × attention − (1 − balance) × likeness; NaN where no row has seen the entry."""
@@ -38,7 +42,4 @@ class Redundancy(Scored):
         known = xp.where(xp.isnan(mean), xp.zeros_like(mean), mean)
         top = xp.max(known, axis=-1, keepdims=True)
         heavy = mean / xp.where(top > 0, top, xp.ones_like(top))
-        newer = (view.index[None, :] > view.index[:, None]) & view.held[..., None, :]
-        alike = similarity(view)
-        likeness = xp.max(xp.where(newer, alike, xp.zeros_like(alike)), axis=-1)
-        return self.balance * heavy - (1 - self.balance) * as_float(likeness)
+        return self.balance * heavy - (1 - self.balance) * redundant(view)

@@ -1,10 +1,10 @@
-"""Every strategy by name."""
+"""Every strategy by name, and making one of what came over the wire."""
 
 from __future__ import annotations
 
-import dataclasses
+import reprlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any, Final
 
 from attnscope_model.strategies.anchored import Anchored
@@ -12,12 +12,15 @@ from attnscope_model.strategies.base import Strategy
 from attnscope_model.strategies.decay import ExponentialDecay
 from attnscope_model.strategies.dedup import Deduplication
 from attnscope_model.strategies.episodes import EpisodeTruncation
-from attnscope_model.strategies.errors import UnknownStrategyError
+from attnscope_model.strategies.errors import ParameterError, UnknownStrategyError
 from attnscope_model.strategies.h2o import HeavyHitters
 from attnscope_model.strategies.hierarchical import Hierarchical
+from attnscope_model.strategies.influence import LeaveOneOut
+from attnscope_model.strategies.installed import installed_once
 from attnscope_model.strategies.merging import Merging
 from attnscope_model.strategies.none import Everything
 from attnscope_model.strategies.nucleus import Nucleus
+from attnscope_model.strategies.parameters import checked, parameters_of
 from attnscope_model.strategies.pooled_window import PooledWindow
 from attnscope_model.strategies.random import Random
 from attnscope_model.strategies.recency import Recency
@@ -30,46 +33,49 @@ from attnscope_model.strategies.threshold import Threshold
 from attnscope_model.strategies.tova import LastRow
 from attnscope_model.strategies.uniform import Uniform
 
-STRATEGIES: Final[Mapping[str, type[Strategy]]] = {
-    kind.name: kind
-    for kind in (
-        Everything,
-        Recency,
-        SinksAndRecency,
-        Uniform,
-        Random,
-        ExponentialDecay,
-        EpisodeTruncation,
-        LastRow,
-        HeavyHitters,
-        RecentRows,
-        Nucleus,
-        Threshold,
-        Redundancy,
-        PooledWindow,
-        Hierarchical,
-        Merging,
-        RewardAnchored,
-        Deduplication,
-        QueryRelevant,
-        Anchored,
-    )
-}
+STRATEGIES: Final[Mapping[str, type[Strategy]]] = MappingProxyType(
+    {
+        kind.name: kind
+        for kind in (
+            Everything,
+            Recency,
+            SinksAndRecency,
+            Uniform,
+            Random,
+            ExponentialDecay,
+            EpisodeTruncation,
+            LastRow,
+            HeavyHitters,
+            RecentRows,
+            Nucleus,
+            Threshold,
+            Redundancy,
+            PooledWindow,
+            Hierarchical,
+            Merging,
+            RewardAnchored,
+            Deduplication,
+            QueryRelevant,
+            LeaveOneOut,
+            Anchored,
+        )
+    }
+)
 """The strategies of this distribution."""
 
+MAX_DEPTH: Final = 4
+"""Strategies inside each other, the outermost among them."""
 
-@dataclass(frozen=True)
-class StrategyDescription:
-    """What a strategy is, for lists and the service."""
 
-    name: str
-    summary: str
-    parameters: dict[str, Any]
-    """Defaults by name."""
-    needs: tuple[str, ...]
-    """Fields of the view that it looks at."""
-    pools: bool
-    simplicity: int
+def strategies() -> dict[str, type[Strategy]]:
+    """Return every strategy by name: those of this distribution, then those of installed packages.
+
+    Raises
+    ------
+    StrategyPackageError
+        An installed package's strategy cannot be used.
+    """
+    return dict(STRATEGIES) | {name: kind for name, (kind, _) in installed_once(frozenset(STRATEGIES)).items()}
 
 
 def strategy(name: str, **parameters: Any) -> Strategy:  # noqa: ANN401 - whatever the strategy takes
@@ -79,23 +85,47 @@ def strategy(name: str, **parameters: Any) -> Strategy:  # noqa: ANN401 - whatev
     ------
     UnknownStrategyError
         There is no such strategy or parameter.
+    ParameterError
+        A parameter is of another type or out of range.
     """
-    if name not in STRATEGIES:
-        raise UnknownStrategyError(f"there is no strategy {name!r}; there are {', '.join(STRATEGIES)}")
-    known = {field.name for field in dataclasses.fields(STRATEGIES[name])}
-    unknown = sorted(parameters.keys() - known)
+    return build(name, parameters)
+
+
+def build(name: object, parameters: Mapping[str, object], depth: int = 1) -> Strategy:
+    """Return a strategy by name and parameters, whatever they are: the way for what came over the wire.
+
+    Parameters
+    ----------
+    depth
+        How many strategies this one is inside of, itself among them.
+
+    Raises
+    ------
+    UnknownStrategyError
+        There is no such strategy or parameter.
+    ParameterError
+        A parameter is of another type or out of range, or strategies wrap each other more than `MAX_DEPTH` deep.
+    """
+    kind = STRATEGIES.get(name) if isinstance(name, str) else None
+    if kind is None:
+        every = strategies()
+        if not isinstance(name, str) or name not in every:
+            raise UnknownStrategyError(f"there is no strategy {reprlib.repr(name)}; there are {', '.join(every)}")
+        kind = every[name]
+    if depth > MAX_DEPTH:
+        raise ParameterError(f"strategies wrap each other {MAX_DEPTH} deep at most, {kind.name} is {depth} deep")
+    known = {parameter.name: parameter for parameter in parameters_of(kind)}
+    unknown = sorted(parameters.keys() - known.keys())
     if unknown:
         takes = ", ".join(sorted(known)) or "no parameters"
-        raise UnknownStrategyError(f"{name} takes {takes}, not {', '.join(unknown)}")
-    values: dict[str, Any] = {
-        key: strategy(**value) if isinstance(value, dict) else value for key, value in parameters.items()
-    }
-    return STRATEGIES[name](**values)
+        raise UnknownStrategyError(f"{kind.name} takes {takes}, not {', '.join(map(reprlib.repr, unknown[:5]))}")
+    values: dict[str, Any] = {}
+    for key, value in parameters.items():
+        made = _inner(value, depth) if isinstance(value, Mapping) else value
+        values[key] = checked(kind.name, known[key], made)
+    return kind(**values)
 
 
-def describe(kind: type[Strategy]) -> StrategyDescription:
-    """Return what a strategy is."""
-    summary = (kind.__doc__ or "").partition("\n")[0]
-    return StrategyDescription(
-        kind.name, summary, kind().parameters, tuple(sorted(kind.needs)), kind.pools, kind.simplicity
-    )
+def _inner(spec: Mapping[str, object], depth: int) -> Strategy:
+    """Return the wrapped strategy of a specification."""
+    return build(spec.get("name"), {key: value for key, value in spec.items() if key != "name"}, depth + 1)

@@ -7,8 +7,9 @@ from typing import ClassVar
 
 from jaxtyping import Bool, Int
 
-from attnscope_model.strategies.arrays import Array, as_float, best, namespace
+from attnscope_model.strategies.arrays import Array, as_float, namespace, newest, number_of
 from attnscope_model.strategies.base import Selection
+from attnscope_model.strategies.parameters import parameter
 from attnscope_model.strategies.view import ContextView
 
 
@@ -20,14 +21,17 @@ class RewardAnchored(Selection):
     needs: ClassVar[frozenset[str]] = frozenset({"reward"})
     simplicity: ClassVar[int] = 3
 
-    share: float = 0.5
-    """Share of the budget that rewarded transitions may take: where every step at a goal is rewarded, all would."""
+    share: float = parameter(
+        0.5,
+        "Share of the budget that rewarded transitions may take: where every step at a goal is rewarded, all would.",
+        low=0.0,
+        high=1.0,
+    )
 
     def keep(self, view: ContextView, limit: Int[Array, "*batch"]) -> Bool[Array, "*batch entry"]:
         """Return rewarded entries and the newest others."""
         xp = namespace(view.held)
         assert view.reward is not None  # noqa: S101 - `plan` refused the view otherwise
-        age = as_float(view.age)
         room = xp.astype(xp.ceil(as_float(limit) * self.share), xp.int64)
-        rewarded = best(-age, view.held & (view.reward > 0), room)
-        return best(xp.where(rewarded, xp.full_like(age, float("inf")), -age), view.held, limit)
+        rewarded = newest(view.held & (view.reward > 0), room)
+        return rewarded | newest(view.held & ~rewarded, limit - number_of(rewarded))

@@ -9,6 +9,7 @@ from jaxtyping import Bool, Int
 
 from attnscope_model.strategies.arrays import Array, namespace
 from attnscope_model.strategies.base import Selection
+from attnscope_model.strategies.parameters import parameter
 from attnscope_model.strategies.view import ContextView
 
 
@@ -22,9 +23,11 @@ class SinksAndRecency(Selection):
 
     name: ClassVar[str] = "sinks"
     simplicity: ClassVar[int] = 2
+    by_place: ClassVar[bool] = True
 
-    sinks: int = 4
-    """Tokens kept at the start of the context; fewer where the budget would leave no newest token."""
+    sinks: int = parameter(
+        4, "Tokens kept at the start of the context; fewer where the budget would leave no newest token.", low=0
+    )
 
     def keep(self, view: ContextView, limit: Int[Array, "*batch"]) -> Bool[Array, "*batch entry"]:
         """Return both ends of the history."""

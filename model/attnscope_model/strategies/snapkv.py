@@ -7,8 +7,9 @@ from typing import ClassVar
 
 from jaxtyping import Bool, Float
 
-from attnscope_model.strategies.arrays import Array, as_float, namespace
+from attnscope_model.strategies.arrays import Array, as_float, in_order, namespace, packed, put_back
 from attnscope_model.strategies.base import Scored
+from attnscope_model.strategies.parameters import parameter
 from attnscope_model.strategies.view import ContextView
 
 
@@ -24,10 +25,14 @@ class RecentRows(Scored):
     needs: ClassVar[frozenset[str]] = frozenset({"attention"})
     simplicity: ClassVar[int] = 5
 
-    rows: int = 16
-    """Decision rows that are averaged, at most."""
-    kernel: int = 5
-    """Neighbouring entries that are averaged, an odd number; the query's neighbourhood tends to matter as a whole."""
+    rows: int = parameter(16, "Decision rows that are averaged, at most.", low=1, high=1024)
+    kernel: int = parameter(
+        5,
+        "Neighbouring entries that are averaged; the query's neighbourhood tends to matter as a whole.",
+        low=1,
+        high=255,
+        odd=True,
+    )
 
     def score(self, view: ContextView) -> Float[Array, "*batch entry"]:
         """Return the smoothed mean of the last rows; NaN where no row has seen the entry."""
@@ -56,8 +61,8 @@ def _smooth(
     if half == 0:
         return mean
     # Padding stands aside, so that it never comes between neighbours.
-    order = xp.argsort(xp.astype(xp.logical_not(held), xp.int8), axis=-1, stable=True)
-    mean, judged = xp.take_along_axis(mean, order, axis=-1), xp.take_along_axis(judged, order, axis=-1)
+    order = packed(held)
+    mean, judged = in_order(mean, order), in_order(judged, order)
     pad = xp.zeros_like(xp.concat([mean[..., :1]] * half, axis=-1))
     wide, there = xp.concat([pad, mean, pad], axis=-1), xp.concat([pad, as_float(judged), pad], axis=-1)
     width = mean.shape[-1]
@@ -66,4 +71,4 @@ def _smooth(
         total = total + wide[..., shift : shift + width]
         count = count + there[..., shift : shift + width]
     smooth = total / xp.where(count > 0, count, xp.ones_like(count))
-    return xp.take_along_axis(smooth, xp.argsort(order, axis=-1, stable=True), axis=-1)
+    return put_back(smooth, order)

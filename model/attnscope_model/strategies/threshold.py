@@ -9,6 +9,7 @@ from jaxtyping import Bool, Int
 
 from attnscope_model.strategies.arrays import Array, as_float, best, namespace
 from attnscope_model.strategies.base import Selection
+from attnscope_model.strategies.parameters import parameter
 from attnscope_model.strategies.view import ContextView
 
 
@@ -23,7 +24,7 @@ class Threshold(Selection):
     needs: ClassVar[frozenset[str]] = frozenset({"attention"})
     simplicity: ClassVar[int] = 5
 
-    lift: float = 1.0
+    lift: float = parameter(1.0, "Multiple of the mean attention that a token must exceed.", low=0.0)
 
     def keep(self, view: ContextView, limit: Int[Array, "*batch"]) -> Bool[Array, "*batch entry"]:
         """Return the heaviest entries above the threshold that fit the budget, and those not judged yet."""

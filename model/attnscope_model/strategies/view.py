@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 
 from jaxtyping import Bool, Float, Int
 
-from attnscope_model.strategies.arrays import Array, count_up, namespace
+from attnscope_model.strategies.arrays import Array, count_up, namespace, number_of, running
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,25 +38,26 @@ class ContextView:
     """What uniform attention would have given it over the same rows."""
     keys: Float[Array, "*batch entry key"] | None = None
     """A vector of each entry: its embedding, or its raw observation, action and reward."""
+    influence: Float[Array, "*batch entry"] | None = None
+    """How far the decision moves, in nats, when an entry is left out of the whole context; NaN where nobody tried."""
     lane: Int[Array, "*batch"] | None = None
     """Which rollout it is, so that random choices differ between rollouts; 0 where None."""
 
     @property
     def count(self) -> Int[Array, "*batch"]:
         """Entries of each history."""
-        xp = namespace(self.held)
-        return xp.sum(xp.astype(self.held, xp.int64), axis=-1)
+        return number_of(self.held)
 
     @property
     def place(self) -> Int[Array, "*batch entry"]:
         """Place of each held entry among the held, 0 the oldest."""
-        xp = namespace(self.held)
-        return xp.cumulative_sum(xp.astype(self.held, xp.int64), axis=-1) - 1
+        return running(self.held) - 1
 
     @property
     def age(self) -> Int[Array, "*batch entry"]:
         """Age of each held entry: 1 is the newest before the query."""
-        return self.count[..., None] - self.place
+        so_far = running(self.held)
+        return so_far[..., -1:] - so_far + 1
 
     @property
     def index(self) -> Int[Array, " entry"]:
@@ -66,3 +67,12 @@ class ContextView:
     def only(self, mask: Bool[Array, "*batch entry"]) -> ContextView:
         """Return the view in which nothing else is held."""
         return replace(self, held=self.held & mask)
+
+    def one_for_all(self) -> ContextView | None:
+        """Return a view of the places alone, where all histories have the same; None where they differ or are one."""
+        if self.held.ndim == 1 or 0 in self.held.shape:
+            return None
+        first = (0,) * (self.held.ndim - 1)
+        held = self.held[first]
+        xp = namespace(held)
+        return ContextView(self.transition[first], held) if bool(xp.all(self.held == held)) else None

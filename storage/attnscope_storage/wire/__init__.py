@@ -51,6 +51,7 @@ from attnscope_storage.wire.specs import (
     SamplingChoice,
     TaskChoice,
 )
+from attnscope_storage.wire.strategies import FitInfo, ParameterInfo, StrategyInfo
 from attnscope_storage.wire.tasks import TaskCell
 from attnscope_storage.wire.trials import (
     MAX_CONDITIONS,
@@ -88,6 +89,7 @@ __all__ = [
     "EnvironmentChoice",
     "EnvironmentInfo",
     "Estimate",
+    "FitInfo",
     "Health",
     "Job",
     "JobChanges",
@@ -98,6 +100,7 @@ __all__ = [
     "MapKind",
     "MapsChoice",
     "Memory",
+    "ParameterInfo",
     "Phase",
     "PolicyDescription",
     "PositionPolicy",
@@ -115,6 +118,7 @@ __all__ = [
     "Sent",
     "SpeedChoice",
     "StrategyChoice",
+    "StrategyInfo",
     "TaskCell",
     "TaskChoice",
     "TaskPage",

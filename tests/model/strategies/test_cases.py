@@ -35,6 +35,7 @@ VIEW = ContextView(
     attention=ROWS,
     accumulated=np.array([1.0, 2, 1, 4, 1, 1, 2, 1, 0.1, NAN]),
     expected=np.array([2.0, 2, 2, 1, 1, 1, 1, 0.5, 0.1, 0]),
+    influence=np.array([0.2, 0.3, 0.1, 0.0, NAN, 0.3, 0.1, 0.0, 0.0, 0.05]),
     keys=np.array([[1, 0], [1, 0.1], [0, 1], [0, 1], [1, 0], [1, 0], [0, 1], [0, 1], [0, 1], [-1, 0]], float),
 )
 
@@ -81,6 +82,8 @@ CASES = [
     ("dedup", {}, 2, [8, 9]),
     # The query is at 2: places 3 and 8 are there, then distance 2 newest first.
     ("relevant", {}, 4, [3, 6, 8, 9]),
+    # Entry 4 was not tried and comes first; then both 0.3, then 0.2.
+    ("leave-one-out", {}, 4, [0, 1, 4, 5]),
     # Starts at 2 and 6; place 0 is where the window was cut, not a start. Two left for the newest.
     ("anchored", {}, 4, [2, 6, 8, 9]),
     ("anchored", {"starts": False, "oldest": True, "first_rewarded": True}, 4, [0, 3, 8, 9]),
@@ -171,7 +174,7 @@ def test_what_is_missing_is_named():
         strategy("h2o").plan(bare, 2)
     with pytest.raises(ViewIncompleteError, match="attention"):
         strategy("anchored", inner={"name": "tova"}, starts=False, oldest=True).plan(bare, 2)
-    with pytest.raises(ViewIncompleteError, match="episodes"):
+    with pytest.raises(ViewIncompleteError, match="episode"):
         strategy("anchored").plan(bare, 2)
     with pytest.raises(UnknownStrategyError, match="sinks"):
         strategy("recency", sinks=3)

@@ -43,6 +43,7 @@ def views(draw) -> ContextView:
         accumulated=rng.integers(0, 5, (batch, size)) / 4,
         expected=expected,
         keys=rng.integers(-1, 2, (batch, size, 3)).astype(float),
+        influence=np.where(rng.random((batch, size)) < 0.2, np.nan, rng.integers(0, 4, (batch, size)) / 8),
         lane=np.arange(batch),
     )
 
@@ -77,6 +78,14 @@ def test_promises(rule: Strategy, view: ContextView, budget: float):
     first, last = plan.transitions(view.transition)
     assert (first[token] <= last[token]).all()
     assert (np.diff(np.where(token, last, last.max() + 1), axis=1) >= 0).all()
+    place, there = plan.places()
+    assert (there == token).all()
+    assert [place[row][there[row]].tolist() for row in range(len(count))] == [
+        np.nonzero(plan.leads[row])[0].tolist() for row in range(len(count))
+    ]
+    assert np.array_equal(plan.build(view.keys), mixture @ view.keys)
+    assert not plan.pure or (plan.alone == plan.used).all()
+    assert not plan.shared or (plan.leader == plan.leader[:1]).all()
     other = rule.plan(as_torch(view), budget)
     assert np.array_equal(other.leader.numpy(), plan.leader)
     assert np.allclose(other.weight.numpy(), plan.weight)
@@ -109,6 +118,21 @@ def test_none_builds_the_context_bit_for_bit():
     embeddings = torch.randn(2, 6, 4)
     view = ContextView(transition=torch.arange(12).reshape(2, 6), held=torch.ones(2, 6, dtype=torch.bool))
     assert torch.equal(strategy("none").plan(view, 1).build(embeddings), embeddings)
+
+
+@pytest.mark.parametrize("rule", [rule for rule in EVERY if rule.by_place], ids=str)
+def test_rules_of_places_alone_share_one_plan(rule: Strategy):
+    """Histories of equal length get the first one's plan, whatever they hold; of unequal length each its own."""
+    view = ContextView(transition=np.arange(80).reshape(4, 20), held=np.ones((4, 20), bool))
+    plan = rule.plan(view, 7)
+    assert plan.shared
+    alone = rule.plan(ContextView(view.transition[2], view.held[2]), 7)
+    assert not alone.shared
+    assert np.array_equal(plan.leader[2], alone.leader)
+    assert np.array_equal(plan.weight[2], alone.weight)
+    ragged = ContextView(view.transition, np.arange(20) < np.array([[20], [20], [20], [19]]))
+    assert not rule.plan(ragged, 7).shared
+    assert not rule.plan(view, np.array([7, 7, 7, 6])).shared
 
 
 def loaded_by(statement: str) -> set[str]:

@@ -1,0 +1,81 @@
+"""Where a strategy fits: which policies, positions, memories and paths it can serve, and where it is an oracle.
+
+One place says so for the list of strategies, for the service that refuses and for the rollout that marks oracles.
+"""
+
+from __future__ import annotations
+
+from typing import Final, Literal
+
+from attnscope_model.strategies.base import Strategy
+from attnscope_storage.wire import Memory, PolicyDescription, PositionPolicy, Recompute
+
+ATTENTION: Final = frozenset({"attention", "accumulated", "expected"})
+"""Fields of a view that a forward pass over the context fills."""
+
+Observation = Literal["cell", "vector", "discrete"]
+
+
+def looks_at_attention(rule: Strategy) -> bool:
+    """Return whether a strategy looks at attention where there is any."""
+    return bool(rule.uses & ATTENTION)
+
+
+def why_not_positions(rule: Strategy, positions: PositionPolicy) -> str | None:
+    """Return why a strategy cannot be applied under a position policy; None where it can."""
+    if positions == "mask" and rule.pooling:
+        return "a masked context holds the transitions themselves; a pooled token has no slot in it"
+    return None
+
+
+def why_not_memory(rule: Strategy, memory: Memory) -> str | None:
+    """Return why a strategy cannot be applied with a memory; None where it can."""
+    if memory == "stateful" and rule.oracle_reason is not None:
+        return "it judges by the whole context, which a stateful one has forgotten"
+    return None
+
+
+def why_not_path(rule: Strategy, path: Recompute, policy: PolicyDescription | None = None) -> str | None:
+    """Return why a strategy cannot be applied on a path, to any policy where none is named; None where it can."""
+    if path == "recompute":
+        return None
+    if rule.pooling:
+        return "kept keys and values of several tokens have no mean that a forward would have given"
+    if rule.oracle_reason is not None:
+        return "it runs whole contexts, which a cache does not hold"
+    if policy is not None and not (policy.causal and policy.positions == "rotary"):
+        return "keys and values can only be kept by causal policies with rotary positions"
+    return None
+
+
+def why_not_observation(rule: Strategy, observation: Observation) -> str | None:
+    """Return why a strategy cannot be applied to a policy of this observation kind; None where it can."""
+    if "query_observation" in rule.required and observation == "discrete":
+        return "it measures distances between observations, and numbers of states have none"
+    return None
+
+
+def why_not(
+    rule: Strategy, policy: PolicyDescription, positions: PositionPolicy, memory: Memory, path: Recompute
+) -> str | None:
+    """Return why a strategy cannot be applied to a policy like this; None where it can."""
+    reasons = (
+        why_not_observation(rule, policy.observation),
+        why_not_positions(rule, positions),
+        why_not_memory(rule, memory),
+        why_not_path(rule, path, policy),
+    )
+    return next((f"{rule.name} does not fit: {reason}" for reason in reasons if reason is not None), None)
+
+
+def why_oracle(
+    rule: Strategy, positions: PositionPolicy, memory: Memory, interval: int | Literal["full"]
+) -> str | None:
+    """Return why a condition is an oracle, of which no speed-up is claimed; None where it is none."""
+    if positions == "mask":
+        return "a mask keeps the whole context and hides the others: it saves nothing"
+    if rule.oracle_reason is not None:
+        return rule.oracle_reason
+    if looks_at_attention(rule) and memory == "stateless" and interval in {1, "full"}:
+        return "it looks at the attention of the whole context before every decision, which is the full forward"
+    return None
