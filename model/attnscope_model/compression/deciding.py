@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from copy import deepcopy
 
 import numpy as np
 import torch
@@ -41,6 +42,10 @@ class PlainDecider:
 
     def pass_by(self, observation: Observations) -> None:
         """Go on to the next transition without a decision."""
+
+    def copy(self) -> PlainDecider:
+        """Return contexts that go on from here by themselves."""
+        return deepcopy(self, {id(self._policy): self._policy})
 
     def append(
         self,
@@ -163,6 +168,10 @@ class CompressedDecider:
         for context in self.contexts:
             context.append({name: value[context.lanes] for name, value in facts.items()})
         self._episode = self._episode + torch.as_tensor(ended).to(self._device, torch.int64)
+
+    def copy(self) -> CompressedDecider:
+        """Return contexts that go on from here by themselves."""
+        return deepcopy(self, {id(self._policy): self._policy})
 
     def kept(self) -> list[Kept]:
         """Return the entries that the last decision of every batch was made of."""

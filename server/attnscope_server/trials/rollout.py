@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import closing
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -23,6 +24,7 @@ from attnscope_server.plan import EnvAxis
 from attnscope_server.trials.acting import Environment, Recorded, act, act_again
 from attnscope_server.trials.divergence import Divergence, plain_logits
 from attnscope_server.trials.results import ConditionResult
+from attnscope_server.trials.speed import SpeedMeter
 from attnscope_server.trials.tally import Tally
 from attnscope_server.trials.waves import waves_of
 from attnscope_storage.schema import SPLITS
@@ -132,7 +134,7 @@ class TrialRunner:
         self._adopt(recorded, sampled)
         shape = (1, len(self._resolved.divergence_steps), len(self._axis.task))
         same = np.zeros(shape, np.float32), np.zeros(shape, np.int8)
-        return tally.results(recorded, same if sampled else None)
+        return self._with_speeds(tally.results(recorded, same if sampled else None), [None])
 
     def _compressed(self, wave: tuple[int, ...]) -> list[ConditionResult]:
         """Roll out the conditions of a wave, batch beside batch."""
@@ -147,7 +149,18 @@ class TrialRunner:
             tally.compressed(step, decider)
 
         recorded = self._rolled(decider, repeated(self._axis, len(wave)), at_step)
-        return tally.results(recorded, self._diverged(conditions))
+        results = tally.results(recorded, self._diverged(conditions))
+        return self._with_speeds(results, [compression(condition) for condition in conditions])
+
+    def _with_speeds(self, results: list[ConditionResult], setups: list[Compression | None]) -> list[ConditionResult]:
+        """Return the results with what decisions took, where that is asked for."""
+        if not self._spec.speed.enabled or self._baseline is None:
+            return results
+        meter = SpeedMeter(self._policy, self._device, self._baseline, self._spec.speed, self._refuse_stopped)
+        return [
+            replace(result, seconds=found.seconds, p50=found.p50, p95=found.p95)
+            for result, found in zip(results, meter.measure(setups), strict=True)
+        ]
 
     def _diverged(
         self, conditions: list[Condition]
