@@ -1,0 +1,147 @@
+"""What compression buys and what it costs: return kept against tokens kept and against speed, the front marked."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.ticker import PercentFormatter
+
+from attnscope.figures.style import COLOURS, SERIES, finish, refuse, styled
+from attnscope.figures.trial_words import (
+    BLIND,
+    LEFT,
+    MARKERS,
+    Line,
+    caption_of_trial,
+    labels_of,
+    looks,
+    positions_of,
+    strategies_of,
+    title_of_trial,
+)
+from attnscope.trials.board import Board, Row
+from attnscope.trials.speed import speed_at
+
+LOWEST = -0.25
+"""Share of the gain below which a condition is drawn at the edge."""
+
+Cost = Callable[[Row], float]
+
+
+def front(rows: Sequence[Row], cost: Cost, *, cheap_is_low: bool = True) -> list[Row]:
+    """Return the rows that no other beats in what they keep and what they cost, the cheapest first.
+
+    Oracles are no alternatives, so they are neither on the front nor do they keep others from it.
+    """
+    sign = 1.0 if cheap_is_low else -1.0
+    real = [row for row in rows if not row.condition.oracle and np.isfinite([cost(row), row.verdict.kept.value]).all()]
+    found: list[Row] = []
+    for row in sorted(real, key=lambda row: (sign * cost(row), -row.verdict.kept.value)):
+        if not found or row.verdict.kept.value > found[-1].verdict.kept.value:
+            found.append(row)
+    return found
+
+
+def speed_ratio(row: Row) -> float:
+    """Return how many times as fast a row's decisions are, at most environments with a full context; NaN if untimed."""
+    speed = speed_at(row.speeds)
+    return float("nan") if speed is None else speed.ratio
+
+
+def pareto(board: Board) -> Figure:
+    """Return the figure: return kept against tokens on the left, against measured speed on the right."""
+    with styled():
+        figure = Figure(figsize=(9.6, 4.6), layout="constrained")
+        left, right = figure.subplots(1, 2, sharey=True)
+        rows = board.rows[1:]
+        tokens = front(rows, lambda row: row.share.value)
+        named = _named(board, tokens)
+        _panel(left, board, lambda row: row.share.value, tokens, named)
+        left.set(xlabel="Tokens kept (effective budget)", ylabel="Gain over uniform actions that is kept")
+        left.set_title("Against tokens")
+        left.xaxis.set_major_formatter(PercentFormatter(1.0))
+        left.yaxis.set_major_formatter(PercentFormatter(1.0))
+        timed = [row for row in rows if np.isfinite(speed_ratio(row))]
+        if timed:
+            speed = speed_at(timed[0].speeds)
+            _panel(right, board, speed_ratio, front(timed, speed_ratio, cheap_is_low=False), named)
+            envs = 0 if speed is None else speed.envs
+            right.set(xlabel="Times as fast as uncompressed")
+            right.set_title(f"Against speed ({envs} environments, full context, strategy's work included)")
+            right.axvline(1, color=COLOURS["uniform"], linewidth=0.6)
+        else:
+            refuse(right, "speed was not measured")
+        _legend(figure, board, named)
+        return finish(figure, title_of_trial(board, "What compression buys and costs"), caption_of_trial(board))
+
+
+def _named(board: Board, on_front: list[Row]) -> dict[str, tuple[str, Line]]:
+    """Return the looks of the strategies that have their own: controls, then those on the front, then the rest."""
+    rated, labels = strategies_of(board.rows), labels_of(board.rows)
+    order = sorted(rated, key=lambda name: -float(np.mean([row.verdict.kept.value for row in rated[name]])))
+    names = dict.fromkeys([labels[row.condition.text] for row in on_front] + order)
+    blind = [name for name in names if name in BLIND]
+    return looks(blind + [name for name in names if name not in BLIND][: len(SERIES)])
+
+
+def _panel(axes: Axes, board: Board, cost: Cost, on_front: list[Row], named: dict[str, tuple[str, Line]]) -> Axes:
+    bound = 1 - board.results.spec.margin
+    axes.axhspan(bound, 1, color=COLOURS["third"], alpha=0.12, linewidth=0, gid="margin")
+    axes.axhline(1, color=COLOURS["uniform"], linewidth=0.6)
+    for positions in positions_of(board):
+        rows = tuple(row for row in board.rows if row.condition.index == 0 or row.condition.positions == positions)
+        for name, of in strategies_of(rows).items():
+            colour, line = named.get(name, (LEFT, "-"))
+            at = [cost(row) for row in of]
+            kept = np.array([row.verdict.kept.value for row in of])
+            back = 1 if name not in named else 3
+            axes.plot(at, np.maximum(kept, LOWEST), linestyle=line, color=colour, linewidth=0.9, zorder=back)
+            for place, row in zip(at, of, strict=True):
+                _point(axes, place, row, colour, MARKERS[positions], back)
+    if len(on_front) > 1:
+        steps = [(cost(row), row.verdict.kept.value) for row in on_front]
+        axes.plot(*zip(*steps, strict=True), color=COLOURS["text"], linewidth=2.6, alpha=0.25, zorder=2, gid="front")
+    axes.set_ylim(*_limits(board))
+    return axes
+
+
+def _point(axes: Axes, at: float, row: Row, colour: str, marker: str, back: int) -> None:
+    kept = row.verdict.kept
+    if not np.isfinite([at, kept.value]).all():
+        return
+    value = max(kept.value, LOWEST)
+    if kept.has_interval:
+        ends = np.clip([kept.low, kept.high], LOWEST - 1, None)
+        axes.vlines(at, *ends, color=colour, linewidth=0.7, alpha=0.7, zorder=back)
+    face = "white" if row.condition.oracle else colour
+    axes.plot(at, value, marker, markersize=4, markerfacecolor=face, markeredgecolor=colour, zorder=back + 1)
+
+
+def _limits(board: Board) -> tuple[float, float]:
+    found = [row.verdict.kept for row in board.rows[1:] if np.isfinite(row.verdict.kept.value)]
+    ends = [value for kept in found for value in (kept.low, kept.high, kept.value) if np.isfinite(value)]
+    low, high = min([0.0, *ends]), max([1.1, *ends])
+    return max(low, LOWEST) - 0.05, min(high, 1.5) + 0.03
+
+
+def _legend(figure: Figure, board: Board, named: dict[str, tuple[str, Line]]) -> None:
+    handles = [Line2D([], [], color=colour, linestyle=line, label=name) for name, (colour, line) in named.items()]
+    if any(name not in named for name in strategies_of(board.rows)):
+        handles.append(Line2D([], [], color=LEFT, label="others"))
+    handles.append(Line2D([], [], color=COLOURS["text"], linewidth=2.6, alpha=0.25, label="front (no oracles)"))
+    handles.append(Line2D([], [], color=COLOURS["third"], linewidth=6, alpha=0.12, label="within the margin"))
+    if any(row.condition.oracle for row in board.rows):
+        hollow = Line2D([], [], linestyle="", label="hollow: oracle", markersize=4, marker="o", color=COLOURS["text"])
+        hollow.set_markerfacecolor("white")
+        handles.append(hollow)
+    positions = positions_of(board)
+    if len(positions) > 1:
+        handles += [
+            Line2D([], [], linestyle="", marker=MARKERS[one], color=COLOURS["text"], markersize=4, label=one)
+            for one in positions
+        ]
+    figure.legend(handles=handles, loc="outside right center", ncols=1)

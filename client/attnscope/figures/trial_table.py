@@ -1,0 +1,93 @@
+"""What is kept of the baseline's gain, strategy × budget, with the verdict in every cell."""
+
+from __future__ import annotations
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.cm import ScalarMappable
+from matplotlib.colors import TwoSlopeNorm
+from matplotlib.figure import Figure
+from matplotlib.ticker import PercentFormatter
+
+from attnscope.figures.style import COLOURS, finish, hatch, styled
+from attnscope.figures.trial_words import (
+    BLIND,
+    SIGNS,
+    caption_of_trial,
+    positions_of,
+    strategies_of,
+    title_of_trial,
+)
+from attnscope.trials.board import Board, Row
+
+PALETTE = "RdBu"
+"""Of what is kept: white at the bound, blue above, red below."""
+
+DARK = 0.28
+"""Distance from the middle of the colour range from which on text is white."""
+
+
+def trial_table(board: Board) -> Figure:
+    """Return the heat table, a panel a position policy; strategies from the one that keeps most on average."""
+    positions = positions_of(board)
+    budgets = _budgets(board)
+    everything = strategies_of(board.rows)
+    names = sorted(
+        (name for name in everything if everything[name][0].condition.budget is not None),
+        key=lambda name: (name in BLIND, -float(np.mean([row.verdict.kept.value for row in everything[name]]))),
+    )
+    bound = 1 - board.results.spec.margin
+    norm = TwoSlopeNorm(bound, 0.0, max(1.05, 2 * bound - 0.75))
+    with styled():
+        width = 1.9 + len(positions) * (0.35 + 0.47 * max(2, len(budgets))) + 0.7
+        figure = Figure(figsize=(max(6.2, width), 0.215 * len(names) + 1.35), layout="constrained")
+        panels = figure.subplots(1, len(positions), sharey=True, squeeze=False)[0]
+        for axes, policy in zip(panels, positions, strict=True):
+            rows = tuple(row for row in board.rows if row.condition.index == 0 or row.condition.positions == policy)
+            _panel(axes, strategies_of(rows), names, budgets, norm)
+            axes.set_title(policy + (" (an oracle)" if policy == "mask" else ""))
+        scale = figure.colorbar(ScalarMappable(norm, PALETTE), ax=panels, pad=0.01, aspect=30, fraction=0.05)
+        scale.ax.set_yscale("linear")
+        scale.set_label("gain kept (white: the bound)")
+        scale.ax.yaxis.set_major_formatter(PercentFormatter(1.0))
+        return finish(figure, title_of_trial(board, "Gain kept"), caption_of_trial(board) + _key(board))
+
+
+def _panel(
+    axes: Axes, found: dict[str, list[Row]], names: list[str], budgets: list[int | float], norm: TwoSlopeNorm
+) -> Axes:
+    values = np.full((len(names), len(budgets)), np.nan)
+    hatch(axes)
+    for line, name in enumerate(names):
+        for row in found.get(name, []):
+            if row.condition.budget not in budgets:
+                continue
+            column = budgets.index(row.condition.budget)
+            kept = row.verdict.kept.value
+            values[line, column] = kept
+            dark = np.isfinite(kept) and abs(float(norm(kept)) - 0.5) > DARK
+            text = f"{kept:.2f}{SIGNS[row.verdict.word]}"
+            axes.text(
+                column, line, text, ha="center", va="center", fontsize=6, color="white" if dark else COLOURS["text"]
+            )
+    axes.imshow(np.ma.masked_invalid(values), cmap=PALETTE, norm=norm, aspect="auto")
+    labels = [name + (" °" if any(row.condition.oracle for row in found.get(name, [])) else "") for name in names]
+    axes.set(xticks=range(len(budgets)), yticks=range(len(names)), xlabel="Budget")
+    axes.set_xticklabels([f"{one:.0%}" if isinstance(one, float) else str(one) for one in budgets])
+    axes.set_yticklabels(labels, fontsize=6.5)
+    axes.spines[:].set_visible(False)
+    axes.tick_params(length=0)
+    blind = sum(name not in BLIND for name in names)
+    if 0 < blind < len(names):
+        axes.axhline(blind - 0.5, color="white", linewidth=2)
+    return axes
+
+
+def _budgets(board: Board) -> list[int | float]:
+    found = {row.condition.budget for row in board.rows[1:] if row.condition.budget is not None}
+    return sorted(found, key=lambda one: (isinstance(one, float), one))
+
+
+def _key(board: Board) -> str:
+    oracle = "; ° oracle" if any(row.condition.oracle for row in board.rows) else ""
+    return f"\n✓ non-inferior at a margin of {board.results.spec.margin:.0%}; ✗ inferior; ? inconclusive{oracle}"

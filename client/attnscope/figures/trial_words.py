@@ -1,0 +1,91 @@
+"""Where a trial's figures come from, in words, and how its conditions are told apart."""
+
+from __future__ import annotations
+
+from typing import Final, Literal
+
+from attnscope.figures.style import COLOURS, SERIES
+from attnscope.provenance import HELD_OUT, policy_words
+from attnscope.trials.board import Board, Row
+from attnscope.trials.results import TrialResults
+
+MARKERS: Final = {"reindex": "o", "keep": "s", "right_align": "^", "mask": "D"}
+"""By position policy."""
+
+Line = Literal["-", "--", ":"]
+
+BLIND: Final[dict[str, tuple[str, Line]]] = {"uniform": (COLOURS["uniform"], "--"), "random": (COLOURS["muted"], ":")}
+"""Colour and line of the controls."""
+
+LEFT: Final = "#C9CED3"
+"""Colour of conditions that are only there to be seen beside the others."""
+
+LABEL: Final = 26
+"""Characters of a strategy's name in a legend."""
+
+SIGNS: Final = {"non-inferior": "✓", "inferior": "✗", "inconclusive": "?"}
+
+
+def caption_of_trial(board: Board) -> str:
+    """Return the provenance of a trial's figures and what its intervals are."""
+    results, bootstrap = board.results, board.bootstrap
+    resolved, provenance = results.resolved, results.provenance
+    mask = policy_words({"causal": results.policy.causal, "causal_stated_by": "unknown"} | dict(provenance))
+    tasks = f"{len(results.tasks)} tasks ({HELD_OUT[resolved.held_out]}) × {results.seeds} seeds"
+    unit = "rollouts within task" if bootstrap.scope == "these tasks" else "tasks"
+    intervals = f"intervals: 95 %, paired, resampling {unit}" if bootstrap.informative else "no interval: one rollout"
+    whole = "" if results.complete else f", still running: {results.committed} of {len(resolved.conditions)} conditions"
+    where = provenance.get("device", "unknown device")
+    name = f"{resolved.checkpoint_name} ({resolved.checkpoint_id[:12]})"
+    return (
+        f"{name}, {mask}; {resolved.environment_id}, {tasks}, {results.spec.episodes} episodes\n"
+        f"job {results.job}{whole}; {how_of(results)}; {where}; {intervals}"
+    )
+
+
+def how_of(results: TrialResults) -> str:
+    """Return how contexts were compressed."""
+    spec = results.spec
+    when = "whenever full" if spec.interval == "full" else f"every {spec.interval} steps" if spec.interval > 1 else ""
+    return f"{spec.memory}, selected {when or 'at every step'}, {spec.path}"
+
+
+def title_of_trial(board: Board, what: str) -> str:
+    """Return a figure's title."""
+    return f"{what} · {board.results.resolved.checkpoint_name} · trial {board.results.job[:8]}"
+
+
+def strategies_of(rows: tuple[Row, ...]) -> dict[str, list[Row]]:
+    """Return compressed conditions by strategy, each from its smallest effective budget to its largest."""
+    found: dict[str, list[Row]] = {}
+    names = labels_of(rows)
+    for row in rows[1:]:
+        found.setdefault(names[row.condition.text], []).append(row)
+    return {name: sorted(of, key=lambda row: row.share.value) for name, of in found.items()}
+
+
+def labels_of(rows: tuple[Row, ...]) -> dict[str, str]:
+    """Return what each strategy, with its parameters, is called where room is short; no two are called alike."""
+    found: dict[str, str] = {}
+    for row in rows:
+        text = row.condition.text
+        short = text.removesuffix("()").replace("inner=", "")
+        short = short if len(short) <= LABEL else f"{short[: LABEL - 1]}…"
+        if text not in found:
+            same = sum(name.startswith(short) for name in found.values())
+            found[text] = f"{short} #{same + 1}" if same and short.endswith("…") else short
+    return found
+
+
+def positions_of(board: Board) -> list[str]:
+    """Return the position policies of a trial, in its order."""
+    return list(dict.fromkeys(row.condition.positions for row in board.rows[1:]))
+
+
+def looks(names: list[str]) -> dict[str, tuple[str, Line]]:
+    """Return colour and line of each strategy: controls have their own, the first others the palette's."""
+    free = iter(SERIES)
+    found: dict[str, tuple[str, Line]] = {}
+    for name in names:
+        found[name] = BLIND[name] if name in BLIND else (next(free, LEFT), "-")
+    return found

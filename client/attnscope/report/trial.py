@@ -1,0 +1,92 @@
+"""The report of a trial: every figure, the table, the sentences and one page, in one folder."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from matplotlib.figure import Figure
+
+from attnscope.figures.kept_timeline import PANELS, kept_timeline
+from attnscope.figures.pareto import pareto
+from attnscope.figures.style import save
+from attnscope.figures.trial_curves import trial_curves
+from attnscope.figures.trial_table import trial_table
+from attnscope.figures.trial_words import positions_of
+from attnscope.measures.intervals import Scope
+from attnscope.report.report import small_png
+from attnscope.report.trial_findings import trial_text
+from attnscope.report.trial_page import trial_page
+from attnscope.trials.board import Board, Row, board
+from attnscope.trials.results import TrialResults
+from attnscope.trials.selection import Winner, winner
+
+
+def write_trial_report(
+    results: TrialResults,
+    out: Path,
+    *,
+    scope: Scope = "these tasks",
+    form: str = "png",
+    tell: Callable[[Path], None] = lambda _path: None,
+) -> list[Path]:
+    """Write the report of a trial, also of a running one, and return the files.
+
+    Parameters
+    ----------
+    out
+        Folder, made where it does not exist.
+    scope
+        What the intervals claim: these tasks, or tasks like them.
+    form
+        Of the figures: png, svg or pdf.
+    tell
+        Called with each file as it is there.
+    """
+    out.mkdir(parents=True, exist_ok=True)
+    written: list[Path] = []
+
+    def keep(path: Path) -> None:
+        written.append(path)
+        tell(path)
+
+    measured = board(results, scope)
+    won = winner(results, scope)
+    shown: dict[str, bytes] = {}
+    for name, title, figure in _figures(measured, won):
+        path = save(figure, out / f"{name}.{form}")
+        keep(path)
+        shown[title] = small_png(figure, path)
+    for name, text in {
+        "trial_conditions.csv": measured.csv(),
+        "trial_conditions.json": measured.json(),
+        "trial_findings.txt": trial_text(measured, won),
+        "trial_report.html": trial_page(measured, won, shown),
+    }.items():
+        (out / name).write_text(text, encoding="utf-8")
+        keep(out / name)
+    return written
+
+
+def _figures(measured: Board, won: Winner | None) -> Iterator[tuple[str, str, Figure]]:
+    """Yield file name, title and figure."""
+    if len(measured.rows) == 1:
+        return  # only the uncompressed rollout is there by now
+    yield "trial_pareto", "What compression buys and costs", pareto(measured)
+    if any(row.condition.budget is not None for row in measured.rows):
+        yield "trial_table", "Gain kept by strategy and budget", trial_table(measured)
+    for positions in positions_of(measured):
+        title = f"Learning curves, positions {positions}"
+        yield f"trial_curves_{positions}", title, trial_curves(measured, positions)
+    if "kept/first" in measured.results.arrays:
+        yield "trial_kept", "What is kept in view", kept_timeline(measured, shown_rows(measured, won))
+
+
+def shown_rows(measured: Board, won: Winner | None) -> list[Row]:
+    """Return the conditions whose kept transitions are drawn: those of the winner's budget, best first."""
+    rows = measured.rows[1:]
+    like = measured.rows[won.condition].condition if won is not None else rows[len(rows) // 2].condition
+    same = [row for row in rows if (row.condition.budget, row.condition.positions) == (like.budget, like.positions)]
+    first = [row for row in same if row.condition.index == like.index]
+    others = [row for row in same if row.condition.index != like.index]
+    return (first + sorted(others, key=lambda row: -row.verdict.kept.value))[:PANELS]

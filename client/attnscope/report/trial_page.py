@@ -1,0 +1,97 @@
+"""The page of a trial: one file, no script, no network, every text of the trial escaped."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import html
+from importlib.resources import files
+from string import Template
+from typing import Final
+
+import numpy as np
+
+from attnscope.figures.trial_words import caption_of_trial
+from attnscope.report.trial_findings import number, trial_findings
+from attnscope.trials.board import Board, Row
+from attnscope.trials.selection import Winner
+from attnscope.trials.speed import speed_at
+
+HEAD: Final = (
+    "Condition", "Positions", "Tokens kept", "Gain kept", "Verdict", "Δ return", "vs uniform", "vs random", "IQM",
+    "Full context", "Last third", "KL (nats)", "Flips", "Times as fast", "FLOPs", "Tasks lost",
+)  # fmt: skip
+
+KEY: Final = (
+    "Gain kept: (compressed − uniform actions) ÷ (uncompressed − uniform actions), all episodes; vs uniform and "
+    "random: share of the gain beyond what the blind rule keeps with as many tokens; KL and flips: on the uncompressed "
+    "histories; speed: at most environments with a full context, the strategy's work included. * holds with all "
+    "conditions judged at once; ° oracle, whose speed is no speed-up; † few degrees of freedom. Italics: controls."
+)
+
+
+def trial_page(board: Board, winner: Winner | None, figures: dict[str, bytes]) -> str:
+    """Return the page.
+
+    Parameters
+    ----------
+    figures
+        PNG by title.
+    """
+    results = board.results
+    style = files("attnscope.report").joinpath("trial.css").read_text("utf-8")
+    total = len(results.resolved.conditions)
+    state = "complete" if results.complete else "still running: what is committed by now"
+    fields = {
+        "title": f"Compression of {results.resolved.checkpoint_name}",
+        "state": f"{results.committed} of {total} conditions, {state}",
+        "provenance": caption_of_trial(board),
+        "key": KEY,
+    }
+    made = {
+        "style": style,
+        "style_hash": "sha256-" + base64.b64encode(hashlib.sha256(style.encode()).digest()).decode(),
+        "findings": "".join(f"<li>{html.escape(said)}</li>" for said in trial_findings(board, winner)),
+        "head": "".join(f"<th>{html.escape(one)}</th>" for one in HEAD),
+        "rows": "\n".join(_line(row) for row in board.rows),
+        "figures": "".join(_figure(title, png) for title, png in figures.items()),
+    }
+    template = Template(files("attnscope.report").joinpath("trial.html").read_text("utf-8"))
+    return template.substitute({**{name: html.escape(text) for name, text in fields.items()}, **made})
+
+
+def _line(row: Row) -> str:
+    """Return one row of the table, whose columns are `HEAD`."""
+    verdict = row.verdict
+    word = str(verdict) if verdict.reason is None else verdict.word
+    speed, apart = speed_at(row.speeds), row.divergence
+    cells = [
+        row.name + (" °" if row.condition.oracle else ""),
+        row.condition.positions if row.condition.index else "",
+        f"{row.share.value:.0%}",
+        number(verdict.kept),
+        word + (" *" if verdict.jointly else ""),
+        number(row.difference),
+        number(row.over_uniform),
+        number(row.over_random),
+        number(row.iqm),
+        *(number(row.phases[phase].kept) if phase in row.phases else "–" for phase in ("full", "late")),
+        "–" if apart is None else f"{apart.kl.value:.3g}",
+        "–" if apart is None else f"{apart.flips.value:.1%}",
+        "–" if speed is None else f"{speed.ratio:.2f}",
+        f"{row.flops_share:.0%}" if np.isfinite(row.flops_share) else "–",
+        f"{len(row.tasks.lost)} of {len(row.tasks.succeeded)}",
+    ]
+    kind = f"{verdict.word}{' control' if row.condition.control else ''}"
+    place = HEAD.index("Verdict")
+    text = "".join(
+        f'<td class="word">{html.escape(cell)}</td>' if at == place else f"<td>{html.escape(cell)}</td>"
+        for at, cell in enumerate(cells)
+    )
+    return f'<tr class="{kind}">{text}</tr>'
+
+
+def _figure(title: str, png: bytes) -> str:
+    source = base64.b64encode(png).decode()
+    text = html.escape(title)
+    return f'<figure><img alt="{text}" src="data:image/png;base64,{source}"><figcaption>{text}</figcaption></figure>'
