@@ -9,10 +9,16 @@ from typing import Any
 import torch
 from torch import nn
 
+from attnscope_model.ad import ADPolicy
 from attnscope_model.reference import ReferencePolicy
 from attnscope_model.stack import StackedPolicy
 from attnscope_model.training.loss import imitation_loss
-from attnscope_model.training.raw_coordinates import add_up_rows_and_columns, initialise_coordinates
+from attnscope_model.training.tied import (
+    add_up_episodes_and_steps,
+    add_up_rows_and_columns,
+    initialise_coordinates,
+    initialise_episodes,
+)
 from attnscope_model.training.windows import HistoryArrays, Windows
 
 
@@ -40,6 +46,9 @@ class Recipe:
     """Compute matrix products in bfloat16 (weights stay float32)."""
     seed: int = 0
     """Of the initial weights and of the windows."""
+    episode_steps: int | None = None
+    """Steps of an episode, where windows begin with episodes and a slot's position is the sum of its episode's part and
+    its step's; the policy then knows how far an episode is, while its window grows. None: windows begin anywhere."""
 
     def rate(self, step: int) -> float:
         """Return the learning rate of a step."""
@@ -62,7 +71,7 @@ class Trainer:
         self.policy = policy
         self.recipe = recipe
         self.step = 0
-        self._windows = Windows(histories, recipe.seed)
+        self._windows = Windows(histories, recipe.seed, recipe.episode_steps or 1)
         self._optimiser = torch.optim.AdamW(_groups(policy, recipe), lr=recipe.learning_rate, betas=(0.9, 0.98))
 
     def advance(self) -> float:
@@ -77,10 +86,16 @@ class Trainer:
         loss.backward()  # type: ignore[no-untyped-call]  # torch does not type it
         nn.utils.clip_grad_norm_(self.policy.parameters(), self.recipe.gradient_norm)
         self._optimiser.step()
-        if isinstance(self.policy, ReferencePolicy):
-            add_up_rows_and_columns(self.policy)
+        self._tie()
         self.step += 1
         return float(loss.detach())
+
+    def _tie(self) -> None:
+        """Project what is tied, as its table has more freedom than it is to have."""
+        if isinstance(self.policy, ReferencePolicy):
+            add_up_rows_and_columns(self.policy)
+        if self.recipe.episode_steps is not None and isinstance(self.policy, ADPolicy):
+            add_up_episodes_and_steps(self.policy, self.recipe.episode_steps)
 
     def state(self) -> dict[str, Any]:
         """Return all that a later trainer needs to go on to the same bits."""
@@ -93,8 +108,11 @@ class Trainer:
         self.step = int(state["step"])
 
 
-def initialise(policy: StackedPolicy, seed: int) -> None:
-    """Draw initial weights: normal, matrices by their fan-in, tables and positions small; norms and biases as built."""
+def initialise(policy: StackedPolicy, seed: int, episode_steps: int | None = None) -> None:
+    """Draw initial weights: normal, matrices by their fan-in, tables and positions small; norms and biases as built.
+
+    What is tied in training (`tied.py`) begins tied.
+    """
     generator = torch.Generator().manual_seed(seed)
     for module in policy.modules():
         if isinstance(module, nn.Linear):
@@ -106,6 +124,8 @@ def initialise(policy: StackedPolicy, seed: int) -> None:
         nn.init.normal_(parameter, std=POSITION_SCALE, generator=generator)
     if isinstance(policy, ReferencePolicy):
         initialise_coordinates(policy, generator)
+    if episode_steps is not None and isinstance(policy, ADPolicy):
+        initialise_episodes(policy, episode_steps, generator)
 
 
 TABLE_SCALE = 0.3

@@ -44,10 +44,13 @@ class Windows:
     ----------
     seed
         Of which windows are drawn.
+    stride
+        Windows begin at multiples of this many steps: the horizon, where they are to begin with episodes.
     """
 
-    def __init__(self, histories: HistoryArrays, seed: int) -> None:
+    def __init__(self, histories: HistoryArrays, seed: int, stride: int = 1) -> None:
         self._histories = histories
+        self._stride = stride
         self._count, self._steps = histories.actions.shape
         self._seed = seed
 
@@ -65,7 +68,7 @@ class Windows:
             raise ValueError(f"expected windows of 2 to {self._steps} steps, the histories' length, got {length}")
         rng = np.random.default_rng((self._seed, step))
         which = rng.integers(0, self._count, batch)
-        first = rng.integers(0, self._steps - length + 1, batch)
+        first = rng.integers(0, (self._steps - length) // self._stride + 1, batch) * self._stride
         first[rng.random(batch) < FROM_THE_BEGINNING] = 0
         rows, columns = which[:, None], first[:, None] + np.arange(length)
         stored = self._histories

@@ -132,6 +132,13 @@ class TrainingPlan(BaseModel):
             )
         if recipe.short_length is not None and not 1 < recipe.short_length <= self.context_length:
             raise PlanUnfitError(f"expected short windows of 2 to {self.context_length}, got {recipe.short_length}")
+        if (episode := recipe.episode_steps) is not None and (
+            episode != room.horizon or self.context_length % episode or self.positions == "rotary"
+        ):
+            raise PlanUnfitError(
+                f"windows that begin with episodes want {room.horizon} episode_steps, a context of whole episodes and "
+                f"learned positions, got {episode}, {self.context_length} and {self.positions}"
+            )
         if self.layout == "reference":
             self._refuse_what_the_reference_cannot_say()
 

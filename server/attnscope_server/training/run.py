@@ -62,7 +62,7 @@ class TrainingRun:
         self._settle_plan()
         self.histories = self._histories()
         policy = new_policy(plan)
-        initialise(policy, plan.recipe.seed)
+        initialise(policy, plan.recipe.seed, plan.recipe.episode_steps)
         kept = self.histories
         arrays = HistoryArrays(kept.observations, kept.actions, kept.rewards, kept.next_observations)
         self.trainer = Trainer(policy, arrays, plan.recipe)
@@ -89,13 +89,19 @@ class TrainingRun:
                 self._save()
 
     def _evaluate(self) -> float:
-        """Return the mean return of the last half of the episodes, on validation tasks."""
+        """Return the mean return of the last half of the episodes, on validation tasks.
+
+        A policy whose positions know episodes is evaluated while its window grows, which is all that it is made for.
+        """
         room = self.plan.environment()
+        episodes = EVALUATED_EPISODES
+        if self.plan.recipe.episode_steps is not None:
+            episodes = min(episodes, self.plan.context_length // room.horizon)
         tasks = tasks_of(room, self.tasks.validation, EVALUATED_TASKS)
         policy = self.trainer.policy.eval()
-        returns = episode_returns(policy, room, tasks, rollouts=EVALUATED_ROLLOUTS, episodes=EVALUATED_EPISODES)
+        returns = episode_returns(policy, room, tasks, rollouts=EVALUATED_ROLLOUTS, episodes=episodes)
         policy.train()
-        return float(returns[..., EVALUATED_EPISODES // 2 :].mean())
+        return float(returns[..., episodes // 2 :].mean())
 
     def _save(self) -> None:
         step = self.trainer.step
@@ -128,8 +134,10 @@ class TrainingRun:
 
 def refuse_other_plan(folder: Path, plan: TrainingPlan) -> None:
     """Refuse a folder whose run is of another plan; `PlanChangedError` says what differs."""
-    stored: dict[str, Any] = json.loads((folder / PLAN).read_text())
-    if differing := sorted(key for key, value in _resolved(plan).items() if value != stored.get(key)):
+    stored = json.loads((folder / PLAN).read_text())
+    theirs = TrainingPlan.model_validate({key: stored[key] for key in TrainingPlan.model_fields if key in stored})
+    before = {**_resolved(theirs), "tasks": stored.get("tasks")}
+    if differing := sorted(key for key, value in _resolved(plan).items() if value != before[key]):
         raise PlanChangedError(f"{folder.name} holds a run of another plan: {', '.join(differing)} differ")
 
 

@@ -60,6 +60,9 @@ def train(
     learning_rate: Annotated[float, typer.Option(help="At its peak.")] = 1e-3,
     short_length: Annotated[int | None, typer.Option(help="Length of the windows at first.")] = None,
     short_share: Annotated[float, typer.Option(help="Share of the steps with short windows.")] = 0.5,
+    episode_steps: Annotated[
+        int | None, typer.Option(help="The horizon: windows begin with episodes, positions know them.")
+    ] = None,
     seed: Annotated[int, typer.Option(help="Of weights and windows.")] = 0,
     evaluate_every: Annotated[int, typer.Option(help="Steps between evaluations on validation tasks.")] = 400,
     runs: Annotated[Path, typer.Option(help="Folder of the runs; the run's own is named by model, env, seed.")] = Path(
@@ -94,6 +97,7 @@ def train(
                 short_length=short_length,
                 short_share=short_share,
                 seed=seed,
+                episode_steps=episode_steps,
             ),
             evaluate_every=evaluate_every,
         )

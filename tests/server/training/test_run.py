@@ -142,6 +142,8 @@ def test_the_reference_layout_is_read_by_its_reader(plan, tmp_path):
         ({"recipe": Recipe(steps=0)}, "steps: expected at least 1"),
         ({"recipe": Recipe(steps=2, batch=0)}, "batch: expected at least 1"),
         ({"recipe": Recipe(steps=2, short_length=0)}, "short windows of 2"),
+        ({"recipe": Recipe(steps=2, episode_steps=12)}, "want 20 episode_steps"),
+        ({"recipe": Recipe(steps=2, episode_steps=20)}, "a context of whole episodes"),
     ],
 )
 def test_a_plan_that_cannot_work_is_refused_before_anything_is_written(plan, tmp_path, changed, words):

@@ -1,4 +1,4 @@
-"""The reference layout's training: its query table tells cells apart by their coordinates alone."""
+"""Tables that are tied in training: the reference's query by coordinates, positions by episode and step."""
 
 from __future__ import annotations
 
@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 import torch
 
+from attnscope_model.ad import ADConfig, ADPolicy
 from attnscope_model.reference import ReferenceConfig, ReferencePolicy
-from attnscope_model.training.raw_coordinates import additive
+from attnscope_model.training.tied import additive
 from attnscope_model.training.trainer import Recipe, Trainer, initialise
-from attnscope_model.training.windows import HistoryArrays
+from attnscope_model.training.windows import HistoryArrays, Windows
 
 SIZE = 5
 
@@ -50,6 +51,27 @@ def test_the_table_stays_a_row_plus_a_column_while_it_is_trained(policy):
     assert (after - before).abs().max() > 1e-3
     mixed = after[1:, 1:] - after[1:, :-1] - after[:-1, 1:] + after[:-1, :-1]
     assert mixed.abs().max() < 1e-5
+
+
+def test_positions_stay_an_episode_plus_a_step_while_they_are_trained():
+    """They begin so, move, and are still such a sum; the windows begin with episodes."""
+    policy = ADPolicy(ADConfig((SIZE, SIZE), 5, 8, "learned-absolute", width=16, layers=1, heads=2, feedforward=32))
+    recipe = Recipe(steps=3, batch=4, warmup=1, learning_rate=1e-2, episode_steps=4)
+    initialise(policy, seed=1, episode_steps=4)
+    before = policy.position.detach().clone()
+    rng = np.random.default_rng(0)
+    cells = rng.integers(0, SIZE, (4, 17, 2))
+    cells[:, :, 0] = np.arange(17) % 4
+    histories = HistoryArrays(cells[:, :-1], rng.integers(0, 5, (4, 16)), np.zeros((4, 16)), cells[:, 1:])
+    trainer = Trainer(policy, histories, recipe)
+    drawn = Windows(histories, 0, 4).draw(0, length=8, batch=64)
+    assert torch.equal(drawn.observations[:, :, 0], (torch.arange(8) % 4).expand(64, 8))
+    for _ in range(3):
+        trainer.advance()
+    for table in (before, policy.position.detach()):
+        by_episode = table.view(2, 4, -1)
+        assert torch.allclose(by_episode[1] - by_episode[0], (by_episode[1] - by_episode[0])[:1], atol=1e-5)
+    assert (policy.position - before).abs().max() > 1e-3
 
 
 def test_additive_keeps_what_adds_up_and_drops_what_does_not():
