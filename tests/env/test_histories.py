@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from attnscope_env import preset
+from attnscope_env.actions import numbering
 from attnscope_env.histories import AnnealedExpert, Explorer, Histories, QLearning, record
 from attnscope_env.histories.explorer import spiral_ranks
 
@@ -102,6 +103,24 @@ def test_noise_decays_and_seeds_decide():
     assert not np.array_equal(runs[0].actions, runs[2].actions)
     returns = runs[0].episode_returns().mean(axis=0)
     assert returns[8] < returns[13] < returns[19]
+
+
+def test_what_was_meant_is_kept_beside_what_noise_did(tmp_path):
+    """Half of the steps are random, so many were not meant; what was meant leads to the goal once it is known."""
+    tasks = DARKROOM.tasks("train")
+    source = Explorer(len(tasks), size=9, steps=10**6, seed=0, max_noise=1.0)
+    indices = np.array([task.index for task in tasks])
+    made = record(DARKROOM.make_vector(tasks), source, indices, episodes=6, horizon=20, intends=lambda: source.intended)
+    made.save(tmp_path / "h.npz")
+    intended = Histories.load(tmp_path / "h.npz").intended
+    assert intended is not None
+    assert 0.2 < np.mean(intended != made.actions) < 0.6
+    goals = np.array([task.goal for task in tasks])[:, None]
+    away = np.abs(made.observations.astype(int) - goals).sum(2)
+    moves = numbering("reference").table()
+    after = np.abs(np.clip(made.observations + moves[intended], 0, 8) - goals).sum(2)
+    known = np.cumsum(made.rewards, axis=1) - made.rewards > 0
+    assert np.array_equal(after[known], np.maximum(away[known] - 1, 0))
 
 
 def test_histories_come_back_from_their_file(histories, tmp_path):

@@ -45,6 +45,8 @@ class Explorer:
         Of ties and noise.
     actions
         Numbering of the moves.
+    max_noise
+        Share of random actions at the beginning, at most. What was meant instead is `intended`, after each `act`.
     order
         Of the search.
     """
@@ -75,12 +77,14 @@ class Explorer:
         self._steps = steps
         self._step = 0
         self._each = np.arange(histories)
+        self.intended: Int[np.ndarray, " history"] = np.zeros(histories, np.int64)
 
     def act(self, observations: Int[np.ndarray, "history 2"]) -> Int[np.ndarray, " history"]:
         """Return a step towards the known rewarding cell or the unsearched one whose turn it is."""
         known = self._found[self._each, self._stage]
         target = np.where(known >= 0, known, self._next_unsearched(observations))
         greedy = self._towards(observations, target)
+        self.intended = greedy
         random = self._rng.random(len(known)) < self._noise * (1 - self._step / self._steps)
         return np.where(random, self._rng.integers(0, len(self._moves), len(known)), greedy)
 

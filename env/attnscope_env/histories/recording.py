@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -44,6 +45,8 @@ class Histories:
     """s' of each step: the terminal observation at an episode's end, never the reset one."""
     horizon: int
     """Steps of an episode."""
+    intended: Int[np.ndarray, "history step"] | None = None
+    """What the source meant to do where noise took another action; None where only what it did was kept."""
 
     def __len__(self) -> int:
         """Return the number of histories."""
@@ -56,6 +59,7 @@ class Histories:
 
     def save(self, path: Path) -> None:
         """Write the histories to a compressed npz file."""
+        extra: dict[str, Any] = {} if self.intended is None else {"intended": self.intended}
         np.savez_compressed(
             path,
             tasks=self.tasks,
@@ -64,6 +68,7 @@ class Histories:
             rewards=self.rewards,
             next_observations=self.next_observations,
             horizon=self.horizon,
+            **extra,
         )
 
     @classmethod
@@ -82,6 +87,7 @@ def record(
     *,
     episodes: int,
     horizon: int,
+    intends: Callable[[], Int[np.ndarray, " history"]] | None = None,
 ) -> Histories:
     """Return what `source` does in `env`, one history a room.
 
@@ -89,6 +95,8 @@ def record(
     ----------
     env
         In ``SAME_STEP`` mode, room i being an instance of ``tasks[i]``.
+    intends
+        Says after each ``act`` what the source meant to do; None keeps only what it did.
     """
     steps = episodes * horizon
     observation, _ = env.reset()
@@ -96,13 +104,17 @@ def record(
     observations = np.zeros((len(tasks), steps, features), np.uint8)
     next_observations = np.zeros_like(observations)
     actions = np.zeros((len(tasks), steps), np.uint8)
+    intended = None if intends is None else np.zeros_like(actions)
     rewards = np.zeros((len(tasks), steps), np.float16)
     for step in range(steps):
         action = source.act(observation)
+        if intends is not None and intended is not None:
+            intended[:, step] = intends()
         following, reward, _, truncated, infos = env.step(action)
         after = terminal_observations(following, infos)
         source.learn(observation, action, reward, after, truncated)
         observations[:, step], actions[:, step] = observation, action
         rewards[:, step], next_observations[:, step] = reward, after
         observation = following
-    return Histories(np.asarray(tasks, np.int32), observations, actions, rewards, next_observations, horizon)
+    kept = (observations, actions, rewards, next_observations)
+    return Histories(np.asarray(tasks, np.int32), *kept, horizon, intended)

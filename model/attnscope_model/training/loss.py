@@ -1,4 +1,4 @@
-"""The loss of a batch: cross-entropy of every action of every window, given all transitions before it in the window."""
+"""The loss of a batch: cross-entropy of the action at every step of a window, given all transitions before it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,8 @@ from attnscope_model.training.windows import Batch
 def imitation_loss(policy: StackedPolicy, batch: Batch) -> Float[Tensor, ""]:
     """Return the mean cross-entropy over windows and steps, nats."""
     logits = window_logits(policy, batch)
-    return functional.cross_entropy(logits.flatten(0, 1).float(), batch.actions.flatten())
+    targets = batch.actions if batch.intended is None else batch.intended
+    return functional.cross_entropy(logits.flatten(0, 1).float(), targets.flatten())
 
 
 def window_logits(policy: StackedPolicy, batch: Batch) -> Float[Tensor, "window step action"]:

@@ -25,16 +25,20 @@ class HistoryArrays:
     actions: Int[np.ndarray, "history step"]
     rewards: Shaped[np.ndarray, "history step"]
     next_observations: Int[np.ndarray, "history step feature"]
+    intended: Int[np.ndarray, "history step"] | None = None
+    """What is to be learned at each step; None: the actions."""
 
 
 @dataclass(frozen=True)
 class Batch:
-    """Windows of consecutive transitions; every action is a target."""
+    """Windows of consecutive transitions, every one with a target."""
 
     observations: Int[Tensor, "window step feature"]
     actions: Int[Tensor, "window step"]
     rewards: Float[Tensor, "window step"]
     next_observations: Int[Tensor, "window step feature"]
+    intended: Int[Tensor, "window step"] | None = None
+    """The targets, where they are not the actions."""
 
 
 class Windows:
@@ -77,4 +81,5 @@ class Windows:
             torch.from_numpy(stored.actions[rows, columns].astype(np.int64)),
             torch.from_numpy(stored.rewards[rows, columns].astype(np.float32)),
             torch.from_numpy(stored.next_observations[rows, columns].astype(np.int64)),
+            None if stored.intended is None else torch.from_numpy(stored.intended[rows, columns].astype(np.int64)),
         )

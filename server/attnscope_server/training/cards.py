@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from attnscope_server.training.plan import TrainingPlan
+from attnscope_server.training.plan import SEARCHING, TrainingPlan
 from attnscope_server.training.reporting import interval
 from attnscope_server.training.shipments import Shipment
 from attnscope_storage.wire import CheckpointInfo
@@ -79,7 +79,7 @@ transition, {policy.positions} positions, d {policy.width}, {policy.layers} laye
   {len(tasks.validation):,} validation and {len(tasks.test):,} held-out tasks, disjoint, listed in `entry.json`.
   Choices were made on validation tasks.
 - **Histories**: {SOURCES[histories.source]};
-  {histories.per_task} of each train task, {histories.episodes} episodes each, seed {histories.seed}.
+  {histories.per_task} of each train task, {histories.episodes} episodes each, seed {histories.seed}{_noise(plan)}.
 - **Training**: loss at every step; AdamW, peak rate {recipe.learning_rate:g}, warm-up over {recipe.warmup} steps, then
   a cosine; {_windows(plan)}; {recipe.steps:,} steps; bfloat16 products; training seed {recipe.seed}.
   `make train-shipped` does it again: by this recipe, not to these bits. {shipment.remark}
@@ -119,9 +119,21 @@ SOURCES = {
 """What each source is, for a reader of a card."""
 
 
+def _noise(plan: TrainingPlan) -> str:
+    histories = plan.histories
+    if histories.source not in SEARCHING:
+        return ""
+    learned = "what it meant to do" if histories.targets == "intended" else "what it did"
+    return f"; up to {histories.noise:.0%} random actions, falling to none; {learned} is learned"
+
+
 def _windows(plan: TrainingPlan) -> str:
     recipe = plan.recipe
     full = f"{recipe.batch} windows of {plan.context_length} steps"
+    if recipe.episode_steps is not None:
+        full += " that begin with episodes, positions tied to an episode's part plus a step's"
+    if plan.layout == "reference":
+        full += ", the query's table tied to a row's part plus a column's"
     if recipe.short_length is None:
         return full
     return f"{full}, after {recipe.short_share:.0%} of the training on windows of {recipe.short_length}"

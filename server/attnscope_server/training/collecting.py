@@ -7,7 +7,7 @@ import numpy as np
 from attnscope_env.histories import AnnealedExpert, Explorer, Histories, QLearning, Source, record
 from attnscope_env.room_presets import KeyToDoorPreset, RoomPreset
 from attnscope_env.tasks import EnvPreset, Task
-from attnscope_server.training.plan import HistoryPlan
+from attnscope_server.training.plan import SEARCHING, HistoryPlan
 from attnscope_storage.errors import AttnscopeError
 
 
@@ -24,9 +24,17 @@ def collect(room: EnvPreset, plan: HistoryPlan, indices: tuple[int, ...]) -> His
         The environment is not one that the source knows how to explore.
     """
     tasks = [room.task(index) for index in indices for _ in range(plan.per_task)]
-    source = _source(room, plan, tasks)
     named = np.array([task.index for task in tasks])
-    return record(room.make_vector(tasks), source, named, episodes=plan.episodes, horizon=room.horizon)
+    source = _source(room, plan, tasks)
+    explorer = source if isinstance(source, Explorer) and plan.targets == "intended" else None
+    return record(
+        room.make_vector(tasks),
+        source,
+        named,
+        episodes=plan.episodes,
+        horizon=room.horizon,
+        intends=None if explorer is None else lambda: explorer.intended,
+    )
 
 
 def _source(room: EnvPreset, plan: HistoryPlan, tasks: list[Task]) -> Source:
@@ -34,7 +42,7 @@ def _source(room: EnvPreset, plan: HistoryPlan, tasks: list[Task]) -> Source:
         raise SourceUnfitError(f"expected a preset of a room, got {room.name}: the sources walk over cells")
     steps = plan.episodes * room.horizon
     keys = isinstance(room, KeyToDoorPreset)
-    if plan.source in {"explorer", "sweeper"}:
+    if plan.source in SEARCHING:
         return Explorer(
             len(tasks),
             size=room.size,
@@ -42,6 +50,7 @@ def _source(room: EnvPreset, plan: HistoryPlan, tasks: list[Task]) -> Source:
             seed=plan.seed,
             stages=2 if keys else 1,
             actions=room.numbering,
+            max_noise=plan.noise,
             order="sweep" if plan.source == "sweeper" else "nearest",
         )
     if keys:

@@ -9,6 +9,7 @@ from typing import Final, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from attnscope_env import preset
+from attnscope_env.histories.explorer import MAX_NOISE
 from attnscope_env.room_presets import RoomPreset
 from attnscope_env.tasks import EnvPreset, Task
 from attnscope_model.ad import Positions
@@ -22,6 +23,10 @@ MIN_VALIDATION_TASKS = 8
 """Tasks kept for validation at least."""
 
 SourceName = Literal["explorer", "sweeper", "annealed", "q-learning"]
+SEARCHING: Final = ("explorer", "sweeper")
+"""Sources that search; noise of a plan's own, and targets other than what was done, are theirs."""
+
+Targets = Literal["taken", "intended"]
 Layout = Literal["native", "reference"]
 
 REFERENCE_PRESET: Final = "darkroom-reference"
@@ -62,6 +67,8 @@ class HistoryPlan(BaseModel):
     per_task: int = Field(default=100, ge=1, description="Histories of each train task.")
     episodes: int = Field(default=16, ge=1, description="Episodes of a history.")
     seed: int = 0
+    noise: float = Field(default=MAX_NOISE, ge=0, le=1, description="Random actions of a searching source, at most.")
+    targets: Targets = Field(default="taken", description="Learn what a searching source did, or what it meant to do.")
 
 
 class TrainingPlan(BaseModel):
@@ -126,6 +133,9 @@ class TrainingPlan(BaseModel):
                 raise PlanUnfitError(f"{name}: expected at least 1, got {count}")
         if self.width % self.heads or (self.positions == "rotary" and size % 2):
             raise PlanUnfitError(f"expected heads of whole, even size, got width {self.width} over {self.heads} heads")
+        histories = self.histories
+        if histories.source not in SEARCHING and (histories.noise != MAX_NOISE or histories.targets != "taken"):
+            raise PlanUnfitError(f"noise and intended targets are the searching sources', not {histories.source}'s")
         if self.context_length > (held := self.histories.episodes * room.horizon):
             raise PlanUnfitError(
                 f"expected a context of {held} tokens at most, the steps of a history, got {self.context_length}"

@@ -64,7 +64,7 @@ class TrainingRun:
         policy = new_policy(plan)
         initialise(policy, plan.recipe.seed, plan.recipe.episode_steps)
         kept = self.histories
-        arrays = HistoryArrays(kept.observations, kept.actions, kept.rewards, kept.next_observations)
+        arrays = HistoryArrays(kept.observations, kept.actions, kept.rewards, kept.next_observations, kept.intended)
         self.trainer = Trainer(policy, arrays, plan.recipe)
         if (folder / STATE).exists():
             self.trainer.restore(torch.load(folder / STATE, weights_only=True))

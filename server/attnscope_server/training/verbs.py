@@ -15,6 +15,10 @@ Source = Literal["explorer", "sweeper", "annealed", "q-learning"]
 Preset = Annotated[str, typer.Option(help="Environment preset.")]
 SourceOption = Annotated[Source, typer.Option(help="Algorithm whose learning is imitated.")]
 PerTask = Annotated[int, typer.Option(help="Histories of each train task.")]
+Noise = Annotated[float, typer.Option(help="Random actions of explorer and sweeper at first, at most.")]
+TargetsOption = Annotated[
+    Literal["taken", "intended"], typer.Option(help="Learn what explorer and sweeper did, or what they meant to do.")
+]
 Episodes = Annotated[int, typer.Option(help="Episodes of a history.")]
 
 
@@ -24,6 +28,8 @@ def collect(
     source: SourceOption = "explorer",
     per_task: PerTask = 100,
     episodes: Episodes = 16,
+    noise: Noise = 0.1,
+    targets: TargetsOption = "taken",
     seed: int = 0,
 ) -> None:
     """Record learning histories of a preset's train tasks; never of validation or held-out ones."""
@@ -33,7 +39,9 @@ def collect(
     if not out.parent.is_dir():
         raise typer.BadParameter(f"there is no folder {out.parent}", param_hint="OUT")
     with plainly():
-        histories = HistoryPlan(source=source, per_task=per_task, episodes=episodes, seed=seed)
+        histories = HistoryPlan(
+            source=source, per_task=per_task, episodes=episodes, seed=seed, noise=noise, targets=targets
+        )
         plan = TrainingPlan(preset=preset, histories=histories)
     made = record(plan.environment(), histories, plan.task_lists().train)
     made.save(out)
@@ -48,6 +56,8 @@ def train(
     source: SourceOption = "explorer",
     per_task: PerTask = 100,
     episodes: Episodes = 16,
+    noise: Noise = 0.1,
+    targets: TargetsOption = "taken",
     layout: Annotated[Literal["native", "reference"], typer.Option(help="Whose files are written.")] = "native",
     positions: Literal["learned-absolute", "rotary"] = "learned-absolute",
     context_length: Annotated[int, typer.Option(help="Tokens of a full context, query included.")] = 160,
@@ -82,7 +92,7 @@ def train(
     with plainly():
         plan = TrainingPlan(
             preset=preset,
-            histories=HistoryPlan(source=source, per_task=per_task, episodes=episodes),
+            histories=HistoryPlan(source=source, per_task=per_task, episodes=episodes, noise=noise, targets=targets),
             layout=layout,
             positions=positions,
             context_length=context_length,

@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from attnscope_model.ad import ADConfig, ADPolicy
+from attnscope_model.training.loss import imitation_loss, window_logits
 from attnscope_model.training.trainer import Recipe, Trainer, initialise
 from attnscope_model.training.windows import HistoryArrays, Windows
 
@@ -44,6 +45,17 @@ def test_a_tiny_policy_learns_a_tiny_history(histories):
     losses = [trained.advance() for _ in range(300)]
     assert losses[0] > 0.5
     assert np.mean(losses[-20:]) < 0.1
+
+
+def test_what_was_meant_is_the_target_where_it_was_kept(histories):
+    """The loss is that of the intended actions, while the context holds the taken ones."""
+    meant = replace(histories, intended=1 - histories.actions)
+    batch, other = (Windows(arrays, 0).draw(3, length=12, batch=4) for arrays in (histories, meant))
+    assert torch.equal(batch.actions, other.actions)
+    policy = trainer(histories).policy
+    logits = window_logits(policy, batch).flatten(0, 1)
+    expected = torch.nn.functional.cross_entropy(logits, 1 - batch.actions.flatten())
+    assert torch.allclose(imitation_loss(policy, other), expected)
 
 
 @pytest.mark.parametrize("bfloat16", [True, False])

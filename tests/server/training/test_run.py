@@ -14,7 +14,7 @@ from attnscope_model.native import load_policy
 from attnscope_model.registry import CheckpointRegistry
 from attnscope_model.training.trainer import Recipe
 from attnscope_server.training.logging import RunLog
-from attnscope_server.training.plan import PlanUnfitError, TrainingPlan
+from attnscope_server.training.plan import HistoryPlan, PlanUnfitError, TrainingPlan
 from attnscope_server.training.run import PlanChangedError, TrainingRun
 from attnscope_storage.wire import CheckpointInfo
 
@@ -142,6 +142,7 @@ def test_the_reference_layout_is_read_by_its_reader(plan, tmp_path):
         ({"recipe": Recipe(steps=0)}, "steps: expected at least 1"),
         ({"recipe": Recipe(steps=2, batch=0)}, "batch: expected at least 1"),
         ({"recipe": Recipe(steps=2, short_length=0)}, "short windows of 2"),
+        ({"histories": HistoryPlan(source="annealed", targets="intended", episodes=2)}, "searching sources'"),
         ({"recipe": Recipe(steps=2, episode_steps=12)}, "want 20 episode_steps"),
         ({"recipe": Recipe(steps=2, episode_steps=20)}, "a context of whole episodes"),
     ],
