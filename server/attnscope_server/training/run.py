@@ -23,6 +23,9 @@ from attnscope_storage.errors import AttnscopeError
 
 PLAN, STATE, HISTORIES, LOG = "plan.json", "state.pt", "histories.npz", "log.jsonl"
 
+LOOKED = frozenset({"evaluate_every", "save_every"})
+"""Parts of a plan that change no weight: a run may go on with others."""
+
 LOG_EVERY = 50
 """Steps whose mean loss is one line of the log."""
 
@@ -133,11 +136,12 @@ class TrainingRun:
 
 
 def refuse_other_plan(folder: Path, plan: TrainingPlan) -> None:
-    """Refuse a folder whose run is of another plan; `PlanChangedError` says what differs."""
+    """Refuse a folder whose run is of a plan that gives other weights; `PlanChangedError` says what differs."""
     stored = json.loads((folder / PLAN).read_text())
     theirs = TrainingPlan.model_validate({key: stored[key] for key in TrainingPlan.model_fields if key in stored})
     before = {**_resolved(theirs), "tasks": stored.get("tasks")}
-    if differing := sorted(key for key, value in _resolved(plan).items() if value != before[key]):
+    decided = {key: value for key, value in _resolved(plan).items() if key not in LOOKED}
+    if differing := sorted(key for key, value in decided.items() if value != before[key]):
         raise PlanChangedError(f"{folder.name} holds a run of another plan: {', '.join(differing)} differ")
 
 

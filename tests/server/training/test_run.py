@@ -71,6 +71,13 @@ def test_another_plan_is_refused_in_the_same_folder(plan, tmp_path):
         TrainingRun(tmp_path / "run", plan.model_copy(update={"recipe": plan.recipe.__class__(steps=9)}))
 
 
+def test_how_often_one_looks_is_no_other_plan(plan, tmp_path):
+    """A run goes on where it was when it is to be evaluated and saved at other steps, which changes no weight."""
+    TrainingRun(tmp_path / "run", plan).advance(until=4)
+    again = TrainingRun(tmp_path / "run", plan.model_copy(update={"evaluate_every": 8, "save_every": 2}))
+    assert again.trainer.step == 4
+
+
 def test_histories_of_other_tasks_are_refused(plan, tmp_path):
     """A history file that holds a held-out task is not trained on."""
     run = TrainingRun(tmp_path / "run", plan)
