@@ -20,6 +20,7 @@ from attnscope_storage.wire import (
     Job,
     JobPage,
     JobState,
+    StrategyInfo,
     TaskCell,
     TaskPage,
     WhoAmI,
@@ -115,6 +116,11 @@ class Service:
     def environments(self) -> list[EnvironmentInfo]:
         """Return the listed environments with their presets and tasks."""
         return read_models(EnvironmentInfo, self._transport.request("GET", "/v1/environments"))
+
+    def strategies(self, checkpoint: str | None = None) -> list[StrategyInfo]:
+        """Return the strategies that a trial may name, and where each fits: any policy, or a checkpoint's."""
+        parameters = [] if checkpoint is None else [("checkpoint", checkpoint)]
+        return read_models(StrategyInfo, self._transport.request("GET", "/v1/strategies", parameters=parameters))
 
     def tasks(self, preset: str, split: str = "all") -> Iterator[TaskCell]:
         """Yield a preset's tasks in the order of a split; pages are fetched as they are needed."""

@@ -11,6 +11,7 @@ from fastapi import FastAPI
 
 from attnscope_env.listing import Listings
 from attnscope_model.registry import CheckpointRegistry
+from attnscope_model.strategies import strategies
 from attnscope_server import handlers
 from attnscope_server.captures import Captures
 from attnscope_server.data_root import held, open_database, prepare
@@ -59,6 +60,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     """Hold the data root, open the database, run the supervisor; undo all of it at the end."""
     settings: Settings = app.state.settings
     prepare(settings)
+    strategies()  # an installed one that cannot be used is said now, not at the first trial
     with held(settings.data_root):
         database = open_database(settings)
         state = _state(settings, database, app.state.in_flight)

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
+import typer
 from rich.markup import escape
 from rich.table import Column, Table
 
 import attnscope
 from attnscope.cli.app import Json, app, out, say
+from attnscope.errors import RequestRefusedError
+from attnscope_storage.wire import FitInfo, ParameterInfo, StrategyInfo
 
 
 @app.command()
@@ -45,3 +50,64 @@ def environments(as_json: Json = False) -> None:
             counts = preset.task_counts or {name: len(tasks) for name, tasks in preset.splits.items()}
             splits = ", ".join(f"{name} {count}" for name, count in counts.items() if count)
             out.print(f"  {escape(preset.name)}: horizon {preset.horizon}, tasks {splits}")
+
+
+@app.command()
+def strategies(
+    name: Annotated[str | None, typer.Argument(help="One of them: its parameters, and where it fits.")] = None,
+    checkpoint: Annotated[str | None, typer.Option(help="Say where each fits this checkpoint's policy.")] = None,
+    as_json: Json = False,
+) -> None:
+    """List the service's strategies, or say all about one."""
+    with attnscope.connect() as service:
+        found = service.strategies(checkpoint)
+    if name is not None:
+        named = [info for info in found if info.name == name]
+        if not named:
+            raise RequestRefusedError(f"there is no strategy {name!r}; there are {', '.join(i.name for i in found)}")
+        found = named
+    if as_json:
+        say([info.model_dump(mode="json") for info in found])
+    elif name is not None:
+        _tell(found[0])
+    else:
+        table = Table(*(Column(title, overflow="fold") for title in ("name", "parameters", "what it keeps")))
+        table.box, table.pad_edge = None, False
+        for info in found:
+            parameters = ", ".join(f"{told.name}={_default(told)}" for told in info.parameters)
+            table.add_row(*map(escape, (info.name, parameters, info.summary)))
+        out.print(table)
+
+
+def _tell(info: StrategyInfo) -> None:
+    """Print all about one strategy."""
+    lines = [f"{info.name}: {info.summary}", *map(_parameter, info.parameters)]
+    lines.append(f"looks at: {', '.join(info.uses) or 'places alone'}")
+    lines += ["builds tokens of several transitions"] if info.pools else []
+    lines += [f"attention costs {info.attention}"] if info.attention is not None else []
+    lines += [f"an oracle: {info.oracle}"] if info.oracle is not None else []
+    for title, fits in (
+        ("positions", info.positions),
+        ("memory", info.memories),
+        ("path", info.paths),
+        ("observations", info.observations),
+    ):
+        lines.append(f"{title}: {'; '.join(map(_fit, fits))}")
+    lines += [f"of the package {info.package}"] if info.package != "attnscope" else []
+    for line in lines:
+        out.print(escape(line))
+
+
+def _parameter(told: ParameterInfo) -> str:
+    ends = [] if told.minimum is None else [f"{'above' if told.exclusive_minimum else 'from'} {told.minimum:g}"]
+    ends += [] if told.maximum is None else [f"to {told.maximum:g}"]
+    kind = " ".join([f"{'odd ' if told.odd else ''}{told.type}", *ends])
+    return f"  {told.name}: {kind}, default {_default(told)}. {told.meaning}"
+
+
+def _default(told: ParameterInfo) -> str:
+    return str(told.default.get("name")) if isinstance(told.default, dict) else str(told.default)
+
+
+def _fit(fit: FitInfo) -> str:
+    return f"{'' if fit.fits else 'not '}{fit.name}{f' ({fit.why})' if fit.why else ''}"

@@ -60,7 +60,7 @@ def kept_of(plan: Plan, facts: Facts, *, pools: bool) -> Kept:
     """
     index, counts = leaders(plan)
     kept = taken(facts, index)
-    if pools:
+    if pools and not plan.pure:
         mixture = plan.mixture()[:, : index.shape[1]].to(facts["embedded"].dtype)
         members = (mixture > 0) | (torch.arange(mixture.shape[2], device=mixture.device) == index[:, :, None])
         built = mixture @ facts["embedded"]

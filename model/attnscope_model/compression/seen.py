@@ -29,7 +29,7 @@ class SeenWindow:
         self._history = history
         self._rows: deque[tuple[int, Tensor]] = deque(maxlen=setup.rows)
         self._sums: tuple[int, Tensor, Tensor] | None = None
-        self.remembers = setup.rows > 1 or bool(setup.rule.needs & {"accumulated", "expected"})
+        self.remembers = setup.rows > 1 or bool(setup.rule.uses & {"accumulated", "expected"})
         """Whether what it says depends on more than the newest row."""
 
     def look(self, row: Float[Tensor, "env entry"], even: float) -> None:

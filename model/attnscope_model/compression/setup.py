@@ -36,7 +36,7 @@ class Compression:
     @property
     def looks(self) -> bool:
         """Whether the strategy looks at attention."""
-        return bool(self.rule.needs & ATTENTION_FIELDS)
+        return bool(self.rule.uses & ATTENTION_FIELDS)
 
     @property
     def rows(self) -> int:

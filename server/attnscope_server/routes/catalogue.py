@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 from fastapi import APIRouter, Query, Request, Response
 
 from attnscope_model.errors import CheckpointAmbiguousError, CheckpointUnknownError
+from attnscope_model.strategies import describe_all
 from attnscope_server.access import Admin, JobsReader, Service, problems
 from attnscope_server.database import UNANSWERED
 from attnscope_server.errors import refusal
@@ -27,6 +28,7 @@ from attnscope_storage.wire import (
     EnvironmentInfo,
     Health,
     ProblemCode,
+    StrategyInfo,
     TaskPage,
     WhoAmI,
 )
@@ -58,6 +60,22 @@ def get_checkpoint(name: str, state: Service, _identity: JobsReader) -> Checkpoi
 def get_environments(state: Service, _identity: JobsReader) -> list[EnvironmentInfo]:
     """List the environments that a job may name, with their presets; tasks of long splits are only counted."""
     return [EnvironmentInfo.model_validate(listing.info()) for listing in state.listings]
+
+
+@router.get("/strategies", responses=problems(ProblemCode.NOT_FOUND))
+def get_strategies(
+    state: Service,
+    _identity: JobsReader,
+    checkpoint: Annotated[
+        str | None, Query(description="Id, id prefix or name: say where each fits this one's policy.")
+    ] = None,
+) -> list[StrategyInfo]:
+    """List the strategies that a trial may name: parameters, what they look at, where they fit; installed ones last."""
+    try:
+        policy = None if checkpoint is None else state.registry.get(checkpoint).policy
+    except (CheckpointUnknownError, CheckpointAmbiguousError) as error:
+        raise refusal(ProblemCode.NOT_FOUND, error.message) from error
+    return describe_all(policy)
 
 
 @router.get("/tasks", responses=problems(ProblemCode.NOT_FOUND))

@@ -1,0 +1,1 @@
+"""A strategy that attnscope does not know, added by installing this package."""
