@@ -13,7 +13,7 @@ from collections import deque
 import numpy as np
 from jaxtyping import Float16, Shaped
 
-from attnscope_storage.schema import ArraySpec, CaptureSchema
+from attnscope_storage.schema import ArraySpec, StoreSchema
 
 MAP_ARRAYS = frozenset({"attention/maps", "attention/map_step"})
 """Arrays that come one sample at a time, in `StepBlock.maps`."""
@@ -26,7 +26,7 @@ class StepBlock:
     ``attention/rows``, the slots below the context length.
     """
 
-    def __init__(self, schema: CaptureSchema) -> None:
+    def __init__(self, schema: StoreSchema) -> None:
         self._specs = [spec for spec in schema.arrays.values() if is_buffered(spec)]
         self.arrays: dict[str, Shaped[np.ndarray, "*chunk"]] = {
             spec.name: np.empty((spec.chunks[0], *spec.shape[1:]), dtype=spec.dtype) for spec in self._specs
@@ -57,7 +57,7 @@ class BlockPool:
     Once the writer has failed, its error is raised from every call of the rollout's.
     """
 
-    def __init__(self, schema: CaptureSchema, count: int) -> None:
+    def __init__(self, schema: StoreSchema, count: int) -> None:
         if count < 1:
             raise ValueError(f"expected at least one block, got {count}")
         self._free = [StepBlock(schema) for _ in range(count)]

@@ -31,7 +31,7 @@ from attnscope_storage.root import (
     group_names,
     root_document,
 )
-from attnscope_storage.schema import SCHEMA_VERSION, ArraySpec, CaptureSchema
+from attnscope_storage.schema import SCHEMA_VERSION, ArraySpec, StoreSchema
 from attnscope_storage.snapshot import Root
 from attnscope_storage.store import DurableStore, as_buffer, read_bytes
 
@@ -52,11 +52,11 @@ class Committer:
     """
 
     def __init__(
-        self, store: DurableStore, schema: CaptureSchema, attributes: dict[str, Any], at_stage: AtStage | None
+        self, store: DurableStore, schema: StoreSchema, attributes: dict[str, Any], at_stage: AtStage | None
     ) -> None:
         self.schema = schema
         self.steps = 0
-        """Environment steps committed."""
+        """Environment steps committed; of a trial, conditions."""
         self.bytes_written = 0
         """Encoded bytes of all committed chunks."""
         self._store = store
@@ -67,7 +67,7 @@ class Committer:
     def create(
         cls,
         store: DurableStore,
-        schema: CaptureSchema,
+        schema: StoreSchema,
         attributes: Mapping[str, Any],
         static: Static,
         at_stage: AtStage | None = None,
@@ -93,7 +93,7 @@ class Committer:
         return committer
 
     @classmethod
-    def resume(cls, store: DurableStore, schema: CaptureSchema, at_stage: AtStage | None = None) -> Committer:
+    def resume(cls, store: DurableStore, schema: StoreSchema, at_stage: AtStage | None = None) -> Committer:
         """Continue after what the root commits, and put every other document back to what the root says."""
         stored = _stored(store, ROOT_KEY)
         if stored is None:
@@ -131,7 +131,7 @@ class Committer:
                 raise AbandonedError
             if is_buffered(spec):
                 self._write_chunks(spec, block.arrays[spec.name], before // self.schema.flush_steps)
-        first = sum(1 for step in self.schema.dims.map_steps if step < before)
+        first = sum(1 for step in self.schema.map_steps if step < before)
         for sample, (step, values) in enumerate(block.maps, start=first):
             self._write_chunks(self.schema.arrays["attention/maps"], values[None], sample)
             stamp = np.array([step], dtype=np.int32)
@@ -146,8 +146,8 @@ class Committer:
 
     def declare_complete(self) -> None:
         """Say in the root that nothing more will come."""
-        if self.steps != self.schema.dims.steps:
-            raise ValueError(f"{self.steps} of {self.schema.dims.steps} steps are committed: not complete")
+        if self.steps != self.schema.total:
+            raise ValueError(f"{self.steps} of {self.schema.total} steps are committed: not complete")
         self._attributes["complete"] = True
         self._publish(self.steps)
 
@@ -182,7 +182,7 @@ class Committer:
         self._store.set_sync(key, as_buffer(value))
 
 
-def _checked_static(schema: CaptureSchema, static: Static) -> list[tuple[ArraySpec, Shaped[np.ndarray, ...]]]:
+def _checked_static(schema: StoreSchema, static: Static) -> list[tuple[ArraySpec, Shaped[np.ndarray, ...]]]:
     specs = [spec for spec in schema.arrays.values() if spec.growth == "static"]
     names = {spec.name for spec in specs}
     if names != static.keys():
@@ -196,8 +196,10 @@ def _checked_static(schema: CaptureSchema, static: Static) -> list[tuple[ArraySp
     return [(spec, static[spec.name].astype(spec.dtype)) for spec in specs]
 
 
-def _refuse_other_schema(root: Root, schema: CaptureSchema) -> None:
+def _refuse_other_schema(root: Root, schema: StoreSchema) -> None:
     """Raise `SchemaMismatchError` unless the stored arrays are those of `schema`; descriptive attributes may differ."""
+    if root.kind != schema.kind:
+        raise SchemaMismatchError(f"what is stored here is a {root.kind}, no {schema.kind}")
     if root.schema_version != SCHEMA_VERSION:
         raise SchemaMismatchError(
             f"written by schema {root.schema_version}; schema {SCHEMA_VERSION} cannot continue it"

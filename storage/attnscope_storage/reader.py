@@ -30,6 +30,7 @@ from attnscope_storage.errors import (
 )
 from attnscope_storage.keys import Committed, Located, StoredArray
 from attnscope_storage.root import ROOT_KEY
+from attnscope_storage.schema import StoreKind
 from attnscope_storage.selection import AxisIndex, Selection, resolve
 from attnscope_storage.snapshot import Root
 from attnscope_storage.store import read_bytes
@@ -37,7 +38,7 @@ from attnscope_storage.wire.catalogue import PolicyDescription
 
 
 class CaptureReader:
-    """A capture, finished or still being written. Use `open`.
+    """A capture or a trial, finished or still being written. Use `open`.
 
     Each method looks at the snapshot of the last `open` or `refresh`; where several answers must fit each other, take
     `root` once and ask it.
@@ -91,13 +92,18 @@ class CaptureReader:
         return self._root.schema_version
 
     @property
+    def kind(self) -> StoreKind:
+        """Whether it is a capture or a trial."""
+        return self._root.kind
+
+    @property
     def steps_committed(self) -> int:
-        """Environment steps that can be read."""
+        """Environment steps that can be read; of a trial, conditions."""
         return self._root.steps_committed
 
     @property
     def steps_total(self) -> int:
-        """Environment steps of the finished capture."""
+        """Environment steps of the finished capture; of a trial, conditions."""
         return int(self.attributes["steps_total"])
 
     @property

@@ -13,7 +13,7 @@ from typing import Any, Final
 import numpy as np
 
 from attnscope_storage.chunks import ZSTD_LEVEL
-from attnscope_storage.schema import SCHEMA_VERSION, ArraySpec, CaptureSchema
+from attnscope_storage.schema import SCHEMA_VERSION, ArraySpec, StoreSchema
 
 Document = dict[str, Any]
 """A ``zarr.json``, parsed."""
@@ -31,6 +31,7 @@ WRITER_ATTRIBUTES: Final = frozenset(
         "capture_id",
         "complete",
         "flush_steps",
+        "kind",
         "row_every",
         "steps_committed",
         "steps_total",
@@ -98,15 +99,15 @@ def group_document(attributes: Mapping[str, Any], children: Mapping[str, Documen
     return document
 
 
-def root_document(schema: CaptureSchema, steps: int, attributes: Mapping[str, Any]) -> Document:
-    """Return the root document that commits `steps` steps of every array at once.
+def root_document(schema: StoreSchema, steps: int, attributes: Mapping[str, Any]) -> Document:
+    """Return the root document that commits `steps` entries of the growing axis, of every array at once.
 
     Parameters
     ----------
     schema
-        The capture's arrays.
+        The store's arrays.
     steps
-        Environment steps that the document commits.
+        Environment steps of a capture, or conditions of a trial, that the document commits.
     attributes
         Attributes of the capture; `WRITER_ATTRIBUTES` that follow from the schema and `steps` are set here.
     """
@@ -114,10 +115,11 @@ def root_document(schema: CaptureSchema, steps: int, attributes: Mapping[str, An
     nodes |= {group: group_document({}) for group in group_names(nodes)}
     own = {
         "attnscope_schema": SCHEMA_VERSION,
+        "kind": schema.kind,
         "steps_committed": steps,
-        "steps_total": schema.dims.steps,
+        "steps_total": schema.total,
         "flush_steps": schema.flush_steps,
-        "row_every": schema.dims.row_every,
+        "row_every": schema.row_every,
     }
     return group_document({**attributes, **own}, nodes)
 

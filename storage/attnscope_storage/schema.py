@@ -1,5 +1,8 @@
 """The arrays of a capture: names, dtypes, axes, chunks and what absent data reads as.
 
+`StoreSchema` is what writer, readers and commits need to know of any store; a trial's is in
+`attnscope_storage.trial_schema`.
+
 Everything that knows an array's name gets it from here. Nothing here touches a disk.
 
 The step axes grow with every commit. A commit is `CaptureSchema.flush_steps` environment steps, which is exactly
@@ -9,9 +12,10 @@ one chunk of every growing array; only a finished capture's last chunk may be pa
 from __future__ import annotations
 
 import math
+from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Final, Literal
+from typing import Any, ClassVar, Final, Literal
 
 import numpy as np
 
@@ -35,6 +39,9 @@ TOKEN_KINDS: Final = ("transition", "state", "action", "reward", "query", "summa
 
 SPLITS: Final = ("train", "validation", "test")
 """Meaning of `env/split`, by value; -1 is unknown."""
+
+StoreKind = Literal["capture", "trial"]
+"""What a store holds: a capture, which grows by steps, or a trial, which grows by conditions."""
 
 Growth = Literal["step", "row_step", "sample", "static"]
 """How an array's first axis grows: with every step, with every stored row, with every sampled map, or never."""
@@ -71,6 +78,34 @@ class ArraySpec:
         return math.prod(self.shape) * np.dtype(self.dtype).itemsize
 
 
+class StoreSchema(ABC):
+    """Every array of one store, and how they grow together."""
+
+    kind: ClassVar[StoreKind]
+    flush_steps: int
+    """Entries of the growing axis that one commit adds."""
+    arrays: Mapping[str, ArraySpec]
+
+    @property
+    @abstractmethod
+    def total(self) -> int:
+        """Entries of the growing axis once the store is complete: a capture's steps, a trial's conditions."""
+
+    @property
+    def row_every(self) -> int:
+        """Steps from one stored decision row to the next."""
+        return 1
+
+    @property
+    def map_steps(self) -> tuple[int, ...]:
+        """Steps whose whole maps are stored."""
+        return ()
+
+    @abstractmethod
+    def length(self, spec: ArraySpec, steps: int) -> int:
+        """Return the length of an array's first axis once `steps` entries of the growing axis are committed."""
+
+
 @dataclass(frozen=True)
 class CaptureDims:
     """The sizes that determine a capture's arrays."""
@@ -95,13 +130,29 @@ class CaptureDims:
 
 
 @dataclass(frozen=True)
-class CaptureSchema:
+class CaptureSchema(StoreSchema):
     """Every array of one capture."""
 
+    kind: ClassVar[StoreKind] = "capture"
     dims: CaptureDims
     flush_steps: int
     """Environment steps of one commit."""
     arrays: Mapping[str, ArraySpec]
+
+    @property
+    def total(self) -> int:
+        """Environment steps of the finished capture."""
+        return self.dims.steps
+
+    @property
+    def row_every(self) -> int:
+        """Steps from one stored decision row to the next."""
+        return self.dims.row_every
+
+    @property
+    def map_steps(self) -> tuple[int, ...]:
+        """Steps whose whole maps are stored."""
+        return self.dims.map_steps
 
     def length(self, spec: ArraySpec, steps: int) -> int:
         """Return the length of an array's first axis once `steps` environment steps are committed."""

@@ -7,12 +7,18 @@ every other is paired with: same tasks, same seeds, same random numbers at every
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import MappingProxyType
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
-from attnscope_storage.schema import SPLITS, ArraySpec, Axis, array_spec
+import numpy as np
+
+from attnscope_storage.schema import SPLITS, ArraySpec, Axis, StoreKind, StoreSchema, array_spec
+
+CHUNK_BYTES: Final = 4 * 2**20
+"""Decoded size of a condition's array, in bytes, from which it is cut by seeds into several chunks."""
 
 PHASES: Final = ("growing", "full")
 """Meaning of the phase axis: while the uncompressed context still grows, and once it is full."""
@@ -40,13 +46,19 @@ class TrialDims:
 
 
 @dataclass(frozen=True)
-class TrialSchema:
+class TrialSchema(StoreSchema):
     """Every array of one trial."""
 
+    kind: ClassVar[StoreKind] = "trial"
     dims: TrialDims
     arrays: Mapping[str, ArraySpec]
     flush_steps: int = 1
     """Conditions of one commit."""
+
+    @property
+    def total(self) -> int:
+        """Conditions of the finished trial."""
+        return self.dims.conditions
 
     def length(self, spec: ArraySpec, steps: int) -> int:
         """Return the length of an array's first axis once `steps` conditions are committed."""
@@ -119,4 +131,9 @@ def _static(dims: TrialDims) -> Iterator[ArraySpec]:
 
 
 def _grows(name: str, dtype: str, *axes: Axis, **attributes: object) -> ArraySpec:
-    return array_spec(name, dtype, axes, growth="step", chunk=(1,), **attributes)
+    whole = array_spec(name, dtype, axes, growth="step", chunk=(1,), **attributes)
+    seeds = [place for place, (axis, _) in enumerate(axes) if axis == "seed"]
+    if not seeds or math.prod(whole.chunks) * np.dtype(dtype).itemsize <= CHUNK_BYTES:
+        return whole
+    chunks = tuple(1 if place in {0, *seeds} else size for place, size in enumerate(whole.chunks))
+    return replace(whole, chunks=chunks)

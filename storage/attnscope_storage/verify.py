@@ -17,6 +17,7 @@ from attnscope_storage.chunks import chunk_key, decode_chunk, indices
 from attnscope_storage.errors import ChunkDamagedError, ChunkLostError, VerificationError
 from attnscope_storage.reader import CaptureReader
 from attnscope_storage.schema import row_sum_tolerance
+from attnscope_storage.verify_trial import trial_problems
 
 MAX_PROBLEMS: Final = 100
 """Problems that a report spells out; the rest is only counted."""
@@ -29,7 +30,7 @@ class VerificationReport:
     """What was checked, and what is wrong."""
 
     steps: int = 0
-    """Environment steps that the capture commits."""
+    """Environment steps that the capture commits; of a trial, conditions."""
     chunks: int = 0
     rows: int = 0
     """Decision rows checked, one per step, environment, layer and head."""
@@ -57,7 +58,7 @@ class VerificationReport:
 
 
 def verify(reader: CaptureReader) -> VerificationReport:
-    """Check every committed chunk, then every row, map and statistic that the chunks allow to read.
+    """Check every committed chunk, then every row, map and statistic (of a trial: condition) that they allow to read.
 
     A row must sum to 1 within `attnscope_storage.schema.row_sum_tolerance` and be NaN exactly past its context
     length; a statistic must be that of its row within float16 rounding.
@@ -65,6 +66,10 @@ def verify(reader: CaptureReader) -> VerificationReport:
     report = VerificationReport(steps=reader.steps_committed)
     damaged = {name for name in reader.names() if not _chunks_decode(reader, name, report)}
     names = set(reader.names()) - damaged
+    if reader.kind == "trial":
+        for problem in trial_problems(reader, names):
+            report.note(problem)
+        return report
     if {"attention/rows", "attention/row_env", "context/length"} <= names:
         with_statistics = {"stats/window", *(f"stats/{name}" for name in _STATISTICS)} <= names
         for first, last in _row_chunks(reader):

@@ -20,7 +20,7 @@ from jaxtyping import Shaped
 from attnscope_storage.blocks import BlockPool, StepBlock
 from attnscope_storage.commit import AbandonedError, AtStage, Committer
 from attnscope_storage.lock import CaptureLock
-from attnscope_storage.schema import CaptureSchema
+from attnscope_storage.schema import StoreSchema
 from attnscope_storage.store import DurableStore
 
 DEFAULT_BLOCKS = 3
@@ -61,7 +61,7 @@ class CaptureWriter:
     def create(
         cls,
         path: Path,
-        schema: CaptureSchema,
+        schema: StoreSchema,
         attributes: Mapping[str, Any],
         static: Mapping[str, Shaped[np.ndarray, ...]],
         *,
@@ -112,7 +112,7 @@ class CaptureWriter:
     def resume(
         cls,
         path: Path,
-        schema: CaptureSchema,
+        schema: StoreSchema,
         *,
         durable: bool = True,
         blocks: int = DEFAULT_BLOCKS,
@@ -207,7 +207,7 @@ class CaptureWriter:
         self.abort()
 
     def _refuse_malformed(self, block: StepBlock) -> None:
-        first, total = self._steps_submitted, self.schema.dims.steps
+        first, total = self._steps_submitted, self.schema.total
         last = first + block.steps
         if not 1 <= block.steps <= self.schema.flush_steps or last > total:
             raise ValueError(f"expected 1 to {min(self.schema.flush_steps, total - first)} steps, got {block.steps}")
@@ -215,7 +215,7 @@ class CaptureWriter:
             raise ValueError(
                 f"a block of {block.steps} steps may only be the last, but {total - last} steps are to come"
             )
-        sampled = sorted(step for step in self.schema.dims.map_steps if first <= step < last)
+        sampled = sorted(step for step in self.schema.map_steps if first <= step < last)
         if [step for step, _ in block.maps] != sampled:
             raise ValueError(f"expected maps of steps {sampled}, got {[step for step, _ in block.maps]}")
         for step, values in block.maps:

@@ -145,7 +145,7 @@ def _fill(writer: CaptureWriter, history: Path, size: Shape, horizon: int, tell:
         block.arrays["context/start"][place] = step + 1 - n
         if "rollout/episode" in block.arrays:
             block.arrays["rollout/episode"][place] = step // horizon
-        if step in schema.dims.map_steps:
+        if step in schema.map_steps:
             kept = np.full((1, size.layers, size.heads, size.slots, size.slots), np.nan, np.float16)
             kept[0, :, :, :n, :n] = whole
             block.maps.append((step, kept))
