@@ -32,7 +32,7 @@ from attnscope_server.settings import Settings
 from attnscope_storage.errors import AttnscopeError, CaptureNotFoundError
 from attnscope_storage.reader import CaptureReader
 from attnscope_storage.verify import verify
-from attnscope_storage.wire import JOB_SPEC, CaptureSpec, JobState, ResolvedCapture
+from attnscope_storage.wire import JOB_SPEC, RESOLVED, AnySpec, JobState, Resolved
 
 VERSION_OF: Final = "SELECT value FROM service_metadata WHERE name = 'database_version'"
 
@@ -165,6 +165,8 @@ def _capture(settings: Settings, job: str, state: str | None) -> Finding:
         return bad(part, said, "restore it from a backup, or delete the job and submit it again")
     if state == JobState.SUCCEEDED and not reader.complete:
         return bad(part, "its job succeeded, and it is not complete", "delete the job and submit it again")
+    if reader.kind == "trial":
+        return good(part, f"a trial: {report.steps} conditions, {report.chunks} chunks verified")
     return good(part, f"{report.steps} steps, {report.chunks} chunks, {report.rows} rows verified")
 
 
@@ -218,7 +220,7 @@ def rebuild_database(settings: Settings) -> int:
     return len(told)
 
 
-def _told(path: Path) -> tuple[UUID, UUID, str, CaptureSpec, ResolvedCapture, JobState] | None:
+def _told(path: Path) -> tuple[UUID, UUID, str, AnySpec, Resolved, JobState] | None:
     """Return what a capture tells of its job; None where it is none, which `examine` reports."""
     try:
         reader = CaptureReader.open(path)
@@ -228,7 +230,7 @@ def _told(path: Path) -> tuple[UUID, UUID, str, CaptureSpec, ResolvedCapture, Jo
             UUID(told["job"]),
             str(told["owner"]),
             JOB_SPEC.validate_python(told["spec"]),
-            ResolvedCapture.model_validate(told["resolved"]),
+            RESOLVED.validate_python(told["resolved"]),
             JobState.SUCCEEDED if reader.complete else JobState.QUEUED,
         )
     except (AttnscopeError, ValidationError, KeyError, ValueError):

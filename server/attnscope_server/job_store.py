@@ -17,13 +17,14 @@ from attnscope_server.errors import refusal
 from attnscope_server.jobs import StoredJob
 from attnscope_storage.wire import (
     JOB_SPEC,
-    CaptureSpec,
+    RESOLVED,
+    AnySpec,
     JobChanges,
     JobState,
     Problem,
     ProblemCode,
     Progress,
-    ResolvedCapture,
+    Resolved,
 )
 
 
@@ -58,7 +59,7 @@ class JobStore:
         self._retention = retention
 
     def submit(
-        self, name: UUID, owner: str, spec: CaptureSpec, resolved: ResolvedCapture, *, queue_limit: int
+        self, name: UUID, owner: str, spec: AnySpec, resolved: Resolved, *, queue_limit: int
     ) -> tuple[StoredJob, bool]:
         """Queue a job, or return the one of this owner that has this name and the same specification already.
 
@@ -93,10 +94,10 @@ class JobStore:
             return _job(row), True
 
     def adopt(
-        self, job: UUID, name: UUID, owner: str, spec: CaptureSpec, resolved: ResolvedCapture, state: JobState
+        self, job: UUID, name: UUID, owner: str, spec: AnySpec, resolved: Resolved, state: JobState
     ) -> None:
         """Enter a job whose capture was found without one, in the state that the capture is in."""
-        done = {"steps_done": resolved.steps, "steps_committed": resolved.steps, "phase": "ended"}
+        done = {"steps_done": resolved.steps_total, "steps_committed": resolved.steps_total, "phase": "ended"}
         with self._database.write() as session:
             name = name if _named(session, owner, name) is None else job  # a copy of another capture
             row = _new_row(job, name, owner, spec, resolved, self._now())
@@ -249,7 +250,7 @@ class JobStore:
         session.add(EventRow(job=row.sequence, at=self._now(), state=row.state, detail=detail))
 
 
-def _new_row(job: UUID, name: UUID, owner: str, spec: CaptureSpec, resolved: ResolvedCapture, at: datetime) -> JobRow:
+def _new_row(job: UUID, name: UUID, owner: str, spec: AnySpec, resolved: Resolved, at: datetime) -> JobRow:
     return JobRow(
         id=str(job),
         name=str(name),
@@ -259,7 +260,7 @@ def _new_row(job: UUID, name: UUID, owner: str, spec: CaptureSpec, resolved: Res
         state=JobState.QUEUED,
         spec=spec.model_dump(mode="json"),
         resolved=resolved.model_dump(mode="json"),
-        progress=Progress(steps_total=resolved.steps).model_dump(mode="json"),
+        progress=Progress(steps_total=resolved.steps_total).model_dump(mode="json"),
         created_at=at,
         attempts=0,
         interruptions=0,
@@ -283,7 +284,7 @@ def _known(session: Session, job: UUID) -> JobRow:
     return row
 
 
-def _same(job: StoredJob, spec: CaptureSpec) -> StoredJob:
+def _same(job: StoredJob, spec: AnySpec) -> StoredJob:
     """Return `job` if it asks for the same, else say why not."""
     if job.spec != spec:
         raise refusal(ProblemCode.CONFLICT, f"the id {job.name} is taken by another specification of yours")
@@ -302,7 +303,7 @@ def _job(row: JobRow) -> StoredJob:
         label=row.label,
         state=JobState(row.state),
         spec=JOB_SPEC.validate_python(row.spec),
-        resolved=ResolvedCapture.model_validate(row.resolved),
+        resolved=RESOLVED.validate_python(row.resolved),
         progress=Progress.model_validate(row.progress),
         created_at=row.created_at,
         started_at=row.started_at,

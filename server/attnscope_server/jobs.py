@@ -13,7 +13,7 @@ from typing import Any, Final, Self
 from uuid import UUID
 
 from attnscope_server.errors import TransitionError
-from attnscope_storage.wire import CaptureSpec, Job, JobState, Problem, Progress, ResolvedCapture
+from attnscope_storage.wire import AnySpec, Job, JobState, Problem, Progress, Resolved
 
 MAX_INTERRUPTIONS: Final = 3
 """Interruptions in a row without a new commit that fail a job."""
@@ -42,15 +42,15 @@ class StoredJob:
     sequence: int
     """Order of submission."""
     id: UUID
-    """Names it inside the service, and its capture's folder."""
+    """Names it inside the service, and the folder of its capture or trial."""
     name: UUID
     """Names it to its owner: the same, unless another owner had used that first."""
     owner: str
     kind: str
     label: str | None
     state: JobState
-    spec: CaptureSpec
-    resolved: ResolvedCapture
+    spec: AnySpec
+    resolved: Resolved
     progress: Progress
     created_at: datetime
     started_at: datetime | None = None

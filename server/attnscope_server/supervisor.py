@@ -23,7 +23,7 @@ from attnscope_server.job_store import JobStore
 from attnscope_server.jobs import MAX_INTERRUPTIONS, StoredJob
 from attnscope_server.settings import Settings
 from attnscope_server.workers import ProcessRunner
-from attnscope_storage.wire import JobState, Problem, ProblemCode, Progress, problem
+from attnscope_storage.wire import JobState, Problem, ProblemCode, Progress, Resolved, ResolvedTrial, problem
 
 log = structlog.get_logger("attnscope.supervisor")
 
@@ -193,15 +193,16 @@ class Supervisor:
     def _advance(self, job: StoredJob, message: dict[str, Any]) -> None:
         before = self._progress.get(job.id)
         rate = message.get("steps_per_second")
-        left = job.resolved.steps - message["steps_done"]
+        total = job.resolved.steps_total
         progress = Progress(
             phase=message["phase"],
             steps_done=message["steps_done"],
             steps_committed=message["steps_committed"],
-            steps_total=job.resolved.steps,
+            steps_total=total,
             steps_per_second=rate,
             bytes_written=message["bytes_written"],
-            eta_seconds=left / rate if rate else None,
+            eta_seconds=(total - message["steps_done"]) / rate if rate else None,
+            **conditions_of(job.resolved, message["steps_committed"]),
         )
         self._progress[job.id] = progress
         now = time.monotonic()
@@ -260,6 +261,14 @@ class Supervisor:
         elif queue:
             self._jobs.move(job.id, JobState.QUEUED)
         log.warning("job interrupted", job=str(job.id), detail=detail)
+
+
+def conditions_of(resolved: Resolved, steps_committed: int) -> dict[str, int]:
+    """Return the fields of a trial's progress that count conditions; none of another job."""
+    if not isinstance(resolved, ResolvedTrial):
+        return {}
+    total = len(resolved.conditions)
+    return {"conditions_committed": steps_committed // resolved.steps, "conditions_total": total}
 
 
 ENDINGS: dict[str, Callable[[Supervisor, StoredJob, dict[str, Any]], None]] = {

@@ -13,13 +13,18 @@ from attnscope_storage.wire.catalogue import (
     WhoAmI,
 )
 from attnscope_storage.wire.jobs import (
+    JOB_SPEC,
+    RESOLVED,
+    AnySpec,
     Estimate,
     Job,
     JobChanges,
     JobPage,
+    JobSpec,
     JobState,
     Phase,
     Progress,
+    Resolved,
     ResolvedCapture,
 )
 from attnscope_storage.wire.maps import (
@@ -42,10 +47,8 @@ from attnscope_storage.wire.problems import (
 from attnscope_storage.wire.specs import (
     DEFAULT_EPISODES,
     DEFAULT_MAX_STEPS,
-    JOB_SPEC,
     CaptureSpec,
     EnvironmentChoice,
-    JobSpec,
     MapsChoice,
     RowsChoice,
     SamplingChoice,
@@ -80,6 +83,8 @@ __all__ = [
     "PROBLEMS",
     "PROBLEM_MEDIA_TYPE",
     "PROBLEM_TYPE_PREFIX",
+    "RESOLVED",
+    "AnySpec",
     "Budget",
     "Capabilities",
     "CaptureSpec",
@@ -111,6 +116,7 @@ __all__ = [
     "Progress",
     "Received",
     "Recompute",
+    "Resolved",
     "ResolvedCapture",
     "ResolvedTrial",
     "RowsChoice",

@@ -1,18 +1,28 @@
-"""Jobs on the wire: states, progress, what a specification was resolved to."""
+"""Jobs on the wire: specifications of any kind, states, progress, what a specification was resolved to."""
 
 from __future__ import annotations
 
 from datetime import UTC, datetime
 from enum import StrEnum
-from typing import Literal
+from typing import Annotated, Final, Literal
 from uuid import UUID
 
-from pydantic import AwareDatetime, Field, field_validator
+from pydantic import AwareDatetime, Field, TypeAdapter, field_validator
 
 from attnscope_storage.wire.base import Received, Sent
 from attnscope_storage.wire.problems import Problem
 from attnscope_storage.wire.specs import CaptureSpec
 from attnscope_storage.wire.tasks import TaskCell
+from attnscope_storage.wire.trials import ResolvedTrial, TrialSpec
+
+AnySpec = CaptureSpec | TrialSpec
+"""Every kind of specification."""
+
+JobSpec = Annotated[AnySpec, Field(discriminator="kind")]
+"""The same as it travels, told apart by ``kind``; holds every option that the command line has."""
+
+JOB_SPEC: Final[TypeAdapter[CaptureSpec | TrialSpec]] = TypeAdapter(JobSpec)
+"""Validates a specification of any kind."""
 
 
 class JobState(StrEnum):
@@ -36,7 +46,7 @@ Phase = Literal["waiting", "loading", "resuming", "rolling", "finishing", "ended
 
 
 class Progress(Received):
-    """How far a job is. A step is one step of every environment of the job."""
+    """How far a job is. A step is one step of every environment of the job; a trial takes them once a condition."""
 
     phase: Phase = "waiting"
     steps_done: int = Field(default=0, description="Steps rolled out, committed or not.")
@@ -46,6 +56,8 @@ class Progress(Received):
     bytes_written: int = 0
     queue_position: int | None = Field(default=None, description="0 is next; None when not queued.")
     eta_seconds: float | None = None
+    conditions_committed: int | None = Field(default=None, description="Of a trial: conditions that a reader sees.")
+    conditions_total: int | None = Field(default=None, description="Of a trial.")
 
 
 class ResolvedCapture(Received):
@@ -71,6 +83,18 @@ class ResolvedCapture(Received):
     row_layers: tuple[int, ...]
     row_heads: tuple[int, ...]
 
+    @property
+    def steps_total(self) -> int:
+        """Steps of the whole job."""
+        return self.steps
+
+
+Resolved = ResolvedCapture | ResolvedTrial
+"""What a specification of any kind means; each has fields that the other lacks."""
+
+RESOLVED: Final[TypeAdapter[ResolvedCapture | ResolvedTrial]] = TypeAdapter(Resolved)
+"""Validates it."""
+
 
 class Job(Received):
     """A unit of work on the service."""
@@ -80,8 +104,8 @@ class Job(Received):
     owner: str
     label: str | None = None
     state: JobState
-    spec: CaptureSpec
-    resolved: ResolvedCapture
+    spec: JobSpec
+    resolved: Resolved
     progress: Progress
     created_at: datetime
     started_at: datetime | None = None
@@ -118,7 +142,7 @@ class JobPage(Received):
 class Estimate(Received):
     """What a specification will cost, before anything is queued."""
 
-    resolved: ResolvedCapture
+    resolved: Resolved
     bytes_raw: int = Field(description="Decoded size of every array.")
     bytes_on_disk: int = Field(description="Guess after compression.")
     worker_memory_bytes: int = Field(description="Guess of the worker's peak, weights and buffers.")

@@ -1,10 +1,10 @@
-"""Job specifications: one discriminated union on ``kind``, holding every option the command line has."""
+"""What a capture is asked for, and the choices that every kind of job shares; a trial is in `wire.trials`."""
 
 from __future__ import annotations
 
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, TypeAdapter, model_validator
+from pydantic import Field, model_validator
 
 from attnscope_storage.wire.base import Sent
 
@@ -131,10 +131,3 @@ class CaptureSpec(Sent):
             raise ValueError("name the length by episodes or by steps, not both")
         refuse_doubles(self.seeds, "seeds")
         return self
-
-
-JobSpec = Annotated[CaptureSpec, Field(discriminator="kind")]
-"""Every kind of job; `trial` will join here."""
-
-JOB_SPEC: TypeAdapter[CaptureSpec] = TypeAdapter(CaptureSpec)
-"""Validates a specification of any kind."""

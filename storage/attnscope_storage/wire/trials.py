@@ -145,3 +145,8 @@ class ResolvedTrial(Received):
     conditions: tuple[Condition, ...]
     divergence_steps: tuple[int, ...]
     kept_steps: tuple[int, ...]
+
+    @property
+    def steps_total(self) -> int:
+        """Steps of the whole job: those of every condition."""
+        return self.steps * len(self.conditions)
