@@ -18,9 +18,10 @@ if TYPE_CHECKING:
 
     from attnscope.capture import Capture
     from attnscope.recommendations import Advice, MeasuredTrial
+    from attnscope.trials.trial import Trial
     from attnscope_storage.wire import Capabilities
 
-__all__ = ["Service", "__version__", "connect", "open", "recommend"]
+__all__ = ["Service", "__version__", "connect", "open", "open_trial", "recommend"]
 
 
 def connect(url: str | None = None, api_key: str | None = None) -> Service:
@@ -53,6 +54,22 @@ def open(path: str | Path) -> Capture:  # noqa: A001 - the word that zarr and xa
     from attnscope_storage.reader import CaptureReader  # noqa: PLC0415 - loads zarr
 
     return Capture(CaptureReader.open(Path(path)))
+
+
+def open_trial(path: str | Path) -> Trial:
+    """Return a downloaded trial, the same object as a remote one.
+
+    Raises
+    ------
+    CaptureNotFoundError
+        There is nothing at `path`.
+    StoreKindError
+        There is a capture.
+    """
+    from attnscope.trials.trial import Trial  # noqa: PLC0415 - loads zarr
+    from attnscope_storage.reader import CaptureReader  # noqa: PLC0415 - loads zarr
+
+    return Trial(CaptureReader.open(Path(path)))
 
 
 def recommend(

@@ -21,8 +21,9 @@ from attnscope.lazy import LazyArray
 from attnscope.plain import plain, plain_values
 from attnscope.remote import Slicer
 from attnscope.replay import Decision, Replayer
+from attnscope_storage.errors import StoreKindError
 from attnscope_storage.reader import CaptureReader
-from attnscope_storage.wire import MAP_DIMS, MapKind, PolicyDescription, Positions, ResolvedCapture
+from attnscope_storage.wire import MAP_DIMS, CaptureSpec, MapKind, PolicyDescription, Positions, ResolvedCapture
 
 if TYPE_CHECKING:
     import xarray
@@ -49,9 +50,17 @@ class ArrayGroup:
 
 
 class Capture:
-    """What one job captured. Use `JobHandle.capture` or `attnscope.open`."""
+    """What one job captured. Use `JobHandle.capture` or `attnscope.open`.
+
+    Raises
+    ------
+    StoreKindError
+        What is stored there is a trial.
+    """
 
     def __init__(self, reader: CaptureReader, slicer: Slicer | None = None, replayer: Replayer | None = None) -> None:
+        if reader.kind != "capture":
+            raise StoreKindError("what is stored there is a trial, no capture; open it with attnscope.open_trial")
         self._reader = reader
         self._slicer = slicer
         self._replayer = replayer
@@ -129,6 +138,11 @@ class Capture:
     def policy(self) -> PolicyDescription:
         """The policy's shape."""
         return PolicyDescription.model_validate(plain_values(self._reader.attributes["policy"]))
+
+    @property
+    def spec(self) -> CaptureSpec:
+        """What was asked for."""
+        return CaptureSpec.model_validate(plain_values(self._reader.attributes["spec"]))
 
     @property
     def resolved(self) -> ResolvedCapture:

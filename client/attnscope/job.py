@@ -1,4 +1,4 @@
-"""A job as the laptop holds it: how far it is, waiting for it, its capture."""
+"""A job as the laptop holds it: how far it is, waiting for it, its capture or trial."""
 
 from __future__ import annotations
 
@@ -16,10 +16,12 @@ from attnscope.errors import (
 )
 from attnscope.progress import ProgressDisplay
 from attnscope.transport import Transport, read_model
+from attnscope_storage.errors import StoreKindError
 from attnscope_storage.wire import Job, JobChanges, JobState
 
 if TYPE_CHECKING:
     from attnscope.capture import Capture
+    from attnscope.trials.trial import Trial
 
 POLL_SECONDS = 1.0
 """How long the service holds an answer while a progress bar is shown."""
@@ -138,7 +140,14 @@ class JobHandle:
         self._transport.request("DELETE", f"/v1/jobs/{self.id}")
 
     def capture(self) -> Capture:
-        """Return what is committed by now; also of a running job."""
+        """Return what is committed by now; also of a running job.
+
+        Raises
+        ------
+        StoreKindError
+            It is a trial.
+        """
+        self._refuse_other("capture")
         from attnscope.capture import Capture  # noqa: PLC0415 - loads zarr
         from attnscope.remote import HttpStore, Slicer  # noqa: PLC0415 - loads zarr
         from attnscope.replay import Replayer  # noqa: PLC0415 - loads zarr
@@ -147,6 +156,26 @@ class JobHandle:
         job = str(self.id)
         reader = CaptureReader.open(HttpStore(self._transport, job))
         return Capture(reader, Slicer(self._transport, job), Replayer(self._transport, job, reader.policy))
+
+    def trial(self) -> Trial:
+        """Return the conditions that are committed by now; also of a running job.
+
+        Raises
+        ------
+        StoreKindError
+            It is a capture.
+        """
+        from attnscope.remote import HttpStore, Slicer  # noqa: PLC0415 - loads zarr
+        from attnscope.trials.trial import Trial  # noqa: PLC0415 - loads zarr
+        from attnscope_storage.reader import CaptureReader  # noqa: PLC0415 - loads zarr
+
+        self._refuse_other("trial")
+        job = str(self.id)
+        return Trial(CaptureReader.open(HttpStore(self._transport, job)), Slicer(self._transport, job))
+
+    def _refuse_other(self, kind: str) -> None:
+        if self.info.kind != kind:
+            raise StoreKindError(f"job {self.id} is a {self.info.kind}, no {kind}; ask for its .{self.info.kind}()")
 
 
 def _left(hold: float, deadline: float | None) -> float:

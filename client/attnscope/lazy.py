@@ -24,7 +24,7 @@ LISTED = 400
 SELECTION_BYTES = 8 * 2**30
 """Bytes of one selection, at most."""
 
-GROWING = frozenset({"step", "row_step", "sample"})
+GROWING = frozenset({"step", "row_step", "sample", "condition"})
 """Axes that grow with every commit."""
 
 

@@ -12,8 +12,9 @@ from attnscope.errors import JobNameError, RequestRefusedError
 from attnscope.job import JobHandle
 from attnscope.transport import Transport, read_model, read_models
 from attnscope_storage.wire import (
+    JOB_SPEC,
+    AnySpec,
     Capabilities,
-    CaptureSpec,
     CheckpointInfo,
     EnvironmentInfo,
     Estimate,
@@ -47,13 +48,14 @@ class Service:
         """Close the connection."""
         self._transport.close()
 
-    def submit(self, spec: CaptureSpec | None = None, *, job_id: UUID | None = None, **options: Any) -> JobHandle:  # noqa: ANN401
-        """Queue a capture and return its job.
+    def submit(self, spec: AnySpec | None = None, *, job_id: UUID | None = None, **options: Any) -> JobHandle:  # noqa: ANN401
+        """Queue a capture or a trial and return its job.
 
         Parameters
         ----------
         spec
-            The specification, or its fields as keywords: ``submit(checkpoint="AD", episodes=50)``.
+            The specification, or its fields as keywords: ``submit(checkpoint="AD", episodes=50)`` is a capture,
+            ``submit(kind="trial", checkpoint="AD", strategies=[{"name": "recency"}], budgets=[0.4])`` a trial.
         job_id
             Names the job, so that submitting again changes nothing; minted here where None.
 
@@ -66,8 +68,8 @@ class Service:
         path = f"/v1/jobs/{job_id or uuid4()}"
         return self._handle(read_model(Job, self._transport.request("PUT", path, content=content, headers=JSON)))
 
-    def estimate(self, spec: CaptureSpec | None = None, **options: Any) -> Estimate:  # noqa: ANN401 - fields of the spec
-        """Say what a capture would cost; nothing is queued."""
+    def estimate(self, spec: AnySpec | None = None, **options: Any) -> Estimate:  # noqa: ANN401 - fields of the spec
+        """Say what a job would cost; nothing is queued."""
         content = _spec(spec, options).model_dump_json().encode()
         answer = self._transport.request("POST", "/v1/jobs:estimate", content=content, headers=JSON, repeatable=True)
         return read_model(Estimate, answer)
@@ -143,11 +145,11 @@ class Service:
         return JobHandle(self._transport, job)
 
 
-def _spec(spec: CaptureSpec | None, options: dict[str, Any]) -> CaptureSpec:
+def _spec(spec: AnySpec | None, options: dict[str, Any]) -> AnySpec:
     if spec is not None and options:
         raise RequestRefusedError("give a specification or its fields, not both")
     try:
-        return spec or CaptureSpec(**options)
+        return spec or JOB_SPEC.validate_python({"kind": "capture", **options})
     except ValidationError as error:
-        wrong = "; ".join(f"{'.'.join(map(str, e['loc'])) or 'spec'}: {e['msg']}" for e in error.errors())
+        wrong = "; ".join(f"{'.'.join(map(str, e['loc'][1:])) or 'spec'}: {e['msg']}" for e in error.errors())
         raise RequestRefusedError(wrong) from error

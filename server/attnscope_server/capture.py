@@ -5,11 +5,9 @@ The seam between a job (what a worker is told) and a rollout (what the engine do
 
 from __future__ import annotations
 
-import platform
 from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +18,7 @@ from gymnasium.vector import VectorEnv
 from attnscope_env import LISTED, Listings, observation_layout
 from attnscope_model.fused import NUMBA, implementation, prefer_fused
 from attnscope_model.policy import Policy
+from attnscope_server.attributes import attributes_of, growing_window
 from attnscope_server.device_rollout import DeviceRollout
 from attnscope_server.device_rooms import device_rooms
 from attnscope_server.engine import NotReproducibleError, Rollout
@@ -76,13 +75,21 @@ def run_capture(
         When the store cannot be written; what was committed stays readable.
     """
     refuse_unavailable(order.spec.dtype, device)
-    reader = _committed(order.path)
-    _choose_attention(policy, device, reader, allowed=order.fused)
+    reader = committed(order.path)
+    choose_attention(policy, device, reader, allowed=order.fused)
     axis = env_axis(order.spec, order.resolved)
     environment = _environment(order, axis)
     schema = _schema(order, policy.description, environment)
     if reader is None:
-        attributes = _attributes(order, checkpoint, axis, device, implementation(policy))
+        attributes = attributes_of(
+            (order.job, order.owner),
+            order.spec,
+            order.resolved,
+            checkpoint,
+            device,
+            implementation(policy),
+            growing_window(checkpoint.policy),
+        )
         static = static_arrays(schema, axis, policy.description)
         writer = CaptureWriter.create(
             order.path,
@@ -113,7 +120,7 @@ def _decided(order: CaptureOrder) -> CaptureSpec:
     return order.spec.model_copy(update={"sampling": order.spec.sampling.model_copy(update={"mode": mode})})
 
 
-def _committed(path: Path) -> CaptureReader | None:
+def committed(path: Path) -> CaptureReader | None:
     """Return a reader of what an earlier attempt committed, None where there is nothing."""
     try:
         return CaptureReader.open(path)
@@ -127,8 +134,8 @@ def _kind(order: CaptureOrder, environment: VectorEnv[Any, Any, Any], device: to
     return DeviceRollout if wanted and device_rooms(environment, device) is not None else Rollout
 
 
-def _choose_attention(policy: Policy, device: torch.device, reader: CaptureReader | None, *, allowed: bool) -> None:
-    """Take the faster attention where it fits; a capture that is continued keeps the one that it began with."""
+def choose_attention(policy: Policy, device: torch.device, reader: CaptureReader | None, *, allowed: bool) -> None:
+    """Take the faster attention where it fits; a job that is continued keeps the one that it began with."""
     if reader is None:
         prefer_fused(policy, device, allowed=allowed)
         return
@@ -136,7 +143,7 @@ def _choose_attention(policy: Policy, device: torch.device, reader: CaptureReade
     began = provenance["attention_implementation"]
     prefer_fused(policy, device, allowed=began == NUMBA)
     if implementation(policy) != began:
-        raise NotReproducibleError(f"the capture began with {began}; here is only {implementation(policy)}")
+        raise NotReproducibleError(f"it began with {began}; here is only {implementation(policy)}")
 
 
 def _environment(order: CaptureOrder, axis: EnvAxis) -> VectorEnv[Any, Any, Any]:
@@ -175,49 +182,3 @@ def token_kinds(policy: PolicyDescription) -> np.ndarray[Any, np.dtype[np.int8]]
     query = [TOKEN_KINDS.index("query")]
     kinds = [*history, *query] if policy.query_slot == "last" else [*query, *history]
     return np.array([*kinds, *[-1] * (policy.context_length - len(kinds))], np.int8)
-
-
-def growing_window(policy: PolicyDescription) -> str:
-    """Return how decisions are computed while the window grows."""
-    return "key-value cache, exact" if policy.causal and policy.query_slot == "last" else "recompute"
-
-
-def _attributes(
-    order: CaptureOrder, checkpoint: CheckpointInfo, axis: EnvAxis, device: torch.device, attention: str
-) -> dict[str, object]:
-    policy, resolved = checkpoint.policy, order.resolved
-    return {
-        "job": order.job,
-        "owner": order.owner,
-        "spec": order.spec.model_dump(mode="json"),
-        "resolved": resolved.model_dump(mode="json"),
-        "policy": policy.model_dump(mode="json"),
-        "query_slot": policy.query_slot,
-        "tokens_per_transition": policy.tokens_per_transition,
-        "provenance": {
-            "checkpoint": checkpoint.id,
-            "checkpoint_name": checkpoint.name,
-            "source_sha256": checkpoint.source_sha256,
-            "family": policy.family,
-            "causal": policy.causal,
-            "causal_stated_by": checkpoint.causal_stated_by,
-            "stated_by_user": dict(checkpoint.stated),
-            "sampling": resolved.sampling,
-            "train_tasks": None if checkpoint.train_tasks is None else list(checkpoint.train_tasks),
-            "environment": resolved.environment_id,
-            "environment_kwargs": dict(resolved.environment_kwargs),
-            "preset": resolved.preset,
-            "seeds": sorted({int(seed) for seed in axis.seed}),
-            "device": str(device),
-            "device_name": torch.cuda.get_device_name(device) if device.type == "cuda" else platform.machine(),
-            "threads": torch.get_num_threads(),
-            "dtype": order.spec.dtype,
-            "attention_implementation": attention,
-            "window": policy.window,
-            "growing_window": growing_window(policy),
-            "versions": {
-                "python": platform.python_version(),
-                **{name: version(name) for name in ("attnscope", "torch", "numpy", "zarr", "gymnasium")},
-            },
-        },
-    }

@@ -93,9 +93,7 @@ class JobStore:
             self._record(session, row, None)
             return _job(row), True
 
-    def adopt(
-        self, job: UUID, name: UUID, owner: str, spec: AnySpec, resolved: Resolved, state: JobState
-    ) -> None:
+    def adopt(self, job: UUID, name: UUID, owner: str, spec: AnySpec, resolved: Resolved, state: JobState) -> None:
         """Enter a job whose capture was found without one, in the state that the capture is in."""
         done = {"steps_done": resolved.steps_total, "steps_committed": resolved.steps_total, "phase": "ended"}
         with self._database.write() as session:

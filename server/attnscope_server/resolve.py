@@ -1,9 +1,13 @@
 """What a specification means on this service: names become ids, splits become cells, counts become steps.
 
+What a trial adds is in `attnscope_server.trials.resolving`.
+
 Knows registries and presets, not torch: it runs in the service process.
 """
 
 from __future__ import annotations
+
+from dataclasses import dataclass
 
 from attnscope_env.listing import LISTED, Listings
 from attnscope_env.tasks import EnvPreset, Task
@@ -13,6 +17,7 @@ from attnscope_server.errors import ProblemError
 from attnscope_storage.wire import (
     DEFAULT_EPISODES,
     DEFAULT_MAX_STEPS,
+    AnySpec,
     CaptureSpec,
     CheckpointInfo,
     ProblemCode,
@@ -37,16 +42,9 @@ def resolve(spec: CaptureSpec, registry: CheckpointRegistry, listings: Listings 
     ProblemError
         Where the checkpoint, environment, task, layer, head, env or step that it names does not exist.
     """
-    checkpoint = _checkpoint(spec.checkpoint, registry)
-    chosen = _preset(spec, checkpoint, listings)
-    if (chooses := checkpoint.policy.actions) != len(chosen.actions):
-        detail = f"{checkpoint.name} chooses among {chooses} actions, {chosen.name} has {len(chosen.actions)}"
-        raise _refuse(ProblemCode.INVALID_REQUEST, detail)
-    tasks = _tasks(spec.tasks, chosen)
-    envs = len(tasks) * len(spec.seeds) * spec.replicas
-    if envs > MAX_ENVS:
-        detail = f"{len(tasks)} tasks × {len(spec.seeds)} seeds × {spec.replicas} replicas are {envs} environments"
-        raise ProblemError(problem(ProblemCode.TOO_LARGE, detail, limit=MAX_ENVS, requested=envs))
+    subject = find_subject(spec, registry, listings)
+    checkpoint, chosen, tasks = subject.checkpoint, subject.preset, subject.tasks
+    envs = subject.envs(len(spec.seeds), spec.replicas)
     steps = _steps(spec, chosen.horizon)
     policy = checkpoint.policy
     return ResolvedCapture(
@@ -58,7 +56,7 @@ def resolve(spec: CaptureSpec, registry: CheckpointRegistry, listings: Listings 
         horizon=chosen.horizon,
         sampling=spec.sampling.mode or checkpoint.sampling,
         tasks=tuple(task_cell(task) for task in tasks),
-        held_out=_held_out(checkpoint, tasks),
+        held_out=subject.held_out,
         envs=envs,
         steps=steps,
         map_steps=_map_steps(spec, steps),
@@ -68,12 +66,45 @@ def resolve(spec: CaptureSpec, registry: CheckpointRegistry, listings: Listings 
     )
 
 
-def _held_out(checkpoint: CheckpointInfo, tasks: tuple[Task, ...]) -> bool | None:
-    """Return whether none of the tasks was trained on or chosen by; None where the train tasks are unknown."""
-    if checkpoint.train_tasks is None:
-        return None
-    used = {*checkpoint.train_tasks, *(checkpoint.validation_tasks or ())}
-    return used.isdisjoint(task.index for task in tasks)
+@dataclass(frozen=True)
+class Subject:
+    """Who acts in a job of any kind, and where."""
+
+    checkpoint: CheckpointInfo
+    preset: EnvPreset
+    tasks: tuple[Task, ...]
+
+    def envs(self, seeds: int, replicas: int = 1) -> int:
+        """Return how many environments a job of so many seeds steps, if it may be so many."""
+        envs = len(self.tasks) * seeds * replicas
+        if envs > MAX_ENVS:
+            detail = f"{len(self.tasks)} tasks × {seeds} seeds × {replicas} replicas are {envs} environments"
+            raise ProblemError(problem(ProblemCode.TOO_LARGE, detail, limit=MAX_ENVS, requested=envs))
+        return envs
+
+    @property
+    def held_out(self) -> bool | None:
+        """Whether none of the tasks was trained on or chosen by; None where the train tasks are unknown."""
+        if self.checkpoint.train_tasks is None:
+            return None
+        used = {*self.checkpoint.train_tasks, *(self.checkpoint.validation_tasks or ())}
+        return used.isdisjoint(task.index for task in self.tasks)
+
+
+def find_subject(spec: AnySpec, registry: CheckpointRegistry, listings: Listings = LISTED) -> Subject:
+    """Return the checkpoint, environment and tasks that a specification names.
+
+    Raises
+    ------
+    ProblemError
+        One of them does not exist, or they do not fit each other.
+    """
+    checkpoint = _checkpoint(spec.checkpoint, registry)
+    chosen = _preset(spec, checkpoint, listings)
+    if (chooses := checkpoint.policy.actions) != len(chosen.actions):
+        detail = f"{checkpoint.name} chooses among {chooses} actions, {chosen.name} has {len(chosen.actions)}"
+        raise _refuse(ProblemCode.INVALID_REQUEST, detail)
+    return Subject(checkpoint, chosen, _tasks(spec.tasks, chosen))
 
 
 def task_cell(task: Task) -> TaskCell:
@@ -103,7 +134,7 @@ def _checkpoint(name: str, registry: CheckpointRegistry) -> CheckpointInfo:
         raise _refuse(ProblemCode.AMBIGUOUS_NAME, error.message) from error
 
 
-def _preset(spec: CaptureSpec, checkpoint: CheckpointInfo, listings: Listings) -> EnvPreset:
+def _preset(spec: AnySpec, checkpoint: CheckpointInfo, listings: Listings) -> EnvPreset:
     choice = spec.environment
     if choice is not None and choice.id is not None and choice.id not in listings.ids:
         detail = f"{choice.id!r} is not listed here; listed are {', '.join(sorted(listings.ids))}"
@@ -165,5 +196,10 @@ def _map_steps(spec: CaptureSpec, steps: int) -> tuple[int, ...]:
     """Return the sampled steps, ascending; evenly spaced ones end with the last step."""
     if spec.maps.steps is not None:
         return tuple(sorted(_subset(spec.maps.steps, steps, "maps.steps")))
-    count = min(DEFAULT_MAPS if spec.maps.count is None else spec.maps.count, steps)
+    return evenly_spaced(DEFAULT_MAPS if spec.maps.count is None else spec.maps.count, steps)
+
+
+def evenly_spaced(count: int, steps: int) -> tuple[int, ...]:
+    """Return so many of `steps` steps, evenly spaced and ending with the last; all of them where there are no more."""
+    count = min(count, steps)
     return tuple(steps * (i + 1) // count - 1 for i in range(count))

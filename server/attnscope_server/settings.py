@@ -54,7 +54,13 @@ class Limits(BaseModel):
     page_jobs: int = Field(default=200, ge=1, description="Jobs of a page.")
     page_tasks: int = Field(default=500, ge=1, description="Tasks of a page.")
     queued_jobs: int = Field(default=1000, ge=1, description="Jobs of one owner that wait at once.")
-    capture_bytes: Bytes | None = Field(default=None, description="Decoded size of one capture; None: the free disk.")
+    trial_decisions: int = Field(
+        default=1_000_000_000, ge=1, description="Decisions of one trial: rollouts, divergences and what is timed."
+    )
+    trial_condition_bytes: Bytes = Field(default=256 * MIB, description="Decoded results of one condition of a trial.")
+    capture_bytes: Bytes | None = Field(
+        default=None, description="Decoded size of a capture or trial; None: free disk."
+    )
 
 
 class Settings(BaseSettings):

@@ -27,6 +27,8 @@ REDUCTIONS: Final[Mapping[str, Callable[..., Any]]] = {
     "sum": np.nansum,
 }
 FORMATS: Final = ("npy", "u8")
+GROWING: Final = frozenset({"step", "row_step", "sample", "condition"})
+"""Axes that grow with every commit."""
 INTEGER: Final = re.compile(r"-?[0-9]{1,12}")
 ABSENT: Final = 255
 """What a NaN is in the u8 view; values are round(254·√x)."""
@@ -89,14 +91,20 @@ def parse_cut(array: CommittedArray, selectors: Mapping[str, str]) -> Cut:
             f"{array.name} has the axes {', '.join(array.dims)}, not {', '.join(sorted(unknown))}",
         )
     axes = tuple(
-        parse_selector(selectors[dim], dim, size) if dim in selectors else slice(0, size, 1)
-        for dim, size in zip(array.dims, array.shape, strict=True)
+        parse_selector(selectors[dim], dim, size, grows=place == 0) if dim in selectors else slice(0, size, 1)
+        for place, (dim, size) in enumerate(zip(array.dims, array.shape, strict=True))
     )
     return Cut(array, axes)
 
 
-def parse_selector(text: str, dim: str, size: int) -> Axis:
-    """Return what one selector means on an axis of `size` committed entries."""
+def parse_selector(text: str, dim: str, size: int, *, grows: bool = True) -> Axis:
+    """Return what one selector means on an axis of `size` committed entries.
+
+    Parameters
+    ----------
+    grows
+        Whether it is the array's first axis, the only one that may grow.
+    """
     if ":" in text:
         parts = text.split(":")
         if len(parts) > 3 or not all(part == "" or INTEGER.fullmatch(part) for part in parts):  # noqa: PLR2004 - a:b:c
@@ -106,7 +114,7 @@ def parse_selector(text: str, dim: str, size: int) -> Axis:
             raise refusal(ProblemCode.INVALID_REQUEST, f"{dim}: expected a step of at least 1, got {step}")
         for bound in (start, stop):
             if bound is not None and bound > size:
-                raise _beyond(dim, bound - 1, size)
+                raise _beyond(dim, bound - 1, size, grows=grows)
         first, last, stride = slice(start, stop, step).indices(size)
         return slice(first, max(first, last), stride)
     entries = text.split(",")
@@ -115,7 +123,7 @@ def parse_selector(text: str, dim: str, size: int) -> Axis:
     numbers = [int(entry) for entry in entries]
     for number in numbers:
         if not -size <= number < size:
-            raise _beyond(dim, number, size)
+            raise _beyond(dim, number, size, grows=grows)
     positive = [number % size for number in numbers]
     return positive[0] if "," not in text else positive
 
@@ -159,8 +167,8 @@ def as_npy(values: Shaped[np.ndarray, ...]) -> bytes:
     return out.getvalue()
 
 
-def _beyond(dim: str, index: int, size: int) -> Exception:
-    code = ProblemCode.NOT_COMMITTED if dim in {"step", "row_step", "sample"} else ProblemCode.INVALID_REQUEST
+def _beyond(dim: str, index: int, size: int, *, grows: bool) -> Exception:
+    code = ProblemCode.NOT_COMMITTED if grows and dim in GROWING else ProblemCode.INVALID_REQUEST
     return refusal(code, f"{dim} {index} lies beyond the {size} there are", limit=size, requested=index)
 
 

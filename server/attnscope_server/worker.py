@@ -30,22 +30,31 @@ from attnscope_server.capture_paths import capture_path
 from attnscope_server.child import become_child
 from attnscope_server.engine import NotReproducibleError, RolloutStoppedError
 from attnscope_server.precision import PrecisionUnavailableError
+from attnscope_server.trials.job import TrialOrder, run_trial
+from attnscope_server.trials.rollout import TrialRunner
 from attnscope_storage.errors import StorageFullError, StorageUnwritableError
 from attnscope_storage.wire import (
     JOB_SPEC,
+    RESOLVED,
+    CaptureSpec,
     CheckpointInfo,
     Phase,
     Problem,
     ProblemCode,
     ResolvedCapture,
+    ResolvedTrial,
+    TrialSpec,
     problem,
 )
 from attnscope_storage.writer import Commit
 
 log = structlog.get_logger("attnscope.worker")
 
-REDUCE = "fewer environments (tasks × seeds × replicas), fewer layers, heads or envs of rows, or fewer sampled maps"
-"""What makes a capture need less memory."""
+REDUCE = (
+    "fewer environments (tasks × seeds × replicas); of a capture, fewer layers, heads or envs of rows, or fewer "
+    "sampled maps; of a trial, fewer timed environments"
+)
+"""What makes a job need less memory."""
 
 
 @dataclass
@@ -83,11 +92,13 @@ class Channel:
 
 @dataclass
 class Worker:
-    """Runs captures; keeps the last policy that it loaded."""
+    """Runs captures and trials; keeps the last policy that it loaded."""
 
     channel: Channel
     _loaded: tuple[str, str, Policy] | None = None
     _rate_from: tuple[float, int] | None = None
+    _steps_each: int = 1
+    """Steps of one committed entry: a capture's step, or a trial's condition."""
     _committed: Commit = field(default_factory=lambda: Commit(steps_committed=0, bytes_written=0))
 
     def serve(self) -> None:
@@ -104,7 +115,7 @@ class Worker:
         with structlog.contextvars.bound_contextvars(job=job):
             log.info("job taken")
             try:
-                self._capture(order)
+                self._job(order)
             except RolloutStoppedError:
                 kind = "interrupted" if self.channel.stopping.is_set() else "cancelled"
                 log.info("job stopped", outcome=kind)
@@ -118,32 +129,32 @@ class Worker:
                 log.info("job succeeded")
                 self.channel.tell("succeeded", job=job)
 
-    def _capture(self, order: dict[str, Any]) -> None:
+    def _job(self, order: dict[str, Any]) -> None:
         root, job = Path(order["data_root"]), order["job"]
         if order.get("threads"):
             torch.set_num_threads(order["threads"])
         device = torch.device(choose_device(order["device"]))
-        capture = CaptureOrder(
-            job=order["name"],
-            owner=order["owner"],
-            spec=JOB_SPEC.validate_python(order["spec"]),
-            resolved=ResolvedCapture.model_validate(order["resolved"]),
-            path=capture_path(root, job),
-            durable=order.get("durable", True),
-            listings=Listings(GymnasiumEntry.model_validate(entry) for entry in order.get("environments", ())),
-            fused=order.get("fused", True),
-        )
+        spec, resolved = JOB_SPEC.validate_python(order["spec"]), RESOLVED.validate_python(order["resolved"])
+        common: dict[str, Any] = {
+            "job": order["name"],
+            "owner": order["owner"],
+            "path": capture_path(root, job),
+            "durable": order.get("durable", True),
+            "listings": Listings(GymnasiumEntry.model_validate(entry) for entry in order.get("environments", ())),
+            "fused": order.get("fused", True),
+        }
+        self._steps_each = resolved.steps if isinstance(resolved, ResolvedTrial) else 1
         self._progress(job, "loading", 0)
-        policy, info = self._policy(root, capture.resolved.checkpoint_id, device)
-        run_capture(
-            capture,
-            policy,
-            info,
-            device,
-            stopped=lambda: job in self.channel.cancelled or self.channel.stopping.is_set(),
-            tell=lambda phase, steps: self._progress(job, phase, steps),
-            on_commit=lambda commit: self._commit(job, commit),
-        )
+        policy, info = self._policy(root, resolved.checkpoint_id, device)
+        heard: dict[str, Any] = {
+            "stopped": lambda: job in self.channel.cancelled or self.channel.stopping.is_set(),
+            "tell": lambda phase, steps: self._progress(job, phase, steps),
+            "on_commit": lambda commit: self._commit(job, commit),
+        }
+        if isinstance(spec, TrialSpec) and isinstance(resolved, ResolvedTrial):
+            run_trial(TrialOrder(spec=spec, resolved=resolved, **common), policy, info, device, TrialRunner, **heard)
+        elif isinstance(spec, CaptureSpec) and isinstance(resolved, ResolvedCapture):
+            run_capture(CaptureOrder(spec=spec, resolved=resolved, **common), policy, info, device, **heard)
 
     def _policy(self, root: Path, checkpoint: str, device: torch.device) -> tuple[Policy, CheckpointInfo]:
         registry = CheckpointRegistry(root / "checkpoints")
@@ -154,8 +165,8 @@ class Worker:
         return self._loaded[2], info
 
     def _commit(self, job: str, commit: Commit) -> None:
-        self._committed = commit
-        self._progress(job, "rolling", commit.steps_committed)
+        self._committed = Commit(commit.steps_committed * self._steps_each, commit.bytes_written)
+        self._progress(job, "rolling", self._committed.steps_committed)
 
     def _progress(self, job: str, phase: Phase, steps: int) -> None:
         now = time.monotonic()

@@ -6,6 +6,7 @@
     └── StorageError
         ├── CaptureNotFoundError (LookupError)    no capture at this place
         ├── CaptureExistsError (FileExistsError)  a capture is here already
+        ├── StoreKindError (LookupError)          a capture where a trial is asked for, or the other way round
         ├── NotCommittedError (LookupError)       asked for steps that no commit holds yet
         ├── ChunkLostError (OSError)              a committed chunk is missing on disk
         ├── ChunkDamagedError (OSError)           a committed chunk does not decode
@@ -45,6 +46,10 @@ class CaptureNotFoundError(StorageError, LookupError):
 
 class CaptureExistsError(StorageError, FileExistsError):
     """A capture is here already."""
+
+
+class StoreKindError(StorageError, LookupError):
+    """What is stored here is of another kind."""
 
 
 class NotCommittedError(StorageError, LookupError):

@@ -17,9 +17,11 @@ from attnscope.progress import describe
 from attnscope_storage.wire import (
     CaptureSpec,
     EnvironmentChoice,
+    Estimate,
     JobState,
     MapsChoice,
-    ResolvedCapture,
+    Resolved,
+    ResolvedTrial,
     RowsChoice,
     SamplingChoice,
     TaskChoice,
@@ -36,11 +38,23 @@ def show(job: JobHandle, *, as_json: bool) -> None:
         out.print(f"  {escape(job.info.failure.title)}: {escape(job.info.failure.detail)}")
 
 
-def cells(resolved: ResolvedCapture) -> str:
+def cells(resolved: Resolved) -> str:
     """Return what a submission was resolved to, in one line."""
     tasks = ", ".join(cell.label for cell in resolved.tasks[:12])
     more = f" and {len(resolved.tasks) - 12} more" if len(resolved.tasks) > 12 else ""  # noqa: PLR2004 - as above
-    return f"{resolved.checkpoint_name} on {tasks}{more}: {resolved.envs} environments × {resolved.steps} steps"
+    size = f"{resolved.envs} environments × {resolved.steps} steps"
+    if isinstance(resolved, ResolvedTrial):
+        size = f"{len(resolved.conditions)} conditions × {size}"
+    return f"{resolved.checkpoint_name} on {tasks}{more}: {size}"
+
+
+def cost(guess: Estimate) -> str:
+    """Return what a job would cost, in one line."""
+    took = "unknown" if guess.seconds is None else f"about {guess.seconds:.0f} s"
+    return (
+        f"about {guess.bytes_on_disk / 1e6:.1f} MB on disk ({guess.disk_free_bytes / 1e9:.0f} GB free), "
+        f"{guess.worker_memory_bytes / 1e6:.0f} MB of memory, time {took} ({guess.seconds_basis})"
+    )
 
 
 @app.command()
@@ -102,12 +116,8 @@ def submit(
             if as_json:
                 say(guess.model_dump(mode="json"))
                 return
-            took = "unknown" if guess.seconds is None else f"about {guess.seconds:.0f} s"
             out.print(escape(cells(guess.resolved)))
-            out.print(
-                f"about {guess.bytes_on_disk / 1e6:.1f} MB on disk ({guess.disk_free_bytes / 1e9:.0f} GB free), "
-                f"{guess.worker_memory_bytes / 1e6:.0f} MB of memory, time {took} ({escape(guess.seconds_basis)})"
-            )
+            out.print(escape(cost(guess)))
             return
         job = service.submit(spec)
         if not as_json:

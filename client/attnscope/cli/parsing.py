@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import re
 
 import typer
+
+from attnscope.trials.proposal import choice_of
+from attnscope_storage.wire import StrategyChoice
 
 
 def integers(text: str | None, option: str) -> tuple[int, ...] | None:
@@ -36,11 +40,49 @@ def goals(texts: list[str] | None) -> tuple[tuple[int, ...], ...] | None:
 
 
 def pairs(texts: list[str] | None) -> dict[str, object]:
-    """Return ``name=value`` settings of an environment; numbers become numbers."""
+    """Return ``name=value`` settings; what JSON reads as a number, a list, true or false becomes that."""
     found: dict[str, object] = {}
     for text in texts or []:
         name, equals, value = text.partition("=")
         if not equals or not name.isidentifier():
             raise typer.BadParameter(f"expected name=value, got {text!r}", param_hint="--env-kwarg")
-        found[name] = int(value) if re.fullmatch(r"-?\d+", value) else value
+        found[name] = valued(value)
     return found
+
+
+def valued(text: str) -> object:
+    """Return ``4``, ``0.5``, ``true``, ``[1,2]`` or ``{…}`` as JSON reads it, any other text as it is."""
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        return text
+
+
+def strategies(texts: list[str] | None) -> tuple[StrategyChoice, ...] | None:
+    """Return ``recency``, ``sinks:sinks=8`` or ``{"name": "sinks", "sinks": 8}`` as strategies."""
+    return tuple(map(_strategy, texts)) if texts else None
+
+
+def _strategy(text: str) -> StrategyChoice:
+    if text.lstrip().startswith("{"):
+        spelled = valued(text)
+    else:
+        name, _, rest = text.strip().partition(":")
+        spelled = {"name": name, **pairs([part.strip() for part in rest.split(",")] if rest else None)}
+    try:
+        return choice_of(spelled) if isinstance(spelled, dict) else choice_of({})
+    except ValueError as error:
+        expected = 'expected a name, name:parameter=value,… or {"name": …}'
+        raise typer.BadParameter(f"{expected}, got {text!r}", param_hint="--strategy") from error
+
+
+def budgets(texts: list[str] | None) -> tuple[int | float, ...] | None:
+    """Return ``40`` as a number of transitions and ``0.4`` as a share; several by comma."""
+    if not texts:
+        return None
+    found: list[int | float] = []
+    for part in ",".join(texts).split(","):
+        if re.fullmatch(r"\s*\d{1,7}(\.\d{1,17})?\s*", part) is None:
+            raise typer.BadParameter(f"expected 40 or 0.4, got {part!r}", param_hint="--budget")
+        found.append(float(part) if "." in part else int(part))
+    return tuple(found)

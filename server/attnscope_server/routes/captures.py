@@ -1,4 +1,7 @@
-"""Captures: the raw Zarr store for bulk and for other people's tools, and slices for views."""
+"""Captures and trials: the raw Zarr store for bulk and for other people's tools, and slices for views.
+
+A trial is read like a capture, at the same addresses: both are the Zarr store of one job.
+"""
 
 from __future__ import annotations
 
@@ -26,13 +29,16 @@ router = APIRouter(tags=["captures"], prefix="/captures/{job_id}")
 IMMUTABLE = "private, max-age=31536000, immutable"
 """Caching of a committed chunk, which never changes."""
 
+OPTIONAL = {"capture": ("attention/",), "trial": ("divergence/", "kept/", "speed/")}
+"""Arrays that a job may have been told not to store."""
+
 RANGE = re.compile(r"bytes=(\d{0,15})-(\d{0,15})")
 NOT_AXES = frozenset({"array", "reduce", "over", "format"})
 """Query parameters of a slice that name no axis."""
 
 
 def opened(state: State, identity: Identity, job_id: UUID) -> tuple[UUID, CaptureReader]:
-    """Return a job's id inside the service, and a reader of its capture."""
+    """Return a job's id inside the service, and a reader of its capture or trial."""
     job = owned(state, identity, job_id)
     try:
         return job.id, state.captures.open(job.id)
@@ -60,7 +66,7 @@ def reader_of(state: State, identity: Identity, job_id: UUID) -> CaptureReader:
     },
 )
 def get_key(job_id: UUID, key: str, request: Request, state: Service, identity: DataReader) -> Response:
-    """Return a key of the capture's Zarr v3 store.
+    """Return a key of the Zarr v3 store of a capture or trial.
 
     404 says only that the committed shape does not reach there, or that no Zarr v3 store has such a key; a capture that
     is unknown or another's is 403, and a committed chunk that is missing 500, so that no reader takes it for absent.
@@ -166,8 +172,8 @@ def cut(
     reduction, over, form = shaping
     reader = reader_of(state, identity, job_id)
     if name not in reader.names():
-        code = ProblemCode.NOT_CAPTURED if name.startswith("attention/") else ProblemCode.INVALID_REQUEST
-        raise refusal(code, f"this capture has no array {name!r}; it has {', '.join(reader.names())}")
+        code = ProblemCode.NOT_CAPTURED if name.startswith(OPTIONAL[reader.kind]) else ProblemCode.INVALID_REQUEST
+        raise refusal(code, f"this {reader.kind} has no array {name!r}; it has {', '.join(reader.names())}")
     asked = parse_cut(reader.array(name), selectors)
     limits = state.settings.limits
     within(asked.read_bytes, limits.slice_read_bytes, "reads", "name fewer steps, or use the Zarr route for bulk")

@@ -106,7 +106,7 @@ def get_capabilities(state: Service, identity: JobsReader) -> Capabilities:
     limits = {name: value for name, value in state.settings.limits.model_dump().items() if value is not None}
     return Capabilities(
         version=__version__,
-        job_kinds=("capture",),
+        job_kinds=("capture", "trial"),
         schema_version=SCHEMA_VERSION,
         devices=tuple(
             DeviceInfo(name=str(number), description=device, busy_with=_busy_with(job, identity))

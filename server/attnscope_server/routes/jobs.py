@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import time
 from typing import Annotated
 from uuid import UUID, uuid4
@@ -15,11 +14,10 @@ from attnscope_server.errors import refusal
 from attnscope_server.housekeeping import remove
 from attnscope_server.job_store import JobFilter
 from attnscope_server.jobs import StoredJob
-from attnscope_server.plan import capture_flops, estimate
-from attnscope_server.resolve import resolve
+from attnscope_server.kinds import cost_of, resolved_of
 from attnscope_server.state import State
 from attnscope_storage.wire import (
-    CaptureSpec,
+    AnySpec,
     Estimate,
     Job,
     JobChanges,
@@ -27,7 +25,6 @@ from attnscope_storage.wire import (
     JobSpec,
     JobState,
     ProblemCode,
-    ResolvedCapture,
 )
 from attnscope_storage.wire.specs import MAX_LABEL
 
@@ -36,6 +33,9 @@ router = APIRouter(tags=["jobs"])
 REFUSED = problems(
     ProblemCode.UNKNOWN_CHECKPOINT, ProblemCode.TOO_LARGE, ProblemCode.UNSUPPORTED_MEDIA_TYPE, ProblemCode.STORAGE_FULL
 )
+FEWER = {"capture": "steps, envs, layers or heads", "trial": "conditions, tasks, seeds, episodes or kept steps"}
+"""What makes a job of a kind smaller."""
+
 DEFAULT_PAGE = 50
 """Jobs of a page where no limit is named."""
 
@@ -50,32 +50,18 @@ def shown(state: State, *jobs: StoredJob) -> tuple[Job, ...]:
     )
 
 
-def estimated(state: State, spec: CaptureSpec, resolved: ResolvedCapture, owner: str) -> Estimate:
-    """Return what a capture will cost on this service."""
-    last, _ = state.jobs.page(JobFilter(owner=owner, states=(JobState.SUCCEEDED,)), 1, None)
-    rate = None
-    if last and last[0].started_at is not None and last[0].finished_at is not None:
-        took = (last[0].finished_at - last[0].started_at).total_seconds()
-        rate = capture_flops(last[0].resolved, state.registry.get(last[0].resolved.checkpoint_id).policy) / max(
-            took, 1e-3
-        )
-    policy = state.registry.get(resolved.checkpoint_id).policy
-    free = shutil.disk_usage(state.settings.data_root).free
-    return estimate(spec, resolved, policy, disk_free_bytes=free, flops_per_second=rate)
-
-
-def submit(state: State, owner: str, job: UUID, spec: CaptureSpec) -> tuple[Job, bool]:
+def submit(state: State, owner: str, job: UUID, spec: AnySpec) -> tuple[Job, bool]:
     """Queue a job; the same id and specification again changes nothing."""
     _refuse_long(state, spec)
     known = state.jobs.find(owner, job)
     if known is not None:  # an idempotent repetition is answered even if the checkpoint is gone by now
         stored, new = state.jobs.submit(job, owner, spec, known.resolved, queue_limit=2**31)
         return shown(state, stored)[0], new
-    resolved = resolve(spec, state.registry, state.listings)
-    cost = estimated(state, spec, resolved, owner)
+    resolved = resolved_of(state, spec)
+    cost = cost_of(state, spec, resolved, owner)
     cap = state.settings.limits.capture_bytes
     if cap is not None and cost.bytes_raw > cap:
-        detail = f"the capture would hold {cost.bytes_raw} decoded bytes; ask for fewer steps, envs, layers or heads"
+        detail = f"the {spec.kind} would hold {cost.bytes_raw} decoded bytes; ask for fewer {FEWER[spec.kind]}"
         raise refusal(ProblemCode.TOO_LARGE, detail, limit=cap, requested=cost.bytes_raw)
     if cost.bytes_on_disk > cost.disk_free_bytes:
         detail = f"about {cost.bytes_on_disk} bytes are needed where {cost.disk_free_bytes} are free"
@@ -85,7 +71,7 @@ def submit(state: State, owner: str, job: UUID, spec: CaptureSpec) -> tuple[Job,
     return shown(state, stored)[0], new
 
 
-def _refuse_long(state: State, spec: CaptureSpec) -> None:
+def _refuse_long(state: State, spec: AnySpec) -> None:
     limit, size = state.settings.limits.spec_bytes, len(spec.model_dump_json())
     if size > limit:
         detail = f"the specification has {size} bytes as JSON, {limit} are allowed: name fewer seeds, tasks or steps"
@@ -104,7 +90,7 @@ def post_job(spec: JobSpec, state: Service, identity: JobsWriter, response: Resp
 def post_estimate(spec: JobSpec, state: Service, identity: JobsReader) -> Estimate:
     """Say what a job would cost; nothing is queued."""
     _refuse_long(state, spec)
-    return estimated(state, spec, resolve(spec, state.registry, state.listings), identity.owner)
+    return cost_of(state, spec, resolved_of(state, spec), identity.owner)
 
 
 @router.put(
@@ -164,7 +150,7 @@ async def get_job(
     dependencies=[Depends(json_only)],
 )
 def patch_job(job_id: UUID, changes: JobChanges, state: Service, identity: JobsWriter) -> Job:
-    """Say until when a capture is kept, or pin it; what is not sent stays as it is."""
+    """Say until when a capture or trial is kept, or pin it; what is not sent stays as it is."""
     return shown(state, state.jobs.change(owned(state, identity, job_id).id, changes))[0]
 
 
@@ -180,7 +166,7 @@ def post_cancel(job_id: UUID, state: Service, identity: JobsWriter) -> Job:
     responses=problems(ProblemCode.NOT_FOUND, ProblemCode.GONE, ProblemCode.CONFLICT),
 )
 def delete_job(job_id: UUID, state: Service, identity: JobsWriter) -> None:
-    """Delete an ended job and its capture; the id stays reserved."""
+    """Delete an ended job and its capture or trial; the id stays reserved."""
     job = owned(state, identity, job_id)
     if not job.state.final:
         raise refusal(ProblemCode.CONFLICT, f"job {job_id} is {job.state.value}; cancel it first")

@@ -78,6 +78,9 @@ async def get_maps(
     if unknown:
         raise refusal(ProblemCode.INVALID_REQUEST, f"unknown parameters: {', '.join(sorted(unknown))[:200]}")
     place, reader = await run_in_threadpool(opened, state, identity, job_id)
+    if reader.kind == "trial":
+        detail = "a trial stores no context that could be rebuilt; replay a capture of the same checkpoint"
+        raise refusal(ProblemCode.NOT_REPLAYABLE, detail)
     selectors = {"layer": layers, "head": heads, "transition": transitions}
     question, dropped = parse_question((place, reader), step, env, kind, selectors, positions)
     if form != "npy":

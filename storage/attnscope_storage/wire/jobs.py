@@ -42,7 +42,7 @@ class JobState(StrEnum):
         return self in {JobState.SUCCEEDED, JobState.FAILED, JobState.CANCELLED}
 
 
-Phase = Literal["waiting", "loading", "resuming", "rolling", "finishing", "ended"]
+Phase = Literal["waiting", "loading", "resuming", "rolling", "measuring", "finishing", "ended"]
 
 
 class Progress(Received):

@@ -1,0 +1,202 @@
+"""One trial from its specification to its store: run every wave of conditions, or those that are not committed yet.
+
+The seam between a job (what a worker is told) and compressed rollouts (what `TrialRunner` does).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from itertools import chain
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+from gymnasium.vector import VectorEnv
+from jaxtyping import Float, Int
+
+from attnscope_env import LISTED, Listings
+from attnscope_model.fused import implementation
+from attnscope_model.policy import Policy
+from attnscope_server.attributes import attributes_of
+from attnscope_server.capture import choose_attention, committed
+from attnscope_server.engine import RolloutStoppedError
+from attnscope_server.plan import EnvAxis
+from attnscope_server.trials.plan import WRITER_BLOCKS, static_arrays, trial_schema
+from attnscope_server.trials.results import ConditionResult
+from attnscope_storage.reader import CaptureReader
+from attnscope_storage.wire import CheckpointInfo, Phase, ResolvedTrial, TrialSpec
+from attnscope_storage.writer import CaptureWriter, Commit
+
+Environments = Callable[[EnvAxis], "VectorEnv[Any, Any, Any]"]
+"""Makes the environments of an axis, in its order."""
+
+Tell = Callable[[Phase, int], None]
+"""Hears the phase, and the steps that a wave has taken: those of all its conditions together."""
+
+
+class Runner(Protocol):
+    """What runs conditions; `attnscope_server.trials.rollout.TrialRunner` is one."""
+
+    def waves(self) -> list[tuple[int, ...]]:
+        """Return the conditions that are rolled out together, in the order of their indices; the first is 0 alone."""
+
+    def restore(self, actions: Int[np.ndarray, "seed task step"], rewards: Float[np.ndarray, "seed task step"]) -> None:
+        """Take back the uncompressed rollout from what is stored of it."""
+
+    def run(self, wave: tuple[int, ...]) -> Iterator[ConditionResult]:
+        """Yield the results of a wave's conditions, in the order of their indices."""
+
+
+class MakeRunner(Protocol):
+    """Makes a runner of one trial."""
+
+    def __call__(
+        self,
+        spec: TrialSpec,
+        resolved: ResolvedTrial,
+        policy: Policy,
+        environments: Environments,
+        device: torch.device,
+        stopped: Callable[[], bool],
+        tell: Tell,
+    ) -> Runner:
+        """Return the runner."""
+
+
+@dataclass(frozen=True)
+class TrialOrder:
+    """All that a trial needs to run."""
+
+    job: str
+    owner: str
+    spec: TrialSpec
+    resolved: ResolvedTrial
+    path: Path
+    """Folder of the trial."""
+    durable: bool = True
+    listings: Listings = LISTED
+    """Environments that this service lists."""
+    fused: bool = True
+    """Use the compiled attention where it fits."""
+
+
+def run_trial(
+    order: TrialOrder,
+    policy: Policy,
+    checkpoint: CheckpointInfo,
+    device: torch.device,
+    make: MakeRunner,
+    *,
+    stopped: Callable[[], bool] = lambda: False,
+    tell: Tell = lambda _phase, _steps: None,
+    on_commit: Callable[[Commit], None] | None = None,
+    at_stage: Callable[[str], None] | None = None,
+) -> None:
+    """Run a trial to its end, from its last committed condition where it has one.
+
+    Parameters
+    ----------
+    tell
+        Hears the phase, and the steps of all conditions so far.
+
+    Raises
+    ------
+    RolloutStoppedError
+        When `stopped` said so; what was not committed is dropped.
+    NotReproducibleError
+        When the environment does not reproduce what is stored of the uncompressed rollout.
+    StorageError
+        When the store cannot be written; what was committed stays readable.
+    """
+    reader = committed(order.path)
+    choose_attention(policy, device, reader, allowed=order.fused)
+    progress = _Progress(tell, order.resolved.steps)
+    runner = make(order.spec, order.resolved, policy, _environments(order), device, stopped, progress.hear)
+    waves = runner.waves()
+    if list(chain(*waves)) != [condition.index for condition in order.resolved.conditions]:
+        raise RuntimeError(f"expected waves that cover every condition in order, got {waves}")
+    with _writer(order, checkpoint, device, policy, reader, on_commit, at_stage) as writer:
+        done = writer.steps_committed
+        if reader is not None and done:
+            tell("resuming", done * order.resolved.steps)
+            runner.restore(reader.array("rollout/action")[0], reader.array("rollout/reward")[0])
+        for wave in waves:
+            if wave[-1] < done:
+                continue
+            progress.base = wave[0] * order.resolved.steps
+            for index, result in zip(wave, runner.run(wave), strict=True):
+                if index >= done:
+                    _submit(writer, result)
+            if stopped():
+                raise RolloutStoppedError
+        tell("finishing", order.resolved.steps_total)
+        writer.close(complete=True)
+
+
+@dataclass
+class _Progress:
+    """Adds what the waves before took."""
+
+    tell: Tell
+    steps: int
+    base: int = 0
+
+    def hear(self, phase: Phase, steps: int) -> None:
+        self.tell(phase, self.base + steps)
+
+
+def _environments(order: TrialOrder) -> Environments:
+    resolved = order.resolved
+    chosen = order.listings.listing(resolved.environment_id).preset(resolved.environment_kwargs)
+    return lambda axis: chosen.make_vector([chosen.task(int(index)) for index in axis.task])
+
+
+def _writer(
+    order: TrialOrder,
+    checkpoint: CheckpointInfo,
+    device: torch.device,
+    policy: Policy,
+    reader: CaptureReader | None,
+    on_commit: Callable[[Commit], None] | None,
+    at_stage: Callable[[str], None] | None,
+) -> CaptureWriter:
+    schema = trial_schema(order.spec, order.resolved, policy.description)
+    if reader is not None:
+        return CaptureWriter.resume(
+            order.path, schema, durable=order.durable, blocks=WRITER_BLOCKS, on_commit=on_commit, at_stage=at_stage
+        )
+    names = (order.job, order.owner)
+    attention = implementation(policy)
+    return CaptureWriter.create(
+        order.path,
+        schema,
+        attributes_of(names, order.spec, order.resolved, checkpoint, device, attention, order.spec.path),
+        static_arrays(schema, order.spec, order.resolved),
+        durable=order.durable,
+        blocks=WRITER_BLOCKS,
+        on_commit=on_commit,
+        at_stage=at_stage,
+    )
+
+
+def _submit(writer: CaptureWriter, result: ConditionResult) -> None:
+    """Store one condition's results.
+
+    Raises
+    ------
+    ValueError
+        They are not the arrays that this trial stores.
+    """
+    block, found = writer.acquire(), result.arrays()
+    if found.keys() != block.arrays.keys():
+        missing, other = sorted(block.arrays.keys() - found.keys()), sorted(found.keys() - block.arrays.keys())
+        raise ValueError(f"a condition's results: missing {missing}, not in the schema {other}")
+    for name, values in found.items():
+        wanted = block.arrays[name][0]
+        if values.shape != wanted.shape or not np.can_cast(values.dtype, wanted.dtype, casting="same_kind"):
+            raise ValueError(f"{name}: expected {wanted.dtype}{wanted.shape}, got {values.dtype}{values.shape}")
+        wanted[...] = values
+    block.steps = 1
+    writer.submit(block)

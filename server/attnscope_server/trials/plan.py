@@ -1,0 +1,142 @@
+"""A resolved trial as arrays: the schema it is stored with, what it will cost."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from jaxtyping import Int
+
+from attnscope_server.plan import COMPRESSION, WORKER_BASE_BYTES, forward_flops
+from attnscope_server.trials.resolving import history
+from attnscope_storage.schema import SPLITS
+from attnscope_storage.trial_schema import ARMS, PHASES, TrialDims, TrialSchema, build_trial_schema
+from attnscope_storage.wire import Condition, Estimate, PolicyDescription, ResolvedTrial, TrialSpec
+
+WRITER_BLOCKS = 2
+"""Conditions that rollout and writer share."""
+
+ENVS_AT_ONCE = 4096
+"""Environments whose contexts are in memory at once, at most: what a wave may hold."""
+
+
+def trial_schema(spec: TrialSpec, resolved: ResolvedTrial, policy: PolicyDescription) -> TrialSchema:
+    """Return the arrays that a trial is stored in."""
+    speed = spec.speed
+    return build_trial_schema(
+        TrialDims(
+            conditions=len(resolved.conditions),
+            seeds=len(spec.seeds),
+            tasks=len(resolved.tasks),
+            episodes=spec.episodes,
+            horizon=resolved.horizon,
+            actions=policy.actions,
+            tokens=history(policy),
+            divergence_steps=resolved.divergence_steps,
+            kept_steps=resolved.kept_steps,
+            speed_envs=speed.envs if speed.enabled else (),
+            speed_rounds=speed.rounds,
+        )
+    )
+
+
+def static_arrays(schema: TrialSchema, spec: TrialSpec, resolved: ResolvedTrial) -> dict[str, np.ndarray[Any, Any]]:
+    """Return the arrays of a trial that do not grow."""
+    splits = [-1 if cell.split is None else SPLITS.index(cell.split) for cell in resolved.tasks]
+    known: dict[str, np.ndarray[Any, Any]] = {
+        "env/seed": np.array(spec.seeds, np.int64),
+        "env/task": np.array([cell.index for cell in resolved.tasks], np.int32),
+        "env/split": np.array(splits, np.int8),
+        "divergence/step": np.array(resolved.divergence_steps, np.int32),
+        "kept/step": np.array(resolved.kept_steps, np.int32),
+        "speed/envs": np.array(schema.dims.speed_envs, np.int32),
+    }
+    return {name: value for name, value in known.items() if name in schema.arrays}
+
+
+def condition_bytes(schema: TrialSchema) -> int:
+    """Return the decoded bytes of one condition's results."""
+    grown = sum(array.nbytes for array in schema.arrays.values() if array.growth != "static")
+    return grown // schema.dims.conditions
+
+
+def kept_of(condition: Condition, held: Int[np.ndarray, " held"]) -> Int[np.ndarray, " held"]:
+    """Return the transitions that a condition may keep of so many."""
+    if condition.budget is None:
+        return held
+    if isinstance(condition.budget, int):
+        allowed = np.full_like(held, condition.budget)
+    else:
+        allowed = np.maximum(1, np.floor(held * condition.budget).astype(np.int64))
+    kept: Int[np.ndarray, " held"] = np.minimum(allowed, held)
+    return kept
+
+
+def decisions(spec: TrialSpec, resolved: ResolvedTrial) -> int:
+    """Return the decisions that a trial takes: those of its rollouts, of divergences and of what is timed."""
+    rolled = resolved.envs * (resolved.steps + 2 * len(resolved.divergence_steps))
+    return len(resolved.conditions) * (rolled + _timed(spec))
+
+
+def trial_flops(spec: TrialSpec, resolved: ResolvedTrial, policy: PolicyDescription) -> float:
+    """Return the floating-point operations of a whole trial, those that strategies add left out.
+
+    Whole contexts are counted where a mask hides them and where an oracle reads its rows from one.
+    """
+    full, per = history(policy), policy.tokens_per_transition
+    one = np.array([forward_flops(policy, kept * per + 1) for kept in range(full + 1)])
+    at_full = float(one[full])
+    held = np.append(np.arange(min(resolved.steps, full)), full)
+    times = np.append(np.ones(len(held) - 1), max(0, resolved.steps - full))
+
+    def rolled(condition: Condition) -> float:
+        if condition.positions == "mask":
+            return float(times @ one[held])
+        short = one[kept_of(condition, held)]
+        return float(times @ (short + one[held] if condition.oracle else short))
+
+    beside = (resolved.envs * 2 * len(resolved.divergence_steps) + _timed(spec)) * at_full
+    return sum(resolved.envs * rolled(condition) + beside for condition in resolved.conditions)
+
+
+def estimate_trial(
+    spec: TrialSpec,
+    resolved: ResolvedTrial,
+    policy: PolicyDescription,
+    *,
+    disk_free_bytes: int,
+    flops_per_second: float | None = None,
+) -> Estimate:
+    """Return what a trial will cost.
+
+    Parameters
+    ----------
+    disk_free_bytes
+        Free bytes where trials live.
+    flops_per_second
+        Rate of the last trial that ended on this service, in the unit of `trial_flops`; None before the first.
+    """
+    schema = trial_schema(spec, resolved, policy)
+    raw = sum(array.nbytes for array in schema.arrays.values())
+    envs = min(resolved.envs * len(resolved.conditions), max(ENVS_AT_ONCE, resolved.envs))
+    contexts = 4 * envs * policy.context_length * policy.width * 12
+    memory = WORKER_BASE_BYTES + 4 * policy.parameters + (WRITER_BLOCKS + 1) * condition_bytes(schema) + contexts
+    return Estimate(
+        resolved=resolved,
+        bytes_raw=raw,
+        bytes_on_disk=round(raw / COMPRESSION),
+        worker_memory_bytes=memory,
+        seconds=None if flops_per_second is None else trial_flops(spec, resolved, policy) / flops_per_second,
+        seconds_basis="no trial has ended on this service yet"
+        if flops_per_second is None
+        else "the rate of the last trial that ended here, scaled by the arithmetic of a forward pass",
+        disk_free_bytes=disk_free_bytes,
+    )
+
+
+def _timed(spec: TrialSpec) -> int:
+    """Return the decisions of a condition that are timed, both arms."""
+    speed = spec.speed
+    if not speed.enabled:
+        return 0
+    return len(PHASES) * len(ARMS) * speed.rounds * speed.decisions * sum(speed.envs)

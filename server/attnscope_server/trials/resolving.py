@@ -1,0 +1,185 @@
+"""What a trial's specification means on this service: every condition spelled out, and refused where it cannot be.
+
+Knows registries and strategies, not torch: it runs in the service process.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, fields
+from typing import Any, Final, Literal
+
+from attnscope_env.listing import LISTED, Listings
+from attnscope_model.registry import CheckpointRegistry
+from attnscope_model.strategies import Strategy, StrategyError, strategy
+from attnscope_server.errors import refusal
+from attnscope_server.resolve import evenly_spaced, find_subject, task_cell
+from attnscope_storage.wire import (
+    MAX_CONDITIONS,
+    Budget,
+    Condition,
+    PolicyDescription,
+    PositionPolicy,
+    ProblemCode,
+    ResolvedTrial,
+    TrialSpec,
+)
+
+CONTROLS: Final = ("uniform", "random")
+"""Strategies that stand beside every other one at an equal budget."""
+
+ROW_FIELDS: Final = frozenset({"attention", "accumulated", "expected"})
+"""What a strategy sees of decision rows."""
+
+MAX_NESTING: Final = 4
+"""How deep strategies may be wrapped in one another."""
+
+
+@dataclass(frozen=True)
+class Rule:
+    """A strategy of a trial's grid."""
+
+    made: Strategy
+    control: bool = False
+
+
+def resolve_trial(spec: TrialSpec, registry: CheckpointRegistry, listings: Listings = LISTED) -> ResolvedTrial:
+    """Return what `spec` means on a service that lists these environments.
+
+    Raises
+    ------
+    ProblemError
+        unknown-checkpoint, unknown-environment or invalid-request for what it names and there is not, or what does not
+        fit the checkpoint; too-large for more conditions or environments than a trial may have.
+    """
+    subject = find_subject(spec, registry, listings)
+    policy, horizon = subject.checkpoint.policy, subject.preset.horizon
+    _refuse_unfit(spec, policy, subject.checkpoint.name)
+    steps = spec.episodes * horizon
+    return ResolvedTrial(
+        checkpoint_id=subject.checkpoint.id,
+        checkpoint_name=subject.checkpoint.name,
+        environment_id=subject.preset.environment_id,
+        environment_kwargs=dict(subject.preset.kwargs),
+        preset=subject.preset.name,
+        horizon=horizon,
+        sampling=spec.sampling.mode or subject.checkpoint.sampling,
+        tasks=tuple(task_cell(task) for task in subject.tasks),
+        held_out=subject.held_out,
+        envs=subject.envs(len(spec.seeds)),
+        steps=steps,
+        conditions=_conditions(spec, _rules(spec)),
+        divergence_steps=evenly_spaced(spec.divergence_steps, steps),
+        kept_steps=evenly_spaced(spec.kept_steps, steps),
+    )
+
+
+def history(policy: PolicyDescription) -> int:
+    """Return the transitions of a full context, the query not counted."""
+    return (policy.context_length - 1) // policy.tokens_per_transition
+
+
+def _refuse_unfit(spec: TrialSpec, policy: PolicyDescription, name: str) -> None:
+    """Refuse budgets and ways to decide that this policy does not allow."""
+    full = history(policy)
+    for budget in spec.budgets:
+        if isinstance(budget, int) and budget > full:
+            detail = f"budgets: a full context of {name} holds {full} transitions, {budget} would drop none of them"
+            raise refusal(ProblemCode.INVALID_REQUEST, f"{detail}; all of them is the strategy none")
+    if spec.path == "cached" and not (policy.causal and policy.query_slot == "last" and policy.positions == "rotary"):
+        detail = f"path: kept keys and values need a causal policy with rotary positions, and {name} is not one"
+        raise refusal(ProblemCode.INVALID_REQUEST, detail)
+
+
+def _rules(spec: TrialSpec) -> list[Rule]:
+    rules: list[Rule] = []
+    for place, choice in enumerate(spec.strategies):
+        where = f"strategies.{place}"
+        _refuse_deep(choice.parameters, where)
+        try:
+            made = strategy(choice.name, **choice.parameters)
+        except (StrategyError, TypeError, ValueError) as error:
+            raise refusal(ProblemCode.INVALID_REQUEST, f"{where}: {error}") from error
+        if any(made == rule.made for rule in rules):
+            raise refusal(ProblemCode.INVALID_REQUEST, f"{where}: {made} is named twice")
+        rules.append(Rule(made))
+    if spec.controls and any(rule.made.bounded for rule in rules):
+        named = {rule.made.name for rule in rules}
+        rules += [Rule(strategy(name), control=True) for name in CONTROLS if name not in named]
+    return rules
+
+
+def _refuse_deep(parameters: dict[str, Any], where: str, depth: int = 1) -> None:
+    if depth > MAX_NESTING:
+        detail = f"{where}: strategies wrap one another more than {MAX_NESTING} deep"
+        raise refusal(ProblemCode.INVALID_REQUEST, detail)
+    for value in parameters.values():
+        if isinstance(value, dict):
+            _refuse_deep(value, where, depth + 1)
+
+
+def _conditions(spec: TrialSpec, rules: list[Rule]) -> tuple[Condition, ...]:
+    """Return every way to act: uncompressed, then positions × budgets × strategies, controls after them.
+
+    A strategy that heeds no budget comes once a position policy.
+    """
+    unbounded = sum(not rule.made.bounded for rule in rules)
+    count = 1 + len(spec.positions) * (unbounded + len(spec.budgets) * (len(rules) - unbounded))
+    if count > MAX_CONDITIONS:
+        detail = f"{len(rules)} strategies × {len(spec.budgets)} budgets × {len(spec.positions)} position policies, "
+        detail += f"controls and baseline counted, are {count} conditions"
+        raise refusal(ProblemCode.TOO_LARGE, detail, limit=MAX_CONDITIONS, requested=count)
+    return tuple(_spelled(index, *one, spec) for index, one in enumerate(_grid(spec, rules)))
+
+
+def _grid(spec: TrialSpec, rules: list[Rule]) -> Iterator[tuple[Rule, Budget | None, PositionPolicy]]:
+    yield Rule(strategy("none"), control=True), None, "reindex"
+    for positions in spec.positions:
+        for rule in rules:
+            if not rule.made.bounded:
+                yield rule, None, positions
+        for budget in spec.budgets:
+            for rule in rules:
+                if rule.made.bounded:
+                    yield rule, budget, positions
+
+
+def _spelled(index: int, rule: Rule, budget: Budget | None, positions: PositionPolicy, spec: TrialSpec) -> Condition:
+    plain = index == 0
+    reason = None if plain else _oracle(rule.made, positions, spec)
+    return Condition(
+        index=index,
+        strategy=rule.made.name,
+        parameters=rule.made.parameters,
+        text=str(rule.made),
+        budget=budget,
+        positions=positions,
+        interval=1 if plain else spec.interval,
+        memory="stateless" if plain else spec.memory,
+        path="recompute" if plain else spec.path,
+        control=rule.control,
+        oracle=reason is not None,
+        oracle_reason=reason,
+    )
+
+
+def _oracle(rule: Strategy, positions: PositionPolicy, spec: TrialSpec) -> str | None:
+    """Return why a condition sees more than a compressed policy could, None where it does not."""
+    needs = needs_of(rule)
+    if "influence" in needs:
+        return "it leaves out every transition of the whole context in turn"
+    if positions == "mask":
+        return "mask computes the whole context and hides the rest"
+    if spec.memory == "stateless" and needs & ROW_FIELDS and spec.interval in _EVERY_STEP:
+        return "it needs attention to the whole context at every step"
+    return None
+
+
+_EVERY_STEP: Final[tuple[int | Literal["full"], ...]] = (1, "full")
+"""Intervals at which a stateless selection is made at every step of a full context."""
+
+
+def needs_of(rule: Strategy) -> frozenset[str]:
+    """Return the fields of a view that a strategy looks at, those of wrapped strategies too."""
+    inner = (getattr(rule, field.name) for field in fields(rule))
+    return rule.needs.union(*(needs_of(one) for one in inner if isinstance(one, Strategy)))
