@@ -16,7 +16,7 @@ from attnscope_storage.reader import CaptureReader
 ROUNDING: Final = 1e-4
 """Relative difference that float32 sums of the same rewards may have."""
 
-Read = Callable[[str], Shaped[np.ndarray, ...] | None]
+Read = Callable[[str], Shaped[np.ndarray, "..."] | None]
 
 
 def trial_problems(reader: CaptureReader, names: set[str]) -> Iterator[str]:

@@ -6,12 +6,12 @@ Knows registries and strategies, not torch: it runs in the service process.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, fields
-from typing import Any, Final, Literal
+from dataclasses import dataclass
+from typing import Final
 
 from attnscope_env.listing import LISTED, Listings
 from attnscope_model.registry import CheckpointRegistry
-from attnscope_model.strategies import Strategy, StrategyError, strategy
+from attnscope_model.strategies import Strategy, StrategyError, build, strategy, why_not, why_oracle
 from attnscope_server.errors import refusal
 from attnscope_server.resolve import evenly_spaced, find_subject, task_cell
 from attnscope_storage.wire import (
@@ -27,12 +27,6 @@ from attnscope_storage.wire import (
 
 CONTROLS: Final = ("uniform", "random")
 """Strategies that stand beside every other one at an equal budget."""
-
-ROW_FIELDS: Final = frozenset({"attention", "accumulated", "expected"})
-"""What a strategy sees of decision rows."""
-
-MAX_NESTING: Final = 4
-"""How deep strategies may be wrapped in one another."""
 
 
 @dataclass(frozen=True)
@@ -54,7 +48,8 @@ def resolve_trial(spec: TrialSpec, registry: CheckpointRegistry, listings: Listi
     """
     subject = find_subject(spec, registry, listings)
     policy, horizon = subject.checkpoint.policy, subject.preset.horizon
-    _refuse_unfit(spec, policy, subject.checkpoint.name)
+    rules = _rules(spec)
+    _refuse_unfit(spec, rules, policy, subject.checkpoint.name)
     steps = spec.episodes * horizon
     return ResolvedTrial(
         checkpoint_id=subject.checkpoint.id,
@@ -68,7 +63,7 @@ def resolve_trial(spec: TrialSpec, registry: CheckpointRegistry, listings: Listi
         held_out=subject.held_out,
         envs=subject.envs(len(spec.seeds)),
         steps=steps,
-        conditions=_conditions(spec, _rules(spec)),
+        conditions=_conditions(spec, rules),
         divergence_steps=evenly_spaced(spec.divergence_steps, steps),
         kept_steps=evenly_spaced(spec.kept_steps, steps),
     )
@@ -79,26 +74,29 @@ def history(policy: PolicyDescription) -> int:
     return (policy.context_length - 1) // policy.tokens_per_transition
 
 
-def _refuse_unfit(spec: TrialSpec, policy: PolicyDescription, name: str) -> None:
-    """Refuse budgets and ways to decide that this policy does not allow."""
+def _refuse_unfit(spec: TrialSpec, rules: list[Rule], policy: PolicyDescription, name: str) -> None:
+    """Refuse budgets, strategies and ways to decide that this policy does not allow."""
     full = history(policy)
     for budget in spec.budgets:
         if isinstance(budget, int) and budget > full:
             detail = f"budgets: a full context of {name} holds {full} transitions, {budget} would drop none of them"
             raise refusal(ProblemCode.INVALID_REQUEST, f"{detail}; all of them is the strategy none")
-    if spec.path == "cached" and not (policy.causal and policy.query_slot == "last" and policy.positions == "rotary"):
-        detail = f"path: kept keys and values need a causal policy with rotary positions, and {name} is not one"
-        raise refusal(ProblemCode.INVALID_REQUEST, detail)
+    for positions in spec.positions:
+        for place, rule in enumerate(rules):
+            if (reason := why_not(rule.made, policy, positions, spec.memory, spec.path)) is not None:
+                where = "controls" if rule.control else f"strategies.{place}"
+                raise refusal(ProblemCode.INVALID_REQUEST, f"{where}: {reason} (positions {positions})")
+            if (reason := unfit(policy, positions, spec.memory, spec.path)) is not None:
+                raise refusal(ProblemCode.INVALID_REQUEST, f"positions, memory and path for {name}: {reason}")
 
 
 def _rules(spec: TrialSpec) -> list[Rule]:
     rules: list[Rule] = []
     for place, choice in enumerate(spec.strategies):
         where = f"strategies.{place}"
-        _refuse_deep(choice.parameters, where)
         try:
-            made = strategy(choice.name, **choice.parameters)
-        except (StrategyError, TypeError, ValueError) as error:
+            made = build(choice.name, choice.parameters)
+        except StrategyError as error:
             raise refusal(ProblemCode.INVALID_REQUEST, f"{where}: {error}") from error
         if any(made == rule.made for rule in rules):
             raise refusal(ProblemCode.INVALID_REQUEST, f"{where}: {made} is named twice")
@@ -107,15 +105,6 @@ def _rules(spec: TrialSpec) -> list[Rule]:
         named = {rule.made.name for rule in rules}
         rules += [Rule(strategy(name), control=True) for name in CONTROLS if name not in named]
     return rules
-
-
-def _refuse_deep(parameters: dict[str, Any], where: str, depth: int = 1) -> None:
-    if depth > MAX_NESTING:
-        detail = f"{where}: strategies wrap one another more than {MAX_NESTING} deep"
-        raise refusal(ProblemCode.INVALID_REQUEST, detail)
-    for value in parameters.values():
-        if isinstance(value, dict):
-            _refuse_deep(value, where, depth + 1)
 
 
 def _conditions(spec: TrialSpec, rules: list[Rule]) -> tuple[Condition, ...]:
@@ -146,7 +135,7 @@ def _grid(spec: TrialSpec, rules: list[Rule]) -> Iterator[tuple[Rule, Budget | N
 
 def _spelled(index: int, rule: Rule, budget: Budget | None, positions: PositionPolicy, spec: TrialSpec) -> Condition:
     plain = index == 0
-    reason = None if plain else _oracle(rule.made, positions, spec)
+    reason = None if plain else why_oracle(rule.made, positions, spec.memory, spec.interval)
     return Condition(
         index=index,
         strategy=rule.made.name,
@@ -161,25 +150,3 @@ def _spelled(index: int, rule: Rule, budget: Budget | None, positions: PositionP
         oracle=reason is not None,
         oracle_reason=reason,
     )
-
-
-def _oracle(rule: Strategy, positions: PositionPolicy, spec: TrialSpec) -> str | None:
-    """Return why a condition sees more than a compressed policy could, None where it does not."""
-    needs = needs_of(rule)
-    if "influence" in needs:
-        return "it leaves out every transition of the whole context in turn"
-    if positions == "mask":
-        return "mask computes the whole context and hides the rest"
-    if spec.memory == "stateless" and needs & ROW_FIELDS and spec.interval in _EVERY_STEP:
-        return "it needs attention to the whole context at every step"
-    return None
-
-
-_EVERY_STEP: Final[tuple[int | Literal["full"], ...]] = (1, "full")
-"""Intervals at which a stateless selection is made at every step of a full context."""
-
-
-def needs_of(rule: Strategy) -> frozenset[str]:
-    """Return the fields of a view that a strategy looks at, those of wrapped strategies too."""
-    inner = (getattr(rule, field.name) for field in fields(rule))
-    return rule.needs.union(*(needs_of(one) for one in inner if isinstance(one, Strategy)))

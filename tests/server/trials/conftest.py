@@ -1,6 +1,9 @@
-"""A small trial: a random policy on Darkroom, three tasks, two seeds."""
+"""Small trials: of a random policy on Darkroom; and of a golden checkpoint, with a runner that makes results up."""
 
 from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -8,11 +11,28 @@ import torch
 
 from attnscope_env import preset
 from attnscope_model.ad import ADConfig, ADPolicy
+from attnscope_model.registry import CheckpointRegistry
+from attnscope_server.engine import RolloutStoppedError
+from attnscope_server.trials.resolving import resolve_trial
+from attnscope_server.trials.results import ConditionResult
 from attnscope_server.trials.rollout import TrialRunner
 from attnscope_storage.wire.tasks import TaskCell
 from attnscope_storage.wire.trials import Condition, ResolvedTrial, TrialSpec
 
 TASKS = (0, 7, 30)
+GOLDEN = Path(__file__).resolve().parents[2] / "golden"
+ASKED = {
+    "checkpoint": "causal",
+    "tasks": {"goals": [(5, 4), (2, 7)]},
+    "seeds": [0, 3],
+    "episodes": 3,
+    "strategies": [{"name": "none"}, {"name": "recency"}, {"name": "sinks", "parameters": {"sinks": 2}}],
+    "budgets": [0.4, 8],
+    "positions": ["reindex", "keep"],
+    "divergence_steps": 4,
+    "kept_steps": 3,
+    "speed": {"envs": [1, 2], "rounds": 2, "decisions": 2},
+}
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -101,3 +121,84 @@ def differing():
         return [n for n, v in left.items() if not n.startswith("speed/") and not np.array_equal(v, right[n])]
 
     return names
+
+
+@pytest.fixture(scope="session")
+def registry(tmp_path_factory) -> CheckpointRegistry:
+    """Return a registry with the reference's causal checkpoint."""
+    registry = CheckpointRegistry(tmp_path_factory.mktemp("registry"))
+    registry.add(GOLDEN / "ckpt-causal.pt", causal=True, name="causal")
+    return registry
+
+
+@pytest.fixture(scope="session")
+def asked(registry) -> Callable[..., tuple[TrialSpec, ResolvedTrial]]:
+    """Return a function that gives a specification and what it means."""
+
+    def ask(**changes) -> tuple[TrialSpec, ResolvedTrial]:
+        spec = TrialSpec.model_validate(ASKED | changes)
+        return spec, resolve_trial(spec, registry)
+
+    return ask
+
+
+class MadeUp:
+    """A runner whose results are random numbers of the condition; waves of three after the uncompressed one."""
+
+    def __init__(self, spec, resolved, policy, environments, device, stopped, tell) -> None:
+        self.spec, self.resolved, self.policy = spec, resolved, policy
+        self.environments, self.device, self.stopped, self.tell = environments, device, stopped, tell
+        self.restored: tuple[np.ndarray, np.ndarray] | None = None
+        self.ran: list[tuple[int, ...]] = []
+
+    def waves(self) -> list[tuple[int, ...]]:
+        """Return condition 0 alone, then three at a time."""
+        rest = range(1, len(self.resolved.conditions))
+        return [(0,), *(tuple(rest[at : at + 3]) for at in range(0, len(rest), 3))]
+
+    def restore(self, actions: np.ndarray, rewards: np.ndarray) -> None:
+        """Remember what was stored."""
+        self.restored = (actions, rewards)
+
+    def run(self, wave: tuple[int, ...]) -> Iterator[ConditionResult]:
+        """Yield the wave's conditions, asking before each whether to stop."""
+        self.ran.append(wave)
+        for place, index in enumerate(wave):
+            if self.stopped():
+                raise RolloutStoppedError
+            self.tell("rolling", (place + 1) * self.resolved.steps)
+            yield self.result(index)
+
+    def result(self, index: int) -> ConditionResult:
+        """Return the results of one condition."""
+        draw = np.random.default_rng(index)
+        spec, resolved = self.spec, self.resolved
+        shape = (len(spec.seeds), len(resolved.tasks))
+        reward = draw.integers(0, 2, (*shape, resolved.steps)).astype(np.float32)
+        held = np.full((*shape, spec.episodes), 12, np.float32)
+        samples, moments, speed = len(resolved.divergence_steps), len(resolved.kept_steps), spec.speed
+        tokens = (self.policy.description.context_length - 1) // self.policy.description.tokens_per_transition
+        kept = np.full((moments, len(resolved.tasks), tokens), -1, np.int32)
+        kept[:, :, :5] = np.arange(5)
+        divergent = 0.0 if index == 0 else 0.25
+        return ConditionResult(
+            returns=reward.reshape(*shape, spec.episodes, -1).sum(axis=-1),
+            kept=held / 2,
+            held=held,
+            flops=held * 1e6,
+            action=draw.integers(0, 5, (*shape, resolved.steps)).astype(np.int32),
+            reward=reward,
+            kl=np.full((samples, *shape), divergent, np.float32),
+            flip=np.zeros((samples, *shape), np.int8),
+            kept_first=kept,
+            kept_last=kept,
+            seconds=draw.random((2, len(speed.envs), 2, speed.rounds)).astype(np.float32),
+            p50=draw.random((2, len(speed.envs), 2)).astype(np.float32),
+            p95=draw.random((2, len(speed.envs), 2)).astype(np.float32),
+        )
+
+
+@pytest.fixture
+def made_up() -> type[MadeUp]:
+    """Return the runner."""
+    return MadeUp
