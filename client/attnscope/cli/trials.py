@@ -12,8 +12,8 @@ import attnscope
 from attnscope.cli.app import Json, app, out, say
 from attnscope.cli.jobs import cells, cost, show
 from attnscope.cli.parsing import budgets, goals, integers, pairs, strategies
+from attnscope.proposal import FIRST, Proposal, fresh_seeds, propose, read_proposal
 from attnscope.service import Service
-from attnscope.trials.proposal import FIRST, Proposal, fresh_seeds, propose, read_proposal
 from attnscope_storage.wire import SpeedChoice, TrialSpec
 
 Asked = dict[str, Any]
