@@ -67,11 +67,12 @@ SHIPMENTS: Final = MappingProxyType(
             aim="none; for comparison with the exploration-first policies",
         ),
         "darkroom-reference-layout": Shipment(
-            title="Darkroom 9×9 in the AD reference's own layout",
+            title="Darkroom 9×9, the AD reference's layout",
             plans=(
                 TrainingPlan(histories=HistoryPlan(source="sweeper"), layout="reference", recipe=Recipe(steps=2400)),
             ),
             aim="better than the reference-layout example before it, whose return in context was 7 to 8",
+            remark="The names of `model.safetensors` are the layout's own: a model of that family loads them unchanged.",
         ),
         "darkroom-13": Shipment(
             title="Darkroom 13×13, a context of 600 tokens",

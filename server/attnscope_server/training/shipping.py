@@ -63,7 +63,7 @@ def _converted(file: Path, plan: TrainingPlan, folder: Path) -> CheckpointInfo:
     tasks = plan.task_lists()
     with tempfile.TemporaryDirectory() as scratch:
         registry = CheckpointRegistry(Path(scratch))
-        info = registry.add(file, causal=True, train_tasks=tasks.train)
+        info = registry.add(file, causal=True, train_tasks=tasks.train, name=f"{plan.run_name}@{plan.recipe.steps}")
         shutil.rmtree(folder, ignore_errors=True)
         shutil.copytree(registry.folder(info.id), folder)
     lists = {"validation_tasks": tuple(sorted(tasks.validation)), "held_out_tasks": tuple(sorted(tasks.test))}
