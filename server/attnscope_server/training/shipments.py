@@ -72,7 +72,7 @@ SHIPMENTS: Final = MappingProxyType(
                 TrainingPlan(histories=HistoryPlan(source="sweeper"), layout="reference", recipe=Recipe(steps=2400)),
             ),
             aim="better than the reference-layout example before it, whose return in context was 7 to 8",
-            remark="The names of `model.safetensors` are the layout's own: a model of that family loads them unchanged.",
+            remark="`model.safetensors` has the layout's own names: a model of that family loads it as it is.",
         ),
         "darkroom-13": Shipment(
             title="Darkroom 13×13, a context of 600 tokens",
