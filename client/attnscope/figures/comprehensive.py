@@ -7,7 +7,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from attnscope.figures.growth import draw_growth
-from attnscope.figures.over_time import draw_by_slot, draw_by_transition, draw_scale
+from attnscope.figures.over_time import beside, draw_by_slot, draw_by_transition, draw_scale
 from attnscope.figures.potential import draw_potential, even_curve
 from attnscope.figures.profile import draw_profile
 from attnscope.figures.provenance import caption_of_study, task_label, title_of
@@ -32,7 +32,7 @@ def comprehensive(study: Study, env: int = 0) -> Figure:
             [["slot", "slot", "transition"], ["recent", "growth", "growth"], ["age", "potential", "potential"]],
             gridspec_kw=PLACES,
         )
-        _over_time(grid["slot"], grid["transition"], study, env)
+        _over_time(figure, grid["slot"], grid["transition"], study, env)
         draw_growth(grid["growth"], study.length, study.capture.policy.context_length, study.capture.resolved.horizon)
         if study.tally is None:
             for name in ("recent", "age", "potential"):
@@ -47,18 +47,18 @@ def comprehensive(study: Study, env: int = 0) -> Figure:
         return finish(figure, title_of(study, what), caption_of_study(study))
 
 
-def _over_time(slot: Axes, transition: Axes, study: Study, env: int) -> None:
+def _over_time(figure: Figure, slot: Axes, transition: Axes, study: Study, env: int) -> None:
     if study.tally is None:
         refuse(slot, NO_ROWS)
         refuse(transition, NO_ROWS)
         return
     steps, rows = study.overview(env)
     _, image = draw_by_slot(slot, steps, rows)
-    draw_scale(slot, image, fraction=0.085)
+    draw_scale(slot, image, beside(figure, slot, 0.62))
     followed, weights, first = study.followed(env)
     rewarded = np.flatnonzero(study.reward[:, env] > 0) if study.reward is not None else np.empty(0, np.int64)
     _, image = draw_by_transition(transition, followed, weights, first, rewarded)
-    draw_scale(transition, image, pad=0.04, fraction=0.2)
+    draw_scale(transition, image, beside(figure, transition, 0.66))
 
 
 def recent(axes: Axes, study: Study) -> Axes:

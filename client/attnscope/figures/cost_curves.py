@@ -6,6 +6,7 @@ import numpy as np
 from jaxtyping import Float
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import FixedLocator, FormatStrFormatter, NullLocator
 
 from attnscope.figures.provenance import caption_of_study, title_of
 from attnscope.figures.style import COLOURS, finish, refuse, styled
@@ -36,7 +37,8 @@ def draw_cost(
     axes.plot(budgets, 1 - blind, "--", color=COLOURS["uniform"], linewidth=0.8, label="a blind choice", gid="blind")
     axes.set(xlim=(0, 1), ylim=(0, 1))
     for axis in (axes.xaxis, axes.yaxis):
-        axis.set_ticks(TICKS, [f"{tick:g}" for tick in TICKS])
+        axis.set_major_locator(FixedLocator(TICKS))
+        axis.set_major_formatter(FormatStrFormatter("%g"))
     return axes
 
 
@@ -54,8 +56,8 @@ def cost_curves(study: Study) -> Figure:
         width, height = max(4.5, 0.5 + panels + 1.75), 0.45 + 1.4 * layers + 0.75
         figure = Figure(figsize=(width, height))
         sides = {"left": 0.5 / width, "right": (0.5 + panels) / width, "bottom": 0.8 / height, "top": 1 - 0.5 / height}
-        places = {**sides, "wspace": 0.12, "hspace": 0.22}
-        grid = figure.subplots(layers, heads, sharex=True, sharey=True, squeeze=False, gridspec_kw=places)
+        between = {**sides, "wspace": 0.12, "hspace": 0.22}
+        grid = figure.subplots(layers, heads, squeeze=False, gridspec_kw=between)
         for (layer, head), axes in np.ndenumerate(grid):
             draw_cost(axes, np.asarray(BUDGETS), {n: curve[layer, head] for n, curve in curves.items()}, blind)
             axes.set_title(f"layer {layer}, head {head}", pad=2)
@@ -63,6 +65,8 @@ def cost_curves(study: Study) -> Figure:
             axes.set_xlabel("History kept (share)")
         for axes in grid[:, 0]:
             axes.set_ylabel("Attention lost")
+        for axis in [*(axes.xaxis for axes in grid[:-1].flat), *(axes.yaxis for axes in grid[:, 1:].flat)]:
+            axis.set_major_locator(NullLocator())  # that of the outer panels counts for all
         handles, labels = grid[0, 0].get_legend_handles_labels()
         corner = ((0.55 + panels) / width, 1 - 0.5 / height)
         figure.legend(handles, labels, loc="upper left", bbox_to_anchor=corner, title="kept", alignment="left")

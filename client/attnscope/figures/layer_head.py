@@ -7,13 +7,27 @@ from jaxtyping import Float
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
+from matplotlib.transforms import Affine2D
 
+from attnscope.figures.labels import free_places
 from attnscope.figures.provenance import caption_of_study, title_of
-from attnscope.figures.style import COLOURS, SERIES, finish, refuse, styled
+from attnscope.figures.style import COLOURS, SERIES, finish, places, refuse, styled
 from attnscope.study import Study
 
 PALE = 0.55
 """Share of the colour range from which on text is dark."""
+
+SMALLEST = 18.0
+"""Area of a head without any sink, in square points."""
+
+NAME_SIZE = 6.0
+"""Of a head's number, in points."""
+
+LETTER = 0.58 * NAME_SIZE
+"""Width of one of its digits."""
+
+FAR = 4.0
+"""Points between a head and its number from which on a line joins them."""
 
 
 def draw_matrix(
@@ -42,21 +56,54 @@ def draw_heads(
     uniform_recency: float,
     window: int,
 ) -> Axes:
-    """Draw every head by its spread and recency; size is the mass on the oldest slot, numbers are layer.head."""
+    """Draw every head by its spread and recency; size is the mass on the oldest slot, numbers are layer.head.
+
+    The axes have their final place and size by now. A number stands where it covers nothing, joined to its head if it
+    is not beside it; heads too crowded for that have none, and the title says how many.
+    """
     axes.axhline(uniform_recency, linestyle="--", color=COLOURS["uniform"], linewidth=0.8, gid="uniform")
+    area = SMALLEST + 400 * np.nan_to_num(sink)
     for layer in range(spread.shape[0]):
-        size = 18 + 400 * np.nan_to_num(sink[layer])
         colour = SERIES[layer % len(SERIES)]
-        axes.scatter(spread[layer], recency[layer], s=size, color=colour, alpha=0.75, linewidth=0)
-        axes.plot([], [], "o", color=colour, markersize=4, label=f"layer {layer}")
-        for head in range(spread.shape[1]):
-            at = (float(spread[layer, head]), float(recency[layer, head]))
-            axes.annotate(f"{layer}.{head}", at, xytext=(4, 4), textcoords="offset points", fontsize=6)
-    axes.set(xlabel="Normalised entropy", ylabel=f"Attention on newest {window}")
-    axes.set_title("Heads (area: sink; dashed: uniform)")
+        axes.scatter(spread[layer], recency[layer], s=area[layer], color=colour, alpha=0.75, linewidth=0)
+    known = np.concatenate([recency[np.isfinite(recency)], [uniform_recency]])
+    room = 0.08 * max(float(np.ptp(known)), 0.05)
     axes.set_xlim(min(0.9, float(np.nanmin(spread, initial=0.9))) - 0.05, 1.03)
-    axes.legend(loc="best", handletextpad=0.1)
+    axes.set_ylim(float(known.min()) - room, float(known.max()) + room)
+    axes.text(1.02, uniform_recency, "uniform", fontsize=NAME_SIZE, ha="right", va="bottom", gid="uniform-name")
+    axes.set(xlabel="Normalised entropy", ylabel=f"Attention on newest {window}")
+    named = _name_heads(axes, np.stack([spread, recency], axis=-1), np.sqrt(area) / 2, uniform_recency)
+    crowded = "" if named == spread.size else f"; {spread.size - named} of {spread.size} unnamed"
+    axes.set_title(f"Heads (area: sink{crowded})")
     return axes
+
+
+def _name_heads(
+    axes: Axes, at: Float[np.ndarray, "layer head 2"], radius: Float[np.ndarray, "layer head"], uniform: float
+) -> int:
+    """Write each head's number where it covers nothing; return how many have one."""
+    in_points = axes.figure.dpi_scale_trans.inverted() + Affine2D().scale(72)
+    points = axes.transData + in_points
+    heads = [head for head in np.ndindex(radius.shape) if np.isfinite(at[head]).all()]
+    marks = points.transform([at[head] for head in heads])
+    names = [".".join(map(str, head)) for head in heads]
+    sizes = np.array([(LETTER * len(name), NAME_SIZE) for name in names])
+    right, level = points.transform((axes.get_xlim()[1], uniform))
+    area = (axes.transAxes + in_points).transform([(0, 0), (1, 1)]).ravel()
+    taken = np.array([(area[0], level, right, level), (right - 26, level, right, level + 1.3 * NAME_SIZE)])
+    centres = free_places(marks, np.array([radius[head] for head in heads]), sizes, area, taken)
+    written = np.isfinite(centres).all(axis=1)
+    for name, mark, size, centre in zip(names, marks, sizes, centres, strict=True):
+        if np.isnan(centre).any():
+            continue
+        away = centre - mark
+        x, y = points.inverted().transform(centre)
+        axes.text(x, y, name, fontsize=NAME_SIZE, ha="center", va="center_baseline", gid="head")
+        edge = float(np.min(size / 2 / np.maximum(np.abs(away), 1e-9)))
+        if np.hypot(*away) * (1 - edge) > FAR:
+            ends = points.inverted().transform(np.stack([mark, mark + away * (1 - edge)]))
+            axes.plot(*ends.T, color=COLOURS["muted"], linewidth=0.4, zorder=1, gid="leader")
+    return int(written.sum())
 
 
 def layer_head(study: Study) -> Figure:
@@ -64,8 +111,9 @@ def layer_head(study: Study) -> Figure:
     with styled():
         heads = max(4, study.capture.policy.heads)
         size = (max(8.0, 1.65 * heads + 2), max(4.6, 0.8 * study.capture.policy.layers + 2.6))
-        figure = Figure(figsize=size, layout="constrained")
-        grid = figure.subplots(2, 3)
+        figure = Figure(figsize=size)
+        sides = places(figure, 2, 3, left=0.42, right=0.15, top=0.55, across=0.52, down=0.62)
+        grid = figure.subplots(2, 3, gridspec_kw=sides)
         tokens, window = study.tokens, study.window
         even = min(window, tokens - 1) / tokens
         panels = {

@@ -9,11 +9,19 @@ from matplotlib.ticker import MaxNLocator
 
 from attnscope.figures.profile import draw_profile
 from attnscope.figures.provenance import caption_of_study, title_of
-from attnscope.figures.style import BAND, COLOURS, finish, refuse, styled
+from attnscope.figures.style import BAND, COLOURS, finish, places, refuse, styled
 from attnscope.measures.intervals import Interval
+from attnscope.measures.streaming import RolloutMean
 from attnscope.study import Study
 
-PHASES = {"first third of the episodes": COLOURS["fifth"], "last third": COLOURS["first"]}
+BY_EPISODE = {"first third of the episodes": COLOURS["fifth"], "last third": COLOURS["first"]}
+BY_RETURN = {"third of the lowest return": COLOURS["fifth"], "third of the highest": COLOURS["first"]}
+"""Colours of the two ways to part episodes: what comes before learning has the same one in both."""
+
+
+ALIKE = (
+    "no two phases can be compared: fewer than three episodes, thirds of one return, or no context long enough in both"
+)
 
 
 def draw_returns(axes: Axes, returns: Interval, optimal: float | None, random: float | None) -> Axes:
@@ -33,30 +41,53 @@ def draw_returns(axes: Axes, returns: Interval, optimal: float | None, random: f
 
 
 def learning(study: Study) -> Figure:
-    """Return the learning-phase figure: returns, and attention by age early and late, at counting contexts only."""
+    """Return the learning-phase figure: returns, and attention by age before and after, at counting contexts only."""
     with styled():
-        figure = Figure(figsize=(6.0, 5.6), layout="constrained")
-        above, below = figure.subplots(2, 1)
+        figure = Figure(figsize=(7.2, 5.6))
+        grid = figure.subplot_mosaic(
+            [["returns", "returns"], ["episode", "return"]],
+            gridspec_kw=places(figure, 2, 2, left=0.55, right=0.12, across=0.3, down=0.65),
+        )
+        above = grid["returns"]
         if study.returns is None or study.returns.shape[1] == 0:
             refuse(above, "no episode has ended yet, or rewards were not captured")
         else:
             draw_returns(above, study.interval(study.returns), *bounds(study))
-        _phases(below, study)
+        tally = study.tally
+        if tally is None:
+            for name in ("episode", "return"):
+                refuse(grid[name], "decision rows were not captured")
+        else:
+            _phases(grid["episode"], study, (tally.early, tally.late), BY_EPISODE, "Attention early and late")
+            _phases(grid["return"], study, (tally.low, tally.high), BY_RETURN, "Attention by the episodes' return")
+            _align(grid["episode"], grid["return"])
         return finish(figure, title_of(study, "Learning in context"), caption_of_study(study))
 
 
-def _phases(axes: Axes, study: Study) -> Axes:
-    if study.tally is None:
-        return refuse(axes, "decision rows were not captured")
-    means = [study.tally.early.mean, study.tally.late.mean]
-    if not all(np.isfinite(mean).any() for mean in means):
-        return refuse(
-            axes, "no two phases can be compared: fewer than three episodes, or no context long enough in both"
-        )
-    both = np.asarray(np.isfinite(means[0]).any(axis=1) & np.isfinite(means[1]).any(axis=1))
+def _phases(
+    axes: Axes, study: Study, pair: tuple[RolloutMean, RolloutMean], colours: dict[str, str], title: str
+) -> Axes:
+    """Draw the profiles of two phases over the rollouts that have both."""
+    means = [phase.mean for phase in pair]
+    both = np.logical_and(*(np.isfinite(mean).any(axis=1) for mean in means))
+    if not both.any():
+        axes.set_title(title)
+        return refuse(axes, ALIKE)
     intervals = [study.interval(np.where(both[:, None], mean, np.nan)) for mean in means]
-    draw_profile(axes, dict(zip(PHASES, intervals, strict=True)), study.tokens, PHASES)
+    draw_profile(axes, dict(zip(colours, intervals, strict=True)), study.tokens, colours)
+    axes.set_title(title)
     return axes
+
+
+def _align(one: Axes, other: Axes) -> None:
+    """Give two panels one range, whose numbers stand at the left one; each keeps its own where one is refused."""
+    if not (one.lines and other.lines):
+        return
+    ends = [axes.get_ylim() for axes in (one, other)]
+    for axes in (one, other):
+        axes.set_ylim(min(low for low, _ in ends), max(high for _, high in ends))
+    other.set_ylabel("")
+    other.tick_params(labelleft=False)
 
 
 def bounds(study: Study) -> tuple[float | None, float | None]:

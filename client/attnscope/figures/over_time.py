@@ -7,6 +7,7 @@ from jaxtyping import Float, Int
 from matplotlib.axes import Axes
 from matplotlib.colorbar import Colorbar
 from matplotlib.colors import PowerNorm
+from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
 
 from attnscope.figures.style import COLOURS, hatch
@@ -60,9 +61,17 @@ def draw_by_transition(
     return axes, image
 
 
-def draw_scale(axes: Axes, image: AxesImage, *, pad: float = 0.01, fraction: float = 0.15) -> Colorbar:
-    """Put the colours' scale beside the axes, on so much of their width."""
-    bar = axes.figure.colorbar(image, ax=axes, pad=pad, fraction=fraction, aspect=25, extend="max")
+def beside(figure: Figure, axes: Axes, room: float) -> Axes:
+    """Narrow axes by so many inches, and return axes for a colours' scale in the room that this makes."""
+    place = axes.get_position()
+    width = figure.get_size_inches()[0]
+    axes.set_position((place.x0, place.y0, place.width - room / width, place.height))
+    return figure.add_axes((place.x1 - (room - 0.08) / width, place.y0, 0.075 / width, place.height))
+
+
+def draw_scale(axes: Axes, image: AxesImage, scale: Axes) -> Colorbar:
+    """Draw the colours' scale of an image of `axes` into axes of its own."""
+    bar = axes.figure.colorbar(image, cax=scale, extend="max")
     bar.set_label("mean attention (√ scale)")
     top = float(np.asarray(image.norm.vmax or 1.0))
     ticks = [0.0, *(float(f"{top * share:.1g}") for share in (0.05, 0.25, 0.6)), float(f"{top:.2g}")]

@@ -5,13 +5,16 @@ from __future__ import annotations
 import numpy as np
 from jaxtyping import Float
 from matplotlib.axes import Axes
-from matplotlib.ticker import FuncFormatter
+from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
 from attnscope.figures.style import BAND, COLOURS, refuse
 from attnscope.measures.intervals import Interval
 
 FLOOR = 1e-5
 """Smallest weight that is drawn."""
+
+RAISED = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
+"""Digits as exponents."""
 
 
 def draw_profile(
@@ -46,8 +49,21 @@ def draw_profile(
         low, high = np.maximum(interval.low[1:], FLOOR), np.maximum(interval.high[1:], FLOOR)
         axes.fill_between(age, low, high, color=colours[label], alpha=BAND, linewidth=0)
     axes.axhline(1 / tokens, linestyle="--", color=COLOURS["uniform"], linewidth=0.8, label="uniform", gid="uniform")
-    axes.set(xscale="log", yscale="log", xlabel="Age (tokens before the query)", ylabel="Mean attention")
-    axes.xaxis.set_major_formatter(FuncFormatter(lambda age, _: f"{age:g}"))
+    axes.set(xlabel="Age (tokens before the query)", ylabel="Mean attention")
+    for axis, form in ((axes.xaxis, _plainly), (axes.yaxis, _as_power)):
+        axis.axes.set(**{f"{axis.axis_name}scale": "log"})
+        axis.set_minor_locator(LogLocator(subs=(2.0, 5.0)))
+        axis.set_major_formatter(FuncFormatter(form))
+        axis.set_minor_formatter(NullFormatter())
     axes.set_title("Attention by relative position")
     axes.legend(loc="lower left")
     return axes
+
+
+def _plainly(value: float, _: float) -> str:
+    return f"{value:g}"
+
+
+def _as_power(value: float, _: float) -> str:
+    """Return 10⁻³ and the like, which costs no typesetting."""
+    return "10" + str(round(np.log10(value))).translate(RAISED)

@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
 
 from attnscope.figures.provenance import caption_of_study, title_of
-from attnscope.figures.style import COLOURS, finish, refuse, styled
+from attnscope.figures.style import COLOURS, finish, places, refuse, styled
 from attnscope.measures.heads import cluster_heads
 from attnscope.study import Study
 
@@ -46,8 +46,8 @@ def _frame(corner: float, size: float) -> mpatches.Rectangle:
 def similarity(study: Study) -> Figure:
     """Return the head similarity map."""
     with styled():
-        figure = Figure(figsize=(5.2, 4.9), layout="constrained")
-        axes = figure.subplots()
+        figure = Figure(figsize=(5.2, 4.95))
+        axes = figure.subplots(gridspec_kw=places(figure, 1, 1, left=0.6, right=0.95))
         if study.tally is None:
             refuse(axes, "decision rows were not captured")
         else:
@@ -56,7 +56,8 @@ def similarity(study: Study) -> Figure:
             names = [f"{layer}.{head}" for layer in range(layers) for head in range(heads)]
             group = cluster_heads(mean, ALIKE)
             _, image = draw_similarity(axes, mean, names, group)
-            figure.colorbar(image, ax=axes, shrink=0.8).set_label("Jensen–Shannon divergence (bits)")
+            scale = axes.inset_axes((1.05, 0.1, 0.04, 0.8))
+            figure.colorbar(image, cax=scale).set_label("Jensen–Shannon divergence (bits)")
             several = len(np.unique(group))
             axes.set_title(f"{several} groups of {len(names)} heads (framed: divergence up to {ALIKE} bits)")
         return finish(figure, title_of(study, "Heads alike"), caption_of_study(study))

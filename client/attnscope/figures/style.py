@@ -50,6 +50,7 @@ RC: dict[Any, Any] = {
     "font.size": 8,
     "axes.titlesize": 8,
     "axes.titlelocation": "left",
+    "axes.titley": 1.0,  # fixed, so that no drawing has to look for what a title could run into
     "axes.labelsize": 8,
     "axes.linewidth": 0.6,
     "axes.spines.top": False,
@@ -95,6 +96,25 @@ def refuse(axes: Axes, why: str) -> Axes:
         0.5, 0.5, text, ha="center", va="center", transform=axes.transAxes, fontsize=7, color=COLOURS["text"], bbox=box
     )
     return axes
+
+
+def places(
+    figure: Figure,
+    rows: int,
+    columns: int,
+    *,
+    left: float,
+    right: float,
+    top: float = 0.55,
+    bottom: float = 0.85,
+    across: float = 0.0,
+    down: float = 0.0,
+) -> dict[str, float]:
+    """Return where a grid of panels lies, from sides and gaps in inches: solving a layout takes longer than drawing."""
+    width, height = figure.get_size_inches()
+    wide, high = (width - left - right + across) / columns - across, (height - top - bottom + down) / rows - down
+    sides = {"left": left / width, "right": 1 - right / width, "bottom": bottom / height, "top": 1 - top / height}
+    return {**sides, "wspace": across / wide, "hspace": down / high}
 
 
 def entitle(figure: Figure, title: str) -> Text:

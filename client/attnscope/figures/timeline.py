@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 
 from attnscope.figures.over_time import draw_by_transition, draw_scale
 from attnscope.figures.provenance import caption_of_study, task_label, title_of
-from attnscope.figures.style import COLOURS, finish, refuse, styled
+from attnscope.figures.style import COLOURS, finish, places, refuse, styled
 from attnscope.study import Study
 
 
@@ -53,8 +53,9 @@ def draw_lift(
 def timeline(study: Study, env: int = 0) -> Figure:
     """Return the transition timeline of one environment."""
     with styled():
-        figure = Figure(figsize=(7.5, 6.0), layout="constrained")
-        above, below = figure.subplots(2, 1, height_ratios=(2, 1))
+        figure = Figure(figsize=(7.5, 6.0))
+        sides = places(figure, 2, 1, left=0.6, right=1.0, down=0.65)
+        above, below = figure.subplots(2, 1, height_ratios=(2, 1), gridspec_kw=sides)
         title = title_of(study, f"Past events kept in view, {task_label(study.capture, int(study.envs[env]))}")
         if study.tally is None:
             refuse(above, "decision rows were not captured")
@@ -69,7 +70,7 @@ def timeline(study: Study, env: int = 0) -> Figure:
         if first == 0 and count:
             starts[0] = True
         _, image = draw_by_transition(above, steps, weights, first, first + np.flatnonzero(rewarded))
-        draw_scale(above, image, pad=0.04)
+        draw_scale(above, image, above.inset_axes((1.045, 0, 0.02, 1)))
         lengths = study.length[steps.start : steps.stop, env].astype(np.float64)
         draw_lift(below, first, lifetime_lift(weights, lengths), rewarded, starts)
         return finish(figure, title, caption_of_study(study))

@@ -137,7 +137,7 @@ def small_png(figure: Figure, path: Path) -> bytes:
     whole = Image.open(path) if path.suffix == ".png" else Image.fromarray(pixels(figure))
     with whole:
         half = whole.convert("RGB").reduce(2)
-    half.quantize(256, dither=Image.Dither.NONE).save(small, "PNG")
+    half.quantize(256, Image.Quantize.FASTOCTREE, dither=Image.Dither.NONE).save(small, "PNG")
     return small.getvalue()
 
 

@@ -12,9 +12,9 @@ from attnscope.capture import Capture
 from attnscope.errors import NotCapturedError
 from attnscope.measures import ContextLayout, NotMeasurableError, scaled_entropy, slot_transitions
 from attnscope.measures.intervals import Interval, Resampling, default_scope
-from attnscope.measures.phases import NEITHER, phases_by_episode
+from attnscope.measures.phases import NEITHER, phases_by_episode, phases_by_return
 from attnscope.study.plan import Choice, ReadingPlan, plan
-from attnscope.study.tally import Tally
+from attnscope.study.tally import Phases, Tally
 
 BLOCK_BYTES = 8 * 2**20
 """Rows measured at a time, in bytes as stored; a measure needs about ten times as much."""
@@ -152,7 +152,7 @@ def study(capture: Capture, choice: Choice | None = None) -> Study:
     least = _least(length)
     layout = ContextLayout(capture.policy.query_slot, capture.policy.tokens_per_transition)
     returns = _returns(capture, envs, steps)
-    phase = _phases(episode, returns, length.shape)
+    phases = _phases(episode, returns, length.shape)
     entries, entry_bytes = _rows_size(capture, steps, len(envs))
     reading = plan(
         entries=entries, entry_bytes=entry_bytes, steps=steps, slots=capture.policy.context_length, full=asked.full
@@ -177,17 +177,17 @@ def study(capture: Capture, choice: Choice | None = None) -> Study:
         statistics={},
         window=0,
     )
-    return _measured(read, phase)
+    return _measured(read, phases)
 
 
-def _measured(read: Study, phase: Int64[np.ndarray, "step env"]) -> Study:
+def _measured(read: Study, phases: Phases) -> Study:
     """Return the study with its measures."""
     tally = None
     if len(read.plan.rows):
         tally = Tally(read.layout)
         for steps, rows in _blocks(read):
             length = read.length[steps]
-            tally.add(rows, length, length >= read.least, phase[steps])
+            tally.add(rows, length, length >= read.least, phases.at(steps))
     statistics, window = _statistics(read)
     rows_at = read.steps_of(read.plan.rows) if tally else read.plan.rows
     return Study(**{**vars(read), "tally": tally, "statistics": statistics, "window": window, "row_steps": rows_at})
@@ -286,15 +286,18 @@ def _phases(
     episode: Int[np.ndarray, "step env"] | Float[np.ndarray, "step env"] | None,
     returns: Float64[np.ndarray, "env episode"] | None,
     shape: tuple[int, ...],
-) -> Int64[np.ndarray, "step env"]:
+) -> Phases:
     """Return the phase of every step, by its episode; neither where there are too few episodes."""
-    phase = np.full(shape, NEITHER, np.int64)
+    phases = Phases(*(np.full(shape, NEITHER, np.int64) for _ in range(2)))
     if episode is None or returns is None:
-        return phase
+        return phases
     try:
-        of_episode = phases_by_episode(returns.shape[1])
+        of_episode = np.broadcast_to(phases_by_episode(returns.shape[1]), returns.shape)
+        of_return = phases_by_return(returns)
     except NotMeasurableError:
-        return phase
-    known: Bool[np.ndarray, "step env"] = (episode >= 0) & (episode < len(of_episode))
-    phase[known] = of_episode[episode[known].astype(np.int64)]
-    return phase
+        return phases
+    known: Bool[np.ndarray, "step env"] = (episode >= 0) & (episode < returns.shape[1])
+    env, number = np.nonzero(known)[1], episode[known].astype(np.int64)
+    phases.by_episode[known] = of_episode[env, number]
+    phases.by_return[known] = of_return[env, number]
+    return phases

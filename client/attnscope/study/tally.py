@@ -28,6 +28,20 @@ BUDGETS = tuple(np.linspace(0.02, 1.0, 50).tolist())
 """Shares of the history that cost curves are drawn at."""
 
 
+@dataclass(frozen=True, eq=False)
+class Phases:
+    """Of every step, the phase of its episode: early, late or neither."""
+
+    by_episode: Int[np.ndarray, "row env"]
+    """First and last third of the episodes."""
+    by_return: Int[np.ndarray, "row env"]
+    """Thirds of the lowest and the highest return."""
+
+    def at(self, steps: Int[np.ndarray, " step"]) -> Phases:
+        """Return those of some steps."""
+        return Phases(self.by_episode[steps], self.by_return[steps])
+
+
 @dataclass
 class Tally:
     """Means over the steps whose context is long enough; one entry a rollout."""
@@ -55,6 +69,10 @@ class Tally:
     """By age in the first third of the episodes, mean over layers and heads [env, age]."""
     late: RolloutMean = field(default_factory=RolloutMean)
     """By age in the last third [env, age]."""
+    low: RolloutMean = field(default_factory=RolloutMean)
+    """By age in the third of the episodes with the lowest return [env, age]."""
+    high: RolloutMean = field(default_factory=RolloutMean)
+    """By age in the third with the highest [env, age]."""
     masses: list[Float64[np.ndarray, "row env part"]] = field(default_factory=list)
     """Recent, distant and own mass of every step read, mean over layers and heads."""
 
@@ -71,7 +89,7 @@ class Tally:
         rows: Float[np.ndarray, "row env layer head slot"],
         length: Int[np.ndarray, "row env"],
         counts: Bool[np.ndarray, "row env"],
-        phase: Int[np.ndarray, "row env"],
+        phases: Phases,
     ) -> None:
         """Take in a block of steps.
 
@@ -79,8 +97,8 @@ class Tally:
         ----------
         counts
             Steps whose context is long enough for the means; `masses` are kept of every step.
-        phase
-            Early, late or neither.
+        phases
+            Of these steps.
         """
         share = weights(rows, length)
         recent = recency_mass(rows, length, (RECENT,), self.layout)[..., 0].mean(axis=(2, 3))
@@ -98,8 +116,12 @@ class Tally:
         self.blind.add(curve.uniform, counts)
         self.newest.add(_newest(share, length, self.layout), counts)
         flat = profile.mean(axis=(2, 3))
-        self.early.add(flat, counts & (phase == EARLY))
-        self.late.add(flat, counts & (phase == LATE))
+        for phase, early, late in (
+            (phases.by_episode, self.early, self.late),
+            (phases.by_return, self.low, self.high),
+        ):
+            early.add(flat, counts & (phase == EARLY))
+            late.add(flat, counts & (phase == LATE))
 
 
 def _running(share: Float64[np.ndarray, "*row slot"]) -> Float64[np.ndarray, "*row slot"]:

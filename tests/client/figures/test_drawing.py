@@ -25,10 +25,10 @@ from attnscope.figures.recency import draw_recent, uniform_parts
 from attnscope.figures.similarity import draw_similarity, similarity
 from attnscope.figures.style import pixels, save, styled
 from attnscope.figures.timeline import lifetime_lift, timeline
-from attnscope.measures import ContextLayout
+from attnscope.measures import ContextLayout, weights
 from attnscope.measures.intervals import Interval
 from attnscope.study import study
-from attnscope.study.tally import Tally
+from attnscope.study.tally import Phases, Tally
 
 FIGURES = [comprehensive, layer_head, learning, similarity, timeline, cost_curves]
 
@@ -118,7 +118,8 @@ def test_fixed_positions_of_growing_contexts_hold_what_they_held():
     rows = np.array([[1.0, np.nan, np.nan, np.nan], [0.25, 0.25, 0.25, 0.25]], np.float16)[:, None, None, None]
     length = np.array([[1], [4]])
     tally = Tally(ContextLayout())
-    tally.add(rows, length, length > 0, np.full((2, 1), -1))
+    neither = np.full((2, 1), -1)
+    tally.add(rows, length, length > 0, Phases(neither, neither))
     assert tally.averaged == pytest.approx(np.array([[0.625, 0.125, 0.125, 0.125]]))
 
 
@@ -135,11 +136,65 @@ def test_matrix_writes_its_numbers():
     assert image.get_array().mask.tolist() == [[False, True]]
 
 
+def test_phases_are_drawn_by_episode_and_by_return(planted, monkeypatch):
+    """The two lower panels differ where returns do not rise: the best episode may be an early one."""
+    capture = attnscope.open(planted())
+    earned = np.tile([0.0, 5, 1, 4, 3, 2], (3, 1))
+    monkeypatch.setattr(type(capture), "returns", lambda _: earned)
+    made = study(capture)
+    episode = made.episode[made.row_steps]
+    share = weights(capture.rows[:][made.row_steps], made.length[made.row_steps])
+    profile = share[..., ::-1].mean(axis=(2, 3))[..., 1:]
+    full = made.length[made.row_steps] >= made.least
+    figure = learning(made)
+    for place, parted in ((1, ((0, 1), (4, 5))), (2, ((0, 2), (1, 3)))):
+        lines = [line for line in figure.axes[place].lines if str(line.get_gid()).startswith("profile-")]
+        for line, episodes in zip(lines, parted, strict=True):
+            chosen = full & np.isin(episode, episodes)
+            if chosen.any():
+                expected = profile[chosen].mean(axis=0)
+                assert line.get_ydata() == pytest.approx(np.maximum(expected, 1e-5), rel=2e-3, abs=1e-5)
+    assert [axes.get_title(loc="left") for axes in figure.axes[1:]] == [
+        "Attention early and late",
+        "Attention by the episodes' return",
+    ]
+
+
+def test_equal_returns_have_no_phases(planted, monkeypatch):
+    """The panel by return is refused with the reason, the one by episode is drawn."""
+    capture = attnscope.open(planted())
+    monkeypatch.setattr(type(capture), "returns", lambda _: np.ones((3, 6)))
+    by_episode, by_return = learning(study(capture)).axes[1:]
+    assert by_episode.lines
+    assert "thirds of one return" in " ".join(by_return.texts[0].get_text().split())
+
+
+@pytest.mark.parametrize("spread_of", [0.3, 0.02, 0.0], ids=["apart", "crowded", "one place"])
+def test_names_of_heads_cover_no_name_and_no_head(spread_of):
+    """However crowded: names keep apart from each other and from every mark, and what has no name is counted."""
+    random = np.random.default_rng(1)
+    spread, recency = 0.5 + spread_of * random.random((2, 4, 4))
+    figure = Figure(figsize=(3, 2.6), dpi=150)
+    with styled():
+        axes = draw_heads(figure.subplots(), spread, recency, np.zeros((4, 4)), 0.45, 20)
+    pixels(figure, 150)
+    names = [text for text in axes.texts if text.get_gid() == "head"]
+    boxes = [text.get_window_extent() for text in [*names, *(t for t in axes.texts if t not in names)]]
+    for place, box in enumerate(boxes):
+        assert not any(box.overlaps(other) for other in boxes[place + 1 :])
+    marks = axes.transData.transform(np.column_stack([spread.ravel(), recency.ravel()]))
+    assert not any(box.contains(*mark) for box in boxes for mark in marks)
+    said = axes.get_title(loc="left")
+    assert (f"{16 - len(names)} of 16 unnamed" in said) == (len(names) < 16)
+    assert len(names) >= {0.3: 14, 0.02: 4, 0.0: 1}[spread_of]
+
+
 def test_heads_are_named_by_layer_and_head():
     """The scatter has a point a head and the uniform line."""
-    spread = np.full((2, 2), 0.5)
-    axes = draw_heads(axes_of_one(), spread, spread, spread, 0.2, 20)
-    assert {text.get_text() for text in axes.texts} == {"0.0", "0.1", "1.0", "1.1"}
+    spread = np.array([[0.2, 0.4], [0.6, 0.8]])
+    axes = draw_heads(axes_of_one(), spread, spread, np.zeros((2, 2)), 0.2, 20)
+    named = {text.get_text() for text in axes.texts if text.get_gid() == "head"}
+    assert named == {"0.0", "0.1", "1.0", "1.1"}
     assert by_gid(axes, "uniform").tolist() == [0.2, 0.2]
 
 
