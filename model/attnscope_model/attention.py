@@ -103,7 +103,7 @@ def attention_row(
     query: Float[Tensor, "env head 1 size"], keys: Float[Tensor, "env head slot size"]
 ) -> Float[Tensor, "env head 1 slot"]:
     """Return the last slot's attention, which sees every slot, causal or not."""
-    return torch.softmax(query @ keys.transpose(-2, -1) / math.sqrt(query.shape[-1]), dim=-1)
+    return torch.softmax((query / math.sqrt(query.shape[-1])) @ keys.transpose(-2, -1), dim=-1)
 
 
 def attention_map(

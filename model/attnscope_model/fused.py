@@ -6,7 +6,7 @@ every capture. The two agree to 1e-5.
 
 from __future__ import annotations
 
-import importlib.util
+import warnings
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from itertools import pairwise
@@ -17,12 +17,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from attnscope_model.policy import Policy
-
-LARGEST_HEAD: Final = 32
-"""Numbers of a head beyond which torch's blocked products win (measured: docs/decisions/0006)."""
-
-HEAD_MULTIPLE: Final = 4
-"""Numbers of a head come in so many at once."""
+from attnscope_model.small_heads import HEAD_MULTIPLE, fits, installed
 
 TORCH: Final = "torch scaled_dot_product_attention, the query's rows beside it"
 NUMBA: Final = "numba kernel for small heads, the query's rows beside it"
@@ -33,13 +28,25 @@ def prefer_fused(policy: Policy, device: torch.device, *, allowed: bool = True) 
 
     Returns whether it does.
     """
-    description = policy.description
-    size, rest = divmod(description.width, description.heads)
-    fits = rest == 0 and size <= LARGEST_HEAD and size % HEAD_MULTIPLE == 0
-    usable = allowed and device.type == "cpu" and fits and importlib.util.find_spec("numba") is not None
+    usable = allowed and device.type == "cpu" and fits(policy.description) and installed() and works()
     for site in policy.attentions():
         site.fused = fused_attention if usable else None
     return usable
+
+
+@cache
+def works() -> bool:
+    """Return whether the kernel computes here, after compiling and trying it; warns where numba is there but fails."""
+    values = torch.randn(1, 1, 3, HEAD_MULTIPLE)
+    try:
+        attended, _ = fused_attention(values, values, values, causal=True)
+        if not torch.allclose(attended[:, :, 0], values[:, :, 0]):  # a first token sees itself alone
+            raise ArithmeticError("it attends wrongly")  # noqa: TRY301 - one way out for all that can go wrong
+    except Exception as error:  # noqa: BLE001 - whatever numba, LLVM or the processor find wrong, torch's own is there
+        reason = f"numba is installed but its attention does not work here, so torch's is used: {error!r}"
+        warnings.warn(reason, RuntimeWarning, stacklevel=2)
+        return False
+    return True
 
 
 def implementation(policy: Policy) -> str:

@@ -75,10 +75,11 @@ class ReferenceLayer(Layer):
 
     def finish(self, x: Tensor, attended: Float[Tensor, "env head token size"]) -> Float[Tensor, "env token width"]:
         """Return the output of tokens whose attended values are given."""
-        # Functions rather than modules: at one environment the calls would cost as much as the arithmetic.
+        # Functions rather than modules: at one environment the calls would cost as much as the arithmetic. Residuals
+        # are added in place: new memory at every layer costs more than the sum.
         joined = attended.transpose(1, 2).flatten(2)
-        x = _normed(self.norm1, x + _linear(self.out_proj, joined))
-        return _normed(self.norm2, x + _linear(self.linear2, functional.gelu(_linear(self.linear1, x))))
+        x = _normed(self.norm1, _linear(self.out_proj, joined).add_(x))
+        return _normed(self.norm2, _linear(self.linear2, functional.gelu(_linear(self.linear1, x))).add_(x))
 
     def output(self) -> Float[Tensor, "width joined"]:
         """Return the output map's weight."""

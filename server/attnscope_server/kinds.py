@@ -50,7 +50,8 @@ def cost_of(state: State, spec: AnySpec, resolved: Resolved, owner: str) -> Esti
         return estimate_trial(spec, resolved, policy, disk_free_bytes=free, flops_per_second=rate)
     assert not isinstance(spec, TrialSpec)  # noqa: S101 - specification and meaning are of one kind
     assert isinstance(resolved, ResolvedCapture)  # noqa: S101 - as above
-    return estimate(spec, resolved, policy, disk_free_bytes=free, flops_per_second=rate)
+    compiled = state.settings.fused_attention
+    return estimate(spec, resolved, policy, disk_free_bytes=free, flops_per_second=rate, compiled=compiled)
 
 
 def _rate(state: State, job: StoredJob) -> float | None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Int
 
+from attnscope_model.small_heads import fits, installed
 from attnscope_storage.schema import SPLITS, CaptureDims, CaptureSchema, build_schema
 from attnscope_storage.wire import CaptureSpec, Estimate, PolicyDescription, ResolvedCapture
 
@@ -15,6 +16,9 @@ COMPRESSION = 1.5
 
 WORKER_BASE_BYTES = 450 * 2**20
 """Resident memory of a worker that has loaded torch and nothing else."""
+
+COMPILED_BYTES = 120 * 2**20
+"""What numba and the attention that it compiled add to it, where a policy attends so."""
 
 WRITER_BLOCKS = 3
 """Commits' worth of steps that rollout and writer share."""
@@ -106,6 +110,7 @@ def estimate(
     *,
     disk_free_bytes: int,
     flops_per_second: float | None = None,
+    compiled: bool = True,
 ) -> Estimate:
     """Return what a capture will cost.
 
@@ -115,6 +120,8 @@ def estimate(
         Free bytes where captures live.
     flops_per_second
         Rate of the last capture that ended on this service, in the unit of `capture_flops`; None before the first.
+    compiled
+        Whether workers may attend by the compiled kernel, where it is installed and the policy's heads fit.
     """
     schema = capture_schema(spec, resolved, policy)
     raw = sum(array.nbytes for array in schema.arrays.values())
@@ -125,7 +132,8 @@ def estimate(
     activations = 4 * resolved.envs * policy.context_length * policy.width * 12
     if policy.causal and policy.query_slot == "last":  # keys and values of every layer while the window grows
         activations += 8 * resolved.envs * policy.context_length * policy.width * policy.layers
-    memory = WORKER_BASE_BYTES + 4 * policy.parameters + WRITER_BLOCKS * block + 3 * one_map + activations
+    base = WORKER_BASE_BYTES + (COMPILED_BYTES if compiled and fits(policy) and installed() else 0)
+    memory = base + 4 * policy.parameters + WRITER_BLOCKS * block + 3 * one_map + activations
     return Estimate(
         resolved=resolved,
         bytes_raw=raw,

@@ -9,9 +9,10 @@ import pytest
 import torch
 from torch.nn import functional
 
+from attnscope_model import kernel
 from attnscope_model.attention import attention_row
 from attnscope_model.context import ContextWindow
-from attnscope_model.fused import NUMBA, TORCH, fused_attention, implementation, prefer_fused
+from attnscope_model.fused import NUMBA, TORCH, fused_attention, implementation, prefer_fused, works
 from attnscope_model.native import load_policy
 from attnscope_model.tape import AttentionTape
 
@@ -100,3 +101,23 @@ def test_is_taken_only_where_it_fits(registry, monkeypatch):
     monkeypatch.setattr(importlib.util, "find_spec", lambda _: None)
     assert not prefer_fused(policy, CPU)
     assert implementation(policy) == TORCH
+
+
+@pytest.mark.parametrize("fault", ["raises", "attends wrongly"])
+def test_a_kernel_that_fails_here_gives_way_to_torch(registry, monkeypatch, fault):
+    """Numba that is there but does not compile, or computes something else, is a warning and torch's attention."""
+
+    def broken(_queries, _keys, _values, out, *_rest):
+        if fault == "raises":
+            raise OSError("no such instruction")
+        out[:] = 0
+
+    monkeypatch.setattr(kernel, "attend", broken)
+    works.cache_clear()
+    policy = load_policy(registry.folder("causal"), CPU)
+    try:
+        with pytest.warns(RuntimeWarning, match="no such instruction" if fault == "raises" else "attends wrongly"):
+            assert not prefer_fused(policy, CPU)
+        assert implementation(policy) == TORCH
+    finally:
+        works.cache_clear()

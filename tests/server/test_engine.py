@@ -19,7 +19,7 @@ from attnscope_model.sampling import ACTION_STREAM, edge_distance, uniforms
 from attnscope_server.capture import CaptureOrder, run_capture
 from attnscope_server.engine import NotReproducibleError, RolloutStoppedError
 from attnscope_server.errors import ProblemError
-from attnscope_server.plan import estimate
+from attnscope_server.plan import COMPILED_BYTES, estimate
 from attnscope_server.resolve import resolve
 from attnscope_storage import schema
 from attnscope_storage.reader import CaptureReader
@@ -279,3 +279,5 @@ def test_an_estimate_is_of_the_right_size(registry, capture):
     stored = int(reader.attributes["bytes_written"])
     assert guess.bytes_on_disk / 3 < stored < guess.bytes_on_disk * 3
     assert guess.seconds is None
+    plain = estimate(spec, resolved, registry.get("causal").policy, disk_free_bytes=1, compiled=False)
+    assert guess.worker_memory_bytes - plain.worker_memory_bytes == COMPILED_BYTES
