@@ -4,6 +4,7 @@ They work on NumPy and torch arrays alike and import neither; `ContextView` is w
 """
 
 from attnscope_model.strategies.base import Scored, Selection, Strategy
+from attnscope_model.strategies.compressor import ContextCompressor
 from attnscope_model.strategies.description import describe, describe_all
 from attnscope_model.strategies.errors import (
     ParameterError,
@@ -21,6 +22,7 @@ from attnscope_model.strategies.view import ContextView
 __all__ = [
     "MAX_DEPTH",
     "STRATEGIES",
+    "ContextCompressor",
     "ContextView",
     "ParameterError",
     "Plan",

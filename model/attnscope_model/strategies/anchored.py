@@ -52,6 +52,11 @@ class Anchored(Strategy):
         return self.required | self.inner.uses
 
     @property
+    def decision_rows(self) -> int:
+        """Decision rows that the wrapped strategy looks at."""
+        return self.inner.decision_rows
+
+    @property
     def pooling(self) -> bool:
         """Whether the wrapped strategy builds tokens out of several entries."""
         return self.inner.pooling

@@ -64,6 +64,12 @@ class Strategy(ABC):
         return self.required
 
     @property
+    def decision_rows(self) -> int:
+        """Decision rows of attention that it looks at, at most: its parameter ``rows`` where it has one."""
+        rows = getattr(self, "rows", 1)
+        return rows if isinstance(rows, int) else 1
+
+    @property
     def pooling(self) -> bool:
         """Whether it, or what it wraps, builds tokens out of several entries."""
         return self.pools
