@@ -106,6 +106,14 @@ class ADLayer(Layer):
         """Return the output map's weight."""
         return self.out_proj.weight
 
+    def turned(self, x: Float[Tensor, "env head token size"], first: Slots) -> Float[Tensor, "env head token size"]:
+        """Return queries or keys of slot 0 as those of other slots, also beyond a context's."""
+        end = first + x.shape[2] if isinstance(first, int) else int(first.max()) + 1
+        if self.rotates and end > len(self.cos):
+            angles = rotary_angles(2 * end, 2 * self.cos.shape[1])
+            self.cos, self.sin = angles.cos().to(self.cos.device), angles.sin().to(self.sin.device)
+        return self._rotated(x, first)
+
     def _projected(self, x: Tensor, weight: Tensor, bias: Tensor) -> tuple[Tensor, ...]:
         """Return the projections of the normalised tokens by stacked weights, each [env, head, token, size]."""
         envs, tokens, width = x.shape

@@ -60,6 +60,10 @@ class Layer(nn.Module, ABC):
     ) -> Float[Tensor, "env token width"]:
         """Return the layer's output for tokens whose attended values are given."""
 
+    def turned(self, x: Float[Tensor, "env head token size"], first: Slots) -> Float[Tensor, "env head token size"]:  # noqa: ARG002 - for families that rotate
+        """Return queries or keys of slot 0 as those of other slots: as they are, where none are rotated."""
+        return x
+
     def output(self) -> Float[Tensor, "width joined"]:
         """Return the weight that maps the heads' joined values, head by head, to what attention adds; without bias.
 

@@ -85,14 +85,14 @@ def capture_schema(
     )
 
 
-def forward_flops(policy: PolicyDescription, tokens: int) -> float:
-    """Return the floating-point operations of one decision over `tokens` tokens.
+def forward_flops(policy: PolicyDescription, tokens: int, seen: int | None = None) -> float:
+    """Return the floating-point operations of one decision over `tokens` tokens, which attend to `seen`, or themselves.
 
     Counted for a plain decoder layer with a feed-forward of four widths; the last layer's one query row is not told
     apart, since the figure only scales one measured rate to another job.
     """
     d = policy.width
-    return 2.0 * policy.layers * tokens * (12 * d * d + 2 * tokens * d)
+    return 2.0 * policy.layers * tokens * (12 * d * d + 2 * (tokens if seen is None else seen) * d)
 
 
 def capture_flops(resolved: ResolvedCapture, policy: PolicyDescription) -> float:

@@ -10,6 +10,7 @@ import torch
 from jaxtyping import Float, Int, Shaped
 from torch import Tensor
 
+from attnscope_model.compression.cached import CachedContext
 from attnscope_model.compression.facts import transition_facts
 from attnscope_model.compression.forward import Decided, Piece, decide, tiled
 from attnscope_model.compression.history import History
@@ -23,6 +24,7 @@ from attnscope_model.compression.views import Query
 from attnscope_model.context import ContextWindow, Observations, features
 from attnscope_model.errors import CompressionUnfitError
 from attnscope_model.policy import Policy
+from attnscope_model.stack import StackedPolicy
 from attnscope_storage.wire import PolicyDescription
 
 Numbers = Shaped[np.ndarray, " env"] | Shaped[Tensor, " env"]
@@ -114,18 +116,27 @@ class CompressedDecider:
         places = range(len(self.contexts))
         logits: dict[int, Tensor] = {}
         for records in (False, True):
-            chosen = [place for place in places if self.contexts[place].records == records]
-            mine = [self.contexts[place] for place in chosen]
-            logits |= dict(zip(chosen, self._decided(mine, query, rows=records), strict=True))
+            shared = {place: context for place, context in self._recomputed().items() if context.records == records}
+            logits |= dict(zip(shared, self._decided(list(shared.values()), query, rows=records), strict=True))
+        for place in places:
+            context = self.contexts[place]
+            if isinstance(context, CachedContext):
+                logits[place] = context.decide(query.of(context.lanes))
         return torch.cat([logits[place] for place in places])
 
     def pass_by(self, observation: Observations) -> None:
         """Go on to the next transition without a decision; later decisions are as if this one had been taken."""
         query = self._asked(observation)
-        self._decided([context for context in self.contexts if context.records], query, rows=True)
+        self._decided([context for context in self._recomputed().values() if context.records], query, rows=True)
         for context in self.contexts:
-            if not context.records:
+            if isinstance(context, CachedContext):
+                context.decide(query.of(context.lanes))
+            elif not context.records:
                 context.pass_by(query.of(context.lanes), self._whole)
+
+    def _recomputed(self) -> dict[int, StatelessContext | StatefulContext]:
+        """Return the contexts that are computed anew at every decision, by their places."""
+        return {place: context for place, context in enumerate(self.contexts) if not isinstance(context, CachedContext)}
 
     def _decided(
         self, contexts: list[StatelessContext | StatefulContext], query: Query, *, rows: bool
@@ -177,15 +188,21 @@ class CompressedDecider:
         """Return the entries that the last decision of every batch was made of."""
         return [context.decided_from for context in self.contexts]
 
-    def computed(self) -> list[tuple[int, ...]]:
-        """Return the tokens of every forward that each rollout's last decision took, batch after batch.
+    def computed(self) -> list[tuple[tuple[int, int], ...]]:
+        """Return (tokens computed, tokens attended to) of every forward of each rollout's last decision.
 
-        The decision's own, and where a strategy looked at whole windows, theirs.
+        The decision's own, and where a strategy looked at whole windows, theirs; batch after batch.
         """
-        return [work for context in self.contexts for work in _work(context, self.held)]
+        return [work for context in self.contexts for work in context.computed(self.held)]
 
     def _context(self, setup: Compression, lanes: slice) -> StatelessContext | StatefulContext:
         placing = Placing(self._policy.description, setup.positions)
+        if setup.path == "cached":
+            if not isinstance(self._policy, StackedPolicy):
+                raise CompressionUnfitError("kept keys and values need a policy whose layers say their parts")
+            if setup.rule.pooling:
+                raise CompressionUnfitError("kept keys and values of several tokens have no mean that a forward gives")
+            return CachedContext(setup, placing, self._policy, lanes)
         if setup.memory == "stateful":
             return StatefulContext(setup, placing, self._policy.description, lanes)
         if self._history is None:
@@ -208,11 +225,6 @@ class CompressedDecider:
         if rows is None:
             raise ValueError("expected the rows that were asked for")
         return history_row(rows, description)
-
-
-def _work(context: StatelessContext | StatefulContext, held: int) -> list[tuple[int, ...]]:
-    looked = (context.whole_windows,) if context.whole_windows else ()
-    return [(context.placing.computed(entries, held), *looked) for entries in context.decided_from.counts]
 
 
 def _scattered(pieces: list[Piece], decisions: list[Decided], envs: int) -> Float[Tensor, "env action"]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 import torch
-from jaxtyping import Float, Int, Num, Shaped
+from jaxtyping import Float, Int, Num
 from torch import Tensor
 from torch.nn import functional
 
@@ -65,7 +65,11 @@ def rooms_for(facts: Facts, lanes: int, entries: int) -> Facts:
     return {name: value.new_zeros((lanes, entries, *value.shape[1:])) for name, value in facts.items()}
 
 
-def taken(facts: Facts, index: Shaped[Tensor, "env entry"], lanes: Shaped[Tensor, " env"] | None = None) -> Facts:
-    """Return the facts of chosen entries of every rollout, or of some."""
+def taken(
+    facts: Facts, index: Int[Tensor, "env entry"] | Int[Tensor, " entry"], lanes: Int[Tensor, " env"] | None = None
+) -> Facts:
+    """Return the facts of chosen entries of every rollout, or of some; one index serves all rollouts."""
+    if index.ndim == 1:
+        return {name: value.index_select(1, index) for name, value in facts.items()}
     envs = torch.arange(len(index), device=index.device) if lanes is None else lanes
     return {name: value[envs[:, None], index] for name, value in facts.items()}

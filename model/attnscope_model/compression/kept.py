@@ -42,48 +42,49 @@ class Kept:
         return Kept(taken(self.facts, index.clamp(max=self.facts["last"].shape[1] - 1)), counts)
 
 
+def groups(counts: tuple[int, ...], device: torch.device) -> list[tuple[int, Int[Tensor, " env"] | None]]:
+    """Return the rollouts of each count, fewest entries first; None where all have as many."""
+    if len(set(counts)) == 1:
+        return [(counts[0], None)]
+    each = torch.tensor(counts)
+    return [(count, torch.nonzero(each == count)[:, 0].to(device)) for count in sorted(set(counts))]
+
+
 def nothing(embedded: Float[Tensor, "env 0 size"], number: Int[Tensor, " env"]) -> Kept:
     """Return contexts without history; `number` gives the rollouts, and the type of transition indices."""
     none = number[:, None][:, :0]
     return Kept({"embedded": embedded, "first": none, "last": none}, (0,) * len(number))
 
 
-def kept_of(plan: Plan, facts: Facts, *, pools: bool) -> Kept:
-    """Return what a plan keeps of a window's facts.
-
-    Parameters
-    ----------
-    facts
-        Of the entries that the plan was made for.
-    pools
-        Whether the plan may build tokens of several entries.
-    """
+def kept_of(plan: Plan, facts: Facts) -> Kept:
+    """Return what a plan keeps of the entries that it was made for, given their facts."""
     index, counts = leaders(plan)
     kept = taken(facts, index)
-    if pools and not plan.pure:
-        mixture = plan.mixture()[:, : index.shape[1]].to(facts["embedded"].dtype)
-        members = (mixture > 0) | (torch.arange(mixture.shape[2], device=mixture.device) == index[:, :, None])
-        built = mixture @ facts["embedded"]
-        far = torch.iinfo(torch.int64).max
-        first = torch.where(members, facts["first"][:, None, :], far).amin(dim=-1)
+    if not plan.pure and index.shape[-1]:
+        mixture = plan.mixture()[:, : index.shape[-1]].to(facts["embedded"].dtype)
+        places = torch.arange(mixture.shape[2], device=mixture.device)
+        members = (mixture > 0) | (places == index[..., None])
+        first = torch.where(members, facts["first"][:, None, :], torch.iinfo(torch.int64).max).amin(dim=-1)
         # A token of one entry is the entry, bit for bit.
         alone = members.sum(dim=-1) == 1
-        kept["embedded"] = torch.where(alone[..., None], kept["embedded"], built)
+        kept["embedded"] = torch.where(alone[..., None], kept["embedded"], mixture @ facts["embedded"])
         kept["first"] = torch.where(alone, kept["first"], first)
     return Kept(kept, counts)
 
 
-def leaders(plan: Plan) -> tuple[Int[Tensor, "env token"], tuple[int, ...]]:
-    """Return the place of every token's newest entry, 0 past a rollout's count, and the counts."""
+def leaders(plan: Plan) -> tuple[Int[Tensor, "env token"] | Int[Tensor, " token"], tuple[int, ...]]:
+    """Return the place of every token's newest entry and the rollouts' counts; past a count, any place.
+
+    Where all rollouts have one plan, one row of places.
+    """
     leads: Tensor = plan.leads
-    tokens = leads.sum(dim=-1)
-    counts = tuple(tokens.tolist())
+    if plan.shared:
+        index = leads[0].nonzero()[:, 0]
+        return index, (len(index),) * len(leads)
+    counts = tuple(leads.sum(dim=-1).tolist())
     if len(set(counts)) == 1:
         return leads.nonzero()[:, 1].view(len(counts), counts[0]), counts
-    index = torch.zeros(len(counts), max(counts), dtype=torch.int64, device=leads.device)
-    lane, place = leads.nonzero(as_tuple=True)
-    number = leads.long().cumsum(dim=-1)[lane, place] - 1
-    index[lane, number] = place
+    index, _ = plan.places()
     return index, counts
 
 

@@ -9,7 +9,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from attnscope_model.compression.forward import FIRST, Piece
-from attnscope_model.compression.kept import Kept, tokens_of
+from attnscope_model.compression.kept import Kept, groups, tokens_of
 from attnscope_storage.wire import PolicyDescription
 from attnscope_storage.wire.trials import PositionPolicy
 
@@ -53,13 +53,8 @@ class Placing:
 
     def pieces(self, kept: Kept, frame: Frame) -> list[Piece]:
         """Return the contexts, those of equal length together."""
-        if kept.equal is not None:
-            return [self._piece(None, kept.equal, kept, frame)]
-        counts = torch.tensor(kept.counts)
-        return [
-            self._piece(torch.nonzero(counts == count)[:, 0].to(frame.query.device), count, kept, frame)
-            for count in sorted(set(kept.counts))
-        ]
+        parts = groups(kept.counts, frame.query.device)
+        return [self._piece(lanes, count, kept, frame) for count, lanes in parts]
 
     def _piece(self, lanes: Tensor | None, count: int, kept: Kept, frame: Frame) -> Piece:
         """Return the contexts of rollouts that keep `count` entries."""

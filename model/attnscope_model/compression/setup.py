@@ -55,9 +55,11 @@ def rows_of(rule: Strategy) -> int:
 
 def unfit(policy: PolicyDescription, positions: PositionPolicy, memory: Memory, path: Recompute) -> str | None:
     """Return why contexts of this policy cannot be compressed so, None where they can."""
-    if memory == "stateful" and positions in {"keep", "mask"}:
+    if path == "recompute" and memory == "stateful" and positions in {"keep", "mask"}:
         return f"{positions} needs the stored window, which a stateful context has not"
     if path == "cached":
+        if memory == "stateless":
+            return "kept keys and values are a stateful context: what is dropped is gone"
         if not policy.causal or policy.query_slot != "last":
             return "kept keys and values need a causal policy whose query stands last"
         if policy.positions != "rotary":

@@ -34,8 +34,6 @@ class StatefulContext:
         """Whether it learns from the rows of its own decisions."""
         self.decided_from = Kept({}, ())
         """The entries that the last decision was made of."""
-        self.whole_windows = 0
-        """As of a stateless context; a stateful one has no whole windows to look at."""
         self.placing = placing
         self._policy = policy
         self._capacity = (policy.context_length - 1) // policy.tokens_per_transition
@@ -46,7 +44,7 @@ class StatefulContext:
 
     def append(self, facts: Facts) -> None:
         """Add a finished transition."""
-        facts = facts | self._unjudged(facts["last"])
+        facts = facts | self._unjudged(facts["last"]) | self._computed_once(facts["embedded"])
         if not self._facts:
             self._facts = rooms_for(facts, self._count, self._capacity)
         self._seen += 1
@@ -62,7 +60,7 @@ class StatefulContext:
                 self._facts[name][torch.arange(self._count), self._counts.to(value.device)] = value
         self._counts = self._counts + 1
 
-    def prepare(self, query: Query, whole: Whole) -> None:  # noqa: ARG002 - there are no whole windows to look at
+    def prepare(self, query: Query, whole: Whole | None = None) -> None:  # noqa: ARG002 - there are no whole windows to look at
         """Cut what is due down to the budget."""
         due = self._due()
         if not len(due):
@@ -76,7 +74,7 @@ class StatefulContext:
         part = {name: (room if everyone else room[lanes])[:, :width] for name, room in self._facts.items()}
         there = torch.arange(width, device=device) < counts.to(device)[:, None]
         view = view_of(part, query if everyone else query.of(lanes), there, self._judged(part))
-        cut = kept_of(self.setup.rule.plan(view, self.setup.limit(held)), part, pools=True)
+        cut = kept_of(self.setup.rule.plan(view, self.setup.limit(held)), part)
         self._put(cut, None if everyone else due)
 
     def pass_by(self, query: Query, whole: Whole) -> None:
@@ -107,6 +105,11 @@ class StatefulContext:
             row, even = history_row(decision.rows, self._policy)
             self._look(piece.lanes, row, even)
 
+    def computed(self, held: int) -> list[tuple[tuple[int, int], ...]]:
+        """Return (tokens computed, tokens attended to) of each rollout's last decision."""
+        tokens = [self.placing.computed(entries, held) for entries in self.decided_from.counts]
+        return [((many, many),) for many in tokens]
+
     def _look(self, lanes: Tensor | None, row: Tensor, even: float) -> None:
         envs = torch.arange(self._count, device=row.device) if lanes is None else lanes
         span = slice(0, row.shape[1])
@@ -115,6 +118,10 @@ class StatefulContext:
         before = received[envs, span]
         received[envs, span] = torch.where(before.isnan(), 0, before) + row
         expected[envs, span] += even
+
+    def _computed_once(self, embedded: Tensor) -> Facts:  # noqa: ARG002 - for contexts that keep what they computed
+        """Return room for what is computed of a new entry once and kept: nothing, where all is computed anew."""
+        return {}
 
     def _unjudged(self, like: Tensor) -> Facts:
         """Return what is known of attention to a new entry: nothing."""

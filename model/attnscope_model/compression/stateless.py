@@ -59,7 +59,7 @@ class StatelessContext:
         window = history.window(lanes)
         judged = None if self._seen is None else self._seen.judged()
         plan = self.setup.rule.plan(view_of(window, query, judged=judged), self.setup.limit(history.held))
-        self._selected, self._selected_at = kept_of(plan, window, pools=True), history.seen
+        self._selected, self._selected_at = kept_of(plan, window), history.seen
 
     def pass_by(self, query: Query, whole: Whole) -> None:
         """Go on without a decision; what the next one needs is done."""
@@ -88,6 +88,12 @@ class StatelessContext:
 
     def decided(self, pieces: list[Piece], decisions: list[Decided]) -> None:
         """Take note of how it was decided: only a stateful context learns from its own rows."""
+
+    def computed(self, held: int) -> list[tuple[tuple[int, int], ...]]:
+        """Return (tokens computed, tokens attended to) of every forward of each rollout's last decision."""
+        looked = ((self.whole_windows, self.whole_windows),) if self.whole_windows else ()
+        tokens = [self.placing.computed(entries, held) for entries in self.decided_from.counts]
+        return [((many, many), *looked) for many in tokens]
 
     def _due(self) -> bool:
         interval, history = self.setup.interval, self._history

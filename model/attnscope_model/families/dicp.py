@@ -97,6 +97,10 @@ class LlamaLayer(Layer):
         keys, values = self._projected(x, (1, 2))
         return self._rotation.turned(keys, first), values
 
+    def turned(self, x: Float[Tensor, "env head token size"], first: Slots) -> Float[Tensor, "env head token size"]:
+        """Return queries or keys of slot 0 as those of other slots."""
+        return self._rotation.turned(x, first)
+
     def _projected(self, x: Tensor, parts: tuple[int, ...]) -> tuple[Tensor, ...]:
         """Return these of q, k and v, each [env, head, token, size]; the weights hold q, k and v head by head."""
         envs, tokens, width = x.shape

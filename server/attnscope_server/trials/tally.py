@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import cache
+from itertools import starmap
 
 import numpy as np
 from jaxtyping import Float, Float64, Int
@@ -40,12 +41,12 @@ class Tally:
         self._kept, self._held, self._flops = (np.zeros((envs, steps)) for _ in range(3))
         moments = (2, conditions, len(resolved.kept_steps), tasks, self._capacity)
         self._moments = np.full(moments, -1, np.int32)
-        self._cost: Callable[[int], float] = cache(lambda tokens: forward_flops(policy, tokens))
+        self._cost: Callable[[int, int], float] = cache(lambda tokens, seen: forward_flops(policy, tokens, seen))
 
     def plain(self, step: int, window: ContextWindow) -> None:
         """Count an uncompressed decision."""
         self._kept[:, step] = self._held[:, step] = window.held * self._per
-        self._flops[:, step] = self._cost(window.length)
+        self._flops[:, step] = self._cost(window.length, window.length)
         if step in self._resolved.kept_steps:
             whole = np.arange(window.start, window.seen)
             self._moments[:, :, self._resolved.kept_steps.index(step), :, : window.held] = whole
@@ -56,7 +57,7 @@ class Tally:
         self._kept[:, step] = np.concatenate([batch.counts for batch in kept])
         self._kept[:, step] *= self._per
         self._held[:, step] = decider.held * self._per
-        self._flops[:, step] = [sum(map(self._cost, work)) for work in decider.computed()]
+        self._flops[:, step] = [sum(starmap(self._cost, work)) for work in decider.computed()]
         if step in self._resolved.kept_steps:
             moment = self._resolved.kept_steps.index(step)
             tasks = self._shape[2]

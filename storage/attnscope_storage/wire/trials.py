@@ -104,8 +104,10 @@ class TrialSpec(Sent):
     def _no_doubles(self) -> Self:
         for name in ("seeds", "budgets", "positions"):
             refuse_doubles(getattr(self, name), name)
-        if self.memory == "stateful" and {"keep", "mask"} & set(self.positions):
+        if self.path == "recompute" and self.memory == "stateful" and {"keep", "mask"} & set(self.positions):
             raise ValueError("positions: keep and mask need the stored window, which a stateful context has not")
+        if self.path == "cached" and self.memory == "stateless":
+            raise ValueError("path: kept keys and values are a stateful context, what is dropped is gone: say so")
         if self.path == "cached" and set(self.positions) - {"reindex", "keep"}:
             raise ValueError("positions: kept keys and values stand where they stood (keep) or close up (reindex)")
         return self

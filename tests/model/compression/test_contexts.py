@@ -42,7 +42,8 @@ def identities(kept):
 @pytest.mark.parametrize("budget", [1, 0.3])
 def test_every_rule_keeps_its_budget_and_its_order(families, random_steps, memory, interval, budget):
     """Right after a selection nobody keeps more than the budget; nobody is ever blind; entries are in order."""
-    setups = [Compression(kind(), budget, "reindex", interval, memory) for kind in STRATEGIES.values() if kind.bounded]
+    rules = [kind() for kind in STRATEGIES.values() if kind.bounded and kind.name != "leave-one-out"]
+    setups = [Compression(rule, budget, "reindex", interval, memory) for rule in rules]
     everyone = roll(families["ad-absolute"], setups, random_steps(29, 2), lanes=2)
     for step, batches in enumerate(everyone):
         held = min(step, CAPACITY)

@@ -171,7 +171,7 @@ def test_what_does_not_fit_is_refused(families):
     forgetful = Compression(strategy("recency"), 4, "mask", memory="stateful")
     with pytest.raises(CompressionUnfitError, match="stored window"):
         CompressedDecider(families["ad-rotary"], [forgetful], torch.arange(1), CPU)
-    cached = Compression(strategy("recency"), 4, path="cached")
+    cached = Compression(strategy("recency"), 4, memory="stateful", path="cached")
     for family, reason in (("ad-absolute", "rotary"), ("reference", "causal"), ("dicp-dpt", "last")):
         with pytest.raises(CompressionUnfitError, match=reason):
             CompressedDecider(families[family], [cached], torch.arange(1), CPU)
