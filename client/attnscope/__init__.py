@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from attnscope.capture import Capture
     from attnscope.recommendations import Advice, MeasuredTrial
+    from attnscope.trials import TrialResults
     from attnscope.trials.trial import Trial
     from attnscope_storage.wire import Capabilities
 
@@ -76,7 +77,7 @@ def recommend(
     capture: Capture,
     *,
     budget: float | None = None,
-    trials: Sequence[MeasuredTrial] = (),
+    trials: Sequence[MeasuredTrial | TrialResults] = (),
     capabilities: Capabilities | None = None,
     full: bool = False,
 ) -> Advice:

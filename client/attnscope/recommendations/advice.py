@@ -3,41 +3,38 @@
 from __future__ import annotations
 
 import json
-import math
 import shlex
 from collections.abc import Sequence
-from typing import Final
 
 import numpy as np
 
 from attnscope.capture import Capture
+from attnscope.recommendations.basis import gather
 from attnscope.recommendations.candidates import applicable
-from attnscope.recommendations.decisions import decide, joined, one_of
+from attnscope.recommendations.decisions import one_of
 from attnscope.recommendations.evaluation import split_rollouts
-from attnscope.recommendations.evidence import Gathering
 from attnscope.recommendations.expense import flops_saved, position_policy
+from attnscope.recommendations.measured import (
+    best_measured,
+    find_measured,
+    measured_first,
+    measured_trials,
+    score_claims,
+    score_of,
+)
 from attnscope.recommendations.patterns import patterns
 from attnscope.recommendations.ranking import Judged, choose, judge
-from attnscope.recommendations.reading import read
 from attnscope.recommendations.results import Advice, MeasuredTrial, Recommendation
 from attnscope.recommendations.sentences import basis, falsified, headline, notes, why
+from attnscope.trials.results import TrialResults
 from attnscope_storage.wire import Capabilities
-
-HISTORIES: Final = 1024
-"""Decisions that are predicted, over all rollouts, about; it bounds memory and time whatever the capture's size."""
-
-USUAL: Final = 160
-"""Tokens of a context up to which so many are predicted; rules that compare entries take the square of their number."""
-
-FEWEST, MOST = 4, 64
-"""Predicted decisions of one rollout, at least and at most."""
 
 
 def recommend(
     capture: Capture,
     *,
     budget: float | None = None,
-    trials: Sequence[MeasuredTrial] = (),
+    trials: Sequence[MeasuredTrial | TrialResults] = (),
     capabilities: Capabilities | None = None,
     full: bool = False,
 ) -> Advice:
@@ -49,7 +46,7 @@ def recommend(
         Share of the history that strategies are compared at; None finds the smallest at which one keeps 80 % of the
         attention.
     trials
-        What was measured, to stand beside what is predicted.
+        What was measured: it stands beside what is predicted and before it, and a whole trial scores the predictions.
     capabilities
         Of the service; where it lists trials, each strategy comes with the command that tries it.
     full
@@ -60,21 +57,21 @@ def recommend(
     NotCapturedError
         The capture has no decision rows, or none yet.
     """
-    envs = capture.rows.shape[1] if "attention/rows" in capture.names() else 1
-    histories = HISTORIES * min(1.0, (USUAL / capture.policy.context_length) ** 2)
-    reading = read(capture, int(np.clip(histories // envs, FEWEST, MOST)), full=full)
-    gathering, parts = Gathering(reading), []
-    for block in reading.blocks():
-        gathering.add(block)
-        if len(block.targets):
-            parts.append(decide(block, reading.labels, reading.layout))
-    evidence, decisions = gathering.evidence, joined(parts)
+    found = gather(capture, full=full)
+    reading, evidence, decisions = found.reading, found.evidence, found.decisions
     candidates, refused = applicable(one_of(decisions.view))
     choosing, judging, how = split_rollouts(reading.labels.task)
     kept, rules = choose(candidates, decisions.of(choosing) if len(choosing) else None, budget)
     judged, verdict = judge(candidates, rules, kept, decisions.of(judging), reading.labels.task[judging])
     resolved = capture.resolved
     command = _Commands(capture, capabilities)
+    positions, _ = position_policy(capture.policy)
+    known = [
+        one for given in trials for one in (measured_trials(given) if isinstance(given, TrialResults) else [given])
+    ]
+    tried = {one.candidate.key: find_measured(known, one.rule.spec, kept, positions) for one in judged}
+    measured = {key: trial for key, trial in tried.items() if trial is not None}
+    ordered, scored = measured_first(judged, measured), score_of(found, trials)
     return Advice(
         checkpoint=resolved.checkpoint_name,
         environment=resolved.environment_id,
@@ -84,10 +81,12 @@ def recommend(
         basis=basis(reading, evidence, decisions, how, judged[0].retained.scope),
         patterns=patterns(evidence),
         recommendations=tuple(
-            _recommendation(rank, one, kept, capture, command, trials) for rank, one in enumerate(judged, start=1)
+            _recommendation(rank, one, kept, capture, command, measured.get(one.candidate.key))
+            for rank, one in enumerate(ordered, start=1)
         ),
         not_applicable=refused,
         notes=notes(capture.policy),
+        measured=(*(() if scored is None else score_claims(scored)), *best_measured(ordered, measured)),
     )
 
 
@@ -97,7 +96,7 @@ def _recommendation(
     budget: float,
     capture: Capture,
     command: _Commands,
-    trials: Sequence[MeasuredTrial],
+    measured: MeasuredTrial | None,
 ) -> Recommendation:
     policy, outcome = capture.policy, one.outcome
     per = policy.tokens_per_transition
@@ -105,7 +104,6 @@ def _recommendation(
     history = (policy.context_length - 1) // per
     saved = flops_saved(policy, float(history * per + 1), history * share * per + 1)
     positions, _ = position_policy(policy)
-    measured = next((t for t in trials if t.strategy == one.rule.spec and math.isclose(t.budget, budget)), None)
     return Recommendation(
         rank=rank,
         tier=one.tier,

@@ -56,7 +56,7 @@ class Outcome:
         return np.asarray(np.divide(self.excess, room, out=np.full(room.shape, np.nan), where=room > ROUNDING))
 
 
-def evaluate(rule: Strategy, budget: float, decisions: Decisions) -> Outcome:
+def evaluate(rule: Strategy, budget: float | Int[np.ndarray, "decision env"], decisions: Decisions) -> Outcome:
     """Return what a strategy would have kept of decisions that attended to their whole context."""
     view = decisions.view
     used, alone, tokens = chosen(rule, view, budget)

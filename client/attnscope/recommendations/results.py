@@ -30,9 +30,14 @@ class MeasuredTrial:
     strategy: dict[str, Any]
     """Name and parameters, as `Recommendation.strategy` has them."""
     budget: float
+    """As it was asked for: a share of the history, or transitions."""
     return_retained: Estimate
     verdict: Literal["non-inferior", "inferior", "inconclusive"]
     job: str | None = None
+    positions: str | None = None
+    """Position policy that it was measured with; None: not said."""
+    kept: Estimate | None = None
+    """Share of the uncompressed policy's gain over uniform actions that is kept: what the verdict rests on."""
 
 
 @dataclass(frozen=True)
@@ -88,6 +93,7 @@ class Recommendation:
         trial = self.measured and {
             **vars(self.measured),
             "return_retained": estimate_json(self.measured.return_retained),
+            "kept": None if self.measured.kept is None else estimate_json(self.measured.kept),
         }
         estimates = {name: estimate_json(getattr(self, name)) for name in ("retained", "lift", "excess", "skill")}
         found = {**estimates, "measured": trial}
@@ -111,13 +117,15 @@ class Advice:
     not_applicable: dict[str, str]
     """Strategies that this capture cannot judge, and why."""
     notes: tuple[str, ...]
+    measured: tuple[Claim, ...] = ()
+    """Whether such predictions came true in a trial, where one was given."""
 
     @property
     def claims(self) -> tuple[Claim, ...]:
         """Every claim of the text, in its order."""
         patterns = tuple(one for pattern in self.patterns for one in pattern.claims)
         ranked = tuple(one for recommendation in self.recommendations for one in recommendation.claims)
-        return (*self.basis, *self.headline, *patterns, *ranked)
+        return (*self.basis, *self.measured, *self.headline, *patterns, *ranked)
 
     @property
     def text(self) -> str:
@@ -133,6 +141,7 @@ class Advice:
             **plain,
             "verdict": self.verdict,
             "headline": [one.to_json() for one in self.headline],
+            "measured": [one.to_json() for one in self.measured],
             "basis": [one.to_json() for one in self.basis],
             "patterns": [
                 {"name": one.name, "answer": one.answer, "claims": [claim.to_json() for claim in one.claims]}

@@ -9,6 +9,11 @@ from attnscope.recommendations.results import Advice, MeasuredTrial, Recommendat
 WIDTH = 110
 """Columns of the text."""
 
+PREDICTED = "STRATEGIES, best first; those of a tier cannot be told apart, and the simplest of them is first"
+MEASURED_FIRST = (
+    "STRATEGIES: what was measured first, by its verdict and what it keeps; the others as predicted, by tier"
+)
+
 
 def written(advice: Advice) -> str:
     """Return the whole text."""
@@ -17,13 +22,15 @@ def written(advice: Advice) -> str:
         "",
         *(_wrap(one.sentence) for one in advice.basis),
         "",
+        *(_wrap(one.sentence) for one in advice.measured),
+        *([""] if advice.measured else []),
         *(_wrap(one.sentence) for one in advice.headline),
         "",
         "PATTERNS",
     ]
     for pattern in advice.patterns:
         parts += ["", f"{pattern.name}: {pattern.answer}", *(_wrap(one.sentence, "  ") for one in pattern.claims)]
-    parts += ["", "STRATEGIES, best first; those of a tier cannot be told apart, and the simplest of them is first"]
+    parts += ["", MEASURED_FIRST if any(one.measured for one in advice.recommendations) else PREDICTED]
     for one in advice.recommendations:
         parts += ["", *_strategy(one)]
     if advice.not_applicable:
@@ -48,7 +55,8 @@ def _strategy(one: Recommendation) -> list[str]:
 def _measured(trial: MeasuredTrial) -> str:
     safe = "safe by this trial" if trial.verdict == "non-inferior" else "not shown to be safe"
     where = f" (job {trial.job})" if trial.job else ""
-    return f"Measured{where}: return retained {trial.return_retained}, {trial.verdict}: {safe}."
+    positions = f", positions {trial.positions}" if trial.positions else ""
+    return f"Measured{where}{positions}: return retained {trial.return_retained}, {trial.verdict}: {safe}."
 
 
 def _spelled(spec: dict[str, object]) -> str:

@@ -15,15 +15,13 @@ from attnscope.trials.selection import Winner
 from attnscope.trials.speed import speed_at
 from attnscope.trials.verdicts import NEVER
 from attnscope_model.strategies import StrategyError, strategy
+from attnscope_model.strategies.fitting import looks_at_attention
 
 FEW: Final = 0.4
 """Effective budget that is aimed at."""
 
 TWICE: Final = 2.0
 """Speed-up that is aimed at."""
-
-BY_ATTENTION: Final = frozenset({"attention", "accumulated", "expected"})
-"""Fields of a context's view that only attention fills."""
 
 WIDTH: Final = 110
 """Columns of the text."""
@@ -84,10 +82,9 @@ def attends(row: Row) -> bool:
     """Whether a strategy of this installation chooses by attention, itself or by what it wraps."""
     try:
         rule = strategy(row.condition.strategy, **row.condition.parameters)
-    except (StrategyError, TypeError):
+    except StrategyError:
         return False
-    inner = getattr(rule, "inner", None)
-    return bool(BY_ATTENTION & rule.needs) or bool(inner is not None and BY_ATTENTION & inner.needs)
+    return looks_at_attention(rule)
 
 
 def _warnings(board: Board) -> list[str]:

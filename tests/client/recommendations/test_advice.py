@@ -28,7 +28,7 @@ CAPABILITIES = {
 def _few_decisions():
     """Predict 32 decisions of each of eight rollouts, every second of 90, so that the tests stay quick."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("attnscope.recommendations.advice.HISTORIES", 256)
+        patch.setattr("attnscope.recommendations.basis.HISTORIES", 256)
         yield
 
 

@@ -1,0 +1,68 @@
+"""From a capture to what advice and predictions rest on: one reading, its measures, and decisions to predict."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+
+from attnscope.capture import Capture
+from attnscope.recommendations.decisions import Decisions, decide, joined
+from attnscope.recommendations.evidence import Evidence, Gathering
+from attnscope.recommendations.predictions import predictions
+from attnscope.recommendations.reading import Reading, read
+from attnscope.recommendations.scoring import PredictionScore, score
+from attnscope.trials.results import TrialResults
+
+HISTORIES: Final = 1024
+"""Decisions that are predicted, over all rollouts, about; it bounds memory and time whatever the capture's size."""
+
+USUAL: Final = 160
+"""Tokens of a context up to which so many are predicted; rules that compare entries take the square of their number."""
+
+FEWEST, MOST = 4, 64
+"""Predicted decisions of one rollout, at least and at most."""
+
+
+@dataclass(frozen=True, eq=False)
+class Basis:
+    """What was read of a capture."""
+
+    reading: Reading
+    evidence: Evidence
+    decisions: Decisions
+
+    def score(self, results: TrialResults) -> PredictionScore:
+        """Return how well this capture's predictions fit a trial of the same checkpoint.
+
+        Raises
+        ------
+        NotMeasurableError
+            The trial has too few conditions to rank, or its cost has no scale.
+        """
+        return score(results, *predictions(results, self.decisions))
+
+
+def gather(capture: Capture, *, full: bool = False) -> Basis:
+    """Read a capture once.
+
+    Parameters
+    ----------
+    full
+        Read the rows of every step for the measures, not a sample.
+
+    Raises
+    ------
+    NotCapturedError
+        The capture has no decision rows, or none yet.
+    """
+    envs = capture.rows.shape[1] if "attention/rows" in capture.names() else 1
+    histories = HISTORIES * min(1.0, (USUAL / capture.policy.context_length) ** 2)
+    reading = read(capture, int(np.clip(histories // envs, FEWEST, MOST)), full=full)
+    gathering, parts = Gathering(reading), []
+    for block in reading.blocks():
+        gathering.add(block)
+        if len(block.targets):
+            parts.append(decide(block, reading.labels, reading.layout))
+    return Basis(reading, gathering.evidence, joined(parts))
