@@ -80,6 +80,8 @@ def recommend(
     trials: Sequence[MeasuredTrial | TrialResults] = (),
     capabilities: Capabilities | None = None,
     full: bool = False,
+    envs: tuple[int, ...] | None = None,
+    steps: int | None = None,
 ) -> Advice:
     """Return what a capture says about compressing its policy's context; see `attnscope.recommendations.recommend`.
 
@@ -90,4 +92,4 @@ def recommend(
     """
     from attnscope.recommendations import recommend as advise  # noqa: PLC0415 - loads zarr
 
-    return advise(capture, budget=budget, trials=trials, capabilities=capabilities, full=full)
+    return advise(capture, budget=budget, trials=trials, capabilities=capabilities, full=full, envs=envs, steps=steps)

@@ -10,6 +10,7 @@ from rich.markup import escape
 
 import attnscope
 from attnscope.cli.app import JobName, Json, Source, app, out
+from attnscope.cli.narrowing import Cells, Environments, Length, Places
 
 FILE = "compression_recommendations.txt"
 """The guide's name."""
@@ -23,16 +24,24 @@ def recommend(
         float | None, typer.Option(help="Share of the history to compare at; default: found.", min=0.01, max=1.0)
     ] = None,
     full: Annotated[bool, typer.Option("--full", help="Read the rows of every step, not a sample.")] = False,
+    steps: Length = None,
+    envs: Places = None,
+    goal: Cells = None,
     source: Source = None,
     as_json: Json = False,
 ) -> None:
     """Say which of the context to keep: patterns, ranked strategies, and what would show them wrong."""
+    wanted = Environments(envs, goal)
     if source is None:
         with attnscope.connect() as service:
             capture, offers = service.job(job).capture(), service.capabilities()
-            advice = attnscope.recommend(capture, budget=budget, capabilities=offers, full=full)
+            where = wanted.of(capture)
+            advice = attnscope.recommend(
+                capture, budget=budget, capabilities=offers, full=full, envs=where, steps=steps
+            )
     else:
-        advice = attnscope.recommend(attnscope.open(source), budget=budget, full=full)
+        capture = attnscope.open(source)
+        advice = attnscope.recommend(capture, budget=budget, full=full, envs=wanted.of(capture), steps=steps)
     if to is not None:
         to.mkdir(parents=True, exist_ok=True)
         (to / FILE).write_text(advice.text)

@@ -10,12 +10,11 @@ from rich.markup import escape
 
 import attnscope
 from attnscope.cli.app import Json, app, out, say
-from attnscope.cli.parsing import goals, integers
+from attnscope.cli.narrowing import Cells, Environments, Length, Places
 
 Jobs = Annotated[list[str] | None, typer.Argument(help="Ids, unique prefixes of ids, or 'last'.")]
 Sources = Annotated[list[Path] | None, typer.Option("--capture", help="A downloaded capture; repeat for several.")]
 Folder = Annotated[Path, typer.Option("--out", help="Folder.")]
-Length = Annotated[int | None, typer.Option("--steps", min=1, help="Evaluation length: only so many steps count.")]
 Full = Annotated[bool, typer.Option("--full", help="Read the rows of every step instead of a stated sample.")]
 
 
@@ -26,10 +25,8 @@ def report(
     source: Sources = None,
     heatmaps: Annotated[int, typer.Option(min=0, help="Sample heatmaps, evenly spaced.")] = 5,
     steps: Length = None,
-    envs: Annotated[
-        str | None, typer.Option("--envs", help="Places among the stored environments: 0,2 or 0-3.")
-    ] = None,
-    goal: Annotated[list[str] | None, typer.Option(help="Only these goal cells, like 5,4; repeat for several.")] = None,
+    envs: Places = None,
+    goal: Cells = None,
     form: Annotated[str, typer.Option("--format", help="Of the figures: png, svg or pdf.")] = "png",
     full: Full = False,
     as_json: Json = False,
@@ -38,22 +35,18 @@ def report(
     from attnscope.figures.style import FORMATS  # noqa: PLC0415 - loads matplotlib
     from attnscope.report import write_report  # noqa: PLC0415 - as above
     from attnscope.study import Choice  # noqa: PLC0415 - as above
-    from attnscope.study.choosing import places_of_goals  # noqa: PLC0415 - as above
 
     if form not in FORMATS:
         raise typer.BadParameter(f"expected one of {', '.join(FORMATS)}, got {form!r}", param_hint="--format")
-    places, cells = integers(envs, "--envs"), goals(goal)
-    if places and cells:
-        raise typer.BadParameter("name environments by place or by goal, not both", param_hint="--envs")
+    wanted = Environments(envs, goal)
     captures = find_captures(job, source)
     written: list[str] = []
     for capture in captures:
         if not as_json:
             how_far = "complete" if capture.complete else "still running"
             out.print(f"{capture.job[:8]}  {capture.steps_committed} of {capture.resolved.steps} steps, {how_far}")
-        chosen = places_of_goals(capture, cells) if cells else places
         folder = to if len(captures) == 1 else to / capture.job[:8]
-        choice = Choice(envs=chosen, steps=steps, heatmaps=heatmaps, full=full)
+        choice = Choice(envs=wanted.of(capture), steps=steps, heatmaps=heatmaps, full=full)
         tell = _quiet if as_json else _tell
         written += [str(path) for path in write_report(capture, folder, choice, form=form, tell=tell)]
     if as_json:

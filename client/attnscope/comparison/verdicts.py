@@ -12,7 +12,7 @@ from attnscope.capture import Capture
 from attnscope.comparison.measures import recent_mass, share_for, sink
 from attnscope.measures.intervals import Estimate
 from attnscope.recommendations import recommend
-from attnscope.study import Study
+from attnscope.study import Choice, Study
 from attnscope.study.tally import RECENT
 
 Answer = Literal["yes", "no", "unclear"]
@@ -53,7 +53,7 @@ class Verdict:
         return f"{self.pattern}: {self.word} ({', '.join(self.answers)}). {self.advice}"
 
 
-def recommended(captures: list[Capture], *, full: bool = False) -> list[Verdict]:
+def recommended(captures: list[Capture], choice: Choice | None = None) -> list[Verdict]:
     """Return a verdict for each of the guide's patterns, and for every strategy that some capture's advice ranks.
 
     Each capture's advice is its own (`attnscope.recommend`): parameters chosen there, judged on rollouts that chose
@@ -65,7 +65,8 @@ def recommended(captures: list[Capture], *, full: bool = False) -> list[Verdict]
     NotCapturedError, NotMeasurableError
         Some capture has nothing to recommend from.
     """
-    advice = [recommend(capture, full=full) for capture in captures]
+    asked = choice or Choice()
+    advice = [recommend(one, full=asked.full, envs=asked.envs, steps=asked.steps) for one in captures]
     found = [{one.key: one for one in given.recommendations} for given in advice]
     listed = dict.fromkeys(one.key for given in advice for one in given.recommendations)
     keys = [key for key in listed if key not in YARDSTICKS]

@@ -35,7 +35,7 @@ def write_comparison(captures: list[Capture], out: Path, choice: Choice | None =
     pairs = {(a, b): differences(studies[a], studies[b]) for a, b in combinations(range(len(studies)), 2)}
     found, unsaid = verdicts(studies), ""
     try:
-        found += recommended(captures, full=bool(choice and choice.full))
+        found += recommended(captures, choice)
     except (NotCapturedError, NotMeasurableError) as error:
         unsaid = f"Patterns and strategies were not compared: {error}."
     out.mkdir(parents=True, exist_ok=True)

@@ -37,6 +37,8 @@ def recommend(
     trials: Sequence[MeasuredTrial | TrialResults] = (),
     capabilities: Capabilities | None = None,
     full: bool = False,
+    envs: tuple[int, ...] | None = None,
+    steps: int | None = None,
 ) -> Advice:
     """Return what a capture says about compressing its policy's context; also of a running job.
 
@@ -51,13 +53,17 @@ def recommend(
         Of the service; where it lists trials, each strategy comes with the command that tries it.
     full
         Read the rows of every step for the patterns, not a sample.
+    envs
+        Places among the stored environments that count; None takes all.
+    steps
+        Only so many environment steps from the beginning count; None takes all that is committed.
 
     Raises
     ------
     NotCapturedError
-        The capture has no decision rows, or none yet.
+        The capture has no decision rows, or none yet, or lacks an environment that is asked for.
     """
-    found = gather(capture, full=full)
+    found = gather(capture, full=full, envs=envs, steps=steps)
     reading, evidence, decisions = found.reading, found.evidence, found.decisions
     candidates, refused = applicable(one_of(decisions.view))
     choosing, judging, how = split_rollouts(reading.labels.task)

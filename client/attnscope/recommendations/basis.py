@@ -44,22 +44,30 @@ class Basis:
         return score(results, *predictions(results, self.decisions))
 
 
-def gather(capture: Capture, *, full: bool = False) -> Basis:
+def gather(
+    capture: Capture, *, full: bool = False, envs: tuple[int, ...] | None = None, steps: int | None = None
+) -> Basis:
     """Read a capture once.
 
     Parameters
     ----------
     full
         Read the rows of every step for the measures, not a sample.
+    envs
+        Places among the stored environments that count; None takes all.
+    steps
+        Only so many environment steps from the beginning count; None takes all that is committed.
 
     Raises
     ------
     NotCapturedError
-        The capture has no decision rows, or none yet.
+        The capture has no decision rows, or none yet, or lacks an environment that is asked for.
     """
-    envs = capture.rows.shape[1] if "attention/rows" in capture.names() else 1
+    rollouts = capture.rows.shape[1] if "attention/rows" in capture.names() else 1
+    rollouts = rollouts if envs is None else max(1, len(envs))
     histories = HISTORIES * min(1.0, (USUAL / capture.policy.context_length) ** 2)
-    reading = read(capture, int(np.clip(histories // envs, FEWEST, MOST)), full=full)
+    targets = int(np.clip(histories // rollouts, FEWEST, MOST))
+    reading = read(capture, targets, full=full, envs=envs, steps=steps)
     gathering, parts = Gathering(reading), []
     for block in reading.blocks():
         gathering.add(block)

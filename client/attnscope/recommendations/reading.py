@@ -18,6 +18,7 @@ from attnscope.errors import NotCapturedError
 from attnscope.lazy import VIEW_BYTES
 from attnscope.measures.layout import ContextLayout
 from attnscope.measures.refusals import NotMeasurableError
+from attnscope.study.choosing import chosen
 
 LEAD: Final = 16
 """Decision rows before a predicted decision."""
@@ -79,6 +80,10 @@ class Reading:
     """First row, end, and first fresh row of each block."""
     stride: int
     """Predicted decisions are every so many rows, or a burst's last where 0."""
+    places: tuple[int, ...]
+    """Places of the rollouts on the rows' env axis."""
+    narrowed: str = ""
+    """What was asked for of a larger capture, in words; empty where all of it counts."""
 
     @property
     def rows_read(self) -> int:
@@ -109,11 +114,22 @@ class Reading:
 
     def _fetch(self, first: int, end: int) -> Float[np.ndarray, "row env layer head slot"]:
         """Return adjacent rows; those of a burst a few environments at a time, as views and not as whole chunks."""
-        rows = self.capture.rows
+        rows, places = self.capture.rows, self.places
         one = (end - first) * int(np.prod(rows.shape[2:])) * rows.dtype.itemsize
-        many = rows.shape[1] if end - first > LEAD + 1 else max(1, VIEW_BYTES // one)
-        parts = [np.asarray(rows[first:end, at : at + many]) for at in range(0, rows.shape[1], many)]
+        many = len(places) if end - first > LEAD + 1 else max(1, VIEW_BYTES // one)
+        picks = [places[at : at + many] for at in range(0, len(places), many)]
+        # A slice where it says the same: neighbours then come in one piece.
+        beside = [
+            slice(pick[0], pick[-1] + 1) if pick == tuple(range(pick[0], pick[-1] + 1)) else None for pick in picks
+        ]
+        parts = [np.asarray(rows[first:end, near or list(pick)]) for near, pick in zip(beside, picks, strict=True)]
         return parts[0] if len(parts) == 1 else np.concatenate(parts, axis=1)
+
+
+def _pick(places: tuple[int, ...]) -> slice | list[int]:
+    """Return an index of these places; a slice where they are neighbours, which come in one piece."""
+    near = slice(places[0], places[-1] + 1)
+    return near if places == tuple(range(near.start, near.stop)) else list(places)
 
 
 def plan_blocks(total: int, entry_bytes: int, targets: int, *, full: bool = False) -> tuple[tuple[int, int, int], ...]:
@@ -124,13 +140,27 @@ def plan_blocks(total: int, entry_bytes: int, targets: int, *, full: bool = Fals
     return _whole(total, block) if full or bursts * (LEAD + 1) >= total else _bursts(total, bursts)
 
 
-def read(capture: Capture, targets: int, *, full: bool = False) -> Reading:
+def read(
+    capture: Capture,
+    targets: int,
+    *,
+    full: bool = False,
+    envs: tuple[int, ...] | None = None,
+    steps: int | None = None,
+) -> Reading:
     """Return what to read of a capture for about `targets` predicted decisions a rollout.
+
+    Parameters
+    ----------
+    envs
+        Places among the stored environments; None takes all.
+    steps
+        Only so many environment steps from the beginning count; None takes all that is committed.
 
     Raises
     ------
     NotCapturedError
-        No decision rows are stored, or none is committed yet.
+        No decision rows are stored, or none is committed yet, or an environment is asked for that is not stored.
     NotMeasurableError
         The policy's context, or every one so far, is its query alone.
     """
@@ -146,15 +176,21 @@ def read(capture: Capture, targets: int, *, full: bool = False) -> Reading:
     step = np.arange(shape[0], dtype=np.int64)
     if "attention/row_step" in capture.names():
         step = np.asarray(capture["attention/row_step"][:], np.int64)
-    if int(np.asarray(capture.context.length[: int(step[-1]) + 1])[step].max()) == 1:
+    stored = len(step)
+    step = step if steps is None else step[step < steps]
+    places, lanes = chosen(capture, envs)
+    if int(np.asarray(capture.context.length[: int(step[-1]) + 1])[step][:, lanes].max()) == 1:
         raise NotMeasurableError("every context so far is the query alone: there is no history yet to choose from")
     policy = capture.policy
     layout = ContextLayout(policy.query_slot, policy.tokens_per_transition)
-    entry_bytes = int(np.prod(shape[1:])) * capture.rows.dtype.itemsize
-    blocks = plan_blocks(shape[0], entry_bytes, targets, full=full)
-    whole = sum(end - fresh for _, end, fresh in blocks) == shape[0]
-    stride = max(1, shape[0] // targets) if whole else 0
-    return Reading(capture, _labels(capture, int(step[-1]) + 1), layout, step, blocks, stride)
+    entry_bytes = len(places) * int(np.prod(shape[2:])) * capture.rows.dtype.itemsize
+    blocks = plan_blocks(len(step), entry_bytes, targets, full=full)
+    whole = sum(end - fresh for _, end, fresh in blocks) == len(step)
+    stride = max(1, len(step) // targets) if whole else 0
+    narrowed = [f"the first {steps} steps"] if len(step) < stored else []
+    narrowed += [f"the environments at places {', '.join(map(str, places))}"] if len(places) < shape[1] else []
+    labels = _labels(capture, int(step[-1]) + 1, lanes)
+    return Reading(capture, labels, layout, step, blocks, stride, places, " of ".join(narrowed))
 
 
 def _whole(total: int, block: int) -> tuple[tuple[int, int, int], ...]:
@@ -172,8 +208,7 @@ def _bursts(total: int, count: int) -> tuple[tuple[int, int, int], ...]:
     return tuple((int(at), int(at) + LEAD + 1, int(at)) for at in first)
 
 
-def _labels(capture: Capture, steps: int) -> Labels:
-    envs = np.asarray(capture["attention/row_env"][:], np.int64)
+def _labels(capture: Capture, steps: int, envs: Int64[np.ndarray, " env"]) -> Labels:
     names = capture.names()
 
     def optional(name: str) -> Shaped[np.ndarray, "step env *feature"] | None:

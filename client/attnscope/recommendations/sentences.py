@@ -89,7 +89,8 @@ def basis(reading: Reading, evidence: Evidence, decisions: Decisions, how: str, 
         level=100 * LEVEL,
         enough=RELIABLE_ROLLOUTS,
     )
-    return source, sample, split, scope
+    asked = (Claim("narrowed", f"Only {reading.narrowed} count, as asked for."),) if reading.narrowed else ()
+    return (source, *asked, sample, split, scope)
 
 
 def headline(judged: list[Judged], verdict: Verdict, budget: float, evidence: Evidence) -> tuple[Claim, ...]:

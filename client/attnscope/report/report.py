@@ -37,10 +37,6 @@ FIGURES: dict[str, Callable[[Study], Figure]] = {
 }
 """By file name, the guide's two first."""
 
-NARROWED = (
-    "These recommendations rest on the whole capture, whatever steps and environments the figures were narrowed to."
-)
-
 CAPTIONS = {
     "attention_analysis_comprehensive": "Comprehensive analysis",
     "layer_head_analysis": "Layers and heads",
@@ -113,11 +109,11 @@ def heatmap_steps(capture: Capture, asked: Choice) -> list[int]:
 
 
 def advise(capture: Capture, asked: Choice) -> Advice | str:
-    """Return the advice on the whole capture, or why there is none."""
+    """Return the advice on what is asked for, or why there is none."""
     if "attention/rows" not in capture.names():
         return "decision rows were not captured. Submit with rows to get one"
     try:
-        return recommend(capture, full=asked.full)
+        return recommend(capture, full=asked.full, envs=asked.envs, steps=asked.steps)
     except (NotCapturedError, NotMeasurableError) as error:
         return str(error)
 
@@ -126,9 +122,7 @@ def recommendations(read: Study, advice: Advice | str) -> str:
     """Return the text of what follows from the attention, and what it looks like."""
     if isinstance(advice, str):
         return f"No recommendation: {advice}.\n\n{findings_text(read)}"
-    whole = read.steps == read.capture.steps_committed and len(read.envs) == read.stored_envs
-    note = "" if whole else f"{NARROWED}\n\n"
-    return f"{note}{advice.text.rstrip()}\n\n{findings_text(read)}"
+    return f"{advice.text.rstrip()}\n\n{findings_text(read)}"
 
 
 def small_png(figure: Figure, path: Path) -> bytes:

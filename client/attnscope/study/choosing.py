@@ -2,8 +2,35 @@
 
 from __future__ import annotations
 
+import numpy as np
+from jaxtyping import Int64
+
 from attnscope.capture import Capture
 from attnscope.errors import NotCapturedError
+
+
+def chosen(capture: Capture, envs: tuple[int, ...] | None) -> tuple[tuple[int, ...], Int64[np.ndarray, " env"]]:
+    """Return places among the stored environments, all of them where None, and their entries of the env axis.
+
+    Those with stored rows are the stored ones, where there are any; else all are.
+
+    Raises
+    ------
+    NotCapturedError
+        A place is asked for twice, or is not there.
+    """
+    names = capture.names()
+    if "attention/row_env" in names:
+        stored = np.asarray(capture["attention/row_env"][:], np.int64)
+    else:
+        stored = np.arange(capture.context.length.shape[1], dtype=np.int64)
+    if envs is None:
+        return tuple(range(len(stored))), stored
+    if len(set(envs)) < len(envs):
+        raise NotCapturedError(f"an environment is asked for twice, which would count it twice: {list(envs)}")
+    if not envs or max(envs) >= len(stored) or min(envs) < 0:
+        raise NotCapturedError(f"environments 0 to {len(stored) - 1} are stored, asked for {list(envs)}")
+    return envs, stored[list(envs)]
 
 
 def places_of_goals(capture: Capture, cells: tuple[tuple[int, ...], ...]) -> tuple[int, ...]:

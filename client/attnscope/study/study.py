@@ -13,6 +13,7 @@ from attnscope.errors import NotCapturedError
 from attnscope.measures import ContextLayout, NotMeasurableError, scaled_entropy, slot_transitions
 from attnscope.measures.intervals import Interval, Resampling, default_scope
 from attnscope.measures.phases import NEITHER, phases_by_episode, phases_by_return
+from attnscope.study.choosing import chosen
 from attnscope.study.plan import Choice, ReadingPlan, plan
 from attnscope.study.tally import Phases, Tally
 
@@ -105,11 +106,6 @@ class Study:
         read = self.length[self.row_steps]
         return np.asarray(read[read >= self.least])
 
-    @property
-    def stored_envs(self) -> int:
-        """Environments that could have taken part: those with stored rows, or all."""
-        return len(_environments(self.capture, Choice()))
-
     def place(self, env: int) -> int:
         """Return the place of the study's environment `env` among the stored ones."""
         return self.places[env]
@@ -145,7 +141,7 @@ def study(capture: Capture, choice: Choice | None = None) -> Study:
     steps = min(capture.steps_committed, asked.steps or capture.steps_committed)
     if steps == 0:
         raise NotCapturedError("nothing is committed yet: wait until the job has made its first steps")
-    envs = _environments(capture, asked)
+    _, envs = chosen(capture, asked.envs)
     length = np.asarray(capture.context.length[:steps], np.int64)[:, envs]
     every = dict.fromkeys(("episode", "reward"))
     episode, reward = (_optional(capture, f"rollout/{name}", steps, envs) for name in every)
@@ -223,22 +219,6 @@ def _statistics(read: Study) -> tuple[dict[str, Float64[np.ndarray, "env layer h
         held = np.where(counts, values, 0).sum(axis=0)
         means[name] = np.divide(held, total, out=np.full(held.shape, np.nan), where=total > 0)
     return means, window
-
-
-def _environments(capture: Capture, asked: Choice) -> Int64[np.ndarray, " env"]:
-    """Return the chosen entries of the env axis: of the stored rows where there are any, else of all."""
-    names = capture.names()
-    if "attention/row_env" in names:
-        stored = np.asarray(capture["attention/row_env"][:], np.int64)
-    else:
-        stored = np.arange(capture.context.length.shape[1], dtype=np.int64)
-    if asked.envs is None:
-        return stored
-    if len(set(asked.envs)) < len(asked.envs):
-        raise NotCapturedError(f"an environment is asked for twice, which would count it twice: {list(asked.envs)}")
-    if not asked.envs or max(asked.envs) >= len(stored) or min(asked.envs) < 0:
-        raise NotCapturedError(f"environments 0 to {len(stored) - 1} are stored, asked for {list(asked.envs)}")
-    return stored[list(asked.envs)]
 
 
 def _optional(

@@ -10,7 +10,7 @@ from attnscope.figures.comprehensive import comprehensive
 from attnscope.figures.decision_rows import decision_rows
 from attnscope.figures.heatmap import heatmap
 from attnscope.report import write_report
-from attnscope.report.report import NARROWED, advise, heatmap_steps, recommendations
+from attnscope.report.report import heatmap_steps
 from attnscope.report.uniformity import Uniformity, uniformity
 from attnscope.study import Choice, study
 from attnscope.study.choosing import places_of_goals
@@ -96,12 +96,25 @@ def test_structure_is_claimed_of_rows_alone():
     assert known[1].startswith("Attention has structure")
 
 
-def test_narrowed_figures_say_that_the_advice_is_not(planted):
-    """Recommendations rest on the whole capture; where the figures do not, the text says so."""
-    capture = attnscope.open(planted())
-    asked = Choice(envs=(0,))
-    assert recommendations(study(capture, asked), advise(capture, asked)).startswith(NARROWED)
-    assert NARROWED not in recommendations(study(capture), advise(capture, Choice()))
+def test_advice_follows_what_the_figures_are_narrowed_to(planted, tmp_path):
+    """Of one environment and half of the steps it is the advice on a capture of these alone, and says so."""
+    capture = attnscope.open(planted(envs=4, steps=80))
+    write_report(capture, tmp_path, Choice(envs=(2,), steps=40))
+    text = (tmp_path / "compression_recommendations.txt").read_text()
+    assert "Only the first 40 steps of the environments at places 2 count, as asked for." in text
+    assert "Read: 40 of 40 stored steps of 1 rollouts" in text
+    whole = attnscope.recommend(attnscope.open(planted(envs=1, steps=40, task=49)))
+    part = attnscope.recommend(capture, envs=(2,), steps=40)
+    drawn = {"random", "decay"}  # for each environment by its number
+    mine, theirs = (
+        {one.key: one.retained.value for one in advice.recommendations if one.key not in drawn}
+        for advice in (part, whole)
+    )
+    assert len(mine) > 10
+    assert mine == pytest.approx(theirs)
+    assert not [claim for claim in attnscope.recommend(capture).basis if claim.key == "narrowed"]
+    with pytest.raises(NotCapturedError, match="environments 0 to 3"):
+        attnscope.recommend(capture, envs=(4,))
 
 
 def test_a_single_step_is_drawn(planted):
