@@ -36,7 +36,7 @@ def draw_curves(report: dict[str, Any], title: str, path: Path) -> None:
         axes.axhline(np.mean(measured["optimal"]), color=colour, linestyle="--", linewidth=1)
     held_out = report["splits"]["held-out"]
     axes.axhline(np.mean(held_out["random"]), color="0.4", linestyle=":", linewidth=1)
-    axes.annotate("dashed: optimal", (1, 1), (-4, 8), xycoords="axes fraction", textcoords="offset points", ha="right")
+    axes.plot([], [], color="0.4", linestyle="--", linewidth=1, label="optimal")
     axes.annotate(
         "uniform actions", (episodes[-1], np.mean(held_out["random"])), (0, 3), textcoords="offset points", ha="right"
     )
