@@ -96,6 +96,6 @@ def twins(count: int) -> dict[str, Any]:
 
 def run(*, quick: bool) -> dict[str, Any]:
     """Compare at 64 environments; then every twin at thousands."""
-    count = 1 if quick else 7
+    count = 1 if quick else 3
     print("   env-steps per second, median (low to high); its time over attnscope's twin's, round by round")
     return {"compared": compared(count), "twins": twins(count)}

@@ -117,7 +117,7 @@ def run(*, quick: bool) -> dict[str, Any]:
             asked = ways(client, job, service, slow_plain)
             for name, view in VIEWS.items():
                 size = payload(view)
-                results[name] = compared(asked, view, size, 3 if quick else 20 if size < 1e6 else 6)
+                results[name] = compared(asked, view, size, 3 if quick else 12 if size < 1e6 else 3)
                 told(name, results[name])
         if not quick:
             results["Tiled"] = tiled_way.measure(path, VIEWS)
