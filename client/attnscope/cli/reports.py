@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.markup import escape
@@ -11,6 +12,9 @@ from rich.markup import escape
 import attnscope
 from attnscope.cli.app import Json, app, out, say
 from attnscope.cli.narrowing import Cells, Environments, Length, Places
+
+if TYPE_CHECKING:
+    from attnscope.measures.intervals import Scope
 
 Jobs = Annotated[list[str] | None, typer.Argument(help="Ids, unique prefixes of ids, or 'last'.")]
 Sources = Annotated[list[Path] | None, typer.Option("--capture", help="A downloaded capture; repeat for several.")]
@@ -29,25 +33,35 @@ def report(
     goal: Cells = None,
     form: Annotated[str, typer.Option("--format", help="Of the figures: png, svg or pdf.")] = "png",
     full: Full = False,
+    trial: Annotated[list[Path] | None, typer.Option(help="A downloaded trial; repeat for several.")] = None,
+    predictions: Annotated[
+        str | None,
+        typer.Option(help="Of a trial: score the predictions of this capture, a job or a downloaded one."),
+    ] = None,
+    wider: Annotated[bool, typer.Option("--wider", help="Of a trial: intervals for tasks like these, too.")] = False,
     as_json: Json = False,
 ) -> None:
-    """Write every figure, the text and one offline page of captures, also of running ones."""
+    """Write every figure, the text and one offline page of captures or trials, also of running ones."""
     from attnscope.figures.style import FORMATS  # noqa: PLC0415 - loads matplotlib
     from attnscope.report import write_report  # noqa: PLC0415 - as above
     from attnscope.study import Choice  # noqa: PLC0415 - as above
+    from attnscope.trials.trial import Trial  # noqa: PLC0415 - loads zarr
 
     if form not in FORMATS:
         raise typer.BadParameter(f"expected one of {', '.join(FORMATS)}, got {form!r}", param_hint="--format")
     wanted = Environments(envs, goal)
-    captures = find_captures(job, source)
+    found = find_stored(job, source, trial)
+    tell = _quiet if as_json else _tell
     written: list[str] = []
-    for capture in captures:
+    for capture in found:
+        folder = to if len(found) == 1 else to / capture.job[:8]
+        if isinstance(capture, Trial):
+            written += report_trial(capture, folder, predictions, form=form, wider=wider, tell=tell)
+            continue
         if not as_json:
             how_far = "complete" if capture.complete else "still running"
             out.print(f"{capture.job[:8]}  {capture.steps_committed} of {capture.resolved.steps} steps, {how_far}")
-        folder = to if len(captures) == 1 else to / capture.job[:8]
         choice = Choice(envs=wanted.of(capture), steps=steps, heatmaps=heatmaps, full=full)
-        tell = _quiet if as_json else _tell
         written += [str(path) for path in write_report(capture, folder, choice, form=form, tell=tell)]
     if as_json:
         say({"files": written})
@@ -102,6 +116,37 @@ def find_captures(jobs: list[str] | None, sources: list[Path] | None) -> list[An
         service = attnscope.connect()
         captures = [service.job(name).capture() for name in jobs or ["last"]] + captures
     return captures
+
+
+def find_stored(jobs: list[str] | None, captures: list[Path] | None, trials: list[Path] | None) -> list[Any]:
+    """Return the captures and trials that jobs and folders name; the last job's where nothing is named."""
+    stored = [attnscope.open(path) for path in captures or []] + [attnscope.open_trial(path) for path in trials or []]
+    if not jobs and stored:
+        return stored
+    service = attnscope.connect()
+    handles = [service.job(name) for name in jobs or ["last"]]
+    return [one.trial() if one.info.spec.kind == "trial" else one.capture() for one in handles] + stored
+
+
+def report_trial(
+    trial: Any,  # noqa: ANN401 - a Trial, whose module loads zarr
+    folder: Path,
+    predictions: str | None,
+    *,
+    form: str,
+    wider: bool,
+    tell: Callable[[Path], None],
+) -> list[str]:
+    """Write the report of a trial, with the score of a capture's predictions if one is named."""
+    from attnscope.report.trial import write_trial_report  # noqa: PLC0415 - loads matplotlib
+
+    capture = None
+    if predictions is not None:
+        path = Path(predictions)
+        capture = attnscope.open(path) if path.is_dir() else attnscope.connect().job(predictions).capture()
+    scope: Scope = "beyond these tasks" if wider else "these tasks"
+    files = write_trial_report(trial.results(), folder, capture=capture, scope=scope, form=form, tell=tell)
+    return [str(path) for path in files]
 
 
 def _tell(path: Path) -> None:

@@ -8,9 +8,10 @@ from typing import Final
 import numpy as np
 
 from attnscope.capture import Capture
+from attnscope.measures.refusals import NotMeasurableError
 from attnscope.recommendations.decisions import Decisions, decide, joined
 from attnscope.recommendations.evidence import Evidence, Gathering
-from attnscope.recommendations.predictions import predictions
+from attnscope.recommendations.predictions import Prediction, predictions
 from attnscope.recommendations.reading import Reading, read
 from attnscope.recommendations.scoring import PredictionScore, score
 from attnscope.trials.results import TrialResults
@@ -33,15 +34,31 @@ class Basis:
     evidence: Evidence
     decisions: Decisions
 
+    def predict(self, results: TrialResults) -> tuple[list[Prediction], dict[str, str]]:
+        """Return what this capture predicts of a trial's conditions, and why each other one has no prediction.
+
+        Raises
+        ------
+        NotMeasurableError
+            The trial is of another checkpoint.
+        """
+        own = self.reading.capture.resolved
+        if own.checkpoint_id != results.resolved.checkpoint_id:
+            raise NotMeasurableError(
+                f"expected a trial of the capture's checkpoint {own.checkpoint_name}, got one of "
+                f"{results.resolved.checkpoint_name}"
+            )
+        return predictions(results, self.decisions)
+
     def score(self, results: TrialResults) -> PredictionScore:
         """Return how well this capture's predictions fit a trial of the same checkpoint.
 
         Raises
         ------
         NotMeasurableError
-            The trial has too few conditions to rank, or its cost has no scale.
+            The trial is of another checkpoint, has too few conditions to rank, or its cost has no scale.
         """
-        return score(results, *predictions(results, self.decisions))
+        return score(results, *self.predict(results))
 
 
 def gather(

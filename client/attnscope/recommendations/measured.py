@@ -13,7 +13,7 @@ from attnscope.recommendations.basis import Basis
 from attnscope.recommendations.claims import Claim, claim, numbers_of, spread
 from attnscope.recommendations.ranking import Judged
 from attnscope.recommendations.results import MeasuredTrial
-from attnscope.recommendations.scoring import PredictionScore
+from attnscope.recommendations.scoring import PredictionScore, score
 from attnscope.trials.bootstrap import PairedBootstrap
 from attnscope.trials.results import TrialResults
 from attnscope.trials.scores import retained
@@ -69,11 +69,18 @@ def measured_first(judged: list[Judged], found: dict[str, MeasuredTrial]) -> lis
 
 
 def score_of(basis: Basis, trials: Sequence[MeasuredTrial | TrialResults]) -> PredictionScore | None:
-    """Return how well the predictions fit the first whole trial; None where there is none that can score them."""
+    """Return how well the predictions fit the first whole trial; None where there is none that can score them.
+
+    Raises
+    ------
+    NotMeasurableError
+        A trial is of another checkpoint.
+    """
     for one in trials:
         if isinstance(one, TrialResults):
+            predicted = basis.predict(one)
             try:
-                return basis.score(one)
+                return score(one, *predicted)
             except NotMeasurableError:
                 continue
     return None

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 from jaxtyping import Float64, Int64
@@ -84,6 +84,28 @@ class PredictionScore:
     def tells(self) -> bool:
         """Whether retained attention ranks strategies of a budget better than chance, within its interval."""
         return self.of_return["retained"].within.low > 0
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the score as JSON."""
+        plain = {
+            name: getattr(self, name) for name in ("job", "conditions", "strategies", "groups", "ceiling", "tells")
+        }
+        regret = self.regret and {
+            "to_best": dict(vars(self.regret.to_best)),
+            "over_uniform": self.regret.over_uniform and dict(vars(self.regret.over_uniform)),
+            "choices": dict(self.regret.choices),
+        }
+        return {
+            **plain,
+            "of_return": {name: _correlation_json(one) for name, one in self.of_return.items()},
+            "of_kl": {name: _correlation_json(one) for name, one in self.of_kl.items()},
+            "regret": regret,
+            "refused": dict(self.refused),
+        }
+
+
+def _correlation_json(one: Correlation) -> dict[str, Any]:
+    return {name: dict(vars(getattr(one, name))) for name in ("within", "excess", "overall")}
 
 
 def score(results: TrialResults, found: list[Prediction], refused: Mapping[str, str]) -> PredictionScore:

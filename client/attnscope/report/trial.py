@@ -2,22 +2,30 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 from matplotlib.figure import Figure
 
+from attnscope.capture import Capture
 from attnscope.figures.kept_timeline import PANELS, kept_timeline
 from attnscope.figures.pareto import pareto
+from attnscope.figures.predicted import predicted
 from attnscope.figures.style import save
 from attnscope.figures.trial_curves import trial_curves
 from attnscope.figures.trial_table import trial_table
 from attnscope.figures.trial_words import positions_of
 from attnscope.measures.intervals import Scope
+from attnscope.recommendations.basis import gather
+from attnscope.recommendations.measured import score_claims
+from attnscope.recommendations.predictions import Prediction
+from attnscope.recommendations.scoring import PredictionScore, score
 from attnscope.report.report import small_png
 from attnscope.report.trial_findings import trial_text
 from attnscope.report.trial_page import trial_page
-from attnscope.trials.board import Board, Row, board
+from attnscope.trials.board import Board, Row, board, known
 from attnscope.trials.results import TrialResults
 from attnscope.trials.selection import Winner, winner
 
@@ -26,6 +34,7 @@ def write_trial_report(
     results: TrialResults,
     out: Path,
     *,
+    capture: Capture | None = None,
     scope: Scope = "these tasks",
     form: str = "png",
     tell: Callable[[Path], None] = lambda _path: None,
@@ -36,12 +45,19 @@ def write_trial_report(
     ----------
     out
         Folder, made where it does not exist.
+    capture
+        Of the same checkpoint: its predictions are scored by the trial.
     scope
         What the intervals claim: these tasks, or tasks like them.
     form
         Of the figures: png, svg or pdf.
     tell
         Called with each file as it is there.
+
+    Raises
+    ------
+    NotMeasurableError
+        The capture's predictions cannot be scored by this trial.
     """
     out.mkdir(parents=True, exist_ok=True)
     written: list[Path] = []
@@ -52,29 +68,49 @@ def write_trial_report(
 
     measured = board(results, scope)
     won = winner(results, scope)
+    scored = None if capture is None else _Scored.of(capture, results)
     shown: dict[str, bytes] = {}
-    for name, title, figure in _figures(measured, won):
+    for name, title, figure in _figures(measured, won, scored):
         path = save(figure, out / f"{name}.{form}")
         keep(path)
         shown[title] = small_png(figure, path)
-    for name, text in {
+    said = [] if scored is None else [claim.sentence for claim in score_claims(scored.score)]
+    texts = {
         "trial_conditions.csv": measured.csv(),
         "trial_conditions.json": measured.json(),
-        "trial_findings.txt": trial_text(measured, won),
-        "trial_report.html": trial_page(measured, won, shown),
-    }.items():
+        "trial_findings.txt": trial_text(measured, won, said),
+        "trial_report.html": trial_page(measured, won, shown, said),
+    }
+    if scored is not None:
+        texts["trial_predictions.json"] = json.dumps(known(scored.score.to_json()), indent=1, allow_nan=False)
+    for name, text in texts.items():
         (out / name).write_text(text, encoding="utf-8")
         keep(out / name)
     return written
 
 
-def _figures(measured: Board, won: Winner | None) -> Iterator[tuple[str, str, Figure]]:
+@dataclass(frozen=True, eq=False)
+class _Scored:
+    """What a capture predicted, and how well that fits."""
+
+    found: list[Prediction]
+    score: PredictionScore
+
+    @classmethod
+    def of(cls, capture: Capture, results: TrialResults) -> _Scored:
+        found, refused = gather(capture).predict(results)
+        return cls(found, score(results, found, refused))
+
+
+def _figures(measured: Board, won: Winner | None, scored: _Scored | None) -> Iterator[tuple[str, str, Figure]]:
     """Yield file name, title and figure."""
     if len(measured.rows) == 1:
         return  # only the uncompressed rollout is there by now
     yield "trial_pareto", "What compression buys and costs", pareto(measured)
     if any(row.condition.budget is not None for row in measured.rows):
         yield "trial_table", "Gain kept by strategy and budget", trial_table(measured)
+    if scored is not None:
+        yield "trial_predictions", "Predicted against measured", predicted(measured, scored.found, scored.score)
     for positions in positions_of(measured):
         title = f"Learning curves, positions {positions}"
         yield f"trial_curves_{positions}", title, trial_curves(measured, positions)

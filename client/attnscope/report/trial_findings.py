@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from textwrap import fill
 from typing import Final
 
@@ -53,10 +54,10 @@ def number(estimate: Estimate | None) -> str:
     return f"{estimate.value:.2f} ({estimate.low:.2f} to {estimate.high:.2f}{unsure})"
 
 
-def trial_text(board: Board, winner: Winner | None) -> str:
-    """Return the sentences and the table of verdicts, with their provenance."""
+def trial_text(board: Board, winner: Winner | None, more: Sequence[str] = ()) -> str:
+    """Return the sentences, more of them if given, and the table of verdicts, with their provenance."""
     lines = ["What compression cost, for this checkpoint and these tasks", caption_of_trial(board), ""]
-    lines += [fill(f"- {said}", WIDTH, subsequent_indent="  ") for said in trial_findings(board, winner)]
+    lines += [fill(f"- {said}", WIDTH, subsequent_indent="  ") for said in [*trial_findings(board, winner), *more]]
     lines += [
         "",
         f"{'condition':<34}{'positions':<12}{'tokens':>7}  {'gain kept':<22}{'verdict':<26}{'vs uniform':<22}",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import html
+from collections.abc import Sequence
 from importlib.resources import files
 from string import Template
 from typing import Final
@@ -30,13 +31,15 @@ KEY: Final = (
 )
 
 
-def trial_page(board: Board, winner: Winner | None, figures: dict[str, bytes]) -> str:
+def trial_page(board: Board, winner: Winner | None, figures: dict[str, bytes], more: Sequence[str] = ()) -> str:
     """Return the page.
 
     Parameters
     ----------
     figures
         PNG by title.
+    more
+        Sentences beside those of the trial itself.
     """
     results = board.results
     style = files("attnscope.report").joinpath("trial.css").read_text("utf-8")
@@ -51,7 +54,7 @@ def trial_page(board: Board, winner: Winner | None, figures: dict[str, bytes]) -
     made = {
         "style": style,
         "style_hash": "sha256-" + base64.b64encode(hashlib.sha256(style.encode()).digest()).decode(),
-        "findings": "".join(f"<li>{html.escape(said)}</li>" for said in trial_findings(board, winner)),
+        "findings": "".join(f"<li>{html.escape(said)}</li>" for said in [*trial_findings(board, winner), *more]),
         "head": "".join(f"<th>{html.escape(one)}</th>" for one in HEAD),
         "rows": "\n".join(_line(row) for row in board.rows),
         "figures": "".join(_figure(title, png) for title, png in figures.items()),

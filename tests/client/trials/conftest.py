@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,7 @@ from jaxtyping import install_import_hook
 from attnscope.trials import TrialResults
 from attnscope_storage.trial_schema import TrialDims, build_trial_schema
 from attnscope_storage.wire import PolicyDescription, ResolvedTrial, TrialSpec
+from attnscope_storage.writer import CaptureWriter
 
 install_import_hook(["attnscope.trials", "attnscope.measures"], "beartype.beartype")
 
@@ -138,3 +140,39 @@ def trial() -> TrialResults:
 def plant() -> Any:
     """Return the function that plants effects."""
     return planted
+
+
+@pytest.fixture(scope="session")
+def stored(trial, tmp_path_factory) -> Path:
+    """Return the folder of a downloaded trial."""
+    return write(tmp_path_factory.mktemp("trial") / "trial.zarr", trial)
+
+
+def write(path: Path, results: TrialResults) -> Path:
+    """Write results as a service stores them."""
+    schema = build_trial_schema(dims_of(results))
+    static = {name: results.arrays[name] for name, spec in schema.arrays.items() if spec.growth == "static"}
+    attributes = {
+        "job": results.job, "owner": "o", "spec": results.spec.model_dump(mode="json"),
+        "resolved": results.resolved.model_dump(mode="json"), "policy": results.policy.model_dump(mode="json"),
+        "provenance": dict(results.provenance), "query_slot": "last", "tokens_per_transition": 1,
+    }  # fmt: skip
+    with CaptureWriter.create(path, schema, attributes, static, durable=False) as writer:
+        for condition in range(results.committed):
+            block = writer.acquire()
+            block.steps = 1
+            for name, array in block.arrays.items():
+                array[0] = results.arrays[name][condition]
+            writer.submit(block)
+        writer.close(complete=results.complete)
+    return path
+
+
+def dims_of(results: TrialResults) -> TrialDims:
+    """Return the sizes of a trial's arrays."""
+    conditions, seeds, tasks, episodes = results.returns.shape
+    return TrialDims(
+        conditions=conditions, seeds=seeds, tasks=tasks, episodes=episodes, horizon=HORIZON, actions=5,
+        tokens=CONTEXT - 1, divergence_steps=results.resolved.divergence_steps,
+        kept_steps=results.resolved.kept_steps, speed_envs=(1, 64), speed_rounds=3,
+    )  # fmt: skip

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import csv
+import json
 import re
 from html.parser import HTMLParser
 
 import numpy as np
 import pytest
 from PIL import Image
+from typer.testing import CliRunner
 
+from attnscope.cli.main import app
 from attnscope.figures.kept_timeline import KEPT, LOST, POOLED, SAVED, states
 from attnscope.figures.pareto import front, pareto, speed_ratio
 from attnscope.figures.trial_curves import trial_curves
@@ -123,3 +126,12 @@ def test_kept_transitions_are_drawn_at_the_winners_budget(made):
     """The winner first, then what it beat."""
     rows = shown_rows(made, winner(made.results, samples=300))
     assert [row.condition.index for row in rows] == [1, 3, 5, 7]
+
+
+def test_the_command_line_reports_a_downloaded_trial(stored, tmp_path):
+    """The same files, in the folder that is named."""
+    ran = CliRunner().invoke(app, ["report", "--trial", str(stored), "--out", str(tmp_path), "--json"])
+    assert ran.exit_code == 0, ran.output
+    files = json.loads(ran.output)["files"]
+    assert str(tmp_path / "trial_report.html") in files
+    assert "recency 50%" in (tmp_path / "trial_findings.txt").read_text()
