@@ -83,7 +83,7 @@ def leave_one_out(
     NotReplayableError
         ``mask`` with a policy that is no stack of layers.
     """
-    full = torch.log_softmax(replayed.logits.double(), dim=-1)
+    full = replayed.logits.double()
     slots = replayed.tokens.shape[1]
     batch = max(1, BATCH_BYTES // (4 * policy.description.heads * slots * slots))
     if len(transitions) == 0:
@@ -91,14 +91,14 @@ def leave_one_out(
     if positions == "mask":
         return _hiding(_stack(policy, "leaving out by mask"), replayed, transitions, batch, full).float()
     contexts = _without(policy, replayed, transitions, batch)
-    return torch.cat([_divergence(full, policy(tokens)) for tokens in contexts]).float()
+    return torch.cat([divergence(full, policy(tokens)) for tokens in contexts]).float()
 
 
-def _divergence(full: Float[Tensor, " action"], logits: Float[Tensor, "env action"]) -> Float[Tensor, " env"]:
-    without = torch.log_softmax(logits.double(), dim=-1)
+def divergence(full: Float[Tensor, "*env action"], other: Float[Tensor, "env action"]) -> Float[Tensor, " env"]:
+    """Return ``KL(π_full ‖ π_other)`` in nats of logits before temperature; one decision may stand for all."""
+    one, two = (torch.log_softmax(logits.double(), dim=-1) for logits in (full, other))
     # An impossible action adds nothing; rounding may leave a sum a hair below zero.
-    terms = torch.where(full.exp() > 0, full.exp() * (full - without), 0.0)
-    return terms.sum(dim=-1).clamp(min=0.0)
+    return torch.where(one.exp() > 0, one.exp() * (one - two), 0.0).sum(dim=-1).clamp(min=0.0)
 
 
 def _without(
@@ -132,7 +132,7 @@ def _hiding(
     found = full.new_empty(len(transitions))
     for places, deciding in ((~newest, slots - 1), (newest, slots - 1 - per)):
         parts = torch.split(left_out[places], batch) if bool(places.any()) else ()
-        divergences = [_divergence(full, _masked(policy, replayed.tokens, part, deciding)) for part in parts]
+        divergences = [divergence(full, _masked(policy, replayed.tokens, part, deciding)) for part in parts]
         found[places] = torch.cat([full.new_empty(0), *divergences])
     return found
 

@@ -14,18 +14,17 @@ from attnscope_model.compression.cached import CachedContext
 from attnscope_model.compression.facts import transition_facts
 from attnscope_model.compression.forward import Decided, Piece, decide, tiled
 from attnscope_model.compression.history import History
-from attnscope_model.compression.kept import Kept, tokens_of
+from attnscope_model.compression.kept import Kept
 from attnscope_model.compression.placing import Placing
-from attnscope_model.compression.seen import history_row
 from attnscope_model.compression.setup import Compression, unfit
 from attnscope_model.compression.stateful import StatefulContext
 from attnscope_model.compression.stateless import StatelessContext
 from attnscope_model.compression.views import Query
+from attnscope_model.compression.whole import WholeWindows
 from attnscope_model.context import ContextWindow, Observations, features
 from attnscope_model.errors import CompressionUnfitError
 from attnscope_model.policy import Policy
 from attnscope_model.stack import StackedPolicy
-from attnscope_storage.wire import PolicyDescription
 
 Numbers = Shaped[np.ndarray, " env"] | Shaped[Tensor, " env"]
 """A number for every rollout."""
@@ -95,12 +94,11 @@ class CompressedDecider:
         self._lanes = lanes.to(device).repeat(len(setups))
         self._episode = torch.zeros_like(self._lanes)
         self._capacity = (description.context_length - 1) // description.tokens_per_transition
-        self._history: History | None = None
-        if any(setup.memory == "stateless" for setup in setups):
-            self._history = History(each * len(setups), self._capacity)
+        self._history = History(each * len(setups), self._capacity)
+        self._stores = any(setup.memory == "stateless" for setup in setups)
+        self._whole = WholeWindows(policy, self._history)
         self.seen = 0
         """Transitions so far."""
-        self._query = torch.zeros(0, device=device)
         self.contexts = [
             self._context(setup, slice(number * each, (number + 1) * each)) for number, setup in enumerate(setups)
         ]
@@ -174,7 +172,7 @@ class CompressedDecider:
             self.seen,
         )
         self.seen += 1
-        if self._history is not None:
+        if self._stores:
             self._history.append(facts)
         for context in self.contexts:
             context.append({name: value[context.lanes] for name, value in facts.items()})
@@ -205,26 +203,13 @@ class CompressedDecider:
             return CachedContext(setup, placing, self._policy, lanes)
         if setup.memory == "stateful":
             return StatefulContext(setup, placing, self._policy.description, lanes)
-        if self._history is None:
-            raise ValueError("expected a stored window for a stateless compression")
         return StatelessContext(setup, placing, self._history, lanes)
 
     def _asked(self, observation: Observations) -> Query:
         seen = features(observation, self._device)
-        self._query = self._policy.embed_query(seen)
-        return Query(self._query, seen.float(), self._episode, self._lanes)
-
-    def _whole(self, lanes: slice) -> tuple[Float[Tensor, "env entry"], float]:
-        """Return what the query attends to over the whole windows of some rollouts: one more forward."""
-        if self._history is None:
-            raise ValueError("expected a stored window")
-        description: PolicyDescription = self._policy.description
-        query_first = description.query_slot == "first"
-        tokens = tokens_of(self._history.embedded(lanes), self._query[lanes], query_first=query_first)
-        rows = tiled(self._policy, Piece(None, tokens), rows=True).rows
-        if rows is None:
-            raise ValueError("expected the rows that were asked for")
-        return history_row(rows, description)
+        query = self._policy.embed_query(seen)
+        self._whole.ask(query)
+        return Query(query, seen.float(), self._episode, self._lanes)
 
 
 def _scattered(pieces: list[Piece], decisions: list[Decided], envs: int) -> Float[Tensor, "env action"]:

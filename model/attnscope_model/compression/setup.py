@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import Literal
 
 from attnscope_model.strategies import Strategy
@@ -39,18 +39,14 @@ class Compression:
         return bool(self.rule.uses & ATTENTION_FIELDS)
 
     @property
+    def leaves_out(self) -> bool:
+        """Whether the strategy looks at what leaving each entry out would do."""
+        return "influence" in self.rule.uses
+
+    @property
     def rows(self) -> int:
         """Decision rows that the strategy looks at, at most."""
-        return rows_of(self.rule)
-
-
-def rows_of(rule: Strategy) -> int:
-    """Return the decision rows that a strategy, or one that it wraps, looks at: its parameter `rows`, else one."""
-    values = [getattr(rule, field.name) for field in fields(rule)]
-    own = getattr(rule, "rows", 1)
-    return max(
-        [own if isinstance(own, int) else 1, *(rows_of(value) for value in values if isinstance(value, Strategy))]
-    )
+        return self.rule.decision_rows
 
 
 def unfit(policy: PolicyDescription, positions: PositionPolicy, memory: Memory, path: Recompute) -> str | None:

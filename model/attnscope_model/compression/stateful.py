@@ -11,8 +11,8 @@ from attnscope_model.compression.kept import Kept, kept_of, nothing
 from attnscope_model.compression.placing import Frame, Placing
 from attnscope_model.compression.seen import history_row
 from attnscope_model.compression.setup import Compression
-from attnscope_model.compression.stateless import Whole
 from attnscope_model.compression.views import Judged, Query, view_of
+from attnscope_model.compression.whole import WholeWindows
 from attnscope_storage.wire import PolicyDescription
 
 ROWS, RECEIVED, EXPECTED = "rows", "received", "even"
@@ -60,7 +60,7 @@ class StatefulContext:
                 self._facts[name][torch.arange(self._count), self._counts.to(value.device)] = value
         self._counts = self._counts + 1
 
-    def prepare(self, query: Query, whole: Whole | None = None) -> None:  # noqa: ARG002 - there are no whole windows to look at
+    def prepare(self, query: Query, whole: WholeWindows | None = None) -> None:  # noqa: ARG002 - there are no whole windows to look at
         """Cut what is due down to the budget."""
         due = self._due()
         if not len(due):
@@ -77,7 +77,7 @@ class StatefulContext:
         cut = kept_of(self.setup.rule.plan(view, self.setup.limit(held)), part)
         self._put(cut, None if everyone else due)
 
-    def pass_by(self, query: Query, whole: Whole) -> None:
+    def pass_by(self, query: Query, whole: WholeWindows) -> None:
         """Go on without a decision."""
         self.prepare(query, whole)
 

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from dataclasses import replace
 
 import torch
-from jaxtyping import Float
-from torch import Tensor
 
 from attnscope_model.compression.facts import Facts
 from attnscope_model.compression.forward import Decided, Piece
@@ -16,9 +14,7 @@ from attnscope_model.compression.placing import Frame, Placing
 from attnscope_model.compression.seen import SeenWindow
 from attnscope_model.compression.setup import Compression
 from attnscope_model.compression.views import Query, view_of
-
-Whole = Callable[[slice], tuple[Float[Tensor, "env entry"], float]]
-"""Gives what the whole windows of some rollouts get of the query's attention, and what uniform attention would give."""
+from attnscope_model.compression.whole import WholeWindows
 
 
 class StatelessContext:
@@ -39,6 +35,8 @@ class StatelessContext:
         """The entries that the last decision was made of."""
         self.whole_windows = 0
         """Tokens of the whole windows that were looked at for the last decision; 0: none were."""
+        self.left_out = 0
+        """Entries that were left out one by one for the last decision; 0: nobody tried."""
         self._selected: Kept | None = None
         self._selected_at = 0
         self._seen = SeenWindow(setup, history) if setup.looks else None
@@ -46,10 +44,10 @@ class StatelessContext:
     def append(self, facts: Facts) -> None:
         """Add a finished transition; it is in the stored window already."""
 
-    def prepare(self, query: Query, whole: Whole) -> None:
+    def prepare(self, query: Query, whole: WholeWindows) -> None:
         """Select where it is time to."""
         history, lanes = self._history, self.lanes
-        self.whole_windows = 0
+        self.whole_windows = self.left_out = 0
         if history.seen == 0 or not self._due():
             return
         if self._seen is not None:
@@ -57,11 +55,14 @@ class StatelessContext:
             self._seen.look(row, even)
             self.whole_windows = self.placing.tokens(history.held)
         window = history.window(lanes)
-        judged = None if self._seen is None else self._seen.judged()
-        plan = self.setup.rule.plan(view_of(window, query, judged=judged), self.setup.limit(history.held))
+        view = view_of(window, query, judged=None if self._seen is None else self._seen.judged())
+        if self.setup.leaves_out:
+            self.left_out = history.held
+            view = replace(view, influence=whole.influence(lanes, self.placing))
+        plan = self.setup.rule.plan(view, self.setup.limit(history.held))
         self._selected, self._selected_at = kept_of(plan, window), history.seen
 
-    def pass_by(self, query: Query, whole: Whole) -> None:
+    def pass_by(self, query: Query, whole: WholeWindows) -> None:
         """Go on without a decision; what the next one needs is done."""
         if self.setup.interval != 1 or (self._seen is not None and self._seen.remembers):
             self.prepare(query, whole)
@@ -92,6 +93,10 @@ class StatelessContext:
     def computed(self, held: int) -> list[tuple[tuple[int, int], ...]]:
         """Return (tokens computed, tokens attended to) of every forward of each rollout's last decision."""
         looked = ((self.whole_windows, self.whole_windows),) if self.whole_windows else ()
+        if self.left_out:
+            each = self.placing.computed(self.left_out - 1, held)
+            whole = self.placing.tokens(self.left_out)
+            looked = (*looked, (whole, whole), *(((each, each),) * self.left_out))
         tokens = [self.placing.computed(entries, held) for entries in self.decided_from.counts]
         return [((many, many), *looked) for many in tokens]
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
-import torch
-from jaxtyping import Float, Float64, Int
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from attnscope_model.compression.deciding import CompressedDecider, PlainDecider
+from attnscope_model.influence import divergence
 from attnscope_server.trials.acting import Deciding, Recorded
 
 
@@ -76,10 +76,3 @@ def decisions_at(
             decider.pass_by(transition[0])
         decider.append(*transition)
     return found
-
-
-def divergence(full: Float[Tensor, "env action"], other: Float[Tensor, "env action"]) -> Float64[Tensor, " env"]:
-    """Return KL(π_full ‖ π_other) in nats."""
-    one, two = (torch.log_softmax(logits.double(), dim=-1) for logits in (full, other))
-    # An impossible action adds nothing; rounding may leave a sum a hair below zero.
-    return torch.where(one.exp() > 0, one.exp() * (one - two), 0.0).sum(dim=-1).clamp(min=0.0)

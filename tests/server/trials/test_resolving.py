@@ -84,7 +84,7 @@ def test_oracles_are_named(asked, changes, oracle):
         ({"strategies": [{"name": "recency"}, {"name": "recency"}]}, "strategies.1"),
         ({"strategies": [{"name": "anchored", "parameters": {"inner": {"name": "nobody"}}}]}, "nobody"),
         ({"budgets": [10_000]}, "none of them"),
-        ({"path": "cached"}, "rotary"),
+        ({"path": "cached", "memory": "stateful"}, "rotary"),
         ({"tasks": {"goals": [(90, 90)]}}, "goals"),
         ({"environment": {"id": "attnscope/DarkKeyToDoor-v0"}}, "acts in"),
     ],
