@@ -22,7 +22,7 @@ RESAMPLES: Final = 2000
 """Bootstrap samples behind an interval."""
 
 LEVEL: Final = 0.95
-"""Share of bootstrap samples inside an interval."""
+"""Share of bootstrap samples inside an interval; of few rollouts it holds the truth less often (`Resampling`)."""
 
 Scope = Literal["these tasks", "beyond these tasks"]
 """What a claim reaches: rollouts alone are resampled, or tasks too."""
@@ -72,7 +72,12 @@ class Interval:
 
 @dataclass(frozen=True, eq=False)
 class Resampling:
-    """Bootstrap samples of a set of rollouts, drawn once so that differences between measures are paired."""
+    """Bootstrap samples of a set of rollouts, drawn once so that differences between measures are paired.
+
+    A percentile interval is too narrow where rollouts are few: a nominal 95 % one holds the true mean of normal values
+    91.5 % of the time with 12 rollouts a task and 94 % with 50 (measured in the tests). Where a decision hangs on the
+    bound, capture more.
+    """
 
     task: Shaped[np.ndarray, " rollout"]
     """Which task each rollout belongs to."""
