@@ -60,7 +60,7 @@ class Capture:
 
     def __init__(self, reader: CaptureReader, slicer: Slicer | None = None, replayer: Replayer | None = None) -> None:
         if reader.kind != "capture":
-            raise StoreKindError("what is stored there is a trial, no capture; open it with attnscope.open_trial")
+            raise StoreKindError("what is stored there is a trial, not a capture; open it with attnscope.open_trial")
         self._reader = reader
         self._slicer = slicer
         self._replayer = replayer

@@ -175,7 +175,7 @@ class JobHandle:
 
     def _refuse_other(self, kind: str) -> None:
         if self.info.kind != kind:
-            raise StoreKindError(f"job {self.id} is a {self.info.kind}, no {kind}; ask for its .{self.info.kind}()")
+            raise StoreKindError(f"job {self.id} is a {self.info.kind}, not a {kind}")
 
 
 def _left(hold: float, deadline: float | None) -> float:

@@ -61,6 +61,8 @@ def describe(job: Job) -> str:
         parts.append(f"place {progress.queue_position + 1} in the queue")
     elif not job.state.final:
         parts.append(progress.phase)
+    if progress.conditions_total is not None:
+        parts.append(f"{progress.conditions_committed}/{progress.conditions_total} conditions")
     parts.append(f"{progress.steps_done}/{progress.steps_total} steps")
     if progress.steps_per_second:
         parts.append(f"{progress.steps_per_second:.1f} steps/s")

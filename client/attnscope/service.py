@@ -26,6 +26,7 @@ from attnscope_storage.wire import (
     TaskPage,
     WhoAmI,
 )
+from attnscope_storage.wire.wording import wrong_fields
 
 JSON = {"Content-Type": "application/json"}
 SHORTEST_PREFIX = 4
@@ -151,5 +152,4 @@ def _spec(spec: AnySpec | None, options: dict[str, Any]) -> AnySpec:
     try:
         return spec or JOB_SPEC.validate_python({"kind": "capture", **options})
     except ValidationError as error:
-        wrong = "; ".join(f"{'.'.join(map(str, e['loc'][1:])) or 'spec'}: {e['msg']}" for e in error.errors())
-        raise RequestRefusedError(wrong) from error
+        raise RequestRefusedError("; ".join(wrong_fields(error.errors()))) from error

@@ -15,15 +15,14 @@ from attnscope_server.database import UNANSWERED
 from attnscope_server.errors import ProblemError
 from attnscope_storage.errors import ChunkDamagedError, ChunkLostError, NotCommittedError
 from attnscope_storage.wire import PROBLEM_MEDIA_TYPE, Problem, ProblemCode, problem
+from attnscope_storage.wire.wording import wrong_fields
 
 log = structlog.get_logger("attnscope.http")
 
 DATABASE_BUSY = "the job database is busy or cannot be written; try again"
-MAX_PLACE = 120
-"""Characters of a field's place in a message; names come from the request."""
 
-MAX_MESSAGE = 300
-"""Characters of what is wrong with a field; it may repeat the field."""
+MAX_FIELDS = 5
+"""Wrong fields that an answer names."""
 
 BY_STATUS = {
     404: ProblemCode.NOT_FOUND,
@@ -54,7 +53,7 @@ def install(app: FastAPI) -> None:
     @app.exception_handler(RequestValidationError)
     async def _invalid(request: Request, error: RequestValidationError) -> Response:
         items = error.errors()
-        found = "; ".join(f"{_place(item['loc'])}: {item['msg'][:MAX_MESSAGE]}" for item in items[:5])
+        found = "; ".join(wrong_fields(items)[:MAX_FIELDS])
         limit, requested = _cap(items[0])
         refused = problem(ProblemCode.INVALID_REQUEST, found, limit=limit, requested=requested)
         return answer(refused.model_copy(update={"instance": request.url.path}))
@@ -91,10 +90,6 @@ def _storage(code: ProblemCode) -> Any:  # noqa: ANN401 - a handler in starlette
         return answer(problem(code, str(error), instance=request.url.path))
 
     return handler
-
-
-def _place(location: tuple[int | str, ...]) -> str:
-    return ".".join(str(part) for part in location if part not in {"body", "capture"})[:MAX_PLACE] or "body"
 
 
 def _cap(item: Any) -> tuple[float | None, float | None]:  # noqa: ANN401 - pydantic's description of an error

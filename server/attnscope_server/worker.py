@@ -99,6 +99,8 @@ class Worker:
     _rate_from: tuple[float, int] | None = None
     _steps_each: int = 1
     """Steps of one committed entry: a capture's step, or a trial's condition."""
+    _done: int = 0
+    """Steps that were told."""
     _committed: Commit = field(default_factory=lambda: Commit(steps_committed=0, bytes_written=0))
 
     def serve(self) -> None:
@@ -110,7 +112,7 @@ class Worker:
     def run(self, order: dict[str, Any]) -> None:
         """Run one job and report how it ended."""
         job = order["job"]
-        self._rate_from = None
+        self._rate_from, self._done = None, 0
         self._committed = Commit(steps_committed=0, bytes_written=0)
         with structlog.contextvars.bound_contextvars(job=job):
             log.info("job taken")
@@ -169,7 +171,8 @@ class Worker:
         self._progress(job, "rolling", self._committed.steps_committed)
 
     def _progress(self, job: str, phase: Phase, steps: int) -> None:
-        now = time.monotonic()
+        now, steps = time.monotonic(), max(steps, self._done, self._committed.steps_committed)
+        self._done = steps
         if phase != "rolling":
             self._rate_from = None
         elif self._rate_from is None:
@@ -180,7 +183,7 @@ class Worker:
             "progress",
             job=job,
             phase=phase,
-            steps_done=max(steps, self._committed.steps_committed),
+            steps_done=steps,
             steps_committed=self._committed.steps_committed,
             bytes_written=self._committed.bytes_written,
             steps_per_second=rate if rate is not None and rate > 0 else None,

@@ -1,4 +1,4 @@
-"""Verbs that read a capture: download, draw, summarise."""
+"""Verbs that read a capture, or a trial: download, draw, summarise."""
 
 from __future__ import annotations
 
@@ -10,22 +10,27 @@ from rich.markup import escape
 
 import attnscope
 from attnscope.cli.app import JobName, Json, Source, app, find_capture, out, say
+from attnscope.cli.boards import show_board
 from attnscope.errors import MapNotSampledError
 
 
 @app.command()
 def fetch(
     job: JobName = "last",
-    to: Annotated[Path | None, typer.Option("--out", help="New folder; default capture-<job>.zarr.")] = None,
+    to: Annotated[
+        Path | None, typer.Option("--out", help="New folder; default capture-<job>.zarr, or trial-<job>.zarr.")
+    ] = None,
     npz: Annotated[bool, typer.Option("--npz", help="Write attention_data.npz into this folder instead.")] = False,
     as_json: Json = False,
 ) -> None:
-    """Download a capture, to work offline."""
+    """Download a capture or a trial, to work offline."""
     with attnscope.connect() as service:
-        capture = service.job(job).capture()
-        written = (
-            capture.save_npz(to or Path()) if npz else capture.download(to or Path(f"capture-{capture.job[:8]}.zarr"))
-        )
+        found = service.job(job)
+        if npz:
+            written = found.capture().save_npz(to or Path())
+        else:
+            stored = found.trial() if found.info.kind == "trial" else found.capture()
+            written = stored.download(to or Path(f"{found.info.kind}-{stored.job[:8]}.zarr"))
     say({"path": str(written)}) if as_json else out.print(f"wrote {escape(str(written))}")
 
 
@@ -65,7 +70,10 @@ def summary(
     source: Source = None,
     as_json: Json = False,
 ) -> None:
-    """Summarise a capture: returns, context length, recency against uniform."""
+    """Summarise a capture: returns, context length, recency against uniform; of a trial: what each condition costs."""
+    if source is None and (found := attnscope.connect().job(job)).info.kind == "trial":
+        show_board(found.trial(), as_json=as_json)
+        return
     from attnscope.summary import summarise  # noqa: PLC0415 - loads zarr
 
     text = summarise(find_capture(job, source))

@@ -131,20 +131,25 @@ def submit(
 def list_jobs(
     state: Annotated[list[JobState] | None, typer.Option(help="Repeat for several.")] = None,
     label: str | None = None,
+    kind: Annotated[str | None, typer.Option(help="capture or trial.")] = None,
     limit: Annotated[int, typer.Option(min=1, help="Jobs shown, newest first.")] = 20,
     as_json: Json = False,
 ) -> None:
     """List jobs, newest first."""
     with attnscope.connect() as service:
-        jobs = [job.info for job, _ in zip(service.jobs(states=state or (), label=label), range(limit), strict=False)]
+        jobs = [
+            job.info
+            for job, _ in zip(service.jobs(states=state or (), kind=kind, label=label), range(limit), strict=False)
+        ]
     if as_json:
         say([job.model_dump(mode="json") for job in jobs])
         return
-    columns = [Column(name, overflow="fold") for name in ("job", "state", "checkpoint", "steps", "label")]
+    columns = [Column(name, overflow="fold") for name in ("job", "kind", "state", "checkpoint", "steps", "label")]
     table = Table(*columns, box=None, pad_edge=False)
     for job in jobs:
         done = f"{job.progress.steps_done}/{job.progress.steps_total}"
-        table.add_row(str(job.id)[:8], job.state, escape(job.resolved.checkpoint_name), done, escape(job.label or ""))
+        row = (str(job.id)[:8], job.kind, job.state, job.resolved.checkpoint_name, done, job.label or "")
+        table.add_row(*map(escape, row))
     out.print(table)
 
 
@@ -169,7 +174,7 @@ def keep(
     days: Annotated[float | None, typer.Option(min=0, help="It may be deleted after so many days from now.")] = None,
     as_json: Json = False,
 ) -> None:
-    """Say for how long the service keeps a capture."""
+    """Say for how long the service keeps a capture or trial."""
     until = None if days is None else datetime.now(UTC) + timedelta(days=days)
     with attnscope.connect() as service:
         show(service.job(job).keep(until=until, pinned=pin), as_json=as_json)

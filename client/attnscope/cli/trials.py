@@ -6,15 +6,19 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from pydantic import ValidationError
 from rich.markup import escape
 
 import attnscope
 from attnscope.cli.app import Json, app, out, say
+from attnscope.cli.boards import show_board
 from attnscope.cli.jobs import cells, cost, show
 from attnscope.cli.parsing import budgets, goals, integers, pairs, strategies
+from attnscope.errors import RequestRefusedError
 from attnscope.proposal import FIRST, Proposal, fresh_seeds, propose, read_proposal
 from attnscope.service import Service
-from attnscope_storage.wire import SpeedChoice, TrialSpec
+from attnscope_storage.wire import TrialSpec
+from attnscope_storage.wire.wording import wrong_fields
 
 Asked = dict[str, Any]
 """Fields of a specification, as far as somebody has said them."""
@@ -117,6 +121,8 @@ def trial(
             out.print(escape(cells(job.info.resolved)))
         if wait:
             job.wait(progress=True)
+        if wait and not as_json:
+            show_board(job.trial(), as_json=False)
         show(job, as_json=as_json)
 
 
@@ -127,11 +133,16 @@ def specification(asked: Asked) -> TrialSpec:
     ------
     BadParameter
         Something that a trial needs was not said.
+    RequestRefusedError
+        A field is wrong.
     """
     for name, option in (("checkpoint", "--checkpoint"), ("strategies", "--strategy"), ("budgets", "--budget")):
         if asked[name] is None:
             raise typer.BadParameter("needed, unless --from-report or --recommended says it", param_hint=option)
-    return TrialSpec.model_validate({name: value for name, value in asked.items() if value is not None})
+    try:
+        return TrialSpec.model_validate({name: value for name, value in asked.items() if value is not None})
+    except ValidationError as error:
+        raise RequestRefusedError("; ".join(wrong_fields(error.errors()))) from error
 
 
 def proposed(asked: Asked, proposal: Proposal) -> Asked:
@@ -158,6 +169,6 @@ def follow(service: Service, job: str, asked: Asked, first: int) -> Asked:
     return asked
 
 
-def _speed(enabled: bool, envs: str, decisions: int, rounds: int) -> SpeedChoice:
-    levels = integers(envs, "--speed-envs") or ()
-    return SpeedChoice(enabled=enabled, envs=levels, decisions=decisions, rounds=rounds)
+def _speed(enabled: bool, envs: str, decisions: int, rounds: int) -> Asked:
+    levels = integers(envs, "--speed-envs")
+    return {"enabled": enabled, "envs": levels, "decisions": decisions, "rounds": rounds}

@@ -34,7 +34,7 @@ class Trial:
 
     def __init__(self, reader: CaptureReader, slicer: Slicer | None = None) -> None:
         if reader.kind != "trial":
-            raise StoreKindError("what is stored there is a capture, no trial; open it with attnscope.open")
+            raise StoreKindError("what is stored there is a capture, not a trial; open it with attnscope.open")
         self._reader = reader
         self._slicer = slicer
 

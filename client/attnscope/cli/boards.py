@@ -1,0 +1,61 @@
+"""What a trial's conditions cost, as a table in a terminal."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import typer
+from rich.markup import escape
+from rich.table import Column, Table
+
+from attnscope.cli.app import out
+
+if TYPE_CHECKING:
+    from attnscope.trials.board import Row
+    from attnscope.trials.trial import Trial
+
+READ = """gain kept: (return − random) ÷ (uncompressed − random), 95 %. speed: times as fast, with a full context.
+°: an oracle. In brackets: what would decide."""
+COLUMNS = ("condition", "positions", "tokens", "return", "gain kept", "KL", "speed", "verdict")
+
+
+def show_board(trial: Trial, *, as_json: bool) -> None:
+    """Print every committed condition of a trial, the uncompressed one first."""
+    from attnscope.trials.board import board  # noqa: PLC0415 - loads zarr
+
+    found = board(trial.results())
+    if as_json:
+        typer.echo(found.json())
+        return
+    table = Table(*[Column(name, overflow="fold") for name in COLUMNS], box=None, pad_edge=False)
+    for place, row in enumerate(found.rows):
+        mean = f"{found.results.returns[place].mean():.2f}"
+        table.add_row(*map(escape, _cells(row, mean)))
+    out.print(table)
+    out.print(READ)
+    for reason in sorted({row.verdict.reason for row in found.rows if row.verdict.reason is not None}):
+        out.print(escape(f"nothing can be told where {reason}"))
+
+
+def _cells(row: Row, mean: str) -> tuple[str, ...]:
+    from attnscope.trials.speed import speed_at  # noqa: PLC0415 - loads zarr
+
+    kept, speed = row.verdict.kept, speed_at(row.speeds)
+    between = f" ({kept.low:.2f} to {kept.high:.2f})" if kept.has_interval else ""
+    return (
+        row.name + (" °" if row.condition.oracle else ""),
+        row.condition.positions,
+        f"{row.tokens:.1f} ({row.share.value:.0%})",
+        mean,
+        f"{kept.value:.2f}{between}",
+        "–" if row.divergence is None else f"{row.divergence.kl.value:.3g}",
+        "–" if speed is None else f"{speed.ratio:.2f} at {speed.envs}",
+        _word(row),
+    )
+
+
+def _word(row: Row) -> str:
+    if row.condition.index == 0:
+        return "baseline"
+    more = "" if row.verdict.decides is None else f" ({row.verdict.decides} {row.verdict.unit})"
+    return f"{row.verdict.word}{more}"

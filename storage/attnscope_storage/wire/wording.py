@@ -1,0 +1,46 @@
+"""What is wrong with a specification, in words that both sides use: a line for each field."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from typing import Any, Final
+
+_ENVELOPE: Final = frozenset({"body", "capture", "trial"})
+"""Leading parts of a place that name no field: the request's body, the kind of job."""
+
+_BRANCH: Final = re.compile(r"constrained-\w+|literal\[.*\]|int|float|str|bool")
+"""Parts of a place that name a branch of a union, not a field."""
+
+MAX_PLACE: Final = 120
+"""Characters of a field's place."""
+
+MAX_MESSAGE: Final = 300
+"""Characters of what is wrong with a field; it may repeat the field."""
+
+
+def wrong_fields(errors: Iterable[Mapping[str, Any]]) -> list[str]:
+    """Return pydantic's errors as ``field: message``, those of a field's alternatives together.
+
+    What a wrong entry makes of its whole field (too few entries are left) is not said beside it.
+    """
+    found: dict[tuple[str, ...], list[str]] = {}
+    for error in errors:
+        messages = found.setdefault(_place(error["loc"]), [])
+        message = str(error["msg"])[:MAX_MESSAGE].removeprefix("Value error, ")
+        if message not in messages:
+            messages.append(message)
+    deepest = [place for place in found if not any(_within(other, place) for other in found)]
+    return [f"{'.'.join(place)[:MAX_PLACE] or 'body'}: {', or '.join(found[place])}" for place in deepest]
+
+
+def _place(location: tuple[int | str, ...]) -> tuple[str, ...]:
+    parts = [str(part) for part in location]
+    while parts and parts[0] in _ENVELOPE:
+        del parts[0]
+    return tuple(part for part in parts if _BRANCH.fullmatch(part) is None)
+
+
+def _within(inner: tuple[str, ...], outer: tuple[str, ...]) -> bool:
+    """Return whether a place lies inside of another field's; whole specifications have no field."""
+    return 0 < len(outer) < len(inner) and inner[: len(outer)] == outer
