@@ -25,7 +25,8 @@ from attnscope_model.errors import CaptureInvalidError, CheckpointError
 from attnscope_model.native import load_policy
 from attnscope_model.policy import Policy
 from attnscope_model.registry import CheckpointRegistry
-from attnscope_server.capture import CaptureOrder, run_capture
+from attnscope_model.strategies import StrategyError
+from attnscope_server.capture import CaptureOrder, committed, run_capture
 from attnscope_server.capture_paths import capture_path
 from attnscope_server.child import become_child
 from attnscope_server.engine import NotReproducibleError, RolloutStoppedError
@@ -146,6 +147,9 @@ class Worker:
             "fused": order.get("fused", True),
         }
         self._steps_each = resolved.steps if isinstance(resolved, ResolvedTrial) else 1
+        if (earlier := committed(common["path"])) is not None:
+            so_far = earlier.steps_committed * self._steps_each
+            self._committed = Commit(so_far, int(earlier.attributes.get("bytes_written", 0)))
         self._progress(job, "loading", 0)
         policy, info = self._policy(root, resolved.checkpoint_id, device)
         heard: dict[str, Any] = {
@@ -212,7 +216,7 @@ def explain(error: BaseException) -> Problem:
             code, detail = ProblemCode.CAPTURE_INVALID, str(error)
         case CheckpointError():
             code, detail = ProblemCode.CHECKPOINT_UNREADABLE, str(error)
-        case EnvironmentUnusableError():
+        case EnvironmentUnusableError() | StrategyError():
             code, detail = ProblemCode.INVALID_REQUEST, str(error)
         case PrecisionUnavailableError():
             code, detail = ProblemCode.INVALID_REQUEST, str(error)

@@ -7,6 +7,7 @@ from typing import Annotated
 from uuid import UUID, uuid4
 
 from fastapi import APIRouter, Depends, Query, Response
+from pydantic_core import PydanticSerializationError
 from starlette.concurrency import run_in_threadpool
 
 from attnscope_server.access import JobsReader, JobsWriter, Service, json_only, owned, problems
@@ -72,7 +73,10 @@ def submit(state: State, owner: str, job: UUID, spec: AnySpec) -> tuple[Job, boo
 
 
 def _refuse_long(state: State, spec: AnySpec) -> None:
-    limit, size = state.settings.limits.spec_bytes, len(spec.model_dump_json())
+    try:
+        limit, size = state.settings.limits.spec_bytes, len(spec.model_dump_json())
+    except PydanticSerializationError as error:  # half a surrogate pair, deep in what strategies or environments take
+        raise refusal(ProblemCode.INVALID_REQUEST, "the specification holds text that is not Unicode") from error
     if size > limit:
         detail = f"the specification has {size} bytes as JSON, {limit} are allowed: name fewer seeds, tasks or steps"
         raise refusal(ProblemCode.TOO_LARGE, detail, limit=limit, requested=size)
