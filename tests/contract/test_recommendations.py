@@ -5,12 +5,17 @@ What stands here is plain arithmetic on the decision rows; it uses none of the p
 
 from __future__ import annotations
 
+import json
+import shlex
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from typer.testing import CliRunner
 
 import attnscope
+from attnscope.cli.main import app
+from attnscope.proposal import ProposalError, fresh_seeds
 from attnscope_storage.wire import CaptureSpec, TaskChoice
 
 CONTEXT, STEPS, ENVS = 100, 140, 16
@@ -128,4 +133,64 @@ def test_intervals_hold_their_values_and_say_how_sure_they_are(shipped):
             assert estimate.scope == "beyond these tasks"
     assert shipped.advice.text.count("†") > 20
     assert shipped.advice.verdict == "compress"
-    assert all(one.command is None for one in shipped.advice.recommendations), "this service offers no trials yet"
+
+
+def asked(words: list[str]) -> tuple[dict, list[dict]]:
+    """Return what a command line resolves to on the service, its conditions without baseline and controls apart."""
+    ran = CliRunner().invoke(app, [*words, "--dry-run", "--json"])
+    assert ran.exit_code == 0, ran.output
+    resolved = json.loads(ran.output)["resolved"]
+    return resolved, [one for one in resolved["conditions"] if not one["control"]]
+
+
+@pytest.fixture
+def shell(service, monkeypatch) -> None:
+    """Let the command line find the service."""
+    monkeypatch.setenv("ATTNSCOPE_URL", service.url)
+    monkeypatch.setenv("ATTNSCOPE_API_KEY", service.key)
+
+
+@pytest.mark.usefixtures("shell")
+def test_every_command_is_accepted_as_it_is_printed(shipped):
+    """Typed as it stands, each strategy's command asks for that strategy, its parameters, budget and positions."""
+    for one in shipped.advice.recommendations:
+        program, *words = shlex.split(one.command)
+        assert program == "attnscope"
+        _, conditions = asked(words)
+        (condition,) = conditions
+        assert {"name": condition["strategy"], **condition["parameters"]} == one.strategy
+        assert condition["budget"] == (None if one.key == "none" else one.budget)
+        assert condition["positions"] == one.positions
+
+
+@pytest.mark.usefixtures("shell")
+def test_first_choices_are_tried_from_a_job_and_from_a_report(shipped, tmp_path):
+    """`--recommended` and `--from-report` ask for the first strategies of the advice at its budget, in its environment;
+    the former on seeds that the capture did not use, and what is said beside them counts.
+    """
+    (tmp_path / "compression_recommendations.json").write_text(shipped.advice.json())
+    first = [one.strategy for one in shipped.advice.recommendations if one.key != "none"][:2]
+    job = ["trial", "--recommended", shipped.advice.job, "--budget", "0.4", "--first", "2"]
+    report = ["trial", "--from-report", str(tmp_path), "--first", "2"]
+    for words in (job, report):
+        resolved, conditions = asked(words)
+        named = [{"name": one["strategy"], **one["parameters"]} for one in conditions]
+        if words is report:
+            assert named == first
+        assert len(named) == 2
+        assert {one["budget"] for one in conditions} == {0.4}
+        assert {one["positions"] for one in conditions} == {"keep"}
+        assert resolved["checkpoint_name"] == "AD-darkroom-seed42@1782"
+    other, _ = asked([*report, "--tasks", "3", "--episodes", "2"])
+    assert (len(other["tasks"]), other["steps"]) == (1, 40)
+    assert fresh_seeds(CaptureSpec(checkpoint="x", seeds=(0, 2)).seeds) == (1, 3, 4)
+
+
+@pytest.mark.usefixtures("shell")
+def test_a_report_without_advice_is_refused(tmp_path):
+    """A folder without advice, and a file that is none, say so; nothing is submitted."""
+    for content in (None, "{}", "[1]", '{"recommendations": []}', "no json"):
+        if content is not None:
+            (tmp_path / "compression_recommendations.json").write_text(content)
+        ran = CliRunner().invoke(app, ["trial", "--from-report", str(tmp_path)])
+        assert isinstance(ran.exception, ProposalError), content

@@ -161,7 +161,8 @@ def follow(service: Service, job: str, asked: Asked, first: int) -> Asked:
     """Return what was said, completed by what the capture of a job advises; on rollouts that it has not seen."""
     capture = service.job(job).capture()
     resolved = capture.resolved
-    asked = proposed(asked, propose(attnscope.recommend(capture).to_json(), first))
+    share = next((one for one in asked["budgets"] or () if isinstance(one, float)), None)
+    asked = proposed(asked, propose(attnscope.recommend(capture, budget=share).to_json(), first))
     if asked["environment"] == {"id": resolved.environment_id}:
         asked["environment"]["kwargs"] = resolved.environment_kwargs
     if asked["seeds"] is None:

@@ -141,12 +141,16 @@ class _Commands:
     """Writes the command that tries a strategy, where the service takes trials."""
 
     def __init__(self, capture: Capture, capabilities: Capabilities | None) -> None:
-        self._resolved = capture.resolved
+        self._capture = capture
         self._offered = capabilities is not None and "trial" in capabilities.job_kinds
 
     def line(self, one: Judged, budget: float, positions: str) -> str | None:
-        if not self._offered:
+        """Return the command, None where the service takes no trials, or a budget of everything compresses nothing."""
+        if not self._offered or budget >= 1:
             return None
-        words = ["attnscope", "trial", "--checkpoint", self._resolved.checkpoint_name]
-        words += ["--env", self._resolved.environment_id, "--strategy", json.dumps(one.rule.spec)]
-        return shlex.join([*words, "--budget", str(budget), "--positions", positions])
+        resolved, asked = self._capture.resolved, self._capture.spec.environment
+        words = ["attnscope", "trial", "--checkpoint", resolved.checkpoint_name, "--env", resolved.environment_id]
+        for name, value in (asked.kwargs if asked is not None else {}).items():
+            words += ["--env-kwarg", f"{name}={json.dumps(value)}"]
+        words += ["--strategy", json.dumps(one.rule.spec), "--budget", str(budget), "--positions", positions]
+        return shlex.join(words)
