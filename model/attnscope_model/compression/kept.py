@@ -42,6 +42,11 @@ class Kept:
         return Kept(taken(self.facts, index.clamp(max=self.facts["last"].shape[1] - 1)), counts)
 
 
+def what_stands(facts: Facts) -> Facts:
+    """Return the facts that a context is made of: all that there is to keep where the whole window stays stored."""
+    return {name: facts[name] for name in ("embedded", "first", "last")}
+
+
 def groups(counts: tuple[int, ...], device: torch.device) -> list[tuple[int, Int[Tensor, " env"] | None]]:
     """Return the rollouts of each count, fewest entries first; None where all have as many."""
     if len(set(counts)) == 1:

@@ -9,7 +9,7 @@ import torch
 from attnscope_model.compression.facts import Facts
 from attnscope_model.compression.forward import Decided, Piece
 from attnscope_model.compression.history import History
-from attnscope_model.compression.kept import Kept, kept_of, nothing
+from attnscope_model.compression.kept import Kept, kept_of, nothing, what_stands
 from attnscope_model.compression.placing import Frame, Placing
 from attnscope_model.compression.seen import SeenWindow
 from attnscope_model.compression.setup import Compression
@@ -60,7 +60,7 @@ class StatelessContext:
             self.left_out = history.held
             view = replace(view, influence=whole.influence(lanes, self.placing))
         plan = self.setup.rule.plan(view, self.setup.limit(history.held))
-        self._selected, self._selected_at = kept_of(plan, window), history.seen
+        self._selected, self._selected_at = kept_of(plan, what_stands(window)), history.seen
 
     def pass_by(self, query: Query, whole: WholeWindows) -> None:
         """Go on without a decision; what the next one needs is done."""
@@ -71,9 +71,9 @@ class StatelessContext:
         """Return the entries that the next decision is made of."""
         history = self._history
         if self._selected is None:
-            newest = history.newest(history.held, self.lanes)
+            newest = what_stands(history.newest(history.held, self.lanes))
             return Kept(newest, (history.held,) * (self.lanes.stop - self.lanes.start))
-        joined = history.newest(min(history.seen - self._selected_at, history.held), self.lanes)
+        joined = what_stands(history.newest(min(history.seen - self._selected_at, history.held), self.lanes))
         return _fitting(_joined(self._selected, joined), history, slid=self.placing.positions in {"keep", "mask"})
 
     def pieces(self, query: Query) -> list[Piece]:

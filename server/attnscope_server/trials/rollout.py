@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -156,7 +157,9 @@ class TrialRunner:
         """Return the results with what decisions took, where that is asked for."""
         if not self._spec.speed.enabled or self._baseline is None:
             return results
-        meter = SpeedMeter(self._policy, self._device, self._baseline, self._spec.speed, self._refuse_stopped)
+        done = len(results) * self._resolved.steps
+        before_arm = partial(self._measuring, done)
+        meter = SpeedMeter(self._policy, self._device, self._baseline, self._spec.speed, before_arm)
         return [
             replace(result, seconds=found.seconds, p50=found.p50, p95=found.p95)
             for result, found in zip(results, meter.measure(setups), strict=True)
@@ -169,7 +172,8 @@ class TrialRunner:
         if self._divergence is None or not self._resolved.divergence_steps:
             return None
         decider = self._decider(conditions)
-        return self._divergence.measure(decider, len(conditions), lambda _step: self._refuse_stopped())
+        done = len(conditions) * self._resolved.steps
+        return self._divergence.measure(decider, len(conditions), lambda _step: self._measuring(done))
 
     def _adopt(self, recorded: Recorded, logits: dict[int, Float[torch.Tensor, "env action"]]) -> None:
         """Take a rollout for the uncompressed one that all others are paired with."""
@@ -193,6 +197,10 @@ class TrialRunner:
     def _begin(self, step: int, conditions: int) -> None:
         self._refuse_stopped()
         self._tell("rolling", conditions * step)
+
+    def _measuring(self, steps: int) -> None:
+        self._refuse_stopped()
+        self._tell("measuring", steps)
 
     def _refuse_stopped(self) -> None:
         if self._stopped():
