@@ -135,7 +135,7 @@ def _influence(axes: Axes, shown: Influence, rewarded: Bool[np.ndarray, " transi
     axes.set(xlabel="Transition index", ylabel="Share of influence", title=f"Influence (Σ = {total:.3g} nats)")
     axes.set_xlim(index[0] - 0.5, index[-1] + 0.5)
     axes.set_ylim(bottom=0)
-    axes.legend(loc="upper left", ncols=3)
+    axes.legend(loc="lower right", bbox_to_anchor=(1, 1), ncols=3, borderaxespad=0)
     return axes
 
 
@@ -146,16 +146,18 @@ def _agreement(axes: Axes, found: list[Influence]) -> Axes:
     for step in each:
         axes.plot(step, lines, ".", color=COLOURS["first"], markersize=3, alpha=0.5)
     centre = np.array([np.nanmean(one) if np.isfinite(one).any() else np.nan for one in each.T])
-    axes.plot(centre, lines, "|", color=COLOURS["text"], markersize=8, label="mean of steps")
+    axes.plot(centre, lines, "|", color=COLOURS["text"], markersize=8, gid="mean")
     pooled = np.array([one.mean_agreement for one in found])
+    averaged = "not defined"
     if np.isfinite(pooled).any():
         mean = float(np.nanmean(pooled))
-        axes.axvline(mean, color=COLOURS["second"], linewidth=1, label=f"heads averaged: {mean:.2f}")
+        axes.axvline(mean, color=COLOURS["second"], linewidth=1, gid="averaged")
+        averaged = f"{mean:+.2f}"
     layers, heads, _ = found[0].attention.shape
-    axes.set(yticks=lines, xlim=(-1, 1), xlabel="Rank correlation", title="Attention with influence")
+    axes.set(yticks=lines, xlim=(-1, 1), xlabel=f"Rank correlation; orange: heads averaged, {averaged}")
     axes.set_yticklabels([f"{layer}.{head}" for layer in range(layers) for head in range(heads)], fontsize=6)
     axes.invert_yaxis()
-    axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.12 - 0.3 / len(lines)), handlelength=1)
+    axes.set_title("Attention with influence (dots: steps)")
     return axes
 
 
