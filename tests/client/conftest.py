@@ -137,6 +137,9 @@ class FakeService(ThreadingHTTPServer):
         self.asked: list[str] = []
         self.busy = 0
         self.sent = 0
+        """Bytes of slices."""
+        self.answered = 0
+        """Bytes of all bodies."""
         self.label = "a label"
         """What stands in its texts."""
         self.moved = "http://example.invalid/"
@@ -166,6 +169,7 @@ class Handler(BaseHTTPRequestHandler):
             self.send_header(name.replace("_", "-"), value)
         self.end_headers()
         self.wfile.write(body)
+        self.server.answered += len(body)
 
     def problem(self, status: int, code: str, detail: str, *, retryable: bool = False) -> None:
         """Send a problem document."""

@@ -8,7 +8,9 @@ import pytest
 import attnscope
 from attnscope.figures.heatmap import heatmap
 from attnscope.lazy import as_u8, from_u8
-from attnscope.study import study
+from attnscope.recommendations.reading import plan_blocks
+from attnscope.report import write_report
+from attnscope.study import Choice, study
 from attnscope.study.plan import bytes_read, plan, stratified
 
 
@@ -40,6 +42,30 @@ def test_a_study_reads_what_its_plan_says(remote, planted):
     counted = bytes_read(read.plan, entry_bytes=rows.dtype.itemsize * int(np.prod(rows.shape[1:])), envs=3, cells=4)
     assert server.sent <= counted + 8 * 60 * 3 * 4 + 20_000  # rollout and context of every step; headers
     assert read.tally.profile.mean == pytest.approx(plain.tally.profile.mean, nan_ok=True)
+
+
+def test_a_report_receives_the_bytes_that_its_parts_are_planned_to_take(remote, tmp_path):
+    """Over HTTP, every body counted, advice and page included; --full reads every row and more than twice as much."""
+    asked = {"steps": 500, "envs": 16, "layers": 3, "heads": 4, "slots": 60, "flush": None}
+    server, capture = remote(**asked)
+    write_report(capture, tmp_path / "sample")
+    sampled, server.answered = server.answered, 0
+    read, rows = study(capture).plan, capture.rows
+    entry, cells, slots = rows.dtype.itemsize * int(np.prod(rows.shape[1:])), 12, 60
+    blocks = plan_blocks(500, entry, targets=64)
+    advice = sum(end - first for first, end, _ in blocks) * entry
+    names = ("length", "start"), ("episode", "reward", "truncated", "terminated", "action", "observation")
+    step = [
+        capture[f"{group}/{name}"] for group, held in zip(("context", "rollout"), names, strict=True) for name in held
+    ]
+    rollout = sum(array.dtype.itemsize * int(np.prod(array.shape)) for array in step)
+    drawn = 2 * 3 * cells * slots**2 + 160 * cells * slots + slots * (len(read.overview) + 2 * len(read.followed))
+    expected = bytes_read(read, entry_bytes=entry, envs=16, cells=cells) + advice + rollout + drawn
+    server.answered = 0
+    assert expected * 0.85 <= sampled <= expected * 1.05 + 60_000  # documents and headers
+    assert sampled < 0.75 * entry * 500, "of a small capture, whose least reading is most of it"
+    write_report(attnscope.connect(server.url).job("last").capture(), tmp_path / "full", Choice(full=True))
+    assert server.answered > 2 * entry * 500, "the rows once for the figures and once for the advice"
 
 
 @pytest.mark.parametrize(("layers", "heads", "slots"), [(3, 4, 100), (4, 4, 160), (4, 4, 240)])
