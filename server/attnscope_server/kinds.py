@@ -72,10 +72,11 @@ def _policy(state: State, resolved: Resolved) -> PolicyDescription:
 def _refuse_large(state: State, spec: TrialSpec, resolved: ResolvedTrial) -> None:
     """Refuse a trial over a cap, and say how to ask for less."""
     limits = state.settings.limits
-    needed = condition_bytes(trial_schema(spec, resolved, _policy(state, resolved)))
+    policy = _policy(state, resolved)
+    needed = condition_bytes(trial_schema(spec, resolved, policy))
     fewer = "name fewer strategies, budgets, position policies, tasks, seeds or episodes, or time fewer decisions"
     for requested, limit, what, remedy in (
-        (decisions(spec, resolved), limits.trial_decisions, "takes {} decisions", fewer),
+        (decisions(spec, resolved, policy), limits.trial_decisions, "takes {} decisions", fewer),
         (needed, limits.trial_condition_bytes, "stores {} bytes a condition", "name fewer seeds, episodes or steps"),
     ):
         if requested > limit:

@@ -5,8 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from jaxtyping import Int
+from jaxtyping import Float, Int
 
+from attnscope_model.strategies import strategy
+from attnscope_model.strategies.fitting import ATTENTION
 from attnscope_server.plan import COMPRESSION, WORKER_BASE_BYTES, forward_flops
 from attnscope_server.trials.resolving import history
 from attnscope_storage.schema import SPLITS
@@ -72,31 +74,65 @@ def kept_of(condition: Condition, held: Int[np.ndarray, " held"]) -> Int[np.ndar
     return kept
 
 
-def decisions(spec: TrialSpec, resolved: ResolvedTrial) -> int:
-    """Return the decisions that a trial takes: those of its rollouts, of divergences and of what is timed."""
+def decisions(spec: TrialSpec, resolved: ResolvedTrial, policy: PolicyDescription) -> int:
+    """Return the decisions that a trial takes: those of its rollouts, of divergences and of what is timed.
+
+    A strategy that leaves transitions out in turn takes one for each.
+    """
+    held, times = _histories(resolved, policy)
     rolled = resolved.envs * (resolved.steps + 2 * len(resolved.divergence_steps))
-    return len(resolved.conditions) * (rolled + _timed(spec))
+    extra = sum(
+        _often(one, held, policy) @ (times * held) * resolved.envs + _timed(spec) * held[-1]
+        for one in resolved.conditions
+        if "influence" in _uses(one)
+    )
+    return len(resolved.conditions) * (rolled + _timed(spec)) + round(float(extra))
 
 
 def trial_flops(spec: TrialSpec, resolved: ResolvedTrial, policy: PolicyDescription) -> float:
-    """Return the floating-point operations of a whole trial, those that strategies add left out.
+    """Return the floating-point operations of a whole trial, but for what strategies compute without the policy.
 
-    Whole contexts are counted where a mask hides them and where an oracle reads its rows from one.
+    Whole contexts are counted where a mask hides them, and at each selection that reads rows of one, or leaves one
+    transition after another out of it.
     """
-    full, per = history(policy), policy.tokens_per_transition
-    one = np.array([forward_flops(policy, kept * per + 1) for kept in range(full + 1)])
-    at_full = float(one[full])
-    held = np.append(np.arange(min(resolved.steps, full)), full)
-    times = np.append(np.ones(len(held) - 1), max(0, resolved.steps - full))
+    per = policy.tokens_per_transition
+    one = np.array([forward_flops(policy, kept * per + 1) for kept in range(history(policy) + 1)])
+    held, times = _histories(resolved, policy)
 
     def rolled(condition: Condition) -> float:
-        if condition.positions == "mask":
-            return float(times @ one[held])
-        short = one[kept_of(condition, held)]
-        return float(times @ (short + one[held] if condition.oracle else short))
+        decided = one[held] if condition.positions == "mask" else one[kept_of(condition, held)]
+        uses = _uses(condition)
+        looked = np.zeros(len(held))
+        if "influence" in uses:
+            looked += held * one[np.maximum(held - 1, 0)]
+        if uses & ATTENTION and condition.memory == "stateless":
+            looked += one[held]
+        return float(times @ (decided + _often(condition, held, policy) * looked))
 
-    beside = (resolved.envs * 2 * len(resolved.divergence_steps) + _timed(spec)) * at_full
+    beside = (resolved.envs * 2 * len(resolved.divergence_steps) + _timed(spec)) * float(one[-1])
     return sum(resolved.envs * rolled(condition) + beside for condition in resolved.conditions)
+
+
+def _histories(
+    resolved: ResolvedTrial, policy: PolicyDescription
+) -> tuple[Int[np.ndarray, " held"], Float[np.ndarray, " held"]]:
+    """Return the transitions that an uncompressed context holds, and at how many steps it holds so many."""
+    full = history(policy)
+    held = np.append(np.arange(min(resolved.steps, full)), full)
+    return held, np.append(np.ones(len(held) - 1), max(0, resolved.steps - full))
+
+
+def _often(
+    condition: Condition, held: Int[np.ndarray, " held"], policy: PolicyDescription
+) -> Float[np.ndarray, " held"]:
+    """Return how often a selection is made at a step."""
+    if condition.interval == "full":
+        return np.asarray(held == history(policy), np.float64)
+    return np.full(len(held), 1.0 / condition.interval)
+
+
+def _uses(condition: Condition) -> frozenset[str]:
+    return strategy(condition.strategy, **condition.parameters).uses
 
 
 def estimate_trial(

@@ -114,7 +114,8 @@ def attributes(envs: int) -> dict[str, Any]:
     }  # fmt: skip
     provenance = {"checkpoint": "c" * 64, "causal": True, "causal_stated_by": "user"}
     job = "11111111-2222-4333-8444-555555555555"
-    found = {"job": job, "owner": "o", "spec": {"kind": "capture"}, "resolved": resolved, "policy": policy}
+    spec = {"kind": "capture", "checkpoint": "AD-toy"}
+    found = {"job": job, "owner": "o", "spec": spec, "resolved": resolved, "policy": policy}
     return found | {"provenance": provenance, "query_slot": "last", "tokens_per_transition": 1}
 
 

@@ -120,13 +120,30 @@ def test_an_estimate_grows_with_what_is_asked(asked, registry):
     policy = registry.get("causal").policy
     rolled = {"speed": {"enabled": False}, "kept_steps": 0}
     one, two = asked(**rolled), asked(**rolled, seeds=[0, 3, 5, 7])
-    assert decisions(*two) == 2 * decisions(*one)
+    assert decisions(*two, policy) == 2 * decisions(*one, policy)
     small, large = (trial_flops(*asked(budgets=[share]), policy) for share in (0.1, 0.9))
     assert small < large
     costs = [estimate_trial(*asking, policy, disk_free_bytes=10**9, flops_per_second=1e9) for asking in (one, two)]
     assert costs[1].bytes_raw > 1.9 * costs[0].bytes_raw
     assert math.isclose(costs[1].seconds, 2 * costs[0].seconds)
     assert estimate_trial(*one, policy, disk_free_bytes=1).seconds is None
+
+
+def test_an_estimate_counts_what_a_selection_looks_at(asked, registry):
+    """Attention costs a whole forward a selection, leaving out in turn one for each transition; an interval divides."""
+    policy = registry.get("causal").policy
+    common = {"budgets": [0.2], "positions": ["reindex"], "controls": False, "speed": {"enabled": False}}
+
+    def cost(name, **more):
+        spec, resolved = asked(**common, strategies=[{"name": name}], **more)
+        return trial_flops(spec, resolved, policy), decisions(spec, resolved, policy)
+
+    blind, looking, leaving = (cost(name) for name in ("recency", "tova", "leave-one-out"))
+    assert blind[0] < looking[0] < leaving[0]
+    assert blind[1] == looking[1]
+    assert leaving[1] == blind[1] + 4 * sum(range(60)), "60 steps of 4 rollouts, and every history in turn"
+    assert cost("tova", interval=10)[0] - blind[0] == pytest.approx((looking[0] - blind[0]) / 10)
+    assert cost("tova", memory="stateful")[0] == blind[0]
 
 
 def test_a_specification_survives_the_wire(asked):
