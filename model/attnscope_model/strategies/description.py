@@ -63,11 +63,14 @@ def describe_all(policy: PolicyDescription | None = None) -> list[StrategyInfo]:
 
 POSITIONS: Final[Mapping[PositionPolicy, str]] = {
     "reindex": "",
-    "keep": "needs the stored window: not stateful",
+    "keep": "recomputed, it needs the stored window: not stateful",
     "right_align": "",
     "mask": "an oracle: it saves nothing; needs the stored window: not stateful",
 }
-PATHS: Final[Mapping[Recompute, str]] = {"recompute": "", "cached": "causal policies with rotary positions only"}
+PATHS: Final[Mapping[Recompute, str]] = {
+    "recompute": "",
+    "cached": "causal policies with rotary positions only; stateful",
+}
 """What to mind where it fits."""
 
 

@@ -151,13 +151,14 @@ def deciding_row(
     StrategyError
         The weights are of no shape that says what they are.
     """
-    if isinstance(weights, Sequence) and not hasattr(weights, "shape"):
+    if isinstance(weights, list | tuple):
         if not weights:
             raise StrategyError("expected attention weights of one layer at least, got none")
         rows = [deciding_row(layer, per, query_first) for layer in weights]
         return sum(rows[1:], rows[0]) / len(rows)
-    xp = namespace(weights)
-    row = xp.astype(weights, xp.float32)
+    row: Any = weights
+    xp = namespace(row)
+    row = xp.astype(row, xp.float32)
     if row.ndim == _ALL_LAYERS:
         row = xp.mean(row, axis=0)
     if row.ndim == _HEADS:
@@ -167,7 +168,8 @@ def deciding_row(
     if row.ndim != _ROW or (row.shape[1] - 1) % per:
         raise StrategyError(
             "expected attention weights of shape [env, key], [env, query, key], [env, head, query, key] or [layer, "
-            f"env, head, query, key] with {per} keys a transition and one of the query, got {tuple(weights.shape)}"
+            f"env, head, query, key] with {per} keys a transition and one of the query, got "
+            f"{tuple(row.shape)} after averaging"
         )
     row = row[:, 1:] if query_first else row[:, :-1]
     return xp.sum(xp.reshape(row, (row.shape[0], -1, per)), axis=-1) if per > 1 else row
