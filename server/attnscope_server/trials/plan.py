@@ -82,7 +82,7 @@ def decisions(spec: TrialSpec, resolved: ResolvedTrial, policy: PolicyDescriptio
     held, times = _histories(resolved, policy)
     rolled = resolved.envs * (resolved.steps + 2 * len(resolved.divergence_steps))
     extra = sum(
-        _often(one, held, policy) @ (times * held) * resolved.envs + _timed(spec) * held[-1]
+        _often(one, held, policy) @ (times * held) * resolved.envs
         for one in resolved.conditions
         if "influence" in _uses(one)
     )

@@ -80,8 +80,21 @@ class SpeedMeter:
     def measure(self, setups: Sequence[Compression | None]) -> list[Speeds]:
         """Return the speeds of several compressions, each beside the uncompressed decisions of the same rounds.
 
-        None stands for the uncompressed decisions themselves, timed a second time.
+        None stands for the uncompressed decisions themselves, timed a second time. A strategy that leaves out one
+        entry after another before it decides is never timed (NaN): it takes a forward an entry, and no speed is
+        claimed for it.
         """
+        timed = [setup for setup in setups if setup is None or not setup.leaves_out]
+        found = iter(self._measured(timed) if timed else ())
+        untimed = _speeds(np.full(self._shape(2), np.nan))
+        return [untimed if setup is not None and setup.leaves_out else next(found) for setup in setups]
+
+    def _shape(self, arms: int) -> tuple[int, ...]:
+        choice = self._choice
+        return len(PHASES), len(choice.envs), arms, choice.rounds, choice.decisions
+
+    def _measured(self, setups: Sequence[Compression | None]) -> list[Speeds]:
+        """Return the speeds of compressions that are timed."""
         choice = self._choice
         shape = (1 + len(setups), len(PHASES), len(choice.envs), choice.rounds, choice.decisions)
         taken = np.zeros(shape, np.float64)

@@ -70,6 +70,18 @@ def test_a_strategys_look_at_the_whole_window_is_timed(counted, recorded):
     assert found.seconds[1, 0].tolist() == [[40, 40], [51, 51]]
 
 
+def test_leaving_out_is_not_timed(counted, recorded):
+    """What takes a forward an entry before each decision has no speed, and holds up nobody else's."""
+    bound = strategy("anchored", inner=strategy("leave-one-out"))
+    found = counted(recorded, [Compression(bound, 10), Compression(strategy("recency"), 10)])
+    assert np.isnan(found[0].seconds).all()
+    assert np.isnan(found[0].p95).all()
+    assert found[0].seconds.shape == found[1].seconds.shape
+    assert found[1].seconds[1, 0].tolist() == [[40, 40], [11, 11]]
+    (alone,) = counted(recorded, [Compression(bound, 10)])
+    assert np.isnan(alone.seconds).all()
+
+
 def test_a_cycle_is_timed_all_along(counted, recorded):
     """A stateful context that is cut when full is timed over its whole cycle, of 10 to 39 transitions."""
     (found,) = counted(recorded, [Compression(strategy("recency"), 10, interval="full", memory="stateful")])
