@@ -57,14 +57,14 @@ def pareto(board: Board) -> Figure:
     with styled():
         figure = Figure(figsize=(9.6, 4.6), layout="constrained")
         left, right = figure.subplots(1, 2, sharey=True)
-        rows = board.rows[1:]
+        rows = [row for row in board.rows[1:] if row.condition.budget is not None]
         tokens = front(rows, lambda row: row.share.value)
         named = _named(board, tokens)
         _panel(left, board, lambda row: row.share.value, tokens, named)
         left.set(xlabel="Tokens kept (effective budget)", ylabel="Gain over uniform actions that is kept")
         left.set_title("Against tokens")
-        left.xaxis.set_major_formatter(PercentFormatter(1.0))
-        left.yaxis.set_major_formatter(PercentFormatter(1.0))
+        left.xaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
+        left.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
         timed = [row for row in rows if np.isfinite(speed_ratio(row))]
         if timed:
             speed = speed_at(timed[0].speeds)
@@ -79,9 +79,14 @@ def pareto(board: Board) -> Figure:
         return finish(figure, title_of_trial(board, "What compression buys and costs"), caption_of_trial(board))
 
 
+def _compressed(board: Board) -> tuple[Row, ...]:
+    """Return the rows that drop anything, the uncompressed one first."""
+    return tuple(row for row in board.rows if row.condition.index == 0 or row.condition.budget is not None)
+
+
 def _named(board: Board, on_front: list[Row]) -> dict[str, tuple[str, Line]]:
     """Return the looks of the strategies that have their own: controls, then those on the front, then the rest."""
-    rated, labels = strategies_of(board.rows), labels_of(board.rows)
+    rated, labels = strategies_of(_compressed(board)), labels_of(board.rows)
     order = sorted(rated, key=lambda name: -float(np.mean([row.verdict.kept.value for row in rated[name]])))
     names = dict.fromkeys([labels[row.condition.text] for row in on_front] + order)
     blind = [name for name in names if name in BLIND]
@@ -92,11 +97,14 @@ def _panel(axes: Axes, board: Board, cost: Cost, on_front: list[Row], named: dic
     bound = 1 - board.results.spec.margin
     axes.axhspan(bound, 1, color=COLOURS["third"], alpha=0.12, linewidth=0, gid="margin")
     axes.axhline(1, color=COLOURS["uniform"], linewidth=0.6)
+    compressed = _compressed(board)
     for positions in positions_of(board):
-        rows = tuple(row for row in board.rows if row.condition.index == 0 or row.condition.positions == positions)
+        rows = tuple(row for row in compressed if row.condition.index == 0 or row.condition.positions == positions)
+        width = float(np.nanmax([cost(row) for row in compressed[1:]])) / 300
         for name, of in strategies_of(rows).items():
             colour, line = named.get(name, (LEFT, "-"))
-            at = [cost(row) for row in of]
+            aside = width * (list(named).index(name) - len(named) / 2) if name in named else 0.0
+            at = [cost(row) + aside for row in of]
             kept = np.array([row.verdict.kept.value for row in of])
             back = 1 if name not in named else 3
             axes.plot(at, np.maximum(kept, LOWEST), linestyle=line, color=colour, linewidth=0.9, zorder=back)
@@ -114,7 +122,7 @@ def _point(axes: Axes, at: float, row: Row, colour: str, marker: str, back: int)
     if not np.isfinite([at, kept.value]).all():
         return
     value = max(kept.value, LOWEST)
-    if kept.has_interval:
+    if kept.has_interval and back > 1:
         ends = np.clip([kept.low, kept.high], LOWEST - 1, None)
         axes.vlines(at, *ends, color=colour, linewidth=0.7, alpha=0.7, zorder=back)
     face = "white" if row.condition.oracle else colour
@@ -130,7 +138,7 @@ def _limits(board: Board) -> tuple[float, float]:
 
 def _legend(figure: Figure, board: Board, named: dict[str, tuple[str, Line]]) -> None:
     handles = [Line2D([], [], color=colour, linestyle=line, label=name) for name, (colour, line) in named.items()]
-    if any(name not in named for name in strategies_of(board.rows)):
+    if any(name not in named for name in strategies_of(_compressed(board))):
         handles.append(Line2D([], [], color=LEFT, label="others"))
     handles.append(Line2D([], [], color=COLOURS["text"], linewidth=2.6, alpha=0.25, label="front (no oracles)"))
     handles.append(Line2D([], [], color=COLOURS["third"], linewidth=6, alpha=0.12, label="within the margin"))

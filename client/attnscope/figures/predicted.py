@@ -66,7 +66,7 @@ def _conditions(axes: Axes, board: Board, found: list[Prediction]) -> Axes:
     axes.set(xlabel="Attention retained (predicted)", ylabel="Gain kept (measured)")
     axes.set_title("Every condition (hollow: uniform and random)")
     for axis in (axes.xaxis, axes.yaxis):
-        axis.set_major_formatter(PercentFormatter(1.0))
+        axis.set_major_formatter(PercentFormatter(1.0, decimals=0))
     axes.legend(title="Budget", title_fontsize=7, loc="best")
     return axes
 
@@ -85,7 +85,7 @@ def _predictors(axes: Axes, score: PredictionScore) -> Axes:
     axes.set_yticklabels([SHORT[name] + (" (budget only)" if name == BUDGET_ONLY else "") for name in names])
     axes.invert_yaxis()
     axes.set_title("What each predictor is worth")
-    axes.legend(loc="lower center", bbox_to_anchor=(0.4, -0.36), ncols=3, handlelength=1.2, columnspacing=1)
+    axes.legend(loc="best", handlelength=1.2)
     return axes
 
 

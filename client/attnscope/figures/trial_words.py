@@ -7,6 +7,7 @@ from typing import Final, Literal
 from attnscope.figures.style import COLOURS, SERIES
 from attnscope.provenance import HELD_OUT, policy_words
 from attnscope.trials.board import Board, Row
+from attnscope.trials.naming import label_of
 from attnscope.trials.results import TrialResults
 
 MARKERS: Final = {"reindex": "o", "keep": "s", "right_align": "^", "mask": "D"}
@@ -65,15 +66,14 @@ def strategies_of(rows: tuple[Row, ...]) -> dict[str, list[Row]]:
 
 
 def labels_of(rows: tuple[Row, ...]) -> dict[str, str]:
-    """Return what each strategy, with its parameters, is called where room is short; no two are called alike."""
+    """Return what each strategy, by its whole text, is called where room is short; no two are called alike."""
     found: dict[str, str] = {}
     for row in rows:
-        text = row.condition.text
-        short = text.removesuffix("()").replace("inner=", "")
-        short = short if len(short) <= LABEL else f"{short[: LABEL - 1]}…"
-        if text not in found:
-            same = sum(name.startswith(short) for name in found.values())
-            found[text] = f"{short} #{same + 1}" if same and short.endswith("…") else short
+        label = label_of(row.condition)
+        short = label if len(label) <= LABEL else f"{label[: LABEL - 1]}…"
+        if row.condition.text not in found:
+            same = sum(name == short or name.startswith(f"{short} #") for name in found.values())
+            found[row.condition.text] = f"{short} #{same + 1}" if same else short
     return found
 
 

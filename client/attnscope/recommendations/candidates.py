@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from attnscope_model.strategies import ContextView, Strategy, ViewIncompleteError, strategy
+from attnscope_model.strategies import ContextView, Strategy, ViewIncompleteError, looks_at_attention, strategy
 
 BUDGETS: Final = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7)
 """Shares of the history that strategies are compared at."""
@@ -21,15 +21,16 @@ class Candidate:
     choices: tuple[Strategy, ...]
     guide: bool = False
     """Whether it is one of the guide's three, which are always ranked."""
-    online: bool = True
-    """Whether it can be applied at every step without attention to the whole context, which costs the full forward."""
+
+    @property
+    def online(self) -> bool:
+        """Whether it can be applied at every step without attention to the whole context, which costs the forward."""
+        return not any(looks_at_attention(rule) for rule in self.choices)
 
 
-def _candidate(
-    key: str, name: str, *choices: Mapping[str, object], guide: bool = False, online: bool = True
-) -> Candidate:
+def _candidate(key: str, name: str, *choices: Mapping[str, object], guide: bool = False) -> Candidate:
     rules = tuple(strategy(name, **choice) for choice in (choices or ({},)))
-    return Candidate(key, rules, guide, online)
+    return Candidate(key, rules, guide)
 
 
 CANDIDATES: Final = (
@@ -46,11 +47,11 @@ CANDIDATES: Final = (
     _candidate("relevant", "relevant"),
     _candidate("hierarchical", "hierarchical", guide=True),
     _candidate("pooled-window", "pooled-window", {"summaries": 4}, {"summaries": 2}, {"summaries": 8}, guide=True),
-    _candidate("tova", "tova", online=False),
-    _candidate("nucleus", "nucleus", {"mass": 0.9}, {"mass": 0.8}, {"mass": 0.95}, online=False),
-    _candidate("threshold", "threshold", {"lift": 1.0}, {"lift": 2.0}, online=False),
-    _candidate("snapkv", "snapkv", {"rows": 16}, {"rows": 4, "kernel": 1}, {"rows": 16, "kernel": 1}, online=False),
-    _candidate("h2o", "h2o", {"recent": 0.5}, {"recent": 0.25}, {"recent": 0.75}, online=False),
+    _candidate("tova", "tova"),
+    _candidate("nucleus", "nucleus", {"mass": 0.9}, {"mass": 0.8}, {"mass": 0.95}),
+    _candidate("threshold", "threshold", {"lift": 1.0}, {"lift": 2.0}),
+    _candidate("snapkv", "snapkv", {"rows": 16}, {"rows": 4, "kernel": 1}, {"rows": 16, "kernel": 1}),
+    _candidate("h2o", "h2o", {"recent": 0.5}, {"recent": 0.25}, {"recent": 0.75}),
     _candidate(
         "anchored-h2o",
         "anchored",
@@ -58,9 +59,8 @@ CANDIDATES: Final = (
         {"inner": {"name": "h2o", "recent": 0.25}},
         {"inner": {"name": "h2o", "recent": 0.25}, "oldest": True},
         guide=True,
-        online=False,
     ),
-    _candidate("redundancy", "redundancy", {"balance": 0.5}, {"balance": 0.8}, online=False),
+    _candidate("redundancy", "redundancy", {"balance": 0.5}, {"balance": 0.8}),
     _candidate("merging", "merging"),
 )
 """Everything that is ranked: the guide's three, the blind baselines, and other rules that need no training.

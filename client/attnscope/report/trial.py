@@ -106,8 +106,8 @@ def _figures(measured: Board, won: Winner | None, scored: _Scored | None) -> Ite
     """Yield file name, title and figure."""
     if len(measured.rows) == 1:
         return  # only the uncompressed rollout is there by now
-    yield "trial_pareto", "What compression buys and costs", pareto(measured)
     if any(row.condition.budget is not None for row in measured.rows):
+        yield "trial_pareto", "What compression buys and costs", pareto(measured)
         yield "trial_table", "Gain kept by strategy and budget", trial_table(measured)
     if scored is not None:
         yield "trial_predictions", "Predicted against measured", predicted(measured, scored.found, scored.score)

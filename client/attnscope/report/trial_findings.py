@@ -14,7 +14,6 @@ from attnscope.trials.board import Board, Row
 from attnscope.trials.phases import mean_return
 from attnscope.trials.selection import Winner
 from attnscope.trials.speed import speed_at
-from attnscope.trials.verdicts import NEVER
 from attnscope_model.strategies import StrategyError, strategy
 from attnscope_model.strategies.fitting import looks_at_attention
 
@@ -60,16 +59,16 @@ def trial_text(board: Board, winner: Winner | None, more: Sequence[str] = ()) ->
     lines += [fill(f"- {said}", WIDTH, subsequent_indent="  ") for said in [*trial_findings(board, winner), *more]]
     lines += [
         "",
-        f"{'condition':<34}{'positions':<12}{'tokens':>7}  {'gain kept':<22}{'verdict':<26}{'vs uniform':<22}",
+        f"{'condition':<34}{'positions':<12}{'tokens':>7}  {'gain kept':<22}{'verdict':<29}{'vs uniform':<22}",
     ]
     for row in board.rows:
         name = row.name + (" °" if row.condition.oracle else "")
         verdict = row.verdict.word + ("*" if row.verdict.jointly else "")
         if row.verdict.decides is not None:
-            verdict += f", {_many(row)}"
+            verdict += f", {row.verdict.needs}"
         lines.append(
             f"{name[:33]:<34}{row.condition.positions:<12}{row.share.value:>7.0%}  {number(row.verdict.kept):<22}"
-            f"{verdict:<26}{number(row.over_uniform):<22}".rstrip()
+            f"{verdict:<29}{number(row.over_uniform):<22}".rstrip()
         )
     lines += [
         "",
@@ -143,7 +142,7 @@ def _cheapest(judged: tuple[Row, ...]) -> str:
     if not few:
         return f"{first} Nothing with {FEW:.0%} of the tokens or fewer was tried."
     near = max(few, key=lambda row: row.verdict.kept.value)
-    decides = "" if near.verdict.decides is None else f"; {_many(near)} would decide"
+    decides = "" if near.verdict.decides is None else f"; {near.verdict.needs} would decide"
     return f"{first} With {FEW:.0%} of the tokens or fewer the nearest is {_named(near)}, {near.verdict.word}{decides}."
 
 
@@ -187,8 +186,3 @@ def _named(row: Row) -> str:
         f"{row.name}, positions {row.condition.positions}, {row.share.value:.0%} of the tokens, keeping "
         f"{number(row.verdict.kept)} of the gain"
     )
-
-
-def _many(row: Row) -> str:
-    decides = row.verdict.decides
-    return f"{'over ' if decides == NEVER else ''}{decides} {row.verdict.unit}"

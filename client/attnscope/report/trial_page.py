@@ -87,10 +87,8 @@ def _line(row: Row) -> str:
     ]
     kind = f"{verdict.word}{' control' if row.condition.control else ''}"
     place = HEAD.index("Verdict")
-    text = "".join(
-        f'<td class="word">{html.escape(cell)}</td>' if at == place else f"<td>{html.escape(cell)}</td>"
-        for at, cell in enumerate(cells)
-    )
+    kinds = {0: f' title="{html.escape(row.condition.text)}"', place: ' class="word"'}
+    text = "".join(f"<td{kinds.get(at, '')}>{html.escape(cell)}</td>" for at, cell in enumerate(cells))
     return f'<tr class="{kind}">{text}</tr>'
 
 

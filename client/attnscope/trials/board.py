@@ -23,6 +23,7 @@ from attnscope.trials.costs import (
     tokens,
 )
 from attnscope.trials.learning import Reached, episodes_to
+from attnscope.trials.naming import name_of
 from attnscope.trials.phases import PHASES, episodes_of
 from attnscope.trials.results import TrialResults
 from attnscope.trials.scores import TaskLosses, difference, iqm, over_blind, retained, task_losses
@@ -123,15 +124,6 @@ def board(results: TrialResults, scope: Scope = "these tasks", samples: int = RE
         bootstrap,
         tuple(_row(results, bootstrap, place, verdict) for place, verdict in enumerate(verdicts)),
     )
-
-
-def name_of(condition: Condition) -> str:
-    """Return a condition in a few words, such as ``recency 40 %``."""
-    if condition.index == 0:
-        return "uncompressed"
-    share = isinstance(condition.budget, float)
-    budget = "" if condition.budget is None else f" {condition.budget:.0%}" if share else f" {condition.budget}"
-    return f"{condition.text.removesuffix('()')}{budget}"
 
 
 def _row(results: TrialResults, bootstrap: PairedBootstrap, place: int, verdict: Verdict) -> Row:

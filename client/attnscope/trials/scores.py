@@ -96,8 +96,8 @@ def over_blind(
     """Return how much more of the baseline's gain is kept than a blind rule keeps with as many tokens, paired.
 
     A rule may keep fewer tokens than its budget allows, so the blind rule's return is interpolated to the same
-    effective budget between the trial's budgets, with the uncompressed rollout as the last of them. None where the
-    blind rule was not tried, or only with more tokens than this condition keeps.
+    effective budget between the trial's budgets, with the uncompressed rollout as the last of them. Below the blind
+    rule's smallest budget it is compared with that, which keeps more. None where the blind rule was not tried.
     """
     of = results.conditions[condition]
     blind = [
@@ -109,9 +109,7 @@ def over_blind(
     if condition == 0 or not blind or not np.isfinite(gain(results, 0)).all():
         return None
     known = sorted((_share(results, place), place) for place in [*blind, 0])
-    share = min(_share(results, condition), known[-1][0])
-    if share < known[0][0] - CLOSE:
-        return None
+    share = float(np.clip(_share(results, condition), known[0][0], known[-1][0]))
     below = max(place for place, (at, _) in enumerate(known) if at <= share + CLOSE)
     (low, first), (high, last) = known[below], known[min(below + 1, len(known) - 1)]
     part = (share - low) / (high - low) if high > low else 0.0

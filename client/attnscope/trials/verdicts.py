@@ -54,11 +54,18 @@ class Verdict:
         """What `decides` counts."""
         return "seeds" if self.kept.scope == "these tasks" else "tasks"
 
+    @property
+    def needs(self) -> str:
+        """What would decide, in words; empty where it is decided."""
+        if self.decides is None:
+            return ""
+        return f"over {NEVER} {self.unit}" if self.decides >= NEVER else f"{self.decides} {self.unit}"
+
     def __str__(self) -> str:
         """Return e.g. ``inconclusive (24 seeds would decide)``."""
         if self.reason is not None:
             return f"{self.word}: {self.reason}"
-        return self.word if self.decides is None else f"{self.word} ({self.decides} {self.unit} would decide)"
+        return self.word if self.decides is None else f"{self.word} ({self.needs} would decide)"
 
 
 def judge(results: TrialResults, condition: int, bootstrap: PairedBootstrap, phase: Phase = "all") -> Verdict:
@@ -125,8 +132,8 @@ def deciding(kept: float, bound: float, have: int, error: float) -> int:
     return min(NEVER, math.ceil(have * ((NORMAL + NORMAL_POWER) * error / apart) ** 2))
 
 
-NEVER: Final = 1_000_000
-"""As many as this, or more: what was measured lies on the bound."""
+NEVER: Final = 10_000
+"""As many as this, or more: what was measured lies too near the bound."""
 
 
 def _word(low: float, high: float, bound: float) -> Word:
