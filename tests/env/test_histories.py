@@ -8,13 +8,13 @@ import pytest
 from attnscope_env import preset
 from attnscope_env.actions import numbering
 from attnscope_env.histories import AnnealedExpert, Explorer, Histories, QLearning, record
-from attnscope_env.histories.explorer import spiral_ranks
+from attnscope_env.histories.explorer import Order, spiral_ranks
 
 DARKROOM = preset("darkroom-reference")
 KEYS = preset("key-to-door")
 
 
-def explored(room, tasks, *, episodes, stages=1, seed=0, noise=0.0, order="nearest") -> Histories:
+def explored(room, tasks, *, episodes, stages=1, seed=0, noise=0.0, order: Order = "nearest") -> Histories:
     """Return the explorer's histories of these tasks."""
     source = Explorer(
         len(tasks),

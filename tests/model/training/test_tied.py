@@ -58,7 +58,9 @@ def test_positions_stay_an_episode_plus_a_step_while_they_are_trained():
     policy = ADPolicy(ADConfig((SIZE, SIZE), 5, 8, "learned-absolute", width=16, layers=1, heads=2, feedforward=32))
     recipe = Recipe(steps=3, batch=4, warmup=1, learning_rate=1e-2, episode_steps=4)
     initialise(policy, seed=1, episode_steps=4)
-    before = policy.position.detach().clone()
+    positions = policy.position
+    assert positions is not None
+    before = positions.detach().clone()
     rng = np.random.default_rng(0)
     cells = rng.integers(0, SIZE, (4, 17, 2))
     cells[:, :, 0] = np.arange(17) % 4
@@ -68,10 +70,10 @@ def test_positions_stay_an_episode_plus_a_step_while_they_are_trained():
     assert torch.equal(drawn.observations[:, :, 0], (torch.arange(8) % 4).expand(64, 8))
     for _ in range(3):
         trainer.advance()
-    for table in (before, policy.position.detach()):
+    for table in (before, positions.detach()):
         by_episode = table.view(2, 4, -1)
         assert torch.allclose(by_episode[1] - by_episode[0], (by_episode[1] - by_episode[0])[:1], atol=1e-5)
-    assert (policy.position - before).abs().max() > 1e-3
+    assert (positions - before).abs().max() > 1e-3
 
 
 def test_additive_keeps_what_adds_up_and_drops_what_does_not():
