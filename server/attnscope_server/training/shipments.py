@@ -20,6 +20,8 @@ class Shipment:
     title: str
     plans: tuple[TrainingPlan, ...]
     """One a training seed. The first is shipped unless validation says otherwise; see the card."""
+    ended_at: int | None = None
+    """Step at which the run was ended, one of those that are saved, and which is shipped; None: its plan's last."""
     earlier: tuple[int, ...] = ()
     """Earlier steps of the shipped run that are shipped too."""
     aim: str = ""
@@ -79,15 +81,19 @@ SHIPMENTS: Final = MappingProxyType(
             plans=(
                 TrainingPlan(
                     preset="darkroom-13",
-                    histories=HistoryPlan(per_task=30, episodes=26),
+                    histories=HistoryPlan(source="sweeper", per_task=30, episodes=20, noise=0.3, targets="intended"),
                     positions="rotary",
                     context_length=600,
-                    recipe=Recipe(steps=3800, batch=8, short_length=240, short_share=0.4105),
+                    recipe=Recipe(steps=2400, batch=8, short_length=240),
                 ),
             ),
+            ended_at=1250,
             aim="held-out: at least 90 % of the optimum",
-            limits="It does not reach its aim, and was evaluated only while its window grows (15 episodes).",
-            remark="Its first 1,500 steps followed the schedule of a run of 3,600, the next 1,100 one of 2,600.",
+            limits=(
+                "It was evaluated only while its window grows (15 episodes), and is weak on two held-out goals: "
+                "12 of 32 on (9, 12), 23 of 35 on (5, 1)."
+            ),
+            remark="The run was ended at step 1,250, for want of time; the rate was then half its peak.",
             episodes=15,
         ),
         "key-to-door": Shipment(

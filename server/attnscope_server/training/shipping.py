@@ -93,10 +93,10 @@ def ship(key: str, runs: Path, target: Path, images: Path | None) -> list[Path]:
     shipment = SHIPMENTS[key]
     made = []
     for plan in shipment.plans:
-        run = runs / plan.run_name
-        if not trained(run, plan):
-            watch(run, plan)
-        made.append(shippable(run, plan, plan.recipe.steps))
+        run, step = runs / plan.run_name, shipment.ended_at or plan.recipe.steps
+        if not trained(run, plan, step):
+            watch(run, plan, until=step)
+        made.append(shippable(run, plan, step))
     kept = runs / "evaluations"
     folders = [folder for folder, _ in made]
     chosen_by, chosen = evaluated(folders, min(VALIDATION_EPISODES, shipment.episodes), kept, ("validation",))
@@ -116,8 +116,8 @@ def ship(key: str, runs: Path, target: Path, images: Path | None) -> list[Path]:
     return written
 
 
-def trained(run: Path, plan: TrainingPlan) -> bool:
-    """Return whether a run's last checkpoint is there, whole and of this plan; one in part is trained anew.
+def trained(run: Path, plan: TrainingPlan, step: int) -> bool:
+    """Return whether a run's checkpoint of this step is there, whole and of this plan; else it is trained anew.
 
     Raises
     ------
@@ -127,13 +127,12 @@ def trained(run: Path, plan: TrainingPlan) -> bool:
     if not (run / PLAN).exists():
         return False
     refuse_other_plan(run, plan)
-    steps = plan.recipe.steps
     try:
         if plan.layout == "reference":
             with tempfile.TemporaryDirectory() as scratch:
-                read_checkpoint(run / f"ckpt-{steps}.pt", Path(scratch))
+                read_checkpoint(run / f"ckpt-{step}.pt", Path(scratch))
         else:
-            load_policy(run / f"step-{steps}", torch.device("cpu"))
+            load_policy(run / f"step-{step}", torch.device("cpu"))
     except (CheckpointUnreadableError, CheckpointChangedError):
         return False
     return True

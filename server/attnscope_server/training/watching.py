@@ -10,8 +10,8 @@ from attnscope_server.training.plan import TrainingPlan
 from attnscope_server.training.run import TrainingRun
 
 
-def watch(folder: Path, plan: TrainingPlan, *, tensorboard: bool = False) -> Path:
-    """Train to the end and return the run's folder."""
+def watch(folder: Path, plan: TrainingPlan, *, tensorboard: bool = False, until: int | None = None) -> Path:
+    """Train to the end, or to step `until`, and return the run's folder."""
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),
@@ -23,5 +23,5 @@ def watch(folder: Path, plan: TrainingPlan, *, tensorboard: bool = False) -> Pat
         bar = progress.add_task("histories", total=plan.recipe.steps, loss=float("nan"))
         run = TrainingRun(folder, plan, tensorboard=tensorboard)
         progress.update(bar, description=plan.run_name)
-        run.advance(tell=lambda step, loss: progress.update(bar, completed=step, loss=loss))
+        run.advance(until, tell=lambda step, loss: progress.update(bar, completed=step, loss=loss))
     return run.folder

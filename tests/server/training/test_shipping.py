@@ -13,14 +13,15 @@ def test_a_run_is_trained_when_its_last_checkpoint_is_whole_and_of_its_plan(plan
     """Not before its end, not with a damaged file; a folder of another plan is refused rather than shipped."""
     plan = plan.model_copy(update={"layout": layout})
     folder = tmp_path / "run"
-    assert not trained(folder, plan)
+    assert not trained(folder, plan, 8)
     run = TrainingRun(folder, plan)
     run.advance(until=4)
-    assert not trained(folder, plan)
+    assert trained(folder, plan, 4)
+    assert not trained(folder, plan, 8)
     run.advance()
-    assert trained(folder, plan)
+    assert trained(folder, plan, 8)
     with pytest.raises(PlanChangedError, match="recipe differ"):
-        trained(folder, plan.model_copy(update={"recipe": plan.recipe.__class__(steps=4)}))
+        trained(folder, plan.model_copy(update={"recipe": plan.recipe.__class__(steps=4)}), 4)
     file = folder / "ckpt-8.pt" if layout == "reference" else folder / "step-8" / "model.safetensors"
     file.write_bytes(file.read_bytes()[:-40])
-    assert not trained(folder, plan)
+    assert not trained(folder, plan, 8)
