@@ -12,11 +12,12 @@ from torch import Tensor
 
 from attnscope_model.compression.cached import CachedContext
 from attnscope_model.compression.facts import transition_facts
-from attnscope_model.compression.forward import Decided, Piece, decide, tiled
+from attnscope_model.compression.forward import Decided, Piece, tiled
 from attnscope_model.compression.history import History
 from attnscope_model.compression.kept import Kept
 from attnscope_model.compression.placing import Placing
 from attnscope_model.compression.setup import Compression, unfit
+from attnscope_model.compression.sharing import decide
 from attnscope_model.compression.stateful import StatefulContext
 from attnscope_model.compression.stateless import StatelessContext
 from attnscope_model.compression.views import Query

@@ -21,13 +21,16 @@ from attnscope_model.policy import Policy
 from attnscope_model.stack import Slots, StackedPolicy
 from attnscope_model.tape import AttentionTape
 
+TILE_TOKENS: Final = 160 * TILE_ENVS
+"""Tokens that a CPU thread computes at once where contexts are short: twice as many contexts at most."""
+
 FIRST: Final = 0
 """Slot at which a packed context begins."""
 
 
 @dataclass(frozen=True, eq=False)
 class Piece:
-    """Contexts of equal length, to be decided together."""
+    """Contexts to be decided together, of equal length or padded."""
 
     lanes: Int[Tensor, " env"] | None
     """Which rollouts they are; None: all, in order."""
@@ -35,11 +38,24 @@ class Piece:
     slots: Slots = FIRST
     hidden: Bool[Tensor, "env token"] | None = None
     """Tokens that no other may see; None: none."""
+    lengths: Int[Tensor, " env"] | None = None
+    """Tokens of each context where they differ, the query their last; what follows is padding, which a causal policy
+    does not see from there. None: all are whole."""
 
     @property
     def kind(self) -> tuple[int, int | None, bool]:
         """What pieces must share to be decided in one forward."""
         return self.tokens.shape[1], self.slots if isinstance(self.slots, int) else None, self.hidden is not None
+
+    def part(self, some: slice) -> Piece:
+        """Return some of the contexts."""
+        return Piece(
+            None,
+            self.tokens[some],
+            self.slots if isinstance(self.slots, int) else self.slots[some],
+            None if self.hidden is None else self.hidden[some],
+            None if self.lengths is None else self.lengths[some],
+        )
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,78 +66,44 @@ class Decided:
     rows: Float[Tensor, "env layer head slot"] | None = None
 
 
-def decide(policy: Policy, pieces: list[Piece], *, rows: bool = False) -> list[Decided]:
-    """Return the decisions of each piece; pieces of one kind share their forwards.
-
-    Raises
-    ------
-    CompressionUnfitError
-        Slots or hidden tokens with a policy that is no stack of layers.
-    """
-    found: dict[int, Decided] = {}
-    for kind in dict.fromkeys(piece.kind for piece in pieces):
-        places = [place for place, piece in enumerate(pieces) if piece.kind == kind]
-        together = _together([pieces[place] for place in places])
-        whole = tiled(policy, together, rows=rows)
-        ends = [len(pieces[place].tokens) for place in places]
-        logits = torch.split(whole.logits, ends)
-        parts = [None] * len(ends) if whole.rows is None else torch.split(whole.rows, ends)
-        decisions = [Decided(part, row) for part, row in zip(logits, parts, strict=True)]
-        found |= dict(zip(places, decisions, strict=True))
-    return [found[place] for place in range(len(pieces))]
+def contexts_at_once(tokens: int) -> int:
+    """Return the contexts of so many tokens that a CPU computes at once."""
+    return min(2 * TILE_ENVS, max(TILE_ENVS, TILE_TOKENS // tokens)) * torch.get_num_threads()
 
 
 def tiled(policy: Policy, piece: Piece, *, rows: bool = False) -> Decided:
     """Return a piece's decisions, on a CPU some contexts at a time, so that what is worked on stays in its cache."""
     envs = len(piece.tokens)
-    tile = TILE_ENVS * torch.get_num_threads() if piece.tokens.device.type == "cpu" else envs
+    tile = envs if piece.tokens.device.type != "cpu" else contexts_at_once(piece.tokens.shape[1])
     if envs <= tile:
-        return _decided(policy, piece.tokens, piece.slots, piece.hidden, rows=rows)
-    parts = [
-        _decided(
-            policy,
-            piece.tokens[first : first + tile],
-            piece.slots if isinstance(piece.slots, int) else piece.slots[first : first + tile],
-            None if piece.hidden is None else piece.hidden[first : first + tile],
-            rows=rows,
-        )
-        for first in range(0, envs, tile)
-    ]
+        return _decided(policy, piece, rows=rows)
+    bounds = range(0, envs, tile)
+    parts = [_decided(policy, piece.part(slice(first, first + tile)), rows=rows) for first in bounds]
     return Decided(
         torch.cat([part.logits for part in parts]),
         torch.cat([part.rows for part in parts if part.rows is not None]) if rows else None,
     )
 
 
-def _together(pieces: list[Piece]) -> Piece:
-    if len(pieces) == 1:
-        return pieces[0]
-    slots = [piece.slots for piece in pieces if not isinstance(piece.slots, int)]
-    hidden = [piece.hidden for piece in pieces if piece.hidden is not None]
-    return Piece(
-        None,
-        torch.cat([piece.tokens for piece in pieces]),
-        torch.cat(slots) if slots else pieces[0].slots,
-        torch.cat(hidden) if hidden else None,
-    )
-
-
-def _decided(policy: Policy, tokens: Tensor, slots: Slots, hidden: Tensor | None, *, rows: bool) -> Decided:
+def _decided(policy: Policy, piece: Piece, *, rows: bool) -> Decided:
     if not rows:
-        return Decided(_logits(policy, tokens, slots, hidden).float())
+        return Decided(_logits(policy, piece).float())
     with AttentionTape(policy) as tape:
-        logits = _logits(policy, tokens, slots, hidden)
+        logits = _logits(policy, piece)
     return Decided(logits.float(), tape.rows)
 
 
-def _logits(policy: Policy, tokens: Tensor, slots: Slots, hidden: Tensor | None) -> Float[Tensor, "env action"]:
-    if hidden is None and isinstance(slots, int) and slots == FIRST:
+def _logits(policy: Policy, piece: Piece) -> Float[Tensor, "env action"]:
+    tokens, slots, hidden = piece.tokens, piece.slots, piece.hidden
+    if hidden is None and isinstance(slots, int) and slots == FIRST and piece.lengths is None:
         logits: Tensor = policy(tokens)
         return logits
     if not isinstance(policy, StackedPolicy):
         raise CompressionUnfitError(
             f"expected positions reindex: the family {policy.description.family} does not say where its tokens stand"
         )
+    if piece.lengths is not None:
+        return _padded(policy, tokens, piece.lengths)
     if hidden is not None:
         return _masked(policy, tokens, slots, hidden)
     x = policy.place(tokens, slots)
@@ -136,6 +118,25 @@ def _logits(policy: Policy, tokens: Tensor, slots: Slots, hidden: Tensor | None)
 def newest(slots: Slots, tokens: int) -> Slots:
     """Return the slots of the last token."""
     return slots + tokens - 1 if isinstance(slots, int) else slots[:, -1:]
+
+
+def _padded(
+    policy: StackedPolicy, tokens: Float[Tensor, "env token width"], lengths: Int[Tensor, " env"]
+) -> Float[Tensor, "env action"]:
+    """Return the logits of packed contexts of a causal policy, whose queries stand at their own lengths' ends."""
+    envs, slots = torch.arange(len(tokens), device=tokens.device), torch.arange(tokens.shape[1], device=tokens.device)
+    x = policy.place(tokens)
+    *early, last = policy.layers()
+    for layer in early:
+        x = layer.forward(x)
+    keys, values = last.memory(x)
+    at = lengths - 1
+    token = x[envs, at][:, None]
+    query = last.query(token, at[:, None])
+    scores = query @ keys.transpose(-2, -1) / math.sqrt(query.shape[-1])
+    padding = slots >= lengths[:, None]
+    row = torch.softmax(scores.masked_fill(padding[:, None, None], -math.inf), dim=-1)
+    return policy.read(last.finish(token, row @ values)[:, 0])
 
 
 def _masked(policy: StackedPolicy, tokens: Tensor, slots: Slots, hidden: Tensor) -> Float[Tensor, "env action"]:

@@ -6,11 +6,12 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from attnscope_model.compression.forward import Piece, decide, tiled
+from attnscope_model.compression.forward import Piece, tiled
 from attnscope_model.compression.history import History
 from attnscope_model.compression.kept import Kept, tokens_of
 from attnscope_model.compression.placing import Frame, Placing
 from attnscope_model.compression.seen import history_row
+from attnscope_model.compression.sharing import decide
 from attnscope_model.influence import divergence
 from attnscope_model.policy import Policy
 
