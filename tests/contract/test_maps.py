@@ -12,8 +12,10 @@ from pathlib import Path
 import httpx
 import numpy as np
 import pytest
+from scipy import stats
 
 from attnscope.connection import Connection
+from attnscope.figures.causal import causal_map, influence
 from attnscope.service import Service
 from attnscope.transport import Transport
 from attnscope_model.registry import CheckpointRegistry
@@ -298,3 +300,20 @@ def test_capabilities_and_openapi_tell_of_it(http):
         parameter["name"] for parameter in route["parameters"]
     }
     assert {"200", "304", "404", "410", "413", "416", "422", "429", "500", "503"} <= route["responses"].keys()
+
+
+def test_attention_is_ranked_against_influence(golden_jobs):
+    """The figure's correlations are scipy's, of the decision row and the leave-one-out effects of the same step."""
+    capture = golden_jobs["causal"].capture()
+    found = influence(capture, 70)
+    row = capture.map(70)[..., -1, :-1].astype(np.float64)
+    effects = capture.leave_one_out(70)
+    assert found.agreement[1, 2] == pytest.approx(stats.spearmanr(row[1, 2], effects).statistic)
+    assert found.attention.sum(axis=-1) == pytest.approx(1)
+    figure = causal_map(capture, [60, 70])
+    above, below, beside = figure.axes[:3]
+    assert above.images[0].get_array().shape == (found.attention.shape[0] * found.attention.shape[1], len(effects))
+    assert sum(len(line.get_segments()) for line in below.collections) == len(effects)
+    averaged = next(line for line in beside.lines if line.get_gid() == "averaged")
+    means = [influence(capture, step).mean_agreement for step in (60, 70)]
+    assert averaged.get_xdata()[0] == pytest.approx(np.mean(means))

@@ -9,7 +9,7 @@ import typer
 from rich.markup import escape
 
 import attnscope
-from attnscope.cli.app import JobName, Json, Source, app, out
+from attnscope.cli.app import JobName, Json, Source, app, find_trial, out
 from attnscope.cli.narrowing import Cells, Environments, Length, Places
 
 FILE = "compression_recommendations.txt"
@@ -27,21 +27,27 @@ def recommend(
     steps: Length = None,
     envs: Places = None,
     goal: Cells = None,
+    trial: Annotated[
+        list[str] | None,
+        typer.Option(help="A trial of this checkpoint, a job or a downloaded one: scores the predictions; repeatable."),
+    ] = None,
     source: Source = None,
     as_json: Json = False,
 ) -> None:
     """Say which of the context to keep: patterns, ranked strategies, and what would show them wrong."""
     wanted = Environments(envs, goal)
+    trials = [find_trial(name).results() for name in trial or []]
     if source is None:
         with attnscope.connect() as service:
             capture, offers = service.job(job).capture(), service.capabilities()
             where = wanted.of(capture)
             advice = attnscope.recommend(
-                capture, budget=budget, capabilities=offers, full=full, envs=where, steps=steps
+                capture, budget=budget, trials=trials, capabilities=offers, full=full, envs=where, steps=steps
             )
     else:
         capture = attnscope.open(source)
-        advice = attnscope.recommend(capture, budget=budget, full=full, envs=wanted.of(capture), steps=steps)
+        where = wanted.of(capture)
+        advice = attnscope.recommend(capture, budget=budget, trials=trials, full=full, envs=where, steps=steps)
     if to is not None:
         to.mkdir(parents=True, exist_ok=True)
         (to / FILE).write_text(advice.text)

@@ -36,3 +36,9 @@ def say(value: Any) -> None:  # noqa: ANN401 - anything JSON
 def find_capture(job: str, source: Path | None) -> Any:  # noqa: ANN401 - a Capture, whose module loads zarr
     """Return a downloaded capture if one is named, else the job's."""
     return attnscope.connect().job(job).capture() if source is None else attnscope.open(source)
+
+
+def find_trial(name: str) -> Any:  # noqa: ANN401 - a Trial, whose module loads zarr
+    """Return a downloaded trial if the name is a folder, else the job's."""
+    path = Path(name)
+    return attnscope.open_trial(path) if path.is_dir() else attnscope.connect().job(name).trial()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from rich.console import Console
 from rich.markup import escape
 
-from attnscope.cli import advice, captures, catalogue, demonstration, jobs, reports, trials
+from attnscope.cli import advice, captures, catalogue, demonstration, influences, jobs, reports, trials
 from attnscope.cli.app import app
 from attnscope.errors import (
     AuthenticationError,
@@ -17,7 +17,7 @@ from attnscope.errors import (
 from attnscope.plain import plain
 from attnscope_storage.errors import AttnscopeError
 
-VERBS = (jobs, captures, reports, advice, trials, catalogue, demonstration)
+VERBS = (jobs, captures, influences, reports, advice, trials, catalogue, demonstration)
 """Modules whose import registers verbs, in the order of the help."""
 
 STATUS: list[tuple[type[BaseException], int]] = [

@@ -6,18 +6,22 @@ import csv
 import json
 import re
 from html.parser import HTMLParser
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from PIL import Image
 from typer.testing import CliRunner
 
+import attnscope
 from attnscope.cli.main import app
 from attnscope.figures.kept_timeline import KEPT, LOST, POOLED, SAVED, states
 from attnscope.figures.pareto import front, pareto, speed_ratio
 from attnscope.figures.trial_curves import trial_curves
 from attnscope.figures.trial_table import trial_table
 from attnscope.figures.trial_words import labels_of, strategies_of
+from attnscope.measures import NotMeasurableError
+from attnscope.recommendations.basis import Basis
 from attnscope.report.trial import shown_rows, write_trial_report
 from attnscope.report.trial_findings import trial_findings
 from attnscope.trials.board import board
@@ -135,3 +139,16 @@ def test_the_command_line_reports_a_downloaded_trial(stored, tmp_path):
     files = json.loads(ran.output)["files"]
     assert str(tmp_path / "trial_report.html") in files
     assert "recency 50%" in (tmp_path / "trial_findings.txt").read_text()
+
+
+def test_predictions_of_another_checkpoint_are_refused(stored):
+    """Nothing of what one policy looks at says what another loses."""
+    other = Other()
+    with pytest.raises(NotMeasurableError, match="expected a trial of the capture's checkpoint other"):
+        Basis(SimpleNamespace(capture=other), None, None).predict(attnscope.open_trial(stored).results())
+
+
+class Other:
+    """A capture of another checkpoint, as far as it is asked."""
+
+    resolved = SimpleNamespace(checkpoint_id="d" * 64, checkpoint_name="other")
