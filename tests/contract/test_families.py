@@ -158,6 +158,33 @@ def test_tokens_and_provenance_say_what_the_family_is(service, jobs, name):
         assert np.array_equal(logits.argmax(-1), action)
 
 
+@pytest.mark.parametrize("name", [*layouts.LAYOUTS, "tiny"])
+def test_every_strategy_runs_on_every_family_it_claims(service, jobs, name):
+    """A trial of whatever the service says fits a checkpoint, kept short, verifies; `none` is the baseline bit for bit,
+    and no strategy keeps more than its budget.
+    """
+    assert jobs[name].state is JobState.SUCCEEDED
+    with attnscope.connect(service.url, service.key) as client:
+        fitting = [one for one in client.strategies(checkpoint=name) if any(kind.fits for kind in one.observations)]
+        asked = {
+            "strategies": [{"name": one.name} for one in fitting],
+            "tasks": {"split": "all", "indices": [3]} if name != "tiny" else {"split": "test", "indices": [0]},
+            "speed": {"enabled": False},
+        }
+        job = client.submit(
+            kind="trial", checkpoint=name, seeds=[1], episodes=1, budgets=[4], divergence_steps=2, kept_steps=2, **asked
+        ).wait()
+        results = job.trial().results()
+        actions, kept, kl = (results.arrays[one] for one in ("rollout/action", "trial/kept", "divergence/kl"))
+    assert verify(Captures(service.settings.data_root).open(job.id)).ok
+    assert {one.strategy for one in results.conditions[1:]} == {one.name for one in fitting}
+    none = next(one.index for one in results.conditions[1:] if one.strategy == "none")
+    assert np.array_equal(actions[0], actions[none])
+    assert np.array_equal(kl[0], kl[none])
+    bounded = [one.index for one in results.conditions[1:] if one.budget is not None]
+    assert kept[bounded].max() <= 4 * results.policy.tokens_per_transition
+
+
 @pytest.mark.parametrize("name", ["rad", "ad-eps", "dicp-dpt", "dpt", "dicp-ad", "cccad", "cinemere-post", "tiny"])
 def test_any_step_of_any_family_is_replayed(jobs, name):
     """A step that no map was sampled of gives its maps later; the service holds them against what is stored."""
