@@ -233,6 +233,8 @@ def main() -> None:
     channel = Channel(commands=sys.stdin, reports=reports)
     threading.Thread(target=channel.listen, name="commands", daemon=True).start()
     Worker(channel).serve()
+    sys.stderr.flush()
+    os._exit(0)  # everything is committed and told; taking torch apart would only keep the service waiting
 
 
 if __name__ == "__main__":
