@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 TEST_ARGS ?= -n 2
 MINUTES ?= 5
 
-.PHONY: demo test browser lint bench gallery kills soak train-shipped serve setup setup-dev clean
+.PHONY: demo test browser lint bench study gallery kills soak train-shipped serve setup setup-dev clean
 
 demo: setup  ## Start a service, capture the shipped policy, draw it into demo-output/
 	$(BIN)/attnscope demo --out demo-output
@@ -28,6 +28,9 @@ lint: setup-dev  ## Ruff, format, mypy strict, basedpyright
 
 bench: setup-dev  ## Print the ratios that docs/benchmarks.md quotes; BENCH_ARGS="capture --quick" for less
 	$(BIN)/python -m benchmarks $(BENCH_ARGS)
+
+study: setup-dev  ## Try every strategy on the shipped policies for docs/compression-study.md; hours, goes on where it was
+	$(BIN)/python -m benchmarks.study $(STUDY_ARGS)
 
 gallery: setup-dev  ## Capture the shipped policy and draw docs/gallery.md
 	$(BIN)/python -m benchmarks.gallery
