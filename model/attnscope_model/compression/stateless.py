@@ -64,7 +64,9 @@ class StatelessContext:
 
     def pass_by(self, query: Query, whole: WholeWindows) -> None:
         """Go on without a decision; what the next one needs is done."""
-        if self.setup.interval != 1 or (self._seen is not None and self._seen.remembers):
+        # Where every decision selects anew, nothing of this one is left at the next, unless rows are added up.
+        anew = self.setup.interval in {1, "full"}
+        if not anew or (self._seen is not None and self._seen.remembers):
             self.prepare(query, whole)
 
     def _kept(self) -> Kept:

@@ -39,6 +39,10 @@ class Speeds:
     p95: Float32[np.ndarray, "phase level arm"]
 
 
+RECENT: Final = 16
+"""Decisions before the timed ones that a stateless context is led through; earlier ones leave it nothing to do."""
+
+
 @dataclass
 class Arm:
     """One way to decide, at the point of its history where it is timed."""
@@ -46,6 +50,8 @@ class Arm:
     decider: PlainDecider | CompressedDecider
     cycle: int = 1
     """Decisions after which its work repeats; where they are more than are timed, those timed are spread over them."""
+    forgets: bool = False
+    """Whether what it was long ago does not change its work: a stored window is selected from anew."""
 
 
 class SpeedMeter:
@@ -116,14 +122,16 @@ class SpeedMeter:
         cycle = setup.interval if isinstance(setup.interval, int) else 1
         if setup.interval == "full" and setup.memory == "stateful":
             cycle = max(1, self._capacity - setup.limit(self._capacity))
-        return Arm(CompressedDecider(self._policy, [setup], lanes, self._device), cycle)
+        decider = CompressedDecider(self._policy, [setup], lanes, self._device)
+        return Arm(decider, cycle, forgets=setup.memory == "stateless")
 
     def _lead(self, arm: Arm, first: int, last: int, envs: int) -> None:
         """Give an arm its history from one step to another."""
         for step in range(first, last):
             self._before_arm()
             transition = self._transition(step, envs)
-            arm.decider.pass_by(transition[0])
+            if not arm.forgets or last - step <= max(RECENT, arm.cycle):
+                arm.decider.pass_by(transition[0])
             arm.decider.append(*transition)
 
     def _rounds(

@@ -190,6 +190,8 @@ def test_a_stateful_rule_sees_its_own_rows(families, random_steps):
     [
         Compression(strategy("tova"), 5, interval=3),
         Compression(strategy("h2o"), 5),
+        Compression(strategy("tova"), 5, interval="full"),
+        Compression(strategy("h2o"), 5, interval="full"),
         Compression(strategy("snapkv", rows=4), 5, "keep"),
         Compression(strategy("random"), 5, interval=4),
         Compression(strategy("tova"), 5, interval=3, memory="stateful"),
