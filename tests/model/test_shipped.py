@@ -77,8 +77,18 @@ def in_context_return(folder, goal, episodes) -> np.ndarray:
     return returns
 
 
-def test_the_best_policy_learns_in_context():
+@pytest.mark.parametrize(
+    "name", ["AD-absolute-darkroom-reference-seed0@6000", "AD-reference-sweeper-darkroom-reference-seed0@2400"]
+)
+def test_a_policy_learns_in_context(name):
     """On the farthest held-out goal it begins with little and ends near the optimum, 15; random is below 0.1."""
-    returns = in_context_return(FOLDERS["AD-absolute-darkroom-reference-seed0@6000"], (6, 8), episodes=10)
+    returns = in_context_return(FOLDERS[name], (6, 8), episodes=10)
     assert returns[:, -3:].mean() > 12
     assert returns[:, 0].mean() < 6
+
+
+def test_the_key_to_door_policy_learns_in_context():
+    """On a held-out key and door it misses both at first, and takes both from the third episode on."""
+    returns = in_context_return(FOLDERS["AD-absolute-sweeper-key-to-door-seed0@3000"], (6, 8, 7, 1), episodes=7)
+    assert returns[:, 0].mean() < 1
+    assert returns[:, -4:].mean() > 1.5

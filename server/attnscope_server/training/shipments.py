@@ -112,4 +112,4 @@ SHIPMENTS: Final = MappingProxyType(
         ),
     }
 )
-"""By key; `make train-shipped` trains and writes all of them. docs/policies.md says which were run to their end."""
+"""By key; `make train-shipped` trains and writes all of them."""
