@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Final, Protocol
@@ -25,6 +26,7 @@ Environment = VectorEnv[Any, Any, Any]
 class Deciding(Protocol):
     """What takes decisions over contexts that it keeps."""
 
+    @abstractmethod
     def decide(self, observation: Any) -> torch.Tensor:  # noqa: ANN401 - arrays of either library
         """Return the logits of the decision at an observation."""
 

@@ -5,6 +5,7 @@ The seam between a job (what a worker is told) and compressed rollouts (what `Tr
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import chain
@@ -39,12 +40,14 @@ Tell = Callable[[Phase, int], None]
 class Runner(Protocol):
     """What runs conditions; `attnscope_server.trials.rollout.TrialRunner` is one."""
 
+    @abstractmethod
     def waves(self) -> list[tuple[int, ...]]:
         """Return the conditions that are rolled out together, in the order of their indices; the first is 0 alone."""
 
     def restore(self, actions: Int[np.ndarray, "seed task step"], rewards: Float[np.ndarray, "seed task step"]) -> None:
         """Take back the uncompressed rollout from what is stored of it."""
 
+    @abstractmethod
     def run(self, wave: tuple[int, ...]) -> Iterator[ConditionResult]:
         """Yield the results of a wave's conditions, in the order of their indices."""
 
@@ -52,6 +55,7 @@ class Runner(Protocol):
 class MakeRunner(Protocol):
     """Makes a runner of one trial."""
 
+    @abstractmethod
     def __call__(
         self,
         spec: TrialSpec,
