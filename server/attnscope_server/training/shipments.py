@@ -67,6 +67,7 @@ SHIPMENTS: Final = MappingProxyType(
                 ),
             ),
             aim="none; for comparison with the exploration-first policies",
+            limits="It hardly learns in context: its source takes 60 episodes to learn, its window shows eight.",
         ),
         "darkroom-reference-layout": Shipment(
             title="Darkroom 9×9, the AD reference's layout",
