@@ -24,7 +24,7 @@ from attnscope.trials.costs import (
 )
 from attnscope.trials.learning import Reached, episodes_to
 from attnscope.trials.naming import name_of
-from attnscope.trials.phases import PHASES, episodes_of
+from attnscope.trials.phases import PHASES, Phase, episodes_of
 from attnscope.trials.results import TrialResults
 from attnscope.trials.scores import TaskLosses, difference, iqm, over_blind, retained, task_losses
 from attnscope.trials.speed import Speed, speed_at, speeds
@@ -128,7 +128,7 @@ def board(results: TrialResults, scope: Scope = "these tasks", samples: int = RE
 
 def _row(results: TrialResults, bootstrap: PairedBootstrap, place: int, verdict: Verdict) -> Row:
     flops, flops_share = operations(results, place)
-    apart = [phase for phase in PHASES if phase != "all" and episodes_of(results, phase).any()]
+    apart: list[Phase] = [phase for phase in PHASES if phase != "all" and episodes_of(results, phase).any()]
     return Row(
         results.conditions[place],
         verdict,

@@ -29,6 +29,7 @@ class Deciding(Protocol):
     @abstractmethod
     def decide(self, observation: Any) -> torch.Tensor:  # noqa: ANN401 - arrays of either library
         """Return the logits of the decision at an observation."""
+        ...
 
     def pass_by(self, observation: Any) -> None:  # noqa: ANN401 - as above
         """Go on without the decision at an observation."""

@@ -43,6 +43,7 @@ class Runner(Protocol):
     @abstractmethod
     def waves(self) -> list[tuple[int, ...]]:
         """Return the conditions that are rolled out together, in the order of their indices; the first is 0 alone."""
+        ...
 
     def restore(self, actions: Int[np.ndarray, "seed task step"], rewards: Float[np.ndarray, "seed task step"]) -> None:
         """Take back the uncompressed rollout from what is stored of it."""
@@ -50,6 +51,7 @@ class Runner(Protocol):
     @abstractmethod
     def run(self, wave: tuple[int, ...]) -> Iterator[ConditionResult]:
         """Yield the results of a wave's conditions, in the order of their indices."""
+        ...
 
 
 class MakeRunner(Protocol):
@@ -67,6 +69,7 @@ class MakeRunner(Protocol):
         tell: Tell,
     ) -> Runner:
         """Return the runner."""
+        ...
 
 
 @dataclass(frozen=True)
