@@ -132,12 +132,12 @@ def trials(subject: Subject) -> dict[str, TrialSpec]:
         "board": spec((*BLIND, *GUIDED), subject.shares),
         "positions": spec(PLACED, subject.few[-2:], positions=elsewhere, controls=False),
         "guided-every-10": spec(GUIDED, subject.few, interval=10),
-        "stateful": spec(REMEMBERING, subject.few, memory="stateful", positions=("reindex",)),
+        "stateful": spec(REMEMBERING, subject.few, memory="stateful", interval=10, positions=("reindex",)),
         "tokens": spec((*PLACED, *BLIND[6:8], BLIND[10], unweighted), subject.tokens),
     }
     if subject.left_out:
         rules = (StrategyChoice(name="leave-one-out"), BLIND[0], GUIDED[0])
         found["leave-one-out"] = spec(rules, (0.1, 0.4), interval=10)
     if subject.rotary:
-        found["cached"] = spec(PLACED, subject.few, path="cached", memory="stateful")
+        found["cached"] = spec(PLACED, subject.few, path="cached", memory="stateful", interval=10)
     return found

@@ -69,7 +69,7 @@ def _phases(
 ) -> Axes:
     """Draw the profiles of two phases over the rollouts that have both."""
     means = [phase.mean for phase in pair]
-    both = np.isfinite(means[0]).any(axis=1) & np.isfinite(means[1]).any(axis=1)
+    both = np.asarray(np.isfinite(means[0]).any(axis=1) & np.isfinite(means[1]).any(axis=1), np.bool_)
     if not both.any():
         axes.set_title(title)
         return refuse(axes, ALIKE)
