@@ -14,7 +14,6 @@ from attnscope.figures.style import COLOURS, SERIES, finish, refuse, styled
 from attnscope.figures.trial_words import (
     BLIND,
     LEFT,
-    MARKERS,
     Line,
     caption_of_trial,
     labels_of,
@@ -54,29 +53,38 @@ def speed_ratio(row: Row) -> float:
 
 def pareto(board: Board) -> Figure:
     """Return the figure: return kept against tokens on the left, against measured speed on the right."""
+    positions = positions_of(board)
+    rows = [row for row in board.rows[1:] if row.condition.budget is not None]
+    timed = any(np.isfinite(speed_ratio(row)) for row in rows)
+    named = _named(board, front(rows, lambda row: row.share.value))
     with styled():
-        figure = Figure(figsize=(9.6, 4.6), layout="constrained")
-        left, right = figure.subplots(1, 2, sharey=True)
-        rows = [row for row in board.rows[1:] if row.condition.budget is not None]
-        tokens = front(rows, lambda row: row.share.value)
-        named = _named(board, tokens)
-        _panel(left, board, lambda row: row.share.value, tokens, named)
-        left.set(xlabel="Tokens kept (effective budget)", ylabel="Gain over uniform actions that is kept")
-        left.set_title("Against tokens")
-        left.xaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
-        left.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
-        timed = [row for row in rows if np.isfinite(speed_ratio(row))]
+        height = 4.6 if len(positions) == 1 else 2.6 * len(positions) + 0.8
+        figure = Figure(figsize=(9.6, height), layout="constrained")
+        grid = figure.subplots(len(positions), 2, sharex="col", sharey=True, squeeze=False)
+        for policy, (left, right) in zip(positions, grid, strict=True):
+            of = [row for row in rows if row.condition.positions == policy]
+            _panel(left, board, of, lambda row: row.share.value, named)
+            left.set(ylabel="Gain over uniform actions kept")
+            left.set_title("Against tokens" + (f", positions {policy}" if len(positions) > 1 else ""))
+            if timed:
+                _panel(right, board, of, speed_ratio, named, cheap_is_low=False)
+                right.set_title(_speed_title(of))
+                right.axvline(1, color=COLOURS["uniform"], linewidth=0.6)
+            else:
+                refuse(right, "speed was not measured")
+        grid[-1, 0].set(xlabel="Tokens kept (effective budget)")
+        grid[-1, 0].xaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
+        grid[0, 0].yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
         if timed:
-            speed = speed_at(timed[0].speeds)
-            _panel(right, board, speed_ratio, front(timed, speed_ratio, cheap_is_low=False), named)
-            envs = 0 if speed is None else speed.envs
-            right.set(xlabel="Times as fast as uncompressed")
-            right.set_title(f"Against speed ({envs} environments, full context, strategy's work included)")
-            right.axvline(1, color=COLOURS["uniform"], linewidth=0.6)
-        else:
-            refuse(right, "speed was not measured")
+            grid[-1, 1].set(xlabel="Times as fast as uncompressed")
         _legend(figure, board, named)
         return finish(figure, title_of_trial(board, "What compression buys and costs"), caption_of_trial(board))
+
+
+def _speed_title(rows: list[Row]) -> str:
+    speed = next((found for row in rows if (found := speed_at(row.speeds)) is not None), None)
+    envs = "" if speed is None else f"{speed.envs} environments, "
+    return f"Against speed ({envs}full context, strategy's work included)"
 
 
 def _compressed(board: Board) -> tuple[Row, ...]:
@@ -93,23 +101,30 @@ def _named(board: Board, on_front: list[Row]) -> dict[str, tuple[str, Line]]:
     return looks(blind + [name for name in names if name not in BLIND][: len(SERIES)])
 
 
-def _panel(axes: Axes, board: Board, cost: Cost, on_front: list[Row], named: dict[str, tuple[str, Line]]) -> Axes:
+def _panel(
+    axes: Axes,
+    board: Board,
+    rows: list[Row],
+    cost: Cost,
+    named: dict[str, tuple[str, Line]],
+    *,
+    cheap_is_low: bool = True,
+) -> Axes:
     bound = 1 - board.results.spec.margin
     axes.axhspan(bound, 1, color=COLOURS["third"], alpha=0.12, linewidth=0, gid="margin")
     axes.axhline(1, color=COLOURS["uniform"], linewidth=0.6)
-    compressed = _compressed(board)
-    for positions in positions_of(board):
-        rows = tuple(row for row in compressed if row.condition.index == 0 or row.condition.positions == positions)
-        width = float(np.nanmax([cost(row) for row in compressed[1:]])) / 300
-        for name, of in strategies_of(rows).items():
-            colour, line = named.get(name, (LEFT, "-"))
-            aside = width * (list(named).index(name) - len(named) / 2) if name in named else 0.0
-            at = [cost(row) + aside for row in of]
-            kept = np.array([row.verdict.kept.value for row in of])
-            back = 1 if name not in named else 3
-            axes.plot(at, np.maximum(kept, LOWEST), linestyle=line, color=colour, linewidth=0.9, zorder=back)
-            for place, row in zip(at, of, strict=True):
-                _point(axes, place, row, colour, MARKERS[positions], back)
+    known = [row for row in rows if np.isfinite(cost(row))]
+    width = max((cost(row) for row in known), default=1.0) / 300
+    for name, of in strategies_of((board.rows[0], *known)).items():
+        colour, line = named.get(name, (LEFT, "-"))
+        aside = width * (list(named).index(name) - len(named) / 2) if name in named else 0.0
+        at = [cost(row) + aside for row in of]
+        kept = np.array([row.verdict.kept.value for row in of])
+        back = 1 if name not in named else 3
+        axes.plot(at, np.maximum(kept, LOWEST), linestyle=line, color=colour, linewidth=0.9, zorder=back)
+        for place, row in zip(at, of, strict=True):
+            _point(axes, place, row, colour, back)
+    on_front = front(known, cost, cheap_is_low=cheap_is_low)
     if len(on_front) > 1:
         steps = [(cost(row), row.verdict.kept.value) for row in on_front]
         axes.plot(*zip(*steps, strict=True), color=COLOURS["text"], linewidth=2.6, alpha=0.25, zorder=2, gid="front")
@@ -117,7 +132,7 @@ def _panel(axes: Axes, board: Board, cost: Cost, on_front: list[Row], named: dic
     return axes
 
 
-def _point(axes: Axes, at: float, row: Row, colour: str, marker: str, back: int) -> None:
+def _point(axes: Axes, at: float, row: Row, colour: str, back: int) -> None:
     kept = row.verdict.kept
     if not np.isfinite([at, kept.value]).all():
         return
@@ -126,7 +141,7 @@ def _point(axes: Axes, at: float, row: Row, colour: str, marker: str, back: int)
         ends = np.clip([kept.low, kept.high], LOWEST - 1, None)
         axes.vlines(at, *ends, color=colour, linewidth=0.7, alpha=0.7, zorder=back)
     face = "white" if row.condition.oracle else colour
-    axes.plot(at, value, marker, markersize=4, markerfacecolor=face, markeredgecolor=colour, zorder=back + 1)
+    axes.plot(at, value, "o", markersize=4, markerfacecolor=face, markeredgecolor=colour, zorder=back + 1)
 
 
 def _limits(board: Board) -> tuple[float, float]:
@@ -146,10 +161,4 @@ def _legend(figure: Figure, board: Board, named: dict[str, tuple[str, Line]]) ->
         hollow = Line2D([], [], linestyle="", label="hollow: oracle", markersize=4, marker="o", color=COLOURS["text"])
         hollow.set_markerfacecolor("white")
         handles.append(hollow)
-    positions = positions_of(board)
-    if len(positions) > 1:
-        handles += [
-            Line2D([], [], linestyle="", marker=MARKERS[one], color=COLOURS["text"], markersize=4, label=one)
-            for one in positions
-        ]
     figure.legend(handles=handles, loc="outside right center", ncols=1)

@@ -36,6 +36,9 @@ def trial_table(board: Board) -> Figure:
         (name for name in everything if everything[name][0].condition.budget is not None),
         key=lambda name: (name in BLIND, -float(np.mean([row.verdict.kept.value for row in everything[name]]))),
     )
+    # A masked context is an oracle whatever the strategy, which its panel's title says.
+    oracles = [name for name in names if any(_sees_all(row) for row in everything[name])]
+    labels = [f"{name} °" if name in oracles else name for name in names]
     bound = 1 - board.results.spec.margin
     norm = TwoSlopeNorm(bound, 0.0, max(1.05, 2 * bound - 0.75))
     with styled():
@@ -44,7 +47,7 @@ def trial_table(board: Board) -> Figure:
         panels = figure.subplots(1, len(positions), sharey=True, squeeze=False)[0]
         for axes, policy in zip(panels, positions, strict=True):
             rows = tuple(row for row in board.rows if row.condition.index == 0 or row.condition.positions == policy)
-            _panel(axes, strategies_of(rows), names, budgets, norm)
+            _panel(axes, strategies_of(rows), names, labels, budgets, norm)
             axes.set_title(policy + (" (an oracle)" if policy == "mask" else ""))
         scale = figure.colorbar(ScalarMappable(norm, PALETTE), ax=panels, pad=0.01, aspect=30, fraction=0.05)
         scale.ax.set_yscale("linear")
@@ -54,7 +57,12 @@ def trial_table(board: Board) -> Figure:
 
 
 def _panel(
-    axes: Axes, found: dict[str, list[Row]], names: list[str], budgets: list[int | float], norm: TwoSlopeNorm
+    axes: Axes,
+    found: dict[str, list[Row]],
+    names: list[str],
+    labels: list[str],
+    budgets: list[int | float],
+    norm: TwoSlopeNorm,
 ) -> Axes:
     values = np.full((len(names), len(budgets)), np.nan)
     hatch(axes)
@@ -71,7 +79,6 @@ def _panel(
                 column, line, text, ha="center", va="center", fontsize=6, color="white" if dark else COLOURS["text"]
             )
     axes.imshow(np.ma.masked_invalid(values), cmap=PALETTE, norm=norm, aspect="auto")
-    labels = [name + (" °" if any(row.condition.oracle for row in found.get(name, [])) else "") for name in names]
     axes.set(xticks=range(len(budgets)), yticks=range(len(names)), xlabel="Budget")
     axes.set_xticklabels([f"{one:.0%}" if isinstance(one, float) else str(one) for one in budgets])
     axes.set_yticklabels(labels, fontsize=6.5)
@@ -81,6 +88,10 @@ def _panel(
     if 0 < blind < len(names):
         axes.axhline(blind - 0.5, color="white", linewidth=2)
     return axes
+
+
+def _sees_all(row: Row) -> bool:
+    return row.condition.oracle and row.condition.positions != "mask"
 
 
 def _budgets(board: Board) -> list[int | float]:
