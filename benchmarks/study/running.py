@@ -10,7 +10,7 @@ from typing import Any
 from uuid import NAMESPACE_OID, uuid5
 
 import attnscope
-from attnscope.proposal import propose
+from attnscope.proposal import choice_of
 from attnscope.service import Service
 from attnscope.trials import TrialResults
 from attnscope_storage.wire import CaptureSpec, TrialSpec
@@ -52,16 +52,21 @@ def study(service: Service, subject: Subject, folder: Path, only: Collection[str
 
 
 def advised(subject: Subject, advice: dict[str, Any]) -> TrialSpec:
-    """Return the trial of the advice's first choices, on rollouts that nothing else of the study saw."""
-    proposal = propose(advice)
+    """Return the trial of the advice's first choice and of its first two that look at no attention.
+
+    On rollouts that nothing else of the study saw.
+    """
+    ranked = [one for one in advice["recommendations"] if one["key"] not in {"none", "uniform", "random"}]
+    blind = [one for one in ranked if one["online"]][:2]
+    strategies = {one["key"]: choice_of(one["strategy"]) for one in (ranked[0], *blind)}
     return TrialSpec(
         checkpoint=subject.checkpoint,
         tasks=dict(subject.tasks),
         seeds=FRESH_SEEDS,
         episodes=subject.episodes,
-        strategies=proposal.strategies,
-        budgets=(proposal.budget,),
-        positions=(proposal.positions,),
+        strategies=tuple(strategies.values()),
+        budgets=(0.4, ranked[0]["budget"]),
+        positions=(ranked[0]["positions"],),
         kept_steps=8,
         speed=UNTIMED,
     )
