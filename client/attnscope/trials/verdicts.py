@@ -129,7 +129,8 @@ def deciding(kept: float, bound: float, have: int, error: float) -> int:
     apart = abs(kept - bound)
     if apart == 0 or not math.isfinite(error):
         return NEVER
-    return min(NEVER, math.ceil(have * ((NORMAL + NORMAL_POWER) * error / apart) ** 2))
+    wanted = math.ceil(have * ((NORMAL + NORMAL_POWER) * error / apart) ** 2)
+    return min(NEVER, max(have + 1, wanted))  # those that there are did not decide
 
 
 NEVER: Final = 10_000

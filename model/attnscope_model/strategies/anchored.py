@@ -19,6 +19,7 @@ from attnscope_model.strategies.arrays import (
     running,
 )
 from attnscope_model.strategies.base import Strategy
+from attnscope_model.strategies.errors import ParameterError
 from attnscope_model.strategies.parameters import parameter
 from attnscope_model.strategies.plan import Plan
 from attnscope_model.strategies.recency import Recency
@@ -39,6 +40,18 @@ class Anchored(Strategy):
     starts: bool = parameter(True, "Anchor the first transition of every episode in the context.")
     oldest: bool = parameter(False, "Anchor the oldest token of the context.")
     first_rewarded: bool = parameter(False, "Anchor the oldest rewarded transition in the context.")
+
+    def __post_init__(self) -> None:
+        """Check the parameters; what is wrapped must heed the budget that the anchors leave it.
+
+        Raises
+        ------
+        ParameterError
+            It does not, or a parameter is of another type.
+        """
+        super().__post_init__()
+        if not self.inner.bounded:
+            raise ParameterError(f"anchored: inner must heed a budget, which {self.inner.name} does not")
 
     @property
     def required(self) -> frozenset[str]:

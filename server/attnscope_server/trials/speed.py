@@ -147,23 +147,22 @@ class SpeedMeter:
                 taken[number, turn] = self._timed(arms[number], from_step, envs, self._choice.decisions)
 
     def _timed(self, arm: Arm, from_step: int, envs: int, decisions: int) -> list[float]:
-        """Return the times of decisions from a point of the history on, which stays as it is."""
+        """Return the times of decisions from a point of the history on, which stays as it is.
+
+        Where a cycle from one selection to the next is longer than `decisions`, the whole cycle is timed, and each
+        number is the mean of some successive decisions: selecting counts as often as it happens.
+        """
         decider = arm.decider.copy()
-        stride = -(-arm.cycle // decisions) if arm.cycle > decisions else 1
         found = []
-        for step in range(from_step, from_step + decisions * stride):
+        for step in range(from_step, from_step + max(decisions, arm.cycle)):
             transition = self._transition(step, envs)
-            if (step - from_step) % stride:
-                decider.pass_by(transition[0])
-                decider.append(*transition)
-                continue
             self._wait()
             begun = time.perf_counter()
             decider.decide(transition[0])
             decider.append(*transition)
             self._wait()
             found.append(time.perf_counter() - begun)
-        return found
+        return [float(np.mean(part)) for part in np.array_split(found, decisions)]
 
     def _wait(self) -> None:
         if self._device.type == "cuda":

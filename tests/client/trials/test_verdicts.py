@@ -38,6 +38,8 @@ def test_seeds_that_decide_are_the_usual_sample_size():
     """((z₀.₉₇₅ + z₀.₈) σ ÷ δ)², rounded up, against a value worked by hand."""
     # A standard error of 0.02 with 4 seeds: 4 × (2.8016 × 0.02 ÷ 0.02)² = 31.4.
     assert deciding(0.97, 0.95, 4, 0.02) == 32
+    # An interval of few rollouts is wider than normal: those that there are have not decided, however few would do.
+    assert deciding(0.99, 0.95, 3, 0.01) == 4
 
 
 @pytest.mark.parametrize(("loss", "wrong"), [(0.0, "inferior"), (0.05, "inferior"), (0.05, "non-inferior")])

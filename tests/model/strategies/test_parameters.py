@@ -101,3 +101,9 @@ def test_wrapping_has_a_depth_and_needs_names():
     with pytest.raises(UnknownStrategyError, match=r"takes .*, not 'name'"):
         build("recency", {"name": "tova"})
     assert build("anchored", {"inner": {"name": "tova"}}) == strategy("anchored", inner=strategy("tova"))
+
+
+def test_what_is_wrapped_heeds_the_budget():
+    """Anchors around the rule that keeps everything would keep everything at any budget; it is refused by name."""
+    with pytest.raises(ParameterError, match="none"):
+        strategy("anchored", inner={"name": "none"})

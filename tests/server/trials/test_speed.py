@@ -91,8 +91,8 @@ def test_a_cycle_is_timed_all_along(counted, recorded):
 def test_an_interval_is_timed_from_its_last_selection_on(counted, recorded):
     """Recency 10 every 20 steps: the context grows from 10 by one a decision, as in a rollout, past step 39."""
     (found,) = counted(recorded, [Compression(strategy("recency"), 10, interval=20)])
-    # Five decisions apart over the cycle of 20: steps 39, 44, 49 and 54 are 19, 4, 9 and 14 after a selection.
-    assert found.seconds[1, 0, 1].tolist() == [np.mean([30, 15, 20, 25])] * 2
+    # The whole cycle: step 39 is 19 after a selection, steps 40 to 58 are 0 to 18 after the next.
+    assert found.seconds[1, 0, 1].tolist() == pytest.approx([(30 + sum(range(11, 30))) / 20] * 2)
 
 
 def test_timing_stops_when_told(counted, recorded):
