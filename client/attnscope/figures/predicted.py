@@ -85,7 +85,7 @@ def _predictors(axes: Axes, score: PredictionScore) -> Axes:
     axes.set_yticklabels([SHORT[name] + (" (budget only)" if name == BUDGET_ONLY else "") for name in names])
     axes.invert_yaxis()
     axes.set_title("What each predictor is worth")
-    axes.legend(loc="best", handlelength=1.2)
+    axes.legend(loc="lower left", handlelength=1.2)
     return axes
 
 
