@@ -27,7 +27,8 @@ def show_board(trial: Trial, *, as_json: bool) -> None:
     if as_json:
         typer.echo(found.json())
         return
-    table = Table(*[Column(name, overflow="fold") for name in COLUMNS], box=None, pad_edge=False)
+    columns = [Column(name, overflow="fold", no_wrap=name == "verdict") for name in COLUMNS]
+    table = Table(*columns, box=None, pad_edge=False)
     for place, row in enumerate(found.rows):
         mean = f"{found.results.returns[place].mean():.2f}"
         table.add_row(*map(escape, _cells(row, mean)))
