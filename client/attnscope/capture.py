@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from jaxtyping import Float, Int
 
-from attnscope.download import download
 from attnscope.errors import (
     MapNotSampledError,
     MissingPackageError,
@@ -18,12 +17,11 @@ from attnscope.errors import (
     NotReplayableError,
 )
 from attnscope.lazy import LazyArray
-from attnscope.plain import plain, plain_values
 from attnscope.remote import Slicer
 from attnscope.replay import Decision, Replayer
-from attnscope_storage.errors import StoreKindError
+from attnscope.stored import Stored
 from attnscope_storage.reader import CaptureReader
-from attnscope_storage.wire import MAP_DIMS, CaptureSpec, MapKind, PolicyDescription, Positions, ResolvedCapture
+from attnscope_storage.wire import MAP_DIMS, CaptureSpec, MapKind, Positions, ResolvedCapture
 
 if TYPE_CHECKING:
     import xarray
@@ -49,7 +47,7 @@ class ArrayGroup:
         return [name.removeprefix(prefix) for name in self._capture.names() if name.startswith(prefix)]
 
 
-class Capture:
+class Capture(Stored):
     """What one job captured. Use `JobHandle.capture` or `attnscope.open`.
 
     Raises
@@ -58,13 +56,11 @@ class Capture:
         What is stored there is a trial.
     """
 
+    kind = "capture"
+
     def __init__(self, reader: CaptureReader, slicer: Slicer | None = None, replayer: Replayer | None = None) -> None:
-        if reader.kind != "capture":
-            raise StoreKindError("what is stored there is a trial, not a capture; open it with attnscope.open_trial")
-        self._reader = reader
-        self._slicer = slicer
+        super().__init__(reader, slicer)
         self._replayer = replayer
-        self._arrays: dict[str, LazyArray] = {}
 
     def __repr__(self) -> str:
         state = "complete" if self.complete else "running"
@@ -74,30 +70,6 @@ class Capture:
         from attnscope.notebook import capture_html  # noqa: PLC0415 - for notebooks only
 
         return capture_html(self)
-
-    def __getitem__(self, name: str) -> LazyArray:
-        """Return an array by its path, e.g. ``attention/rows``.
-
-        Raises
-        ------
-        NotCapturedError
-            The capture has no such array.
-        """
-        if name not in self._reader.names():
-            raise NotCapturedError(f"this capture has no {name}; it has {', '.join(self._reader.names())}")
-        if name not in self._arrays:
-            self._arrays[name] = LazyArray(self._reader.array(name), self._slicer)
-        return self._arrays[name]
-
-    def names(self) -> tuple[str, ...]:
-        """Return the paths of all arrays."""
-        return self._reader.names()
-
-    def refresh(self) -> Capture:
-        """Take note of what was committed since."""
-        if self._reader.refresh():
-            self._arrays = {}  # a new commit made them longer
-        return self
 
     @property
     def rows(self) -> LazyArray:
@@ -125,34 +97,14 @@ class Capture:
         return ArrayGroup(self, "env")
 
     @property
-    def job(self) -> str:
-        """Id of the job that made it."""
-        return plain(str(self._reader.attributes["job"]))
-
-    @property
-    def provenance(self) -> dict[str, Any]:
-        """Where it comes from: checkpoint, mask and who stated it, environment, seeds, versions, device."""
-        return dict(plain_values(self._reader.attributes["provenance"]))
-
-    @property
-    def policy(self) -> PolicyDescription:
-        """The policy's shape."""
-        return PolicyDescription.model_validate(plain_values(self._reader.attributes["policy"]))
-
-    @property
     def spec(self) -> CaptureSpec:
         """What was asked for."""
-        return CaptureSpec.model_validate(plain_values(self._reader.attributes["spec"]))
+        return self._told("spec", CaptureSpec)
 
     @property
     def resolved(self) -> ResolvedCapture:
         """What the specification meant: tasks, steps, sampled maps."""
-        return ResolvedCapture.model_validate(plain_values(self._reader.attributes["resolved"]))
-
-    @property
-    def complete(self) -> bool:
-        """Whether nothing more will come."""
-        return self._reader.complete
+        return self._told("resolved", ResolvedCapture)
 
     @property
     def steps_committed(self) -> int:
@@ -296,16 +248,6 @@ class Capture:
         except ImportError as error:
             raise MissingPackageError("install xarray for this: pip install 'attnscope[xarray]'") from error
         return xarray.open_datatree(self._reader.store, engine="zarr", mask_and_scale=False, consolidated=True)  # type: ignore[arg-type]  # takes any zarr store
-
-    def download(self, path: str | Path) -> Path:
-        """Write every committed chunk into a new folder, for `attnscope.open`; it appears whole or not at all.
-
-        Raises
-        ------
-        DownloadRefusedError
-            There is something at `path` already.
-        """
-        return download(self._reader, path)
 
     def save_npz(self, path: str | Path) -> Path:
         """Write rewards per episode, rows and rollout into one file, under the guide's name if a folder is given."""

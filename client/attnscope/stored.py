@@ -1,0 +1,104 @@
+"""What a job stored, remote or downloaded, finished or running: what captures and trials have in common."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, ClassVar, Final, Literal, Self, TypeVar
+
+from pydantic import BaseModel, ValidationError
+
+from attnscope.download import download
+from attnscope.errors import NotCapturedError
+from attnscope.lazy import LazyArray
+from attnscope.plain import plain, plain_values
+from attnscope.remote import Slicer
+from attnscope_storage.errors import ChunkDamagedError, StoreKindError
+from attnscope_storage.reader import CaptureReader
+from attnscope_storage.wire import PolicyDescription
+
+ModelT = TypeVar("ModelT", bound=BaseModel)
+
+OPENED_BY: Final = {"capture": "attnscope.open", "trial": "attnscope.open_trial"}
+"""What opens each kind of store."""
+
+
+class Stored:
+    """Arrays that fetch only what is indexed, and what their store says of itself.
+
+    Raises
+    ------
+    StoreKindError
+        What is stored there is of the other kind.
+    """
+
+    kind: ClassVar[Literal["capture", "trial"]]
+
+    def __init__(self, reader: CaptureReader, slicer: Slicer | None = None) -> None:
+        if reader.kind != self.kind:
+            raise StoreKindError(
+                f"what is stored there is a {reader.kind}, not a {self.kind}; open it with {OPENED_BY[reader.kind]}"
+            )
+        self._reader = reader
+        self._slicer = slicer
+        self._arrays: dict[str, LazyArray] = {}
+
+    def __getitem__(self, name: str) -> LazyArray:
+        """Return an array by its path, e.g. ``env/task``.
+
+        Raises
+        ------
+        NotCapturedError
+            There is no such array.
+        """
+        if name not in self._reader.names():
+            raise NotCapturedError(f"this {self.kind} has no {name}; it has {', '.join(self._reader.names())}")
+        if name not in self._arrays:
+            self._arrays[name] = LazyArray(self._reader.array(name), self._slicer)
+        return self._arrays[name]
+
+    def names(self) -> tuple[str, ...]:
+        """Return the paths of all arrays."""
+        return self._reader.names()
+
+    def refresh(self) -> Self:
+        """Take note of what was committed since."""
+        if self._reader.refresh():
+            self._arrays = {}  # a new commit made them longer
+        return self
+
+    @property
+    def job(self) -> str:
+        """Id of the job that made it."""
+        return plain(str(self._reader.attributes["job"]))
+
+    @property
+    def provenance(self) -> dict[str, Any]:
+        """Where it comes from: checkpoint, mask and who stated it, environment, seeds, versions, device."""
+        return dict(plain_values(self._reader.attributes["provenance"]))
+
+    @property
+    def policy(self) -> PolicyDescription:
+        """The policy's shape."""
+        return self._told("policy", PolicyDescription)
+
+    @property
+    def complete(self) -> bool:
+        """Whether nothing more will come."""
+        return self._reader.complete
+
+    def download(self, path: str | Path) -> Path:
+        """Write every committed chunk into a new folder, which appears whole or not at all; `OPENED_BY` opens it.
+
+        Raises
+        ------
+        DownloadRefusedError
+            There is something at `path` already.
+        """
+        return download(self._reader, path)
+
+    def _told(self, attribute: str, model: type[ModelT]) -> ModelT:
+        """Return what the store says of itself; a store of elsewhere may say anything."""
+        try:
+            return model.model_validate(plain_values(self._reader.attributes[attribute]))
+        except ValidationError as error:
+            raise ChunkDamagedError(f"the {self.kind}'s root document holds no {model.__name__}: {error}") from error
