@@ -22,6 +22,7 @@ from attnscope_storage.wire import (
     CheckpointInfo,
     ProblemCode,
     ResolvedCapture,
+    ResolvedSubject,
     TaskCell,
     TaskChoice,
     problem,
@@ -43,20 +44,11 @@ def resolve(spec: CaptureSpec, registry: CheckpointRegistry, listings: Listings 
         Where the checkpoint, environment, task, layer, head, env or step that it names does not exist.
     """
     subject = find_subject(spec, registry, listings)
-    checkpoint, chosen, tasks = subject.checkpoint, subject.preset, subject.tasks
     envs = subject.envs(len(spec.seeds), spec.replicas)
-    steps = _steps(spec, chosen.horizon)
-    policy = checkpoint.policy
+    steps = _steps(spec, subject.preset.horizon)
+    policy = subject.checkpoint.policy
     return ResolvedCapture(
-        checkpoint_id=checkpoint.id,
-        checkpoint_name=checkpoint.name,
-        environment_id=chosen.environment_id,
-        environment_kwargs=dict(chosen.kwargs),
-        preset=chosen.name,
-        horizon=chosen.horizon,
-        sampling=spec.sampling.mode or checkpoint.sampling,
-        tasks=tuple(task_cell(task) for task in tasks),
-        held_out=subject.held_out,
+        **dict(subject.resolved(spec)),
         envs=envs,
         steps=steps,
         map_steps=_map_steps(spec, steps),
@@ -89,6 +81,20 @@ class Subject:
             return None
         used = {*self.checkpoint.train_tasks, *(self.checkpoint.validation_tasks or ())}
         return used.isdisjoint(task.index for task in self.tasks)
+
+    def resolved(self, spec: AnySpec) -> ResolvedSubject:
+        """Return what jobs of every kind say of it."""
+        return ResolvedSubject(
+            checkpoint_id=self.checkpoint.id,
+            checkpoint_name=self.checkpoint.name,
+            environment_id=self.preset.environment_id,
+            environment_kwargs=dict(self.preset.kwargs),
+            preset=self.preset.name,
+            horizon=self.preset.horizon,
+            sampling=spec.sampling.mode or self.checkpoint.sampling,
+            tasks=tuple(task_cell(task) for task in self.tasks),
+            held_out=self.held_out,
+        )
 
 
 def find_subject(spec: AnySpec, registry: CheckpointRegistry, listings: Listings = LISTED) -> Subject:

@@ -11,6 +11,7 @@ from rich.table import Column, Table
 
 import attnscope
 from attnscope.cli.app import JobName, Json, app, out, say
+from attnscope.cli.asking import DryRun, Env, EnvKwarg, Goal, Greedy, Label, Split, Tasks, Temperature, Wait
 from attnscope.cli.parsing import goals, integers, pairs
 from attnscope.job import JobHandle
 from attnscope.progress import describe
@@ -60,22 +61,17 @@ def cost(guess: Estimate) -> str:
 @app.command()
 def submit(
     checkpoint: Annotated[str, typer.Option(help="Name, or prefix of a name or id.")],
-    env: Annotated[str | None, typer.Option(help="A listed environment; default the checkpoint's.")] = None,
-    env_kwarg: Annotated[list[str] | None, typer.Option(help="name=value; repeat for several.")] = None,
-    split: Annotated[str | None, typer.Option(help="train, validation, test or all.")] = None,
-    tasks: Annotated[str | None, typer.Option(help="Entries of the split's list: 7 or 0,2,5 or 0-7.")] = None,
-    goal: Annotated[
-        list[str] | None, typer.Option(help="A goal cell 5,4, or key and door 1,2,7,8; repeat for several.")
-    ] = None,
+    env: Env = None,
+    env_kwarg: EnvKwarg = None,
+    split: Split = None,
+    tasks: Tasks = None,
+    goal: Goal = None,
     episodes: Annotated[int | None, typer.Option(help="Length in episodes.")] = None,
     steps: Annotated[int | None, typer.Option(help="Length in steps.")] = None,
     replicas: Annotated[int, typer.Option(help="Rollouts of each task and seed.")] = 1,
     seeds: Annotated[str, typer.Option(help="0 or 0,1,2 or 0-4.")] = "0",
-    greedy: Annotated[
-        bool | None,
-        typer.Option("--greedy/--sample", help="The likeliest action, or a drawn one; default its family's."),
-    ] = None,
-    temperature: Annotated[float, typer.Option(help="Divides the logits when sampling.")] = 1.0,
+    greedy: Greedy = None,
+    temperature: Temperature = 1.0,
     maps: Annotated[int | None, typer.Option(help="Evenly spaced steps with whole maps; default 5.")] = None,
     map_steps: Annotated[str | None, typer.Option(help="Named steps with whole maps.")] = None,
     layers: Annotated[str | None, typer.Option(help="Layers whose rows and maps are stored.")] = None,
@@ -83,9 +79,9 @@ def submit(
     row_envs: Annotated[str | None, typer.Option(help="Environments whose rows and maps are stored.")] = None,
     rows_every: Annotated[int, typer.Option(help="Store the rows of every n-th step.")] = 1,
     rows: Annotated[bool, typer.Option(help="Store decision rows.")] = True,
-    label: Annotated[str | None, typer.Option(help="For people.")] = None,
-    wait: Annotated[bool, typer.Option("--wait", help="Show progress until it ends.")] = False,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what it would cost; queue nothing.")] = False,
+    label: Label = None,
+    wait: Wait = False,
+    dry_run: DryRun = False,
     as_json: Json = False,
 ) -> None:
     """Submit a capture."""

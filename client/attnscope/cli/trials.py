@@ -11,6 +11,7 @@ from rich.markup import escape
 
 import attnscope
 from attnscope.cli.app import Json, app, out, say
+from attnscope.cli.asking import DryRun, Env, EnvKwarg, Goal, Greedy, Label, Split, Tasks, Temperature, Wait
 from attnscope.cli.boards import show_board
 from attnscope.cli.jobs import cells, cost, show
 from attnscope.cli.parsing import budgets, goals, integers, pairs, strategies
@@ -44,22 +45,17 @@ def trial(
         str, typer.Option(help="stateless: select from the stored window; stateful: gone is gone.")
     ] = "stateless",
     path: Annotated[str, typer.Option(help="recompute, or cached: keys and values are kept.")] = "recompute",
-    env: Annotated[str | None, typer.Option(help="A listed environment; default the checkpoint's.")] = None,
-    env_kwarg: Annotated[list[str] | None, typer.Option(help="name=value; repeat for several.")] = None,
-    split: Annotated[str | None, typer.Option(help="train, validation, test or all.")] = None,
-    tasks: Annotated[str | None, typer.Option(help="Entries of the split's list: 7 or 0,2,5 or 0-7.")] = None,
-    goal: Annotated[
-        list[str] | None, typer.Option(help="A goal cell 5,4, or key and door 1,2,7,8; repeat for several.")
-    ] = None,
+    env: Env = None,
+    env_kwarg: EnvKwarg = None,
+    split: Split = None,
+    tasks: Tasks = None,
+    goal: Goal = None,
     seeds: Annotated[
         str | None, typer.Option(help="0 or 0,1,2 or 0-4; default 0-2, or those that the capture did not use.")
     ] = None,
     episodes: Annotated[int, typer.Option(help="Length in episodes.")] = 20,
-    greedy: Annotated[
-        bool | None,
-        typer.Option("--greedy/--sample", help="The likeliest action, or a drawn one; default its family's."),
-    ] = None,
-    temperature: Annotated[float, typer.Option(help="Divides the logits when sampling.")] = 1.0,
+    greedy: Greedy = None,
+    temperature: Temperature = 1.0,
     controls: Annotated[bool, typer.Option(help="Add uniform and random at every budget.")] = True,
     divergence_steps: Annotated[int, typer.Option(help="Steps where the decisions are compared on one history.")] = 16,
     kept_steps: Annotated[int, typer.Option(help="Steps whose kept transitions are stored.")] = 32,
@@ -68,7 +64,7 @@ def trial(
     speed_decisions: Annotated[int, typer.Option(help="Decisions of each round.")] = 20,
     speed_rounds: Annotated[int, typer.Option(help="Rounds.")] = 3,
     margin: Annotated[float, typer.Option(help="Loss that is non-inferior, as a share of baseline − random.")] = 0.05,
-    label: Annotated[str | None, typer.Option(help="For people.")] = None,
+    label: Label = None,
     from_report: Annotated[
         Path | None, typer.Option(help="A report's folder: try the first choices of its recommendations.")
     ] = None,
@@ -76,8 +72,8 @@ def trial(
         str | None, typer.Option(help="A capture's job: recommend from it here, and try the first choices.")
     ] = None,
     first: Annotated[int, typer.Option(min=1, help="How many first choices.")] = FIRST,
-    wait: Annotated[bool, typer.Option("--wait", help="Show progress until it ends.")] = False,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what it would cost; queue nothing.")] = False,
+    wait: Wait = False,
+    dry_run: DryRun = False,
     as_json: Json = False,
 ) -> None:
     """Measure what compression costs: strategies × budgets × positions, paired with the uncompressed rollout."""

@@ -31,6 +31,16 @@ NO_ROWS = "Decision rows were not captured."
 NO_MAPS = "No whole map was sampled."
 
 
+def part(name: str) -> str:
+    """Return a file that pages are made of."""
+    return files("attnscope.report").joinpath(name).read_text("utf-8")
+
+
+def styled(page: str) -> str:
+    """Return the style of a page: what all have in common, and its own."""
+    return part("base.css") + part(f"{page}.css")
+
+
 def page(study: Study, steps: list[int], figures: dict[str, bytes], recommendations: str, env: int = 0) -> str:
     """Return the page.
 
@@ -47,7 +57,7 @@ def page(study: Study, steps: list[int], figures: dict[str, bytes], recommendati
     """
     capture = study.capture
     content = payload(study, steps, env)
-    style, script = (files("attnscope.report").joinpath(f"page.{kind}").read_text("utf-8") for kind in ("css", "js"))
+    style, script = styled("page"), part("page.js")
     state = "complete" if capture.complete else "still running: what is committed by now"
     warned = uniformity(study).sentences()
     said = [sentence for sentence in findings(study) if sentence not in warned]
@@ -76,7 +86,7 @@ def page(study: Study, steps: list[int], figures: dict[str, bytes], recommendati
         "figures": "".join(_figure(title, png) for title, png in figures.items()),
         "data": script_json(content),
     }
-    template = Template(files("attnscope.report").joinpath("page.html").read_text("utf-8"))
+    template = Template(part("page.html"))
     return template.substitute({**{name: html.escape(text) for name, text in fields.items()}, **made})
 
 

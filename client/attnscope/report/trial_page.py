@@ -6,13 +6,13 @@ import base64
 import hashlib
 import html
 from collections.abc import Sequence
-from importlib.resources import files
 from string import Template
 from typing import Final
 
 import numpy as np
 
 from attnscope.figures.trial_words import caption_of_trial
+from attnscope.report.page import part, styled
 from attnscope.report.trial_findings import number, trial_findings
 from attnscope.trials.board import Board, Row
 from attnscope.trials.selection import Winner
@@ -42,7 +42,7 @@ def trial_page(board: Board, winner: Winner | None, figures: dict[str, bytes], m
         Sentences beside those of the trial itself.
     """
     results = board.results
-    style = files("attnscope.report").joinpath("trial.css").read_text("utf-8")
+    style = styled("trial")
     total = len(results.resolved.conditions)
     state = "complete" if results.complete else "still running: what is committed by now"
     fields = {
@@ -59,7 +59,7 @@ def trial_page(board: Board, winner: Winner | None, figures: dict[str, bytes], m
         "rows": "\n".join(_line(row) for row in board.rows),
         "figures": "".join(_figure(title, png) for title, png in figures.items()),
     }
-    template = Template(files("attnscope.report").joinpath("trial.html").read_text("utf-8"))
+    template = Template(part("trial.html"))
     return template.substitute({**{name: html.escape(text) for name, text in fields.items()}, **made})
 
 

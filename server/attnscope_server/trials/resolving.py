@@ -14,7 +14,7 @@ from attnscope_model.compression import unfit
 from attnscope_model.registry import CheckpointRegistry
 from attnscope_model.strategies import Strategy, StrategyError, build, strategy, why_not, why_oracle
 from attnscope_server.errors import refusal
-from attnscope_server.resolve import evenly_spaced, find_subject, task_cell
+from attnscope_server.resolve import evenly_spaced, find_subject
 from attnscope_storage.wire import (
     MAX_CONDITIONS,
     Budget,
@@ -48,20 +48,12 @@ def resolve_trial(spec: TrialSpec, registry: CheckpointRegistry, listings: Listi
         fit the checkpoint; too-large for more conditions or environments than a trial may have.
     """
     subject = find_subject(spec, registry, listings)
-    policy, horizon = subject.checkpoint.policy, subject.preset.horizon
+    policy = subject.checkpoint.policy
     rules = _rules(spec)
     _refuse_unfit(spec, rules, policy, subject.checkpoint.name)
-    steps = spec.episodes * horizon
+    steps = spec.episodes * subject.preset.horizon
     return ResolvedTrial(
-        checkpoint_id=subject.checkpoint.id,
-        checkpoint_name=subject.checkpoint.name,
-        environment_id=subject.preset.environment_id,
-        environment_kwargs=dict(subject.preset.kwargs),
-        preset=subject.preset.name,
-        horizon=horizon,
-        sampling=spec.sampling.mode or subject.checkpoint.sampling,
-        tasks=tuple(task_cell(task) for task in subject.tasks),
-        held_out=subject.held_out,
+        **dict(subject.resolved(spec)),
         envs=subject.envs(len(spec.seeds)),
         steps=steps,
         conditions=_conditions(spec, rules),

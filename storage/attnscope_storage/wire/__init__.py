@@ -44,6 +44,7 @@ from attnscope_storage.wire.problems import (
     ProblemCode,
     problem,
 )
+from attnscope_storage.wire.resolved import ResolvedSubject
 from attnscope_storage.wire.specs import (
     DEFAULT_EPISODES,
     DEFAULT_MAX_STEPS,
@@ -118,6 +119,7 @@ __all__ = [
     "Recompute",
     "Resolved",
     "ResolvedCapture",
+    "ResolvedSubject",
     "ResolvedTrial",
     "RowsChoice",
     "SamplingChoice",

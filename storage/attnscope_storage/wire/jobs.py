@@ -11,8 +11,8 @@ from pydantic import AwareDatetime, Field, TypeAdapter, field_validator
 
 from attnscope_storage.wire.base import Received, Sent
 from attnscope_storage.wire.problems import Problem
+from attnscope_storage.wire.resolved import ResolvedSubject
 from attnscope_storage.wire.specs import CaptureSpec
-from attnscope_storage.wire.tasks import TaskCell
 from attnscope_storage.wire.trials import ResolvedTrial, TrialSpec
 
 AnySpec = CaptureSpec | TrialSpec
@@ -60,22 +60,9 @@ class Progress(Received):
     conditions_total: int | None = Field(default=None, description="Of a trial.")
 
 
-class ResolvedCapture(Received):
+class ResolvedCapture(ResolvedSubject):
     """What a capture's specification means on this service; echoed at submission, stored with the job."""
 
-    checkpoint_id: str
-    checkpoint_name: str
-    environment_id: str
-    environment_kwargs: dict[str, object] = Field(default_factory=dict)
-    preset: str
-    horizon: int = Field(description="Steps of an episode.")
-    sampling: Literal["sample", "greedy"] = Field(
-        default="sample", description="How actions come from logits: as the specification says, or the checkpoint."
-    )
-    tasks: tuple[TaskCell, ...]
-    held_out: bool | None = Field(
-        description="Whether no task was trained on or chosen by; None where the checkpoint's train tasks are unknown."
-    )
     envs: int = Field(description="Length of the env axis: tasks × seeds × replicas.")
     steps: int = Field(description="Length of the step axis.")
     map_steps: tuple[int, ...]

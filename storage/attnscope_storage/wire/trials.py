@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal, Self, get_args
 from pydantic import Field, model_validator
 
 from attnscope_storage.wire.base import Received, Sent
+from attnscope_storage.wire.resolved import ResolvedSubject
 from attnscope_storage.wire.specs import (
     MAX_LABEL,
     EnvironmentChoice,
@@ -15,7 +16,6 @@ from attnscope_storage.wire.specs import (
     TaskChoice,
     refuse_doubles,
 )
-from attnscope_storage.wire.tasks import TaskCell
 
 Share = Annotated[float, Field(gt=0.0, lt=1.0)]
 """A share of what the history holds at each step."""
@@ -130,18 +130,9 @@ class Condition(Received):
     oracle_reason: str | None = None
 
 
-class ResolvedTrial(Received):
+class ResolvedTrial(ResolvedSubject):
     """What a trial's specification means on this service."""
 
-    checkpoint_id: str
-    checkpoint_name: str
-    environment_id: str
-    environment_kwargs: dict[str, object] = Field(default_factory=dict)
-    preset: str
-    horizon: int = Field(description="Steps of an episode.")
-    sampling: Literal["sample", "greedy"]
-    tasks: tuple[TaskCell, ...]
-    held_out: bool | None
     envs: int = Field(description="Rollouts of a condition: tasks × seeds.")
     steps: int = Field(description="Steps of a rollout: episodes × horizon.")
     conditions: tuple[Condition, ...]
