@@ -13,7 +13,7 @@ from attnscope_env.other_presets import BANDIT_TASKS, PERMUTED_RULE, bandit_pres
 from attnscope_env.permuted import DEFAULT_PERMUTED_HORIZON
 from attnscope_env.room import DEFAULT_HORIZON, DEFAULT_SIZE
 from attnscope_env.room_presets import KEY_TO_DOOR_RULE, darkroom_preset, key_to_door_preset
-from attnscope_env.splits import SPLIT_SEED, TRAIN_RATIO, SplitRule
+from attnscope_env.splits import CINEMERE_ORDER, SPLIT_SEED, TRAIN_RATIO, Shuffle, SplitRule
 from attnscope_env.tasks import EnvPreset
 
 CUSTOM = "custom"
@@ -27,13 +27,24 @@ class Options(BaseModel, ABC):
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
-    split_shuffle: Literal["python", "numpy"] = Field(default="python", description="Whose shuffle.")
+    split_shuffle: Shuffle = Field(
+        default="python", description="Whose shuffle; cinemere's is a stored order of Darkroom 9×9's goals."
+    )
     split_seed: int = Field(default=SPLIT_SEED, ge=0, lt=2**32, description="Seed of the shuffle.")
     train_ratio: float = Field(default=TRAIN_RATIO, ge=0, le=1, description="Share of train tasks.", strict=False)
 
     @abstractmethod
     def preset(self) -> EnvPreset:
         """Return the preset that is asked for."""
+
+    @model_validator(mode="after")
+    def _goals_of_the_stored_order(self) -> Self:
+        if self.split_shuffle == "cinemere" and not self._has_cinemeres_goals():
+            raise ValueError("split_shuffle cinemere: expected Darkroom in a room of size 9, whose goals it orders")
+        return self
+
+    def _has_cinemeres_goals(self) -> bool:
+        return False
 
     def rule(self) -> SplitRule:
         """Return the split rule."""
@@ -69,6 +80,9 @@ class RoomOptions(Options):
 
 class DarkroomOptions(RoomOptions):
     """What a request may change about a Darkroom."""
+
+    def _has_cinemeres_goals(self) -> bool:
+        return self.size**2 == len(CINEMERE_ORDER)
 
     def preset(self) -> EnvPreset:
         """Return a Darkroom."""

@@ -8,7 +8,7 @@ from typing import Final
 
 from attnscope_env.other_presets import bandit_preset, permuted_preset
 from attnscope_env.room_presets import darkroom_preset, key_to_door_preset
-from attnscope_env.splits import SplitRule
+from attnscope_env.splits import CINEMERE_TRAIN_RATIO, SplitRule
 from attnscope_env.tasks import EnvPreset
 
 PRESETS: Final[Mapping[str, EnvPreset]] = MappingProxyType(
@@ -20,6 +20,12 @@ PRESETS: Final[Mapping[str, EnvPreset]] = MappingProxyType(
                 "darkroom-toymeta",
                 "Darkroom 9×9 with the action numbering of toymeta, ad-eps and cinemere; the reference's split.",
                 actions="toymeta",
+            ),
+            darkroom_preset(
+                "darkroom-cinemere",
+                "Darkroom 9×9 as cinemere numbers and splits it: 41 train goals by the order that it stores.",
+                actions="toymeta",
+                rule=SplitRule("cinemere", train_ratio=CINEMERE_TRAIN_RATIO),
             ),
             darkroom_preset(
                 "darkroom-ad-eps",

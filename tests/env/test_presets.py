@@ -9,8 +9,9 @@ import pytest
 
 from attnscope_env import LISTED, PRESETS, listing, preset
 from attnscope_env.actions import ACTION_NUMBERINGS
-from attnscope_env.registration import DARKROOM_ID
+from attnscope_env.registration import DARKROOM_ID, KEY_TO_DOOR_ID
 from attnscope_env.room_presets import DarkroomPreset
+from attnscope_env.splits import SplitRule
 from attnscope_storage.wire import EnvironmentInfo, PresetInfo
 
 TEST_GOALS = [(4, 2), (5, 6), (6, 8), (7, 2), (3, 6), (0, 5), (5, 8), (5, 4)]
@@ -96,6 +97,29 @@ def test_numpys_split_is_that_of_an_array_of_goals(name, size, seed, train):
     named = [[*task.goal] for split in ("train", "test") for task in chosen.tasks(split)]
     assert named == goals.tolist()
     assert chosen.task_counts == {"train": train, "validation": 0, "test": len(goals) - train}
+
+
+def test_cinemeres_split_is_the_end_of_its_stored_order():
+    """Each goal occurs once; the last int(81 · 0.5) of the stored order are the test goals, row by row numbers."""
+    chosen = preset("darkroom-cinemere")
+    train, test = ([task.index for task in chosen.tasks(split)] for split in ("train", "test"))
+    assert sorted(train + test) == list(range(81))
+    assert (len(train), len(test)) == (41, 40)
+    assert (train[:5], train[-2:]) == ([0, 30, 67, 57, 47], [61, 76])
+    assert (test[:2], test[-5:]) == ([19, 34], [70, 71, 79, 80, 78])
+    assert chosen.tasks("test")[-1].goal == (8, 6)
+
+
+def test_cinemeres_split_is_of_its_own_room():
+    """Another share of the same order is allowed; a room of other goals is refused."""
+    darkroom = listing(DARKROOM_ID)
+    third = darkroom.preset({"actions": "toymeta", "split_shuffle": "cinemere", "train_ratio": 0.7})
+    assert third.task_counts == {"train": 57, "validation": 0, "test": 24}
+    for other, kwargs in ((darkroom, {"size": 5}), (listing(KEY_TO_DOOR_ID), {})):
+        with pytest.raises(ValueError, match="room of size 9"):
+            other.preset({"split_shuffle": "cinemere", **kwargs})
+    with pytest.raises(ValueError, match="81 goals"):
+        SplitRule("cinemere").cut(25)
 
 
 @pytest.mark.parametrize(("name", "counts"), [("darkroom-13", (152, 17)), ("darkroom-17", (260, 29))])

@@ -27,6 +27,7 @@ FACTS: Final[Mapping[str, PresetFacts]] = MappingProxyType(
     {
         "darkroom-reference": PresetFacts(grid_size=9, horizon=20, num_actions=5, tasks=81),
         "darkroom-toymeta": PresetFacts(grid_size=9, horizon=20, num_actions=5, tasks=81),
+        "darkroom-cinemere": PresetFacts(grid_size=9, horizon=20, num_actions=5, tasks=81),
         "darkroom-ad-eps": PresetFacts(grid_size=9, horizon=20, num_actions=5, tasks=81),
         "darkroom-dpt": PresetFacts(grid_size=10, horizon=100, num_actions=5, tasks=100),
         "darkroom-13": PresetFacts(grid_size=13, horizon=40, num_actions=5, tasks=169),

@@ -28,7 +28,7 @@ from attnscope_model.readers.shapes import (
 )
 
 AD_EPS_PRESET: Final = "darkroom-ad-eps"
-CINEMERE_PRESET: Final = "darkroom-toymeta"
+CINEMERE_PRESET: Final = "darkroom-cinemere"
 """Environment presets bound to the families: the same room, split otherwise."""
 
 _MASK: Final = re.compile(r"blocks\.\d{1,6}\.causal_mask")
