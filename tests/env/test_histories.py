@@ -7,7 +7,7 @@ import pytest
 
 from attnscope_env import preset
 from attnscope_env.actions import numbering
-from attnscope_env.histories import AnnealedExpert, Explorer, Histories, QLearning, record
+from attnscope_env.histories import AnnealedExpert, Explorer, Histories, QLearning, Recorder, record
 from attnscope_env.histories.explorer import Order, spiral_ranks
 
 DARKROOM = preset("darkroom-reference")
@@ -154,3 +154,35 @@ def test_q_learning_improves_without_knowing_the_goal():
     )
     assert returns[:5].mean() < 3
     assert returns[-5:].mean() > 12
+
+
+def q_learned(*, episodes: int, every: int) -> Histories:
+    """Return Q-learning's histories of ten goals, 24 episodes played."""
+    tasks = DARKROOM.tasks("train")[:10]
+    source = QLearning(len(tasks), size=9, actions=5, steps=24 * 20, seed=0, replays=5)
+    indices = np.array([task.index for task in tasks])
+    return record(DARKROOM.make_vector(tasks), source, indices, episodes=episodes, every=every, horizon=20)
+
+
+def test_the_last_of_every_few_episodes_is_kept_whole():
+    """Keeping one of four keeps the same bits as keeping all and then taking the fourth, eighth and so on."""
+    whole, thinned = q_learned(episodes=24, every=1), q_learned(episodes=6, every=4)
+    assert thinned.episode_returns().shape == (10, 6)
+    for name in ("observations", "actions", "rewards", "next_observations"):
+        all_of_them = getattr(whole, name)
+        by_episode = all_of_them.reshape(10, 24, 20, *all_of_them.shape[2:])
+        assert np.array_equal(getattr(thinned, name), by_episode[:, 3::4].reshape(10, 120, *all_of_them.shape[2:]))
+
+
+def test_a_recorder_wants_exactly_its_steps():
+    """Too few steps are no history, and one too many is not silently dropped."""
+    recorder = Recorder(np.array([3]), episodes=1, horizon=2, features=2, every=2)
+    cell, one = np.zeros((1, 2), np.int32), np.ones(1)
+    for _ in range(3):
+        recorder.take(cell, np.array([1]), one, cell)
+    with pytest.raises(ValueError, match="expected 4 steps, got 3"):
+        recorder.histories()
+    recorder.take(cell, np.array([1]), one, cell)
+    assert recorder.histories().episode_returns().tolist() == [[2]]
+    with pytest.raises(ValueError, match="expected 4 steps, got another"):
+        recorder.take(cell, np.array([1]), one, cell)

@@ -6,6 +6,6 @@ Knows no policy and no tensors; a source sees observations and rewards only, nev
 from attnscope_env.histories.annealed import AnnealedExpert
 from attnscope_env.histories.explorer import Explorer
 from attnscope_env.histories.q_learning import QLearning
-from attnscope_env.histories.recording import Histories, Source, record
+from attnscope_env.histories.recording import Histories, Recorder, Source, record
 
-__all__ = ["AnnealedExpert", "Explorer", "Histories", "QLearning", "Source", "record"]
+__all__ = ["AnnealedExpert", "Explorer", "Histories", "QLearning", "Recorder", "Source", "record"]

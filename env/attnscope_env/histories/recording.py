@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -34,7 +34,7 @@ class Source(Protocol):
 
 @dataclass(frozen=True)
 class Histories:
-    """Learning histories of equal length, whole episodes from the first on."""
+    """Learning histories of equal length: whole episodes, in the order they were played."""
 
     tasks: Int[np.ndarray, " history"]
     """The task index of each history."""
@@ -72,12 +72,114 @@ class Histories:
         )
 
     @classmethod
+    def joined(cls, parts: Sequence[Histories]) -> Histories:
+        """Return the histories of all parts, one after another, without what their sources meant to do."""
+        names = ("tasks", "observations", "actions", "rewards", "next_observations")
+        arrays = {name: np.concatenate([getattr(part, name) for part in parts]) for name in names}
+        (horizon,) = {part.horizon for part in parts}
+        return cls(**arrays, horizon=horizon)
+
+    @classmethod
     def load(cls, path: Path) -> Histories:
         """Return the histories of a file that `save` wrote."""
         with np.load(path, allow_pickle=False) as stored:
             arrays = {name: stored[name] for name in stored.files}
         horizon = int(arrays.pop("horizon"))
         return cls(**arrays, horizon=horizon)
+
+
+class Recorder:
+    """What is kept of a source's steps: all of its episodes, or the last of each `every` of them.
+
+    Kept whole and last, so that each kept episode shows what was learned in those left out before it, and a history
+    ends where its source ended.
+
+    Parameters
+    ----------
+    tasks
+        The task index of each history.
+    episodes
+        Episodes kept.
+    horizon
+        Steps of an episode.
+    features
+        Numbers of an observation.
+    every
+        Episodes that the source plays for each one kept.
+    intends
+        Whether what the source meant to do is kept too.
+    """
+
+    def __init__(
+        self,
+        tasks: Int[np.ndarray, " history"],
+        *,
+        episodes: int,
+        horizon: int,
+        features: int,
+        every: int = 1,
+        intends: bool = False,
+    ) -> None:
+        if min(episodes, horizon, every) < 1:
+            raise ValueError(f"expected at least 1 of each, got {episodes=}, {horizon=}, {every=}")
+        steps = episodes * horizon
+        self._horizon, self._every = horizon, every
+        self._step = 0
+        self._tasks = np.asarray(tasks, np.int32)
+        self._observations = np.zeros((len(tasks), steps, features), np.uint8)
+        self._next_observations = np.zeros_like(self._observations)
+        self._actions = np.zeros((len(tasks), steps), np.uint8)
+        self._rewards = np.zeros((len(tasks), steps), np.float16)
+        self._intended = np.zeros_like(self._actions) if intends else None
+        self.steps = steps * every
+        """Steps that the source is to take."""
+
+    def take(
+        self,
+        observations: Int[np.ndarray, "history feature"],
+        actions: Int[np.ndarray, " history"],
+        rewards: Float[np.ndarray, " history"],
+        next_observations: Int[np.ndarray, "history feature"],
+        intended: Int[np.ndarray, " history"] | None = None,
+    ) -> None:
+        """Take in the next step, and keep it where its episode is kept.
+
+        Raises
+        ------
+        ValueError
+            All steps were taken.
+        """
+        if self._step == self.steps:
+            raise ValueError(f"expected {self.steps} steps, got another")
+        episode, within = divmod(self._step, self._horizon)
+        self._step += 1
+        if episode % self._every != self._every - 1:
+            return
+        place = episode // self._every * self._horizon + within
+        self._observations[:, place], self._actions[:, place] = observations, actions
+        self._rewards[:, place], self._next_observations[:, place] = rewards, next_observations
+        if self._intended is not None and intended is not None:
+            self._intended[:, place] = intended
+
+    def histories(self) -> Histories:
+        """Return what was kept.
+
+        Raises
+        ------
+        ValueError
+            The source did not take all of its steps.
+        """
+        if self._step < self.steps:
+            raise ValueError(f"expected {self.steps} steps, got {self._step}")
+        return Histories(
+            self._tasks,
+            self._observations,
+            self._actions,
+            self._rewards,
+            self._next_observations,
+            self._horizon,
+            self._intended,
+        )
 
 
 def record(
@@ -87,6 +189,7 @@ def record(
     *,
     episodes: int,
     horizon: int,
+    every: int = 1,
     intends: Callable[[], Int[np.ndarray, " history"]] | None = None,
 ) -> Histories:
     """Return what `source` does in `env`, one history a room.
@@ -95,26 +198,26 @@ def record(
     ----------
     env
         In ``SAME_STEP`` mode, room i being an instance of ``tasks[i]``.
+    episodes, every
+        Episodes kept of a history, and how many are played for each of them; the last of these is kept.
     intends
         Says after each ``act`` what the source meant to do; None keeps only what it did.
     """
-    steps = episodes * horizon
     observation, _ = env.reset()
-    features = observation.shape[1]
-    observations = np.zeros((len(tasks), steps, features), np.uint8)
-    next_observations = np.zeros_like(observations)
-    actions = np.zeros((len(tasks), steps), np.uint8)
-    intended = None if intends is None else np.zeros_like(actions)
-    rewards = np.zeros((len(tasks), steps), np.float16)
-    for step in range(steps):
+    kept = Recorder(
+        tasks,
+        episodes=episodes,
+        horizon=horizon,
+        features=observation.shape[1],
+        every=every,
+        intends=intends is not None,
+    )
+    for _ in range(kept.steps):
         action = source.act(observation)
-        if intends is not None and intended is not None:
-            intended[:, step] = intends()
+        intended = None if intends is None else intends()
         following, reward, _, truncated, infos = env.step(action)
         after = terminal_observations(following, infos)
         source.learn(observation, action, reward, after, truncated)
-        observations[:, step], actions[:, step] = observation, action
-        rewards[:, step], next_observations[:, step] = reward, after
+        kept.take(observation, action, reward, after, intended)
         observation = following
-    kept = (observations, actions, rewards, next_observations)
-    return Histories(np.asarray(tasks, np.int32), *kept, horizon, intended)
+    return kept.histories()

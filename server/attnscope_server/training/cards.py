@@ -84,7 +84,8 @@ transition, {policy.positions} positions, d {policy.width}, {policy.layers} laye
   {len(tasks.validation):,} validation and {len(tasks.test):,} held-out tasks, disjoint, listed in `entry.json`.
   Choices were made on validation tasks.
 - **Histories**: {SOURCES[histories.source]};
-  {histories.per_task} of each train task, {histories.episodes} episodes each, seed {histories.seed}{_noise(plan)}.
+  {histories.per_task} of each train task, {histories.episodes} episodes each{_left_out(plan)},
+  seed {histories.seed}{_noise(plan)}.
 - **Training**: loss at every step; AdamW, peak rate {recipe.learning_rate:g}, warm-up over {recipe.warmup} steps, then
   a cosine; {_windows(plan)}; {recipe.steps:,} steps; bfloat16 products; training seed {recipe.seed}.
   `make train-shipped` does it again: by this recipe, not to these bits. {shipment.remark}
@@ -120,8 +121,14 @@ SOURCES = {
     "sweeper": "exploration-first along one spiral from the centre, then straight to what was found; knows no goal",
     "annealed": "a noise-annealed expert, which knows its goal and acts at random less and less",
     "q-learning": "tabular Q-learning with replay",
+    "ppo": "PPO by stable-baselines3, one policy a task, each of its streams a history",
 }
 """What each source is, for a reader of a card."""
+
+
+def _left_out(plan: TrainingPlan) -> str:
+    every = plan.histories.every
+    return f" (the last of every {every} that it played)" * (every > 1)
 
 
 def _noise(plan: TrainingPlan) -> str:

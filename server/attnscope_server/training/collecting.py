@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from importlib.util import find_spec
+from pathlib import Path
+
 import numpy as np
 
 from attnscope_env.histories import AnnealedExpert, Explorer, Histories, QLearning, Source, record
@@ -15,14 +19,46 @@ class SourceUnfitError(AttnscopeError, ValueError):
     """The source cannot learn in this environment."""
 
 
-def collect(room: EnvPreset, plan: HistoryPlan, indices: tuple[int, ...]) -> Histories:
+class SourceMissingError(AttnscopeError, ImportError):
+    """The source's algorithm is not installed."""
+
+
+def _tell_nobody(_done: int, _tasks: int) -> None:
+    """Take no note of how many tasks are done."""
+
+
+def collect(
+    room: EnvPreset,
+    plan: HistoryPlan,
+    indices: tuple[int, ...],
+    *,
+    parts: Path | None = None,
+    tell: Callable[[int, int], None] = _tell_nobody,
+) -> Histories:
     """Return the histories of these tasks, `per_task` of each.
+
+    Parameters
+    ----------
+    parts
+        Folder where PPO keeps the histories of each task that is done, for the same call after an interruption; the
+        caller removes it. None keeps nothing. The other sources take seconds and keep nothing.
+    tell
+        Hears how many tasks PPO has done, and of how many.
 
     Raises
     ------
+    PlanUnfitError
+        The plan asks the source for what it has no use for.
     SourceUnfitError
         The environment is not one that the source knows how to explore.
+    SourceMissingError
+        The source's algorithm is an extra that is not installed.
     """
+    room = fit_room(room, plan)
+    if plan.source == "ppo":
+        from attnscope_server.training.ppo import ppo_histories  # noqa: PLC0415 - an extra, and heavy
+
+        return ppo_histories(room, plan, indices, parts, tell)
     tasks = [room.task(index) for index in indices for _ in range(plan.per_task)]
     named = np.array([task.index for task in tasks])
     source = _source(room, plan, tasks)
@@ -32,29 +68,39 @@ def collect(room: EnvPreset, plan: HistoryPlan, indices: tuple[int, ...]) -> His
         source,
         named,
         episodes=plan.episodes,
+        every=plan.every,
         horizon=room.horizon,
         intends=None if explorer is None else lambda: explorer.intended,
     )
 
 
-def _source(room: EnvPreset, plan: HistoryPlan, tasks: list[Task]) -> Source:
+def fit_room(room: EnvPreset, plan: HistoryPlan) -> RoomPreset:
+    """Return the room, if the plan's source can make its histories there; the errors are those of `collect`."""
+    plan.refuse_unfit()
     if not isinstance(room, RoomPreset):
         raise SourceUnfitError(f"expected a preset of a room, got {room.name}: the sources walk over cells")
-    steps = plan.episodes * room.horizon
-    keys = isinstance(room, KeyToDoorPreset)
+    if isinstance(room, KeyToDoorPreset) and plan.source not in SEARCHING:
+        raise SourceUnfitError(f"the source {plan.source} takes its reward from one cell, {room.name} from two in turn")
+    if plan.source == "ppo" and find_spec("stable_baselines3") is None:
+        raise SourceMissingError(
+            "the source ppo is stable-baselines3's, which is not installed: pip install 'attnscope[ppo]'"
+        )
+    return room
+
+
+def _source(room: RoomPreset, plan: HistoryPlan, tasks: list[Task]) -> Source:
+    steps = plan.episodes * plan.every * room.horizon
     if plan.source in SEARCHING:
         return Explorer(
             len(tasks),
             size=room.size,
             steps=steps,
             seed=plan.seed,
-            stages=2 if keys else 1,
+            stages=2 if isinstance(room, KeyToDoorPreset) else 1,
             actions=room.numbering,
             max_noise=plan.noise,
             order="sweep" if plan.source == "sweeper" else "nearest",
         )
-    if keys:
-        raise SourceUnfitError(f"the source {plan.source} takes its reward from one cell, {room.name} from two in turn")
     if plan.source == "annealed":
         goals = np.array([task.goal for task in tasks])
         return AnnealedExpert(goals, size=room.size, steps=steps, seed=plan.seed, actions=room.numbering)

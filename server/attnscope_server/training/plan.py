@@ -22,7 +22,7 @@ VALIDATION_SHARE = 0.1
 MIN_VALIDATION_TASKS = 8
 """Tasks kept for validation at least."""
 
-SourceName = Literal["explorer", "sweeper", "annealed", "q-learning"]
+SourceName = Literal["explorer", "sweeper", "annealed", "q-learning", "ppo"]
 SEARCHING: Final = ("explorer", "sweeper")
 """Sources that search; noise of a plan's own, and targets other than what was done, are theirs."""
 
@@ -66,9 +66,27 @@ class HistoryPlan(BaseModel):
     source: SourceName = "explorer"
     per_task: int = Field(default=100, ge=1, description="Histories of each train task.")
     episodes: int = Field(default=16, ge=1, description="Episodes of a history.")
+    every: int = Field(default=1, ge=1, description="Episodes that the source plays for each one kept, the last.")
     seed: int = 0
     noise: float = Field(default=MAX_NOISE, ge=0, le=1, description="Random actions of a searching source, at most.")
     targets: Targets = Field(default="taken", description="Learn what a searching source did, or what it meant to do.")
+
+    def refuse_unfit(self) -> None:
+        """Refuse what the source has no use for.
+
+        Raises
+        ------
+        PlanUnfitError
+            Noise or targets are asked of a source that learns, or episodes left out of one that searches.
+        """
+        if self.source in SEARCHING:
+            if self.every > 1:
+                raise PlanUnfitError(
+                    f"expected every episode of the searching source {self.source}, got one of {self.every}: what it "
+                    "does next follows from all that it searched before, which would not be in the history"
+                )
+        elif self.noise != MAX_NOISE or self.targets != "taken":
+            raise PlanUnfitError(f"noise and intended targets are the searching sources', not {self.source}'s")
 
 
 class TrainingPlan(BaseModel):
@@ -133,9 +151,7 @@ class TrainingPlan(BaseModel):
                 raise PlanUnfitError(f"{name}: expected at least 1, got {count}")
         if self.width % self.heads or (self.positions == "rotary" and size % 2):
             raise PlanUnfitError(f"expected heads of whole, even size, got width {self.width} over {self.heads} heads")
-        histories = self.histories
-        if histories.source not in SEARCHING and (histories.noise != MAX_NOISE or histories.targets != "taken"):
-            raise PlanUnfitError(f"noise and intended targets are the searching sources', not {histories.source}'s")
+        self.histories.refuse_unfit()
         if self.context_length > (held := self.histories.episodes * room.horizon):
             raise PlanUnfitError(
                 f"expected a context of {held} tokens at most, the steps of a history, got {self.context_length}"

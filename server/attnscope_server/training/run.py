@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -15,13 +16,16 @@ from attnscope_env.histories import Histories
 from attnscope_model.training.trainer import Trainer, initialise
 from attnscope_model.training.windows import HistoryArrays
 from attnscope_server.training.checkpoints import new_policy, write_checkpoint
-from attnscope_server.training.collecting import collect
+from attnscope_server.training.collecting import collect, fit_room
 from attnscope_server.training.evaluation import episode_returns
 from attnscope_server.training.logging import RunLog
 from attnscope_server.training.plan import TrainingPlan, tasks_of
 from attnscope_storage.errors import AttnscopeError
 
 PLAN, STATE, HISTORIES, LOG = "plan.json", "state.pt", "histories.npz", "log.jsonl"
+
+PARTS = "histories.parts"
+"""Folder of histories by task while they are made, where that takes long."""
 
 LOOKED = frozenset({"evaluate_every", "save_every"})
 """Parts of a plan that change no weight: a run may go on with others."""
@@ -48,22 +52,35 @@ class TrainingRun:
         What is trained.
     tensorboard
         Also write TensorBoard events; wants the extra ``train``.
+    tell
+        Hears how many tasks have their histories, and of how many, while a source that takes long makes them.
 
     Raises
     ------
     PlanUnfitError
         The plan's values do not fit together; nothing is written.
+    SourceUnfitError, SourceMissingError
+        The source cannot make histories in this room, or is not installed; nothing is written.
     PlanChangedError
         The folder holds a run of another plan.
     """
 
-    def __init__(self, folder: Path, plan: TrainingPlan, *, tensorboard: bool = False) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        plan: TrainingPlan,
+        *,
+        tensorboard: bool = False,
+        tell: Callable[[int, int], None] = lambda _done, _tasks: None,
+    ) -> None:
         plan.refuse_unfit()
+        if not (folder / HISTORIES).exists():
+            fit_room(plan.environment(), plan.histories)
         self.folder, self.plan = folder, plan
         self.tasks = plan.task_lists()
         folder.mkdir(parents=True, exist_ok=True)
         self._settle_plan()
-        self.histories = self._histories()
+        self.histories = self._histories(tell)
         policy = new_policy(plan)
         initialise(policy, plan.recipe.seed, plan.recipe.episode_steps)
         kept = self.histories
@@ -123,12 +140,14 @@ class TrainingRun:
         fresh.write_text(json.dumps(resolved, indent=1) + "\n")
         fresh.replace(path)
 
-    def _histories(self) -> Histories:
-        path = self.folder / HISTORIES
+    def _histories(self, tell: Callable[[int, int], None]) -> Histories:
+        path, parts = self.folder / HISTORIES, self.folder / PARTS
         if not path.exists():
             fresh = path.with_name(f".{path.name}")
-            collect(self.plan.environment(), self.plan.histories, self.tasks.train).save(fresh)
+            room = self.plan.environment()
+            collect(room, self.plan.histories, self.tasks.train, parts=parts, tell=tell).save(fresh)
             fresh.replace(path)
+        shutil.rmtree(parts, ignore_errors=True)
         histories = Histories.load(path)
         if leaked := sorted(set(histories.tasks.tolist()) - set(self.tasks.train)):
             raise PlanChangedError(f"{path.name} holds histories of tasks that are not trained on: {leaked[:5]}")

@@ -11,15 +11,16 @@ import typer
 from attnscope_model.registry import ENTRY, CheckpointRegistry, shipped_checkpoints
 from attnscope_server.settings import Settings
 
-Source = Literal["explorer", "sweeper", "annealed", "q-learning"]
+Source = Literal["explorer", "sweeper", "annealed", "q-learning", "ppo"]
 Preset = Annotated[str, typer.Option(help="Environment preset.")]
-SourceOption = Annotated[Source, typer.Option(help="Algorithm whose learning is imitated.")]
+SourceOption = Annotated[Source, typer.Option(help="Algorithm whose learning is imitated; ppo wants attnscope[ppo].")]
 PerTask = Annotated[int, typer.Option(help="Histories of each train task.")]
 Noise = Annotated[float, typer.Option(help="Random actions of explorer and sweeper at first, at most.")]
 TargetsOption = Annotated[
     Literal["taken", "intended"], typer.Option(help="Learn what explorer and sweeper did, or what they meant to do.")
 ]
 Episodes = Annotated[int, typer.Option(help="Episodes of a history.")]
+Every = Annotated[int, typer.Option(help="Episodes that the source plays for each one kept, the last of them.")]
 
 
 def collect(
@@ -28,23 +29,29 @@ def collect(
     source: SourceOption = "explorer",
     per_task: PerTask = 100,
     episodes: Episodes = 16,
+    every: Every = 1,
     noise: Noise = 0.1,
     targets: TargetsOption = "taken",
     seed: int = 0,
 ) -> None:
     """Record learning histories of a preset's train tasks; never of validation or held-out ones."""
-    from attnscope_server.training.collecting import collect as record  # noqa: PLC0415 - imports torch
-    from attnscope_server.training.plan import HistoryPlan, TrainingPlan, plainly  # noqa: PLC0415 - as above
+    from attnscope_server.training.plan import HistoryPlan, TrainingPlan, plainly  # noqa: PLC0415 - imports torch
+    from attnscope_server.training.watching import watch_collecting  # noqa: PLC0415 - as above
 
     if not out.parent.is_dir():
         raise typer.BadParameter(f"there is no folder {out.parent}", param_hint="OUT")
     with plainly():
         histories = HistoryPlan(
-            source=source, per_task=per_task, episodes=episodes, seed=seed, noise=noise, targets=targets
+            source=source,
+            per_task=per_task,
+            episodes=episodes,
+            every=every,
+            seed=seed,
+            noise=noise,
+            targets=targets,
         )
         plan = TrainingPlan(preset=preset, histories=histories)
-    made = record(plan.environment(), histories, plan.task_lists().train)
-    made.save(out)
+    made = watch_collecting(out, plan)
     curve = " ".join(f"{value:.2f}" for value in made.episode_returns().mean(axis=0))
     typer.echo(
         f"{out}: {len(made)} histories of {len(set(made.tasks.tolist()))} tasks; mean return by episode: {curve}"
@@ -56,6 +63,7 @@ def train(
     source: SourceOption = "explorer",
     per_task: PerTask = 100,
     episodes: Episodes = 16,
+    every: Every = 1,
     noise: Noise = 0.1,
     targets: TargetsOption = "taken",
     layout: Annotated[Literal["native", "reference"], typer.Option(help="Whose files are written.")] = "native",
@@ -92,7 +100,9 @@ def train(
     with plainly():
         plan = TrainingPlan(
             preset=preset,
-            histories=HistoryPlan(source=source, per_task=per_task, episodes=episodes, noise=noise, targets=targets),
+            histories=HistoryPlan(
+                source=source, per_task=per_task, episodes=episodes, every=every, noise=noise, targets=targets
+            ),
             layout=layout,
             positions=positions,
             context_length=context_length,
