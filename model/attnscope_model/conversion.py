@@ -23,7 +23,7 @@ from attnscope_model.native import CONFIG, ENTRY, WEIGHTS, build_policy, config_
 from attnscope_model.parse import CONTENTS, MAX_FILE_BYTES, parse_apart
 from attnscope_model.readers import CheckpointReader, ParsedFile, reader_of
 from attnscope_model.readers.base import QUESTIONS, Answer
-from attnscope_model.readers.presets import FACTS
+from attnscope_model.readers.presets import FACTS, split_note
 from attnscope_model.readers.sidecar import joined, read_sidecar, sidecar_of
 from attnscope_model.readers.statements import known, settle
 from attnscope_storage.wire import CheckpointInfo
@@ -133,6 +133,7 @@ def convert(
     stored = config_bytes(config)
     (folder / CONFIG).write_bytes(stored)
     preset = str(settled.answers["preset"])
+    hint = reader.hint(file) if settled.by_user.keys() - {"sampling"} else None
     info = CheckpointInfo(
         id=identity((folder / WEIGHTS).read_bytes(), stored),
         name=checked_name(name or reader.default_name(file)),
@@ -146,7 +147,7 @@ def convert(
         source_sha256=contents.source_sha256,
         source_name=contents.source_name,
         added_at=datetime.now(UTC),
-        notes=(reader.hint(file),) if settled.by_user.keys() - {"sampling"} else (),
+        notes=tuple(note for note in (hint, split_note(preset, file.config)) if note is not None),
     )
     write_entry(folder, info)
     return info
@@ -200,6 +201,7 @@ def inspect(source: Path, config: Path | None = None) -> dict[str, Any]:
             "step": file.step,
             "name": reader.default_name(file),
             "train_tasks": "unknown",
+            **({} if (note := split_note(str(of_file.answers.get("preset")), file.config)) is None else {"note": note}),
         }
 
 

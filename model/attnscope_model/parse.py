@@ -168,7 +168,7 @@ def _plain_tensors(state: Mapping[Any, Tensor], most_bytes: int) -> dict[str, Te
 def _stripped(name: str) -> str:
     while prefix := next((prefix for prefix in _PREFIXES if name.startswith(prefix)), None):
         name = name.removeprefix(prefix)
-    return name
+    return name.replace("._orig_mod.", ".")  # of a submodule that was compiled by itself
 
 
 def _plain_step(step: object) -> int | None:

@@ -65,7 +65,7 @@ def test_the_mask_is_not_in_the_file(tensors):
 @pytest.mark.parametrize("causal", [True, False])
 def test_shapes_give_the_configuration(tensors, causal):
     """Everything but heads and mask comes from shapes; the file's device, dropout and n_inner are not read."""
-    odd = CONFIG | {"tf_n_embd": 999, "tf_n_inner": 7, "device": "cuda:3", "tf_dropout": 0.9}
+    odd = CONFIG | {"tf_n_inner": 7, "device": "cuda:3", "tf_dropout": 0.9}
     assert READER.native_config(parsed(tensors, odd), ANSWERS | {"causal": causal}) == {
         "family": "ad-reference",
         "width": 32,

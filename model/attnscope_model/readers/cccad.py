@@ -19,6 +19,7 @@ from attnscope_model.readers.shapes import (
     MAX_WIDTH,
     bounded,
     divisor,
+    lineage_sizes,
     positive,
     shape,
     side,
@@ -52,7 +53,7 @@ class CccadReader(MappedReader):
         said = {
             "heads": positive(file.config, "tf_n_head"),
             "context_length": shape(file.tensors, "transformer.pos_embedding", 3)[1],
-            "preset": preset_of_env(file.config, "env", ENVIRONMENTS),
+            "preset": preset_of_env(file.config, ENVIRONMENTS),
         }
         return {name: answer for name, answer in said.items() if answer is not None}
 
@@ -75,6 +76,10 @@ class CccadReader(MappedReader):
             "grid_size": grid_size,
             "actions": actions,
         }
+
+    def config_sizes(self, values: Mapping[str, Any]) -> dict[str, int]:
+        """Return what a configuration says where it says the truth."""
+        return {"n_transit": values["context_length"], **lineage_sizes(values["width"], values["layers"])}
 
     def empty(self, values: Mapping[str, Any]) -> Policy:
         """Return a policy of this configuration, whatever its weights."""

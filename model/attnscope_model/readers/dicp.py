@@ -22,6 +22,7 @@ from attnscope_model.readers.shapes import (
     MAX_WIDTH,
     bounded,
     divisor,
+    lineage_sizes,
     positive,
     shape,
     side,
@@ -63,7 +64,7 @@ class DicpAdReader(MappedReader):
         said = {
             "heads": positive(file.config, "tf_n_head"),
             "context_length": positive(file.config, "n_transit"),
-            "preset": preset_of_env(file.config, "env", ENVIRONMENTS),
+            "preset": preset_of_env(file.config, ENVIRONMENTS),
         }
         return {name: answer for name, answer in said.items() if answer is not None}
 
@@ -99,6 +100,10 @@ class DicpAdReader(MappedReader):
 
     def _grid_size(self, file: ParsedFile) -> int:
         return side(shape(file.tensors, "embed_query_state.weight", 2)[0])
+
+    def config_sizes(self, values: Mapping[str, Any]) -> dict[str, int]:
+        """Return what a configuration says where it says the truth."""
+        return {"n_transit": values["context_length"], **lineage_sizes(values["width"], values["layers"])}
 
     def empty(self, values: Mapping[str, Any]) -> Policy:
         """Return a policy of this configuration, whatever its weights."""

@@ -7,6 +7,9 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any, ClassVar, Final
 
+import torch
+from torch import Tensor
+
 from attnscope_model.errors import CheckpointUnreadableError
 from attnscope_model.families.gpt2 import DPT_FAMILY, RAD_FAMILY, DptConfig, DptPolicy, RadConfig, RadPolicy
 from attnscope_model.policy import Policy
@@ -19,6 +22,7 @@ from attnscope_model.readers.shapes import (
     MAX_WIDTH,
     bounded,
     divisor,
+    lineage_sizes,
     positive,
     shape,
     side,
@@ -50,7 +54,22 @@ def _unused(stack: str) -> re.Pattern[str]:
     return re.compile(rf"{stack}\.wte\.weight|{stack}\.h\.\d+\.attn\.(bias|masked_bias)")
 
 
-class RadReader(MappedReader):
+class _Gpt2Reader(MappedReader):
+    """Reader of a family on GPT-2's stack, whose older files hold the masks."""
+
+    transposed = _CONV1D
+
+    def kept(self, file: ParsedFile) -> dict[str, Tensor]:
+        """Return the tensors that are used, after checking that the masks are causal."""
+        for name, tensor in file.tensors.items():
+            if name.endswith(".attn.bias"):
+                slots = tensor.shape[-1] if tensor.ndim else 0
+                if not torch.equal(tensor.bool(), torch.ones(slots, slots).tril().bool().view(1, 1, slots, slots)):
+                    raise CheckpointUnreadableError(f"{name}: expected a causal mask, true where a slot is seen")
+        return super().kept(file)
+
+
+class RadReader(_Gpt2Reader):
     """Reads the AD of RAD_dark and Flow_AD."""
 
     family = RAD_FAMILY
@@ -62,12 +81,11 @@ class RadReader(MappedReader):
     )
     layer = re.compile(r"transformer_model\.h\.(\d{1,6})\.attn\.c_attn\.weight")
     renames: ClassVar[tuple[tuple[str, str], ...]] = (*_renames("transformer_model"), ("pred_action.", "head."))
-    transposed = _CONV1D
     unused = _unused("transformer_model")
 
     def says(self, file: ParsedFile) -> dict[str, Answer]:
         """Return the context length from the position table, the heads from the configuration."""
-        preset_of_env(file.config, "env", {"darkroom": "darkroom-reference"})
+        preset_of_env(file.config, {"darkroom": "darkroom-reference"})
         said: dict[str, Answer] = {"context_length": shape(file.tensors, "transformer_model.wpe.weight", 2)[0]}
         heads = positive(file.config, "tf_n_head")
         return said if heads is None else said | {"heads": heads}
@@ -95,6 +113,11 @@ class RadReader(MappedReader):
             "actions": actions,
         }
 
+    def config_sizes(self, values: Mapping[str, Any]) -> dict[str, int]:
+        """Return what a configuration says where it says the truth; a transit is a transition or the query."""
+        sizes = lineage_sizes(values["width"], values["layers"])
+        return {"n_transit": (values["context_length"] + 2) // 3, **sizes}
+
     def empty(self, values: Mapping[str, Any]) -> Policy:
         """Return a policy of this configuration, whatever its weights."""
         return RadPolicy(RadConfig(**values))
@@ -104,7 +127,7 @@ class RadReader(MappedReader):
         return "the repository keeps the heads (tf_n_head) in the checkpoint's config and falls back to 4"
 
 
-class DptReader(MappedReader):
+class DptReader(_Gpt2Reader):
     """Reads the decision-pretrained transformer's bare state dicts."""
 
     family = DPT_FAMILY
@@ -118,15 +141,16 @@ class DptReader(MappedReader):
         ("embed_transition.", "embed_transition_parts."),
         ("pred_actions.", "head."),
     )
-    transposed = _CONV1D
     unused = _unused("transformer")
 
     def says(self, file: ParsedFile) -> dict[str, Answer]:
-        """Return the context length: a quarter of the position table, which is 4 · (1 + H) long."""
+        """Return the context length, a quarter of the position table's 4 · (1 + H) rows; the environment if named."""
         rows, _ = shape(file.tensors, "transformer.wpe.weight", 2)
         if rows % _DPT_ROWS:
             raise CheckpointUnreadableError(f"transformer.wpe.weight: expected 4 · (1 + H) positions, got {rows}")
-        return {"context_length": rows // _DPT_ROWS}
+        preset = preset_of_env(file.config, {"darkroom_heldout": "darkroom-dpt"})
+        said: dict[str, Answer] = {"context_length": rows // _DPT_ROWS}
+        return said if preset is None else said | {"preset": preset}
 
     def values(self, file: ParsedFile, answers: Mapping[str, Any]) -> dict[str, Any]:
         """Return the configuration from shapes and answers."""
@@ -142,7 +166,8 @@ class DptReader(MappedReader):
                 f"embed_transition.weight: expected 2 · {_COORDINATES} coordinates, {actions} actions and a reward, "
                 f"got {parts} numbers: no preset describes its environment"
             )
-        check_preset(answers["preset"], file.config, {"num_actions": actions})
+        rooms = {"grid_size": file.config["dim"]} if "dim" in file.config else {}
+        check_preset(answers["preset"], file.config, {"num_actions": actions, **rooms})
         return {
             "width": width,
             "layers": self.layers(file),
@@ -152,6 +177,16 @@ class DptReader(MappedReader):
             "features": _COORDINATES,
             "actions": actions,
             "positions": rows,
+        }
+
+    def config_sizes(self, values: Mapping[str, Any]) -> dict[str, int]:
+        """Return what a configuration says where it says the truth; its heads are not believed, see `hint`."""
+        return {
+            "n_embd": values["width"],
+            "n_layer": values["layers"],
+            "horizon": values["context_length"] - 1,
+            "state_dim": _COORDINATES,
+            "action_dim": values["actions"],
         }
 
     def empty(self, values: Mapping[str, Any]) -> Policy:

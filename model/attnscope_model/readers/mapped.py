@@ -12,7 +12,7 @@ from torch import Tensor
 
 from attnscope_model.policy import Policy
 from attnscope_model.readers.base import CheckpointReader, ParsedFile
-from attnscope_model.readers.shapes import MAX_LAYERS, bounded, check_shapes
+from attnscope_model.readers.shapes import MAX_LAYERS, bounded, check_shapes, check_sizes
 
 
 class MappedReader(CheckpointReader):
@@ -45,6 +45,10 @@ class MappedReader(CheckpointReader):
         """Return the native configuration without its family, from shapes and answers; sizes within bounds."""
 
     @abstractmethod
+    def config_sizes(self, values: Mapping[str, Any]) -> dict[str, int]:
+        """Return what a configuration of the family says where it says the truth, by its own names."""
+
+    @abstractmethod
     def empty(self, values: Mapping[str, Any]) -> Policy:
         """Return a policy of this configuration, whatever its weights."""
 
@@ -56,6 +60,7 @@ class MappedReader(CheckpointReader):
         own = {name: tuple(tensor.shape) for name, tensor in policy.state_dict().items()}
         expected = {self._file_name(name): shape[::-1] if self._turned(name) else shape for name, shape in own.items()}
         check_shapes(file.tensors, expected, self.family)
+        check_sizes(file.config, self.config_sizes(values))
         return {"family": self.family, **values}
 
     def build(self, config: dict[str, Any], tensors: Mapping[str, Tensor]) -> Policy:

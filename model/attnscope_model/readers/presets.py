@@ -21,40 +21,52 @@ class PresetFacts:
     horizon: int
     num_actions: int
     tasks: int
+    split: tuple[int, float] | None = None
+    """``env_split_seed`` and ``train_env_ratio`` of its split, where it is the lineage's of the AD reference."""
 
 
 FACTS: Final[Mapping[str, PresetFacts]] = MappingProxyType(
     {
-        "darkroom-reference": PresetFacts(grid_size=9, horizon=20, num_actions=5, tasks=81),
+        "darkroom-reference": PresetFacts(grid_size=9, horizon=20, num_actions=5, tasks=81, split=(0, 0.9)),
         "darkroom-toymeta": PresetFacts(grid_size=9, horizon=20, num_actions=5, tasks=81),
         "darkroom-cinemere": PresetFacts(grid_size=9, horizon=20, num_actions=5, tasks=81),
         "darkroom-ad-eps": PresetFacts(grid_size=9, horizon=20, num_actions=5, tasks=81),
         "darkroom-dpt": PresetFacts(grid_size=10, horizon=100, num_actions=5, tasks=100),
         "darkroom-13": PresetFacts(grid_size=13, horizon=40, num_actions=5, tasks=169),
         "darkroom-17": PresetFacts(grid_size=17, horizon=50, num_actions=5, tasks=289),
-        "darkroom-permuted": PresetFacts(grid_size=9, horizon=50, num_actions=5, tasks=120),
-        "key-to-door": PresetFacts(grid_size=9, horizon=50, num_actions=5, tasks=6561),
+        "darkroom-permuted": PresetFacts(grid_size=9, horizon=50, num_actions=5, tasks=120, split=(4, 0.9)),
+        "key-to-door": PresetFacts(grid_size=9, horizon=50, num_actions=5, tasks=6561, split=(4, 0.95)),
     }
 )
 """By preset."""
 
 
-def preset_of_env(config: Mapping[str, Any], key: str, presets: Mapping[str, str]) -> str | None:
+ENV_KEYS: Final = ("env", "env_name")
+"""What the families' configurations call their environment."""
+
+
+def preset_of_env(config: Mapping[str, Any], presets: Mapping[str, str]) -> str | None:
     """Return the preset of the environment that a configuration names; None where it names none.
 
     Raises
     ------
     CheckpointUnreadableError
-        It names one that no preset describes.
+        It names one that no preset describes, or two.
     """
-    if key not in config:
-        return None
-    name = config[key]
-    if not isinstance(name, str) or name not in presets:
-        raise CheckpointUnreadableError(
-            f"trained with {key} {name!r}: no preset describes its environment (known are {', '.join(sorted(presets))})"
-        )
-    return presets[name]
+    found = set()
+    for key in ENV_KEYS:
+        if key not in config:
+            continue
+        name = config[key]
+        if not isinstance(name, str) or name not in presets:
+            raise CheckpointUnreadableError(
+                f"trained with {key} {name!r}: no preset describes its environment "
+                f"(known are {', '.join(sorted(presets))})"
+            )
+        found.add(presets[name])
+    if len(found) > 1:
+        raise CheckpointUnreadableError(f"its configuration names two environments: {', '.join(sorted(found))}")
+    return found.pop() if found else None
 
 
 def check_preset(preset: str | None, config: Mapping[str, Any], shapes: Mapping[str, int]) -> None:
@@ -77,3 +89,22 @@ def check_preset(preset: str | None, config: Mapping[str, Any], shapes: Mapping[
                 f"trained with {name} {value!r}, but the preset {preset} has {getattr(facts, name)!r}: "
                 "no preset describes its environment"
             )
+
+
+def split_note(preset: str, config: Mapping[str, Any]) -> str | None:
+    """Return what to know where a configuration splits tasks otherwise than its preset; None where it does not say so.
+
+    The policy acts in the same room, so this is no reason to refuse it; but the preset's test tasks are not its own.
+    """
+    facts = FACTS.get(preset)
+    if facts is None or facts.split is None:
+        return None
+    names = ("env_split_seed", "train_env_ratio")
+    said = tuple(config.get(name, ours) for name, ours in zip(names, facts.split, strict=True))
+    if said == facts.split:
+        return None
+    (seed, share), (our_seed, our_share) = said, facts.split
+    return (
+        f"its training split tasks by seed {seed!r} and ratio {share!r}, the preset {preset} by {our_seed} and "
+        f"{our_share}: the preset's train and test tasks are not those of its training"
+    )

@@ -26,7 +26,9 @@ from attnscope_model.readers.shapes import (
     MAX_WIDTH,
     bounded,
     check_shapes,
+    check_sizes,
     divisor,
+    lineage_sizes,
     positive,
     shape,
 )
@@ -60,7 +62,7 @@ class ReferenceReader(CheckpointReader):
         said = {
             "heads": positive(file.config, "tf_n_head"),
             "context_length": shape(file.tensors, "pos_embedding", 3)[1],
-            "preset": preset_of_env(file.config, "env", {"darkroom": PRESET}),
+            "preset": preset_of_env(file.config, {"darkroom": PRESET}),
         }
         return {name: answer for name, answer in said.items() if answer is not None}
 
@@ -90,6 +92,8 @@ class ReferenceReader(CheckpointReader):
             causal=answers["causal"],
         )
         check_shapes(tensors, _expected_shapes(config), FAMILY)
+        sizes = {"n_transit": context, "tf_dim_feedforward": config.feedforward, **lineage_sizes(width, layers)}
+        check_sizes(file.config, sizes)
         check_preset(answers["preset"], file.config, {"grid_size": config.grid_size, "num_actions": actions})
         return {"family": FAMILY, **asdict(config)}
 

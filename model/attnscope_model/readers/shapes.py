@@ -58,6 +58,18 @@ def positive(config: Mapping[str, Any], name: str) -> int | None:
     return value
 
 
+def lineage_sizes(width: int, layers: int) -> dict[str, int]:
+    """Return what the reference's and its descendants' configurations say of width, layers and coordinates."""
+    return {"tf_n_embd": width, "tf_n_layer": layers, "dim_states": 2}
+
+
+def check_sizes(config: Mapping[str, Any], sizes: Mapping[str, int]) -> None:
+    """Refuse a configuration whose sizes, by its own names, are not what the tensors say."""
+    for name, size in sizes.items():
+        if name in config and config[name] != size:
+            raise CheckpointUnreadableError(f"its config says {name} {config[name]!r}, its tensors say {size}")
+
+
 def check_shapes(tensors: Mapping[str, Tensor], expected: Mapping[str, tuple[int, ...]], family: str) -> None:
     """Refuse missing and unknown tensors and other shapes than expected, by the file's names."""
     if missing := sorted(expected.keys() - tensors.keys()):

@@ -45,7 +45,8 @@ def settle(
     StatementMissingError
         A question that neither file, family nor user answers; `CausalityUnknownError` where it is the mask.
     CheckpointUnreadableError
-        The user contradicts the file or the family, or answers what the family does not ask.
+        The user contradicts the file or the family, or answers what the family does not ask; or the file's
+        configuration answers a question by its name here, and otherwise.
     """
     of_file = known(reader, file)
     answers, origins = dict(of_file.answers), dict(of_file.origins)
@@ -58,7 +59,7 @@ def settle(
             raise CheckpointUnreadableError(
                 f"{source_name}: a policy of {reader.family} acts in one of {list(reader.presets)}, not in {answer!r}"
             )
-        if name in answers and answers[name] != answer and not _only_default(reader, name, origins[name]):
+        if name in answers and answers[name] != answer and not _may_be_changed(reader, name):
             said_by = source_name if origins[name] == "file" else f"the family {reader.family}"
             raise CheckpointUnreadableError(f"{said_by} says {name} {answers[name]}, not {answer}")
         if answers.get(name) != answer:
@@ -67,8 +68,14 @@ def settle(
         kind = CausalityUnknownError if "causal" in missing else StatementMissingError
         how = ", ".join(QUESTIONS[name] for name in missing)
         raise kind(f"state {how} for {source_name}, which does not say it: {reader.hint(file)}")
+    for name, answer in answers.items():
+        if name in file.config and file.config[name] != answer:
+            raise CheckpointUnreadableError(
+                f"{source_name}: its config says {name} {file.config[name]!r}, but the answer is {answer!r}"
+            )
     return Settled(answers, origins)
 
 
-def _only_default(reader: CheckpointReader, name: str, origin: Origin) -> bool:
-    return origin == "family" and name in reader.defaults and name not in reader.facts
+def _may_be_changed(reader: CheckpointReader, name: str) -> bool:
+    """Return whether an answer only says how the family's own evaluation acts."""
+    return name in reader.defaults and name not in reader.facts

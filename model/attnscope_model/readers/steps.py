@@ -31,6 +31,12 @@ AD_EPS_PRESET: Final = "darkroom-ad-eps"
 CINEMERE_PRESET: Final = "darkroom-cinemere"
 """Environment presets bound to the families: the same room, split otherwise."""
 
+_CINEMERE_WORDS: Final = {
+    "norm": ("ln_placem", {"prenorm": "pre", "postnorm": "post"}),
+    "sampling": ("mode", {"mode": "greedy", "sample": "sample"}),
+}
+"""By question: cinemere's key for it, and what its words mean."""
+
 _MASK: Final = re.compile(r"blocks\.\d{1,6}\.causal_mask")
 _BLOCKS: Final = (
     (".attention.in_proj_", ".qkv."),
@@ -74,7 +80,7 @@ class AdEpsReader(MappedReader):
         said = {
             "heads": positive(file.config, "num_heads"),
             "context_length": shape(file.tensors, self.table, 3)[1] - TOKENS + 1,
-            "preset": preset_of_env(file.config, "env_name", {"DarkRoom-v0": AD_EPS_PRESET}),
+            "preset": preset_of_env(file.config, {"DarkRoom-v0": AD_EPS_PRESET}),
         }
         return {name: answer for name, answer in said.items() if answer is not None}
 
@@ -100,6 +106,15 @@ class AdEpsReader(MappedReader):
             "grid_size": side(cells),
             "actions": actions,
             "positions": positions,
+        }
+
+    def config_sizes(self, values: Mapping[str, Any]) -> dict[str, int]:
+        """Return what a configuration says where it says the truth."""
+        return {
+            "embedding_dim": values["embedding"],
+            "hidden_dim": values["width"],
+            "num_layers": values["layers"],
+            "seq_len": values["positions"] // TOKENS,
         }
 
     def empty(self, values: Mapping[str, Any]) -> Policy:
@@ -130,15 +145,13 @@ class CinemereReader(AdEpsReader):
         return {name: tensor for name, tensor in super().kept(file).items() if not name.startswith("reward_head.")}
 
     def says(self, file: ParsedFile) -> dict[str, Answer]:
-        """Return what AD-eps's files say, and the place of the norms."""
+        """Return what AD-eps's files say, the place of the norms, and how its evaluation acted."""
         said = super().says(file)
-        if "ln_placem" in file.config:
-            places = {"prenorm": "pre", "postnorm": "post"}
-            if file.config["ln_placem"] not in places:
-                raise CheckpointUnreadableError(
-                    f"config ln_placem: expected prenorm or postnorm, got {file.config['ln_placem']!r}"
-                )
-            said["norm"] = places[file.config["ln_placem"]]
+        for question, (key, meanings) in _CINEMERE_WORDS.items():
+            if key in file.config:
+                if (word := file.config[key]) not in meanings:
+                    raise CheckpointUnreadableError(f"config {key}: expected {' or '.join(meanings)}, got {word!r}")
+                said[question] = meanings[word]
         return said
 
     def hint(self, file: ParsedFile) -> str:  # noqa: ARG002 - the same for every file
