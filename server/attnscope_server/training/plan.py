@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Final, Literal
@@ -21,6 +22,9 @@ VALIDATION_SHARE = 0.1
 
 MIN_VALIDATION_TASKS = 8
 """Tasks kept for validation at least."""
+
+SEEDS: Final = 2**32
+"""Seeds are below this: what every generator takes."""
 
 SourceName = Literal["explorer", "sweeper", "annealed", "q-learning", "ppo"]
 SEARCHING: Final = ("explorer", "sweeper")
@@ -67,7 +71,7 @@ class HistoryPlan(BaseModel):
     per_task: int = Field(default=100, ge=1, description="Histories of each train task.")
     episodes: int = Field(default=16, ge=1, description="Episodes of a history.")
     every: int = Field(default=1, ge=1, description="Episodes that the source plays for each one kept, the last.")
-    seed: int = 0
+    seed: int = Field(default=0, ge=0, lt=SEEDS)
     noise: float = Field(default=MAX_NOISE, ge=0, le=1, description="Random actions of a searching source, at most.")
     targets: Targets = Field(default="taken", description="Learn what a searching source did, or what it meant to do.")
 
@@ -149,6 +153,7 @@ class TrainingPlan(BaseModel):
         for name, count in (counts | {"heads": self.heads, "feedforward": self.feedforward}).items():
             if count < 1:
                 raise PlanUnfitError(f"{name}: expected at least 1, got {count}")
+        self._refuse_odd_recipe()
         if self.width % self.heads or (self.positions == "rotary" and size % 2):
             raise PlanUnfitError(f"expected heads of whole, even size, got width {self.width} over {self.heads} heads")
         self.histories.refuse_unfit()
@@ -167,6 +172,15 @@ class TrainingPlan(BaseModel):
             )
         if self.layout == "reference":
             self._refuse_what_the_reference_cannot_say()
+
+    def _refuse_odd_recipe(self) -> None:
+        recipe = self.recipe
+        if not (math.isfinite(recipe.learning_rate) and recipe.learning_rate > 0):
+            raise PlanUnfitError(f"expected a finite learning rate above 0, got {recipe.learning_rate}")
+        if not 0 <= recipe.short_share <= 1:
+            raise PlanUnfitError(f"expected a share of short windows from 0 to 1, got {recipe.short_share}")
+        if not 0 <= recipe.seed < SEEDS:
+            raise PlanUnfitError(f"expected a seed from 0 to {SEEDS - 1}, got {recipe.seed}")
 
     def _refuse_what_the_reference_cannot_say(self) -> None:
         if self.preset != REFERENCE_PRESET:

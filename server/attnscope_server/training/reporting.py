@@ -78,6 +78,7 @@ def evaluate_checkpoints(
     entries = [_entry(folder) for folder in folders]
     _refuse_other_than_seeds(entries)
     room = preset(entries[0].preset)
+    named = {split: _tasks(entries, split, room) for split in splits}  # all refusals before anything is rolled out
     report: dict[str, Any] = {
         "checkpoints": [{"name": entry.name, "id": entry.id} for entry in entries],
         "preset": room.name,
@@ -86,8 +87,8 @@ def evaluate_checkpoints(
         "splits": {},
     }
     tell(_heading(entries, rollouts))
-    for split in splits:
-        tasks = tasks_of(room, _tasks(entries, split, room), at_most.get(split))
+    for split, indices in named.items():
+        tasks = tasks_of(room, indices, at_most.get(split))
         size = Size(rollouts, episodes, seed)
         measured = []
         for folder, entry in zip(folders, entries, strict=True):
@@ -198,5 +199,6 @@ def _tasks(entries: Sequence[CheckpointInfo], split: str, room: EnvPreset) -> tu
     if tasks is None:
         raise EvaluationRefusedError(f"{entries[0].name} does not say which tasks are its {split} tasks")
     if split == "held-out":
-        _refuse_used(entries[0], tasks)
+        for entry in entries:
+            _refuse_used(entry, tasks)
     return tuple(tasks)

@@ -37,6 +37,10 @@ EVALUATED_TASKS, EVALUATED_ROLLOUTS, EVALUATED_EPISODES = 8, 4, 20
 """Size of an evaluation during training: validation tasks, rollouts of each, episodes of a rollout."""
 
 
+class RunFolderError(AttnscopeError, OSError):
+    """The run's folder cannot be made."""
+
+
 class PlanChangedError(AttnscopeError, ValueError):
     """The folder holds a run of another plan."""
 
@@ -61,6 +65,8 @@ class TrainingRun:
         The plan's values do not fit together; nothing is written.
     SourceUnfitError, SourceMissingError
         The source cannot make histories in this room, or is not installed; nothing is written.
+    RunFolderError
+        The folder cannot be made.
     PlanChangedError
         The folder holds a run of another plan.
     """
@@ -78,7 +84,10 @@ class TrainingRun:
             fit_room(plan.environment(), plan.histories)
         self.folder, self.plan = folder, plan
         self.tasks = plan.task_lists()
-        folder.mkdir(parents=True, exist_ok=True)
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise RunFolderError(f"the run's folder {folder} cannot be made: {error.strerror or error}") from error
         self._settle_plan()
         self.histories = self._histories(tell)
         policy = new_policy(plan)
@@ -160,8 +169,17 @@ def refuse_other_plan(folder: Path, plan: TrainingPlan) -> None:
     theirs = TrainingPlan.model_validate({key: stored[key] for key in TrainingPlan.model_fields if key in stored})
     before = {**_resolved(theirs), "tasks": stored.get("tasks")}
     decided = {key: value for key, value in _resolved(plan).items() if key not in LOOKED}
-    if differing := sorted(key for key, value in decided.items() if value != before[key]):
-        raise PlanChangedError(f"{folder.name} holds a run of another plan: {', '.join(differing)} differ")
+    if differing := sorted(name for key, value in decided.items() for name in _differing(key, value, before[key])):
+        raise PlanChangedError(
+            f"{folder} holds a run of another plan: {', '.join(differing)} differ; name another folder or remove it"
+        )
+
+
+def _differing(key: str, ours: object, theirs: object) -> list[str]:
+    """Return the names of what differs, those inside a part with its name before them."""
+    if isinstance(ours, dict) and isinstance(theirs, dict):
+        return [f"{key}.{name}" for name in ours.keys() | theirs.keys() if ours.get(name) != theirs.get(name)]
+    return [] if ours == theirs else [key]
 
 
 def _resolved(plan: TrainingPlan) -> dict[str, Any]:

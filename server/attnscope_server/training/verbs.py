@@ -38,8 +38,7 @@ def collect(
     from attnscope_server.training.plan import HistoryPlan, TrainingPlan, plainly  # noqa: PLC0415 - imports torch
     from attnscope_server.training.watching import watch_collecting  # noqa: PLC0415 - as above
 
-    if not out.parent.is_dir():
-        raise typer.BadParameter(f"there is no folder {out.parent}", param_hint="OUT")
+    _refuse_unwritable(out, ".npz", "OUT")
     with plainly():
         histories = HistoryPlan(
             source=source,
@@ -135,7 +134,7 @@ def evaluate(
     rollouts: Annotated[int, typer.Option(min=1, help="Of each task.")] = 10,
     episodes: Annotated[int, typer.Option(min=1, help="Of a rollout.")] = 50,
     at_most: Annotated[int, typer.Option(min=1, help="Tasks of a split, spread evenly over it.")] = 40,
-    seed: Annotated[int, typer.Option(help="Of the sampled actions.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="Of the sampled actions.")] = 0,
     out: Annotated[Path | None, typer.Option(help="Also write every return as JSON.")] = None,
     threads: Annotated[int, typer.Option(min=1)] = 1,
     data_root: Annotated[
@@ -147,6 +146,8 @@ def evaluate(
 
     from attnscope_server.training.reporting import evaluate_checkpoints  # noqa: PLC0415 - imports torch
 
+    if out is not None:
+        _refuse_unwritable(out, ".json", "--out")
     torch.set_num_threads(threads)
     report: dict[str, Any] = evaluate_checkpoints(
         [_folder(name, data_root) for name in checkpoints],
@@ -170,6 +171,14 @@ def _folder(name: str, data_root: Path | None) -> Path:
         return shipped[name]
     root = Settings().data_root if data_root is None else data_root
     return CheckpointRegistry(Settings(data_root=root).checkpoints_folder).folder(name)
+
+
+def _refuse_unwritable(out: Path, suffix: str, hint: str) -> None:
+    """Refuse a file that could not be written once the work is done, or would be written under another name."""
+    if not out.parent.is_dir():
+        raise typer.BadParameter(f"there is no folder {out.parent}", param_hint=hint)
+    if out.is_dir() or out.suffix != suffix:
+        raise typer.BadParameter(f"expected a file named *{suffix}, got {out}", param_hint=hint)
 
 
 def register(app: typer.Typer) -> None:

@@ -149,7 +149,12 @@ def test_checkpoints_of_one_run_are_not_called_training_seeds(checkpoint):
     [
         (["collect", "nowhere/h.npz"], "there is no folder nowhere"),
         (["collect", "h.npz", "--per-task", "0"], "per_task"),
+        (["collect", "h.npz", "--seed", "-3"], "seed: Input should be greater than or equal to 0"),
+        (["collect", "h.txt"], "expected a file named *.npz, got h.txt"),
         (["train", "--context-length", "1"], "context_length"),
+        (["train", "--runs", "/dev/null"], "cannot be made: Not a directory"),
+        (["evaluate", "x", "--seed", "-3"], "seed"),
+        (["evaluate", "x", "--out", "nowhere/x.json"], "there is no folder nowhere"),
         (["evaluate", "x", "--rollouts", "0"], "rollouts"),
         (["checkpoint", "add", "x.pt", "--train-tasks", "0,a"], "expected task indices"),
     ],
@@ -172,3 +177,31 @@ def test_held_out_wants_train_tasks_that_leave_it_out(checkpoint, changed, words
     entry.write_text(json.dumps(json.loads(entry.read_text()) | changed))
     with pytest.raises(EvaluationRefusedError, match=words):
         evaluate_checkpoints([checkpoint], splits=["held-out"], rollouts=1, episodes=1, at_most={}, seed=0, tell=print)
+
+
+def test_every_seed_leaves_the_held_out_tasks_out(checkpoint):
+    """Of several training seeds, not only the first is held against its list of held-out tasks."""
+    other = checkpoint.with_name("other")
+    shutil.copytree(checkpoint, other)
+    entry = json.loads((other / "entry.json").read_text())
+    entry |= {"name": entry["name"].replace("seed0", "seed1"), "train_tasks": entry["held_out_tasks"][:1]}
+    (other / "entry.json").write_text(json.dumps(entry))
+    size = {"rollouts": 1, "episodes": 1, "at_most": {}, "seed": 0, "tell": print}
+    with pytest.raises(EvaluationRefusedError, match=r"seed1@4 was trained on or chosen by its held-out tasks"):
+        evaluate_checkpoints([checkpoint, other], splits=["held-out"], **size)
+
+
+def test_a_split_that_is_none_is_refused_before_the_others_are_rolled_out(checkpoint):
+    """Nothing is told, let alone computed, of the splits before it."""
+    told = []
+    with pytest.raises(EvaluationRefusedError, match="expected a split of"):
+        evaluate_checkpoints(
+            [checkpoint],
+            splits=["train", "nonsense"],
+            rollouts=1,
+            episodes=1,
+            at_most={},
+            seed=0,
+            tell=told.append,
+        )
+    assert told == []

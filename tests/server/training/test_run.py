@@ -67,7 +67,7 @@ def test_an_interrupted_run_ends_as_an_uninterrupted_one(plan, tmp_path):
 def test_another_plan_is_refused_in_the_same_folder(plan, tmp_path):
     """Rather than go on with weights of another shape or recipe."""
     TrainingRun(tmp_path / "run", plan).advance(until=4)
-    with pytest.raises(PlanChangedError, match="recipe differ"):
+    with pytest.raises(PlanChangedError, match=r"recipe\.batch, recipe\.steps, recipe\.warmup differ"):
         TrainingRun(tmp_path / "run", plan.model_copy(update={"recipe": plan.recipe.__class__(steps=9)}))
 
 
@@ -154,6 +154,10 @@ def test_the_reference_layout_is_read_by_its_reader(plan, tmp_path):
         ({"histories": HistoryPlan(source="sweeper", every=2, episodes=2)}, "every episode of the searching source"),
         ({"histories": HistoryPlan(source="q-learning", every=4, episodes=2), "context_length": 41}, "40 tokens at"),
         ({"recipe": Recipe(steps=2, episode_steps=12)}, "want 20 episode_steps"),
+        ({"recipe": Recipe(steps=2, learning_rate=float("nan"))}, "finite learning rate above 0, got nan"),
+        ({"recipe": Recipe(steps=2, learning_rate=0.0)}, "finite learning rate above 0, got 0.0"),
+        ({"recipe": Recipe(steps=2, short_share=7.0)}, "from 0 to 1, got 7.0"),
+        ({"recipe": Recipe(steps=2, seed=-1)}, "a seed from 0 to 4294967295, got -1"),
         ({"recipe": Recipe(steps=2, episode_steps=20)}, "a context of whole episodes"),
     ],
 )
