@@ -21,11 +21,15 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn import functional
 
-from attnscope_model.attention import Recorder, TapedAttention
+from attnscope_model.attention import TapedAttention
 from attnscope_model.errors import CaptureInvalidError
 from attnscope_model.policy import Policy
 
 _DIMENSIONS: Final = 4
+_AGREEMENT: Final = {torch.float32: 1e-3, torch.float64: 1e-3}
+"""How far, of the largest value, the noted row may be from what the function itself attended; by dtype."""
+_COARSE_AGREEMENT: Final = 0.05
+"""The same in half precision."""
 _WATCHING: Final = threading.Lock()
 """Held while the function is replaced: one watched forward at a time in a process."""
 
@@ -61,24 +65,31 @@ class WatchedPolicy(Policy):
         CaptureInvalidError
             A tape is on, and other attention was seen than the description promises.
         """
-        seen = 0
+        seen, looks_ahead = 0, False
         sites, envs, length = self.attentions(), *tokens.shape[:2]
         shape = (envs, self.description.heads, length)
 
-        def note(queries: Tensor, keys: Tensor, **options: Any) -> None:  # noqa: ANN401 - as the function takes them
-            nonlocal seen
+        def note(queries: Tensor, keys: Tensor, values: Tensor, attended: Tensor, **options: Any) -> None:  # noqa: ANN401 - as the function takes them
+            nonlocal seen, looks_ahead
             if seen < len(sites) and (tape := sites[seen].tape) is not None:
-                _record(tape, queries, keys, shape, self.description.causal, **options)
+                whole = _weights(queries, keys, shape, **options)
+                _refuse_other(whole, values, attended, queries.dtype)
+                looks_ahead = looks_ahead or bool((whole.triu(1) > 0).any())
+                tape.record(whole[:, :, -1:], whole if tape.with_maps else None)
             seen += 1
 
         with watching(note):
             logits = self.run(tokens)
-        if any(site.tape is not None for site in sites) and seen != len(sites):
+        taped = any(site.tape is not None for site in sites)
+        if taped and seen != len(sites):
             raise CaptureInvalidError(
                 f"expected {len(sites)} calls of scaled_dot_product_attention, saw {seen}: a fused path (of "
                 "nn.TransformerEncoderLayer or nn.MultiheadAttention in evaluation), a compiled module or a function "
                 "imported by name goes around it; torch.backends.mha.set_fastpath_enabled(False) ends the first"
             )
+        if taped and length > 1 and looks_ahead == self.description.causal:
+            said, found = ("causal", "a") if self.description.causal else ("non-causal", "no")
+            raise CaptureInvalidError(f"the policy is described as {said}, but {found} token attends to a later one")
         return logits
 
 
@@ -106,17 +117,20 @@ def watching(note: Callable[..., None]) -> Iterator[None]:
         scale: float | None = None,
         enable_gqa: bool = False,
     ) -> Tensor:
+        attended = original(query, key, value, attn_mask, dropout_p, is_causal, scale=scale, enable_gqa=enable_gqa)
         if threading.get_ident() == mine:
             note(
                 query,
                 key,
+                value,
+                attended,
                 mask=attn_mask,
                 dropout=dropout_p,
                 is_causal=is_causal,
                 scale=scale,
                 grouped=enable_gqa,
             )
-        return original(query, key, value, attn_mask, dropout_p, is_causal, scale=scale, enable_gqa=enable_gqa)
+        return attended
 
     functional.scaled_dot_product_attention = watched
     try:
@@ -126,20 +140,18 @@ def watching(note: Callable[..., None]) -> Iterator[None]:
         _WATCHING.release()
 
 
-def _record(
-    tape: Recorder,
+def _weights(
     queries: Tensor,
     keys: Tensor,
     shape: tuple[int, int, int],
-    causal: bool,
     *,
     mask: Tensor | None,
     dropout: float,
     is_causal: bool,
     scale: float | None,
     grouped: bool,
-) -> None:
-    """Take down one layer: the deciding row, and the whole map where the tape asks for it."""
+) -> Float[Tensor, "env head query slot"]:
+    """Return the attention of one call; a mask and `is_causal` together hide what either hides, as torch has it."""
     if dropout:
         raise CaptureInvalidError(f"expected a module in evaluation, got attention with dropout {dropout}")
     if queries.ndim != _DIMENSIONS or tuple(queries.shape[:3]) != shape or keys.shape[2] != shape[2]:
@@ -155,10 +167,19 @@ def _record(
         * (1 / math.sqrt(queries.shape[-1]) if scale is None else scale)
     )
     if is_causal:
-        mask = torch.ones(scores.shape[-2:], dtype=torch.bool, device=scores.device).tril()
+        future = torch.ones(scores.shape[-2:], dtype=torch.bool, device=scores.device).triu(1)
+        scores = scores.masked_fill(future, -math.inf)
     if mask is not None:
         scores = scores.masked_fill(~mask, -math.inf) if mask.dtype is torch.bool else scores + mask
-    whole = torch.softmax(scores, dim=-1)
-    if causal and bool((whole.triu(1) > 0).any()):
-        raise CaptureInvalidError("the policy is described as causal, but a token attends to a later one")
-    tape.record(whole[:, :, -1:], whole if tape.with_maps else None)
+    return torch.softmax(scores, dim=-1)
+
+
+def _refuse_other(whole: Tensor, values: Tensor, attended: Tensor, dtype: torch.dtype) -> None:
+    """Refuse a deciding row that does not give what the function itself attended: it read the call otherwise."""
+    heads = whole.shape[1]
+    values = values.float().repeat_interleave(heads // values.shape[1], dim=1)
+    apart = (whole[:, :, -1:] @ values - attended[:, :, -1:].float()).abs().max()
+    if not bool(apart <= _AGREEMENT.get(dtype, _COARSE_AGREEMENT) * values.abs().max().clamp_min(1e-6)):
+        raise CaptureInvalidError(
+            f"the attention that was noted gives other values than scaled_dot_product_attention did, by {apart:.2g}"
+        )

@@ -17,6 +17,7 @@ from attnscope_storage.wire import PolicyDescription
 BY_NAME = functional.scaled_dot_product_attention
 MASK = torch.rand(6, 6, generator=torch.Generator().manual_seed(1)) > 0.4
 MASK |= torch.eye(6, dtype=torch.bool)
+PAST = torch.ones(6, 6).tril().bool()
 
 
 class Foreign(WatchedPolicy):
@@ -88,7 +89,8 @@ def weights(x, *, allowed=None, added=None, scale=0.5):
     ("options", "written"),
     [
         ({}, {}),
-        ({"is_causal": True}, {"allowed": torch.ones(6, 6).tril().bool()}),
+        ({"is_causal": True}, {"allowed": PAST}),
+        ({"is_causal": True, "attn_mask": MASK}, {"allowed": PAST & MASK}),
         ({"attn_mask": MASK}, {"allowed": MASK}),
         ({"attn_mask": MASK * 0.7}, {"added": MASK * 0.7}),
         ({"scale": 1.3}, {"scale": 1.3}),
@@ -96,7 +98,7 @@ def weights(x, *, allowed=None, added=None, scale=0.5):
 )
 def test_rows_and_maps_are_those_of_the_call(options, written):
     """Whatever mask and scale the module asks for, the first layer's weights are those written out by hand."""
-    policy, x = Foreign(Attend(**options)), tokens()
+    policy, x = Foreign(Attend(**options), causal="is_causal" in options), tokens()
     with AttentionTape(policy, maps=True) as tape:
         logits = policy(x)
     assert torch.allclose(tape.maps[:, 0], weights(x, **written), atol=1e-6)
@@ -120,6 +122,7 @@ def test_grouped_heads_are_counted_as_queries():
         (Attend(function=BY_NAME), False, "saw 0: a fused path .* goes around it"),
         (Attend(dropout_p=0.1), False, "module in evaluation, got attention with dropout 0.1"),
         (Attend(), True, "described as causal, but a token attends to a later one"),
+        (Attend(is_causal=True), False, "described as non-causal, but no token attends to a later one"),
     ],
 )
 def test_attention_that_was_not_seen_is_refused(module, causal, reason):
@@ -129,6 +132,18 @@ def test_attention_that_was_not_seen_is_refused(module, causal, reason):
         policy(tokens())
     assert functional.scaled_dot_product_attention is BY_NAME
     assert all(site.tape is None for site in policy.attentions())
+
+
+def test_a_row_that_does_not_give_what_was_attended_is_refused(monkeypatch):
+    """Should the function mean something else by its arguments than is noted here, nothing is stored."""
+
+    def sharper(query, key, value, *args, **options):
+        return BY_NAME(2 * query, key, value, *args, **options)
+
+    monkeypatch.setattr(functional, "scaled_dot_product_attention", sharper)
+    policy = Foreign(Attend())
+    with pytest.raises(CaptureInvalidError, match="gives other values than"), AttentionTape(policy):
+        policy(tokens())
 
 
 def test_other_heads_than_described_are_refused():
