@@ -14,11 +14,10 @@ from typing import Any, Literal
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
-from torch.nn import functional
 
-from attnscope_model.attention import TapedAttention
+from attnscope_model.description import described, parameters_of
+from attnscope_model.layers import BlockLayer, Rotation, linear, normed
 from attnscope_model.stack import Layer, Slots, StackedPolicy, at_slots
-from attnscope_storage.wire import PolicyDescription
 
 FAMILY = "ad-native"
 """Name of the family in entries and captures."""
@@ -58,81 +57,17 @@ class ADConfig:
         object.__setattr__(self, "features", tuple(self.features))
 
 
-class ADLayer(Layer):
-    """One pre-norm layer: x += W attention(LN x), x += W₂ gelu(W₁ LN x)."""
+class ADLayer(BlockLayer):
+    """One pre-norm layer, which turns queries and keys where positions are rotary."""
 
-    def __init__(self, config: ADConfig) -> None:
-        super().__init__()
-        d = config.width
-        self.heads = config.heads
-        self.norm1 = nn.LayerNorm(d)
-        self.in_proj = nn.Linear(d, 3 * d)
-        self.out_proj = nn.Linear(d, d)
-        self.norm2 = nn.LayerNorm(d)
-        self.linear1 = nn.Linear(d, config.feedforward)
-        self.linear2 = nn.Linear(config.feedforward, d)
-        self.rotates = config.positions == "rotary"
-        self.attention = TapedAttention(causal=True)
-        # On the CPU even where a checkpoint's policy is first built without memory: tables come from no file.
-        none = torch.zeros(0, 0, device="cpu")
-        angles = rotary_angles(config.context_length, d // config.heads) if self.rotates else none
-        self.register_buffer("cos", angles.cos(), persistent=False)
-        self.register_buffer("sin", angles.sin(), persistent=False)
-        self.cos: Tensor
-        self.sin: Tensor
-
-    def project(self, x: Float[Tensor, "env token width"], first: Slots = 0) -> tuple[Tensor, Tensor, Tensor]:
-        """Return queries, keys and values."""
-        queries, keys, values = self._projected(x, self.in_proj.weight, self.in_proj.bias)
-        return self._rotated(queries, first), self._rotated(keys, first), values
-
-    def query(self, x: Float[Tensor, "env token width"], first: Slots = 0) -> Float[Tensor, "env head token size"]:
-        """Return the queries alone."""
-        d = x.shape[-1]
-        return self._rotated(self._projected(x, self.in_proj.weight[:d], self.in_proj.bias[:d])[0], first)
-
-    def memory(self, x: Float[Tensor, "env token width"], first: Slots = 0) -> tuple[Tensor, Tensor]:
-        """Return the keys and values alone."""
-        d = x.shape[-1]
-        keys, values = self._projected(x, self.in_proj.weight[d:], self.in_proj.bias[d:])
-        return self._rotated(keys, first), values
-
-    def finish(self, x: Tensor, attended: Float[Tensor, "env head token size"]) -> Float[Tensor, "env token width"]:
-        """Return the output of tokens whose attended values are given."""
-        x = x + _linear(self.out_proj, attended.transpose(1, 2).flatten(2))
-        return x + _linear(self.linear2, functional.gelu(_linear(self.linear1, _normed(self.norm2, x))))
-
-    def output(self) -> Float[Tensor, "width joined"]:
-        """Return the output map's weight."""
-        return self.out_proj.weight
-
-    def turned(self, x: Float[Tensor, "env head token size"], first: Slots) -> Float[Tensor, "env head token size"]:
-        """Return queries or keys of slot 0 as those of other slots, also beyond a context's."""
-        end = first + x.shape[2] if isinstance(first, int) else int(first.max()) + 1
-        if self.rotates and end > len(self.cos):
-            angles = rotary_angles(2 * end, 2 * self.cos.shape[1])
-            self.cos, self.sin = angles.cos().to(self.cos.device), angles.sin().to(self.sin.device)
-        return self._rotated(x, first)
-
-    def _projected(self, x: Tensor, weight: Tensor, bias: Tensor) -> tuple[Tensor, ...]:
-        """Return the projections of the normalised tokens by stacked weights, each [env, head, token, size]."""
-        envs, tokens, width = x.shape
-        stacked = functional.linear(_normed(self.norm1, x), weight, bias)
-        return stacked.view(envs, tokens, -1, self.heads, width // self.heads).permute(2, 0, 3, 1, 4).unbind()
-
-    def _rotated(self, x: Float[Tensor, "env head token size"], first: Slots) -> Float[Tensor, "env head token size"]:
-        """Return queries or keys turned by their slots' angles, or as they are."""
-        if not self.rotates:
-            return x
-        cos, sin = (at_slots(table, first, x.shape[2]).unsqueeze(-3) for table in (self.cos, self.sin))
-        left, right = x.chunk(2, dim=-1)
-        return torch.cat([left * cos - right * sin, left * sin + right * cos], dim=-1)
+    def __init__(self, config: ADConfig, rotation: Rotation | None) -> None:
+        super().__init__(config, norm="pre", rotation=rotation)
 
 
 def rotary_angles(slots: int, size: int) -> Float[Tensor, "slot half"]:
     """Return the angle, in radians, by which each slot turns each pair of a head's dimensions (i, i + size/2)."""
-    frequencies = ROTARY_BASE ** (-torch.arange(0, size, 2, device="cpu") / size)
-    return torch.arange(slots, device="cpu")[:, None] * frequencies
+    frequencies = ROTARY_BASE ** (-torch.arange(0, size, 2) / size)
+    return torch.arange(slots)[:, None] * frequencies
 
 
 class ADPolicy(StackedPolicy):
@@ -149,11 +84,18 @@ class ADPolicy(StackedPolicy):
         self.query_state = nn.ModuleList(nn.Embedding(size, d) for size in config.features)
         absolute = config.positions == "learned-absolute"
         self.position = nn.Parameter(torch.zeros(config.context_length, d)) if absolute else None
-        self._stack = tuple(ADLayer(config) for _ in range(config.layers))
+        rotation = None if absolute else Rotation(rotary_angles, config.context_length, d // config.heads)
+        self._stack = tuple(ADLayer(config, rotation) for _ in range(config.layers))
         self.decoder = nn.ModuleList(self._stack)
         self.norm = nn.LayerNorm(d)
         self.head = nn.Linear(d, config.actions)
-        self.description = describe(config, sum(p.numel() for p in self.parameters()))
+        self.description = described(
+            config,
+            parameters_of(self),
+            family=FAMILY,
+            positions=config.positions,
+            observation="cell" if len(config.features) == CELL_FEATURES else "vector",
+        )
 
     @classmethod
     def from_tensors(cls, config: ADConfig, tensors: Mapping[str, Tensor]) -> ADPolicy:
@@ -188,7 +130,7 @@ class ADPolicy(StackedPolicy):
 
     def read(self, x: Float[Tensor, "env width"]) -> Float[Tensor, "env action"]:
         """Return the logits of the deciding token's output."""
-        return _linear(self.head, _normed(self.norm, x))
+        return linear(self.head, normed(self.norm, x))
 
 
 def build(config: dict[str, Any], tensors: Mapping[str, Tensor]) -> ADPolicy:
@@ -201,31 +143,5 @@ def stored_config(config: ADConfig) -> dict[str, Any]:
     return {"family": FAMILY, **asdict(config), "features": list(config.features)}
 
 
-def describe(config: ADConfig, parameters: int) -> PolicyDescription:
-    """Return the description of a native AD policy."""
-    return PolicyDescription(
-        family=FAMILY,
-        layers=config.layers,
-        heads=config.heads,
-        width=config.width,
-        context_length=config.context_length,
-        actions=config.actions,
-        causal=True,
-        positions=config.positions,
-        query_slot="last",
-        tokens_per_transition=1,
-        observation="cell" if len(config.features) == CELL_FEATURES else "vector",
-        parameters=parameters,
-    )
-
-
 def _summed(tables: nn.ModuleList, observation: Int[Tensor, "env feature"]) -> Float[Tensor, "env width"]:
     return torch.stack([table(observation[:, i]) for i, table in enumerate(tables)]).sum(dim=0)
-
-
-def _linear(layer: nn.Linear, x: Tensor) -> Tensor:
-    return functional.linear(x, layer.weight, layer.bias)
-
-
-def _normed(norm: nn.LayerNorm, x: Tensor) -> Tensor:
-    return torch.layer_norm(x, norm.normalized_shape, norm.weight, norm.bias, norm.eps)

@@ -13,6 +13,7 @@ from attnscope_model.influence import attention_rollout, leave_one_out, value_we
 from attnscope_model.native import load_tensors
 from attnscope_model.policy import Policy
 from attnscope_model.replay import Moment, replay
+from attnscope_model.stack import Layer
 
 CPU = torch.device("cpu")
 LENGTHS = {"causal": (1, 7, 50, 100), "noncausal": (1, 7, 50, 160)}
@@ -203,7 +204,6 @@ def test_a_policy_that_is_no_stack_is_replayed_but_not_value_weighted(policies, 
 def test_layers_that_do_not_say_their_output_map_are_refused(policies, golden, monkeypatch):
     """A stack without output maps is refused with the reason instead of a guess at the weights."""
     policy = policies["causal"]
-    kind = type(policy.layers()[0])
-    monkeypatch.delattr(kind, "output")
+    monkeypatch.setattr(type(policy.layers()[0]), "output", Layer.output)
     with pytest.raises(NotReplayableError, match="output map"):
         value_weighted(policy, replay(policy, moment(golden["causal"], 5), CPU))

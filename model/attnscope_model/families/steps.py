@@ -11,13 +11,15 @@ from dataclasses import dataclass
 from typing import Literal
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional
 
-from attnscope_model.families.block import BlockPolicy, BlockShape, cell_index, with_parameters
+from attnscope_model.description import described, parameters_of
+from attnscope_model.families.headed import HeadedStack
+from attnscope_model.families.tokens import STATE_ACTION_REWARD, StateActionReward
+from attnscope_model.layers import BlockLayer
 from attnscope_model.stack import Slots, at_slots
-from attnscope_storage.wire import PolicyDescription
 
 AD_EPS_FAMILY = "ad-eps"
 CINEMERE_FAMILY = "cinemere-ad"
@@ -44,58 +46,30 @@ class StepsConfig:
     positions: int
     """Rows of the position table: three for each step of a context."""
 
+    @property
+    def context_length(self) -> int:
+        """Tokens of a full context; the last step's placeholders are left out, so one of it and three of the others."""
+        return self.positions - TOKENS + 1
 
-class StepsPolicy(BlockPolicy):
+
+class StepsPolicy(StateActionReward, HeadedStack):
     """A policy over state, action and reward tokens whose state token decides."""
 
     positions: Tensor
+    widen: nn.Linear
 
     def __init__(self, config: StepsConfig) -> None:
-        super().__init__(
-            BlockShape(config.width, config.layers, config.heads, config.feedforward, config.norm), config.actions
-        )
-        self.config = config
+        super().__init__((BlockLayer(config, norm=config.norm) for _ in range(config.layers)), config)
+        self.grid_size = config.grid_size
         self.by_token = config.family == AD_EPS_FAMILY
         self.register_buffer("positions", torch.zeros(1, config.positions, config.embedding))
         self.embed_state = nn.Embedding(config.grid_size**2, config.embedding)
         self.embed_action = nn.Embedding(config.actions, config.embedding)
         self.embed_reward = nn.Linear(1, config.embedding) if self.by_token else nn.Embedding(2, config.embedding)
         self.widen = nn.Linear(config.embedding, config.width)
-        description = PolicyDescription(
-            family=config.family,
-            layers=config.layers,
-            heads=config.heads,
-            width=config.width,
-            # The last step's placeholders are left out: one token of it, three of every step before.
-            context_length=config.positions - TOKENS + 1,
-            actions=config.actions,
-            causal=True,
-            positions="sinusoidal",
-            query_slot="last",
-            tokens_per_transition=TOKENS,
-            token_kinds=("state", "action", "reward"),
-            observation="cell",
-            parameters=0,
+        self.description = described(
+            config, parameters_of(self), family=config.family, positions="sinusoidal", token_kinds=STATE_ACTION_REWARD
         )
-        self.description = with_parameters(description, self)
-
-    def embed_transition(
-        self,
-        observation: Int[Tensor, "env feature"],
-        action: Int[Tensor, " env"],
-        reward: Float[Tensor, " env"],
-        next_observation: Int[Tensor, "env feature"],  # noqa: ARG002 - the next state's token says it
-    ) -> Float[Tensor, "env token width"]:
-        """Return three tokens: the state's cell, the action and the reward."""
-        state = self.embed_state(cell_index(observation, self.config.grid_size))
-        rewards = self.embed_reward(reward[:, None] if self.by_token else reward.long())
-        widened: Tensor = self.widen(torch.stack([state, self.embed_action(action), rewards], dim=1))
-        return widened
-
-    def embed_query(self, observation: Int[Tensor, "env feature"]) -> Float[Tensor, "env token width"]:
-        """Return one token: the embedding of the state's cell, as in a transition."""
-        widened: Tensor = self.widen(self.embed_state(cell_index(observation, self.config.grid_size)))
-        return widened[:, None]
 
     def place(self, tokens: Float[Tensor, "env token width"], first: Slots = 0) -> Float[Tensor, "env token width"]:
         """Return the tokens with their sinusoids added, through the map that the embeddings went through."""

@@ -10,6 +10,8 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any, ClassVar, Final
 
+from torch import Tensor
+
 from attnscope_model.errors import CheckpointUnreadableError
 from attnscope_model.families.dicp import AD_FAMILY, DPT_FAMILY, DicpConfig, DicpPolicy
 from attnscope_model.policy import Policy
@@ -50,8 +52,8 @@ class DicpAdReader(MappedReader):
         ("transformer.blocks.", "blocks."),
         (".norm_1.", ".norm1."),
         (".norm_2.", ".norm2."),
-        (".attn.attn.", ".qkv."),
-        (".attn.proj.", ".out."),
+        (".attn.attn.", ".in_proj."),
+        (".attn.proj.", ".out_proj."),
         (".mlp.swiglu.w1.", ".gate."),
         (".mlp.swiglu.w2.", ".up."),
         (".mlp.swiglu.w3.", ".down."),
@@ -104,6 +106,13 @@ class DicpAdReader(MappedReader):
     def config_sizes(self, values: Mapping[str, Any]) -> dict[str, int]:
         """Return what a configuration says where it says the truth."""
         return {"n_transit": values["context_length"], **lineage_sizes(values["width"], values["layers"])}
+
+    def arranged(self, own_name: str, tensor: Tensor, config: Mapping[str, Any]) -> Tensor:
+        """Return a tensor as the policy holds it: the file stacks queries, keys and values head by head."""
+        if ".in_proj." not in own_name:
+            return tensor
+        by_head = tensor.view(config["heads"], 3, -1, *tensor.shape[1:])
+        return by_head.transpose(0, 1).flatten(0, 2)
 
     def empty(self, values: Mapping[str, Any]) -> Policy:
         """Return a policy of this configuration, whatever its weights."""

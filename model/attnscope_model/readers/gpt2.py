@@ -28,7 +28,7 @@ from attnscope_model.readers.shapes import (
     side,
 )
 
-_CONV1D: Final = (".qkv.weight", ".out.weight", ".up.weight", ".down.weight")
+_CONV1D: Final = (".in_proj.weight", ".out_proj.weight", ".linear1.weight", ".linear2.weight")
 _COORDINATES: Final = 2
 _DPT_ROWS: Final = 4
 """Rows of DPT's position table for each token that its context may hold."""
@@ -40,10 +40,10 @@ def _renames(stack: str) -> tuple[tuple[str, str], ...]:
         (f"{stack}.h.", "blocks."),
         (".ln_1.", ".norm1."),
         (".ln_2.", ".norm2."),
-        (".attn.c_attn.", ".qkv."),
-        (".attn.c_proj.", ".out."),
-        (".mlp.c_fc.", ".up."),
-        (".mlp.c_proj.", ".down."),
+        (".attn.c_attn.", ".in_proj."),
+        (".attn.c_proj.", ".out_proj."),
+        (".mlp.c_fc.", ".linear1."),
+        (".mlp.c_proj.", ".linear2."),
         (f"{stack}.ln_f.", "final_norm."),
         (f"{stack}.wpe.weight", "positions"),
     )

@@ -68,9 +68,12 @@ class MappedReader(CheckpointReader):
         with torch.device("meta"):
             policy = self.empty(config)
         own = {self._own_name(name): tensor for name, tensor in tensors.items()}
-        turned = {name: tensor.t().contiguous() if self._turned(name) else tensor for name, tensor in own.items()}
-        policy.load_state_dict(turned, assign=True)
+        policy.load_state_dict({name: self.arranged(name, own[name], config) for name in own}, assign=True)
         return policy.eval().requires_grad_(requires_grad=False)
+
+    def arranged(self, own_name: str, tensor: Tensor, config: Mapping[str, Any]) -> Tensor:  # noqa: ARG002 - for families whose order of weights depends on it
+        """Return a tensor of the file as the policy holds it under its own name."""
+        return tensor.t().contiguous() if self._turned(own_name) else tensor
 
     def layers(self, file: ParsedFile) -> int:
         """Return the number of layers, within bounds."""

@@ -39,10 +39,10 @@ _CINEMERE_WORDS: Final = {
 
 _MASK: Final = re.compile(r"blocks\.\d{1,6}\.causal_mask")
 _BLOCKS: Final = (
-    (".attention.in_proj_", ".qkv."),
-    (".attention.out_proj.", ".out."),
-    (".mlp.0.", ".up."),
-    (".mlp.2.", ".down."),
+    (".attention.in_proj_", ".in_proj."),
+    (".attention.out_proj.", ".out_proj."),
+    (".mlp.0.", ".linear1."),
+    (".mlp.2.", ".linear2."),
     ("state_emb.", "embed_state."),
     ("action_emb.", "embed_action."),
     ("reward_emb.", "embed_reward."),
