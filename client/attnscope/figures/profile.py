@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 from jaxtyping import Float
 from matplotlib.axes import Axes
@@ -54,7 +56,7 @@ def draw_profile(
         axis.axes.set(**{f"{axis.axis_name}scale": "log"})
         axis.set_minor_locator(LogLocator(subs=(2.0, 5.0)))
         axis.set_major_formatter(FuncFormatter(form))
-        axis.set_minor_formatter(NullFormatter())
+        axis.set_minor_formatter(NullFormatter() if axis is axes.xaxis else FuncFormatter(_within_a_decade(axes)))
     axes.set_title("Attention by relative position")
     axes.legend(loc="lower left")
     return axes
@@ -62,6 +64,16 @@ def draw_profile(
 
 def _plainly(value: float, _: float) -> str:
     return f"{value:g}"
+
+
+def _within_a_decade(axes: Axes) -> Callable[[float, float], str]:
+    """Return a formatter that names minor ticks where the values span so little that no power of ten stands there."""
+
+    def form(value: float, _: float) -> str:
+        low, high = sorted(axes.get_ylim())
+        return f"{value:g}" if high < 10 * low else ""  # one decade
+
+    return form
 
 
 def _as_power(value: float, _: float) -> str:

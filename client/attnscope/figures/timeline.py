@@ -16,12 +16,15 @@ from attnscope.study import Study
 
 
 def lifetime_lift(
-    weights: Float[np.ndarray, "step transition"], length: Float[np.ndarray, " step"]
+    weights: Float[np.ndarray, "step transition"], length: Float[np.ndarray, " step"], tokens: int = 1
 ) -> Float[np.ndarray, " transition"]:
-    """Return each transition's mean attention over the steps that see it, times the context length: 1 is uniform."""
+    """Return each transition's mean attention over the steps that see it, against uniform attention: 1 is uniform.
+
+    Uniform attention gives a transition the share of its `tokens` in the context's `length`.
+    """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", RuntimeWarning)  # a transition that no step saw stays NaN
-        lift: Float[np.ndarray, " transition"] = np.nanmean(weights * length[:, None], axis=0)
+        lift: Float[np.ndarray, " transition"] = np.nanmean(weights * length[:, None] / tokens, axis=0)
     return lift
 
 
@@ -72,5 +75,6 @@ def timeline(study: Study, env: int = 0) -> Figure:
         _, image = draw_by_transition(above, steps, weights, first, first + np.flatnonzero(rewarded))
         draw_scale(above, image, above.inset_axes((1.045, 0, 0.02, 1)))
         lengths = study.length[steps.start : steps.stop, env].astype(np.float64)
-        draw_lift(below, first, lifetime_lift(weights, lengths), rewarded, starts)
+        lift = lifetime_lift(weights, lengths, study.layout.tokens_per_transition)
+        draw_lift(below, first, lift, rewarded, starts)
         return finish(figure, title, caption_of_study(study))

@@ -53,7 +53,7 @@ class Recommendation:
     budget: float
     """Share of the history that it was asked to keep."""
     tokens: float
-    """Tokens of history that it kept on average: the effective budget."""
+    """Transitions of history that it kept on average (all tokens of one together): the effective budget."""
     share: float
     """The same as a share of the history."""
     retained: Estimate

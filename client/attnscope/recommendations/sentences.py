@@ -102,7 +102,7 @@ def headline(judged: list[Judged], verdict: Verdict, budget: float, evidence: Ev
         first = judged[0]
         template = (
             f"Try {first.candidate.key} first: at a budget of {{budget:.2f}} of the history it keeps {{tokens:.1f}} "
-            f"tokens and {{kept:.3f}} of the attention ({spread(first.retained)}), as many evenly spaced tokens "
+            f"transitions and {{kept:.3f}} of the attention ({spread(first.retained)}), as many evenly spaced ones "
             "{uniform:.3f}."
         )
         said = claim("headline", template, budget=budget, **_kept(first))
@@ -110,14 +110,15 @@ def headline(judged: list[Judged], verdict: Verdict, budget: float, evidence: Ev
     if verdict == "flat":
         template = (
             "Attention is too flat to choose by: use uniform, or do not compress. At a budget of {budget:.2f} the best "
-            f"rule ({best.candidate.key}) keeps {{value:.3f}} more than evenly spaced tokens ({spread(best.excess)}), "
+            f"rule ({best.candidate.key}) keeps {{value:.3f}} more than evenly spaced ones ({spread(best.excess)}), "
             "and {margin:.2f} would be worth a rule. Entropy ÷ ln(length) is {entropy:.3f}."
         )
         entropy = evidence.estimate("entropy").value
         return (claim("headline", template, budget=budget, margin=FLAT, entropy=entropy, **numbers_of(best.excess)),)
     template = (
         f"Too few rollouts to rank by: one rollout of one task has no interval. The best rule ({best.candidate.key}) "
-        "keeps {value:.3f} more than evenly spaced tokens at a budget of {budget:.2f}. Capture more tasks, or replicas."
+        "keeps {value:.3f} more than evenly spaced transitions at a budget of {budget:.2f}. Capture more tasks, or "
+        "replicas."
     )
     return (claim("headline", template, value=best.excess.value, budget=budget),)
 
@@ -128,7 +129,7 @@ def why(one: Judged, saved: float) -> tuple[Claim, ...]:
     found = [
         claim(
             f"{key}.retained",
-            "Keeps {tokens:.1f} tokens of history ({share:.2f}) and {kept:.3f} of the attention "
+            "Keeps {tokens:.1f} transitions of history ({share:.2f}) and {kept:.3f} of the attention "
             f"({spread(one.retained)}); as many evenly spaced {{uniform:.3f}}, the best as many {{possible:.3f}}.",
             possible=float(np.nanmean(one.outcome.possible)),
             **kept,
@@ -143,7 +144,7 @@ def why(one: Judged, saved: float) -> tuple[Claim, ...]:
         _skill(one),
         claim(
             f"{key}.saving",
-            "Saves {tokens:.2f} of the history's tokens and {flops:.2f} of a full context's operations (recomputed).",
+            "Saves {tokens:.2f} of the history and {flops:.2f} of a full context's operations (recomputed).",
             tokens=1 - kept["share"],
             flops=saved,
         ),
@@ -171,7 +172,7 @@ def falsified(one: Judged) -> str:
 def _skill(one: Judged) -> Claim:
     key = f"{one.candidate.key}.skill"
     if not np.isfinite(one.skill.value):
-        return Claim(key, "No choice of as many tokens could gain anything.")
+        return Claim(key, "No choice of as many transitions could gain anything.")
     template = f"Of what a choice could gain over evenly spaced it gains {{value:.3f}} ({spread(one.skill)})."
     return claim(key, template, **numbers_of(one.skill))
 
@@ -180,11 +181,12 @@ def _short_of_target(judged: list[Judged]) -> tuple[Claim, ...]:
     """Return that the first rule keeps less than the budget was set for, and the first that keeps as much, if any."""
     if judged[0].retained.value >= TARGET:
         return ()
-    template = "That is less than the {target:.2f} that is aimed at: it chooses best among as many tokens"
+    template = "That is less than the {target:.2f} that is aimed at: it chooses best among as many transitions"
     enough = [one for one in judged if one.candidate.key != "none" and one.retained.value >= TARGET]
     if not enough:
         return (claim("headline.target", template + ", and no rule here keeps as much.", target=TARGET),)
-    template += f". The first that keeps as much is {enough[0].candidate.key}: {{kept:.3f}} in {{tokens:.1f}} tokens."
+    first = enough[0].candidate.key
+    template += f". The first that keeps as much is {first}: {{kept:.3f}} in {{tokens:.1f}} transitions."
     kept = _kept(enough[0])
     return (claim("headline.target", template, target=TARGET, kept=kept["kept"], tokens=kept["tokens"]),)
 
@@ -195,8 +197,8 @@ def _without_attention(judged: list[Judged]) -> tuple[Claim, ...]:
         return ()
     first = next(one for one in judged if one.candidate.online)
     template = (
-        f"Without attention at run time the best is {first.candidate.key}: {{tokens:.1f}} tokens and {{kept:.3f}} of "
-        f"the attention ({spread(first.retained)}), as many evenly spaced {{uniform:.3f}}."
+        f"Without attention at run time the best is {first.candidate.key}: {{tokens:.1f}} transitions and {{kept:.3f}} "
+        f"of the attention ({spread(first.retained)}), as many evenly spaced {{uniform:.3f}}."
     )
     return (claim("headline.online", template, **_kept(first)),)
 

@@ -213,6 +213,19 @@ def test_lifetime_lift_is_one_for_uniform_attention():
     lift = lifetime_lift(weights, np.array([2.0, 2.0]))
     assert lift[:2].tolist() == [1, 1]
     assert np.isnan(lift[2])
+    three = np.full((2, 2), 3 / 7)  # two transitions of three tokens each, and the query
+    assert lifetime_lift(three, np.array([7.0, 7.0]), tokens=3).tolist() == [1, 1]
+
+
+def test_a_narrow_logarithmic_axis_keeps_its_numbers():
+    """Within one decade the ticks between powers of ten are named; over several they are not."""
+    for low, named in ((0.02, True), (0.0002, False)):
+        axes = axes_of_one()
+        even = np.linspace(0.04, low, 8)
+        draw_profile(axes, {"all": Interval(even, even, even, reliable=True)}, 22, {"all": "#000000"})
+        axes.set_ylim(low * 0.9, 0.045)
+        axes.figure.canvas.draw()
+        assert any(label.get_text() for label in axes.get_yticklabels(minor=True)) is named
 
 
 @pytest.mark.parametrize("draw", FIGURES)
