@@ -96,11 +96,21 @@ class JobFailedError(AttnscopeError, RuntimeError):
         """Why, as the service recorded it."""
 
 
+ERRORS: Final[dict[ProblemCode, type[ServiceError]]] = {}
+"""Wire code → the class that the client raises; every class below that has a code enters itself."""
+
+
 class ServiceError(AttnscopeError):
     """The service answered with a problem."""
 
     code: ClassVar[ProblemCode | None] = None
     """The wire code of this class; None for the classes that only group."""
+
+    def __init_subclass__(cls, code: ProblemCode | None = None) -> None:
+        super().__init_subclass__()
+        if code is not None:
+            cls.code = code
+            ERRORS[code] = cls
 
     def __init__(self, message: str | None = None, problem: Problem | None = None) -> None:
         super().__init__(message or (problem.detail if problem else None))
@@ -112,204 +122,138 @@ class RequestRefusedError(ServiceError, ValueError):
     """The request must change."""
 
 
-class InvalidRequestError(RequestRefusedError):
+class InvalidRequestError(RequestRefusedError, code=ProblemCode.INVALID_REQUEST):
     """The request is malformed, or a value lies outside its range."""
 
-    code = ProblemCode.INVALID_REQUEST
 
-
-class UnknownCheckpointError(RequestRefusedError, LookupError):
+class UnknownCheckpointError(RequestRefusedError, LookupError, code=ProblemCode.UNKNOWN_CHECKPOINT):
     """No checkpoint of that id or name is registered."""
 
-    code = ProblemCode.UNKNOWN_CHECKPOINT
 
-
-class UnknownEnvironmentError(RequestRefusedError, LookupError):
+class UnknownEnvironmentError(RequestRefusedError, LookupError, code=ProblemCode.UNKNOWN_ENVIRONMENT):
     """The environment is not on the operator's list."""
 
-    code = ProblemCode.UNKNOWN_ENVIRONMENT
 
-
-class AmbiguousNameError(RequestRefusedError, LookupError):
+class AmbiguousNameError(RequestRefusedError, LookupError, code=ProblemCode.AMBIGUOUS_NAME):
     """A prefix or name fits several."""
 
-    code = ProblemCode.AMBIGUOUS_NAME
 
-
-class MethodNotAllowedError(RequestRefusedError):
+class MethodNotAllowedError(RequestRefusedError, code=ProblemCode.METHOD_NOT_ALLOWED):
     """The route exists, but not with this method."""
 
-    code = ProblemCode.METHOD_NOT_ALLOWED
 
-
-class UnsupportedMediaTypeError(RequestRefusedError):
+class UnsupportedMediaTypeError(RequestRefusedError, code=ProblemCode.UNSUPPORTED_MEDIA_TYPE):
     """The service wants another kind of body."""
 
-    code = ProblemCode.UNSUPPORTED_MEDIA_TYPE
 
-
-class TooLargeError(RequestRefusedError):
+class TooLargeError(RequestRefusedError, code=ProblemCode.TOO_LARGE):
     """A cap of the service spoke; `problem` holds the limit and what was asked."""
 
-    code = ProblemCode.TOO_LARGE
 
-
-class RangeNotSatisfiableError(RequestRefusedError):
+class RangeNotSatisfiableError(RequestRefusedError, code=ProblemCode.RANGE_NOT_SATISFIABLE):
     """A byte range lies past the end."""
 
-    code = ProblemCode.RANGE_NOT_SATISFIABLE
 
-
-class NotCapturedError(RequestRefusedError, LookupError):
+class NotCapturedError(RequestRefusedError, LookupError, code=ProblemCode.NOT_CAPTURED):
     """The job was told not to store this."""
 
-    code = ProblemCode.NOT_CAPTURED
 
-
-class NotReplayableError(RequestRefusedError):
+class NotReplayableError(RequestRefusedError, code=ProblemCode.NOT_REPLAYABLE):
     """This capture, or its policy, does not allow that kind of map."""
 
-    code = ProblemCode.NOT_REPLAYABLE
 
-
-class ConflictError(RequestRefusedError):
+class ConflictError(RequestRefusedError, code=ProblemCode.CONFLICT):
     """The id is taken by another specification, or the job's state forbids it."""
-
-    code = ProblemCode.CONFLICT
 
 
 class AuthenticationError(ServiceError, PermissionError):
     """The key is missing, wrong, or not enough."""
 
 
-class UnauthenticatedError(AuthenticationError):
+class UnauthenticatedError(AuthenticationError, code=ProblemCode.UNAUTHENTICATED):
     """The service wants a valid API key."""
 
-    code = ProblemCode.UNAUTHENTICATED
 
-
-class ForbiddenError(AuthenticationError):
+class ForbiddenError(AuthenticationError, code=ProblemCode.FORBIDDEN):
     """The key lacks the scope, or the capture cannot be read with it."""
 
-    code = ProblemCode.FORBIDDEN
 
-
-class NotFoundError(ServiceError, LookupError):
+class NotFoundError(ServiceError, LookupError, code=ProblemCode.NOT_FOUND):
     """The service has no such thing for this key."""
 
-    code = ProblemCode.NOT_FOUND
 
-
-class GoneError(NotFoundError):
+class GoneError(NotFoundError, code=ProblemCode.GONE):
     """It was deleted."""
-
-    code = ProblemCode.GONE
 
 
 class BusyError(ServiceError):
     """Not now; the same request may succeed later."""
 
 
-class TooManyRequestsError(BusyError):
+class TooManyRequestsError(BusyError, code=ProblemCode.TOO_MANY_REQUESTS):
     """A cap on simultaneous or queued work spoke."""
 
-    code = ProblemCode.TOO_MANY_REQUESTS
 
-
-class UnavailableError(BusyError):
+class UnavailableError(BusyError, code=ProblemCode.UNAVAILABLE):
     """The service is starting, stopping or waiting for its database."""
-
-    code = ProblemCode.UNAVAILABLE
 
 
 class RemoteStorageError(ServiceError):
     """The capture cannot be read or written where the service keeps it."""
 
 
-class RemoteNotCommittedError(RemoteStorageError, at_rest.NotCommittedError):
+class RemoteNotCommittedError(RemoteStorageError, at_rest.NotCommittedError, code=ProblemCode.NOT_COMMITTED):
     """These steps are not committed yet."""
 
-    code = ProblemCode.NOT_COMMITTED
 
-
-class RemoteChunkLostError(RemoteStorageError, at_rest.ChunkLostError):
+class RemoteChunkLostError(RemoteStorageError, at_rest.ChunkLostError, code=ProblemCode.CHUNK_LOST):
     """A committed chunk is missing on the service's disk."""
 
-    code = ProblemCode.CHUNK_LOST
 
-
-class RemoteChunkDamagedError(RemoteStorageError, at_rest.ChunkDamagedError):
+class RemoteChunkDamagedError(RemoteStorageError, at_rest.ChunkDamagedError, code=ProblemCode.CHUNK_DAMAGED):
     """A committed chunk on the service's disk does not decode."""
 
-    code = ProblemCode.CHUNK_DAMAGED
 
-
-class RemoteStorageFullError(RemoteStorageError, at_rest.StorageFullError):
+class RemoteStorageFullError(RemoteStorageError, at_rest.StorageFullError, code=ProblemCode.STORAGE_FULL):
     """The service has no space left for captures."""
 
-    code = ProblemCode.STORAGE_FULL
 
-
-class RemoteStorageUnwritableError(RemoteStorageError, at_rest.StorageUnwritableError):
+class RemoteStorageUnwritableError(
+    RemoteStorageError, at_rest.StorageUnwritableError, code=ProblemCode.STORAGE_UNWRITABLE
+):
     """The service's data root refuses writes."""
-
-    code = ProblemCode.STORAGE_UNWRITABLE
 
 
 class ServiceFaultError(ServiceError, RuntimeError):
     """The service, or a job of it, went wrong."""
 
 
-class OutOfMemoryError(ServiceFaultError, MemoryError):
+class OutOfMemoryError(ServiceFaultError, MemoryError, code=ProblemCode.OUT_OF_MEMORY):
     """Host or device memory ran out while the job ran."""
 
-    code = ProblemCode.OUT_OF_MEMORY
 
-
-class CheckpointUnreadableError(ServiceFaultError):
+class CheckpointUnreadableError(ServiceFaultError, code=ProblemCode.CHECKPOINT_UNREADABLE):
     """The checkpoint is missing, damaged, or changed since it was registered."""
 
-    code = ProblemCode.CHECKPOINT_UNREADABLE
 
-
-class NotReproducibleError(ServiceFaultError):
+class NotReproducibleError(ServiceFaultError, code=ProblemCode.NOT_REPRODUCIBLE):
     """A resumed environment gave other observations."""
 
-    code = ProblemCode.NOT_REPRODUCIBLE
 
-
-class CaptureInvalidError(ServiceFaultError):
+class CaptureInvalidError(ServiceFaultError, code=ProblemCode.CAPTURE_INVALID):
     """The captured attention breaks its contract."""
 
-    code = ProblemCode.CAPTURE_INVALID
 
-
-class ReplayDiffersError(ServiceFaultError):
+class ReplayDiffersError(ServiceFaultError, code=ProblemCode.REPLAY_DIFFERS):
     """What the service replayed is not what the capture stored, so there is no map."""
 
-    code = ProblemCode.REPLAY_DIFFERS
 
-
-class InterruptedTooOftenError(ServiceFaultError):
+class InterruptedTooOftenError(ServiceFaultError, code=ProblemCode.INTERRUPTED_TOO_OFTEN):
     """The job was interrupted again and again without a new commit."""
 
-    code = ProblemCode.INTERRUPTED_TOO_OFTEN
 
-
-class InternalError(ServiceFaultError):
+class InternalError(ServiceFaultError, code=ProblemCode.INTERNAL):
     """A fault of attnscope itself."""
-
-    code = ProblemCode.INTERNAL
-
-
-def _subclasses(base: type[ServiceError]) -> list[type[ServiceError]]:
-    return [kind for child in base.__subclasses__() for kind in (child, *_subclasses(child))]
-
-
-ERRORS: Final[dict[ProblemCode, type[ServiceError]]] = {
-    kind.code: kind for kind in _subclasses(ServiceError) if kind.code is not None and "code" in vars(kind)
-}
-"""Wire code → the class that the client raises."""
 
 
 def error_of(problem: Problem) -> ServiceError:
