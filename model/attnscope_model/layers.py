@@ -43,7 +43,9 @@ class Rotation(nn.Module):
 
     def turned(self, x: Float[Tensor, "env head token size"], first: Slots) -> Float[Tensor, "env head token size"]:
         """Return queries or keys turned by their slots' angles."""
-        cos, sin = (at_slots(table, first, x.shape[2]).unsqueeze(-3) for table in (self.cos, self.sin))
+        cos, sin = (at_slots(table, first, x.shape[2]) for table in (self.cos, self.sin))
+        if not isinstance(first, int):  # every environment has slots of its own, whichever the head
+            cos, sin = cos.unsqueeze(1), sin.unsqueeze(1)
         left, right = x.chunk(2, dim=-1)
         return torch.cat([left * cos - right * sin, left * sin + right * cos], dim=-1)
 
@@ -118,7 +120,8 @@ class ProjectingLayer(Layer):
 
     def _rotated(self, x: Float[Tensor, "env head token size"], first: Slots) -> Float[Tensor, "env head token size"]:
         """Return queries or keys turned by their slots' angles, or as they are."""
-        return x if self.rotation is None else self.rotation.turned(x, first)
+        rotation = self.rotation  # looked up once: a module finds its parts slowly
+        return x if rotation is None else rotation.turned(x, first)
 
 
 class BlockLayer(ProjectingLayer):
