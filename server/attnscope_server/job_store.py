@@ -14,18 +14,9 @@ from sqlalchemy.orm import Session
 from attnscope_server.cursors import cursor_of, parse_cursor
 from attnscope_server.database import Database, EventRow, JobRow
 from attnscope_server.errors import refusal
+from attnscope_server.job_rows import known_row, new_row, row_named, row_of, stored_job, write_state
 from attnscope_server.jobs import StoredJob
-from attnscope_storage.wire import (
-    JOB_SPEC,
-    RESOLVED,
-    AnySpec,
-    JobChanges,
-    JobState,
-    Problem,
-    ProblemCode,
-    Progress,
-    Resolved,
-)
+from attnscope_storage.wire import AnySpec, JobChanges, JobState, ProblemCode, Progress, Resolved
 
 
 @dataclass(frozen=True)
@@ -74,9 +65,9 @@ class JobStore:
             The id is taken by another specification (conflict) or was deleted (gone), or the owner's queue is full.
         """
         with self._database.write() as session:
-            row = _named(session, owner, name)
+            row = row_named(session, owner, name)
             if row is not None:
-                return _same(_job(row), spec), False
+                return _same(stored_job(row), spec), False
             waiting = session.scalar(select(func.count()).where(JobRow.owner == owner, JobRow.state == JobState.QUEUED))
             if (waiting or 0) >= queue_limit:
                 raise refusal(
@@ -86,19 +77,19 @@ class JobStore:
                     requested=(waiting or 0) + 1,
                 )
             # Another owner's job of that name must not show, so this one lives elsewhere.
-            job = name if _row(session, name) is None else uuid4()
-            row = _new_row(job, name, owner, spec, resolved, self._now())
+            job = name if row_of(session, name) is None else uuid4()
+            row = new_row(job, name, owner, spec, resolved, self._now())
             session.add(row)
             session.flush()
             self._record(session, row, None)
-            return _job(row), True
+            return stored_job(row), True
 
     def adopt(self, job: UUID, name: UUID, owner: str, spec: AnySpec, resolved: Resolved, state: JobState) -> None:
         """Enter a job whose capture was found without one, in the state that the capture is in."""
         done = {"steps_done": resolved.steps_total, "steps_committed": resolved.steps_total, "phase": "ended"}
         with self._database.write() as session:
-            name = name if _named(session, owner, name) is None else job  # a copy of another capture
-            row = _new_row(job, name, owner, spec, resolved, self._now())
+            name = name if row_named(session, owner, name) is None else job  # a copy of another capture
+            row = new_row(job, name, owner, spec, resolved, self._now())
             row.state = state
             if state.final:
                 row.progress, row.finished_at = {**row.progress, **done}, row.created_at
@@ -109,14 +100,14 @@ class JobStore:
     def get(self, job: UUID) -> StoredJob | None:
         """Return a job, deleted ones too; None where the id was never used."""
         with self._database.read() as session:
-            row = _row(session, job)
-            return None if row is None else _job(row)
+            row = row_of(session, job)
+            return None if row is None else stored_job(row)
 
     def find(self, owner: str, name: UUID) -> StoredJob | None:
         """Return an owner's job, deleted ones too; None where that owner never used the name."""
         with self._database.read() as session:
-            row = _named(session, owner, name)
-            return None if row is None else _job(row)
+            row = row_named(session, owner, name)
+            return None if row is None else stored_job(row)
 
     def page(self, shown: JobFilter, limit: int, cursor: str | None) -> tuple[tuple[StoredJob, ...], str | None]:
         """Return a page of jobs, newest first, and the cursor of the next one."""
@@ -131,7 +122,7 @@ class JobStore:
             query = query.where(JobRow.sequence < parse_cursor(cursor))
         query = query.order_by(JobRow.sequence.desc()).limit(limit + 1)
         with self._database.read() as session:
-            jobs = tuple(_job(row) for row in session.scalars(query))
+            jobs = tuple(stored_job(row) for row in session.scalars(query))
         more = len(jobs) > limit
         return jobs[:limit], cursor_of(jobs[limit - 1].sequence) if more else None
 
@@ -152,7 +143,7 @@ class JobStore:
         """Return every job in one of these states, oldest first."""
         query = select(JobRow).where(JobRow.state.in_(states)).order_by(JobRow.sequence)
         with self._database.read() as session:
-            return tuple(_job(row) for row in session.scalars(query))
+            return tuple(stored_job(row) for row in session.scalars(query))
 
     def claim(self) -> StoredJob | None:
         """Give the oldest queued job to a worker; None where nothing waits."""
@@ -170,28 +161,28 @@ class JobStore:
             The job cannot go there from the state that it is in by now.
         """
         with self._database.write() as session:
-            return self._move(session, _known(session, job), state, detail, **changes)
+            return self._move(session, known_row(session, job), state, detail, **changes)
 
     def interrupt(self, job: UUID, committed: int, detail: str, *, counted: bool) -> StoredJob:
         """Mark a running job as interrupted when `committed` steps were safe."""
         with self._database.write() as session:
-            row = _known(session, job)
-            stored = _job(row).interrupt(self._now(), committed, counted=counted)
+            row = known_row(session, job)
+            stored = stored_job(row).interrupt(self._now(), committed, counted=counted)
             return self._write(session, row, stored, detail)
 
     def record_progress(self, job: UUID, progress: Progress) -> None:
         """Keep how far a job is."""
         with self._database.write() as session:
-            _known(session, job).progress = progress.model_dump(mode="json")
+            known_row(session, job).progress = progress.model_dump(mode="json")
 
     def change(self, job: UUID, changes: JobChanges) -> StoredJob:
         """Change what an owner may change."""
         with self._database.write() as session:
-            row = _known(session, job)
+            row = known_row(session, job)
             for name in changes.model_fields_set:
                 setattr(row, name, getattr(changes, name))
             session.flush()
-            return _job(row)
+            return stored_job(row)
 
     def expire(self, now: datetime) -> tuple[UUID, ...]:
         """Mark the ended jobs as deleted whose time has come and that are not pinned; return them."""
@@ -210,12 +201,12 @@ class JobStore:
     def mark_deleted(self, job: UUID) -> None:
         """Hide an ended job for ever; its capture may still be on disk."""
         with self._database.write() as session:
-            _known(session, job).deleted_at = self._now()
+            known_row(session, job).deleted_at = self._now()
 
     def mark_removed(self, job: UUID) -> None:
         """Note that the capture of a deleted job is gone from disk."""
         with self._database.write() as session:
-            _known(session, job).removed_at = self._now()
+            known_row(session, job).removed_at = self._now()
 
     def deleted_leftovers(self) -> tuple[UUID, ...]:
         """Return the deleted jobs whose captures may still be on disk."""
@@ -230,15 +221,10 @@ class JobStore:
             return [(JobState(row.state), row.at, row.detail) for row in session.scalars(query)]
 
     def _move(self, session: Session, row: JobRow, state: JobState, detail: str | None, **changes: Any) -> StoredJob:  # noqa: ANN401 - fields of StoredJob
-        return self._write(session, row, _job(row).move(state, self._now(), **changes), detail)
+        return self._write(session, row, stored_job(row).move(state, self._now(), **changes), detail)
 
     def _write(self, session: Session, row: JobRow, job: StoredJob, detail: str | None) -> StoredJob:
-        row.state = job.state
-        row.progress = job.progress.model_dump(mode="json")
-        row.failure = None if job.failure is None else job.failure.model_dump(mode="json")
-        row.started_at, row.finished_at = job.started_at, job.finished_at
-        row.attempts, row.interruptions = job.attempts, job.interruptions
-        row.interrupted_at_step = job.interrupted_at_step
+        write_state(row, job)
         if job.state.final and row.expires_at is None and self._retention is not None:
             row.expires_at = self._now() + self._retention
         self._record(session, row, detail)
@@ -248,40 +234,6 @@ class JobStore:
         session.add(EventRow(job=row.sequence, at=self._now(), state=row.state, detail=detail))
 
 
-def _new_row(job: UUID, name: UUID, owner: str, spec: AnySpec, resolved: Resolved, at: datetime) -> JobRow:
-    return JobRow(
-        id=str(job),
-        name=str(name),
-        owner=owner,
-        kind=spec.kind,
-        label=spec.label,
-        state=JobState.QUEUED,
-        spec=spec.model_dump(mode="json"),
-        resolved=resolved.model_dump(mode="json"),
-        progress=Progress(steps_total=resolved.steps_total).model_dump(mode="json"),
-        created_at=at,
-        attempts=0,
-        interruptions=0,
-        interrupted_at_step=0,
-        pinned=False,
-    )
-
-
-def _row(session: Session, job: UUID) -> JobRow | None:
-    return session.scalar(select(JobRow).where(JobRow.id == str(job)))
-
-
-def _named(session: Session, owner: str, name: UUID) -> JobRow | None:
-    return session.scalar(select(JobRow).where(JobRow.owner == owner, JobRow.name == str(name)))
-
-
-def _known(session: Session, job: UUID) -> JobRow:
-    row = _row(session, job)
-    if row is None:
-        raise LookupError(f"no job {job}")
-    return row
-
-
 def _same(job: StoredJob, spec: AnySpec) -> StoredJob:
     """Return `job` if it asks for the same, else say why not."""
     if job.spec != spec:
@@ -289,28 +241,3 @@ def _same(job: StoredJob, spec: AnySpec) -> StoredJob:
     if job.deleted_at is not None:
         raise refusal(ProblemCode.GONE, f"job {job.name} was deleted or had expired; its id stays reserved")
     return job
-
-
-def _job(row: JobRow) -> StoredJob:
-    return StoredJob(
-        sequence=row.sequence,
-        id=UUID(row.id),
-        name=UUID(row.name),
-        owner=row.owner,
-        kind=row.kind,
-        label=row.label,
-        state=JobState(row.state),
-        spec=JOB_SPEC.validate_python(row.spec),
-        resolved=RESOLVED.validate_python(row.resolved),
-        progress=Progress.model_validate(row.progress),
-        created_at=row.created_at,
-        started_at=row.started_at,
-        finished_at=row.finished_at,
-        attempts=row.attempts,
-        failure=None if row.failure is None else Problem.model_validate(row.failure),
-        interruptions=row.interruptions,
-        interrupted_at_step=row.interrupted_at_step,
-        expires_at=row.expires_at,
-        pinned=row.pinned,
-        deleted_at=row.deleted_at,
-    )
