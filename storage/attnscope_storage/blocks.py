@@ -13,7 +13,7 @@ from collections import deque
 import numpy as np
 from jaxtyping import Float16, Shaped
 
-from attnscope_storage.schema import ArraySpec, StoreSchema
+from attnscope_storage.store_schema import ArraySpec, StoreSchema
 
 MAP_ARRAYS = frozenset({"attention/maps", "attention/map_step"})
 """Arrays that come one sample at a time, in `StepBlock.maps`."""

@@ -31,9 +31,10 @@ from attnscope_storage.root import (
     group_names,
     root_document,
 )
-from attnscope_storage.schema import SCHEMA_VERSION, ArraySpec, StoreSchema
+from attnscope_storage.schema import SCHEMA_VERSION
 from attnscope_storage.snapshot import Root
 from attnscope_storage.store import DurableStore, as_buffer, read_bytes
+from attnscope_storage.store_schema import ArraySpec, StoreSchema
 
 AtStage = Callable[[str], None]
 """Called as the protocol passes a point where a crash leaves another state behind."""

@@ -30,10 +30,10 @@ from attnscope_storage.errors import (
 )
 from attnscope_storage.keys import Committed, Located, StoredArray
 from attnscope_storage.root import ROOT_KEY
-from attnscope_storage.schema import StoreKind
 from attnscope_storage.selection import AxisIndex, Selection, resolve
 from attnscope_storage.snapshot import Root
 from attnscope_storage.store import read_bytes
+from attnscope_storage.store_schema import StoreKind
 from attnscope_storage.wire.catalogue import PolicyDescription
 
 

@@ -13,7 +13,8 @@ from typing import Any, Final
 import numpy as np
 
 from attnscope_storage.chunks import ZSTD_LEVEL
-from attnscope_storage.schema import SCHEMA_VERSION, ArraySpec, StoreSchema
+from attnscope_storage.schema import SCHEMA_VERSION
+from attnscope_storage.store_schema import ArraySpec, StoreSchema
 
 Document = dict[str, Any]
 """A ``zarr.json``, parsed."""

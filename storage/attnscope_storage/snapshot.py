@@ -21,7 +21,7 @@ from attnscope_storage.chunks import chunk_key, indices
 from attnscope_storage.errors import CaptureNotFoundError, ChunkDamagedError, SchemaVersionError
 from attnscope_storage.keys import Committed, Located, Metadata, StoredArray, is_name, locate
 from attnscope_storage.root import ROOT_KEY, Document, array_node, document_bytes, group_document
-from attnscope_storage.schema import StoreKind
+from attnscope_storage.store_schema import StoreKind
 
 KNOWN_SCHEMAS: Final = frozenset({1})
 """Schema versions that this version reads."""

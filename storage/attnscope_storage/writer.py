@@ -20,8 +20,8 @@ from jaxtyping import Shaped
 from attnscope_storage.blocks import BlockPool, StepBlock
 from attnscope_storage.commit import AbandonedError, AtStage, Committer
 from attnscope_storage.lock import CaptureLock
-from attnscope_storage.schema import StoreSchema
 from attnscope_storage.store import DurableStore
+from attnscope_storage.store_schema import StoreSchema
 
 DEFAULT_BLOCKS = 3
 """Step blocks of a writer: one being filled, one being written, one of slack."""

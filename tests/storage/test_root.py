@@ -12,8 +12,8 @@ from zarr.core.metadata.v3 import ArrayV3Metadata
 
 from attnscope_storage.errors import CaptureNotFoundError, ChunkDamagedError, SchemaVersionError
 from attnscope_storage.root import array_document, document_bytes, group_document, group_names, root_document
-from attnscope_storage.schema import ArraySpec
 from attnscope_storage.snapshot import Root
+from attnscope_storage.store_schema import ArraySpec
 
 CAPTURE = {"capture_id": "0" * 32, "complete": False}
 
