@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import random
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -13,7 +15,7 @@ from typer.testing import CliRunner
 from attnscope_env import preset
 from attnscope_env.histories import Histories, Recorder
 from attnscope_server.cli import app
-from attnscope_server.training import collecting, ppo
+from attnscope_server.training import ppo
 from attnscope_server.training.collecting import SourceMissingError, SourceUnfitError, collect
 from attnscope_server.training.plan import HistoryPlan, PlanUnfitError
 from attnscope_server.training.run import TrainingRun
@@ -95,12 +97,28 @@ def test_the_streams_tell_the_learner_what_ended_an_episode():
 
 def test_a_source_that_is_not_installed_is_named_before_anything_is_made(plan, tmp_path, monkeypatch):
     """The error names the extra; no folder and no file is left."""
-    monkeypatch.setattr(collecting, "find_spec", lambda _name: None)
+    monkeypatch.setitem(sys.modules, "stable_baselines3", None)
     without = plan.model_copy(update={"histories": ppo_plan()})
     with pytest.raises(SourceMissingError, match=r"attnscope\[ppo\]"):
         TrainingRun(tmp_path / "run", without)
     with pytest.raises(SourceMissingError):
         collect(DARKROOM, without.histories, (0,), parts=tmp_path / "parts")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_command_line_works_without_the_extra(tmp_path):
+    """Where stable-baselines3 cannot be imported, the verbs load, and PPO is refused in one line."""
+    program = """
+import sys
+sys.modules["stable_baselines3"] = None
+from attnscope_server.cli import main
+main()
+"""
+    command = [sys.executable, "-c", program, "collect", str(tmp_path / "h.npz"), "--source", "ppo"]
+    said = subprocess.run(command, check=False, capture_output=True, text=True)
+    assert said.returncode == 1
+    assert said.stderr.startswith("error: ")
+    assert "pip install 'attnscope[ppo]'" in said.stderr
     assert list(tmp_path.iterdir()) == []
 
 
