@@ -1,7 +1,7 @@
 """Tabular Q-learning with experience replay, many learners side by side (Watkins, 1989; replay: Lin, 1992).
 
-A learner knows cells, actions and rewards only. It explores by optimism: values start at what reward at every step
-would be worth, so an untried action looks best until it was tried.
+A learner knows cells, actions and rewards only. It explores by optimism: values start above what a step without reward
+is worth, so an untried action looks best until it was tried, or until a reward was found that is worth more.
 """
 
 from __future__ import annotations
@@ -11,6 +11,10 @@ from jaxtyping import Bool, Float, Int
 
 DISCOUNT = 0.9
 """Of rewards a step later."""
+
+OPTIMISM = 3.0
+"""Value that every action starts with; reward at every step from now on is worth 1 / (1 − discount) = 10. Begun at 10, a
+learner that has found its reward goes on trying what it has not tried for some twenty episodes more."""
 
 EXPLORING = 0.05
 """Probability of a random action, on top of optimism; it falls to 0 over a history."""
@@ -33,14 +37,26 @@ class QLearning:
         Remembered transitions that are learned from again after every step.
     seed
         Of ties, random actions and replays.
+    optimism
+        Value that every action starts with.
     """
 
-    def __init__(self, histories: int, *, size: int, actions: int, steps: int, seed: int, replays: int = 30) -> None:
+    def __init__(
+        self,
+        histories: int,
+        *,
+        size: int,
+        actions: int,
+        steps: int,
+        seed: int,
+        replays: int = 30,
+        optimism: float = OPTIMISM,
+    ) -> None:
         self._rng = np.random.default_rng(seed)
         self._size = size
         self._steps = steps
         self._replays = replays
-        self._values = np.full((histories, size * size, actions), 1 / (1 - DISCOUNT), np.float32)
+        self._values = np.full((histories, size * size, actions), optimism, np.float32)
         self._memory: list[tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]] = []
         self._each = np.arange(histories)
 
