@@ -147,13 +147,28 @@ def test_the_annealed_expert_goes_from_random_to_optimal():
 def test_q_learning_improves_without_knowing_the_goal():
     """Its last episodes return most of the optimum, its first ones little; the goal is nowhere given to it."""
     tasks = DARKROOM.tasks("train")[:20]
-    source = QLearning(len(tasks), size=9, actions=5, steps=1000, seed=0, replays=10)
+    source = QLearning(len(tasks), size=9, actions=5, steps=1000, seed=0)
     indices = np.array([task.index for task in tasks])
     returns = (
         record(DARKROOM.make_vector(tasks), source, indices, episodes=50, horizon=20).episode_returns().mean(axis=0)
     )
     assert returns[:5].mean() < 3
     assert returns[-5:].mean() > 12
+
+
+def test_less_optimism_returns_sooner_to_what_was_found():
+    """After its first reward a learner's next episodes return more where untried actions promise less."""
+    tasks = [task for task in DARKROOM.tasks("train") for _ in range(2)]
+    indices = np.array([task.index for task in tasks])
+    after = []
+    for optimism in (3.0, 10.0):
+        source = QLearning(len(tasks), size=9, actions=5, steps=400, seed=0, replays=10, optimism=optimism)
+        made = record(DARKROOM.make_vector(tasks), source, indices, episodes=20, horizon=20)
+        returns = made.episode_returns()
+        first = (returns > 0).argmax(axis=1)
+        found = np.flatnonzero(first < 15)
+        after.append(np.mean([returns[i, first[i] + 1 : first[i] + 5].mean() for i in found]))
+    assert after[0] > 2 * after[1]
 
 
 def q_learned(*, episodes: int, every: int) -> Histories:

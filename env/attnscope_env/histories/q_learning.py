@@ -13,8 +13,8 @@ DISCOUNT = 0.9
 """Of rewards a step later."""
 
 OPTIMISM = 3.0
-"""Value that every action starts with; reward at every step from now on is worth 1 / (1 − discount) = 10. Begun at 10, a
-learner that has found its reward goes on trying what it has not tried for some twenty episodes more."""
+"""Value that every action starts with; reward at every step is worth 1 / (1 − discount) = 10. Begun at 10, a learner
+that has found its reward goes on trying what it has not tried for some twenty episodes more."""
 
 EXPLORING = 0.05
 """Probability of a random action, on top of optimism; it falls to 0 over a history."""
