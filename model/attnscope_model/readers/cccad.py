@@ -13,17 +13,7 @@ from attnscope_model.readers.base import Answer, ParsedFile
 from attnscope_model.readers.dicp import ENVIRONMENTS
 from attnscope_model.readers.mapped import MappedReader
 from attnscope_model.readers.presets import check_preset, preset_of_env
-from attnscope_model.readers.shapes import (
-    MAX_ACTIONS,
-    MAX_TOKENS,
-    MAX_WIDTH,
-    bounded,
-    divisor,
-    lineage_sizes,
-    positive,
-    shape,
-    side,
-)
+from attnscope_model.readers.shapes import MAX_TOKENS, lineage_sizes, positive, shape, side
 
 
 class CccadReader(MappedReader):
@@ -63,19 +53,11 @@ class CccadReader(MappedReader):
         cells, _ = shape(file.tensors, "embed_query_state.weight", 2)
         actions, _ = shape(file.tensors, "pred_action.weight", 2)
         inner, _ = shape(file.tensors, "transformer.blocks.0.mlp.fc1.weight", 2)
-        bounded(d=(width, MAX_WIDTH), actions=(actions, MAX_ACTIONS), n_transit=(context - 1, MAX_TOKENS))
-        bounded(feed_forward=(inner, 4 * MAX_WIDTH))
+        transitions = (context - 1, MAX_TOKENS)
+        sizes = self.stack_sizes(file, answers, width=width, feedforward=inner, actions=actions, n_transit=transitions)
         grid_size = side(cells)
         check_preset(answers["preset"], file.config, {"grid_size": grid_size, "num_actions": actions})
-        return {
-            "width": width,
-            "layers": self.layers(file),
-            "heads": divisor(answers["heads"], width),
-            "context_length": context,
-            "feedforward": inner,
-            "grid_size": grid_size,
-            "actions": actions,
-        }
+        return {**sizes, "context_length": context, "grid_size": grid_size}
 
     def config_sizes(self, values: Mapping[str, Any]) -> dict[str, int]:
         """Return what a configuration says where it says the truth."""

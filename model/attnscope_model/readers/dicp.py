@@ -18,17 +18,7 @@ from attnscope_model.policy import Policy
 from attnscope_model.readers.base import Answer, ParsedFile
 from attnscope_model.readers.mapped import MappedReader
 from attnscope_model.readers.presets import check_preset, preset_of_env
-from attnscope_model.readers.shapes import (
-    MAX_ACTIONS,
-    MAX_TOKENS,
-    MAX_WIDTH,
-    bounded,
-    divisor,
-    lineage_sizes,
-    positive,
-    shape,
-    side,
-)
+from attnscope_model.readers.shapes import MAX_TOKENS, lineage_sizes, positive, shape, side
 
 ENVIRONMENTS: Final[Mapping[str, str]] = MappingProxyType(
     {"darkroom": "darkroom-reference", "darkroompermuted": "darkroom-permuted", "darkkeytodoor": "key-to-door"}
@@ -76,9 +66,9 @@ class DicpAdReader(MappedReader):
         (actions,) = shape(file.tensors, self._head_bias, 1)
         inner, _ = shape(file.tensors, f"{_FIRST}mlp.swiglu.w1.weight", 2)
         grid_size, context = self._grid_size(file), answers["context_length"]
-        bounded(d=(width, MAX_WIDTH), actions=(actions, MAX_ACTIONS), n_transit=(context, MAX_TOKENS))
-        bounded(feed_forward=(inner, 4 * MAX_WIDTH))
-        heads = divisor(answers["heads"], width)
+        tokens = (context, MAX_TOKENS)
+        sizes = self.stack_sizes(file, answers, width=width, feedforward=inner, actions=actions, n_transit=tokens)
+        heads = sizes["heads"]
         if context == 1 or (width // heads) % 2:
             raise CheckpointUnreadableError(
                 f"expected at least 2 tokens and heads of even size, got {context} tokens and {width} / {heads}"
@@ -86,15 +76,7 @@ class DicpAdReader(MappedReader):
         check_preset(
             answers["preset"], file.config, {"num_actions": actions} | ({"grid_size": grid_size} if grid_size else {})
         )
-        return {
-            "width": width,
-            "layers": self.layers(file),
-            "heads": heads,
-            "context_length": context,
-            "feedforward": inner,
-            "grid_size": grid_size,
-            "actions": actions,
-        }
+        return {**sizes, "context_length": context, "grid_size": grid_size}
 
     @property
     def _head_bias(self) -> str:

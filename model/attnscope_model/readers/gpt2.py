@@ -16,17 +16,7 @@ from attnscope_model.policy import Policy
 from attnscope_model.readers.base import Answer, ParsedFile
 from attnscope_model.readers.mapped import MappedReader
 from attnscope_model.readers.presets import check_preset, preset_of_env
-from attnscope_model.readers.shapes import (
-    MAX_ACTIONS,
-    MAX_TOKENS,
-    MAX_WIDTH,
-    bounded,
-    divisor,
-    lineage_sizes,
-    positive,
-    shape,
-    side,
-)
+from attnscope_model.readers.shapes import MAX_TOKENS, lineage_sizes, positive, shape, side
 
 _CONV1D: Final = (".in_proj.weight", ".out_proj.weight", ".linear1.weight", ".linear2.weight")
 _COORDINATES: Final = 2
@@ -96,22 +86,14 @@ class RadReader(_Gpt2Reader):
         cells, _ = shape(file.tensors, "embed_state.weight", 2)
         actions, _ = shape(file.tensors, "embed_action.weight", 2)
         _, inner = shape(file.tensors, "transformer_model.h.0.mlp.c_fc.weight", 2)
-        bounded(d=(width, MAX_WIDTH), actions=(actions, MAX_ACTIONS), tokens=(context - 3, MAX_TOKENS))
-        bounded(feed_forward=(inner, 4 * MAX_WIDTH))
+        tokens = (context - 3, MAX_TOKENS)
+        sizes = self.stack_sizes(file, answers, width=width, feedforward=inner, actions=actions, tokens=tokens)
         if context % 3 != 1:
             raise CheckpointUnreadableError(
                 f"transformer_model.wpe.weight: expected 3 positions a transition and 1 of the query, got {context}"
             )
         check_preset(answers["preset"], file.config, {"grid_size": side(cells), "num_actions": actions})
-        return {
-            "width": width,
-            "layers": self.layers(file),
-            "heads": divisor(answers["heads"], width),
-            "context_length": context,
-            "feedforward": inner,
-            "grid_size": side(cells),
-            "actions": actions,
-        }
+        return {**sizes, "context_length": context, "grid_size": side(cells)}
 
     def config_sizes(self, values: Mapping[str, Any]) -> dict[str, int]:
         """Return what a configuration says where it says the truth; a transit is a transition or the query."""
@@ -158,9 +140,9 @@ class DptReader(_Gpt2Reader):
         actions, _ = shape(file.tensors, "pred_actions.weight", 2)
         _, inner = shape(file.tensors, "transformer.h.0.mlp.c_fc.weight", 2)
         _, parts = shape(file.tensors, "embed_transition.weight", 2)
-        tokens = rows // _DPT_ROWS
-        bounded(d=(width, MAX_WIDTH), actions=(actions, MAX_ACTIONS), tokens=(tokens - 1, MAX_TOKENS))
-        bounded(feed_forward=(inner, 4 * MAX_WIDTH))
+        context = rows // _DPT_ROWS
+        tokens = (context - 1, MAX_TOKENS)
+        sizes = self.stack_sizes(file, answers, width=width, feedforward=inner, actions=actions, tokens=tokens)
         if parts != 2 * _COORDINATES + actions + 1:
             raise CheckpointUnreadableError(
                 f"embed_transition.weight: expected 2 · {_COORDINATES} coordinates, {actions} actions and a reward, "
@@ -168,16 +150,7 @@ class DptReader(_Gpt2Reader):
             )
         rooms = {"grid_size": file.config["dim"]} if "dim" in file.config else {}
         check_preset(answers["preset"], file.config, {"num_actions": actions, **rooms})
-        return {
-            "width": width,
-            "layers": self.layers(file),
-            "heads": divisor(answers["heads"], width),
-            "context_length": tokens,
-            "feedforward": inner,
-            "features": _COORDINATES,
-            "actions": actions,
-            "positions": rows,
-        }
+        return {**sizes, "context_length": context, "features": _COORDINATES, "positions": rows}
 
     def config_sizes(self, values: Mapping[str, Any]) -> dict[str, int]:
         """Return what a configuration says where it says the truth; its heads are not believed, see `hint`."""

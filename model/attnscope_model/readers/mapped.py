@@ -12,7 +12,15 @@ from torch import Tensor
 
 from attnscope_model.policy import Policy
 from attnscope_model.readers.base import CheckpointReader, ParsedFile
-from attnscope_model.readers.shapes import MAX_LAYERS, bounded, check_shapes, check_sizes
+from attnscope_model.readers.shapes import (
+    MAX_ACTIONS,
+    MAX_LAYERS,
+    MAX_WIDTH,
+    bounded,
+    check_shapes,
+    check_sizes,
+    divisor,
+)
 
 
 class MappedReader(CheckpointReader):
@@ -43,6 +51,27 @@ class MappedReader(CheckpointReader):
     @abstractmethod
     def values(self, file: ParsedFile, answers: Mapping[str, Any]) -> dict[str, Any]:
         """Return the native configuration without its family, from shapes and answers; sizes within bounds."""
+
+    def stack_sizes(
+        self,
+        file: ParsedFile,
+        answers: Mapping[str, Any],
+        *,
+        width: int,
+        feedforward: int,
+        actions: int,
+        **others: tuple[int, int],
+    ) -> dict[str, int]:
+        """Return what every family's configuration has, within bounds; `others` are further sizes and their bounds."""
+        bounded(d=(width, MAX_WIDTH), actions=(actions, MAX_ACTIONS), **others)
+        bounded(feed_forward=(feedforward, 4 * MAX_WIDTH))
+        return {
+            "width": width,
+            "layers": self.layers(file),
+            "heads": divisor(answers["heads"], width),
+            "feedforward": feedforward,
+            "actions": actions,
+        }
 
     @abstractmethod
     def config_sizes(self, values: Mapping[str, Any]) -> dict[str, int]:

@@ -16,16 +16,7 @@ from attnscope_model.policy import Policy
 from attnscope_model.readers.base import Answer, ParsedFile
 from attnscope_model.readers.mapped import MappedReader
 from attnscope_model.readers.presets import check_preset, preset_of_env
-from attnscope_model.readers.shapes import (
-    MAX_ACTIONS,
-    MAX_TOKENS,
-    MAX_WIDTH,
-    bounded,
-    divisor,
-    positive,
-    shape,
-    side,
-)
+from attnscope_model.readers.shapes import MAX_TOKENS, MAX_WIDTH, positive, shape, side
 
 AD_EPS_PRESET: Final = "darkroom-ad-eps"
 CINEMERE_PRESET: Final = "darkroom-cinemere"
@@ -91,22 +82,13 @@ class AdEpsReader(MappedReader):
         actions, _ = shape(file.tensors, "action_emb.weight", 2)
         (width,) = shape(file.tensors, "emb2hid.bias", 1)
         (inner,) = shape(file.tensors, "blocks.0.mlp.0.bias", 1)
-        bounded(d=(width, MAX_WIDTH), embedding=(embedding, MAX_WIDTH), actions=(actions, MAX_ACTIONS))
-        bounded(tokens=(positions - TOKENS, MAX_TOKENS), feed_forward=(inner, 4 * MAX_WIDTH))
+        others = {"embedding": (embedding, MAX_WIDTH), "tokens": (positions - TOKENS, MAX_TOKENS)}
+        sizes = self.stack_sizes(file, answers, width=width, feedforward=inner, actions=actions, **others)
         if positions % TOKENS:
             raise CheckpointUnreadableError(f"{self.table}: expected three positions a step, got {positions}")
         check_preset(answers["preset"], file.config, {"grid_size": side(cells), "num_actions": actions})
-        return {
-            "embedding": embedding,
-            "width": width,
-            "layers": self.layers(file),
-            "heads": divisor(answers["heads"], width),
-            "feedforward": inner,
-            "norm": answers["norm"],
-            "grid_size": side(cells),
-            "actions": actions,
-            "positions": positions,
-        }
+        own = {"embedding": embedding, "norm": answers["norm"], "grid_size": side(cells), "positions": positions}
+        return {**sizes, **own}
 
     def config_sizes(self, values: Mapping[str, Any]) -> dict[str, int]:
         """Return what a configuration says where it says the truth."""
