@@ -7,9 +7,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import ClassVar
 
-import gymnasium
 import numpy as np
-from gymnasium.vector import AutoresetMode, VectorEnv
 from jaxtyping import Float64
 
 from attnscope_env.bandit import DEFAULT_ARMS, DEFAULT_BANDIT_HORIZON, DEFAULT_VARIANCE, RewardKind
@@ -18,15 +16,13 @@ from attnscope_env.registration import BANDIT_ID, PERMUTED_ID
 from attnscope_env.returns import optimal_return, random_returns
 from attnscope_env.room import DEFAULT_SIZE
 from attnscope_env.splits import SplitRule
-from attnscope_env.tasks import RuledPreset, Split, Task
+from attnscope_env.tasks import RuledPreset, Split, Task, Vector
 
 PERMUTED_RULE = SplitRule(seed=4, train_ratio=0.9)
 """DICP's split of the 120 permutations: 108 train, 12 test."""
 
 BANDIT_TASKS = 1000
 """Tasks of a bandit preset."""
-
-Vector = VectorEnv[np.ndarray, np.ndarray, np.ndarray]
 
 
 @dataclass(frozen=True)
@@ -50,16 +46,8 @@ class PermutedPreset(RuledPreset):
 
     def make_vector(self, tasks: Sequence[Task]) -> Vector:
         """Return an environment that steps these tasks as arrays; a task may occur several times."""
-        return gymnasium.make_vec(
-            self.environment_id,
-            num_envs=len(tasks),
-            vectorization_mode="vector_entry_point",
-            max_episode_steps=self.horizon,
-            permutations=np.array([task.parameters["permutation"] for task in tasks]),
-            size=self.size,
-            actions=self.numbering,
-            autoreset_mode=AutoresetMode.SAME_STEP,
-        )
+        permutations = np.array([task.parameters["permutation"] for task in tasks])
+        return self._vector(num_envs=len(tasks), permutations=permutations, size=self.size, actions=self.numbering)
 
     def _task(self, index: int, split: Split | None, split_index: int | None) -> Task:
         start, corner = (0, 0), (self.size - 1, self.size - 1)
@@ -99,17 +87,9 @@ class BanditPreset(RuledPreset):
 
     def make_vector(self, tasks: Sequence[Task]) -> Vector:
         """Return an environment that steps these tasks as arrays; a task may occur several times."""
-        return gymnasium.make_vec(
-            self.environment_id,
-            num_envs=len(tasks),
-            vectorization_mode="vector_entry_point",
-            max_episode_steps=self.horizon,
-            means=np.array([task.parameters["means"] for task in tasks]),
-            arms=self.arms,
-            reward=self.reward,
-            variance=self.variance,
-            autoreset_mode=AutoresetMode.SAME_STEP,
-        )
+        means = np.array([task.parameters["means"] for task in tasks])
+        said = {"arms": self.arms, "reward": self.reward, "variance": self.variance}
+        return self._vector(num_envs=len(tasks), means=means, **said)
 
     def _task(self, index: int, split: Split | None, split_index: int | None) -> Task:
         means: Float64[np.ndarray, " arm"] = np.random.default_rng([self.means_seed, index]).random(self.arms)

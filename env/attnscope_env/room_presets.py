@@ -7,9 +7,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
 
-import gymnasium
 import numpy as np
-from gymnasium.vector import AutoresetMode, VectorEnv
 
 from attnscope_env.actions import numbering
 from attnscope_env.key_to_door import DEFAULT_KEY_HORIZON
@@ -17,7 +15,7 @@ from attnscope_env.registration import DARKROOM_ID, KEY_TO_DOOR_ID
 from attnscope_env.returns import optimal_key_to_door, optimal_return, random_key_to_door, random_returns
 from attnscope_env.room import DEFAULT_HORIZON, DEFAULT_SIZE, start_cell
 from attnscope_env.splits import SplitRule
-from attnscope_env.tasks import RuledPreset, Split, Task, named_cells
+from attnscope_env.tasks import RuledPreset, Split, Task, Vector, named_cells
 
 
 @dataclass(frozen=True)
@@ -28,17 +26,8 @@ class RoomPreset(RuledPreset):
     start: tuple[int, int] = (DEFAULT_SIZE // 2, DEFAULT_SIZE // 2)
     numbering: str = "reference"
 
-    def _vector(self, **arguments: Any) -> VectorEnv[np.ndarray, np.ndarray, np.ndarray]:  # noqa: ANN401 - tasks
-        return gymnasium.make_vec(
-            self.environment_id,
-            vectorization_mode="vector_entry_point",
-            max_episode_steps=self.horizon,
-            size=self.size,
-            actions=self.numbering,
-            start=self.start,
-            autoreset_mode=AutoresetMode.SAME_STEP,
-            **arguments,
-        )
+    def _vector(self, **arguments: Any) -> Vector:  # noqa: ANN401 - tasks
+        return super()._vector(size=self.size, actions=self.numbering, start=self.start, **arguments)
 
 
 @dataclass(frozen=True)
@@ -55,7 +44,7 @@ class DarkroomPreset(RoomPreset):
         ((row, column),) = named_cells(goal, 1, self.size, "a goal (row, column)")
         return self.task(row * self.size + column)
 
-    def make_vector(self, tasks: Sequence[Task]) -> VectorEnv[np.ndarray, np.ndarray, np.ndarray]:
+    def make_vector(self, tasks: Sequence[Task]) -> Vector:
         """Return an environment that steps these tasks as arrays; a task may occur several times."""
         goals = np.array([task.goal for task in tasks], dtype=np.int32)
         return self._vector(num_envs=len(tasks), goals=goals)
@@ -90,7 +79,7 @@ class KeyToDoorPreset(RoomPreset):
         key, door = named_cells(goal, 2, self.size, what)
         return self.task((key[0] * self.size + key[1]) * self.size**2 + door[0] * self.size + door[1])
 
-    def make_vector(self, tasks: Sequence[Task]) -> VectorEnv[np.ndarray, np.ndarray, np.ndarray]:
+    def make_vector(self, tasks: Sequence[Task]) -> Vector:
         """Return an environment that steps these tasks as arrays; a task may occur several times."""
         keys, doors = (np.array([task.parameters[what] for task in tasks], np.int32) for what in ("key", "door"))
         return self._vector(num_envs=len(tasks), keys=keys, doors=doors)

@@ -12,8 +12,9 @@ from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from typing import Any, ClassVar, Final, Literal
 
+import gymnasium
 import numpy as np
-from gymnasium.vector import VectorEnv
+from gymnasium.vector import AutoresetMode, VectorEnv
 
 from attnscope_env.splits import SplitRule
 
@@ -24,6 +25,9 @@ LISTED_TASKS: Final = 128
 """Tasks of a split that a preset's own description spells out; longer splits are only counted there."""
 
 Numbers = tuple[int, ...] | tuple[float, ...]
+
+Vector = VectorEnv[np.ndarray, np.ndarray, np.ndarray]
+"""Many environments that are stepped as arrays."""
 
 
 @dataclass(frozen=True)
@@ -74,7 +78,7 @@ class EnvPreset(ABC):
         """Return the task that these numbers name; ValueError where there is none."""
 
     @abstractmethod
-    def make_vector(self, tasks: Sequence[Task]) -> VectorEnv[np.ndarray, np.ndarray, np.ndarray]:
+    def make_vector(self, tasks: Sequence[Task]) -> Vector:
         """Return an environment that steps these tasks as arrays, one room a task, in ``SAME_STEP`` mode."""
 
     @abstractmethod
@@ -135,6 +139,16 @@ class RuledPreset(EnvPreset):
     def _split_indices(self) -> Mapping[Split, Sequence[int]]:
         train, test = self.rule.cut(self.task_count)
         return {"train": train.tolist(), "test": test.tolist()}
+
+    def _vector(self, **arguments: Any) -> Vector:  # noqa: ANN401 - of the environment's array-stepped twin
+        """Return the environment's array-stepped twin."""
+        return gymnasium.make_vec(
+            self.environment_id,
+            vectorization_mode="vector_entry_point",
+            max_episode_steps=self.horizon,
+            autoreset_mode=AutoresetMode.SAME_STEP,
+            **arguments,
+        )
 
 
 def named_cells(numbers: Sequence[int], count: int, size: int, what: str) -> tuple[tuple[int, int], ...]:
