@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
+import itertools
 import json
 import os
 import shutil
@@ -40,6 +41,22 @@ ELSEWHERE = {
     "key-to-door": {"env": "darkkeytodoor", "horizon": 50},
 }
 """Presets that DICP's configurations name besides Darkroom, and what they say of them."""
+
+
+MOVES = {
+    "reference": ((1, 0), (-1, 0), (0, 1), (0, -1), (0, 0)),
+    "toymeta": ((0, 0), (-1, 0), (0, 1), (1, 0), (0, -1)),
+}
+"""(rows, columns) of each action, in the two numberings that are in use."""
+
+PUBLISHED = {
+    "ad-eps": ("toymeta", 9, (4, 4), 20),
+    "cinemere-ad": ("toymeta", 9, (4, 4), 20),
+    "dpt": ("reference", 10, (0, 0), 100),
+    "darkroom-permuted": ("reference", 9, (0, 0), 50),
+    "key-to-door": ("reference", 9, (4, 4), 50),
+}
+"""Numbering, size, start and horizon, where they are not those of the AD reference."""
 
 
 def beside_the_model_tests(name):
@@ -236,6 +253,30 @@ def test_slots_become_transitions_on_the_laptop(jobs, name):
     for age in range(1, (length - 1) // per + 1):
         held = (slots == step - age) & (np.arange(length) != (0 if policy.query_slot == "first" else length - 1))
         assert np.allclose(summed[..., age], share[0, ..., :length][..., held].sum(-1))
+
+
+@pytest.mark.parametrize("name", [*layouts.LAYOUTS, *ELSEWHERE])
+def test_every_rollout_obeys_its_familys_room(service, jobs, name):
+    """Numbering, start, walls and the end of episodes are the published ones of the family, written out here again."""
+    reader = Captures(service.settings.data_root).open(jobs[name].id)
+    family = layouts.LAYOUTS[name].family if name in layouts.LAYOUTS else "dicp-dpt"
+    room = PUBLISHED.get(name) or PUBLISHED.get(family, ("reference", 9, (4, 4), 20))
+    numbering, size, start, horizon = room
+    seen, action, following = (
+        reader.array(f"rollout/{part}")[:] for part in ("observation", "action", "next_observation")
+    )
+    ended = np.arange(STEPS) % horizon == horizon - 1
+    for env in range(seen.shape[1]):
+        moves = np.array(MOVES[numbering])
+        if name == "darkroom-permuted":
+            moves = moves[list(list(itertools.permutations(range(5)))[int(reader.array("env/task")[env])])]
+        assert seen[0, env].tolist() == list(start)
+        assert np.array_equal(following[:, env], np.clip(seen[:, env] + moves[action[:, env]], 0, size - 1))
+        expected = np.where(ended[:-1, None], np.array(start), following[:-1, env])
+        assert np.array_equal(seen[1:, env], expected)
+    assert np.array_equal(reader.array("rollout/truncated")[:, 0] > 0, ended)
+    assert not reader.array("rollout/terminated")[:].any()
+    assert reader.array("rollout/episode")[-1, 0] == STEPS // horizon - (STEPS % horizon == 0)
 
 
 @pytest.mark.parametrize("name", ELSEWHERE)

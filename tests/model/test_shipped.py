@@ -53,7 +53,12 @@ def test_no_shipped_policy_was_trained_on_a_held_out_task(folder):
 def test_a_shipped_policy_has_a_card(folder):
     """Its card names it, its recipe and its limits, and claims nothing for other checkpoints."""
     text = (folder / "README.md").read_text()
-    assert all(part in text for part in (folder.name, f"{entry(folder).policy.parameters:,}", "this checkpoint"))
+    assert all(part in text for part in (folder.name, f"{entry(folder).policy.parameters:,}", "held-out"))
+    assert "![Learning curves](curves.png)" in text
+    assert (folder / "curves.png").stat().st_size > 10_000
+    said = text.partition("## What it cannot do\n\n")[2]
+    assert said.startswith("For this checkpoint: ")
+    assert "training seed" in text
 
 
 def in_context_return(folder, goal, episodes) -> np.ndarray:

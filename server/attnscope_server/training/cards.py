@@ -15,9 +15,6 @@ from attnscope_storage.wire import CheckpointInfo
 COLOURS = {"train": "#0072b2", "held-out": "#d55e00"}
 """Of a split's curve (Okabe and Ito's palette)."""
 
-MIDDLE = 0.6
-"""Share of the optimum above which curves end in the upper half of their figure."""
-
 
 def draw_curves(report: dict[str, Any], title: str, path: Path) -> None:
     """Draw the mean return of every episode, train against held-out, with 95 % bands and the two lines."""
@@ -26,7 +23,7 @@ def draw_curves(report: dict[str, Any], title: str, path: Path) -> None:
     mpl.use("Agg")
     from matplotlib import pyplot as plt  # noqa: PLC0415 - after the backend is chosen
 
-    figure, axes = plt.subplots(figsize=(6.4, 3.6), dpi=110, layout="constrained")
+    figure, axes = plt.subplots(figsize=(6.4, 3.8), dpi=110, layout="constrained")
     for split, colour in COLOURS.items():
         measured = report["splits"][split]
         returns = np.array(measured["returns"])
@@ -49,9 +46,8 @@ def draw_curves(report: dict[str, Any], title: str, path: Path) -> None:
     axes.set_ylabel("mean return")
     seeds = len(report["checkpoints"])
     axes.set_title(f"{title} · {seeds} training seed{'s' * (seeds > 1)}", loc="left", fontsize=10)
-    reached = max(np.array(report["splits"][split]["returns"])[..., -10:].mean() for split in COLOURS)
-    below = reached > MIDDLE * np.mean(held_out["optimal"])  # else between the curves and the optimal lines
-    axes.legend(loc="lower right", frameon=False, bbox_to_anchor=(1, 0.22 if below else 0.6))
+    axes.fill_between([], [], [], color="0.4", alpha=0.2, linewidth=0, label="95 % interval")
+    figure.legend(loc="outside lower center", ncols=4, frameon=False)  # wherever the curves go, it hides none
     figure.savefig(path, metadata={"Software": None})
     plt.close(figure)
 
@@ -105,7 +101,8 @@ several seeds are named, over training seeds. Aim: {shipment.aim}.
 
 ## What it cannot do
 
-{shipment.limits} For this checkpoint: it imitates its source, and was trained on this room's size, start and horizon
+For this checkpoint: {shipment.limits[0].lower()}{shipment.limits[1:]}
+For this checkpoint: it imitates its source, and was trained on this room's size, start and horizon
 alone; nothing is known of others. Greedy (argmax) actions were not evaluated.
 """
 

@@ -17,7 +17,7 @@ from attnscope_env.histories import Histories, Recorder
 from attnscope_server.cli import app
 from attnscope_server.training import ppo
 from attnscope_server.training.collecting import SourceMissingError, SourceUnfitError, collect
-from attnscope_server.training.plan import HistoryPlan, PlanUnfitError
+from attnscope_server.training.plan import HistoryPlan, PlanUnfitError, TrainingPlan
 from attnscope_server.training.run import TrainingRun
 
 DARKROOM = preset("darkroom-reference")
@@ -170,3 +170,36 @@ def test_the_collect_verb_keeps_one_episode_of_every_few(tmp_path):
     assert "65 histories of 65 tasks" in said.output
     assert Histories.load(out).episode_returns().shape == (65, 3)
     assert [path.name for path in tmp_path.iterdir()] == ["h.npz"]
+
+
+@pytest.mark.parametrize("source", ["explorer", "sweeper", "annealed", "q-learning"])
+def test_every_reward_of_a_history_lies_on_the_cell_of_its_own_train_task(source):
+    """Not the labels alone: no rewarded cell in what is trained on is a held-out goal, whatever the source did."""
+    plan = TrainingPlan(histories=HistoryPlan(source=source, per_task=2, episodes=12))
+    lists = plan.task_lists()
+    made = collect(DARKROOM, plan.histories, lists.train)
+    history, step = np.nonzero(made.rewards)
+    goals = np.array([DARKROOM.task(int(index)).goal for index in made.tasks])
+    cells = made.next_observations[history, step]
+    assert len(set(history.tolist())) > len(lists.train) / 2  # where nothing is found nothing could leak
+    assert np.array_equal(cells, goals[history])
+    held_out = {DARKROOM.task(index).goal for index in (*lists.test, *lists.validation)}
+    assert not {tuple(cell) for cell in cells.tolist()} & held_out
+
+
+def test_the_rewards_of_a_key_to_door_history_are_its_own_keys_and_doors():
+    """In every episode the first reward lies on the key and the second on the door of a task that is trained on."""
+    room = preset("key-to-door")
+    lists = TrainingPlan(preset="key-to-door").task_lists()
+    made = collect(room, HistoryPlan(source="sweeper", per_task=1, episodes=4), lists.train[:400])
+    held_out = {str(dict(room.task(index).parameters)) for index in (*lists.test, *lists.validation)}
+    pairs = 0
+    for index, rewards, cells in zip(made.tasks, made.rewards, made.next_observations, strict=True):
+        task = dict(room.task(int(index)).parameters)
+        assert str(task) not in held_out
+        for episode in range(4):
+            within = slice(episode * room.horizon, (episode + 1) * room.horizon)
+            found = [tuple(cell) for cell in cells[within][rewards[within] > 0].tolist()]
+            assert found == [task["key"], task["door"]][: len(found)]
+            pairs += len(found) == 2
+    assert pairs > 400
