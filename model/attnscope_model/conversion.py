@@ -58,7 +58,8 @@ def newest(source: Path) -> Path:
     """Return the file itself, or a run folder's checkpoint with the highest step; trainers delete older ones."""
     if not source.is_dir():
         return source
-    numbered = [(int(found[1]), path) for path in source.iterdir() if (found := _NUMBERED.fullmatch(path.name))]
+    named = ((_NUMBERED.fullmatch(path.name), path) for path in source.iterdir() if path.is_file())
+    numbered = [(int(found[1]), path) for found, path in named if found]
     if not numbered:
         raise CheckpointUnreadableError(f"{source} holds no ckpt-<step>.pt")
     return max(numbered)[1]

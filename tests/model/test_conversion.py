@@ -62,6 +62,7 @@ def test_a_run_folder_gives_its_highest_step(empty, golden_folder, tmp_path):
     shutil.copy(golden_folder / "ckpt-noncausal.pt", run / "ckpt-60000.pt")
     for name in ("ckpt-9000.pt", "ckpt-final.pt", "ckpt-70000.pt.tmp", "config.yaml"):
         (run / name).write_bytes(b"")
+    (run / "ckpt-90000.pt").mkdir()
     assert newest(run) == run / "ckpt-60000.pt"
     assert empty.add(run, causal=False).source_name == "ckpt-60000.pt"
     with pytest.raises(CheckpointUnreadableError, match=r"holds no ckpt-<step>\.pt"):

@@ -59,6 +59,8 @@ class Touch:
         ("c.json", '{"num_heads": "4", "env_name": "DarkRoom-v0"}', "num_heads: expected a whole number"),
         ("c.json", '{"num_heads": 4, "env_name": "../../etc"}', "no preset describes its environment"),
         ("c.json", '{"num_heads": 4}', "state --preset NAME"),
+        ("c.json", '{"num_heads": 4, "num_heads": 8}', "names stand twice: num_heads"),
+        ("c.yaml", "num_heads: 4\nenv_name: DarkRoom-v0\nnum_heads: 8", "names stand twice: num_heads"),
         ("none.json", None, "none.json: No such file"),
     ],
 )

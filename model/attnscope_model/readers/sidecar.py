@@ -49,7 +49,7 @@ def read_sidecar(path: Path) -> dict[str, Any]:
     if len(content) > MAX_BYTES:
         raise CheckpointUnreadableError(f"{path.name} has more than the {MAX_BYTES} bytes of a configuration")
     try:
-        read = json.loads(content) if path.suffix == ".json" else yaml.safe_load(content)
+        read = json.loads(content, object_pairs_hook=_once) if path.suffix == ".json" else _yaml(content)
     except (ValueError, yaml.YAMLError, RecursionError) as error:
         said = str(error).splitlines() or [type(error).__name__]
         raise CheckpointUnreadableError(f"{path.name}: not a plain configuration: {said[0][:200]}") from error
@@ -58,6 +58,24 @@ def read_sidecar(path: Path) -> dict[str, Any]:
             f"{path.name}: expected a mapping of names to values, got {type(read).__name__}"
         )
     return plain_config(read)
+
+
+def _once(pairs: list[tuple[Any, Any]]) -> dict[Any, Any]:
+    """Return a mapping whose names occur once each; of two values JSON and YAML would take the last unseen."""
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        names = [name for name, _ in pairs]
+        twice = sorted({str(name) for name in names if names.count(name) > 1})
+        raise ValueError(f"names stand twice: {', '.join(twice)[:100]}")
+    return found
+
+
+def _yaml(content: bytes) -> object:
+    """Return what a YAML file holds; tags that make objects are refused, and so is a name that stands twice."""
+    node = yaml.compose(content, Loader=yaml.SafeLoader)
+    if isinstance(node, yaml.MappingNode):
+        _once([(key.value, None) for key, _ in node.value if isinstance(key, yaml.ScalarNode)])
+    return yaml.safe_load(content)
 
 
 def joined(stored: Mapping[str, Any], beside: Mapping[str, Any], name: str) -> dict[str, Any]:
