@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from typing import Literal, Protocol
 
 from torch import nn
@@ -13,26 +14,32 @@ class Sizes(Protocol):
     """What every family's configuration says, in whatever order."""
 
     @property
+    @abstractmethod
     def width(self) -> int:
         """Numbers of a token."""
 
     @property
+    @abstractmethod
     def layers(self) -> int:
         """Layers of the stack."""
 
     @property
+    @abstractmethod
     def heads(self) -> int:
         """Heads of a layer, which share the width."""
 
     @property
+    @abstractmethod
     def feedforward(self) -> int:
         """Numbers between the two maps that follow attention."""
 
     @property
+    @abstractmethod
     def context_length(self) -> int:
         """Tokens of a full context, the query among them."""
 
     @property
+    @abstractmethod
     def actions(self) -> int:
         """Actions to choose from."""
 
