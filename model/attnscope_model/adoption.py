@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Mapping
+from itertools import combinations
 from pathlib import Path
+from typing import Any
 
 import torch
 
-from attnscope_model.conversion import checked_name, write_entry
+from attnscope_model.conversion import checked_name, checked_tasks, write_entry
 from attnscope_model.errors import CheckpointUnreadableError
 from attnscope_model.native import CONFIG, ENTRY, WEIGHTS, load_policy
 from attnscope_model.parse import MAX_FILE_BYTES
+from attnscope_model.readers.presets import FACTS
 from attnscope_storage.wire import CheckpointInfo
 
 
@@ -21,7 +25,10 @@ def adopt(source: Path, folder: Path) -> CheckpointInfo:
     Raises
     ------
     CheckpointUnreadableError
-        A file is missing, damaged or too large, or the entry describes another policy than the weights give.
+        A file is missing, damaged or too large; the entry describes another policy than the weights give, names a
+        preset of another size, or a task in two of its lists.
+    TrainTasksError
+        The preset has no such tasks.
     CheckpointChangedError
         The weights are not those that the entry names.
     """
@@ -39,5 +46,29 @@ def adopt(source: Path, folder: Path) -> CheckpointInfo:
     checked_name(info.name)
     if (built := load_policy(folder, torch.device("cpu")).description) != info.policy:
         raise CheckpointUnreadableError(f"the entry of {source.name} describes {info.policy}, its weights give {built}")
+    _refuse_other_room(source.name, info, json.loads((folder / CONFIG).read_bytes()))
+    _refuse_shared_tasks(source.name, info)
     write_entry(folder, info)
     return info
+
+
+def _refuse_other_room(name: str, info: CheckpointInfo, config: Mapping[str, Any]) -> None:
+    """Refuse an entry that puts a policy into a room whose cells or actions its tables do not have."""
+    if (facts := FACTS.get(info.preset)) is None:
+        return  # a listed environment of an operator, which only the service knows
+    features, grid_size = config.get("features"), config.get("grid_size")
+    sides = set(features) if isinstance(features, list) else {grid_size} if grid_size else set()
+    if sides - {facts.grid_size} or info.policy.actions != facts.num_actions:
+        raise CheckpointUnreadableError(
+            f"the entry of {name} names the preset {info.preset}, of {facts.grid_size} rows and {facts.num_actions} "
+            f"actions; its weights are for {sorted(sides)} rows and {info.policy.actions} actions"
+        )
+
+
+def _refuse_shared_tasks(name: str, info: CheckpointInfo) -> None:
+    """Refuse lists of tasks that share one: what was trained on or chosen by is not held out."""
+    named = {"train": info.train_tasks, "validation": info.validation_tasks, "held-out": info.held_out_tasks}
+    lists = {split: set(checked_tasks(tasks, info.preset) or ()) for split, tasks in named.items()}
+    for one, other in combinations(lists, 2):
+        if shared := sorted(lists[one] & lists[other]):
+            raise CheckpointUnreadableError(f"the entry of {name} has {shared[:5]} among its {one} and {other} tasks")

@@ -143,7 +143,7 @@ def convert(
         causal_stated_by=settled.origins["causal"],
         sampling=settled.answers["sampling"],
         stated=settled.by_user,
-        train_tasks=_checked_tasks(train_tasks, preset),
+        train_tasks=checked_tasks(train_tasks, preset),
         train_step=file.step,
         source_sha256=contents.source_sha256,
         source_name=contents.source_name,
@@ -161,7 +161,8 @@ def checked_name(name: str) -> str:
     return name
 
 
-def _checked_tasks(train_tasks: Collection[int] | None, preset: str) -> tuple[int, ...] | None:
+def checked_tasks(train_tasks: Collection[int] | None, preset: str) -> tuple[int, ...] | None:
+    """Return task indices, sorted and each once, after checking that the preset has such tasks; None stays None."""
     if train_tasks is None:
         return None
     if preset not in FACTS:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shutil
 import subprocess
 import sys
 
@@ -18,6 +19,7 @@ from attnscope_model.errors import (
     CheckpointNameError,
     CheckpointUnknownError,
     CheckpointUnreadableError,
+    TrainTasksError,
 )
 from attnscope_model.native import load_policy
 from attnscope_model.registry import CheckpointRegistry, shipped_checkpoints
@@ -184,3 +186,26 @@ print(json.dumps([names, before, "torch" in sys.modules]))
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
     names, before, after = json.loads(out)
     assert (sorted(names), before, after) == (["causal", "noncausal"], False, True)
+
+
+@pytest.mark.parametrize(
+    ("changed", "reason"),
+    [
+        ({"preset": "darkroom-13"}, r"of 13 rows and 5 actions; its weights are for \[9\] rows and 5 actions"),
+        ({"train_tasks": [3, 81]}, r"train tasks within 0\.\.80, got \[81\]"),
+        ({"train_tasks": [3, 4], "held_out_tasks": [4, 5]}, r"has \[4\] among its train and held-out tasks"),
+        ({"validation_tasks": [5], "held_out_tasks": [5, 24]}, r"has \[5\] among its validation and held-out tasks"),
+    ],
+)
+def test_a_native_entry_that_contradicts_its_weights_or_itself_is_refused(empty, tmp_path, changed, reason):
+    """The entry of a folder is text that anybody can edit: what can be held against the weights, or itself, is."""
+    shipped = next(
+        folder for folder in shipped_checkpoints() if folder.name == "AD-absolute-darkroom-reference-seed0@250"
+    )
+    folder = tmp_path / "edited"
+    shutil.copytree(shipped, folder)
+    entry = folder / "entry.json"
+    entry.write_text(json.dumps(json.loads(entry.read_text()) | changed))
+    with pytest.raises((CheckpointUnreadableError, TrainTasksError), match=reason):
+        empty.add(folder)
+    assert empty.list() == []
