@@ -69,15 +69,27 @@ LENGTHS = (
 )
 """Said where captures are not compared at equal context lengths."""
 
+TOKENS = (
+    "Their transitions are of {tokens} tokens: equal numbers or shares of tokens are not equal stretches of history, "
+    "so what is said of the newest tokens and of shares of the context compares unlike things."
+)
+"""Said where families that make one token of a transition stand beside families that make several."""
+
 Pairs = dict[tuple[int, int], list[Difference]]
+
+
+def unlike(studies: list[Study]) -> list[str]:
+    """Return what makes the captures' attention unlike for other reasons than the policies' patterns."""
+    notes = [LENGTHS] if len({_contexts(read) for read in studies}) > 1 else []
+    tokens = sorted({read.layout.tokens_per_transition for read in studies})
+    return [*notes, TOKENS.format(tokens=" and ".join(map(str, tokens)))] if len(tokens) > 1 else notes
 
 
 def _text(studies: list[Study], names: list[str], pairs: Pairs, found: list[Verdict], unsaid: str) -> str:
     lines = ["Are the patterns consistent?", ""]
     lines += [f"{name}: {source_of(read.capture)}" for name, read in zip(names, studies, strict=True)]
     lines += [f"{progress_of(read.capture)}; {_contexts(read)}" for read in studies]
-    if len({_contexts(read) for read in studies}) > 1:
-        lines += ["", LENGTHS]
+    lines += [line for note in unlike(studies) for line in ("", note)]
     lines += ["", "Verdicts, capture by capture in the order above", *(f"- {verdict}" for verdict in found)]
     lines += [unsaid, ""] if unsaid else [""]
     for (a, b), parts in pairs.items():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -13,7 +14,8 @@ from attnscope.comparison.differences import corresponding, difference
 from attnscope.comparison.drawing import measures_figure, multiples
 from attnscope.comparison.measures import MEASURES, recent_mass
 from attnscope.comparison.verdicts import Verdict, verdicts
-from attnscope.comparison.writing import short_names
+from attnscope.comparison.writing import short_names, unlike
+from attnscope.measures import ContextLayout
 from attnscope.study import study
 
 OTHER = "22222222-2222-4333-8444-555555555555"
@@ -106,3 +108,11 @@ def test_names_tell_captures_apart(captures):
     same = [captures[0], captures[0]]
     assert len(set(short_names(same))) == 2
     assert np.unique(short_names(captures)).size == 2
+
+
+def test_families_of_other_tokens_are_said_to_be_unlike(captures):
+    """Beside a family of three tokens a transition, twenty tokens are another stretch of history."""
+    one, other = (study(capture) for capture in captures)
+    assert unlike([one, other]) == []
+    (note,) = unlike([one, replace(other, layout=ContextLayout("last", 3))])
+    assert "transitions are of 1 and 3 tokens" in note
