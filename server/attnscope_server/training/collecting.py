@@ -14,6 +14,9 @@ from attnscope_env.tasks import EnvPreset, Task
 from attnscope_server.training.plan import SEARCHING, HistoryPlan
 from attnscope_storage.errors import AttnscopeError
 
+LEARNED = 0.9
+"""Share of the optimum that a learned task's last episodes return."""
+
 
 class SourceUnfitError(AttnscopeError, ValueError):
     """The source cannot learn in this environment."""
@@ -86,6 +89,16 @@ def fit_room(room: EnvPreset, plan: HistoryPlan) -> RoomPreset:
             "the source ppo is stable-baselines3's, which is not installed: pip install 'attnscope[ppo]'"
         )
     return room
+
+
+def tasks_learned(room: EnvPreset, histories: Histories) -> int:
+    """Return how many tasks' histories end, on average, with `LEARNED` of the optimum."""
+    last = histories.episode_returns()[:, -1]
+    learned = 0
+    for index in np.unique(histories.tasks):
+        optimal = room.task(int(index)).optimal_return
+        learned += optimal is not None and last[histories.tasks == index].mean() >= LEARNED * optimal
+    return learned
 
 
 def _source(room: RoomPreset, plan: HistoryPlan, tasks: list[Task]) -> Source:

@@ -35,7 +35,8 @@ def collect(
     seed: int = 0,
 ) -> None:
     """Record learning histories of a preset's train tasks; never of validation or held-out ones."""
-    from attnscope_server.training.plan import HistoryPlan, TrainingPlan, plainly  # noqa: PLC0415 - imports torch
+    from attnscope_server.training.collecting import LEARNED, tasks_learned  # noqa: PLC0415 - imports torch
+    from attnscope_server.training.plan import HistoryPlan, TrainingPlan, plainly  # noqa: PLC0415 - as above
     from attnscope_server.training.watching import watch_collecting  # noqa: PLC0415 - as above
 
     _refuse_unwritable(out, ".npz", "OUT")
@@ -52,8 +53,10 @@ def collect(
         plan = TrainingPlan(preset=preset, histories=histories)
     made = watch_collecting(out, plan)
     curve = " ".join(f"{value:.2f}" for value in made.episode_returns().mean(axis=0))
+    learned = f"{tasks_learned(plan.environment(), made)} end at {LEARNED:.0%} of the optimum or more"
     typer.echo(
-        f"{out}: {len(made)} histories of {len(set(made.tasks.tolist()))} tasks; mean return by episode: {curve}"
+        f"{out}: {len(made)} histories of {len(set(made.tasks.tolist()))} tasks, of which {learned}; "
+        f"mean return by episode: {curve}"
     )
 
 

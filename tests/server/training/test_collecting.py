@@ -16,7 +16,7 @@ from attnscope_env import preset
 from attnscope_env.histories import Histories, Recorder
 from attnscope_server.cli import app
 from attnscope_server.training import ppo
-from attnscope_server.training.collecting import SourceMissingError, SourceUnfitError, collect
+from attnscope_server.training.collecting import SourceMissingError, SourceUnfitError, collect, tasks_learned
 from attnscope_server.training.plan import HistoryPlan, PlanUnfitError, TrainingPlan
 from attnscope_server.training.run import TrainingRun
 
@@ -41,6 +41,7 @@ def test_ppo_learns_a_goal_from_rewards():
     assert returns.shape == (10,)
     assert returns[0] < 6
     assert returns[-1] > 14
+    assert tasks_learned(DARKROOM, made) == (returns[-1] >= 18)
 
 
 def test_ppo_records_the_cells_where_it_was():
@@ -161,14 +162,17 @@ def test_an_interruption_loses_one_task_at_most(plan, tmp_path, monkeypatch):
 
 
 def test_the_collect_verb_keeps_one_episode_of_every_few(tmp_path):
-    """Its file holds the episodes kept, and its line tells their returns."""
+    """Its file holds the episodes kept, and its line tells their returns and how many tasks were learned."""
     out = tmp_path / "h.npz"
     said = CliRunner().invoke(
         app, ["collect", str(out), "--source", "q-learning", "--per-task", "1", "--episodes", "3", "--every", "2"]
     )
     assert said.exit_code == 0
-    assert "65 histories of 65 tasks" in said.output
-    assert Histories.load(out).episode_returns().shape == (65, 3)
+    made = Histories.load(out)
+    assert made.episode_returns().shape == (65, 3)
+    optimal = np.array([DARKROOM.task(index).optimal_return for index in made.tasks])
+    learned = int(np.sum(made.episode_returns()[:, -1] >= 0.9 * optimal))
+    assert f"65 histories of 65 tasks, of which {learned} end at 90% of the optimum or more" in said.output
     assert [path.name for path in tmp_path.iterdir()] == ["h.npz"]
 
 
