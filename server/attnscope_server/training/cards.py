@@ -30,9 +30,9 @@ def draw_curves(report: dict[str, Any], title: str, path: Path) -> None:
         episodes = np.arange(1, returns.shape[-1] + 1)
         low, high = zip(*(interval(returns[..., i], 0) for i in range(returns.shape[-1])), strict=True)
         axes.fill_between(episodes, low, high, color=colour, alpha=0.2, linewidth=0)
-        axes.plot(
-            episodes, returns.mean(axis=(0, 1, 2)), color=colour, label=f"{split} ({len(measured['tasks'])} tasks)"
-        )
+        seeds, tasks = returns.shape[:2]
+        label = f"{split} ({tasks} tasks, {seeds} training seed{'s' * (seeds > 1)})"
+        axes.plot(episodes, returns.mean(axis=(0, 1, 2)), color=colour, label=label)
         axes.axhline(np.mean(measured["optimal"]), color=colour, linestyle="--", linewidth=1)
     held_out = report["splits"]["held-out"]
     axes.axhline(np.mean(held_out["random"]), color="0.4", linestyle=":", linewidth=1)
@@ -44,10 +44,9 @@ def draw_curves(report: dict[str, Any], title: str, path: Path) -> None:
     axes.set_ylim(bottom=0)
     axes.set_xlabel("episode in context")
     axes.set_ylabel("mean return")
-    seeds = len(report["checkpoints"])
-    axes.set_title(f"{title} · {seeds} training seed{'s' * (seeds > 1)}", loc="left", fontsize=10)
+    axes.set_title(title, loc="left", fontsize=10)
     axes.fill_between([], [], [], color="0.4", alpha=0.2, linewidth=0, label="95 % interval")
-    figure.legend(loc="outside lower center", ncols=4, frameon=False)  # wherever the curves go, it hides none
+    figure.legend(loc="outside lower center", ncols=2, frameon=False)  # wherever the curves go, it hides none
     figure.savefig(path, metadata={"Software": None})
     plt.close(figure)
 

@@ -15,8 +15,8 @@ from attnscope_server.training.run import TrainingRun
 DESCRIPTION = TextColumn("{task.description}")
 
 
-def watch(folder: Path, plan: TrainingPlan, *, tensorboard: bool = False, until: int | None = None) -> Path:
-    """Train to the end, or to step `until`, and return the run's folder."""
+def watch(folder: Path, plan: TrainingPlan, *, tensorboard: bool = False) -> Path:
+    """Train to the end and return the run's folder."""
     columns = (
         DESCRIPTION,
         BarColumn(),
@@ -33,7 +33,7 @@ def watch(folder: Path, plan: TrainingPlan, *, tensorboard: bool = False, until:
             tell=lambda done, tasks: progress.update(bar, completed=done, total=tasks),
         )
         progress.reset(bar, description=plan.run_name, total=plan.recipe.steps, loss=float("nan"))
-        run.advance(until, tell=lambda step, loss: progress.update(bar, completed=step, loss=loss))
+        run.advance(tell=lambda step, loss: progress.update(bar, completed=step, loss=loss))
     return run.folder
 
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 
 from attnscope_server.training.run import PlanChangedError, TrainingRun
-from attnscope_server.training.shipping import trained
+from attnscope_server.training.shipments import SHIPMENTS
+from attnscope_server.training.shipping import shipped_plan, trained
 
 
 @pytest.mark.parametrize("layout", ["native", "reference"])
@@ -25,3 +27,20 @@ def test_a_run_is_trained_when_its_last_checkpoint_is_whole_and_of_its_plan(plan
     file = folder / "ckpt-8.pt" if layout == "reference" else folder / "step-8" / "model.safetensors"
     file.write_bytes(file.read_bytes()[:-40])
     assert not trained(folder, plan, 8)
+
+
+def test_the_named_seed_is_shipped_else_the_best_on_validation():
+    """A seed that other results name is shipped though another did better; without one the best is."""
+    returns = np.ones((3, 2, 2, 12))
+    returns[1, ..., :2] = 50  # early episodes choose nothing
+    returns[2, ..., 2:] = 2
+    assert shipped_plan(SHIPMENTS["darkroom-rotary"], returns) == 0
+    assert shipped_plan(SHIPMENTS["darkroom-13"], returns) == 2
+
+
+@pytest.mark.parametrize("key", ["darkroom-absolute", "darkroom-rotary", "darkroom-13", "key-to-door"])
+def test_seeds_of_a_recipe_have_their_own_runs(key):
+    """Three seeds of one recipe, each with a folder of its own."""
+    plans = SHIPMENTS[key].plans
+    assert [plan.recipe.seed for plan in plans] == [0, 1, 2]
+    assert len({plan.run_name for plan in plans}) == 3
