@@ -77,7 +77,7 @@ transition, {policy.positions} positions, d {policy.width}, {policy.layers} laye
 
 - **Environment**: preset `{plan.preset}`, horizon {room.horizon}; {len(tasks.train):,} train,
   {len(tasks.validation):,} validation and {len(tasks.test):,} held-out tasks, disjoint, listed in `entry.json`.
-  Choices were made on validation tasks.
+  {_chosen(shipment)}
 - **Histories**: {SOURCES[histories.source]};
   {histories.per_task} of each train task, {histories.episodes} episodes each{_left_out(plan)},
   seed {histories.seed}{_noise(plan)}.
@@ -120,6 +120,15 @@ SOURCES = {
     "ppo": "PPO by stable-baselines3, one policy a task, each of its streams a history",
 }
 """What each source is, for a reader of a card."""
+
+
+def _chosen(shipment: Shipment) -> str:
+    if shipment.shipped_seed is None:
+        return "Choices were made on validation tasks."
+    return (
+        "Choices were made on validation tasks, but for the seed: "
+        f"{shipment.shipped_seed} is shipped whatever they say, as other results name it."
+    )
 
 
 def _left_out(plan: TrainingPlan) -> str:

@@ -5,9 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from attnscope_model.registry import shipped_checkpoints
+from attnscope_server.training.cards import card
 from attnscope_server.training.run import PlanChangedError, TrainingRun
 from attnscope_server.training.shipments import SHIPMENTS
 from attnscope_server.training.shipping import shipped_plan, trained
+from attnscope_storage.wire import CheckpointInfo
 
 
 @pytest.mark.parametrize("layout", ["native", "reference"])
@@ -36,6 +39,19 @@ def test_the_named_seed_is_shipped_else_the_best_on_validation():
     returns[2, ..., 2:] = 2
     assert shipped_plan(SHIPMENTS["darkroom-rotary"], returns) == 0
     assert shipped_plan(SHIPMENTS["darkroom-13"], returns) == 2
+
+
+@pytest.mark.parametrize(("key", "named"), [("darkroom-13", False), ("key-to-door", True)])
+def test_a_card_says_when_its_seed_was_not_chosen_on_validation(key, named):
+    """The sentence about choices stands in the shipped card too, so that no card claims more than was done."""
+    shipment = SHIPMENTS[key]
+    folder = next(
+        folder for folder in shipped_checkpoints() if folder.name.startswith(f"{shipment.plans[0].run_name}@")
+    )
+    info = CheckpointInfo.model_validate_json((folder / "entry.json").read_text())
+    said = "but for the seed: 0 is shipped whatever they say"
+    assert (said in card(info, shipment.plans[0], shipment, "", final=True)) is named
+    assert (said in (folder / "README.md").read_text()) is named
 
 
 @pytest.mark.parametrize("key", ["darkroom-absolute", "darkroom-rotary", "darkroom-13", "key-to-door"])
