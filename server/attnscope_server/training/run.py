@@ -57,7 +57,8 @@ class TrainingRun:
     tensorboard
         Also write TensorBoard events; wants the extra ``train``.
     tell
-        Hears how many tasks have their histories, and of how many, while a source that takes long makes them.
+        Hears how many tasks have their histories, and of how many, before they are made and, of a source that takes
+        long, after each task.
 
     Raises
     ------
@@ -154,6 +155,7 @@ class TrainingRun:
         if not path.exists():
             fresh = path.with_name(f".{path.name}")
             room = self.plan.environment()
+            tell(0, len(self.tasks.train))
             collect(room, self.plan.histories, self.tasks.train, parts=parts, tell=tell).save(fresh)
             fresh.replace(path)
         shutil.rmtree(parts, ignore_errors=True)

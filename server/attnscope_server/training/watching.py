@@ -8,7 +8,7 @@ from pathlib import Path
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from attnscope_env.histories import Histories
-from attnscope_server.training.collecting import collect
+from attnscope_server.training.collecting import collect, fit_room
 from attnscope_server.training.plan import TrainingPlan
 from attnscope_server.training.run import TrainingRun
 
@@ -21,24 +21,25 @@ def watch(folder: Path, plan: TrainingPlan, *, tensorboard: bool = False) -> Pat
         DESCRIPTION,
         BarColumn(),
         MofNCompleteColumn(),
-        TextColumn("loss {task.fields[loss]:.3f}"),
+        TextColumn("{task.fields[loss]}"),
         TimeRemainingColumn(),
     )
     with Progress(*columns) as progress:
-        bar = progress.add_task("histories", total=plan.recipe.steps, loss=float("nan"))
+        bar = progress.add_task("histories", visible=False, loss="")  # a plan that is refused shows none
         run = TrainingRun(
             folder,
             plan,
             tensorboard=tensorboard,
-            tell=lambda done, tasks: progress.update(bar, completed=done, total=tasks),
+            tell=lambda done, tasks: progress.update(bar, visible=True, completed=done, total=tasks),
         )
-        progress.reset(bar, description=plan.run_name, total=plan.recipe.steps, loss=float("nan"))
-        run.advance(tell=lambda step, loss: progress.update(bar, completed=step, loss=loss))
+        progress.reset(bar, visible=True, description=plan.run_name, total=plan.recipe.steps)
+        run.advance(tell=lambda step, loss: progress.update(bar, completed=step, loss=f"loss {loss:.3f}"))
     return run.folder
 
 
 def watch_collecting(out: Path, plan: TrainingPlan) -> Histories:
     """Collect the histories of a plan's train tasks into a file; interrupted, the same call goes on."""
+    fit_room(plan.environment(), plan.histories)  # what is refused shows no bar
     parts = out.with_name(f"{out.name}.parts")
     indices = plan.task_lists().train
     with Progress(DESCRIPTION, BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()) as progress:
