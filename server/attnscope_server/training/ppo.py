@@ -140,7 +140,7 @@ def _learn(room: RoomPreset, plan: HistoryPlan, index: int) -> Histories:
     )
     streams = Streams(room.make_vector([room.task(index)] * plan.per_task), room.size, recorder)
     update = plan.per_task * room.horizon
-    with _own_randomness():
+    with _on_its_own():
         learner = PPO(
             "MlpPolicy",
             streams,
@@ -155,13 +155,18 @@ def _learn(room: RoomPreset, plan: HistoryPlan, index: int) -> Histories:
 
 
 @contextmanager
-def _own_randomness() -> Iterator[None]:
-    """Give back the process's random generators as they were: the library seeds and uses those of all three."""
-    python, numbers = random.getstate(), np.random.get_state()  # noqa: NPY002 - the library's generator
+def _on_its_own() -> Iterator[None]:
+    """Learn in one thread, whose sums no caller's number of threads changes, and give back threads and generators.
+
+    The library seeds and uses the random generators of all three: Python, NumPy and torch.
+    """
+    threads, python, numbers = torch.get_num_threads(), random.getstate(), np.random.get_state()  # noqa: NPY002 - the library's generator
+    torch.set_num_threads(1)
     try:
         with torch.random.fork_rng(devices=[]):
             yield
     finally:
+        torch.set_num_threads(threads)
         random.setstate(python)
         np.random.set_state(numbers)  # noqa: NPY002 - as above
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import subprocess
 import sys
+from typing import get_args
 
 import numpy as np
 import pytest
@@ -15,9 +16,9 @@ from typer.testing import CliRunner
 from attnscope_env import preset
 from attnscope_env.histories import Histories, Recorder
 from attnscope_server.cli import app
-from attnscope_server.training import ppo
+from attnscope_server.training import ppo, verbs
 from attnscope_server.training.collecting import SourceMissingError, SourceUnfitError, collect, tasks_learned
-from attnscope_server.training.plan import HistoryPlan, PlanUnfitError, TrainingPlan
+from attnscope_server.training.plan import HistoryPlan, PlanUnfitError, SourceName, TrainingPlan
 from attnscope_server.training.run import TrainingRun
 
 DARKROOM = preset("darkroom-reference")
@@ -56,8 +57,25 @@ def test_ppo_records_the_cells_where_it_was():
     assert np.array_equal(made.rewards > 0, (made.next_observations == goals[:, None]).all(axis=2))
 
 
-def test_equal_seeds_give_equal_ppo_histories_and_leave_other_generators_alone():
+@pytest.fixture
+def _two_threads():
+    """Compute in two threads, and afterwards in as many as before."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.mark.usefixtures("_two_threads")
+def test_equal_seeds_give_equal_ppo_histories_and_leave_the_process_as_it_was(monkeypatch):
     """Whatever was drawn before or beside; another seed gives others, and a task's do not depend on its neighbours."""
+    threads, learn = [], ppo.PPO.learn
+
+    def noting(*args, **kwargs):
+        threads.append(torch.get_num_threads())
+        return learn(*args, **kwargs)
+
+    monkeypatch.setattr(ppo.PPO, "learn", noting)
     first = collect(DARKROOM, ppo_plan(), (beside_the_start(), 0))
     torch.manual_seed(5)
     random.seed(5)
@@ -67,6 +85,8 @@ def test_equal_seeds_give_equal_ppo_histories_and_leave_other_generators_alone()
     assert torch.equal(states[0], torch.get_rng_state())
     assert (states[1], states[2]) == (random.getstate(), np.random.get_state()[1].tolist())  # noqa: NPY002 - as above
     other = collect(DARKROOM, ppo_plan(seed=1), (0,))
+    assert threads == [1, 1, 1, 1]
+    assert torch.get_num_threads() == 2
     assert np.array_equal(first.actions[4:], again.actions)
     assert not np.array_equal(other.actions, again.actions)
 
@@ -123,6 +143,11 @@ main()
     assert said.stderr.startswith("error: ")
     assert "pip install 'attnscope[ppo]'" in said.stderr
     assert list(tmp_path.iterdir()) == []
+
+
+def test_the_command_line_offers_every_source():
+    """The verbs name the sources again, as what names them first imports torch."""
+    assert get_args(verbs.Source) == get_args(SourceName)
 
 
 def test_what_a_source_cannot_do_is_refused():
