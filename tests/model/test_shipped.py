@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
@@ -59,6 +62,17 @@ def test_a_shipped_policy_has_a_card(folder):
     said = text.partition("## What it cannot do\n\n")[2]
     assert said.startswith("For this checkpoint: ")
     assert "training seed" in text
+
+
+def test_every_figure_of_the_table_of_policies_is_of_a_card():
+    """What docs/policies.md says in its table is what an evaluation on held-out tasks printed, to the last digit."""
+    page = (Path(__file__).parents[2] / "docs" / "policies.md").read_text()
+    table = page.partition("## What they reach")[2].partition("![")[0]
+    claimed = re.findall(r"\d+\.\d+ \[\d+\.\d+, \d+\.\d+\]", table)
+    cards = "".join((folder / "README.md").read_text() for folder in FOLDERS.values())
+    printed = " ".join(" ".join(re.findall(r"^held-out: .*\n((?:  episode.*\n)+)", cards, re.MULTILINE)).split())
+    assert len(claimed) > 20
+    assert [figure for figure in claimed if f" {figure}" not in printed] == []
 
 
 def in_context_return(folder, goal, episodes) -> np.ndarray:
