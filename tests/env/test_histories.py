@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -201,3 +203,11 @@ def test_a_recorder_wants_exactly_its_steps():
     assert recorder.histories().episode_returns().tolist() == [[2]]
     with pytest.raises(ValueError, match="expected 4 steps, got another"):
         recorder.take(cell, np.array([1]), one, cell)
+
+
+def test_parts_with_intentions_are_not_joined_without_them():
+    """What a searching source meant to do is not dropped silently; without it the parts stand one after another."""
+    parts = [q_learned(episodes=2, every=12), q_learned(episodes=2, every=12)]
+    assert np.array_equal(Histories.joined(parts).actions, np.concatenate([part.actions for part in parts]))
+    with pytest.raises(ValueError, match="got one with what it meant to do"):
+        Histories.joined([parts[0], replace(parts[1], intended=parts[1].actions)])

@@ -73,7 +73,15 @@ class Histories:
 
     @classmethod
     def joined(cls, parts: Sequence[Histories]) -> Histories:
-        """Return the histories of all parts, one after another, without what their sources meant to do."""
+        """Return the histories of all parts, one after another.
+
+        Raises
+        ------
+        ValueError
+            A part holds what its source meant to do, which would be lost.
+        """
+        if any(part.intended is not None for part in parts):
+            raise ValueError("expected parts that hold only what their sources did, got one with what it meant to do")
         names = ("tasks", "observations", "actions", "rewards", "next_observations")
         arrays = {name: np.concatenate([getattr(part, name) for part in parts]) for name in names}
         (horizon,) = {part.horizon for part in parts}
