@@ -7,6 +7,7 @@ the registry imports no torch.
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import tempfile
 from collections.abc import Collection, Iterator
@@ -28,6 +29,7 @@ from attnscope_model.errors import (
 from attnscope_storage.wire import CheckpointInfo
 
 ENTRY: Final = "entry.json"
+_STEP: Final = re.compile(r"step-(\d{1,18})")
 
 MIN_ID_PREFIX: Final = 6
 """Characters of an id that may stand for it."""
@@ -69,8 +71,8 @@ class CheckpointRegistry:
         Parameters
         ----------
         source
-            A file, a folder with ``ckpt-<step>.pt`` files, of which the highest number is taken, or a folder in the
-            native format, which says everything itself.
+            A file, a folder with ``ckpt-<step>.pt`` files or native ``step-<step>`` folders, of which the highest
+            number is taken, or a folder in the native format, which says everything itself.
         causal, heads, context_length, norm, preset
             What files do not always say; None is refused where the file does not. Kept in the entry as stated.
         sampling
@@ -95,9 +97,9 @@ class CheckpointRegistry:
         """
         from attnscope_model.conversion import convert, read_checkpoint  # noqa: PLC0415 - imports torch
 
-        if (source / ENTRY).is_file():
+        if (native := native_folder(source)) is not None:
             return self._adopt(
-                source, name, (causal, heads, context_length, norm, preset, sampling, config, train_tasks)
+                native, name, (causal, heads, context_length, norm, preset, sampling, config, train_tasks)
             )
         with self._new_folder() as folder:
             contents = read_checkpoint(source, folder, config)
@@ -259,11 +261,13 @@ def shipped_checkpoints() -> list[Path]:
     return sorted(entry.parent for entry in Path(str(files("attnscope_model") / "shipped")).glob(f"*/{ENTRY}"))
 
 
-def newest(source: Path) -> Path:
-    """Return the file itself, or a run folder's checkpoint with the highest step."""
-    from attnscope_model import conversion  # noqa: PLC0415 - imports torch
-
-    return conversion.newest(source)
+def native_folder(source: Path) -> Path | None:
+    """Return this folder where it is in the native format, or a run folder's of the highest step; None: neither."""
+    if (source / ENTRY).is_file():
+        return source
+    named = ((_STEP.fullmatch(entry.parent.name), entry.parent) for entry in source.glob(f"*/{ENTRY}"))
+    written = {int(found[1]): folder for found, folder in named if found}
+    return written[max(written)] if written else None
 
 
 def inspect(source: Path, config: Path | None = None) -> dict[str, Any]:

@@ -9,6 +9,7 @@ import shutil
 import pytest
 import torch
 
+from attnscope_model.conversion import newest
 from attnscope_model.errors import (
     CausalityUnknownError,
     CheckpointNameError,
@@ -16,7 +17,7 @@ from attnscope_model.errors import (
     TrainTasksError,
 )
 from attnscope_model.native import load_policy, load_tensors
-from attnscope_model.registry import inspect, newest
+from attnscope_model.registry import inspect
 
 CPU = torch.device("cpu")
 

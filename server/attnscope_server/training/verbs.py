@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from attnscope_model.registry import ENTRY, CheckpointRegistry, shipped_checkpoints
+from attnscope_model.registry import CheckpointRegistry, native_folder, shipped_checkpoints
 from attnscope_server.settings import Settings
 
 Source = Literal["explorer", "sweeper", "annealed", "q-learning", "ppo"]
@@ -129,7 +129,7 @@ def train(
 def evaluate(
     checkpoints: Annotated[
         list[str],
-        typer.Argument(help="Checkpoint folders or names of registered ones; several are seeds of one recipe."),
+        typer.Argument(help="Folders of checkpoints or runs, or registered names; several are seeds of one recipe."),
     ],
     split: Annotated[
         list[str] | None, typer.Option(help="train, validation or held-out; repeat for several. Default: all three.")
@@ -166,9 +166,9 @@ def evaluate(
 
 
 def _folder(name: str, data_root: Path | None) -> Path:
-    """Return a checkpoint's folder, given as it is or by its name in the registry; the shipped ones are there too."""
-    if (Path(name) / ENTRY).is_file():
-        return Path(name)
+    """Return a checkpoint's folder, given as it is, by its run or by a registered or shipped name."""
+    if (native := native_folder(Path(name))) is not None:
+        return native
     shipped = {folder.name: folder for folder in shipped_checkpoints()}
     if name in shipped:
         return shipped[name]

@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 
 from attnscope_env import preset
 from attnscope_model.native import load_policy
-from attnscope_model.registry import CheckpointRegistry
+from attnscope_model.registry import CheckpointRegistry, native_folder
 from attnscope_server.cli import app
 from attnscope_server.training.evaluation import episode_returns
 from attnscope_server.training.reporting import EvaluationRefusedError, evaluate_checkpoints, interval, table
@@ -129,6 +129,19 @@ def test_a_registered_checkpoint_is_evaluated_by_its_name(tmp_path):
     shipped = runner.invoke(app, ["evaluate", "AD-darkroom-seed42@1782", "--split", "train", *size])
     assert "(AD-darkroom-seed42@1782)" in shipped.output
     assert "registered are: theirs" in str(runner.invoke(app, ["evaluate", "nothing", *size]).exception)
+
+
+def test_a_run_folder_stands_for_its_highest_step(checkpoint, tmp_path):
+    """Both `evaluate` and `checkpoint add` take a run's newest whole checkpoint, by number."""
+    run = checkpoint.parent
+    shutil.copytree(checkpoint, run / "step-10")
+    (run / "step-11").mkdir()  # not written to its end
+    shutil.copytree(checkpoint, run / "step-9x")
+    size = ["--rollouts", "1", "--episodes", "1", "--at-most", "1", "--data-root", str(tmp_path)]
+    said = CliRunner().invoke(app, ["evaluate", str(run), "--split", "train", *size], catch_exceptions=False)
+    assert "train: 1 tasks" in said.output
+    assert native_folder(run) == run / "step-10"
+    assert CheckpointRegistry(tmp_path / "checkpoints").add(run).train_step == 4
 
 
 def test_checkpoints_of_one_run_are_not_called_training_seeds(checkpoint):
