@@ -31,6 +31,8 @@ from attnscope_server.settings import Settings
 from attnscope_storage.schema import TOKEN_KINDS
 from attnscope_storage.verify import verify
 from attnscope_storage.wire import JobState
+from forwards import layouts
+from forwards import numpy_forwards as forwards
 
 STEPS = 40
 """Past the end of every context, so that each window slides."""
@@ -57,19 +59,6 @@ PUBLISHED = {
     "key-to-door": ("reference", 9, (4, 4), 50),
 }
 """Numbering, size, start and horizon, where they are not those of the AD reference."""
-
-
-def beside_the_model_tests(name):
-    """Load a module of the model's tests that is no test."""
-    path = Path(__file__).parents[1] / "model" / "forwards" / f"{name}.py"
-    spec = importlib.util.spec_from_file_location(f"forwards_{name}", path)
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module
-    spec.loader.exec_module(module)
-    return module
-
-
-layouts, forwards = beside_the_model_tests("layouts"), beside_the_model_tests("numpy_forwards")
 
 
 def parse(source, folder):

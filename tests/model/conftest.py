@@ -63,6 +63,13 @@ def _inference():
 
 
 @pytest.fixture
+def _outside_inference_mode():
+    """Write and parse files outside inference mode, as a trainer and a command line do."""
+    with torch.inference_mode(mode=False):
+        yield
+
+
+@pytest.fixture
 def parsed_here(monkeypatch):
     """Parse in this process, which is quicker than a child."""
 

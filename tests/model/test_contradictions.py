@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
-import sys
-from pathlib import Path
 
 import pytest
 import torch
@@ -13,30 +10,13 @@ import torch
 from attnscope_model.errors import CheckpointError
 from attnscope_model.readers.presets import FACTS, split_note
 from attnscope_model.registry import inspect
+from forwards.layouts import LAYOUTS
 
 pytestmark = pytest.mark.usefixtures("parsed_here", "_outside_inference_mode")
 
 
-def beside(name):
-    """Load a module of this folder that is no test."""
-    path = Path(__file__).parent / "forwards" / f"{name}.py"
-    spec = importlib.util.spec_from_file_location(f"forwards_{name}", path)
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module
-    spec.loader.exec_module(module)
-    return module
-
-
-LAYOUTS = beside("layouts").LAYOUTS
 LINEAGE = ("reference", "dicp-ad", "dicp-dpt", "cccad", "rad")
 """Layouts whose configuration is the AD reference's."""
-
-
-@pytest.fixture
-def _outside_inference_mode():
-    """Files are written outside inference mode, as by a trainer."""
-    with torch.inference_mode(mode=False):
-        yield
 
 
 def added(registry, folder, name, config, **stated):

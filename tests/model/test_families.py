@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-import importlib.util
 import json
-import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -29,19 +26,9 @@ from attnscope_model.registry import CheckpointRegistry
 from attnscope_model.replay import NotReplayableError
 from attnscope_model.statistics import row_statistics
 from attnscope_model.tape import AttentionTape
+from forwards import layouts
+from forwards import numpy_forwards as forwards
 
-
-def beside(name):
-    """Load a module of this folder that is no test."""
-    path = Path(__file__).parent / "forwards" / f"{name}.py"
-    spec = importlib.util.spec_from_file_location(f"forwards_{name}", path)
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module
-    spec.loader.exec_module(module)
-    return module
-
-
-layouts, forwards = beside("layouts"), beside("numpy_forwards")
 CPU = torch.device("cpu")
 
 

@@ -2,38 +2,17 @@
 
 from __future__ import annotations
 
-import importlib.util
 import os
 import pickle  # noqa: TID251 - the tests write hostile files
-import sys
 from pathlib import Path
 
 import pytest
 import torch
 
 from attnscope_model.errors import CheckpointError
+from forwards.layouts import LAYOUTS
 
 pytestmark = pytest.mark.usefixtures("parsed_here", "_outside_inference_mode")
-
-
-def beside(name):
-    """Load a module of this folder that is no test."""
-    path = Path(__file__).parent / "forwards" / f"{name}.py"
-    spec = importlib.util.spec_from_file_location(f"forwards_{name}", path)
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module
-    spec.loader.exec_module(module)
-    return module
-
-
-LAYOUTS = beside("layouts").LAYOUTS
-
-
-@pytest.fixture
-def _outside_inference_mode():
-    """Files are written outside inference mode, as by a trainer."""
-    with torch.inference_mode(mode=False):
-        yield
 
 
 class Touch:

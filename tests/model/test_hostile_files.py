@@ -6,7 +6,6 @@ parsed in this process, under a limit of memory; that a child does the same is `
 
 from __future__ import annotations
 
-import importlib.util
 import os
 import resource
 import sys
@@ -17,6 +16,7 @@ import torch
 import yaml
 
 from attnscope_model.errors import CheckpointError
+from forwards import layouts
 
 MOST_BYTES = 2**30
 """Memory that adding a file may take beyond what this process has."""
@@ -24,26 +24,8 @@ MOST_BYTES = 2**30
 pytestmark = pytest.mark.usefixtures("parsed_here", "_outside_inference_mode", "_bounded")
 
 
-def beside(name):
-    """Load a module of this folder that is no test."""
-    path = Path(__file__).parent / "forwards" / f"{name}.py"
-    spec = importlib.util.spec_from_file_location(f"forwards_{name}", path)
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module
-    spec.loader.exec_module(module)
-    return module
-
-
-layouts = beside("layouts")
 FAMILIES = {layout.family: name for name, layout in layouts.LAYOUTS.items()}
 """One layout of every family."""
-
-
-@pytest.fixture
-def _outside_inference_mode():
-    """Files are written outside inference mode, as by a trainer."""
-    with torch.inference_mode(mode=False):
-        yield
 
 
 @pytest.fixture

@@ -16,6 +16,8 @@ from attnscope_model import parse
 from attnscope_model.errors import CheckpointUnreadableError
 from attnscope_model.parse import parse_apart, parse_here
 
+pytestmark = pytest.mark.usefixtures("_outside_inference_mode")
+
 
 class Touch:
     """Unpickled, it leaves a canary."""
@@ -25,13 +27,6 @@ class Touch:
 
     def __reduce__(self):
         return os.system, (f"touch '{self.canary}'",)
-
-
-@pytest.fixture(autouse=True)
-def _outside_inference_mode():
-    """Files are written and parsed outside inference mode, as on a command line."""
-    with torch.inference_mode(mode=False):
-        yield
 
 
 @pytest.fixture

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
-import sys
-from pathlib import Path
 
 import pytest
 import torch
@@ -15,19 +12,7 @@ from attnscope_model import conversion
 from attnscope_model.errors import StatementMissingError
 from attnscope_model.parse import parse_here
 from attnscope_server.cli import app
-
-
-def _layouts():
-    """Load the layouts of the model's tests."""
-    path = Path(__file__).parents[1] / "model" / "forwards" / "layouts.py"
-    spec = importlib.util.spec_from_file_location("forwards_layouts", path)
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module
-    spec.loader.exec_module(module)
-    return module
-
-
-LAYOUTS = _layouts().LAYOUTS
+from forwards.layouts import LAYOUTS
 
 
 @pytest.fixture

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
-import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -28,23 +25,14 @@ from attnscope_server.resolve import resolve
 from attnscope_storage.decoded import DecodedChunks
 from attnscope_storage.reader import CaptureReader
 from attnscope_storage.wire import CaptureSpec
+from forwards import layouts
+from forwards import numpy_forwards as forwards
 
 CPU = torch.device("cpu")
 STEPS = 40
 """Past the slide of every layout's window, which is 24 tokens."""
 
 
-def beside(name):
-    """Load a module of the model's tests that is no test."""
-    path = Path(__file__).resolve().parents[1] / "model" / "forwards" / f"{name}.py"
-    spec = importlib.util.spec_from_file_location(f"replayed_{name}", path)
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module
-    spec.loader.exec_module(module)
-    return module
-
-
-layouts, forwards = beside("layouts"), beside("numpy_forwards")
 NATIVE = {f"native-{kind}": kind for kind in ("learned-absolute", "rotary")}
 EVERY = [*layouts.LAYOUTS, *NATIVE]
 

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import math
-import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -18,20 +15,11 @@ from attnscope_model.ad import ADConfig, ADPolicy
 from attnscope_model.native import load_policy
 from attnscope_model.parse import parse_here
 from attnscope_model.registry import CheckpointRegistry
+from forwards.layouts import LAYOUTS
 
 CPU = torch.device("cpu")
 
 
-def _layouts():
-    path = Path(__file__).resolve().parents[1] / "forwards" / "layouts.py"
-    spec = importlib.util.spec_from_file_location("compression_layouts", path)
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module
-    spec.loader.exec_module(module)
-    return module.LAYOUTS
-
-
-LAYOUTS = _layouts()
 EVERY = [*LAYOUTS, "ad-absolute", "ad-rotary"]
 """A policy of every family and variant."""
 

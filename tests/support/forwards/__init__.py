@@ -1,0 +1,1 @@
+"""Files of every family, and forwards written from their descriptions in NumPy."""
