@@ -15,9 +15,10 @@ from attnscope_model import conversion
 from attnscope_model.context import ContextWindow
 from attnscope_model.deciding import Decider
 from attnscope_model.errors import StatementMissingError
-from attnscope_model.families.cccad import CccadConfig, CccadPolicy
+from attnscope_model.families.cccad import CccadPolicy
 from attnscope_model.families.dicp import DicpConfig, DicpPolicy
 from attnscope_model.families.steps import StepsConfig, StepsPolicy
+from attnscope_model.families.tokens import CellConfig
 from attnscope_model.native import FAMILIES, load_policy
 from attnscope_model.parse import parse_here
 from attnscope_model.readers import READERS
@@ -200,8 +201,8 @@ def test_the_same_weights_are_not_moved_to_another_room_unseen(empty, tmp_path):
 def test_parameters_are_those_of_published_files():
     """At the sizes of the published runs, the policies have the parameters that were counted there."""
     with torch.device("meta"):
-        dicp = DicpPolicy(DicpConfig("dicp-ad", 32, 4, 4, 80, 128, 9, 5))
-        cccad = CccadPolicy(CccadConfig(32, 4, 4, 240, 128, 9, 5))
+        dicp = DicpPolicy(DicpConfig(32, 4, 4, 80, 128, 9, 5, "dicp-ad"))
+        cccad = CccadPolicy(CellConfig(32, 4, 4, 240, 128, 9, 5))
         eps = StepsPolicy(StepsConfig("ad-eps", 64, 512, 4, 4, 2048, "pre", 9, 5, 240))
         cinemere = StepsPolicy(StepsConfig("cinemere-ad", 64, 256, 4, 4, 1024, "post", 9, 5, 180))
     assert dicp.description.parameters == 69_413

@@ -19,14 +19,10 @@ FAMILY = "cccad-ad"
 """Name of the family in entries and captures."""
 
 
-class CccadConfig(CellConfig):
-    """The sizes of CCCAD's AD."""
-
-
 class CccadPolicy(WholeTransitions, HeadedStack):
     """The AD policy of CCCAD."""
 
-    def __init__(self, config: CccadConfig) -> None:
+    def __init__(self, config: CellConfig) -> None:
         super().__init__((BlockLayer(config, norm="pre") for _ in range(config.layers)), config, final_norm=True)
         self.grid_size = config.grid_size
         self.positions = nn.Parameter(torch.zeros(1, config.context_length, config.width))

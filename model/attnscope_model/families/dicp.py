@@ -15,7 +15,7 @@ from torch.nn import functional
 
 from attnscope_model.description import described, parameters_of
 from attnscope_model.families.headed import HeadedStack
-from attnscope_model.families.tokens import WholeTransitions
+from attnscope_model.families.tokens import CellConfig, WholeTransitions
 from attnscope_model.layers import ProjectingLayer, Rotation
 from attnscope_model.stack import Slots
 
@@ -31,18 +31,10 @@ NORM_EPS = 1e-5
 
 
 @dataclass(frozen=True)
-class DicpConfig:
-    """What the tensors' shapes do not say, and what they do."""
+class DicpConfig(CellConfig):
+    """What the tensors' shapes do not say, and what they do; DPT does not ask for the room's size and has 0."""
 
     family: Literal["dicp-ad", "dicp-dpt"]
-    width: int
-    layers: int
-    heads: int
-    context_length: int
-    feedforward: int
-    grid_size: int
-    """Rows and columns of the room; DPT does not ask for it and has 0."""
-    actions: int
 
 
 class LlamaLayer(ProjectingLayer):

@@ -23,10 +23,6 @@ DPT_FAMILY = "dpt"
 """Names of the families in entries and captures."""
 
 
-class RadConfig(CellConfig):
-    """The sizes of RAD_dark's AD."""
-
-
 @dataclass(frozen=True)
 class DptConfig:
     """What the tensors' shapes do not say, and what they do."""
@@ -46,7 +42,7 @@ class DptConfig:
 class Gpt2Policy(HeadedStack):
     """GPT-2's stack with learned positions, whatever its tokens."""
 
-    def __init__(self, config: RadConfig | DptConfig, positions: int) -> None:
+    def __init__(self, config: CellConfig | DptConfig, positions: int) -> None:
         layers = (BlockLayer(config, norm="pre", gelu="tanh") for _ in range(config.layers))
         super().__init__(layers, config, final_norm=True)
         self.positions = nn.Parameter(torch.zeros(positions, config.width))
@@ -59,7 +55,7 @@ class Gpt2Policy(HeadedStack):
 class RadPolicy(StateActionReward, Gpt2Policy):
     """The AD policy of RAD_dark and Flow_AD: state, action and reward are tokens of their own, the state decides."""
 
-    def __init__(self, config: RadConfig) -> None:
+    def __init__(self, config: CellConfig) -> None:
         super().__init__(config, config.context_length)
         self.grid_size = config.grid_size
         self.embed_state = nn.Embedding(config.grid_size**2, config.width)

@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any, ClassVar
 
-from attnscope_model.families.cccad import FAMILY, CccadConfig, CccadPolicy
+from attnscope_model.families.cccad import FAMILY, CccadPolicy
+from attnscope_model.families.tokens import CellConfig
 from attnscope_model.policy import Policy
 from attnscope_model.readers.base import Answer, ParsedFile
 from attnscope_model.readers.dicp import ENVIRONMENTS
@@ -65,7 +66,7 @@ class CccadReader(MappedReader):
 
     def empty(self, values: Mapping[str, Any]) -> Policy:
         """Return a policy of this configuration, whatever its weights."""
-        return CccadPolicy(CccadConfig(**values))
+        return CccadPolicy(CellConfig(**values))
 
     def hint(self, file: ParsedFile) -> str:  # noqa: ARG002 - the same for every file
         """Return where the family keeps what its tensors do not say."""

@@ -11,7 +11,8 @@ import torch
 from torch import Tensor
 
 from attnscope_model.errors import CheckpointUnreadableError
-from attnscope_model.families.gpt2 import DPT_FAMILY, RAD_FAMILY, DptConfig, DptPolicy, RadConfig, RadPolicy
+from attnscope_model.families.gpt2 import DPT_FAMILY, RAD_FAMILY, DptConfig, DptPolicy, RadPolicy
+from attnscope_model.families.tokens import CellConfig
 from attnscope_model.policy import Policy
 from attnscope_model.readers.base import Answer, ParsedFile
 from attnscope_model.readers.mapped import MappedReader
@@ -102,7 +103,7 @@ class RadReader(_Gpt2Reader):
 
     def empty(self, values: Mapping[str, Any]) -> Policy:
         """Return a policy of this configuration, whatever its weights."""
-        return RadPolicy(RadConfig(**values))
+        return RadPolicy(CellConfig(**values))
 
     def hint(self, file: ParsedFile) -> str:  # noqa: ARG002 - the same for every file
         """Return where the family keeps what its tensors do not say."""
