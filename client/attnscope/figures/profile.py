@@ -15,6 +15,9 @@ from attnscope.measures.intervals import Interval
 FLOOR = 1e-5
 """Smallest weight that is drawn."""
 
+Form = Callable[[float, float], str]
+"""What a tick is called, by its value and place."""
+
 RAISED = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 """Digits as exponents."""
 
@@ -52,13 +55,15 @@ def draw_profile(
         axes.fill_between(age, low, high, color=colours[label], alpha=BAND, linewidth=0)
     axes.axhline(1 / tokens, linestyle="--", color=COLOURS["uniform"], linewidth=0.8, label="uniform", gid="uniform")
     axes.set(xlabel="Age (tokens before the query)", ylabel="Mean attention")
-    for axis, form in ((axes.xaxis, _plainly), (axes.yaxis, _as_power)):
-        axis.axes.set(**{f"{axis.axis_name}scale": "log"})
+    axes.set(xscale="log", yscale="log")
+    for axis in (axes.xaxis, axes.yaxis):
         axis.set_minor_locator(LogLocator(subs=(2.0, 5.0)))
-        axis.set_major_formatter(FuncFormatter(form))
-        axis.set_minor_formatter(NullFormatter() if axis is axes.xaxis else FuncFormatter(_within_a_decade(axes)))
+    axes.xaxis.set_major_formatter(FuncFormatter(_plainly))
+    axes.xaxis.set_minor_formatter(NullFormatter())
+    axes.yaxis.set_major_formatter(FuncFormatter(_by_span(axes, _as_power)))
+    axes.yaxis.set_minor_formatter(FuncFormatter(_by_span(axes, lambda _value, _place: "")))
     axes.set_title("Attention by relative position")
-    axes.legend(loc="lower left")
+    axes.legend(loc="lower left", frameon=True, framealpha=0.8, edgecolor="none")  # curves may pass behind it
     return axes
 
 
@@ -66,12 +71,12 @@ def _plainly(value: float, _: float) -> str:
     return f"{value:g}"
 
 
-def _within_a_decade(axes: Axes) -> Callable[[float, float], str]:
-    """Return a formatter that names minor ticks where the values span so little that no power of ten stands there."""
+def _by_span(axes: Axes, wide: Form) -> Form:
+    """Return a formatter of ticks that is plain within one decade, where powers of ten name one tick or none."""
 
-    def form(value: float, _: float) -> str:
+    def form(value: float, place: float) -> str:
         low, high = sorted(axes.get_ylim())
-        return f"{value:g}" if high < 10 * low else ""  # one decade
+        return _plainly(value, place) if high < 10 * low else wide(value, place)  # one decade
 
     return form
 
