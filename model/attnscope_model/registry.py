@@ -271,7 +271,16 @@ def native_folder(source: Path) -> Path | None:
 
 
 def inspect(source: Path, config: Path | None = None) -> dict[str, Any]:
-    """Return what a file says, and the hint about what it does not; nothing is registered."""
+    """Return what a file says, and the hint about what it does not; nothing is registered.
+
+    A native checkpoint says everything in its entry, which is held against its weights; its tasks are only counted.
+    """
+    if (native := native_folder(source)) is not None:
+        from attnscope_model.adoption import adopt  # noqa: PLC0415 - imports torch
+
+        with tempfile.TemporaryDirectory() as scratch:
+            said = adopt(native, Path(scratch)).model_dump(mode="json", exclude_none=True)
+        return said | {key: len(tasks) for key, tasks in said.items() if key.endswith("_tasks")}
     from attnscope_model import conversion  # noqa: PLC0415 - imports torch
 
     return conversion.inspect(source, config)

@@ -35,9 +35,8 @@ def collect(
     seed: int = 0,
 ) -> None:
     """Record learning histories of a preset's train tasks; never of validation or held-out ones."""
-    from attnscope_server.training.collecting import LEARNED, tasks_learned  # noqa: PLC0415 - imports torch
-    from attnscope_server.training.plan import HistoryPlan, TrainingPlan, plainly  # noqa: PLC0415 - as above
-    from attnscope_server.training.watching import watch_collecting  # noqa: PLC0415 - as above
+    from attnscope_server.training.plan import HistoryPlan, TrainingPlan, plainly  # noqa: PLC0415 - imports torch
+    from attnscope_server.training.watching import learned, watch_collecting  # noqa: PLC0415 - as above
 
     _refuse_unwritable(out, ".npz", "OUT")
     with plainly():
@@ -53,11 +52,7 @@ def collect(
         plan = TrainingPlan(preset=preset, histories=histories)
     made = watch_collecting(out, plan)
     curve = " ".join(f"{value:.2f}" for value in made.episode_returns().mean(axis=0))
-    learned = f"{tasks_learned(plan.environment(), made)} end at {LEARNED:.0%} of the optimum or more"
-    typer.echo(
-        f"{out}: {len(made)} histories of {len(set(made.tasks.tolist()))} tasks, of which {learned}; "
-        f"mean return by episode: {curve}"
-    )
+    typer.echo(f"{out}: {len(made)} histories; {learned(plan, made)}; mean return by episode: {curve}")
 
 
 def train(
@@ -169,6 +164,11 @@ def _folder(name: str, data_root: Path | None) -> Path:
     """Return a checkpoint's folder, given as it is, by its run or by a registered or shipped name."""
     if (native := native_folder(Path(name))) is not None:
         return native
+    if Path(name).exists():
+        raise typer.BadParameter(
+            f"{name} holds no native checkpoint: add it first (attnscope-server checkpoint add) and name it",
+            param_hint="CHECKPOINTS",
+        )
     shipped = {folder.name: folder for folder in shipped_checkpoints()}
     if name in shipped:
         return shipped[name]

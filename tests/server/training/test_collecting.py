@@ -199,7 +199,7 @@ def test_the_collect_verb_keeps_one_episode_of_every_few(tmp_path):
     assert made.episode_returns().shape == (65, 3)
     optimal = np.array([DARKROOM.task(index).optimal_return for index in made.tasks])
     learned = int(np.sum(made.episode_returns()[:, -1] >= 0.9 * optimal))
-    assert f"65 histories of 65 tasks, of which {learned} end at 90% of the optimum or more" in said.output
+    assert f"65 histories; {learned} of 65 tasks end at 90% of the optimum or more" in said.output
     assert [path.name for path in tmp_path.iterdir()] == ["h.npz"]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from pathlib import Path
 
@@ -75,7 +76,7 @@ def test_the_verbs_go_from_nothing_to_a_table(tmp_path):
     """`collect`, `train` and `evaluate` on the command line; one checkpoint is said to be one."""
     runner = CliRunner()
     made = runner.invoke(app, ["collect", str(tmp_path / "h.npz"), "--per-task", "1", "--episodes", "1"])
-    assert "65 histories of 65 tasks" in made.output
+    assert re.search(r"65 histories; \d+ of 65 tasks end at", made.output)
     shape = "--context-length 12 --width 8 --layers 1 --heads 2 --feedforward 8 --steps 2 --batch 2"
     shape += " --per-task 1 --episodes 1 --evaluate-every 2"
     trained = runner.invoke(app, ["train", *shape.split(), "--runs", str(tmp_path)], catch_exceptions=False)
@@ -132,7 +133,7 @@ def test_a_registered_checkpoint_is_evaluated_by_its_name(tmp_path):
 
 
 def test_a_run_folder_stands_for_its_highest_step(checkpoint, tmp_path):
-    """Both `evaluate` and `checkpoint add` take a run's newest whole checkpoint, by number."""
+    """`evaluate`, `checkpoint add` and `checkpoint inspect` take a run's newest whole checkpoint, by number."""
     run = checkpoint.parent
     shutil.copytree(checkpoint, run / "step-10")
     (run / "step-11").mkdir()  # not written to its end
@@ -142,6 +143,16 @@ def test_a_run_folder_stands_for_its_highest_step(checkpoint, tmp_path):
     assert "train: 1 tasks" in said.output
     assert native_folder(run) == run / "step-10"
     assert CheckpointRegistry(tmp_path / "checkpoints").add(run).train_step == 4
+    said = json.loads(CliRunner().invoke(app, ["checkpoint", "inspect", str(run)], catch_exceptions=False).output)
+    assert (said["policy"]["family"], said["train_step"], said["train_tasks"]) == ("ad-native", 4, 65)
+
+
+def test_a_folder_of_another_layout_is_to_be_added_first(tmp_path):
+    """A reference run's folder is no registered name: what to do with it is said."""
+    (tmp_path / "run").mkdir()
+    said = CliRunner().invoke(app, ["evaluate", str(tmp_path / "run")])
+    assert said.exit_code == 2
+    assert "add it first" in " ".join(said.output.split())
 
 
 def test_checkpoints_of_one_run_are_not_called_training_seeds(checkpoint):

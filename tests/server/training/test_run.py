@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 
 import pytest
 import torch
@@ -16,6 +17,7 @@ from attnscope_model.training.trainer import Recipe
 from attnscope_server.training.logging import RunLog
 from attnscope_server.training.plan import HistoryPlan, PlanUnfitError, TrainingPlan
 from attnscope_server.training.run import PlanChangedError, TrainingRun
+from attnscope_server.training.watching import watch
 from attnscope_storage.wire import CheckpointInfo
 
 CPU = torch.device("cpu")
@@ -182,3 +184,22 @@ def test_tensorboard_events_are_written_where_wanted(plan, tmp_path):
     run.advance(until=4)
     assert len(list((run.folder / "tensorboard").glob("events.out.*"))) == 1
     assert (run.folder / "log.jsonl").exists()
+
+
+def test_an_interruption_says_that_the_same_command_goes_on(plan, tmp_path, monkeypatch, capsys):
+    """The source's success is told before training; Ctrl-C ends with what to do, and nothing is swallowed."""
+    advance = TrainingRun.advance
+
+    def interrupted(run, **told):
+        advance(run, until=4, **told)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(TrainingRun, "advance", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        watch(tmp_path / "run", plan)
+    said = " ".join(capsys.readouterr().out.split())
+    assert re.search(r"histories: \d+ of 65 tasks end at 90% of the optimum or more", said)
+    assert "the same command goes on" in said
+    monkeypatch.undo()
+    assert watch(tmp_path / "run", plan) == tmp_path / "run"
+    assert (tmp_path / "run" / "step-8").is_dir()
