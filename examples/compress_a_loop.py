@@ -10,7 +10,7 @@ import sys
 import torch
 
 from attnscope_env import terminal_observations
-from attnscope_env.presets import preset
+from attnscope_env.presets.named import preset
 from attnscope_model.context import features
 from attnscope_model.native import load_policy
 from attnscope_model.registry import shipped_checkpoints

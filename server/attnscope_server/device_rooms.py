@@ -13,7 +13,7 @@ from gymnasium.vector import AutoresetMode, VectorEnv
 from jaxtyping import Bool, Float, Int64
 from torch import Tensor
 
-from attnscope_env.darkroom_vector import DarkroomState, DarkroomVectorEnv
+from attnscope_env.rooms.darkroom_vector import DarkroomState, DarkroomVectorEnv
 
 
 @dataclass(frozen=True)

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from attnscope_env.listing import LISTED, Listings
-from attnscope_env.tasks import EnvPreset, Task
+from attnscope_env.presets.listing import LISTED, Listings
+from attnscope_env.presets.tasks import EnvPreset, Task
 from attnscope_model.errors import CheckpointAmbiguousError, CheckpointUnknownError
 from attnscope_model.registry import CheckpointRegistry
 from attnscope_server.errors import ProblemError

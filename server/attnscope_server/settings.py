@@ -15,8 +15,8 @@ from platformdirs import user_config_path, user_data_path
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
-from attnscope_env.gymnasium_entry import GymnasiumEntry
-from attnscope_env.listing import Listings
+from attnscope_env.presets.gymnasium_entry import GymnasiumEntry
+from attnscope_env.presets.listing import Listings
 
 DEFAULT_PORT = 8642
 """TCP port of the service."""

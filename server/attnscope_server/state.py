@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 
-from attnscope_env.listing import Listings
+from attnscope_env.presets.listing import Listings
 from attnscope_model.registry import CheckpointRegistry
 from attnscope_server.captures import Captures
 from attnscope_server.errors import refusal

@@ -82,7 +82,7 @@ SPECS = [
     ({"tasks": {"goals": [[2**70, 0]]}}, 400, "invalid-request"),
     ({"environment": {"id": "os:system"}}, 400, "invalid-request"),
     ({"environment": {"id": "gymnasium.envs.registration:make"}}, 400, "invalid-request"),
-    ({"environment": {"id": "attnscope_env.darkroom:DarkroomEnv"}}, 400, "invalid-request"),
+    ({"environment": {"id": "attnscope_env.rooms.darkroom:DarkroomEnv"}}, 400, "invalid-request"),
     ({"environment": {"id": ""}}, 400, "invalid-request"),
     ({"environment": {"id": "x" * 201}}, 400, "invalid-request"),
     ({"environment": {"id": "Nothing-v0"}}, 422, "unknown-environment"),

@@ -11,8 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from attnscope_env import BanditEnv, BanditVectorEnv, preset
-from attnscope_env.noise import normals, uniforms
-from attnscope_env.registration import BANDIT_ID
+from attnscope_env.rooms.noise import normals, uniforms
+from attnscope_env.rooms.registration import BANDIT_ID
 
 
 @pytest.mark.parametrize("kwargs", [{}, {"reward": "gaussian", "arms": 3}, {"means": (0, 0.5, 1), "arms": 3}])

@@ -8,7 +8,7 @@ import pytest
 from gymnasium.utils.env_checker import check_env
 
 from attnscope_env import DarkroomEnv
-from attnscope_env.registration import DARKROOM_ID, register
+from attnscope_env.rooms.registration import DARKROOM_ID, register
 
 
 @pytest.mark.parametrize("kwargs", [{}, {"goal": (5, 4)}, {"size": 5, "actions": "toymeta", "start": (0, 0)}])

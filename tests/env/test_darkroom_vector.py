@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from attnscope_env import DarkroomEnv, DarkroomVectorEnv, terminal_observations
-from attnscope_env.registration import DARKROOM_ID
+from attnscope_env.rooms.registration import DARKROOM_ID
 
 
 @pytest.mark.parametrize("mode", [AutoresetMode.SAME_STEP, AutoresetMode.NEXT_STEP, AutoresetMode.DISABLED])

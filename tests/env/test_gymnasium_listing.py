@@ -16,8 +16,8 @@ from attnscope_env import (
     observation_layout,
     terminal_observations,
 )
-from attnscope_env.observations import action_count
-from attnscope_env.seeds import derived_seed
+from attnscope_env.rooms.observations import action_count
+from attnscope_env.rooms.seeds import derived_seed
 
 MOVES = ("left", "down", "right", "up")
 LAKE = GymnasiumEntry(

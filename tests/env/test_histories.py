@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from attnscope_env import preset
-from attnscope_env.actions import numbering
 from attnscope_env.histories import AnnealedExpert, Explorer, Histories, QLearning, Recorder, record
 from attnscope_env.histories.explorer import Order, spiral_ranks
+from attnscope_env.rooms.actions import numbering
 
 DARKROOM = preset("darkroom-reference")
 KEYS = preset("key-to-door")

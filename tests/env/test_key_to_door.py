@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from attnscope_env import DarkKeyToDoorEnv, DarkKeyToDoorVectorEnv
-from attnscope_env.registration import KEY_TO_DOOR_ID
+from attnscope_env.rooms.registration import KEY_TO_DOOR_ID
 
 DOWN, UP, RIGHT, LEFT, STAY = range(5)
 

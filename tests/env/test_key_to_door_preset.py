@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from attnscope_env import DarkKeyToDoorVectorEnv, preset
-from attnscope_env.actions import ACTION_NUMBERINGS
-from attnscope_env.room_presets import key_to_door_preset
+from attnscope_env.presets.rooms import key_to_door_preset
+from attnscope_env.rooms.actions import ACTION_NUMBERINGS
 
 MOVES = ACTION_NUMBERINGS["reference"].moves
 

@@ -13,8 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from attnscope_env import DarkroomPermutedEnv, DarkroomPermutedVectorEnv, preset
-from attnscope_env.actions import ACTION_NUMBERINGS
-from attnscope_env.registration import PERMUTED_ID
+from attnscope_env.rooms.actions import ACTION_NUMBERINGS
+from attnscope_env.rooms.registration import PERMUTED_ID
 
 TEST_IDS = [70, 51, 2, 8, 11, 19, 61, 50, 92, 13, 38, 30]
 

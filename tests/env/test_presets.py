@@ -7,11 +7,12 @@ from collections import defaultdict
 import numpy as np
 import pytest
 
-from attnscope_env import LISTED, PRESETS, listing, preset
-from attnscope_env.actions import ACTION_NUMBERINGS
-from attnscope_env.registration import DARKROOM_ID, KEY_TO_DOOR_ID
-from attnscope_env.room_presets import DarkroomPreset
-from attnscope_env.splits import SplitRule
+from attnscope_env import LISTED, PRESETS, preset
+from attnscope_env.presets import listing
+from attnscope_env.presets.rooms import DarkroomPreset
+from attnscope_env.presets.splits import SplitRule
+from attnscope_env.rooms.actions import ACTION_NUMBERINGS
+from attnscope_env.rooms.registration import DARKROOM_ID, KEY_TO_DOOR_ID
 from attnscope_storage.wire import EnvironmentInfo, PresetInfo
 
 TEST_GOALS = [(4, 2), (5, 6), (6, 8), (7, 2), (3, 6), (0, 5), (5, 8), (5, 4)]

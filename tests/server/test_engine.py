@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 
-from attnscope_env.darkroom_vector import DarkroomVectorEnv
+from attnscope_env.rooms.darkroom_vector import DarkroomVectorEnv
 from attnscope_model.errors import CaptureInvalidError
 from attnscope_model.fused import NUMBA, TORCH
 from attnscope_model.native import load_policy

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
-from attnscope_env.actions import numbering
+from attnscope_env.rooms.actions import numbering
 
 ANNEALED_OVER = (0.5, 1.0)
 """Share of a history over which the noise falls from 1 to 0; each history draws its own between these."""

@@ -16,7 +16,7 @@ from typing import Literal
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
-from attnscope_env.actions import numbering
+from attnscope_env.rooms.actions import numbering
 
 Order = Literal["nearest", "sweep"]
 """Which cell is searched next."""

@@ -11,7 +11,7 @@ import numpy as np
 from gymnasium.vector import VectorEnv
 from jaxtyping import Bool, Float, Int, Shaped
 
-from attnscope_env.array_vector import terminal_observations
+from attnscope_env.rooms.array_vector import terminal_observations
 
 
 class Source(Protocol):

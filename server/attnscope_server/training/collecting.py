@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 
 from attnscope_env.histories import AnnealedExpert, Explorer, Histories, QLearning, Source, record
-from attnscope_env.room_presets import KeyToDoorPreset, RoomPreset
-from attnscope_env.tasks import EnvPreset, Task
+from attnscope_env.presets.rooms import KeyToDoorPreset, RoomPreset
+from attnscope_env.presets.tasks import EnvPreset, Task
 from attnscope_server.training.plan import SEARCHING, HistoryPlan
 from attnscope_storage.errors import AttnscopeError
 

@@ -9,7 +9,7 @@ import torch
 from jaxtyping import Float64
 
 from attnscope_env import terminal_observations
-from attnscope_env.tasks import EnvPreset, Task
+from attnscope_env.presets.tasks import EnvPreset, Task
 from attnscope_model.deciding import Decider
 from attnscope_model.policy import Policy
 from attnscope_model.sampling import ACTION_STREAM, choose_actions, uniforms

@@ -24,9 +24,9 @@ from jaxtyping import Float, Int
 from stable_baselines3 import PPO
 from stable_baselines3.common.vec_env import VecEnv
 
-from attnscope_env.array_vector import terminal_observations
 from attnscope_env.histories import Histories, Recorder
-from attnscope_env.room_presets import RoomPreset
+from attnscope_env.presets.rooms import RoomPreset
+from attnscope_env.rooms.array_vector import terminal_observations
 from attnscope_server.training.plan import HistoryPlan
 
 MINIBATCHES = 4

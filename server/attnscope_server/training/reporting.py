@@ -12,7 +12,7 @@ import torch
 from jaxtyping import Float, Float64
 
 from attnscope_env import preset
-from attnscope_env.tasks import EnvPreset, Task
+from attnscope_env.presets.tasks import EnvPreset, Task
 from attnscope_model.errors import CheckpointUnreadableError
 from attnscope_model.native import ENTRY, load_policy
 from attnscope_server.training.evaluation import episode_returns

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
-from attnscope_env.listing import LISTED, Listings
+from attnscope_env.presets.listing import LISTED, Listings
 from attnscope_model.compression import unfit
 from attnscope_model.registry import CheckpointRegistry
 from attnscope_model.strategies import Strategy, StrategyError, build, strategy, why_not, why_oracle

@@ -11,10 +11,16 @@ from gymnasium.utils import seeding
 from gymnasium.vector import AutoresetMode
 from jaxtyping import Bool, Float64, Int, Int32
 
-from attnscope_env.actions import successors
-from attnscope_env.array_vector import ArrayVectorEnv, Rooms, count
-from attnscope_env.permuted import ACTIONS, DEFAULT_PERMUTED_HORIZON, UNDRAWN, checked_permutations, draw_permutation
-from attnscope_env.room import DEFAULT_SIZE, cell_coordinates
+from attnscope_env.rooms.actions import successors
+from attnscope_env.rooms.array_vector import ArrayVectorEnv, Rooms, count
+from attnscope_env.rooms.permuted import (
+    ACTIONS,
+    DEFAULT_PERMUTED_HORIZON,
+    UNDRAWN,
+    checked_permutations,
+    draw_permutation,
+)
+from attnscope_env.rooms.room import DEFAULT_SIZE, cell_coordinates
 
 Permutations = Int[np.ndarray, "env action"] | Sequence[Sequence[int]]
 

@@ -10,8 +10,8 @@ from gymnasium.utils import seeding
 from gymnasium.vector import AutoresetMode
 from jaxtyping import Bool, Float64, Int, Int32
 
-from attnscope_env.array_vector import ArrayVectorEnv, Rooms, count
-from attnscope_env.bandit import (
+from attnscope_env.rooms.array_vector import ArrayVectorEnv, Rooms, count
+from attnscope_env.rooms.bandit import (
     DEFAULT_ARMS,
     DEFAULT_BANDIT_HORIZON,
     DEFAULT_VARIANCE,
@@ -23,7 +23,7 @@ from attnscope_env.bandit import (
     draw_rewards,
     observation_space,
 )
-from attnscope_env.noise import draw_key
+from attnscope_env.rooms.noise import draw_key
 
 AllMeans = Float64[np.ndarray, "env arm"] | Sequence[Sequence[float]]
 

@@ -11,10 +11,10 @@ from gymnasium.utils import seeding
 from gymnasium.vector import AutoresetMode
 from jaxtyping import Bool, Float64, Int, Int32
 
-from attnscope_env.actions import successors
-from attnscope_env.array_vector import ArrayVectorEnv, Rooms, count
-from attnscope_env.key_to_door import DEFAULT_KEY_HORIZON
-from attnscope_env.room import DEFAULT_SIZE, Cell, cell_coordinates, cell_number, cells, draw_cell, start_cell
+from attnscope_env.rooms.actions import successors
+from attnscope_env.rooms.array_vector import ArrayVectorEnv, Rooms, count
+from attnscope_env.rooms.key_to_door import DEFAULT_KEY_HORIZON
+from attnscope_env.rooms.room import DEFAULT_SIZE, Cell, cell_coordinates, cell_number, cells, draw_cell, start_cell
 
 Cells = Int[np.ndarray, "env 2"] | Sequence[Cell]
 

@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Final
 
-from attnscope_env.other_presets import bandit_preset, permuted_preset
-from attnscope_env.room_presets import darkroom_preset, key_to_door_preset
-from attnscope_env.splits import CINEMERE_TRAIN_RATIO, SplitRule
-from attnscope_env.tasks import EnvPreset
+from attnscope_env.presets.others import bandit_preset, permuted_preset
+from attnscope_env.presets.rooms import darkroom_preset, key_to_door_preset
+from attnscope_env.presets.splits import CINEMERE_TRAIN_RATIO, SplitRule
+from attnscope_env.presets.tasks import EnvPreset
 
 PRESETS: Final[Mapping[str, EnvPreset]] = MappingProxyType(
     {

@@ -13,7 +13,7 @@ from jsonschema import Draft202012Validator
 from jsonschema.exceptions import SchemaError, best_match
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
-from attnscope_env.tasks import Split
+from attnscope_env.presets.tasks import Split
 
 ENVIRONMENT_ID = r"^[A-Za-z0-9_.\-]+(/[A-Za-z0-9_.\-]+)?$"
 """A Gymnasium id without a module in front of it."""

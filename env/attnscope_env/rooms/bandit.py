@@ -13,7 +13,7 @@ import numpy as np
 from gymnasium import spaces
 from jaxtyping import Bool, Float64, Int, Int32, Int64, UInt64
 
-from attnscope_env.noise import draw_key, normals, uniforms
+from attnscope_env.rooms.noise import draw_key, normals, uniforms
 
 DEFAULT_ARMS: Final = 5
 """Arms of a bandit, as in DPT."""

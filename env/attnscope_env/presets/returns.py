@@ -8,7 +8,7 @@ from functools import lru_cache
 import numpy as np
 from jaxtyping import Float64, Int
 
-from attnscope_env.actions import successors
+from attnscope_env.rooms.actions import successors
 
 
 def distance(one: tuple[int, int], other: tuple[int, int]) -> int:

@@ -9,13 +9,13 @@ from typing import Any
 
 import numpy as np
 
-from attnscope_env.actions import numbering
-from attnscope_env.key_to_door import DEFAULT_KEY_HORIZON
-from attnscope_env.registration import DARKROOM_ID, KEY_TO_DOOR_ID
-from attnscope_env.returns import optimal_key_to_door, optimal_return, random_key_to_door, random_returns
-from attnscope_env.room import DEFAULT_HORIZON, DEFAULT_SIZE, start_cell
-from attnscope_env.splits import SplitRule
-from attnscope_env.tasks import RuledPreset, Split, Task, Vector, named_cells
+from attnscope_env.presets.returns import optimal_key_to_door, optimal_return, random_key_to_door, random_returns
+from attnscope_env.presets.splits import SplitRule
+from attnscope_env.presets.tasks import RuledPreset, Split, Task, Vector, named_cells
+from attnscope_env.rooms.actions import numbering
+from attnscope_env.rooms.key_to_door import DEFAULT_KEY_HORIZON
+from attnscope_env.rooms.registration import DARKROOM_ID, KEY_TO_DOOR_ID
+from attnscope_env.rooms.room import DEFAULT_HORIZON, DEFAULT_SIZE, start_cell
 
 
 @dataclass(frozen=True)

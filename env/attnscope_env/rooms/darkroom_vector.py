@@ -12,9 +12,9 @@ from gymnasium.utils import seeding
 from gymnasium.vector import AutoresetMode
 from jaxtyping import Bool, Float64, Int, Int32
 
-from attnscope_env.actions import numbering, successors
-from attnscope_env.array_vector import ArrayVectorEnv, Rooms, count
-from attnscope_env.room import (
+from attnscope_env.rooms.actions import numbering, successors
+from attnscope_env.rooms.array_vector import ArrayVectorEnv, Rooms, count
+from attnscope_env.rooms.room import (
     DEFAULT_HORIZON,
     DEFAULT_SIZE,
     Cell,

@@ -13,8 +13,8 @@ import numpy as np
 from gymnasium import spaces
 from jaxtyping import Int32
 
-from attnscope_env.actions import numbering
-from attnscope_env.room import DEFAULT_SIZE, Cell, draw_cell, one_cell, start_cell, walk
+from attnscope_env.rooms.actions import numbering
+from attnscope_env.rooms.room import DEFAULT_SIZE, Cell, draw_cell, one_cell, start_cell, walk
 
 Observation = Int32[np.ndarray, "coordinate=2"]
 

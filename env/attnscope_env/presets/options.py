@@ -7,14 +7,14 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from attnscope_env.bandit import DEFAULT_ARMS, DEFAULT_BANDIT_HORIZON, DEFAULT_VARIANCE
-from attnscope_env.key_to_door import DEFAULT_KEY_HORIZON
-from attnscope_env.other_presets import BANDIT_TASKS, PERMUTED_RULE, bandit_preset, permuted_preset
-from attnscope_env.permuted import DEFAULT_PERMUTED_HORIZON
-from attnscope_env.room import DEFAULT_HORIZON, DEFAULT_SIZE
-from attnscope_env.room_presets import KEY_TO_DOOR_RULE, darkroom_preset, key_to_door_preset
-from attnscope_env.splits import CINEMERE_ORDER, SPLIT_SEED, TRAIN_RATIO, Shuffle, SplitRule
-from attnscope_env.tasks import EnvPreset
+from attnscope_env.presets.others import BANDIT_TASKS, PERMUTED_RULE, bandit_preset, permuted_preset
+from attnscope_env.presets.rooms import KEY_TO_DOOR_RULE, darkroom_preset, key_to_door_preset
+from attnscope_env.presets.splits import CINEMERE_ORDER, SPLIT_SEED, TRAIN_RATIO, Shuffle, SplitRule
+from attnscope_env.presets.tasks import EnvPreset
+from attnscope_env.rooms.bandit import DEFAULT_ARMS, DEFAULT_BANDIT_HORIZON, DEFAULT_VARIANCE
+from attnscope_env.rooms.key_to_door import DEFAULT_KEY_HORIZON
+from attnscope_env.rooms.permuted import DEFAULT_PERMUTED_HORIZON
+from attnscope_env.rooms.room import DEFAULT_HORIZON, DEFAULT_SIZE
 
 CUSTOM = "custom"
 """Name of a preset that a request's keyword arguments make."""

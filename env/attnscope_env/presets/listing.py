@@ -6,9 +6,10 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from attnscope_env.gymnasium_entry import GymnasiumEntry
-from attnscope_env.gymnasium_preset import gymnasium_preset
-from attnscope_env.options import (
+from attnscope_env.presets.gymnasium_entry import GymnasiumEntry
+from attnscope_env.presets.gymnasium_preset import gymnasium_preset
+from attnscope_env.presets.named import PRESETS
+from attnscope_env.presets.options import (
     CUSTOM,
     BanditOptions,
     DarkroomOptions,
@@ -16,9 +17,8 @@ from attnscope_env.options import (
     Options,
     PermutedOptions,
 )
-from attnscope_env.presets import PRESETS
-from attnscope_env.registration import BANDIT_ID, DARKROOM_ID, KEY_TO_DOOR_ID, PERMUTED_ID
-from attnscope_env.tasks import EnvPreset
+from attnscope_env.presets.tasks import EnvPreset
+from attnscope_env.rooms.registration import BANDIT_ID, DARKROOM_ID, KEY_TO_DOOR_ID, PERMUTED_ID
 
 
 @dataclass(frozen=True)

@@ -10,13 +10,13 @@ from typing import ClassVar
 import numpy as np
 from jaxtyping import Float64
 
-from attnscope_env.bandit import DEFAULT_ARMS, DEFAULT_BANDIT_HORIZON, DEFAULT_VARIANCE, RewardKind
-from attnscope_env.permuted import ACTIONS, DEFAULT_PERMUTED_HORIZON, PERMUTATIONS
-from attnscope_env.registration import BANDIT_ID, PERMUTED_ID
-from attnscope_env.returns import optimal_return, random_returns
-from attnscope_env.room import DEFAULT_SIZE
-from attnscope_env.splits import SplitRule
-from attnscope_env.tasks import RuledPreset, Split, Task, Vector
+from attnscope_env.presets.returns import optimal_return, random_returns
+from attnscope_env.presets.splits import SplitRule
+from attnscope_env.presets.tasks import RuledPreset, Split, Task, Vector
+from attnscope_env.rooms.bandit import DEFAULT_ARMS, DEFAULT_BANDIT_HORIZON, DEFAULT_VARIANCE, RewardKind
+from attnscope_env.rooms.permuted import ACTIONS, DEFAULT_PERMUTED_HORIZON, PERMUTATIONS
+from attnscope_env.rooms.registration import BANDIT_ID, PERMUTED_ID
+from attnscope_env.rooms.room import DEFAULT_SIZE
 
 PERMUTED_RULE = SplitRule(seed=4, train_ratio=0.9)
 """DICP's split of the 120 permutations: 108 train, 12 test."""

@@ -15,7 +15,7 @@ from typing import Final
 import numpy as np
 from jaxtyping import Int32, Int64
 
-from attnscope_env.room import cell_coordinates, walk
+from attnscope_env.rooms.room import cell_coordinates, walk
 
 
 @dataclass(frozen=True)

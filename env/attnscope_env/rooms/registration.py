@@ -6,10 +6,10 @@ from typing import Final
 
 import gymnasium
 
-from attnscope_env.bandit import DEFAULT_BANDIT_HORIZON
-from attnscope_env.key_to_door import DEFAULT_KEY_HORIZON
-from attnscope_env.permuted import DEFAULT_PERMUTED_HORIZON
-from attnscope_env.room import DEFAULT_HORIZON
+from attnscope_env.rooms.bandit import DEFAULT_BANDIT_HORIZON
+from attnscope_env.rooms.key_to_door import DEFAULT_KEY_HORIZON
+from attnscope_env.rooms.permuted import DEFAULT_PERMUTED_HORIZON
+from attnscope_env.rooms.room import DEFAULT_HORIZON
 
 DARKROOM_ID: Final = "attnscope/Darkroom-v0"
 PERMUTED_ID: Final = "attnscope/DarkroomPermuted-v0"

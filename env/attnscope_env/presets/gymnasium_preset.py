@@ -13,10 +13,10 @@ import gymnasium
 import numpy as np
 from gymnasium.vector import AsyncVectorEnv, AutoresetMode, SyncVectorEnv, VectorEnv
 
-from attnscope_env.gymnasium_entry import GymnasiumEntry
-from attnscope_env.observations import EnvironmentUnusableError, action_count, observation_layout
-from attnscope_env.seeds import SeededEpisodes
-from attnscope_env.tasks import SPLITS, EnvPreset, Split, Task
+from attnscope_env.presets.gymnasium_entry import GymnasiumEntry
+from attnscope_env.presets.tasks import SPLITS, EnvPreset, Split, Task
+from attnscope_env.rooms.observations import EnvironmentUnusableError, action_count, observation_layout
+from attnscope_env.rooms.seeds import SeededEpisodes
 
 
 @dataclass(frozen=True)

@@ -14,8 +14,8 @@ import numpy as np
 from gymnasium import spaces
 from jaxtyping import Int, Int32
 
-from attnscope_env.actions import numbering
-from attnscope_env.room import DEFAULT_SIZE, walk
+from attnscope_env.rooms.actions import numbering
+from attnscope_env.rooms.room import DEFAULT_SIZE, walk
 
 ACTIONS: Final = 5
 """Actions of a room: four moves and staying."""

@@ -1,0 +1,1 @@
+"""The environments themselves, single and array-stepped: Darkroom, permuted actions, key-to-door, bandits. Knows no checkpoint family."""
