@@ -20,8 +20,8 @@ from attnscope.figures.heatmap import heatmap
 from attnscope.figures.style import save
 from attnscope.report.report import CAPTIONS, FIGURES, small_png, write_report
 from attnscope.study import Choice, study
-from attnscope_model.native import load_policy
-from attnscope_model.registry import CheckpointRegistry
+from attnscope_model.checkpoints.native import load_policy
+from attnscope_model.checkpoints.registry import CheckpointRegistry
 from attnscope_server.capture import CaptureOrder, run_capture
 from attnscope_server.resolve import resolve
 from attnscope_storage.wire import CaptureSpec

@@ -9,9 +9,9 @@ from typing import Any
 
 import torch
 
-from attnscope_model.native import load_policy, load_tensors
-from attnscope_model.policy import Policy
-from attnscope_model.registry import CheckpointRegistry
+from attnscope_model.checkpoints.native import load_policy, load_tensors
+from attnscope_model.checkpoints.registry import CheckpointRegistry
+from attnscope_model.forward.policy import Policy
 from attnscope_server.capture import CaptureOrder, run_capture
 from attnscope_server.resolve import resolve
 from attnscope_storage.wire import CaptureSpec, CheckpointInfo

@@ -11,11 +11,11 @@ import torch
 
 from attnscope_env import terminal_observations
 from attnscope_env.presets.named import preset
-from attnscope_model.context import features
-from attnscope_model.native import load_policy
-from attnscope_model.registry import shipped_checkpoints
+from attnscope_model.acting.context import features
+from attnscope_model.acting.tape import AttentionTape
+from attnscope_model.checkpoints.native import load_policy
+from attnscope_model.checkpoints.registry import shipped_checkpoints
 from attnscope_model.strategies import ContextCompressor, strategy
-from attnscope_model.tape import AttentionTape
 
 EPISODES = int(sys.argv[1]) if len(sys.argv) > 1 else 20
 ROOMS = 4

@@ -18,8 +18,8 @@ import numpy as np
 import torch
 
 from attnscope_env import preset, terminal_observations
-from attnscope_model.deciding import Decider
-from attnscope_model.sampling import ACTION_STREAM, choose_actions, uniforms
+from attnscope_model.acting.deciding import Decider
+from attnscope_model.acting.sampling import ACTION_STREAM, choose_actions, uniforms
 from attnscope_server.capture import CaptureOrder, run_capture
 from attnscope_server.resolve import resolve
 from attnscope_storage.wire import CaptureSpec

@@ -14,7 +14,7 @@ import numpy as np
 import torch
 
 import attnscope
-from attnscope_model.registry import CheckpointRegistry
+from attnscope_model.checkpoints.registry import CheckpointRegistry
 from attnscope_server.replay_worker import ReplayWorker
 from attnscope_server.serving import Running, serve_background
 from attnscope_server.settings import Settings

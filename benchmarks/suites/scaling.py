@@ -14,9 +14,9 @@ from typing import Any
 import numpy as np
 import torch
 
-from attnscope_model.deciding import Decider
-from attnscope_model.fused import prefer_fused
-from attnscope_model.reference import ReferenceConfig, ReferencePolicy
+from attnscope_model.acting.deciding import Decider
+from attnscope_model.families.reference import ReferenceConfig, ReferencePolicy
+from attnscope_model.forward.fused import prefer_fused
 from benchmarks.subject import CPU, subject
 from benchmarks.timing import Cost, measured
 

@@ -18,7 +18,7 @@ import zarr
 from zarr.storage import FsspecStore
 
 import attnscope
-from attnscope_model.registry import CheckpointRegistry
+from attnscope_model.checkpoints.registry import CheckpointRegistry
 from benchmarks import tiled_way
 from benchmarks.link import child, slow_link
 from benchmarks.service import KEY, served

@@ -18,8 +18,8 @@ from attnscope.trials.bootstrap import PairedBootstrap
 from attnscope.trials.results import TrialResults
 from attnscope.trials.scores import difference, retained
 from attnscope.trials.speed import speed_at, speeds
-from attnscope_model.native import load_policy
-from attnscope_model.registry import CheckpointRegistry
+from attnscope_model.checkpoints.native import load_policy
+from attnscope_model.checkpoints.registry import CheckpointRegistry
 from attnscope_server.trials.job import TrialOrder, run_trial
 from attnscope_server.trials.resolving import resolve_trial
 from attnscope_server.trials.rollout import TrialRunner

@@ -10,7 +10,7 @@ from datetime import timedelta
 from fastapi import FastAPI
 
 from attnscope_env.presets.listing import Listings
-from attnscope_model.registry import CheckpointRegistry
+from attnscope_model.checkpoints.registry import CheckpointRegistry
 from attnscope_model.strategies import strategies
 from attnscope_server import handlers
 from attnscope_server.captures import Captures

@@ -16,8 +16,8 @@ import torch
 from gymnasium.vector import VectorEnv
 
 from attnscope_env import LISTED, Listings, observation_layout
-from attnscope_model.fused import NUMBA, implementation, prefer_fused
-from attnscope_model.policy import Policy
+from attnscope_model.forward.fused import NUMBA, implementation, prefer_fused
+from attnscope_model.forward.policy import Policy
 from attnscope_server.attributes import attributes_of, growing_window
 from attnscope_server.device_rollout import DeviceRollout
 from attnscope_server.device_rooms import device_rooms

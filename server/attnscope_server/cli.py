@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal
 import typer
 from pydantic import ValidationError
 
-from attnscope_model.registry import CheckpointRegistry, inspect
+from attnscope_model.checkpoints.registry import CheckpointRegistry, inspect
 from attnscope_server import logs, serving
 from attnscope_server.capture_paths import capture_path
 from attnscope_server.data_root import open_database, prepare

@@ -13,9 +13,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from attnscope_model.deciding import Decider, Decision
-from attnscope_model.sampling import ACTION_STREAM, choose_on_device, uniforms
-from attnscope_model.statistics import compiled_statistics, row_statistics
+from attnscope_model.acting.deciding import Decider, Decision
+from attnscope_model.acting.sampling import ACTION_STREAM, choose_on_device, uniforms
+from attnscope_model.forward.statistics import compiled_statistics, row_statistics
 from attnscope_server.device_block import DeviceBlock
 from attnscope_server.device_rooms import DeviceRooms, device_rooms
 from attnscope_server.engine import Rollout, RolloutStoppedError

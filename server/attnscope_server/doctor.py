@@ -20,9 +20,9 @@ from uuid import UUID
 import torch
 from pydantic import ValidationError
 
+from attnscope_model.checkpoints.native import load_tensors
+from attnscope_model.checkpoints.registry import CheckpointRegistry
 from attnscope_model.errors import CheckpointError
-from attnscope_model.native import load_tensors
-from attnscope_model.registry import CheckpointRegistry
 from attnscope_server.capture_paths import capture_path
 from attnscope_server.data_root import held, prepare
 from attnscope_server.database import DATABASE_VERSION, RESTORE, Database

@@ -16,10 +16,10 @@ import torch
 from gymnasium.vector import VectorEnv
 
 from attnscope_env import environment_seeds, terminal_observations
-from attnscope_model.deciding import Decider
-from attnscope_model.fused import NUMBA, implementation
-from attnscope_model.policy import Policy
-from attnscope_model.sampling import ACTION_STREAM, choose_actions, uniforms
+from attnscope_model.acting.deciding import Decider
+from attnscope_model.acting.sampling import ACTION_STREAM, choose_actions, uniforms
+from attnscope_model.forward.fused import NUMBA, implementation
+from attnscope_model.forward.policy import Policy
 from attnscope_server.plan import EnvAxis
 from attnscope_server.recording import AttentionRecorder
 from attnscope_storage.blocks import StepBlock

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Int
 
-from attnscope_model.small_heads import fits, installed
+from attnscope_model.forward.small_heads import fits, installed
 from attnscope_storage.schema import SPLITS, CaptureDims, CaptureSchema, build_schema
 from attnscope_storage.wire import CaptureSpec, Estimate, PolicyDescription, ResolvedCapture
 

@@ -8,9 +8,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from attnscope_model.deciding import Decision
-from attnscope_model.statistics import compiled_statistics, row_statistics
-from attnscope_model.tape import furthest_off, refuse_off
+from attnscope_model.acting.deciding import Decision
+from attnscope_model.acting.tape import furthest_off, refuse_off
+from attnscope_model.forward.statistics import compiled_statistics, row_statistics
 from attnscope_storage.blocks import StepBlock
 from attnscope_storage.schema import CaptureSchema
 

@@ -21,12 +21,12 @@ import structlog
 import torch
 from jaxtyping import Float
 
+from attnscope_model.acting.influence import attention_rollout, leave_one_out, value_weighted
+from attnscope_model.acting.replay import Replayed, check, read_moment, replay
+from attnscope_model.checkpoints.native import load_policy
+from attnscope_model.checkpoints.registry import CheckpointRegistry
 from attnscope_model.errors import CaptureInvalidError, CheckpointError, NotReplayableError, ReplayDiffersError
-from attnscope_model.influence import attention_rollout, leave_one_out, value_weighted
-from attnscope_model.native import load_policy
-from attnscope_model.policy import Policy
-from attnscope_model.registry import CheckpointRegistry
-from attnscope_model.replay import Replayed, check, read_moment, replay
+from attnscope_model.forward.policy import Policy
 from attnscope_server.captures import Captures
 from attnscope_server.child import become_child
 from attnscope_storage.decoded import DecodedChunks

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 
 from attnscope_env.presets.listing import LISTED, Listings
 from attnscope_env.presets.tasks import EnvPreset, Task
+from attnscope_model.checkpoints.registry import CheckpointRegistry
 from attnscope_model.errors import CheckpointAmbiguousError, CheckpointUnknownError
-from attnscope_model.registry import CheckpointRegistry
 from attnscope_server.errors import ProblemError
 from attnscope_storage.wire import (
     DEFAULT_EPISODES,

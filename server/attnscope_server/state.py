@@ -10,7 +10,7 @@ from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 
 from attnscope_env.presets.listing import Listings
-from attnscope_model.registry import CheckpointRegistry
+from attnscope_model.checkpoints.registry import CheckpointRegistry
 from attnscope_server.captures import Captures
 from attnscope_server.errors import refusal
 from attnscope_server.housekeeping import Housekeeping

@@ -21,10 +21,10 @@ import structlog
 import torch
 
 from attnscope_env import EnvironmentUnusableError, GymnasiumEntry, Listings
+from attnscope_model.checkpoints.native import load_policy
+from attnscope_model.checkpoints.registry import CheckpointRegistry
 from attnscope_model.errors import CaptureInvalidError, CheckpointError
-from attnscope_model.native import load_policy
-from attnscope_model.policy import Policy
-from attnscope_model.registry import CheckpointRegistry
+from attnscope_model.forward.policy import Policy
 from attnscope_model.strategies import StrategyError
 from attnscope_server.capture import CaptureOrder, committed, run_capture
 from attnscope_server.capture_paths import capture_path

@@ -11,8 +11,8 @@ from benchmarks import registry
 from benchmarks.reference_way import EncoderPolicy, roll_out, store
 from benchmarks.rooms import ProcessRooms
 
-from attnscope_model.native import load_tensors
-from attnscope_model.registry import CheckpointRegistry
+from attnscope_model.checkpoints.native import load_tensors
+from attnscope_model.checkpoints.registry import CheckpointRegistry
 
 GOLDEN = Path(__file__).resolve().parents[1] / "golden"
 

@@ -7,7 +7,7 @@ import pytest
 from benchmarks.study.subjects import SUBJECTS, trials
 from benchmarks.study.writing import digest
 
-from attnscope_model.registry import CheckpointRegistry
+from attnscope_model.checkpoints.registry import CheckpointRegistry
 from attnscope_model.strategies import STRATEGIES
 from attnscope_server.trials.resolving import resolve_trial
 

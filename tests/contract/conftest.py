@@ -21,7 +21,7 @@ import pytest
 from attnscope.connection import Connection
 from attnscope.service import Service
 from attnscope.transport import Transport
-from attnscope_model.registry import CheckpointRegistry
+from attnscope_model.checkpoints.registry import CheckpointRegistry
 from attnscope_server.captures import Captures
 from attnscope_server.data_root import prepare
 from attnscope_server.database import Database
@@ -82,7 +82,7 @@ def finished_job(where: Settings, name: UUID, owner: str = "local") -> None:
     """Enter a succeeded job with its capture into a data root that no service holds."""
     import torch  # noqa: PLC0415 - seconds that most tests do without
 
-    from attnscope_model.native import load_policy  # noqa: PLC0415 - as above
+    from attnscope_model.checkpoints.native import load_policy  # noqa: PLC0415 - as above
     from attnscope_server.capture import CaptureOrder, run_capture  # noqa: PLC0415 - as above
 
     prepare(where)

@@ -13,8 +13,8 @@ from attnscope.trials import TrialResults
 from attnscope.trials.bootstrap import PairedBootstrap
 from attnscope.trials.verdicts import judge
 from attnscope_env import preset
-from attnscope_model.native import load_policy
-from attnscope_model.registry import shipped_checkpoints
+from attnscope_model.checkpoints.native import load_policy
+from attnscope_model.checkpoints.registry import shipped_checkpoints
 from attnscope_server.resolve import task_cell
 from attnscope_server.trials.rollout import TrialRunner
 from attnscope_storage.wire import Condition, ResolvedTrial, TrialSpec

@@ -14,8 +14,8 @@ import torch
 import attnscope
 from attnscope.comparison import write_comparison
 from attnscope.comparison.measures import MEASURES
-from attnscope_model.native import load_policy
-from attnscope_model.registry import CheckpointRegistry
+from attnscope_model.checkpoints.native import load_policy
+from attnscope_model.checkpoints.registry import CheckpointRegistry
 from attnscope_server.capture import CaptureOrder, run_capture
 from attnscope_server.resolve import resolve
 from attnscope_storage.wire import CaptureSpec

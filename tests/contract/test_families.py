@@ -22,9 +22,9 @@ import attnscope
 from attnscope.measures import by_transition_age
 from attnscope.measures.layout import ContextLayout, weights
 from attnscope.summary import summarise
-from attnscope_model import conversion
-from attnscope_model.parse import parse_here
-from attnscope_model.registry import CheckpointRegistry
+from attnscope_model.checkpoints import conversion
+from attnscope_model.checkpoints.registry import CheckpointRegistry
+from attnscope_model.readers.parse import parse_here
 from attnscope_server.captures import Captures
 from attnscope_server.serving import serve_background
 from attnscope_server.settings import Settings

@@ -18,7 +18,7 @@ from attnscope.connection import Connection
 from attnscope.figures.causal import causal_map, influence
 from attnscope.service import Service
 from attnscope.transport import Transport
-from attnscope_model.registry import CheckpointRegistry
+from attnscope_model.checkpoints.registry import CheckpointRegistry
 from attnscope_server.captures import Captures
 from attnscope_server.keys import Scope
 from attnscope_storage.wire import MAP_KINDS, PROBLEM_MEDIA_TYPE, PROBLEMS, ProblemCode

@@ -73,9 +73,9 @@ def test_the_laptop_side_imports_nothing_of_the_service(package):
 
 def test_the_probe_can_fail():
     """A forbidden import is found, wherever it hides."""
-    source = "def f():\n    from attnscope_server import app\n    import attnscope_model.reference\n"
+    source = "def f():\n    from attnscope_server import app\n    import attnscope_model.families.reference\n"
     found = forbidden("attnscope", imported_modules(source))
-    assert found == {"attnscope_server", "attnscope_server.app", "attnscope_model.reference"}
+    assert found == {"attnscope_server", "attnscope_server.app", "attnscope_model.families.reference"}
 
 
 @pytest.mark.parametrize("folder", sorted(FOLDERS.values()))

@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 import torch
 
-from attnscope_model import conversion
-from attnscope_model.native import load_policy
-from attnscope_model.parse import parse_here
-from attnscope_model.policy import Policy
-from attnscope_model.registry import CheckpointRegistry
+from attnscope_model.checkpoints import conversion
+from attnscope_model.checkpoints.native import load_policy
+from attnscope_model.checkpoints.registry import CheckpointRegistry
+from attnscope_model.forward.policy import Policy
+from attnscope_model.readers.parse import parse_here
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 import torch
 
-from attnscope_model.ad import ADConfig, ADLayer, ADPolicy, rotary_angles, stored_config
-from attnscope_model.deciding import Decider
-from attnscope_model.native import build_policy
-from attnscope_model.tape import AttentionTape
+from attnscope_model.acting.deciding import Decider
+from attnscope_model.acting.tape import AttentionTape
+from attnscope_model.checkpoints.native import build_policy
+from attnscope_model.families.ad import ADConfig, ADLayer, ADPolicy, rotary_angles, stored_config
 from attnscope_model.training.trainer import initialise
 
 POSITIONS = ("learned-absolute", "rotary")

@@ -7,11 +7,11 @@ import pytest
 import torch
 
 from attnscope_env import preset, terminal_observations
-from attnscope_model.cache import GrowingCache, cacheable
-from attnscope_model.deciding import Decider
+from attnscope_model.acting.deciding import Decider
+from attnscope_model.acting.tape import AttentionTape
 from attnscope_model.errors import CaptureInvalidError
-from attnscope_model.reference import ReferenceConfig, ReferencePolicy
-from attnscope_model.tape import AttentionTape
+from attnscope_model.families.reference import ReferenceConfig, ReferencePolicy
+from attnscope_model.forward.cache import GrowingCache, cacheable
 
 CPU = torch.device("cpu")
 

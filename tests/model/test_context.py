@@ -8,8 +8,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from attnscope_model.context import ContextWindow
-from attnscope_model.policy import Policy
+from attnscope_model.acting.context import ContextWindow
+from attnscope_model.forward.policy import Policy
 from attnscope_storage.wire import PolicyDescription
 
 CPU = torch.device("cpu")

@@ -7,9 +7,9 @@ import json
 import pytest
 import torch
 
+from attnscope_model.checkpoints.registry import inspect
 from attnscope_model.errors import CheckpointError
 from attnscope_model.readers.presets import FACTS, split_note
-from attnscope_model.registry import inspect
 from forwards.layouts import LAYOUTS
 
 pytestmark = pytest.mark.usefixtures("parsed_here", "_outside_inference_mode")

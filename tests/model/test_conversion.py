@@ -9,15 +9,15 @@ import shutil
 import pytest
 import torch
 
-from attnscope_model.conversion import newest
+from attnscope_model.checkpoints.conversion import newest
+from attnscope_model.checkpoints.native import load_policy, load_tensors
+from attnscope_model.checkpoints.registry import inspect
 from attnscope_model.errors import (
     CausalityUnknownError,
     CheckpointNameError,
     CheckpointUnreadableError,
     TrainTasksError,
 )
-from attnscope_model.native import load_policy, load_tensors
-from attnscope_model.registry import inspect
 
 CPU = torch.device("cpu")
 

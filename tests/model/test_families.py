@@ -11,22 +11,22 @@ import torch
 import yaml
 
 from attnscope_env import preset
-from attnscope_model import conversion
-from attnscope_model.context import ContextWindow
-from attnscope_model.deciding import Decider
+from attnscope_model.acting.context import ContextWindow
+from attnscope_model.acting.deciding import Decider
+from attnscope_model.acting.replay import NotReplayableError
+from attnscope_model.acting.tape import AttentionTape
+from attnscope_model.checkpoints import conversion
+from attnscope_model.checkpoints.native import FAMILIES, load_policy
+from attnscope_model.checkpoints.registry import CheckpointRegistry
 from attnscope_model.errors import StatementMissingError
 from attnscope_model.families.cccad import CccadPolicy
 from attnscope_model.families.dicp import DicpConfig, DicpPolicy
 from attnscope_model.families.steps import StepsConfig, StepsPolicy
 from attnscope_model.families.tokens import CellConfig
-from attnscope_model.native import FAMILIES, load_policy
-from attnscope_model.parse import parse_here
+from attnscope_model.forward.statistics import row_statistics
 from attnscope_model.readers import READERS
+from attnscope_model.readers.parse import parse_here
 from attnscope_model.readers.presets import FACTS
-from attnscope_model.registry import CheckpointRegistry
-from attnscope_model.replay import NotReplayableError
-from attnscope_model.statistics import row_statistics
-from attnscope_model.tape import AttentionTape
 from forwards import layouts
 from forwards import numpy_forwards as forwards
 

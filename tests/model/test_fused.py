@@ -9,12 +9,12 @@ import pytest
 import torch
 from torch.nn import functional
 
-from attnscope_model import kernel
-from attnscope_model.attention import attention_row
-from attnscope_model.context import ContextWindow
-from attnscope_model.fused import NUMBA, TORCH, fused_attention, implementation, prefer_fused, works
-from attnscope_model.native import load_policy
-from attnscope_model.tape import AttentionTape
+from attnscope_model.acting.context import ContextWindow
+from attnscope_model.acting.tape import AttentionTape
+from attnscope_model.checkpoints.native import load_policy
+from attnscope_model.forward import kernel
+from attnscope_model.forward.attention import attention_row
+from attnscope_model.forward.fused import NUMBA, TORCH, fused_attention, implementation, prefer_fused, works
 
 CPU = torch.device("cpu")
 

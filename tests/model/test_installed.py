@@ -11,10 +11,10 @@ from pathlib import Path
 import pytest
 import torch
 
+from attnscope_model.acting.tape import AttentionTape
+from attnscope_model.checkpoints.native import load_policy
 from attnscope_model.errors import CheckpointUnreadableError, PolicyPackageError, StatementMissingError
-from attnscope_model.native import load_policy
 from attnscope_model.readers import READERS, readers
-from attnscope_model.tape import AttentionTape
 
 EXAMPLE = Path(__file__).resolve().parents[2] / "examples" / "attnscope-policy-example"
 

@@ -12,9 +12,9 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from attnscope_model import parse
 from attnscope_model.errors import CheckpointUnreadableError
-from attnscope_model.parse import parse_apart, parse_here
+from attnscope_model.readers import parse
+from attnscope_model.readers.parse import parse_apart, parse_here
 
 pytestmark = pytest.mark.usefixtures("_outside_inference_mode")
 

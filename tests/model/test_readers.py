@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 import torch
 
+from attnscope_model.checkpoints.native import load_tensors
 from attnscope_model.errors import CheckpointUnreadableError, StatementMissingError
-from attnscope_model.native import load_tensors
 from attnscope_model.readers import READERS, ParsedFile, reader_of
 from attnscope_model.readers.reference import ReferenceReader
 from attnscope_model.readers.statements import known, settle

@@ -7,11 +7,11 @@ import pytest
 import torch
 
 from attnscope_env import preset, terminal_observations
-from attnscope_model.context import ContextWindow
+from attnscope_model.acting.context import ContextWindow
+from attnscope_model.acting.sampling import choose_actions, uniforms
+from attnscope_model.acting.tape import AttentionTape
+from attnscope_model.checkpoints.native import build_policy, config_bytes, load_tensors
 from attnscope_model.errors import CheckpointUnreadableError
-from attnscope_model.native import build_policy, config_bytes, load_tensors
-from attnscope_model.sampling import choose_actions, uniforms
-from attnscope_model.tape import AttentionTape
 
 CPU = torch.device("cpu")
 LENGTHS = {"causal": (1, 7, 50, 100), "noncausal": (1, 7, 50, 160)}

@@ -12,6 +12,8 @@ import pytest
 import torch
 
 from attnscope_env import preset
+from attnscope_model.checkpoints.native import load_policy
+from attnscope_model.checkpoints.registry import CheckpointRegistry, shipped_checkpoints
 from attnscope_model.errors import (
     CheckpointAmbiguousError,
     CheckpointChangedError,
@@ -21,8 +23,6 @@ from attnscope_model.errors import (
     CheckpointUnreadableError,
     TrainTasksError,
 )
-from attnscope_model.native import load_policy
-from attnscope_model.registry import CheckpointRegistry, shipped_checkpoints
 
 CPU = torch.device("cpu")
 
@@ -177,7 +177,7 @@ def test_reading_the_registry_imports_no_torch(registry):
     code = f"""
 import json, sys
 from pathlib import Path
-from attnscope_model.registry import CheckpointRegistry
+from attnscope_model.checkpoints.registry import CheckpointRegistry
 names = [info.name for info in CheckpointRegistry(Path({str(registry.root)!r})).list()]
 before = "torch" in sys.modules
 import torch

@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 import torch
 
+from attnscope_model.acting.influence import attention_rollout, leave_one_out, value_weighted
+from attnscope_model.acting.replay import Moment, replay
+from attnscope_model.checkpoints.native import load_tensors
 from attnscope_model.errors import NotReplayableError
-from attnscope_model.influence import attention_rollout, leave_one_out, value_weighted
-from attnscope_model.native import load_tensors
-from attnscope_model.policy import Policy
-from attnscope_model.replay import Moment, replay
-from attnscope_model.stack import Layer
+from attnscope_model.forward.policy import Policy
+from attnscope_model.forward.stack import Layer
 
 CPU = torch.device("cpu")
 LENGTHS = {"causal": (1, 7, 50, 100), "noncausal": (1, 7, 50, 160)}

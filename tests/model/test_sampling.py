@@ -8,7 +8,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from attnscope_model.sampling import choose_actions, cumulative, edge_distance, uniforms
+from attnscope_model.acting.sampling import choose_actions, cumulative, edge_distance, uniforms
 
 WORD = 2**64
 

@@ -10,10 +10,10 @@ import pytest
 import torch
 
 from attnscope_env import preset, terminal_observations
-from attnscope_model.deciding import Decider
-from attnscope_model.native import load_policy
-from attnscope_model.registry import shipped_checkpoints
-from attnscope_model.sampling import choose_actions, uniforms
+from attnscope_model.acting.deciding import Decider
+from attnscope_model.acting.sampling import choose_actions, uniforms
+from attnscope_model.checkpoints.native import load_policy
+from attnscope_model.checkpoints.registry import shipped_checkpoints
 from attnscope_storage.wire import CheckpointInfo
 
 MAX_BYTES = 3_000_000

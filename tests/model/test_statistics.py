@@ -10,7 +10,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from attnscope_model.statistics import compiled_statistics, row_statistics
+from attnscope_model.forward.statistics import compiled_statistics, row_statistics
 from attnscope_storage.schema import RECENCY_WINDOWS
 
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 import torch
 
-from attnscope_model.attention import TapedAttention, attention_map, attention_row
+from attnscope_model.acting.tape import AttentionTape, RowRoom
 from attnscope_model.errors import CaptureInvalidError
-from attnscope_model.tape import AttentionTape, RowRoom
+from attnscope_model.forward.attention import TapedAttention, attention_map, attention_row
 
 
 @pytest.fixture

@@ -9,9 +9,9 @@ import torch
 from torch import nn
 from torch.nn import functional
 
+from attnscope_model.acting.tape import AttentionTape
 from attnscope_model.errors import CaptureInvalidError
-from attnscope_model.tape import AttentionTape
-from attnscope_model.watched import WatchedPolicy, watching
+from attnscope_model.forward.watched import WatchedPolicy, watching
 from attnscope_storage.wire import PolicyDescription
 
 BY_NAME = functional.scaled_dot_product_attention

@@ -8,9 +8,9 @@ import pytest
 import torch
 from typer.testing import CliRunner
 
-from attnscope_model import conversion
+from attnscope_model.checkpoints import conversion
 from attnscope_model.errors import StatementMissingError
-from attnscope_model.parse import parse_here
+from attnscope_model.readers.parse import parse_here
 from attnscope_server.cli import app
 from forwards.layouts import LAYOUTS
 

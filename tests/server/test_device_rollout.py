@@ -9,8 +9,8 @@ import pytest
 import torch
 
 from attnscope_env import preset, terminal_observations
-from attnscope_model.native import load_policy
-from attnscope_model.registry import CheckpointRegistry
+from attnscope_model.checkpoints.native import load_policy
+from attnscope_model.checkpoints.registry import CheckpointRegistry
 from attnscope_server.capture import CaptureOrder, run_capture
 from attnscope_server.device_rooms import DeviceRooms, device_rooms
 from attnscope_server.engine import RolloutStoppedError

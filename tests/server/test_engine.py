@@ -11,11 +11,11 @@ import pytest
 import torch
 
 from attnscope_env.rooms.darkroom_vector import DarkroomVectorEnv
+from attnscope_model.acting.sampling import ACTION_STREAM, edge_distance, uniforms
+from attnscope_model.checkpoints.native import load_policy
+from attnscope_model.checkpoints.registry import CheckpointRegistry
 from attnscope_model.errors import CaptureInvalidError
-from attnscope_model.fused import NUMBA, TORCH
-from attnscope_model.native import load_policy
-from attnscope_model.registry import CheckpointRegistry
-from attnscope_model.sampling import ACTION_STREAM, edge_distance, uniforms
+from attnscope_model.forward.fused import NUMBA, TORCH
 from attnscope_server.capture import CaptureOrder, run_capture
 from attnscope_server.engine import NotReproducibleError, RolloutStoppedError
 from attnscope_server.errors import ProblemError

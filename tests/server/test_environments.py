@@ -12,10 +12,10 @@ from torch import nn
 from torch.nn import functional
 
 from attnscope_env import GymnasiumEntry, Listings
-from attnscope_model.reference import ReferenceConfig, ReferenceLayer, describe
-from attnscope_model.registry import CheckpointRegistry
-from attnscope_model.replay import check, read_moment, replay
-from attnscope_model.stack import StackedPolicy
+from attnscope_model.acting.replay import check, read_moment, replay
+from attnscope_model.checkpoints.registry import CheckpointRegistry
+from attnscope_model.families.reference import ReferenceConfig, ReferenceLayer, describe
+from attnscope_model.forward.stack import StackedPolicy
 from attnscope_server.capture import CaptureOrder, run_capture
 from attnscope_server.engine import RolloutStoppedError
 from attnscope_server.errors import ProblemError

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 import torch
 
+from attnscope_model.acting.replay import check, read_moment, replay
+from attnscope_model.checkpoints.native import load_policy
+from attnscope_model.checkpoints.registry import CheckpointRegistry
 from attnscope_model.errors import ReplayDiffersError
-from attnscope_model.native import load_policy
-from attnscope_model.registry import CheckpointRegistry
-from attnscope_model.replay import check, read_moment, replay
 from attnscope_server.capture import CaptureOrder, run_capture
 from attnscope_server.engine import RolloutStoppedError
 from attnscope_server.resolve import resolve

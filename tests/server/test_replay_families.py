@@ -9,16 +9,16 @@ import pytest
 import torch
 from safetensors.torch import save
 
-from attnscope_model import conversion
-from attnscope_model.ad import FAMILY, ADConfig, ADPolicy, stored_config
-from attnscope_model.context import ContextWindow
-from attnscope_model.conversion import write_entry
-from attnscope_model.influence import attention_rollout, leave_one_out, value_weighted
-from attnscope_model.native import CONFIG, FAMILIES, WEIGHTS, config_bytes, identity, load_policy
-from attnscope_model.parse import parse_here
-from attnscope_model.registry import CheckpointRegistry
-from attnscope_model.replay import check, read_moment, replay
-from attnscope_model.stack import StackedPolicy
+from attnscope_model.acting.context import ContextWindow
+from attnscope_model.acting.influence import attention_rollout, leave_one_out, value_weighted
+from attnscope_model.acting.replay import check, read_moment, replay
+from attnscope_model.checkpoints import conversion
+from attnscope_model.checkpoints.conversion import write_entry
+from attnscope_model.checkpoints.native import CONFIG, FAMILIES, WEIGHTS, config_bytes, identity, load_policy
+from attnscope_model.checkpoints.registry import CheckpointRegistry
+from attnscope_model.families.ad import FAMILY, ADConfig, ADPolicy, stored_config
+from attnscope_model.forward.stack import StackedPolicy
+from attnscope_model.readers.parse import parse_here
 from attnscope_model.training.trainer import initialise
 from attnscope_server.capture import CaptureOrder, run_capture
 from attnscope_server.resolve import resolve

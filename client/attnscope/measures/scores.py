@@ -14,7 +14,7 @@ from jaxtyping import Float, Float64, Int, Int64
 from attnscope.measures.layout import QUERY_LAST, ContextLayout, checked_length, slot_transitions, weights
 from attnscope.measures.refusals import RowsInvalidError
 from attnscope_model.strategies import ContextView
-from attnscope_model.strategies.snapkv import RecentRows
+from attnscope_model.strategies.rules.snapkv import RecentRows
 
 
 class AccumulatedAttention:

@@ -10,7 +10,7 @@ from jaxtyping import Bool, Float64, Int
 
 from attnscope.recommendations.decisions import Decisions
 from attnscope_model.strategies import ContextView, Strategy, strategy
-from attnscope_model.strategies.anchored import Anchored
+from attnscope_model.strategies.rules.anchored import Anchored
 
 ELEMENTS = 2**22
 """Pairs of entries that are compared at a time."""

@@ -8,9 +8,9 @@ from typing import Any, ClassVar
 from torch import Tensor
 
 from attnscope_model.errors import CheckpointUnreadableError
-from attnscope_model.policy import Policy
+from attnscope_model.forward.policy import Policy
+from attnscope_model.forward.watched import WatchedPolicy
 from attnscope_model.readers.base import Answer, CheckpointReader, ParsedFile
-from attnscope_model.watched import WatchedPolicy
 from attnscope_policy_example.network import TinyNetwork
 from attnscope_storage.wire import PolicyDescription
 

@@ -12,6 +12,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from attnscope_model.acting.tape import AttentionTape
 from attnscope_model.compression.facts import Facts
 from attnscope_model.compression.forward import Decided
 from attnscope_model.compression.kept import groups, nothing
@@ -20,8 +21,7 @@ from attnscope_model.compression.seen import history_row
 from attnscope_model.compression.setup import Compression
 from attnscope_model.compression.stateful import StatefulContext
 from attnscope_model.compression.views import Query
-from attnscope_model.stack import Layer, StackedPolicy
-from attnscope_model.tape import AttentionTape
+from attnscope_model.forward.stack import Layer, StackedPolicy
 
 
 class CachedContext(StatefulContext):

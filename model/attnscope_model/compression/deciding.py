@@ -10,6 +10,7 @@ import torch
 from jaxtyping import Float, Int, Shaped
 from torch import Tensor
 
+from attnscope_model.acting.context import ContextWindow, Observations, features
 from attnscope_model.compression.cached import CachedContext
 from attnscope_model.compression.facts import transition_facts
 from attnscope_model.compression.forward import Decided, Piece, tiled
@@ -22,10 +23,9 @@ from attnscope_model.compression.stateful import StatefulContext
 from attnscope_model.compression.stateless import StatelessContext
 from attnscope_model.compression.views import Query
 from attnscope_model.compression.whole import WholeWindows
-from attnscope_model.context import ContextWindow, Observations, features
 from attnscope_model.errors import CompressionUnfitError
-from attnscope_model.policy import Policy
-from attnscope_model.stack import StackedPolicy
+from attnscope_model.forward.policy import Policy
+from attnscope_model.forward.stack import StackedPolicy
 
 Numbers = Shaped[np.ndarray, " env"] | Shaped[Tensor, " env"]
 """A number for every rollout."""

@@ -9,7 +9,7 @@ from jaxtyping import Float, Int, Num
 from torch import Tensor
 from torch.nn import functional
 
-from attnscope_model.policy import Policy
+from attnscope_model.forward.policy import Policy
 
 Facts = dict[str, Tensor]
 """Facts of transitions by name; leading axes: rollout, and where there are several, entry."""

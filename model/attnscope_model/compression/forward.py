@@ -14,12 +14,12 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 from torch.nn import functional
 
-from attnscope_model.attention import TapedAttention
-from attnscope_model.deciding import TILE_ENVS
+from attnscope_model.acting.deciding import TILE_ENVS
+from attnscope_model.acting.tape import AttentionTape
 from attnscope_model.errors import CompressionUnfitError
-from attnscope_model.policy import Policy
-from attnscope_model.stack import Slots, StackedPolicy
-from attnscope_model.tape import AttentionTape
+from attnscope_model.forward.attention import TapedAttention
+from attnscope_model.forward.policy import Policy
+from attnscope_model.forward.stack import Slots, StackedPolicy
 
 TILE_TOKENS: Final = 160 * TILE_ENVS
 """Tokens that a CPU thread computes at once where contexts are short: twice as many contexts at most."""

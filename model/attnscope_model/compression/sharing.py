@@ -10,8 +10,8 @@ from torch import Tensor
 from torch.nn import functional
 
 from attnscope_model.compression.forward import FIRST, Decided, Piece, contexts_at_once, tiled
-from attnscope_model.policy import Policy
-from attnscope_model.stack import StackedPolicy
+from attnscope_model.forward.policy import Policy
+from attnscope_model.forward.stack import StackedPolicy
 
 CLOSE: Final = 0.8
 """Share of the longest context that a shorter one must reach to be padded to it."""

@@ -6,14 +6,14 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from attnscope_model.acting.influence import divergence
 from attnscope_model.compression.forward import Piece, tiled
 from attnscope_model.compression.history import History
 from attnscope_model.compression.kept import Kept, tokens_of
 from attnscope_model.compression.placing import Frame, Placing
 from attnscope_model.compression.seen import history_row
 from attnscope_model.compression.sharing import decide
-from attnscope_model.influence import divergence
-from attnscope_model.policy import Policy
+from attnscope_model.forward.policy import Policy
 
 
 class WholeWindows:

@@ -9,11 +9,11 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from attnscope_model.description import described, parameters_of
 from attnscope_model.families.headed import HeadedStack
 from attnscope_model.families.tokens import CellConfig, WholeTransitions
-from attnscope_model.layers import BlockLayer
-from attnscope_model.stack import Slots, at_slots
+from attnscope_model.forward.description import described, parameters_of
+from attnscope_model.forward.layers import BlockLayer
+from attnscope_model.forward.stack import Slots, at_slots
 
 FAMILY = "cccad-ad"
 """Name of the family in entries and captures."""

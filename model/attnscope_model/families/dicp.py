@@ -13,11 +13,11 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.nn import functional
 
-from attnscope_model.description import described, parameters_of
 from attnscope_model.families.headed import HeadedStack
 from attnscope_model.families.tokens import CellConfig, WholeTransitions
-from attnscope_model.layers import ProjectingLayer, Rotation
-from attnscope_model.stack import Slots
+from attnscope_model.forward.description import described, parameters_of
+from attnscope_model.forward.layers import ProjectingLayer, Rotation
+from attnscope_model.forward.stack import Slots
 
 AD_FAMILY = "dicp-ad"
 DPT_FAMILY = "dicp-dpt"

@@ -12,11 +12,11 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.nn import functional
 
-from attnscope_model.description import described, parameters_of
 from attnscope_model.families.headed import HeadedStack
 from attnscope_model.families.tokens import STATE_ACTION_REWARD, CellConfig, StateActionReward
-from attnscope_model.layers import BlockLayer
-from attnscope_model.stack import Slots, at_slots
+from attnscope_model.forward.description import described, parameters_of
+from attnscope_model.forward.layers import BlockLayer
+from attnscope_model.forward.stack import Slots, at_slots
 
 RAD_FAMILY = "rad-dark-ad"
 DPT_FAMILY = "dpt"

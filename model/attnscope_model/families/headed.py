@@ -7,8 +7,8 @@ from collections.abc import Iterable
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from attnscope_model.description import Sizes
-from attnscope_model.stack import Layer, StackedPolicy
+from attnscope_model.forward.description import Sizes
+from attnscope_model.forward.stack import Layer, StackedPolicy
 
 
 class HeadedStack(StackedPolicy):

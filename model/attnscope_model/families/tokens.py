@@ -10,7 +10,7 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.nn import functional
 
-from attnscope_model.stack import StackedPolicy
+from attnscope_model.forward.stack import StackedPolicy
 
 STATE_ACTION_REWARD: Final = ("state", "action", "reward")
 """Kinds of a transition's tokens where there are three."""

@@ -10,7 +10,7 @@ from typing import Any, ClassVar, Final
 
 from torch import Tensor
 
-from attnscope_model.policy import Policy
+from attnscope_model.forward.policy import Policy
 
 Answer = bool | int | str
 """An answer to one of the `QUESTIONS`."""

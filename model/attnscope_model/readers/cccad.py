@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 
 from attnscope_model.families.cccad import FAMILY, CccadPolicy
 from attnscope_model.families.tokens import CellConfig
-from attnscope_model.policy import Policy
+from attnscope_model.forward.policy import Policy
 from attnscope_model.readers.base import Answer, ParsedFile
 from attnscope_model.readers.dicp import ENVIRONMENTS
 from attnscope_model.readers.mapped import MappedReader

@@ -13,7 +13,7 @@ from torch import Tensor
 from attnscope_model.errors import CheckpointUnreadableError
 from attnscope_model.families.gpt2 import DPT_FAMILY, RAD_FAMILY, DptConfig, DptPolicy, RadPolicy
 from attnscope_model.families.tokens import CellConfig
-from attnscope_model.policy import Policy
+from attnscope_model.forward.policy import Policy
 from attnscope_model.readers.base import Answer, ParsedFile
 from attnscope_model.readers.mapped import MappedReader
 from attnscope_model.readers.presets import check_preset, preset_of_env

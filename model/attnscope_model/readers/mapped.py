@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
-from attnscope_model.policy import Policy
+from attnscope_model.forward.policy import Policy
 from attnscope_model.readers.base import CheckpointReader, ParsedFile
 from attnscope_model.readers.shapes import (
     MAX_ACTIONS,

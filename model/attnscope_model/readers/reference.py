@@ -15,7 +15,8 @@ from typing import Any, Final
 from torch import Tensor
 
 from attnscope_model.errors import CheckpointUnreadableError
-from attnscope_model.policy import Policy
+from attnscope_model.families.reference import FAMILY, ReferenceConfig, ReferencePolicy
+from attnscope_model.forward.policy import Policy
 from attnscope_model.readers.base import Answer, CheckpointReader, ParsedFile
 from attnscope_model.readers.mapped import readable_name
 from attnscope_model.readers.presets import check_preset, preset_of_env
@@ -32,7 +33,6 @@ from attnscope_model.readers.shapes import (
     positive,
     shape,
 )
-from attnscope_model.reference import FAMILY, ReferenceConfig, ReferencePolicy
 
 PRESET: Final = "darkroom-reference"
 """Environment preset bound to the family."""

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from attnscope_model.errors import CheckpointUnreadableError
 from attnscope_model.families.steps import AD_EPS_FAMILY, CINEMERE_FAMILY, TOKENS, StepsConfig, StepsPolicy
-from attnscope_model.policy import Policy
+from attnscope_model.forward.policy import Policy
 from attnscope_model.readers.base import Answer, ParsedFile
 from attnscope_model.readers.mapped import MappedReader
 from attnscope_model.readers.presets import check_preset, preset_of_env

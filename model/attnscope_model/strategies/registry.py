@@ -7,31 +7,31 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any, Final
 
-from attnscope_model.strategies.anchored import Anchored
 from attnscope_model.strategies.base import Strategy
-from attnscope_model.strategies.decay import ExponentialDecay
-from attnscope_model.strategies.dedup import Deduplication
-from attnscope_model.strategies.episodes import EpisodeTruncation
 from attnscope_model.strategies.errors import ParameterError, UnknownStrategyError
-from attnscope_model.strategies.h2o import HeavyHitters
-from attnscope_model.strategies.hierarchical import Hierarchical
-from attnscope_model.strategies.influence import LeaveOneOut
 from attnscope_model.strategies.installed import installed_once
-from attnscope_model.strategies.merging import Merging
-from attnscope_model.strategies.none import Everything
-from attnscope_model.strategies.nucleus import Nucleus
 from attnscope_model.strategies.parameters import checked, parameters_of
-from attnscope_model.strategies.pooled_window import PooledWindow
-from attnscope_model.strategies.random import Random
-from attnscope_model.strategies.recency import Recency
-from attnscope_model.strategies.redundancy import Redundancy
-from attnscope_model.strategies.relevant import QueryRelevant
-from attnscope_model.strategies.rewards import RewardAnchored
-from attnscope_model.strategies.sinks import SinksAndRecency
-from attnscope_model.strategies.snapkv import RecentRows
-from attnscope_model.strategies.threshold import Threshold
-from attnscope_model.strategies.tova import LastRow
-from attnscope_model.strategies.uniform import Uniform
+from attnscope_model.strategies.rules.anchored import Anchored
+from attnscope_model.strategies.rules.decay import ExponentialDecay
+from attnscope_model.strategies.rules.dedup import Deduplication
+from attnscope_model.strategies.rules.episodes import EpisodeTruncation
+from attnscope_model.strategies.rules.h2o import HeavyHitters
+from attnscope_model.strategies.rules.hierarchical import Hierarchical
+from attnscope_model.strategies.rules.influence import LeaveOneOut
+from attnscope_model.strategies.rules.merging import Merging
+from attnscope_model.strategies.rules.none import Everything
+from attnscope_model.strategies.rules.nucleus import Nucleus
+from attnscope_model.strategies.rules.pooled_window import PooledWindow
+from attnscope_model.strategies.rules.random import Random
+from attnscope_model.strategies.rules.recency import Recency
+from attnscope_model.strategies.rules.redundancy import Redundancy
+from attnscope_model.strategies.rules.relevant import QueryRelevant
+from attnscope_model.strategies.rules.rewards import RewardAnchored
+from attnscope_model.strategies.rules.sinks import SinksAndRecency
+from attnscope_model.strategies.rules.snapkv import RecentRows
+from attnscope_model.strategies.rules.threshold import Threshold
+from attnscope_model.strategies.rules.tova import LastRow
+from attnscope_model.strategies.rules.uniform import Uniform
 
 STRATEGIES: Final[Mapping[str, type[Strategy]]] = MappingProxyType(
     {

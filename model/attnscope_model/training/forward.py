@@ -15,7 +15,7 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn import functional
 
-from attnscope_model.stack import StackedPolicy
+from attnscope_model.forward.stack import StackedPolicy
 
 
 def every_decision(

@@ -6,7 +6,7 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn import functional
 
-from attnscope_model.stack import StackedPolicy
+from attnscope_model.forward.stack import StackedPolicy
 from attnscope_model.training.forward import every_decision
 from attnscope_model.training.windows import Batch
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from attnscope_model.reference import ReferencePolicy
+from attnscope_model.families.reference import ReferencePolicy
 
 
 def write_reference_file(

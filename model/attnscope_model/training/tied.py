@@ -16,8 +16,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from attnscope_model.ad import ADPolicy
-from attnscope_model.reference import ReferencePolicy
+from attnscope_model.families.ad import ADPolicy
+from attnscope_model.families.reference import ReferencePolicy
 
 COORDINATE_SCALE = 0.15
 """Standard deviation of a coordinate's initial weights; coordinates count from the room's centre."""

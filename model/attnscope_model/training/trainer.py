@@ -9,9 +9,9 @@ from typing import Any
 import torch
 from torch import nn
 
-from attnscope_model.ad import ADPolicy
-from attnscope_model.reference import ReferencePolicy
-from attnscope_model.stack import StackedPolicy
+from attnscope_model.families.ad import ADPolicy
+from attnscope_model.families.reference import ReferencePolicy
+from attnscope_model.forward.stack import StackedPolicy
 from attnscope_model.training.loss import imitation_loss
 from attnscope_model.training.tied import (
     add_up_episodes_and_steps,

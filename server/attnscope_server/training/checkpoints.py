@@ -9,11 +9,11 @@ from pathlib import Path
 from safetensors.torch import save
 from torch import Tensor
 
-from attnscope_model.ad import ADConfig, ADPolicy, stored_config
-from attnscope_model.conversion import write_entry
-from attnscope_model.native import CONFIG, WEIGHTS, config_bytes, identity
-from attnscope_model.reference import ReferenceConfig, ReferencePolicy
-from attnscope_model.stack import StackedPolicy
+from attnscope_model.checkpoints.conversion import write_entry
+from attnscope_model.checkpoints.native import CONFIG, WEIGHTS, config_bytes, identity
+from attnscope_model.families.ad import ADConfig, ADPolicy, stored_config
+from attnscope_model.families.reference import ReferenceConfig, ReferencePolicy
+from attnscope_model.forward.stack import StackedPolicy
 from attnscope_model.training.reference_file import write_reference_file
 from attnscope_server.training.plan import TaskLists, TrainingPlan
 from attnscope_storage.wire import CheckpointInfo

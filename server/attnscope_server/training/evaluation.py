@@ -10,9 +10,9 @@ from jaxtyping import Float64
 
 from attnscope_env import terminal_observations
 from attnscope_env.presets.tasks import EnvPreset, Task
-from attnscope_model.deciding import Decider
-from attnscope_model.policy import Policy
-from attnscope_model.sampling import ACTION_STREAM, choose_actions, uniforms
+from attnscope_model.acting.deciding import Decider
+from attnscope_model.acting.sampling import ACTION_STREAM, choose_actions, uniforms
+from attnscope_model.forward.policy import Policy
 
 CHUNK_STEPS = 64
 """Steps whose random numbers are drawn at a time."""

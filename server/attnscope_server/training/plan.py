@@ -13,7 +13,7 @@ from attnscope_env import preset
 from attnscope_env.histories.explorer import MAX_NOISE
 from attnscope_env.presets.rooms import RoomPreset
 from attnscope_env.presets.tasks import EnvPreset, Task
-from attnscope_model.ad import Positions
+from attnscope_model.families.ad import Positions
 from attnscope_model.training.trainer import Recipe
 from attnscope_storage.errors import AttnscopeError
 

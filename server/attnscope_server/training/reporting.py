@@ -13,8 +13,8 @@ from jaxtyping import Float, Float64
 
 from attnscope_env import preset
 from attnscope_env.presets.tasks import EnvPreset, Task
+from attnscope_model.checkpoints.native import ENTRY, load_policy
 from attnscope_model.errors import CheckpointUnreadableError
-from attnscope_model.native import ENTRY, load_policy
 from attnscope_server.training.evaluation import episode_returns
 from attnscope_server.training.plan import tasks_of
 from attnscope_storage.errors import AttnscopeError

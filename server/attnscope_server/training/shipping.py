@@ -16,11 +16,11 @@ import torch
 import typer
 from jaxtyping import Float64
 
-from attnscope_model.ad import ADPolicy
-from attnscope_model.conversion import read_checkpoint, write_entry
+from attnscope_model.checkpoints.conversion import read_checkpoint, write_entry
+from attnscope_model.checkpoints.native import load_policy
+from attnscope_model.checkpoints.registry import CheckpointRegistry
 from attnscope_model.errors import CheckpointChangedError, CheckpointUnreadableError
-from attnscope_model.native import load_policy
-from attnscope_model.registry import CheckpointRegistry
+from attnscope_model.families.ad import ADPolicy
 from attnscope_server.training.cards import card, draw_curves
 from attnscope_server.training.checkpoints import write_native
 from attnscope_server.training.plan import TrainingPlan

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from attnscope_model.registry import CheckpointRegistry, native_folder, shipped_checkpoints
+from attnscope_model.checkpoints.registry import CheckpointRegistry, native_folder, shipped_checkpoints
 from attnscope_server.settings import Settings
 
 Source = Literal["explorer", "sweeper", "annealed", "q-learning", "ppo"]

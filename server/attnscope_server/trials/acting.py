@@ -13,7 +13,7 @@ from gymnasium.vector import VectorEnv
 from jaxtyping import Float, Int, Shaped
 
 from attnscope_env import environment_seeds, terminal_observations
-from attnscope_model.sampling import ACTION_STREAM, choose_actions, uniforms
+from attnscope_model.acting.sampling import ACTION_STREAM, choose_actions, uniforms
 from attnscope_server.engine import NotReproducibleError
 from attnscope_server.plan import EnvAxis
 

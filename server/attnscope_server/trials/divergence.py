@@ -8,8 +8,8 @@ import numpy as np
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from attnscope_model.acting.influence import divergence
 from attnscope_model.compression.deciding import CompressedDecider, PlainDecider
-from attnscope_model.influence import divergence
 from attnscope_server.trials.acting import Deciding, Recorded
 
 

@@ -18,8 +18,8 @@ from gymnasium.vector import VectorEnv
 from jaxtyping import Float, Int
 
 from attnscope_env import LISTED, Listings
-from attnscope_model.fused import implementation
-from attnscope_model.policy import Policy
+from attnscope_model.forward.fused import implementation
+from attnscope_model.forward.policy import Policy
 from attnscope_server.attributes import attributes_of
 from attnscope_server.capture import choose_attention, committed
 from attnscope_server.engine import RolloutStoppedError

@@ -18,7 +18,7 @@ from jaxtyping import Float, Int
 
 from attnscope_model.compression import Compression
 from attnscope_model.compression.deciding import CompressedDecider, PlainDecider
-from attnscope_model.policy import Policy
+from attnscope_model.forward.policy import Policy
 from attnscope_model.strategies import strategy
 from attnscope_server.engine import RolloutStoppedError
 from attnscope_server.plan import EnvAxis

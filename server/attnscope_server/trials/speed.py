@@ -17,7 +17,7 @@ from jaxtyping import Float32, Float64
 
 from attnscope_model.compression import Compression
 from attnscope_model.compression.deciding import CompressedDecider, PlainDecider
-from attnscope_model.policy import Policy
+from attnscope_model.forward.policy import Policy
 from attnscope_server.trials.acting import Recorded
 from attnscope_storage.trial_schema import PHASES
 from attnscope_storage.wire.trials import SpeedChoice

@@ -9,8 +9,8 @@ from itertools import starmap
 import numpy as np
 from jaxtyping import Float, Float64, Int
 
+from attnscope_model.acting.context import ContextWindow
 from attnscope_model.compression.deciding import CompressedDecider
-from attnscope_model.context import ContextWindow
 from attnscope_server.plan import forward_flops
 from attnscope_server.trials.acting import Recorded
 from attnscope_server.trials.results import ConditionResult

@@ -10,11 +10,11 @@ import pytest
 import torch
 import yaml
 
-from attnscope_model import conversion
-from attnscope_model.ad import ADConfig, ADPolicy
-from attnscope_model.native import load_policy
-from attnscope_model.parse import parse_here
-from attnscope_model.registry import CheckpointRegistry
+from attnscope_model.checkpoints import conversion
+from attnscope_model.checkpoints.native import load_policy
+from attnscope_model.checkpoints.registry import CheckpointRegistry
+from attnscope_model.families.ad import ADConfig, ADPolicy
+from attnscope_model.readers.parse import parse_here
 from forwards.layouts import LAYOUTS
 
 CPU = torch.device("cpu")

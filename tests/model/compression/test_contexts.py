@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 import torch
 
+from attnscope_model.acting.tape import AttentionTape
 from attnscope_model.compression import Compression
 from attnscope_model.compression.deciding import CompressedDecider, PlainDecider
 from attnscope_model.strategies import STRATEGIES, Selection, strategy
-from attnscope_model.tape import AttentionTape
 
 CPU = torch.device("cpu")
 CAPACITY = 23

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 import torch
 
+from attnscope_model.acting.context import features
 from attnscope_model.compression import Compression, unfit
 from attnscope_model.compression.deciding import CompressedDecider, PlainDecider
-from attnscope_model.context import features
 from attnscope_model.errors import CompressionUnfitError
 from attnscope_model.strategies import ContextView, strategy
 

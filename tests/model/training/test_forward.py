@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 import torch
 
-from attnscope_model.ad import ADConfig, ADPolicy
-from attnscope_model.reference import ReferenceConfig, ReferencePolicy
+from attnscope_model.families.ad import ADConfig, ADPolicy
+from attnscope_model.families.reference import ReferenceConfig, ReferencePolicy
 from attnscope_model.training import forward
 from attnscope_model.training.forward import masked_attention
 from attnscope_model.training.loss import window_logits

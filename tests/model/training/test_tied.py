@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from attnscope_model.ad import ADConfig, ADPolicy
-from attnscope_model.reference import ReferenceConfig, ReferencePolicy
+from attnscope_model.families.ad import ADConfig, ADPolicy
+from attnscope_model.families.reference import ReferenceConfig, ReferencePolicy
 from attnscope_model.training.tied import additive
 from attnscope_model.training.trainer import Recipe, Trainer, initialise
 from attnscope_model.training.windows import HistoryArrays, Windows

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from attnscope_model.ad import ADConfig, ADPolicy
+from attnscope_model.families.ad import ADConfig, ADPolicy
 from attnscope_model.training.loss import imitation_loss, window_logits
 from attnscope_model.training.trainer import Recipe, Trainer, initialise
 from attnscope_model.training.windows import HistoryArrays, Windows

@@ -13,8 +13,8 @@ import torch
 from typer.testing import CliRunner
 
 from attnscope_env import preset
-from attnscope_model.native import load_policy
-from attnscope_model.registry import CheckpointRegistry, native_folder
+from attnscope_model.checkpoints.native import load_policy
+from attnscope_model.checkpoints.registry import CheckpointRegistry, native_folder
 from attnscope_server.cli import app
 from attnscope_server.training.evaluation import episode_returns
 from attnscope_server.training.reporting import EvaluationRefusedError, evaluate_checkpoints, interval, table

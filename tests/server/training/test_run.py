@@ -10,9 +10,9 @@ import torch
 
 from attnscope_env import preset
 from attnscope_env.histories import Histories
+from attnscope_model.checkpoints.native import load_policy
+from attnscope_model.checkpoints.registry import CheckpointRegistry
 from attnscope_model.errors import CheckpointChangedError, CheckpointUnreadableError
-from attnscope_model.native import load_policy
-from attnscope_model.registry import CheckpointRegistry
 from attnscope_model.training.trainer import Recipe
 from attnscope_server.training.logging import RunLog
 from attnscope_server.training.plan import HistoryPlan, PlanUnfitError, TrainingPlan

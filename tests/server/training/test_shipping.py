@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from attnscope_model.registry import shipped_checkpoints
+from attnscope_model.checkpoints.registry import shipped_checkpoints
 from attnscope_server.training.cards import card
 from attnscope_server.training.run import PlanChangedError, TrainingRun
 from attnscope_server.training.shipments import SHIPMENTS

@@ -10,8 +10,8 @@ import pytest
 import torch
 
 from attnscope_env import preset
-from attnscope_model.ad import ADConfig, ADPolicy
-from attnscope_model.registry import CheckpointRegistry
+from attnscope_model.checkpoints.registry import CheckpointRegistry
+from attnscope_model.families.ad import ADConfig, ADPolicy
 from attnscope_server.engine import RolloutStoppedError
 from attnscope_server.trials.resolving import resolve_trial
 from attnscope_server.trials.results import ConditionResult

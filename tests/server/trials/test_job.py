@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from attnscope_model.native import load_policy
+from attnscope_model.checkpoints.native import load_policy
 from attnscope_server.engine import RolloutStoppedError
 from attnscope_server.trials.job import TrialOrder, run_trial
 from attnscope_storage.errors import SchemaMismatchError

@@ -13,10 +13,10 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from attnscope_model.description import described, parameters_of
 from attnscope_model.families.tokens import CellConfig, WholeTransitions
-from attnscope_model.layers import BlockLayer, linear
-from attnscope_model.stack import Layer, Slots, at_slots
+from attnscope_model.forward.description import described, parameters_of
+from attnscope_model.forward.layers import BlockLayer, linear
+from attnscope_model.forward.stack import Layer, Slots, at_slots
 from attnscope_storage.wire import PolicyDescription
 
 FAMILY = "ad-reference"

@@ -15,9 +15,9 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from attnscope_model.description import described, parameters_of
-from attnscope_model.layers import BlockLayer, Rotation, linear, normed
-from attnscope_model.stack import Layer, Slots, StackedPolicy, at_slots
+from attnscope_model.forward.description import described, parameters_of
+from attnscope_model.forward.layers import BlockLayer, Rotation, linear, normed
+from attnscope_model.forward.stack import Layer, Slots, StackedPolicy, at_slots
 
 FAMILY = "ad-native"
 """Name of the family in entries and captures."""

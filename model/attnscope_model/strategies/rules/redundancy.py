@@ -10,8 +10,8 @@ from jaxtyping import Float
 from attnscope_model.strategies.arrays import Array, namespace
 from attnscope_model.strategies.base import Scored
 from attnscope_model.strategies.parameters import parameter
+from attnscope_model.strategies.rules.snapkv import RecentRows
 from attnscope_model.strategies.similarity import redundant
-from attnscope_model.strategies.snapkv import RecentRows
 from attnscope_model.strategies.view import ContextView
 
 

@@ -7,7 +7,7 @@ from abc import ABC, abstractmethod
 from jaxtyping import Float, Int, Num
 from torch import Tensor, nn
 
-from attnscope_model.attention import TapedAttention
+from attnscope_model.forward.attention import TapedAttention
 from attnscope_storage.wire import PolicyDescription
 
 

@@ -16,11 +16,11 @@ import torch
 from jaxtyping import Float, Int, Shaped
 from torch import Tensor
 
-from attnscope_model.cache import GrowingCache, cacheable
-from attnscope_model.context import ContextWindow, Observations
-from attnscope_model.policy import Policy
-from attnscope_model.stack import StackedPolicy
-from attnscope_model.tape import AttentionTape, RowRoom, furthest_off, refuse_off
+from attnscope_model.acting.context import ContextWindow, Observations
+from attnscope_model.acting.tape import AttentionTape, RowRoom, furthest_off, refuse_off
+from attnscope_model.forward.cache import GrowingCache, cacheable
+from attnscope_model.forward.policy import Policy
+from attnscope_model.forward.stack import StackedPolicy
 
 TILE_ENVS: Final = 8
 """Contexts that a CPU thread computes at once: what it works on then stays in the second cache."""

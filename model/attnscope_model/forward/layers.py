@@ -13,9 +13,9 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional
 
-from attnscope_model.attention import TapedAttention
-from attnscope_model.description import Sizes
-from attnscope_model.stack import Layer, Slots, at_slots
+from attnscope_model.forward.attention import TapedAttention
+from attnscope_model.forward.description import Sizes
+from attnscope_model.forward.stack import Layer, Slots, at_slots
 
 Angles = Callable[[int, int], Float[Tensor, "slot half"]]
 """By how many slots and the size of a head: the angle, in radians, by which each slot turns each pair."""

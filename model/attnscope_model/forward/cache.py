@@ -2,7 +2,7 @@
 
 Exact as long as every token keeps its slot, that is while the window grows: a finished token's keys and values depend
 on earlier tokens only. Once the window slides, absolute positions (and rotary policies that were trained on truncated
-windows) give every token another slot, so `attnscope_model.deciding` then recomputes. A cache that slides with its
+windows) give every token another slot, so `attnscope_model.acting.deciding` then recomputes. A cache that slides with its
 window would be another function; it is not offered here.
 """
 
@@ -11,8 +11,8 @@ from __future__ import annotations
 from jaxtyping import Float
 from torch import Tensor
 
-from attnscope_model.policy import Policy
-from attnscope_model.stack import Layer, StackedPolicy
+from attnscope_model.forward.policy import Policy
+from attnscope_model.forward.stack import Layer, StackedPolicy
 
 
 def cacheable(policy: Policy) -> bool:

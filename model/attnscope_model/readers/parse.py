@@ -1,6 +1,6 @@
 """Read a foreign checkpoint in a process of its own, and leave tensors and plain JSON behind.
 
-``python -m attnscope_model.parse SOURCE FOLDER`` writes ``model.safetensors`` and ``contents.json`` into FOLDER, or
+``python -m attnscope_model.readers.parse SOURCE FOLDER`` writes ``model.safetensors`` and ``contents.json`` into FOLDER, or
 ``error.json``. `torch.load` runs with ``weights_only=True`` and nowhere else than here; memory, processor time and what
 it may write are bounded by the size of the file, so that a file that expands without end takes this process down and
 nothing more. Knows no family.
@@ -70,7 +70,7 @@ def parse_apart(source: Path, folder: Path) -> dict[str, Any]:
     if (size := source.stat().st_size) > MAX_FILE_BYTES:
         raise CheckpointUnreadableError(f"{source.name} has {size} bytes, more than the {MAX_FILE_BYTES} read here")
     # -P keeps the current folder, which may be a downloaded one, off the module path.
-    command = [sys.executable, "-P", "-m", "attnscope_model.parse", str(source), str(folder)]
+    command = [sys.executable, "-P", "-m", "attnscope_model.readers.parse", str(source), str(folder)]
     environment = {name: value for name, value in os.environ.items() if not name.startswith("ATTNSCOPE_")}
     try:
         ended = subprocess.run(  # noqa: S603 - our own interpreter and module; the path is one argument

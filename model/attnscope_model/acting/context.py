@@ -12,7 +12,7 @@ import torch
 from jaxtyping import Float, Int, Num, Shaped
 from torch import Tensor
 
-from attnscope_model.policy import Policy
+from attnscope_model.forward.policy import Policy
 
 Observations = Shaped[np.ndarray, "env ..."] | Shaped[Tensor, "env ..."]
 """One observation an environment; a tensor where it lives on the device already."""

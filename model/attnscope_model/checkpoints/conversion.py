@@ -14,15 +14,15 @@ from typing import Any, Final
 
 from safetensors.torch import load_file, save_file
 
+from attnscope_model.checkpoints.native import CONFIG, ENTRY, WEIGHTS, build_policy, config_bytes, identity
 from attnscope_model.errors import (
     CheckpointNameError,
     CheckpointUnreadableError,
     TrainTasksError,
 )
-from attnscope_model.native import CONFIG, ENTRY, WEIGHTS, build_policy, config_bytes, identity
-from attnscope_model.parse import CONTENTS, MAX_FILE_BYTES, parse_apart
 from attnscope_model.readers import CheckpointReader, ParsedFile, reader_of
 from attnscope_model.readers.base import QUESTIONS, Answer
+from attnscope_model.readers.parse import CONTENTS, MAX_FILE_BYTES, parse_apart
 from attnscope_model.readers.presets import FACTS, split_note
 from attnscope_model.readers.sidecar import joined, read_sidecar, sidecar_of
 from attnscope_model.readers.statements import known, settle

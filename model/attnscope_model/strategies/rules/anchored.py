@@ -22,7 +22,7 @@ from attnscope_model.strategies.base import Strategy
 from attnscope_model.strategies.errors import ParameterError
 from attnscope_model.strategies.parameters import parameter
 from attnscope_model.strategies.plan import Plan
-from attnscope_model.strategies.recency import Recency
+from attnscope_model.strategies.rules.recency import Recency
 from attnscope_model.strategies.view import ContextView
 
 

@@ -10,7 +10,7 @@ from jaxtyping import Float
 from attnscope_model.strategies.arrays import Array, as_float, namespace
 from attnscope_model.strategies.base import Scored
 from attnscope_model.strategies.parameters import parameter
-from attnscope_model.strategies.random import lifelong
+from attnscope_model.strategies.rules.random import lifelong
 from attnscope_model.strategies.view import ContextView
 
 

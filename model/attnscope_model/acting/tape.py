@@ -17,7 +17,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from attnscope_model.errors import CaptureInvalidError
-from attnscope_model.policy import Policy
+from attnscope_model.forward.policy import Policy
 
 SUM_TOLERANCE: Final = 1e-4
 """How far a recorded float32 row may sum from 1."""

@@ -14,10 +14,10 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
+from attnscope_model.acting.replay import Replayed, history_tokens, joined, query_tokens
 from attnscope_model.errors import NotReplayableError
-from attnscope_model.policy import Policy
-from attnscope_model.replay import Replayed, history_tokens, joined, query_tokens
-from attnscope_model.stack import StackedPolicy
+from attnscope_model.forward.policy import Policy
+from attnscope_model.forward.stack import StackedPolicy
 from attnscope_storage.wire import Positions
 
 BATCH_BYTES: Final = 32 * 2**20

@@ -14,9 +14,9 @@ from safetensors import SafetensorError
 from safetensors.torch import load
 from torch import Tensor
 
-from attnscope_model import ad
 from attnscope_model.errors import CheckpointChangedError, CheckpointUnreadableError
-from attnscope_model.policy import Policy
+from attnscope_model.families import ad
+from attnscope_model.forward.policy import Policy
 from attnscope_model.readers import READERS, readers
 
 WEIGHTS: Final = "model.safetensors"

@@ -13,9 +13,9 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from attnscope_model.attention import TapedAttention
 from attnscope_model.errors import NotReplayableError
-from attnscope_model.policy import Policy
+from attnscope_model.forward.attention import TapedAttention
+from attnscope_model.forward.policy import Policy
 
 Slots = int | Int[Tensor, "env token"]
 """Where tokens stand: the slot of the first of consecutive tokens, or the slot of every token."""

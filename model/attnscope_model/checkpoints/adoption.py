@@ -11,10 +11,10 @@ from typing import Any
 
 import torch
 
-from attnscope_model.conversion import checked_name, checked_tasks, write_entry
+from attnscope_model.checkpoints.conversion import checked_name, checked_tasks, write_entry
+from attnscope_model.checkpoints.native import CONFIG, ENTRY, WEIGHTS, load_policy
 from attnscope_model.errors import CheckpointUnreadableError
-from attnscope_model.native import CONFIG, ENTRY, WEIGHTS, load_policy
-from attnscope_model.parse import MAX_FILE_BYTES
+from attnscope_model.readers.parse import MAX_FILE_BYTES
 from attnscope_model.readers.presets import FACTS
 from attnscope_storage.wire import CheckpointInfo
 

@@ -95,7 +95,7 @@ class CheckpointRegistry:
         TrainTasksError
             The environment has no such tasks.
         """
-        from attnscope_model.conversion import convert, read_checkpoint  # noqa: PLC0415 - imports torch
+        from attnscope_model.checkpoints.conversion import convert, read_checkpoint  # noqa: PLC0415 - imports torch
 
         if (native := native_folder(source)) is not None:
             return self._adopt(
@@ -119,8 +119,8 @@ class CheckpointRegistry:
 
     def _adopt(self, source: Path, name: str | None, stated: tuple[object, ...]) -> CheckpointInfo:
         """Register a folder in the native format, whose entry says everything but what one wants to call it."""
-        from attnscope_model.adoption import adopt  # noqa: PLC0415 - imports torch
-        from attnscope_model.conversion import checked_name  # noqa: PLC0415 - as above
+        from attnscope_model.checkpoints.adoption import adopt  # noqa: PLC0415 - imports torch
+        from attnscope_model.checkpoints.conversion import checked_name  # noqa: PLC0415 - as above
 
         if any(answer is not None for answer in stated):
             raise CheckpointUnreadableError(f"{source.name} says all about itself: state nothing but a name")
@@ -131,7 +131,7 @@ class CheckpointRegistry:
 
     def _enter(self, folder: Path, info: CheckpointInfo, stated: dict[str, Any]) -> None:
         """Make a converted checkpoint an entry, or bring the entry that it has up to what is stated."""
-        from attnscope_model.conversion import write_entry  # noqa: PLC0415 - imports torch
+        from attnscope_model.checkpoints.conversion import write_entry  # noqa: PLC0415 - imports torch
 
         known = next((entry for entry in self.list() if entry.id == info.id), None)
         if known is not None and known.preset != info.preset and "preset" not in stated:
@@ -276,12 +276,12 @@ def inspect(source: Path, config: Path | None = None) -> dict[str, Any]:
     A native checkpoint says everything in its entry, which is held against its weights; its tasks are only counted.
     """
     if (native := native_folder(source)) is not None:
-        from attnscope_model.adoption import adopt  # noqa: PLC0415 - imports torch
+        from attnscope_model.checkpoints.adoption import adopt  # noqa: PLC0415 - imports torch
 
         with tempfile.TemporaryDirectory() as scratch:
             said = adopt(native, Path(scratch)).model_dump(mode="json", exclude_none=True)
         return said | {key: len(tasks) for key, tasks in said.items() if key.endswith("_tasks")}
-    from attnscope_model import conversion  # noqa: PLC0415 - imports torch
+    from attnscope_model.checkpoints import conversion  # noqa: PLC0415 - imports torch
 
     return conversion.inspect(source, config)
 

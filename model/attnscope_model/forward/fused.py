@@ -16,8 +16,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from attnscope_model.policy import Policy
-from attnscope_model.small_heads import HEAD_MULTIPLE, fits, installed
+from attnscope_model.forward.policy import Policy
+from attnscope_model.forward.small_heads import HEAD_MULTIPLE, fits, installed
 
 TORCH: Final = "torch scaled_dot_product_attention, the query's rows beside it"
 NUMBA: Final = "numba kernel for small heads, the query's rows beside it"
@@ -66,7 +66,7 @@ def fused_attention(
     The row is written to `place` where that is given and of its shape, and is then `place`. The heads are shared
     between torch's number of threads.
     """
-    from attnscope_model import kernel  # noqa: PLC0415 - only where numba is installed
+    from attnscope_model.forward import kernel  # noqa: PLC0415 - only where numba is installed
 
     envs, heads, tokens, size = queries.shape
     out = torch.empty(envs, tokens, heads, size)

@@ -21,9 +21,9 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn import functional
 
-from attnscope_model.attention import TapedAttention
 from attnscope_model.errors import CaptureInvalidError
-from attnscope_model.policy import Policy
+from attnscope_model.forward.attention import TapedAttention
+from attnscope_model.forward.policy import Policy
 
 _DIMENSIONS: Final = 4
 _AGREEMENT: Final = {torch.float32: 1e-3, torch.float64: 1e-3}

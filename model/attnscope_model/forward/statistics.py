@@ -1,7 +1,7 @@
 """Statistics of decision rows, taken before they are rounded to float16.
 
 Written twice: in torch, for every device, and compiled, for the policies that attend by the compiled kernel (see
-`attnscope_model.fused`). The two agree to float32's rounding, and a capture takes all of its by one of them.
+`attnscope_model.forward.fused`). The two agree to float32's rounding, and a capture takes all of its by one of them.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ SMALLEST: Final = torch.finfo(torch.float32).tiny
 """Smallest normal float32."""
 
 SINGLE: Final = ("entropy", "max", "effective", "sink", "self")
-"""Statistics that are one number a row, as `attnscope_model.kernel.summarise` orders them."""
+"""Statistics that are one number a row, as `attnscope_model.forward.kernel.summarise` orders them."""
 
 _WINDOWS: Final = np.array(RECENCY_WINDOWS, np.int64)
 
@@ -57,7 +57,7 @@ def compiled_statistics(
 
     On a CPU with numba only. The distance is NaN where a weight is.
     """
-    from attnscope_model import kernel  # noqa: PLC0415 - only where numba is installed
+    from attnscope_model.forward import kernel  # noqa: PLC0415 - only where numba is installed
 
     shape, slots = tuple(rows.shape[:3]), rows.shape[3]
     flat = rows.contiguous().numpy().reshape(-1, slots)

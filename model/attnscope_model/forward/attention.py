@@ -43,7 +43,7 @@ class TapedAttention:
         self.causal = causal
         self.tape: Recorder | None = None
         self.fused: Fused | None = None
-        """What `attend` uses instead of torch's attention; see `attnscope_model.fused`."""
+        """What `attend` uses instead of torch's attention; see `attnscope_model.forward.fused`."""
 
     def attend(
         self,

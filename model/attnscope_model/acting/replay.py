@@ -15,10 +15,10 @@ import torch
 from jaxtyping import Float, Integer, Shaped
 from torch import Tensor
 
-from attnscope_model.context import features
+from attnscope_model.acting.context import features
+from attnscope_model.acting.tape import AttentionTape
 from attnscope_model.errors import NotReplayableError, ReplayDiffersError
-from attnscope_model.policy import Policy
-from attnscope_model.tape import AttentionTape
+from attnscope_model.forward.policy import Policy
 from attnscope_storage.agreement import RELATIVE, SUBNORMAL
 from attnscope_storage.decoded import DecodedChunks
 from attnscope_storage.errors import NotCommittedError

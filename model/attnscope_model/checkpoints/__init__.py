@@ -1,0 +1,1 @@
+"""Checkpoints on disk: the registry, the native format, conversion of foreign files and adoption of native folders."""
