@@ -22,8 +22,8 @@ from attnscope.report.report import CAPTIONS, FIGURES, small_png, write_report
 from attnscope.study import Choice, study
 from attnscope_model.checkpoints.native import load_policy
 from attnscope_model.checkpoints.registry import CheckpointRegistry
-from attnscope_server.capture import CaptureOrder, run_capture
-from attnscope_server.resolve import resolve
+from attnscope_server.capturing.job import CaptureOrder, run_capture
+from attnscope_server.capturing.resolving import resolve
 from attnscope_storage.wire import CaptureSpec
 
 DOCS = Path(__file__).resolve().parents[1] / "docs"

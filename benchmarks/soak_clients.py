@@ -180,6 +180,6 @@ def killer(soak: Soak, service: psutil.Process) -> None:
                     if committed > last.get(job.id, 0):
                         last[job.id] = committed
                         for child in service.children():
-                            if "attnscope_server.worker" in child.cmdline():
+                            if "attnscope_server.running.worker" in child.cmdline():
                                 child.kill()
                                 soak.done["workers killed"] += 1

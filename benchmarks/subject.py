@@ -12,8 +12,8 @@ import torch
 from attnscope_model.checkpoints.native import load_policy, load_tensors
 from attnscope_model.checkpoints.registry import CheckpointRegistry
 from attnscope_model.forward.policy import Policy
-from attnscope_server.capture import CaptureOrder, run_capture
-from attnscope_server.resolve import resolve
+from attnscope_server.capturing.job import CaptureOrder, run_capture
+from attnscope_server.capturing.resolving import resolve
 from attnscope_storage.wire import CaptureSpec, CheckpointInfo
 from benchmarks.reference_way import EncoderPolicy
 from benchmarks.timing import Cost

@@ -20,8 +20,8 @@ import torch
 from attnscope_env import preset, terminal_observations
 from attnscope_model.acting.deciding import Decider
 from attnscope_model.acting.sampling import ACTION_STREAM, choose_actions, uniforms
-from attnscope_server.capture import CaptureOrder, run_capture
-from attnscope_server.resolve import resolve
+from attnscope_server.capturing.job import CaptureOrder, run_capture
+from attnscope_server.capturing.resolving import resolve
 from attnscope_storage.wire import CaptureSpec
 from benchmarks.subject import CPU, GOAL, Subject, subject
 from benchmarks.timing import Cost, ratios, rounds, shown, spread

@@ -15,7 +15,7 @@ import torch
 
 import attnscope
 from attnscope_model.checkpoints.registry import CheckpointRegistry
-from attnscope_server.replay_worker import ReplayWorker
+from attnscope_server.replaying.worker import ReplayWorker
 from attnscope_server.serving import Running, serve_background
 from attnscope_server.settings import Settings
 from benchmarks.subject import GOLDEN

@@ -12,22 +12,22 @@ from fastapi import FastAPI
 from attnscope_env.presets.listing import Listings
 from attnscope_model.checkpoints.registry import CheckpointRegistry
 from attnscope_model.strategies import strategies
-from attnscope_server import handlers
-from attnscope_server.captures import Captures
-from attnscope_server.data_root import held, open_database, prepare
-from attnscope_server.database import Database
-from attnscope_server.gate import Gate
-from attnscope_server.housekeeping import Housekeeping
-from attnscope_server.job_store import JobStore
-from attnscope_server.keys import KeyStore
-from attnscope_server.metrics import Measured, Metrics
-from attnscope_server.replays import Replays
-from attnscope_server.routes import captures as capture_routes
-from attnscope_server.routes import catalogue, jobs, maps
-from attnscope_server.sending import Sending
+from attnscope_server.http import problems as handlers
+from attnscope_server.http.gate import Gate
+from attnscope_server.http.metrics import Measured, Metrics
+from attnscope_server.http.routes import captures as capture_routes
+from attnscope_server.http.routes import catalogue, jobs, maps
+from attnscope_server.http.sending import Sending
+from attnscope_server.http.state import Changes, InFlight, Polls, State, Turns
+from attnscope_server.records.database import Database
+from attnscope_server.records.job_store import JobStore
+from attnscope_server.records.keys import KeyStore
+from attnscope_server.replaying.answers import Replays
+from attnscope_server.root.captures import Captures
+from attnscope_server.root.data_root import held, open_database, prepare
+from attnscope_server.root.housekeeping import Housekeeping
+from attnscope_server.running.supervisor import Supervisor
 from attnscope_server.settings import Settings
-from attnscope_server.state import Changes, InFlight, Polls, State, Turns
-from attnscope_server.supervisor import Supervisor
 from attnscope_storage import __version__
 
 

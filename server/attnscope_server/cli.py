@@ -13,10 +13,10 @@ from pydantic import ValidationError
 
 from attnscope_model.checkpoints.registry import CheckpointRegistry, inspect
 from attnscope_server import logs, serving
-from attnscope_server.capture_paths import capture_path
-from attnscope_server.data_root import open_database, prepare
-from attnscope_server.job_store import JobStore
-from attnscope_server.keys import ALL_SCOPES, KeyStore, Scope
+from attnscope_server.records.job_store import JobStore
+from attnscope_server.records.keys import ALL_SCOPES, KeyStore, Scope
+from attnscope_server.root.data_root import open_database, prepare
+from attnscope_server.root.paths import capture_path
 from attnscope_server.settings import Settings
 from attnscope_server.training import verbs
 from attnscope_storage.errors import AttnscopeError
@@ -102,7 +102,7 @@ def doctor(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Check root, job database, captures, checkpoints and devices, and say what to do; changes nothing by itself."""
-    from attnscope_server.doctor import examine, rebuild_database  # noqa: PLC0415 - loads torch
+    from attnscope_server.root.doctor import examine, rebuild_database  # noqa: PLC0415 - loads torch
 
     settings = settings_of(data_root)
     if rebuild:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import shutil
 
+from attnscope_server.capturing.plan import capture_flops, estimate
+from attnscope_server.capturing.resolving import resolve
 from attnscope_server.errors import refusal
-from attnscope_server.job_store import JobFilter
-from attnscope_server.jobs import StoredJob
-from attnscope_server.plan import capture_flops, estimate
-from attnscope_server.resolve import resolve
-from attnscope_server.state import State
+from attnscope_server.http.state import State
+from attnscope_server.records.job import StoredJob
+from attnscope_server.records.job_store import JobFilter
 from attnscope_server.trials.plan import condition_bytes, decisions, estimate_trial, trial_flops, trial_schema
 from attnscope_server.trials.resolving import resolve_trial
 from attnscope_storage.wire import (

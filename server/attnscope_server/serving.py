@@ -12,10 +12,10 @@ from dataclasses import dataclass
 import uvicorn
 
 from attnscope_server.app import create_app
-from attnscope_server.data_root import announce, local_key, withdraw
 from attnscope_server.errors import ExposureError, ServiceError
+from attnscope_server.http.state import State
+from attnscope_server.root.data_root import announce, local_key, withdraw
 from attnscope_server.settings import Settings
-from attnscope_server.state import State
 
 START_SECONDS = 60.0
 """How long a background service may take to start."""

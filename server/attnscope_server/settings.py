@@ -96,12 +96,12 @@ class Settings(BaseSettings):
         default=5, ge=0, le=19, description="Niceness of a worker: the service answers while every core computes."
     )
     worker_command: tuple[str, ...] = Field(
-        default=(sys.executable, "-m", "attnscope_server.worker"), min_length=1, description="Starts a worker."
+        default=(sys.executable, "-m", "attnscope_server.running.worker"), min_length=1, description="Starts a worker."
     )
     worker_idle_seconds: Seconds = Field(default=300.0, description="A worker idle for so long ends and frees its GPU.")
     worker_start_seconds: Seconds = Field(default=120.0, description="A worker that is not ready by then is ended.")
     replay_command: tuple[str, ...] = Field(
-        default=(sys.executable, "-m", "attnscope_server.replay_worker"), min_length=1, description="Starts replays."
+        default=(sys.executable, "-m", "attnscope_server.replaying.worker"), min_length=1, description="Starts replays."
     )
     replay_idle_seconds: Seconds = Field(default=120.0, description="A replay process idle for so long ends.")
     cancel_grace_seconds: Seconds = Field(default=1.0, description="From asking a cancelled job to stop to SIGTERM.")

@@ -22,12 +22,12 @@ from attnscope.connection import Connection
 from attnscope.service import Service
 from attnscope.transport import Transport
 from attnscope_model.checkpoints.registry import CheckpointRegistry
-from attnscope_server.captures import Captures
-from attnscope_server.data_root import prepare
-from attnscope_server.database import Database
-from attnscope_server.job_store import JobStore
-from attnscope_server.keys import ALL_SCOPES, Scope
-from attnscope_server.resolve import resolve
+from attnscope_server.capturing.resolving import resolve
+from attnscope_server.records.database import Database
+from attnscope_server.records.job_store import JobStore
+from attnscope_server.records.keys import ALL_SCOPES, Scope
+from attnscope_server.root.captures import Captures
+from attnscope_server.root.data_root import prepare
 from attnscope_server.serving import Running, serve_background
 from attnscope_server.settings import Settings
 from attnscope_storage.reader import CaptureReader
@@ -83,7 +83,7 @@ def finished_job(where: Settings, name: UUID, owner: str = "local") -> None:
     import torch  # noqa: PLC0415 - seconds that most tests do without
 
     from attnscope_model.checkpoints.native import load_policy  # noqa: PLC0415 - as above
-    from attnscope_server.capture import CaptureOrder, run_capture  # noqa: PLC0415 - as above
+    from attnscope_server.capturing.job import CaptureOrder, run_capture  # noqa: PLC0415 - as above
 
     prepare(where)
     registry = CheckpointRegistry(where.checkpoints_folder)
@@ -149,7 +149,7 @@ class ServerProcess:
             children = [
                 child
                 for child in psutil.Process(self.process.pid).children()
-                if "attnscope_server.worker" in " ".join(child.cmdline())
+                if "attnscope_server.running.worker" in " ".join(child.cmdline())
             ]
             if children:
                 return children[0]

@@ -13,7 +13,7 @@ import httpx
 import pytest
 
 from attnscope_server.app import create_app
-from attnscope_server.keys import Scope
+from attnscope_server.records.keys import Scope
 from attnscope_server.settings import Settings
 from attnscope_storage.wire import PROBLEM_MEDIA_TYPE
 

@@ -15,7 +15,7 @@ from attnscope.trials.verdicts import judge
 from attnscope_env import preset
 from attnscope_model.checkpoints.native import load_policy
 from attnscope_model.checkpoints.registry import shipped_checkpoints
-from attnscope_server.resolve import task_cell
+from attnscope_server.capturing.resolving import task_cell
 from attnscope_server.trials.rollout import TrialRunner
 from attnscope_storage.wire import Condition, ResolvedTrial, TrialSpec
 

@@ -16,8 +16,8 @@ from attnscope.comparison import write_comparison
 from attnscope.comparison.measures import MEASURES
 from attnscope_model.checkpoints.native import load_policy
 from attnscope_model.checkpoints.registry import CheckpointRegistry
-from attnscope_server.capture import CaptureOrder, run_capture
-from attnscope_server.resolve import resolve
+from attnscope_server.capturing.job import CaptureOrder, run_capture
+from attnscope_server.capturing.resolving import resolve
 from attnscope_storage.wire import CaptureSpec
 
 GOLDEN = Path(__file__).resolve().parents[1] / "golden"

@@ -25,7 +25,7 @@ from attnscope.summary import summarise
 from attnscope_model.checkpoints import conversion
 from attnscope_model.checkpoints.registry import CheckpointRegistry
 from attnscope_model.readers.parse import parse_here
-from attnscope_server.captures import Captures
+from attnscope_server.root.captures import Captures
 from attnscope_server.serving import serve_background
 from attnscope_server.settings import Settings
 from attnscope_storage.schema import TOKEN_KINDS

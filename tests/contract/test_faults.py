@@ -11,7 +11,7 @@ from attnscope.connection import Connection
 from attnscope.errors import JobFailedError
 from attnscope.service import Service
 from attnscope.transport import Transport
-from attnscope_server.worker import explain
+from attnscope_server.running.worker import explain
 from attnscope_storage.errors import StorageFullError, StorageUnwritableError
 from attnscope_storage.wire import JobState, ProblemCode
 

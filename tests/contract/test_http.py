@@ -11,9 +11,9 @@ import pytest
 from attnscope.connection import Connection
 from attnscope.service import Service
 from attnscope.transport import Transport
-from attnscope_server.captures import Captures
 from attnscope_server.errors import ExposureError
-from attnscope_server.keys import Scope
+from attnscope_server.records.keys import Scope
+from attnscope_server.root.captures import Captures
 from attnscope_server.serving import serve_background
 from attnscope_server.settings import Settings
 from attnscope_storage.wire import PROBLEM_MEDIA_TYPE, ProblemCode

@@ -8,7 +8,7 @@ import time
 import numpy as np
 import pytest
 
-from attnscope_server.capture_paths import capture_path
+from attnscope_server.root.paths import capture_path
 from attnscope_storage.errors import CaptureNotFoundError
 from attnscope_storage.reader import CaptureReader
 from attnscope_storage.wire import JobState

@@ -25,7 +25,7 @@ from attnscope.errors import (
 from attnscope.figures.heatmap import heatmap, save
 from attnscope.summary import summarise
 from attnscope.transport import Transport
-from attnscope_server.captures import Captures
+from attnscope_server.root.captures import Captures
 from attnscope_storage.errors import NotCommittedError
 from attnscope_storage.reader import CaptureReader
 from attnscope_storage.verify import verify

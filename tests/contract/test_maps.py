@@ -19,8 +19,8 @@ from attnscope.figures.causal import causal_map, influence
 from attnscope.service import Service
 from attnscope.transport import Transport
 from attnscope_model.checkpoints.registry import CheckpointRegistry
-from attnscope_server.captures import Captures
-from attnscope_server.keys import Scope
+from attnscope_server.records.keys import Scope
+from attnscope_server.root.captures import Captures
 from attnscope_storage.wire import MAP_KINDS, PROBLEM_MEDIA_TYPE, PROBLEMS, ProblemCode
 
 GOLDEN = Path(__file__).resolve().parents[1] / "golden"
@@ -227,7 +227,7 @@ if not mark.exists():
     mark.touch()
     sys.stdout.write('{"type": "ready"}\\n'); sys.stdout.flush()
     sys.stdin.readline(); sys.exit(9)
-runpy.run_module("attnscope_server.replay_worker", run_name="__main__")
+runpy.run_module("attnscope_server.replaying.worker", run_name="__main__")
 """
 STUCK = """
 import sys, time

@@ -11,7 +11,7 @@ import httpx
 import psutil
 import pytest
 
-from attnscope_server.captures import Captures
+from attnscope_server.root.captures import Captures
 from attnscope_server.serving import serve_background
 from attnscope_storage.verify import verify
 

@@ -25,8 +25,8 @@ from attnscope.errors import (
 from attnscope.retry import Backoff
 from attnscope.service import Service
 from attnscope.transport import Transport
-from attnscope_server.captures import Captures
 from attnscope_server.cli import app
+from attnscope_server.root.captures import Captures
 from attnscope_server.serving import serve_background
 from attnscope_storage.errors import ChunkDamagedError
 from attnscope_storage.verify import verify
@@ -63,7 +63,7 @@ def faulty_open(path, mode):
     raise OSError(errno.EROFS, os.strerror(errno.EROFS))
 
 store.open = faulty_open
-from attnscope_server.worker import main
+from attnscope_server.running.worker import main
 main()
 """
 """A worker whose disk does what a file says: ``full:n``, ``readonly:n`` or ``killed:n`` after n writes."""

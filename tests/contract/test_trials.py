@@ -14,8 +14,8 @@ import zarr
 import attnscope
 from attnscope.errors import JobCancelledError
 from attnscope.remote import HttpStore
-from attnscope_server.capture_paths import capture_path
-from attnscope_server.keys import ALL_SCOPES
+from attnscope_server.records.keys import ALL_SCOPES
+from attnscope_server.root.paths import capture_path
 from attnscope_storage.errors import CaptureNotFoundError, StoreKindError
 from attnscope_storage.reader import CaptureReader
 from attnscope_storage.verify import verify

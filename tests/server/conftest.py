@@ -6,8 +6,8 @@ from uuid import uuid4
 
 import pytest
 
-from attnscope_server.data_root import open_database, prepare
-from attnscope_server.job_store import JobStore
+from attnscope_server.records.job_store import JobStore
+from attnscope_server.root.data_root import open_database, prepare
 from attnscope_server.settings import Settings
 from attnscope_storage.wire import CaptureSpec, JobState, ResolvedCapture
 

@@ -11,11 +11,11 @@ import torch
 from attnscope_env import preset, terminal_observations
 from attnscope_model.checkpoints.native import load_policy
 from attnscope_model.checkpoints.registry import CheckpointRegistry
-from attnscope_server.capture import CaptureOrder, run_capture
-from attnscope_server.device_rooms import DeviceRooms, device_rooms
-from attnscope_server.engine import RolloutStoppedError
-from attnscope_server.precision import PrecisionUnavailableError, precision
-from attnscope_server.resolve import resolve
+from attnscope_server.capturing.device_rooms import DeviceRooms, device_rooms
+from attnscope_server.capturing.job import CaptureOrder, run_capture
+from attnscope_server.capturing.precision import PrecisionUnavailableError, precision
+from attnscope_server.capturing.resolving import resolve
+from attnscope_server.capturing.rollout import RolloutStoppedError
 from attnscope_storage import schema
 from attnscope_storage.reader import CaptureReader
 from attnscope_storage.wire import CaptureSpec

@@ -16,11 +16,11 @@ from attnscope_model.checkpoints.native import load_policy
 from attnscope_model.checkpoints.registry import CheckpointRegistry
 from attnscope_model.errors import CaptureInvalidError
 from attnscope_model.forward.fused import NUMBA, TORCH
-from attnscope_server.capture import CaptureOrder, run_capture
-from attnscope_server.engine import NotReproducibleError, RolloutStoppedError
+from attnscope_server.capturing.job import CaptureOrder, run_capture
+from attnscope_server.capturing.plan import COMPILED_BYTES, estimate
+from attnscope_server.capturing.resolving import resolve
+from attnscope_server.capturing.rollout import NotReproducibleError, RolloutStoppedError
 from attnscope_server.errors import ProblemError
-from attnscope_server.plan import COMPILED_BYTES, estimate
-from attnscope_server.resolve import resolve
 from attnscope_storage import schema
 from attnscope_storage.reader import CaptureReader
 from attnscope_storage.verify import verify

@@ -16,10 +16,10 @@ from attnscope_model.acting.replay import check, read_moment, replay
 from attnscope_model.checkpoints.registry import CheckpointRegistry
 from attnscope_model.families.reference import ReferenceConfig, ReferenceLayer, describe
 from attnscope_model.forward.stack import StackedPolicy
-from attnscope_server.capture import CaptureOrder, run_capture
-from attnscope_server.engine import RolloutStoppedError
+from attnscope_server.capturing.job import CaptureOrder, run_capture
+from attnscope_server.capturing.resolving import resolve
+from attnscope_server.capturing.rollout import RolloutStoppedError
 from attnscope_server.errors import ProblemError
-from attnscope_server.resolve import resolve
 from attnscope_storage import schema
 from attnscope_storage.decoded import DecodedChunks
 from attnscope_storage.reader import CaptureReader

@@ -7,9 +7,9 @@ from uuid import UUID
 
 import pytest
 
-from attnscope_server.captures import Captures
-from attnscope_server.housekeeping import CLOCK_DRIFT, Housekeeping
-from attnscope_server.job_store import JobStore
+from attnscope_server.records.job_store import JobStore
+from attnscope_server.root.captures import Captures
+from attnscope_server.root.housekeeping import CLOCK_DRIFT, Housekeeping
 from attnscope_storage.errors import ChunkDamagedError
 from attnscope_storage.wire import JobChanges, JobState, Problem
 
@@ -101,7 +101,7 @@ def test_a_clock_that_runs_backwards_keeps_the_order(database, submitted):
 
 
 def _mine():
-    from attnscope_server.job_store import JobFilter  # noqa: PLC0415 - one use
+    from attnscope_server.records.job_store import JobFilter  # noqa: PLC0415 - one use
 
     return JobFilter(owner="me")
 

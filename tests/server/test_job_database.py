@@ -10,9 +10,6 @@ import pytest
 from sqlalchemy import event
 from sqlalchemy.exc import OperationalError
 
-from attnscope_server import database as database_module
-from attnscope_server.data_root import open_database
-from attnscope_server.database import Database
 from attnscope_server.errors import (
     DatabaseDamagedError,
     DatabaseGoneError,
@@ -21,9 +18,12 @@ from attnscope_server.errors import (
     DataRootUnusableError,
     ProblemError,
 )
-from attnscope_server.job_store import JobStore
-from attnscope_server.keys import KeyStore
-from attnscope_server.supervisor import Supervisor
+from attnscope_server.records import database as database_module
+from attnscope_server.records.database import Database
+from attnscope_server.records.job_store import JobStore
+from attnscope_server.records.keys import KeyStore
+from attnscope_server.root.data_root import open_database
+from attnscope_server.running.supervisor import Supervisor
 from attnscope_storage.wire import JobState, ProblemCode
 
 

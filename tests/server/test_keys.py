@@ -11,9 +11,9 @@ from typer.testing import CliRunner
 
 from attnscope.connection import find_connection
 from attnscope_server.cli import app
-from attnscope_server.data_root import LOCAL_OWNER, announce, held, local_key, open_database, prepare, withdraw
 from attnscope_server.errors import DataRootInUseError, DataRootUnusableError, ExposureError, KeyUnknownError
-from attnscope_server.keys import ALL_SCOPES, KEY_PATTERN, KeyStore, Scope
+from attnscope_server.records.keys import ALL_SCOPES, KEY_PATTERN, KeyStore, Scope
+from attnscope_server.root.data_root import LOCAL_OWNER, announce, held, local_key, open_database, prepare, withdraw
 from attnscope_server.serving import refuse_exposure
 from attnscope_server.settings import Settings
 

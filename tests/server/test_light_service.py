@@ -8,7 +8,9 @@ import sys
 import pytest
 
 
-@pytest.mark.parametrize(("module", "loads"), [("attnscope_server.app", "no"), ("attnscope_server.worker", "yes")])
+@pytest.mark.parametrize(
+    ("module", "loads"), [("attnscope_server.app", "no"), ("attnscope_server.running.worker", "yes")]
+)
 def test_only_the_worker_loads_torch(module, loads):
     """The app, its routes and the registry import no torch; the worker does, so the probe can see it."""
     code = f"import sys, {module}; print('yes' if 'torch' in sys.modules else 'no')"

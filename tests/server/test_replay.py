@@ -12,9 +12,9 @@ from attnscope_model.acting.replay import check, read_moment, replay
 from attnscope_model.checkpoints.native import load_policy
 from attnscope_model.checkpoints.registry import CheckpointRegistry
 from attnscope_model.errors import ReplayDiffersError
-from attnscope_server.capture import CaptureOrder, run_capture
-from attnscope_server.engine import RolloutStoppedError
-from attnscope_server.resolve import resolve
+from attnscope_server.capturing.job import CaptureOrder, run_capture
+from attnscope_server.capturing.resolving import resolve
+from attnscope_server.capturing.rollout import RolloutStoppedError
 from attnscope_storage.chunks import decode_chunk, encode_chunk
 from attnscope_storage.decoded import DecodedChunks
 from attnscope_storage.errors import ChunkDamagedError, ChunkLostError, NotCommittedError

@@ -20,8 +20,8 @@ from attnscope_model.families.ad import FAMILY, ADConfig, ADPolicy, stored_confi
 from attnscope_model.forward.stack import StackedPolicy
 from attnscope_model.readers.parse import parse_here
 from attnscope_model.training.trainer import initialise
-from attnscope_server.capture import CaptureOrder, run_capture
-from attnscope_server.resolve import resolve
+from attnscope_server.capturing.job import CaptureOrder, run_capture
+from attnscope_server.capturing.resolving import resolve
 from attnscope_storage.decoded import DecodedChunks
 from attnscope_storage.reader import CaptureReader
 from attnscope_storage.wire import CaptureSpec

@@ -14,8 +14,8 @@ from jaxtyping import Float, Int, Shaped
 
 from attnscope_env import environment_seeds, terminal_observations
 from attnscope_model.acting.sampling import ACTION_STREAM, choose_actions, uniforms
-from attnscope_server.engine import NotReproducibleError
-from attnscope_server.plan import EnvAxis
+from attnscope_server.capturing.plan import EnvAxis
+from attnscope_server.capturing.rollout import NotReproducibleError
 
 DRAWN: Final = 64
 """Steps whose random numbers are drawn at a time."""

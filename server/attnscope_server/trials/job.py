@@ -20,10 +20,10 @@ from jaxtyping import Float, Int
 from attnscope_env import LISTED, Listings
 from attnscope_model.forward.fused import implementation
 from attnscope_model.forward.policy import Policy
-from attnscope_server.attributes import attributes_of
-from attnscope_server.capture import choose_attention, committed
-from attnscope_server.engine import RolloutStoppedError
-from attnscope_server.plan import EnvAxis
+from attnscope_server.capturing.attributes import attributes_of
+from attnscope_server.capturing.job import choose_attention, committed
+from attnscope_server.capturing.plan import EnvAxis
+from attnscope_server.capturing.rollout import RolloutStoppedError
 from attnscope_server.trials.plan import WRITER_BLOCKS, static_arrays, trial_schema
 from attnscope_server.trials.results import ConditionResult
 from attnscope_storage.reader import CaptureReader

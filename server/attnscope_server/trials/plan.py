@@ -9,7 +9,7 @@ from jaxtyping import Float, Int
 
 from attnscope_model.strategies import strategy
 from attnscope_model.strategies.fitting import ATTENTION
-from attnscope_server.plan import COMPRESSION, WORKER_BASE_BYTES, forward_flops
+from attnscope_server.capturing.plan import COMPRESSION, WORKER_BASE_BYTES, forward_flops
 from attnscope_server.trials.resolving import history
 from attnscope_storage.schema import SPLITS
 from attnscope_storage.trial_schema import ARMS, PHASES, TrialDims, TrialSchema, build_trial_schema

@@ -20,8 +20,8 @@ from attnscope_model.compression import Compression
 from attnscope_model.compression.deciding import CompressedDecider, PlainDecider
 from attnscope_model.forward.policy import Policy
 from attnscope_model.strategies import strategy
-from attnscope_server.engine import RolloutStoppedError
-from attnscope_server.plan import EnvAxis
+from attnscope_server.capturing.plan import EnvAxis
+from attnscope_server.capturing.rollout import RolloutStoppedError
 from attnscope_server.trials.acting import Environment, Recorded, act, act_again
 from attnscope_server.trials.divergence import Divergence, plain_logits
 from attnscope_server.trials.results import ConditionResult

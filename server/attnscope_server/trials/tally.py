@@ -11,7 +11,7 @@ from jaxtyping import Float, Float64, Int
 
 from attnscope_model.acting.context import ContextWindow
 from attnscope_model.compression.deciding import CompressedDecider
-from attnscope_server.plan import forward_flops
+from attnscope_server.capturing.plan import forward_flops
 from attnscope_server.trials.acting import Recorded
 from attnscope_server.trials.results import ConditionResult
 from attnscope_storage.wire import PolicyDescription

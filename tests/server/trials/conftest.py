@@ -12,7 +12,7 @@ import torch
 from attnscope_env import preset
 from attnscope_model.checkpoints.registry import CheckpointRegistry
 from attnscope_model.families.ad import ADConfig, ADPolicy
-from attnscope_server.engine import RolloutStoppedError
+from attnscope_server.capturing.rollout import RolloutStoppedError
 from attnscope_server.trials.resolving import resolve_trial
 from attnscope_server.trials.results import ConditionResult
 from attnscope_server.trials.rollout import TrialRunner

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from attnscope_model.checkpoints.native import load_policy
-from attnscope_server.engine import RolloutStoppedError
+from attnscope_server.capturing.rollout import RolloutStoppedError
 from attnscope_server.trials.job import TrialOrder, run_trial
 from attnscope_storage.errors import SchemaMismatchError
 from attnscope_storage.reader import CaptureReader

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from attnscope_server.engine import NotReproducibleError, RolloutStoppedError
+from attnscope_server.capturing.rollout import NotReproducibleError, RolloutStoppedError
 
 SEVERAL = [
     ("none", None, {}),

@@ -8,7 +8,7 @@ import torch
 
 from attnscope_model.compression import Compression
 from attnscope_model.strategies import strategy
-from attnscope_server.engine import RolloutStoppedError
+from attnscope_server.capturing.rollout import RolloutStoppedError
 from attnscope_server.trials import speed
 from attnscope_server.trials.acting import Recorded
 from attnscope_server.trials.speed import SpeedMeter

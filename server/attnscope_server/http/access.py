@@ -1,0 +1,87 @@
+"""Who is asking, and whether they may: what every route but health stands behind.
+
+The gate (`attnscope_server.http.gate`) finds out whose key was sent before anything else of a request is read; the
+dependencies here ask what that key may do. A route that names none of them still lets nobody in without a key.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Final
+from uuid import UUID
+
+from fastapi import Depends, Request, Security
+from fastapi.security import HTTPBearer, SecurityScopes
+
+from attnscope_server.errors import refusal
+from attnscope_server.http.state import State
+from attnscope_server.records.job import StoredJob
+from attnscope_server.records.keys import Identity, Scope
+from attnscope_storage.wire import PROBLEM_MEDIA_TYPE, PROBLEMS, Problem, ProblemCode
+
+BEARER = HTTPBearer(auto_error=False, description="An API key: Authorization: Bearer ats_…")
+IDENTITY: Final = "attnscope.identity"
+"""Where the gate leaves whose key was sent, in the ASGI scope."""
+
+KEY_WANTED: Final = "send a valid API key as Authorization: Bearer …"
+
+
+def service_state(request: Request) -> State:
+    """Return what the app holds."""
+    state: State = request.app.state.service
+    return state
+
+
+def identified(wanted: SecurityScopes, request: Request, _documented: Annotated[object, Security(BEARER)]) -> Identity:
+    """Return whose key was sent, if it has every scope that the route wants."""
+    identity = request.scope.get(IDENTITY)
+    if not isinstance(identity, Identity):
+        raise refusal(ProblemCode.UNAUTHENTICATED, KEY_WANTED)
+    for scope in wanted.scopes:
+        if not identity.may(Scope(scope)):
+            raise refusal(ProblemCode.FORBIDDEN, f"this key lacks the scope {scope}")
+    return identity
+
+
+Service = Annotated[State, Depends(service_state)]
+JobsReader = Annotated[Identity, Security(identified, scopes=[Scope.JOBS_READ.value])]
+JobsWriter = Annotated[Identity, Security(identified, scopes=[Scope.JOBS_WRITE.value])]
+DataReader = Annotated[Identity, Security(identified, scopes=[Scope.DATA_READ.value])]
+Admin = Annotated[Identity, Security(identified, scopes=[Scope.ADMIN.value])]
+
+
+def json_only(request: Request) -> None:
+    """Refuse a body that does not say it is JSON, so that no web page's form can submit one."""
+    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if kind != "application/json":
+        detail = f"expected application/json, got {kind[:100] or 'no content type'}"
+        raise refusal(ProblemCode.UNSUPPORTED_MEDIA_TYPE, detail)
+
+
+def owned(state: State, identity: Identity, name: UUID) -> StoredJob:
+    """Return this owner's job of that name; another's is as unknown as one that never was.
+
+    Whatever is asked of the service's own parts about the job is asked by its ``id``, which is not always its name.
+    """
+    stored = state.jobs.find(identity.owner, name)
+    if stored is None:
+        raise refusal(ProblemCode.NOT_FOUND, f"there is no job {name}")
+    if stored.deleted_at is not None:
+        raise refusal(ProblemCode.GONE, f"job {name} was deleted or had expired; its id stays reserved")
+    return stored
+
+
+def problems(*codes: ProblemCode) -> dict[int | str, dict[str, Any]]:
+    """Return the documented error answers of a route; those of every route are added."""
+    every = (
+        ProblemCode.INVALID_REQUEST,
+        ProblemCode.UNAUTHENTICATED,
+        ProblemCode.FORBIDDEN,
+        ProblemCode.TOO_LARGE,
+        ProblemCode.TOO_MANY_REQUESTS,
+        ProblemCode.UNAVAILABLE,
+    )
+    described: dict[int | str, dict[str, Any]] = {}
+    for code in (*every, *codes):
+        status, title, _ = PROBLEMS[code]
+        described[status] = {"description": title, "model": Problem, "content": {PROBLEM_MEDIA_TYPE: {}}}
+    return described

@@ -1,0 +1,98 @@
+"""What a request passes before any route sees it: its Host, its key, the length of its body.
+
+Plain ASGI, so that nothing of a request is read, and no path is told from another, for somebody without a key.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from typing import Final
+
+from fastapi import FastAPI
+from starlette.concurrency import run_in_threadpool
+from starlette.datastructures import Headers
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from attnscope_server.http import problems as handlers
+from attnscope_server.http.access import IDENTITY, KEY_WANTED
+from attnscope_server.records.database import UNANSWERED
+from attnscope_server.settings import Settings
+from attnscope_storage.wire import Problem, ProblemCode, problem
+
+OPEN: Final = frozenset({"/healthz", "/readyz"})
+"""Paths that want no key."""
+
+_HOST: Final = re.compile(r"(\[[0-9a-fA-F:.]+\]|[A-Za-z0-9._-]{1,253})(?::[0-9]{1,5})?")
+
+
+class Gate:
+    """Refuse what names another host, sends no valid key, or a body over the cap."""
+
+    def __init__(self, app: ASGIApp, service: FastAPI, settings: Settings) -> None:
+        self.app = app
+        self._service = service
+        self._body_bytes = settings.limits.body_bytes
+        self._hosts = frozenset(host.lower() for host in (settings.host, *settings.allowed_hosts))
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass a request on, or refuse it."""
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        headers = Headers(scope=scope)
+        refused = self._host(headers) or await self._key(scope, headers) or self._body(headers)
+        if refused is None:
+            await self.app(scope, receive, send)
+        else:
+            await handlers.answer(refused)(scope, receive, send)
+
+    def _host(self, headers: Headers) -> Problem | None:
+        """Refuse a foreign host: a web page that rebinds its name to loopback still sends that name."""
+        named = headers.getlist("host")
+        if len(named) == 1 and ("*" in self._hosts or host_of(named[0]) in self._hosts or is_loopback(named[0])):
+            return None
+        shown = ", ".join(named)[:100] or "none"
+        detail = f"Host: {shown} is not this service's; the operator names further ones by --allowed-host"
+        return problem(ProblemCode.INVALID_REQUEST, detail)
+
+    async def _key(self, scope: Scope, headers: Headers) -> Problem | None:
+        if scope["path"] in OPEN:
+            return None
+        kind, _, key = headers.get("authorization", "").partition(" ")
+        if kind.lower() != "bearer":
+            return problem(ProblemCode.UNAUTHENTICATED, KEY_WANTED)
+        try:
+            identity = await run_in_threadpool(self._service.state.service.keys.identify, key.strip())
+        except UNANSWERED:
+            return problem(ProblemCode.UNAVAILABLE, handlers.DATABASE_BUSY)
+        if identity is None:
+            return problem(ProblemCode.UNAUTHENTICATED, KEY_WANTED)
+        scope[IDENTITY] = identity
+        return None
+
+    def _body(self, headers: Headers) -> Problem | None:
+        length = headers.get("content-length", "0")
+        if "transfer-encoding" in headers or not (length.isascii() and length.isdigit()):
+            return problem(ProblemCode.INVALID_REQUEST, "send a Content-Length")
+        if int(length) > self._body_bytes:
+            detail = f"the body has {length} bytes, {self._body_bytes} are allowed"
+            return problem(ProblemCode.TOO_LARGE, detail, limit=self._body_bytes, requested=int(length))
+        return None
+
+
+def host_of(header: str) -> str:
+    """Return the name or address in a Host header, lower case, without port; empty where it is malformed."""
+    found = _HOST.fullmatch(header)
+    return "" if found is None else found[1].lower()
+
+
+def is_loopback(header: str) -> bool:
+    """Whether a Host header means this machine."""
+    name = host_of(header)
+    if name == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(name.strip("[]")).is_loopback
+    except ValueError:
+        return False

@@ -1,0 +1,178 @@
+"""Jobs: submit, estimate, list, poll, cancel, delete."""
+
+from __future__ import annotations
+
+import time
+from typing import Annotated
+from uuid import UUID, uuid4
+
+from fastapi import APIRouter, Depends, Query, Response
+from pydantic_core import PydanticSerializationError
+from starlette.concurrency import run_in_threadpool
+
+from attnscope_server.errors import refusal
+from attnscope_server.http.access import JobsReader, JobsWriter, Service, json_only, owned, problems
+from attnscope_server.http.state import State
+from attnscope_server.kinds import cost_of, resolved_of
+from attnscope_server.records.job import StoredJob
+from attnscope_server.records.job_store import JobFilter
+from attnscope_server.root.housekeeping import remove
+from attnscope_storage.wire import (
+    AnySpec,
+    Estimate,
+    Job,
+    JobChanges,
+    JobPage,
+    JobSpec,
+    JobState,
+    ProblemCode,
+)
+from attnscope_storage.wire.specs import MAX_LABEL
+
+router = APIRouter(tags=["jobs"])
+
+REFUSED = problems(
+    ProblemCode.UNKNOWN_CHECKPOINT, ProblemCode.TOO_LARGE, ProblemCode.UNSUPPORTED_MEDIA_TYPE, ProblemCode.STORAGE_FULL
+)
+FEWER = {"capture": "steps, envs, layers or heads", "trial": "conditions, tasks, seeds, episodes or kept steps"}
+"""What makes a job of a kind smaller."""
+
+DEFAULT_PAGE = 50
+"""Jobs of a page where no limit is named."""
+
+
+def shown(state: State, *jobs: StoredJob) -> tuple[Job, ...]:
+    """Return jobs as their owner sees them now."""
+    waits = any(job.state is JobState.QUEUED for job in jobs)
+    places = state.jobs.queue_positions() if waits else {}
+    return tuple(
+        job.wire(state.supervisor.progress(job.id), places.get(job.id) if job.state is JobState.QUEUED else None)
+        for job in jobs
+    )
+
+
+def submit(state: State, owner: str, job: UUID, spec: AnySpec) -> tuple[Job, bool]:
+    """Queue a job; the same id and specification again changes nothing."""
+    _refuse_long(state, spec)
+    known = state.jobs.find(owner, job)
+    if known is not None:  # an idempotent repetition is answered even if the checkpoint is gone by now
+        stored, new = state.jobs.submit(job, owner, spec, known.resolved, queue_limit=2**31)
+        return shown(state, stored)[0], new
+    resolved = resolved_of(state, spec)
+    cost = cost_of(state, spec, resolved, owner)
+    cap = state.settings.limits.capture_bytes
+    if cap is not None and cost.bytes_raw > cap:
+        detail = f"the {spec.kind} would hold {cost.bytes_raw} decoded bytes; ask for fewer {FEWER[spec.kind]}"
+        raise refusal(ProblemCode.TOO_LARGE, detail, limit=cap, requested=cost.bytes_raw)
+    if cost.bytes_on_disk > cost.disk_free_bytes:
+        detail = f"about {cost.bytes_on_disk} bytes are needed where {cost.disk_free_bytes} are free"
+        raise refusal(ProblemCode.STORAGE_FULL, detail, limit=cost.disk_free_bytes, requested=cost.bytes_on_disk)
+    stored, new = state.jobs.submit(job, owner, spec, resolved, queue_limit=state.settings.limits.queued_jobs)
+    state.supervisor.wake()
+    return shown(state, stored)[0], new
+
+
+def _refuse_long(state: State, spec: AnySpec) -> None:
+    try:
+        limit, size = state.settings.limits.spec_bytes, len(spec.model_dump_json())
+    except PydanticSerializationError as error:  # half a surrogate pair, deep in what strategies or environments take
+        raise refusal(ProblemCode.INVALID_REQUEST, "the specification holds text that is not Unicode") from error
+    if size > limit:
+        detail = f"the specification has {size} bytes as JSON, {limit} are allowed: name fewer seeds, tasks or steps"
+        raise refusal(ProblemCode.TOO_LARGE, detail, limit=limit, requested=size)
+
+
+@router.post("/jobs", status_code=201, responses=REFUSED, dependencies=[Depends(json_only)])
+def post_job(spec: JobSpec, state: Service, identity: JobsWriter, response: Response) -> Job:
+    """Submit a job under an id that the service mints."""
+    job, _ = submit(state, identity.owner, uuid4(), spec)
+    response.headers["Location"] = f"/v1/jobs/{job.id}"
+    return job
+
+
+@router.post("/jobs:estimate", responses=REFUSED, dependencies=[Depends(json_only)])
+def post_estimate(spec: JobSpec, state: Service, identity: JobsReader) -> Estimate:
+    """Say what a job would cost; nothing is queued."""
+    _refuse_long(state, spec)
+    return cost_of(state, spec, resolved_of(state, spec), identity.owner)
+
+
+@router.put(
+    "/jobs/{job_id}",
+    status_code=201,
+    responses={200: {"model": Job, "description": "The same job was submitted before"}}
+    | REFUSED
+    | problems(ProblemCode.CONFLICT, ProblemCode.GONE),
+    dependencies=[Depends(json_only)],
+)
+def put_job(job_id: UUID, spec: JobSpec, state: Service, identity: JobsWriter, response: Response) -> Job:
+    """Submit a job under an id of the caller's; repeating it is harmless."""
+    job, new = submit(state, identity.owner, job_id, spec)
+    response.status_code = 201 if new else 200
+    return job
+
+
+@router.get("/jobs", responses=problems())
+def get_jobs(
+    state: Service,
+    identity: JobsReader,
+    states: Annotated[list[JobState] | None, Query(alias="state")] = None,
+    kind: Annotated[str | None, Query(max_length=40)] = None,
+    label: Annotated[str | None, Query(max_length=MAX_LABEL)] = None,
+    limit: Annotated[int, Query(ge=1)] = DEFAULT_PAGE,
+    cursor: Annotated[str | None, Query(max_length=100)] = None,
+) -> JobPage:
+    """List the owner's jobs, newest first."""
+    wanted = JobFilter(owner=identity.owner, states=tuple(states or ()), kind=kind, label=label)
+    jobs, following = state.jobs.page(wanted, min(limit, state.settings.limits.page_jobs), cursor)
+    return JobPage(jobs=shown(state, *jobs), next_cursor=following)
+
+
+@router.get("/jobs/{job_id}", responses=problems(ProblemCode.NOT_FOUND, ProblemCode.GONE))
+async def get_job(
+    job_id: UUID,
+    state: Service,
+    identity: JobsReader,
+    wait: Annotated[float, Query(ge=0, description="Seconds to wait for a change, capped by the service.")] = 0.0,
+    seen: Annotated[JobState | None, Query(alias="state", description="Return once the state is another.")] = None,
+) -> Job:
+    """Return a job; with `wait`, once it has left the state `state`, or has ended where none is named."""
+    deadline = time.monotonic() + min(wait, state.settings.limits.long_poll_seconds)
+    with state.polls.hold(identity.owner, counted=wait > 0):
+        while True:
+            job = await run_in_threadpool(owned, state, identity, job_id)
+            left = deadline - time.monotonic()
+            arrived = job.state.final or (seen is not None and job.state is not seen)
+            if arrived or left <= 0 or state.stopping:
+                return (await run_in_threadpool(shown, state, job))[0]
+            await state.changes.wait(min(left, 5.0))
+
+
+@router.patch(
+    "/jobs/{job_id}",
+    responses=problems(ProblemCode.NOT_FOUND, ProblemCode.GONE, ProblemCode.UNSUPPORTED_MEDIA_TYPE),
+    dependencies=[Depends(json_only)],
+)
+def patch_job(job_id: UUID, changes: JobChanges, state: Service, identity: JobsWriter) -> Job:
+    """Say until when a capture or trial is kept, or pin it; what is not sent stays as it is."""
+    return shown(state, state.jobs.change(owned(state, identity, job_id).id, changes))[0]
+
+
+@router.post("/jobs/{job_id}/cancel", status_code=202, responses=problems(ProblemCode.NOT_FOUND, ProblemCode.GONE))
+def post_cancel(job_id: UUID, state: Service, identity: JobsWriter) -> Job:
+    """Cancel a job; it is `cancelling` until its work has ended. Cancelling an ended job changes nothing."""
+    return shown(state, state.supervisor.cancel(owned(state, identity, job_id)))[0]
+
+
+@router.delete(
+    "/jobs/{job_id}",
+    status_code=204,
+    responses=problems(ProblemCode.NOT_FOUND, ProblemCode.GONE, ProblemCode.CONFLICT),
+)
+def delete_job(job_id: UUID, state: Service, identity: JobsWriter) -> None:
+    """Delete an ended job and its capture or trial; the id stays reserved."""
+    job = owned(state, identity, job_id)
+    if not job.state.final:
+        raise refusal(ProblemCode.CONFLICT, f"job {job_id} is {job.state.value}; cancel it first")
+    state.jobs.mark_deleted(job.id)
+    remove(state.jobs, state.captures, job.id)

@@ -1,0 +1,93 @@
+"""Jobs as rows of the database: how a row is made, found, brought up to date, and read as a job."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from attnscope_server.records.database import JobRow
+from attnscope_server.records.job import StoredJob
+from attnscope_storage.wire import JOB_SPEC, RESOLVED, AnySpec, JobState, Problem, Progress, Resolved
+
+
+def new_row(job: UUID, name: UUID, owner: str, spec: AnySpec, resolved: Resolved, at: datetime) -> JobRow:
+    """Return the row of a job that is queued."""
+    return JobRow(
+        id=str(job),
+        name=str(name),
+        owner=owner,
+        kind=spec.kind,
+        label=spec.label,
+        state=JobState.QUEUED,
+        spec=spec.model_dump(mode="json"),
+        resolved=resolved.model_dump(mode="json"),
+        progress=Progress(steps_total=resolved.steps_total).model_dump(mode="json"),
+        created_at=at,
+        attempts=0,
+        interruptions=0,
+        interrupted_at_step=0,
+        pinned=False,
+    )
+
+
+def write_state(row: JobRow, job: StoredJob) -> None:
+    """Bring into a row what changes with a job's state."""
+    row.state = job.state
+    row.progress = job.progress.model_dump(mode="json")
+    row.failure = None if job.failure is None else job.failure.model_dump(mode="json")
+    row.started_at, row.finished_at = job.started_at, job.finished_at
+    row.attempts, row.interruptions = job.attempts, job.interruptions
+    row.interrupted_at_step = job.interrupted_at_step
+
+
+def row_of(session: Session, job: UUID) -> JobRow | None:
+    """Return the row of a job, None where there is none."""
+    return session.scalar(select(JobRow).where(JobRow.id == str(job)))
+
+
+def row_named(session: Session, owner: str, name: UUID) -> JobRow | None:
+    """Return the row of the job that an owner calls so, None where there is none."""
+    return session.scalar(select(JobRow).where(JobRow.owner == owner, JobRow.name == str(name)))
+
+
+def known_row(session: Session, job: UUID) -> JobRow:
+    """Return the row of a job.
+
+    Raises
+    ------
+    LookupError
+        There is no such job.
+    """
+    row = row_of(session, job)
+    if row is None:
+        raise LookupError(f"no job {job}")
+    return row
+
+
+def stored_job(row: JobRow) -> StoredJob:
+    """Return the job that a row holds."""
+    return StoredJob(
+        sequence=row.sequence,
+        id=UUID(row.id),
+        name=UUID(row.name),
+        owner=row.owner,
+        kind=row.kind,
+        label=row.label,
+        state=JobState(row.state),
+        spec=JOB_SPEC.validate_python(row.spec),
+        resolved=RESOLVED.validate_python(row.resolved),
+        progress=Progress.model_validate(row.progress),
+        created_at=row.created_at,
+        started_at=row.started_at,
+        finished_at=row.finished_at,
+        attempts=row.attempts,
+        failure=None if row.failure is None else Problem.model_validate(row.failure),
+        interruptions=row.interruptions,
+        interrupted_at_step=row.interrupted_at_step,
+        expires_at=row.expires_at,
+        pinned=row.pinned,
+        deleted_at=row.deleted_at,
+    )

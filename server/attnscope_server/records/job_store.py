@@ -1,0 +1,243 @@
+"""Jobs in the database: every change of state is one transaction, written before anybody is told."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import UUID, uuid4
+
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+
+from attnscope_server.errors import refusal
+from attnscope_server.records.cursors import cursor_of, parse_cursor
+from attnscope_server.records.database import Database, EventRow, JobRow
+from attnscope_server.records.job import StoredJob
+from attnscope_server.records.job_rows import known_row, new_row, row_named, row_of, stored_job, write_state
+from attnscope_storage.wire import AnySpec, JobChanges, JobState, ProblemCode, Progress, Resolved
+
+
+@dataclass(frozen=True)
+class JobFilter:
+    """Which jobs a page shows."""
+
+    owner: str
+    states: tuple[JobState, ...] = ()
+    kind: str | None = None
+    label: str | None = None
+
+
+class JobStore:
+    """The jobs of one service.
+
+    Parameters
+    ----------
+    retention
+        How long the capture of an ended job is kept where its owner says nothing; None is for ever.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+        *,
+        retention: timedelta | None = None,
+    ) -> None:
+        self._database = database
+        self._now = now
+        self._retention = retention
+
+    def submit(
+        self, name: UUID, owner: str, spec: AnySpec, resolved: Resolved, *, queue_limit: int
+    ) -> tuple[StoredJob, bool]:
+        """Queue a job, or return the one of this owner that has this name and the same specification already.
+
+        Returns
+        -------
+        tuple
+            The job, and whether it is new.
+
+        Raises
+        ------
+        ProblemError
+            The id is taken by another specification (conflict) or was deleted (gone), or the owner's queue is full.
+        """
+        with self._database.write() as session:
+            row = row_named(session, owner, name)
+            if row is not None:
+                return _same(stored_job(row), spec), False
+            waiting = session.scalar(select(func.count()).where(JobRow.owner == owner, JobRow.state == JobState.QUEUED))
+            if (waiting or 0) >= queue_limit:
+                raise refusal(
+                    ProblemCode.TOO_MANY_REQUESTS,
+                    f"{waiting} jobs of yours wait already; wait for some or cancel them",
+                    limit=queue_limit,
+                    requested=(waiting or 0) + 1,
+                )
+            # Another owner's job of that name must not show, so this one lives elsewhere.
+            job = name if row_of(session, name) is None else uuid4()
+            row = new_row(job, name, owner, spec, resolved, self._now())
+            session.add(row)
+            session.flush()
+            self._record(session, row, None)
+            return stored_job(row), True
+
+    def adopt(self, job: UUID, name: UUID, owner: str, spec: AnySpec, resolved: Resolved, state: JobState) -> None:
+        """Enter a job whose capture was found without one, in the state that the capture is in."""
+        done = {"steps_done": resolved.steps_total, "steps_committed": resolved.steps_total, "phase": "ended"}
+        with self._database.write() as session:
+            name = name if row_named(session, owner, name) is None else job  # a copy of another capture
+            row = new_row(job, name, owner, spec, resolved, self._now())
+            row.state = state
+            if state.final:
+                row.progress, row.finished_at = {**row.progress, **done}, row.created_at
+            session.add(row)
+            session.flush()
+            self._record(session, row, "entered anew from its capture")
+
+    def get(self, job: UUID) -> StoredJob | None:
+        """Return a job, deleted ones too; None where the id was never used."""
+        with self._database.read() as session:
+            row = row_of(session, job)
+            return None if row is None else stored_job(row)
+
+    def find(self, owner: str, name: UUID) -> StoredJob | None:
+        """Return an owner's job, deleted ones too; None where that owner never used the name."""
+        with self._database.read() as session:
+            row = row_named(session, owner, name)
+            return None if row is None else stored_job(row)
+
+    def page(self, shown: JobFilter, limit: int, cursor: str | None) -> tuple[tuple[StoredJob, ...], str | None]:
+        """Return a page of jobs, newest first, and the cursor of the next one."""
+        query = select(JobRow).where(JobRow.owner == shown.owner, JobRow.deleted_at.is_(None))
+        if shown.states:
+            query = query.where(JobRow.state.in_(shown.states))
+        if shown.kind is not None:
+            query = query.where(JobRow.kind == shown.kind)
+        if shown.label is not None:
+            query = query.where(JobRow.label == shown.label)
+        if cursor is not None:
+            query = query.where(JobRow.sequence < parse_cursor(cursor))
+        query = query.order_by(JobRow.sequence.desc()).limit(limit + 1)
+        with self._database.read() as session:
+            jobs = tuple(stored_job(row) for row in session.scalars(query))
+        more = len(jobs) > limit
+        return jobs[:limit], cursor_of(jobs[limit - 1].sequence) if more else None
+
+    def queue_positions(self) -> dict[UUID, int]:
+        """Return the place of every queued job; 0 is next."""
+        query = select(JobRow.id).where(JobRow.state == JobState.QUEUED).order_by(JobRow.sequence)
+        with self._database.read() as session:
+            return {UUID(job): place for place, job in enumerate(session.scalars(query))}
+
+    def count_by_state(self) -> dict[JobState, int]:
+        """Return how many jobs are in each state, deleted ones left out."""
+        query = select(JobRow.state, func.count()).where(JobRow.deleted_at.is_(None)).group_by(JobRow.state)
+        with self._database.read() as session:
+            found = {JobState(state): count for state, count in session.execute(query)}
+        return {state: found.get(state, 0) for state in JobState}
+
+    def in_state(self, *states: JobState) -> tuple[StoredJob, ...]:
+        """Return every job in one of these states, oldest first."""
+        query = select(JobRow).where(JobRow.state.in_(states)).order_by(JobRow.sequence)
+        with self._database.read() as session:
+            return tuple(stored_job(row) for row in session.scalars(query))
+
+    def claim(self) -> StoredJob | None:
+        """Give the oldest queued job to a worker; None where nothing waits."""
+        query = select(JobRow).where(JobRow.state == JobState.QUEUED).order_by(JobRow.sequence).limit(1)
+        with self._database.write() as session:
+            row = session.scalar(query)
+            return None if row is None else self._move(session, row, JobState.RUNNING, None)
+
+    def move(self, job: UUID, state: JobState, detail: str | None = None, **changes: Any) -> StoredJob:  # noqa: ANN401 - fields of StoredJob
+        """Bring a job into a state; `changes` are further fields of `StoredJob`.
+
+        Raises
+        ------
+        TransitionError
+            The job cannot go there from the state that it is in by now.
+        """
+        with self._database.write() as session:
+            return self._move(session, known_row(session, job), state, detail, **changes)
+
+    def interrupt(self, job: UUID, committed: int, detail: str, *, counted: bool) -> StoredJob:
+        """Mark a running job as interrupted when `committed` steps were safe."""
+        with self._database.write() as session:
+            row = known_row(session, job)
+            stored = stored_job(row).interrupt(self._now(), committed, counted=counted)
+            return self._write(session, row, stored, detail)
+
+    def record_progress(self, job: UUID, progress: Progress) -> None:
+        """Keep how far a job is."""
+        with self._database.write() as session:
+            known_row(session, job).progress = progress.model_dump(mode="json")
+
+    def change(self, job: UUID, changes: JobChanges) -> StoredJob:
+        """Change what an owner may change."""
+        with self._database.write() as session:
+            row = known_row(session, job)
+            for name in changes.model_fields_set:
+                setattr(row, name, getattr(changes, name))
+            session.flush()
+            return stored_job(row)
+
+    def expire(self, now: datetime) -> tuple[UUID, ...]:
+        """Mark the ended jobs as deleted whose time has come and that are not pinned; return them."""
+        due = select(JobRow).where(
+            JobRow.deleted_at.is_(None),
+            JobRow.pinned.is_(False),
+            JobRow.expires_at <= now,
+            JobRow.state.in_([state for state in JobState if state.final]),
+        )
+        with self._database.write() as session:
+            rows = tuple(session.scalars(due))
+            for row in rows:
+                row.deleted_at = now
+            return tuple(UUID(row.id) for row in rows)
+
+    def mark_deleted(self, job: UUID) -> None:
+        """Hide an ended job for ever; its capture may still be on disk."""
+        with self._database.write() as session:
+            known_row(session, job).deleted_at = self._now()
+
+    def mark_removed(self, job: UUID) -> None:
+        """Note that the capture of a deleted job is gone from disk."""
+        with self._database.write() as session:
+            known_row(session, job).removed_at = self._now()
+
+    def deleted_leftovers(self) -> tuple[UUID, ...]:
+        """Return the deleted jobs whose captures may still be on disk."""
+        query = select(JobRow.id).where(JobRow.deleted_at.is_not(None), JobRow.removed_at.is_(None))
+        with self._database.read() as session:
+            return tuple(UUID(job) for job in session.scalars(query))
+
+    def events(self, job: UUID) -> Sequence[tuple[JobState, datetime, str | None]]:
+        """Return the states that a job went through, oldest first."""
+        query = select(EventRow).join(JobRow).where(JobRow.id == str(job)).order_by(EventRow.sequence)
+        with self._database.read() as session:
+            return [(JobState(row.state), row.at, row.detail) for row in session.scalars(query)]
+
+    def _move(self, session: Session, row: JobRow, state: JobState, detail: str | None, **changes: Any) -> StoredJob:  # noqa: ANN401 - fields of StoredJob
+        return self._write(session, row, stored_job(row).move(state, self._now(), **changes), detail)
+
+    def _write(self, session: Session, row: JobRow, job: StoredJob, detail: str | None) -> StoredJob:
+        write_state(row, job)
+        if job.state.final and row.expires_at is None and self._retention is not None:
+            row.expires_at = self._now() + self._retention
+        self._record(session, row, detail)
+        return job
+
+    def _record(self, session: Session, row: JobRow, detail: str | None) -> None:
+        session.add(EventRow(job=row.sequence, at=self._now(), state=row.state, detail=detail))
+
+
+def _same(job: StoredJob, spec: AnySpec) -> StoredJob:
+    """Return `job` if it asks for the same, else say why not."""
+    if job.spec != spec:
+        raise refusal(ProblemCode.CONFLICT, f"the id {job.name} is taken by another specification of yours")
+    if job.deleted_at is not None:
+        raise refusal(ProblemCode.GONE, f"job {job.name} was deleted or had expired; its id stays reserved")
+    return job

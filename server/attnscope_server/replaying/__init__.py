@@ -1,0 +1,1 @@
+"""Attention maps of any stored step, computed again in a process beside the jobs."""

@@ -1,0 +1,153 @@
+"""The replay worker: a process of low priority and one thread that rebuilds decisions on the CPU, beside busy jobs.
+
+Orders come as JSON lines on standard input. Each is answered by one JSON line on standard output; of a map, its bytes
+follow. It keeps the policies and chunks it used last, and ends with its service.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import sys
+from collections import OrderedDict
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, BinaryIO, Final
+from uuid import UUID
+
+import numpy as np
+import structlog
+import torch
+from jaxtyping import Float
+
+from attnscope_model.acting.influence import attention_rollout, leave_one_out, value_weighted
+from attnscope_model.acting.replay import Replayed, check, read_moment, replay
+from attnscope_model.checkpoints.native import load_policy
+from attnscope_model.checkpoints.registry import CheckpointRegistry
+from attnscope_model.errors import CaptureInvalidError, CheckpointError, NotReplayableError, ReplayDiffersError
+from attnscope_model.forward.policy import Policy
+from attnscope_server.root.captures import Captures
+from attnscope_server.running.child import become_child
+from attnscope_storage.decoded import DecodedChunks
+from attnscope_storage.errors import CaptureNotFoundError, ChunkDamagedError, ChunkLostError, NotCommittedError
+from attnscope_storage.wire import Problem, ProblemCode, problem
+
+log = structlog.get_logger("attnscope.replay")
+
+CPU: Final = torch.device("cpu")
+NICENESS: Final = 10
+"""How far replays stand back behind jobs and the service."""
+
+POLICIES_HELD: Final = 2
+"""Policies kept in memory."""
+
+CODES: Final[tuple[tuple[type[Exception], ProblemCode], ...]] = (
+    (ReplayDiffersError, ProblemCode.REPLAY_DIFFERS),
+    (NotReplayableError, ProblemCode.NOT_REPLAYABLE),
+    (CaptureInvalidError, ProblemCode.CAPTURE_INVALID),
+    (CheckpointError, ProblemCode.CHECKPOINT_UNREADABLE),
+    (NotCommittedError, ProblemCode.NOT_COMMITTED),
+    (CaptureNotFoundError, ProblemCode.NOT_COMMITTED),
+    (ChunkLostError, ProblemCode.CHUNK_LOST),
+    (ChunkDamagedError, ProblemCode.CHUNK_DAMAGED),
+)
+"""What each error means to who asked."""
+
+
+@dataclass
+class ReplayWorker:
+    """Answers orders, one at a time."""
+
+    root: Path
+    """Data root of the service."""
+    chunks: DecodedChunks = field(default_factory=DecodedChunks)
+    _policies: OrderedDict[str, Policy] = field(default_factory=OrderedDict)
+
+    def __post_init__(self) -> None:
+        self._captures = Captures(self.root)
+
+    def answer(self, order: dict[str, Any]) -> Float[np.ndarray, ...]:
+        """Return what an order asks of a decision; every answer was checked against what is stored."""
+        reader = self._captures.open(UUID(order["job"]))
+        policy = self._policy(str(reader.attributes["resolved"]["checkpoint_id"]))
+        moment = read_moment(self.chunks, reader, order["step"], order["env"])
+        with torch.inference_mode():
+            replayed = replay(policy, moment, CPU)
+            check(replayed, self.chunks, reader)
+            found = _asked(policy, replayed, order)
+        if not torch.isfinite(found).all():
+            raise CaptureInvalidError(f"step {order['step']}: the replayed {order['kind']} are not finite")
+        return np.asarray(found.numpy(), dtype=np.float32, order="C")
+
+    def _policy(self, checkpoint: str) -> Policy:
+        policy = self._policies.pop(checkpoint, None)
+        if policy is None:
+            while len(self._policies) >= POLICIES_HELD:
+                self._policies.popitem(last=False)
+            policy = load_policy(CheckpointRegistry(self.root / "checkpoints").folder(checkpoint), CPU)
+        self._policies[checkpoint] = policy
+        return policy
+
+
+def _asked(policy: Policy, replayed: Replayed, order: dict[str, Any]) -> torch.Tensor:
+    layers = torch.tensor(order.get("layers") or [], dtype=torch.long)
+    heads = torch.tensor(order.get("heads") or [], dtype=torch.long)
+    match order["kind"]:
+        case "weights":
+            return replayed.maps[layers][:, heads]
+        case "value-weighted":
+            return value_weighted(policy, replayed)[layers][:, heads]
+        case "rollout":
+            return attention_rollout(replayed.maps)[layers]
+        case "leave-one-out":
+            left_out = torch.tensor(order["transitions"], dtype=torch.long)
+            return leave_one_out(policy, replayed, left_out, order["positions"])
+        case kind:
+            raise NotReplayableError(f"there is no kind {kind!r}")
+
+
+def explain(error: Exception) -> Problem:
+    """Return the problem that tells the asker why there is no map."""
+    for kind, code in CODES:
+        if isinstance(error, kind):
+            return problem(code, str(error))
+    if isinstance(error, MemoryError) or (isinstance(error, RuntimeError) and "allocate memory" in str(error)):
+        return problem(ProblemCode.OUT_OF_MEMORY, "memory ran out while this was replayed")
+    detail = f"{type(error).__name__} in the replay process; the service's log has the rest"
+    return problem(ProblemCode.INTERNAL, detail)
+
+
+def serve(worker: ReplayWorker, orders: BinaryIO, reports: BinaryIO) -> None:
+    """Answer orders until there are no more."""
+    _report(reports, {"type": "ready"})
+    for line in orders:
+        order = json.loads(line)
+        try:
+            found = worker.answer(order)
+        except Exception as error:
+            failure = explain(error)
+            if failure.code is ProblemCode.INTERNAL:
+                log.exception("a replay failed", job=order.get("job"), step=order.get("step"))
+            _report(reports, {"type": "refused", "id": order["id"], "problem": failure.model_dump(mode="json")})
+        else:
+            content = found.tobytes()
+            _report(reports, {"type": "map", "id": order["id"], "shape": found.shape, "bytes": len(content)}, content)
+
+
+def _report(reports: BinaryIO, message: dict[str, Any], content: bytes = b"") -> None:
+    reports.write(json.dumps(message).encode() + b"\n" + content)
+    reports.flush()
+
+
+def main() -> None:
+    """Serve the service that started this process; the data root is the one argument."""
+    reports = become_child()
+    with contextlib.suppress(OSError):
+        os.nice(NICENESS)
+    torch.set_num_threads(1)
+    serve(ReplayWorker(Path(sys.argv[1])), sys.stdin.buffer, reports)
+
+
+if __name__ == "__main__":
+    main()

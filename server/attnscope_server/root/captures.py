@@ -1,0 +1,72 @@
+"""Captures as the service reads them: one cached reader each, refreshed when the root document changes; deletion."""
+
+from __future__ import annotations
+
+import shutil
+import threading
+from collections import OrderedDict
+from pathlib import Path
+from uuid import UUID
+
+from attnscope_server.root.paths import capture_path
+from attnscope_storage.errors import CaptureNotFoundError, ChunkDamagedError
+from attnscope_storage.lock import lock_path
+from attnscope_storage.reader import CaptureReader
+
+CACHED_READERS = 64
+"""Captures whose root documents are kept in memory."""
+
+
+class Captures:
+    """The captures under one data root."""
+
+    def __init__(self, data_root: Path) -> None:
+        self._root = data_root
+        self._cached: OrderedDict[UUID, tuple[tuple[int, int, int], CaptureReader]] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def path(self, job: UUID) -> Path:
+        """Return the folder of a job's capture."""
+        return capture_path(self._root, str(job))
+
+    def open(self, job: UUID) -> CaptureReader:
+        """Return a reader of what is committed by now.
+
+        Raises
+        ------
+        CaptureNotFoundError
+            Nothing is committed yet.
+        """
+        if self.path(job).is_symlink():
+            raise ChunkDamagedError(f"the folder of capture {job} is a symbolic link, which this service never makes")
+        try:
+            found = (self.path(job) / "zarr.json").stat()
+        except OSError as error:
+            raise CaptureNotFoundError(f"job {job} has no capture yet") from error
+        stamp = (found.st_ino, found.st_mtime_ns, found.st_size)
+        with self._lock:
+            cached = self._cached.get(job)
+            if cached is not None and cached[0] == stamp:
+                self._cached.move_to_end(job)
+                return cached[1]
+        reader = CaptureReader.open(self.path(job))
+        with self._lock:
+            self._cached[job] = (stamp, reader)
+            self._cached.move_to_end(job)
+            while len(self._cached) > CACHED_READERS:
+                self._cached.popitem(last=False)
+        return reader
+
+    def remove(self, job: UUID) -> None:
+        """Remove a capture: out of sight in one rename, then from disk. Safe to repeat."""
+        with self._lock:
+            self._cached.pop(job, None)
+        path = self.path(job)
+        trash = path.with_name(f".deleted-{path.name}")
+        if path.exists() or path.is_symlink():
+            path.rename(trash)
+        if trash.is_symlink():
+            trash.unlink()  # whatever it points to is not this service's
+        elif trash.exists():
+            shutil.rmtree(trash)
+        lock_path(path).unlink(missing_ok=True)

@@ -1,0 +1,237 @@
+"""What is wrong with a data root, and what to do about it; and a job database made anew from the captures.
+
+`examine` only reads, so it may run beside the service.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import shutil
+import sqlite3
+import stat
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+from uuid import UUID
+
+import torch
+from pydantic import ValidationError
+
+from attnscope_model.checkpoints.native import load_tensors
+from attnscope_model.checkpoints.registry import CheckpointRegistry
+from attnscope_model.errors import CheckpointError
+from attnscope_server.errors import DataRootInUseError
+from attnscope_server.records.database import DATABASE_VERSION, RESTORE, Database
+from attnscope_server.records.job_store import JobStore
+from attnscope_server.root.data_root import held, prepare
+from attnscope_server.root.paths import capture_path
+from attnscope_server.settings import Settings
+from attnscope_storage.errors import AttnscopeError, CaptureNotFoundError
+from attnscope_storage.reader import CaptureReader
+from attnscope_storage.verify import verify
+from attnscope_storage.wire import JOB_SPEC, RESOLVED, AnySpec, JobState, Resolved
+
+VERSION_OF: Final = "SELECT value FROM service_metadata WHERE name = 'database_version'"
+
+LITTLE_SPACE: Final = 2**30
+"""Free bytes below which the disk is a finding."""
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that was looked at."""
+
+    part: str
+    ok: bool
+    said: str
+    remedy: str | None = None
+    """What to do; None where nothing has to be done."""
+
+
+def good(part: str, said: str, remedy: str | None = None) -> Finding:
+    """Return that something is as it should be."""
+    return Finding(part, ok=True, said=said, remedy=remedy)
+
+
+def bad(part: str, said: str, remedy: str) -> Finding:
+    """Return that something is wrong, and what to do."""
+    return Finding(part, ok=False, said=said, remedy=remedy)
+
+
+def examine(settings: Settings) -> Iterator[Finding]:
+    """Yield what is found: the root, the database, every capture, the checkpoints, the devices."""
+    if not settings.data_root.is_dir():
+        yield bad("root", f"{settings.data_root} is no folder", "name another --data-root, or start a service")
+        return
+    yield from _root(settings)
+    jobs, findings = _database(settings)
+    yield from findings
+    yield from _captures(settings, jobs)
+    yield from _checkpoints(settings)
+    yield from _devices(settings)
+
+
+def _root(settings: Settings) -> Iterator[Finding]:
+    root = settings.data_root
+    found = root.stat()
+    mode = stat.S_IMODE(found.st_mode)
+    yield Finding(
+        "root",
+        mode & 0o077 == 0,
+        f"{root} has mode {mode:04o}",
+        None if mode & 0o077 == 0 else f"others can read it: chmod 700 {root}",
+    )
+    if not os.access(root, os.W_OK | os.X_OK):
+        yield bad("root", f"{root} cannot be written", "make it writable for the service's user")
+    free = shutil.disk_usage(root).free
+    enough = free >= LITTLE_SPACE
+    remedy = None if enough else "free some space: delete captures, or let them expire (retention_days)"
+    yield Finding("disk", enough, f"{free / 2**30:.1f} GiB free", remedy)
+    yield good("service", _holder(settings))
+
+
+def _holder(settings: Settings) -> str:
+    try:
+        descriptor = os.open(settings.data_root / "service.lock", os.O_RDWR | os.O_CLOEXEC)
+    except OSError:
+        return "none has run here"
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return f"process {os.pread(descriptor, 32, 0).decode(errors='replace').strip()} runs here"
+    else:
+        return "none runs here now"
+    finally:
+        os.close(descriptor)
+
+
+def _database(settings: Settings) -> tuple[dict[str, str] | None, list[Finding]]:
+    """Return the state of each job that is not deleted by its id, None where the database cannot tell."""
+    path = settings.database_path
+    if not path.exists():
+        return None, [bad("database", f"{path} is missing", RESTORE)]
+    try:
+        with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True, timeout=5)) as connection:
+            wrong = connection.execute("PRAGMA integrity_check(3)").fetchall()
+            version = connection.execute(
+                "SELECT value FROM service_metadata WHERE name = 'database_version'"
+            ).fetchone()
+            rows = connection.execute("SELECT id, state FROM jobs WHERE deleted_at IS NULL").fetchall()
+    except sqlite3.OperationalError as error:
+        return None, [bad("database", f"{path} does not answer: {error}", "see who else has it open")]
+    except sqlite3.DatabaseError as error:
+        return None, [bad("database", f"{path} cannot be read: {error}", RESTORE)]
+    if wrong != [("ok",)]:
+        return None, [bad("database", f"{path} is damaged: {wrong[0][0]}", RESTORE)]
+    if version is None or int(version[0]) > DATABASE_VERSION:
+        said = f"version {version and version[0]}; this attnscope knows {DATABASE_VERSION}"
+        return None, [bad("database", said, "update attnscope")]
+    return dict(rows), [good("database", f"version {version[0]}, {len(rows)} jobs")]
+
+
+def _captures(settings: Settings, jobs: dict[str, str] | None) -> Iterator[Finding]:
+    for path in sorted(settings.captures_folder.glob("*.zarr")):
+        job = path.name.removesuffix(".zarr")
+        if path.is_symlink():
+            yield bad(f"capture {job}", "its folder is a symbolic link", "replace it by the folder itself")
+            continue
+        if jobs is not None and job not in jobs:
+            remedy = f"nobody can read it: remove {path}, or restore the database that knew it"
+            yield bad(f"capture {job}", "no job has this capture", remedy)
+            continue
+        yield _capture(settings, job, None if jobs is None else jobs[job])
+    if jobs is not None:
+        for job, state in jobs.items():
+            if state == JobState.SUCCEEDED and not capture_path(settings.data_root, job).exists():
+                yield bad(f"capture {job}", "its job succeeded, and it is missing", "restore it, or delete the job")
+    for path in sorted(settings.captures_folder.glob(".deleted-*")):
+        yield good("captures", f"{path.name} is being deleted", "the next start of the service ends that")
+
+
+def _capture(settings: Settings, job: str, state: str | None) -> Finding:
+    part = f"capture {job}"
+    try:
+        reader = CaptureReader.open(capture_path(settings.data_root, job))
+        report = verify(reader)
+    except CaptureNotFoundError:
+        return good(part, "nothing is committed yet")
+    except AttnscopeError as error:
+        return bad(part, error.message, "restore it from a backup, or delete the job and submit it again")
+    if not report.ok:
+        said = f"{report.wrong} problems: {'; '.join(report.problems[:3])}"
+        return bad(part, said, "restore it from a backup, or delete the job and submit it again")
+    if state == JobState.SUCCEEDED and not reader.complete:
+        return bad(part, "its job succeeded, and it is not complete", "delete the job and submit it again")
+    if reader.kind == "trial":
+        return good(part, f"a trial: {report.steps} conditions, {report.chunks} chunks verified")
+    return good(part, f"{report.steps} steps, {report.chunks} chunks, {report.rows} rows verified")
+
+
+def _checkpoints(settings: Settings) -> Iterator[Finding]:
+    registry = CheckpointRegistry(settings.checkpoints_folder)
+    try:
+        entries = registry.list()
+    except CheckpointError as error:
+        yield bad("checkpoints", str(error), "remove its folder and add the checkpoint again")
+        return
+    for info in entries:
+        try:
+            load_tensors(registry.root / info.id)
+        except CheckpointError as error:
+            yield bad(f"checkpoint {info.name}", str(error), "remove it and add it again from its source")
+        else:
+            yield good(f"checkpoint {info.name}", f"sha256 {info.id[:12]} holds")
+    if not entries:
+        yield good("checkpoints", "none is registered", "attnscope-server checkpoint add …")
+
+
+def _devices(settings: Settings) -> Iterator[Finding]:
+    for name in settings.devices:
+        device = ("cuda:0" if torch.cuda.is_available() else "cpu") if name == "auto" else name
+        try:
+            torch.zeros(1, device=device)
+        except (RuntimeError, AssertionError) as error:
+            yield bad(f"device {name}", str(error).splitlines()[0], "name devices that are here by --device")
+        else:
+            yield good(f"device {name}", f"torch {torch.__version__} computes on {device}")
+
+
+def rebuild_database(settings: Settings) -> int:
+    """Enter every capture into a new job database, and return how many; complete ones have succeeded, others resume.
+
+    Raises
+    ------
+    DataRootInUseError
+        A service runs, or there is a job database: nothing is ever entered beside what is known.
+    """
+    prepare(settings)
+    with held(settings.data_root):
+        if settings.database_path.exists():
+            raise DataRootInUseError(f"there is a job database at {settings.database_path}; move it away first")
+        database = Database.open(settings.database_path, durable=settings.durable)
+        jobs = JobStore(database)
+        told = [found for path in settings.captures_folder.glob("*.zarr") if (found := _told(path)) is not None]
+        for found in sorted(told, key=lambda one: one[0] != one[1]):  # before copies of them, which lie elsewhere
+            jobs.adopt(*found)
+        database.close()
+    return len(told)
+
+
+def _told(path: Path) -> tuple[UUID, UUID, str, AnySpec, Resolved, JobState] | None:
+    """Return what a capture tells of its job; None where it is none, which `examine` reports."""
+    try:
+        reader = CaptureReader.open(path)
+        told = reader.attributes
+        return (
+            UUID(path.stem),
+            UUID(told["job"]),
+            str(told["owner"]),
+            JOB_SPEC.validate_python(told["spec"]),
+            RESOLVED.validate_python(told["resolved"]),
+            JobState.SUCCEEDED if reader.complete else JobState.QUEUED,
+        )
+    except (AttnscopeError, ValidationError, KeyError, ValueError):
+        return None

@@ -1,0 +1,93 @@
+"""What is done from time to time: expired captures are deleted, and deletions that could not end are ended."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import Final
+from uuid import UUID
+
+import structlog
+
+from attnscope_server.records.database import UNANSWERED
+from attnscope_server.records.job_store import JobStore
+from attnscope_server.root.captures import Captures
+
+log = structlog.get_logger("attnscope.housekeeping")
+
+CLOCK_DRIFT: Final = timedelta(minutes=1)
+"""How far the wall clock may run from the steady one between two rounds before nothing is deleted by it."""
+
+
+class Housekeeping:
+    """Deletes what has expired, and removes from disk what is deleted.
+
+    Deletion has two phases: a job is marked in the database, which hides it for ever, then its capture leaves the disk.
+    What dies or fails in between is done by a later round.
+
+    Parameters
+    ----------
+    every
+        Seconds between two rounds.
+    now, steady
+        The wall clock and the steady one. Where they disagree since the last round, the wall clock was set: a capture
+        is not deleted because of that, only when the new time has lasted a whole round.
+    """
+
+    def __init__(
+        self,
+        jobs: JobStore,
+        captures: Captures,
+        every: float,
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+        steady: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._jobs, self._captures, self._every = jobs, captures, every
+        self._now, self._steady = now, steady
+        self._last: tuple[datetime, float] | None = None
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._loop, name="housekeeping", daemon=True)
+
+    def start(self) -> None:
+        """Do a round now, and one from time to time."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End after the round that is being done."""
+        self._stop.set()
+        self._thread.join()
+
+    def round(self) -> None:
+        """Delete what has expired, then remove what is deleted; what cannot be done is left for a later round."""
+        now, steady = self._now(), self._steady()
+        before, self._last = self._last, (now, steady)
+        if before is not None:
+            drift = (now - before[0]) - timedelta(seconds=steady - before[1])
+            if abs(drift) <= CLOCK_DRIFT:
+                for job in self._jobs.expire(now):
+                    log.info("capture expired", job=str(job))
+            else:
+                log.warning("the clock was set; nothing expires in this round", drift=str(drift))
+        for job in self._jobs.deleted_leftovers():
+            remove(self._jobs, self._captures, job)
+
+    def _loop(self) -> None:
+        while True:
+            try:
+                self.round()
+            except UNANSWERED as error:
+                log.warning("the job database did not answer", detail=str(error))
+            if self._stop.wait(self._every):
+                return
+
+
+def remove(jobs: JobStore, captures: Captures, job: UUID) -> None:
+    """Remove the capture of a deleted job; where the disk refuses, it stays hidden and a later round tries again."""
+    try:
+        captures.remove(job)
+    except OSError as error:
+        log.warning("a deleted capture could not be removed yet", job=str(job), detail=str(error))
+    else:
+        jobs.mark_removed(job)
