@@ -22,7 +22,8 @@ import numpy as np
 from matplotlib import pyplot as plt
 
 import attnscope
-from attnscope.connection import Connection
+from attnscope.connecting.connection import Connection
+from attnscope.connecting.transport import Answer, Transport
 from attnscope.figures.comprehensive import comprehensive
 from attnscope.figures.heatmap import heatmap, heatmaps
 from attnscope.figures.layer_head import layer_head
@@ -32,7 +33,6 @@ from attnscope.report.findings import findings_text
 from attnscope.report.report import heatmap_steps
 from attnscope.service import Service
 from attnscope.study import Choice, study
-from attnscope.transport import Answer, Transport
 from benchmarks.timing import Cost, measured
 
 planting: Any = importlib.import_module("tests.client.conftest")

@@ -16,10 +16,10 @@ import numpy as np
 import psutil
 
 import attnscope
-from attnscope.connection import Connection
+from attnscope.connecting.connection import Connection
+from attnscope.connecting.transport import Transport
 from attnscope.errors import BusyError, GoneError
 from attnscope.service import Service
-from attnscope.transport import Transport
 from attnscope_storage.wire import JobState
 
 LIVE_JOBS = 12

@@ -10,9 +10,9 @@ import os
 import shutil
 from pathlib import Path
 
-from attnscope.connection import Connection
+from attnscope.connecting.connection import Connection
+from attnscope.connecting.transport import Transport
 from attnscope.service import Service
-from attnscope.transport import Transport
 from benchmarks.service import KEY, served
 from benchmarks.study.running import study
 from benchmarks.study.subjects import SUBJECTS

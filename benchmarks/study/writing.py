@@ -14,12 +14,12 @@ import numpy as np
 from matplotlib.figure import Figure
 
 import attnscope
-from attnscope.figures.pareto import pareto
-from attnscope.figures.predicted import predicted
 from attnscope.figures.style import save
-from attnscope.figures.trial_table import trial_table
-from attnscope.proposal import FIRST
+from attnscope.figures.trials.pareto import pareto
+from attnscope.figures.trials.predicted import predicted
+from attnscope.figures.trials.table import trial_table
 from attnscope.recommendations.basis import gather
+from attnscope.recommendations.proposal import FIRST
 from attnscope.report.report import small_png
 from attnscope.trials.board import Board, Row, board, known
 from attnscope.trials.selection import winner

@@ -8,9 +8,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from attnscope.connection import find_connection
+from attnscope.connecting.connection import find_connection
+from attnscope.connecting.transport import Transport
 from attnscope.service import Service
-from attnscope.transport import Transport
 from attnscope_storage import __version__
 
 if TYPE_CHECKING:

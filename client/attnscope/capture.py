@@ -16,10 +16,10 @@ from attnscope.errors import (
     NotCapturedError,
     NotReplayableError,
 )
-from attnscope.lazy import LazyArray
-from attnscope.remote import Slicer
-from attnscope.replay import Decision, Replayer
-from attnscope.stored import Stored
+from attnscope.fetching.lazy import LazyArray
+from attnscope.fetching.remote import Slicer
+from attnscope.fetching.replay import Decision, Replayer
+from attnscope.fetching.stored import Stored
 from attnscope_storage.reader import CaptureReader
 from attnscope_storage.wire import MAP_DIMS, CaptureSpec, MapKind, Positions, ResolvedCapture
 

@@ -12,12 +12,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from threading import Timer
 
-from attnscope.connection import Connection
+from attnscope.connecting.connection import Connection
+from attnscope.connecting.transport import Transport
 from attnscope.errors import ConnectionFailedError
 from attnscope.report import write_report
+from attnscope.report.summary import summarise
 from attnscope.service import Service
-from attnscope.summary import summarise
-from attnscope.transport import Transport
 from attnscope_storage.wire import CaptureSpec, TaskChoice
 
 CHECKPOINT = "AD-absolute-darkroom-reference-seed0@6000"

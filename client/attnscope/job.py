@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Self
 from uuid import UUID
 
+from attnscope.connecting.transport import Transport, read_model
 from attnscope.errors import (
     ConnectionFailedError,
     JobCancelledError,
@@ -15,7 +16,6 @@ from attnscope.errors import (
     WaitTimeoutError,
 )
 from attnscope.progress import ProgressDisplay
-from attnscope.transport import Transport, read_model
 from attnscope_storage.errors import StoreKindError
 from attnscope_storage.wire import Job, JobChanges, JobState
 
@@ -149,8 +149,8 @@ class JobHandle:
         """
         self._refuse_other("capture")
         from attnscope.capture import Capture  # noqa: PLC0415 - loads zarr
-        from attnscope.remote import HttpStore, Slicer  # noqa: PLC0415 - loads zarr
-        from attnscope.replay import Replayer  # noqa: PLC0415 - loads zarr
+        from attnscope.fetching.remote import HttpStore, Slicer  # noqa: PLC0415 - loads zarr
+        from attnscope.fetching.replay import Replayer  # noqa: PLC0415 - loads zarr
         from attnscope_storage.reader import CaptureReader  # noqa: PLC0415 - loads zarr
 
         job = str(self.id)
@@ -165,7 +165,7 @@ class JobHandle:
         StoreKindError
             It is a capture.
         """
-        from attnscope.remote import HttpStore, Slicer  # noqa: PLC0415 - loads zarr
+        from attnscope.fetching.remote import HttpStore, Slicer  # noqa: PLC0415 - loads zarr
         from attnscope.trials.trial import Trial  # noqa: PLC0415 - loads zarr
         from attnscope_storage.reader import CaptureReader  # noqa: PLC0415 - loads zarr
 

@@ -8,9 +8,9 @@ from uuid import UUID, uuid4
 
 from pydantic import ValidationError
 
+from attnscope.connecting.transport import Transport, read_model, read_models
 from attnscope.errors import JobNameError, RequestRefusedError
 from attnscope.job import JobHandle
-from attnscope.transport import Transport, read_model, read_models
 from attnscope_storage.wire import (
     JOB_SPEC,
     AnySpec,

@@ -22,10 +22,10 @@ from attnscope.errors import (
     UnexpectedAnswerError,
     error_of,
 )
+from attnscope.fetching.remote import HttpStore
 from attnscope.figures.heatmap import heatmap, save
 from attnscope.figures.provenance import source_of
-from attnscope.remote import HttpStore
-from attnscope.summary import summarise, uniform_recency
+from attnscope.report.summary import summarise, uniform_recency
 from attnscope_storage.errors import NotCommittedError
 from attnscope_storage.wire import ProblemCode, problem
 

@@ -10,8 +10,8 @@ from numcodecs.zstd import Zstd
 
 import attnscope
 import attnscope.capture
-import attnscope.download
-import attnscope.lazy
+import attnscope.fetching.download
+import attnscope.fetching.lazy
 from attnscope.errors import (
     DownloadRefusedError,
     RequestRefusedError,
@@ -119,7 +119,7 @@ def test_a_bomb_is_not_unpacked(fake, tmp_path, monkeypatch):
     chunk = folder / "rollout" / "reward" / "c.0.0"
     bomb = Zstd(level=19, checksum=True).encode(bytes(64 * 2**20))
     huge = b"\x28\xb5\x2f\xfd\xe0" + (2**62).to_bytes(8, "little") + b"\x01\x00\x00"
-    monkeypatch.setattr(attnscope.lazy, "VIEW_BYTES", 0)
+    monkeypatch.setattr(attnscope.fetching.lazy, "VIEW_BYTES", 0)
     decoded = []
     monkeypatch.setattr(Zstd, "decode", lambda *_args, **_options: decoded.append(1))
     for content in (bomb, huge, bomb[:20], b""):

@@ -16,11 +16,14 @@ from typer.testing import CliRunner
 
 import attnscope
 import attnscope.capture
-import attnscope.download
-import attnscope.lazy
+import attnscope.fetching.download
+import attnscope.fetching.lazy
 import attnscope_storage
 from attnscope.cli.main import app
-from attnscope.connection import Connection
+from attnscope.connecting.connection import Connection
+from attnscope.connecting.plain import plain
+from attnscope.connecting.retry import Backoff
+from attnscope.connecting.transport import Transport
 from attnscope.errors import (
     ConfigurationError,
     TooLargeError,
@@ -28,10 +31,7 @@ from attnscope.errors import (
     UnexpectedAnswerError,
 )
 from attnscope.figures.heatmap import heatmap
-from attnscope.plain import plain
-from attnscope.retry import Backoff
 from attnscope.service import Service
-from attnscope.transport import Transport
 from attnscope_storage.reader import CaptureReader
 from attnscope_storage.wire import JobState
 

@@ -11,13 +11,13 @@ from typer.testing import CliRunner
 
 import attnscope
 import attnscope.capture
-import attnscope.download
-import attnscope.lazy
+import attnscope.fetching.download
+import attnscope.fetching.lazy
 from attnscope.cli.main import app
 from attnscope.errors import (
     UnexpectedAnswerError,
 )
-from attnscope.remote import _npy
+from attnscope.fetching.remote import _npy
 
 
 @pytest.fixture
@@ -64,8 +64,8 @@ def test_a_download_killed_in_the_middle_of_a_chunk_ends_whole(capture, tmp_path
 
 def test_a_download_goes_on_where_it_stopped(capture, fake, tmp_path, monkeypatch):
     """Chunks of an earlier try are not fetched again."""
-    write = attnscope.download.write_whole
-    monkeypatch.setattr(attnscope.download, "write_whole", lambda *_: (_ for _ in ()).throw(OSError("full")))
+    write = attnscope.fetching.download.write_whole
+    monkeypatch.setattr(attnscope.fetching.download, "write_whole", lambda *_: (_ for _ in ()).throw(OSError("full")))
     with pytest.raises(OSError, match="full"):
         capture.download(tmp_path / "c.zarr")
     count = 0
@@ -78,10 +78,10 @@ def test_a_download_goes_on_where_it_stopped(capture, fake, tmp_path, monkeypatc
             raise OSError("full")
         write(file, content)
 
-    monkeypatch.setattr(attnscope.download, "write_whole", stops)
+    monkeypatch.setattr(attnscope.fetching.download, "write_whole", stops)
     with pytest.raises(OSError, match="full"):
         capture.download(tmp_path / "c.zarr")
-    monkeypatch.setattr(attnscope.download, "write_whole", write)
+    monkeypatch.setattr(attnscope.fetching.download, "write_whole", write)
     (scratch,) = tmp_path.iterdir()
     kept = sorted(str(path.relative_to(scratch)) for path in scratch.rglob("c.*") if path.is_file())
     assert len(kept) == 3

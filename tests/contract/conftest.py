@@ -18,9 +18,9 @@ import numpy as np
 import psutil
 import pytest
 
-from attnscope.connection import Connection
+from attnscope.connecting.connection import Connection
+from attnscope.connecting.transport import Transport
 from attnscope.service import Service
-from attnscope.transport import Transport
 from attnscope_model.checkpoints.registry import CheckpointRegistry
 from attnscope_server.capturing.resolving import resolve
 from attnscope_server.records.database import Database

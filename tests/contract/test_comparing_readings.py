@@ -13,7 +13,7 @@ import torch
 
 import attnscope
 from attnscope.comparison import write_comparison
-from attnscope.comparison.measures import MEASURES
+from attnscope.comparison.numbers import MEASURES
 from attnscope_model.checkpoints.native import load_policy
 from attnscope_model.checkpoints.registry import CheckpointRegistry
 from attnscope_server.capturing.job import CaptureOrder, run_capture

@@ -6,10 +6,10 @@ import json
 
 import pytest
 
-from attnscope.connection import Connection
+from attnscope.connecting.connection import Connection
+from attnscope.connecting.transport import Transport
 from attnscope.errors import NotFoundError, RequestRefusedError, UnknownEnvironmentError
 from attnscope.service import Service
-from attnscope.transport import Transport
 from attnscope_env import preset
 from attnscope_server.cli import settings_of
 

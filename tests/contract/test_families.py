@@ -21,7 +21,7 @@ import yaml
 import attnscope
 from attnscope.measures import by_transition_age
 from attnscope.measures.layout import ContextLayout, weights
-from attnscope.summary import summarise
+from attnscope.report.summary import summarise
 from attnscope_model.checkpoints import conversion
 from attnscope_model.checkpoints.registry import CheckpointRegistry
 from attnscope_model.readers.parse import parse_here

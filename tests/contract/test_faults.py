@@ -7,10 +7,10 @@ import time
 
 import pytest
 
-from attnscope.connection import Connection
+from attnscope.connecting.connection import Connection
+from attnscope.connecting.transport import Transport
 from attnscope.errors import JobFailedError
 from attnscope.service import Service
-from attnscope.transport import Transport
 from attnscope_server.running.worker import explain
 from attnscope_storage.errors import StorageFullError, StorageUnwritableError
 from attnscope_storage.wire import JobState, ProblemCode

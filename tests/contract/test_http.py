@@ -8,9 +8,9 @@ import httpx
 import numpy as np
 import pytest
 
-from attnscope.connection import Connection
+from attnscope.connecting.connection import Connection
+from attnscope.connecting.transport import Transport
 from attnscope.service import Service
-from attnscope.transport import Transport
 from attnscope_server.errors import ExposureError
 from attnscope_server.records.keys import Scope
 from attnscope_server.root.captures import Captures

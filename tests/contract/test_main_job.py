@@ -13,6 +13,7 @@ from obstore.store import HTTPStore
 from zarr.storage import FsspecStore, ObjectStore
 
 import attnscope
+from attnscope.connecting.transport import Transport
 from attnscope.errors import (
     ConflictError,
     DownloadRefusedError,
@@ -23,8 +24,7 @@ from attnscope.errors import (
     RequestRefusedError,
 )
 from attnscope.figures.heatmap import heatmap, save
-from attnscope.summary import summarise
-from attnscope.transport import Transport
+from attnscope.report.summary import summarise
 from attnscope_server.root.captures import Captures
 from attnscope_storage.errors import NotCommittedError
 from attnscope_storage.reader import CaptureReader

@@ -14,10 +14,10 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from attnscope.connection import Connection
+from attnscope.connecting.connection import Connection
+from attnscope.connecting.transport import Transport
 from attnscope.figures.causal import causal_map, influence
 from attnscope.service import Service
-from attnscope.transport import Transport
 from attnscope_model.checkpoints.registry import CheckpointRegistry
 from attnscope_server.records.keys import Scope
 from attnscope_server.root.captures import Captures

@@ -14,7 +14,9 @@ import psutil
 import pytest
 from typer.testing import CliRunner
 
-from attnscope.connection import Connection
+from attnscope.connecting.connection import Connection
+from attnscope.connecting.retry import Backoff
+from attnscope.connecting.transport import Transport
 from attnscope.errors import (
     GoneError,
     JobFailedError,
@@ -22,9 +24,7 @@ from attnscope.errors import (
     RemoteChunkLostError,
     UnavailableError,
 )
-from attnscope.retry import Backoff
 from attnscope.service import Service
-from attnscope.transport import Transport
 from attnscope_server.cli import app
 from attnscope_server.root.captures import Captures
 from attnscope_server.serving import serve_background

@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from typer.testing import CliRunner
 
-from attnscope.connection import find_connection
+from attnscope.connecting.connection import find_connection
 from attnscope_server.cli import app
 from attnscope_server.errors import DataRootInUseError, DataRootUnusableError, ExposureError, KeyUnknownError
 from attnscope_server.records.keys import ALL_SCOPES, KEY_PATTERN, KeyStore, Scope

@@ -74,7 +74,7 @@ def summary(
     if source is None and (found := attnscope.connect().job(job)).info.kind == "trial":
         show_board(found.trial(), as_json=as_json)
         return
-    from attnscope.summary import summarise  # noqa: PLC0415 - loads zarr
+    from attnscope.report.summary import summarise  # noqa: PLC0415 - loads zarr
 
     text = summarise(find_capture(job, source))
     say({"summary": text}) if as_json else typer.echo(text, nl=False)

@@ -7,6 +7,7 @@ from rich.markup import escape
 
 from attnscope.cli import advice, captures, catalogue, demonstration, influences, jobs, reports, trials
 from attnscope.cli.app import app
+from attnscope.connecting.plain import plain
 from attnscope.errors import (
     AuthenticationError,
     ConfigurationError,
@@ -14,7 +15,6 @@ from attnscope.errors import (
     JobCancelledError,
     JobFailedError,
 )
-from attnscope.plain import plain
 from attnscope_storage.errors import AttnscopeError
 
 VERBS = (jobs, captures, influences, reports, advice, trials, catalogue, demonstration)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from jaxtyping import Float64
 
-from attnscope.comparison.measures import MEASURES, Measure
+from attnscope.comparison.numbers import MEASURES, Measure
 from attnscope.measures.intervals import LEVEL
 from attnscope.study import Study
 

@@ -9,12 +9,12 @@ from jaxtyping import Float
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from attnscope.comparison.measures import MEASURES
+from attnscope.comparison.numbers import MEASURES
 from attnscope.figures.comprehensive import by_age, potential
 from attnscope.figures.layer_head import draw_matrix
-from attnscope.figures.learning import bounds, draw_returns
 from attnscope.figures.provenance import progress_of, source_of
 from attnscope.figures.style import COLOURS, SERIES, finish, refuse, styled
+from attnscope.figures.trials.learning import bounds, draw_returns
 from attnscope.study import Study
 
 ROWS = ("return", "age", "potential", "entropy")

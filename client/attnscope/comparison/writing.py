@@ -9,10 +9,10 @@ from pathlib import Path
 import numpy as np
 
 from attnscope.capture import Capture
+from attnscope.comparison.consistency import Verdict, recommended, verdicts
 from attnscope.comparison.differences import Difference, differences
 from attnscope.comparison.drawing import measures_figure, multiples
-from attnscope.comparison.measures import MEASURES
-from attnscope.comparison.verdicts import Verdict, recommended, verdicts
+from attnscope.comparison.numbers import MEASURES
 from attnscope.errors import NotCapturedError
 from attnscope.figures.provenance import mask_of, progress_of, source_of
 from attnscope.figures.style import save

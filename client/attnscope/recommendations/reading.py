@@ -15,7 +15,7 @@ from jaxtyping import Float, Int, Int64, Shaped
 
 from attnscope.capture import Capture
 from attnscope.errors import NotCapturedError
-from attnscope.lazy import VIEW_BYTES
+from attnscope.fetching.lazy import VIEW_BYTES
 from attnscope.measures.layout import ContextLayout
 from attnscope.measures.refusals import NotMeasurableError
 from attnscope.study.choosing import chosen

@@ -17,8 +17,8 @@ from jaxtyping import Float, UInt8
 
 from attnscope.errors import MapNotSampledError
 from attnscope.figures.heatmap import drawn_map, stored
-from attnscope.figures.learning import bounds
 from attnscope.figures.provenance import caption_of_study, task_label
+from attnscope.figures.trials.learning import bounds
 from attnscope.report.findings import findings
 from attnscope.report.uniformity import uniformity
 from attnscope.study import Study

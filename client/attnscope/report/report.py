@@ -13,14 +13,14 @@ from PIL import Image
 from attnscope.capture import Capture
 from attnscope.errors import NotCapturedError
 from attnscope.figures.comprehensive import comprehensive
-from attnscope.figures.cost_curves import cost_curves
 from attnscope.figures.decision_rows import decision_rows
 from attnscope.figures.heatmap import heatmaps
 from attnscope.figures.layer_head import layer_head
-from attnscope.figures.learning import learning
 from attnscope.figures.similarity import similarity
 from attnscope.figures.style import pixels, save
 from attnscope.figures.timeline import timeline
+from attnscope.figures.trials.cost_curves import cost_curves
+from attnscope.figures.trials.learning import learning
 from attnscope.measures import NotMeasurableError
 from attnscope.recommendations import Advice, recommend
 from attnscope.report.findings import findings_text

@@ -10,13 +10,13 @@ from pathlib import Path
 from matplotlib.figure import Figure
 
 from attnscope.capture import Capture
-from attnscope.figures.kept_timeline import PANELS, kept_timeline
-from attnscope.figures.pareto import pareto
-from attnscope.figures.predicted import predicted
 from attnscope.figures.style import save
-from attnscope.figures.trial_curves import trial_curves
-from attnscope.figures.trial_table import trial_table
-from attnscope.figures.trial_words import positions_of
+from attnscope.figures.trials.curves import trial_curves
+from attnscope.figures.trials.kept_timeline import PANELS, kept_timeline
+from attnscope.figures.trials.pareto import pareto
+from attnscope.figures.trials.predicted import predicted
+from attnscope.figures.trials.table import trial_table
+from attnscope.figures.trials.words import positions_of
 from attnscope.measures.intervals import Scope
 from attnscope.recommendations.basis import gather
 from attnscope.recommendations.measured import score_claims

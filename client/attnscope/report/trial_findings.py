@@ -8,7 +8,7 @@ from typing import Final
 
 import numpy as np
 
-from attnscope.figures.trial_words import caption_of_trial
+from attnscope.figures.trials.words import caption_of_trial
 from attnscope.measures.intervals import Estimate
 from attnscope.trials.board import Board, Row
 from attnscope.trials.phases import mean_return

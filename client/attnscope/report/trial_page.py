@@ -11,7 +11,7 @@ from typing import Final
 
 import numpy as np
 
-from attnscope.figures.trial_words import caption_of_trial
+from attnscope.figures.trials.words import caption_of_trial
 from attnscope.report.page import part, styled
 from attnscope.report.trial_findings import number, trial_findings
 from attnscope.trials.board import Board, Row

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from attnscope.figures.learning import bounds
+from attnscope.figures.trials.learning import bounds
 from attnscope.study import Study
 
 FLAT = 0.15

@@ -7,8 +7,8 @@ from collections.abc import Iterator, Mapping
 import numpy as np
 from jaxtyping import Shaped
 
-from attnscope.lazy import LazyArray
-from attnscope.stored import Stored
+from attnscope.fetching.lazy import LazyArray
+from attnscope.fetching.stored import Stored
 from attnscope.trials.results import TrialResults
 from attnscope_storage.errors import NotCommittedError
 from attnscope_storage.wire import Condition, ResolvedTrial, TrialSpec

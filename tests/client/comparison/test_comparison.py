@@ -10,10 +10,10 @@ import pytest
 
 import attnscope
 from attnscope.comparison import write_comparison
+from attnscope.comparison.consistency import Verdict, verdicts
 from attnscope.comparison.differences import corresponding, difference
 from attnscope.comparison.drawing import measures_figure, multiples
-from attnscope.comparison.measures import MEASURES, recent_mass
-from attnscope.comparison.verdicts import Verdict, verdicts
+from attnscope.comparison.numbers import MEASURES, recent_mass
 from attnscope.comparison.writing import short_names, unlike
 from attnscope.measures import ContextLayout
 from attnscope.study import study

@@ -9,11 +9,9 @@ from PIL import Image
 
 import attnscope
 from attnscope.figures.comprehensive import comprehensive
-from attnscope.figures.cost_curves import cost_curves
 from attnscope.figures.decision_rows import decision_rows
 from attnscope.figures.growth import draw_growth
 from attnscope.figures.layer_head import draw_heads, draw_matrix, layer_head
-from attnscope.figures.learning import learning
 from attnscope.figures.over_time import draw_by_slot, draw_by_transition
 from attnscope.figures.potential import draw_potential, even_curve, positions_for
 from attnscope.figures.profile import draw_profile
@@ -21,6 +19,8 @@ from attnscope.figures.recency import draw_recent, uniform_parts
 from attnscope.figures.similarity import draw_similarity, similarity
 from attnscope.figures.style import pixels, save, styled
 from attnscope.figures.timeline import lifetime_lift, timeline
+from attnscope.figures.trials.cost_curves import cost_curves
+from attnscope.figures.trials.learning import learning
 from attnscope.measures import ContextLayout, weights
 from attnscope.measures.intervals import Interval
 from attnscope.study import study

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 import attnscope
+from attnscope.fetching.lazy import as_u8, from_u8
 from attnscope.figures.heatmap import heatmap
-from attnscope.lazy import as_u8, from_u8
 from attnscope.recommendations.reading import plan_blocks
 from attnscope.report import write_report
 from attnscope.study import Choice, study

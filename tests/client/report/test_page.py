@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 import attnscope
-from attnscope.lazy import from_u8
+from attnscope.fetching.lazy import from_u8
 from attnscope.report import write_report
 from attnscope.report.findings import findings
 from attnscope.report.page import page, payload, script_json

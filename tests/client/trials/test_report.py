@@ -15,11 +15,11 @@ from typer.testing import CliRunner
 
 import attnscope
 from attnscope.cli.main import app
-from attnscope.figures.kept_timeline import KEPT, LOST, POOLED, SAVED, states
-from attnscope.figures.pareto import front, pareto, speed_ratio
-from attnscope.figures.trial_curves import trial_curves
-from attnscope.figures.trial_table import trial_table
-from attnscope.figures.trial_words import labels_of, strategies_of
+from attnscope.figures.trials.curves import trial_curves
+from attnscope.figures.trials.kept_timeline import KEPT, LOST, POOLED, SAVED, states
+from attnscope.figures.trials.pareto import front, pareto, speed_ratio
+from attnscope.figures.trials.table import trial_table
+from attnscope.figures.trials.words import labels_of, strategies_of
 from attnscope.measures import NotMeasurableError
 from attnscope.recommendations.basis import Basis
 from attnscope.report.trial import shown_rows, write_trial_report

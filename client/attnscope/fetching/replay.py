@@ -10,9 +10,9 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float32
 
+from attnscope.connecting.transport import Transport
 from attnscope.errors import GoneError, NotFoundError, NotReplayableError
-from attnscope.remote import NPY_HEADER_BYTES, _npy, spell
-from attnscope.transport import Transport
+from attnscope.fetching.remote import NPY_HEADER_BYTES, _npy, spell
 from attnscope_storage.wire import MAP_DIMS, MapKind, PolicyDescription, Positions
 
 KEPT_BYTES = 64 * 2**20

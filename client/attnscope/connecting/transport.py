@@ -15,10 +15,10 @@ import httpx
 from pydantic import BaseModel, ValidationError
 from pydantic_core import from_json
 
-from attnscope.connection import Connection
+from attnscope.connecting.connection import Connection
+from attnscope.connecting.plain import plain, plain_values
+from attnscope.connecting.retry import SAFE_METHODS, Backoff, may_repeat
 from attnscope.errors import ConnectionFailedError, UnexpectedAnswerError, error_of
-from attnscope.plain import plain, plain_values
-from attnscope.retry import SAFE_METHODS, Backoff, may_repeat
 from attnscope_storage.wire import PROBLEM_MEDIA_TYPE, Problem
 
 JSON_BYTES: Final = 64 * 1024 * 1024

@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 
 from attnscope.figures.style import COLOURS, finish, hatch, styled
-from attnscope.figures.trial_words import (
+from attnscope.figures.trials.words import (
     BLIND,
     SIGNS,
     caption_of_trial,

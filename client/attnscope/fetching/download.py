@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from attnscope.errors import DownloadRefusedError, UnexpectedAnswerError
-from attnscope.whole_file import write_whole
+from attnscope.fetching.whole_file import write_whole
 from attnscope_storage.reader import CaptureReader
 from attnscope_storage.snapshot import Root
 

@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from attnscope.figures.style import BAND, COLOURS, finish, styled
-from attnscope.figures.trial_words import caption_of_trial, strategies_of, title_of_trial
+from attnscope.figures.trials.words import caption_of_trial, strategies_of, title_of_trial
 from attnscope.trials.board import Board, Row
 from attnscope.trials.learning import curve, running
 

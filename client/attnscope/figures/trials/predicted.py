@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 
 from attnscope.figures.style import COLOURS, finish, styled
-from attnscope.figures.trial_words import BLIND, MARKERS, caption_of_trial, title_of_trial
+from attnscope.figures.trials.words import BLIND, MARKERS, caption_of_trial, title_of_trial
 from attnscope.measures.intervals import Estimate
 from attnscope.recommendations.predictions import BUDGET_ONLY, Prediction
 from attnscope.recommendations.scoring import PredictionScore

@@ -7,11 +7,11 @@ from typing import Any, ClassVar, Final, Literal, Self, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
-from attnscope.download import download
+from attnscope.connecting.plain import plain, plain_values
 from attnscope.errors import NotCapturedError
-from attnscope.lazy import LazyArray
-from attnscope.plain import plain, plain_values
-from attnscope.remote import Slicer
+from attnscope.fetching.download import download
+from attnscope.fetching.lazy import LazyArray
+from attnscope.fetching.remote import Slicer
 from attnscope_storage.errors import ChunkDamagedError, StoreKindError
 from attnscope_storage.reader import CaptureReader
 from attnscope_storage.wire import PolicyDescription

@@ -16,9 +16,9 @@ from jaxtyping import Shaped
 from zarr.abc.store import ByteRequest, Store
 from zarr.core.buffer import Buffer, BufferPrototype, default_buffer_prototype
 
+from attnscope.connecting.transport import Transport
 from attnscope.errors import NotFoundError, TooLargeError, UnexpectedAnswerError
-from attnscope.selection import Pick, Selection
-from attnscope.transport import Transport
+from attnscope.fetching.selection import Pick, Selection
 
 CACHE_BYTES = 256 * 2**20
 """Encoded chunks kept in memory, per capture."""

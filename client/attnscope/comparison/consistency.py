@@ -9,7 +9,7 @@ from typing import Final, Literal
 import numpy as np
 
 from attnscope.capture import Capture
-from attnscope.comparison.measures import recent_mass, share_for, sink
+from attnscope.comparison.numbers import recent_mass, share_for, sink
 from attnscope.measures.intervals import Estimate
 from attnscope.recommendations import recommend
 from attnscope.study import Choice, Study

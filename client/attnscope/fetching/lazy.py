@@ -10,8 +10,8 @@ import numpy as np
 from jaxtyping import Float32, Int, Shaped, UInt8
 
 from attnscope.errors import RequestRefusedError, TooLargeError
-from attnscope.remote import ABSENT, KEPT_BYTES, Slicer
-from attnscope.selection import Selection, select
+from attnscope.fetching.remote import ABSENT, KEPT_BYTES, Slicer
+from attnscope.fetching.selection import Selection, select
 from attnscope_storage.errors import ChunkDamagedError, ChunkLostError, NotCommittedError
 from attnscope_storage.reader import CommittedArray
 

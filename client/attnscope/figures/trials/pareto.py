@@ -11,7 +11,7 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import PercentFormatter
 
 from attnscope.figures.style import COLOURS, SERIES, finish, refuse, styled
-from attnscope.figures.trial_words import (
+from attnscope.figures.trials.words import (
     BLIND,
     LEFT,
     Line,

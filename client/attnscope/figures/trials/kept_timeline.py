@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
 from attnscope.figures.style import COLOURS, finish, refuse, styled
-from attnscope.figures.trial_words import caption_of_trial, title_of_trial
+from attnscope.figures.trials.words import caption_of_trial, title_of_trial
 from attnscope.trials.board import Board, Row
 from attnscope.trials.results import TrialResults
 
