@@ -1,1 +1,4 @@
-"""Connections to a service: the address and key, HTTP, retries, and text made safe to show. Knows no capture."""
+"""Connections to a service: the address and key, HTTP, retries, and text made safe to show.
+
+Knows no capture.
+"""

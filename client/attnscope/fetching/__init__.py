@@ -1,1 +1,4 @@
-"""Arrays of a capture or trial, remote or downloaded: what an index asks for, fetched in slices, maps or whole files."""
+"""Arrays of a capture or trial, remote or downloaded: an index is fetched in slices, maps or whole files.
+
+Draws nothing and measures nothing.
+"""

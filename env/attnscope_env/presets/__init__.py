@@ -1,1 +1,4 @@
-"""What binds environments to policies: presets, tasks and their splits, options of a request, returns, listed Gymnasium environments."""
+"""What binds environments to policies: presets, tasks and splits, options of a request, listed environments.
+
+Steps no environment itself.
+"""

@@ -1,1 +1,4 @@
-"""The environments themselves, single and array-stepped: Darkroom, permuted actions, key-to-door, bandits. Knows no checkpoint family."""
+"""The environments themselves, single and array-stepped: Darkroom, permuted actions, key-to-door, bandits.
+
+Knows no checkpoint family and no split of tasks.
+"""

@@ -1,1 +1,4 @@
-"""Checkpoints on disk: the registry, the native format, conversion of foreign files and adoption of native folders."""
+"""Checkpoints on disk: the registry, the native format, conversion of foreign files, adoption of native folders.
+
+Which foreign file is which is known in `readers`.
+"""

@@ -1,1 +1,4 @@
-"""One forward pass: attention, layers, the stack, caches and kernels, and what a policy is. Knows no environment and no file."""
+"""One forward pass: attention, layers, the stack, caches and kernels, and the description of a policy.
+
+Knows no environment, no file and no family.
+"""

@@ -2,8 +2,8 @@
 
 Exact as long as every token keeps its slot, that is while the window grows: a finished token's keys and values depend
 on earlier tokens only. Once the window slides, absolute positions (and rotary policies that were trained on truncated
-windows) give every token another slot, so `attnscope_model.acting.deciding` then recomputes. A cache that slides with its
-window would be another function; it is not offered here.
+windows) give every token another slot, so `attnscope_model.acting.deciding` then recomputes. A cache that slides with
+its window would be another function; it is not offered here.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""Attention for small heads on a CPU, compiled by numba: what `attnscope_model.forward.fused` calls where numba is installed.
+"""Attention for small heads on a CPU, compiled by numba; `attnscope_model.forward.fused` calls it where numba is there.
 
-Also the statistics of decision rows, in one pass over each (`attnscope_model.forward.statistics` has the same in torch).
+Also the statistics of decision rows, in one pass over each; `attnscope_model.forward.statistics` has them in torch.
 
 Heads of 8 or 16 numbers are too small for the blocked matrix products behind torch's attention; here scores, weights
 and their mixture stay in the first cache, four queries at a time, along the slots. Each context and head is computed

@@ -1,4 +1,4 @@
-"""Where the compiled attention (`attnscope_model.forward.fused`) can be used. Imports no torch, so that a service may ask."""
+"""Where the compiled attention (`attnscope_model.forward.fused`) can be used. Imports no torch: a service may ask."""
 
 from __future__ import annotations
 

@@ -1,9 +1,9 @@
 """Read a foreign checkpoint in a process of its own, and leave tensors and plain JSON behind.
 
-``python -m attnscope_model.readers.parse SOURCE FOLDER`` writes ``model.safetensors`` and ``contents.json`` into FOLDER, or
-``error.json``. `torch.load` runs with ``weights_only=True`` and nowhere else than here; memory, processor time and what
-it may write are bounded by the size of the file, so that a file that expands without end takes this process down and
-nothing more. Knows no family.
+``python -m attnscope_model.readers.parse SOURCE FOLDER`` writes ``model.safetensors`` and ``contents.json`` into
+FOLDER, or ``error.json``. `torch.load` runs with ``weights_only=True`` and nowhere else than here; memory, processor
+time and what it may write are bounded by the size of the file, so that a file that expands without end takes this
+process down and nothing more. Knows no family.
 """
 
 from __future__ import annotations

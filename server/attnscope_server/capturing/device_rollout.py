@@ -1,7 +1,7 @@
 """The rollout whose environments, choices and rows stay on the device; the host hears of it a commit at a time.
 
-What it stores is what `attnscope_server.capturing.rollout` would: the same decisions, random numbers and trajectories, bit for bit
-on one device. Taken on a GPU where the environment has a twin there.
+It stores the same bits as `attnscope_server.capturing.rollout` does on the same device: the same decisions, random
+numbers and trajectories. It is taken on a GPU where the environment has a twin there.
 """
 
 from __future__ import annotations

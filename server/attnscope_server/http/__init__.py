@@ -1,1 +1,4 @@
-"""What stands between a request and the service: the gate, access, problem documents, streaming, slices, metrics, routes. Runs no job."""
+"""Between a request and the service: gate, access, problem documents, streaming, slices, metrics, routes.
+
+Runs no job.
+"""

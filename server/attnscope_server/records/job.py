@@ -1,6 +1,6 @@
 """A job as a frozen value, and the states that it may go through.
 
-Knows neither SQL nor workers: `attnscope_server.records.job_store` stores these values, the supervisor decides on moves.
+Knows neither SQL nor workers: `attnscope_server.records.job_store` stores these values, the supervisor moves them.
 """
 
 from __future__ import annotations
