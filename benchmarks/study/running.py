@@ -10,7 +10,7 @@ from typing import Any
 from uuid import NAMESPACE_OID, uuid5
 
 import attnscope
-from attnscope.recommendations.proposal import choice_of
+from attnscope.proposal import choice_of
 from attnscope.service import Service
 from attnscope.trials import TrialResults
 from attnscope_storage.wire import CaptureSpec, TrialSpec

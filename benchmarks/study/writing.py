@@ -18,8 +18,8 @@ from attnscope.figures.style import save
 from attnscope.figures.trials.pareto import pareto
 from attnscope.figures.trials.predicted import predicted
 from attnscope.figures.trials.table import trial_table
+from attnscope.proposal import FIRST
 from attnscope.recommendations.basis import gather
-from attnscope.recommendations.proposal import FIRST
 from attnscope.report.report import small_png
 from attnscope.trials.board import Board, Row, board, known
 from attnscope.trials.selection import winner

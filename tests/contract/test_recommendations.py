@@ -15,7 +15,7 @@ from typer.testing import CliRunner
 
 import attnscope
 from attnscope.cli.main import app
-from attnscope.recommendations.proposal import ProposalError, fresh_seeds
+from attnscope.proposal import ProposalError, fresh_seeds
 from attnscope_storage.wire import CaptureSpec, TaskChoice
 
 CONTEXT, STEPS, ENVS = 100, 140, 16

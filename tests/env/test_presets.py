@@ -7,8 +7,7 @@ from collections import defaultdict
 import numpy as np
 import pytest
 
-from attnscope_env import LISTED, PRESETS, preset
-from attnscope_env.presets import listing
+from attnscope_env import LISTED, PRESETS, listing, preset
 from attnscope_env.presets.rooms import DarkroomPreset
 from attnscope_env.presets.splits import SplitRule
 from attnscope_env.rooms.actions import ACTION_NUMBERINGS

@@ -30,8 +30,8 @@ def wheel(tmp_path_factory) -> zipfile.ZipFile:
     [
         "attnscope/__init__.py",
         "attnscope_server/app.py",
-        "attnscope_model/reference.py",
-        "attnscope_env/darkroom.py",
+        "attnscope_model/families/reference.py",
+        "attnscope_env/rooms/darkroom.py",
         "attnscope_storage/schema.py",
         "attnscope_env/py.typed",
     ],

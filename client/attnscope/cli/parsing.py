@@ -7,7 +7,7 @@ import re
 
 import typer
 
-from attnscope.recommendations.proposal import choice_of
+from attnscope.proposal import choice_of
 from attnscope_storage.wire import StrategyChoice
 
 

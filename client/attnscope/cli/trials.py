@@ -16,7 +16,7 @@ from attnscope.cli.boards import show_board
 from attnscope.cli.jobs import cells, cost, show
 from attnscope.cli.parsing import budgets, goals, integers, pairs, strategies
 from attnscope.errors import RequestRefusedError
-from attnscope.recommendations.proposal import FIRST, Proposal, fresh_seeds, propose, read_proposal
+from attnscope.proposal import FIRST, Proposal, fresh_seeds, propose, read_proposal
 from attnscope.service import Service
 from attnscope_storage.wire import TrialSpec
 from attnscope_storage.wire.wording import wrong_fields

@@ -31,7 +31,7 @@ def register() -> None:
         if environment_id not in gymnasium.registry:
             gymnasium.register(
                 environment_id,
-                entry_point=f"attnscope_env.{single}",
-                vector_entry_point=f"attnscope_env.{vector}",
+                entry_point=f"attnscope_env.rooms.{single}",
+                vector_entry_point=f"attnscope_env.rooms.{vector}",
                 max_episode_steps=horizon,
             )
