@@ -55,6 +55,9 @@ GUIDED: Final = tuple(
 )
 """Rules that look at attention: oracles where they look at every step."""
 
+RULES: Final = frozenset(one.name for one in (*BLIND, *GUIDED))
+"""The rules of the published study; one that is added later joins lists, advice and trials, and not the study."""
+
 PLACED: Final = (BLIND[0], BLIND[1], BLIND[2])
 REMEMBERING: Final = (*BLIND[:3], *GUIDED[:3])
 UNTIMED: Final = SpeedChoice(enabled=False)

@@ -10,7 +10,6 @@ from jaxtyping import Bool, Float64, Int
 
 from attnscope.recommendations.decisions import Decisions
 from attnscope_model.strategies import ContextView, Strategy, strategy
-from attnscope_model.strategies.rules.anchored import Anchored
 
 ELEMENTS = 2**22
 """Pairs of entries that are compared at a time."""
@@ -67,7 +66,7 @@ def evaluate(rule: Strategy, budget: float | Int[np.ndarray, "decision env"], de
     exact = _kept(decisions, alone)
     return Outcome(
         exact=exact.mean(axis=(0, 2, 3)),
-        represented=_kept(decisions, used).mean(axis=(0, 2, 3)) if pools(rule) else exact.mean(axis=(0, 2, 3)),
+        represented=_kept(decisions, used).mean(axis=(0, 2, 3)) if rule.pooling else exact.mean(axis=(0, 2, 3)),
         uniform=_kept(decisions, even).mean(axis=(0, 2, 3)),
         possible=_kept(decisions, top).mean(axis=(0, 2, 3)),
         worst_head=exact.mean(axis=0).min(axis=(1, 2)),
@@ -95,7 +94,7 @@ def chosen(
         part = ContextView(**{n: None if value is None else value[first : first + few] for n, value in flat.items()})
         plan = rule.plan(part, budget if limit is None else limit[first : first + few])
         used.append(plan.used)
-        alone.append(plan.alone if pools(rule) else plan.used)
+        alone.append(plan.alone if rule.pooling else plan.used)
         tokens.append(plan.tokens)
     whole = [np.concatenate(parts) for parts in (used, alone, tokens)]
     return whole[0].reshape(shape), whole[1].reshape(shape), whole[2].reshape(shape[:2])
@@ -106,11 +105,6 @@ def kept_mass(rule: Strategy, budget: float, decisions: Decisions) -> float:
     _, alone, _ = chosen(rule, decisions.view, budget)
     exact = _kept(decisions, alone)
     return float(np.nanmean(exact.mean(axis=(0, 2, 3))))
-
-
-def pools(rule: Strategy) -> bool:
-    """Whether a strategy, or the one that it wraps, builds tokens out of several."""
-    return pools(rule.inner) if isinstance(rule, Anchored) else rule.pools
 
 
 def split_rollouts(task: Int[np.ndarray, " env"]) -> tuple[Int[np.ndarray, " chosen"], Int[np.ndarray, " judged"], str]:

@@ -9,10 +9,10 @@ import numpy as np
 from jaxtyping import Int
 
 from attnscope.measures.intervals import Estimate, Resampling, default_scope
-from attnscope.recommendations.candidates import BUDGETS, Candidate
+from attnscope.recommendations.candidates import BUDGETS
 from attnscope.recommendations.decisions import Decisions
 from attnscope.recommendations.evaluation import Outcome, evaluate, kept_mass
-from attnscope_model.strategies import Strategy
+from attnscope_model.strategies import Candidate, Strategy
 
 TARGET: Final = 0.8
 """Attention that the common budget should let the best rule keep, as in the guide."""

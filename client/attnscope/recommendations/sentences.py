@@ -9,7 +9,6 @@ import numpy as np
 from attnscope.measures.intervals import LEVEL, RELIABLE_ROLLOUTS, Scope
 from attnscope.recommendations.claims import Claim, claim, numbers_of, spread
 from attnscope.recommendations.decisions import Decisions
-from attnscope.recommendations.evaluation import pools
 from attnscope.recommendations.evidence import Evidence
 from attnscope.recommendations.expense import position_policy
 from attnscope.recommendations.ranking import FLAT, TARGET, Judged, Verdict
@@ -149,7 +148,7 @@ def why(one: Judged, saved: float) -> tuple[Claim, ...]:
             flops=saved,
         ),
     ]
-    if pools(one.rule):
+    if one.rule.pooling:
         template = (
             "With pooled tokens counted whole it would be {represented:.3f}; attention cannot say what a mean of "
             "transitions still tells the policy, so only the tokens kept as they are count here."

@@ -3,7 +3,8 @@
 They work on NumPy and torch arrays alike and import neither; `ContextView` is what they see, `Plan` what they decide.
 """
 
-from attnscope_model.strategies.base import Scored, Selection, Strategy
+from attnscope_model.strategies.base import Form, Scored, Selection, Strategy
+from attnscope_model.strategies.candidates import Candidate, candidates
 from attnscope_model.strategies.compressor import ContextCompressor
 from attnscope_model.strategies.description import describe, describe_all
 from attnscope_model.strategies.errors import (
@@ -22,8 +23,10 @@ from attnscope_model.strategies.view import ContextView
 __all__ = [
     "MAX_DEPTH",
     "STRATEGIES",
+    "Candidate",
     "ContextCompressor",
     "ContextView",
+    "Form",
     "ParameterError",
     "Plan",
     "Scored",
@@ -34,6 +37,7 @@ __all__ = [
     "UnknownStrategyError",
     "ViewIncompleteError",
     "build",
+    "candidates",
     "describe",
     "describe_all",
     "looks_at_attention",

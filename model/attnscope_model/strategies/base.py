@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from numbers import Integral
 from typing import Any, ClassVar
@@ -19,6 +20,32 @@ Budget = int | float | Int[Array, "..."]
 """Tokens of history that may be kept: a whole number, a share, or a number a history."""
 
 
+class Form:
+    """One form of a rule that advice ranks: values of its parameters to choose among."""
+
+    def __init__(
+        self, *choices: Mapping[str, Any], key: str = "", guide: bool = False, interval: int | None = None
+    ) -> None:
+        """Declare a form.
+
+        Parameters
+        ----------
+        choices
+            Values of parameters, the default first; none are the rule's own defaults.
+        key
+            Name in the ranking where a rule has several forms; else the rule's name.
+        guide
+            Whether it is one of the guide's three, which are always ranked.
+        interval
+            Decisions between two selections at which the form can be deployed; None takes 1 for a rule that looks at no
+            attention and 10 for one that does.
+        """
+        self.interval = interval
+        self.choices = choices or ({},)
+        self.key = key
+        self.guide = guide
+
+
 @dataclass(frozen=True)
 class Strategy(ABC):
     """A rule that shortens a context. A subclass is a dataclass of its parameters and one method.
@@ -28,6 +55,10 @@ class Strategy(ABC):
     """
 
     name: ClassVar[str]
+    order: ClassVar[int] = 1000
+    """Place in lists; rules of one place stand by name."""
+    forms: ClassVar[tuple[Form, ...]] = (Form(),)
+    """What advice ranks of the rule, none where it is empty; a subclass declares its own."""
     needs: ClassVar[frozenset[str]] = frozenset()
     """Fields of the view that the rule looks at, whatever its parameters."""
     simplicity: ClassVar[int] = 1

@@ -7,61 +7,15 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any, Final
 
+from attnscope_model.strategies import rules
 from attnscope_model.strategies.base import Strategy
+from attnscope_model.strategies.discovery import rules_of
 from attnscope_model.strategies.errors import ParameterError, UnknownStrategyError
 from attnscope_model.strategies.installed import installed_once
 from attnscope_model.strategies.parameters import checked, parameters_of
-from attnscope_model.strategies.rules.anchored import Anchored
-from attnscope_model.strategies.rules.decay import ExponentialDecay
-from attnscope_model.strategies.rules.dedup import Deduplication
-from attnscope_model.strategies.rules.episodes import EpisodeTruncation
-from attnscope_model.strategies.rules.h2o import HeavyHitters
-from attnscope_model.strategies.rules.hierarchical import Hierarchical
-from attnscope_model.strategies.rules.influence import LeaveOneOut
-from attnscope_model.strategies.rules.merging import Merging
-from attnscope_model.strategies.rules.none import Everything
-from attnscope_model.strategies.rules.nucleus import Nucleus
-from attnscope_model.strategies.rules.pooled_window import PooledWindow
-from attnscope_model.strategies.rules.random import Random
-from attnscope_model.strategies.rules.recency import Recency
-from attnscope_model.strategies.rules.redundancy import Redundancy
-from attnscope_model.strategies.rules.relevant import QueryRelevant
-from attnscope_model.strategies.rules.rewards import RewardAnchored
-from attnscope_model.strategies.rules.sinks import SinksAndRecency
-from attnscope_model.strategies.rules.snapkv import RecentRows
-from attnscope_model.strategies.rules.threshold import Threshold
-from attnscope_model.strategies.rules.tova import LastRow
-from attnscope_model.strategies.rules.uniform import Uniform
 
-STRATEGIES: Final[Mapping[str, type[Strategy]]] = MappingProxyType(
-    {
-        kind.name: kind
-        for kind in (
-            Everything,
-            Recency,
-            SinksAndRecency,
-            Uniform,
-            Random,
-            ExponentialDecay,
-            EpisodeTruncation,
-            LastRow,
-            HeavyHitters,
-            RecentRows,
-            Nucleus,
-            Threshold,
-            Redundancy,
-            PooledWindow,
-            Hierarchical,
-            Merging,
-            RewardAnchored,
-            Deduplication,
-            QueryRelevant,
-            LeaveOneOut,
-            Anchored,
-        )
-    }
-)
-"""The strategies of this distribution."""
+STRATEGIES: Final[Mapping[str, type[Strategy]]] = MappingProxyType(rules_of(rules))
+"""The strategies of this distribution: every rule in a module of `rules`, in their declared order."""
 
 MAX_DEPTH: Final = 4
 """Strategies inside each other, the outermost among them."""

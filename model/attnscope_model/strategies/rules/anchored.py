@@ -18,7 +18,7 @@ from attnscope_model.strategies.arrays import (
     put_back,
     running,
 )
-from attnscope_model.strategies.base import Strategy
+from attnscope_model.strategies.base import Form, Strategy
 from attnscope_model.strategies.errors import ParameterError
 from attnscope_model.strategies.parameters import parameter
 from attnscope_model.strategies.plan import Plan
@@ -34,6 +34,18 @@ class Anchored(Strategy):
     """
 
     name: ClassVar[str] = "anchored"
+    order: ClassVar[int] = 200
+    forms: ClassVar[tuple[Form, ...]] = (
+        Form({}, {"oldest": True}, {"first_rewarded": True}, key="anchored-recency"),
+        Form(
+            {"inner": {"name": "h2o", "recent": 0.0}},
+            {"inner": {"name": "h2o", "recent": 0.25}},
+            {"inner": {"name": "h2o", "recent": 0.25}, "oldest": True},
+            key="anchored-h2o",
+            guide=True,
+        ),
+    )
+    """The second is the guide's attention-weighted top-K with anchors: accumulated attention is cumulative."""
     simplicity: ClassVar[int] = 2
 
     inner: Strategy = parameter(Recency, "The strategy that fills the rest of the budget.")

@@ -8,7 +8,7 @@ from typing import ClassVar
 from jaxtyping import Float
 
 from attnscope_model.strategies.arrays import Array, as_float, namespace
-from attnscope_model.strategies.base import Scored
+from attnscope_model.strategies.base import Form, Scored
 from attnscope_model.strategies.parameters import parameter
 from attnscope_model.strategies.rules.random import lifelong
 from attnscope_model.strategies.view import ContextView
@@ -19,6 +19,8 @@ class ExponentialDecay(Scored):
     """Keep tokens drawn without replacement, with weight exp(-rate × age)."""
 
     name: ClassVar[str] = "decay"
+    order: ClassVar[int] = 50
+    forms: ClassVar[tuple[Form, ...]] = (Form({"rate": 0.05}, {"rate": 0.02}, {"rate": 0.1}, {"rate": 0.5}),)
     simplicity: ClassVar[int] = 2
 
     rate: float = parameter(0.05, "Fall of the logarithm of the weight per token of age.", low=0.0, high=1000.0)

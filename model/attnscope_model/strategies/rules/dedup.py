@@ -18,6 +18,7 @@ class Deduplication(Selection):
     """Keep the newest copy of each state and action, the newest of those that fit the budget."""
 
     name: ClassVar[str] = "dedup"
+    order: ClassVar[int] = 170
     needs: ClassVar[frozenset[str]] = frozenset({"state", "action"})
     simplicity: ClassVar[int] = 3
 

@@ -8,7 +8,7 @@ from typing import ClassVar
 from jaxtyping import Bool, Int
 
 from attnscope_model.strategies.arrays import Array, namespace
-from attnscope_model.strategies.base import Selection
+from attnscope_model.strategies.base import Form, Selection
 from attnscope_model.strategies.parameters import parameter
 from attnscope_model.strategies.view import ContextView
 
@@ -18,6 +18,8 @@ class EpisodeTruncation(Selection):
     """Keep the current and the previous episodes, the newest tokens of them that fit the budget."""
 
     name: ClassVar[str] = "episodes"
+    order: ClassVar[int] = 60
+    forms: ClassVar[tuple[Form, ...]] = (Form({"episodes": 2}, {"episodes": 1}, {"episodes": 3}),)
     needs: ClassVar[frozenset[str]] = frozenset({"episode"})
     simplicity: ClassVar[int] = 2
 

@@ -8,7 +8,7 @@ from typing import ClassVar
 from jaxtyping import Bool, Float, Int
 
 from attnscope_model.strategies.arrays import Array, as_float, best, namespace
-from attnscope_model.strategies.base import Selection
+from attnscope_model.strategies.base import Form, Selection
 from attnscope_model.strategies.parameters import parameter
 from attnscope_model.strategies.view import ContextView
 
@@ -22,6 +22,8 @@ class HeavyHitters(Selection):
     """
 
     name: ClassVar[str] = "h2o"
+    order: ClassVar[int] = 80
+    forms: ClassVar[tuple[Form, ...]] = (Form({"recent": 0.5}, {"recent": 0.25}, {"recent": 0.75}),)
     needs: ClassVar[frozenset[str]] = frozenset({"accumulated", "expected"})
     simplicity: ClassVar[int] = 5
 

@@ -8,7 +8,7 @@ from typing import ClassVar
 from jaxtyping import Int
 
 from attnscope_model.strategies.arrays import Array, namespace
-from attnscope_model.strategies.base import Strategy
+from attnscope_model.strategies.base import Form, Strategy
 from attnscope_model.strategies.errors import ParameterError
 from attnscope_model.strategies.parameters import parameter
 from attnscope_model.strategies.plan import Plan, pooled
@@ -23,6 +23,8 @@ class Hierarchical(Strategy):
     """
 
     name: ClassVar[str] = "hierarchical"
+    order: ClassVar[int] = 140
+    forms: ClassVar[tuple[Form, ...]] = (Form(guide=True),)
     simplicity: ClassVar[int] = 3
     pools: ClassVar[bool] = True
     by_place: ClassVar[bool] = True

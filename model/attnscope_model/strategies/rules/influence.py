@@ -20,6 +20,7 @@ class LeaveOneOut(Scored):
     """
 
     name: ClassVar[str] = "leave-one-out"
+    order: ClassVar[int] = 190
     needs: ClassVar[frozenset[str]] = frozenset({"influence"})
     simplicity: ClassVar[int] = 7
     oracle: ClassVar[str | None] = "it runs the policy once for every token of the whole context before each decision"

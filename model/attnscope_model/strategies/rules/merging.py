@@ -23,6 +23,7 @@ class Merging(Strategy):
     """
 
     name: ClassVar[str] = "merging"
+    order: ClassVar[int] = 150
     simplicity: ClassVar[int] = 6
     pools: ClassVar[bool] = True
 

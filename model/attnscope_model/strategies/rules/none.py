@@ -17,6 +17,7 @@ class Everything(Selection):
     """Keep the whole context, whatever the budget."""
 
     name: ClassVar[str] = "none"
+    order: ClassVar[int] = 0
     simplicity: ClassVar[int] = 0
     bounded: ClassVar[bool] = False
     by_place: ClassVar[bool] = True

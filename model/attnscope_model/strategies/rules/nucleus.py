@@ -8,7 +8,7 @@ from typing import ClassVar
 from jaxtyping import Bool, Int
 
 from attnscope_model.strategies.arrays import Array, as_float, best, namespace, number_of
-from attnscope_model.strategies.base import Selection
+from attnscope_model.strategies.base import Form, Selection
 from attnscope_model.strategies.parameters import parameter
 from attnscope_model.strategies.view import ContextView
 
@@ -21,6 +21,8 @@ class Nucleus(Selection):
     """Keep the fewest tokens that hold `mass` of the last row's attention to the history (top-p: Twilight, 2025)."""
 
     name: ClassVar[str] = "nucleus"
+    order: ClassVar[int] = 100
+    forms: ClassVar[tuple[Form, ...]] = (Form({"mass": 0.9}, {"mass": 0.8}, {"mass": 0.95}),)
     needs: ClassVar[frozenset[str]] = frozenset({"attention"})
     simplicity: ClassVar[int] = 5
 

@@ -8,7 +8,7 @@ from typing import ClassVar
 from jaxtyping import Int
 
 from attnscope_model.strategies.arrays import Array, namespace
-from attnscope_model.strategies.base import Strategy
+from attnscope_model.strategies.base import Form, Strategy
 from attnscope_model.strategies.parameters import parameter
 from attnscope_model.strategies.plan import Plan, pooled
 from attnscope_model.strategies.view import ContextView
@@ -22,6 +22,8 @@ class PooledWindow(Strategy):
     """
 
     name: ClassVar[str] = "pooled-window"
+    order: ClassVar[int] = 130
+    forms: ClassVar[tuple[Form, ...]] = (Form({"summaries": 4}, {"summaries": 2}, {"summaries": 8}, guide=True),)
     simplicity: ClassVar[int] = 4
     pools: ClassVar[bool] = True
 

@@ -18,6 +18,7 @@ class Random(Scored):
     """Keep random tokens; a transition keeps its number for life, so that what is dropped stays dropped."""
 
     name: ClassVar[str] = "random"
+    order: ClassVar[int] = 40
 
     seed: int = parameter(0, "Another seed draws other tokens.", low=0)
 

@@ -17,6 +17,7 @@ class Recency(Selection):
     """Keep the newest tokens that fit the budget."""
 
     name: ClassVar[str] = "recency"
+    order: ClassVar[int] = 10
     by_place: ClassVar[bool] = True
 
     def keep(self, view: ContextView, limit: Int[Array, "*batch"]) -> Bool[Array, "*batch entry"]:

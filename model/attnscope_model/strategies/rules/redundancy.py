@@ -8,7 +8,7 @@ from typing import ClassVar
 from jaxtyping import Float
 
 from attnscope_model.strategies.arrays import Array, namespace
-from attnscope_model.strategies.base import Scored
+from attnscope_model.strategies.base import Form, Scored
 from attnscope_model.strategies.parameters import parameter
 from attnscope_model.strategies.rules.snapkv import RecentRows
 from attnscope_model.strategies.similarity import redundant
@@ -24,6 +24,8 @@ class Redundancy(Scored):
     """
 
     name: ClassVar[str] = "redundancy"
+    order: ClassVar[int] = 120
+    forms: ClassVar[tuple[Form, ...]] = (Form({"balance": 0.5}, {"balance": 0.8}),)
     needs: ClassVar[frozenset[str]] = frozenset({"attention"})
     simplicity: ClassVar[int] = 6
 

@@ -20,6 +20,7 @@ class QueryRelevant(Scored):
     """
 
     name: ClassVar[str] = "relevant"
+    order: ClassVar[int] = 180
     needs: ClassVar[frozenset[str]] = frozenset({"observation", "query_observation"})
     simplicity: ClassVar[int] = 3
 

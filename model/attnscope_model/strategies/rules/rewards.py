@@ -8,7 +8,7 @@ from typing import ClassVar
 from jaxtyping import Bool, Int
 
 from attnscope_model.strategies.arrays import Array, as_float, namespace, newest, number_of
-from attnscope_model.strategies.base import Selection
+from attnscope_model.strategies.base import Form, Selection
 from attnscope_model.strategies.parameters import parameter
 from attnscope_model.strategies.view import ContextView
 
@@ -18,6 +18,8 @@ class RewardAnchored(Selection):
     """Keep the newest rewarded transitions up to a share of the budget, and fill up with the newest tokens."""
 
     name: ClassVar[str] = "rewards"
+    order: ClassVar[int] = 160
+    forms: ClassVar[tuple[Form, ...]] = (Form({"share": 0.5}, {"share": 0.25}),)
     needs: ClassVar[frozenset[str]] = frozenset({"reward"})
     simplicity: ClassVar[int] = 3
 

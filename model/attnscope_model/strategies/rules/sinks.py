@@ -8,7 +8,7 @@ from typing import ClassVar
 from jaxtyping import Bool, Int
 
 from attnscope_model.strategies.arrays import Array, namespace
-from attnscope_model.strategies.base import Selection
+from attnscope_model.strategies.base import Form, Selection
 from attnscope_model.strategies.parameters import parameter
 from attnscope_model.strategies.view import ContextView
 
@@ -22,6 +22,8 @@ class SinksAndRecency(Selection):
     """
 
     name: ClassVar[str] = "sinks"
+    order: ClassVar[int] = 20
+    forms: ClassVar[tuple[Form, ...]] = (Form({"sinks": 4}, {"sinks": 1}, {"sinks": 8}),)
     simplicity: ClassVar[int] = 2
     by_place: ClassVar[bool] = True
 

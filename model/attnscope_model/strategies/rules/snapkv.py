@@ -8,7 +8,7 @@ from typing import ClassVar
 from jaxtyping import Bool, Float
 
 from attnscope_model.strategies.arrays import Array, as_float, in_order, namespace, packed, put_back
-from attnscope_model.strategies.base import Scored
+from attnscope_model.strategies.base import Form, Scored
 from attnscope_model.strategies.parameters import parameter
 from attnscope_model.strategies.view import ContextView
 
@@ -22,6 +22,8 @@ class RecentRows(Scored):
     """
 
     name: ClassVar[str] = "snapkv"
+    order: ClassVar[int] = 90
+    forms: ClassVar[tuple[Form, ...]] = (Form({"rows": 16}, {"rows": 4, "kernel": 1}, {"rows": 16, "kernel": 1}),)
     needs: ClassVar[frozenset[str]] = frozenset({"attention"})
     simplicity: ClassVar[int] = 5
 

@@ -8,7 +8,7 @@ from typing import ClassVar
 from jaxtyping import Bool, Int
 
 from attnscope_model.strategies.arrays import Array, as_float, best, namespace
-from attnscope_model.strategies.base import Selection
+from attnscope_model.strategies.base import Form, Selection
 from attnscope_model.strategies.parameters import parameter
 from attnscope_model.strategies.view import ContextView
 
@@ -21,6 +21,8 @@ class Threshold(Selection):
     """
 
     name: ClassVar[str] = "threshold"
+    order: ClassVar[int] = 110
+    forms: ClassVar[tuple[Form, ...]] = (Form({"lift": 1.0}, {"lift": 2.0}),)
     needs: ClassVar[frozenset[str]] = frozenset({"attention"})
     simplicity: ClassVar[int] = 5
 

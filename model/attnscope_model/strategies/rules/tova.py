@@ -17,6 +17,7 @@ class LastRow(Scored):
     """Keep the tokens with the most attention in the last decision row (TOVA: Oren et al., 2024)."""
 
     name: ClassVar[str] = "tova"
+    order: ClassVar[int] = 70
     needs: ClassVar[frozenset[str]] = frozenset({"attention"})
     simplicity: ClassVar[int] = 4
 

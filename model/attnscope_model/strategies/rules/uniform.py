@@ -17,6 +17,7 @@ class Uniform(Selection):
     """Keep evenly spaced tokens, the newest among them."""
 
     name: ClassVar[str] = "uniform"
+    order: ClassVar[int] = 30
     by_place: ClassVar[bool] = True
 
     def keep(self, view: ContextView, limit: Int[Array, "*batch"]) -> Bool[Array, "*batch entry"]:
