@@ -26,6 +26,7 @@ from attnscope_server.replaying.answers import Replays
 from attnscope_server.root.captures import Captures
 from attnscope_server.root.data_root import held, open_database, prepare
 from attnscope_server.root.housekeeping import Housekeeping
+from attnscope_server.running.process_runner import ProcessRunner
 from attnscope_server.running.supervisor import Supervisor
 from attnscope_server.settings import Settings
 from attnscope_storage import __version__
@@ -94,7 +95,7 @@ def _state(settings: Settings, database: Database, in_flight: InFlight) -> State
         keys=KeyStore(database, fixed),
         registry=CheckpointRegistry(settings.checkpoints_folder),
         captures=captures,
-        supervisor=Supervisor(settings, store, changes.announce),
+        supervisor=Supervisor(settings, store, (ProcessRunner(settings),), changes.announce),
         changes=changes,
         replays=Replays(settings),
         listings=Listings(settings.environments),

@@ -12,6 +12,8 @@
         ├── DatabaseDamagedError (ValueError)  the job database is not one
         ├── DatabaseMissingError (LookupError) there are captures, and no job database
         ├── DatabaseGoneError (OSError)        the job database was taken away while the service ran
+        ├── DatabaseBusyError (TimeoutError)   too many writers wait for the job database
+        ├── AddressUnusableError (OSError)     the service cannot listen where it should
         ├── ExposureError (ValueError)         the service would listen beyond this machine unprotected
         └── KeyUnknownError (LookupError)      no API key of that id
 """
@@ -67,6 +69,14 @@ class DatabaseMissingError(ServiceError, LookupError):
 
 class DatabaseGoneError(ServiceError, OSError):
     """The job database was taken away while the service ran."""
+
+
+class DatabaseBusyError(ServiceError, TimeoutError):
+    """Too many writers wait for the job database, or one has held it for long."""
+
+
+class AddressUnusableError(ServiceError, OSError):
+    """The service cannot listen at this address and port."""
 
 
 class ExposureError(ServiceError, ValueError):

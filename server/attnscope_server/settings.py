@@ -24,7 +24,7 @@ DEFAULT_PORT = 8642
 MIB = 2**20
 """Bytes."""
 
-Seconds = Annotated[float, Field(gt=0)]
+Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Bytes = Annotated[int, Field(gt=0)]
 
 
@@ -54,6 +54,12 @@ class Limits(BaseModel):
     page_jobs: int = Field(default=200, ge=1, description="Jobs of a page.")
     page_tasks: int = Field(default=500, ge=1, description="Tasks of a page.")
     queued_jobs: int = Field(default=1000, ge=1, description="Jobs of one owner that wait at once.")
+    running_per_owner: int | None = Field(
+        default=None, ge=1, description="Jobs of one owner that run at once; None: as many as there are devices."
+    )
+    run_seconds: Seconds | None = Field(
+        default=None, description="Time that a job may run, all its attempts together; None: any."
+    )
     trial_decisions: int = Field(
         default=1_000_000_000, ge=1, description="Decisions of one trial: rollouts, divergences and what is timed."
     )
@@ -100,6 +106,13 @@ class Settings(BaseSettings):
     )
     worker_idle_seconds: Seconds = Field(default=300.0, description="A worker idle for so long ends and frees its GPU.")
     worker_start_seconds: Seconds = Field(default=120.0, description="A worker that is not ready by then is ended.")
+    alive_seconds: Seconds = Field(default=5.0, description="From one sign of life of a worker to the next.")
+    silent_seconds: Seconds = Field(default=120.0, description="A worker that gives no sign of life is ended after it.")
+    stalled_seconds: Seconds = Field(default=60.0, description="A job that does not move is shown as stalled after it.")
+    hung_seconds: Seconds = Field(
+        default=1800.0, description="A job that does not move is ended, and queued, after it."
+    )
+    free_bytes: Bytes = Field(default=64 * MIB, description="Free disk below which the service is not ready.")
     replay_command: tuple[str, ...] = Field(
         default=(sys.executable, "-m", "attnscope_server.replaying.worker"), min_length=1, description="Starts replays."
     )

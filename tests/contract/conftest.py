@@ -108,7 +108,7 @@ def furnished(tmp_path_factory) -> Iterator[Furnished]:
     """Return a service with a finished capture, whose worker only listens."""
     root, deaf = tmp_path_factory.mktemp("furnished"), (sys.executable, "-c", LISTENS)
     # Random requests let the capture expire; on a slow machine it would be gone before the last of them.
-    where = settings(root, worker_command=deaf, housekeeping_seconds=3600)
+    where = settings(root, worker_command=deaf, housekeeping_seconds=3600, worker_start_seconds=3600)
     name = UUID("6f0c6f60-3f6e-4a53-9d4e-0d4f4b7d2a11")
     finished_job(where, name)
     with serve_background(where) as running, httpx.Client(timeout=60) as http:

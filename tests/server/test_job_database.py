@@ -7,7 +7,8 @@ from contextlib import closing
 from uuid import uuid4
 
 import pytest
-from sqlalchemy import event
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
 from sqlalchemy.exc import OperationalError
 
 from attnscope_server.errors import (
@@ -19,12 +20,14 @@ from attnscope_server.errors import (
     ProblemError,
 )
 from attnscope_server.records import database as database_module
-from attnscope_server.records.database import Database
 from attnscope_server.records.job_store import JobStore
 from attnscope_server.records.keys import KeyStore
+from attnscope_server.records.tables import Base
 from attnscope_server.root.data_root import open_database
-from attnscope_server.running.supervisor import Supervisor
 from attnscope_storage.wire import JobState, ProblemCode
+
+PLACEMENT = ("lease_until", "runner", "slot", "placed_on", "last_heard_at", "served_turn", "ran_seconds")
+"""Columns of the third version."""
 
 
 def test_states_and_events_survive_a_restart(where, submitted):
@@ -86,15 +89,57 @@ def test_a_database_of_the_first_version_is_brought_up(where, submitted):
     job = submitted(JobStore(opened))
     opened.close()
     with closing(sqlite3.connect(where.database_path)) as raw:
-        raw.execute("DROP INDEX jobs_by_name")
-        for column in ("name", "expires_at", "pinned"):
+        for index in ("name", "turn", "service"):
+            raw.execute(f"DROP INDEX jobs_by_{index}")
+        for column in ("name", "expires_at", "pinned", *PLACEMENT):
             raw.execute(f"ALTER TABLE jobs DROP COLUMN {column}")
+        raw.execute("DROP TABLE alembic_version")
         raw.execute("UPDATE service_metadata SET value = '1' WHERE name = 'database_version'")
         raw.commit()
     opened = open_database(where)
     found = JobStore(opened).find("me", job.name)
     opened.close()
     assert found == job
+
+
+def test_migrations_make_the_tables_that_the_code_has(database):
+    """Nothing is missing, and nothing left over, between the migrated tables and the mapped ones."""
+    with database._writing.begin() as connection:
+        context = MigrationContext.configure(connection, opts={"compare_type": True, "compare_server_default": False})
+        assert compare_metadata(context, Base.metadata) == []
+
+
+@pytest.mark.parametrize("value", ["", "zero", "-1", "0", None])
+def test_an_odd_version_is_said(where, value):
+    """A version row that holds no version, or that is gone, is a damaged database and not a traceback."""
+    open_database(where).close()
+    with closing(sqlite3.connect(where.database_path)) as raw:
+        raw.execute("DELETE FROM service_metadata")
+        if value is not None:
+            raw.execute("INSERT INTO service_metadata VALUES ('database_version', ?)", (value,))
+        raw.commit()
+    with pytest.raises(DatabaseDamagedError, match="version"):
+        open_database(where)
+
+
+def test_an_unknown_migration_is_said(where):
+    """A database that a newer attnscope migrated is refused, also where its number says nothing."""
+    open_database(where).close()
+    with closing(sqlite3.connect(where.database_path)) as raw:
+        raw.execute("UPDATE alembic_version SET version_num = 'f00'")
+        raw.commit()
+    with pytest.raises(DatabaseVersionError, match="f00"):
+        open_database(where)
+
+
+def test_a_lost_version_table_is_said(where):
+    """Jobs without the table that says their version are not taken for a new database."""
+    open_database(where).close()
+    with closing(sqlite3.connect(where.database_path)) as raw:
+        raw.execute("DROP TABLE service_metadata")
+        raw.commit()
+    with pytest.raises(DatabaseDamagedError, match="version"):
+        open_database(where)
 
 
 @pytest.mark.parametrize("damage", ["header", "page", "text"])
@@ -158,51 +203,3 @@ def test_a_locked_database_answers_when_it_is_free(where, monkeypatch, submitted
         other.rollback()
     assert submitted(jobs).state is JobState.QUEUED
     opened.close()
-
-
-class Refusing:
-    """Makes a database refuse writes, as a read-only or full disk does."""
-
-    def __init__(self, database: Database) -> None:
-        self.on = False
-
-        @event.listens_for(database._reading, "before_cursor_execute")
-        def _refuse(_connection, _cursor, statement, *_rest):
-            if self.on and statement.startswith(("INSERT", "UPDATE")):
-                raise sqlite3.OperationalError("attempt to write a readonly database")
-
-
-def test_no_ending_is_lost_while_the_database_refuses(database, jobs, where, submitted):
-    """A job that ends while nothing can be written keeps its device until its end is; then it is as reported."""
-    supervisor = Supervisor(where, jobs)
-    refusing = Refusing(database)
-    job = submitted(jobs)
-    supervisor._busy["0"] = jobs.claim()
-    refusing.on = True
-    report = {"type": "progress", "job": str(job.id), "phase": "rolling", "steps_done": 5, "steps_committed": 4}
-    supervisor._hear("0", report | {"bytes_written": 10, "steps_per_second": 1.0})
-    supervisor._hear("0", {"type": "succeeded", "job": str(job.id)})
-    supervisor._hear("0", {"type": "died", "code": 0})
-    assert jobs.get(job.id).state is JobState.RUNNING
-    assert supervisor.devices()[0][1].id == job.id
-    assert supervisor.progress(job.id).steps_committed == 4
-    refusing.on = False
-    supervisor._settle()
-    assert jobs.get(job.id).state is JobState.SUCCEEDED
-    assert jobs.get(job.id).progress.steps_committed == 4
-    assert supervisor.devices()[0][1] is None
-    assert [state for state, _, _ in jobs.events(job.id)] == ["queued", "running", "succeeded"]
-
-
-def test_an_interruption_half_written_is_ended(jobs, where, submitted):
-    """Where only the first of an interruption's two changes was written, the job still gets back to the queue."""
-    supervisor = Supervisor(where, jobs)
-    job = submitted(jobs)
-    supervisor._busy["0"] = jobs.claim()
-    moved, jobs.move = jobs.move, lambda *_a, **_k: (_ for _ in ()).throw(OperationalError("", {}, Exception("full")))
-    supervisor._hear("0", {"type": "died", "code": -9})
-    assert jobs.get(job.id).state is JobState.INTERRUPTED
-    jobs.move = moved
-    supervisor._settle()
-    assert jobs.get(job.id).state is JobState.QUEUED
-    assert "memory" in next(detail for state, _, detail in jobs.events(job.id) if state == "interrupted")

@@ -1,165 +1,69 @@
-"""The job database: its tables, and transactions on it.
+"""The job database: transactions on its tables.
 
 SQLite in WAL mode. Writers take the write lock when they begin, so that a transaction never fails half-way because
-another one wrote in between. Knows nothing of states or rights.
+another one wrote in between. Readers have connections of their own, which no writer can take away. Knows nothing of
+states or rights.
 """
 
 from __future__ import annotations
 
 import sqlite3
+import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
 from pathlib import Path
-from types import MappingProxyType
-from typing import Any, Final
+from typing import Final
 
-from sqlalchemy import JSON, Connection, DateTime, Engine, ForeignKey, Index, String, create_engine, event, text
+from sqlalchemy import Connection, Engine, create_engine, event, text
 from sqlalchemy.exc import DatabaseError, OperationalError
-from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
-from sqlalchemy.types import TypeDecorator
+from sqlalchemy.orm import Session
 
-from attnscope_server.errors import DatabaseDamagedError, DatabaseGoneError, DatabaseVersionError, DataRootUnusableError
-
-DATABASE_VERSION = 2
-"""Version of the tables below, stored in the database."""
-
-UPGRADES: Final = MappingProxyType(
-    {
-        1: (
-            "ALTER TABLE jobs ADD COLUMN name VARCHAR(36) NOT NULL DEFAULT ''",
-            "ALTER TABLE jobs ADD COLUMN expires_at DATETIME",
-            "ALTER TABLE jobs ADD COLUMN pinned BOOLEAN NOT NULL DEFAULT 0",
-            "UPDATE jobs SET name = id",
-            "CREATE UNIQUE INDEX jobs_by_name ON jobs (owner, name)",
-        )
-    }
+from attnscope_server.errors import (
+    DatabaseBusyError,
+    DatabaseDamagedError,
+    DatabaseGoneError,
+    DataRootUnusableError,
 )
-"""Version → what brings a database of that version up to the next."""
+from attnscope_server.records.upgrading import bring_up
+from attnscope_storage.errors import AttnscopeError
 
 RESTORE: Final = "restore it from a backup, or move it away and run `attnscope-server doctor --rebuild`"
-"""What to do about a job database that cannot be used."""
+"""The remedy for a job database that cannot be used."""
 
 BUSY_MILLISECONDS = 5000
-"""How long a transaction waits for another process's."""
+"""Time that a transaction waits for another process's."""
 
-UNANSWERED: Final = (DatabaseError, DatabaseGoneError)
-"""What a transaction raises that the database did not take; another try may succeed."""
+READERS: Final = 48
+"""Connections for reading, at most; more than the service has threads that read."""
 
-WRITES = "attnscope_writes"
+WAITING_WRITERS: Final = 16
+"""Writers that wait for their turn, at most: fewer than the service's threads, so that reads always find one."""
+
+STUCK_SECONDS: Final = 0.5
+"""Time after which a writer that has not ended lets the next ones be refused at once."""
+
+UNANSWERED: Final = (DatabaseError, DatabaseGoneError, DatabaseBusyError)
+"""Errors of a transaction that the database did not take; another try may succeed."""
+
+WRITES: Final = "attnscope_writes"
 """Execution option of a connection that is going to write."""
-
-
-class UtcDateTime(TypeDecorator[datetime]):
-    """A moment, stored in UTC without its zone and read back with it."""
-
-    impl = DateTime
-    cache_ok = True
-
-    def process_bind_param(self, value: datetime | None, dialect: object) -> datetime | None:  # noqa: ARG002 - its API
-        """Store in UTC."""
-        return None if value is None else value.astimezone(UTC).replace(tzinfo=None)
-
-    def process_result_value(self, value: datetime | None, dialect: object) -> datetime | None:  # noqa: ARG002 - its API
-        """Read back with the zone."""
-        return None if value is None else value.replace(tzinfo=UTC)
-
-
-class Base(DeclarativeBase):
-    """Base of the tables."""
-
-    type_annotation_map = {datetime: UtcDateTime, dict[str, Any]: JSON, list[str]: JSON}  # noqa: RUF012  SQLAlchemy's
-
-
-class MetadataRow(Base):
-    """Facts about the database itself and about the service, by name."""
-
-    __tablename__ = "service_metadata"
-
-    name: Mapped[str] = mapped_column(primary_key=True)
-    value: Mapped[str]
-
-
-class JobRow(Base):
-    """A job. Rows are kept after deletion, so that an id stays reserved."""
-
-    __tablename__ = "jobs"
-    __table_args__ = (
-        Index("jobs_by_owner", "owner", "sequence"),
-        Index("jobs_by_state", "state", "sequence"),
-        Index("jobs_by_name", "owner", "name", unique=True),
-    )
-
-    sequence: Mapped[int] = mapped_column(primary_key=True, autoincrement=True)
-    """Order of submission; unlike a clock, it never jumps."""
-    id: Mapped[str] = mapped_column(String(36), unique=True)
-    """Names the capture's folder; the job's name too, unless another owner was first to use that."""
-    name: Mapped[str] = mapped_column(String(36))
-    """What its owner calls it: unique among that owner's."""
-    owner: Mapped[str]
-    kind: Mapped[str]
-    label: Mapped[str | None]
-    state: Mapped[str]
-    spec: Mapped[dict[str, Any]]
-    resolved: Mapped[dict[str, Any]]
-    progress: Mapped[dict[str, Any]]
-    failure: Mapped[dict[str, Any] | None]
-    created_at: Mapped[datetime]
-    started_at: Mapped[datetime | None]
-    finished_at: Mapped[datetime | None]
-    attempts: Mapped[int]
-    interruptions: Mapped[int]
-    """Interruptions in a row without a new commit."""
-    interrupted_at_step: Mapped[int]
-    """Steps that were committed at the last interruption."""
-    expires_at: Mapped[datetime | None]
-    pinned: Mapped[bool] = mapped_column(default=False)
-    deleted_at: Mapped[datetime | None]
-    removed_at: Mapped[datetime | None]
-    """When the capture of a deleted job was gone from disk."""
-
-
-class EventRow(Base):
-    """One change of a job's state."""
-
-    __tablename__ = "job_events"
-
-    sequence: Mapped[int] = mapped_column(primary_key=True, autoincrement=True)
-    job: Mapped[int] = mapped_column(ForeignKey("jobs.sequence"), index=True)
-    at: Mapped[datetime]
-    state: Mapped[str]
-    detail: Mapped[str | None]
-
-
-class KeyRow(Base):
-    """An API key; its secret is stored hashed."""
-
-    __tablename__ = "api_keys"
-
-    id: Mapped[str] = mapped_column(primary_key=True)
-    owner: Mapped[str]
-    label: Mapped[str | None]
-    digest: Mapped[str]
-    """sha256 of the whole key, hex."""
-    scopes: Mapped[list[str]]
-    created_at: Mapped[datetime]
-    expires_at: Mapped[datetime | None]
-    revoked_at: Mapped[datetime | None]
-    last_used_at: Mapped[datetime | None]
 
 
 class Database:
     """Transactions on one database file."""
 
-    def __init__(self, engine: Engine, path: Path) -> None:
+    def __init__(self, reading: Engine, writing: Engine, path: Path) -> None:
         self._path = path
         self._file: int | None = None
-        self._reading = engine
-        self._writing = engine.execution_options(**{WRITES: True})
+        self._reading, self._writing = reading, writing.execution_options(**{WRITES: True})
+        self._turn = threading.Lock()
+        self._waiting = 0
+        self._since: float | None = None
 
     @classmethod
     def open(cls, path: Path, *, durable: bool = True) -> Database:
-        """Open the database at `path`, made where there is none.
+        """Open the database at `path`, made where there is none, and bring its tables up to date.
 
         Raises
         ------
@@ -170,19 +74,17 @@ class Database:
         DataRootUnusableError
             The file cannot be opened or made.
         """
-        engine = create_engine(f"sqlite:///{path}", connect_args={"check_same_thread": False})
-        _configure(engine, durable=durable)
-        database = cls(engine, path)
+        database = cls(_engine(path, durable, READERS), _engine(path, durable, 1), path)
         try:
             database._prepare()
         except OperationalError as error:
-            engine.dispose()
+            database.close()
             raise DataRootUnusableError(f"the job database {path} cannot be opened: {error.orig}") from error
         except DatabaseError as error:
-            engine.dispose()
+            database.close()
             raise DatabaseDamagedError(f"{path} is no database that can be read: {error.orig}; {RESTORE}") from error
-        except (DatabaseVersionError, DatabaseDamagedError):
-            engine.dispose()
+        except AttnscopeError:
+            database.close()
             raise
         database._file = path.stat().st_ino
         return database
@@ -201,36 +103,50 @@ class Database:
         ------
         DatabaseGoneError
             The file is not there any more, or another one is: what is written would be lost.
+        DatabaseBusyError
+            Too many writers wait, or the one that writes has not ended for long.
         """
-        try:
-            there = self._file in {None, self._path.stat().st_ino}
-        except OSError:
-            there = False
-        if not there:
-            raise DatabaseGoneError(f"the job database {self._path} is gone; stop the service, {RESTORE}")
-        with Session(self._writing, expire_on_commit=False) as session, session.begin():
-            yield session
+        with self._writers_turn():
+            try:
+                there = self._file in {None, self._path.stat().st_ino}
+            except OSError:
+                there = False
+            if not there:
+                raise DatabaseGoneError(f"the job database {self._path} is gone; stop the service, {RESTORE}")
+            with Session(self._writing, expire_on_commit=False) as session, session.begin():
+                yield session
 
     def close(self) -> None:
         """Close every connection."""
         self._reading.dispose()
+        self._writing.dispose()
+
+    @contextmanager
+    def _writers_turn(self) -> Iterator[None]:
+        """Let one write at a time; a crowd, or a writer behind another program's lock, is refused at once."""
+        since = self._since
+        if since is not None and time.monotonic() - since > STUCK_SECONDS:
+            raise DatabaseBusyError("the job database has been locked for a while; try again")
+        if self._waiting >= WAITING_WRITERS:
+            raise DatabaseBusyError(f"{self._waiting} writers wait for the job database already; try again")
+        self._waiting += 1  # of several threads at once a few more may pass: the bound need not be exact
+        try:
+            turn = self._turn.acquire(timeout=BUSY_MILLISECONDS / 1000)
+        finally:
+            self._waiting -= 1
+        if not turn:
+            raise DatabaseBusyError("the job database was locked for too long; try again")
+        self._since = time.monotonic()
+        try:
+            yield
+        finally:
+            self._since = None
+            self._turn.release()
 
     def _prepare(self) -> None:
         self._check_pages()
-        Base.metadata.create_all(self._writing)
-        with self.write() as session:
-            row = session.get(MetadataRow, "database_version")
-            version = None if row is None else int(row.value)
-            if row is None:
-                session.add(MetadataRow(name="database_version", value=str(DATABASE_VERSION)))
-            elif version is not None and version > DATABASE_VERSION:
-                raise DatabaseVersionError(
-                    f"the job database has version {row.value}, this attnscope knows {DATABASE_VERSION}: update it"
-                )
-            elif version is not None and version < DATABASE_VERSION:
-                for statement in UPGRADES[version]:
-                    session.execute(text(statement))
-                row.value = str(DATABASE_VERSION)
+        with self._writing.begin() as connection:
+            bring_up(connection)
 
     def _check_pages(self) -> None:
         """Refuse a database with damaged pages before anything is written into it."""
@@ -240,7 +156,15 @@ class Database:
             raise DatabaseDamagedError(f"the job database is damaged: {found}; {RESTORE}")
 
 
-def _configure(engine: Engine, *, durable: bool) -> None:
+def _engine(path: Path, durable: bool, connections: int) -> Engine:
+    engine = create_engine(
+        f"sqlite:///{path}",
+        connect_args={"check_same_thread": False},
+        pool_size=connections,
+        max_overflow=0,
+        pool_timeout=BUSY_MILLISECONDS / 1000,
+    )
+
     @event.listens_for(engine, "connect")
     def _on_connect(connection: sqlite3.Connection, _record: object) -> None:
         connection.isolation_level = None  # the driver must not begin transactions by itself: see _on_begin
@@ -256,3 +180,5 @@ def _configure(engine: Engine, *, durable: bool) -> None:
     def _on_begin(connection: Connection) -> None:
         writes = connection.get_execution_options().get(WRITES, False)
         connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+
+    return engine

@@ -62,6 +62,9 @@ class StoredJob:
     expires_at: datetime | None = None
     pinned: bool = False
     deleted_at: datetime | None = None
+    last_heard_at: datetime | None = None
+    ran_seconds: float = 0.0
+    """Time that ended attempts took together."""
 
     def evolve(self, **changes: Any) -> Self:  # noqa: ANN401 - fields of StoredJob
         """Return the job with other values in these fields."""
@@ -91,7 +94,7 @@ class StoredJob:
         Parameters
         ----------
         counted
-            Whether this was a death rather than an orderly stop; only deaths count towards `MAX_INTERRUPTIONS`.
+            Whether the job's worker died by itself; only such deaths count towards `MAX_INTERRUPTIONS`.
         """
         before = self.interruptions if committed <= self.interrupted_at_step else 0
         progress = self.progress.model_copy(
@@ -104,6 +107,20 @@ class StoredJob:
             interruptions=before + 1 if counted else before,
             interrupted_at_step=committed,
         )
+
+    def retry(self) -> Self:
+        """Return the job queued again as if it had never been interrupted; what was committed is kept.
+
+        Raises
+        ------
+        TransitionError
+            The job waits, runs or has succeeded.
+        """
+        if self.state not in RETRYABLE:
+            raise TransitionError(f"a job that is {self.state.value} cannot be tried again")
+        progress = self.progress.model_copy(update={**IDLE, "phase": "waiting"})
+        changes = {"failure": None, "finished_at": None, "interruptions": 0, "ran_seconds": 0.0}
+        return self.evolve(state=JobState.QUEUED, progress=progress, **changes)
 
     def wire(self, progress: Progress | None = None, queue_position: int | None = None) -> Job:
         """Return the job as its owner sees it, with a fresher progress where there is one."""
@@ -128,6 +145,9 @@ class StoredJob:
             pinned=self.pinned,
         )
 
+
+RETRYABLE: Final = frozenset({JobState.FAILED, JobState.CANCELLED, JobState.INTERRUPTED})
+"""States out of which an owner may queue a job again."""
 
 IDLE: Final[dict[str, object]] = {"steps_per_second": None, "eta_seconds": None, "queue_position": None}
 """Progress fields of a job that no worker has."""

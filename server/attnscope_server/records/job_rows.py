@@ -8,8 +8,8 @@ from uuid import UUID
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from attnscope_server.records.database import JobRow
 from attnscope_server.records.job import StoredJob
+from attnscope_server.records.tables import JobRow
 from attnscope_storage.wire import JOB_SPEC, RESOLVED, AnySpec, JobState, Problem, Progress, Resolved
 
 
@@ -30,6 +30,7 @@ def new_row(job: UUID, name: UUID, owner: str, spec: AnySpec, resolved: Resolved
         interruptions=0,
         interrupted_at_step=0,
         pinned=False,
+        ran_seconds=0.0,
     )
 
 
@@ -40,7 +41,7 @@ def write_state(row: JobRow, job: StoredJob) -> None:
     row.failure = None if job.failure is None else job.failure.model_dump(mode="json")
     row.started_at, row.finished_at = job.started_at, job.finished_at
     row.attempts, row.interruptions = job.attempts, job.interruptions
-    row.interrupted_at_step = job.interrupted_at_step
+    row.interrupted_at_step, row.ran_seconds = job.interrupted_at_step, job.ran_seconds
 
 
 def row_of(session: Session, job: UUID) -> JobRow | None:
@@ -90,4 +91,6 @@ def stored_job(row: JobRow) -> StoredJob:
         expires_at=row.expires_at,
         pinned=row.pinned,
         deleted_at=row.deleted_at,
+        last_heard_at=row.last_heard_at,
+        ran_seconds=row.ran_seconds,
     )

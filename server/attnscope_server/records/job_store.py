@@ -5,18 +5,26 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, Final
 from uuid import UUID, uuid4
 
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from attnscope_server.errors import refusal
+from attnscope_server.errors import TransitionError, refusal
 from attnscope_server.records.cursors import cursor_of, parse_cursor
-from attnscope_server.records.database import Database, EventRow, JobRow
+from attnscope_server.records.database import Database
 from attnscope_server.records.job import StoredJob
 from attnscope_server.records.job_rows import known_row, new_row, row_named, row_of, stored_job, write_state
-from attnscope_storage.wire import AnySpec, JobChanges, JobState, ProblemCode, Progress, Resolved
+from attnscope_server.records.tables import EventRow, JobRow
+from attnscope_server.records.turns import Claim, next_in_turn, places
+from attnscope_storage.wire import AnySpec, JobChanges, JobState, ProblemCode, Progress, Resolved, problem
+
+ANY: Final = Claim()
+"""Claims whatever is next."""
+
+STAMPED_WITHIN: Final = timedelta(seconds=5)
+"""How exactly an expiry follows from a job's end where retention set it, and not its owner."""
 
 
 @dataclass(frozen=True)
@@ -68,14 +76,7 @@ class JobStore:
             row = row_named(session, owner, name)
             if row is not None:
                 return _same(stored_job(row), spec), False
-            waiting = session.scalar(select(func.count()).where(JobRow.owner == owner, JobRow.state == JobState.QUEUED))
-            if (waiting or 0) >= queue_limit:
-                raise refusal(
-                    ProblemCode.TOO_MANY_REQUESTS,
-                    f"{waiting} jobs of yours wait already; wait for some or cancel them",
-                    limit=queue_limit,
-                    requested=(waiting or 0) + 1,
-                )
+            self._refuse_full(session, owner, queue_limit)
             # Another owner's job of that name must not show, so this one lives elsewhere.
             job = name if row_of(session, name) is None else uuid4()
             row = new_row(job, name, owner, spec, resolved, self._now())
@@ -126,11 +127,13 @@ class JobStore:
         more = len(jobs) > limit
         return jobs[:limit], cursor_of(jobs[limit - 1].sequence) if more else None
 
-    def queue_positions(self) -> dict[UUID, int]:
-        """Return the place of every queued job; 0 is next."""
-        query = select(JobRow.id).where(JobRow.state == JobState.QUEUED).order_by(JobRow.sequence)
+    def queue_positions(self, *jobs: StoredJob) -> dict[UUID, int]:
+        """Return the place of those of these jobs that are queued, as `claim` serves them; 0 is next."""
+        waiting = [job for job in jobs if job.state is JobState.QUEUED]
+        if not waiting:
+            return {}
         with self._database.read() as session:
-            return {UUID(job): place for place, job in enumerate(session.scalars(query))}
+            return places(session, waiting)
 
     def count_by_state(self) -> dict[JobState, int]:
         """Return how many jobs are in each state, deleted ones left out."""
@@ -145,12 +148,56 @@ class JobStore:
         with self._database.read() as session:
             return tuple(stored_job(row) for row in session.scalars(query))
 
-    def claim(self) -> StoredJob | None:
-        """Give the oldest queued job to a worker; None where nothing waits."""
-        query = select(JobRow).where(JobRow.state == JobState.QUEUED).order_by(JobRow.sequence).limit(1)
+    def claim(self, claim: Claim = ANY) -> StoredJob | None:
+        """Give a placement slot the job whose turn it is; None where nothing waits that it takes."""
+        with self._database.read() as session:  # most looks find nothing, and need not wait for a writer
+            if next_in_turn(session, claim) is None:
+                return None
         with self._database.write() as session:
-            row = session.scalar(query)
-            return None if row is None else self._move(session, row, JobState.RUNNING, None)
+            row = next_in_turn(session, claim)
+            if row is None:
+                return None
+            job = self._write(session, row, stored_job(row).move(JobState.RUNNING, self._now()), None)
+            turn = session.scalar(select(func.max(EventRow.sequence)).where(EventRow.job == row.sequence))
+            row.served_turn, row.runner, row.slot, row.placed_on = turn, claim.runner, claim.slot, None
+            return job
+
+    def place(self, job: UUID, placed_on: dict[str, Any]) -> None:
+        """Keep what a job's attempt runs on."""
+        with self._database.write() as session:
+            known_row(session, job).placed_on = placed_on
+
+    def retry(self, job: UUID, *, queue_limit: int) -> StoredJob:
+        """Queue a job again that failed, was cancelled or interrupted; it goes on from its last commit.
+
+        Raises
+        ------
+        ProblemError
+            The job's state forbids it (conflict), or the owner's queue is full.
+        """
+        with self._database.write() as session:
+            row = known_row(session, job)
+            try:
+                stored = stored_job(row).retry()
+            except TransitionError as error:
+                raise refusal(ProblemCode.CONFLICT, error.message) from error
+            self._refuse_full(session, row.owner, queue_limit)
+            if self._retention is not None and row.expires_at is not None and row.finished_at is not None:
+                stamped = abs(row.expires_at - row.finished_at - self._retention) < STAMPED_WITHIN
+                row.expires_at = None if stamped else row.expires_at  # the next end stamps it anew
+            return self._write(session, row, stored, "its owner asked for another try")
+
+    def fail_unreadable(self) -> None:
+        """Fail the jobs that wait or run and whose rows this version cannot read: they would stop the queue."""
+        query = select(JobRow).where(JobRow.state.not_in([state for state in JobState if state.final]))
+        with self._database.write() as session:
+            for row in session.scalars(query):
+                try:
+                    stored_job(row)
+                except (ValueError, TypeError) as error:
+                    failure = problem(ProblemCode.INTERNAL, f"its record cannot be read: {type(error).__name__}")
+                    row.state, row.failure = JobState.FAILED, failure.model_dump(mode="json")
+                    self._record(session, row, failure.detail)
 
     def move(self, job: UUID, state: JobState, detail: str | None = None, **changes: Any) -> StoredJob:  # noqa: ANN401 - fields of StoredJob
         """Bring a job into a state; `changes` are further fields of `StoredJob`.
@@ -170,10 +217,20 @@ class JobStore:
             stored = stored_job(row).interrupt(self._now(), committed, counted=counted)
             return self._write(session, row, stored, detail)
 
-    def record_progress(self, job: UUID, progress: Progress) -> None:
-        """Keep how far a job is."""
+    def record(
+        self,
+        job: UUID,
+        progress: Progress | None,
+        *,
+        heard_at: datetime | None = None,
+        ran_seconds: float | None = None,
+    ) -> None:
+        """Keep how far a job is, when it was last heard of, and how long it ran; None leaves what is there."""
         with self._database.write() as session:
-            known_row(session, job).progress = progress.model_dump(mode="json")
+            row = known_row(session, job)
+            row.progress = row.progress if progress is None else progress.model_dump(mode="json")
+            row.last_heard_at = row.last_heard_at if heard_at is None else heard_at
+            row.ran_seconds = row.ran_seconds if ran_seconds is None else ran_seconds
 
     def change(self, job: UUID, changes: JobChanges) -> StoredJob:
         """Change what an owner may change."""
@@ -220,6 +277,13 @@ class JobStore:
         with self._database.read() as session:
             return [(JobState(row.state), row.at, row.detail) for row in session.scalars(query)]
 
+    def _refuse_full(self, session: Session, owner: str, limit: int) -> None:
+        query = select(func.count()).where(JobRow.owner == owner, JobRow.state == JobState.QUEUED)
+        waiting = session.scalar(query) or 0
+        if waiting >= limit:
+            detail = f"{waiting} jobs of yours wait already; wait for some or cancel them"
+            raise refusal(ProblemCode.TOO_MANY_REQUESTS, detail, limit=limit, requested=waiting + 1)
+
     def _move(self, session: Session, row: JobRow, state: JobState, detail: str | None, **changes: Any) -> StoredJob:  # noqa: ANN401 - fields of StoredJob
         return self._write(session, row, stored_job(row).move(state, self._now(), **changes), detail)
 
@@ -232,6 +296,7 @@ class JobStore:
 
     def _record(self, session: Session, row: JobRow, detail: str | None) -> None:
         session.add(EventRow(job=row.sequence, at=self._now(), state=row.state, detail=detail))
+        session.flush()
 
 
 def _same(job: StoredJob, spec: AnySpec) -> StoredJob:

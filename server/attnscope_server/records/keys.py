@@ -18,7 +18,8 @@ import structlog
 from sqlalchemy import select
 
 from attnscope_server.errors import KeyUnknownError
-from attnscope_server.records.database import UNANSWERED, Database, KeyRow
+from attnscope_server.records.database import UNANSWERED, Database
+from attnscope_server.records.tables import KeyRow
 
 log = structlog.get_logger("attnscope.keys")
 

@@ -8,13 +8,13 @@ import json
 import math
 from collections import Counter, OrderedDict
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from jaxtyping import Float32
 
 from attnscope_server.capturing.plan import forward_flops
 from attnscope_server.errors import refusal
+from attnscope_server.replaying.messages import Ask
 from attnscope_server.replaying.process import ReplayProcess
 from attnscope_server.settings import Limits, Settings
 from attnscope_storage import __version__
@@ -63,9 +63,10 @@ class Question:
         told = json.dumps([__version__, form, *vars(self).values()])
         return f'"{hashlib.sha256(told.encode()).hexdigest()[:32]}"'
 
-    def order(self) -> dict[str, Any]:
-        """Return the question as the replay process reads it."""
-        return {name: value for name, value in vars(self).items() if name not in {"capture", "tokens"}}
+    def order(self) -> Ask:
+        """Return the question as the replay process reads it; the process numbers it."""
+        told = {name: value for name, value in vars(self).items() if name not in {"capture", "tokens"}}
+        return Ask(id=0, **told)
 
 
 def refuse_too_large(question: Question, policy: PolicyDescription, limits: Limits) -> None:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import itertools
-import json
 import math
 import os
 import queue
@@ -25,8 +24,10 @@ import structlog
 from jaxtyping import Float32
 
 from attnscope_server.errors import ProblemError, refusal
+from attnscope_server.replaying.messages import REPLAY_REPORT, Ask, Refused, ReplayReport
+from attnscope_server.running.messages import Ready
 from attnscope_server.settings import Settings
-from attnscope_storage.wire import Problem, ProblemCode
+from attnscope_storage.wire import ProblemCode
 
 log = structlog.get_logger("attnscope.replays")
 
@@ -50,7 +51,7 @@ class _GoneError(Exception):
 
 @dataclass
 class _Waiting:
-    order: dict[str, Any]
+    order: Ask
     shape: tuple[int, ...]
     future: Future[Any]
 
@@ -83,12 +84,12 @@ class ReplayProcess:
         """Be ready for orders; no process is started yet."""
         self._thread.start()
 
-    def submit(self, order: dict[str, Any], shape: tuple[int, ...]) -> Future[Any]:
+    def submit(self, order: Ask, shape: tuple[int, ...]) -> Future[Any]:
         """Queue an order whose answer has this shape, float32.
 
         The future raises `ProblemError`: the worker's own, or that it ended (retryable) or took too long.
         """
-        waiting = _Waiting({"id": next(self._numbers), **order}, shape, Future())
+        waiting = _Waiting(order.model_copy(update={"id": next(self._numbers)}), shape, Future())
         self._orders.put(waiting)
         return waiting.future
 
@@ -101,18 +102,21 @@ class ReplayProcess:
             process.kill()
         self._thread.join()
 
+    def unwell(self) -> str | None:
+        """Say what keeps replays from being answered; None where nothing does."""
+        return None if self._thread.is_alive() else "the thread of replays has ended"
+
     def _loop(self) -> None:
         while True:
             try:
                 waiting = self._orders.get(timeout=self._settings.replay_idle_seconds)
+                if waiting is None:
+                    break
+                if waiting.future.set_running_or_notify_cancel():
+                    self._run(waiting)
             except queue.Empty:
-                self._end()
-                continue
-            if waiting is None:
-                break
-            if waiting.future.set_running_or_notify_cancel():
-                self._run(waiting)
-        self._end()
+                self._end_quietly()
+        self._end_quietly()
 
     def _run(self, waiting: _Waiting) -> None:
         try:
@@ -125,7 +129,7 @@ class ReplayProcess:
                 log.warning("the replay process is gone", detail=str(error))
             else:
                 log.exception("the replay process was not understood")
-            self._end()
+            self._end_quietly()
             waiting.future.set_exception(refusal(ProblemCode.UNAVAILABLE, GONE))
 
     def _ask(self, waiting: _Waiting) -> Answer:
@@ -133,19 +137,19 @@ class ReplayProcess:
             raise refusal(ProblemCode.UNAVAILABLE, "the service is stopping")
         process = self._running()
         assert process.stdin is not None  # noqa: S101 - it was asked for
-        process.stdin.write(json.dumps(waiting.order).encode() + b"\n")
+        process.stdin.write(waiting.order.line)
         process.stdin.flush()
         allowed = self._settings.limits.replay_seconds
         deadline = time.monotonic() + allowed
         try:
             report = self._line(deadline)
-            if report["id"] != waiting.order["id"]:
+            if isinstance(report, Ready) or report.id != waiting.order.id:
                 raise _GoneError("an answer to another order")
-            if report["type"] == "refused":
-                raise ProblemError(Problem.model_validate(report["problem"]))
-            if tuple(report["shape"]) != waiting.shape or report["bytes"] != 4 * math.prod(waiting.shape):
+            if isinstance(report, Refused):
+                raise ProblemError(report.problem)
+            if report.shape != waiting.shape or report.bytes != 4 * math.prod(waiting.shape):
                 raise _GoneError(f"expected a map {waiting.shape}, got {report}")
-            content = self._exactly(report["bytes"], deadline)
+            content = self._exactly(report.bytes, deadline)
         except TimeoutError:
             self._end()
             detail = f"this took longer than the {allowed} s that a replay may: ask for less at once"
@@ -169,21 +173,20 @@ class ReplayProcess:
         )
         log.info("replay process started", process=self._process.pid)
         try:
-            if self._line(time.monotonic() + self._settings.worker_start_seconds)["type"] != "ready":
+            if not isinstance(self._line(time.monotonic() + self._settings.worker_start_seconds), Ready):
                 raise _GoneError("it did not say that it is ready")
         except TimeoutError:
             raise _GoneError("it was not ready in time") from None
         return self._process
 
-    def _line(self, deadline: float) -> dict[str, Any]:
+    def _line(self, deadline: float) -> ReplayReport:
         while (end := self._buffer.find(b"\n")) < 0:
             if len(self._buffer) > LINE_BYTES:
                 raise _GoneError("a report without an end")
             self._read(deadline)
         line = bytes(self._buffer[:end])
         del self._buffer[: end + 1]
-        report: dict[str, Any] = json.loads(line)
-        return report
+        return REPLAY_REPORT.validate_json(line)
 
     def _exactly(self, size: int, deadline: float) -> bytes:
         while len(self._buffer) < size:
@@ -208,6 +211,13 @@ class ReplayProcess:
         if not content:
             raise _GoneError("its pipe closed")
         self._buffer += content
+
+    def _end_quietly(self) -> None:
+        """End the process; this thread outlives whatever is wrong with that."""
+        try:
+            self._end()
+        except Exception:
+            log.exception("the replay process could not be ended")
 
     def _end(self) -> None:
         """Kill the process, if there is one: it holds nothing that is not stored elsewhere."""

@@ -7,14 +7,12 @@ follow. It keeps the policies and chunks it used last, and ends with its service
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import sys
 from collections import OrderedDict
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, BinaryIO, Final
-from uuid import UUID
+from typing import BinaryIO, Final
 
 import numpy as np
 import structlog
@@ -27,8 +25,10 @@ from attnscope_model.checkpoints.native import load_policy
 from attnscope_model.checkpoints.registry import CheckpointRegistry
 from attnscope_model.errors import CaptureInvalidError, CheckpointError, NotReplayableError, ReplayDiffersError
 from attnscope_model.forward.policy import Policy
+from attnscope_server.replaying.messages import Ask, Map, Refused, ReplayReport
 from attnscope_server.root.captures import Captures
 from attnscope_server.running.child import become_child
+from attnscope_server.running.messages import Ready
 from attnscope_storage.decoded import DecodedChunks
 from attnscope_storage.errors import CaptureNotFoundError, ChunkDamagedError, ChunkLostError, NotCommittedError
 from attnscope_storage.wire import Problem, ProblemCode, problem
@@ -67,17 +67,17 @@ class ReplayWorker:
     def __post_init__(self) -> None:
         self._captures = Captures(self.root)
 
-    def answer(self, order: dict[str, Any]) -> Float[np.ndarray, ...]:
+    def answer(self, order: Ask) -> Float[np.ndarray, ...]:
         """Return what an order asks of a decision; every answer was checked against what is stored."""
-        reader = self._captures.open(UUID(order["job"]))
+        reader = self._captures.open(order.job)
         policy = self._policy(str(reader.attributes["resolved"]["checkpoint_id"]))
-        moment = read_moment(self.chunks, reader, order["step"], order["env"])
+        moment = read_moment(self.chunks, reader, order.step, order.env)
         with torch.inference_mode():
             replayed = replay(policy, moment, CPU)
             check(replayed, self.chunks, reader)
             found = _asked(policy, replayed, order)
         if not torch.isfinite(found).all():
-            raise CaptureInvalidError(f"step {order['step']}: the replayed {order['kind']} are not finite")
+            raise CaptureInvalidError(f"step {order.step}: the replayed {order.kind} are not finite")
         return np.asarray(found.numpy(), dtype=np.float32, order="C")
 
     def _policy(self, checkpoint: str) -> Policy:
@@ -90,10 +90,10 @@ class ReplayWorker:
         return policy
 
 
-def _asked(policy: Policy, replayed: Replayed, order: dict[str, Any]) -> torch.Tensor:
-    layers = torch.tensor(order.get("layers") or [], dtype=torch.long)
-    heads = torch.tensor(order.get("heads") or [], dtype=torch.long)
-    match order["kind"]:
+def _asked(policy: Policy, replayed: Replayed, order: Ask) -> torch.Tensor:
+    layers = torch.tensor(order.layers, dtype=torch.long)
+    heads = torch.tensor(order.heads, dtype=torch.long)
+    match order.kind:
         case "weights":
             return replayed.maps[layers][:, heads]
         case "value-weighted":
@@ -101,8 +101,8 @@ def _asked(policy: Policy, replayed: Replayed, order: dict[str, Any]) -> torch.T
         case "rollout":
             return attention_rollout(replayed.maps)[layers]
         case "leave-one-out":
-            left_out = torch.tensor(order["transitions"], dtype=torch.long)
-            return leave_one_out(policy, replayed, left_out, order["positions"])
+            left_out = torch.tensor(order.transitions, dtype=torch.long)
+            return leave_one_out(policy, replayed, left_out, order.positions)
         case kind:
             raise NotReplayableError(f"there is no kind {kind!r}")
 
@@ -120,23 +120,23 @@ def explain(error: Exception) -> Problem:
 
 def serve(worker: ReplayWorker, orders: BinaryIO, reports: BinaryIO) -> None:
     """Answer orders until there are no more."""
-    _report(reports, {"type": "ready"})
+    _report(reports, Ready())
     for line in orders:
-        order = json.loads(line)
+        order = Ask.model_validate_json(line)
         try:
             found = worker.answer(order)
         except Exception as error:
             failure = explain(error)
             if failure.code is ProblemCode.INTERNAL:
-                log.exception("a replay failed", job=order.get("job"), step=order.get("step"))
-            _report(reports, {"type": "refused", "id": order["id"], "problem": failure.model_dump(mode="json")})
+                log.exception("a replay failed", job=str(order.job), step=order.step)
+            _report(reports, Refused(id=order.id, problem=failure))
         else:
             content = found.tobytes()
-            _report(reports, {"type": "map", "id": order["id"], "shape": found.shape, "bytes": len(content)}, content)
+            _report(reports, Map(id=order.id, shape=found.shape, bytes=len(content)), content)
 
 
-def _report(reports: BinaryIO, message: dict[str, Any], content: bytes = b"") -> None:
-    reports.write(json.dumps(message).encode() + b"\n" + content)
+def _report(reports: BinaryIO, message: ReplayReport, content: bytes = b"") -> None:
+    reports.write(message.line + content)
     reports.flush()
 
 

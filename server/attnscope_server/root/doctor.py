@@ -24,8 +24,9 @@ from attnscope_model.checkpoints.native import load_tensors
 from attnscope_model.checkpoints.registry import CheckpointRegistry
 from attnscope_model.errors import CheckpointError
 from attnscope_server.errors import DataRootInUseError
-from attnscope_server.records.database import DATABASE_VERSION, RESTORE, Database
+from attnscope_server.records.database import RESTORE, Database
 from attnscope_server.records.job_store import JobStore
+from attnscope_server.records.upgrading import DATABASE_VERSION
 from attnscope_server.root.data_root import held, prepare
 from attnscope_server.root.paths import capture_path
 from attnscope_server.settings import Settings

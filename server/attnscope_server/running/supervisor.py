@@ -1,37 +1,46 @@
-"""The supervisor: takes queued jobs to free workers, and writes down what becomes of them.
+"""The supervisor: takes queued jobs to free placement slots, and writes down what becomes of them.
 
 Every change of state is in the database before anybody is told. Interrupted jobs go back to the queue by themselves;
-three deaths in a row without a new commit fail a job, so that a poisonous one does not run for ever.
+three deaths in a row without a new commit fail a job, so that a poisonous one does not run for ever. No exception
+ends the supervisor: it is logged, what it held up is tried again, each time after a longer while.
 """
 
 from __future__ import annotations
 
 import contextlib
-import signal
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
 from functools import partial
-from typing import Any
+from typing import Final
 from uuid import UUID
 
 import structlog
+from pydantic import ValidationError
 
 from attnscope_server.errors import TransitionError
 from attnscope_server.records.database import UNANSWERED
-from attnscope_server.records.job import MAX_INTERRUPTIONS, StoredJob
+from attnscope_server.records.job import StoredJob
 from attnscope_server.records.job_store import JobStore
-from attnscope_server.running.runner import ProcessRunner
+from attnscope_server.records.turns import Claim
+from attnscope_server.running.messages import ENDINGS, Advanced, Alive, AnyJobReport, Interrupted, Taken
+from attnscope_server.running.placed import Placed, interrupted, write_end
+from attnscope_server.running.runner import Runner, Slot, SlotKind, SlotKinds
+from attnscope_server.running.signs import Signs
 from attnscope_server.settings import Settings
-from attnscope_storage.wire import JobState, Problem, ProblemCode, Progress, Resolved, ResolvedTrial, problem
+from attnscope_storage.wire import JobState, ProblemCode, Progress, Resolved, ResolvedTrial, problem
 
 log = structlog.get_logger("attnscope.supervisor")
 
-REDUCE = "fewer environments, or fewer stored layers, heads, rows or maps"
-"""What makes a job need less memory."""
-
-PROGRESS_WRITTEN_EVERY = 1.0
+PROGRESS_WRITTEN_EVERY: Final = 1.0
 """Seconds between two writes of a running job's progress."""
+
+LOOK_EVERY: Final = 1.0
+"""Seconds between two looks at the queue and at the signs of life, at most."""
+
+LONGEST_WAIT: Final = 30.0
+"""Seconds that a placement slot is left alone after it refused several jobs in a row, at most."""
 
 
 class Supervisor:
@@ -40,37 +49,49 @@ class Supervisor:
     Parameters
     ----------
     settings
-        Devices, commands and grace times.
+        Deadlines and limits.
     jobs
         Where states are written.
+    runners
+        What runs jobs; each has a name of its own.
     changed
         Called, from any thread, whenever a job may look different from outside.
+    takes
+        Kinds of placement slot that a kind of job takes.
+    now
+        The steady clock, in seconds.
     """
 
-    def __init__(self, settings: Settings, jobs: JobStore, changed: Callable[[], None] = lambda: None) -> None:
-        self._settings = settings
-        self._jobs = jobs
-        self._changed = changed
+    def __init__(
+        self,
+        settings: Settings,
+        jobs: JobStore,
+        runners: Sequence[Runner],
+        changed: Callable[[], None] = lambda: None,
+        *,
+        takes: SlotKinds | None = None,
+        now: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._settings, self._jobs, self._changed, self._now = settings, jobs, changed, now
+        self._takes = dict(takes or {})
+        self._runners = {runner.name: runner for runner in runners}
         self._lock = threading.RLock()
         self._wake = threading.Event()
         self._stopping = False
-        self._progress: dict[UUID, Progress] = {}
-        self._written_at: dict[UUID, float] = {}
-        self._idle_since: dict[str, float] = {}
-        self._endings: list[tuple[str, StoredJob, dict[str, Any]]] = []
-        self._runners: dict[str, ProcessRunner] = {}
-        for number, device in enumerate(settings.devices):
-            name = f"{number}"
-            self._runners[name] = ProcessRunner(device, settings, partial(self._hear, name))
-        self._busy: dict[str, StoredJob | None] = dict.fromkeys(self._runners)
+        self._placed: dict[tuple[str, str], Placed] = {}
+        self._idle_since: dict[tuple[str, str], float] = {}
+        self._refused: dict[tuple[str, str], tuple[int, float]] = {}
         self._thread = threading.Thread(target=self._loop, name="supervisor", daemon=True)
+        for runner in runners:
+            runner.connect(partial(self._hear, runner.name))
 
     def start(self) -> None:
-        """Take back what an earlier service left behind, then begin."""
+        """Take back what an earlier service left behind, then begin. That service's death counts for no job."""
+        self._jobs.fail_unreadable()
         for job in self._jobs.in_state(JobState.CANCELLING):
             self._jobs.move(job.id, JobState.CANCELLED, "the service had stopped")
         for job in self._jobs.in_state(JobState.RUNNING):
-            self._interrupted(job, "the service had stopped", counted=True)
+            interrupted(self._jobs, job, "the service had stopped", counted=False)
         for job in self._jobs.in_state(JobState.INTERRUPTED):
             self._jobs.move(job.id, JobState.QUEUED)
         self._thread.start()
@@ -84,25 +105,45 @@ class Supervisor:
         self._thread.join()
         with self._lock:
             self._settle()
-            left = [job for job in self._busy.values() if job is not None]
-        for job in left:
-            end = partial(self._interrupted, job, "the service stopped", counted=False, queue=False)
-            try:
-                self._end(job.id, end)
-            except UNANSWERED:  # the next start finds it running, and queues it again
-                log.warning("an interrupted job could not be written down", job=str(job.id))
+            for placed in self._placed.values():
+                placed.ending = placed.ending or Interrupted(job=placed.job.id, attempt=placed.job.attempts)
+                placed.why, placed.over = placed.why or "the service stopped", placed.over or self._now()
+            self._settle()  # what the database refuses now, the next start finds running, and queues it again
 
     def wake(self) -> None:
         """Look for queued jobs."""
         self._wake.set()
 
+    def unwell(self) -> str | None:
+        """Say what keeps jobs from being run; None where nothing does."""
+        if not self._thread.is_alive():
+            return "the supervisor's thread has ended"
+        for runner in self._runners.values():
+            if (wrong := runner.unwell()) is not None:
+                return wrong
+        return None
+
     def progress(self, job: UUID) -> Progress | None:
-        """Return how far a running job is, fresher than the database."""
-        return self._progress.get(job)  # without the lock: a database that is slow to write must not hold up a poll
+        """Return how far a running job is, fresher than the database; of a stalled one, no rate."""
+        # Without the lock: a database that is slow to write must not hold up a poll.
+        placed = next((one for one in tuple(self._placed.values()) if one.job.id == job), None)
+        if placed is None:
+            return None
+        told = {"last_sign_at": placed.signs.moved_at}
+        if not placed.signs.stalled(self._settings, self._now()):
+            return None if placed.progress is None else placed.progress.model_copy(update=told)
+        shown = placed.progress or placed.job.progress
+        return shown.model_copy(update=told | {"stalled": True, "steps_per_second": None, "eta_seconds": None})
 
     def devices(self) -> list[tuple[str, StoredJob | None]]:
         """Return each device and the job it runs."""
-        return [(self._runners[name].device, job) for name, job in self._busy.items()]
+        found = [(runner.name, slot) for runner in self._runners.values() for slot in runner.slots()]
+        placed = dict(self._placed)
+        return [
+            (slot.device, placed[name, slot.name].job if (name, slot.name) in placed else None)
+            for name, slot in found
+            if slot.kind is SlotKind.DEVICE
+        ]
 
     def cancel(self, job: StoredJob) -> StoredJob:
         """Cancel a job; it stays `cancelling` until its work has ended."""
@@ -116,151 +157,173 @@ class Supervisor:
                     job = self._jobs.move(job.id, JobState.CANCELLING)
             except TransitionError:
                 return self._jobs.get(job.id) or job  # it moved on by itself
-            for name, busy in self._busy.items():
-                if busy is not None and busy.id == job.id:
-                    self._runners[name].cancel(job)
+            for placed in self._placed.values():
+                if placed.job.id == job.id:
+                    self._pass_on_cancel(placed)
         self._changed()
         return job
 
+    def look(self) -> None:
+        """Write down what ended, end what hangs, fill free slots; one of these that fails does not stop the others."""
+        for part in (self._settle, self._watch, self._feed):
+            try:
+                with self._lock:
+                    part()
+            except UNANSWERED as error:  # nobody is told of what is not written; the next look tries again
+                log.warning("the job database did not answer", detail=str(error))
+            except Exception:
+                log.exception("the supervisor goes on")
+
     def _loop(self) -> None:
         while True:
-            self._wake.wait(timeout=min(1.0, self._settings.worker_idle_seconds))
+            self._wake.wait(timeout=min(LOOK_EVERY, self._settings.worker_idle_seconds))
             self._wake.clear()
-            with self._lock:
-                if self._stopping:
-                    break
-                try:
-                    self._settle()
-                    for name in self._runners:
-                        self._feed(name)
-                except UNANSWERED as error:  # nobody is told of what is not written; the next look tries again
-                    log.warning("the job database did not answer", detail=str(error))
+            if self._stopping:
+                break
+            self.look()
         # Workers are stopped on the thread that started them: the kernel ties their life to it (PR_SET_PDEATHSIG).
         for runner in self._runners.values():
-            runner.stop()
+            try:
+                runner.stop()
+            except Exception:
+                log.exception("a runner could not be stopped", runner=runner.name)
 
-    def _feed(self, name: str) -> None:
-        """Give a free worker the next job, or let it go when it has been idle for long."""
-        if self._busy[name] is not None:
+    def _feed(self) -> None:
+        for runner in self._runners.values():
+            for slot in runner.slots():
+                key = (runner.name, slot.name)
+                if slot.free and key not in self._placed and self._now() >= self._refused.get(key, (0, 0.0))[1]:
+                    self._fill(runner, slot)
+
+    def _fill(self, runner: Runner, slot: Slot) -> None:
+        """Give a free slot the next job, or let its worker go when it has been idle for long."""
+        key = (runner.name, slot.name)
+        job = self._claim(runner, slot)
+        if job is None:
+            if key in self._idle_since and self._now() - self._idle_since[key] > self._settings.worker_idle_seconds:
+                del self._idle_since[key]
+                runner.release(slot.name)
             return
-        job = self._jobs.claim()
-        if job is not None:
-            self._busy[name] = job
-            self._idle_since.pop(name, None)
-            self._runners[name].busy_with = str(job.id)
-            self._runners[name].run(job)
-            self._changed()
-        elif (
-            name in self._idle_since and time.monotonic() - self._idle_since[name] > self._settings.worker_idle_seconds
-        ):
-            del self._idle_since[name]
-            self._runners[name].release()
-
-    def _hear(self, name: str, message: dict[str, Any]) -> None:
-        with self._lock:
-            job = self._busy[name]
-            kind = message["type"]
-            if job is None or (kind != "died" and message.get("job", str(job.id)) != str(job.id)):
-                return
-            if any(ending[0] == name for ending in self._endings):
-                return  # it has ended already, which only is not written down yet
-            if kind == "progress":
-                self._advance(job, message)
-            elif kind in ENDINGS or kind == "died":
-                self._endings.append((name, job, message))
-                self._settle()
+        self._idle_since.pop(key, None)
+        placed = self._placed[key] = Placed(runner, slot, job, Signs(self._now(), datetime.now(UTC)))
+        try:
+            runner.run(job, job.attempts, slot.name)
+        except Exception as error:  # whatever it was, the job goes back, and the slot rests for a while
+            log.exception("a job could not be started", job=str(job.id), runner=runner.name, slot=slot.name)
+            times = self._refused.get(key, (0, 0.0))[0] + 1
+            self._refused[key] = (times, self._now() + min(LONGEST_WAIT, 2.0**times))
+            placed.why = f"it could not be started: {type(error).__name__}: {error}"
+            placed.ending = Interrupted(job=job.id, attempt=job.attempts)
+            self._settle()
+        else:
+            self._refused.pop(key, None)
         self._changed()
 
-    def _settle(self) -> None:
-        """Write down how jobs ended, oldest first; what the database refuses stays, and with it the job's device."""
-        while self._endings:
-            name, job, message = self._endings[0]
-            end = partial(ENDINGS.get(message["type"], Supervisor._died), self, job, message)
-            try:
-                self._end(job.id, end)
-            except UNANSWERED as error:
-                log.warning("how a job ended is not written yet", job=str(job.id), detail=str(error))
-                return
-            del self._endings[0]
-            self._free(name)
+    def _claim(self, runner: Runner, slot: Slot) -> StoredJob | None:
+        only = None
+        if slot.kind is not SlotKind.DEVICE:
+            only = tuple(kind for kind, slots in self._takes.items() if slot.kind in slots)
+            if not only:
+                return None
+        never = tuple(kind for kind, slots in self._takes.items() if slot.kind not in slots)  # others take a device
+        cap = self._settings.limits.running_per_owner
+        return self._jobs.claim(Claim(only=only, never=never, per_owner=cap, runner=runner.name, slot=slot.name))
 
-    def _free(self, name: str) -> None:
-        self._busy[name] = None
-        self._runners[name].busy_with = None
-        self._idle_since[name] = time.monotonic()
-        self._wake.set()
-
-    def _advance(self, job: StoredJob, message: dict[str, Any]) -> None:
-        before = self._progress.get(job.id)
-        rate = message.get("steps_per_second")
-        total = job.resolved.steps_total
-        progress = Progress(
-            phase=message["phase"],
-            steps_done=message["steps_done"],
-            steps_committed=message["steps_committed"],
-            steps_total=total,
-            steps_per_second=rate,
-            bytes_written=message["bytes_written"],
-            eta_seconds=(total - message["steps_done"]) / rate if rate else None,
-            **conditions_of(job.resolved, message["steps_committed"]),
-        )
-        self._progress[job.id] = progress
-        now = time.monotonic()
-        committed = before is None or before.steps_committed != progress.steps_committed
-        if committed or now - self._written_at.get(job.id, 0.0) >= PROGRESS_WRITTEN_EVERY:
-            self._written_at[job.id] = now
-            with contextlib.suppress(*UNANSWERED):  # the end of the job, or the next report, writes it
-                self._jobs.record_progress(job.id, progress)
-
-    def _end(self, job: UUID, end: Callable[[], None]) -> None:
-        last = self._progress.get(job)
-        if last is not None:
-            self._jobs.record_progress(job, last)
+    def _hear(self, runner: str, slot: str, report: AnyJobReport | Alive) -> None:
+        """Take a report; it comes on a thread of the runner, which must outlive whatever is wrong here."""
         try:
-            end()
-        except TransitionError as error:
-            log.warning("a job had moved on", job=str(job), detail=error.message)
-        self._progress.pop(job, None)
-        self._written_at.pop(job, None)
+            with self._lock:
+                placed = self._placed.get((runner, slot))
+                if placed is not None:
+                    self._take(placed, report)
+        except Exception:
+            log.exception("a report was lost", runner=runner, slot=slot)
+        self._changed()
 
-    def _succeeded(self, job: StoredJob, _message: dict[str, Any]) -> None:
-        self._jobs.move(job.id, JobState.SUCCEEDED)
-
-    def _failed(self, job: StoredJob, message: dict[str, Any]) -> None:
-        failure = Problem.model_validate(message["problem"])
-        self._jobs.move(job.id, JobState.FAILED, failure.detail, failure=failure)
-
-    def _cancelled(self, job: StoredJob, _message: dict[str, Any]) -> None:
-        self._jobs.move(job.id, JobState.CANCELLED)
-
-    def _was_stopped(self, job: StoredJob, _message: dict[str, Any]) -> None:
-        self._interrupted(job, "the worker was stopped", counted=False, queue=not self._stopping)
-
-    def _died(self, job: StoredJob, message: dict[str, Any]) -> None:
-        current = self._jobs.get(job.id)
-        if current is not None and current.state is JobState.CANCELLING:
-            self._jobs.move(job.id, JobState.CANCELLED, "its worker was ended")
+    def _take(self, placed: Placed, report: AnyJobReport | Alive) -> None:
+        now = self._now()
+        if isinstance(report, Alive):
+            placed.signs.lives(now)
             return
-        detail = f"its worker ended with {message.get('code')}"
-        if message.get("code") == -signal.SIGKILL:
-            detail += f" (killed, as the system does when memory runs out: ask for {REDUCE})"
-        self._interrupted(job, detail, counted=not self._stopping, queue=not self._stopping)
-
-    def _interrupted(self, job: StoredJob, detail: str, *, counted: bool, queue: bool = True) -> None:
-        current = self._jobs.get(job.id) or job
-        if current.state is JobState.CANCELLING:
-            self._jobs.move(job.id, JobState.CANCELLED, detail)
+        if not placed.belongs(report) or placed.ending is not None:
+            log.info("a report of an older attempt was dropped", job=str(report.job), attempt=report.attempt)
             return
-        stored = current
-        if current.state is not JobState.INTERRUPTED:  # else an earlier try got as far as that
-            stored = self._jobs.interrupt(job.id, current.progress.steps_committed, detail, counted=counted)
-        if stored.interruptions >= MAX_INTERRUPTIONS:
-            text = f"{stored.interruptions} interruptions without a new commit; the last: {detail}"
-            failure = problem(ProblemCode.INTERRUPTED_TOO_OFTEN, text)
-            self._jobs.move(job.id, JobState.FAILED, text, failure=failure)
-        elif queue:
-            self._jobs.move(job.id, JobState.QUEUED)
-        log.warning("job interrupted", job=str(job.id), detail=detail)
+        placed.signs.moves(now, datetime.now(UTC))
+        if isinstance(report, ENDINGS):
+            placed.ending, placed.over = report, now
+            self._wake.set()
+        elif isinstance(report, Taken):
+            placed.placed_on = report.placed_on
+            with contextlib.suppress(*UNANSWERED):  # told to nobody yet
+                self._jobs.place(placed.job.id, report.placed_on.model_dump(mode="json"))
+        elif isinstance(report, Advanced):
+            self._advance(placed, report, now)
+
+    def _advance(self, placed: Placed, report: Advanced, now: float) -> None:
+        before, rate, total = placed.progress, report.steps_per_second, placed.job.resolved.steps_total
+        placed.progress = Progress(
+            **report.model_dump(
+                include={"phase", "steps_done", "steps_committed", "steps_per_second", "bytes_written"}
+            ),
+            steps_total=total,
+            eta_seconds=(total - report.steps_done) / rate if rate else None,
+            **conditions_of(placed.job.resolved, report.steps_committed),
+        )
+        committed = before is None or before.steps_committed != report.steps_committed
+        if committed or now - placed.written >= PROGRESS_WRITTEN_EVERY:
+            placed.written = now
+            with contextlib.suppress(*UNANSWERED):  # the end of the job, or the next report, writes it
+                self._jobs.record(placed.job.id, placed.progress, heard_at=placed.signs.moved_at)
+
+    def _settle(self) -> None:
+        """Write down how attempts ended; what the database refuses stays, and with it the job's slot."""
+        for key, placed in tuple(self._placed.items()):
+            if placed.ending is None:
+                continue
+            try:
+                write_end(self._jobs, placed, stopping=self._stopping)
+            except UNANSWERED as error:
+                log.warning("the end of a job is not written yet", job=str(placed.job.id), detail=str(error))
+                continue
+            except (LookupError, ValidationError):  # a row that somebody took away or changed
+                log.exception("the end of a job could not be written", job=str(placed.job.id))
+            del self._placed[key]
+            self._idle_since[key] = self._now()
+            self._wake.set()
+            self._changed()
+
+    def _watch(self) -> None:
+        """End the attempts that give no sign of life, and those that have run for too long."""
+        now = self._now()
+        for placed in self._placed.values():
+            if placed.ending is not None:
+                continue
+            if placed.to_cancel:
+                self._pass_on_cancel(placed)
+            overdue = placed.signs.overdue(self._settings, now)
+            if overdue is not None:
+                if placed.why is None:
+                    log.warning("a worker is ended", job=str(placed.job.id), detail=overdue)
+                placed.why = overdue
+                placed.runner.end(placed.job.id, placed.job.attempts)
+            elif placed.verdict is None:
+                self._stop_if_too_long(placed, now)
+
+    def _stop_if_too_long(self, placed: Placed, now: float) -> None:
+        limit, ran = self._settings.limits.run_seconds, placed.job.ran_seconds + now - placed.signs.placed
+        if limit is not None and ran > limit:
+            detail = f"it ran for {ran:.0f} s, {limit:g} s are allowed; ask for fewer steps, tasks, seeds or conditions"
+            placed.verdict = problem(ProblemCode.TOO_LARGE, detail, limit=limit, requested=ran)
+            self._pass_on_cancel(placed)
+
+    def _pass_on_cancel(self, placed: Placed) -> None:
+        placed.to_cancel = True
+        try:
+            placed.runner.cancel(placed.job.id, placed.job.attempts)
+        except Exception:
+            log.exception("a runner could not cancel; the next look tries again", job=str(placed.job.id))
+        else:
+            placed.to_cancel = False
 
 
 def conditions_of(resolved: Resolved, steps_committed: int) -> dict[str, int]:
@@ -269,12 +332,3 @@ def conditions_of(resolved: Resolved, steps_committed: int) -> dict[str, int]:
         return {}
     total = len(resolved.conditions)
     return {"conditions_committed": steps_committed // resolved.steps, "conditions_total": total}
-
-
-ENDINGS: dict[str, Callable[[Supervisor, StoredJob, dict[str, Any]], None]] = {
-    "succeeded": Supervisor._succeeded,  # noqa: SLF001 - the table is this class's own
-    "failed": Supervisor._failed,  # noqa: SLF001
-    "cancelled": Supervisor._cancelled,  # noqa: SLF001
-    "interrupted": Supervisor._was_stopped,  # noqa: SLF001
-}
-"""Message of a worker → what it means for the job."""

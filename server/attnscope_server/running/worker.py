@@ -1,13 +1,11 @@
-"""The worker: one warm process a device that runs the jobs it is told, one at a time.
+"""The worker: one warm process a placement slot that runs the jobs it is told, one at a time.
 
-It speaks JSON lines, commands on standard input and reports on standard output, and logs to standard error. It ends
+It reads orders from standard input, writes reports to standard output, and logs to standard error. It ends
 with its service: by the end of its standard input, and on Linux by the kernel's parent-death signal.
 """
 
 from __future__ import annotations
 
-import io
-import json
 import os
 import queue
 import sys
@@ -15,12 +13,13 @@ import threading
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any, BinaryIO, Final
+from uuid import UUID
 
 import structlog
 import torch
 
-from attnscope_env import EnvironmentUnusableError, GymnasiumEntry, Listings
+from attnscope_env import EnvironmentUnusableError, Listings
 from attnscope_model.checkpoints.native import load_policy
 from attnscope_model.checkpoints.registry import CheckpointRegistry
 from attnscope_model.errors import CaptureInvalidError, CheckpointError
@@ -31,12 +30,26 @@ from attnscope_server.capturing.precision import PrecisionUnavailableError
 from attnscope_server.capturing.rollout import NotReproducibleError, RolloutStoppedError
 from attnscope_server.root.paths import capture_path
 from attnscope_server.running.child import become_child
+from attnscope_server.running.messages import (
+    ORDER,
+    Advanced,
+    Alive,
+    Cancel,
+    Cancelled,
+    Failed,
+    Interrupted,
+    Placement,
+    Ready,
+    Report,
+    Run,
+    Stop,
+    Succeeded,
+    Taken,
+)
 from attnscope_server.trials.job import TrialOrder, run_trial
 from attnscope_server.trials.rollout import TrialRunner
 from attnscope_storage.errors import StorageFullError, StorageUnwritableError
 from attnscope_storage.wire import (
-    JOB_SPEC,
-    RESOLVED,
     CaptureSpec,
     CheckpointInfo,
     Phase,
@@ -58,37 +71,54 @@ REDUCE = (
 """What makes a job need less memory."""
 
 
+ALIVE_SECONDS: Final = 5.0
+"""From one sign of life to the next, before an order says otherwise."""
+
+
 @dataclass
 class Channel:
-    """The two pipes to the service: a thread reads commands, any thread may report."""
+    """The two pipes to the service: a thread reads orders, any thread may report."""
 
-    commands: TextIO
-    reports: TextIO
-    orders: queue.SimpleQueue[dict[str, Any]] = field(default_factory=queue.SimpleQueue)
-    cancelled: set[str] = field(default_factory=set)
-    """Jobs told to stop, also one that is told so before it is taken."""
+    commands: BinaryIO
+    reports: BinaryIO
+    orders: queue.SimpleQueue[Run | Stop] = field(default_factory=queue.SimpleQueue)
+    cancelled: set[tuple[UUID, int]] = field(default_factory=set)
+    """Attempts told to stop, also one that is told so before it is taken."""
     stopping: threading.Event = field(default_factory=threading.Event)
+    alive_seconds: float = ALIVE_SECONDS
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
-    def tell(self, kind: str, **content: object) -> None:
+    def tell(self, report: Report) -> None:
         """Report to the service."""
         with self._lock:
-            self.reports.write(json.dumps({"type": kind, **content}) + "\n")
+            self.reports.write(report.line)
             self.reports.flush()
 
     def listen(self) -> None:
-        """Read commands until the service is gone, then end the process at once."""
-        for line in self.commands:
-            command = json.loads(line)
-            match command["type"]:
-                case "run":
-                    self.orders.put(command)
-                case "cancel":
-                    self.cancelled.add(command["job"])
-                case "stop":
-                    self.stopping.set()
-                    self.orders.put(command)
+        """Read orders until the service is gone, then end the process at once."""
+        try:
+            for line in self.commands:
+                match order := ORDER.validate_json(line):
+                    case Run():
+                        self.alive_seconds = order.alive_seconds
+                        self.orders.put(order)
+                    case Cancel():
+                        self.cancelled.add((order.job, order.attempt))
+                    case Stop():
+                        self.stopping.set()
+                        self.orders.put(order)
+        except Exception:
+            log.exception("an order was not understood; this worker ends")
+            os._exit(1)  # an order that is lost would leave its job running for ever
         os._exit(0)  # whatever is not committed is dropped, as after a kill
+
+    def live(self) -> None:
+        """Say from time to time that the process lives, whatever its job does; a full pipe ends with the service."""
+        while not self.stopping.wait(self.alive_seconds):
+            try:
+                self.tell(Alive())
+            except OSError:
+                return
 
 
 @dataclass
@@ -106,56 +136,57 @@ class Worker:
 
     def serve(self) -> None:
         """Run orders until told to stop."""
-        self.channel.tell("ready")
-        while (order := self.channel.orders.get())["type"] != "stop":
+        self.channel.tell(Ready())
+        while isinstance(order := self.channel.orders.get(), Run):
             self.run(order)
 
-    def run(self, order: dict[str, Any]) -> None:
+    def run(self, order: Run) -> None:
         """Run one job and report how it ended."""
-        job = order["job"]
+        about = {"job": order.job, "attempt": order.attempt}
         self._rate_from, self._done = None, 0
         self._committed = Commit(steps_committed=0, bytes_written=0)
-        with structlog.contextvars.bound_contextvars(job=job):
+        with structlog.contextvars.bound_contextvars(job=str(order.job)):
             log.info("job taken")
             try:
                 self._job(order)
             except RolloutStoppedError:
-                kind = "interrupted" if self.channel.stopping.is_set() else "cancelled"
-                log.info("job stopped", outcome=kind)
-                self.channel.tell(kind, job=job)
+                report = Interrupted(**about) if self.channel.stopping.is_set() else Cancelled(**about)
+                log.info("job stopped", outcome=report.type)
+                self.channel.tell(report)
             except Exception as error:
                 failure = explain(error)
                 log.exception("job failed", problem=failure.type, detail=failure.detail)
-                self.channel.tell("failed", job=job, problem=failure.model_dump(mode="json"))
+                self.channel.tell(Failed(**about, problem=failure))
                 self._loaded = None
             else:
                 log.info("job succeeded")
-                self.channel.tell("succeeded", job=job)
+                self.channel.tell(Succeeded(**about))
 
-    def _job(self, order: dict[str, Any]) -> None:
-        root, job = Path(order["data_root"]), order["job"]
-        if order.get("threads"):
-            torch.set_num_threads(order["threads"])
-        device = torch.device(choose_device(order["device"]))
-        spec, resolved = JOB_SPEC.validate_python(order["spec"]), RESOLVED.validate_python(order["resolved"])
+    def _job(self, order: Run) -> None:
+        if order.threads:
+            torch.set_num_threads(order.threads)
+        device = torch.device(choose_device(order.device))
+        spec, resolved = order.spec, order.resolved
+        placed_on = placement(device, getattr(spec, "dtype", "float32"))  # a kind without a choice computes so
+        self.channel.tell(Taken(job=order.job, attempt=order.attempt, placed_on=placed_on))
         common: dict[str, Any] = {
-            "job": order["name"],
-            "owner": order["owner"],
-            "path": capture_path(root, job),
-            "durable": order.get("durable", True),
-            "listings": Listings(GymnasiumEntry.model_validate(entry) for entry in order.get("environments", ())),
-            "fused": order.get("fused", True),
+            "job": str(order.name),
+            "owner": order.owner,
+            "path": capture_path(order.data_root, str(order.job)),
+            "durable": order.durable,
+            "listings": Listings(order.environments),
+            "fused": order.fused,
         }
         self._steps_each = resolved.steps if isinstance(resolved, ResolvedTrial) else 1
         if (earlier := committed(common["path"])) is not None:
             so_far = earlier.steps_committed * self._steps_each
             self._committed = Commit(so_far, int(earlier.attributes.get("bytes_written", 0)))
-        self._progress(job, "loading", 0)
-        policy, info = self._policy(root, resolved.checkpoint_id, device)
+        self._progress(order, "loading", 0)
+        policy, info = self._policy(order.data_root, resolved.checkpoint_id, device)
         heard: dict[str, Any] = {
-            "stopped": lambda: job in self.channel.cancelled or self.channel.stopping.is_set(),
-            "tell": lambda phase, steps: self._progress(job, phase, steps),
-            "on_commit": lambda commit: self._commit(job, commit),
+            "stopped": lambda: (order.job, order.attempt) in self.channel.cancelled or self.channel.stopping.is_set(),
+            "tell": lambda phase, steps: self._progress(order, phase, steps),
+            "on_commit": lambda commit: self._commit(order, commit),
         }
         if isinstance(spec, TrialSpec) and isinstance(resolved, ResolvedTrial):
             run_trial(TrialOrder(spec=spec, resolved=resolved, **common), policy, info, device, TrialRunner, **heard)
@@ -170,11 +201,11 @@ class Worker:
             self._loaded = (checkpoint, str(device), load_policy(registry.folder(checkpoint), device))
         return self._loaded[2], info
 
-    def _commit(self, job: str, commit: Commit) -> None:
+    def _commit(self, order: Run, commit: Commit) -> None:
         self._committed = Commit(commit.steps_committed * self._steps_each, commit.bytes_written)
-        self._progress(job, "rolling", self._committed.steps_committed)
+        self._progress(order, "rolling", self._committed.steps_committed)
 
-    def _progress(self, job: str, phase: Phase, steps: int) -> None:
+    def _progress(self, order: Run, phase: Phase, steps: int) -> None:
         now, steps = time.monotonic(), max(steps, self._done, self._committed.steps_committed)
         self._done = steps
         if phase != "rolling":
@@ -183,15 +214,16 @@ class Worker:
             self._rate_from = (now, steps)
         since = self._rate_from
         rate = (steps - since[1]) / (now - since[0]) if since is not None and now > since[0] else None
-        self.channel.tell(
-            "progress",
-            job=job,
+        told = Advanced(
+            job=order.job,
+            attempt=order.attempt,
             phase=phase,
             steps_done=steps,
             steps_committed=self._committed.steps_committed,
             bytes_written=self._committed.bytes_written,
             steps_per_second=rate if rate is not None and rate > 0 else None,
         )
+        self.channel.tell(told)
 
 
 def choose_device(name: str) -> str:
@@ -199,6 +231,12 @@ def choose_device(name: str) -> str:
     if name != "auto":
         return name
     return "cuda:0" if torch.cuda.is_available() else "cpu"
+
+
+def placement(device: torch.device, dtype: str) -> Placement:
+    """Return what a job is computed on."""
+    name = torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
+    return Placement(device=name, dtype=dtype, threads=torch.get_num_threads(), torch=torch.__version__)
 
 
 def explain(error: BaseException) -> Problem:
@@ -229,9 +267,9 @@ def explain(error: BaseException) -> Problem:
 
 def main() -> None:
     """Serve the service that started this process."""
-    reports = io.TextIOWrapper(become_child(), encoding="utf-8")
-    channel = Channel(commands=sys.stdin, reports=reports)
-    threading.Thread(target=channel.listen, name="commands", daemon=True).start()
+    channel = Channel(commands=sys.stdin.buffer, reports=become_child())
+    for target in (channel.listen, channel.live):
+        threading.Thread(target=target, name=target.__name__, daemon=True).start()
     Worker(channel).serve()
     sys.stderr.flush()
     os._exit(0)  # everything is committed and told; taking torch apart would only keep the service waiting

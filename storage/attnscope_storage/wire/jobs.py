@@ -56,6 +56,8 @@ class Progress(Received):
     bytes_written: int = 0
     queue_position: int | None = Field(default=None, description="0 is next; None when not queued.")
     eta_seconds: float | None = None
+    stalled: bool = Field(default=False, description="Running, and without a sign of work for long; no rate is shown.")
+    last_sign_at: datetime | None = Field(default=None, description="Last report of the running job.")
     conditions_committed: int | None = Field(default=None, description="Of a trial: conditions that a reader sees.")
     conditions_total: int | None = Field(default=None, description="Of a trial.")
 

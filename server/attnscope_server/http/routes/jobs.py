@@ -43,12 +43,8 @@ DEFAULT_PAGE = 50
 
 def shown(state: State, *jobs: StoredJob) -> tuple[Job, ...]:
     """Return jobs as their owner sees them now."""
-    waits = any(job.state is JobState.QUEUED for job in jobs)
-    places = state.jobs.queue_positions() if waits else {}
-    return tuple(
-        job.wire(state.supervisor.progress(job.id), places.get(job.id) if job.state is JobState.QUEUED else None)
-        for job in jobs
-    )
+    places = state.jobs.queue_positions(*jobs)
+    return tuple(job.wire(state.supervisor.progress(job.id), places.get(job.id)) for job in jobs)
 
 
 def submit(state: State, owner: str, job: UUID, spec: AnySpec) -> tuple[Job, bool]:

@@ -1,0 +1,156 @@
+"""Every message between the service and its child processes: one union a direction, written once, used at both ends.
+
+A message travels as one line of JSON. Orders go to a child, reports come from it. Knows no process and no pipe.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Final, Literal
+from uuid import UUID
+
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
+
+from attnscope_env.presets.gymnasium_entry import GymnasiumEntry
+from attnscope_storage.wire import JobSpec, Phase, Problem, Resolved
+
+
+class Message(BaseModel):
+    """A message; an unknown field is an error, since both ends are of one version."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    @property
+    def line(self) -> bytes:
+        """The message as it travels."""
+        return self.model_dump_json().encode() + b"\n"
+
+
+class Run(Message):
+    """Order: run a job."""
+
+    type: Literal["run"] = "run"
+    job: UUID
+    attempt: int = Field(ge=1, description="Number of the job's try; every report about it carries the same.")
+    name: UUID = Field(description="How the job's owner calls it.")
+    owner: str
+    spec: JobSpec
+    resolved: Resolved
+    data_root: Path
+    device: str
+    threads: int | None = None
+    durable: bool = True
+    environments: tuple[GymnasiumEntry, ...] = ()
+    fused: bool = True
+    alive_seconds: float = Field(default=5.0, gt=0, description="From one sign of life to the next.")
+
+
+class Cancel(Message):
+    """Order: stop an attempt at a job."""
+
+    type: Literal["cancel"] = "cancel"
+    job: UUID
+    attempt: int
+
+
+class Stop(Message):
+    """Order: end the process; a job that runs is interrupted."""
+
+    type: Literal["stop"] = "stop"
+
+
+class Ready(Message):
+    """Report: the process has started and takes orders."""
+
+    type: Literal["ready"] = "ready"
+
+
+class Alive(Message):
+    """Report: the process lives; a job that hangs does not stop it."""
+
+    type: Literal["alive"] = "alive"
+
+
+class Placement(Message):
+    """The machine that an attempt runs on: a resume on another kind of device is not equal to the bit."""
+
+    device: str = Field(description="Name that torch gives the device.")
+    dtype: str = Field(description="Number format that the job computes in.")
+    threads: int
+    torch: str = Field(description="Version of torch.")
+
+
+class JobReport(Message):
+    """Base of the reports about an attempt."""
+
+    job: UUID
+    attempt: int
+
+
+class Taken(JobReport):
+    """Report: the worker begins the job."""
+
+    type: Literal["taken"] = "taken"
+    placed_on: Placement
+
+
+class Advanced(JobReport):
+    """Report: how far the job is."""
+
+    type: Literal["progress"] = "progress"
+    phase: Phase
+    steps_done: int
+    steps_committed: int
+    bytes_written: int
+    steps_per_second: float | None = None
+
+
+class Succeeded(JobReport):
+    """Report: the job is complete."""
+
+    type: Literal["succeeded"] = "succeeded"
+
+
+class Failed(JobReport):
+    """Report: the job ended by an error."""
+
+    type: Literal["failed"] = "failed"
+    problem: Problem
+
+
+class Cancelled(JobReport):
+    """Report: the job stopped because it was cancelled."""
+
+    type: Literal["cancelled"] = "cancelled"
+
+
+class Interrupted(JobReport):
+    """Report: the job stopped because its worker was told to."""
+
+    type: Literal["interrupted"] = "interrupted"
+
+
+class Died(JobReport):
+    """Report that a runner makes itself: what ran the job is gone without a word about it."""
+
+    type: Literal["died"] = "died"
+    code: int | None = Field(default=None, description="Exit status; negative is a signal; None where unknown.")
+
+
+Order = Run | Cancel | Stop
+"""What a worker is told."""
+
+AnyJobReport = Taken | Advanced | Succeeded | Failed | Cancelled | Interrupted | Died
+"""What a supervisor hears of an attempt."""
+
+Report = Ready | Alive | AnyJobReport
+"""What a worker says."""
+
+ENDINGS: Final = (Succeeded, Failed, Cancelled, Interrupted, Died)
+"""Reports after which an attempt says nothing more."""
+
+ORDER: Final[TypeAdapter[Order]] = TypeAdapter(Annotated[Order, Field(discriminator="type")])
+"""Reads an order."""
+
+REPORT: Final[TypeAdapter[Report]] = TypeAdapter(Annotated[Report, Field(discriminator="type")])
+"""Reads a report."""
