@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 
 from attnscope_server.capturing.job import static_arrays
-from attnscope_server.capturing.plan import capture_schema, env_axis
+from attnscope_server.capturing.plan import env_axis
 from attnscope_server.capturing.resolving import resolve
+from attnscope_storage.kinds.capture import capture_schema
 from attnscope_storage.schema import CaptureSchema
 from attnscope_storage.writer import CaptureWriter
 from benchmarks.subject import Subject, subject

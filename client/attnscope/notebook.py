@@ -29,7 +29,7 @@ def job_html(job: Job) -> str:
     rows: dict[str, object] = {
         "checkpoint": job.resolved.checkpoint_name,
         "environment": job.resolved.environment_id,
-        "environments": job.resolved.envs,
+        "size": job.resolved.size,
         "progress": describe(job),
         "label": job.label or "–",
     }

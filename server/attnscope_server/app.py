@@ -19,6 +19,7 @@ from attnscope_server.http.routes import captures as capture_routes
 from attnscope_server.http.routes import catalogue, jobs, maps
 from attnscope_server.http.sending import Sending
 from attnscope_server.http.state import Changes, InFlight, Polls, State, Turns
+from attnscope_server.kinds import kinds
 from attnscope_server.records.database import Database
 from attnscope_server.records.job_store import JobStore
 from attnscope_server.records.keys import KeyStore
@@ -27,6 +28,7 @@ from attnscope_server.root.captures import Captures
 from attnscope_server.root.data_root import held, open_database, prepare
 from attnscope_server.root.housekeeping import Housekeeping
 from attnscope_server.running.process_runner import ProcessRunner
+from attnscope_server.running.runner import SlotKind
 from attnscope_server.running.supervisor import Supervisor
 from attnscope_server.settings import Settings
 from attnscope_storage import __version__
@@ -89,13 +91,14 @@ def _state(settings: Settings, database: Database, in_flight: InFlight) -> State
     store, changes, limits = JobStore(database, retention=retention), Changes(), settings.limits
     captures = Captures(settings.data_root)
     fixed = None if settings.api_key is None else settings.api_key.get_secret_value()
+    takes = {name: frozenset(SlotKind) for name, kind in kinds().items() if kind.beside}
     return State(
         settings=settings,
         jobs=store,
         keys=KeyStore(database, fixed),
         registry=CheckpointRegistry(settings.checkpoints_folder),
         captures=captures,
-        supervisor=Supervisor(settings, store, (ProcessRunner(settings),), changes.announce),
+        supervisor=Supervisor(settings, store, (ProcessRunner(settings),), changes.announce, takes=takes),
         changes=changes,
         replays=Replays(settings),
         listings=Listings(settings.environments),

@@ -1,84 +1,211 @@
-"""What each kind of job means on this service and what it costs, so that no route has to tell them apart."""
+"""The service's half of a kind of job, and the list of all kinds; the other half is its contract in storage.
+
+A room of the service that runs a kind of job has a module ``kind``, which registers one `Kind` when it is imported. All
+of them are imported when the first kind is asked for. Nothing here imports torch: a runner is an import path.
+"""
 
 from __future__ import annotations
 
-import shutil
+import pkgutil
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cache
+from importlib import import_module
+from importlib.util import find_spec
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any, Final, Generic, TypedDict, TypeVar
 
-from attnscope_server.capturing.plan import capture_flops, estimate
-from attnscope_server.capturing.resolving import resolve
-from attnscope_server.errors import refusal
-from attnscope_server.http.state import State
-from attnscope_server.records.job import StoredJob
-from attnscope_server.records.job_store import JobFilter
-from attnscope_server.trials.plan import condition_bytes, decisions, estimate_trial, trial_flops, trial_schema
-from attnscope_server.trials.resolving import resolve_trial
-from attnscope_storage.wire import (
-    AnySpec,
-    Estimate,
-    JobState,
-    PolicyDescription,
-    ProblemCode,
-    Resolved,
-    ResolvedCapture,
-    ResolvedTrial,
-    TrialSpec,
-)
+import attnscope_server
+from attnscope_env.presets.listing import LISTED, Listings
+from attnscope_model.checkpoints.registry import CheckpointRegistry
+from attnscope_server.settings import Limits
+from attnscope_storage.store_schema import StoreSchema
+from attnscope_storage.wire import Contract, Estimate, Phase, PolicyDescription, ResolvedJob, Specification
+from attnscope_storage.writer import Commit
+
+SpecT = TypeVar("SpecT", bound=Specification)
+ResolvedT = TypeVar("ResolvedT", bound=ResolvedJob)
+
+COMPRESSION: Final = 1.5
+"""Decoded bytes per stored byte: lossless float16 under zstd level 1, measured on synthetic rows."""
+
+WORKER_BASE_BYTES: Final = 450 * 2**20
+"""Resident memory of a worker that has loaded torch and nothing else."""
 
 
-def resolved_of(state: State, spec: AnySpec) -> Resolved:
-    """Return what a specification of any kind means on this service.
+@dataclass(frozen=True)
+class Planned(Generic[SpecT, ResolvedT]):
+    """A specification with all that follows from it before it runs; the schema is built once, here."""
+
+    spec: SpecT
+    resolved: ResolvedT
+    policy: PolicyDescription
+    schema: StoreSchema
+
+    @property
+    def bytes_raw(self) -> int:
+        """Decoded size of every array."""
+        return sum(array.nbytes for array in self.schema.arrays.values())
+
+
+@dataclass(frozen=True)
+class Means:
+    """What a service has to run a job with."""
+
+    disk_free_bytes: int
+    """Free bytes where stores live."""
+    flops_per_second: float | None = None
+    """Rate of the owner's last job of the kind, in the unit of `Kind.flops`; None before the first."""
+    compiled: bool = True
+    """Workers may attend by the compiled kernel, where it is installed and the policy's heads fit."""
+
+
+@dataclass(frozen=True)
+class Order(Generic[SpecT, ResolvedT]):
+    """All that a runner is told of a job."""
+
+    job: str
+    owner: str
+    spec: SpecT
+    resolved: ResolvedT
+    path: Path
+    """Folder of the job's store."""
+    durable: bool = True
+    listings: Listings = LISTED
+    """Environments that this service lists."""
+    fused: bool = True
+    """Use the compiled attention where it fits."""
+
+
+class Heard(TypedDict):
+    """The functions by which a runner and its worker hear of each other while a job runs."""
+
+    stopped: Callable[[], bool]
+    """Says when to raise `RolloutStoppedError`."""
+    tell: Callable[[Phase, int], None]
+    """Takes the phase, and the steps so far."""
+    on_commit: Callable[[Commit], None]
+    """Takes every commit."""
+
+
+class Kind(ABC, Generic[SpecT, ResolvedT]):
+    """What a service does with one kind of job."""
+
+    contract: Contract[SpecT, ResolvedT]
+    runner: str
+    """Import path of the function that runs a job, ``module:function``; only a worker imports it.
+
+    It takes an `Order`, the policy, its `CheckpointInfo` and the torch device, and by name what `Heard` lists.
+    """
+
+    beside: bool = False
+    """A job also runs on one thread of the CPU, beside devices that are busy."""
+
+    @property
+    def name(self) -> str:
+        """Name of the kind, the same as its contract's."""
+        return self.contract.name
+
+    @abstractmethod
+    def resolve(self, spec: SpecT, registry: CheckpointRegistry, listings: Listings) -> ResolvedT:
+        """Return what a specification means on this service.
+
+        Raises
+        ------
+        ProblemError
+            It names what is not there, or what does not fit.
+        """
+
+    @abstractmethod
+    def flops(self, spec: SpecT, resolved: ResolvedT, policy: PolicyDescription) -> float:
+        """Return the floating-point operations of a whole job."""
+
+    @abstractmethod
+    def memory(self, planned: Planned[SpecT, ResolvedT], means: Means) -> float:
+        """Return a guess of the bytes that the job needs in a worker, beyond `WORKER_BASE_BYTES`."""
+
+    def refuse_large(self, planned: Planned[SpecT, ResolvedT], limits: Limits) -> None:
+        """Raise `ProblemError` where the job is over a cap that only this kind has."""
+
+    def plan(
+        self, spec: SpecT, registry: CheckpointRegistry, listings: Listings, limits: Limits
+    ) -> Planned[SpecT, ResolvedT]:
+        """Return a specification resolved, with its policy and its schema.
+
+        Raises
+        ------
+        ProblemError
+            It names what is not there, what does not fit, or more than this service allows.
+        """
+        resolved = self.resolve(spec, registry, listings)
+        policy = registry.get(resolved.checkpoint_id).policy
+        planned = Planned(spec, resolved, policy, self.contract.schema(spec, resolved, policy))
+        self.refuse_large(planned, limits)
+        return planned
+
+    def estimate(self, planned: Planned[SpecT, ResolvedT], means: Means) -> Estimate:
+        """Return what a job will cost."""
+        rate = means.flops_per_second
+        flops = self.flops(planned.spec, planned.resolved, planned.policy)
+        return Estimate(
+            resolved=planned.resolved,
+            bytes_raw=planned.bytes_raw,
+            bytes_on_disk=round(planned.bytes_raw / COMPRESSION),
+            worker_memory_bytes=round(WORKER_BASE_BYTES + self.memory(planned, means)),
+            seconds=None if rate is None else flops / rate,
+            seconds_basis=f"no {self.name} has ended on this service yet"
+            if rate is None
+            else f"the rate of the last {self.name} that ended here, scaled by the arithmetic of a forward pass",
+            disk_free_bytes=means.disk_free_bytes,
+        )
+
+
+_registered: dict[str, Kind[Any, Any]] = {}
+
+
+def register(kind: Kind[SpecT, ResolvedT]) -> Kind[SpecT, ResolvedT]:
+    """Make a kind known under its contract's name, and return it.
 
     Raises
     ------
-    ProblemError
-        It names what is not there, what does not fit, or more than this service allows.
+    ValueError
+        Another kind has the name.
     """
-    if not isinstance(spec, TrialSpec):
-        return resolve(spec, state.registry, state.listings)
-    resolved = resolve_trial(spec, state.registry, state.listings)
-    _refuse_large(state, spec, resolved)
-    return resolved
+    if _registered.setdefault(kind.name, kind) is not kind:
+        raise ValueError(f"there is a kind of job {kind.name!r} already")
+    return kind
 
 
-def cost_of(state: State, spec: AnySpec, resolved: Resolved, owner: str) -> Estimate:
-    """Return what a job will cost; its time at the rate of the owner's last job of that kind."""
-    last, _ = state.jobs.page(JobFilter(owner=owner, states=(JobState.SUCCEEDED,), kind=spec.kind), 1, None)
-    rate = _rate(state, last[0]) if last else None
-    policy = _policy(state, resolved)
-    free = shutil.disk_usage(state.settings.data_root).free
-    if isinstance(spec, TrialSpec) and isinstance(resolved, ResolvedTrial):
-        return estimate_trial(spec, resolved, policy, disk_free_bytes=free, flops_per_second=rate)
-    assert not isinstance(spec, TrialSpec)  # noqa: S101 - specification and meaning are of one kind
-    assert isinstance(resolved, ResolvedCapture)  # noqa: S101 - as above
-    compiled = state.settings.fused_attention
-    return estimate(spec, resolved, policy, disk_free_bytes=free, flops_per_second=rate, compiled=compiled)
+def forget(name: str) -> None:
+    """Take a kind out of the list, as a test does with one of its own."""
+    del _registered[name]
 
 
-def _rate(state: State, job: StoredJob) -> float | None:
-    """Return the floating-point operations a second of an ended job; None where its times are not known."""
-    if job.started_at is None or job.finished_at is None:
-        return None
-    took = max((job.finished_at - job.started_at).total_seconds(), 1e-3)
-    policy = _policy(state, job.resolved)
-    if isinstance(job.spec, TrialSpec) and isinstance(job.resolved, ResolvedTrial):
-        return trial_flops(job.spec, job.resolved, policy) / took
-    return capture_flops(job.resolved, policy) / took if isinstance(job.resolved, ResolvedCapture) else None
+def kinds() -> Mapping[str, Kind[Any, Any]]:
+    """Return every kind of job that this service runs, by its name."""
+    _load()
+    return MappingProxyType(_registered)
 
 
-def _policy(state: State, resolved: Resolved) -> PolicyDescription:
-    return state.registry.get(resolved.checkpoint_id).policy
+def kind_of(name: str) -> Kind[Any, Any]:
+    """Return a kind of job by its name.
+
+    Raises
+    ------
+    LookupError
+        This service runs no such kind.
+    """
+    found = kinds().get(name)
+    if found is None:
+        raise LookupError(f"this service runs no kind of job {name!r}; it runs {', '.join(kinds())}")
+    return found
 
 
-def _refuse_large(state: State, spec: TrialSpec, resolved: ResolvedTrial) -> None:
-    """Refuse a trial over a cap, and say how to ask for less."""
-    limits = state.settings.limits
-    policy = _policy(state, resolved)
-    needed = condition_bytes(trial_schema(spec, resolved, policy))
-    fewer = "name fewer strategies, budgets, position policies, tasks, seeds or episodes, or time fewer decisions"
-    for requested, limit, what, remedy in (
-        (decisions(spec, resolved, policy), limits.trial_decisions, "takes {} decisions", fewer),
-        (needed, limits.trial_condition_bytes, "stores {} bytes a condition", "name fewer seeds, episodes or steps"),
-    ):
-        if requested > limit:
-            detail = f"this trial {what.format(requested)}, {limit} are allowed: {remedy}"
-            raise refusal(ProblemCode.TOO_LARGE, detail, limit=limit, requested=requested)
+@cache
+def _load() -> None:
+    package = attnscope_server.__name__
+    for room in pkgutil.iter_modules(attnscope_server.__path__):
+        if room.ispkg and find_spec(name := f"{package}.{room.name}.kind") is not None:
+            import_module(name)

@@ -33,7 +33,6 @@ from attnscope_storage.root import ROOT_KEY
 from attnscope_storage.selection import AxisIndex, Selection, resolve
 from attnscope_storage.snapshot import Root
 from attnscope_storage.store import read_bytes
-from attnscope_storage.store_schema import StoreKind
 from attnscope_storage.wire.catalogue import PolicyDescription
 
 
@@ -92,8 +91,8 @@ class CaptureReader:
         return self._root.schema_version
 
     @property
-    def kind(self) -> StoreKind:
-        """Whether it is a capture or a trial."""
+    def kind(self) -> str:
+        """Kind of job that it holds."""
         return self._root.kind
 
     @property

@@ -15,7 +15,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, Final
 
-from attnscope_storage.store_schema import ArraySpec, Axis, Growth, StoreKind, StoreSchema, array_spec
+from attnscope_storage.store_schema import ArraySpec, Axis, Growth, StoreSchema, array_spec
 
 SCHEMA_VERSION: Final = 1
 """Version of the layout below, stored in every capture."""
@@ -66,7 +66,7 @@ class CaptureDims:
 class CaptureSchema(StoreSchema):
     """Every array of one capture."""
 
-    kind: ClassVar[StoreKind] = "capture"
+    kind: ClassVar[str] = "capture"
     dims: CaptureDims
     flush_steps: int
     """Environment steps of one commit."""

@@ -13,7 +13,7 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Final, get_args
+from typing import Any, Final
 
 import numpy as np
 
@@ -21,7 +21,7 @@ from attnscope_storage.chunks import chunk_key, indices
 from attnscope_storage.errors import CaptureNotFoundError, ChunkDamagedError, SchemaVersionError
 from attnscope_storage.keys import Committed, Located, Metadata, StoredArray, is_name, locate
 from attnscope_storage.root import ROOT_KEY, Document, array_node, document_bytes, group_document
-from attnscope_storage.store_schema import StoreKind
+from attnscope_storage.store_schema import FIRST_KIND, KIND_NAME
 
 KNOWN_SCHEMAS: Final = frozenset({1})
 """Schema versions that this version reads."""
@@ -83,10 +83,9 @@ class Root:
         return int(self.attributes["attnscope_schema"])
 
     @property
-    def kind(self) -> StoreKind:
-        """What it holds; the first captures did not say so."""
-        kind: StoreKind = self.attributes.get("kind", "capture")
-        return kind
+    def kind(self) -> str:
+        """Kind of job that it holds; the first captures did not say so."""
+        return str(self.attributes.get("kind", FIRST_KIND))
 
     @property
     def steps_committed(self) -> int:
@@ -144,8 +143,9 @@ class Root:
 def _check_attributes(attributes: Mapping[str, Any]) -> None:
     for name in ("steps_committed", "steps_total", "flush_steps", "row_every"):
         _require(_is_count(attributes[name]), f"expected {name} to be a count, got {attributes[name]!r}")
-    kind = attributes.get("kind", "capture")
-    _require(isinstance(kind, str) and kind in get_args(StoreKind), f"expected a capture or a trial, got {kind!r}")
+    kind = attributes.get("kind", FIRST_KIND)
+    named = isinstance(kind, str) and KIND_NAME.fullmatch(kind) is not None
+    _require(named, f"expected the name of a kind of job, got {kind!r}")
     _require(isinstance(attributes["complete"], bool), "expected complete to be true or false")
     capture_id = attributes["capture_id"]
     _require(isinstance(capture_id, str) and _CAPTURE_ID.fullmatch(capture_id) is not None, "no capture_id")

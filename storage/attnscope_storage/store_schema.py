@@ -6,15 +6,19 @@ Knows no array by name: captures say theirs in `attnscope_storage.schema`, trial
 from __future__ import annotations
 
 import math
+import re
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import ClassVar, Literal
+from typing import ClassVar, Final, Literal
 
 import numpy as np
 
-StoreKind = Literal["capture", "trial"]
-"""What a store holds: a capture, which grows by steps, or a trial, which grows by conditions."""
+FIRST_KIND: Final = "capture"
+"""What a store holds that does not say so; the first captures did not."""
+
+KIND_NAME: Final = re.compile(r"[a-z][a-z0-9-]{0,39}")
+"""What a kind may be called."""
 
 Growth = Literal["step", "row_step", "sample", "static"]
 """How an array's first axis grows: with every step, with every stored row, with every sampled map, or never."""
@@ -54,7 +58,8 @@ class ArraySpec:
 class StoreSchema(ABC):
     """Every array of one store, and how they grow together."""
 
-    kind: ClassVar[StoreKind]
+    kind: ClassVar[str]
+    """Kind of job that it stores."""
     flush_steps: int
     """Entries of the growing axis that one commit adds."""
     arrays: Mapping[str, ArraySpec]

@@ -16,7 +16,7 @@ from typing import Any, ClassVar, Final
 import numpy as np
 
 from attnscope_storage.schema import SPLITS
-from attnscope_storage.store_schema import ArraySpec, Axis, StoreKind, StoreSchema, array_spec
+from attnscope_storage.store_schema import ArraySpec, Axis, StoreSchema, array_spec
 
 CHUNK_BYTES: Final = 4 * 2**20
 """Decoded size of a condition's array, in bytes, from which it is cut by seeds into several chunks."""
@@ -50,7 +50,7 @@ class TrialDims:
 class TrialSchema(StoreSchema):
     """Every array of one trial."""
 
-    kind: ClassVar[StoreKind] = "trial"
+    kind: ClassVar[str] = "trial"
     dims: TrialDims
     arrays: Mapping[str, ArraySpec]
     flush_steps: int = 1

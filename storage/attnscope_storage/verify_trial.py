@@ -12,6 +12,7 @@ import numpy as np
 from jaxtyping import Shaped
 
 from attnscope_storage.reader import CaptureReader
+from attnscope_storage.verify import VerificationReport
 
 ROUNDING: Final = 1e-4
 """Relative difference that float32 sums of the same rewards may have."""
@@ -19,15 +20,15 @@ ROUNDING: Final = 1e-4
 Read = Callable[[str], Shaped[np.ndarray, "..."] | None]
 
 
-def trial_problems(reader: CaptureReader, names: set[str]) -> Iterator[str]:
-    """Yield what is wrong with the committed conditions, of the arrays `names`, whose chunks all decode."""
+def check_trial(reader: CaptureReader, names: set[str], report: VerificationReport) -> None:
+    """Check the committed conditions, of the arrays `names`, whose chunks all decode."""
 
     def read(condition: int) -> Read:
         return lambda name: reader.array(name)[condition] if name in names else None
 
     for condition in range(reader.steps_committed):
         for problem in (*_rollouts(read(condition)), *_divergence(read(condition), condition), *_kept(read(condition))):
-            yield f"condition {condition}: {problem}"
+            report.note(f"condition {condition}: {problem}")
 
 
 def _rollouts(read: Read) -> Iterator[str]:

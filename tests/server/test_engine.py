@@ -17,10 +17,12 @@ from attnscope_model.checkpoints.registry import CheckpointRegistry
 from attnscope_model.errors import CaptureInvalidError
 from attnscope_model.forward.fused import NUMBA, TORCH
 from attnscope_server.capturing.job import CaptureOrder, run_capture
-from attnscope_server.capturing.plan import COMPILED_BYTES, estimate
+from attnscope_server.capturing.kind import KIND
+from attnscope_server.capturing.plan import COMPILED_BYTES
 from attnscope_server.capturing.resolving import resolve
 from attnscope_server.capturing.rollout import NotReproducibleError, RolloutStoppedError
 from attnscope_server.errors import ProblemError
+from attnscope_server.kinds import Means, Planned
 from attnscope_storage import schema
 from attnscope_storage.reader import CaptureReader
 from attnscope_storage.verify import verify
@@ -273,11 +275,13 @@ def test_an_estimate_is_of_the_right_size(registry, capture):
     """The decoded bytes are exact; the stored ones are within a factor of three."""
     spec = CaptureSpec(checkpoint="causal", tasks={"goals": [(5, 4)]}, steps=400)
     resolved = resolve(spec, registry)
-    guess = estimate(spec, resolved, registry.get("causal").policy, disk_free_bytes=1)
+    policy = registry.get("causal").policy
+    planned = Planned(spec, resolved, policy, KIND.contract.schema(spec, resolved, policy))
+    guess = KIND.estimate(planned, Means(disk_free_bytes=1))
     reader = capture(steps=400)
     assert guess.bytes_raw == sum(reader.array(name).nbytes for name in reader.names())
     stored = int(reader.attributes["bytes_written"])
     assert guess.bytes_on_disk / 3 < stored < guess.bytes_on_disk * 3
     assert guess.seconds is None
-    plain = estimate(spec, resolved, registry.get("causal").policy, disk_free_bytes=1, compiled=False)
+    plain = KIND.estimate(planned, Means(disk_free_bytes=1, compiled=False))
     assert guess.worker_memory_bytes - plain.worker_memory_bytes == COMPILED_BYTES

@@ -10,7 +10,8 @@ from attnscope_storage.agreement import disagreements
 from attnscope_storage.errors import VerificationError
 from attnscope_storage.reader import CaptureReader
 from attnscope_storage.schema import RECENCY_WINDOWS
-from attnscope_storage.verify import MAX_PROBLEMS, VerificationReport, breaks_contract, verify
+from attnscope_storage.verify import MAX_PROBLEMS, VerificationReport, verify
+from attnscope_storage.verify_capture import breaks_contract
 
 
 def edit(path, name, change):

@@ -22,7 +22,6 @@ from attnscope_storage.wire import (
     JobState,
     MapsChoice,
     Resolved,
-    ResolvedTrial,
     RowsChoice,
     SamplingChoice,
     TaskChoice,
@@ -43,10 +42,7 @@ def cells(resolved: Resolved) -> str:
     """Return what a submission was resolved to, in one line."""
     tasks = ", ".join(cell.label for cell in resolved.tasks[:12])
     more = f" and {len(resolved.tasks) - 12} more" if len(resolved.tasks) > 12 else ""  # noqa: PLR2004 - as above
-    size = f"{resolved.envs} environments × {resolved.steps} steps"
-    if isinstance(resolved, ResolvedTrial):
-        size = f"{len(resolved.conditions)} conditions × {size}"
-    return f"{resolved.checkpoint_name} on {tasks}{more}: {size}"
+    return f"{resolved.checkpoint_name} on {tasks}{more}: {resolved.size}"
 
 
 def cost(guess: Estimate) -> str:

@@ -36,7 +36,7 @@ class Decision:
 
     def shape(self, policy: PolicyDescription) -> tuple[int, ...]:
         """Return the shape of the answer."""
-        held = min(self.step, (policy.context_length - 1) // policy.tokens_per_transition)
+        held = min(self.step, policy.transitions)
         tokens = held * policy.tokens_per_transition + 1
         left_out = held if self.transitions is None else len(self.transitions)
         sizes = {"layer": len(self.layers), "head": len(self.heads), "query": tokens, "slot": tokens}

@@ -107,8 +107,7 @@ def _recommendation(
     policy, outcome = capture.policy, one.outcome
     per = policy.tokens_per_transition
     tokens, share = float(np.nanmean(outcome.tokens)), float(np.nanmean(outcome.share))
-    history = (policy.context_length - 1) // per
-    saved = flops_saved(policy, float(history * per + 1), history * share * per + 1)
+    saved = flops_saved(policy, float(policy.transitions * per + 1), policy.transitions * share * per + 1)
     positions, _ = position_policy(policy)
     return Recommendation(
         rank=rank,

@@ -2,26 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Final
-
 from attnscope_storage.wire import PolicyDescription
-
-FEED_FORWARD: Final = 4
-"""Width of the feed-forward layer in multiples of the embedding width, assumed where the description does not say."""
-
-
-def forward_flops(policy: PolicyDescription, tokens: float) -> float:
-    """Return the floating-point operations of one decision over a context of `tokens`, recomputed whole.
-
-    Two a multiply-add; projections and feed-forward 2 (4 + 2 × 4) d² a token, scores and mixing 4 n d a token. In the
-    last layer only the query's row is needed: keys and values of all tokens, everything else once. Embeddings are
-    cached and not counted.
-    """
-    width, layers = policy.width, policy.layers
-    linear = 2 * (4 + 2 * FEED_FORWARD) * width**2
-    whole = tokens * (linear + 4 * tokens * width)
-    last = tokens * 4 * width**2 + (linear - 4 * width**2) + 4 * tokens * width
-    return (layers - 1) * whole + last
+from attnscope_storage.wire.flops import forward_flops
 
 
 def flops_saved(policy: PolicyDescription, tokens: float, kept: float) -> float:

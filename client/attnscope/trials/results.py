@@ -133,8 +133,7 @@ class TrialResults:
     @property
     def capacity(self) -> int:
         """History tokens of a full context."""
-        per = self.policy.tokens_per_transition
-        return (self.policy.context_length - 1) // per * per
+        return self.policy.transitions * self.policy.tokens_per_transition
 
     @cached_property
     def full(self) -> Bool[np.ndarray, " episode"]:

@@ -37,7 +37,7 @@ class ContextWindow:
         self._device = device
         self._query_first = description.query_slot == "first"
         self._per_transition = description.tokens_per_transition
-        self.capacity = (description.context_length - 1) // self._per_transition
+        self.capacity = description.transitions
         """Transitions that fit."""
         self.seen = 0
         """Transitions so far, those that are gone again among them."""

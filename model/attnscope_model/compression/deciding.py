@@ -94,7 +94,7 @@ class CompressedDecider:
         each = len(lanes)
         self._lanes = lanes.to(device).repeat(len(setups))
         self._episode = torch.zeros_like(self._lanes)
-        self._capacity = (description.context_length - 1) // description.tokens_per_transition
+        self._capacity = description.transitions
         self._history = History(each * len(setups), self._capacity)
         self._stores = any(setup.memory == "stateless" for setup in setups)
         self._whole = WholeWindows(policy, self._history)

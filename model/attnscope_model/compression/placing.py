@@ -40,7 +40,7 @@ class Placing:
     def __init__(self, description: PolicyDescription, positions: PositionPolicy) -> None:
         self._per = description.tokens_per_transition
         self._query_first = description.query_slot == "first"
-        self._capacity = (description.context_length - 1) // self._per
+        self._capacity = description.transitions
         self.positions = positions
 
     def tokens(self, entries: int) -> int:

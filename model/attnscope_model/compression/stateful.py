@@ -36,7 +36,7 @@ class StatefulContext:
         """The entries that the last decision was made of."""
         self.placing = placing
         self._policy = policy
-        self._capacity = (policy.context_length - 1) // policy.tokens_per_transition
+        self._capacity = policy.transitions
         self._count = lanes.stop - lanes.start
         self._facts: Facts = {}
         self._counts = torch.zeros(self._count, dtype=torch.int64)

@@ -8,17 +8,18 @@ from typing import Any
 
 import torch
 
-from attnscope_storage.wire import AnySpec, CaptureSpec, CheckpointInfo, PolicyDescription, Resolved
+from attnscope_storage.wire import ActingSpecification, CheckpointInfo, PolicyDescription, Resolved
 
 
 def attributes_of(
     job: tuple[str, str],
-    spec: AnySpec,
+    spec: ActingSpecification,
     resolved: Resolved,
     checkpoint: CheckpointInfo,
     device: torch.device,
     attention: str,
     growing: str,
+    dtype: str = "float32",
 ) -> dict[str, object]:
     """Return the root attributes of a job's store.
 
@@ -30,6 +31,8 @@ def attributes_of(
         How attention is computed.
     growing
         How decisions are computed while the window grows.
+    dtype
+        Of matrix products in the policy's forward.
     """
     policy = checkpoint.policy
     return {
@@ -47,7 +50,7 @@ def attributes_of(
             "environment_kwargs": dict(resolved.environment_kwargs),
             "preset": resolved.preset,
             "seeds": sorted(spec.seeds),
-            "dtype": spec.dtype if isinstance(spec, CaptureSpec) else "float32",
+            "dtype": dtype,
             "attention_implementation": attention,
             "window": policy.window,
             "growing_window": growing,

@@ -9,22 +9,24 @@ from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Unpack
 
 import numpy as np
 import torch
 from gymnasium.vector import VectorEnv
 
-from attnscope_env import LISTED, Listings, observation_layout
+from attnscope_env import observation_layout
 from attnscope_model.forward.fused import NUMBA, implementation, prefer_fused
 from attnscope_model.forward.policy import Policy
 from attnscope_server.capturing.attributes import attributes_of, growing_window
 from attnscope_server.capturing.device_rollout import DeviceRollout
 from attnscope_server.capturing.device_rooms import device_rooms
-from attnscope_server.capturing.plan import WRITER_BLOCKS, EnvAxis, capture_schema, env_axis
+from attnscope_server.capturing.plan import WRITER_BLOCKS, EnvAxis, env_axis
 from attnscope_server.capturing.precision import precision, refuse_unavailable
 from attnscope_server.capturing.rollout import NotReproducibleError, Rollout
+from attnscope_server.kinds import Heard, Order
 from attnscope_storage.errors import CaptureNotFoundError
+from attnscope_storage.kinds.capture import capture_schema
 from attnscope_storage.reader import CaptureReader
 from attnscope_storage.schema import RECENCY_WINDOWS, TOKEN_KINDS, CaptureSchema
 from attnscope_storage.wire import CaptureSpec, CheckpointInfo, Phase, PolicyDescription, ResolvedCapture
@@ -32,22 +34,22 @@ from attnscope_storage.writer import CaptureWriter, Commit
 
 
 @dataclass(frozen=True)
-class CaptureOrder:
+class CaptureOrder(Order[CaptureSpec, ResolvedCapture]):
     """All that a capture needs to run."""
 
-    job: str
-    owner: str
-    spec: CaptureSpec
-    resolved: ResolvedCapture
-    path: Path
-    """Folder of the capture."""
-    durable: bool = True
-    listings: Listings = LISTED
-    """Environments that this service lists."""
-    fused: bool = True
-    """Use the compiled attention where it fits."""
     on_device: bool | None = None
     """Step environments on the device, where they have a twin there; None: on a GPU."""
+
+
+def run(
+    order: Order[CaptureSpec, ResolvedCapture],
+    policy: Policy,
+    checkpoint: CheckpointInfo,
+    device: torch.device,
+    **heard: Unpack[Heard],
+) -> None:
+    """Run a capture as a worker does, by the service's order."""
+    run_capture(CaptureOrder(**vars(order)), policy, checkpoint, device, **heard)
 
 
 def run_capture(
@@ -89,6 +91,7 @@ def run_capture(
             device,
             implementation(policy),
             growing_window(checkpoint.policy),
+            order.spec.dtype,
         )
         static = static_arrays(schema, axis, policy.description)
         writer = CaptureWriter.create(
@@ -176,9 +179,7 @@ def static_arrays(schema: CaptureSchema, axis: EnvAxis, policy: PolicyDescriptio
 
 def token_kinds(policy: PolicyDescription) -> np.ndarray[Any, np.dtype[np.int8]]:
     """Return the kind of each slot's token in a full context, by its place in `TOKEN_KINDS`; -1 is never filled."""
-    per = policy.tokens_per_transition
-    held = (policy.context_length - 1) // per
-    history = [TOKEN_KINDS.index(kind) for kind in policy.token_kinds] * held
+    history = [TOKEN_KINDS.index(kind) for kind in policy.token_kinds] * policy.transitions
     query = [TOKEN_KINDS.index("query")]
     kinds = [*history, *query] if policy.query_slot == "last" else [*query, *history]
     return np.array([*kinds, *[-1] * (policy.context_length - len(kinds))], np.int8)

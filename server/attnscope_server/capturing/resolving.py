@@ -17,7 +17,7 @@ from attnscope_server.errors import ProblemError
 from attnscope_storage.wire import (
     DEFAULT_EPISODES,
     DEFAULT_MAX_STEPS,
-    AnySpec,
+    ActingSpecification,
     CaptureSpec,
     CheckpointInfo,
     ProblemCode,
@@ -82,7 +82,7 @@ class Subject:
         used = {*self.checkpoint.train_tasks, *(self.checkpoint.validation_tasks or ())}
         return used.isdisjoint(task.index for task in self.tasks)
 
-    def resolved(self, spec: AnySpec) -> ResolvedSubject:
+    def resolved(self, spec: ActingSpecification) -> ResolvedSubject:
         """Return what jobs of every kind say of it."""
         return ResolvedSubject(
             checkpoint_id=self.checkpoint.id,
@@ -97,7 +97,7 @@ class Subject:
         )
 
 
-def find_subject(spec: AnySpec, registry: CheckpointRegistry, listings: Listings = LISTED) -> Subject:
+def find_subject(spec: ActingSpecification, registry: CheckpointRegistry, listings: Listings = LISTED) -> Subject:
     """Return the checkpoint, environment and tasks that a specification names.
 
     Raises
@@ -140,7 +140,7 @@ def _checkpoint(name: str, registry: CheckpointRegistry) -> CheckpointInfo:
         raise _refuse(ProblemCode.AMBIGUOUS_NAME, error.message) from error
 
 
-def _preset(spec: AnySpec, checkpoint: CheckpointInfo, listings: Listings) -> EnvPreset:
+def _preset(spec: ActingSpecification, checkpoint: CheckpointInfo, listings: Listings) -> EnvPreset:
     choice = spec.environment
     if choice is not None and choice.id is not None and choice.id not in listings.ids:
         detail = f"{choice.id!r} is not listed here; listed are {', '.join(sorted(listings.ids))}"

@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 
 from attnscope_server.records.job import StoredJob
 from attnscope_server.records.tables import JobRow
-from attnscope_storage.wire import JOB_SPEC, RESOLVED, AnySpec, JobState, Problem, Progress, Resolved
+from attnscope_storage.wire import AnySpec, JobState, Problem, Progress, Resolved, resolved_as, specification_as
 
 
 def new_row(job: UUID, name: UUID, owner: str, spec: AnySpec, resolved: Resolved, at: datetime) -> JobRow:
@@ -78,8 +78,8 @@ def stored_job(row: JobRow) -> StoredJob:
         kind=row.kind,
         label=row.label,
         state=JobState(row.state),
-        spec=JOB_SPEC.validate_python(row.spec),
-        resolved=RESOLVED.validate_python(row.resolved),
+        spec=specification_as(row.kind, row.spec),
+        resolved=resolved_as(row.kind, row.resolved),
         progress=Progress.model_validate(row.progress),
         created_at=row.created_at,
         started_at=row.started_at,

@@ -12,13 +12,13 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float32
 
-from attnscope_server.capturing.plan import forward_flops
 from attnscope_server.errors import refusal
 from attnscope_server.replaying.messages import Ask
 from attnscope_server.replaying.process import ReplayProcess
 from attnscope_server.settings import Limits, Settings
 from attnscope_storage import __version__
 from attnscope_storage.wire import MAP_DIMS, PolicyDescription, ProblemCode
+from attnscope_storage.wire.flops import forward_flops
 
 MapArray = Float32[np.ndarray, "..."]
 

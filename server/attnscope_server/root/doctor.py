@@ -33,7 +33,7 @@ from attnscope_server.settings import Settings
 from attnscope_storage.errors import AttnscopeError, CaptureNotFoundError
 from attnscope_storage.reader import CaptureReader
 from attnscope_storage.verify import verify
-from attnscope_storage.wire import JOB_SPEC, RESOLVED, AnySpec, JobState, Resolved
+from attnscope_storage.wire import AnySpec, JobState, Resolved, contracts, resolved_as, specification_as
 
 VERSION_OF: Final = "SELECT value FROM service_metadata WHERE name = 'database_version'"
 
@@ -166,9 +166,10 @@ def _capture(settings: Settings, job: str, state: str | None) -> Finding:
         return bad(part, said, "restore it from a backup, or delete the job and submit it again")
     if state == JobState.SUCCEEDED and not reader.complete:
         return bad(part, "its job succeeded, and it is not complete", "delete the job and submit it again")
-    if reader.kind == "trial":
-        return good(part, f"a trial: {report.steps} conditions, {report.chunks} chunks verified")
-    return good(part, f"{report.steps} steps, {report.chunks} chunks, {report.rows} rows verified")
+    if (known := contracts().get(reader.kind)) is None:
+        return good(part, f"a {reader.kind}, which this attnscope does not know: {report.chunks} chunks decode")
+    rows = f", {report.rows} rows" if report.rows else ""
+    return good(part, f"a {known.name}: {report.steps} {known.words.entries}, {report.chunks} chunks{rows} verified")
 
 
 def _checkpoints(settings: Settings) -> Iterator[Finding]:
@@ -230,8 +231,8 @@ def _told(path: Path) -> tuple[UUID, UUID, str, AnySpec, Resolved, JobState] | N
             UUID(path.stem),
             UUID(told["job"]),
             str(told["owner"]),
-            JOB_SPEC.validate_python(told["spec"]),
-            RESOLVED.validate_python(told["resolved"]),
+            specification_as(reader.kind, told["spec"]),
+            resolved_as(reader.kind, told["resolved"]),
             JobState.SUCCEEDED if reader.complete else JobState.QUEUED,
         )
     except (AttnscopeError, ValidationError, KeyError, ValueError):

@@ -5,14 +5,15 @@ A message travels as one line of JSON. Orders go to a child, reports come from i
 
 from __future__ import annotations
 
+from importlib import import_module
 from pathlib import Path
-from typing import Annotated, Final, Literal
+from typing import Annotated, Any, Final, Literal
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationInfo, field_validator
 
 from attnscope_env.presets.gymnasium_entry import GymnasiumEntry
-from attnscope_storage.wire import JobSpec, Phase, Problem, Resolved
+from attnscope_storage.wire import JobSpec, Phase, Problem, Resolved, resolved_as
 
 
 class Message(BaseModel):
@@ -34,6 +35,7 @@ class Run(Message):
     attempt: int = Field(ge=1, description="Number of the job's try; every report about it carries the same.")
     name: UUID = Field(description="How the job's owner calls it.")
     owner: str
+    module: str = Field(description="Module that registers the job's kind; whoever reads the order imports it.")
     spec: JobSpec
     resolved: Resolved
     data_root: Path
@@ -43,6 +45,19 @@ class Run(Message):
     environments: tuple[GymnasiumEntry, ...] = ()
     fused: bool = True
     alive_seconds: float = Field(default=5.0, gt=0, description="From one sign of life to the next.")
+
+    @field_validator("module")
+    @classmethod
+    def _known(cls, name: str) -> str:
+        """Make the kind known before the specification is read: it may be none of this distribution."""
+        import_module(name)
+        return name
+
+    @field_validator("resolved", mode="before")
+    @classmethod
+    def _of_its_kind(cls, value: Any, info: ValidationInfo) -> Any:  # noqa: ANN401 - JSON or a model
+        """Read the resolved job as the model of the specification's kind."""
+        return resolved_as(info.data["spec"].kind, value) if "spec" in info.data else value
 
 
 class Cancel(Message):

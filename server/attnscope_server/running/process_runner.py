@@ -8,11 +8,13 @@ from functools import partial
 from typing import Final
 from uuid import UUID
 
+from attnscope_server.kinds import kind_of, kinds
 from attnscope_server.records.job import StoredJob
 from attnscope_server.running.local_worker import Attempt, LocalWorker
-from attnscope_server.running.messages import Run, Stop
+from attnscope_server.running.messages import Failed, Run, Stop
 from attnscope_server.running.runner import Hear, Runner, Slot, SlotKind
 from attnscope_server.settings import Settings
+from attnscope_storage.wire import ProblemCode, problem
 
 SIDE: Final = "side"
 """Name of the side slot."""
@@ -43,7 +45,11 @@ class ProcessRunner(Runner):
         return tuple(self._slots.values())
 
     def run(self, job: StoredJob, attempt: int, slot: str) -> None:
-        """Send the job to the slot's worker, starting one where there is none."""
+        """Send the job to the slot's worker, starting one where there is none; a job of an unknown kind fails."""
+        if job.kind not in kinds():
+            failure = problem(ProblemCode.INVALID_REQUEST, f"this service runs no kind of job {job.kind!r}")
+            self._hear(slot, Failed(job=job.id, attempt=attempt, problem=failure))
+            return
         order = self._order(job, attempt, self._slots[slot])
         worker = self._workers.get(slot)
         if worker is None or not worker.run(order):
@@ -103,6 +109,7 @@ class ProcessRunner(Runner):
             attempt=attempt,
             name=job.name,
             owner=job.owner,
+            module=type(kind_of(job.kind)).__module__,
             spec=job.spec,
             resolved=job.resolved,
             data_root=settings.data_root.resolve(),

@@ -29,7 +29,7 @@ from attnscope_server.running.placed import Placed, interrupted, write_end
 from attnscope_server.running.runner import Runner, Slot, SlotKind, SlotKinds
 from attnscope_server.running.signs import Signs
 from attnscope_server.settings import Settings
-from attnscope_storage.wire import JobState, ProblemCode, Progress, Resolved, ResolvedTrial, problem
+from attnscope_storage.wire import JobState, ProblemCode, Progress, problem
 
 log = structlog.get_logger("attnscope.supervisor")
 
@@ -267,7 +267,7 @@ class Supervisor:
             ),
             steps_total=total,
             eta_seconds=(total - report.steps_done) / rate if rate else None,
-            **conditions_of(placed.job.resolved, report.steps_committed),
+            **placed.job.resolved.counted(report.steps_committed),
         )
         committed = before is None or before.steps_committed != report.steps_committed
         if committed or now - placed.written >= PROGRESS_WRITTEN_EVERY:
@@ -324,11 +324,3 @@ class Supervisor:
             log.exception("a runner could not cancel; the next look tries again", job=str(placed.job.id))
         else:
             placed.to_cancel = False
-
-
-def conditions_of(resolved: Resolved, steps_committed: int) -> dict[str, int]:
-    """Return the fields of a trial's progress that count conditions; none of another job."""
-    if not isinstance(resolved, ResolvedTrial):
-        return {}
-    total = len(resolved.conditions)
-    return {"conditions_committed": steps_committed // resolved.steps, "conditions_total": total}

@@ -13,7 +13,7 @@ import threading
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, BinaryIO, Final
+from typing import BinaryIO, Final
 from uuid import UUID
 
 import structlog
@@ -25,9 +25,10 @@ from attnscope_model.checkpoints.registry import CheckpointRegistry
 from attnscope_model.errors import CaptureInvalidError, CheckpointError
 from attnscope_model.forward.policy import Policy
 from attnscope_model.strategies import StrategyError
-from attnscope_server.capturing.job import CaptureOrder, committed, run_capture
+from attnscope_server.capturing.job import committed
 from attnscope_server.capturing.precision import PrecisionUnavailableError
 from attnscope_server.capturing.rollout import NotReproducibleError, RolloutStoppedError
+from attnscope_server.kinds import Heard, Order, kind_of
 from attnscope_server.root.paths import capture_path
 from attnscope_server.running.child import become_child
 from attnscope_server.running.messages import (
@@ -46,20 +47,15 @@ from attnscope_server.running.messages import (
     Succeeded,
     Taken,
 )
-from attnscope_server.trials.job import TrialOrder, run_trial
-from attnscope_server.trials.rollout import TrialRunner
 from attnscope_storage.errors import StorageFullError, StorageUnwritableError
 from attnscope_storage.wire import (
-    CaptureSpec,
     CheckpointInfo,
     Phase,
     Problem,
     ProblemCode,
-    ResolvedCapture,
-    ResolvedTrial,
-    TrialSpec,
     problem,
 )
+from attnscope_storage.wire.contract import imported
 from attnscope_storage.writer import Commit
 
 log = structlog.get_logger("attnscope.worker")
@@ -123,13 +119,13 @@ class Channel:
 
 @dataclass
 class Worker:
-    """Runs captures and trials; keeps the last policy that it loaded."""
+    """Runs jobs of any kind by their runners; keeps the last policy that it loaded."""
 
     channel: Channel
     _loaded: tuple[str, str, Policy] | None = None
     _rate_from: tuple[float, int] | None = None
     _steps_each: int = 1
-    """Steps of one committed entry: a capture's step, or a trial's condition."""
+    """Steps of one committed entry of the store."""
     _done: int = 0
     """Steps that were told."""
     _committed: Commit = field(default_factory=lambda: Commit(steps_committed=0, bytes_written=0))
@@ -169,29 +165,28 @@ class Worker:
         spec, resolved = order.spec, order.resolved
         placed_on = placement(device, getattr(spec, "dtype", "float32"))  # a kind without a choice computes so
         self.channel.tell(Taken(job=order.job, attempt=order.attempt, placed_on=placed_on))
-        common: dict[str, Any] = {
-            "job": str(order.name),
-            "owner": order.owner,
-            "path": capture_path(order.data_root, str(order.job)),
-            "durable": order.durable,
-            "listings": Listings(order.environments),
-            "fused": order.fused,
-        }
-        self._steps_each = resolved.steps if isinstance(resolved, ResolvedTrial) else 1
-        if (earlier := committed(common["path"])) is not None:
+        told = Order(
+            job=str(order.name),
+            owner=order.owner,
+            spec=spec,
+            resolved=resolved,
+            path=capture_path(order.data_root, str(order.job)),
+            durable=order.durable,
+            listings=Listings(order.environments),
+            fused=order.fused,
+        )
+        self._steps_each = resolved.steps_each
+        if (earlier := committed(told.path)) is not None:
             so_far = earlier.steps_committed * self._steps_each
             self._committed = Commit(so_far, int(earlier.attributes.get("bytes_written", 0)))
         self._progress(order, "loading", 0)
         policy, info = self._policy(order.data_root, resolved.checkpoint_id, device)
-        heard: dict[str, Any] = {
+        heard: Heard = {
             "stopped": lambda: (order.job, order.attempt) in self.channel.cancelled or self.channel.stopping.is_set(),
             "tell": lambda phase, steps: self._progress(order, phase, steps),
             "on_commit": lambda commit: self._commit(order, commit),
         }
-        if isinstance(spec, TrialSpec) and isinstance(resolved, ResolvedTrial):
-            run_trial(TrialOrder(spec=spec, resolved=resolved, **common), policy, info, device, TrialRunner, **heard)
-        elif isinstance(spec, CaptureSpec) and isinstance(resolved, ResolvedCapture):
-            run_capture(CaptureOrder(spec=spec, resolved=resolved, **common), policy, info, device, **heard)
+        imported(kind_of(spec.kind).runner)(told, policy, info, device, **heard)
 
     def _policy(self, root: Path, checkpoint: str, device: torch.device) -> tuple[Policy, CheckpointInfo]:
         registry = CheckpointRegistry(root / "checkpoints")

@@ -1,6 +1,6 @@
 """One trial from its specification to its store: run every wave of conditions, or those that are not committed yet.
 
-The seam between a job (what a worker is told) and compressed rollouts (what `TrialRunner` does).
+The seam between a job (what a worker is told) and compressed rollouts (what a `Runner` does).
 """
 
 from __future__ import annotations
@@ -9,23 +9,24 @@ from abc import abstractmethod
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import chain
-from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, Unpack
 
 import numpy as np
 import torch
 from gymnasium.vector import VectorEnv
 from jaxtyping import Float, Int
 
-from attnscope_env import LISTED, Listings
 from attnscope_model.forward.fused import implementation
 from attnscope_model.forward.policy import Policy
 from attnscope_server.capturing.attributes import attributes_of
 from attnscope_server.capturing.job import choose_attention, committed
 from attnscope_server.capturing.plan import EnvAxis
 from attnscope_server.capturing.rollout import RolloutStoppedError
-from attnscope_server.trials.plan import WRITER_BLOCKS, static_arrays, trial_schema
+from attnscope_server.kinds import Heard, Order
+from attnscope_server.trials.plan import WRITER_BLOCKS, static_arrays
 from attnscope_server.trials.results import ConditionResult
+from attnscope_server.trials.rollout import TrialRunner
+from attnscope_storage.kinds.trial import trial_schema
 from attnscope_storage.reader import CaptureReader
 from attnscope_storage.wire import CheckpointInfo, Phase, ResolvedTrial, TrialSpec
 from attnscope_storage.writer import CaptureWriter, Commit
@@ -72,21 +73,15 @@ class MakeRunner(Protocol):
         ...
 
 
-@dataclass(frozen=True)
-class TrialOrder:
-    """All that a trial needs to run."""
+TrialOrder = Order[TrialSpec, ResolvedTrial]
+"""All that a trial needs to run."""
 
-    job: str
-    owner: str
-    spec: TrialSpec
-    resolved: ResolvedTrial
-    path: Path
-    """Folder of the trial."""
-    durable: bool = True
-    listings: Listings = LISTED
-    """Environments that this service lists."""
-    fused: bool = True
-    """Use the compiled attention where it fits."""
+
+def run(
+    order: TrialOrder, policy: Policy, checkpoint: CheckpointInfo, device: torch.device, **heard: Unpack[Heard]
+) -> None:
+    """Run a trial as a worker does, by the service's order."""
+    run_trial(order, policy, checkpoint, device, TrialRunner, **heard)
 
 
 def run_trial(

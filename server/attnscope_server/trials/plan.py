@@ -9,37 +9,17 @@ from jaxtyping import Float, Int
 
 from attnscope_model.strategies import strategy
 from attnscope_model.strategies.fitting import ATTENTION
-from attnscope_server.capturing.plan import COMPRESSION, WORKER_BASE_BYTES, forward_flops
-from attnscope_server.trials.resolving import history
 from attnscope_storage.schema import SPLITS
-from attnscope_storage.trial_schema import ARMS, PHASES, TrialDims, TrialSchema, build_trial_schema
-from attnscope_storage.wire import Condition, Estimate, PolicyDescription, ResolvedTrial, TrialSpec
+from attnscope_storage.store_schema import StoreSchema
+from attnscope_storage.trial_schema import ARMS, PHASES, TrialSchema
+from attnscope_storage.wire import Condition, PolicyDescription, ResolvedTrial, TrialSpec
+from attnscope_storage.wire.flops import forward_flops
 
 WRITER_BLOCKS = 2
 """Conditions that rollout and writer share."""
 
 ENVS_AT_ONCE = 4096
 """Environments whose contexts are in memory at once, at most: what a wave may hold."""
-
-
-def trial_schema(spec: TrialSpec, resolved: ResolvedTrial, policy: PolicyDescription) -> TrialSchema:
-    """Return the arrays that a trial is stored in."""
-    speed = spec.speed
-    return build_trial_schema(
-        TrialDims(
-            conditions=len(resolved.conditions),
-            seeds=len(spec.seeds),
-            tasks=len(resolved.tasks),
-            episodes=spec.episodes,
-            horizon=resolved.horizon,
-            actions=policy.actions,
-            tokens=history(policy),
-            divergence_steps=resolved.divergence_steps,
-            kept_steps=resolved.kept_steps,
-            speed_envs=speed.envs if speed.enabled else (),
-            speed_rounds=speed.rounds,
-        )
-    )
 
 
 def static_arrays(schema: TrialSchema, spec: TrialSpec, resolved: ResolvedTrial) -> dict[str, np.ndarray[Any, Any]]:
@@ -56,10 +36,10 @@ def static_arrays(schema: TrialSchema, spec: TrialSpec, resolved: ResolvedTrial)
     return {name: value for name, value in known.items() if name in schema.arrays}
 
 
-def condition_bytes(schema: TrialSchema) -> int:
+def condition_bytes(schema: StoreSchema) -> int:
     """Return the decoded bytes of one condition's results."""
     grown = sum(array.nbytes for array in schema.arrays.values() if array.growth != "static")
-    return grown // schema.dims.conditions
+    return grown // schema.total
 
 
 def kept_of(condition: Condition, held: Int[np.ndarray, " held"]) -> Int[np.ndarray, " held"]:
@@ -96,7 +76,7 @@ def trial_flops(spec: TrialSpec, resolved: ResolvedTrial, policy: PolicyDescript
     transition after another out of it.
     """
     per = policy.tokens_per_transition
-    one = np.array([forward_flops(policy, kept * per + 1) for kept in range(history(policy) + 1)])
+    one = np.array([forward_flops(policy, kept * per + 1) for kept in range(policy.transitions + 1)])
     held, times = _histories(resolved, policy)
 
     def rolled(condition: Condition) -> float:
@@ -117,7 +97,7 @@ def _histories(
     resolved: ResolvedTrial, policy: PolicyDescription
 ) -> tuple[Int[np.ndarray, " held"], Float[np.ndarray, " held"]]:
     """Return the transitions that an uncompressed context holds, and at how many steps it holds so many."""
-    full = history(policy)
+    full = policy.transitions
     held = np.append(np.arange(min(resolved.steps, full)), full)
     return held, np.append(np.ones(len(held) - 1), max(0, resolved.steps - full))
 
@@ -127,7 +107,7 @@ def _often(
 ) -> Float[np.ndarray, " held"]:
     """Return how often a selection is made at a step."""
     if condition.interval == "full":
-        return np.asarray(held == history(policy), np.float64)
+        return np.asarray(held == policy.transitions, np.float64)
     return np.full(len(held), 1.0 / condition.interval)
 
 
@@ -135,39 +115,11 @@ def _uses(condition: Condition) -> frozenset[str]:
     return strategy(condition.strategy, **condition.parameters).uses
 
 
-def estimate_trial(
-    spec: TrialSpec,
-    resolved: ResolvedTrial,
-    policy: PolicyDescription,
-    *,
-    disk_free_bytes: int,
-    flops_per_second: float | None = None,
-) -> Estimate:
-    """Return what a trial will cost.
-
-    Parameters
-    ----------
-    disk_free_bytes
-        Free bytes where trials live.
-    flops_per_second
-        Rate of the last trial that ended on this service, in the unit of `trial_flops`; None before the first.
-    """
-    schema = trial_schema(spec, resolved, policy)
-    raw = sum(array.nbytes for array in schema.arrays.values())
+def trial_memory(resolved: ResolvedTrial, policy: PolicyDescription, schema: StoreSchema) -> float:
+    """Return a guess of the bytes that a trial needs in a worker: weights, blocks and contexts."""
     envs = min(resolved.envs * len(resolved.conditions), max(ENVS_AT_ONCE, resolved.envs))
     contexts = 4 * envs * policy.context_length * policy.width * 12
-    memory = WORKER_BASE_BYTES + 4 * policy.parameters + (WRITER_BLOCKS + 1) * condition_bytes(schema) + contexts
-    return Estimate(
-        resolved=resolved,
-        bytes_raw=raw,
-        bytes_on_disk=round(raw / COMPRESSION),
-        worker_memory_bytes=memory,
-        seconds=None if flops_per_second is None else trial_flops(spec, resolved, policy) / flops_per_second,
-        seconds_basis="no trial has ended on this service yet"
-        if flops_per_second is None
-        else "the rate of the last trial that ended here, scaled by the arithmetic of a forward pass",
-        disk_free_bytes=disk_free_bytes,
-    )
+    return 4 * policy.parameters + (WRITER_BLOCKS + 1) * condition_bytes(schema) + contexts
 
 
 def _timed(spec: TrialSpec) -> int:

@@ -62,14 +62,9 @@ def resolve_trial(spec: TrialSpec, registry: CheckpointRegistry, listings: Listi
     )
 
 
-def history(policy: PolicyDescription) -> int:
-    """Return the transitions of a full context, the query not counted."""
-    return (policy.context_length - 1) // policy.tokens_per_transition
-
-
 def _refuse_unfit(spec: TrialSpec, rules: list[Rule], policy: PolicyDescription, name: str) -> None:
     """Refuse budgets, strategies and ways to decide that this policy does not allow."""
-    full = history(policy)
+    full = policy.transitions
     for budget in spec.budgets:
         if isinstance(budget, int) and budget > full:
             detail = f"budgets: a full context of {name} holds {full} transitions, {budget} would drop none of them"

@@ -81,7 +81,7 @@ class SpeedMeter:
         self._recorded = recorded
         self._choice = choice
         self._before_arm = before_arm
-        self._capacity = (description.context_length - 1) // description.tokens_per_transition
+        self._capacity = description.transitions
 
     def measure(self, setups: Sequence[Compression | None]) -> list[Speeds]:
         """Return the speeds of several compressions, each beside the uncompressed decisions of the same rounds.

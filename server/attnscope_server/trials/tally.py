@@ -11,10 +11,10 @@ from jaxtyping import Float, Float64, Int
 
 from attnscope_model.acting.context import ContextWindow
 from attnscope_model.compression.deciding import CompressedDecider
-from attnscope_server.capturing.plan import forward_flops
 from attnscope_server.trials.acting import Recorded
 from attnscope_server.trials.results import ConditionResult
 from attnscope_storage.wire import PolicyDescription
+from attnscope_storage.wire.flops import forward_flops
 from attnscope_storage.wire.trials import ResolvedTrial
 
 
@@ -34,7 +34,7 @@ class Tally:
     ) -> None:
         self._resolved = resolved
         self._per = policy.tokens_per_transition
-        self._capacity = (policy.context_length - 1) // self._per
+        self._capacity = policy.transitions
         self._shape = (conditions, seeds, tasks)
         envs = conditions * seeds * tasks
         steps = resolved.steps

@@ -1,6 +1,7 @@
 """Wire types that service and client share."""
 
-from attnscope_storage.wire.base import Received, Sent
+from attnscope_storage.wire.base import Received, Sent, Specification
+from attnscope_storage.wire.captures import CaptureSpec, ResolvedCapture
 from attnscope_storage.wire.catalogue import (
     Capabilities,
     CheckpointInfo,
@@ -12,20 +13,15 @@ from attnscope_storage.wire.catalogue import (
     TaskPage,
     WhoAmI,
 )
+from attnscope_storage.wire.contract import Contract, Words, contract_of, contracts
 from attnscope_storage.wire.jobs import (
-    JOB_SPEC,
-    RESOLVED,
-    AnySpec,
     Estimate,
     Job,
     JobChanges,
     JobPage,
-    JobSpec,
     JobState,
     Phase,
     Progress,
-    Resolved,
-    ResolvedCapture,
 )
 from attnscope_storage.wire.maps import (
     MAP_DIMS,
@@ -44,11 +40,11 @@ from attnscope_storage.wire.problems import (
     ProblemCode,
     problem,
 )
-from attnscope_storage.wire.resolved import ResolvedSubject
+from attnscope_storage.wire.resolved import ResolvedJob, ResolvedSubject
 from attnscope_storage.wire.specs import (
     DEFAULT_EPISODES,
     DEFAULT_MAX_STEPS,
-    CaptureSpec,
+    ActingSpecification,
     EnvironmentChoice,
     MapsChoice,
     RowsChoice,
@@ -70,6 +66,17 @@ from attnscope_storage.wire.trials import (
     StrategyChoice,
     TrialSpec,
 )
+from attnscope_storage.wire.union import (
+    JOB_SPEC,
+    RESOLVED,
+    AnySpec,
+    JobSpec,
+    Resolved,
+    UnknownResolved,
+    UnknownSpecification,
+    resolved_as,
+    specification_as,
+)
 
 __all__ = [
     "DEFAULT_EPISODES",
@@ -85,12 +92,14 @@ __all__ = [
     "PROBLEM_MEDIA_TYPE",
     "PROBLEM_TYPE_PREFIX",
     "RESOLVED",
+    "ActingSpecification",
     "AnySpec",
     "Budget",
     "Capabilities",
     "CaptureSpec",
     "CheckpointInfo",
     "Condition",
+    "Contract",
     "DeviceInfo",
     "EnvironmentChoice",
     "EnvironmentInfo",
@@ -119,11 +128,13 @@ __all__ = [
     "Recompute",
     "Resolved",
     "ResolvedCapture",
+    "ResolvedJob",
     "ResolvedSubject",
     "ResolvedTrial",
     "RowsChoice",
     "SamplingChoice",
     "Sent",
+    "Specification",
     "SpeedChoice",
     "StrategyChoice",
     "StrategyInfo",
@@ -131,6 +142,13 @@ __all__ = [
     "TaskChoice",
     "TaskPage",
     "TrialSpec",
+    "UnknownResolved",
+    "UnknownSpecification",
     "WhoAmI",
+    "Words",
+    "contract_of",
+    "contracts",
     "problem",
+    "resolved_as",
+    "specification_as",
 ]

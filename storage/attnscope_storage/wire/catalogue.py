@@ -35,6 +35,11 @@ class PolicyDescription(Received):
     observation: Literal["cell", "vector", "discrete"] = Field(description="What the policy's observation is.")
     parameters: int
 
+    @property
+    def transitions(self) -> int:
+        """Transitions that a full context holds beside the query."""
+        return (self.context_length - 1) // self.tokens_per_transition
+
 
 class CheckpointInfo(Received):
     """A registered checkpoint."""

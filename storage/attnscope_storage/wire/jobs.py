@@ -1,28 +1,17 @@
-"""Jobs on the wire: specifications of any kind, states, progress, what a specification was resolved to."""
+"""Jobs on the wire, of any kind: states, progress, cost."""
 
 from __future__ import annotations
 
 from datetime import UTC, datetime
 from enum import StrEnum
-from typing import Annotated, Final, Literal
+from typing import Any, Literal
 from uuid import UUID
 
-from pydantic import AwareDatetime, Field, TypeAdapter, field_validator
+from pydantic import AwareDatetime, Field, ValidationInfo, field_validator
 
 from attnscope_storage.wire.base import Received, Sent
 from attnscope_storage.wire.problems import Problem
-from attnscope_storage.wire.resolved import ResolvedSubject
-from attnscope_storage.wire.specs import CaptureSpec
-from attnscope_storage.wire.trials import ResolvedTrial, TrialSpec
-
-AnySpec = CaptureSpec | TrialSpec
-"""Every kind of specification."""
-
-JobSpec = Annotated[AnySpec, Field(discriminator="kind")]
-"""The same as it travels, told apart by ``kind``; holds every option that the command line has."""
-
-JOB_SPEC: Final[TypeAdapter[CaptureSpec | TrialSpec]] = TypeAdapter(JobSpec)
-"""Validates a specification of any kind."""
+from attnscope_storage.wire.union import Resolved, ShownSpec, resolved_as
 
 
 class JobState(StrEnum):
@@ -62,29 +51,6 @@ class Progress(Received):
     conditions_total: int | None = Field(default=None, description="Of a trial.")
 
 
-class ResolvedCapture(ResolvedSubject):
-    """What a capture's specification means on this service; echoed at submission, stored with the job."""
-
-    envs: int = Field(description="Length of the env axis: tasks × seeds × replicas.")
-    steps: int = Field(description="Length of the step axis.")
-    map_steps: tuple[int, ...]
-    row_envs: tuple[int, ...]
-    row_layers: tuple[int, ...]
-    row_heads: tuple[int, ...]
-
-    @property
-    def steps_total(self) -> int:
-        """Steps of the whole job."""
-        return self.steps
-
-
-Resolved = ResolvedCapture | ResolvedTrial
-"""What a specification of any kind means; each has fields that the other lacks."""
-
-RESOLVED: Final[TypeAdapter[ResolvedCapture | ResolvedTrial]] = TypeAdapter(Resolved)
-"""Validates it."""
-
-
 class Job(Received):
     """A unit of work on the service."""
 
@@ -93,7 +59,7 @@ class Job(Received):
     owner: str
     label: str | None = None
     state: JobState
-    spec: JobSpec
+    spec: ShownSpec
     resolved: Resolved
     progress: Progress
     created_at: datetime
@@ -103,6 +69,12 @@ class Job(Received):
     failure: Problem | None = None
     expires_at: datetime | None = Field(default=None, description="When the capture may be deleted; None: kept.")
     pinned: bool = Field(default=False, description="Kept whatever `expires_at` says.")
+
+    @field_validator("resolved", mode="before")
+    @classmethod
+    def _of_its_kind(cls, value: Any, info: ValidationInfo) -> Any:  # noqa: ANN401 - whatever was sent
+        """Read what the specification means as the model of the job's own kind, not as the one that fits first."""
+        return resolved_as(str(info.data.get("kind")), value)
 
 
 class JobChanges(Sent):

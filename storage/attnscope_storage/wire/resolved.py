@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from typing import Literal
 
 from pydantic import Field
@@ -26,3 +27,27 @@ class ResolvedSubject(Received):
     held_out: bool | None = Field(
         description="Whether no task was trained on or chosen by; None where the checkpoint's train tasks are unknown."
     )
+
+
+class ResolvedJob(ResolvedSubject):
+    """A subject, and the length of the job; every kind of job has a model of its own."""
+
+    @property
+    @abstractmethod
+    def steps_total(self) -> int:
+        """Steps of the whole job, in which its progress counts."""
+
+    @property
+    def steps_each(self) -> int:
+        """Steps of the job that one committed entry of its store stands for."""
+        return 1
+
+    @property
+    @abstractmethod
+    def size(self) -> str:
+        """The size of the job in a few words for people, e.g. ``3 environments × 50 steps``."""
+
+    def counted(self, steps_committed: int) -> dict[str, int]:
+        """Return the fields of `Progress` that only this kind of job has, once so many steps are committed."""
+        del steps_committed
+        return {}

@@ -1,4 +1,4 @@
-"""What a capture is asked for, and the choices that every kind of job shares; a trial is in `wire.trials`."""
+"""The choices that specifications of several kinds share, and the specification of any job that acts."""
 
 from __future__ import annotations
 
@@ -6,13 +6,10 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, model_validator
 
-from attnscope_storage.wire.base import Sent
+from attnscope_storage.wire.base import Sent, Specification
 
 Index = Annotated[int, Field(ge=0)]
 Seed = Annotated[int, Field(ge=0, lt=2**63)]
-MAX_LABEL = 120
-"""Characters of a job's label."""
-
 DEFAULT_EPISODES = 10
 """Episodes of a capture that names neither episodes nor steps."""
 
@@ -102,32 +99,10 @@ class MapsChoice(Sent):
         return self
 
 
-class CaptureSpec(Sent):
-    """Roll a policy out and store what its decisions attend to.
+class ActingSpecification(Specification):
+    """The fields that every specification has whose job acts in an environment."""
 
-    The environment axis is task × seed × replica, in that nesting. Random numbers are keyed by
-    (seed, task, replica) and counted by step, so an environment's rollout does not depend on its neighbours.
-    """
-
-    kind: Literal["capture"] = "capture"
-    checkpoint: str = Field(min_length=1, max_length=200, description="Id, id prefix or name of a checkpoint.")
     environment: EnvironmentChoice | None = Field(default=None, description="None: the checkpoint's preset.")
     tasks: TaskChoice = TaskChoice()
     seeds: tuple[Seed, ...] = Field(default=(0,), min_length=1, max_length=10_000)
-    replicas: int = Field(default=1, ge=1, le=100_000)
-    episodes: int | None = Field(default=None, ge=1, le=10_000_000)
-    steps: int | None = Field(default=None, ge=1, le=1_000_000_000)
     sampling: SamplingChoice = SamplingChoice()
-    rows: RowsChoice = RowsChoice()
-    maps: MapsChoice = MapsChoice()
-    dtype: Literal["float32", "tf32", "bfloat16"] = Field(
-        default="float32", description="Of matrix products in the policy's forward; less than float32 needs a GPU."
-    )
-    label: str | None = Field(default=None, max_length=MAX_LABEL)
-
-    @model_validator(mode="after")
-    def _one_length(self) -> Self:
-        if self.episodes is not None and self.steps is not None:
-            raise ValueError("name the length by episodes or by steps, not both")
-        refuse_doubles(self.seeds, "seeds")
-        return self

@@ -7,13 +7,10 @@ from typing import Annotated, Any, Literal, Self, get_args
 from pydantic import Field, model_validator
 
 from attnscope_storage.wire.base import Received, Sent
-from attnscope_storage.wire.resolved import ResolvedSubject
+from attnscope_storage.wire.resolved import ResolvedJob
 from attnscope_storage.wire.specs import (
-    MAX_LABEL,
-    EnvironmentChoice,
-    SamplingChoice,
+    ActingSpecification,
     Seed,
-    TaskChoice,
     refuse_doubles,
 )
 
@@ -64,19 +61,15 @@ class SpeedChoice(Sent):
     rounds: int = Field(default=3, ge=1, le=100)
 
 
-class TrialSpec(Sent):
+class TrialSpec(ActingSpecification):
     """Act under every strategy × budget × position policy, beside the uncompressed rollout of the same random numbers.
 
     Condition 0 is the uncompressed rollout. `controls` adds uniform and random at every budget and position policy.
     """
 
     kind: Literal["trial"] = "trial"
-    checkpoint: str = Field(min_length=1, max_length=200, description="Id, id prefix or name of a checkpoint.")
-    environment: EnvironmentChoice | None = Field(default=None, description="None: the checkpoint's preset.")
-    tasks: TaskChoice = TaskChoice()
     seeds: tuple[Seed, ...] = Field(default=(0, 1, 2), min_length=1, max_length=10_000, description="Evaluation seeds.")
     episodes: int = Field(default=20, ge=1, le=1_000_000)
-    sampling: SamplingChoice = SamplingChoice()
     strategies: tuple[StrategyChoice, ...] = Field(min_length=1, max_length=64)
     budgets: tuple[Budget, ...] = Field(min_length=1, max_length=64)
     positions: tuple[PositionPolicy, ...] = Field(default=("reindex",), min_length=1)
@@ -98,7 +91,6 @@ class TrialSpec(Sent):
     margin: float = Field(
         default=0.05, gt=0.0, le=1.0, description="Of baseline − random: a loss below it is non-inferior. Fixed here."
     )
-    label: str | None = Field(default=None, max_length=MAX_LABEL)
 
     @model_validator(mode="after")
     def _no_doubles(self) -> Self:
@@ -130,7 +122,7 @@ class Condition(Received):
     oracle_reason: str | None = None
 
 
-class ResolvedTrial(ResolvedSubject):
+class ResolvedTrial(ResolvedJob):
     """What a trial's specification means on this service."""
 
     envs: int = Field(description="Rollouts of a condition: tasks × seeds.")
@@ -143,3 +135,17 @@ class ResolvedTrial(ResolvedSubject):
     def steps_total(self) -> int:
         """Steps of the whole job: those of every condition."""
         return self.steps * len(self.conditions)
+
+    @property
+    def steps_each(self) -> int:
+        """Steps of a condition, which is one committed entry."""
+        return self.steps
+
+    @property
+    def size(self) -> str:
+        """The size of the job in a few words for people."""
+        return f"{len(self.conditions)} conditions × {self.envs} environments × {self.steps} steps"
+
+    def counted(self, steps_committed: int) -> dict[str, int]:
+        """Return how many conditions are committed, and of how many."""
+        return {"conditions_committed": steps_committed // self.steps, "conditions_total": len(self.conditions)}

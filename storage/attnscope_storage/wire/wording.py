@@ -6,8 +6,10 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
-_ENVELOPE: Final = frozenset({"body", "capture", "trial"})
-"""Leading parts of a place that name no field: the request's body, the kind of job."""
+from attnscope_storage.wire.contract import contracts
+
+_BODY: Final = "body"
+"""Leading part of a place that names no field, as the kind of job does: the request's body."""
 
 _BRANCH: Final = re.compile(r"constrained-\w+|literal\[.*\]|int|float|str|bool")
 """Parts of a place that name a branch of a union, not a field."""
@@ -36,7 +38,7 @@ def wrong_fields(errors: Iterable[Mapping[str, Any]]) -> list[str]:
 
 def _place(location: tuple[int | str, ...]) -> tuple[str, ...]:
     parts = [str(part) for part in location]
-    while parts and parts[0] in _ENVELOPE:
+    while parts and (parts[0] == _BODY or parts[0] in contracts()):
         del parts[0]
     return tuple(part for part in parts if _BRANCH.fullmatch(part) is None)
 

@@ -8,7 +8,9 @@ import pytest
 
 from attnscope_model.strategies import strategy
 from attnscope_server.errors import ProblemError
-from attnscope_server.trials.plan import decisions, estimate_trial, trial_flops
+from attnscope_server.kinds import Means, Planned
+from attnscope_server.trials.kind import KIND
+from attnscope_server.trials.plan import decisions, trial_flops
 from attnscope_storage.wire import MAX_CONDITIONS, TrialSpec
 
 
@@ -123,10 +125,11 @@ def test_an_estimate_grows_with_what_is_asked(asked, registry):
     assert decisions(*two, policy) == 2 * decisions(*one, policy)
     small, large = (trial_flops(*asked(budgets=[share]), policy) for share in (0.1, 0.9))
     assert small < large
-    costs = [estimate_trial(*asking, policy, disk_free_bytes=10**9, flops_per_second=1e9) for asking in (one, two)]
+    plans = [Planned(*asking, policy, KIND.contract.schema(*asking, policy)) for asking in (one, two)]
+    costs = [KIND.estimate(planned, Means(disk_free_bytes=10**9, flops_per_second=1e9)) for planned in plans]
     assert costs[1].bytes_raw > 1.9 * costs[0].bytes_raw
     assert math.isclose(costs[1].seconds, 2 * costs[0].seconds)
-    assert estimate_trial(*one, policy, disk_free_bytes=1).seconds is None
+    assert KIND.estimate(plans[0], Means(disk_free_bytes=1)).seconds is None
 
 
 def test_an_estimate_counts_what_a_selection_looks_at(asked, registry):

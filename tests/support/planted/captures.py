@@ -20,8 +20,9 @@ from attnscope_env import environment_seeds, preset, terminal_observations
 from attnscope_model.forward.statistics import row_statistics
 from attnscope_server.capturing.attributes import attributes_of, growing_window
 from attnscope_server.capturing.job import static_arrays
-from attnscope_server.capturing.plan import capture_schema, env_axis
+from attnscope_server.capturing.plan import env_axis
 from attnscope_server.capturing.resolving import Subject
+from attnscope_storage.kinds.capture import capture_schema
 from attnscope_storage.reader import CaptureReader
 from attnscope_storage.schema import CaptureSchema
 from attnscope_storage.wire import CaptureSpec, CheckpointInfo, PolicyDescription, ResolvedCapture

@@ -22,15 +22,12 @@ from attnscope_server.records.keys import Identity
 from attnscope_storage.errors import CaptureNotFoundError, ChunkLostError
 from attnscope_storage.keys import Beyond, Committed, Metadata
 from attnscope_storage.reader import CaptureReader
-from attnscope_storage.wire import ProblemCode
+from attnscope_storage.wire import ProblemCode, contracts
 
 router = APIRouter(tags=["captures"], prefix="/captures/{job_id}")
 
 IMMUTABLE = "private, max-age=31536000, immutable"
 """Caching of a committed chunk, which never changes."""
-
-OPTIONAL = {"capture": ("attention/",), "trial": ("divergence/", "kept/", "speed/")}
-"""Arrays that a job may have been told not to store."""
 
 RANGE = re.compile(r"bytes=(\d{0,15})-(\d{0,15})")
 NOT_AXES = frozenset({"array", "reduce", "over", "format"})
@@ -172,7 +169,9 @@ def cut(
     reduction, over, form = shaping
     reader = reader_of(state, identity, job_id)
     if name not in reader.names():
-        code = ProblemCode.NOT_CAPTURED if name.startswith(OPTIONAL[reader.kind]) else ProblemCode.INVALID_REQUEST
+        known = contracts().get(reader.kind)
+        left_out = known is not None and name.startswith(known.optional)
+        code = ProblemCode.NOT_CAPTURED if left_out else ProblemCode.INVALID_REQUEST
         raise refusal(code, f"this {reader.kind} has no array {name!r}; it has {', '.join(reader.names())}")
     asked = parse_cut(reader.array(name), selectors)
     limits = state.settings.limits

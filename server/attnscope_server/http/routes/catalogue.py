@@ -13,6 +13,7 @@ from attnscope_server.errors import refusal
 from attnscope_server.http.access import Admin, JobsReader, Service, problems
 from attnscope_server.http.metrics import MEDIA_TYPE as METRICS_TYPE
 from attnscope_server.http.slices import FORMATS, REDUCTIONS
+from attnscope_server.kinds import kinds
 from attnscope_server.records.database import UNANSWERED
 from attnscope_server.records.job import StoredJob
 from attnscope_server.records.keys import Identity
@@ -106,7 +107,7 @@ def get_capabilities(state: Service, identity: JobsReader) -> Capabilities:
     limits = {name: value for name, value in state.settings.limits.model_dump().items() if value is not None}
     return Capabilities(
         version=__version__,
-        job_kinds=("capture", "trial"),
+        job_kinds=tuple(kinds()),
         schema_version=SCHEMA_VERSION,
         devices=tuple(
             DeviceInfo(name=str(number), description=device, busy_with=_busy_with(job, identity))

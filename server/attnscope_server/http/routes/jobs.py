@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import shutil
 import time
-from typing import Annotated
+from typing import Annotated, Any
 from uuid import UUID, uuid4
 
 from fastapi import APIRouter, Depends, Query, Response
@@ -13,7 +14,7 @@ from starlette.concurrency import run_in_threadpool
 from attnscope_server.errors import refusal
 from attnscope_server.http.access import JobsReader, JobsWriter, Service, json_only, owned, problems
 from attnscope_server.http.state import State
-from attnscope_server.kinds import cost_of, resolved_of
+from attnscope_server.kinds import Means, Planned, kind_of
 from attnscope_server.records.job import StoredJob
 from attnscope_server.records.job_store import JobFilter
 from attnscope_server.root.housekeeping import remove
@@ -27,15 +28,13 @@ from attnscope_storage.wire import (
     JobState,
     ProblemCode,
 )
-from attnscope_storage.wire.specs import MAX_LABEL
+from attnscope_storage.wire.base import MAX_LABEL
 
 router = APIRouter(tags=["jobs"])
 
 REFUSED = problems(
     ProblemCode.UNKNOWN_CHECKPOINT, ProblemCode.TOO_LARGE, ProblemCode.UNSUPPORTED_MEDIA_TYPE, ProblemCode.STORAGE_FULL
 )
-FEWER = {"capture": "steps, envs, layers or heads", "trial": "conditions, tasks, seeds, episodes or kept steps"}
-"""What makes a job of a kind smaller."""
 
 DEFAULT_PAGE = 50
 """Jobs of a page where no limit is named."""
@@ -54,18 +53,47 @@ def submit(state: State, owner: str, job: UUID, spec: AnySpec) -> tuple[Job, boo
     if known is not None:  # an idempotent repetition is answered even if the checkpoint is gone by now
         stored, new = state.jobs.submit(job, owner, spec, known.resolved, queue_limit=2**31)
         return shown(state, stored)[0], new
-    resolved = resolved_of(state, spec)
-    cost = cost_of(state, spec, resolved, owner)
+    planned = _planned(state, spec)
+    cost = _cost(state, planned, owner)
     cap = state.settings.limits.capture_bytes
     if cap is not None and cost.bytes_raw > cap:
-        detail = f"the {spec.kind} would hold {cost.bytes_raw} decoded bytes; ask for fewer {FEWER[spec.kind]}"
+        detail = f"the {spec.kind} would hold {cost.bytes_raw} decoded bytes; ask for fewer {_smaller(spec)}"
         raise refusal(ProblemCode.TOO_LARGE, detail, limit=cap, requested=cost.bytes_raw)
     if cost.bytes_on_disk > cost.disk_free_bytes:
         detail = f"about {cost.bytes_on_disk} bytes are needed where {cost.disk_free_bytes} are free"
         raise refusal(ProblemCode.STORAGE_FULL, detail, limit=cost.disk_free_bytes, requested=cost.bytes_on_disk)
-    stored, new = state.jobs.submit(job, owner, spec, resolved, queue_limit=state.settings.limits.queued_jobs)
+    stored, new = state.jobs.submit(job, owner, spec, planned.resolved, queue_limit=state.settings.limits.queued_jobs)
     state.supervisor.wake()
     return shown(state, stored)[0], new
+
+
+def _planned(state: State, spec: AnySpec) -> Planned[Any, Any]:
+    return kind_of(spec.kind).plan(spec, state.registry, state.listings, state.settings.limits)
+
+
+def _smaller(spec: AnySpec) -> str:
+    return kind_of(spec.kind).contract.words.smaller
+
+
+def _cost(state: State, planned: Planned[Any, Any], owner: str) -> Estimate:
+    """Return what a job will cost; its time at the rate of the owner's last job of that kind."""
+    settings, kind = state.settings, planned.spec.kind
+    last, _ = state.jobs.page(JobFilter(owner=owner, states=(JobState.SUCCEEDED,), kind=kind), 1, None)
+    means = Means(
+        disk_free_bytes=shutil.disk_usage(settings.data_root).free,
+        flops_per_second=_rate(state, last[0]) if last else None,
+        compiled=settings.fused_attention,
+    )
+    return kind_of(kind).estimate(planned, means)
+
+
+def _rate(state: State, job: StoredJob) -> float | None:
+    """Return the floating-point operations a second of an ended job; None where its times are not known."""
+    if job.started_at is None or job.finished_at is None:
+        return None
+    took = max((job.finished_at - job.started_at).total_seconds(), 1e-3)
+    policy = state.registry.get(job.resolved.checkpoint_id).policy
+    return kind_of(job.kind).flops(job.spec, job.resolved, policy) / took
 
 
 def _refuse_long(state: State, spec: AnySpec) -> None:
@@ -90,7 +118,7 @@ def post_job(spec: JobSpec, state: Service, identity: JobsWriter, response: Resp
 def post_estimate(spec: JobSpec, state: Service, identity: JobsReader) -> Estimate:
     """Say what a job would cost; nothing is queued."""
     _refuse_long(state, spec)
-    return cost_of(state, spec, resolved_of(state, spec), identity.owner)
+    return _cost(state, _planned(state, spec), identity.owner)
 
 
 @router.put(

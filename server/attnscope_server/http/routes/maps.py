@@ -15,7 +15,7 @@ from attnscope_server.http.routes.captures import opened
 from attnscope_server.http.slices import INTEGER, as_npy, as_u8, parse_selector
 from attnscope_server.replaying.answers import Question, refuse_too_large
 from attnscope_storage.reader import CaptureReader
-from attnscope_storage.wire import MAP_DIMS, MapFormat, MapKind, Positions, ProblemCode
+from attnscope_storage.wire import MAP_DIMS, MapFormat, MapKind, Positions, ProblemCode, contracts
 
 router = APIRouter(tags=["captures"], prefix="/captures/{job_id}")
 
@@ -78,9 +78,7 @@ async def get_maps(
     if unknown:
         raise refusal(ProblemCode.INVALID_REQUEST, f"unknown parameters: {', '.join(sorted(unknown))[:200]}")
     place, reader = await run_in_threadpool(opened, state, identity, job_id)
-    if reader.kind == "trial":
-        detail = "a trial stores no context that could be rebuilt; replay a capture of the same checkpoint"
-        raise refusal(ProblemCode.NOT_REPLAYABLE, detail)
+    refuse_unreplayable(reader.kind)
     selectors = {"layer": layers, "head": heads, "transition": transitions}
     question, dropped = parse_question((place, reader), step, env, kind, selectors, positions)
     if form != "npy":
@@ -100,6 +98,14 @@ async def get_maps(
         return Response(status_code=304, headers=headers)
     found = await state.replays.answer(identity.owner, question)
     return await run_in_threadpool(encoded, found, MAP_DIMS[kind], dropped, form, headers)
+
+
+def refuse_unreplayable(kind: str) -> None:
+    """Refuse to replay a store of a kind whose stored steps do not determine their maps."""
+    known = contracts().get(kind)
+    why = f"nothing is known of how a {kind} was made" if known is None else known.not_replayable
+    if why is not None:
+        raise refusal(ProblemCode.NOT_REPLAYABLE, why)
 
 
 def parse_question(
@@ -126,7 +132,7 @@ def parse_question(
     envs = reader.root.arrays["env/task"].shape[0]
     if env >= envs:
         raise refusal(ProblemCode.INVALID_REQUEST, f"env {env} lies beyond the {envs} there are")
-    held = min(at, (policy.context_length - 1) // policy.tokens_per_transition)
+    held = min(at, policy.transitions)
     dims = MAP_DIMS[kind]
     picked: dict[str, tuple[int, ...]] = {}
     dropped = set()

@@ -1,0 +1,61 @@
+"""Captures on the wire: a policy rolled out, and what its decisions attend to."""
+
+from __future__ import annotations
+
+from typing import Literal, Self
+
+from pydantic import Field, model_validator
+
+from attnscope_storage.wire.resolved import ResolvedJob
+from attnscope_storage.wire.specs import (
+    ActingSpecification,
+    MapsChoice,
+    RowsChoice,
+    refuse_doubles,
+)
+
+
+class CaptureSpec(ActingSpecification):
+    """Roll a policy out and store what its decisions attend to.
+
+    The environment axis is task × seed × replica, in that nesting. Random numbers are keyed by
+    (seed, task, replica) and counted by step, so an environment's rollout does not depend on its neighbours.
+    """
+
+    kind: Literal["capture"] = "capture"
+    replicas: int = Field(default=1, ge=1, le=100_000)
+    episodes: int | None = Field(default=None, ge=1, le=10_000_000)
+    steps: int | None = Field(default=None, ge=1, le=1_000_000_000)
+    rows: RowsChoice = RowsChoice()
+    maps: MapsChoice = MapsChoice()
+    dtype: Literal["float32", "tf32", "bfloat16"] = Field(
+        default="float32", description="Of matrix products in the policy's forward; less than float32 needs a GPU."
+    )
+
+    @model_validator(mode="after")
+    def _one_length(self) -> Self:
+        if self.episodes is not None and self.steps is not None:
+            raise ValueError("name the length by episodes or by steps, not both")
+        refuse_doubles(self.seeds, "seeds")
+        return self
+
+
+class ResolvedCapture(ResolvedJob):
+    """What a capture's specification means on this service; echoed at submission, stored with the job."""
+
+    envs: int = Field(description="Length of the env axis: tasks × seeds × replicas.")
+    steps: int = Field(description="Length of the step axis.")
+    map_steps: tuple[int, ...]
+    row_envs: tuple[int, ...]
+    row_layers: tuple[int, ...]
+    row_heads: tuple[int, ...]
+
+    @property
+    def steps_total(self) -> int:
+        """Steps of the whole job."""
+        return self.steps
+
+    @property
+    def size(self) -> str:
+        """The size of the job in a few words for people."""
+        return f"{self.envs} environments × {self.steps} steps"
