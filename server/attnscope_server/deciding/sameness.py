@@ -1,0 +1,48 @@
+"""The answer for an arm that hardly ever acts differently: a bound on how often, in place of a ratio."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from scipy.special import betaincinv
+
+ALMOST_NOTHING = 0.05
+"""Share of differing episodes below which an arm changes almost nothing."""
+
+ENOUGH_DECISIONS = 200
+"""Differing decisions without which no kept ratio becomes a verdict."""
+
+
+@dataclass(frozen=True)
+class Sameness:
+    """How often an arm acts differently from the uncompressed policy under common random numbers."""
+
+    episodes: int
+    """Episodes compared."""
+
+    differing: int
+    """Episodes with at least one different action."""
+
+    upper: float
+    """Upper limit of the share of differing episodes (Clopper and Pearson, 1934), one-sided."""
+
+    @property
+    def almost_nothing(self) -> bool:
+        """True where under 5 % of the compared episodes differ; the bound says how sure that is."""
+        return self.differing < ALMOST_NOTHING * self.episodes
+
+
+def sameness(episodes: int, differing: int, error: float = 0.025) -> Sameness:
+    """Bound the share of episodes that differ.
+
+    Episodes of one rollout are not independent; the caller counts rollouts where they hang together.
+
+    Raises
+    ------
+    ValueError
+        If the counts contradict each other.
+    """
+    if not 0 <= differing <= episodes or episodes < 1:
+        raise ValueError(f"of {episodes} episodes {differing} cannot differ")
+    upper = 1.0 if differing == episodes else float(betaincinv(differing + 1, episodes - differing, 1 - error))
+    return Sameness(episodes, differing, upper)

@@ -1,0 +1,27 @@
+"""The bound on how often an arm differs."""
+
+import pytest
+from scipy import stats
+
+from attnscope_server.deciding.sameness import sameness
+
+
+@pytest.mark.parametrize(("episodes", "differing"), [(100, 0), (100, 2), (40, 39)])
+def test_the_bound_is_clopper_and_pearsons(episodes, differing):
+    """At the bound, as few differing episodes as were seen have a probability of 2.5 %."""
+    found = sameness(episodes, differing)
+    assert stats.binom.cdf(differing, episodes, found.upper) == pytest.approx(0.025, abs=1e-9)
+
+
+def test_under_five_percent_is_almost_nothing():
+    """Two of a hundred differing episodes are almost nothing, five are not; all differing is bounded by one."""
+    assert sameness(100, 2).almost_nothing
+    assert not sameness(100, 5).almost_nothing
+    assert sameness(10, 10).upper == 1.0
+
+
+def test_impossible_counts_are_refused():
+    """More differing than compared episodes, or none compared, is an error."""
+    for counts in ((10, 11), (0, 0), (10, -1)):
+        with pytest.raises(ValueError, match="cannot differ"):
+            sameness(*counts)
