@@ -116,6 +116,17 @@ class JobHandle:
         self.info = read_model(Job, self._transport.request("POST", f"/v1/jobs/{self.id}/cancel", repeatable=True))
         return self
 
+    def retry(self) -> Self:
+        """Queue the job again after it failed or was cancelled; it goes on from its last commit.
+
+        Raises
+        ------
+        ConflictError
+            The job waits, runs or has succeeded.
+        """
+        self.info = read_model(Job, self._transport.request("POST", f"/v1/jobs/{self.id}/retry"))
+        return self
+
     def keep(self, *, until: datetime | str | None = None, pinned: bool | None = None) -> Self:
         """Say until when the capture is kept, or pin it; what is not said stays as it is.
 

@@ -47,7 +47,7 @@ class ProgressDisplay:
             self._bar.update(self._task, completed=progress.steps_done, total=total, text=describe(job))
         elif self._shown:
             tenth = progress.steps_done * LINES // max(1, progress.steps_total)
-            mark = f"{job.state} {progress.phase} {tenth}"
+            mark = f"{job.state} {progress.phase} {tenth} {progress.stalled}"
             if mark != self._said:
                 self._said = mark
                 self._console.print(f"{str(job.id)[:8]}  {describe(job)}", markup=False, highlight=False)
@@ -64,6 +64,13 @@ def describe(job: Job) -> str:
     if progress.conditions_total is not None:
         parts.append(f"{progress.conditions_committed}/{progress.conditions_total} conditions")
     parts.append(f"{progress.steps_done}/{progress.steps_total} steps")
+    if progress.stalled:
+        last = (
+            ""
+            if progress.last_sign_at is None
+            else f", last sign of life {progress.last_sign_at:%Y-%m-%d %H:%M:%S} UTC"
+        )
+        parts.append(f"stalled{last}")
     if progress.steps_per_second:
         parts.append(f"{progress.steps_per_second:.1f} steps/s")
     if progress.eta_seconds is not None and not job.state.final:

@@ -15,6 +15,7 @@ from attnscope_model.strategies import strategies
 from attnscope_server.http import problems as handlers
 from attnscope_server.http.gate import Gate
 from attnscope_server.http.metrics import Measured, Metrics
+from attnscope_server.http.readiness import Readiness
 from attnscope_server.http.routes import captures as capture_routes
 from attnscope_server.http.routes import catalogue, jobs, maps
 from attnscope_server.http.sending import Sending
@@ -47,6 +48,7 @@ def create_app(settings: Settings) -> FastAPI:
         redirect_slashes=False,
     )
     app.state.settings, app.state.metrics, app.state.in_flight = settings, Metrics(), InFlight()
+    app.state.readiness = Readiness()
     handlers.install(app)
     for router in (jobs.router, capture_routes.router, maps.router, catalogue.router):
         app.include_router(router, prefix="/v1")

@@ -17,6 +17,7 @@ from attnscope_server.records.job_store import JobStore
 from attnscope_server.records.keys import ALL_SCOPES, KeyStore, Scope
 from attnscope_server.root.data_root import open_database, prepare
 from attnscope_server.root.paths import capture_path
+from attnscope_server.root.rebuild import rebuild_database
 from attnscope_server.settings import Settings
 from attnscope_server.training import verbs
 from attnscope_storage.errors import AttnscopeError
@@ -99,14 +100,18 @@ def verify(job: str, data_root: Root = None) -> None:
 def doctor(
     data_root: Root = None,
     rebuild: Annotated[bool, typer.Option("--rebuild", help="Enter captures anew where the database is gone.")] = False,
+    old: Annotated[
+        Path | None, typer.Option("--from", help="With --rebuild: an old job database that tells the jobs' states.")
+    ] = None,
+    yes: Annotated[bool, typer.Option("--yes", help="With --rebuild: do not ask.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Check root, job database, captures, checkpoints and devices, and say what to do; changes nothing by itself."""
-    from attnscope_server.root.doctor import examine, rebuild_database  # noqa: PLC0415 - loads torch
+    from attnscope_server.root.doctor import examine  # noqa: PLC0415 - loads torch
 
     settings = settings_of(data_root)
     if rebuild:
-        typer.echo(f"{rebuild_database(settings)} captures entered anew; make API keys anew with `key create`")
+        enter_anew(settings, old, yes=yes)
     findings = list(examine(settings))
     if as_json:
         typer.echo(json.dumps([dataclasses.asdict(finding) for finding in findings], indent=1))
@@ -116,6 +121,19 @@ def doctor(
             if finding.remedy is not None:
                 typer.echo(f"         → {finding.remedy}")
     raise typer.Exit(0 if all(finding.ok for finding in findings) else 1)
+
+
+def enter_anew(settings: Settings, old: Path | None, *, yes: bool) -> None:
+    """Make the job database anew from the captures, after asking."""
+    found = sum(1 for _ in settings.captures_folder.glob("*.zarr"))
+    otherwise = "become cancelled" if old is None else f"get the state that {old} tells"
+    question = f"enter {found} captures of {settings.data_root} into a new job database? Incomplete ones {otherwise}"
+    if not yes:
+        typer.confirm(question, abort=True)
+    entered = rebuild_database(settings, old)
+    states = ", ".join(f"{count} {state.value}" for state, count in sorted(entered.items())) or "none"
+    typer.echo(f"{entered.total()} captures entered anew ({states}); make API keys anew with `key create`")
+    typer.echo("a cancelled job goes on with `attnscope retry JOB`")
 
 
 def registry_of(data_root: Path | None) -> CheckpointRegistry:

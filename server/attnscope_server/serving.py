@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import socket
 import threading
 import time
@@ -12,7 +13,7 @@ from dataclasses import dataclass
 import uvicorn
 
 from attnscope_server.app import create_app
-from attnscope_server.errors import ExposureError, ServiceError
+from attnscope_server.errors import AddressUnusableError, ExposureError, ServiceError
 from attnscope_server.http.state import State
 from attnscope_server.root.data_root import announce, local_key, withdraw
 from attnscope_server.settings import Settings
@@ -64,10 +65,32 @@ def refuse_exposure(settings: Settings) -> None:
         )
 
 
+def _listening(settings: Settings) -> socket.socket:
+    """Return the socket that the service listens on.
+
+    Raises
+    ------
+    AddressUnusableError
+        Something else listens there, or this machine has no such address, or the account may not use it.
+    """
+    try:
+        return socket.create_server((settings.host, settings.port), reuse_port=False)
+    except (OSError, OverflowError) as error:
+        where = f"port {settings.port} of {settings.host}"
+        if isinstance(error, OSError) and error.errno == errno.EADDRINUSE:
+            detail = (
+                f"{where} is taken: stop the program that listens there, or name another --port (0 takes a free one)"
+            )
+        else:
+            reason = (error.strerror if isinstance(error, OSError) else None) or str(error)
+            detail = f"the service cannot listen on {where}: {reason}; name another --host or --port"
+        raise AddressUnusableError(detail) from error
+
+
 def _prepared(settings: Settings, listening: Callable[[Running], None]) -> tuple[_Server, socket.socket]:
     refuse_exposure(settings)
     app = create_app(settings)
-    place = socket.create_server((settings.host, settings.port), reuse_port=False)
+    place = _listening(settings)
     # Inherited too. asyncio sets it only on sockets that name their protocol; without it the body of an answer waits
     # for the header's acknowledgement, which its receiver delays by 40 ms.
     place.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)

@@ -255,7 +255,7 @@ def test_doctor_finds_what_is_wrong_and_says_what_to_do(service_settings, enter_
     code, said = doctor()
     assert code == 1
     assert "--rebuild" in said
-    code, said = doctor("--rebuild")
+    code, said = doctor("--rebuild", "--yes")
     assert "2 captures entered anew" in said
     with serve_background(where) as running:
         header = {"Authorization": f"Bearer {running.key}"}

@@ -177,3 +177,13 @@ def cancel(job: JobName, as_json: Json = False) -> None:
     """Stop a job; what was committed stays readable."""
     with attnscope.connect() as service:
         show(service.job(job).cancel(), as_json=as_json)
+
+
+@app.command()
+def retry(job: JobName, wait: Wait = False, as_json: Json = False) -> None:
+    """Queue a job again that failed or was cancelled; it goes on from its last commit."""
+    with attnscope.connect() as service:
+        again = service.job(job).retry()
+        if wait:
+            again.wait(progress=True)
+        show(again, as_json=as_json)

@@ -9,7 +9,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from attnscope_server.records.job import StoredJob
-from attnscope_server.records.tables import JobRow
+from attnscope_server.records.tables import EventRow, JobRow
 from attnscope_storage.wire import AnySpec, JobState, Problem, Progress, Resolved, resolved_as, specification_as
 
 
@@ -94,3 +94,9 @@ def stored_job(row: JobRow) -> StoredJob:
         last_heard_at=row.last_heard_at,
         ran_seconds=row.ran_seconds,
     )
+
+
+def record_event(session: Session, row: JobRow, at: datetime, detail: str | None) -> None:
+    """Write down the state that a job entered, after what came before."""
+    session.add(EventRow(job=row.sequence, at=at, state=row.state, detail=detail))
+    session.flush()

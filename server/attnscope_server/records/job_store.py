@@ -15,10 +15,19 @@ from attnscope_server.errors import TransitionError, refusal
 from attnscope_server.records.cursors import cursor_of, parse_cursor
 from attnscope_server.records.database import Database
 from attnscope_server.records.job import StoredJob
-from attnscope_server.records.job_rows import known_row, new_row, row_named, row_of, stored_job, write_state
-from attnscope_server.records.tables import EventRow, JobRow
+from attnscope_server.records.job_rows import (
+    known_row,
+    new_row,
+    record_event,
+    row_named,
+    row_of,
+    stored_job,
+    write_state,
+)
+from attnscope_server.records.repairs import fail_unreadable
+from attnscope_server.records.tables import EventRow, JobRow, MetadataRow
 from attnscope_server.records.turns import Claim, next_in_turn, places
-from attnscope_storage.wire import AnySpec, JobChanges, JobState, ProblemCode, Progress, Resolved, problem
+from attnscope_storage.wire import AnySpec, JobChanges, JobState, ProblemCode, Progress, Resolved
 
 ANY: Final = Claim()
 """Claims whatever is next."""
@@ -84,19 +93,6 @@ class JobStore:
             session.flush()
             self._record(session, row, None)
             return stored_job(row), True
-
-    def adopt(self, job: UUID, name: UUID, owner: str, spec: AnySpec, resolved: Resolved, state: JobState) -> None:
-        """Enter a job whose capture was found without one, in the state that the capture is in."""
-        done = {"steps_done": resolved.steps_total, "steps_committed": resolved.steps_total, "phase": "ended"}
-        with self._database.write() as session:
-            name = name if row_named(session, owner, name) is None else job  # a copy of another capture
-            row = new_row(job, name, owner, spec, resolved, self._now())
-            row.state = state
-            if state.final:
-                row.progress, row.finished_at = {**row.progress, **done}, row.created_at
-            session.add(row)
-            session.flush()
-            self._record(session, row, "entered anew from its capture")
 
     def get(self, job: UUID) -> StoredJob | None:
         """Return a job, deleted ones too; None where the id was never used."""
@@ -185,19 +181,18 @@ class JobStore:
             if self._retention is not None and row.expires_at is not None and row.finished_at is not None:
                 stamped = abs(row.expires_at - row.finished_at - self._retention) < STAMPED_WITHIN
                 row.expires_at = None if stamped else row.expires_at  # the next end stamps it anew
+                stored = stored.evolve(expires_at=row.expires_at)
             return self._write(session, row, stored, "its owner asked for another try")
 
     def fail_unreadable(self) -> None:
         """Fail the jobs that wait or run and whose rows this version cannot read: they would stop the queue."""
-        query = select(JobRow).where(JobRow.state.not_in([state for state in JobState if state.final]))
         with self._database.write() as session:
-            for row in session.scalars(query):
-                try:
-                    stored_job(row)
-                except (ValueError, TypeError) as error:
-                    failure = problem(ProblemCode.INTERNAL, f"its record cannot be read: {type(error).__name__}")
-                    row.state, row.failure = JobState.FAILED, failure.model_dump(mode="json")
-                    self._record(session, row, failure.detail)
+            fail_unreadable(session, self._now())
+
+    def prove_writable(self) -> None:
+        """Write something that means nothing else, so that a database that takes no writes is noticed."""
+        with self._database.write() as session:
+            session.merge(MetadataRow(name="probed_at", value=self._now().isoformat()))
 
     def move(self, job: UUID, state: JobState, detail: str | None = None, **changes: Any) -> StoredJob:  # noqa: ANN401 - fields of StoredJob
         """Bring a job into a state; `changes` are further fields of `StoredJob`.
@@ -295,8 +290,7 @@ class JobStore:
         return job
 
     def _record(self, session: Session, row: JobRow, detail: str | None) -> None:
-        session.add(EventRow(job=row.sequence, at=self._now(), state=row.state, detail=detail))
-        session.flush()
+        record_event(session, row, self._now(), detail)
 
 
 def _same(job: StoredJob, spec: AnySpec) -> StoredJob:

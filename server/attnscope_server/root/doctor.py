@@ -1,7 +1,4 @@
-"""What is wrong with a data root, and what to do about it; and a job database made anew from the captures.
-
-`examine` only reads, so it may run beside the service.
-"""
+"""What is wrong with a data root, and what to do about it. `examine` only reads, so it may run beside the service."""
 
 from __future__ import annotations
 
@@ -15,25 +12,20 @@ from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
-from uuid import UUID
 
 import torch
-from pydantic import ValidationError
 
 from attnscope_model.checkpoints.native import load_tensors
 from attnscope_model.checkpoints.registry import CheckpointRegistry
 from attnscope_model.errors import CheckpointError
-from attnscope_server.errors import DataRootInUseError
-from attnscope_server.records.database import RESTORE, Database
-from attnscope_server.records.job_store import JobStore
+from attnscope_server.records.database import RESTORE
 from attnscope_server.records.upgrading import DATABASE_VERSION
-from attnscope_server.root.data_root import held, prepare
 from attnscope_server.root.paths import capture_path
 from attnscope_server.settings import Settings
 from attnscope_storage.errors import AttnscopeError, CaptureNotFoundError
 from attnscope_storage.reader import CaptureReader
 from attnscope_storage.verify import verify
-from attnscope_storage.wire import AnySpec, JobState, Resolved, contracts, resolved_as, specification_as
+from attnscope_storage.wire import JobState, contracts
 
 VERSION_OF: Final = "SELECT value FROM service_metadata WHERE name = 'database_version'"
 
@@ -116,21 +108,37 @@ def _database(settings: Settings) -> tuple[dict[str, str] | None, list[Finding]]
         return None, [bad("database", f"{path} is missing", RESTORE)]
     try:
         with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True, timeout=5)) as connection:
-            wrong = connection.execute("PRAGMA integrity_check(3)").fetchall()
+            pages = connection.execute("PRAGMA integrity_check(3)").fetchall()
             version = connection.execute(
                 "SELECT value FROM service_metadata WHERE name = 'database_version'"
             ).fetchone()
             rows = connection.execute("SELECT id, state FROM jobs WHERE deleted_at IS NULL").fetchall()
-    except sqlite3.OperationalError as error:
-        return None, [bad("database", f"{path} does not answer: {error}", "see who else has it open")]
     except sqlite3.DatabaseError as error:
-        return None, [bad("database", f"{path} cannot be read: {error}", RESTORE)]
-    if wrong != [("ok",)]:
-        return None, [bad("database", f"{path} is damaged: {wrong[0][0]}", RESTORE)]
-    if version is None or int(version[0]) > DATABASE_VERSION:
-        said = f"version {version and version[0]}; this attnscope knows {DATABASE_VERSION}"
-        return None, [bad("database", said, "update attnscope")]
+        return None, [_unread(path, error)]
+    wrong = _wrong(path, pages, None if version is None else str(version[0]))
+    if wrong is not None:
+        return None, [wrong]
     return dict(rows), [good("database", f"version {version[0]}, {len(rows)} jobs")]
+
+
+def _unread(path: Path, error: sqlite3.DatabaseError) -> Finding:
+    """Return what is to be done about a database that gave this error."""
+    if not isinstance(error, sqlite3.OperationalError):
+        return bad("database", f"{path} cannot be read: {error}", RESTORE)
+    if "no such" in str(error):
+        return bad("database", f"{path} lacks a table or column: {error}", RESTORE)
+    return bad("database", f"{path} does not answer: {error}", "see who else has it open")
+
+
+def _wrong(path: Path, pages: list[tuple[str]], said: str | None) -> Finding | None:
+    """Return what is wrong with a database's pages or with the version that it says; None where nothing is."""
+    if pages != [("ok",)]:
+        return bad("database", f"{path} is damaged: {pages[0][0]}", RESTORE)
+    if said is None or not said.isdecimal() or int(said) == 0:
+        return bad("database", f"its version is {said!r}", RESTORE)
+    if int(said) > DATABASE_VERSION:
+        return bad("database", f"version {said}; this attnscope knows {DATABASE_VERSION}", "update attnscope")
+    return None
 
 
 def _captures(settings: Settings, jobs: dict[str, str] | None) -> Iterator[Finding]:
@@ -199,41 +207,3 @@ def _devices(settings: Settings) -> Iterator[Finding]:
             yield bad(f"device {name}", str(error).splitlines()[0], "name devices that are here by --device")
         else:
             yield good(f"device {name}", f"torch {torch.__version__} computes on {device}")
-
-
-def rebuild_database(settings: Settings) -> int:
-    """Enter every capture into a new job database, and return how many; complete ones have succeeded, others resume.
-
-    Raises
-    ------
-    DataRootInUseError
-        A service runs, or there is a job database: nothing is ever entered beside what is known.
-    """
-    prepare(settings)
-    with held(settings.data_root):
-        if settings.database_path.exists():
-            raise DataRootInUseError(f"there is a job database at {settings.database_path}; move it away first")
-        database = Database.open(settings.database_path, durable=settings.durable)
-        jobs = JobStore(database)
-        told = [found for path in settings.captures_folder.glob("*.zarr") if (found := _told(path)) is not None]
-        for found in sorted(told, key=lambda one: one[0] != one[1]):  # before copies of them, which lie elsewhere
-            jobs.adopt(*found)
-        database.close()
-    return len(told)
-
-
-def _told(path: Path) -> tuple[UUID, UUID, str, AnySpec, Resolved, JobState] | None:
-    """Return what a capture tells of its job; None where it is none, which `examine` reports."""
-    try:
-        reader = CaptureReader.open(path)
-        told = reader.attributes
-        return (
-            UUID(path.stem),
-            UUID(told["job"]),
-            str(told["owner"]),
-            specification_as(reader.kind, told["spec"]),
-            resolved_as(reader.kind, told["resolved"]),
-            JobState.SUCCEEDED if reader.complete else JobState.QUEUED,
-        )
-    except (AttnscopeError, ValidationError, KeyError, ValueError):
-        return None

@@ -59,6 +59,10 @@ class Housekeeping:
         self._stop.set()
         self._thread.join()
 
+    def unwell(self) -> str | None:
+        """Say what keeps captures from being deleted; None where nothing does."""
+        return None if self._thread.is_alive() else "the housekeeping's thread has ended"
+
     def round(self) -> None:
         """Delete what has expired, then remove what is deleted; what cannot be done is left for a later round."""
         now, steady = self._now(), self._steady()
@@ -79,6 +83,8 @@ class Housekeeping:
                 self.round()
             except UNANSWERED as error:
                 log.warning("the job database did not answer", detail=str(error))
+            except Exception:  # whatever it was, the next round tries again
+                log.exception("a round of housekeeping failed")
             if self._stop.wait(self._every):
                 return
 

@@ -89,8 +89,13 @@ class LocalWorker:
             for thread in self._threads:
                 thread.start()
         except RuntimeError:  # no more threads: nobody would hear this process, nor tell it anything
-            self.kill()
+            self._attempt = None
             self._orders.put(None)
+            self.kill()
+            self._process.wait()
+            for pipe in (self._process.stdin, self._process.stdout):
+                if pipe is not None:
+                    pipe.close()
             raise
         log.info("worker started", process=self._process.pid)
 

@@ -28,8 +28,9 @@ from attnscope_server.running.messages import ENDINGS, Advanced, Alive, AnyJobRe
 from attnscope_server.running.placed import Placed, interrupted, write_end
 from attnscope_server.running.runner import Runner, Slot, SlotKind, SlotKinds
 from attnscope_server.running.signs import Signs
+from attnscope_server.running.watching import pass_on_cancel, progress_of, shown, watch
 from attnscope_server.settings import Settings
-from attnscope_storage.wire import JobState, ProblemCode, Progress, problem
+from attnscope_storage.wire import JobState, Progress
 
 log = structlog.get_logger("attnscope.supervisor")
 
@@ -127,13 +128,7 @@ class Supervisor:
         """Return how far a running job is, fresher than the database; of a stalled one, no rate."""
         # Without the lock: a database that is slow to write must not hold up a poll.
         placed = next((one for one in tuple(self._placed.values()) if one.job.id == job), None)
-        if placed is None:
-            return None
-        told = {"last_sign_at": placed.signs.moved_at}
-        if not placed.signs.stalled(self._settings, self._now()):
-            return None if placed.progress is None else placed.progress.model_copy(update=told)
-        shown = placed.progress or placed.job.progress
-        return shown.model_copy(update=told | {"stalled": True, "steps_per_second": None, "eta_seconds": None})
+        return None if placed is None else shown(placed, self._settings, self._now())
 
     def devices(self) -> list[tuple[str, StoredJob | None]]:
         """Return each device and the job it runs."""
@@ -159,7 +154,7 @@ class Supervisor:
                 return self._jobs.get(job.id) or job  # it moved on by itself
             for placed in self._placed.values():
                 if placed.job.id == job.id:
-                    self._pass_on_cancel(placed)
+                    pass_on_cancel(placed)
         self._changed()
         return job
 
@@ -190,7 +185,12 @@ class Supervisor:
 
     def _feed(self) -> None:
         for runner in self._runners.values():
-            for slot in runner.slots():
+            try:
+                slots = runner.slots()
+            except Exception:  # the other runners go on
+                log.exception("a runner does not say where jobs can run", runner=runner.name)
+                continue
+            for slot in slots:
                 key = (runner.name, slot.name)
                 if slot.free and key not in self._placed and self._now() >= self._refused.get(key, (0, 0.0))[1]:
                     self._fill(runner, slot)
@@ -260,15 +260,7 @@ class Supervisor:
             self._advance(placed, report, now)
 
     def _advance(self, placed: Placed, report: Advanced, now: float) -> None:
-        before, rate, total = placed.progress, report.steps_per_second, placed.job.resolved.steps_total
-        placed.progress = Progress(
-            **report.model_dump(
-                include={"phase", "steps_done", "steps_committed", "steps_per_second", "bytes_written"}
-            ),
-            steps_total=total,
-            eta_seconds=(total - report.steps_done) / rate if rate else None,
-            **placed.job.resolved.counted(report.steps_committed),
-        )
+        before, placed.progress = placed.progress, progress_of(placed.job, report)
         committed = before is None or before.steps_committed != report.steps_committed
         if committed or now - placed.written >= PROGRESS_WRITTEN_EVERY:
             placed.written = now
@@ -293,34 +285,6 @@ class Supervisor:
             self._changed()
 
     def _watch(self) -> None:
-        """End the attempts that give no sign of life, and those that have run for too long."""
         now = self._now()
         for placed in self._placed.values():
-            if placed.ending is not None:
-                continue
-            if placed.to_cancel:
-                self._pass_on_cancel(placed)
-            overdue = placed.signs.overdue(self._settings, now)
-            if overdue is not None:
-                if placed.why is None:
-                    log.warning("a worker is ended", job=str(placed.job.id), detail=overdue)
-                placed.why = overdue
-                placed.runner.end(placed.job.id, placed.job.attempts)
-            elif placed.verdict is None:
-                self._stop_if_too_long(placed, now)
-
-    def _stop_if_too_long(self, placed: Placed, now: float) -> None:
-        limit, ran = self._settings.limits.run_seconds, placed.job.ran_seconds + now - placed.signs.placed
-        if limit is not None and ran > limit:
-            detail = f"it ran for {ran:.0f} s, {limit:g} s are allowed; ask for fewer steps, tasks, seeds or conditions"
-            placed.verdict = problem(ProblemCode.TOO_LARGE, detail, limit=limit, requested=ran)
-            self._pass_on_cancel(placed)
-
-    def _pass_on_cancel(self, placed: Placed) -> None:
-        placed.to_cancel = True
-        try:
-            placed.runner.cancel(placed.job.id, placed.job.attempts)
-        except Exception:
-            log.exception("a runner could not cancel; the next look tries again", job=str(placed.job.id))
-        else:
-            placed.to_cancel = False
+            watch(placed, self._settings, now)

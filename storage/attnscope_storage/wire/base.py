@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from pydantic import BaseModel, ConfigDict, Field
+from typing import Any, get_args
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 MAX_LABEL = 120
 """Characters of a job's label."""
@@ -12,6 +14,16 @@ class Sent(BaseModel):
     """Sent to the service: unknown fields are refused, so that a misspelt option is never ignored."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _no_truth_for_a_number(cls, given: Any) -> Any:  # noqa: ANN401 - not yet validated
+        """Refuse true and false where a number is asked for, where they would count as 1 and 0."""
+        if isinstance(given, dict):
+            for name, field in cls.model_fields.items():
+                if _holds_bool(given.get(name)) and not _takes_bool(field.annotation):
+                    raise ValueError(f"{name}: expected a number, got true or false")
+        return given
 
 
 class Received(BaseModel):
@@ -26,3 +38,27 @@ class Specification(Sent):
     kind: str
     checkpoint: str = Field(min_length=1, max_length=200, description="Id, id prefix or name of a checkpoint.")
     label: str | None = Field(default=None, max_length=MAX_LABEL)
+
+
+def _holds_bool(value: object) -> bool:
+    """Whether a value is true or false, or a list that holds one at some depth."""
+    waiting = [value]
+    while waiting:
+        one = waiting.pop()
+        if isinstance(one, bool):
+            return True
+        if isinstance(one, list | tuple):
+            waiting.extend(one)
+    return False
+
+
+def _takes_bool(annotation: object) -> bool:
+    """Whether a field of this type may hold true or false, or something whose own fields are checked."""
+    numbers = {int, float, str, type(None), Ellipsis}
+    parts = [part for part in get_args(annotation) if not _is_note(part)]
+    return any(_takes_bool(part) for part in parts) if parts else annotation not in numbers
+
+
+def _is_note(part: object) -> bool:
+    """Whether a part of an annotation only restricts it; a named alias, such as pydantic's JSON value, is a type."""
+    return not isinstance(part, type) and not get_args(part) and part is not Ellipsis and not hasattr(part, "__value__")

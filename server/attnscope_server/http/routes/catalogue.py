@@ -14,7 +14,6 @@ from attnscope_server.http.access import Admin, JobsReader, Service, problems
 from attnscope_server.http.metrics import MEDIA_TYPE as METRICS_TYPE
 from attnscope_server.http.slices import FORMATS, REDUCTIONS
 from attnscope_server.kinds import kinds
-from attnscope_server.records.database import UNANSWERED
 from attnscope_server.records.job import StoredJob
 from attnscope_server.records.keys import Identity
 from attnscope_storage import __version__
@@ -157,14 +156,13 @@ def get_health() -> Health:
 
 
 @health.get("/readyz", responses={503: {"model": Health, "description": "Not ready"}})
-def get_ready(state: Service, response: Response) -> Health:
-    """Say whether jobs can be submitted."""
-    if state.ready and not state.stopping:
-        try:
-            state.jobs.count_by_state()
-        except UNANSWERED:
-            response.status_code = 503
-            return Health(status="unavailable", detail="the job database does not answer")
+def get_ready(request: Request, state: Service, response: Response) -> Health:
+    """Say whether jobs can be submitted and run: a write is tried, the disk has room, every thread lives."""
+    if not state.ready or state.stopping:
+        response.status_code = 503
+        return Health(status="stopping" if state.stopping else "starting")
+    wrong = request.app.state.readiness.wrong(state)
+    if wrong is None:
         return Health(status="ok")
     response.status_code = 503
-    return Health(status="stopping" if state.stopping else "starting")
+    return Health(status="unavailable", detail=wrong)

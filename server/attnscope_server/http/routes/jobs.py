@@ -157,7 +157,9 @@ async def get_job(
     job_id: UUID,
     state: Service,
     identity: JobsReader,
-    wait: Annotated[float, Query(ge=0, description="Seconds to wait for a change, capped by the service.")] = 0.0,
+    wait: Annotated[
+        float, Query(ge=0, allow_inf_nan=False, description="Seconds to wait for a change, capped by the service.")
+    ] = 0.0,
     seen: Annotated[JobState | None, Query(alias="state", description="Return once the state is another.")] = None,
 ) -> Job:
     """Return a job; with `wait`, once it has left the state `state`, or has ended where none is named."""
@@ -186,6 +188,19 @@ def patch_job(job_id: UUID, changes: JobChanges, state: Service, identity: JobsW
 def post_cancel(job_id: UUID, state: Service, identity: JobsWriter) -> Job:
     """Cancel a job; it is `cancelling` until its work has ended. Cancelling an ended job changes nothing."""
     return shown(state, state.supervisor.cancel(owned(state, identity, job_id)))[0]
+
+
+@router.post(
+    "/jobs/{job_id}/retry",
+    status_code=202,
+    responses=problems(ProblemCode.NOT_FOUND, ProblemCode.GONE, ProblemCode.CONFLICT),
+)
+def post_retry(job_id: UUID, state: Service, identity: JobsWriter) -> Job:
+    """Queue a job again that failed, was cancelled or interrupted; it goes on from its last commit."""
+    job = state.jobs.retry(owned(state, identity, job_id).id, queue_limit=state.settings.limits.queued_jobs)
+    state.supervisor.wake()
+    state.changes.announce()
+    return shown(state, job)[0]
 
 
 @router.delete(

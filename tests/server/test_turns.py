@@ -1,0 +1,85 @@
+"""Whose job is next, and the place in the queue that follows from the same rule."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from sqlalchemy import event
+
+from attnscope_server.records.turns import Claim
+from attnscope_storage.wire import JobState
+
+
+def owners_of(jobs, times, claim=None) -> list[str]:
+    """Return whose jobs the next claims take."""
+    return [(jobs.claim() if claim is None else jobs.claim(claim)).owner for _ in range(times)]
+
+
+def test_owners_are_served_in_turn(jobs, submitted):
+    """Ten jobs of one owner do not go before another's single one; each owner's own keep their order."""
+    mine = [submitted(jobs, "many") for _ in range(10)]
+    submitted(jobs, "one")
+    submitted(jobs, "other")
+    assert owners_of(jobs, 5) == ["many", "one", "other", "many", "many"]
+    running = [job.id for job in jobs.in_state(JobState.RUNNING) if job.owner == "many"]
+    assert running == [job.id for job in mine[:3]]
+
+
+def test_who_was_served_longest_ago_is_next(jobs, submitted):
+    """With one slot, two owners alternate, however many jobs of either wait."""
+    for owner in ("a", "a", "a", "b", "b"):
+        submitted(jobs, owner)
+    order = []
+    for _ in range(5):
+        job = jobs.claim()
+        order.append(job.owner)
+        jobs.move(job.id, JobState.SUCCEEDED)
+    assert order == ["a", "b", "a", "b", "a"]
+
+
+def test_an_owner_may_run_so_many_jobs(jobs, submitted):
+    """The cap leaves a slot to others, and holds back nobody once a job ends."""
+    for owner in ("a", "a", "a", "b"):
+        submitted(jobs, owner)
+    capped = Claim(per_owner=1)
+    assert owners_of(jobs, 2, capped) == ["a", "b"]
+    assert jobs.claim(capped) is None
+    jobs.move(jobs.in_state(JobState.RUNNING)[0].id, JobState.SUCCEEDED)
+    assert jobs.claim(capped).owner == "a"
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_a_place_in_the_queue_is_the_number_of_claims_before(jobs, submitted, seed):
+    """For random queues, the place that each job is told is the place in which the claims take it."""
+    chance = np.random.default_rng(seed)
+    owners = ["a", "b", "c", "d"][: 1 + int(chance.integers(4))]
+    for _ in range(int(chance.integers(1, 12))):
+        submitted(jobs, str(chance.choice(owners)))
+    for _ in range(int(chance.integers(0, 6))):
+        if (job := jobs.claim()) is not None and chance.random() < 0.5:
+            jobs.move(job.id, JobState.SUCCEEDED)
+    for _ in range(int(chance.integers(0, 6))):
+        submitted(jobs, str(chance.choice(owners)))
+    waiting = jobs.in_state(JobState.QUEUED)
+    told = jobs.queue_positions(*waiting)
+    taken = [jobs.claim().id for _ in waiting]
+    assert [told[job] for job in taken] == list(range(len(waiting)))
+
+
+def test_a_poll_does_not_read_the_queue(database, jobs, submitted):
+    """The rows that the place of one job takes from the database are as many as owners wait, not jobs."""
+    for _ in range(9):
+        submitted(jobs, "many")
+    one = submitted(jobs, "one")
+    fetched = []
+
+    @event.listens_for(database._reading, "after_cursor_execute")
+    def _count(_connection, cursor, statement, *_rest):
+        if statement.startswith("SELECT"):
+            fetched.append(statement)
+            counted = f"SELECT count(*) FROM ({statement})"  # noqa: S608 - the store's own statement
+            rows = cursor.connection.execute(counted, _rest[0]).fetchone()[0]
+            assert rows <= 2, statement
+
+    assert jobs.queue_positions(one) == {one.id: 1}
+    assert len(fetched) <= 5

@@ -1,0 +1,67 @@
+"""Readers and writers of the job database: a locked writer starves no reader, and a crowd of writers is refused."""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+from contextlib import closing
+
+import pytest
+
+from attnscope_server.errors import DatabaseBusyError
+from attnscope_server.records import database as database_module
+from attnscope_server.records.database import UNANSWERED
+
+
+def test_behind_a_locked_writer_reads_go_on_and_writes_are_refused_at_once(
+    database, jobs, submitted, where, monkeypatch
+):
+    """Forty writers behind another program's lock: each ends with a retryable error, and every read is answered."""
+    job = submitted(jobs)
+    monkeypatch.setattr(database_module, "STUCK_SECONDS", 0.0)
+    begun, refused, other_errors = threading.Event(), [], []
+
+    def write() -> None:
+        begun.set()
+        try:
+            submitted(jobs)
+        except UNANSWERED as error:
+            refused.append(type(error))
+        except Exception as error:  # noqa: BLE001 - told by the assertion below
+            other_errors.append(error)
+
+    with closing(sqlite3.connect(where.database_path)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        first = threading.Thread(target=write)
+        first.start()
+        begun.wait()
+        while database._since is None:
+            pass
+        crowd = [threading.Thread(target=write) for _ in range(39)]
+        for one in crowd:
+            one.start()
+        for one in crowd:
+            one.join()
+        assert refused == [DatabaseBusyError] * 39
+        assert first.is_alive()
+        for _ in range(60):
+            assert jobs.get(job.id) == job
+        other.rollback()
+        first.join()
+    assert other_errors == []
+    assert len(refused) == 39
+
+
+def test_a_crowd_of_waiting_writers_is_bounded(database, monkeypatch):
+    """So many wait; one more is refused at once, and is told that another try may succeed."""
+    monkeypatch.setattr(database_module, "WAITING_WRITERS", 0)
+    with pytest.raises(DatabaseBusyError, match="try again"), database.write():
+        pass
+
+
+def test_reads_do_not_share_the_writers_connection(database):
+    """While a writer holds its connection, more readers than the writers' pool has are served."""
+    with database.write() as writing:
+        for _ in range(3):
+            with database.read() as reading:
+                assert reading.get_bind() is not writing.get_bind()
