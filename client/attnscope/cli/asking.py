@@ -1,23 +1,56 @@
-"""Options of the verbs that submit a job, whatever its kind."""
+"""How the verbs that submit a job spell the fields of its specification, and the options that they share besides."""
 
 from __future__ import annotations
 
-from typing import Annotated
+from types import MappingProxyType
+from typing import Annotated, Final
 
 import typer
 
-Env = Annotated[str | None, typer.Option("--env", help="A listed environment; default the checkpoint's.")]
-EnvKwarg = Annotated[list[str] | None, typer.Option("--env-kwarg", help="name=value; repeat for several.")]
-Split = Annotated[str | None, typer.Option("--split", help="train, validation, test or all.")]
-Tasks = Annotated[str | None, typer.Option("--tasks", help="Entries of the split's list: 7 or 0,2,5 or 0-7.")]
-Goal = Annotated[
-    list[str] | None, typer.Option("--goal", help="A goal cell 5,4, or key and door 1,2,7,8; repeat for several.")
-]
-Greedy = Annotated[
-    bool | None,
-    typer.Option("--greedy/--sample", help="The likeliest action, or a drawn one; default its family's."),
-]
-Temperature = Annotated[float, typer.Option("--temperature", help="Divides the logits when sampling.")]
-Label = Annotated[str | None, typer.Option("--label", help="For people.")]
+from attnscope.cli.options import Spelling
+from attnscope.cli.parsing import budgets, goals, integers, pairs, strategies
+
+SEVERAL: Final = "Repeat for several."
+NUMBERS: Final = "Typed 7 or 0,2,5 or 0-7."
+
+
+def _numbers(flags: str = "") -> Spelling:
+    """Return the spelling of whole numbers."""
+    return Spelling(flags, str, integers, NUMBERS)
+
+
+SPELLINGS: Final = MappingProxyType(
+    {
+        "environment.id": Spelling("--env"),
+        "environment.kwargs": Spelling(
+            "--env-kwarg", list[str], lambda texts, _: pairs(texts), f"Typed name=value. {SEVERAL}"
+        ),
+        "tasks.split": Spelling("--split"),
+        "tasks.indices": _numbers("--tasks"),
+        "tasks.goals": Spelling("--goal", list[str], lambda texts, _: goals(texts), f"Typed 5,4 or 1,2,7,8. {SEVERAL}"),
+        "seeds": _numbers(),
+        "sampling.mode": Spelling("--greedy/--sample", bool, lambda greedy, _: "greedy" if greedy else "sample"),
+        "sampling.temperature": Spelling("--temperature"),
+        "rows.enabled": Spelling("--rows/--no-rows"),
+        "rows.envs": _numbers("--row-envs"),
+        "rows.layers": _numbers("--layers"),
+        "rows.heads": _numbers("--heads"),
+        "maps.count": Spelling("--maps"),
+        "maps.steps": _numbers("--map-steps"),
+        "strategies": Spelling(
+            "--strategy",
+            list[str],
+            lambda texts, _: strategies(texts),
+            f'Typed recency, sinks:sinks=8 or {{"name": "sinks", "sinks": 8}}. {SEVERAL}',
+        ),
+        "budgets": Spelling("--budget", list[str], lambda texts, _: budgets(texts), "Several by comma, or repeated."),
+        "positions": Spelling("", list[str], lambda texts, _: tuple(texts), SEVERAL),
+        "interval": Spelling("", str, lambda text, _: int(text) if text.isdecimal() else text),
+        "speed.enabled": Spelling("--speed/--no-speed"),
+        "speed.envs": _numbers(),
+    }
+)
+"""Fields whose option is not their path, or whose value needs a way of typing it."""
+
 Wait = Annotated[bool, typer.Option("--wait", help="Show progress until it ends.")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Say what it would cost; queue nothing.")]

@@ -11,20 +11,15 @@ from rich.table import Column, Table
 
 import attnscope
 from attnscope.cli.app import JobName, Json, app, out, say
-from attnscope.cli.asking import DryRun, Env, EnvKwarg, Goal, Greedy, Label, Split, Tasks, Temperature, Wait
-from attnscope.cli.parsing import goals, integers, pairs
+from attnscope.cli.asking import SPELLINGS, DryRun, Wait
+from attnscope.cli.options import Asked, asks, specified
 from attnscope.job import JobHandle
 from attnscope.progress import describe
 from attnscope_storage.wire import (
     CaptureSpec,
-    EnvironmentChoice,
     Estimate,
     JobState,
-    MapsChoice,
     Resolved,
-    RowsChoice,
-    SamplingChoice,
-    TaskChoice,
 )
 
 
@@ -55,53 +50,10 @@ def cost(guess: Estimate) -> str:
 
 
 @app.command()
-def submit(
-    checkpoint: Annotated[str, typer.Option(help="Name, or prefix of a name or id.")],
-    env: Env = None,
-    env_kwarg: EnvKwarg = None,
-    split: Split = None,
-    tasks: Tasks = None,
-    goal: Goal = None,
-    episodes: Annotated[int | None, typer.Option(help="Length in episodes.")] = None,
-    steps: Annotated[int | None, typer.Option(help="Length in steps.")] = None,
-    replicas: Annotated[int, typer.Option(help="Rollouts of each task and seed.")] = 1,
-    seeds: Annotated[str, typer.Option(help="0 or 0,1,2 or 0-4.")] = "0",
-    greedy: Greedy = None,
-    temperature: Temperature = 1.0,
-    maps: Annotated[int | None, typer.Option(help="Evenly spaced steps with whole maps; default 5.")] = None,
-    map_steps: Annotated[str | None, typer.Option(help="Named steps with whole maps.")] = None,
-    layers: Annotated[str | None, typer.Option(help="Layers whose rows and maps are stored.")] = None,
-    heads: Annotated[str | None, typer.Option(help="Heads whose rows and maps are stored.")] = None,
-    row_envs: Annotated[str | None, typer.Option(help="Environments whose rows and maps are stored.")] = None,
-    rows_every: Annotated[int, typer.Option(help="Store the rows of every n-th step.")] = 1,
-    rows: Annotated[bool, typer.Option(help="Store decision rows.")] = True,
-    label: Label = None,
-    wait: Wait = False,
-    dry_run: DryRun = False,
-    as_json: Json = False,
-) -> None:
+@asks(CaptureSpec, SPELLINGS)
+def submit(asked: Asked, wait: Wait = False, dry_run: DryRun = False, as_json: Json = False) -> None:
     """Submit a capture."""
-    spec = CaptureSpec(
-        checkpoint=checkpoint,
-        environment=EnvironmentChoice(id=env, kwargs=pairs(env_kwarg)) if env or env_kwarg else None,
-        tasks=TaskChoice.model_validate({"split": split, "indices": integers(tasks, "--tasks"), "goals": goals(goal)}),
-        seeds=integers(seeds, "--seeds") or (0,),
-        replicas=replicas,
-        episodes=episodes,
-        steps=steps,
-        sampling=SamplingChoice(
-            mode=None if greedy is None else "greedy" if greedy else "sample", temperature=temperature
-        ),
-        rows=RowsChoice(
-            enabled=rows,
-            envs=integers(row_envs, "--row-envs"),
-            every=rows_every,
-            layers=integers(layers, "--layers"),
-            heads=integers(heads, "--heads"),
-        ),
-        maps=MapsChoice(count=maps, steps=integers(map_steps, "--map-steps")),
-        label=label,
-    )
+    spec = specified(CaptureSpec, asked)
     with attnscope.connect() as service:
         if dry_run:
             guess = service.estimate(spec)

@@ -3,68 +3,26 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
-from pydantic import ValidationError
 from rich.markup import escape
 
 import attnscope
 from attnscope.cli.app import Json, app, out, say
-from attnscope.cli.asking import DryRun, Env, EnvKwarg, Goal, Greedy, Label, Split, Tasks, Temperature, Wait
+from attnscope.cli.asking import SPELLINGS, DryRun, Wait
 from attnscope.cli.boards import show_board
 from attnscope.cli.jobs import cells, cost, show
-from attnscope.cli.parsing import budgets, goals, integers, pairs, strategies
-from attnscope.errors import RequestRefusedError
+from attnscope.cli.options import Asked, asks, specified
 from attnscope.proposal import FIRST, Proposal, fresh_seeds, propose, read_proposal
 from attnscope.service import Service
 from attnscope_storage.wire import TrialSpec
-from attnscope_storage.wire.wording import wrong_fields
-
-Asked = dict[str, Any]
-"""Fields of a specification, as far as somebody has said them."""
 
 
 @app.command()
+@asks(TrialSpec, SPELLINGS, optional=("checkpoint", "strategies", "budgets"))
 def trial(
-    checkpoint: Annotated[str | None, typer.Option(help="Name, or prefix of a name or id.")] = None,
-    strategy: Annotated[
-        list[str] | None,
-        typer.Option(help='recency, sinks:sinks=8 or {"name": "sinks", "sinks": 8}; repeat for several.'),
-    ] = None,
-    budget: Annotated[
-        list[str] | None,
-        typer.Option(help="Transitions kept, as a number 40 or a share 0.4; by comma, or repeat for several."),
-    ] = None,
-    positions: Annotated[
-        list[str] | None,
-        typer.Option(help="Where kept tokens stand: reindex (default), keep, right_align or mask; repeat for several."),
-    ] = None,
-    interval: Annotated[str, typer.Option(help="Select anew at every n-th step, or 'full'.")] = "1",
-    memory: Annotated[
-        str, typer.Option(help="stateless: select from the stored window; stateful: gone is gone.")
-    ] = "stateless",
-    path: Annotated[str, typer.Option(help="recompute, or cached: keys and values are kept.")] = "recompute",
-    env: Env = None,
-    env_kwarg: EnvKwarg = None,
-    split: Split = None,
-    tasks: Tasks = None,
-    goal: Goal = None,
-    seeds: Annotated[
-        str | None, typer.Option(help="0 or 0,1,2 or 0-4; default 0-2, or those that the capture did not use.")
-    ] = None,
-    episodes: Annotated[int, typer.Option(help="Length in episodes.")] = 20,
-    greedy: Greedy = None,
-    temperature: Temperature = 1.0,
-    controls: Annotated[bool, typer.Option(help="Add uniform and random at every budget.")] = True,
-    divergence_steps: Annotated[int, typer.Option(help="Steps where the decisions are compared on one history.")] = 16,
-    kept_steps: Annotated[int, typer.Option(help="Steps whose kept transitions are stored.")] = 32,
-    speed: Annotated[bool, typer.Option(help="Time decisions beside uncompressed ones.")] = True,
-    speed_envs: Annotated[str, typer.Option(help="Environments that are timed together.")] = "1,8,64",
-    speed_decisions: Annotated[int, typer.Option(help="Decisions of each round.")] = 20,
-    speed_rounds: Annotated[int, typer.Option(help="Rounds.")] = 3,
-    margin: Annotated[float, typer.Option(help="Loss that is non-inferior, as a share of baseline − random.")] = 0.05,
-    label: Label = None,
+    asked: Asked,
     from_report: Annotated[
         Path | None, typer.Option(help="A report's folder: try the first choices of its recommendations.")
     ] = None,
@@ -77,26 +35,6 @@ def trial(
     as_json: Json = False,
 ) -> None:
     """Measure what compression costs: strategies × budgets × positions, paired with the uncompressed rollout."""
-    asked: Asked = {
-        "checkpoint": checkpoint,
-        "strategies": strategies(strategy),
-        "budgets": budgets(budget),
-        "positions": tuple(positions) if positions else None,
-        "interval": int(interval) if interval.isdecimal() else interval,
-        "memory": memory,
-        "path": path,
-        "environment": {"id": env, "kwargs": pairs(env_kwarg)} if env or env_kwarg else None,
-        "tasks": {"split": split, "indices": integers(tasks, "--tasks"), "goals": goals(goal)},
-        "seeds": integers(seeds, "--seeds"),
-        "episodes": episodes,
-        "sampling": {"mode": None if greedy is None else "greedy" if greedy else "sample", "temperature": temperature},
-        "controls": controls,
-        "divergence_steps": divergence_steps,
-        "kept_steps": kept_steps,
-        "speed": _speed(speed, speed_envs, speed_decisions, speed_rounds),
-        "margin": margin,
-        "label": label,
-    }
     if from_report is not None and recommended is not None:
         raise typer.BadParameter("name a report or a capture's job, not both", param_hint="--from-report")
     if from_report is not None:
@@ -133,12 +71,9 @@ def specification(asked: Asked) -> TrialSpec:
         A field is wrong.
     """
     for name, option in (("checkpoint", "--checkpoint"), ("strategies", "--strategy"), ("budgets", "--budget")):
-        if asked[name] is None:
+        if name not in asked:
             raise typer.BadParameter("needed, unless --from-report or --recommended says it", param_hint=option)
-    try:
-        return TrialSpec.model_validate({name: value for name, value in asked.items() if value is not None})
-    except ValidationError as error:
-        raise RequestRefusedError("; ".join(wrong_fields(error.errors()))) from error
+    return specified(TrialSpec, asked)
 
 
 def proposed(asked: Asked, proposal: Proposal) -> Asked:
@@ -150,22 +85,15 @@ def proposed(asked: Asked, proposal: Proposal) -> Asked:
         "budgets": (proposal.budget,),
         "positions": (proposal.positions,),
     }
-    return asked | {name: value for name, value in own.items() if asked[name] is None}
+    return own | asked
 
 
 def follow(service: Service, job: str, asked: Asked, first: int) -> Asked:
     """Return what was said, completed by what the capture of a job advises; on rollouts that it has not seen."""
     capture = service.job(job).capture()
     resolved = capture.resolved
-    share = next((one for one in asked["budgets"] or () if isinstance(one, float)), None)
-    asked = proposed(asked, propose(attnscope.recommend(capture, budget=share).to_json(), first))
-    if asked["environment"] == {"id": resolved.environment_id}:
-        asked["environment"]["kwargs"] = resolved.environment_kwargs
-    if asked["seeds"] is None:
-        asked["seeds"] = fresh_seeds(capture.spec.seeds)
-    return asked
-
-
-def _speed(enabled: bool, envs: str, decisions: int, rounds: int) -> Asked:
-    levels = integers(envs, "--speed-envs")
-    return {"enabled": enabled, "envs": levels, "decisions": decisions, "rounds": rounds}
+    share = next((one for one in asked.get("budgets", ()) if isinstance(one, float)), None)
+    proposal = proposed({}, propose(attnscope.recommend(capture, budget=share).to_json(), first))
+    if proposal["environment"] == {"id": resolved.environment_id}:
+        proposal["environment"]["kwargs"] = resolved.environment_kwargs
+    return proposal | {"seeds": fresh_seeds(capture.spec.seeds)} | asked

@@ -37,7 +37,7 @@ class Specification(Sent):
 
     kind: str
     checkpoint: str = Field(min_length=1, max_length=200, description="Id, id prefix or name of a checkpoint.")
-    label: str | None = Field(default=None, max_length=MAX_LABEL)
+    label: str | None = Field(default=None, max_length=MAX_LABEL, description="For people.")
 
 
 def _holds_bool(value: object) -> bool:

@@ -23,9 +23,9 @@ class CaptureSpec(ActingSpecification):
     """
 
     kind: Literal["capture"] = "capture"
-    replicas: int = Field(default=1, ge=1, le=100_000)
-    episodes: int | None = Field(default=None, ge=1, le=10_000_000)
-    steps: int | None = Field(default=None, ge=1, le=1_000_000_000)
+    replicas: int = Field(default=1, ge=1, le=100_000, description="Rollouts of each task and seed.")
+    episodes: int | None = Field(default=None, ge=1, le=10_000_000, description="Length in episodes.")
+    steps: int | None = Field(default=None, ge=1, le=1_000_000_000, description="Length in steps.")
     rows: RowsChoice = RowsChoice()
     maps: MapsChoice = MapsChoice()
     dtype: Literal["float32", "tf32", "bfloat16"] = Field(

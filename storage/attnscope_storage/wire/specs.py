@@ -30,9 +30,11 @@ class EnvironmentChoice(Sent):
         default=None,
         max_length=200,
         pattern=r"^[A-Za-z0-9_.\-]+(/[A-Za-z0-9_.\-]+)?$",
-        description="A listed environment's id, e.g. attnscope/Darkroom-v0; None: the checkpoint's. Never a module.",
+        description="A listed environment's id, e.g. attnscope/Darkroom-v0; by default the checkpoint's. No module.",
     )
-    kwargs: dict[str, Any] = Field(default_factory=dict, description="Checked against the environment's schema.")
+    kwargs: dict[str, Any] = Field(
+        default_factory=dict, description="Arguments of the environment, checked against its schema."
+    )
 
 
 class TaskChoice(Sent):
@@ -64,7 +66,7 @@ class SamplingChoice(Sent):
     """How an action comes from the logits."""
 
     mode: Literal["sample", "greedy"] | None = Field(
-        default=None, description="None: as the checkpoint's entry says, which is its family's own way or stated."
+        default=None, description="Draw the action, or take the likeliest; by default as the checkpoint's entry says."
     )
     temperature: float = Field(default=1.0, gt=0.0, le=100.0, description="Divides the logits when sampling.")
 
@@ -72,11 +74,17 @@ class SamplingChoice(Sent):
 class RowsChoice(Sent):
     """Which decision rows are stored. Statistics are kept for every environment in any case."""
 
-    enabled: bool = True
-    envs: tuple[Index, ...] | None = Field(default=None, min_length=1, description="Env axis entries; None is all.")
+    enabled: bool = Field(default=True, description="Store decision rows.")
+    envs: tuple[Index, ...] | None = Field(
+        default=None, min_length=1, description="Env axis entries whose rows and maps are stored; all by default."
+    )
     every: int = Field(default=1, ge=1, le=100_000, description="Store the rows of every n-th step.")
-    layers: tuple[Index, ...] | None = Field(default=None, min_length=1)
-    heads: tuple[Index, ...] | None = Field(default=None, min_length=1)
+    layers: tuple[Index, ...] | None = Field(
+        default=None, min_length=1, description="Layers whose rows and maps are stored; all by default."
+    )
+    heads: tuple[Index, ...] | None = Field(
+        default=None, min_length=1, description="Heads whose rows and maps are stored; all by default."
+    )
 
     @model_validator(mode="after")
     def _no_doubles(self) -> Self:
@@ -88,8 +96,10 @@ class RowsChoice(Sent):
 class MapsChoice(Sent):
     """At which steps whole attention maps are stored; they share the rows' envs, layers and heads."""
 
-    count: int | None = Field(default=None, ge=0, le=10_000, description="That many evenly spaced steps; default 5.")
-    steps: tuple[Index, ...] | None = Field(default=None, max_length=10_000, description="Named steps.")
+    count: int | None = Field(
+        default=None, ge=0, le=10_000, description="Evenly spaced steps with whole maps; 5 where neither is said."
+    )
+    steps: tuple[Index, ...] | None = Field(default=None, max_length=10_000, description="Named steps with whole maps.")
 
     @model_validator(mode="after")
     def _one_way(self) -> Self:
@@ -104,5 +114,5 @@ class ActingSpecification(Specification):
 
     environment: EnvironmentChoice | None = Field(default=None, description="None: the checkpoint's preset.")
     tasks: TaskChoice = TaskChoice()
-    seeds: tuple[Seed, ...] = Field(default=(0,), min_length=1, max_length=10_000)
+    seeds: tuple[Seed, ...] = Field(default=(0,), min_length=1, max_length=10_000, description="Evaluation seeds.")
     sampling: SamplingChoice = SamplingChoice()

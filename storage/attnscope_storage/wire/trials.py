@@ -55,10 +55,12 @@ class StrategyChoice(Sent):
 class SpeedChoice(Sent):
     """What is timed: decisions of every condition beside uncompressed ones, in the same process, in turns."""
 
-    enabled: bool = True
-    envs: tuple[Annotated[int, Field(ge=1, le=4096)], ...] = Field(default=(1, 8, 64), min_length=1, max_length=8)
+    enabled: bool = Field(default=True, description="Time decisions beside uncompressed ones.")
+    envs: tuple[Annotated[int, Field(ge=1, le=4096)], ...] = Field(
+        default=(1, 8, 64), min_length=1, max_length=8, description="Environments that are timed together."
+    )
     decisions: int = Field(default=20, ge=2, le=10_000, description="Decisions of each round.")
-    rounds: int = Field(default=3, ge=1, le=100)
+    rounds: int = Field(default=3, ge=1, le=100, description="Rounds of timed decisions, in turns.")
 
 
 class TrialSpec(ActingSpecification):
@@ -69,18 +71,26 @@ class TrialSpec(ActingSpecification):
 
     kind: Literal["trial"] = "trial"
     seeds: tuple[Seed, ...] = Field(default=(0, 1, 2), min_length=1, max_length=10_000, description="Evaluation seeds.")
-    episodes: int = Field(default=20, ge=1, le=1_000_000)
-    strategies: tuple[StrategyChoice, ...] = Field(min_length=1, max_length=64)
-    budgets: tuple[Budget, ...] = Field(min_length=1, max_length=64)
-    positions: tuple[PositionPolicy, ...] = Field(default=("reindex",), min_length=1)
+    episodes: int = Field(default=20, ge=1, le=1_000_000, description="Length in episodes.")
+    strategies: tuple[StrategyChoice, ...] = Field(min_length=1, max_length=64, description="Rules that are tried.")
+    budgets: tuple[Budget, ...] = Field(
+        min_length=1, max_length=64, description="Transitions kept, as a number 40 or a share 0.4."
+    )
+    positions: tuple[PositionPolicy, ...] = Field(
+        default=("reindex",), min_length=1, description="Where kept tokens stand: reindex, keep, right_align or mask."
+    )
     interval: Annotated[int, Field(ge=1, le=1_000_000)] | Literal["full"] = Field(
         default=1,
         description="Select anew at every n-th step, or only where the context is full. Between two selections the "
         "transitions that are finished join the context.",
     )
-    memory: Memory = "stateless"
-    path: Recompute = "recompute"
-    controls: bool = True
+    memory: Memory = Field(
+        default="stateless", description="stateless selects from the stored window; stateful has lost what it dropped."
+    )
+    path: Recompute = Field(
+        default="recompute", description="recompute computes every kept token anew; cached keeps keys and values."
+    )
+    controls: bool = Field(default=True, description="Add uniform and random at every budget.")
     divergence_steps: int = Field(
         default=16, ge=0, le=10_000, description="Evenly spaced steps of the uncompressed histories where KL is taken."
     )
