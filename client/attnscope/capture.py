@@ -5,11 +5,12 @@ from __future__ import annotations
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 from jaxtyping import Float, Int
 
+from attnscope.connecting.transport import Transport
 from attnscope.errors import (
     MapNotSampledError,
     MissingPackageError,
@@ -17,7 +18,7 @@ from attnscope.errors import (
     NotReplayableError,
 )
 from attnscope.fetching.lazy import LazyArray
-from attnscope.fetching.remote import Slicer
+from attnscope.fetching.remote import HttpStore, Slicer
 from attnscope.fetching.replay import Decision, Replayer
 from attnscope.fetching.stored import Stored
 from attnscope_storage.reader import CaptureReader
@@ -61,6 +62,12 @@ class Capture(Stored):
     def __init__(self, reader: CaptureReader, slicer: Slicer | None = None, replayer: Replayer | None = None) -> None:
         super().__init__(reader, slicer)
         self._replayer = replayer
+
+    @classmethod
+    def remote(cls, transport: Transport, job: str) -> Self:
+        """Return what is committed of a job by now; maps that were not stored are asked of the service."""
+        reader = CaptureReader.open(HttpStore(transport, job))
+        return cls(reader, Slicer(transport, job), Replayer(transport, job, reader.policy))
 
     def __repr__(self) -> str:
         state = "complete" if self.complete else "running"

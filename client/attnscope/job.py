@@ -15,12 +15,15 @@ from attnscope.errors import (
     UnavailableError,
     WaitTimeoutError,
 )
+from attnscope.kinds.view import view_of
 from attnscope.progress import ProgressDisplay
 from attnscope_storage.errors import StoreKindError
 from attnscope_storage.wire import Job, JobChanges, JobState
+from attnscope_storage.wire.contract import imported
 
 if TYPE_CHECKING:
     from attnscope.capture import Capture
+    from attnscope.fetching.stored import Stored
     from attnscope.trials.trial import Trial
 
 POLL_SECONDS = 1.0
@@ -158,15 +161,10 @@ class JobHandle:
         StoreKindError
             It is a trial.
         """
-        self._refuse_other("capture")
         from attnscope.capture import Capture  # noqa: PLC0415 - loads zarr
-        from attnscope.fetching.remote import HttpStore, Slicer  # noqa: PLC0415 - loads zarr
-        from attnscope.fetching.replay import Replayer  # noqa: PLC0415 - loads zarr
-        from attnscope_storage.reader import CaptureReader  # noqa: PLC0415 - loads zarr
 
-        job = str(self.id)
-        reader = CaptureReader.open(HttpStore(self._transport, job))
-        return Capture(reader, Slicer(self._transport, job), Replayer(self._transport, job, reader.policy))
+        self._refuse_other(Capture.kind)
+        return Capture.remote(self._transport, str(self.id))
 
     def trial(self) -> Trial:
         """Return the conditions that are committed by now; also of a running job.
@@ -176,13 +174,21 @@ class JobHandle:
         StoreKindError
             It is a capture.
         """
-        from attnscope.fetching.remote import HttpStore, Slicer  # noqa: PLC0415 - loads zarr
         from attnscope.trials.trial import Trial  # noqa: PLC0415 - loads zarr
-        from attnscope_storage.reader import CaptureReader  # noqa: PLC0415 - loads zarr
 
-        self._refuse_other("trial")
-        job = str(self.id)
-        return Trial(CaptureReader.open(HttpStore(self._transport, job)), Slicer(self._transport, job))
+        self._refuse_other(Trial.kind)
+        return Trial.remote(self._transport, str(self.id))
+
+    def stored(self) -> Stored:
+        """Return what is committed by now of a job of any kind; also of a running job.
+
+        Raises
+        ------
+        StoreKindError
+            This client does not know the kind.
+        """
+        reads: type[Stored] = imported(view_of(self.info.kind).stored)
+        return reads.remote(self._transport, str(self.id))
 
     def _refuse_other(self, kind: str) -> None:
         if self.info.kind != kind:

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.markup import escape
 
 import attnscope
 from attnscope.cli.app import JobName, Json, Source, app, find_capture, out, say
-from attnscope.cli.boards import show_board
 from attnscope.errors import MapNotSampledError
+from attnscope.kinds.view import view_of
+from attnscope_storage.wire.contract import imported
+
+if TYPE_CHECKING:
+    from attnscope.capture import Capture
 
 
 @app.command()
@@ -29,8 +33,8 @@ def fetch(
         if npz:
             written = found.capture().save_npz(to or Path())
         else:
-            stored = found.trial() if found.info.kind == "trial" else found.capture()
-            written = stored.download(to or Path(f"{found.info.kind}-{stored.job[:8]}.zarr"))
+            stored = found.stored()
+            written = stored.download(to or Path(f"{stored.kind}-{stored.job[:8]}.zarr"))
     say({"path": str(written)}) if as_json else out.print(f"wrote {escape(str(written))}")
 
 
@@ -71,10 +75,13 @@ def summary(
     as_json: Json = False,
 ) -> None:
     """Summarise a capture: returns, context length, recency against uniform; of a trial: what each condition costs."""
-    if source is None and (found := attnscope.connect().job(job)).info.kind == "trial":
-        show_board(found.trial(), as_json=as_json)
-        return
+    stored = attnscope.connect().job(job).stored() if source is None else attnscope.open(source)
+    imported(view_of(stored.kind).summary)(stored, as_json=as_json)
+
+
+def summarise_capture(capture: Capture, *, as_json: bool) -> None:
+    """Print the summary of a capture."""
     from attnscope.report.summary import summarise  # noqa: PLC0415 - loads zarr
 
-    text = summarise(find_capture(job, source))
+    text = summarise(capture)
     say({"summary": text}) if as_json else typer.echo(text, nl=False)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -12,14 +12,38 @@ from rich.markup import escape
 import attnscope
 from attnscope.cli.app import Json, app, out, say
 from attnscope.cli.narrowing import Cells, Environments, Length, Places
+from attnscope.kinds.view import view_of
+from attnscope_storage.wire.contract import imported
 
 if TYPE_CHECKING:
+    from attnscope.capture import Capture
     from attnscope.measures.intervals import Scope
+    from attnscope.trials.trial import Trial
 
 Jobs = Annotated[list[str] | None, typer.Argument(help="Ids, unique prefixes of ids, or 'last'.")]
 Sources = Annotated[list[Path] | None, typer.Option("--capture", help="A downloaded capture; repeat for several.")]
 Folder = Annotated[Path, typer.Option("--out", help="Folder.")]
 Full = Annotated[bool, typer.Option("--full", help="Read the rows of every step instead of a stated sample.")]
+
+
+@dataclass(frozen=True)
+class Asked:
+    """The options of ``report``, whatever the kind of what it reports."""
+
+    environments: Environments
+    steps: int | None
+    heatmaps: int
+    predictions: str | None
+    """Of a trial: a capture, as a job or a folder, whose predictions are scored."""
+    form: str
+    full: bool
+    wider: bool
+    quiet: bool
+
+    def tell(self, path: Path) -> None:
+        """Say that a file is written."""
+        if not self.quiet:
+            _tell(path)
 
 
 @app.command()
@@ -43,26 +67,15 @@ def report(
 ) -> None:
     """Write every figure, the text and one offline page of captures or trials, also of running ones."""
     from attnscope.figures.style import FORMATS  # noqa: PLC0415 - loads matplotlib
-    from attnscope.report import write_report  # noqa: PLC0415 - as above
-    from attnscope.study import Choice  # noqa: PLC0415 - as above
-    from attnscope.trials.trial import Trial  # noqa: PLC0415 - loads zarr
 
     if form not in FORMATS:
         raise typer.BadParameter(f"expected one of {', '.join(FORMATS)}, got {form!r}", param_hint="--format")
-    wanted = Environments(envs, goal)
+    asked = Asked(Environments(envs, goal), steps, heatmaps, predictions, form, full=full, wider=wider, quiet=as_json)
     found = find_stored(job, source, trial)
-    tell = _quiet if as_json else _tell
     written: list[str] = []
-    for capture in found:
-        folder = to if len(found) == 1 else to / capture.job[:8]
-        if isinstance(capture, Trial):
-            written += report_trial(capture, folder, predictions, form=form, wider=wider, tell=tell)
-            continue
-        if not as_json:
-            how_far = "complete" if capture.complete else "still running"
-            out.print(f"{capture.job[:8]}  {capture.steps_committed} of {capture.resolved.steps} steps, {how_far}")
-        choice = Choice(envs=wanted.of(capture), steps=steps, heatmaps=heatmaps, full=full)
-        written += [str(path) for path in write_report(capture, folder, choice, form=form, tell=tell)]
+    for stored in found:
+        folder = to if len(found) == 1 else to / stored.job[:8]
+        written += imported(view_of(stored.kind).report)(stored, folder, asked)
     if as_json:
         say({"files": written})
 
@@ -125,33 +138,34 @@ def find_stored(jobs: list[str] | None, captures: list[Path] | None, trials: lis
         return stored
     service = attnscope.connect()
     handles = [service.job(name) for name in jobs or ["last"]]
-    return [one.trial() if one.info.spec.kind == "trial" else one.capture() for one in handles] + stored
+    return [one.stored() for one in handles] + stored
 
 
-def report_trial(
-    trial: Any,  # noqa: ANN401 - a Trial, whose module loads zarr
-    folder: Path,
-    predictions: str | None,
-    *,
-    form: str,
-    wider: bool,
-    tell: Callable[[Path], None],
-) -> list[str]:
+def report_capture(capture: Capture, folder: Path, asked: Asked) -> list[str]:
+    """Write the report of a capture."""
+    from attnscope.report import write_report  # noqa: PLC0415 - loads matplotlib
+    from attnscope.study import Choice  # noqa: PLC0415 - as above
+
+    if not asked.quiet:
+        how_far = "complete" if capture.complete else "still running"
+        out.print(f"{capture.job[:8]}  {capture.steps_committed} of {capture.resolved.steps} steps, {how_far}")
+    envs = asked.environments.of(capture)
+    choice = Choice(envs=envs, steps=asked.steps, heatmaps=asked.heatmaps, full=asked.full)
+    return [str(path) for path in write_report(capture, folder, choice, form=asked.form, tell=asked.tell)]
+
+
+def report_trial(trial: Trial, folder: Path, asked: Asked) -> list[str]:
     """Write the report of a trial, with the score of a capture's predictions if one is named."""
     from attnscope.report.trial import write_trial_report  # noqa: PLC0415 - loads matplotlib
 
     capture = None
-    if predictions is not None:
-        path = Path(predictions)
-        capture = attnscope.open(path) if path.is_dir() else attnscope.connect().job(predictions).capture()
-    scope: Scope = "beyond these tasks" if wider else "these tasks"
-    files = write_trial_report(trial.results(), folder, capture=capture, scope=scope, form=form, tell=tell)
+    if asked.predictions is not None:
+        path = Path(asked.predictions)
+        capture = attnscope.open(path) if path.is_dir() else attnscope.connect().job(asked.predictions).capture()
+    scope: Scope = "beyond these tasks" if asked.wider else "these tasks"
+    files = write_trial_report(trial.results(), folder, capture=capture, scope=scope, form=asked.form, tell=asked.tell)
     return [str(path) for path in files]
 
 
 def _tell(path: Path) -> None:
     out.print(f"wrote {escape(str(path))}")
-
-
-def _quiet(_path: Path) -> None:
-    return

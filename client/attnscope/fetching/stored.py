@@ -3,23 +3,22 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, ClassVar, Final, Literal, Self, TypeVar
+from typing import Any, ClassVar, Self, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
 from attnscope.connecting.plain import plain, plain_values
+from attnscope.connecting.transport import Transport
 from attnscope.errors import NotCapturedError
 from attnscope.fetching.download import download
 from attnscope.fetching.lazy import LazyArray
-from attnscope.fetching.remote import Slicer
+from attnscope.fetching.remote import HttpStore, Slicer
+from attnscope.kinds.view import view_of
 from attnscope_storage.errors import ChunkDamagedError, StoreKindError
 from attnscope_storage.reader import CaptureReader
 from attnscope_storage.wire import PolicyDescription
 
 ModelT = TypeVar("ModelT", bound=BaseModel)
-
-OPENED_BY: Final = {"capture": "attnscope.open", "trial": "attnscope.open_trial"}
-"""What opens each kind of store."""
 
 
 class Stored:
@@ -31,16 +30,23 @@ class Stored:
         What is stored there is of the other kind.
     """
 
-    kind: ClassVar[Literal["capture", "trial"]]
+    kind: ClassVar[str]
+    """Kind of job whose stores it reads."""
 
     def __init__(self, reader: CaptureReader, slicer: Slicer | None = None) -> None:
         if reader.kind != self.kind:
+            opened_by = view_of(reader.kind).opened_by
             raise StoreKindError(
-                f"what is stored there is a {reader.kind}, not a {self.kind}; open it with {OPENED_BY[reader.kind]}"
+                f"what is stored there is a {reader.kind}, not a {self.kind}; open it with {opened_by}"
             )
         self._reader = reader
         self._slicer = slicer
         self._arrays: dict[str, LazyArray] = {}
+
+    @classmethod
+    def remote(cls, transport: Transport, job: str) -> Self:
+        """Return what is committed of a job by now."""
+        return cls(CaptureReader.open(HttpStore(transport, job)), Slicer(transport, job))
 
     def __getitem__(self, name: str) -> LazyArray:
         """Return an array by its path, e.g. ``env/task``.
@@ -87,7 +93,7 @@ class Stored:
         return self._reader.complete
 
     def download(self, path: str | Path) -> Path:
-        """Write every committed chunk into a new folder, which appears whole or not at all; `OPENED_BY` opens it.
+        """Write every committed chunk into a new folder, which appears whole or not at all.
 
         Raises
         ------

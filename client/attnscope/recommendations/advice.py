@@ -9,6 +9,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from attnscope.capture import Capture
+from attnscope.kinds.trial import VIEW
 from attnscope.recommendations.basis import gather
 from attnscope.recommendations.candidates import applicable
 from attnscope.recommendations.decisions import one_of
@@ -141,7 +142,7 @@ class _Commands:
 
     def __init__(self, capture: Capture, capabilities: Capabilities | None) -> None:
         self._capture = capture
-        self._offered = capabilities is not None and "trial" in capabilities.job_kinds
+        self._offered = capabilities is not None and VIEW.kind in capabilities.job_kinds
 
     def line(self, one: Judged, budget: float, positions: str) -> str | None:
         """Return the command, None where the service takes no trials, or a budget of everything compresses nothing."""

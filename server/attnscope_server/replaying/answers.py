@@ -65,7 +65,7 @@ class Question:
 
     def order(self) -> Ask:
         """Return the question as the replay process reads it; the process numbers it."""
-        told = {name: value for name, value in vars(self).items() if name not in {"capture", "tokens"}}
+        told = {name: value for name, value in vars(self).items() if name in Ask.model_fields}
         return Ask(id=0, **told)
 
 

@@ -1,0 +1,16 @@
+"""The client's view of captures."""
+
+from __future__ import annotations
+
+from attnscope.kinds.view import View, register
+
+VIEW = register(
+    View(
+        kind="capture",
+        stored="attnscope.capture:Capture",
+        opened_by="attnscope.open",
+        summary="attnscope.cli.captures:summarise_capture",
+        report="attnscope.cli.reports:report_capture",
+    )
+)
+"""Reads, summarises and reports captures."""

@@ -1,0 +1,51 @@
+"""The runner of the invented kind, which only a worker imports."""
+
+from __future__ import annotations
+
+import threading
+from typing import Unpack
+
+import torch
+
+from attnscope_model.forward.policy import Policy
+from attnscope_server.capturing.attributes import attributes_of
+from attnscope_server.capturing.job import committed
+from attnscope_server.capturing.rollout import RolloutStoppedError
+from attnscope_server.kinds import Heard, Order
+from attnscope_storage.wire import CheckpointInfo
+from attnscope_storage.writer import CaptureWriter
+from invented.contract import COUNTED, CountSpec, ResolvedCount, count_schema, counted
+
+
+def run(
+    order: Order[CountSpec, ResolvedCount],
+    policy: Policy,
+    checkpoint: CheckpointInfo,
+    device: torch.device,
+    **heard: Unpack[Heard],
+) -> None:
+    """Count from the last committed entry to the end."""
+    schema = count_schema(order.spec, order.resolved, policy.description)
+    first = committed(order.path) is None
+    if first:
+        told = attributes_of((order.job, order.owner), order.spec, order.resolved, checkpoint, device, "none", "none")
+        writer = CaptureWriter.create(order.path, schema, told, {}, durable=order.durable, on_commit=heard["on_commit"])
+    else:
+        writer = CaptureWriter.resume(order.path, schema, durable=order.durable, on_commit=heard["on_commit"])
+    with writer:
+        for entry in range(writer.steps_committed, order.resolved.entries):
+            if first and entry == order.spec.hold_after:
+                wait(heard)
+            block = writer.acquire()
+            block.arrays[COUNTED][0] = counted(entry, policy.description.actions)
+            block.steps = 1
+            writer.submit(block)
+            heard["tell"]("rolling", 2 * (entry + 1))
+        writer.close(complete=True)
+
+
+def wait(heard: Heard) -> None:
+    """Return never: raise once the job is told to stop, unless the worker is killed before."""
+    while not heard["stopped"]():
+        threading.Event().wait(0.01)
+    raise RolloutStoppedError
