@@ -100,8 +100,8 @@ def test_rooms_on_a_device_go_the_way_of_their_twin():
         observation, reward, _, truncated, infos = environment.step(actions)
         if rooms is not None:
             moved = rooms.step(torch.from_numpy(actions))
-            assert np.array_equal(moved.reached.numpy(), terminal_observations(observation, infos))
-            assert np.array_equal(moved.following.numpy(), observation)
+            assert np.array_equal(moved.next_observation.numpy(), terminal_observations(observation, infos))
+            assert np.array_equal(rooms.observation.numpy(), observation)
             assert np.array_equal(moved.reward.numpy(), reward)
             assert np.array_equal(moved.ended.numpy(), truncated)
 

@@ -13,6 +13,7 @@ import gymnasium
 import numpy as np
 from gymnasium.vector import AsyncVectorEnv, AutoresetMode, SyncVectorEnv, VectorEnv
 
+from attnscope_env.presets.boundary import OwnTransitions
 from attnscope_env.presets.gymnasium_entry import GymnasiumEntry
 from attnscope_env.presets.tasks import SPLITS, EnvPreset, Split, Task
 from attnscope_env.rooms.observations import EnvironmentUnusableError, action_count, observation_layout
@@ -92,7 +93,7 @@ def make_single(entry: GymnasiumEntry, arguments: Mapping[str, Any]) -> gymnasiu
     if entry.module is not None:
         importlib.import_module(entry.module)
     single = gymnasium.make(entry.id, max_episode_steps=entry.horizon, disable_env_checker=True, **arguments)
-    return SeededEpisodes(single)
+    return OwnTransitions(SeededEpisodes(single), entry.id)
 
 
 def gymnasium_preset(entry: GymnasiumEntry, name: str, kwargs: Mapping[str, Any]) -> GymnasiumPreset:

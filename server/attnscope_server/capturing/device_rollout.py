@@ -14,12 +14,13 @@ import torch
 from torch import Tensor
 
 from attnscope_model.acting.deciding import Decider, Decision
-from attnscope_model.acting.sampling import ACTION_STREAM, choose_on_device, uniforms
 from attnscope_model.forward.statistics import compiled_statistics, row_statistics
+from attnscope_server.acting.choices import PolicyActor, device_choices
+from attnscope_server.acting.loop import act
 from attnscope_server.capturing.device_block import DeviceBlock
-from attnscope_server.capturing.device_rooms import DeviceRooms, device_rooms
-from attnscope_server.capturing.rollout import Rollout, RolloutStoppedError
-from attnscope_storage.reader import CaptureReader
+from attnscope_server.capturing.device_rooms import device_rooms
+from attnscope_server.capturing.listening import BlockRecorder
+from attnscope_server.capturing.rollout import Rollout
 
 
 @dataclass
@@ -29,77 +30,50 @@ class DeviceRollout(Rollout):
     def __post_init__(self) -> None:
         super().__post_init__()
         dims = self.schema.dims
-        self._decider = Decider(self.policy, dims.envs, self.device, sums="by check")
-        self._blocks = [DeviceBlock(self.schema, self.device) for _ in range(2)]
-        self._sent: DeviceBlock | None = None
         kept = (dims.row_envs or dims.map_envs, dims.row_layers, dims.row_heads)
-        places = [torch.tensor(part, device=self.device) for part in kept]
-        self._kept = (places[0][:, None, None], places[1][:, None], places[2])
-        self._episodes = torch.zeros(dims.envs, dtype=torch.int32, device=self.device)
-        self._twin: DeviceRooms | None = None
+        indices = [torch.tensor(part, device=self.device) for part in kept]
+        self._kept = (indices[0][:, None, None], indices[1][:, None], indices[2])
 
-    def run(self, reader: CaptureReader | None = None) -> None:
-        """Roll out as `Rollout.run` does."""
-        super().run(reader)
-        if self._sent is not None:
-            self._hand_over(self._sent)
+    def _new_decider(self) -> Decider:
+        """Return the contexts, whose rows are checked when a commit is delivered."""
+        return Decider(self.policy, self.schema.dims.envs, self.device, sums="by check")
 
-    def _rooms(self) -> DeviceRooms:
-        """Return the twin, which begins where the host's environment stands once it is resumed."""
-        if self._twin is None:
-            self._twin = device_rooms(self.environment, self.device)
-            self._episodes = torch.as_tensor(self._episode).to(self.device)
-        if self._twin is None:
+    def _roll(self) -> None:
+        """Roll out what is not committed yet; a commit is delivered while the next one is rolled out."""
+        rooms = device_rooms(self.environment, self.device, self._rooms.episode)
+        if rooms is None:
             raise ValueError("expected an environment with a twin on the device")
-        return self._twin
-
-    def _roll_block(self, first: int, last: int) -> None:
-        rooms, block = self._rooms(), self._blocks[first // self.schema.flush_steps % 2]
-        block.clear()
-        numbers = None
-        if self.spec.sampling.mode == "sample":
-            axis = self.axis
-            drawn = uniforms(axis.seed, axis.task, axis.replica, first, last - first, ACTION_STREAM)
-            numbers = torch.from_numpy(drawn).to(self.device)
-        for step in range(first, last):
-            if self.stopped():
-                raise RolloutStoppedError(f"stopped at step {step}")
-            self._step_on_device(rooms, block, step, None if numbers is None else numbers[step - first])
-            self._report("rolling", step + 1)
-        block.steps = last - first
-        block.send()
-        sent, self._sent = self._sent, block
+        total, flush = self.schema.dims.steps, self.schema.flush_steps
+        choices = device_choices(self.axis, self._temperature, flush, self.device)
+        actor = PolicyActor[Tensor](self._decider, choices, rows=True, map_steps=self._attention.map_steps)
+        blocks = [DeviceBlock(self.schema, self.device) for _ in range(2)]
+        sent: DeviceBlock | None = None
+        for first in range(self.writer.steps_committed, total, flush):
+            block = blocks[first // flush % 2]
+            block.clear()
+            block.steps = min(flush, total - first)
+            act(range(first, first + block.steps), rooms, actor, self._device_recorder(block, first))
+            block.send()
+            if sent is not None:
+                self._deliver(sent)
+            sent = block
         if sent is not None:
-            self._hand_over(sent)
+            self._deliver(sent)
 
-    def _hand_over(self, block: DeviceBlock) -> None:
+    def _device_recorder(self, block: DeviceBlock, first: int) -> BlockRecorder[Tensor]:
+        def attend(step: int, row: int, decision: Decision) -> None:
+            self._store(block, step, row, decision)
+            block.arrays["policy/logits"][row] = decision.logits
+
+        return BlockRecorder[Tensor](
+            block.arrays, first, self._decider.window, attend, self.refuse_stopped, self.report_rolled
+        )
+
+    def _deliver(self, block: DeviceBlock) -> None:
         self._decider.check()
         stored = self.writer.acquire()
         block.deliver(stored)
         self.writer.submit(stored)
-
-    def _step_on_device(self, rooms: DeviceRooms, block: DeviceBlock, step: int, numbers: Tensor | None) -> None:
-        window, stored, row = self._decider.window, block.arrays, step % self.schema.flush_steps
-        before = rooms.cells
-        decision = self._decider.decide(before, rows=True, maps=step in self._recorder.map_steps)
-        actions = choose_on_device(decision.logits, numbers, self.spec.sampling.temperature)
-        self._store(block, step, row, decision)
-        stored["context/length"][row] = window.length
-        stored["context/start"][row] = window.start
-        stored["policy/logits"][row] = decision.logits
-        stored["rollout/episode"][row] = self._episodes
-        moved = rooms.step(actions)
-        for name, value in (
-            ("observation", before),
-            ("next_observation", moved.reached),
-            ("action", actions),
-            ("reward", moved.reward),
-            ("truncated", moved.ended),
-        ):
-            stored[f"rollout/{name}"][row] = value.to(stored[f"rollout/{name}"].dtype)
-        stored["rollout/terminated"][row] = 0
-        self._episodes = self._episodes + moved.ended.to(torch.int32)
-        self._decider.append(before, actions, moved.reward, moved.reached)
 
     def _store(self, block: DeviceBlock, step: int, row: int, decision: Decision) -> None:
         if decision.rows is None:
@@ -108,10 +82,10 @@ class DeviceRollout(Rollout):
         for name, values in self._statistics(decision.rows).items():
             block.arrays[f"stats/{name}"][row] = values
         if "attention/rows" in block.arrays and step % dims.row_every == 0:
-            place = row // dims.row_every
-            block.arrays["attention/rows"][place, ..., :length] = decision.rows[self._kept].to(torch.float16)
+            index = row // dims.row_every
+            block.arrays["attention/rows"][index, ..., :length] = decision.rows[self._kept].to(torch.float16)
             if dims.row_every > 1:
-                block.arrays["attention/row_step"][place] = step
+                block.arrays["attention/row_step"][index] = step
         if decision.maps is not None:
             half = decision.maps[self._kept].to(torch.float16)
             whole = torch.full((*half.shape[:3], dims.slots, dims.slots), np.nan, dtype=torch.float16)
@@ -121,6 +95,6 @@ class DeviceRollout(Rollout):
     def _statistics(self, rows: Tensor) -> Mapping[str, Tensor]:
         """Return the statistics as tensors, taken the way that the host's rollout takes them."""
         query_slot = self.policy.description.query_slot
-        if not self._recorder.compiled:
+        if not self._attention.compiled:
             return row_statistics(rows, query_slot)
         return {name: torch.from_numpy(values) for name, values in compiled_statistics(rows, query_slot)[0].items()}

@@ -18,12 +18,14 @@ from gymnasium.vector import VectorEnv
 from attnscope_env import observation_layout
 from attnscope_model.forward.fused import NUMBA, implementation, prefer_fused
 from attnscope_model.forward.policy import Policy
+from attnscope_server.acting.axis import EnvAxis
+from attnscope_server.acting.errors import NotReproducibleError
 from attnscope_server.capturing.attributes import attributes_of, growing_window
 from attnscope_server.capturing.device_rollout import DeviceRollout
 from attnscope_server.capturing.device_rooms import device_rooms
-from attnscope_server.capturing.plan import WRITER_BLOCKS, EnvAxis, env_axis
+from attnscope_server.capturing.plan import WRITER_BLOCKS, env_axis
 from attnscope_server.capturing.precision import precision, refuse_unavailable
-from attnscope_server.capturing.rollout import NotReproducibleError, Rollout
+from attnscope_server.capturing.rollout import Rollout
 from attnscope_server.kinds import Heard, Order
 from attnscope_storage.errors import CaptureNotFoundError
 from attnscope_storage.kinds.capture import capture_schema
@@ -110,7 +112,18 @@ def run_capture(
         )
     with closing(environment), writer:
         kind = _kind(order, environment, device)
-        rollout = kind(_decided(order), axis, schema, policy, environment, writer, device, stopped, tell)
+        rollout = kind(
+            _decided(order),
+            axis,
+            schema,
+            policy,
+            environment,
+            writer,
+            device,
+            stopped,
+            tell,
+            order.resolved.environment_id,
+        )
         with precision(order.spec.dtype, device):
             rollout.run(reader)
         tell("finishing", schema.dims.steps)

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
-from jaxtyping import Int
 
 from attnscope_model.forward.small_heads import fits, installed
+from attnscope_server.acting.axis import EnvAxis
 from attnscope_storage.schema import SPLITS
 from attnscope_storage.store_schema import StoreSchema
 from attnscope_storage.wire import CaptureSpec, PolicyDescription, ResolvedCapture
@@ -18,19 +16,6 @@ COMPILED_BYTES = 120 * 2**20
 
 WRITER_BLOCKS = 3
 """Commits' worth of steps that rollout and writer share."""
-
-
-@dataclass(frozen=True)
-class EnvAxis:
-    """The env axis: task × seed × replica, in that nesting."""
-
-    task: Int[np.ndarray, " env"]
-    """Task indices, as `ResolvedCapture.tasks` gives them."""
-    seed: Int[np.ndarray, " env"]
-    replica: Int[np.ndarray, " env"]
-    split: Int[np.ndarray, " env"]
-    position: Int[np.ndarray, " env"]
-    """Place of each environment's task in `ResolvedCapture.tasks`."""
 
 
 def env_axis(spec: CaptureSpec, resolved: ResolvedCapture) -> EnvAxis:

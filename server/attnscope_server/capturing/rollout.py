@@ -8,37 +8,32 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
-import numpy as np
 import torch
 from gymnasium.vector import VectorEnv
 
-from attnscope_env import environment_seeds, terminal_observations
-from attnscope_model.acting.deciding import Decider
-from attnscope_model.acting.sampling import ACTION_STREAM, choose_actions, uniforms
+from attnscope_model.acting.deciding import Decider, Decision
 from attnscope_model.forward.fused import NUMBA, implementation
 from attnscope_model.forward.policy import Policy
-from attnscope_server.capturing.plan import EnvAxis
+from attnscope_server.acting.axis import EnvAxis
+from attnscope_server.acting.choices import HostArray, PolicyActor, host_choices
+from attnscope_server.acting.errors import NotReproducibleError, RolloutStoppedError
+from attnscope_server.acting.loop import Transition, act
+from attnscope_server.acting.rooms import HostRooms
+from attnscope_server.capturing.listening import BlockRecorder, RetakenSteps
 from attnscope_server.capturing.recording import AttentionRecorder
 from attnscope_storage.blocks import StepBlock
-from attnscope_storage.errors import AttnscopeError
 from attnscope_storage.reader import CaptureReader
 from attnscope_storage.schema import CaptureSchema
 from attnscope_storage.wire import CaptureSpec, Phase
 from attnscope_storage.writer import CaptureWriter
 
-TOLD_EVERY_SECONDS = 0.2
+__all__ = ["NotReproducibleError", "Rollout", "RolloutStoppedError"]
+
+REPORT_SECONDS = 0.2
 """Seconds between two reports of progress."""
-
-
-class RolloutStoppedError(AttnscopeError):
-    """The rollout was told to stop."""
-
-
-class NotReproducibleError(AttnscopeError):
-    """The resumed environment gave other observations than those that are stored."""
 
 
 @dataclass
@@ -54,21 +49,24 @@ class Rollout:
     device: torch.device
     stopped: Callable[[], bool] = lambda: False
     tell: Callable[[Phase, int], None] = lambda _phase, _steps: None
+    environment_id: str = "the environment"
+    """Name of the environment in errors."""
+    _reported_at: float = field(default=0.0, init=False)
 
     def __post_init__(self) -> None:
-        envs = self.schema.dims.envs
-        self._decider = Decider(self.policy, envs, self.device, sums="elsewhere")  # the recorder looks at them
-        self._observation = self._reset()
-        self._episode = np.zeros(envs, np.int32)
+        self._decider = self._new_decider()
+        self._rooms = HostRooms(self.environment, self.axis, self.environment_id)
         compiled = implementation(self.policy) == NUMBA  # as provenance has it, so that a resume takes the same
-        self._recorder = AttentionRecorder(self.schema, self.policy.description.query_slot, compiled=compiled)
-        self._told_at = 0.0
+        self._attention = AttentionRecorder(self.schema, self.policy.description.query_slot, compiled=compiled)
 
-    def _reset(self) -> np.ndarray[Any, Any]:
-        axis = self.axis
-        seeds = environment_seeds(axis.seed, axis.task, axis.replica)
-        observation, _ = self.environment.reset(seed=seeds)  # type: ignore[arg-type]  # gymnasium takes a list too
-        return np.asarray(observation)
+    def _new_decider(self) -> Decider:
+        """Return the contexts; the recorder checks the sums of their rows."""
+        return Decider(self.policy, self.schema.dims.envs, self.device, sums="elsewhere")
+
+    @property
+    def _temperature(self) -> float | None:
+        sampling = self.spec.sampling
+        return sampling.temperature if sampling.mode == "sample" else None
 
     def run(self, reader: CaptureReader | None = None) -> None:
         """Roll out to the last step, after re-stepping what `reader`'s capture holds already.
@@ -79,70 +77,35 @@ class Rollout:
             When `stopped` said so; what is not committed is for the caller to drop.
         NotReproducibleError
             When the re-stepped environment differs from what is stored.
+        EnvironmentUnusableError
+            When the environment gives a number that is not finite.
         """
         with torch.inference_mode():
             if reader is not None:
-                self._replay(reader)
-            total, flush = self.schema.dims.steps, self.schema.flush_steps
-            for first in range(self.writer.steps_committed, total, flush):
-                self._roll_block(first, min(first + flush, total))
+                self._take_again(reader)
+            self._roll()
 
-    def _roll_block(self, first: int, last: int) -> None:
-        """Roll out the steps of one commit and hand them to the writer."""
-        block = self.writer.acquire()
-        numbers = None
-        if self.spec.sampling.mode == "sample":
-            axis = self.axis
-            numbers = uniforms(axis.seed, axis.task, axis.replica, first, last - first, ACTION_STREAM)
-        for step in range(first, last):
-            if self.stopped():
-                raise RolloutStoppedError(f"stopped at step {step}")
-            self._step(block, step, step - first, None if numbers is None else numbers[step - first])
-            self._report("rolling", step + 1)
-        block.steps = last - first
-        self.writer.submit(block)
+    def _roll(self) -> None:
+        """Roll out what is not committed yet, a commit at a time."""
+        total, flush = self.schema.dims.steps, self.schema.flush_steps
+        choices = host_choices(self.axis, self._temperature, flush)
+        actor = PolicyActor[HostArray](self._decider, choices, rows=True, map_steps=self._attention.map_steps)
+        for first in range(self.writer.steps_committed, total, flush):
+            block = self.writer.acquire()
+            block.steps = min(flush, total - first)
+            act(range(first, first + block.steps), self._rooms, actor, self._recorder(block, first))
+            self.writer.submit(block)
 
-    def _step(self, block: StepBlock, step: int, row: int, numbers: np.ndarray[Any, Any] | None) -> None:
-        window, stored = self._decider.window, block.arrays
-        decision = self._decider.decide(self._observation, rows=True, maps=step in self._recorder.map_steps)
-        actions = choose_actions(decision.logits, numbers, self.spec.sampling.temperature)
-        self._recorder.record(block, step, row, decision)
-        stored["context/length"][row] = window.length
-        stored["context/start"][row] = window.start
-        stored["policy/logits"][row] = decision.logits.cpu().numpy()
-        self._act(actions, stored, row)
+    def _recorder(self, block: StepBlock, first: int) -> BlockRecorder[HostArray]:
+        def attend(step: int, row: int, decision: Decision) -> None:
+            self._attention.record(block, step, row, decision)
+            block.arrays["policy/logits"][row] = decision.logits.cpu().numpy()
 
-    def _act(self, actions: np.ndarray[Any, Any], stored: dict[str, np.ndarray[Any, Any]], row: int) -> None:
-        """Step the environments and append the finished transition."""
-        before = self._observation
-        after, reward, terminated, truncated, infos = self.environment.step(actions)
-        reached = terminal_observations(after, infos)
-        for name, value in (
-            ("observation", before),
-            ("next_observation", reached),
-            ("action", actions),
-            ("reward", reward),
-            ("episode", self._episode),
-            ("terminated", terminated),
-            ("truncated", truncated),
-        ):
-            stored[f"rollout/{name}"][row] = value
-        self._advance(before, actions, reward, reached, after, terminated | truncated)
+        return BlockRecorder[HostArray](
+            block.arrays, first, self._decider.window, attend, self.refuse_stopped, self.report_rolled
+        )
 
-    def _advance(
-        self,
-        before: np.ndarray[Any, Any],
-        actions: np.ndarray[Any, Any],
-        reward: np.ndarray[Any, Any],
-        reached: np.ndarray[Any, Any],
-        after: np.ndarray[Any, Any],
-        ended: np.ndarray[Any, Any],
-    ) -> None:
-        self._decider.append(before, actions, reward, reached)
-        self._episode = self._episode + ended.astype(np.int32)
-        self._observation = np.asarray(after)
-
-    def _replay(self, reader: CaptureReader) -> None:
+    def _take_again(self, reader: CaptureReader) -> None:
         """Take the committed steps again, with the stored actions and without the policy.
 
         The environment is stepped from its beginning and must reproduce every stored observation; the context takes
@@ -150,33 +113,28 @@ class Rollout:
         that the next step still needs is built again the same way, one decision a step.
         """
         committed, flush = self.writer.steps_committed, self.schema.flush_steps
-        decides = self._decider.caches(committed)
-        names = ("observation", "next_observation", "action", "reward")
-        for first in range(0, committed, flush):
-            last = min(first + flush, committed)
-            stored = {name: reader.array(f"rollout/{name}")[first:last] for name in names}
-            for row in range(last - first):
-                if self.stopped():
-                    raise RolloutStoppedError(f"stopped while resuming, at step {first + row}")
-                if decides:
-                    self._decider.decide(self._observation)
-                self._replay_step(first + row, {name: values[row] for name, values in stored.items()})
-                self._report("resuming", committed)
+        retaken = RetakenSteps(
+            reader,
+            committed,
+            flush,
+            self._decider,
+            lambda step: self.refuse_stopped(step, "while resuming, "),
+            lambda: self.report("resuming", committed),
+        )
+        act(range(committed), self._rooms, retaken, retaken)
 
-    def _replay_step(self, step: int, stored: dict[str, np.ndarray[Any, Any]]) -> None:
-        before, actions = self._observation, stored["action"]
-        after, reward, terminated, truncated, infos = self.environment.step(actions)
-        reached = terminal_observations(after, infos)
-        for name, value in (("observation", before), ("next_observation", reached), ("reward", reward)):
-            if not np.array_equal(stored[name], np.asarray(value, dtype=stored[name].dtype)):
-                raise NotReproducibleError(
-                    f"the environment does not reproduce its {name} at step {step}: stored {stored[name].tolist()}, "
-                    f"now {np.asarray(value).tolist()}"
-                )
-        self._advance(before, actions, reward, reached, after, terminated | truncated)
+    def refuse_stopped(self, step: int, when: str = "") -> None:
+        """Stop before a step where that was asked for."""
+        if self.stopped():
+            raise RolloutStoppedError(f"stopped {when}at step {step}")
 
-    def _report(self, phase: Phase, steps: int) -> None:
+    def report_rolled(self, step: int, _transition: Transition[Any]) -> None:
+        """Report that a step is done."""
+        self.report("rolling", step + 1)
+
+    def report(self, phase: Phase, steps: int) -> None:
+        """Report progress, at most every `REPORT_SECONDS`."""
         now = time.monotonic()
-        if now - self._told_at >= TOLD_EVERY_SECONDS:
-            self._told_at = now
+        if now - self._reported_at >= REPORT_SECONDS:
+            self._reported_at = now
             self.tell(phase, steps)

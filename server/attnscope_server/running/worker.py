@@ -25,9 +25,9 @@ from attnscope_model.checkpoints.registry import CheckpointRegistry
 from attnscope_model.errors import CaptureInvalidError, CheckpointError
 from attnscope_model.forward.policy import Policy
 from attnscope_model.strategies import StrategyError
+from attnscope_server.acting.errors import NotReproducibleError, RolloutStoppedError
 from attnscope_server.capturing.job import committed
 from attnscope_server.capturing.precision import PrecisionUnavailableError
-from attnscope_server.capturing.rollout import NotReproducibleError, RolloutStoppedError
 from attnscope_server.kinds import Heard, Order, kind_of
 from attnscope_server.root.paths import capture_path
 from attnscope_server.running.child import become_child

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import torch
 from jaxtyping import Float64
 
-from attnscope_env import terminal_observations
 from attnscope_env.presets.tasks import EnvPreset, Task
-from attnscope_model.acting.deciding import Decider
-from attnscope_model.acting.sampling import ACTION_STREAM, choose_actions, uniforms
+from attnscope_model.acting.deciding import Decider, Decision
 from attnscope_model.forward.policy import Policy
-
-CHUNK_STEPS = 64
-"""Steps whose random numbers are drawn at a time."""
+from attnscope_server.acting.axis import EnvAxis
+from attnscope_server.acting.choices import HostArray, PolicyActor, host_choices
+from attnscope_server.acting.loop import Transition, act
+from attnscope_server.acting.rooms import HostRooms
 
 
 def episode_returns(
@@ -30,29 +30,68 @@ def episode_returns(
 ) -> Float64[np.ndarray, "task rollout episode"]:
     """Return the return of each episode of each rollout; actions are sampled at temperature 1.
 
-    Random numbers depend on seed, task, rollout and step alone: a capture of the same seed takes the same actions.
+    Environments and random numbers depend on seed, task, rollout and step alone: a capture of the same seed takes
+    the same actions in the same environments.
 
     Parameters
     ----------
+    policy
+        Decides, on the CPU.
+    preset, tasks
+        The environment, and the tasks that are rolled out in it.
+    rollouts
+        Rollouts of each task.
+    episodes
+        Episodes of each rollout, each of the preset's horizon.
+    seed
+        Of environments and actions, at least 0.
     tell
-        Told after every step how many are done.
+        Hears after every step how many are done.
+
+    Raises
+    ------
+    EnvironmentUnusableError
+        The environment gives a number that is not finite.
     """
-    envs = len(tasks) * rollouts
+    axis = evaluation_axis(tasks, rollouts, seed)
     environment = preset.make_vector([task for task in tasks for _ in range(rollouts)])
-    index = np.repeat([task.index for task in tasks], rollouts)
-    replicas = np.tile(np.arange(rollouts), len(tasks))
-    seeds = np.full(envs, seed)
-    decider = Decider(policy, envs, torch.device("cpu"))
-    returns = np.zeros((envs, episodes))
-    observation, _ = environment.reset()
+    decider = Decider(policy, len(axis.task), torch.device("cpu"))
+    returns = np.zeros((len(axis.task), episodes))
     with torch.inference_mode():
-        for step in range(episodes * preset.horizon):
-            if step % CHUNK_STEPS == 0:
-                numbers = uniforms(seeds, index, replicas, step, CHUNK_STEPS, ACTION_STREAM)
-            action = choose_actions(decider.decide(observation).logits, numbers[step % CHUNK_STEPS], 1.0)
-            following, reward, _, _, infos = environment.step(action)
-            decider.append(observation, action, reward, terminal_observations(following, infos))
-            returns[:, step // preset.horizon] += reward
-            observation = following
-            tell(step + 1)
+        rooms = HostRooms(environment, axis, preset.environment_id)
+        actor = PolicyActor[HostArray](decider, host_choices(axis, 1.0))
+        act(range(episodes * preset.horizon), rooms, actor, _Returns(returns, preset.horizon, tell))
     return returns.reshape(len(tasks), rollouts, episodes)
+
+
+def evaluation_axis(tasks: Sequence[Task], rollouts: int, seed: int) -> EnvAxis:
+    """Return the env axis of an evaluation: task × rollout, in that nesting."""
+    envs = len(tasks) * rollouts
+    position = np.repeat(np.arange(len(tasks)), rollouts)
+    return EnvAxis(
+        task=np.array([task.index for task in tasks], np.int32)[position],
+        seed=np.full(envs, seed),
+        replica=np.tile(np.arange(rollouts, dtype=np.int32), len(tasks)),
+        split=np.full(envs, -1, np.int8),
+        position=position,
+    )
+
+
+@dataclass
+class _Returns:
+    """Adds rewards up, episode by episode."""
+
+    returns: Float64[np.ndarray, "env episode"]
+    horizon: int
+    tell: Callable[[int], None]
+
+    def begin(self, step: int) -> None:
+        """Do nothing: an evaluation is not stopped."""
+
+    def decided(self, step: int, decision: Decision) -> None:
+        """Do nothing: decisions are not kept."""
+
+    def stepped(self, step: int, transition: Transition[HostArray]) -> None:
+        """Add the rewards of a step."""
+        self.returns[:, step // self.horizon] += transition.reward
+        self.tell(step + 1)

@@ -1,33 +1,28 @@
-"""Acting: one batch of rollouts, compressed or not, from its first step to its last."""
+"""Acting in a trial: one batch of rollouts, compressed or not, from its first step to its last."""
 
 from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, Final, Protocol
+from typing import Any, Protocol
 
 import numpy as np
-import torch
-from gymnasium.vector import VectorEnv
 from jaxtyping import Float, Int, Shaped
+from torch import Tensor
 
-from attnscope_env import environment_seeds, terminal_observations
-from attnscope_model.acting.sampling import ACTION_STREAM, choose_actions, uniforms
-from attnscope_server.capturing.plan import EnvAxis
-from attnscope_server.capturing.rollout import NotReproducibleError
-
-DRAWN: Final = 64
-"""Steps whose random numbers are drawn at a time."""
-
-Environment = VectorEnv[Any, Any, Any]
+from attnscope_server.acting.axis import EnvAxis
+from attnscope_server.acting.choices import Choices, HostArray, host_choices
+from attnscope_server.acting.errors import NotReproducibleError
+from attnscope_server.acting.loop import Transition, act
+from attnscope_server.acting.rooms import HostRooms
 
 
 class Deciding(Protocol):
-    """What takes decisions over contexts that it keeps."""
+    """Contexts, and the decisions over them."""
 
     @abstractmethod
-    def decide(self, observation: Any) -> torch.Tensor:  # noqa: ANN401 - arrays of either library
+    def decide(self, observation: Any) -> Tensor:  # noqa: ANN401 - arrays of either library
         """Return the logits of the decision at an observation."""
         ...
 
@@ -53,44 +48,47 @@ class Recorded:
         series = (self.observation, self.action, self.reward, self.reached, self.ended)
         return tuple(values[step] for values in series)
 
+    def add(self, transition: Transition[HostArray]) -> None:
+        """Add a step, its rewards in float32."""
+        self.observation.append(transition.observation)
+        self.action.append(transition.action)
+        self.reward.append(np.asarray(transition.reward, np.float32))
+        self.reached.append(transition.next_observation)
+        self.ended.append(transition.ended)
 
-def act(
+
+def roll_out(
     decider: Deciding,
-    environment: Environment,
+    rooms: HostRooms,
     axis: EnvAxis,
     steps: int,
     temperature: float | None,
-    at_step: Callable[[int, torch.Tensor], None],
+    at_step: Callable[[int, Tensor], None],
 ) -> Recorded:
     """Roll out and return what happened.
 
     Parameters
     ----------
+    decider
+        Keeps the contexts of the rollouts.
+    rooms
+        The environments, at the beginning of their rollouts.
     axis
-        Who acts: determines the environments' seeds and the random numbers of every step.
+        Determines the random numbers of every step.
+    steps
+        Steps of every rollout.
     temperature
         Of sampling; None is greedy.
     at_step
-        Told of every decision, after it is taken and before the environments are stepped.
+        Hears of every decision, after it is taken and before the environments are stepped.
     """
-    observation = first_observation(environment, axis)
-    recorded = Recorded()
-    numbers = None
-    for step in range(steps):
-        if temperature is not None and step % DRAWN == 0:
-            numbers = uniforms(axis.seed, axis.task, axis.replica, step, min(DRAWN, steps - step), ACTION_STREAM)
-        logits = decider.decide(observation)
-        at_step(step, logits)
-        drawn = None if numbers is None else numbers[step % DRAWN]
-        actions = choose_actions(logits, drawn, 1.0 if temperature is None else temperature)
-        observation = _stepped(environment, observation, actions, recorded)
-        decider.append(*recorded.transition(step))
-    return recorded
+    rolled = _RolledOut(decider, host_choices(axis, temperature), at_step)
+    act(range(steps), rooms, rolled, rolled)
+    return rolled.recorded
 
 
-def act_again(
-    environment: Environment,
-    axis: EnvAxis,
+def take_again(
+    rooms: HostRooms,
     actions: Int[np.ndarray, "env step"],
     rewards: Float[np.ndarray, "env step"],
     at_step: Callable[[int], None],
@@ -102,37 +100,65 @@ def act_again(
     NotReproducibleError
         They give other rewards than those that are stored.
     """
-    observation = first_observation(environment, axis)
-    recorded = Recorded()
-    for step in range(actions.shape[1]):
-        at_step(step)
-        observation = _stepped(environment, observation, actions[:, step].astype(np.int64), recorded)
-        if not np.array_equal(rewards[:, step], recorded.reward[step]):
+    taken = _TakenAgain(actions, rewards, at_step)
+    act(range(actions.shape[1]), rooms, taken, taken)
+    return taken.recorded
+
+
+class _RolledOut:
+    """A batch that acts and is recorded: both the actor and the recorder of the loop."""
+
+    def __init__(self, decider: Deciding, choices: Choices[HostArray], at_step: Callable[[int, Tensor], None]) -> None:
+        self._decider, self._at_step = decider, at_step
+        self.choose = choices
+        self.recorded = Recorded()
+
+    def begin(self, step: int) -> None:
+        """Do nothing: `at_step` hears of the decision."""
+
+    def decide(self, _step: int, observation: HostArray) -> Tensor:
+        return self._decider.decide(observation)
+
+    def decided(self, step: int, decision: Tensor) -> None:
+        self._at_step(step, decision)
+
+    def stepped(self, _step: int, transition: Transition[HostArray]) -> None:
+        self.recorded.add(transition)
+
+    def append(self, _transition: Transition[HostArray]) -> None:
+        self._decider.append(*self.recorded.transition(-1))
+
+
+class _TakenAgain:
+    """A batch that takes stored actions, without decisions: both the actor and the recorder of the loop."""
+
+    def __init__(
+        self,
+        actions: Int[np.ndarray, "env step"],
+        rewards: Float[np.ndarray, "env step"],
+        at_step: Callable[[int], None],
+    ) -> None:
+        self._actions, self._rewards = actions, rewards
+        self.begin = at_step
+        self.recorded = Recorded()
+
+    def decide(self, _step: int, observation: HostArray) -> None:
+        """Decide nothing: the actions are stored."""
+
+    def choose(self, step: int, _decision: None) -> HostArray:
+        return self._actions[:, step].astype(np.int64)
+
+    def decided(self, step: int, decision: None) -> None:
+        """Record nothing: there is no decision."""
+
+    def stepped(self, step: int, transition: Transition[HostArray]) -> None:
+        self.recorded.add(transition)
+        stored, now = self._rewards[:, step], self.recorded.reward[step]
+        if not np.array_equal(stored, now):
             raise NotReproducibleError(
-                f"the environment does not reproduce its rewards at step {step}: stored {rewards[:, step].tolist()}, "
-                f"now {recorded.reward[step].tolist()}"
+                f"the environment does not reproduce its rewards at step {step}: stored {stored.tolist()}, "
+                f"now {now.tolist()}"
             )
-    return recorded
 
-
-def first_observation(environment: Environment, axis: EnvAxis) -> np.ndarray[Any, Any]:
-    """Reset the environments to the beginning of their rollouts."""
-    seeds = environment_seeds(axis.seed, axis.task, axis.replica)
-    observation, _ = environment.reset(seed=seeds)  # type: ignore[arg-type]  # gymnasium takes a list too
-    return np.asarray(observation)
-
-
-def _stepped(
-    environment: Environment,
-    before: np.ndarray[Any, Any],
-    actions: Int[np.ndarray, " env"],
-    recorded: Recorded,
-) -> np.ndarray[Any, Any]:
-    """Step the environments, take down what happened, and return what is observed next."""
-    after, reward, terminated, truncated, infos = environment.step(actions)
-    recorded.observation.append(before)
-    recorded.action.append(actions)
-    recorded.reward.append(np.asarray(reward, np.float32))
-    recorded.reached.append(np.asarray(terminal_observations(after, infos)))
-    recorded.ended.append(np.asarray(terminated | truncated))
-    return np.asarray(after)
+    def append(self, transition: Transition[HostArray]) -> None:
+        """Append nothing: no contexts are kept."""

@@ -71,7 +71,7 @@ def decisions_at(
         before_step(step)
         transition = tuple(np.concatenate([part] * times) for part in recorded.transition(step))
         if step in steps:
-            found.append((step, decider.decide(transition[0])))
+            found.append((step, decider.decide(transition[0]).clone()))  # a policy may hand its own buffer out
         else:
             decider.pass_by(transition[0])
         decider.append(*transition)

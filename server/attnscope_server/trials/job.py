@@ -18,10 +18,10 @@ from jaxtyping import Float, Int
 
 from attnscope_model.forward.fused import implementation
 from attnscope_model.forward.policy import Policy
+from attnscope_server.acting.axis import EnvAxis
+from attnscope_server.acting.errors import RolloutStoppedError
 from attnscope_server.capturing.attributes import attributes_of
 from attnscope_server.capturing.job import choose_attention, committed
-from attnscope_server.capturing.plan import EnvAxis
-from attnscope_server.capturing.rollout import RolloutStoppedError
 from attnscope_server.kinds import Heard, Order
 from attnscope_server.trials.plan import WRITER_BLOCKS, static_arrays
 from attnscope_server.trials.results import ConditionResult

@@ -20,9 +20,10 @@ from attnscope_model.compression import Compression
 from attnscope_model.compression.deciding import CompressedDecider, PlainDecider
 from attnscope_model.forward.policy import Policy
 from attnscope_model.strategies import strategy
-from attnscope_server.capturing.plan import EnvAxis
-from attnscope_server.capturing.rollout import RolloutStoppedError
-from attnscope_server.trials.acting import Environment, Recorded, act, act_again
+from attnscope_server.acting.axis import EnvAxis
+from attnscope_server.acting.errors import RolloutStoppedError
+from attnscope_server.acting.rooms import Environment, HostRooms
+from attnscope_server.trials.acting import Recorded, roll_out, take_again
 from attnscope_server.trials.divergence import Divergence, plain_logits
 from attnscope_server.trials.results import ConditionResult
 from attnscope_server.trials.speed import SpeedMeter
@@ -99,7 +100,7 @@ class TrialRunner:
 
         with torch.inference_mode(), closing(self._environments(self._axis)) as environment:
             flat = actions.reshape(envs, -1), rewards.reshape(envs, -1)
-            recorded = act_again(environment, self._axis, *flat, at_step)
+            recorded = take_again(self._rooms(environment, self._axis), *flat, at_step)
         with torch.inference_mode():
             plain = PlainDecider(self._policy, envs, self._device)
             logits = plain_logits(
@@ -129,7 +130,7 @@ class TrialRunner:
             self._begin(step, 1)
             tally.plain(step, decider.window)
             if step in self._resolved.divergence_steps:
-                sampled[step] = logits
+                sampled[step] = logits.clone()  # a policy may hand its own buffer out
 
         recorded = self._rolled(decider, self._axis, at_step)
         self._adopt(recorded, sampled)
@@ -188,7 +189,11 @@ class TrialRunner:
         self, decider: PlainDecider | CompressedDecider, axis: EnvAxis, at_step: Callable[[int, torch.Tensor], None]
     ) -> Recorded:
         with closing(self._environments(axis)) as environment:
-            return act(decider, environment, axis, self._resolved.steps, self._temperature, at_step)
+            rooms = self._rooms(environment, axis)
+            return roll_out(decider, rooms, axis, self._resolved.steps, self._temperature, at_step)
+
+    def _rooms(self, environment: Environment, axis: EnvAxis) -> HostRooms:
+        return HostRooms(environment, axis, self._resolved.environment_id)
 
     def _decider(self, conditions: list[Condition]) -> CompressedDecider:
         setups = [compression(condition) for condition in conditions]

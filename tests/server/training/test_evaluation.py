@@ -12,9 +12,10 @@ import pytest
 import torch
 from typer.testing import CliRunner
 
-from attnscope_env import preset
+from attnscope_env import GymnasiumEntry, Listings, preset
 from attnscope_model.checkpoints.native import load_policy
 from attnscope_model.checkpoints.registry import CheckpointRegistry, native_folder
+from attnscope_model.families.ad import ADConfig, ADPolicy
 from attnscope_server.cli import app
 from attnscope_server.training.evaluation import episode_returns
 from attnscope_server.training.reporting import EvaluationRefusedError, evaluate_checkpoints, interval, table
@@ -39,6 +40,20 @@ def test_rollouts_do_not_depend_on_their_neighbours(checkpoint):
     assert together.shape == (3, 3, 4)
     assert np.array_equal(together[1], alone[0])
     assert not np.array_equal(together, episode_returns(policy, room, tasks, rollouts=3, episodes=4, seed=1))
+
+
+def test_environments_are_seeded_by_the_evaluation():
+    """Where an episode's start is drawn, the same seed gives the same returns, alone too; another seed gives others."""
+    entry = GymnasiumEntry(id="field/Drawn-v0", module="field_environments", horizon=5, actions=("a", "b", "c"))
+    drawn = Listings([entry]).preset(entry.preset_name)
+    torch.manual_seed(0)
+    policy = ADPolicy(ADConfig((6,), 3, 12, width=8, layers=1, heads=2, feedforward=8)).eval()
+    size = {"rollouts": 3, "episodes": 3}
+    once, again = (episode_returns(policy, drawn, drawn.tasks("all"), **size) for _ in range(2))
+    assert np.array_equal(once, again)
+    alone = episode_returns(policy, drawn, drawn.tasks("all"), rollouts=1, episodes=3)
+    assert np.array_equal(once[:, :1], alone)
+    assert not np.array_equal(once, episode_returns(policy, drawn, drawn.tasks("all"), **size, seed=1))
 
 
 def test_an_untrained_policy_is_about_random(checkpoint):

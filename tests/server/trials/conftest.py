@@ -82,6 +82,7 @@ def runner(policy):
         steps = spec["episodes"] * 20
         every = [("none", None, {}), *conditions]
         resolved = ResolvedTrial.model_construct(
+            environment_id="attnscope/Darkroom-v0",
             horizon=20,
             sampling=options.pop("sampling", "sample"),
             tasks=cells,

@@ -1,0 +1,13 @@
+"""Why a rollout ended before its last step."""
+
+from __future__ import annotations
+
+from attnscope_storage.errors import AttnscopeError
+
+
+class RolloutStoppedError(AttnscopeError):
+    """The rollout was told to stop."""
+
+
+class NotReproducibleError(AttnscopeError):
+    """The resumed environment gave other observations than those that are stored."""
