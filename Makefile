@@ -39,7 +39,7 @@ kills: setup-dev  ## Kill worker and service ten times each; every array must be
 	ATTNSCOPE_KILLS=10 $(BIN)/python -m pytest tests/contract/test_interruptions.py -k kills
 
 train-shipped: setup  ## Train, evaluate and write the policies that travel with attnscope; hours on a CPU, goes on where it was
-	$(BIN)/python -m attnscope_server.training.shipping --runs runs --images docs/images
+	$(BIN)/python -m benchmarks.shipping --runs runs --images docs/images
 
 soak: setup-dev  ## Fifty clients on a loopback service for MINUTES, the worker killed at random, every value checked
 	$(BIN)/python -m benchmarks.soak --minutes $(MINUTES)

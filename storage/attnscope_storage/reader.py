@@ -137,10 +137,6 @@ class CaptureReader:
         """Return a strong ETag for a document or a committed chunk, else None."""
         return self._root.etag(key)
 
-    def root_bytes(self) -> bytes:
-        """Return the root document, as it is stored."""
-        return self._root.stored
-
     def metadata_bytes(self, key: str) -> bytes | None:
         """Return any document of the capture, or None where the key names none."""
         return self._root.metadata_bytes(key)

@@ -8,7 +8,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from attnscope_model.acting.sampling import choose_actions, cumulative, edge_distance, uniforms
+from attnscope_model.acting.sampling import choose_actions, cumulative, uniforms
 
 WORD = 2**64
 
@@ -130,9 +130,6 @@ def test_greedy_takes_the_first_best():
     assert choose_actions(torch.tensor([[0.0, 2.0, 2.0], [1.0, 0.0, -1.0]]), None, 1.0).tolist() == [1, 0]
 
 
-def test_edge_distance_tells_how_far_the_action_was_from_another():
-    """Within the distance no action changes; at it, one does."""
-    logits = torch.zeros(1, 4)
-    assert edge_distance(logits, np.array([0.3]))[0] == pytest.approx(0.05)
-    assert edge_distance(logits, np.array([0.99]))[0] == pytest.approx(0.24)
-    assert cumulative(logits)[0].tolist() == [0.25, 0.5, 0.75, 1.0]
+def test_each_action_has_its_share_of_the_numbers():
+    """Four equal logits cut the numbers into quarters, and the last edge is exactly 1."""
+    assert cumulative(torch.zeros(1, 4))[0].tolist() == [0.25, 0.5, 0.75, 1.0]

@@ -75,12 +75,3 @@ def _edges(logits: Float64[Tensor, "env action"], temperature: float) -> Float64
     edges = torch.softmax(logits / temperature, dim=-1).cumsum(dim=-1)
     # The last possible action ends at exactly 1, so that no number falls beyond it on an impossible one.
     return edges / edges[:, -1:]
-
-
-def edge_distance(
-    logits: Float[Tensor, "env action"], numbers: Float64[np.ndarray, " env"], temperature: float = 1.0
-) -> Float64[np.ndarray, " env"]:
-    """Return how far each number lies from the nearest edge between two actions."""
-    edges = cumulative(logits, temperature)[:, :-1]
-    distance: Float64[np.ndarray, " env"] = np.abs(edges - numbers[:, None]).min(axis=1)
-    return distance

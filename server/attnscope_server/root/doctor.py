@@ -27,8 +27,6 @@ from attnscope_storage.reader import CaptureReader
 from attnscope_storage.verify import verify
 from attnscope_storage.wire import JobState, contracts
 
-VERSION_OF: Final = "SELECT value FROM service_metadata WHERE name = 'database_version'"
-
 LITTLE_SPACE: Final = 2**30
 """Free bytes below which the disk is a finding."""
 

@@ -9,8 +9,8 @@ import numpy as np
 
 from attnscope_server.training.plan import SEARCHING, TrainingPlan
 from attnscope_server.training.reporting import interval
-from attnscope_server.training.shipments import Shipment
 from attnscope_storage.wire import CheckpointInfo
+from benchmarks.shipping.recipes import Shipment
 
 COLOURS = {"train": "#0072b2", "held-out": "#d55e00"}
 """Of a split's curve (Okabe and Ito's palette)."""

@@ -4,13 +4,27 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from benchmarks.shipping.cards import card
+from benchmarks.shipping.making import shipped_plan, trained
+from benchmarks.shipping.recipes import SHIPMENTS
 
 from attnscope_model.checkpoints.registry import shipped_checkpoints
-from attnscope_server.training.cards import card
+from attnscope_model.training.trainer import Recipe
+from attnscope_server.training import run as run_module
+from attnscope_server.training.plan import HistoryPlan, TrainingPlan
 from attnscope_server.training.run import PlanChangedError, TrainingRun
-from attnscope_server.training.shipments import SHIPMENTS
-from attnscope_server.training.shipping import shipped_plan, trained
 from attnscope_storage.wire import CheckpointInfo
+
+
+@pytest.fixture
+def plan(monkeypatch) -> TrainingPlan:
+    """Return the plan of a tiny policy, whose evaluation is brief."""
+    monkeypatch.setattr(run_module, "EVALUATED_EPISODES", 2)
+    return TrainingPlan(
+        histories=HistoryPlan(per_task=1, episodes=2),
+        context_length=12, width=8, layers=2, heads=2, feedforward=16,
+        recipe=Recipe(steps=8, batch=4, warmup=2), evaluate_every=4, save_every=4,
+    )  # fmt: skip
 
 
 @pytest.mark.parametrize("layout", ["native", "reference"])

@@ -1,19 +1,17 @@
 """Making the shipped policies: train every seed, evaluate, choose by validation, write folders and figures.
 
-``python -m attnscope_server.training.shipping``, or ``make train-shipped``; interrupted, it goes on.
+Interrupted, it goes on. ``python -m benchmarks.shipping`` is its command.
 """
 
 from __future__ import annotations
 
 import shutil
 import tempfile
-from importlib.resources import files
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
 import numpy as np
 import torch
-import typer
 from jaxtyping import Float64
 
 from attnscope_model.checkpoints.conversion import read_checkpoint, write_entry
@@ -21,14 +19,14 @@ from attnscope_model.checkpoints.native import load_policy
 from attnscope_model.checkpoints.registry import CheckpointRegistry
 from attnscope_model.errors import CheckpointChangedError, CheckpointUnreadableError
 from attnscope_model.families.ad import ADPolicy
-from attnscope_server.training.cards import card, draw_curves
 from attnscope_server.training.checkpoints import write_native
 from attnscope_server.training.plan import TrainingPlan
 from attnscope_server.training.reporting import evaluate_checkpoints
 from attnscope_server.training.run import PLAN, refuse_other_plan
-from attnscope_server.training.shipments import SHIPMENTS, Shipment
 from attnscope_server.training.watching import watch
 from attnscope_storage.wire import CheckpointInfo
+from benchmarks.shipping.cards import card, draw_curves
+from benchmarks.shipping.recipes import SHIPMENTS, Shipment
 
 ROLLOUTS = 10
 """Of each task, in the evaluation that the cards print."""
@@ -164,21 +162,3 @@ def _place(
     draw_curves(report, shipment.title, place / "curves.png")
     (place / "README.md").write_text(card(info, plan, shipment, measured, final=final))
     return place
-
-
-def main(
-    keys: Annotated[list[str] | None, typer.Argument(help="Shipments; all where none is named.")] = None,
-    runs: Annotated[Path, typer.Option(help="Folder of the runs.")] = Path("runs"),
-    target: Annotated[Path | None, typer.Option(help="Where the folders go; the package's own by default.")] = None,
-    images: Annotated[Path | None, typer.Option(help="Where the documentation's figures go.")] = None,
-) -> None:
-    """Train and write the shipped policies."""
-    torch.set_num_threads(1)
-    place = target or Path(str(files("attnscope_model") / "shipped"))
-    for key in keys or SHIPMENTS:
-        for folder in ship(key, runs, place, images):
-            typer.echo(f"shipped {folder.name}")
-
-
-if __name__ == "__main__":
-    typer.run(main)

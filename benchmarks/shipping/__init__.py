@@ -1,0 +1,1 @@
+"""Makes the policies that travel with attnscope: recipes, training, cards. The wheel has nothing of it."""
