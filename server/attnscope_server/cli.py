@@ -12,6 +12,7 @@ import typer
 from pydantic import ValidationError
 
 from attnscope_model.checkpoints.registry import CheckpointRegistry, inspect
+from attnscope_model.parsing.choosing import Choice
 from attnscope_server import logs, serving
 from attnscope_server.records.job_store import JobStore
 from attnscope_server.records.keys import ALL_SCOPES, KeyStore, Scope
@@ -37,6 +38,12 @@ verbs.register(app)
 
 Norm = Literal["pre", "post"]
 Sampling = Literal["sample", "greedy"]
+Key = Annotated[str | None, typer.Option("--key", help="State dict to read where several fit: ema, or . for the top.")]
+Prefix = Annotated[str | None, typer.Option("--prefix", help="What the names of its weights begin with: actor.")]
+Ignore = Annotated[
+    list[str] | None,
+    typer.Option("--ignore", help="Weights that no decision uses, by pattern: 'value_head.*'; repeat for several."),
+]
 Root = Annotated[Path | None, typer.Option("--data-root", help="Folder of captures, checkpoints, keys and jobs.")]
 
 
@@ -145,7 +152,9 @@ def registry_of(data_root: Path | None) -> CheckpointRegistry:
 
 @checkpoints.command("add")
 def add_checkpoint(
-    source: Annotated[Path | None, typer.Argument(help="A ckpt-*.pt file, or a run folder: its newest.")] = None,
+    source: Annotated[
+        Path | None, typer.Argument(help="A torch, safetensors or pickle file, or a folder: its newest or only one.")
+    ] = None,
     causal: Annotated[
         bool | None, typer.Option("--causal/--non-causal", help="The mask, where no file says it.")
     ] = None,
@@ -159,11 +168,15 @@ def add_checkpoint(
     ] = None,
     name: Annotated[str | None, typer.Option(help="Instead of one like AD-darkroom-seed0@60000.")] = None,
     train_tasks: Annotated[str | None, typer.Option(help="Task indices it was trained on: 0,1,2.")] = None,
+    key: Key = None,
+    prefix: Prefix = None,
+    ignore: Ignore = None,
     shipped: Annotated[bool, typer.Option("--shipped", help="Add those that travel with attnscope.")] = False,
     data_root: Root = None,
 ) -> None:
     """Copy and convert a checkpoint; a running service sees it at once."""
     registry = registry_of(data_root)
+    before = {info.id: info.name for info in registry.list()}
     if shipped:
         added = registry.add_shipped()
     elif source is None:
@@ -182,16 +195,24 @@ def add_checkpoint(
                 config=config,
                 name=name,
                 train_tasks=tasks,
+                choice=choice_of(key, prefix, ignore),
             )
         ]
     for info in added:
         mask = "causal" if info.policy.causal else "non-causal"
         typer.echo(f"{info.name}  {info.id[:12]}  {mask} (mask stated by {info.causal_stated_by})")
+        if (earlier := before.get(info.id, info.name)) != info.name:
+            typer.echo(f"  renamed from {earlier}, which goes on naming it")
         typer.echo(f"  acts in {info.preset}, {info.sampling} where a capture does not choose")
         if info.stated:
             typer.echo("  stated by user: " + ", ".join(f"{name} {answer}" for name, answer in info.stated.items()))
         for note in info.notes:
             typer.echo(f"  note: {note}")
+
+
+def choice_of(key: str | None, prefix: str | None, ignore: list[str] | None) -> Choice | None:
+    """Return where in a file the policy is said to stand; None where nothing is said."""
+    return None if key is None and prefix is None and not ignore else Choice(key, prefix, tuple(ignore or ()))
 
 
 def task_indices(said: str) -> list[int]:
@@ -210,15 +231,20 @@ def list_checkpoints(data_root: Root = None) -> None:
     for info in registry_of(data_root).list():
         tasks = "train tasks unknown" if info.train_tasks is None else f"{len(info.train_tasks)} train tasks"
         mask = "causal" if info.policy.causal else "non-causal"
-        typer.echo(f"{info.id[:12]}  {info.name}  {info.policy.family}  {mask}  {tasks}")
+        former = f"  formerly {', '.join(info.former_names)}" if info.former_names else ""
+        typer.echo(f"{info.id[:12]}  {info.name}  {info.policy.family}  {mask}  {tasks}{former}")
 
 
 @checkpoints.command("inspect")
 def inspect_checkpoint(
-    source: Path, config: Annotated[Path | None, typer.Option(help="JSON or YAML beside a bare state dict.")] = None
+    source: Path,
+    config: Annotated[Path | None, typer.Option(help="JSON or YAML beside a bare state dict.")] = None,
+    key: Key = None,
+    prefix: Prefix = None,
+    ignore: Ignore = None,
 ) -> None:
     """Say what a file holds, and what it does not; nothing is registered."""
-    typer.echo(json.dumps(inspect(source, config), indent=1))
+    typer.echo(json.dumps(inspect(source, config, choice_of(key, prefix, ignore)), indent=1))
 
 
 @checkpoints.command("remove")

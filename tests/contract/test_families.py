@@ -24,7 +24,7 @@ from attnscope.measures.layout import ContextLayout, weights
 from attnscope.report.summary import summarise
 from attnscope_model.checkpoints import conversion
 from attnscope_model.checkpoints.registry import CheckpointRegistry
-from attnscope_model.readers.parse import parse_here
+from attnscope_model.parsing.child import parse_here
 from attnscope_server.root.captures import Captures
 from attnscope_server.serving import serve_background
 from attnscope_server.settings import Settings
@@ -61,9 +61,9 @@ PUBLISHED = {
 """Numbering, size, start and horizon, where they are not those of the AD reference."""
 
 
-def parse(source, folder):
+def parse(source, folder, choice=None):
     """Parse here: one child a file is what other tests are for."""
-    parse_here(source, folder)
+    parse_here(source, folder, choice)
     return json.loads((folder / "contents.json").read_text())
 
 

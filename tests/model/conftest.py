@@ -9,11 +9,12 @@ import numpy as np
 import pytest
 import torch
 
-from attnscope_model.checkpoints import conversion
+from attnscope_model.checkpoints import adoption, conversion
+from attnscope_model.checkpoints.examined import examine_here
 from attnscope_model.checkpoints.native import load_policy
 from attnscope_model.checkpoints.registry import CheckpointRegistry
 from attnscope_model.forward.policy import Policy
-from attnscope_model.readers.parse import parse_here
+from attnscope_model.parsing.child import parse_here
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -73,12 +74,17 @@ def _outside_inference_mode():
 def parsed_here(monkeypatch):
     """Parse in this process, which is quicker than a child."""
 
-    def parse(source, folder):
+    def parse(source, folder, choice=None):
         with torch.inference_mode(mode=False):
-            parse_here(source, folder)
+            parse_here(source, folder, choice)
         return json.loads((folder / "contents.json").read_text())
 
+    def examine(folder, name):  # noqa: ARG001 - the child names it in refusals
+        with torch.inference_mode(mode=False):
+            return examine_here(folder)
+
     monkeypatch.setattr(conversion, "parse_apart", parse)
+    monkeypatch.setattr(adoption, "examine_apart", examine)
 
 
 @pytest.fixture

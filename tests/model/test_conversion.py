@@ -9,9 +9,9 @@ import shutil
 import pytest
 import torch
 
-from attnscope_model.checkpoints.conversion import newest
 from attnscope_model.checkpoints.native import load_policy, load_tensors
 from attnscope_model.checkpoints.registry import inspect
+from attnscope_model.checkpoints.sources import checkpoint_within as newest
 from attnscope_model.errors import (
     CausalityUnknownError,
     CheckpointNameError,

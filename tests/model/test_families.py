@@ -24,8 +24,8 @@ from attnscope_model.families.dicp import DicpConfig, DicpPolicy
 from attnscope_model.families.steps import StepsConfig, StepsPolicy
 from attnscope_model.families.tokens import CellConfig
 from attnscope_model.forward.statistics import row_statistics
+from attnscope_model.parsing.child import parse_here
 from attnscope_model.readers import READERS
-from attnscope_model.readers.parse import parse_here
 from attnscope_model.readers.presets import FACTS
 from forwards import layouts
 from forwards import numpy_forwards as forwards
@@ -58,9 +58,9 @@ def loaded(tmp_path_factory):
 def parse_in_this_process(patch):
     """Spare a child for every file; `test_conversion` covers the child."""
 
-    def parse(source, folder):
+    def parse(source, folder, choice=None):
         with torch.inference_mode(mode=False):
-            parse_here(source, folder)
+            parse_here(source, folder, choice)
         return json.loads((folder / "contents.json").read_text())
 
     patch.setattr(conversion, "parse_apart", parse)

@@ -81,13 +81,7 @@ class File:
 def code_in_the_state(file):
     """Put a command among the weights."""
     file.state["surprise"] = file.canary
-    return r"more than tensors and plain values, and is not run to find out: .*system"
-
-
-def code_beside_the_state(file):
-    """Put a command where an optimiser's state or a name would be."""
-    file.content["optimizer"] = {"state": {0: file.canary}}
-    return r"more than tensors and plain values, and is not run to find out"
+    return r"surprise: a .*system stands among the weights, and is not run"
 
 
 def not_finite(file):
@@ -187,7 +181,6 @@ def twice(file):
 
 ATTACKS = [
     code_in_the_state,
-    code_beside_the_state,
     not_finite,
     not_a_number,
     claims_forty_gigabytes,
@@ -226,7 +219,7 @@ def test_a_file_cut_short_is_refused(empty, tmp_path, family, share):
     whole = file.save(tmp_path / "whole.pt").read_bytes()
     cut = tmp_path / "cut.pt"
     cut.write_bytes(whole[: int(len(whole) * share)])
-    with pytest.raises(CheckpointError, match=r"cut\.pt|not a checkpoint that can be read"):
+    with pytest.raises(CheckpointError, match=r"copy it again"):
         empty.add(cut, **file.stated)
     assert list(empty.root.iterdir()) == []
 

@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from attnscope_env import preset
-from attnscope_model.checkpoints.native import load_policy
+from attnscope_model.checkpoints.native import identity, load_policy
 from attnscope_model.checkpoints.registry import CheckpointRegistry, shipped_checkpoints
 from attnscope_model.errors import (
     CheckpointAmbiguousError,
@@ -41,9 +41,23 @@ def test_adding_again_takes_what_is_stated_anew(empty, causal_file):
     """Train tasks and a name that are stated later are kept; the id and the rest stay."""
     first = empty.add(causal_file, causal=True)
     told = empty.add(causal_file, causal=True, name="mine", train_tasks=[3, 4])
-    assert told == first.model_copy(update={"name": "mine", "train_tasks": (3, 4)})
+    assert told == first.model_copy(update={"name": "mine", "former_names": (first.name,), "train_tasks": (3, 4)})
     assert empty.list() == [told]
     assert load_policy(empty.folder("mine"), CPU).description == first.policy
+
+
+def test_a_former_name_goes_on_finding_its_checkpoint(empty, golden_folder, causal_file):
+    """A renamed entry answers to each of its names, no other checkpoint may take one, and it may go back to one."""
+    first = empty.add(causal_file, causal=True, name="run-a")
+    renamed = empty.add(causal_file, causal=True, name="run-b")
+    assert (renamed.id, renamed.name, renamed.former_names) == (first.id, "run-b", ("run-a",))
+    assert empty.get("run-a") == empty.get("run-b") == renamed
+    assert empty.folder("run-a") == empty.root / first.id
+    with pytest.raises(CheckpointNameError, match="'run-a' is a former name of 'run-b', which jobs may still use"):
+        empty.add(golden_folder / "ckpt-noncausal.pt", causal=False, name="run-a")
+    assert empty.add(causal_file, causal=True, name="run-a").former_names == ("run-b",)
+    assert empty.add(causal_file, causal=True) == empty.get("run-b")
+    assert empty.remove("run-b").id == first.id
 
 
 def test_the_two_readings_of_one_file_are_two_checkpoints(empty, causal_file):
@@ -126,6 +140,48 @@ def test_another_process_may_be_first(empty, causal_file, monkeypatch):
     monkeypatch.setattr(empty, "list", list_then_lose_the_race)
     assert empty.add(causal_file, causal=True) == meanwhile[1]
     assert [path.name for path in empty.root.iterdir()] == [meanwhile[1].id]
+
+
+@pytest.fixture
+def edited(tmp_path):
+    """Return a function that copies a shipped checkpoint with another configuration, under the id of its bytes."""
+
+    def edit(**changes):
+        folder = tmp_path / "edited"
+        shutil.copytree(next(f for f in shipped_checkpoints() if f.name.endswith("seed0@250")), folder)
+        config = json.loads((folder / "config.json").read_text()) | changes
+        (folder / "config.json").write_text(json.dumps(config))
+        entry = json.loads((folder / "entry.json").read_text())
+        entry["id"] = identity((folder / "model.safetensors").read_bytes(), (folder / "config.json").read_bytes())
+        (folder / "entry.json").write_text(json.dumps(entry))
+        return folder
+
+    return edit
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"layers": 10**9}, "expected layers between 1 and 64, got 1000000000"),
+        ({"width": 10**9, "heads": 1}, "expected width between 1 and 4096"),
+        ({"context_length": 10**12}, "expected context_length between 1 and 8192"),
+        ({"actions": 10**12}, "expected actions between 1 and"),
+        ({"features": [10**12, 9]}, "expected feature 0 between 1 and"),
+        ({"features": [9] * 1000}, "expected features between 1 and 64"),
+        ({"layers": 1.5}, "expected whole numbers as layers"),
+        ({"heads": 0}, "not that of a policy"),
+        ({"layers": 5}, r"missing: decoder\.\d"),
+        ({"feedforward": 8}, "expected float"),
+        ({"surprise": 1}, "not that of a policy"),
+        ({"family": "ad-reference"}, "not that of a policy|tensors are missing"),
+        ({"family": ["x"]}, "expected a family"),
+    ],
+)
+def test_a_native_configuration_is_held_against_its_tensors_before_anything_is_built(empty, edited, changes, reason):
+    """A thousand million layers are refused by their number; sizes that the weights do not have, by the weights."""
+    with pytest.raises(CheckpointUnreadableError, match=reason):
+        empty.add(edited(**changes))
+    assert list(empty.root.iterdir()) == []
 
 
 def test_damage_is_told_not_passed_over(empty, causal_file):

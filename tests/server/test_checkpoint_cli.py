@@ -6,11 +6,12 @@ import json
 
 import pytest
 import torch
+from safetensors.torch import save_file
 from typer.testing import CliRunner
 
 from attnscope_model.checkpoints import conversion
-from attnscope_model.errors import StatementMissingError
-from attnscope_model.readers.parse import parse_here
+from attnscope_model.errors import CheckpointError, StatementMissingError
+from attnscope_model.parsing.child import parse_here
 from attnscope_server.cli import app
 from forwards.layouts import LAYOUTS
 
@@ -19,8 +20,8 @@ from forwards.layouts import LAYOUTS
 def run(tmp_path, monkeypatch):
     """Return a function that runs a checkpoint verb over a fresh data root."""
 
-    def parse(source, folder):
-        parse_here(source, folder)
+    def parse(source, folder, choice=None):
+        parse_here(source, folder, choice)
         return json.loads((folder / "contents.json").read_text())
 
     monkeypatch.setattr(conversion, "parse_apart", parse)
@@ -106,3 +107,61 @@ def test_settings_that_cannot_be_are_one_sentence(tmp_path, monkeypatch, words, 
     result = CliRunner().invoke(app, [*words, "--data-root", str(tmp_path / "root")])
     assert result.exit_code == 2
     assert said in " ".join(result.output.replace("│", "").split())
+
+
+def test_renaming_is_said_and_the_old_name_goes_on(run, bare):
+    """Adding a file again under another name says from what it was renamed; the list shows both."""
+    answers = ["--heads", "4", "--preset", "key-to-door"]
+    assert "renamed" not in run("add", bare("cccad"), *answers, "--name", "first")
+    assert "renamed from first, which goes on naming it" in run("add", bare("cccad"), *answers, "--name", "second")
+    assert "second" in run("list")
+    assert "formerly first" in run("list")
+    assert run("remove", "first").strip() == "removed second"
+
+
+def test_one_of_several_state_dicts_is_named(run, tmp_path):
+    """Two that fit are refused with the option for each; the one that is named is read, and what was left out said."""
+    layout = LAYOUTS["cccad"]
+    raw = layout.state()
+    ema = {f"module.{name}": value * 0.5 for name, value in raw.items()} | {"module.value_head.weight": torch.ones(1)}
+    torch.save({"model": raw, "ema": ema, "config": layout.config}, tmp_path / "two.pt")
+    with pytest.raises(CheckpointError, match=r"--key model .*--key ema "):
+        run("add", tmp_path / "two.pt")
+    said = run("add", tmp_path / "two.pt", "--key", "ema", "--ignore", "value_head.*")
+    assert "its weights were read from ema" in said
+    assert "stripped from the names of its weights: module." in said
+    assert "left out by --ignore: value_head.weight" in said
+    with pytest.raises(CheckpointError, match=r"no state dict stands under target; --key may be one of: model, ema"):
+        run("inspect", tmp_path / "two.pt", "--key", "target")
+    with pytest.raises(CheckpointError, match=r"--ignore critic\.\* fits no name; names are "):
+        run("inspect", tmp_path / "two.pt", "--key", "model", "--ignore", "critic.*")
+    with pytest.raises(CheckpointError, match="no name of model begins with actor"):
+        run("inspect", tmp_path / "two.pt", "--key", "model", "--prefix", "actor.")
+
+
+def test_cccads_own_key_to_door_files_are_read(run, tmp_path):
+    """CCCAD calls the environment dark_key_to_door and splits it by seed 0, which is noted."""
+    content = LAYOUTS["cccad"].content()
+    content["config"] |= {"env": "dark_key_to_door", "horizon": 50, "env_split_seed": 0, "train_env_ratio": 0.95}
+    torch.save(content, tmp_path / "ckpt-7.pt")
+    said = run("add", tmp_path)
+    assert "acts in key-to-door" in said
+    assert "splits tasks" in said or "split tasks by seed 0" in said
+
+
+def test_a_folder_of_safetensors_is_read_with_its_configuration(run, tmp_path):
+    """``model.safetensors`` and ``config.json`` are one checkpoint; the parts of a sharded one are not read."""
+    folder = tmp_path / "hub"
+    folder.mkdir()
+    layout = LAYOUTS["cccad"]
+    save_file(layout.state(), folder / "model.safetensors")
+    (folder / "config.json").write_text(json.dumps(dict(layout.config)))
+    assert "CCCAD-AD-darkroom" in run("add", folder)
+    (folder / "model.safetensors.index.json").write_text("{}")
+    with pytest.raises(CheckpointError, match="holds the parts of a checkpoint; join them"):
+        run("add", folder)
+    shards = tmp_path / "dcp"
+    shards.mkdir()
+    (shards / ".metadata").write_bytes(b"")
+    with pytest.raises(CheckpointError, match=r"sharded checkpoint .*dcp_to_torch"):
+        run("add", shards)

@@ -18,7 +18,7 @@ from attnscope_model.checkpoints.native import CONFIG, FAMILIES, WEIGHTS, config
 from attnscope_model.checkpoints.registry import CheckpointRegistry
 from attnscope_model.families.ad import FAMILY, ADConfig, ADPolicy, stored_config
 from attnscope_model.forward.stack import StackedPolicy
-from attnscope_model.readers.parse import parse_here
+from attnscope_model.parsing.child import parse_here
 from attnscope_model.training.trainer import initialise
 from attnscope_server.capturing.job import CaptureOrder, run_capture
 from attnscope_server.capturing.resolving import resolve
@@ -44,8 +44,8 @@ def captures(tmp_path_factory):
     folder = tmp_path_factory.mktemp("captures")
     registry = CheckpointRegistry(folder / "checkpoints")
 
-    def parse(source, target):
-        parse_here(source, target)
+    def parse(source, target, choice=None):
+        parse_here(source, target, choice)
         return json.loads((target / "contents.json").read_text())
 
     found = {}

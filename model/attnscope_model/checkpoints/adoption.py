@@ -7,20 +7,24 @@ import shutil
 from collections.abc import Mapping
 from itertools import combinations
 from pathlib import Path
-from typing import Any
-
-import torch
+from typing import Any, Final
 
 from attnscope_model.checkpoints.conversion import checked_name, checked_tasks, write_entry
-from attnscope_model.checkpoints.native import CONFIG, ENTRY, WEIGHTS, load_policy
-from attnscope_model.errors import CheckpointUnreadableError
-from attnscope_model.readers.parse import MAX_FILE_BYTES
+from attnscope_model.checkpoints.examined import MAX_CONFIG_BYTES, examine_apart
+from attnscope_model.checkpoints.native import CONFIG, ENTRY, WEIGHTS, identity
+from attnscope_model.errors import CheckpointChangedError, CheckpointUnreadableError
+from attnscope_model.parsing.limits import MAX_FILE_BYTES
 from attnscope_model.readers.presets import FACTS
 from attnscope_storage.wire import CheckpointInfo
 
+MAX_ENTRY_BYTES: Final = 2**20
+"""Size of an entry, at most; its lists of tasks are the longest part."""
+
+_MOST_BYTES: Final = {WEIGHTS: MAX_FILE_BYTES, CONFIG: MAX_CONFIG_BYTES, ENTRY: MAX_ENTRY_BYTES}
+
 
 def adopt(source: Path, folder: Path) -> CheckpointInfo:
-    """Copy a native checkpoint into `folder` and return its entry, after building its policy.
+    """Copy a native checkpoint into `folder` and return its entry, after building its policy in a child process.
 
     Raises
     ------
@@ -32,19 +36,21 @@ def adopt(source: Path, folder: Path) -> CheckpointInfo:
     CheckpointChangedError
         The weights are not those that the entry names.
     """
-    for name in (WEIGHTS, CONFIG, ENTRY):
+    for name, most in _MOST_BYTES.items():
         path = source / name
         if not path.is_file():
             raise CheckpointUnreadableError(f"{source.name} holds no {name}")
-        if (size := path.stat().st_size) > MAX_FILE_BYTES:
-            raise CheckpointUnreadableError(f"{name} has {size} bytes, more than the {MAX_FILE_BYTES} read here")
+        if (size := path.stat().st_size) > most:
+            raise CheckpointUnreadableError(f"{name} has {size} bytes, more than the {most} read here")
         shutil.copyfile(path, folder / name)
     try:
         info = CheckpointInfo.model_validate(json.loads((folder / ENTRY).read_bytes()))
-    except ValueError as error:
-        raise CheckpointUnreadableError(f"the entry of {source.name} is damaged: {error}") from error
+    except (ValueError, RecursionError) as error:
+        raise CheckpointUnreadableError(f"the entry of {source.name} is damaged: {str(error)[:500]}") from error
     checked_name(info.name)
-    if (built := load_policy(folder, torch.device("cpu")).description) != info.policy:
+    if identity((folder / WEIGHTS).read_bytes(), (folder / CONFIG).read_bytes()) != info.id:
+        raise CheckpointChangedError(f"the bytes of checkpoint {info.id[:12]} are not those that were registered")
+    if (built := examine_apart(folder, source.name)) != info.policy:
         raise CheckpointUnreadableError(f"the entry of {source.name} describes {info.policy}, its weights give {built}")
     _refuse_other_room(source.name, info, json.loads((folder / CONFIG).read_bytes()))
     _refuse_shared_tasks(source.name, info)

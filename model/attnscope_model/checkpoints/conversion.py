@@ -15,16 +15,19 @@ from typing import Any, Final
 from safetensors.torch import load_file, save_file
 
 from attnscope_model.checkpoints.native import CONFIG, ENTRY, WEIGHTS, build_policy, config_bytes, identity
+from attnscope_model.checkpoints.sources import checkpoint_within, settings_beside
 from attnscope_model.errors import (
     CheckpointNameError,
     CheckpointUnreadableError,
     TrainTasksError,
 )
-from attnscope_model.readers import CheckpointReader, ParsedFile, reader_of
+from attnscope_model.parsing.apart import parse_apart
+from attnscope_model.parsing.choosing import Choice
+from attnscope_model.parsing.limits import CONTENTS, MAX_FILE_BYTES
+from attnscope_model.readers import CheckpointReader, ParsedFile, reader_of, readers
 from attnscope_model.readers.base import QUESTIONS, Answer
-from attnscope_model.readers.parse import CONTENTS, MAX_FILE_BYTES, parse_apart
 from attnscope_model.readers.presets import FACTS, split_note
-from attnscope_model.readers.sidecar import joined, read_sidecar, sidecar_of
+from attnscope_model.readers.sidecar import joined, read_sidecar
 from attnscope_model.readers.statements import known, settle
 from attnscope_storage.wire import CheckpointInfo
 
@@ -40,7 +43,6 @@ STAND_INS: Final[Mapping[str, Answer | None]] = {
 }
 """What `inspect` takes for unanswered questions while it looks at shapes; never registered, never shown."""
 
-_NUMBERED: Final = re.compile(r"ckpt-(\d{1,18})\.pt")
 _BLOCK_BYTES: Final = 2**20
 
 
@@ -52,44 +54,40 @@ class CheckpointContents:
     file: ParsedFile
     source_name: str
     source_sha256: str
+    notes: tuple[str, ...] = ()
+    """How the policy was found within the file, and what of the file was left out."""
 
 
-def newest(source: Path) -> Path:
-    """Return the file itself, or a run folder's checkpoint with the highest step; trainers delete older ones."""
-    if not source.is_dir():
-        return source
-    named = ((_NUMBERED.fullmatch(path.name), path) for path in source.iterdir() if path.is_file())
-    numbered = [(int(found[1]), path) for found, path in named if found]
-    if not numbered:
-        raise CheckpointUnreadableError(f"{source} holds no ckpt-<step>.pt")
-    return max(numbered)[1]
-
-
-def read_checkpoint(source: Path, folder: Path, config: Path | None = None) -> CheckpointContents:
+def read_checkpoint(
+    source: Path, folder: Path, config: Path | None = None, choice: Choice | None = None
+) -> CheckpointContents:
     """Read a foreign file, leaving the weights that its policy needs as safetensors in `folder`.
 
     Parameters
     ----------
     config
         Its configuration, where the file holds none; the one beside it (``model.pt.json`` or ``.yaml``) where None.
+    choice
+        Which state dict of the file, and what of it is left out.
 
     Raises
     ------
     CheckpointUnreadableError
         The file is missing, too large, damaged, holds code, or is of no known family.
     """
-    source = newest(source)
+    readers()  # an installed package that does not load is refused here, as what it is
+    folder_given, source = source.is_dir(), checkpoint_within(source)
     copy = folder / "source"
     try:
         digest = _copy(source, copy)
-        contents = parse_apart(copy, folder)
+        contents = parse_apart(copy, folder, choice)
     except OSError as error:
         raise CheckpointUnreadableError(f"{source.name}: {error.strerror or error}") from error
     except CheckpointUnreadableError as error:
         raise CheckpointUnreadableError(error.message.replace(f"{copy.name}:", f"{source.name}:", 1)) from error
     copy.unlink()
     (folder / CONTENTS).unlink()
-    beside = config or sidecar_of(source)
+    beside = config or settings_beside(source, within=folder_given)
     values = contents["config"] if beside is None else joined(contents["config"], read_sidecar(beside), beside.name)
     file = ParsedFile(load_file(folder / WEIGHTS), values, contents["step"])
     try:
@@ -99,7 +97,7 @@ def read_checkpoint(source: Path, folder: Path, config: Path | None = None) -> C
         raise CheckpointUnreadableError(f"{source.name}: {error.message}") from error
     if kept.keys() != file.tensors.keys():
         save_file(kept, folder / WEIGHTS)
-    return CheckpointContents(reader, replace(file, tensors=kept), source.name, digest)
+    return CheckpointContents(reader, replace(file, tensors=kept), source.name, digest, tuple(contents["notes"]))
 
 
 def convert(
@@ -148,7 +146,7 @@ def convert(
         source_sha256=contents.source_sha256,
         source_name=contents.source_name,
         added_at=datetime.now(UTC),
-        notes=tuple(note for note in (hint, split_note(preset, file.config)) if note is not None),
+        notes=(*(note for note in (hint, split_note(preset, file.config)) if note is not None), *contents.notes),
     )
     write_entry(folder, info)
     return info
@@ -180,10 +178,10 @@ def write_entry(folder: Path, info: CheckpointInfo) -> None:
     fresh.replace(folder / ENTRY)
 
 
-def inspect(source: Path, config: Path | None = None) -> dict[str, Any]:
+def inspect(source: Path, config: Path | None = None, choice: Choice | None = None) -> dict[str, Any]:
     """Return what a file says, and the hint about what it does not; nothing is registered."""
     with tempfile.TemporaryDirectory() as scratch:
-        contents = read_checkpoint(source, Path(scratch), config)
+        contents = read_checkpoint(source, Path(scratch), config, choice)
         reader, file = contents.reader, contents.file
         of_file = known(reader, file)
         # Stand-ins for what is missing, so that shapes are checked and shown; each is replaced by what is said below.
@@ -203,6 +201,7 @@ def inspect(source: Path, config: Path | None = None) -> dict[str, Any]:
             "step": file.step,
             "name": reader.default_name(file),
             "train_tasks": "unknown",
+            **({"notes": list(contents.notes)} if contents.notes else {}),
             **({} if (note := split_note(str(of_file.answers.get("preset")), file.config)) is None else {"note": note}),
         }
 

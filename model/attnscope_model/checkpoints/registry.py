@@ -14,7 +14,7 @@ from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from importlib.resources import files
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 from pydantic import ValidationError
 
@@ -28,6 +28,9 @@ from attnscope_model.errors import (
 )
 from attnscope_storage.wire import CheckpointInfo
 
+if TYPE_CHECKING:
+    from attnscope_model.parsing.choosing import Choice
+
 ENTRY: Final = "entry.json"
 _STEP: Final = re.compile(r"step-(\d{1,18})")
 
@@ -36,6 +39,9 @@ MIN_ID_PREFIX: Final = 6
 
 MIN_NAME_PREFIX: Final = 2
 """Characters of a name that may stand for it."""
+
+MAX_FORMER_NAMES: Final = 100
+"""Former names of an entry that go on finding it; the oldest beyond are forgotten."""
 
 
 class CheckpointRegistry:
@@ -63,10 +69,12 @@ class CheckpointRegistry:
         config: Path | None = None,
         name: str | None = None,
         train_tasks: Collection[int] | None = None,
+        choice: Choice | None = None,
     ) -> CheckpointInfo:
         """Copy and convert a checkpoint file, or the newest of a run folder.
 
-        Adding the same checkpoint again changes nothing but what is stated anew: `name` and `train_tasks`.
+        Adding the same checkpoint again changes nothing but what is stated anew: `name` and `train_tasks`. A former
+        name goes on finding it.
 
         Parameters
         ----------
@@ -83,6 +91,8 @@ class CheckpointRegistry:
             What to call it; from environment, seed and step where None.
         train_tasks
             Task indices that it was trained on; None is unknown, and nothing then says "held-out".
+        choice
+            Which of a file's state dicts it is, and which of its tensors no decision uses.
 
         Raises
         ------
@@ -99,10 +109,10 @@ class CheckpointRegistry:
 
         if (native := native_folder(source)) is not None:
             return self._adopt(
-                native, name, (causal, heads, context_length, norm, preset, sampling, config, train_tasks)
+                native, name, (causal, heads, context_length, norm, preset, sampling, config, train_tasks, choice)
             )
         with self._new_folder() as folder:
-            contents = read_checkpoint(source, folder, config)
+            contents = read_checkpoint(source, folder, config, choice)
             answers = {
                 "causal": causal,
                 "heads": heads,
@@ -141,6 +151,9 @@ class CheckpointRegistry:
             )
         entry = (known or info).model_copy(update=stated)
         entry = entry.model_copy(update={"name": self._free_name(entry, stated=known is not None or "name" in stated)})
+        if known is not None and entry.name != known.name:
+            former = {name: None for name in (*known.former_names, known.name) if name != entry.name}
+            entry = entry.model_copy(update={"former_names": tuple(former)[-MAX_FORMER_NAMES:]})
         if known is None:
             write_entry(folder, entry)
             self._move_in(folder, entry.id)
@@ -176,7 +189,7 @@ class CheckpointRegistry:
         return sorted(entries, key=lambda info: (info.added_at, info.id))
 
     def get(self, name: str) -> CheckpointInfo:
-        """Return a checkpoint by id or name, or by a prefix that fits one only.
+        """Return a checkpoint by id or name, by a former name, or by a prefix that fits one only.
 
         Raises
         ------
@@ -185,7 +198,8 @@ class CheckpointRegistry:
         """
         every = self.list()
         exact = [info for info in every if name in {info.id, info.name}]
-        fitting = exact or [info for info in every if _fits(info, name)]
+        former = [info for info in every if name in info.former_names]
+        fitting = exact or former or [info for info in every if _fits(info, name)]
         if not fitting:
             known = ", ".join(info.name for info in every) or "none"
             raise CheckpointUnknownError(f"no checkpoint {name!r} is registered; registered are: {known}")
@@ -220,9 +234,14 @@ class CheckpointRegistry:
 
     def _free_name(self, info: CheckpointInfo, *, stated: bool) -> str:
         """Return the entry's name, or one that tells it from another checkpoint's default name."""
-        taken = {other.name for other in self.list() if other.id != info.id}
+        others = [other for other in self.list() if other.id != info.id]
+        taken = {name for other in others for name in (other.name, *other.former_names)}
         if info.name not in taken:
             return info.name
+        if stated and (former := next((other for other in others if info.name in other.former_names), None)):
+            raise CheckpointNameError(
+                f"{info.name!r} is a former name of {former.name!r}, which jobs may still use: choose another name"
+            )
         if stated:
             raise CheckpointNameError(f"another checkpoint is called {info.name!r}: choose another name or remove it")
         mask = "causal" if info.policy.causal else "noncausal"
@@ -270,7 +289,7 @@ def native_folder(source: Path) -> Path | None:
     return written[max(written)] if written else None
 
 
-def inspect(source: Path, config: Path | None = None) -> dict[str, Any]:
+def inspect(source: Path, config: Path | None = None, choice: Choice | None = None) -> dict[str, Any]:
     """Return what a file says, and the hint about what it does not; nothing is registered.
 
     A native checkpoint says everything in its entry, which is held against its weights; its tasks are only counted.
@@ -283,7 +302,7 @@ def inspect(source: Path, config: Path | None = None) -> dict[str, Any]:
         return said | {key: len(tasks) for key, tasks in said.items() if key.endswith("_tasks")}
     from attnscope_model.checkpoints import conversion  # noqa: PLC0415 - imports torch
 
-    return conversion.inspect(source, config)
+    return conversion.inspect(source, config, choice)
 
 
 def _read_entry(folder: Path) -> CheckpointInfo:

@@ -5,16 +5,19 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Final
 
 from attnscope_model.families.cccad import FAMILY, CccadPolicy
 from attnscope_model.families.tokens import CellConfig
 from attnscope_model.forward.policy import Policy
 from attnscope_model.readers.base import Answer, ParsedFile
-from attnscope_model.readers.dicp import ENVIRONMENTS
+from attnscope_model.readers.dicp import ENVIRONMENTS as DICP_ENVIRONMENTS
 from attnscope_model.readers.mapped import MappedReader
 from attnscope_model.readers.presets import check_preset, preset_of_env
 from attnscope_model.readers.shapes import MAX_TOKENS, lineage_sizes, positive, shape, side
+
+ENVIRONMENTS: Final[Mapping[str, str]] = MappingProxyType({**DICP_ENVIRONMENTS, "dark_key_to_door": "key-to-door"})
+"""Preset by what CCCAD's configurations call an environment: DICP's words, and one of its own."""
 
 
 class CccadReader(MappedReader):
@@ -22,7 +25,7 @@ class CccadReader(MappedReader):
 
     family = FAMILY
     label = "CCCAD-AD"
-    presets = tuple(ENVIRONMENTS.values())
+    presets = tuple(DICP_ENVIRONMENTS.values())
     facts: ClassVar[Mapping[str, Answer]] = MappingProxyType({"causal": True})
     signature = frozenset({"transformer.pos_embedding", "embed_query_state.weight", "pred_action.weight"})
     layer = re.compile(r"transformer\.blocks\.(\d{1,6})\.attn\.qkv_proj\.weight")

@@ -70,12 +70,21 @@ def check_sizes(config: Mapping[str, Any], sizes: Mapping[str, int]) -> None:
             raise CheckpointUnreadableError(f"its config says {name} {config[name]!r}, its tensors say {size}")
 
 
+def _ignoring(names: list[str]) -> str:
+    """Return the options that leave tensors out, a module's tensors by one pattern."""
+    patterns = list(dict.fromkeys(f"{name.rsplit('.', 1)[0]}.*" if "." in name else name for name in names))
+    return " ".join(f"--ignore '{pattern}'" for pattern in patterns[:5])
+
+
 def check_shapes(tensors: Mapping[str, Tensor], expected: Mapping[str, tuple[int, ...]], family: str) -> None:
     """Refuse missing and unknown tensors and other shapes than expected, by the file's names."""
     if missing := sorted(expected.keys() - tensors.keys()):
         raise CheckpointUnreadableError(f"tensors are missing: {', '.join(missing[:5])}")
     if unknown := sorted(tensors.keys() - expected.keys()):
-        raise CheckpointUnreadableError(f"tensors that a file of {family} does not have: {', '.join(unknown[:5])}")
+        raise CheckpointUnreadableError(
+            f"tensors that a file of {family} does not have: {', '.join(unknown[:5])}; where no decision of the policy "
+            f"uses them (a value head, a mask that its family has anyway), leave them out: {_ignoring(unknown)}"
+        )
     for name, wanted in expected.items():
         if tuple(tensors[name].shape) != wanted or not tensors[name].is_floating_point():
             got = f"{tensors[name].dtype} {list(tensors[name].shape)}"

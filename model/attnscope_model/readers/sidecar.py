@@ -10,7 +10,7 @@ from typing import Any, Final
 import yaml
 
 from attnscope_model.errors import CheckpointUnreadableError
-from attnscope_model.readers.parse import plain_config
+from attnscope_model.parsing.plain import plain_config
 
 MAX_BYTES: Final = 64 * 1024
 """Size of a configuration file, at most."""

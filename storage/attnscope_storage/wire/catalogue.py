@@ -46,6 +46,9 @@ class CheckpointInfo(Received):
 
     id: str = Field(description="sha256 of the registered weights and configuration, hex.")
     name: str = Field(description="For people, e.g. AD-darkroom-seed0@60000.")
+    former_names: tuple[str, ...] = Field(
+        default=(), description="What it was called before, oldest first; each goes on finding it."
+    )
     policy: PolicyDescription
     preset: str = Field(description="Environment preset bound to the checkpoint.")
     causal_stated_by: Literal["user", "file", "family"]

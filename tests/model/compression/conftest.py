@@ -14,7 +14,7 @@ from attnscope_model.checkpoints import conversion
 from attnscope_model.checkpoints.native import load_policy
 from attnscope_model.checkpoints.registry import CheckpointRegistry
 from attnscope_model.families.ad import ADConfig, ADPolicy
-from attnscope_model.readers.parse import parse_here
+from attnscope_model.parsing.child import parse_here
 from forwards.layouts import LAYOUTS
 
 CPU = torch.device("cpu")
@@ -41,9 +41,9 @@ def families(tmp_path_factory):
     folder = tmp_path_factory.mktemp("files")
     registry = CheckpointRegistry(tmp_path_factory.mktemp("registry"))
 
-    def parsed(source, where):
+    def parsed(source, where, choice=None):
         with torch.inference_mode(mode=False):
-            parse_here(source, where)
+            parse_here(source, where, choice)
         return json.loads((where / "contents.json").read_text())
 
     found = {"ad-absolute": native("learned-absolute"), "ad-rotary": native("rotary")}

@@ -1,0 +1,128 @@
+"""Read a foreign checkpoint in a process of its own, and leave tensors and plain JSON behind.
+
+``python -m attnscope_model.parsing.child SOURCE FOLDER CHOICE`` writes ``model.safetensors`` and ``contents.json`` into
+FOLDER, or ``error.json``. Memory, processor time and what it may write are bounded by the size of the file, so that a
+file that expands without end takes this process down and nothing more.
+"""
+
+from __future__ import annotations
+
+import json
+import struct
+import sys
+import zipfile
+from collections.abc import Collection, Mapping
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any, Final
+
+from attnscope_model.errors import CheckpointUnreadableError
+from attnscope_model.parsing.archive import TorchArchive
+from attnscope_model.parsing.choosing import Choice, chosen
+from attnscope_model.parsing.legacy import read_legacy
+from attnscope_model.parsing.limits import CONTENTS, EXPANSION, MAX_REFUSAL, REFUSAL, WEIGHTS, limit
+from attnscope_model.parsing.plain import configuration, training_step
+from attnscope_model.parsing.rebuilding import Rebuilder
+from attnscope_model.parsing.remedies import COPY_AGAIN, refuse
+from attnscope_model.parsing.safe import read_safetensors
+from attnscope_model.parsing.sniffing import format_of
+from attnscope_storage.errors import AttnscopeError
+
+SLACK_BYTES: Final = 2**16
+"""Bytes that tensors may claim beyond `EXPANSION` times their file."""
+
+MAX_UNKNOWN: Final = 5
+"""Unknown names that a note lists."""
+
+
+def parse_here(source: Path, folder: Path, choice: Choice | None = None) -> None:
+    """Parse in this process, within whatever limits it has.
+
+    Raises
+    ------
+    CheckpointUnreadableError
+        The file is damaged, of another format, or holds no state dict or several that fit.
+    """
+    from safetensors.torch import save_file  # noqa: PLC0415 - the parent never needs it
+
+    from attnscope_model.parsing.tensors import plain_tensors  # noqa: PLC0415 - as above
+
+    try:
+        with ExitStack() as opened:
+            content, unknown = _content(source, opened)
+            found = chosen(content, choice or Choice(), _recognised)
+            top = content if isinstance(content, Mapping) else {}
+            config, notes = configuration(top)
+            contents = {
+                "step": training_step(top),
+                "config": config,
+                "notes": [*found.notes, *notes, *_unknown_note(unknown)],
+            }
+            tensors = plain_tensors(found.values, EXPANSION * source.stat().st_size + SLACK_BYTES)
+        save_file(tensors, folder / WEIGHTS)
+    except MemoryError as error:
+        raise refuse("it takes more memory than a file of its size should") from error
+    except (zipfile.BadZipFile, EOFError, OSError) as error:
+        raise refuse(f"it is damaged or cut off ({_cause(error)})", COPY_AGAIN) from error
+    except (ValueError, TypeError, KeyError, RuntimeError, ArithmeticError, struct.error) as error:
+        if isinstance(error, CheckpointUnreadableError):
+            raise
+        raise refuse(f"it is damaged ({_cause(error)})") from error
+    (folder / CONTENTS).write_text(json.dumps(contents))
+
+
+def _content(source: Path, opened: ExitStack) -> tuple[Any, set[str]]:
+    """Return what a file holds, and the names in it that mean nothing here; tensors are cut out while it is open."""
+    match format_of(source):
+        case "archive":
+            archive = TorchArchive(source)
+            opened.callback(archive.close)
+            return archive.content(), archive.rebuilder.unknown
+        case "safetensors":
+            return read_safetensors(source), set()
+        case "pickle":
+            made: list[Rebuilder] = []
+
+            def rebuilding(storage: Any, *, nested: bool = False) -> Rebuilder:  # noqa: ANN401 - handed on
+                made.append(Rebuilder(storage, nested=nested))
+                return made[-1]
+
+            file = opened.enter_context(source.open("rb"))
+            content = read_legacy(file, source.stat().st_size, rebuilding)
+            return content, set().union(*(rebuilder.unknown for rebuilder in made))
+
+
+def _recognised(names: Collection[str]) -> bool:
+    """Return whether a family that is read, or that is refused by name, has these names."""
+    from attnscope_model.readers import readers  # noqa: PLC0415 - loads every family
+    from attnscope_model.readers.refused import REFUSED  # noqa: PLC0415 - as above
+
+    return any(layout.recognises(names) for layout in REFUSED) or any(r.recognises(names) for r in readers())
+
+
+def _unknown_note(unknown: Collection[str]) -> list[str]:
+    if not unknown:
+        return []
+    more = f" and {len(unknown) - MAX_UNKNOWN} more" if len(unknown) > MAX_UNKNOWN else ""
+    listed = ", ".join(sorted(unknown)[:MAX_UNKNOWN])
+    return [f"it names objects that were neither imported nor run: {listed}{more}"]
+
+
+def _cause(error: Exception) -> str:
+    said = (str(error).splitlines() or [""])[0]
+    return f"{type(error).__name__}: {said}"[:200]
+
+
+def main() -> None:
+    """Parse what the parent names."""
+    source, folder, said = Path(sys.argv[1]), Path(sys.argv[2]), json.loads(sys.argv[3])
+    limit(source.stat().st_size)
+    choice = Choice(said["key"], said["prefix"], tuple(said["ignore"]))
+    try:
+        parse_here(source, folder, choice)
+    except AttnscopeError as error:
+        (folder / REFUSAL).write_text(json.dumps(error.message[:MAX_REFUSAL]))
+
+
+if __name__ == "__main__":
+    main()
