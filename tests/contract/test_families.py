@@ -23,8 +23,8 @@ from attnscope.measures import by_transition_age
 from attnscope.measures.layout import ContextLayout, weights
 from attnscope.report.summary import summarise
 from attnscope_model.checkpoints import conversion
+from attnscope_model.checkpoints.foreign import parse_here
 from attnscope_model.checkpoints.registry import CheckpointRegistry
-from attnscope_model.parsing.child import parse_here
 from attnscope_server.root.captures import Captures
 from attnscope_server.serving import serve_background
 from attnscope_server.settings import Settings

@@ -11,10 +11,10 @@ import torch
 
 from attnscope_model.checkpoints import adoption, conversion
 from attnscope_model.checkpoints.examined import examine_here
+from attnscope_model.checkpoints.foreign import parse_here
 from attnscope_model.checkpoints.native import load_policy
 from attnscope_model.checkpoints.registry import CheckpointRegistry
 from attnscope_model.forward.policy import Policy
-from attnscope_model.parsing.child import parse_here
 
 
 @pytest.fixture(scope="session", autouse=True)

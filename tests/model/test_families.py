@@ -16,6 +16,7 @@ from attnscope_model.acting.deciding import Decider
 from attnscope_model.acting.replay import NotReplayableError
 from attnscope_model.acting.tape import AttentionTape
 from attnscope_model.checkpoints import conversion
+from attnscope_model.checkpoints.foreign import parse_here
 from attnscope_model.checkpoints.native import FAMILIES, load_policy
 from attnscope_model.checkpoints.registry import CheckpointRegistry
 from attnscope_model.errors import StatementMissingError
@@ -24,7 +25,6 @@ from attnscope_model.families.dicp import DicpConfig, DicpPolicy
 from attnscope_model.families.steps import StepsConfig, StepsPolicy
 from attnscope_model.families.tokens import CellConfig
 from attnscope_model.forward.statistics import row_statistics
-from attnscope_model.parsing.child import parse_here
 from attnscope_model.readers import READERS
 from attnscope_model.readers.presets import FACTS
 from forwards import layouts

@@ -13,10 +13,10 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from attnscope_model.checkpoints import foreign
+from attnscope_model.checkpoints.foreign import parse_apart, parse_here
 from attnscope_model.errors import CheckpointUnreadableError
 from attnscope_model.parsing import apart
-from attnscope_model.parsing.apart import parse_apart
-from attnscope_model.parsing.child import parse_here
 
 pytestmark = pytest.mark.usefixtures("_outside_inference_mode")
 
@@ -125,7 +125,7 @@ def test_keys_stay_out_of_the_child(tmp_path, folder, monkeypatch):
 
 def test_too_large_and_missing_files_are_refused_unopened(tmp_path, folder, monkeypatch):
     """Size is checked before a child starts, and a folder or nothing at all is no file."""
-    monkeypatch.setattr(apart, "MAX_FILE_BYTES", 10)
+    monkeypatch.setattr(foreign, "MAX_FILE_BYTES", 10)
     with pytest.raises(CheckpointUnreadableError, match="more than the 10"):
         parse_apart(saved(tmp_path / "large.pt", {}), folder)
     for missing in (tmp_path, tmp_path / "none.pt"):

@@ -10,8 +10,8 @@ from safetensors.torch import save_file
 from typer.testing import CliRunner
 
 from attnscope_model.checkpoints import conversion
+from attnscope_model.checkpoints.foreign import parse_here
 from attnscope_model.errors import CheckpointError, StatementMissingError
-from attnscope_model.parsing.child import parse_here
 from attnscope_server.cli import app
 from forwards.layouts import LAYOUTS
 

@@ -14,11 +14,11 @@ from attnscope_model.acting.influence import attention_rollout, leave_one_out, v
 from attnscope_model.acting.replay import check, read_moment, replay
 from attnscope_model.checkpoints import conversion
 from attnscope_model.checkpoints.conversion import write_entry
+from attnscope_model.checkpoints.foreign import parse_here
 from attnscope_model.checkpoints.native import CONFIG, FAMILIES, WEIGHTS, config_bytes, identity, load_policy
 from attnscope_model.checkpoints.registry import CheckpointRegistry
 from attnscope_model.families.ad import FAMILY, ADConfig, ADPolicy, stored_config
 from attnscope_model.forward.stack import StackedPolicy
-from attnscope_model.parsing.child import parse_here
 from attnscope_model.training.trainer import initialise
 from attnscope_server.capturing.job import CaptureOrder, run_capture
 from attnscope_server.capturing.resolving import resolve

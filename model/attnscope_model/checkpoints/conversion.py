@@ -14,6 +14,7 @@ from typing import Any, Final
 
 from safetensors.torch import load_file, save_file
 
+from attnscope_model.checkpoints.foreign import parse_apart
 from attnscope_model.checkpoints.native import CONFIG, ENTRY, WEIGHTS, build_policy, config_bytes, identity
 from attnscope_model.checkpoints.sources import checkpoint_within, settings_beside
 from attnscope_model.errors import (
@@ -21,7 +22,6 @@ from attnscope_model.errors import (
     CheckpointUnreadableError,
     TrainTasksError,
 )
-from attnscope_model.parsing.apart import parse_apart
 from attnscope_model.parsing.choosing import Choice
 from attnscope_model.parsing.limits import CONTENTS, MAX_FILE_BYTES
 from attnscope_model.readers import CheckpointReader, ParsedFile, reader_of, readers

@@ -10,30 +10,9 @@ from pathlib import Path
 from typing import Any, Final
 
 from attnscope_model.errors import CheckpointUnreadableError
-from attnscope_model.parsing.choosing import Choice
-from attnscope_model.parsing.limits import CONTENTS, MAX_FILE_BYTES, MAX_REFUSAL, REFUSAL, WALL_SECONDS
-
-CHILD: Final = "attnscope_model.parsing.child"
-"""Module that reads a foreign file."""
+from attnscope_model.parsing.limits import CONTENTS, MAX_REFUSAL, REFUSAL, WALL_SECONDS
 
 STOPPED: Final = "its file is damaged or was made to do harm: do not open it without these limits"
-
-
-def parse_apart(source: Path, folder: Path, choice: Choice | None = None) -> dict[str, Any]:
-    """Parse `source` in a child process into `folder`; return its contents without the tensors.
-
-    Raises
-    ------
-    CheckpointUnreadableError
-        The file is missing, too large, damaged, of another format, or took too much memory or time.
-    """
-    if not source.is_file():
-        raise CheckpointUnreadableError(f"there is no file {source}")
-    if (size := source.stat().st_size) > MAX_FILE_BYTES:
-        raise CheckpointUnreadableError(f"{source.name} has {size} bytes, more than the {MAX_FILE_BYTES} read here")
-    said = choice or Choice()
-    words = json.dumps({"key": said.key, "prefix": said.prefix, "ignore": said.ignore})
-    return run_apart(CHILD, [str(source), str(folder), words], folder, source.name)
 
 
 def run_apart(module: str, words: list[str], folder: Path, name: str) -> dict[str, Any]:

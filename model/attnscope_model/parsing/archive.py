@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any, Final
 
 from attnscope_model.errors import CheckpointUnreadableError
-from attnscope_model.parsing.machine import interpret
-from attnscope_model.parsing.rebuilding import Rebuilder, storage_dtype
+from attnscope_model.parsing.opcodes import interpret
+from attnscope_model.parsing.rebuilding import Rebuilder
 from attnscope_model.parsing.remedies import RESAVE, refuse
-from attnscope_model.parsing.tensors import ITEM_BYTES
+from attnscope_model.parsing.storages import ITEM_BYTES, storage_dtype
 from attnscope_model.parsing.values import Storage
 
 MAX_ENTRIES: Final = 100_000

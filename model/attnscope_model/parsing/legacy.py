@@ -7,9 +7,10 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any, BinaryIO, Final, Protocol
 
-from attnscope_model.parsing.machine import Rebuilding, interpret
+from attnscope_model.parsing.machine import Rebuilding
+from attnscope_model.parsing.opcodes import interpret
 from attnscope_model.parsing.remedies import COPY_AGAIN, RESAVE, refuse
-from attnscope_model.parsing.tensors import ITEM_BYTES
+from attnscope_model.parsing.storages import ITEM_BYTES, storage_dtype
 from attnscope_model.parsing.values import Storage
 
 _MAGIC: Final = 0x1950A86A20F9469CFC6C
@@ -48,8 +49,6 @@ def read_legacy(stream: BinaryIO, end: int, rebuilding: _MakesRebuilding, *, nes
 
 
 def _known_storage(storages: dict[str, Storage], identity: tuple[Any, ...]) -> Storage:
-    from attnscope_model.parsing.rebuilding import storage_dtype  # noqa: PLC0415 - the two read each other
-
     match identity:
         case (_, kind, str(key), _, int(count), *view) if count >= 0 and all(part is None for part in view):
             storage = storages.setdefault(key, Storage(storage_dtype(kind), count))

@@ -32,12 +32,13 @@ MAX_REFUSAL: Final = 1500
 
 
 def limit(file_bytes: int) -> None:
-    """Bound this process for good: its memory by what it has after loading torch and what such a file needs."""
+    """Bound this process for good: its memory by what it has after loading torch and what such a file needs.
+
+    Whatever else the process imports, it has imported before.
+    """
     resource.setrlimit(resource.RLIMIT_CPU, (CPU_SECONDS, CPU_SECONDS))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     import_module("torch")  # what it maps must not count as the file's
-    import_module("attnscope_model.readers")
-    import_module("safetensors.torch")
     if sys.platform != "linux":
         return  # elsewhere the limit is not enforced, and there is no /proc to measure from
     held = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()

@@ -8,7 +8,7 @@ the memo and the number of containers are bounded.
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, BinaryIO, Final, Protocol
 
 from attnscope_model.errors import CheckpointUnreadableError
@@ -53,22 +53,6 @@ class Rebuilding(Protocol):
         ...
 
 
-def interpret(stream: BinaryIO, end: int, rebuilding: Rebuilding) -> Any:  # noqa: ANN401 - whatever a pickle holds
-    """Return the value of the pickle that begins where `stream` stands.
-
-    Parameters
-    ----------
-    end
-        Position behind the last byte that may be read.
-
-    Raises
-    ------
-    CheckpointUnreadableError
-        It is cut off, holds an opcode that no checkpoint needs, or goes beyond a bound.
-    """
-    return Machine(stream, end, rebuilding).run()
-
-
 class Machine:
     """The stack machine of one pickle."""
 
@@ -78,12 +62,10 @@ class Machine:
         self._memo: dict[int, Any] = {}
         self._made = 0
 
-    def run(self) -> Any:  # noqa: ANN401 - whatever a pickle holds
-        """Interpret opcodes until the one that ends the pickle."""
-        from attnscope_model.parsing.opcodes import STEPS  # noqa: PLC0415 - the table names this class
-
+    def run(self, steps: Mapping[bytes, Callable[[Machine], None]]) -> Any:  # noqa: ANN401 - whatever a pickle holds
+        """Interpret opcodes, each by its step, until the one that ends the pickle."""
         while (code := self.take(1)) != b".":
-            step = STEPS.get(code)
+            step = steps.get(code)
             if step is None:
                 raise self.refuse(f"the pickle opcode {code!r} is none that a checkpoint needs")
             step(self)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
-from typing import Any, Final
+from typing import Any, BinaryIO, Final
 
-from attnscope_model.parsing.machine import MAX_LINE, MAX_PROTOCOL, Machine
+from attnscope_model.parsing.machine import MAX_LINE, MAX_PROTOCOL, Machine, Rebuilding
 from attnscope_model.parsing.values import Name
 
 
@@ -162,3 +162,19 @@ STEPS: Final[Mapping[bytes, Callable[[Machine], None]]] = MappingProxyType(
 
 def _ignore(items: list[Any]) -> None:
     items.clear()
+
+
+def interpret(stream: BinaryIO, end: int, rebuilding: Rebuilding) -> Any:  # noqa: ANN401 - whatever a pickle holds
+    """Return the value of the pickle that begins where `stream` stands.
+
+    Parameters
+    ----------
+    end
+        Position behind the last byte that may be read.
+
+    Raises
+    ------
+    CheckpointUnreadableError
+        It is cut off, holds an opcode that no checkpoint needs, or goes beyond a bound.
+    """
+    return Machine(stream, end, rebuilding).run(STEPS)

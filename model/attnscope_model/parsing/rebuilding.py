@@ -5,13 +5,13 @@ A name is compared as text. `torch.load` and NumPy's reconstruction are not reac
 
 from __future__ import annotations
 
-import io
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Any, Final
 
 from attnscope_model.parsing import numbers
 from attnscope_model.parsing.remedies import refuse
+from attnscope_model.parsing.storages import storage_dtype
 from attnscope_model.parsing.values import Array, Attributes, DType, Name, StandIn, Storage, StoredTensor, shown
 
 MAX_NESTED: Final = 10_000
@@ -33,12 +33,16 @@ class Rebuilder:
     ----------
     storage
         Returns the storage of a persistent id; None where the file has none.
-    nested
-        Whether the file lies within another one.
+    within
+        Reads a torch file that the pickle holds as bytes; None where it may hold none.
     """
 
-    def __init__(self, storage: Callable[[tuple[Any, ...]], Storage] | None, *, nested: bool = False) -> None:
-        self._storage, self._nested = storage, nested
+    def __init__(
+        self,
+        storage: Callable[[tuple[Any, ...]], Storage] | None,
+        within: Callable[[bytes], object] | None = None,
+    ) -> None:
+        self._storage, self._within = storage, within
         self._nested_count = 0
         self.unknown: set[str] = set()
 
@@ -91,14 +95,12 @@ class Rebuilder:
                 raise refuse("it refers to something outside the pickle that is no storage of tensors")
 
     def _storage_within(self, arguments: tuple[Any, ...]) -> Storage:
-        from attnscope_model.parsing.legacy import read_legacy  # noqa: PLC0415 - the two read each other
-
         self._nested_count += 1
-        if self._nested or self._nested_count > MAX_NESTED:
+        if self._within is None or self._nested_count > MAX_NESTED:
             raise refuse("files within the file nest, or are too many")
         match arguments:
             case (bytes() as data,):
-                found = read_legacy(io.BytesIO(data), len(data), Rebuilder, nested=True)
+                found = self._within(data)
             case _:
                 found = None
         if not isinstance(found, Storage):
@@ -111,13 +113,6 @@ class Rebuilder:
                 return _CALLS[function.path](inner)
             case _:
                 return StandIn("torch tensor subclass")
-
-
-def storage_dtype(name: object) -> str:
-    """Return the dtype, like ``float32``, that a storage's class or a torch dtype names; its own name where unknown."""
-    if not isinstance(name, Name):
-        raise refuse("a storage without a type")
-    return _STORAGES.get(name.name, name.name)
 
 
 def _pairs(arguments: tuple[Any, ...]) -> dict[Any, Any]:
@@ -201,22 +196,3 @@ _CALLS: Final[Mapping[str, Callable[[tuple[Any, ...]], Any]]] = MappingProxyType
         **{f"{module}._frombuffer": numbers.from_buffer for module in _NUMERIC_MODULES},
     }
 )
-
-_STORAGES: Final[Mapping[str, str]] = MappingProxyType(
-    {
-        "FloatStorage": "float32",
-        "DoubleStorage": "float64",
-        "HalfStorage": "float16",
-        "BFloat16Storage": "bfloat16",
-        "LongStorage": "int64",
-        "IntStorage": "int32",
-        "ShortStorage": "int16",
-        "CharStorage": "int8",
-        "ByteStorage": "uint8",
-        "BoolStorage": "bool",
-        "ComplexFloatStorage": "complex64",
-        "ComplexDoubleStorage": "complex128",
-        "UntypedStorage": "uint8",
-    }
-)
-"""Dtype by class of storage."""

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from attnscope_model.errors import CheckpointUnreadableError
 from attnscope_model.parsing.remedies import COPY_AGAIN, refuse
-from attnscope_model.parsing.tensors import ITEM_BYTES
+from attnscope_model.parsing.storages import ITEM_BYTES
 from attnscope_model.parsing.values import Storage, StoredTensor, shown
 
 LENGTH_BYTES: Final = 8

@@ -3,36 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from types import MappingProxyType
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from attnscope_model.parsing.numbers import to_numpy
 from attnscope_model.parsing.remedies import COPY_AGAIN, RESAVE, refuse
+from attnscope_model.parsing.storages import ITEM_BYTES
 from attnscope_model.parsing.values import Array, Storage, StoredTensor, shown
 
 if TYPE_CHECKING:
     from torch import Tensor
-
-ITEM_BYTES: Final[Mapping[str, int]] = MappingProxyType(
-    {
-        "float64": 8,
-        "float32": 4,
-        "float16": 2,
-        "bfloat16": 2,
-        "int64": 8,
-        "int32": 4,
-        "int16": 2,
-        "int8": 1,
-        "uint8": 1,
-        "uint16": 2,
-        "uint32": 4,
-        "uint64": 8,
-        "bool": 1,
-        "complex64": 8,
-        "complex128": 16,
-    }
-)
-"""Bytes of one number, by torch dtype."""
 
 
 def plain_tensors(found: Mapping[str, StoredTensor | Array], most_bytes: int) -> dict[str, Tensor]:

@@ -11,10 +11,10 @@ import torch
 import yaml
 
 from attnscope_model.checkpoints import conversion
+from attnscope_model.checkpoints.foreign import parse_here
 from attnscope_model.checkpoints.native import load_policy
 from attnscope_model.checkpoints.registry import CheckpointRegistry
 from attnscope_model.families.ad import ADConfig, ADPolicy
-from attnscope_model.parsing.child import parse_here
 from forwards.layouts import LAYOUTS
 
 CPU = torch.device("cpu")

@@ -1,12 +1,13 @@
 """Read a foreign checkpoint in a process of its own, and leave tensors and plain JSON behind.
 
-``python -m attnscope_model.parsing.child SOURCE FOLDER CHOICE`` writes ``model.safetensors`` and ``contents.json`` into
-FOLDER, or ``error.json``. Memory, processor time and what it may write are bounded by the size of the file, so that a
-file that expands without end takes this process down and nothing more.
+``python -m attnscope_model.checkpoints.foreign SOURCE FOLDER CHOICE`` writes ``model.safetensors`` and
+``contents.json`` into FOLDER, or ``error.json``. Memory, processor time and what it may write are bounded by the size
+of the file, so that a file that expands without end takes this process down and nothing more.
 """
 
 from __future__ import annotations
 
+import io
 import json
 import struct
 import sys
@@ -16,23 +17,49 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, Final
 
+from safetensors.torch import save_file
+
 from attnscope_model.errors import CheckpointUnreadableError
+from attnscope_model.parsing.apart import run_apart
 from attnscope_model.parsing.archive import TorchArchive
 from attnscope_model.parsing.choosing import Choice, chosen
-from attnscope_model.parsing.legacy import read_legacy
-from attnscope_model.parsing.limits import CONTENTS, EXPANSION, MAX_REFUSAL, REFUSAL, WEIGHTS, limit
+from attnscope_model.parsing.legacy import StorageOf, read_legacy
+from attnscope_model.parsing.limits import CONTENTS, EXPANSION, MAX_FILE_BYTES, MAX_REFUSAL, REFUSAL, WEIGHTS, limit
 from attnscope_model.parsing.plain import configuration, training_step
 from attnscope_model.parsing.rebuilding import Rebuilder
 from attnscope_model.parsing.remedies import COPY_AGAIN, refuse
 from attnscope_model.parsing.safe import read_safetensors
 from attnscope_model.parsing.sniffing import format_of
+from attnscope_model.parsing.tensors import plain_tensors
+from attnscope_model.readers import readers
+from attnscope_model.readers.refused import REFUSED
 from attnscope_storage.errors import AttnscopeError
+
+MODULE: Final = "attnscope_model.checkpoints.foreign"
+"""This module, as the parent starts it."""
 
 SLACK_BYTES: Final = 2**16
 """Bytes that tensors may claim beyond `EXPANSION` times their file."""
 
 MAX_UNKNOWN: Final = 5
 """Unknown names that a note lists."""
+
+
+def parse_apart(source: Path, folder: Path, choice: Choice | None = None) -> dict[str, Any]:
+    """Parse `source` in a child process into `folder`; return its contents without the tensors.
+
+    Raises
+    ------
+    CheckpointUnreadableError
+        The file is missing, too large, damaged, of another format, or took too much memory or time.
+    """
+    if not source.is_file():
+        raise CheckpointUnreadableError(f"there is no file {source}")
+    if (size := source.stat().st_size) > MAX_FILE_BYTES:
+        raise CheckpointUnreadableError(f"{source.name} has {size} bytes, more than the {MAX_FILE_BYTES} read here")
+    said = choice or Choice()
+    words = json.dumps({"key": said.key, "prefix": said.prefix, "ignore": said.ignore})
+    return run_apart(MODULE, [str(source), str(folder), words], folder, source.name)
 
 
 def parse_here(source: Path, folder: Path, choice: Choice | None = None) -> None:
@@ -43,10 +70,6 @@ def parse_here(source: Path, folder: Path, choice: Choice | None = None) -> None
     CheckpointUnreadableError
         The file is damaged, of another format, or holds no state dict or several that fit.
     """
-    from safetensors.torch import save_file  # noqa: PLC0415 - the parent never needs it
-
-    from attnscope_model.parsing.tensors import plain_tensors  # noqa: PLC0415 - as above
-
     try:
         with ExitStack() as opened:
             content, unknown = _content(source, opened)
@@ -83,8 +106,11 @@ def _content(source: Path, opened: ExitStack) -> tuple[Any, set[str]]:
         case "pickle":
             made: list[Rebuilder] = []
 
-            def rebuilding(storage: Any, *, nested: bool = False) -> Rebuilder:  # noqa: ANN401 - handed on
-                made.append(Rebuilder(storage, nested=nested))
+            def within(data: bytes) -> object:
+                return read_legacy(io.BytesIO(data), len(data), rebuilding, nested=True)
+
+            def rebuilding(storage: StorageOf | None, *, nested: bool = False) -> Rebuilder:
+                made.append(Rebuilder(storage, None if nested else within))
                 return made[-1]
 
             file = opened.enter_context(source.open("rb"))
@@ -94,9 +120,6 @@ def _content(source: Path, opened: ExitStack) -> tuple[Any, set[str]]:
 
 def _recognised(names: Collection[str]) -> bool:
     """Return whether a family that is read, or that is refused by name, has these names."""
-    from attnscope_model.readers import readers  # noqa: PLC0415 - loads every family
-    from attnscope_model.readers.refused import REFUSED  # noqa: PLC0415 - as above
-
     return any(layout.recognises(names) for layout in REFUSED) or any(r.recognises(names) for r in readers())
 
 
