@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import math
-from functools import cache
 from typing import Any
 
 import numpy as np
 from jaxtyping import Float32, Int, Shaped, UInt8
 
 from attnscope.errors import RequestRefusedError, TooLargeError
-from attnscope.fetching.remote import ABSENT, KEPT_BYTES, Slicer
+from attnscope.fetching.remote import KEPT_BYTES, Slicer
 from attnscope.fetching.selection import Selection, select
 from attnscope_storage.errors import ChunkDamagedError, ChunkLostError, NotCommittedError
 from attnscope_storage.reader import CommittedArray
+from attnscope_storage.selection import GROWING_DIMS
+from attnscope_storage.shades import as_u8, from_u8
 
 VIEW_BYTES = 8 * 2**20
 """Selections up to this size come over the slice route; larger ones as whole chunks."""
@@ -23,9 +24,6 @@ LISTED = 400
 
 SELECTION_BYTES = 8 * 2**30
 """Bytes of one selection, at most."""
-
-GROWING = frozenset({"step", "row_step", "sample", "condition"})
-"""Axes that grow with every commit."""
 
 
 class LazyArray:
@@ -86,7 +84,7 @@ class LazyArray:
 
     def _refuse_uncommitted(self, key: Any) -> None:  # noqa: ANN401 - any index expression
         first = key[0] if isinstance(key, tuple) and key else key
-        if self.dims[:1] and self.dims[0] in GROWING:
+        if self.dims[:1] and self.dims[0] in GROWING_DIMS:
             reach = first.stop - 1 if isinstance(first, slice) and isinstance(first.stop, int) else first
             if isinstance(reach, int | np.integer) and reach >= self.shape[0]:
                 raise NotCommittedError(f"{self.name}: {self.dims[0]} {reach} is beyond the {self.shape[0]} committed")
@@ -167,28 +165,6 @@ def _mean(values: Shaped[np.ndarray, ...], dims: list[str], over: tuple[str, ...
     total = np.nansum(wide, axis=axes)
     means = np.divide(total, there, out=np.full(np.shape(total), np.nan), where=there > 0)
     return np.asarray(means, np.float32)
-
-
-def as_u8(values: Shaped[np.ndarray, ...]) -> UInt8[np.ndarray, ...]:
-    """Return round(254·√x) of weights in 0..1, 255 where absent, as the slice route does."""
-    if values.dtype == np.float16:
-        return _shades_of_halves()[values.view(np.uint16)]
-    wide = np.asarray(values, dtype=np.float32)
-    scaled = np.rint(254 * np.sqrt(np.clip(np.nan_to_num(wide), 0, 1)))
-    return np.where(np.isnan(wide), ABSENT, scaled).astype(np.uint8)
-
-
-@cache
-def _shades_of_halves() -> UInt8[np.ndarray, " bits"]:
-    """Return `as_u8` of every float16 there is, by its bits."""
-    return as_u8(np.arange(2**16, dtype=np.uint16).view(np.float16).astype(np.float32))
-
-
-def from_u8(shades: UInt8[np.ndarray, ...]) -> Float32[np.ndarray, ...]:
-    """Return the weights that `as_u8` rounded, NaN where absent."""
-    weights = np.square(np.arange(256, dtype=np.float32) / 254)
-    weights[ABSENT] = np.nan
-    return np.asarray(weights[shades], np.float32)
 
 
 def _picked(whole: Shaped[np.ndarray, ...], selection: Selection) -> Shaped[np.ndarray, ...]:

@@ -28,9 +28,6 @@ OBJECT_BYTES = 64 * 2**20
 
 LISTS_NOTHING = "a remote capture lists no keys; its root document names every array"
 
-ABSENT = 255
-"""What the u8 view holds where there is no value."""
-
 SLICE_BYTES = 2**30
 """Bytes of one slice, at most, whatever its shape is said to be."""
 

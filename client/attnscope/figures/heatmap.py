@@ -12,11 +12,11 @@ from matplotlib.colors import LogNorm, PowerNorm
 from matplotlib.figure import Figure
 
 from attnscope.capture import Capture
-from attnscope.fetching.lazy import as_u8
 from attnscope.figures.mosaic import COLOURMAP, MASKED, SHADES, Mosaic
 from attnscope.figures.provenance import progress_of, source_of, task_label
 from attnscope.figures.sheet import Sheet
 from attnscope.figures.style import FORMATS, entitle, finish, save, styled
+from attnscope_storage.shades import as_u8
 
 LOG_FLOOR = 1e-4
 """Smallest weight that the logarithmic scale tells apart."""

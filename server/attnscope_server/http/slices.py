@@ -14,10 +14,11 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
-from jaxtyping import Shaped, UInt8
+from jaxtyping import Shaped
 
 from attnscope_server.errors import refusal
 from attnscope_storage.reader import CommittedArray
+from attnscope_storage.selection import GROWING_DIMS
 from attnscope_storage.wire import ProblemCode
 
 REDUCTIONS: Final[Mapping[str, Callable[..., Any]]] = {
@@ -27,11 +28,7 @@ REDUCTIONS: Final[Mapping[str, Callable[..., Any]]] = {
     "sum": np.nansum,
 }
 FORMATS: Final = ("npy", "u8")
-GROWING: Final = frozenset({"step", "row_step", "sample", "condition"})
-"""Axes that grow with every commit."""
 INTEGER: Final = re.compile(r"-?[0-9]{1,12}")
-ABSENT: Final = 255
-"""What a NaN is in the u8 view; values are round(254·√x)."""
 
 Axis = int | slice | list[int]
 
@@ -153,13 +150,6 @@ def reduce_over(
     return np.asarray(reduced, dtype=np.float32), tuple(dim for dim in dims if dim not in over)
 
 
-def as_u8(values: Shaped[np.ndarray, ...]) -> UInt8[np.ndarray, ...]:
-    """Return the view for drawing weights in 0..1: round(254·√x), 255 where absent."""
-    wide = np.asarray(values, dtype=np.float32)
-    scaled = np.rint(254 * np.sqrt(np.clip(np.nan_to_num(wide), 0, 1)))
-    return np.where(np.isnan(wide), ABSENT, scaled).astype(np.uint8)
-
-
 def as_npy(values: Shaped[np.ndarray, ...]) -> bytes:
     """Return NumPy's own format, version 1.0."""
     out = io.BytesIO()
@@ -168,7 +158,7 @@ def as_npy(values: Shaped[np.ndarray, ...]) -> bytes:
 
 
 def _beyond(dim: str, index: int, size: int, *, grows: bool) -> Exception:
-    code = ProblemCode.NOT_COMMITTED if grows and dim in GROWING else ProblemCode.INVALID_REQUEST
+    code = ProblemCode.NOT_COMMITTED if grows and dim in GROWING_DIMS else ProblemCode.INVALID_REQUEST
     return refusal(code, f"{dim} {index} lies beyond the {size} there are", limit=size, requested=index)
 
 

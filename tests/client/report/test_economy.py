@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 
 import attnscope
-from attnscope.fetching.lazy import as_u8, from_u8
 from attnscope.figures.heatmap import heatmap
 from attnscope.recommendations.reading import plan_blocks
 from attnscope.report import write_report
 from attnscope.study import Choice, study
 from attnscope.study.plan import bytes_read, plan, stratified
+from attnscope_storage.shades import as_u8, from_u8
 
 
 @pytest.fixture

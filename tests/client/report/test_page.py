@@ -11,11 +11,11 @@ import numpy as np
 import pytest
 
 import attnscope
-from attnscope.fetching.lazy import from_u8
 from attnscope.report import write_report
 from attnscope.report.findings import findings
 from attnscope.report.page import page, payload, script_json
 from attnscope.study import study
+from attnscope_storage.shades import from_u8
 
 
 def test_json_cannot_leave_its_element():

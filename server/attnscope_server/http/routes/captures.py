@@ -16,12 +16,13 @@ from starlette.concurrency import run_in_threadpool
 
 from attnscope_server.errors import ProblemError, refusal
 from attnscope_server.http.access import DataReader, Service, owned, problems
-from attnscope_server.http.slices import FORMATS, as_npy, as_u8, parse_cut, reduce_over
+from attnscope_server.http.slices import FORMATS, as_npy, parse_cut, reduce_over
 from attnscope_server.http.state import State
 from attnscope_server.records.keys import Identity
 from attnscope_storage.errors import CaptureNotFoundError, ChunkLostError
 from attnscope_storage.keys import Beyond, Committed, Metadata
 from attnscope_storage.reader import CaptureReader
+from attnscope_storage.shades import as_u8
 from attnscope_storage.wire import ProblemCode, contracts
 
 router = APIRouter(tags=["captures"], prefix="/captures/{job_id}")

@@ -1,0 +1,37 @@
+"""Weights at drawing precision, for both sides: one byte each, the square root rounded to 1/254, 255 where absent."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Final
+
+import numpy as np
+from jaxtyping import Float32, Shaped, UInt8
+
+LARGEST: Final = 254
+"""Byte of the weight 1."""
+
+ABSENT: Final = 255
+"""Byte of a weight that is not there, which is NaN as a number."""
+
+
+def as_u8(values: Shaped[np.ndarray, "*any"]) -> UInt8[np.ndarray, "*any"]:
+    """Return round(254·√x) of weights in 0..1, of any floating type; 255 where NaN."""
+    if values.dtype == np.float16:
+        return _shades_of_halves()[values.view(np.uint16)]
+    wide = np.asarray(values, dtype=np.float32)
+    scaled = np.rint(LARGEST * np.sqrt(np.clip(np.nan_to_num(wide), 0, 1)))
+    return np.where(np.isnan(wide), ABSENT, scaled).astype(np.uint8)
+
+
+def from_u8(shades: UInt8[np.ndarray, "*any"]) -> Float32[np.ndarray, "*any"]:
+    """Return the weights that `as_u8` rounded, NaN where absent."""
+    weights = np.square(np.arange(ABSENT + 1, dtype=np.float32) / LARGEST)
+    weights[ABSENT] = np.nan
+    return np.asarray(weights[shades], np.float32)
+
+
+@cache
+def _shades_of_halves() -> UInt8[np.ndarray, " bits"]:
+    """Return `as_u8` of every float16 there is, by its bits."""
+    return as_u8(np.arange(2**16, dtype=np.uint16).view(np.float16).astype(np.float32))
