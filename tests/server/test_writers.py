@@ -7,10 +7,12 @@ import threading
 from contextlib import closing
 
 import pytest
+from sqlalchemy import event, text
 
 from attnscope_server.errors import DatabaseBusyError
 from attnscope_server.records import database as database_module
 from attnscope_server.records.database import UNANSWERED
+from attnscope_server.records.keys import KeyStore
 
 
 def test_behind_a_locked_writer_reads_go_on_and_writes_are_refused_at_once(
@@ -65,3 +67,26 @@ def test_reads_do_not_share_the_writers_connection(database):
         for _ in range(3):
             with database.read() as reading:
                 assert reading.get_bind() is not writing.get_bind()
+
+
+def test_a_key_is_read_behind_a_locked_writer_without_waiting(database, where, monkeypatch):
+    """The last use of a key is not worth a wait: behind a lock it is left out, and the key is known."""
+    keys = KeyStore(database)
+    key = keys.create("me")
+    asked = []
+
+    @event.listens_for(database._writing, "before_cursor_execute")
+    def _note(_connection, _cursor, statement, *_rest):
+        asked.append(statement)
+
+    with closing(sqlite3.connect(where.database_path)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        assert keys.identify(key).owner == "me"
+        assert asked == ["PRAGMA busy_timeout = 0", "BEGIN IMMEDIATE"]
+        other.rollback()
+    monkeypatch.setattr(database_module, "BUSY_MILLISECONDS", 77)
+    with database.write() as session:
+        session.execute(text("SELECT 1"))
+    assert asked[2:4] == ["PRAGMA busy_timeout = 77", "BEGIN IMMEDIATE"]
+    with database._turn:
+        assert keys.identify(key).owner == "me"

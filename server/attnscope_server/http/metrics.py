@@ -99,6 +99,7 @@ class _Jobs(Collector):
         lags = [progress.steps_done - progress.steps_committed for progress in told]
         gauges: tuple[tuple[str, str, float], ...] = (
             ("attnscope_steps_per_second", "Of all running jobs.", sum(p.steps_per_second or 0.0 for p in told)),
+            ("attnscope_jobs_stalled", "Running jobs without a sign of work for long.", sum(p.stalled for p in told)),
             ("attnscope_commit_lag_steps", "Steps not yet committed, at most of a job.", max(lags, default=0)),
             ("attnscope_running_bytes_written", "Stored by the running jobs.", sum(p.bytes_written for p in told)),
             ("attnscope_devices", "Devices that run jobs.", len(self._state.supervisor.devices())),

@@ -49,6 +49,9 @@ UNANSWERED: Final = (DatabaseError, DatabaseGoneError, DatabaseBusyError)
 WRITES: Final = "attnscope_writes"
 """Execution option of a connection that is going to write."""
 
+PATIENCE: Final = "attnscope_patience"
+"""Execution option: milliseconds that a writer waits for another process's lock."""
+
 
 class Database:
     """Transactions on one database file."""
@@ -96,8 +99,13 @@ class Database:
             yield session
 
     @contextmanager
-    def write(self) -> Iterator[Session]:
+    def write(self, *, patient: bool = True) -> Iterator[Session]:
         """Give a session whose changes are committed at the end, or none of them.
+
+        Parameters
+        ----------
+        patient
+            Wait for other writers; a write that is not worth a wait is refused where any writes now.
 
         Raises
         ------
@@ -106,14 +114,15 @@ class Database:
         DatabaseBusyError
             Too many writers wait, or the one that writes has not ended for long.
         """
-        with self._writers_turn():
+        with self._writers_turn(patient=patient):
             try:
                 there = self._file in {None, self._path.stat().st_ino}
             except OSError:
                 there = False
             if not there:
                 raise DatabaseGoneError(f"the job database {self._path} is gone; stop the service, {RESTORE}")
-            with Session(self._writing, expire_on_commit=False) as session, session.begin():
+            writing = self._writing if patient else self._writing.execution_options(**{PATIENCE: 0})
+            with Session(writing, expire_on_commit=False) as session, session.begin():
                 yield session
 
     def close(self) -> None:
@@ -122,7 +131,7 @@ class Database:
         self._writing.dispose()
 
     @contextmanager
-    def _writers_turn(self) -> Iterator[None]:
+    def _writers_turn(self, *, patient: bool) -> Iterator[None]:
         """Let one write at a time; a crowd, or a writer behind another program's lock, is refused at once."""
         since = self._since
         if since is not None and time.monotonic() - since > STUCK_SECONDS:
@@ -131,7 +140,7 @@ class Database:
             raise DatabaseBusyError(f"{self._waiting} writers wait for the job database already; try again")
         self._waiting += 1  # of several threads at once a few more may pass: the bound need not be exact
         try:
-            turn = self._turn.acquire(timeout=BUSY_MILLISECONDS / 1000)
+            turn = self._turn.acquire(timeout=BUSY_MILLISECONDS / 1000 if patient else 0)
         finally:
             self._waiting -= 1
         if not turn:
@@ -178,7 +187,11 @@ def _engine(path: Path, durable: bool, connections: int) -> Engine:
 
     @event.listens_for(engine, "begin")
     def _on_begin(connection: Connection) -> None:
-        writes = connection.get_execution_options().get(WRITES, False)
-        connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+        options = connection.get_execution_options()
+        if not options.get(WRITES, False):
+            connection.exec_driver_sql("BEGIN")
+            return
+        connection.exec_driver_sql(f"PRAGMA busy_timeout = {options.get(PATIENCE, BUSY_MILLISECONDS)}")
+        connection.exec_driver_sql("BEGIN IMMEDIATE")
 
     return engine

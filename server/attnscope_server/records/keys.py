@@ -143,9 +143,9 @@ class KeyStore:
             row.revoked_at = row.revoked_at or self._now()
 
     def _note_use(self, key_id: str, now: datetime) -> None:
-        """Write the last use down where that can be done; a request does not fail for it."""
+        """Write the last use down where that can be done at once; a request neither fails nor waits for it."""
         try:
-            with self._database.write() as session:
+            with self._database.write(patient=False) as session:
                 row = session.get(KeyRow, key_id)
                 if row is not None:
                     row.last_used_at = now

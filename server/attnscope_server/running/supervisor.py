@@ -19,7 +19,7 @@ from uuid import UUID
 import structlog
 from pydantic import ValidationError
 
-from attnscope_server.errors import TransitionError
+from attnscope_server.errors import DatabaseBusyError, TransitionError
 from attnscope_server.records.database import UNANSWERED
 from attnscope_server.records.job import StoredJob
 from attnscope_server.records.job_store import JobStore
@@ -39,6 +39,9 @@ PROGRESS_WRITTEN_EVERY: Final = 1.0
 
 LOOK_EVERY: Final = 1.0
 """Seconds between two looks at the queue and at the signs of life, at most."""
+
+CANCEL_WAITS: Final = 1.0
+"""Seconds that a cancel waits for the supervisor, at most: it holds a thread that reads need too."""
 
 LONGEST_WAIT: Final = 30.0
 """Seconds that a placement slot is left alone after it refused several jobs in a row, at most."""
@@ -141,21 +144,32 @@ class Supervisor:
         ]
 
     def cancel(self, job: StoredJob) -> StoredJob:
-        """Cancel a job; it stays `cancelling` until its work has ended."""
-        with self._lock:
-            try:
-                if job.state in {JobState.QUEUED, JobState.INTERRUPTED}:
-                    ended = self._jobs.move(job.id, JobState.CANCELLED, "cancelled while waiting")
-                    self._changed()
-                    return ended
-                if job.state is JobState.RUNNING:
-                    job = self._jobs.move(job.id, JobState.CANCELLING)
-            except TransitionError:
-                return self._jobs.get(job.id) or job  # it moved on by itself
-            for placed in self._placed.values():
-                if placed.job.id == job.id:
-                    pass_on_cancel(placed)
-        self._changed()
+        """Cancel a job; it stays `cancelling` until its work has ended.
+
+        Raises
+        ------
+        DatabaseBusyError
+            The supervisor itself waits for the job database; the caller must not wait behind it.
+        """
+        if not self._lock.acquire(timeout=CANCEL_WAITS):
+            raise DatabaseBusyError("the supervisor waits for the job database; try again")
+        try:
+            return self._cancel(job)
+        finally:
+            self._lock.release()
+            self._changed()
+
+    def _cancel(self, job: StoredJob) -> StoredJob:
+        try:
+            if job.state in {JobState.QUEUED, JobState.INTERRUPTED}:
+                return self._jobs.move(job.id, JobState.CANCELLED, "cancelled while waiting")
+            if job.state is JobState.RUNNING:
+                job = self._jobs.move(job.id, JobState.CANCELLING)
+        except TransitionError:
+            return self._jobs.get(job.id) or job  # it moved on by itself
+        for placed in self._placed.values():
+            if placed.job.id == job.id:
+                pass_on_cancel(placed)
         return job
 
     def look(self) -> None:

@@ -134,7 +134,10 @@ class Worker:
         """Run orders until told to stop."""
         self.channel.tell(Ready())
         while isinstance(order := self.channel.orders.get(), Run):
-            self.run(order)
+            if self.channel.stopping.is_set():  # told to stop before the job was taken
+                self.channel.tell(Interrupted(job=order.job, attempt=order.attempt))
+            else:
+                self.run(order)
 
     def run(self, order: Run) -> None:
         """Run one job and report how it ended."""

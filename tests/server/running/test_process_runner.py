@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import queue
 import signal
 import sys
@@ -108,7 +107,10 @@ def test_a_stopped_worker_is_ended(started, job):
     """A process that SIGSTOP holds does not hear SIGTERM; it is ended all the same."""
     runner, heard = started(READS_NOTHING, cancel_grace_seconds=0.01, kill_grace_seconds=0.01)
     runner.run(job, 1, "0")
-    os.kill(runner._workers["0"]._process.pid, signal.SIGSTOP)
+    process = psutil.Process(runner._workers["0"]._process.pid)
+    process.suspend()
+    while process.status() != psutil.STATUS_STOPPED:
+        pass
     runner.cancel(job.id, 1)
     assert heard.get(timeout=60) == ("0", Died(job=job.id, attempt=1, code=-signal.SIGKILL))
 

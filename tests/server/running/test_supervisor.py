@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import errno
 import sqlite3
+import threading
 
 import pytest
 from sqlalchemy import event
 from sqlalchemy.exc import OperationalError
 
+from attnscope_server.errors import DatabaseBusyError
+from attnscope_server.running import supervisor as supervisor_module
 from attnscope_server.running.messages import Alive, Placement, Succeeded, Taken
 from attnscope_server.running.runner import Slot, SlotKind
 from attnscope_server.running.supervisor import Supervisor
@@ -204,6 +207,27 @@ def test_a_cancel_that_a_runner_refuses_is_passed_on_later(supervisor, runner, j
     runner.die(-15)
     supervisor.look()
     assert jobs.get(job.id).state is JobState.CANCELLED
+
+
+def test_a_cancel_does_not_wait_behind_a_supervisor_that_waits(supervisor, jobs, submitted, monkeypatch):
+    """Where the supervisor is held up by the database, a cancel is refused and can be sent again."""
+    monkeypatch.setattr(supervisor_module, "CANCEL_WAITS", 0.0)
+    job = submitted(jobs)
+    held, done = threading.Event(), threading.Event()
+
+    def hold() -> None:
+        with supervisor._lock:
+            held.set()
+            done.wait(60)
+
+    holder = threading.Thread(target=hold)
+    holder.start()
+    held.wait(60)
+    with pytest.raises(DatabaseBusyError, match="try again"):
+        supervisor.cancel(job)
+    done.set()
+    holder.join()
+    assert supervisor.cancel(job).state is JobState.CANCELLED
 
 
 @pytest.mark.usefixtures("supervisor")
