@@ -13,6 +13,7 @@ from attnscope_env.presets.listing import Listings
 from attnscope_model.checkpoints.registry import CheckpointRegistry
 from attnscope_model.strategies import strategies
 from attnscope_server.http import problems as handlers
+from attnscope_server.http.audit import Audited
 from attnscope_server.http.gate import Gate
 from attnscope_server.http.metrics import Measured, Metrics
 from attnscope_server.http.readiness import Readiness
@@ -56,6 +57,7 @@ def create_app(settings: Settings) -> FastAPI:
     app.include_router(catalogue.metrics)
     app.add_middleware(Sending, limits=settings.limits, in_flight=app.state.in_flight)
     app.add_middleware(Gate, service=app, settings=settings)
+    app.add_middleware(Audited)
     app.add_middleware(Measured, metrics=app.state.metrics)
     return app
 

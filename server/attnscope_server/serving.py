@@ -14,6 +14,7 @@ import uvicorn
 
 from attnscope_server.app import create_app
 from attnscope_server.errors import AddressUnusableError, ExposureError, ServiceError
+from attnscope_server.http.connections import bounded_connections
 from attnscope_server.http.state import State
 from attnscope_server.root.data_root import announce, local_key, withdraw
 from attnscope_server.settings import Settings
@@ -110,6 +111,8 @@ def _prepared(settings: Settings, listening: Callable[[Running], None]) -> tuple
         log_config=None,
         access_log=False,
         lifespan="on",
+        http=bounded_connections(settings.limits),
+        h11_max_incomplete_event_size=settings.limits.header_bytes,
         timeout_graceful_shutdown=5,
         ssl_certfile=settings.tls_certificate,
         ssl_keyfile=settings.tls_key,

@@ -33,6 +33,9 @@ class Limits(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
+    connections: int = Field(default=512, ge=8, description="Open connections; over it the longest idle one is ended.")
+    header_bytes: Bytes = Field(default=32 * 1024, description="Header of a request.")
+    request_seconds: Seconds = Field(default=20.0, description="Until a request has arrived whole, header and body.")
     body_bytes: Bytes = Field(default=1 * MIB, description="Body of a request.")
     spec_bytes: Bytes = Field(default=MIB // 4, description="A job's specification, as JSON.")
     slice_result_bytes: Bytes = Field(default=64 * MIB, description="Body of a slice's answer.")

@@ -45,7 +45,9 @@ class Gate:
         if refused is None:
             await self.app(scope, receive, send)
         else:
-            await handlers.answer(refused)(scope, receive, send)
+            # Length and encoding together may hide a second request in the body: nothing more is read from that peer.
+            ends = "transfer-encoding" in headers
+            await handlers.answer(refused, {"Connection": "close"} if ends else None)(scope, receive, send)
 
     def _host(self, headers: Headers) -> Problem | None:
         """Refuse a foreign host: a web page that rebinds its name to loopback still sends that name."""

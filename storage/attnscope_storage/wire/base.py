@@ -2,18 +2,62 @@
 
 from __future__ import annotations
 
-from typing import Any, get_args
+from typing import Any, Final, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, GetCoreSchemaHandler, model_validator
+from pydantic_core import CoreSchema, PydanticCustomError
 
 MAX_LABEL = 120
 """Characters of a job's label."""
 
+MAX_UNKNOWN: Final = 5
+"""Unknown fields that an error names."""
+
+MAX_NAME: Final = 60
+"""Characters of an unknown field's name in an error."""
+
+_SEQUENCES: Final = frozenset({"list", "tuple", "set", "frozenset"})
+
+
+def _fail_fast(schema: Any) -> None:  # noqa: ANN401 - a schema is dictionaries and lists, however deep
+    """Tell every sequence of a core schema to stop at its first wrong entry."""
+    if isinstance(schema, dict):
+        if schema.get("type") in _SEQUENCES:
+            schema["fail_fast"] = True
+        for part in schema.values():
+            _fail_fast(part)
+    elif isinstance(schema, list | tuple):
+        for part in schema:
+            _fail_fast(part)
+
 
 class Sent(BaseModel):
-    """Sent to the service: unknown fields are refused, so that a misspelt option is never ignored."""
+    """Sent to the service: unknown fields are refused, so that a misspelt option is never ignored.
+
+    The number of errors that one message can cause is bounded by its type, not by its length: a list is left at its
+    first wrong entry, and unknown fields are one error.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:  # noqa: ANN401
+        """Return the schema with every list and tuple left at its first wrong entry."""
+        schema = handler(source)
+        _fail_fast(schema)
+        return schema
+
+    @model_validator(mode="before")
+    @classmethod
+    def _bound_unknown_fields(cls, data: Any) -> Any:  # noqa: ANN401 - a message before it is checked
+        if isinstance(data, dict) and len(data) > len(cls.model_fields):
+            known = {*cls.model_fields, *(field.alias for field in cls.model_fields.values())}
+            unknown = [key for key in data if key not in known]
+            if len(unknown) > MAX_UNKNOWN:
+                names = ", ".join(str(key)[:MAX_NAME] for key in unknown[:MAX_UNKNOWN])
+                message = "{count} unknown fields, among them {names}"
+                raise PydanticCustomError("extra_forbidden", message, {"count": len(unknown), "names": names})
+        return data
 
     @model_validator(mode="before")
     @classmethod

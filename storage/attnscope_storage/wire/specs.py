@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, model_validator
@@ -10,6 +11,9 @@ from attnscope_storage.wire.base import Sent, Specification
 
 Index = Annotated[int, Field(ge=0)]
 Seed = Annotated[int, Field(ge=0, lt=2**63)]
+MAX_ENTRIES = 10_000
+"""Entries of a list that a specification names: tasks, seeds, environments, layers, heads, steps."""
+
 DEFAULT_EPISODES = 10
 """Episodes of a capture that names neither episodes nor steps."""
 
@@ -19,8 +23,10 @@ DEFAULT_MAX_STEPS = 500
 
 def refuse_doubles(values: tuple[Any, ...] | None, name: str) -> None:
     """Raise ValueError where an entry is named twice."""
-    if values is not None and len(set(values)) != len(values):
-        raise ValueError(f"{name} names an entry twice: {list(values)}")
+    if values is None or len(set(values)) == len(values):
+        return
+    twice = next(value for value, times in Counter(values).items() if times > 1)
+    raise ValueError(f"{name} names an entry twice: {twice}")
 
 
 class EnvironmentChoice(Sent):
@@ -44,11 +50,15 @@ class TaskChoice(Sent):
         default=None, description="The split that `indices` counts in; 'test' where nothing is said."
     )
     indices: tuple[Index, ...] | None = Field(
-        default=None, min_length=1, description="Entries of the split's list; all where nothing is said."
+        default=None,
+        min_length=1,
+        max_length=MAX_ENTRIES,
+        description="Entries of the split's list; all where nothing is said.",
     )
     goals: tuple[Annotated[tuple[int, ...], Field(min_length=1, max_length=16)], ...] | None = Field(
         default=None,
         min_length=1,
+        max_length=MAX_ENTRIES,
         description="Instead of split and indices: goal cells (row, column); (key row, key column, door row, door "
         "column) for key-to-door; permutations by the move that each action stands for.",
     )
@@ -76,14 +86,14 @@ class RowsChoice(Sent):
 
     enabled: bool = Field(default=True, description="Store decision rows.")
     envs: tuple[Index, ...] | None = Field(
-        default=None, min_length=1, description="Env axis entries whose rows and maps are stored; all by default."
+        default=None, min_length=1, max_length=MAX_ENTRIES, description="Env axis entries whose rows and maps are stored; all by default."
     )
     every: int = Field(default=1, ge=1, le=100_000, description="Store the rows of every n-th step.")
     layers: tuple[Index, ...] | None = Field(
-        default=None, min_length=1, description="Layers whose rows and maps are stored; all by default."
+        default=None, min_length=1, max_length=MAX_ENTRIES, description="Layers whose rows and maps are stored; all by default."
     )
     heads: tuple[Index, ...] | None = Field(
-        default=None, min_length=1, description="Heads whose rows and maps are stored; all by default."
+        default=None, min_length=1, max_length=MAX_ENTRIES, description="Heads whose rows and maps are stored; all by default."
     )
 
     @model_validator(mode="after")
@@ -99,7 +109,7 @@ class MapsChoice(Sent):
     count: int | None = Field(
         default=None, ge=0, le=10_000, description="Evenly spaced steps with whole maps; 5 where neither is said."
     )
-    steps: tuple[Index, ...] | None = Field(default=None, max_length=10_000, description="Named steps with whole maps.")
+    steps: tuple[Index, ...] | None = Field(default=None, max_length=MAX_ENTRIES, description="Named steps with whole maps.")
 
     @model_validator(mode="after")
     def _one_way(self) -> Self:
@@ -114,5 +124,5 @@ class ActingSpecification(Specification):
 
     environment: EnvironmentChoice | None = Field(default=None, description="None: the checkpoint's preset.")
     tasks: TaskChoice = TaskChoice()
-    seeds: tuple[Seed, ...] = Field(default=(0,), min_length=1, max_length=10_000, description="Evaluation seeds.")
+    seeds: tuple[Seed, ...] = Field(default=(0,), min_length=1, max_length=MAX_ENTRIES, description="Evaluation seeds.")
     sampling: SamplingChoice = SamplingChoice()

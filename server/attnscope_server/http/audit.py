@@ -1,0 +1,57 @@
+"""The audit log: one line for every write and every refusal, with the key's id. No key is ever written."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import structlog
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from attnscope_server.http.access import IDENTITY
+from attnscope_server.records.keys import Identity
+
+log = structlog.get_logger("attnscope.audit")
+
+READS: Final = frozenset({"GET", "HEAD", "OPTIONS"})
+
+REFUSALS: Final = frozenset({401, 403, 429})
+"""Statuses of a request that was refused because of who sent it."""
+
+MAX_PATH: Final = 200
+"""Characters of a path in a line."""
+
+
+class Audited:
+    """Log who wrote, what was refused, and how it was answered."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass a request on, and log it once its answer has begun."""
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+
+        async def noted(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                _note(scope, int(message["status"]))
+            await send(message)
+
+        await self.app(scope, receive, noted)
+
+
+def _note(scope: Scope, status: int) -> None:
+    if scope["method"] in READS and status not in REFUSALS:
+        return
+    identity = scope.get(IDENTITY)
+    known = isinstance(identity, Identity)
+    log.info(
+        "refused" if status in REFUSALS else "write",
+        method=scope["method"][:20],
+        path=scope["path"][:MAX_PATH].encode("ascii", "backslashreplace").decode(),
+        status=status,
+        key=identity.key_id if known else None,
+        owner=identity.owner if known else None,
+        client=scope["client"][0] if scope.get("client") else None,
+    )
