@@ -27,6 +27,7 @@ from attnscope_server.records.job_store import JobStore
 from attnscope_server.records.keys import KeyStore
 from attnscope_server.replaying.answers import Replays
 from attnscope_server.root.captures import Captures
+from attnscope_server.root.clock import SettledClock
 from attnscope_server.root.data_root import held, open_database, prepare
 from attnscope_server.root.housekeeping import Housekeeping
 from attnscope_server.running.process_runner import ProcessRunner
@@ -99,7 +100,7 @@ def _state(settings: Settings, database: Database, in_flight: InFlight) -> State
     return State(
         settings=settings,
         jobs=store,
-        keys=KeyStore(database, fixed),
+        keys=KeyStore(database, fixed, SettledClock().now),
         registry=CheckpointRegistry(settings.checkpoints_folder),
         captures=captures,
         supervisor=Supervisor(settings, store, (ProcessRunner(settings),), changes.announce, takes=takes),

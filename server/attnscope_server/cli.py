@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import os
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -15,7 +16,7 @@ from attnscope_model.checkpoints.registry import CheckpointRegistry, inspect
 from attnscope_model.parsing.choosing import Choice
 from attnscope_server import logs, serving
 from attnscope_server.records.job_store import JobStore
-from attnscope_server.records.keys import ALL_SCOPES, KeyStore, Scope
+from attnscope_server.records.keys import EVERYDAY_SCOPES, KeyStore, Scope
 from attnscope_server.root.data_root import open_database, prepare
 from attnscope_server.root.paths import capture_path
 from attnscope_server.root.rebuild import rebuild_database
@@ -269,7 +270,9 @@ def key_store(data_root: Path | None) -> KeyStore:
 @keys.command("create")
 def create_key(
     owner: Annotated[str, typer.Option(help="Whose jobs it sees.")],
-    scope: Annotated[list[Scope] | None, typer.Option(help="Repeat for several; all where none is named.")] = None,
+    scope: Annotated[
+        list[Scope] | None, typer.Option(help="Repeat for several; all but admin where none is named.")
+    ] = None,
     days: Annotated[float | None, typer.Option(help="Expires after so many days.")] = None,
     label: str | None = None,
     data_root: Root = None,
@@ -278,7 +281,7 @@ def create_key(
     if days is not None and not 0 < days <= LONGEST_DAYS:
         raise typer.BadParameter(f"expected more than 0 and at most {LONGEST_DAYS} days, got {days}")
     expires = None if days is None else datetime.now(UTC) + timedelta(days=days)
-    typer.echo(key_store(data_root).create(owner, scope or ALL_SCOPES, label=label, expires_at=expires))
+    typer.echo(key_store(data_root).create(owner, scope or EVERYDAY_SCOPES, label=label, expires_at=expires))
 
 
 @keys.command("list")
@@ -298,6 +301,7 @@ def revoke_key(key_id: str, data_root: Root = None) -> None:
 
 def main() -> None:
     """Run the command line; an error that attnscope explains is one line, and status 1."""
+    os.umask(0o077)  # what this process and its workers write is readable by their owner alone
     try:
         app()
     except AttnscopeError as error:

@@ -234,6 +234,11 @@ import sys, time
 sys.stdout.write('{"type": "ready"}\\n'); sys.stdout.flush()
 time.sleep(600)
 """
+BUSY = """
+import sys
+sys.stdout.write('{"type": "ready"}\\n'); sys.stdout.flush()
+while True: pass
+"""
 
 
 def captured(client) -> str:
@@ -266,7 +271,7 @@ def test_caps_name_what_was_asked_and_what_is_allowed(second_service):
         "replays_waiting": 5,
     }
     with (
-        second_service(replay_command=(sys.executable, "-c", STUCK), limits=limits) as running,
+        second_service(replay_command=(sys.executable, "-c", BUSY), limits=limits) as running,
         client_of(running) as client,
         httpx.Client(base_url=running.url, headers={"Authorization": f"Bearer {running.key}"}, timeout=60) as bare,
     ):
@@ -288,6 +293,17 @@ def test_caps_name_what_was_asked_and_what_is_allowed(second_service):
         first.join()
         assert answers[0].status_code == 413
         assert answers[0].json()["limit"] == 2.0
+
+
+def test_a_process_that_hangs_is_told_as_retryable(second_service):
+    """A replay that computes nothing is no fault of the question: 503, not 413."""
+    with (
+        second_service(replay_command=(sys.executable, "-c", STUCK), limits={"replay_seconds": 1.0}) as running,
+        client_of(running) as client,
+        httpx.Client(base_url=running.url, headers={"Authorization": f"Bearer {running.key}"}, timeout=60) as bare,
+    ):
+        refused = bare.get(captured(client), params={"step": 2})
+        assert (refused.status_code, refused.json()["retryable"]) == (503, True)
 
 
 def test_capabilities_and_openapi_tell_of_it(http):

@@ -44,14 +44,14 @@ class Audited:
 def _note(scope: Scope, status: int) -> None:
     if scope["method"] in READS and status not in REFUSALS:
         return
-    identity = scope.get(IDENTITY)
-    known = isinstance(identity, Identity)
+    found = scope.get(IDENTITY)
+    identity = found if isinstance(found, Identity) else None
     log.info(
         "refused" if status in REFUSALS else "write",
         method=scope["method"][:20],
         path=scope["path"][:MAX_PATH].encode("ascii", "backslashreplace").decode(),
         status=status,
-        key=identity.key_id if known else None,
-        owner=identity.owner if known else None,
+        key=None if identity is None else identity.key_id,
+        owner=None if identity is None else identity.owner,
         client=scope["client"][0] if scope.get("client") else None,
     )

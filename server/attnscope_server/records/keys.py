@@ -41,6 +41,9 @@ class Scope(StrEnum):
 
 ALL_SCOPES = tuple(Scope)
 
+EVERYDAY_SCOPES = (Scope.JOBS_WRITE, Scope.JOBS_READ, Scope.DATA_READ)
+"""The scopes of a new key for which none are named: all that a researcher needs, and no more."""
+
 
 @dataclass(frozen=True)
 class Identity:

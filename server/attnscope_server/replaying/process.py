@@ -17,6 +17,7 @@ import threading
 import time
 from concurrent.futures import Future
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
@@ -39,6 +40,9 @@ READ_BYTES: Final = 1024 * 1024
 
 STOP_SECONDS: Final = 0.2
 """How long a wait for the process may take no notice of the service stopping."""
+
+STALLED_SHARE: Final = 0.25
+"""Share of its time that a replay computes at least; one that computes less hangs, whatever was asked."""
 
 GONE: Final = "the replay process ended; the next request starts another"
 
@@ -140,7 +144,7 @@ class ReplayProcess:
         process.stdin.write(waiting.order.line)
         process.stdin.flush()
         allowed = self._settings.limits.replay_seconds
-        deadline = time.monotonic() + allowed
+        deadline, worked = time.monotonic() + allowed, _cpu_seconds(process.pid)
         try:
             report = self._line(deadline)
             if isinstance(report, Ready) or report.id != waiting.order.id:
@@ -151,7 +155,10 @@ class ReplayProcess:
                 raise _GoneError(f"expected a map {waiting.shape}, got {report}")
             content = self._exactly(report.bytes, deadline)
         except TimeoutError:
+            now = _cpu_seconds(process.pid)
             self._end()
+            if worked is not None and now is not None and now - worked < STALLED_SHARE * allowed:
+                raise _GoneError(f"it computed nothing for most of {allowed} s") from None
             detail = f"this took longer than the {allowed} s that a replay may: ask for less at once"
             raise refusal(ProblemCode.TOO_LARGE, detail, limit=allowed, requested=allowed) from None
         return np.frombuffer(content, np.float32).reshape(waiting.shape)
@@ -232,3 +239,12 @@ class ReplayProcess:
                 with contextlib.suppress(OSError):
                     pipe.close()
         log.info("replay process ended", process=process.pid, code=code)
+
+
+def _cpu_seconds(process: int) -> float | None:
+    """Return the processor time of a process in seconds; None where the system does not say."""
+    try:
+        fields = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return None
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
