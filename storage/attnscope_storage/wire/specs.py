@@ -86,14 +86,23 @@ class RowsChoice(Sent):
 
     enabled: bool = Field(default=True, description="Store decision rows.")
     envs: tuple[Index, ...] | None = Field(
-        default=None, min_length=1, max_length=MAX_ENTRIES, description="Env axis entries whose rows and maps are stored; all by default."
+        default=None,
+        min_length=1,
+        max_length=MAX_ENTRIES,
+        description="Env axis entries whose rows and maps are stored; all by default.",
     )
     every: int = Field(default=1, ge=1, le=100_000, description="Store the rows of every n-th step.")
     layers: tuple[Index, ...] | None = Field(
-        default=None, min_length=1, max_length=MAX_ENTRIES, description="Layers whose rows and maps are stored; all by default."
+        default=None,
+        min_length=1,
+        max_length=MAX_ENTRIES,
+        description="Layers whose rows and maps are stored; all by default.",
     )
     heads: tuple[Index, ...] | None = Field(
-        default=None, min_length=1, max_length=MAX_ENTRIES, description="Heads whose rows and maps are stored; all by default."
+        default=None,
+        min_length=1,
+        max_length=MAX_ENTRIES,
+        description="Heads whose rows and maps are stored; all by default.",
     )
 
     @model_validator(mode="after")
@@ -109,7 +118,9 @@ class MapsChoice(Sent):
     count: int | None = Field(
         default=None, ge=0, le=10_000, description="Evenly spaced steps with whole maps; 5 where neither is said."
     )
-    steps: tuple[Index, ...] | None = Field(default=None, max_length=MAX_ENTRIES, description="Named steps with whole maps.")
+    steps: tuple[Index, ...] | None = Field(
+        default=None, max_length=MAX_ENTRIES, description="Named steps with whole maps."
+    )
 
     @model_validator(mode="after")
     def _one_way(self) -> Self:

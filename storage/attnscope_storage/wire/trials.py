@@ -77,7 +77,10 @@ class TrialSpec(ActingSpecification):
         min_length=1, max_length=64, description="Transitions kept, as a number 40 or a share 0.4."
     )
     positions: tuple[PositionPolicy, ...] = Field(
-        default=("reindex",), min_length=1, max_length=4, description="Where kept tokens stand: reindex, keep, right_align or mask."
+        default=("reindex",),
+        min_length=1,
+        max_length=4,
+        description="Where kept tokens stand: reindex, keep, right_align or mask.",
     )
     interval: Annotated[int, Field(ge=1, le=1_000_000)] | Literal["full"] = Field(
         default=1,
