@@ -64,7 +64,8 @@ class UnknownResolved(ResolvedJob):
 def specifications() -> TypeAdapter[Specification]:
     """Return the union of every kind's specification, told apart by ``kind``."""
     union: Any = _united([contract.specification for contract in contracts().values()])
-    return TypeAdapter[Specification](Annotated[union, Field(discriminator="kind")])
+    told_apart: Any = Annotated  # as a value, since type checkers know no union that is made at run time
+    return TypeAdapter(told_apart[union, Field(discriminator="kind")])
 
 
 @cache
