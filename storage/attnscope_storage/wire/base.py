@@ -50,7 +50,8 @@ class Sent(BaseModel):
     @model_validator(mode="before")
     @classmethod
     def _bound_unknown_fields(cls, data: Any) -> Any:  # noqa: ANN401 - a message before it is checked
-        if isinstance(data, dict) and len(data) > len(cls.model_fields):
+        refused = cls.model_config.get("extra") == "forbid"
+        if refused and isinstance(data, dict) and len(data) > len(cls.model_fields):
             known = {*cls.model_fields, *(field.alias for field in cls.model_fields.values())}
             unknown = [key for key in data if key not in known]
             if len(unknown) > MAX_UNKNOWN:
