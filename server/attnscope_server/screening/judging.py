@@ -1,0 +1,217 @@
+"""The screen: every arm at the judged decisions of stored histories, block by block of rollouts.
+
+Blocks know nothing of each other, so a screen that goes on from any block has the bits of an uninterrupted one. Knows
+nothing of jobs, stores or processes.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+import torch
+from jaxtyping import Int
+
+from attnscope_model.compression import Compression, unfit
+from attnscope_model.errors import CompressionUnfitError
+from attnscope_model.forward.policy import Policy
+from attnscope_model.forward.stack import StackedPolicy
+from attnscope_model.strategies import looks_at_attention, why_not
+from attnscope_server.screening.arms import Arm, arm_of, arms_of
+from attnscope_server.screening.block import Block
+from attnscope_server.screening.decisions import DECISIONS, chosen_rollouts, chosen_steps
+from attnscope_server.screening.episodes import episodes_of
+from attnscope_server.screening.histories import Histories, Source
+from attnscope_server.screening.measuring import Arrays, Measured
+from attnscope_storage.wire.trials import PositionPolicy
+
+BLOCK_DECISIONS: Final = 128
+"""Decisions of a block, about: as many share their forwards, and are lost when a screen is interrupted."""
+
+NO_ROWS: Final = (
+    "the histories hold no attention of every decision, so rules that look at attention are not screened: capture with "
+    "rows of every step, layer and head"
+)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a screen judges."""
+
+    arms: tuple[Arm, ...]
+    rollouts: Int[np.ndarray, " chosen"]
+    """Rollouts of the source that are judged."""
+    steps: Int[np.ndarray, "chosen decision"]
+    temperature: float | None = 1.0
+    """Of the actions; None is greedy."""
+    most_rewards: int | None = None
+    """Rewards other than 0 that an episode can give, as the environment declares it."""
+
+    @property
+    def blocks(self) -> list[slice]:
+        """The rollouts of every block, as places among those that are judged."""
+        each = max(1, BLOCK_DECISIONS // self.steps.shape[1])
+        return [slice(first, min(first + each, len(self.rollouts))) for first in range(0, len(self.rollouts), each)]
+
+
+@dataclass(frozen=True, eq=False)
+class Screened:
+    """What a screen gave: its arms, and arrays by the names of `attnscope_storage.screen_schema`."""
+
+    plan: Plan
+    arrays: Arrays
+    notes: tuple[str, ...] = ()
+    """What was left out, and why."""
+
+
+def screen(
+    policy: Policy,
+    histories: Source,
+    arms: Sequence[Compression] | None = None,
+    *,
+    decisions: int = DECISIONS,
+    seed: int = 0,
+    temperature: float | None = 1.0,
+    most_rewards: int | None = None,
+    device: torch.device | None = None,
+) -> Screened:
+    """Return how a policy's decisions change under every arm, on stored histories of it uncompressed.
+
+    Parameters
+    ----------
+    histories
+        Rollouts of this very policy.
+    arms
+        None: every deployable rule at several shares and positions, and oracles as bounds.
+    decisions
+        Judged, at least; spread over rollouts.
+    seed
+        Of the draw of decisions.
+    temperature
+        At which the histories' actions were drawn; None is greedy.
+    most_rewards
+        Rewards other than 0 that an episode can give, where the environment declares it: what comes after is not live.
+    device
+        Where forwards run; the CPU where None.
+
+    Raises
+    ------
+    CompressionUnfitError
+        An arm does not fit the policy, or looks at attention that the histories do not hold.
+
+    Examples
+    --------
+    >>> screened = screen(policy, histories, decisions=256)  # doctest: +SKIP
+    >>> screened.arrays["screen/departure"].shape  # doctest: +SKIP
+    (32, 100, 8)
+    """
+    chosen = [arm_of(setup) for setup in arms] if arms is not None else None
+    if chosen is None:
+        stacked: tuple[PositionPolicy, ...] | None = None if isinstance(policy, StackedPolicy) else ("reindex",)
+        chosen = arms_of(policy.description, positions=stacked, attention=histories.has_rows)
+    plan = plan_screen(histories, chosen, decisions, seed, temperature, most_rewards)
+    where = torch.device("cpu") if device is None else device
+    parts = [screen_block(policy, histories, plan, block, where) for block in plan.blocks]
+    arrays = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+    return Screened(plan, arrays, () if histories.has_rows else (NO_ROWS,))
+
+
+def plan_screen(
+    histories: Source,
+    arms: Sequence[Arm],
+    decisions: int = DECISIONS,
+    seed: int = 0,
+    temperature: float | None = 1.0,
+    most_rewards: int | None = None,
+) -> Plan:
+    """Return what a screen judges: the arms, deployable ones first, and which decisions.
+
+    Raises
+    ------
+    CompressionUnfitError
+        An arm looks at attention that the histories do not hold.
+    """
+    blind = next((arm for arm in arms if looks_at_attention(arm.setup.rule)), None) if not histories.has_rows else None
+    if blind is not None:
+        raise CompressionUnfitError(f"{blind.setup.rule}: {NO_ROWS}")
+    rollouts = chosen_rollouts(histories.task, decisions)
+    steps = chosen_steps(histories.steps, rollouts, decisions, seed)
+    ordered = tuple(sorted(arms, key=lambda arm: not arm.deployable))
+    return Plan(ordered, rollouts, steps, temperature, most_rewards)
+
+
+def screen_block(
+    policy: Policy,
+    histories: Source,
+    plan: Plan,
+    block: slice,
+    device: torch.device,
+    before_step: Callable[[], None] = lambda: None,
+) -> Arrays:
+    """Return the arrays of the rollouts of one block, [rollout, ...].
+
+    Parameters
+    ----------
+    block
+        Places among the judged rollouts, one of `Plan.blocks`.
+    before_step
+        Called before every piece of work; stops everything by raising.
+
+    Raises
+    ------
+    CompressionUnfitError
+        An arm does not fit the policy.
+    """
+    read, steps = histories.read(plan.rollouts[block]), plan.steps[block]
+    setups = [arm.setup for arm in plan.arms]
+    refuse_unfit(policy, setups)
+    with torch.inference_mode():
+        measured = Measured(Block(policy, read, device), steps, setups, plan.temperature, before_step)
+        parts, seconds = [], [measured.seconds]
+        for deployable in (True, False):
+            begun = time.process_time()
+            mine = [arm.setup for arm in plan.arms if arm.deployable == deployable]
+            parts += [measured.arms(mine)] if mine else []
+            seconds.append(time.process_time() - begun)
+        arrays = {name: np.concatenate([part[name] for part in parts], axis=1) for name in parts[0]}
+        arrays["policy/logits"] = measured.logits
+    each = np.array(seconds, np.float32) / len(read.task)
+    return arrays | _described(read, steps, plan) | {"cost/seconds": np.tile(each, (len(read.task), 1))}
+
+
+def refuse_unfit(policy: Policy, setups: Sequence[Compression]) -> None:
+    """Refuse arms that do not fit a policy.
+
+    Raises
+    ------
+    CompressionUnfitError
+        One does not, and why.
+    """
+    for setup in setups:
+        reason = unfit(policy.description, setup.positions, setup.memory, setup.path) or why_not(
+            setup.rule, policy.description, setup.positions, setup.memory, setup.path
+        )
+        if reason is None and setup.positions != "reindex" and not isinstance(policy, StackedPolicy):
+            family = policy.description.family
+            reason = f"expected positions reindex: the family {family} does not say where its tokens stand"
+        if reason is not None:
+            raise CompressionUnfitError(f"{setup.rule} under {setup.positions}: {reason}")
+
+
+def _described(read: Histories, steps: Int[np.ndarray, "rollout decision"], plan: Plan) -> Arrays:
+    """Return what is known of the judged decisions and of their rollouts."""
+    episodes = episodes_of(read.reward, read.ended.astype(bool), plan.most_rewards)
+    rows = np.arange(len(steps))[:, None]
+    return {
+        "decision/step": steps.astype(np.int32),
+        "decision/episode": episodes.number[rows, steps].astype(np.int32),
+        "decision/live": episodes.live[rows, steps].astype(np.int8),
+        "decision/follows": episodes.follows[rows, steps].astype(np.int8),
+        "decision/found": episodes.found[rows, steps].astype(np.int8),
+        "rollout/live_each": episodes.live_each.astype(np.float32),
+        "rollout/episodes": episodes.count.astype(np.int32),
+        "rollout/earned": (read.reward != 0).any(axis=1).astype(np.int8),
+    }

@@ -1,0 +1,127 @@
+"""The numbers of every arm at every judged decision of a block."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+
+from attnscope_model.acting.departing import departure, signed_loss
+from attnscope_model.acting.influence import divergence
+from attnscope_model.compression import Compression
+from attnscope_server.screening.block import Block, Moments
+from attnscope_server.screening.contexts import Contexts, Placed
+from attnscope_server.screening.keeping import Frame
+from attnscope_server.screening.seen import SeenRows
+from attnscope_server.screening.walking import Walk, walks
+
+Arrays = dict[str, np.ndarray]
+"""Arrays by the names that a screen's store has for them."""
+
+
+class Measured:
+    """What a block's arms do at its decisions.
+
+    Parameters
+    ----------
+    block
+        The rollouts.
+    steps
+        The decisions that are judged, of every rollout.
+    arms
+        What each is judged under.
+    temperature
+        Of the actions; None is greedy.
+    before_step
+        Called before every piece of work; stops everything by raising.
+    """
+
+    def __init__(
+        self,
+        block: Block,
+        steps: Int[np.ndarray, "rollout decision"],
+        arms: Sequence[Compression],
+        temperature: float | None,
+        before_step: Callable[[], None],
+    ) -> None:
+        self._block = block
+        self._temperature = temperature
+        self._before_step = before_step
+        self._shape = steps.shape
+        begun = time.process_time()
+        rollout = torch.arange(block.rollouts, device=block.device).repeat_interleave(steps.shape[1])
+        moments = Moments(rollout, torch.from_numpy(steps.ravel()).to(block.device))
+        longest = max((arm.interval for arm in arms if isinstance(arm.interval, int)), default=1)
+        self._frame = Frame(block, moments, longest)
+        self._contexts = Contexts(self._frame)
+        self._seen = SeenRows(block) if block.histories.rows is not None else None
+        self._mass = None if self._seen is None else self._row_mass(self._seen)
+        self.seconds = time.process_time() - begun
+        """Processor seconds of embedding and of the uncompressed decisions."""
+
+    @property
+    def logits(self) -> Float[np.ndarray, "rollout decision action"]:
+        """The uncompressed decisions, before temperature."""
+        return self._contexts.full.view(*self._shape, -1).cpu().numpy()
+
+    def arms(self, arms: Sequence[Compression]) -> Arrays:
+        """Return the numbers of some arms, [rollout, arm, decision]."""
+        logits = self._contexts.full.expand(len(arms), *self._contexts.full.shape).clone()
+        columns = self._frame.window.shape
+        counts = torch.zeros(len(arms), columns[0], dtype=torch.int64, device=self._block.device)
+        alone = torch.zeros(len(arms), *columns, dtype=torch.bool, device=self._block.device)
+        direct = [place for place, arm in enumerate(arms) if not walks(arm)]
+        placed = []
+        for place in direct:
+            self._before_step()
+            kept = self._frame.kept(arms[place], self._seen)
+            placed.append(Placed(kept, arms[place].positions))
+            counts[place], alone[place] = kept.counts, kept.alone & self._frame.window
+        if placed:
+            logits[direct] = self._contexts.logits(placed)
+        walking = [place for place, arm in enumerate(arms) if walks(arm)]
+        if walking:
+            walk = Walk(self._frame, [arms[place] for place in walking], self._before_step)
+            logits[walking], counts[walking], alone[walking] = walk.logits, walk.counts, walk.alone
+        return self._numbers(logits, counts, alone)
+
+    def _numbers(
+        self,
+        logits: Float[Tensor, "arm decision action"],
+        counts: Int[Tensor, "arm decision"],
+        alone: Bool[Tensor, "arm decision column"],
+    ) -> Arrays:
+        full, temperature = self._contexts.full, self._temperature
+        scale = 1.0 if temperature is None else temperature
+        numbers = {
+            "screen/departure": (departure(full, logits, temperature), np.float32),
+            "screen/signed": (signed_loss(full, logits, temperature), np.float32),
+            "screen/kl": (divergence(full / scale, logits / scale), np.float32),
+            "screen/flip": (full.argmax(dim=-1) != logits.argmax(dim=-1), np.int8),
+            "screen/kept": (counts * self._block.per, np.int32),
+        }
+        if self._mass is not None:
+            history, own = self._mass
+            numbers["screen/retained"] = ((alone * history).sum(dim=-1) + own, np.float32)
+        return {name: self._by_rollout(values, dtype) for name, (values, dtype) in numbers.items()}
+
+    def _by_rollout(self, values: Tensor, dtype: type) -> np.ndarray:
+        """Return [arm, decision of the block] as [rollout, arm, decision]."""
+        array = values.cpu().numpy().reshape(len(values), *self._shape)
+        return np.ascontiguousarray(np.moveaxis(array, 1, 0).astype(dtype))
+
+    def _row_mass(self, seen: SeenRows) -> tuple[Float[Tensor, "decision column"], Float[Tensor, " decision"]]:
+        """Return the attention of every decision to the transitions of its window, and to its own query."""
+        frame = self._frame
+        history = torch.zeros(frame.window.shape, device=self._block.device)
+        own = torch.zeros(len(frame.moments), device=self._block.device)
+        for place, (rollout, step) in enumerate(
+            zip(frame.moments.rollout.tolist(), frame.moments.step.tolist(), strict=True)
+        ):
+            history[place, frame.window[place]] = seen.row(step)[rollout]
+            own[place] = seen.own(step)[rollout]
+        return history, own
