@@ -101,7 +101,7 @@ def test_a_clock_that_runs_backwards_keeps_the_order(database, submitted):
 
 
 def _mine():
-    from attnscope_server.records.job_store import JobFilter  # noqa: PLC0415 - one use
+    from attnscope_server.records.job_queries import JobFilter  # noqa: PLC0415 - one use
 
     return JobFilter(owner="me")
 

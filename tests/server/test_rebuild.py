@@ -11,7 +11,8 @@ from typer.testing import CliRunner
 
 from attnscope_server.cli import app
 from attnscope_server.errors import DatabaseDamagedError, DataRootInUseError
-from attnscope_server.records.job_store import JobFilter, JobStore
+from attnscope_server.records.job_queries import JobFilter
+from attnscope_server.records.job_store import JobStore
 from attnscope_server.records.repairs import Found
 from attnscope_server.root import rebuild
 from attnscope_server.root.data_root import open_database

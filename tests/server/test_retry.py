@@ -79,3 +79,15 @@ def test_an_expiry_that_retention_set_is_set_anew(database, submitted):
     assert jobs.retry(own.id, queue_limit=10).state is JobState.QUEUED
     assert jobs.get(stamped.id).expires_at is None
     assert jobs.get(own.id).expires_at == NOON + timedelta(days=1)
+
+
+def test_a_job_is_either_tried_again_or_deleted(jobs, submitted):
+    """Whichever comes first refuses the other, so that no running job loses its capture."""
+    again, gone = failed(jobs, submitted), failed(jobs, submitted)
+    jobs.retry(again.id, queue_limit=10)
+    with pytest.raises(ProblemError, match="cancel it first"):
+        jobs.mark_deleted(again.id)
+    jobs.mark_deleted(gone.id)
+    with pytest.raises(ProblemError, match="deleted") as raised:
+        jobs.retry(gone.id, queue_limit=10)
+    assert raised.value.problem.code is ProblemCode.GONE

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 from uuid import UUID, uuid4
@@ -12,9 +11,9 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from attnscope_server.errors import TransitionError, refusal
-from attnscope_server.records.cursors import cursor_of, parse_cursor
 from attnscope_server.records.database import Database
 from attnscope_server.records.job import StoredJob
+from attnscope_server.records.job_queries import JobQueries
 from attnscope_server.records.job_rows import (
     known_row,
     new_row,
@@ -26,7 +25,7 @@ from attnscope_server.records.job_rows import (
 )
 from attnscope_server.records.repairs import fail_unreadable
 from attnscope_server.records.tables import EventRow, JobRow, MetadataRow
-from attnscope_server.records.turns import Claim, next_in_turn, places
+from attnscope_server.records.turns import Claim, next_in_turn
 from attnscope_storage.wire import AnySpec, JobChanges, JobState, ProblemCode, Progress, Resolved
 
 ANY: Final = Claim()
@@ -36,17 +35,7 @@ STAMPED_WITHIN: Final = timedelta(seconds=5)
 """How exactly an expiry follows from a job's end where retention set it, and not its owner."""
 
 
-@dataclass(frozen=True)
-class JobFilter:
-    """Which jobs a page shows."""
-
-    owner: str
-    states: tuple[JobState, ...] = ()
-    kind: str | None = None
-    label: str | None = None
-
-
-class JobStore:
+class JobStore(JobQueries):
     """The jobs of one service.
 
     Parameters
@@ -62,7 +51,7 @@ class JobStore:
         *,
         retention: timedelta | None = None,
     ) -> None:
-        self._database = database
+        super().__init__(database)
         self._now = now
         self._retention = retention
 
@@ -94,56 +83,6 @@ class JobStore:
             self._record(session, row, None)
             return stored_job(row), True
 
-    def get(self, job: UUID) -> StoredJob | None:
-        """Return a job, deleted ones too; None where the id was never used."""
-        with self._database.read() as session:
-            row = row_of(session, job)
-            return None if row is None else stored_job(row)
-
-    def find(self, owner: str, name: UUID) -> StoredJob | None:
-        """Return an owner's job, deleted ones too; None where that owner never used the name."""
-        with self._database.read() as session:
-            row = row_named(session, owner, name)
-            return None if row is None else stored_job(row)
-
-    def page(self, shown: JobFilter, limit: int, cursor: str | None) -> tuple[tuple[StoredJob, ...], str | None]:
-        """Return a page of jobs, newest first, and the cursor of the next one."""
-        query = select(JobRow).where(JobRow.owner == shown.owner, JobRow.deleted_at.is_(None))
-        if shown.states:
-            query = query.where(JobRow.state.in_(shown.states))
-        if shown.kind is not None:
-            query = query.where(JobRow.kind == shown.kind)
-        if shown.label is not None:
-            query = query.where(JobRow.label == shown.label)
-        if cursor is not None:
-            query = query.where(JobRow.sequence < parse_cursor(cursor))
-        query = query.order_by(JobRow.sequence.desc()).limit(limit + 1)
-        with self._database.read() as session:
-            jobs = tuple(stored_job(row) for row in session.scalars(query))
-        more = len(jobs) > limit
-        return jobs[:limit], cursor_of(jobs[limit - 1].sequence) if more else None
-
-    def queue_positions(self, *jobs: StoredJob) -> dict[UUID, int]:
-        """Return the place of those of these jobs that are queued, as `claim` serves them; 0 is next."""
-        waiting = [job for job in jobs if job.state is JobState.QUEUED]
-        if not waiting:
-            return {}
-        with self._database.read() as session:
-            return places(session, waiting)
-
-    def count_by_state(self) -> dict[JobState, int]:
-        """Return how many jobs are in each state, deleted ones left out."""
-        query = select(JobRow.state, func.count()).where(JobRow.deleted_at.is_(None)).group_by(JobRow.state)
-        with self._database.read() as session:
-            found = {JobState(state): count for state, count in session.execute(query)}
-        return {state: found.get(state, 0) for state in JobState}
-
-    def in_state(self, *states: JobState) -> tuple[StoredJob, ...]:
-        """Return every job in one of these states, oldest first."""
-        query = select(JobRow).where(JobRow.state.in_(states)).order_by(JobRow.sequence)
-        with self._database.read() as session:
-            return tuple(stored_job(row) for row in session.scalars(query))
-
     def claim(self, claim: Claim = ANY) -> StoredJob | None:
         """Give a placement slot the job whose turn it is; None where nothing waits that it takes."""
         with self._database.read() as session:  # most looks find nothing, and need not wait for a writer
@@ -169,7 +108,7 @@ class JobStore:
         Raises
         ------
         ProblemError
-            The job's state forbids it (conflict), or the owner's queue is full.
+            The job's state forbids it (conflict), it was deleted (gone), or the owner's queue is full.
         """
         with self._database.write() as session:
             row = known_row(session, job)
@@ -177,6 +116,8 @@ class JobStore:
                 stored = stored_job(row).retry()
             except TransitionError as error:
                 raise refusal(ProblemCode.CONFLICT, error.message) from error
+            if row.deleted_at is not None:
+                raise refusal(ProblemCode.GONE, f"job {row.name} was deleted or had expired")
             self._refuse_full(session, row.owner, queue_limit)
             if self._retention is not None and row.expires_at is not None and row.finished_at is not None:
                 stamped = abs(row.expires_at - row.finished_at - self._retention) < STAMPED_WITHIN
@@ -251,26 +192,23 @@ class JobStore:
             return tuple(UUID(row.id) for row in rows)
 
     def mark_deleted(self, job: UUID) -> None:
-        """Hide an ended job for ever; its capture may still be on disk."""
+        """Hide an ended job for ever; its capture may still be on disk.
+
+        Raises
+        ------
+        ProblemError
+            The job has not ended (conflict): its owner may have asked for another try in the meantime.
+        """
         with self._database.write() as session:
-            known_row(session, job).deleted_at = self._now()
+            row = known_row(session, job)
+            if not JobState(row.state).final:
+                raise refusal(ProblemCode.CONFLICT, f"job {row.name} is {row.state}; cancel it first")
+            row.deleted_at = self._now()
 
     def mark_removed(self, job: UUID) -> None:
         """Note that the capture of a deleted job is gone from disk."""
         with self._database.write() as session:
             known_row(session, job).removed_at = self._now()
-
-    def deleted_leftovers(self) -> tuple[UUID, ...]:
-        """Return the deleted jobs whose captures may still be on disk."""
-        query = select(JobRow.id).where(JobRow.deleted_at.is_not(None), JobRow.removed_at.is_(None))
-        with self._database.read() as session:
-            return tuple(UUID(job) for job in session.scalars(query))
-
-    def events(self, job: UUID) -> Sequence[tuple[JobState, datetime, str | None]]:
-        """Return the states that a job went through, oldest first."""
-        query = select(EventRow).join(JobRow).where(JobRow.id == str(job)).order_by(EventRow.sequence)
-        with self._database.read() as session:
-            return [(JobState(row.state), row.at, row.detail) for row in session.scalars(query)]
 
     def _refuse_full(self, session: Session, owner: str, limit: int) -> None:
         query = select(func.count()).where(JobRow.owner == owner, JobRow.state == JobState.QUEUED)

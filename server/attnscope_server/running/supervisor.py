@@ -23,11 +23,10 @@ from attnscope_server.errors import DatabaseBusyError, TransitionError
 from attnscope_server.records.database import UNANSWERED
 from attnscope_server.records.job import StoredJob
 from attnscope_server.records.job_store import JobStore
-from attnscope_server.records.turns import Claim
 from attnscope_server.running.messages import ENDINGS, Advanced, Alive, AnyJobReport, Interrupted, Taken
 from attnscope_server.running.placed import Placed, interrupted, write_end
-from attnscope_server.running.runner import Runner, Slot, SlotKind, SlotKinds
-from attnscope_server.running.signs import Signs
+from attnscope_server.running.placing import Placing
+from attnscope_server.running.runner import Runner, SlotKind, SlotKinds
 from attnscope_server.running.watching import pass_on_cancel, progress_of, shown, watch
 from attnscope_server.settings import Settings
 from attnscope_storage.wire import JobState, Progress
@@ -42,9 +41,6 @@ LOOK_EVERY: Final = 1.0
 
 CANCEL_WAITS: Final = 1.0
 """Seconds that a cancel waits for the supervisor, at most: it holds a thread that reads need too."""
-
-LONGEST_WAIT: Final = 30.0
-"""Seconds that a placement slot is left alone after it refused several jobs in a row, at most."""
 
 
 class Supervisor:
@@ -77,14 +73,12 @@ class Supervisor:
         now: Callable[[], float] = time.monotonic,
     ) -> None:
         self._settings, self._jobs, self._changed, self._now = settings, jobs, changed, now
-        self._takes = dict(takes or {})
         self._runners = {runner.name: runner for runner in runners}
         self._lock = threading.RLock()
         self._wake = threading.Event()
         self._stopping = False
         self._placed: dict[tuple[str, str], Placed] = {}
-        self._idle_since: dict[tuple[str, str], float] = {}
-        self._refused: dict[tuple[str, str], tuple[int, float]] = {}
+        self._placing = Placing(settings, jobs, self._placed, dict(takes or {}), now)
         self._thread = threading.Thread(target=self._loop, name="supervisor", daemon=True)
         for runner in runners:
             runner.connect(partial(self._hear, runner.name))
@@ -205,43 +199,9 @@ class Supervisor:
                 log.exception("a runner does not say where jobs can run", runner=runner.name)
                 continue
             for slot in slots:
-                key = (runner.name, slot.name)
-                if slot.free and key not in self._placed and self._now() >= self._refused.get(key, (0, 0.0))[1]:
-                    self._fill(runner, slot)
-
-    def _fill(self, runner: Runner, slot: Slot) -> None:
-        """Give a free slot the next job, or let its worker go when it has been idle for long."""
-        key = (runner.name, slot.name)
-        job = self._claim(runner, slot)
-        if job is None:
-            if key in self._idle_since and self._now() - self._idle_since[key] > self._settings.worker_idle_seconds:
-                del self._idle_since[key]
-                runner.release(slot.name)
-            return
-        self._idle_since.pop(key, None)
-        placed = self._placed[key] = Placed(runner, slot, job, Signs(self._now(), datetime.now(UTC)))
-        try:
-            runner.run(job, job.attempts, slot.name)
-        except Exception as error:  # whatever it was, the job goes back, and the slot rests for a while
-            log.exception("a job could not be started", job=str(job.id), runner=runner.name, slot=slot.name)
-            times = self._refused.get(key, (0, 0.0))[0] + 1
-            self._refused[key] = (times, self._now() + min(LONGEST_WAIT, 2.0**times))
-            placed.why = f"it could not be started: {type(error).__name__}: {error}"
-            placed.ending = Interrupted(job=job.id, attempt=job.attempts)
-            self._settle()
-        else:
-            self._refused.pop(key, None)
-        self._changed()
-
-    def _claim(self, runner: Runner, slot: Slot) -> StoredJob | None:
-        only = None
-        if slot.kind is not SlotKind.DEVICE:
-            only = tuple(kind for kind, slots in self._takes.items() if slot.kind in slots)
-            if not only:
-                return None
-        never = tuple(kind for kind, slots in self._takes.items() if slot.kind not in slots)  # others take a device
-        cap = self._settings.limits.running_per_owner
-        return self._jobs.claim(Claim(only=only, never=never, per_owner=cap, runner=runner.name, slot=slot.name))
+                if slot.free and self._placing.fill(runner, slot):
+                    self._settle()
+                    self._changed()
 
     def _hear(self, runner: str, slot: str, report: AnyJobReport | Alive) -> None:
         """Take a report; it comes on a thread of the runner, which must outlive whatever is wrong here."""
@@ -294,7 +254,7 @@ class Supervisor:
             except (LookupError, ValidationError):  # a row that somebody took away or changed
                 log.exception("the end of a job could not be written", job=str(placed.job.id))
             del self._placed[key]
-            self._idle_since[key] = self._now()
+            self._placing.freed(key)
             self._wake.set()
             self._changed()
 

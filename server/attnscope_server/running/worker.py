@@ -7,14 +7,11 @@ with its service: by the end of its standard input, and on Linux by the kernel's
 from __future__ import annotations
 
 import os
-import queue
 import sys
 import threading
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import BinaryIO, Final
-from uuid import UUID
 
 import structlog
 import torch
@@ -30,20 +27,16 @@ from attnscope_server.capturing.job import committed
 from attnscope_server.capturing.precision import PrecisionUnavailableError
 from attnscope_server.kinds import Heard, Order, kind_of
 from attnscope_server.root.paths import capture_path
+from attnscope_server.running.channel import Channel
 from attnscope_server.running.child import become_child
 from attnscope_server.running.messages import (
-    ORDER,
     Advanced,
-    Alive,
-    Cancel,
     Cancelled,
     Failed,
     Interrupted,
     Placement,
     Ready,
-    Report,
     Run,
-    Stop,
     Succeeded,
     Taken,
 )
@@ -65,56 +58,6 @@ REDUCE = (
     "sampled maps; of a trial, fewer timed environments"
 )
 """What makes a job need less memory."""
-
-
-ALIVE_SECONDS: Final = 5.0
-"""From one sign of life to the next, before an order says otherwise."""
-
-
-@dataclass
-class Channel:
-    """The two pipes to the service: a thread reads orders, any thread may report."""
-
-    commands: BinaryIO
-    reports: BinaryIO
-    orders: queue.SimpleQueue[Run | Stop] = field(default_factory=queue.SimpleQueue)
-    cancelled: set[tuple[UUID, int]] = field(default_factory=set)
-    """Attempts told to stop, also one that is told so before it is taken."""
-    stopping: threading.Event = field(default_factory=threading.Event)
-    alive_seconds: float = ALIVE_SECONDS
-    _lock: threading.Lock = field(default_factory=threading.Lock)
-
-    def tell(self, report: Report) -> None:
-        """Report to the service."""
-        with self._lock:
-            self.reports.write(report.line)
-            self.reports.flush()
-
-    def listen(self) -> None:
-        """Read orders until the service is gone, then end the process at once."""
-        try:
-            for line in self.commands:
-                match order := ORDER.validate_json(line):
-                    case Run():
-                        self.alive_seconds = order.alive_seconds
-                        self.orders.put(order)
-                    case Cancel():
-                        self.cancelled.add((order.job, order.attempt))
-                    case Stop():
-                        self.stopping.set()
-                        self.orders.put(order)
-        except Exception:
-            log.exception("an order was not understood; this worker ends")
-            os._exit(1)  # an order that is lost would leave its job running for ever
-        os._exit(0)  # whatever is not committed is dropped, as after a kill
-
-    def live(self) -> None:
-        """Say from time to time that the process lives, whatever its job does; a full pipe ends with the service."""
-        while not self.stopping.wait(self.alive_seconds):
-            try:
-                self.tell(Alive())
-            except OSError:
-                return
 
 
 @dataclass

@@ -6,9 +6,10 @@ import io
 
 import pytest
 
-from attnscope_server.running import worker as worker_module
+from attnscope_server.running import channel as channel_module
+from attnscope_server.running.channel import Channel
 from attnscope_server.running.messages import REPORT, Alive, Cancel, Interrupted, Ready, Run, Stop
-from attnscope_server.running.worker import Channel, Worker
+from attnscope_server.running.worker import Worker
 
 
 @pytest.fixture
@@ -47,7 +48,7 @@ def test_a_job_that_comes_with_the_end_is_not_begun(order):
 def test_orders_are_read_as_they_come(order, monkeypatch):
     """A job, its cancel and the stop are understood; the end of the pipe ends the process."""
     ended = []
-    monkeypatch.setattr(worker_module.os, "_exit", ended.append)
+    monkeypatch.setattr(channel_module.os, "_exit", ended.append)
     cancel = Cancel(job=order.job, attempt=2)
     channel = Channel(io.BytesIO(order.line + cancel.line + Stop().line), io.BytesIO())
     channel.listen()
@@ -61,7 +62,7 @@ def test_orders_are_read_as_they_come(order, monkeypatch):
 def test_an_order_that_is_none_ends_the_worker(monkeypatch):
     """A job that is never taken would run for ever; a worker that ends is noticed."""
     ended = []
-    monkeypatch.setattr(worker_module.os, "_exit", ended.append)
+    monkeypatch.setattr(channel_module.os, "_exit", ended.append)
     Channel(io.BytesIO(b"dance\n"), io.BytesIO()).listen()
     assert ended[0] == 1
 

@@ -16,7 +16,7 @@ from attnscope_server.http.access import JobsReader, JobsWriter, Service, json_o
 from attnscope_server.http.state import State
 from attnscope_server.kinds import Means, Planned, kind_of
 from attnscope_server.records.job import StoredJob
-from attnscope_server.records.job_store import JobFilter
+from attnscope_server.records.job_queries import JobFilter
 from attnscope_server.root.housekeeping import remove
 from attnscope_storage.wire import (
     AnySpec,

@@ -1,0 +1,97 @@
+"""Jobs as they are read from the database; nothing here writes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy import func, select
+
+from attnscope_server.records.cursors import cursor_of, parse_cursor
+from attnscope_server.records.database import Database
+from attnscope_server.records.job import StoredJob
+from attnscope_server.records.job_rows import row_named, row_of, stored_job
+from attnscope_server.records.tables import EventRow, JobRow
+from attnscope_server.records.turns import places
+from attnscope_storage.wire import JobState
+
+
+@dataclass(frozen=True)
+class JobFilter:
+    """Which jobs a page shows."""
+
+    owner: str
+    states: tuple[JobState, ...] = ()
+    kind: str | None = None
+    label: str | None = None
+
+
+class JobQueries:
+    """Questions about the jobs of one service."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def get(self, job: UUID) -> StoredJob | None:
+        """Return a job, deleted ones too; None where the id was never used."""
+        with self._database.read() as session:
+            row = row_of(session, job)
+            return None if row is None else stored_job(row)
+
+    def find(self, owner: str, name: UUID) -> StoredJob | None:
+        """Return an owner's job, deleted ones too; None where that owner never used the name."""
+        with self._database.read() as session:
+            row = row_named(session, owner, name)
+            return None if row is None else stored_job(row)
+
+    def page(self, shown: JobFilter, limit: int, cursor: str | None) -> tuple[tuple[StoredJob, ...], str | None]:
+        """Return a page of jobs, newest first, and the cursor of the next one."""
+        query = select(JobRow).where(JobRow.owner == shown.owner, JobRow.deleted_at.is_(None))
+        if shown.states:
+            query = query.where(JobRow.state.in_(shown.states))
+        if shown.kind is not None:
+            query = query.where(JobRow.kind == shown.kind)
+        if shown.label is not None:
+            query = query.where(JobRow.label == shown.label)
+        if cursor is not None:
+            query = query.where(JobRow.sequence < parse_cursor(cursor))
+        query = query.order_by(JobRow.sequence.desc()).limit(limit + 1)
+        with self._database.read() as session:
+            jobs = tuple(stored_job(row) for row in session.scalars(query))
+        more = len(jobs) > limit
+        return jobs[:limit], cursor_of(jobs[limit - 1].sequence) if more else None
+
+    def queue_positions(self, *jobs: StoredJob) -> dict[UUID, int]:
+        """Return the place of those of these jobs that are queued, as `claim` serves them; 0 is next."""
+        waiting = [job for job in jobs if job.state is JobState.QUEUED]
+        if not waiting:
+            return {}
+        with self._database.read() as session:
+            return places(session, waiting)
+
+    def count_by_state(self) -> dict[JobState, int]:
+        """Return how many jobs are in each state, deleted ones left out."""
+        query = select(JobRow.state, func.count()).where(JobRow.deleted_at.is_(None)).group_by(JobRow.state)
+        with self._database.read() as session:
+            found = {JobState(state): count for state, count in session.execute(query)}
+        return {state: found.get(state, 0) for state in JobState}
+
+    def in_state(self, *states: JobState) -> tuple[StoredJob, ...]:
+        """Return every job in one of these states, oldest first."""
+        query = select(JobRow).where(JobRow.state.in_(states)).order_by(JobRow.sequence)
+        with self._database.read() as session:
+            return tuple(stored_job(row) for row in session.scalars(query))
+
+    def deleted_leftovers(self) -> tuple[UUID, ...]:
+        """Return the deleted jobs whose captures may still be on disk."""
+        query = select(JobRow.id).where(JobRow.deleted_at.is_not(None), JobRow.removed_at.is_(None))
+        with self._database.read() as session:
+            return tuple(UUID(job) for job in session.scalars(query))
+
+    def events(self, job: UUID) -> Sequence[tuple[JobState, datetime, str | None]]:
+        """Return the states that a job went through, oldest first."""
+        query = select(EventRow).join(JobRow).where(JobRow.id == str(job)).order_by(EventRow.sequence)
+        with self._database.read() as session:
+            return [(JobState(row.state), row.at, row.detail) for row in session.scalars(query)]

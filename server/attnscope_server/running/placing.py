@@ -1,0 +1,91 @@
+"""Filling placement slots: whose job goes where, when a slot rests, and when its worker is let go."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Final
+
+import structlog
+
+from attnscope_server.records.job import StoredJob
+from attnscope_server.records.job_store import JobStore
+from attnscope_server.records.turns import Claim
+from attnscope_server.running.messages import Interrupted
+from attnscope_server.running.placed import Placed
+from attnscope_server.running.runner import Runner, Slot, SlotKind, SlotKinds
+from attnscope_server.running.signs import Signs
+from attnscope_server.settings import Settings
+
+log = structlog.get_logger("attnscope.supervisor")
+
+LONGEST_WAIT: Final = 30.0
+"""Seconds that a placement slot is left alone after it refused several jobs in a row, at most."""
+
+
+class Placing:
+    """Gives the jobs whose turn it is to free placement slots.
+
+    Parameters
+    ----------
+    placed
+        The jobs on slots, by the names of runner and slot; shared with the supervisor, under its lock.
+    takes
+        Kinds of placement slot that a kind of job takes.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        jobs: JobStore,
+        placed: dict[tuple[str, str], Placed],
+        takes: SlotKinds,
+        now: Callable[[], float],
+    ) -> None:
+        self._settings, self._jobs, self._placed, self._takes, self._now = settings, jobs, placed, takes, now
+        self._idle_since: dict[tuple[str, str], float] = {}
+        self._refused: dict[tuple[str, str], tuple[int, float]] = {}
+
+    def freed(self, key: tuple[str, str]) -> None:
+        """Note that a slot is free from now on."""
+        self._idle_since[key] = self._now()
+
+    def fill(self, runner: Runner, slot: Slot) -> bool:
+        """Give a slot the next job, or let its worker go when it has been idle for long; True where a job was taken."""
+        key = (runner.name, slot.name)
+        if key in self._placed or self._now() < self._refused.get(key, (0, 0.0))[1]:
+            return False
+        job = self._claim(runner, slot)
+        if job is None:
+            if key in self._idle_since and self._now() - self._idle_since[key] > self._settings.worker_idle_seconds:
+                del self._idle_since[key]
+                runner.release(slot.name)
+            return False
+        self._idle_since.pop(key, None)
+        placed = self._placed[key] = Placed(runner, slot, job, Signs(self._now(), datetime.now(UTC)))
+        self._begin(placed)
+        return True
+
+    def _begin(self, placed: Placed) -> None:
+        """Hand a job to its runner; where that refuses, the job goes back and the slot rests for a while."""
+        job, key = placed.job, placed.key
+        try:
+            placed.runner.run(job, job.attempts, placed.slot.name)
+        except Exception as error:
+            log.exception("a job could not be started", job=str(job.id), runner=key[0], slot=key[1])
+            times = self._refused.get(key, (0, 0.0))[0] + 1
+            self._refused[key] = (times, self._now() + min(LONGEST_WAIT, 2.0**times))
+            placed.why = f"it could not be started: {type(error).__name__}: {error}"
+            placed.ending = Interrupted(job=job.id, attempt=job.attempts)
+        else:
+            self._refused.pop(key, None)
+
+    def _claim(self, runner: Runner, slot: Slot) -> StoredJob | None:
+        only = None
+        if slot.kind is not SlotKind.DEVICE:
+            only = tuple(kind for kind, slots in self._takes.items() if slot.kind in slots)
+            if not only:
+                return None
+        never = tuple(kind for kind, slots in self._takes.items() if slot.kind not in slots)  # others take a device
+        cap = self._settings.limits.running_per_owner
+        return self._jobs.claim(Claim(only=only, never=never, per_owner=cap, runner=runner.name, slot=slot.name))
