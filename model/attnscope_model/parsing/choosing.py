@@ -250,10 +250,9 @@ def _refuse_key(choice: Choice, candidates: list[tuple[str, Mapping[str, Any]]])
 
 def _nothing(content: object) -> Exception:
     """Return the refusal of a content without a state dict, by what stands where one would."""
-    inside = next(
-        (value for value in content.values() if isinstance(value, StandIn)) if isinstance(content, dict) else iter(()),
-        None,
-    )
+    top = list(content.values()) if isinstance(content, dict) else []
+    below = [entry for value in top if isinstance(value, dict) for entry in value.values()]
+    inside = next((value for value in (*top, *below) if isinstance(value, StandIn)), None)
     if isinstance(content, StandIn) or inside is not None:
         kind = content.name if isinstance(content, StandIn) else getattr(inside, "name", "")
         return refuse(
