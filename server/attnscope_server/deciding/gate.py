@@ -1,0 +1,75 @@
+"""The gate: does the policy learn here at all, and may a screen of its histories rank rules."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Bool, Float
+
+from attnscope_server.deciding.estimates import estimate, student_quantile
+from attnscope_server.deciding.plans import Reach
+
+MOST_EARN = 0.80
+"""Share of capture rollouts that must ever earn before a screen ranks rules."""
+
+BOUND = 1.959963984540054
+"""z value of a 95 % interval."""
+
+
+@dataclass(frozen=True)
+class Gate:
+    """Late return above random of the uncompressed policy, and the share of its rollouts that ever earn."""
+
+    gain: float
+    low: float
+    high: float
+    """Limits of the 95 % interval of the gain, an episode."""
+
+    earning: float
+    """Share of rollouts with any reward."""
+
+    @property
+    def learns(self) -> bool:
+        """True where the late return is above random with its whole interval."""
+        return self.low > 0
+
+    @property
+    def screen_ranks(self) -> bool:
+        """True where rules may be ranked by a screen; else the race alone decides."""
+        return self.learns and self.earning >= MOST_EARN
+
+    @property
+    def sentence(self) -> str:
+        """The gate in one sentence."""
+        found = f"late return {self.gain:+.3g} above random [{self.low:.3g}, {self.high:.3g}]"
+        if not self.learns:
+            return f"The policy does not act better than random here ({found}): nothing to compress."
+        share = f"{self.earning:.0%} of the rollouts earn"
+        return f"The policy learns ({found}); {share}" + (
+            "." if self.screen_ranks else ", under 80 %: the screen ranks nothing, the race decides."
+        )
+
+
+def gate(
+    late: Float[np.ndarray, "task seed"],
+    random: Float[np.ndarray, " task"],
+    earned: Bool[np.ndarray, "task seed"],
+    random_error: Float[np.ndarray, " task"] | None = None,
+) -> Gate:
+    """Judge whether there is anything to compress.
+
+    Parameters
+    ----------
+    late
+        Mean return an episode of the last third of every capture rollout.
+    random, random_error
+        Return an episode of uniform actions, with its standard error where it was sampled.
+    earned
+        True where a rollout had any reward other than zero.
+    """
+    extra = 0.0 if random_error is None else float((random_error**2).sum()) / random.size**2
+    found = estimate(late - random[:, None], Reach.THESE, extra)
+    mean, error = float(found.mean), float(found.error)
+    half = error * float(student_quantile(BOUND, found.freedom)) if error > 0 else 0.0
+    return Gate(mean, mean - half, mean + half, float(earned.mean()))

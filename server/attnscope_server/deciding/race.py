@@ -1,0 +1,113 @@
+"""The race: successive halving of arms by paired rollouts on screening tasks; it ranks and never gives a verdict."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float
+
+FIRST_PAIRS = 4
+"""Paired rollouts of every arm in the first round."""
+
+
+@dataclass(frozen=True)
+class Round:
+    """One round of a race: the arms still in it, and the paired rollouts from one index to another."""
+
+    arms: tuple[str, ...]
+    first: int
+    last: int
+
+    @property
+    def rollouts(self) -> int:
+        """Rollouts that the round costs."""
+        return len(self.arms) * (self.last - self.first)
+
+
+@dataclass(frozen=True)
+class Standing:
+    """The order of a race, the best arm first; arms that left earlier stand below those that left later."""
+
+    order: tuple[str, ...]
+    means: dict[str, float]
+    """Mean return of each arm over the pairs that it ran."""
+
+    rollouts: int
+    """Rollouts spent."""
+
+
+def opening(arms: Sequence[str]) -> Round:
+    """Give the first round: all arms on the first pairs.
+
+    Raises
+    ------
+    ValueError
+        If no arm or one name twice is given.
+    """
+    if not arms or len(set(arms)) != len(arms):
+        raise ValueError(f"a race needs arms of different names, got {list(arms)}")
+    return Round(tuple(arms), 0, FIRST_PAIRS)
+
+
+def following(
+    done: Round, returns: Float[np.ndarray, "arm pair"], keep: int = 1
+) -> tuple[Round | None, tuple[str, ...]]:
+    """Halve the arms and double the pairs.
+
+    Parameters
+    ----------
+    returns
+        Returns of the round's arms on all pairs from the race's first to the round's last.
+    keep
+        Number of arms at which the race ends.
+
+    Returns
+    -------
+    The next round, None at the end; and the arms of this round from best to worst.
+    """
+    if returns.shape != (len(done.arms), done.last):
+        raise ValueError(f"a round has {len(done.arms)} arms × {done.last} pairs, got {returns.shape}")
+    # The pairs are common to all arms, so the order of means is the order of paired differences; ties keep their order.
+    order = tuple(done.arms[i] for i in np.argsort(-returns.mean(1), kind="stable"))
+    left = (len(order) + 1) // 2
+    if left <= keep:
+        return None, order
+    return Round(order[:left], done.last, 2 * done.last), order
+
+
+def race(
+    arms: Sequence[str],
+    roll_out: Callable[[tuple[str, ...], int, int], Float[np.ndarray, "arm pair"]],
+    keep: int = 1,
+) -> Standing:
+    """Run a race to its end.
+
+    Parameters
+    ----------
+    roll_out
+        Returns of some arms on the paired (task, seed) sets of an index range, the same sets for every arm.
+    """
+    now: Round | None = opening(arms)
+    seen: dict[str, Float[np.ndarray, " pair"]] = {arm: np.zeros(0) for arm in arms}
+    out: list[str] = []
+    spent = 0
+    while now is not None:
+        new = roll_out(now.arms, now.first, now.last)
+        spent += now.rollouts
+        for arm, values in zip(now.arms, new, strict=True):
+            seen[arm] = np.concatenate([seen[arm], values])
+        now, order = following(now, np.stack([seen[arm] for arm in now.arms]), keep)
+        out = [*(order if now is None else order[len(now.arms) :]), *out]
+    return Standing(tuple(out), {arm: float(values.mean()) for arm, values in seen.items()}, spent)
+
+
+def pareto(tokens: Sequence[int], returns: Sequence[float]) -> tuple[int, ...]:
+    """List the arms that no other beats in both tokens and return, from most tokens to fewest."""
+    order = sorted(range(len(tokens)), key=lambda i: (tokens[i], -returns[i]))
+    front: list[int] = []
+    for i in order:
+        if not front or returns[i] > returns[front[-1]]:
+            front.append(i)
+    return tuple(reversed(front))
