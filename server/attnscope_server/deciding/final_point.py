@@ -27,6 +27,11 @@ def median_unbiased_drift(plan: LookPlan, number: int, score: float) -> float:
         Number of the look at which the test ended.
     score
         z value of the tested difference there.
+
+    Returns
+    -------
+    float
+        The plain drift where an earlier look was far beyond its bound and was kept from stopping by another rule.
     """
     fractions, before = plan.fractions[:number], number - 1
     bounds = [*plan.safe[:before], score]
@@ -36,6 +41,8 @@ def median_unbiased_drift(plan: LookPlan, number: int, score: float) -> float:
         return float(crossing(fractions, safe=bounds, harm=harm, drift=drift).safe.sum()) - 0.5
 
     scale = 1 / math.sqrt(fractions[-1])
+    if excess((score - WIDEST) * scale) > 0:
+        return score * scale
     return float(brentq(excess, (score - WIDEST) * scale, (score + WIDEST) * scale, xtol=1e-6))
 
 

@@ -38,7 +38,7 @@ class Standing:
     """Rollouts spent."""
 
 
-def opening(arms: Sequence[str]) -> Round:
+def opening(arms: Sequence[str], pairs: int = FIRST_PAIRS) -> Round:
     """Give the first round: all arms on the first pairs.
 
     Raises
@@ -48,7 +48,7 @@ def opening(arms: Sequence[str]) -> Round:
     """
     if not arms or len(set(arms)) != len(arms):
         raise ValueError(f"a race needs arms of different names, got {list(arms)}")
-    return Round(tuple(arms), 0, FIRST_PAIRS)
+    return Round(tuple(arms), 0, pairs)
 
 
 def following(

@@ -17,32 +17,32 @@ ENOUGH_DECISIONS = 200
 class Sameness:
     """How often an arm acts differently from the uncompressed policy under common random numbers."""
 
-    episodes: int
-    """Episodes compared."""
+    compared: int
+    """Episodes, or rollouts, compared."""
 
     differing: int
-    """Episodes with at least one different action."""
+    """Those with at least one different action."""
 
     upper: float
-    """Upper limit of the share of differing episodes (Clopper and Pearson, 1934), one-sided."""
+    """Upper limit of the share that differs (Clopper and Pearson, 1934), one-sided."""
 
     @property
     def almost_nothing(self) -> bool:
-        """True where under 5 % of the compared episodes differ; the bound says how sure that is."""
-        return self.differing < ALMOST_NOTHING * self.episodes
+        """True where under 5 % of the compared episodes or rollouts differ; the bound says how sure that is."""
+        return self.differing < ALMOST_NOTHING * self.compared
 
 
-def sameness(episodes: int, differing: int, error: float = 0.025) -> Sameness:
-    """Bound the share of episodes that differ.
+def sameness(compared: int, differing: int, error: float = 0.025) -> Sameness:
+    """Bound the share of episodes or rollouts that differ.
 
-    Episodes of one rollout are not independent; the caller counts rollouts where they hang together.
+    Episodes of one rollout hang together, so a verdict counts rollouts.
 
     Raises
     ------
     ValueError
         If the counts contradict each other.
     """
-    if not 0 <= differing <= episodes or episodes < 1:
-        raise ValueError(f"of {episodes} episodes {differing} cannot differ")
-    upper = 1.0 if differing == episodes else float(betaincinv(differing + 1, episodes - differing, 1 - error))
-    return Sameness(episodes, differing, upper)
+    if not 0 <= differing <= compared or compared < 1:
+        raise ValueError(f"of {compared} compared {differing} cannot differ")
+    upper = 1.0 if differing == compared else float(betaincinv(differing + 1, compared - differing, 1 - error))
+    return Sameness(compared, differing, upper)

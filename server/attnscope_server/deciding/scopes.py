@@ -81,8 +81,9 @@ def choose_scope(
             "capture and screen other tasks"
         )
     order = [left[i] for i in np.random.default_rng(seed).permutation(len(left))]
-    notes = [f"{len(tasks) - len(left)} {split} tasks captured or screened and do not judge."] if used else []
-    notes = notes if len(left) < len(tasks) else []
+    notes: list[str] = []
+    if len(left) < len(tasks):
+        notes.append(f"{len(tasks) - len(left)} {split} tasks captured or screened and do not judge.")
     if beyond and len(left) >= TASK_LOOKS[1]:
         most = max(n for n in TASK_LOOKS if n <= len(left))
         return Scope(Reach.BEYOND, tuple(order[:most]), split, whole_split=False, notes=tuple(notes))

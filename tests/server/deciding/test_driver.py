@@ -1,0 +1,239 @@
+"""The driver: whole decisions over simulated policies, resumed at every step."""
+
+import math
+
+import numpy as np
+import pytest
+
+from attnscope_server.deciding.answer import AnswerKind, RungSummary
+from attnscope_server.deciding.climbing import after_look
+from attnscope_server.deciding.driver import (
+    after_capture,
+    after_race,
+    after_screen,
+    request,
+    rollout_range,
+    start,
+)
+from attnscope_server.deciding.plans import Reach
+from attnscope_server.deciding.scopes import choose_scope
+from attnscope_server.deciding.state import UNCOMPRESSED, Arm, Captured, DecisionPlan, DecisionState, Phase, Rolled
+
+ARMS = tuple(
+    Arm(name=f"{rule} {tokens}", tokens=tokens, budget=str(tokens))
+    for tokens in (64, 32)
+    for rule in ("newest", "uniform", "random")
+)
+PLAN = DecisionPlan(scope=choose_scope("held-out", range(8), ()), screening_tasks=(100, 101, 102, 103), most_tokens=64)
+GOOD = {"newest 64": 1.0, "newest 32": 0.97}
+
+
+class Policy:
+    """A simulated policy: each arm keeps a share of a gain of 10; rollouts are functions of arm, task and seed."""
+
+    def __init__(self, kept, gain=10.0, differing=None):
+        self.kept, self.gain, self.differing, self.ran = kept, gain, differing, []
+
+    def one(self, arm, task, seed):
+        """Return of one rollout, paired by task and seed."""
+        common = np.random.default_rng([task, seed]).standard_normal()
+        own = np.random.default_rng([task, seed, *arm.encode()]).standard_normal()
+        if arm == UNCOMPRESSED:
+            return float(1 + self.gain + common)
+        return float(1 + self.gain * self.kept.get(arm, 0.5) + common + 0.8 * own)
+
+    def roll(self, piece):
+        """Run one piece; no rollout of an arm may be asked for twice."""
+        seeds = range(piece.first, piece.last)
+        for key in ((piece.arm, task, seed) for task in piece.tasks for seed in seeds):
+            assert key not in self.ran
+            self.ran.append(key)
+        returns = tuple(tuple(self.one(piece.arm, task, seed) for seed in seeds) for task in piece.tasks)
+        counted = None if self.differing is None else tuple(tuple(self.differing for _ in seeds) for _ in piece.tasks)
+        return Rolled(returns=returns, differing=counted)
+
+    def answer(self, state):
+        """Run one request and give the next state."""
+        asked = request(state)
+        rolled = [self.roll(piece) for piece in asked.pieces]
+        if asked.phase is Phase.CAPTURE:
+            late = rolled[0].returns
+            earned = tuple(tuple(True for _ in row) for row in late)
+            return after_capture(state, Captured(late=late, random=(1.0,) * len(late), earned=earned))
+        if asked.phase is Phase.SCREEN:
+            return after_screen(state, ARMS)
+        if asked.phase is Phase.RACE:
+            return after_race(state, rolled)
+        return after_look(state, rolled, dict.fromkeys(state.plan.scope.tasks, (1.0, 0.0)))
+
+
+def decide(policy, *, resume=False, scope=None, **options):
+    """Run a decision to its end; with `resume` its state goes through JSON at every step."""
+    scope = scope or choose_scope("held-out", range(8), ())
+    plan = DecisionPlan(scope=scope, screening_tasks=(100, 101, 102, 103), most_tokens=64, **options)
+    state = start(plan)
+    while request(state) is not None:
+        if resume:
+            state = DecisionState.model_validate_json(state.model_dump_json())
+        state = policy.answer(state)
+    return state
+
+
+def test_a_good_arm_is_kept_and_said_in_one_sentence():
+    """The smallest rung that holds is the answer, with kept share, seeds, scope, and a line for every look."""
+    state = decide(Policy(GOOD))
+    assert state.answer.kind is AnswerKind.COMPRESS_TO
+    assert [rung.name for rung in state.rungs] == ["newest 64", "newest 32"]
+    assert state.answer.rungs[0].verdict == "non-inferior"
+    assert state.screen_ranks is True
+    assert "non-inferior at 5 %" in state.answer.sentence
+    assert "these 8 tasks, all of the held-out split" in state.answer.sentence
+    assert any(line.startswith("rung 1 of 2: newest 64, 5 seeds so far, kept ") for line in state.lines)
+    assert any(line.endswith(": goes on") for line in state.lines)
+    assert state.lines[-1] == state.answer.sentence
+
+
+def test_a_decision_resumed_at_every_step_is_the_same():
+    """Through JSON at every step, the answer, its lines and the rollouts asked for are the same."""
+    straight, resumed = Policy(GOOD), Policy(GOOD)
+    assert decide(straight) == decide(resumed, resume=True)
+    assert straight.ran == resumed.ran
+
+
+def test_every_rollout_is_counted_and_the_baseline_shared():
+    """The answer counts capture, race and looks; rungs share the uncompressed rollouts."""
+    policy = Policy(GOOD)
+    state = decide(policy)
+    assert state.answer.rollouts == len(policy.ran)
+    base = [key for key in policy.ran if key[0] == UNCOMPRESSED and key[2] >= 10_000]
+    assert len(base) == 8 * max(rung.seeds for rung in state.answer.rungs)
+
+
+def test_a_policy_that_loses_everywhere_is_not_compressed():
+    """Both best arms are inferior at their first look: 80 rollouts in all judged arms."""
+    policy = Policy({"newest 64": 0.6, "newest 32": 0.55})
+    state = decide(policy)
+    assert state.answer.kind is AnswerKind.DO_NOT_COMPRESS
+    assert len([key for key in policy.ran if key[0] != UNCOMPRESSED and key[2] >= 10_000]) == 80
+    assert state.answer.sentence.startswith("Do not compress: the best arms at two budgets, newest 64 (kept 0.6")
+    assert any(line.startswith("a second budget, for harm only: newest 32") for line in state.lines)
+
+
+def test_a_safe_rung_below_an_inferior_one_gives_no_word():
+    """On tasks where the raced order is turned round, the second budget holds and the answer is that none holds."""
+
+    class Turned(Policy):
+        def one(self, arm, task, seed):
+            turned = {"newest 64": "newest 32", "newest 32": "newest 64"} if task < 100 else {}
+            return super().one(turned.get(arm, arm), task, seed)
+
+    state = decide(Turned({"newest 64": 1.0, "newest 32": 0.6}))
+    assert state.answer.kind is AnswerKind.NONE_HOLDS
+    assert state.answer.chosen is None
+    assert state.answer.sentence.startswith("None of the arms tried holds at 5 %: newest 64")
+
+
+def test_an_arm_at_the_margin_is_undecided_with_sizes_at_both_ends():
+    """At the margin the answer names the interval and the seeds at both ends."""
+    state = decide(Policy({"newest 64": 0.953, "newest 32": 0.9}))
+    assert state.answer.kind is AnswerKind.UNDECIDED
+    assert state.answer.sentence.startswith(
+        "Undecided at 40 seeds, these 8 tasks, all of the held-out split: newest 64"
+    )
+    assert "at the near end of the 80 % interval" in state.answer.sentence
+
+
+def test_the_gate_closes_on_a_policy_that_acts_at_random():
+    """No gain: nothing to compress, after the capture alone."""
+    policy = Policy({}, gain=0.0)
+    state = decide(policy)
+    assert state.answer.kind is AnswerKind.NOT_BETTER_THAN_RANDOM
+    assert state.answer.rollouts == len(policy.ran) == 16
+    assert "nothing to compress" in state.answer.sentence
+
+
+def test_a_gain_that_is_missing_on_the_judging_tasks_is_said():
+    """A policy that learns only on the screening tasks has too little gain to judge."""
+
+    class Elsewhere(Policy):
+        def one(self, arm, task, seed):
+            return super().one(arm, task, seed) - (10.0 if task < 100 else 0.0)
+
+    state = decide(Elsewhere(GOOD))
+    assert state.answer.kind is AnswerKind.TOO_LITTLE_GAIN
+    assert state.answer.sentence.startswith("Too little gain to judge")
+
+
+@pytest.mark.parametrize(("cap", "kind"), [(20, "too few rollouts"), (120, "too few rollouts"), (400, "compress to")])
+def test_the_cap_on_rollouts_holds(cap, kind):
+    """No decision spends more than its cap; a rung that holds by then keeps its word."""
+    policy = Policy(GOOD)
+    state = decide(policy, most_rollouts=cap)
+    assert len(policy.ran) <= cap
+    assert state.answer.kind.value == kind
+
+
+def test_an_arm_that_never_differs_holds_by_its_bound():
+    """Where no rollout differs, the bound on their share is the answer once it is below the margin."""
+    state = decide(Policy(GOOD, differing=0))
+    assert state.answer.kind is AnswerKind.COMPRESS_TO
+    assert "changes almost nothing: at most" in state.answer.sentence
+
+
+def test_few_differing_decisions_give_no_verdict():
+    """With one differing decision a rollout, no ratio becomes a verdict before 200 of them, at 40 seeds of 8 tasks."""
+    state = decide(Policy({"newest 64": 1.1, "newest 32": 0.55}, differing=1))
+    assert state.answer.kind is AnswerKind.COMPRESS_TO
+    assert state.answer.rungs[0].seeds == 40
+
+
+def test_limits_that_do_not_exist_travel_as_json():
+    """Infinite limits and unknown points come back from JSON as they were, and are said in words."""
+    rung = RungSummary(
+        arm="a", tokens=3, verdict="undecided", point=math.nan, low=-math.inf, high=math.inf, tasks=8, seeds=5
+    )
+    state = start(PLAN).model_copy(update={"summaries": (rung,)})
+    back = DecisionState.model_validate_json(state.model_dump_json()).summaries[0]
+    assert (back.low, back.high) == (-math.inf, math.inf)
+    assert math.isnan(back.point)
+    assert back.kept_words == "kept unknown [no limit, no limit]"
+
+
+def test_a_changed_ladder_is_refused():
+    """A state whose rungs or margin were changed after the hash was stored asks for nothing more."""
+    policy, state = (
+        Policy(GOOD),
+        start(
+            DecisionPlan(
+                scope=choose_scope("held-out", range(8), ()), screening_tasks=(100, 101, 102, 103), most_tokens=64
+            )
+        ),
+    )
+    while state.phase is not Phase.LADDER:
+        state = policy.answer(state)
+    for change in ({"rungs": state.rungs[::-1]}, {"plan": state.plan.model_copy(update={"margin": 0.2})}):
+        with pytest.raises(ValueError, match="the ladder was changed"):
+            request(state.model_copy(update=change))
+
+
+def test_a_claim_beyond_adds_tasks():
+    """Beyond named tasks the looks add tasks with five seeds each, and the sentence says how many judged."""
+    scope = choose_scope("test", range(80), (), beyond=True)
+    state = decide(Policy({"newest 64": 1.0, "newest 32": 0.7}), scope=scope)
+    assert scope.reach is Reach.BEYOND
+    assert state.answer.kind is AnswerKind.COMPRESS_TO
+    assert state.answer.rungs[0].seeds == 5
+    assert f"beyond the {state.answer.rungs[0].tasks} test tasks judged" in state.answer.sentence
+
+
+def test_phases_come_in_order_and_the_range_holds():
+    """An outcome of another phase is refused; the rollouts spent lie within the range that was estimated."""
+    plan = DecisionPlan(
+        scope=choose_scope("held-out", range(8), ()), screening_tasks=(100, 101, 102, 103), most_tokens=64
+    )
+    with pytest.raises(ValueError, match="not in the race phase"):
+        after_race(start(plan), [])
+    with pytest.raises(ValueError, match="not in the ladder phase"):
+        after_look(start(plan), [], {})
+    low, high = rollout_range(plan, ARMS)
+    assert low <= decide(Policy(GOOD)).answer.rollouts <= high
