@@ -32,8 +32,14 @@ SEEDS_A_TASK = 5
 FIRST_SAFE_SEEDS = 10
 """Fewest seeds a task with which named tasks may be called safe."""
 
-FIRST_SAFE_SEEDS_ONE_TASK = 20
-"""Fewest seeds with which one single task may be called safe."""
+ONE_TASK_LOOKS = (20, 40, 80, 160)
+"""Seeds at each look where there is one task; no more rollouts than those of several tasks."""
+
+FEWEST_SAFE_ROLLOUTS = 72
+"""Fewest rollouts with which an arm may be called safe.
+
+If one rollout in twenty loses its whole gain, 5 % are lost; fewer than 72 rollouts show none of them too often (2.5 %).
+"""
 
 
 class Reach(Enum):
@@ -100,7 +106,7 @@ def seeds_plan(tasks: int, *, extendable: bool = False, at_most: int | None = No
     Parameters
     ----------
     tasks
-        Named tasks; with one, nothing is called safe below 20 seeds.
+        Named tasks; with one, looks have 20, 40, 80 and 160 seeds.
     extendable
         True where further seeds may be added after the last ordinary look, which must be said before the first.
     at_most
@@ -113,15 +119,20 @@ def seeds_plan(tasks: int, *, extendable: bool = False, at_most: int | None = No
     """
     if tasks < 1:
         raise ValueError(f"a plan needs a task, got {tasks}")
-    sizes = tuple(n for n in SEED_LOOKS if at_most is None or n <= at_most)
-    more = tuple(n for n in MORE_SEED_LOOKS if at_most is None or n <= at_most) if extendable else ()
+    ordinary = ONE_TASK_LOOKS if tasks == 1 else SEED_LOOKS
+    sizes = tuple(n for n in ordinary if at_most is None or n <= at_most)
+    later = tuple(n for n in MORE_SEED_LOOKS if n > ordinary[-1] and (at_most is None or n <= at_most))
+    more = later if extendable else ()
     if not sizes:
-        raise ValueError(f"the first look has {SEED_LOOKS[0]} seeds a task, at most {at_most} were allowed")
-    first = FIRST_SAFE_SEEDS_ONE_TASK if tasks == 1 else FIRST_SAFE_SEEDS
+        raise ValueError(f"the first look has {ordinary[0]} seeds a task, at most {at_most} were allowed")
     safe = _extended_bounds(sizes, more) if more else _obrien_fleming(sizes, ERROR)
     harm, every = _pocock(sizes + more, ERROR), sizes + more
+
+    def may_be_safe(seeds: int) -> bool:
+        return seeds >= FIRST_SAFE_SEEDS and tasks * seeds >= FEWEST_SAFE_ROLLOUTS
+
     looks = tuple(
-        Look(i + 1, tasks, n, n / every[-1], safe[i], harm, may_be_safe=n >= first) for i, n in enumerate(every)
+        Look(i + 1, tasks, n, n / every[-1], safe[i], harm, may_be_safe=may_be_safe(n)) for i, n in enumerate(every)
     )
     return LookPlan(Reach.THESE, looks, extendable=bool(more))
 

@@ -72,8 +72,8 @@ def choose_scope(
         If fewer than 4 tasks are left, unless the environment has one single task, which judges by fresh seeds.
     """
     if len(tasks) == 1:
-        notes = ("A claim beyond one task needs more tasks.",) if beyond else ()
-        return Scope(Reach.THESE, tuple(tasks), split, whole_split=True, notes=notes)
+        declined = ("A claim beyond one task needs more tasks.",) if beyond else ()
+        return Scope(Reach.THESE, tuple(tasks), split, whole_split=True, notes=declined)
     left = [task for task in tasks if task not in set(used)]
     if len(left) < FEWEST_JUDGES:
         raise TooFewJudgesError(

@@ -34,8 +34,8 @@ def test_false_verdicts_at_the_margin(name, shape, allowed):
         assert found.share(1) == pytest.approx(0.025, abs=0.009)
 
 
-def test_the_first_look_of_one_task_calls_nothing_safe_below_20_seeds():
-    """Even an arm that is better than its twin is not safe on one task before 20 seeds."""
+def test_one_task_calls_nothing_safe_below_80_seeds():
+    """Even an arm that is better than its twin is not safe on one task before 80 seeds."""
     found = many(World(1.2, spread=0.05), PLANS["this task"], 500, seed=12)
     assert found.share(1, 2) == 0
     assert found.share(1, 3) > 0.99
@@ -56,6 +56,12 @@ def test_looking_four_times_at_a_plain_bound_would_err_more():
     plan = PLANS["these"]
     loose = type(plan)(plan.reach, tuple(type(x)(**{**vars(x), "safe": 1.96, "may_be_safe": True}) for x in plan.looks))
     assert many(World(0.95), loose, REPETITIONS, seed=11).share(1) > 0.05
+
+
+@pytest.mark.parametrize("tasks", [1, 4, 8])
+def test_rare_losses_are_not_overlooked(tasks):
+    """One rollout in twenty loses a margin's worth for all: with few rollouts none shows it, so few may not be safe."""
+    assert many(World(0.95, "rare", between=0), seeds_plan(tasks), 4_000, seed=15).share(1) < 0.045
 
 
 def test_skewed_rollouts_move_errors_to_the_safe_side():

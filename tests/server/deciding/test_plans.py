@@ -66,9 +66,11 @@ def test_students_tails_at_the_first_looks():
 
 
 def test_few_seeds_may_only_call_harm():
-    """Nothing is safe at 5 seeds, and nothing on one task below 20."""
+    """Nothing is safe at 5 seeds, nor below 72 rollouts: on one task below 80 seeds, on four below 20."""
     assert [look.seeds for look in PLANS["8 tasks"].looks if not look.may_be_safe] == [5]
-    assert [look.seeds for look in PLANS["one task"].looks if not look.may_be_safe] == [5, 10]
+    assert [look.seeds for look in PLANS["one task"].looks if not look.may_be_safe] == [20, 40]
+    assert [look.seeds for look in seeds_plan(4).looks if not look.may_be_safe] == [5, 10]
+    assert pytest.approx(0.025, abs=1e-3) == 0.95**72
 
 
 def test_a_claim_beyond_needs_tasks():
