@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 TEST_ARGS ?= -n 2
 MINUTES ?= 5
 
-.PHONY: demo test browser lint bench study gallery kills soak train-shipped serve setup setup-dev clean
+.PHONY: demo test coverage browser lint bench study gallery kills soak train-shipped serve setup setup-dev clean
 
 demo: setup  ## Start a service, capture the shipped policy, draw it into demo-output/
 	$(BIN)/attnscope demo --out demo-output
@@ -19,6 +19,12 @@ browser:  ## Chromium and its driver, for the tests of the report's page: Debian
 	elif [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then apt-get update -qq \
 	&& DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends chromium chromium-driver >/dev/null; \
 	else echo "The report's page is tested in Chromium: install chromium and chromium-driver (or chromedriver), or those tests fail."; fi
+
+coverage: setup-dev browser  ## Run every test and list the lines that none reaches; slower than make test
+	$(BIN)/python -m coverage erase
+	$(BIN)/python -m coverage run -m pytest $(TEST_ARGS)
+	$(BIN)/python -m coverage combine --quiet
+	$(BIN)/python -m coverage report
 
 lint: setup-dev  ## Ruff, format, mypy strict, basedpyright
 	$(BIN)/ruff check .
