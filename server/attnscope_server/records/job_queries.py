@@ -12,7 +12,7 @@ from sqlalchemy import func, select
 from attnscope_server.records.cursors import cursor_of, parse_cursor
 from attnscope_server.records.database import Database
 from attnscope_server.records.job import StoredJob
-from attnscope_server.records.job_rows import row_named, row_of, stored_job
+from attnscope_server.records.job_rows import readable, row_named, row_of, stored_job
 from attnscope_server.records.tables import EventRow, JobRow
 from attnscope_server.records.turns import places
 from attnscope_storage.wire import JobState
@@ -59,9 +59,9 @@ class JobQueries:
             query = query.where(JobRow.sequence < parse_cursor(cursor))
         query = query.order_by(JobRow.sequence.desc()).limit(limit + 1)
         with self._database.read() as session:
-            jobs = tuple(stored_job(row) for row in session.scalars(query))
-        more = len(jobs) > limit
-        return jobs[:limit], cursor_of(jobs[limit - 1].sequence) if more else None
+            rows = session.scalars(query).all()
+        more = len(rows) > limit
+        return tuple(readable(rows[:limit])), cursor_of(rows[limit - 1].sequence) if more else None
 
     def queue_positions(self, *jobs: StoredJob) -> dict[UUID, int]:
         """Return the place of those of these jobs that are queued, as `claim` serves them; 0 is next."""
@@ -82,7 +82,7 @@ class JobQueries:
         """Return every job in one of these states, oldest first."""
         query = select(JobRow).where(JobRow.state.in_(states)).order_by(JobRow.sequence)
         with self._database.read() as session:
-            return tuple(stored_job(row) for row in session.scalars(query))
+            return tuple(readable(session.scalars(query).all()))
 
     def deleted_leftovers(self) -> tuple[UUID, ...]:
         """Return the deleted jobs whose captures may still be on disk."""

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from datetime import datetime
 from uuid import UUID
 
+import structlog
+from pydantic import ValidationError
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from attnscope_server.records.job import StoredJob
 from attnscope_server.records.tables import EventRow, JobRow
 from attnscope_storage.wire import AnySpec, JobState, Problem, Progress, Resolved, resolved_as, specification_as
+
+log = structlog.get_logger("attnscope.records")
 
 
 def new_row(job: UUID, name: UUID, owner: str, spec: AnySpec, resolved: Resolved, at: datetime) -> JobRow:
@@ -94,6 +99,15 @@ def stored_job(row: JobRow) -> StoredJob:
         last_heard_at=row.last_heard_at,
         ran_seconds=row.ran_seconds,
     )
+
+
+def readable(rows: Iterable[JobRow]) -> Iterator[StoredJob]:
+    """Yield the jobs that rows hold; one that this version cannot read is logged, and hides no other."""
+    for row in rows:
+        try:
+            yield stored_job(row)
+        except ValidationError as error:
+            log.warning("the record of a job cannot be read", job=row.id, wrong=error.error_count())
 
 
 def record_event(session: Session, row: JobRow, at: datetime, detail: str | None) -> None:

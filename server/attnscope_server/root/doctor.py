@@ -113,10 +113,11 @@ def _database(settings: Settings) -> tuple[dict[str, str] | None, list[Finding]]
             rows = connection.execute("SELECT id, state FROM jobs WHERE deleted_at IS NULL").fetchall()
     except sqlite3.DatabaseError as error:
         return None, [_unread(path, error)]
-    wrong = _wrong(path, pages, None if version is None else str(version[0]))
+    said = None if version is None else str(version[0])
+    wrong = _wrong(path, pages, said)
     if wrong is not None:
         return None, [wrong]
-    return dict(rows), [good("database", f"version {version[0]}, {len(rows)} jobs")]
+    return dict(rows), [good("database", f"version {said}, {len(rows)} jobs")]
 
 
 def _unread(path: Path, error: sqlite3.DatabaseError) -> Finding:

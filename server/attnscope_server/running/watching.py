@@ -25,7 +25,7 @@ def shown(placed: Placed, settings: Settings, now: float) -> Progress | None:
 def progress_of(job: StoredJob, report: Advanced) -> Progress:
     """Return the progress that a report tells."""
     rate, total = report.steps_per_second, job.resolved.steps_total
-    return Progress(
+    progress = Progress(
         phase=report.phase,
         steps_done=report.steps_done,
         steps_committed=report.steps_committed,
@@ -33,8 +33,8 @@ def progress_of(job: StoredJob, report: Advanced) -> Progress:
         steps_per_second=rate,
         bytes_written=report.bytes_written,
         eta_seconds=(total - report.steps_done) / rate if rate else None,
-        **job.resolved.counted(report.steps_committed),
     )
+    return progress.model_copy(update=job.resolved.counted(report.steps_committed))
 
 
 def watch(placed: Placed, settings: Settings, now: float) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import queue
 import signal
 import sys
@@ -10,9 +11,12 @@ import threading
 import psutil
 import pytest
 
+from attnscope_server.running import local_worker
 from attnscope_server.running.messages import Alive, Died, Succeeded
 from attnscope_server.running.process_runner import ProcessRunner
 from attnscope_server.running.runner import SlotKind
+from attnscope_server.running.supervisor import Supervisor
+from attnscope_storage.wire import JobState
 
 READS_NOTHING = "import time; time.sleep(600)"
 ENDS_AT_ONCE = "raise SystemExit(3)"
@@ -157,3 +161,26 @@ def test_a_worker_that_nobody_hears_is_told(started, job):
     assert runner.unwell() is None
     runner._workers["0"]._threads.append(threading.Thread(target=int))
     assert runner.unwell() == "nobody hears the worker of slot 0"
+
+
+def test_out_of_descriptors_the_job_waits_and_runs_later(started, where, jobs, submitted, clock, monkeypatch):
+    """The system refuses a process once: the job goes back to the queue, and its next try succeeds."""
+    runner, _ = started(SUCCEEDS)
+    ended = threading.Event()
+    supervisor = Supervisor(where, jobs, (runner,), ended.set, now=clock)
+    job = submitted(jobs)
+
+    def refuse(*_a, **_k):
+        raise OSError(errno.EMFILE, "Too many open files")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(local_worker.subprocess, "Popen", refuse)
+        supervisor.look()
+    assert jobs.get(job.id).state is JobState.QUEUED
+    clock.now += 3
+    while not jobs.get(job.id).state.final:
+        ended.clear()
+        supervisor.look()
+        assert jobs.get(job.id).state.final or ended.wait(60)
+    assert jobs.get(job.id).state is JobState.SUCCEEDED
+    assert (jobs.get(job.id).attempts, jobs.get(job.id).interruptions) == (2, 0)

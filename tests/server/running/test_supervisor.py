@@ -11,6 +11,7 @@ from sqlalchemy import event
 from sqlalchemy.exc import OperationalError
 
 from attnscope_server.errors import DatabaseBusyError
+from attnscope_server.records.job_queries import JobFilter
 from attnscope_server.running import supervisor as supervisor_module
 from attnscope_server.running.messages import Alive, Placement, Succeeded, Taken
 from attnscope_server.running.runner import Slot, SlotKind
@@ -266,3 +267,37 @@ def test_a_row_that_cannot_be_read_does_not_stop_the_start(where, jobs, submitte
     with sqlite3.connect(where.database_path) as raw:
         assert raw.execute("SELECT state FROM jobs WHERE id = ?", (str(odd.id),)).fetchone() == ("failed",)
     raw.close()
+    assert [job.id for job in jobs.page(JobFilter("me"), 10, None)[0]] == [good.id]
+
+
+def test_a_supervisor_says_whether_it_is_well(supervisor, runner, monkeypatch):
+    """Its thread lives from the start to the stop, and a runner that is unwell is told by its own words."""
+    assert "thread" in supervisor.unwell()
+    supervisor.start()
+    assert supervisor.unwell() is None
+    with monkeypatch.context() as broken:
+        broken.setattr(runner, "unwell", lambda: "the head node is away")
+        assert supervisor.unwell() == "the head node is away"
+    supervisor.stop()
+    assert "thread" in supervisor.unwell()
+
+
+def test_the_thread_outlives_what_every_look_raises(supervisor, jobs, submitted, runner, monkeypatch):
+    """Errors that nobody thought of, look after look, leave the thread alive; it goes on when they are over."""
+    failed = threading.Event()
+
+    def broken_slots():
+        failed.set()
+        raise MemoryError
+
+    with monkeypatch.context() as broken:
+        broken.setattr(runner, "slots", broken_slots)
+        supervisor.start()
+        assert failed.wait(60)
+        assert supervisor.unwell() is None
+    ran = threading.Event()
+    monkeypatch.setattr(runner, "run", lambda *_a: ran.set())
+    submitted(jobs)
+    supervisor.wake()
+    assert ran.wait(60)
+    supervisor.stop()
