@@ -14,6 +14,7 @@ from attnscope_model.checkpoints.foreign import parse_here
 from attnscope_model.errors import CheckpointError, StatementMissingError
 from attnscope_server.cli import app
 from forwards.layouts import LAYOUTS
+from forwards.ways import WAYS
 
 
 @pytest.fixture
@@ -137,6 +138,15 @@ def test_one_of_several_state_dicts_is_named(run, tmp_path):
         run("inspect", tmp_path / "two.pt", "--key", "model", "--ignore", "critic.*")
     with pytest.raises(CheckpointError, match="no name of model begins with actor"):
         run("inspect", tmp_path / "two.pt", "--key", "model", "--prefix", "actor.")
+
+
+def test_a_configuration_that_is_an_object_is_said_not_to_be_read(run, tmp_path):
+    """Where heads are missing because an object holds them, the refusal says so, and what to do."""
+    way = WAYS["dataclass configuration"]
+    torch.save(way.content, tmp_path / "m.pt")
+    reason = r"state --heads N, .*; its config is a forwards\.ways\.Settings, whose values are not read: state them, or"
+    with pytest.raises(StatementMissingError, match=reason):
+        run("add", tmp_path / "m.pt", "--causal")
 
 
 def test_cccads_own_key_to_door_files_are_read(run, tmp_path):

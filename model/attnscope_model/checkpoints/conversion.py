@@ -20,6 +20,7 @@ from attnscope_model.checkpoints.sources import checkpoint_within, settings_besi
 from attnscope_model.errors import (
     CheckpointNameError,
     CheckpointUnreadableError,
+    StatementMissingError,
     TrainTasksError,
 )
 from attnscope_model.parsing.choosing import Choice
@@ -127,7 +128,10 @@ def convert(
         The environment has no such tasks.
     """
     reader, file = contents.reader, contents.file
-    settled = settle(reader, file, stated, contents.source_name)
+    try:
+        settled = settle(reader, file, stated, contents.source_name)
+    except StatementMissingError as error:  # why the file does not say it stands in the notes, where anything does
+        raise type(error)("; ".join((error.message, *contents.notes))) from error
     config = reader.native_config(file, settled.answers)
     stored = config_bytes(config)
     (folder / CONFIG).write_bytes(stored)
