@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import pytest
 import typer
+from typer.testing import CliRunner
 
+from attnscope.cli.app import app
 from attnscope.cli.parsing import budgets, goals, pairs, strategies
 
 
@@ -64,3 +66,11 @@ def test_settings_of_an_environment_are_read_as_json():
         "actions": "reference",
         "name": "7",
     }
+
+
+@pytest.mark.parametrize("days", ["inf", "nan", "-1", "36501"])
+def test_days_that_are_no_time_are_wrong_usage(days):
+    """Before anything is asked of a service."""
+    ran = CliRunner().invoke(app, ["keep", "last", "--days", days])
+    assert ran.exit_code == 2
+    assert "expected 0 to 36500 days" in " ".join(ran.output.split())

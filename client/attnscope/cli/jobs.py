@@ -22,6 +22,9 @@ from attnscope_storage.wire import (
     Resolved,
 )
 
+LONGEST_DAYS = 36_500
+"""Days that a capture is kept, at most, where it is dated at all."""
+
 
 def show(job: JobHandle, *, as_json: bool) -> None:
     """Print one job."""
@@ -115,10 +118,12 @@ def watch(job: JobName = "last", as_json: Json = False) -> None:
 def keep(
     job: JobName,
     pin: Annotated[bool | None, typer.Option("--pin/--no-pin", help="Keep it whatever its time says.")] = None,
-    days: Annotated[float | None, typer.Option(min=0, help="It may be deleted after so many days from now.")] = None,
+    days: Annotated[float | None, typer.Option(help="It may be deleted after so many days from now.")] = None,
     as_json: Json = False,
 ) -> None:
     """Say for how long the service keeps a capture or trial."""
+    if days is not None and not 0 <= days <= LONGEST_DAYS:
+        raise typer.BadParameter(f"expected 0 to {LONGEST_DAYS} days, got {days}", param_hint="--days")
     until = None if days is None else datetime.now(UTC) + timedelta(days=days)
     with attnscope.connect() as service:
         show(service.job(job).keep(until=until, pinned=pin), as_json=as_json)

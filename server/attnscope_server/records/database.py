@@ -114,14 +114,14 @@ class Database:
         DatabaseBusyError
             Too many writers wait, or the one that writes has not ended for long.
         """
-        with self._writers_turn(patient=patient):
+        with self._writers_turn(patient=patient) as left:
             try:
                 there = self._file in {None, self._path.stat().st_ino}
             except OSError:
                 there = False
             if not there:
                 raise DatabaseGoneError(f"the job database {self._path} is gone; stop the service, {RESTORE}")
-            writing = self._writing if patient else self._writing.execution_options(**{PATIENCE: 0})
+            writing = self._writing.execution_options(**{PATIENCE: left})
             with Session(writing, expire_on_commit=False) as session, session.begin():
                 yield session
 
@@ -131,8 +131,12 @@ class Database:
         self._writing.dispose()
 
     @contextmanager
-    def _writers_turn(self, *, patient: bool) -> Iterator[None]:
-        """Let one write at a time; a crowd, or a writer behind another program's lock, is refused at once."""
+    def _writers_turn(self, *, patient: bool) -> Iterator[int]:
+        """Let one write at a time, and yield the milliseconds that it may still wait for another program's lock.
+
+        A crowd, and whoever comes while a writer is held up by another program, is refused at once.
+        """
+        begun = time.monotonic()
         since = self._since
         if since is not None and time.monotonic() - since > STUCK_SECONDS:
             raise DatabaseBusyError("the job database has been locked for a while; try again")
@@ -146,8 +150,9 @@ class Database:
         if not turn:
             raise DatabaseBusyError("the job database was locked for too long; try again")
         self._since = time.monotonic()
+        left = max(0, BUSY_MILLISECONDS - round(1000 * (self._since - begun))) if patient else 0
         try:
-            yield
+            yield left
         finally:
             self._since = None
             self._turn.release()
