@@ -36,7 +36,7 @@ def main() -> None:
         }
         if not asked.quick:
             KEPT.mkdir(exist_ok=True)
-            (KEPT / f"{name}.json").write_text(json.dumps(kept, indent=1) + "\n")
+            (KEPT / f"{name}.json").write_text(json.dumps(kept, indent=1) + "\n", encoding="utf-8")
         print(f"   {kept['seconds']} s, load {before} before and {load()} after\n")
     print(f"{time.perf_counter() - began:.0f} s in all")
 

@@ -69,7 +69,7 @@ async def forward(port: int) -> None:
 @contextmanager
 def child(*arguments: str) -> Iterator[int]:
     """Run a module that prints the port it listens on; give that port."""
-    process = subprocess.Popen([sys.executable, "-m", *arguments], stdout=subprocess.PIPE, text=True)
+    process = subprocess.Popen([sys.executable, "-m", *arguments], stdout=subprocess.PIPE, text=True, encoding="utf-8")
     try:
         yield int(process.stdout.readline() if process.stdout else "")
     finally:

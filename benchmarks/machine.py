@@ -27,7 +27,7 @@ def load() -> float:
 
 def _processor() -> str:
     path = Path("/proc/cpuinfo")
-    lines = path.read_text().splitlines() if path.exists() else []
+    lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
     names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
     flags = " ".join(line for line in lines if line.startswith("flags"))
     widest = next((name for name in ("avx512f", "avx2") if name in flags), "")

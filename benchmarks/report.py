@@ -116,7 +116,7 @@ def _reference_analysis(history: list[list[np.ndarray]], out: Path) -> None:
     figure.savefig(out / "layer_head_analysis.png", dpi=150)
     plt.close(figure)
     text = f"recent {np.mean(recent):.3f}, positions for 80/90 %: {np.mean(needed, axis=0)}\n"
-    (out / "compression_recommendations.txt").write_text(text)
+    (out / "compression_recommendations.txt").write_text(text, encoding="utf-8")
 
 
 def same_figures(path: Path, out: Path, count: int) -> None:
@@ -128,7 +128,7 @@ def same_figures(path: Path, out: Path, count: int) -> None:
     read = study(capture)
     save(comprehensive(read), out / "attention_analysis_comprehensive.png", dpi=150)
     save(layer_head(read), out / "layer_head_analysis.png", dpi=150)
-    (out / "compression_recommendations.txt").write_text(findings_text(read))
+    (out / "compression_recommendations.txt").write_text(findings_text(read), encoding="utf-8")
 
 
 def taken(run: Callable[..., object], *arguments: object) -> Cost:

@@ -18,12 +18,14 @@ def served(root: Path) -> Iterator[str]:
     environment = os.environ | {"ATTNSCOPE_SERVER_API_KEY": KEY, "ATTNSCOPE_SERVER_THREADS": "1"}
     command = [sys.executable, "-c", "from attnscope_server.cli import main; main()", "serve"]
     command += ["--data-root", str(root / "service"), "--port", "0", "--no-announce"]
-    with (root / "service.log").open("w") as log:
-        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log, text=True, env=environment)
+    with (root / "service.log").open("w", encoding="utf-8") as log:
+        process = subprocess.Popen(
+            command, stdout=subprocess.PIPE, stderr=log, text=True, env=environment, encoding="utf-8"
+        )
     try:
         said = process.stdout.readline() if process.stdout else ""
         if not said.startswith("listening on "):
-            raise SystemExit((root / "service.log").read_text())
+            raise SystemExit((root / "service.log").read_text(encoding="utf-8"))
         yield said.split()[-1]
     finally:
         process.terminate()

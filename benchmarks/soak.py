@@ -118,9 +118,11 @@ def main() -> None:
         key = os.urandom(24).hex()
         command = [sys.executable, "-c", "from attnscope_server.cli import main; main()", "serve", "--port", "0"]
         command += ["--data-root", f"{folder}/root", "--no-announce", "--threads", "1"]
-        with Path(f"{folder}/log").open("w") as log:
+        with Path(f"{folder}/log").open("w", encoding="utf-8") as log:
             environment = os.environ | {"ATTNSCOPE_SERVER_API_KEY": key}
-            process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log, text=True, env=environment)
+            process = subprocess.Popen(
+                command, stdout=subprocess.PIPE, stderr=log, text=True, env=environment, encoding="utf-8"
+            )
         assert process.stdout is not None
         said = process.stdout.readline()
         try:

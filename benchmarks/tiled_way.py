@@ -44,7 +44,11 @@ def _installed(folder: Path) -> Path:
 
 def _asked(python: Path, folder: Path, views: Mapping[str, Mapping[str, int]]) -> dict[str, list[float]]:
     server = subprocess.Popen(
-        [python, PEER, "serve", folder / "rows.npy"], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+        [python, PEER, "serve", folder / "rows.npy"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+        encoding="utf-8",
     )
     try:
         said = server.stdout.readline() if server.stdout else ""
@@ -52,7 +56,13 @@ def _asked(python: Path, folder: Path, views: Mapping[str, Mapping[str, int]]) -
             cuts = json.dumps({name: [view.get(axis) for axis in AXES] for name, view in views.items()})
             command = [python, PEER, "ask", f"http://127.0.0.1:{port}/api/v1", cuts, str(QUESTIONS)]
             answer = subprocess.run(
-                command, check=True, timeout=ASK_SECONDS, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+                command,
+                check=True,
+                timeout=ASK_SECONDS,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.DEVNULL,
+                text=True,
+                encoding="utf-8",
             )
             taken: dict[str, list[float]] = json.loads(answer.stdout.splitlines()[-1])
             return taken

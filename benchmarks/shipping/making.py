@@ -160,5 +160,5 @@ def _place(
     shutil.rmtree(place, ignore_errors=True)
     shutil.copytree(folder, place)
     draw_curves(report, shipment.title, place / "curves.png")
-    (place / "README.md").write_text(card(info, plan, shipment, measured, final=final))
+    (place / "README.md").write_text(card(info, plan, shipment, measured, final=final), encoding="utf-8")
     return place

@@ -18,7 +18,7 @@ LENGTHS = (1_000, 10_000, 20_000)
 
 def peak_mib() -> float:
     """Return this process's peak resident memory (Linux)."""
-    found = re.search(r"VmHWM:\s+(\d+)", Path("/proc/self/status").read_text())
+    found = re.search(r"VmHWM:\s+(\d+)", Path("/proc/self/status").read_text(encoding="utf-8"))
     return int(found[1]) / 1024 if found else float("nan")
 
 
@@ -38,7 +38,9 @@ def run(*, quick: bool) -> dict[str, Any]:
     results: dict[str, Any] = {}
     for steps in LENGTHS[: 1 if quick else None]:
         command = [sys.executable, "-m", "benchmarks.suites.memory", str(steps)]
-        peak, disk = map(float, subprocess.run(command, check=True, capture_output=True, text=True).stdout.split())
+        peak, disk = map(
+            float, subprocess.run(command, check=True, capture_output=True, text=True, encoding="utf-8").stdout.split()
+        )
         results[str(steps)] = {"peak_mib": peak, "disk_mib": disk}
         print(f"   {steps:>6} steps × 1 env, rows of every step: peak {peak:.1f} MiB, {disk:.1f} MiB on disk")
     if not quick:

@@ -178,7 +178,7 @@ def checked_tasks(train_tasks: Collection[int] | None, preset: str) -> tuple[int
 def write_entry(folder: Path, info: CheckpointInfo) -> None:
     """Write an entry, replacing the earlier one in one step."""
     fresh = folder / f".{ENTRY}"
-    fresh.write_text(json.dumps(info.model_dump(mode="json"), indent=1) + "\n")
+    fresh.write_text(json.dumps(info.model_dump(mode="json"), indent=1) + "\n", encoding="utf-8")
     fresh.replace(folder / ENTRY)
 
 

@@ -141,11 +141,13 @@ def main() -> None:
     try:
         said = examine_here(folder).model_dump(mode="json")
     except MemoryError:
-        (folder / REFUSAL).write_text(json.dumps("it takes more memory than files of their size should"))
+        (folder / REFUSAL).write_text(
+            json.dumps("it takes more memory than files of their size should"), encoding="utf-8"
+        )
     except AttnscopeError as error:
-        (folder / REFUSAL).write_text(json.dumps(error.message[:MAX_REFUSAL]))
+        (folder / REFUSAL).write_text(json.dumps(error.message[:MAX_REFUSAL]), encoding="utf-8")
     else:
-        (folder / CONTENTS).write_text(json.dumps(said))
+        (folder / CONTENTS).write_text(json.dumps(said), encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -91,7 +91,7 @@ def parse_here(source: Path, folder: Path, choice: Choice | None = None) -> None
         if isinstance(error, CheckpointUnreadableError):
             raise
         raise refuse(f"it is damaged ({_cause(error)})") from error
-    (folder / CONTENTS).write_text(json.dumps(contents))
+    (folder / CONTENTS).write_text(json.dumps(contents), encoding="utf-8")
 
 
 def _content(source: Path, opened: ExitStack) -> tuple[Any, set[str]]:
@@ -144,7 +144,7 @@ def main() -> None:
     try:
         parse_here(source, folder, choice)
     except AttnscopeError as error:
-        (folder / REFUSAL).write_text(json.dumps(error.message[:MAX_REFUSAL]))
+        (folder / REFUSAL).write_text(json.dumps(error.message[:MAX_REFUSAL]), encoding="utf-8")
 
 
 if __name__ == "__main__":

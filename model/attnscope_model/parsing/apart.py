@@ -34,6 +34,7 @@ def run_apart(module: str, words: list[str], folder: Path, name: str) -> dict[st
             timeout=WALL_SECONDS,
             check=False,
             env=environment | {"OMP_NUM_THREADS": "1"},
+            encoding="utf-8",
         )
     except subprocess.TimeoutExpired as error:
         raise CheckpointUnreadableError(f"{name} took more than {WALL_SECONDS} s to read: {STOPPED}") from error

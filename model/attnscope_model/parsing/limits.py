@@ -41,7 +41,7 @@ def limit(file_bytes: int) -> None:
     import_module("torch")  # what it maps must not count as the file's
     if sys.platform != "linux":
         return  # elsewhere the limit is not enforced, and there is no /proc to measure from
-    held = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
+    held = int(Path("/proc/self/statm").read_text(encoding="utf-8").split()[0]) * resource.getpagesize()
     most = held + SPARE_BYTES + 2 * EXPANSION * file_bytes
     resource.setrlimit(resource.RLIMIT_AS, (most, most))
     written = SPARE_BYTES + EXPANSION * file_bytes

@@ -244,7 +244,7 @@ class ReplayProcess:
 def _cpu_seconds(process: int) -> float | None:
     """Return the processor time of a process in seconds; None where the system does not say."""
     try:
-        fields = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
+        fields = Path(f"/proc/{process}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()
     except OSError:
         return None
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")

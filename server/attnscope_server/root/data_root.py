@@ -86,7 +86,7 @@ def held(root: Path) -> Iterator[None]:
 def local_key(settings: Settings, keys: KeyStore) -> str:
     """Return the key of this machine's user, made where there is no valid one."""
     with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
-        stored = json.loads((settings.data_root / "local.key").read_text())["key"]
+        stored = json.loads((settings.data_root / "local.key").read_text(encoding="utf-8"))["key"]
         if keys.identify(stored) is not None:
             return str(stored)
     return keys.create(LOCAL_OWNER, label="made by the first start")
@@ -105,7 +105,7 @@ def withdraw(settings: Settings, url: str) -> None:
     """Take back what `announce` told the local client, unless another service has told it something since."""
     path = settings.announce_folder / "local.json"
     with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
-        if settings.announce and json.loads(path.read_text())["url"] == url:
+        if settings.announce and json.loads(path.read_text(encoding="utf-8"))["url"] == url:
             path.unlink()
 
 
@@ -113,6 +113,6 @@ def write_private(path: Path, content: str) -> None:
     """Replace a file in one rename, readable by its owner only."""
     fresh = path.with_name(f".{path.name}.{os.getpid()}")
     descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600)
-    with os.fdopen(descriptor, "w") as file:
+    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
         file.write(content)
     fresh.replace(path)

@@ -29,12 +29,12 @@ class RunLog:
     def __init__(self, path: Path, step: int, events: Path | None = None) -> None:
         self._path = path
         kept = [line for line in _whole_lines(path) if json.loads(line)["step"] <= step]
-        path.write_text("".join(f"{line}\n" for line in kept))
+        path.write_text("".join(f"{line}\n" for line in kept), encoding="utf-8")
         self._events: Any = None if events is None else _writer(events, step)
 
     def write(self, step: int, values: dict[str, float]) -> None:
         """Add what was measured at a step."""
-        with self._path.open("a") as file:
+        with self._path.open("a", encoding="utf-8") as file:
             file.write(json.dumps({"step": step, **values}) + "\n")
         if self._events is not None:
             for name, value in values.items():
@@ -44,7 +44,7 @@ class RunLog:
 
 def _whole_lines(path: Path) -> list[str]:
     """Return the lines that were written to their end; an interruption may leave a part of the last."""
-    written = path.read_text().splitlines(keepends=True) if path.exists() else []
+    written = path.read_text(encoding="utf-8").splitlines(keepends=True) if path.exists() else []
     return [line.rstrip("\n") for line in written if line.endswith("\n")]
 
 

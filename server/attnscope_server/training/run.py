@@ -147,7 +147,7 @@ class TrainingRun:
             return
         resolved = _resolved(self.plan) | {"versions": {"torch": torch.__version__, "numpy": np.__version__}}
         fresh = path.with_name(f".{path.name}")
-        fresh.write_text(json.dumps(resolved, indent=1) + "\n")
+        fresh.write_text(json.dumps(resolved, indent=1) + "\n", encoding="utf-8")
         fresh.replace(path)
 
     def _histories(self, tell: Callable[[int, int], None]) -> Histories:
@@ -167,7 +167,7 @@ class TrainingRun:
 
 def refuse_other_plan(folder: Path, plan: TrainingPlan) -> None:
     """Refuse a folder whose run is of a plan that gives other weights; `PlanChangedError` says what differs."""
-    stored = json.loads((folder / PLAN).read_text())
+    stored = json.loads((folder / PLAN).read_text(encoding="utf-8"))
     theirs = TrainingPlan.model_validate({key: stored[key] for key in TrainingPlan.model_fields if key in stored})
     before = {**_resolved(theirs), "tasks": stored.get("tasks")}
     decided = {key: value for key, value in _resolved(plan).items() if key not in LOOKED}

@@ -157,7 +157,7 @@ def evaluate(
         tell=typer.echo,
     )
     if out is not None:
-        out.write_text(json.dumps(report) + "\n")
+        out.write_text(json.dumps(report) + "\n", encoding="utf-8")
 
 
 def _folder(name: str, data_root: Path | None) -> Path:
