@@ -50,12 +50,14 @@ def own_service(root: Path) -> Iterator[Service]:
         raise ConnectionFailedError("the demo needs the server too: pip install 'attnscope[server]'")
     environment = {**os.environ, "ATTNSCOPE_SERVER_API_KEY": os.urandom(24).hex()}
     command = [program, "serve", "--data-root", str(root), "--port", "0", "--no-announce"]
-    with (root / "service.log").open("w") as log:
-        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log, text=True, env=environment)  # noqa: S603
+    with (root / "service.log").open("w", encoding="utf-8") as log:
+        process = subprocess.Popen(  # noqa: S603 - our own program, its arguments from here
+            command, stdout=subprocess.PIPE, stderr=log, text=True, encoding="utf-8", env=environment
+        )
     try:
         said = _first_line(process)
         if not said.startswith("listening on "):
-            raise ConnectionFailedError(f"the service did not start:\n{(root / 'service.log').read_text()[-2000:]}")
+            raise ConnectionFailedError(f"the service did not start: {_last_line(root / 'service.log')}")
         url = said.removeprefix("listening on ").strip()
         with Service(Transport(Connection(url, environment["ATTNSCOPE_SERVER_API_KEY"], "the demo"))) as service:
             yield service
@@ -64,6 +66,12 @@ def own_service(root: Path) -> Iterator[Service]:
         process.wait()
         if process.stdout:
             process.stdout.close()
+
+
+def _last_line(log: Path) -> str:
+    """Return what the service said last: a reason, or the end of its own traceback."""
+    lines = [line for line in log.read_text(encoding="utf-8", errors="replace").splitlines() if line.strip()]
+    return lines[-1][:500] if lines else f"it said nothing for {START_SECONDS:.0f} s"
 
 
 def _first_line(process: subprocess.Popen[str]) -> str:
@@ -89,5 +97,5 @@ def run(out: Path) -> list[Path]:
         )
         capture = service.submit(spec).wait(progress=True).capture()
         summary = out / "summary.txt"
-        summary.write_text(summarise(capture))
+        summary.write_text(summarise(capture), encoding="utf-8")
         return [*write_report(capture, out), summary]

@@ -10,6 +10,7 @@
     ├── MissingPackageError (ImportError)            an optional package is not installed
     ├── JobNameError (LookupError)                   no job of that name, or several
     ├── MapNotSampledError (LookupError)             no whole map is stored for that step
+    ├── OutsideError (IndexError)                    an index lies outside what is stored
     ├── DownloadRefusedError (FileExistsError)       the folder holds something else
     ├── WaitTimeoutError (TimeoutError)              the job did not end in the time given
     ├── JobFailedError (RuntimeError)                the job ended by an error
@@ -73,6 +74,10 @@ class JobNameError(AttnscopeError, LookupError):
 
 class MapNotSampledError(AttnscopeError, LookupError):
     """No whole attention map is stored for this step."""
+
+
+class OutsideError(AttnscopeError, IndexError):
+    """An index lies outside what is stored."""
 
 
 class DownloadRefusedError(AttnscopeError, FileExistsError):

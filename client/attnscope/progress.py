@@ -20,7 +20,7 @@ class ProgressDisplay:
 
     def __init__(self, job: Job, *, shown: bool) -> None:
         self._shown = shown
-        self._console = Console(file=sys.stderr)
+        self._console = Console(file=sys.stderr, soft_wrap=True)
         self._live = shown and (self._console.is_terminal or self._console.is_jupyter)
         self._bar = Progress(
             TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[text]}"), console=self._console

@@ -8,8 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from pydantic import ValidationError
+
 from attnscope_storage.errors import AttnscopeError
 from attnscope_storage.wire import POSITION_POLICIES, StrategyChoice
+from attnscope_storage.wire.wording import wrong_fields
 
 FILE: Final = "compression_recommendations.json"
 """Where a report writes its advice."""
@@ -79,7 +82,10 @@ def propose(document: Mapping[str, Any], first: int = FIRST) -> Proposal:
     except (KeyError, TypeError, AttributeError, ValueError) as error:
         if isinstance(error, ProposalError):
             raise
-        raise ProposalError(f"this is no advice of attnscope: {type(error).__name__} {error}") from error
+        why = f"{type(error).__name__} {error}"
+        if isinstance(error, ValidationError):
+            why = "; ".join(wrong_fields(error.errors()))
+        raise ProposalError(f"this is no advice of attnscope: {why}") from error
 
 
 def choice_of(strategy: Mapping[str, Any]) -> StrategyChoice:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
+import sys
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -24,13 +25,19 @@ from attnscope_server.settings import Settings
 from attnscope_server.training import verbs
 from attnscope_storage.errors import AttnscopeError
 from attnscope_storage.reader import CaptureReader
+from attnscope_storage.terminal import take_any_terminal
 from attnscope_storage.verify import verify as verify_capture
 from attnscope_storage.wire import JobState
 
 LONGEST_DAYS = 36_500
 """Days that a key may be valid, at most, where it expires at all."""
 
-app = typer.Typer(help="The attnscope service.", no_args_is_help=True, pretty_exceptions_enable=False)
+app = typer.Typer(
+    help="The attnscope service.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,  # markup would take [ppo] for a style
+)
 checkpoints = typer.Typer(help="Registered checkpoints.", no_args_is_help=True)
 keys = typer.Typer(help="API keys.", no_args_is_help=True)
 app.add_typer(checkpoints, name="checkpoint")
@@ -90,7 +97,7 @@ def serve(
 def listed_in(path: Path) -> Any:  # noqa: ANN401 - checked by the settings
     """Return what a file lists of environments."""
     try:
-        return json.loads(path.read_text())
+        return json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise typer.BadParameter(f"{path}: expected a JSON file: {error}", param_hint="--environments") from error
 
@@ -302,6 +309,7 @@ def revoke_key(key_id: str, data_root: Root = None) -> None:
 def main() -> None:
     """Run the command line; an error that attnscope explains is one line, and status 1."""
     os.umask(0o077)  # what this process and its workers write is readable by their owner alone
+    take_any_terminal(sys.stdout, sys.stderr)
     try:
         app()
     except AttnscopeError as error:

@@ -9,7 +9,8 @@ import typer
 from rich.markup import escape
 
 import attnscope
-from attnscope.cli.app import JobName, Json, Source, app, find_trial, out
+from attnscope.cli.address import connect
+from attnscope.cli.app import JobName, Json, Source, app, find_trial, out, tell
 from attnscope.cli.narrowing import Cells, Environments, Length, Places
 
 FILE = "compression_recommendations.txt"
@@ -38,7 +39,7 @@ def recommend(
     wanted = Environments(envs, goal)
     trials = [find_trial(name).results() for name in trial or []]
     if source is None:
-        with attnscope.connect() as service:
+        with connect() as service:
             capture, offers = service.job(job).capture(), service.capabilities()
             where = wanted.of(capture)
             advice = attnscope.recommend(
@@ -50,11 +51,11 @@ def recommend(
         advice = attnscope.recommend(capture, budget=budget, trials=trials, full=full, envs=where, steps=steps)
     if to is not None:
         to.mkdir(parents=True, exist_ok=True)
-        (to / FILE).write_text(advice.text)
-        (to / FILE).with_suffix(".json").write_text(advice.json())
+        (to / FILE).write_text(advice.text, encoding="utf-8")
+        (to / FILE).with_suffix(".json").write_text(advice.json(), encoding="utf-8")
     if as_json:
-        typer.echo(advice.json())
+        tell(advice.json())
     elif to is None:
-        typer.echo(advice.text, nl=False)
+        tell(advice.text)
     else:
         out.print(f"wrote {escape(str(to / FILE))}")

@@ -7,6 +7,7 @@ from typing import Annotated, Final
 
 import typer
 
+from attnscope.cli.completion import checkpoint_names, strategy_names
 from attnscope.cli.options import Spelling
 from attnscope.cli.parsing import budgets, goals, integers, pairs, strategies
 
@@ -21,6 +22,7 @@ def _numbers(flags: str = "") -> Spelling:
 
 SPELLINGS: Final = MappingProxyType(
     {
+        "checkpoint": Spelling(complete=checkpoint_names),
         "environment.id": Spelling("--env"),
         "environment.kwargs": Spelling(
             "--env-kwarg", list[str], lambda texts, _: pairs(texts), f"Typed name=value. {SEVERAL}"
@@ -42,6 +44,7 @@ SPELLINGS: Final = MappingProxyType(
             list[str],
             lambda texts, _: strategies(texts),
             f'Typed recency, sinks:sinks=8 or {{"name": "sinks", "sinks": 8}}. {SEVERAL}',
+            strategy_names,
         ),
         "budgets": Spelling("--budget", list[str], lambda texts, _: budgets(texts), "Several by comma, or repeated."),
         "positions": Spelling("", list[str], lambda texts, _: tuple(texts), SEVERAL),

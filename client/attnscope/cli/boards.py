@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import typer
 from rich.markup import escape
-from rich.table import Column, Table
 
-from attnscope.cli.app import out
+from attnscope.cli.app import out, tell
+from attnscope.cli.records import show_table
 
 if TYPE_CHECKING:
     from attnscope.trials.board import Row
@@ -25,15 +24,11 @@ def show_board(trial: Trial, *, as_json: bool) -> None:
 
     found = board(trial.results())
     if as_json:
-        typer.echo(found.json())
+        tell(found.json())
         return
-    columns = [Column(name, overflow="fold", no_wrap=name == "verdict") for name in COLUMNS]
-    table = Table(*columns, box=None, pad_edge=False)
-    for place, row in enumerate(found.rows):
-        mean = f"{found.results.returns[place].mean():.2f}"
-        table.add_row(*map(escape, _cells(row, mean)))
-    out.print(table)
-    out.print(READ)
+    means = found.results.returns.mean(axis=tuple(range(1, found.results.returns.ndim)))
+    show_table(COLUMNS, [_cells(row, f"{mean:.2f}") for row, mean in zip(found.rows, means, strict=False)])
+    out.print(READ, markup=False)
     for reason in sorted({row.verdict.reason for row in found.rows if row.verdict.reason is not None}):
         out.print(escape(f"nothing can be told where {reason}"))
 

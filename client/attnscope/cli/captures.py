@@ -9,7 +9,8 @@ import typer
 from rich.markup import escape
 
 import attnscope
-from attnscope.cli.app import JobName, Json, Source, app, find_capture, out, say
+from attnscope.cli.address import connect
+from attnscope.cli.app import JobName, Json, Source, app, find_capture, out, say, tell
 from attnscope.errors import MapNotSampledError
 from attnscope.kinds.view import view_of
 from attnscope_storage.wire.contract import imported
@@ -28,7 +29,7 @@ def fetch(
     as_json: Json = False,
 ) -> None:
     """Download a capture or a trial, to work offline."""
-    with attnscope.connect() as service:
+    with connect() as service:
         found = service.job(job)
         if npz:
             written = found.capture().save_npz(to or Path())
@@ -75,7 +76,7 @@ def summary(
     as_json: Json = False,
 ) -> None:
     """Summarise a capture: returns, context length, recency against uniform; of a trial: what each condition costs."""
-    stored = attnscope.connect().job(job).stored() if source is None else attnscope.open(source)
+    stored = connect().job(job).stored() if source is None else attnscope.open(source)
     imported(view_of(stored.kind).summary)(stored, as_json=as_json)
 
 
@@ -84,4 +85,4 @@ def summarise_capture(capture: Capture, *, as_json: bool) -> None:
     from attnscope.report.summary import summarise  # noqa: PLC0415 - loads zarr
 
     text = summarise(capture)
-    say({"summary": text}) if as_json else typer.echo(text, nl=False)
+    say({"summary": text}) if as_json else tell(text)

@@ -6,10 +6,11 @@ from typing import Annotated
 
 import typer
 from rich.markup import escape
-from rich.table import Column, Table
 
-import attnscope
+from attnscope.cli.address import connect
 from attnscope.cli.app import Json, app, out, say
+from attnscope.cli.completion import checkpoint_names, strategy_names
+from attnscope.cli.records import show_table
 from attnscope.errors import RequestRefusedError
 from attnscope_storage.wire import FitInfo, ParameterInfo, StrategyInfo
 
@@ -17,29 +18,24 @@ from attnscope_storage.wire import FitInfo, ParameterInfo, StrategyInfo
 @app.command()
 def checkpoints(as_json: Json = False) -> None:
     """List the service's checkpoints."""
-    with attnscope.connect() as service:
+    with connect() as service:
         found = service.checkpoints()
     if as_json:
         say([info.model_dump(mode="json") for info in found])
         return
-    columns = [
-        Column(name, overflow="fold")
-        for name in ("id", "name", "family", "mask", "also stated", "context", "train tasks")
-    ]
-    table = Table(*columns, box=None, pad_edge=False)
+    rows = []
     for info in found:
         mask = f"{'causal' if info.policy.causal else 'non-causal'} (stated by {info.causal_stated_by})"
         tasks = "unknown" if info.train_tasks is None else str(len(info.train_tasks))
         stated = ", ".join(f"{name} {answer}" for name, answer in info.stated.items() if name != "causal") or "nothing"
-        row = (info.id[:12], info.name, info.policy.family, mask, stated, str(info.policy.context_length), tasks)
-        table.add_row(*map(escape, row))
-    out.print(table)
+        rows.append((info.id[:12], info.name, info.policy.family, mask, stated, str(info.policy.context_length), tasks))
+    show_table(("id", "name", "family", "mask", "also stated", "context", "train tasks"), rows)
 
 
 @app.command()
 def environments(as_json: Json = False) -> None:
     """List the service's environments, presets and splits."""
-    with attnscope.connect() as service:
+    with connect() as service:
         found = service.environments()
     if as_json:
         say([info.model_dump(mode="json") for info in found])
@@ -54,12 +50,17 @@ def environments(as_json: Json = False) -> None:
 
 @app.command()
 def strategies(
-    name: Annotated[str | None, typer.Argument(help="One of them: its parameters, and where it fits.")] = None,
-    checkpoint: Annotated[str | None, typer.Option(help="Say where each fits this checkpoint's policy.")] = None,
+    name: Annotated[
+        str | None,
+        typer.Argument(help="One of them: its parameters, and where it fits.", autocompletion=strategy_names),
+    ] = None,
+    checkpoint: Annotated[
+        str | None, typer.Option(help="Say where each fits this checkpoint's policy.", autocompletion=checkpoint_names)
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """List the service's strategies, or say all about one."""
-    with attnscope.connect() as service:
+    with connect() as service:
         found = service.strategies(checkpoint)
     if name is not None:
         named = [info for info in found if info.name == name]
@@ -71,12 +72,9 @@ def strategies(
     elif name is not None:
         _tell(found[0])
     else:
-        table = Table(*(Column(title, overflow="fold") for title in ("name", "parameters", "what it keeps")))
-        table.box, table.pad_edge = None, False
-        for info in found:
-            parameters = ", ".join(f"{told.name}={_default(told)}" for told in info.parameters)
-            table.add_row(*map(escape, (info.name, parameters, info.summary)))
-        out.print(table)
+        parameters = [", ".join(f"{told.name}={_default(told)}" for told in info.parameters) for info in found]
+        rows = [(info.name, needs, info.summary) for info, needs in zip(found, parameters, strict=True)]
+        show_table(("name", "parameters", "what it keeps"), rows)
 
 
 def _tell(info: StrategyInfo) -> None:

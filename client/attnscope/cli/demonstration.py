@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 from rich.markup import escape
 
-from attnscope.cli.app import Json, app, out, say
+from attnscope.cli.app import Json, app, out, say, tell
 
 
 @app.command()
@@ -23,7 +23,7 @@ def demo(
     if as_json:
         say({"files": [str(path) for path in written]})
         return
-    typer.echo((to / "summary.txt").read_text())
+    tell((to / "summary.txt").read_text(encoding="utf-8"))
     for path in written:
         out.print(f"wrote {escape(str(path))}")
     out.print("\nThe same by hand, with a service running (make serve, or attnscope-server serve):")

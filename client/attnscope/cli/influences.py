@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 import typer
 from rich.markup import escape
 
-import attnscope
+from attnscope.cli.address import connect
 from attnscope.cli.app import JobName, Json, app, out, say
 
 
@@ -31,7 +31,7 @@ def influence(
     if positions not in ("reindex", "mask"):
         raise typer.BadParameter(f"expected reindex or mask, got {positions!r}", param_hint="--positions")
     stand: Literal["reindex", "mask"] = "mask" if positions == "mask" else "reindex"
-    with attnscope.connect() as service:
+    with connect() as service:
         capture = service.job(job).capture()
         last = capture.steps_committed - 1
         steps = step or sorted({max(2, last * part // 5) for part in range(1, 6)})

@@ -7,12 +7,13 @@ from typing import Annotated
 
 import typer
 from rich.markup import escape
-from rich.table import Column, Table
 
-import attnscope
-from attnscope.cli.app import JobName, Json, app, out, say
+from attnscope.cli.address import connect
+from attnscope.cli.app import JobName, Json, app, goes_on, out, say
 from attnscope.cli.asking import SPELLINGS, DryRun, Wait
 from attnscope.cli.options import Asked, asks, specified
+from attnscope.cli.parsing import STATES_HELP, job_state
+from attnscope.cli.records import show_table
 from attnscope.job import JobHandle
 from attnscope.progress import describe
 from attnscope_storage.wire import (
@@ -57,7 +58,7 @@ def cost(guess: Estimate) -> str:
 def submit(asked: Asked, wait: Wait = False, dry_run: DryRun = False, as_json: Json = False) -> None:
     """Submit a capture."""
     spec = specified(CaptureSpec, asked)
-    with attnscope.connect() as service:
+    with connect() as service:
         if dry_run:
             guess = service.estimate(spec)
             if as_json:
@@ -70,20 +71,24 @@ def submit(asked: Asked, wait: Wait = False, dry_run: DryRun = False, as_json: J
         if not as_json:
             out.print(escape(cells(job.info.resolved)))
         if wait:
-            job.wait(progress=True)
+            with goes_on(job):
+                job.wait(progress=True)
         show(job, as_json=as_json)
 
 
 @app.command("list")
 def list_jobs(
-    state: Annotated[list[JobState] | None, typer.Option(help="Repeat for several.")] = None,
+    state: Annotated[
+        list[JobState] | None,
+        typer.Option(parser=job_state, metavar="STATE", help=f"{STATES_HELP} Repeat for several."),
+    ] = None,
     label: str | None = None,
     kind: Annotated[str | None, typer.Option(help="capture or trial.")] = None,
     limit: Annotated[int, typer.Option(min=1, help="Jobs shown, newest first.")] = 20,
     as_json: Json = False,
 ) -> None:
     """List jobs, newest first."""
-    with attnscope.connect() as service:
+    with connect() as service:
         jobs = [
             job.info
             for job, _ in zip(service.jobs(states=state or (), kind=kind, label=label), range(limit), strict=False)
@@ -91,27 +96,28 @@ def list_jobs(
     if as_json:
         say([job.model_dump(mode="json") for job in jobs])
         return
-    columns = [Column(name, overflow="fold") for name in ("job", "kind", "state", "checkpoint", "steps", "label")]
-    table = Table(*columns, box=None, pad_edge=False)
+    rows = []
     for job in jobs:
         done = f"{job.progress.steps_done}/{job.progress.steps_total}"
-        row = (str(job.id)[:8], job.kind, job.state, job.resolved.checkpoint_name, done, job.label or "")
-        table.add_row(*map(escape, row))
-    out.print(table)
+        rows.append((str(job.id)[:8], job.kind, job.state, job.resolved.checkpoint_name, done, job.label or ""))
+    show_table(("job", "kind", "state", "checkpoint", "steps", "label"), rows)
 
 
 @app.command()
 def status(job: JobName = "last", as_json: Json = False) -> None:
     """Say how far a job is."""
-    with attnscope.connect() as service:
+    with connect() as service:
         show(service.job(job), as_json=as_json)
 
 
 @app.command()
 def watch(job: JobName = "last", as_json: Json = False) -> None:
     """Show a job's progress until it ends."""
-    with attnscope.connect() as service:
-        show(service.job(job).wait(progress=True), as_json=as_json)
+    with connect() as service:
+        watched = service.job(job)
+        with goes_on(watched):
+            watched.wait(progress=True)
+        show(watched, as_json=as_json)
 
 
 @app.command()
@@ -125,22 +131,16 @@ def keep(
     if days is not None and not 0 <= days <= LONGEST_DAYS:
         raise typer.BadParameter(f"expected 0 to {LONGEST_DAYS} days, got {days}", param_hint="--days")
     until = None if days is None else datetime.now(UTC) + timedelta(days=days)
-    with attnscope.connect() as service:
+    with connect() as service:
         show(service.job(job).keep(until=until, pinned=pin), as_json=as_json)
-
-
-@app.command()
-def cancel(job: JobName, as_json: Json = False) -> None:
-    """Stop a job; what was committed stays readable."""
-    with attnscope.connect() as service:
-        show(service.job(job).cancel(), as_json=as_json)
 
 
 @app.command()
 def retry(job: JobName, wait: Wait = False, as_json: Json = False) -> None:
     """Queue a job again that failed or was cancelled; it goes on from its last commit."""
-    with attnscope.connect() as service:
+    with connect() as service:
         again = service.job(job).retry()
         if wait:
-            again.wait(progress=True)
+            with goes_on(again):
+                again.wait(progress=True)
         show(again, as_json=as_json)

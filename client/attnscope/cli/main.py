@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from rich.console import Console
-from rich.markup import escape
+import os
+import sys
 
-from attnscope.cli import advice, captures, catalogue, demonstration, influences, jobs, reports, trials
+from pydantic import ValidationError
+
+from attnscope.cli import advice, bulk, captures, catalogue, demonstration, influences, jobs, reports, trials
 from attnscope.cli.app import app
 from attnscope.connecting.plain import plain
 from attnscope.errors import (
@@ -16,8 +18,10 @@ from attnscope.errors import (
     JobFailedError,
 )
 from attnscope_storage.errors import AttnscopeError
+from attnscope_storage.terminal import take_any_terminal
+from attnscope_storage.wire.wording import wrong_fields
 
-VERBS = (jobs, captures, influences, reports, advice, trials, catalogue, demonstration)
+VERBS = (jobs, bulk, captures, influences, reports, advice, trials, catalogue, demonstration)
 """Modules whose import registers verbs, in the order of the help."""
 
 STATUS: list[tuple[type[BaseException], int]] = [
@@ -33,8 +37,25 @@ STATUS: list[tuple[type[BaseException], int]] = [
 
 def main() -> None:
     """Run the command line; an error that attnscope explains is one line and a status that means something."""
+    os.environ["MPLBACKEND"] = "Agg"  # figures are files here; another program's backend may not exist
+    take_any_terminal(sys.stdout, sys.stderr)
     try:
         app()
-    except (AttnscopeError, ValueError) as error:
-        Console(stderr=True, highlight=False, soft_wrap=True).print(f"error: {escape(plain(str(error)))}")
-        raise SystemExit(next((code for kind, code in STATUS if isinstance(error, kind)), 1)) from error
+    except (AttnscopeError, ValueError, OSError, ImportError) as error:
+        sys.stderr.write(f"error: {plain(words(error))}\n")
+        ours = isinstance(error, AttnscopeError)
+        raise SystemExit(next((code for kind, code in STATUS if ours and isinstance(error, kind)), 1)) from error
+
+
+def words(error: Exception) -> str:
+    """Return the sentence for an error; the words of other libraries become ours."""
+    if isinstance(error, ValidationError):
+        return "; ".join(wrong_fields(error.errors(include_url=False)))
+    if isinstance(error, AttnscopeError):
+        return str(error)
+    if isinstance(error, OSError):
+        where = f"{error.filename}: " if error.filename is not None else ""
+        return f"{where}{error.strerror or error}"
+    if isinstance(error, ImportError) and error.name:
+        return f"the package {error.name} is not installed or cannot be loaded: {error}"
+    return str(error)

@@ -39,6 +39,8 @@ class Spelling:
     """Turns what typer parsed into the field's value; takes the option's name for its refusals."""
     hint: str = ""
     """How it is typed, behind the field's meaning."""
+    complete: Callable[[str], list[str]] | None = None
+    """Values that a shell may complete, given what is typed so far."""
 
 
 @dataclass(frozen=True)
@@ -78,7 +80,14 @@ class Option:
         if self.kind is bool and isinstance(self.nothing, bool):
             shown = self.flags.partition("/")[0 if self.nothing else 2].removeprefix("--")
         low, high = bounds(self.info) if self.kind in NUMBERS else (None, None)
-        option = typer.Option(self.flags, help=self.help, show_default=shown or False, min=low, max=high)
+        option = typer.Option(
+            self.flags,
+            help=self.help,
+            show_default=shown or False,
+            min=low,
+            max=high,
+            autocompletion=self.spelling.complete,
+        )
         kind = self.kind if required else self.kind | None
         default = inspect.Parameter.empty if required else None
         return inspect.Parameter(

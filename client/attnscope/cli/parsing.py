@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import json
 import re
+from typing import Final
 
 import typer
 
 from attnscope.proposal import choice_of
-from attnscope_storage.wire import StrategyChoice
+from attnscope_storage.wire import JobState, StrategyChoice
+
+STATES_HELP: Final = f"One of {', '.join(JobState)}."
 
 
 def integers(text: str | None, option: str) -> tuple[int, ...] | None:
@@ -86,3 +89,10 @@ def budgets(texts: list[str] | None) -> tuple[int | float, ...] | None:
             raise typer.BadParameter(f"expected 40 or 0.4, got {part!r}", param_hint="--budget")
         found.append(float(part) if "." in part else int(part))
     return tuple(found)
+
+
+def job_state(text: str) -> JobState:
+    """Return the state of that name."""
+    if text not in set(JobState):
+        raise typer.BadParameter(f"expected one of {', '.join(JobState)}, got {text!r}", param_hint="--state")
+    return JobState(text)

@@ -10,7 +10,8 @@ import typer
 from rich.markup import escape
 
 import attnscope
-from attnscope.cli.app import Json, app, out, say
+from attnscope.cli.address import connect
+from attnscope.cli.app import Json, app, out, say, tell
 from attnscope.cli.narrowing import Cells, Environments, Length, Places
 from attnscope.kinds.view import view_of
 from attnscope_storage.wire.contract import imported
@@ -100,7 +101,7 @@ def compare(
     if as_json:
         say({"files": [str(path) for path in written]})
         return
-    typer.echo((to / "comparison.txt").read_text(encoding="utf-8"), nl=False)
+    tell((to / "comparison.txt").read_text(encoding="utf-8"))
     for path in written:
         _tell(path)
 
@@ -126,7 +127,7 @@ def find_captures(jobs: list[str] | None, sources: list[Path] | None) -> list[An
     """Return the captures that jobs and folders name; the last job's where nothing is named."""
     captures = [attnscope.open(path) for path in sources or []]
     if jobs or not captures:
-        service = attnscope.connect()
+        service = connect()
         captures = [service.job(name).capture() for name in jobs or ["last"]] + captures
     return captures
 
@@ -136,7 +137,7 @@ def find_stored(jobs: list[str] | None, captures: list[Path] | None, trials: lis
     stored = [attnscope.open(path) for path in captures or []] + [attnscope.open_trial(path) for path in trials or []]
     if not jobs and stored:
         return stored
-    service = attnscope.connect()
+    service = connect()
     handles = [service.job(name) for name in jobs or ["last"]]
     return [one.stored() for one in handles] + stored
 
@@ -161,7 +162,7 @@ def report_trial(trial: Trial, folder: Path, asked: Asked) -> list[str]:
     capture = None
     if asked.predictions is not None:
         path = Path(asked.predictions)
-        capture = attnscope.open(path) if path.is_dir() else attnscope.connect().job(asked.predictions).capture()
+        capture = attnscope.open(path) if path.is_dir() else connect().job(asked.predictions).capture()
     scope: Scope = "beyond these tasks" if asked.wider else "these tasks"
     files = write_trial_report(trial.results(), folder, capture=capture, scope=scope, form=asked.form, tell=asked.tell)
     return [str(path) for path in files]

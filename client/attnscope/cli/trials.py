@@ -9,7 +9,8 @@ import typer
 from rich.markup import escape
 
 import attnscope
-from attnscope.cli.app import Json, app, out, say
+from attnscope.cli.address import connect
+from attnscope.cli.app import Json, app, goes_on, out, say
 from attnscope.cli.asking import SPELLINGS, DryRun, Wait
 from attnscope.cli.boards import show_board
 from attnscope.cli.jobs import cells, cost, show
@@ -39,7 +40,7 @@ def trial(
         raise typer.BadParameter("name a report or a capture's job, not both", param_hint="--from-report")
     if from_report is not None:
         asked = proposed(asked, read_proposal(from_report, first))
-    with attnscope.connect() as service:
+    with connect() as service:
         if recommended is not None:
             asked = follow(service, recommended, asked, first)
         spec = specification(asked)
@@ -54,7 +55,8 @@ def trial(
         if not as_json:
             out.print(escape(cells(job.info.resolved)))
         if wait:
-            job.wait(progress=True)
+            with goes_on(job):
+                job.wait(progress=True)
         if wait and not as_json:
             show_board(job.trial(), as_json=False)
         show(job, as_json=as_json)

@@ -6,6 +6,7 @@ redirects are never followed, so a key cannot end up at another origin. Knows no
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -18,7 +19,7 @@ from pydantic_core import from_json
 from attnscope.connecting.connection import Connection
 from attnscope.connecting.plain import plain, plain_values
 from attnscope.connecting.retry import SAFE_METHODS, Backoff, may_repeat
-from attnscope.errors import ConnectionFailedError, UnexpectedAnswerError, error_of
+from attnscope.errors import ConfigurationError, ConnectionFailedError, UnexpectedAnswerError, error_of
 from attnscope_storage.wire import PROBLEM_MEDIA_TYPE, Problem
 
 JSON_BYTES: Final = 64 * 1024 * 1024
@@ -70,15 +71,29 @@ class Transport:
         headers = {"User-Agent": "attnscope", "Accept-Encoding": "identity"}
         if connection.api_key:
             headers["Authorization"] = f"Bearer {connection.api_key}"
-        self._client = httpx.Client(
-            base_url=connection.url,
-            headers=headers,
-            timeout=httpx.Timeout(READ_SECONDS, connect=CONNECT_SECONDS),
-            limits=httpx.Limits(max_connections=16, max_keepalive_connections=16),
-            follow_redirects=False,
-            # A proxy named in the environment must not see, nor break, what stays on this machine.
-            trust_env=not connection.loopback,
-        )
+        self._headers = headers
+        self._client = self._new_client()
+
+    def _new_client(self) -> httpx.Client:
+        """Return a client without connections.
+
+        Raises
+        ------
+        ConfigurationError
+            Proxies or certificates that the environment names cannot be used.
+        """
+        try:
+            return httpx.Client(
+                base_url=self.connection.url,
+                headers=self._headers,
+                timeout=httpx.Timeout(READ_SECONDS, connect=CONNECT_SECONDS),
+                limits=httpx.Limits(max_connections=16, max_keepalive_connections=16),
+                follow_redirects=False,
+                # A proxy named in the environment must not see, nor break, what stays on this machine.
+                trust_env=not self.connection.loopback,
+            )
+        except (ImportError, OSError, ValueError, httpx.InvalidURL) as error:
+            raise ConfigurationError(_unusable(self.connection.url, error)) from error
 
     def close(self) -> None:
         """Close every connection."""
@@ -200,6 +215,19 @@ class _TryAgainError(Exception):
         self.unprocessed = unprocessed
         """Whether the service surely did nothing."""
         self.retry_after = retry_after
+
+
+ENVIRONMENT: Final = ("ALL_PROXY", "HTTPS_PROXY", "HTTP_PROXY", "NO_PROXY", "SSL_CERT_FILE", "SSL_CERT_DIR")
+"""Variables that connections to other machines follow."""
+
+
+def _unusable(url: str, error: Exception) -> str:
+    """Return why no client can be made, and which variables to look at."""
+    named = [name for name in ENVIRONMENT if os.environ.get(name) or os.environ.get(name.lower())]
+    look = f"; look at {', '.join(named)} in the environment" if named else ""
+    if isinstance(error, ImportError):
+        return f"the connection to {url} would go through a SOCKS proxy, which needs: pip install socksio{look}"
+    return f"the connection to {url} cannot be set up: {error}{look}"
 
 
 def _body(response: httpx.Response, limit: int) -> bytes:

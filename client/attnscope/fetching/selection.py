@@ -10,6 +10,8 @@ from typing import Any
 
 import numpy as np
 
+from attnscope.errors import OutsideError
+
 Pick = int | range | tuple[int, ...]
 """What is taken along one axis: one entry (the axis goes), a range with a positive step, or a list."""
 
@@ -133,5 +135,5 @@ def _entries(one: object, dim: str, size: int) -> Pick:
 
 def _inside(entry: int, dim: str, size: int) -> int:
     if not -size <= entry < size:
-        raise IndexError(f"index {entry} lies outside axis {dim!r} of length {size}")
+        raise OutsideError(f"index {entry} lies outside axis {dim!r} of length {size}")
     return entry + size if entry < 0 else entry

@@ -17,6 +17,7 @@ from attnscope.kinds.view import view_of
 from attnscope_storage.errors import ChunkDamagedError, StoreKindError
 from attnscope_storage.reader import CaptureReader
 from attnscope_storage.wire import PolicyDescription
+from attnscope_storage.wire.wording import wrong_fields
 
 ModelT = TypeVar("ModelT", bound=BaseModel)
 
@@ -107,4 +108,5 @@ class Stored:
         try:
             return model.model_validate(plain_values(self._reader.attributes[attribute]))
         except ValidationError as error:
-            raise ChunkDamagedError(f"the {self.kind}'s root document holds no {model.__name__}: {error}") from error
+            wrong = "; ".join(wrong_fields(error.errors(include_url=False)))
+            raise ChunkDamagedError(f"the {self.kind}'s root document holds no {model.__name__}: {wrong}") from error

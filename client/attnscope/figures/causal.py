@@ -16,6 +16,7 @@ from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
 
 from attnscope.capture import Capture
+from attnscope.errors import OutsideError
 from attnscope.figures.provenance import progress_of, source_of, task_label
 from attnscope.figures.style import COLOURS, finish, styled
 from attnscope.measures.ranks import spearman
@@ -61,7 +62,11 @@ def influence(capture: Capture, step: int, env: int = 0, *, positions: Positions
     ------
     NotReplayableError
         There is no service to compute it.
+    OutsideError
+        Nothing stands before the first step.
     """
+    if step < 1:
+        raise OutsideError(f"the decision at step {step} has no transition to leave out; name step 1 or a later one")
     rows = capture.map(step, env=env)
     query = 0 if capture.policy.query_slot == "first" else rows.shape[-1] - 1
     history = np.delete(np.asarray(rows[..., query, :], np.float64), query, axis=-1)
