@@ -55,7 +55,7 @@ class ReadingPlan:
     rows: Int64[np.ndarray, " row"]
     """Entries of the rows' axis, one from each equal stretch."""
     statistics: Int64[np.ndarray, " step"]
-    overview: Int64[np.ndarray, " row"]
+    overview: Int64[np.ndarray, " overviewed"]
     """Entries of the rows' axis for the picture over time; of one environment, averaged over layers and heads."""
     followed: range
     """Entries of the rows' axis, every one, at the end."""

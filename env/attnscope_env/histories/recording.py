@@ -9,7 +9,7 @@ from typing import Any, Protocol
 
 import numpy as np
 from gymnasium.vector import VectorEnv
-from jaxtyping import Bool, Float, Int, Shaped
+from jaxtyping import Bool, Float, Int, Integer, Shaped
 
 from attnscope_env.rooms.array_vector import terminal_observations
 
@@ -36,16 +36,16 @@ class Source(Protocol):
 class Histories:
     """Learning histories of equal length: whole episodes, in the order they were played."""
 
-    tasks: Int[np.ndarray, " history"]
+    tasks: Integer[np.ndarray, " history"]
     """The task index of each history."""
-    observations: Int[np.ndarray, "history step feature"]
-    actions: Int[np.ndarray, "history step"]
+    observations: Integer[np.ndarray, "history step feature"]
+    actions: Integer[np.ndarray, "history step"]
     rewards: Shaped[np.ndarray, "history step"]
-    next_observations: Int[np.ndarray, "history step feature"]
+    next_observations: Integer[np.ndarray, "history step feature"]
     """s' of each step: the terminal observation at an episode's end, never the reset one."""
     horizon: int
     """Steps of an episode."""
-    intended: Int[np.ndarray, "history step"] | None = None
+    intended: Integer[np.ndarray, "history step"] | None = None
     """What the source meant to do where noise took another action; None where only what it did was kept."""
 
     def __len__(self) -> int:

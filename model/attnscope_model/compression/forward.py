@@ -115,7 +115,7 @@ def _logits(policy: Policy, piece: Piece) -> Float[Tensor, "env action"]:
     return policy.read(last.finish(x[:, -1:], last.attention.decide(query, keys, values))[:, 0])
 
 
-def newest(slots: Slots, tokens: int) -> Slots:
+def newest(slots: Slots, tokens: int) -> int | Int[Tensor, "env one"]:
     """Return the slots of the last token."""
     return slots + tokens - 1 if isinstance(slots, int) else slots[:, -1:]
 

@@ -59,7 +59,7 @@ def fused_attention(
     keys: Float[Tensor, "env head token size"],
     values: Float[Tensor, "env head token size"],
     causal: bool,
-    place: Float[Tensor, "env head 1 token"] | None = None,
+    place: Float[Tensor, "env head 1 slot"] | None = None,
 ) -> tuple[Float[Tensor, "env head token size"], Float[Tensor, "env head 1 token"]]:
     """Return the attended values of every token, and the last one's row, which comes with them.
 
