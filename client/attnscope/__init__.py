@@ -18,11 +18,12 @@ if TYPE_CHECKING:
 
     from attnscope.capture import Capture
     from attnscope.recommendations import Advice, MeasuredTrial
+    from attnscope.screens.screen import Screen
     from attnscope.trials import TrialResults
     from attnscope.trials.trial import Trial
     from attnscope_storage.wire import Capabilities
 
-__all__ = ["Service", "__version__", "connect", "open", "open_trial", "recommend"]
+__all__ = ["Service", "__version__", "connect", "open", "open_screen", "open_trial", "recommend"]
 
 
 def connect(url: str | None = None, api_key: str | None = None) -> Service:
@@ -71,6 +72,22 @@ def open_trial(path: str | Path) -> Trial:
     from attnscope_storage.reader import CaptureReader  # noqa: PLC0415 - loads zarr
 
     return Trial(CaptureReader.open(Path(path)))
+
+
+def open_screen(path: str | Path) -> Screen:
+    """Return a downloaded screen, the same object as a remote one.
+
+    Raises
+    ------
+    CaptureNotFoundError
+        There is nothing at `path`.
+    StoreKindError
+        What is there is no screen.
+    """
+    from attnscope.screens.screen import Screen  # noqa: PLC0415 - loads zarr
+    from attnscope_storage.reader import CaptureReader  # noqa: PLC0415 - loads zarr
+
+    return Screen(CaptureReader.open(Path(path)))
 
 
 def recommend(

@@ -24,6 +24,7 @@ from attnscope_storage.wire.contract import imported
 if TYPE_CHECKING:
     from attnscope.capture import Capture
     from attnscope.fetching.stored import Stored
+    from attnscope.screens.screen import Screen
     from attnscope.trials.trial import Trial
 
 POLL_SECONDS = 1.0
@@ -178,6 +179,19 @@ class JobHandle:
 
         self._refuse_other(Trial.kind)
         return Trial.remote(self._transport, str(self.id))
+
+    def screen(self) -> Screen:
+        """Return the rollouts that are committed by now; also of a running job.
+
+        Raises
+        ------
+        StoreKindError
+            It is no screen.
+        """
+        from attnscope.screens.screen import Screen  # noqa: PLC0415 - loads zarr
+
+        self._refuse_other(Screen.kind)
+        return Screen.remote(self._transport, str(self.id))
 
     def stored(self) -> Stored:
         """Return what is committed by now of a job of any kind; also of a running job.

@@ -16,6 +16,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Final, Generic, TypedDict, TypeVar
+from uuid import UUID
 
 import attnscope_server
 from attnscope_env.presets.listing import LISTED, Listings
@@ -48,6 +49,17 @@ class Planned(Generic[SpecT, ResolvedT]):
     def bytes_raw(self) -> int:
         """Decoded size of every array."""
         return sum(array.nbytes for array in self.schema.arrays.values())
+
+
+@dataclass(frozen=True)
+class Referred:
+    """A job of the same owner that a specification refers to."""
+
+    store: UUID
+    """Id under which its store is kept."""
+    spec: Specification
+    resolved: ResolvedJob
+    steps_committed: int
 
 
 @dataclass(frozen=True)
@@ -118,6 +130,24 @@ class Kind(ABC, Generic[SpecT, ResolvedT]):
             It names what is not there, or what does not fit.
         """
 
+    def refers_to(self, spec: SpecT) -> UUID | None:
+        """Return the job whose store a job of this specification reads; None where it reads none."""
+        del spec
+        return None
+
+    def resolve_on(
+        self, spec: SpecT, referred: Referred | None, registry: CheckpointRegistry, listings: Listings
+    ) -> ResolvedT:
+        """Return what a specification means, given the job that it refers to.
+
+        Raises
+        ------
+        ProblemError
+            As `resolve`; or the job it refers to is of the wrong kind, or has nothing to read yet.
+        """
+        del referred
+        return self.resolve(spec, registry, listings)
+
     @abstractmethod
     def flops(self, spec: SpecT, resolved: ResolvedT, policy: PolicyDescription) -> float:
         """Return the floating-point operations of a whole job."""
@@ -130,7 +160,12 @@ class Kind(ABC, Generic[SpecT, ResolvedT]):
         """Raise `ProblemError` where the job is over a cap that only this kind has."""
 
     def plan(
-        self, spec: SpecT, registry: CheckpointRegistry, listings: Listings, limits: Limits
+        self,
+        spec: SpecT,
+        registry: CheckpointRegistry,
+        listings: Listings,
+        limits: Limits,
+        referred: Referred | None = None,
     ) -> Planned[SpecT, ResolvedT]:
         """Return a specification resolved, with its policy and its schema.
 
@@ -139,7 +174,7 @@ class Kind(ABC, Generic[SpecT, ResolvedT]):
         ProblemError
             It names what is not there, what does not fit, or more than this service allows.
         """
-        resolved = self.resolve(spec, registry, listings)
+        resolved = self.resolve_on(spec, referred, registry, listings)
         policy = registry.get(resolved.checkpoint_id).policy
         planned = Planned(spec, resolved, policy, self.contract.schema(spec, resolved, policy))
         self.refuse_large(planned, limits)

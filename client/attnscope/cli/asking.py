@@ -48,6 +48,13 @@ SPELLINGS: Final = MappingProxyType(
         ),
         "budgets": Spelling("--budget", list[str], lambda texts, _: budgets(texts), "Several by comma, or repeated."),
         "positions": Spelling("", list[str], lambda texts, _: tuple(texts), SEVERAL),
+        "memories": Spelling("--memory", list[str], lambda texts, _: tuple(texts), SEVERAL),
+        "intervals": Spelling(
+            "--every",
+            list[str],
+            lambda texts, _: tuple(int(text) if text.isdecimal() else text for text in texts),
+            f"A number or full. {SEVERAL}",
+        ),
         "interval": Spelling("", str, lambda text, _: int(text) if text.isdecimal() else text),
         "speed.enabled": Spelling("--speed/--no-speed"),
         "speed.envs": _numbers(),

@@ -96,7 +96,10 @@ class Option:
 
 
 def asks(
-    spec: type[BaseModel], spellings: Mapping[str, Spelling], optional: Collection[str] = ()
+    spec: type[BaseModel],
+    spellings: Mapping[str, Spelling],
+    optional: Collection[str] = (),
+    without: Collection[str] = (),
 ) -> Callable[[Callable[..., None]], Callable[..., None]]:
     """Return a decorator that gives a verb an option a field of a specification.
 
@@ -111,8 +114,10 @@ def asks(
         How fields are spelled, by path, such as ``rows.every``.
     optional
         Fields that the specification needs and that the verb may find elsewhere.
+    without
+        Fields that the verb fills by itself.
     """
-    options = {option.name: option for option in options_of(spec, spellings)}
+    options = {option.name: option for option in options_of(spec, spellings) if option.path[0] not in without}
 
     def decorate(verb: Callable[..., None]) -> Callable[..., None]:
         own = list(inspect.signature(verb, eval_str=True).parameters.values())[1:]

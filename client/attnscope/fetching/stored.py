@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, ClassVar, Self, TypeVar
 
+import numpy as np
+from jaxtyping import Shaped
 from pydantic import BaseModel, ValidationError
 
 from attnscope.connecting.plain import plain, plain_values
@@ -110,3 +113,22 @@ class Stored:
         except ValidationError as error:
             wrong = "; ".join(wrong_fields(error.errors(include_url=False)))
             raise ChunkDamagedError(f"the {self.kind}'s root document holds no {model.__name__}: {wrong}") from error
+
+
+class ReadOnce(Mapping[str, Shaped[np.ndarray, "..."]]):
+    """Arrays by name, each read whole when it is first asked for."""
+
+    def __init__(self, arrays: Mapping[str, LazyArray]) -> None:
+        self._arrays = arrays
+        self._read: dict[str, Shaped[np.ndarray, ...]] = {}
+
+    def __getitem__(self, name: str) -> Shaped[np.ndarray, ...]:
+        if name not in self._read:
+            self._read[name] = self._arrays[name][:]
+        return self._read[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._arrays)
+
+    def __len__(self) -> int:
+        return len(self._arrays)

@@ -2,13 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-
-import numpy as np
-from jaxtyping import Shaped
-
-from attnscope.fetching.lazy import LazyArray
-from attnscope.fetching.stored import Stored
+from attnscope.fetching.stored import ReadOnce, Stored
 from attnscope.trials.results import TrialResults
 from attnscope_storage.errors import NotCommittedError
 from attnscope_storage.wire import Condition, ResolvedTrial, TrialSpec
@@ -69,22 +63,3 @@ class Trial(Stored):
             arrays=ReadOnce({name: self[name] for name in self.names()}),
             complete=self.complete,
         )
-
-
-class ReadOnce(Mapping[str, Shaped[np.ndarray, "..."]]):
-    """Arrays by name, each read whole when it is first asked for."""
-
-    def __init__(self, arrays: Mapping[str, LazyArray]) -> None:
-        self._arrays = arrays
-        self._read: dict[str, Shaped[np.ndarray, ...]] = {}
-
-    def __getitem__(self, name: str) -> Shaped[np.ndarray, ...]:
-        if name not in self._read:
-            self._read[name] = self._arrays[name][:]
-        return self._read[name]
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._arrays)
-
-    def __len__(self) -> int:
-        return len(self._arrays)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -67,6 +67,9 @@ class DarkroomPreset(RoomPreset):
 @dataclass(frozen=True)
 class KeyToDoorPreset(RoomPreset):
     """A dark key-to-door room whose tasks are all pairs of cells: index = key · cells + door."""
+
+    most_rewards: ClassVar[int | None] = 2
+    """The key and the door: once the door is open nothing of the episode earns any more."""
 
     @property
     def task_count(self) -> int:

@@ -68,6 +68,10 @@ class EnvPreset(ABC):
     bound_kwargs: ClassVar[tuple[str, ...]] = ("size", "actions")
     """Keyword arguments that a policy's weights depend on: another value would feed it what it cannot read."""
 
+    most_rewards: ClassVar[int | None] = None
+    """Rewards other than 0 that an episode can give, where the environment gives no more: after the last of them no
+    decision of the episode is live. None: any number."""
+
     @property
     @abstractmethod
     def task_count(self) -> int:
@@ -115,6 +119,7 @@ class EnvPreset(ABC):
             "environment_kwargs": dict(self.kwargs),
             "horizon": self.horizon,
             "actions": self.actions,
+            "most_rewards": self.most_rewards,
             "task_counts": self.task_counts | {"all": self.task_count},
             "splits": {split: tuple(asdict(task) for task in self.tasks(split)) for split in listed},
         }

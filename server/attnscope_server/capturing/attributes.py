@@ -43,7 +43,7 @@ def attributes_of(
         "policy": policy.model_dump(mode="json"),
         "query_slot": policy.query_slot,
         "tokens_per_transition": policy.tokens_per_transition,
-        "provenance": _stated(checkpoint)
+        "provenance": stated(checkpoint)
         | {
             "sampling": resolved.sampling,
             "environment": resolved.environment_id,
@@ -55,7 +55,7 @@ def attributes_of(
             "window": policy.window,
             "growing_window": growing,
         }
-        | _machine(device),
+        | machine(device),
     }
 
 
@@ -64,7 +64,7 @@ def growing_window(policy: PolicyDescription) -> str:
     return "key-value cache, exact" if policy.causal and policy.query_slot == "last" else "recompute"
 
 
-def _stated(checkpoint: CheckpointInfo) -> dict[str, Any]:
+def stated(checkpoint: CheckpointInfo) -> dict[str, Any]:
     """Return what is known of a checkpoint, and who said so."""
     return {
         "checkpoint": checkpoint.id,
@@ -78,7 +78,7 @@ def _stated(checkpoint: CheckpointInfo) -> dict[str, Any]:
     }
 
 
-def _machine(device: torch.device) -> dict[str, Any]:
+def machine(device: torch.device) -> dict[str, Any]:
     """Return where a job runs, and in which versions."""
     return {
         "device": str(device),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -32,9 +32,12 @@ class Contexts:
     ----------
     frame
         The decisions. Their uncompressed logits are computed at once, and serve every arm that keeps all.
+    before_forward
+        Called before every forward; stops everything by raising.
     """
 
-    def __init__(self, frame: Frame) -> None:
+    def __init__(self, frame: Frame, before_forward: Callable[[], None] = lambda: None) -> None:
+        self._before_forward = before_forward
         self._frame = frame
         self._block = frame.block
         self._query_first = frame.block.policy.description.query_slot == "first"
@@ -86,6 +89,7 @@ class Contexts:
             mine = torch.nonzero(of[arm])[:, 0]
             mine = mine[counts[mine].argsort(descending=True, stable=True)]
             for some in self._tiles(mine, counts, packed=positions == "reindex"):
+                self._before_forward()
                 piece = self._piece(arms, arm[some], decision[some], stands[some], positions)
                 logits[some] = tiled(self._block.policy, piece).logits
         return logits

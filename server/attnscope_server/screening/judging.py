@@ -9,7 +9,6 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Final
 
 import numpy as np
 import torch
@@ -26,15 +25,8 @@ from attnscope_server.screening.decisions import DECISIONS, chosen_rollouts, cho
 from attnscope_server.screening.episodes import episodes_of
 from attnscope_server.screening.histories import Histories, Source
 from attnscope_server.screening.measuring import Arrays, Measured
+from attnscope_server.screening.resolving import NO_ROWS, block_of
 from attnscope_storage.wire.trials import PositionPolicy
-
-BLOCK_DECISIONS: Final = 128
-"""Decisions of a block, about: as many share their forwards, and are lost when a screen is interrupted."""
-
-NO_ROWS: Final = (
-    "the histories hold no attention of every decision, so rules that look at attention are not screened: capture with "
-    "rows of every step, layer and head"
-)
 
 
 @dataclass(frozen=True)
@@ -53,7 +45,7 @@ class Plan:
     @property
     def blocks(self) -> list[slice]:
         """The rollouts of every block, as places among those that are judged."""
-        each = max(1, BLOCK_DECISIONS // self.steps.shape[1])
+        each = block_of(self.steps.shape[1], len(self.rollouts))
         return [slice(first, min(first + each, len(self.rollouts))) for first in range(0, len(self.rollouts), each)]
 
 
@@ -179,6 +171,10 @@ def screen_block(
         arrays = {name: np.concatenate([part[name] for part in parts], axis=1) for name in parts[0]}
         arrays["policy/logits"] = measured.logits
     each = np.array(seconds, np.float32) / len(read.task)
+    description = policy.description
+    per = description.tokens_per_transition
+    held = np.minimum(steps, (description.context_length - 1) // per) * per
+    arrays["decision/held"] = held.astype(np.int32)
     return arrays | _described(read, steps, plan) | {"cost/seconds": np.tile(each, (len(read.task), 1))}
 
 

@@ -57,7 +57,7 @@ class Measured:
         moments = Moments(rollout, torch.from_numpy(steps.ravel()).to(block.device))
         longest = max((arm.interval for arm in arms if isinstance(arm.interval, int)), default=1)
         self._frame = Frame(block, moments, longest)
-        self._contexts = Contexts(self._frame)
+        self._contexts = Contexts(self._frame, before_step)
         self._seen = SeenRows(block) if block.histories.rows is not None else None
         self._mass = None if self._seen is None else self._row_mass(self._seen)
         self.seconds = time.process_time() - begun

@@ -80,6 +80,9 @@ class PresetInfo(Received):
     environment_kwargs: dict[str, Any]
     horizon: int
     actions: tuple[str, ...]
+    most_rewards: int | None = Field(
+        default=None, description="Rewards other than 0 that an episode can give, where it is declared."
+    )
     description: str = ""
     task_counts: dict[str, int] = Field(default_factory=dict, description="Tasks of each split, and of 'all'.")
     splits: dict[str, tuple[TaskCell, ...]] = Field(

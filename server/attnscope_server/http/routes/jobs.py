@@ -14,10 +14,11 @@ from starlette.concurrency import run_in_threadpool
 from attnscope_server.errors import refusal
 from attnscope_server.http.access import JobsReader, JobsWriter, Service, json_only, owned, problems
 from attnscope_server.http.state import State
-from attnscope_server.kinds import Means, Planned, kind_of
+from attnscope_server.kinds import Means, Planned, Referred, kind_of
 from attnscope_server.records.job import StoredJob
 from attnscope_server.records.job_queries import JobFilter
 from attnscope_server.root.housekeeping import remove
+from attnscope_storage.errors import CaptureNotFoundError
 from attnscope_storage.wire import (
     AnySpec,
     Estimate,
@@ -53,7 +54,7 @@ def submit(state: State, owner: str, job: UUID, spec: AnySpec) -> tuple[Job, boo
     if known is not None:  # an idempotent repetition is answered even if the checkpoint is gone by now
         stored, new = state.jobs.submit(job, owner, spec, known.resolved, queue_limit=2**31)
         return shown(state, stored)[0], new
-    planned = _planned(state, spec)
+    planned = _planned(state, spec, owner)
     cost = _cost(state, planned, owner)
     cap = state.settings.limits.capture_bytes
     if cap is not None and cost.bytes_raw > cap:
@@ -67,8 +68,23 @@ def submit(state: State, owner: str, job: UUID, spec: AnySpec) -> tuple[Job, boo
     return shown(state, stored)[0], new
 
 
-def _planned(state: State, spec: AnySpec) -> Planned[Any, Any]:
-    return kind_of(spec.kind).plan(spec, state.registry, state.listings, state.settings.limits)
+def _planned(state: State, spec: AnySpec, owner: str) -> Planned[Any, Any]:
+    kind = kind_of(spec.kind)
+    name = kind.refers_to(spec)
+    referred = None if name is None else _referred(state, owner, name)
+    return kind.plan(spec, state.registry, state.listings, state.settings.limits, referred)
+
+
+def _referred(state: State, owner: str, name: UUID) -> Referred:
+    """Return the owner's job of that name; another owner's is as unknown as one that never was."""
+    stored = state.jobs.find(owner, name)
+    if stored is None or stored.deleted_at is not None:
+        raise refusal(ProblemCode.NOT_FOUND, f"there is no job {name} whose store could be read")
+    try:
+        committed = state.captures.open(stored.id).steps_committed
+    except CaptureNotFoundError:
+        committed = 0
+    return Referred(stored.id, stored.spec, stored.resolved, committed)
 
 
 def _smaller(spec: AnySpec) -> str:
@@ -118,7 +134,7 @@ def post_job(spec: JobSpec, state: Service, identity: JobsWriter, response: Resp
 def post_estimate(spec: JobSpec, state: Service, identity: JobsReader) -> Estimate:
     """Say what a job would cost; nothing is queued."""
     _refuse_long(state, spec)
-    return _cost(state, _planned(state, spec), identity.owner)
+    return _cost(state, _planned(state, spec, identity.owner), identity.owner)
 
 
 @router.put(

@@ -1,0 +1,122 @@
+"""The verb that screens: how far every arm would change the policy on a capture's stored histories."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Final
+
+import typer
+from rich.markup import escape
+from rich.table import Column, Table
+
+import attnscope
+from attnscope.cli.app import JobName, Json, app, out, say
+from attnscope.cli.asking import SPELLINGS, DryRun
+from attnscope.cli.jobs import cost, show
+from attnscope.cli.options import Asked, asks, specified
+from attnscope_storage.wire.screens import ScreenSpec
+
+if TYPE_CHECKING:
+    from attnscope.cli.reports import Asked as ReportAsked
+    from attnscope.screens.board import Row
+    from attnscope.screens.screen import Screen
+
+COLUMNS: Final = ("rule", "budget", "stands", "tokens", "departs", "TV", "signed", "attention", "time")
+
+READ: Final = """departs: actions of an episode that would differ. TV: of a live decision. signed: leaving what is
+preferred, where reward follows. attention: kept. time: ÷ the fastest exact way, window growing / full.
+Of several ways to stand, the one that departs least is shown; the others are in the CSV."""
+
+
+@app.command()
+@asks(ScreenSpec, SPELLINGS, without=("capture", "checkpoint"))
+def screen(
+    asked: Asked,
+    job: JobName,
+    out_folder: Annotated[Path | None, typer.Option("--out", help="A new folder for the table and figures.")] = None,
+    wait: Annotated[bool, typer.Option("--wait/--no-wait", help="Wait for the end and print the table.")] = True,
+    dry_run: DryRun = False,
+    as_json: Json = False,
+) -> None:
+    """Screen a capture: how far each rule at each budget changes the policy's decisions. It never says what is safe."""
+    with attnscope.connect() as service:
+        capture = service.job(job)
+        asked["capture"] = capture.id
+        spec = specified(ScreenSpec, asked)
+        if dry_run:
+            guess = service.estimate(spec)
+            if as_json:
+                say(guess.model_dump(mode="json"))
+                return
+            out.print(f"{escape(guess.resolved.size)}\n{escape(cost(guess))}")
+            return
+        made = service.submit(spec)
+        if not wait:
+            show(made, as_json=as_json)
+            return
+        if not as_json:
+            out.print(f"screen {made.id} of {escape(made.info.resolved.checkpoint_name)}: {made.info.resolved.size}")
+        made.wait(progress=not as_json)
+        found = made.screen()
+        show_screen(found, as_json=as_json)
+        if out_folder is not None:
+            for path in _written(found, out_folder):
+                if not as_json:
+                    out.print(f"wrote {escape(path)}")
+
+
+def show_screen(found: Screen, *, as_json: bool) -> None:
+    """Print every arm of a screen: deployable ones, then oracles as bounds."""
+    from attnscope.screens.board import WORDS, least, ordered, rows, said  # noqa: PLC0415 - loads numbers and strategies
+
+    results = found.results()
+    table = rows(results)
+    if as_json:
+        typer.echo(json.dumps({"arms": [asdict(row) for row in table], "said": said(results)}, allow_nan=True))
+        return
+    for oracles, title in ((False, "Rules that could be deployed"), (True, "Oracles, as bounds: they save nothing")):
+        mine = least(ordered(table, oracles=oracles))
+        if mine:
+            out.print(f"\n[bold]{title}[/bold]")
+            out.print(_table(mine))
+    out.print(f"{READ}\n{WORDS}")
+    for sentence in said(results):
+        out.print(escape(sentence))
+
+
+def report_screen(found: Screen, folder: Path, asked: ReportAsked) -> list[str]:
+    """Write a screen's table into a folder."""
+    del asked
+    return _written(found, folder)
+
+
+def _written(found: Screen, folder: Path) -> list[str]:
+    from attnscope.screens.writing import write_screen  # noqa: PLC0415 - loads matplotlib
+
+    return [str(path) for path in write_screen(found.results(), folder)]
+
+
+def _table(rows: list[Row]) -> Table:
+    columns = [Column(name, no_wrap=True, overflow="ellipsis") for name in COLUMNS]
+    table = Table(*columns, box=None, pad_edge=False)
+    for row in rows:
+        table.add_row(*map(escape, _cells(row)))
+    return table
+
+
+def _cells(row: Row) -> tuple[str, ...]:
+    budget = "all" if row.budget is None else f"{row.budget:.0%}" if isinstance(row.budget, float) else str(row.budget)
+    between = f" ({row.per_episode_low:.2f}–{row.per_episode_high:.2f})"
+    return (
+        row.name,
+        budget,
+        row.positions,
+        f"{row.tokens:.1f}",
+        f"{row.per_episode:.2f}{between}",
+        f"{row.tv_live:.3f}",
+        f"{row.signed:+.3f}",
+        "–" if row.retained is None else f"{row.retained:.0%}",
+        f"{row.time_growing:.2f} / {row.time_full:.2f}",
+    )

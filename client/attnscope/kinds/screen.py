@@ -1,0 +1,16 @@
+"""The client's view of screens."""
+
+from __future__ import annotations
+
+from attnscope.kinds.view import View, register
+
+VIEW = register(
+    View(
+        kind="screen",
+        stored="attnscope.screens.screen:Screen",
+        opened_by="attnscope.open_screen",
+        summary="attnscope.cli.screens:show_screen",
+        report="attnscope.cli.screens:report_screen",
+    )
+)
+"""Reads, summarises and reports screens."""

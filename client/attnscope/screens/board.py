@@ -1,0 +1,158 @@
+"""A screen as a table: one row an arm, those that can be deployed first, oracles apart as bounds."""
+
+from __future__ import annotations
+
+import csv
+import io
+from dataclasses import asdict, dataclass
+from typing import Final
+
+import numpy as np
+
+from attnscope.measures.intervals import Interval
+from attnscope.screens.results import PHASES, ScreenResults
+from attnscope.trials.naming import label_of
+from attnscope_storage.wire import Condition
+
+WORDS: Final = (
+    "A screen says how far an arm changes the policy on stored histories, with 95 % intervals over tasks and rollouts. "
+    "It does not say what that costs: only a trial says so."
+)
+
+
+@dataclass(frozen=True)
+class Row:
+    """One arm of a screen; numbers are means, bounds are 95 % intervals."""
+
+    arm: int
+    name: str
+    """Rule, with the parameters that are not its defaults, its interval and its memory."""
+    strategy: str
+    budget: int | float | None
+    positions: str
+    interval: int | str
+    memory: str
+    oracle: bool
+    tokens: float
+    share: float
+    per_episode: float
+    per_episode_low: float
+    per_episode_high: float
+    episode_changed: float
+    tv_live: float
+    tv_live_low: float
+    tv_live_high: float
+    tv_all: float
+    signed: float
+    signed_low: float
+    signed_high: float
+    kl: float
+    flips: float
+    retained: float | None
+    time_growing: float
+    time_full: float
+    before_the_first_reward: float
+    first_third: float
+    last_third: float
+    growing_window: float
+    full_window: float
+
+
+def rows(results: ScreenResults) -> list[Row]:
+    """Return every arm, in the order of the arm axis."""
+    kl, flips = (results.resampling.mean(results.mean(name)) for name in ("kl", "flip"))
+    phases = {name.replace(" ", "_"): results.by_phase(name).value for name in PHASES[1:]}
+    growing, full = results.time("growing window"), results.time("full window")
+    bounds = {"per_episode": results.per_episode, "tv_live": results.tv_live, "signed": results.signed}
+    found = []
+    for place, arm in enumerate(results.arms):
+        values: dict[str, float] = {}
+        for name, interval in bounds.items():
+            values |= _ends(name, interval, place)
+        found.append(
+            Row(
+                arm=arm.index,
+                name=name_of(arm),
+                strategy=arm.text,
+                budget=arm.budget,
+                positions=arm.positions,
+                interval=arm.interval,
+                memory=arm.memory,
+                oracle=arm.oracle,
+                tokens=float(results.tokens[place]),
+                share=float(results.share[place]),
+                episode_changed=float(results.changed.value[place]),
+                tv_all=float(results.tv_all.value[place]),
+                kl=float(kl[place]),
+                flips=float(flips[place]),
+                retained=None if results.retained is None else float(results.retained.value[place]),
+                time_growing=float(growing[place]),
+                time_full=float(full[place]),
+                **values,
+                **{name: float(of[place]) for name, of in phases.items()},
+            )
+        )
+    return found
+
+
+def as_csv(results: ScreenResults) -> str:
+    """Return the whole table as text of comma-separated values."""
+    found = [asdict(row) for row in rows(results)]
+    text = io.StringIO()
+    writer = csv.DictWriter(text, list(found[0]))
+    writer.writeheader()
+    writer.writerows(found)
+    return text.getvalue()
+
+
+def said(results: ScreenResults) -> list[str]:
+    """Return what a reader must know beside the table, in plain sentences."""
+    found = [*results.notes]
+    tasks, least = len(results.resampling.per_task), int(results.resampling.per_task.min())
+    if not results.reliable:
+        found.append(
+            f"the intervals rest on {tasks} tasks of {least} rollouts and more: fewer than 8 tasks of 4 rollouts, so "
+            "they are too narrow to rely on"
+        )
+    if not results.orders:
+        found.append(
+            f"only {results.earning:.0%} of the rollouts earn anything: departures of a policy that has not found its "
+            "goal do not order rules, and no order is claimed here"
+        )
+    return found
+
+
+def ordered(table: list[Row], *, oracles: bool) -> list[Row]:
+    """Return the deployable rows, or the oracles, by budget and then by departures."""
+    mine = [row for row in table if row.oracle == oracles]
+    return sorted(mine, key=lambda row: (_size(row.budget), np.nan_to_num(row.per_episode, nan=np.inf)))
+
+
+def least(table: list[Row]) -> list[Row]:
+    """Return of each rule and budget the row that departs least, in the order of the table."""
+    best: dict[tuple[str, int | float | None], Row] = {}
+    for row in table:
+        key = (row.name, row.budget)
+        if key not in best or row.per_episode < best[key].per_episode:
+            best[key] = row
+    chosen = {id(row) for row in best.values()}
+    return [row for row in table if id(row) in chosen]
+
+
+def name_of(arm: Condition) -> str:
+    """Return what an arm's rule is called in a table, whatever its budget and positions."""
+    every = "" if arm.interval == 1 else f" every {arm.interval}" if arm.interval != "full" else " when full"
+    return f"{label_of(arm)}{every}{'' if arm.memory == 'stateless' else ', stateful'}"
+
+
+def _size(budget: float | None) -> tuple[bool, float]:
+    """Return what budgets are sorted by: shares, then counts, then no budget."""
+    return (budget is None or isinstance(budget, int), np.inf if budget is None else float(budget))
+
+
+def _ends(name: str, interval: Interval, place: int) -> dict[str, float]:
+    return {
+        name: float(interval.value[place]),
+        f"{name}_low": float(interval.low[place]),
+        f"{name}_high": float(interval.high[place]),
+    }

@@ -1,0 +1,60 @@
+"""A screen as it is stored, remote or downloaded, finished or running."""
+
+from __future__ import annotations
+
+from attnscope.fetching.stored import ReadOnce, Stored
+from attnscope.screens.results import ScreenResults
+from attnscope_storage.errors import NotCommittedError
+from attnscope_storage.wire import Condition
+from attnscope_storage.wire.screens import ResolvedScreen, ScreenSpec
+
+
+class Screen(Stored):
+    """What one job judged. Use `JobHandle.screen` or `attnscope.open_screen`.
+
+    Raises
+    ------
+    StoreKindError
+        What is stored there is of another kind.
+    """
+
+    kind = "screen"
+
+    def __repr__(self) -> str:
+        state = "complete" if self.complete else "running"
+        committed, total = self.rollouts_committed, len(self.resolved.envs)
+        return f"<screen {self.job[:8]} of {self.resolved.checkpoint_name}: {committed} of {total} rollouts, {state}>"
+
+    @property
+    def spec(self) -> ScreenSpec:
+        """What was asked for."""
+        return self._told("spec", ScreenSpec)
+
+    @property
+    def resolved(self) -> ResolvedScreen:
+        """What that meant on the service: rollouts, decisions, and every arm."""
+        return self._told("resolved", ResolvedScreen)
+
+    @property
+    def arms(self) -> tuple[Condition, ...]:
+        """The arm axis, deployable arms first."""
+        return self.resolved.arms
+
+    @property
+    def rollouts_committed(self) -> int:
+        """Rollouts that can be read."""
+        return self._reader.steps_committed
+
+    def results(self) -> ScreenResults:
+        """Return what is committed by now, with what it means; each array is read when it is first asked for.
+
+        Raises
+        ------
+        NotCommittedError
+            No rollout is there yet.
+        """
+        if not self.rollouts_committed:
+            raise NotCommittedError(f"screen {self.job[:8]} has committed no rollout yet")
+        resolved, read = self.resolved, ReadOnce({name: self[name] for name in self.names()})
+        task = read["rollout/task"][: self.rollouts_committed]
+        return ScreenResults(resolved.arms, self.policy, task, read, resolved.notes, resolved.checkpoint_name)

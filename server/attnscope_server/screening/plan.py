@@ -1,0 +1,47 @@
+"""What a screen will cost: forwards of every arm's contexts, and the memory of a block."""
+
+from __future__ import annotations
+
+from attnscope_storage.wire import Condition, PolicyDescription
+from attnscope_storage.wire.flops import forward_flops
+from attnscope_storage.wire.screens import ResolvedScreen
+
+FLOAT_BYTES = 4
+
+
+def screen_flops(resolved: ResolvedScreen, policy: PolicyDescription) -> float:
+    """Return the floating-point operations of a whole screen: at full windows, without what rules compute themselves.
+
+    A stateful arm decides at every step of its rollouts, any other one at the judged decisions alone.
+    """
+    judged = resolved.decisions_each
+    walked = resolved.steps
+    per_rollout = sum(
+        forward_flops(policy, _tokens(arm, policy)) * (walked if arm.memory == "stateful" else judged)
+        for arm in resolved.arms
+    )
+    return len(resolved.envs) * (per_rollout + judged * forward_flops(policy, policy.context_length))
+
+
+def screen_memory(resolved: ResolvedScreen, policy: PolicyDescription) -> float:
+    """Return a guess of the bytes of a block: its histories, rows, windows, and what its arms keep of them."""
+    full = policy.transitions
+    judged = resolved.block * resolved.decisions_each
+    history = resolved.block * resolved.steps * (2 * policy.width * policy.tokens_per_transition + 64)
+    rows = resolved.steps * policy.context_length * (resolved.block + 2 * policy.layers * policy.heads)
+    windows = judged * full * (policy.width * policy.tokens_per_transition * _pooling(resolved) + 64)
+    kept = 2 * judged * full * len(resolved.arms)
+    return FLOAT_BYTES * (history + rows * int(resolved.rows) + windows) + kept
+
+
+def _tokens(arm: Condition, policy: PolicyDescription) -> int:
+    """Return the tokens of an arm's context at a full window."""
+    full = policy.transitions
+    budget = full if arm.budget is None or arm.positions == "mask" else arm.budget
+    kept = int(full * budget) if isinstance(budget, float) else budget
+    return max(1, min(full, kept)) * policy.tokens_per_transition + 1
+
+
+def _pooling(resolved: ResolvedScreen) -> int:
+    """Return how many arms may build tokens of their own: those of one strategy in eight, two at least."""
+    return max(2, len(resolved.arms) // 8)
