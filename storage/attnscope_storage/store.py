@@ -156,6 +156,9 @@ def explained(path: str | Path) -> Iterator[None]:
 
 
 def _sync_folder(folder: str) -> None:
+    """Write a folder's names to the disk; a system that opens no folders, as Windows, does that by itself."""
+    if not hasattr(os, "O_DIRECTORY"):
+        return
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
         os.fsync(descriptor)

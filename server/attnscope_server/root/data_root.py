@@ -13,6 +13,7 @@ from pathlib import Path
 from attnscope_server.errors import DatabaseMissingError, DataRootInUseError, DataRootUnusableError
 from attnscope_server.records.database import Database
 from attnscope_server.records.keys import KeyStore
+from attnscope_server.root.disk import NO_LOCKS, refuse_network, without_locks
 from attnscope_server.settings import Settings
 
 LOCAL_OWNER = "local"
@@ -25,7 +26,7 @@ def prepare(settings: Settings) -> None:
     Raises
     ------
     DataRootUnusableError
-        It cannot be made or written.
+        It cannot be made or written, or lies on a network disk.
     """
     root = settings.data_root
     try:
@@ -38,6 +39,7 @@ def prepare(settings: Settings) -> None:
         raise DataRootUnusableError(f"the data root {root} cannot be used: {error.strerror}") from error
     if not os.access(root, os.W_OK | os.X_OK):
         raise DataRootUnusableError(f"the data root {root} cannot be written")
+    refuse_network(root)
 
 
 def open_database(settings: Settings) -> Database:
@@ -66,6 +68,8 @@ def held(root: Path) -> Iterator[None]:
     ------
     DataRootInUseError
         Another service holds it.
+    DataRootUnusableError
+        Its disk knows no locks.
     """
     descriptor = os.open(root / "service.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
@@ -76,6 +80,10 @@ def held(root: Path) -> Iterator[None]:
             raise DataRootInUseError(
                 f"another attnscope service (process {holder}) works on {root}; stop it or choose another --data-root"
             ) from error
+        except OSError as error:
+            if error.errno not in NO_LOCKS:
+                raise
+            raise without_locks(root, error) from error
         os.ftruncate(descriptor, 0)
         os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
         yield

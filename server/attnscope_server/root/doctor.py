@@ -20,6 +20,7 @@ from attnscope_model.checkpoints.registry import CheckpointRegistry
 from attnscope_model.errors import CheckpointError
 from attnscope_server.records.database import RESTORE
 from attnscope_server.records.upgrading import DATABASE_VERSION
+from attnscope_server.root.disk import NETWORK, REMEDY, file_system
 from attnscope_server.root.paths import capture_path
 from attnscope_server.settings import Settings
 from attnscope_storage.errors import AttnscopeError, CaptureNotFoundError
@@ -81,6 +82,11 @@ def _root(settings: Settings) -> Iterator[Finding]:
     enough = free >= LITTLE_SPACE
     remedy = None if enough else "free some space: delete captures, or let them expire (retention_days)"
     yield Finding("disk", enough, f"{free / 2**30:.1f} GiB free", remedy)
+    kind = file_system(root)
+    if kind in NETWORK:
+        yield bad("file system", f"{root} lies on a network disk ({kind})", f"a job database can be damaged: {REMEDY}")
+    else:
+        yield good("file system", kind or "unknown")
     yield good("service", _holder(settings))
 
 
@@ -93,6 +99,8 @@ def _holder(settings: Settings) -> str:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         return f"process {os.pread(descriptor, 32, 0).decode(errors='replace').strip()} runs here"
+    except OSError as error:
+        return f"unknown: the disk knows no locks ({error.strerror}); {REMEDY}"
     else:
         return "none runs here now"
     finally:
