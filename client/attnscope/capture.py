@@ -17,8 +17,9 @@ from attnscope.errors import (
     NotCapturedError,
     NotReplayableError,
 )
+from attnscope.fetching.http_store import HttpStore
 from attnscope.fetching.lazy import LazyArray
-from attnscope.fetching.remote import HttpStore, Slicer
+from attnscope.fetching.remote import Slicer
 from attnscope.fetching.replay import Decision, Replayer
 from attnscope.fetching.stored import Stored
 from attnscope_storage.reader import CaptureReader

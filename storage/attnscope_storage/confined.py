@@ -22,6 +22,10 @@ class ConfinedStore(LocalStore):
     def __init__(self, root: Path | str, *, read_only: bool = True) -> None:
         super().__init__(root, read_only=read_only)
 
+    def __reduce__(self) -> tuple[type[ConfinedStore], tuple[Path]]:
+        """Pickle the folder; another process may work elsewhere, so its path is absolute."""
+        return type(self), (Path(self.root).absolute(),)
+
     def __eq__(self, other: object) -> bool:
         return isinstance(other, LocalStore) and self.root == other.root
 

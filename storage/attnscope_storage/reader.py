@@ -7,7 +7,7 @@ document; an array's own document, which may be ahead after a crash, is never re
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -62,6 +62,10 @@ class CaptureReader:
         """
         store = where if isinstance(where, Store) else ConfinedStore(where)
         return cls(store, _read_root(store))
+
+    def __reduce__(self) -> tuple[Callable[[Store], CaptureReader], tuple[Store]]:
+        """Pickle the store alone; the copy opens it anew, with what is committed then."""
+        return CaptureReader.open, (self._store,)
 
     def refresh(self) -> bool:
         """Look for new commits; return whether anything changed."""
@@ -178,6 +182,10 @@ class CommittedArray:
         self.chunks = stored.chunks
         self.dtype: np.dtype[Any] = np.dtype(stored.dtype)
         self.attributes = stored.attributes
+
+    def __reduce__(self) -> tuple[type[CommittedArray], tuple[CommittedStore, StoredArray]]:
+        """Pickle the place; the copy has the same length, whatever was committed since."""
+        return type(self), (self._store, self._stored)
 
     def __repr__(self) -> str:
         axes = ", ".join(f"{dim}: {size}" for dim, size in zip(self.dims, self.shape, strict=True))

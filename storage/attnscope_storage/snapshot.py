@@ -10,7 +10,7 @@ import hashlib
 import json
 import math
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Final
@@ -43,6 +43,10 @@ class Root:
     nodes: Mapping[str, Document]
     """Every array's and group's document by its path."""
     arrays: Mapping[str, StoredArray]
+
+    def __reduce__(self) -> tuple[Callable[[bytes], Root], tuple[bytes]]:
+        """Pickle the document as it is stored."""
+        return Root.parse, (self.stored,)
 
     @classmethod
     def parse(cls, stored: bytes) -> Root:

@@ -22,7 +22,7 @@ from attnscope.errors import (
     UnexpectedAnswerError,
     error_of,
 )
-from attnscope.fetching.remote import HttpStore
+from attnscope.fetching.http_store import HttpStore
 from attnscope.figures.heatmap import heatmap, save
 from attnscope.figures.provenance import source_of
 from attnscope.report.summary import summarise, uniform_recency

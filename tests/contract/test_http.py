@@ -163,6 +163,16 @@ def test_slices_refuse_what_makes_no_sense(http, capture, query, status):
     assert http.get(f"{capture}/slice?{query}").status_code == status
 
 
+def test_an_answer_repeats_its_question(http, capture):
+    """Job, array and selection of a slice, and the key of the raw store, stand in its headers."""
+    answer = http.get(f"{capture}/slice?array=rollout/action&step=3:5&env=0")
+    found = {name: answer.headers[f"x-attnscope-{name}"] for name in ("job", "array", "selection")}
+    assert found == {"job": capture.rpartition("/")[2], "array": "rollout/action", "selection": "env=0&step=3:5"}
+    long = http.get(f"{capture}/slice?array=rollout/action&step={','.join(['1'] * 900)}")
+    assert long.headers["x-attnscope-selection"].startswith("sha256:")
+    assert http.get(f"{capture}/zarr/zarr.json").headers["x-attnscope-key"] == "zarr.json"
+
+
 def test_reductions_ignore_what_is_absent(http, capture):
     """A mean over steps is NaN-aware, named axes go, and the u8 view squares back."""
     answer = http.get(f"{capture}/slice?array=attention/rows&row_env=0&reduce=mean&over=step")

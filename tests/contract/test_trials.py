@@ -13,7 +13,7 @@ import zarr
 
 import attnscope
 from attnscope.errors import JobCancelledError
-from attnscope.fetching.remote import HttpStore
+from attnscope.fetching.http_store import HttpStore
 from attnscope_server.records.keys import ALL_SCOPES
 from attnscope_server.root.paths import capture_path
 from attnscope_storage.errors import CaptureNotFoundError, StoreKindError

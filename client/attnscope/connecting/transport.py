@@ -6,7 +6,6 @@ redirects are never followed, so a key cannot end up at another origin. Knows no
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -16,10 +15,12 @@ import httpx
 from pydantic import BaseModel, ValidationError
 from pydantic_core import from_json
 
+from attnscope.connecting.channel import CONNECT_SECONDS, READ_SECONDS, new_client
 from attnscope.connecting.connection import Connection
+from attnscope.connecting.copies import keep_key, key_again, renew_in_children
 from attnscope.connecting.plain import plain, plain_values
 from attnscope.connecting.retry import SAFE_METHODS, Backoff, may_repeat
-from attnscope.errors import ConfigurationError, ConnectionFailedError, UnexpectedAnswerError, error_of
+from attnscope.errors import ConnectionFailedError, UnexpectedAnswerError, error_of
 from attnscope_storage.wire import PROBLEM_MEDIA_TYPE, Problem
 
 JSON_BYTES: Final = 64 * 1024 * 1024
@@ -27,12 +28,6 @@ JSON_BYTES: Final = 64 * 1024 * 1024
 
 PROBLEM_BYTES: Final = 64 * 1024
 """Bytes of an error answer that are read."""
-
-CONNECT_SECONDS: Final = 10.0
-"""Seconds for a connection to stand."""
-
-READ_SECONDS: Final = 60.0
-"""Seconds without a byte before a request is given up."""
 
 Parameters = Sequence[tuple[str, str]]
 """Query parameters, in order."""
@@ -68,32 +63,19 @@ class Transport:
         self.connection = connection
         self._backoff = backoff or Backoff()
         self._sleep = sleep
-        headers = {"User-Agent": "attnscope", "Accept-Encoding": "identity"}
-        if connection.api_key:
-            headers["Authorization"] = f"Bearer {connection.api_key}"
-        self._headers = headers
-        self._client = self._new_client()
+        self._client = new_client(connection)
+        self._of_parent: list[httpx.Client] = []
+        keep_key(connection)
+        renew_in_children(self)
 
-    def _new_client(self) -> httpx.Client:
-        """Return a client without connections.
+    def renew(self) -> None:
+        """Begin without connections, as a forked child must: the parent's would carry the answers of both."""
+        self._of_parent.append(self._client)  # kept, so that nothing in the child closes it
+        self._client = new_client(self.connection)
 
-        Raises
-        ------
-        ConfigurationError
-            Proxies or certificates that the environment names cannot be used.
-        """
-        try:
-            return httpx.Client(
-                base_url=self.connection.url,
-                headers=self._headers,
-                timeout=httpx.Timeout(READ_SECONDS, connect=CONNECT_SECONDS),
-                limits=httpx.Limits(max_connections=16, max_keepalive_connections=16),
-                follow_redirects=False,
-                # A proxy named in the environment must not see, nor break, what stays on this machine.
-                trust_env=not self.connection.loopback,
-            )
-        except (ImportError, OSError, ValueError, httpx.InvalidURL) as error:
-            raise ConfigurationError(_unusable(self.connection.url, error)) from error
+    def __reduce__(self) -> tuple[Callable[[str, str], Transport], tuple[str, str]]:
+        """Pickle the address alone; the copy connects anew, with the key that `key_again` finds there."""
+        return _reconnected, (self.connection.url, self.connection.source)
 
     def close(self) -> None:
         """Close every connection."""
@@ -206,6 +188,11 @@ class Transport:
         )
 
 
+def _reconnected(url: str, source: str) -> Transport:
+    """Return a transport to the address that another process connected to."""
+    return Transport(Connection(url, key_again(url), source))
+
+
 class _TryAgainError(Exception):
     """A sending failed in a way that another may not."""
 
@@ -215,19 +202,6 @@ class _TryAgainError(Exception):
         self.unprocessed = unprocessed
         """Whether the service surely did nothing."""
         self.retry_after = retry_after
-
-
-ENVIRONMENT: Final = ("ALL_PROXY", "HTTPS_PROXY", "HTTP_PROXY", "NO_PROXY", "SSL_CERT_FILE", "SSL_CERT_DIR")
-"""Variables that connections to other machines follow."""
-
-
-def _unusable(url: str, error: Exception) -> str:
-    """Return why no client can be made, and which variables to look at."""
-    named = [name for name in ENVIRONMENT if os.environ.get(name) or os.environ.get(name.lower())]
-    look = f"; look at {', '.join(named)} in the environment" if named else ""
-    if isinstance(error, ImportError):
-        return f"the connection to {url} would go through a SOCKS proxy, which needs: pip install socksio{look}"
-    return f"the connection to {url} cannot be set up: {error}{look}"
 
 
 def _body(response: httpx.Response, limit: int) -> bytes:

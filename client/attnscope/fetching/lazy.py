@@ -39,6 +39,10 @@ class LazyArray:
         axes = ", ".join(f"{dim} {size}" for dim, size in zip(self.dims, self.shape, strict=True))
         return f"<{self.name} {self.dtype} [{axes}]>"
 
+    def __reduce__(self) -> tuple[type[LazyArray], tuple[CommittedArray, Slicer | None]]:
+        """Pickle nothing that was fetched."""
+        return type(self), (self._array, self._slicer)
+
     def __len__(self) -> int:
         return self.shape[0]
 

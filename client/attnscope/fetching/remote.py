@@ -1,135 +1,27 @@
-"""The two ways to a remote capture: a Zarr store over the raw route for bulk, the slice route for views."""
+"""Views of a capture of a service, over its slice route."""
 
 from __future__ import annotations
 
-import asyncio
 import io
 import math
-import threading
-from collections import OrderedDict
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import Sequence
 from tokenize import TokenError
 from typing import Any
 
 import numpy as np
 from jaxtyping import Shaped
-from zarr.abc.store import ByteRequest, Store
-from zarr.core.buffer import Buffer, BufferPrototype, default_buffer_prototype
 
-from attnscope.connecting.transport import Transport
-from attnscope.errors import NotFoundError, TooLargeError, UnexpectedAnswerError
+from attnscope.connecting.repeated import refuse_another
+from attnscope.connecting.transport import Answer, Transport
+from attnscope.errors import TooLargeError, UnexpectedAnswerError
 from attnscope.fetching.selection import Pick, Selection
-
-CACHE_BYTES = 256 * 2**20
-"""Encoded chunks kept in memory, per capture."""
-
-OBJECT_BYTES = 64 * 2**20
-"""Size of one stored object, at most."""
-
-LISTS_NOTHING = "a remote capture lists no keys; its root document names every array"
+from attnscope_storage.wire.echo import ARRAY_HEADER, JOB_HEADER, SELECTION_HEADER, echo_of
 
 SLICE_BYTES = 2**30
 """Bytes of one slice, at most, whatever its shape is said to be."""
 
 NPY_HEADER_BYTES = 4096
 """Room for the header of NumPy's format."""
-
-
-class HttpStore(Store):
-    """A capture's raw Zarr store, read-only. Chunks never change, so each is fetched once while the cache holds it."""
-
-    def __init__(self, transport: Transport, job: str) -> None:
-        super().__init__(read_only=True)
-        self._transport = transport
-        self.job = job
-        self._cache: OrderedDict[str, bytes] = OrderedDict()
-        self._cached_bytes = 0
-        self._lock = threading.Lock()
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, HttpStore) and (self.job, self._transport) == (other.job, other._transport)
-
-    __hash__ = None  # type: ignore[assignment]  # compared by content
-
-    async def get(
-        self, key: str, prototype: BufferPrototype | None = None, byte_range: ByteRequest | None = None
-    ) -> Buffer | None:
-        """Return a key's bytes; None where the service says that the committed shape does not reach there."""
-        if byte_range is not None:
-            raise io.UnsupportedOperation("captures have no shards: every chunk is read whole")
-        content = await asyncio.to_thread(self._fetch, key)
-        return None if content is None else (prototype or default_buffer_prototype()).buffer.from_bytes(content)
-
-    def _fetch(self, key: str) -> bytes | None:
-        with self._lock:
-            if key in self._cache:
-                self._cache.move_to_end(key)
-                return self._cache[key]
-        try:
-            path = f"/v1/captures/{self.job}/zarr/{key}"
-            answer = self._transport.request("GET", path, limit=OBJECT_BYTES)
-        except NotFoundError:
-            return None
-        if "immutable" in answer.headers.get("cache-control", ""):
-            self._keep(key, answer.body)
-        return answer.body
-
-    def _keep(self, key: str, content: bytes) -> None:
-        with self._lock:
-            if key not in self._cache:
-                self._cached_bytes += len(content)
-            self._cache[key] = content
-            while self._cached_bytes > CACHE_BYTES:
-                _, dropped = self._cache.popitem(last=False)
-                self._cached_bytes -= len(dropped)
-
-    async def get_partial_values(
-        self, prototype: BufferPrototype, key_ranges: Iterable[tuple[str, ByteRequest | None]]
-    ) -> list[Buffer | None]:
-        """Return several keys' bytes."""
-        return [await self.get(key, prototype, part) for key, part in key_ranges]
-
-    async def exists(self, key: str) -> bool:
-        """Whether the store has this key."""
-        return await self.get(key) is not None
-
-    @property
-    def supports_writes(self) -> bool:
-        """False."""
-        return False
-
-    @property
-    def supports_deletes(self) -> bool:
-        """False."""
-        return False
-
-    @property
-    def supports_listing(self) -> bool:
-        """False: the root document names every array."""
-        return False
-
-    async def set(self, key: str, value: Buffer) -> None:
-        """Refuse."""
-        raise PermissionError(f"{key} ({len(value)} bytes): a remote capture is read-only")
-
-    async def delete(self, key: str) -> None:
-        """Refuse."""
-        raise PermissionError(f"{key}: a remote capture is read-only")
-
-    async def list(self) -> AsyncIterator[str]:
-        """Refuse: HTTP lists no folders."""
-        raise io.UnsupportedOperation(LISTS_NOTHING)
-        yield ""
-
-    async def list_prefix(self, prefix: str) -> AsyncIterator[str]:
-        """Refuse."""
-        raise io.UnsupportedOperation(f"{prefix}: {LISTS_NOTHING}")
-        yield ""
-
-    async def list_dir(self, prefix: str) -> AsyncIterator[str]:
-        """Refuse."""
-        raise io.UnsupportedOperation(f"{prefix}: {LISTS_NOTHING}")
-        yield ""
 
 
 KEPT = ("context/", "rollout/")
@@ -182,7 +74,17 @@ class Slicer:
             if max(selection.shape, default=1) <= 1:
                 raise
             return self._in_halves(name, dims, selection, dtype)
+        self._compare(answer, name, parameters)
         return _npy(answer.body, selection.shape, dtype, name)
+
+    def __reduce__(self) -> tuple[type[Slicer], tuple[Transport, str]]:
+        """Pickle nothing that was fetched."""
+        return type(self), (self._transport, self._job)
+
+    def _compare(self, answer: Answer, name: str, parameters: Sequence[tuple[str, str]]) -> None:
+        """Refuse the answer to another question."""
+        asked = {JOB_HEADER: self._job, ARRAY_HEADER: name, SELECTION_HEADER: echo_of(parameters)}
+        refuse_another(answer, asked)
 
     def reduced(
         self, name: str, dims: tuple[str, ...], selection: Selection, over: tuple[str, ...], form: str
@@ -206,6 +108,7 @@ class Slicer:
         answer = self._transport.request(
             "GET", path, parameters=parameters, limit=min(size, SLICE_BYTES) + NPY_HEADER_BYTES
         )
+        self._compare(answer, name, parameters)
         if form == "npy":
             return _npy(answer.body, shape, dtype, name)
         if len(answer.body) != size:

@@ -10,10 +10,13 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float32
 
+from attnscope.connecting.copies import renew_in_children
+from attnscope.connecting.repeated import refuse_another
 from attnscope.connecting.transport import Transport
 from attnscope.errors import GoneError, NotFoundError, NotReplayableError
 from attnscope.fetching.remote import NPY_HEADER_BYTES, _npy, spell
 from attnscope_storage.wire import MAP_DIMS, MapKind, PolicyDescription, Positions
+from attnscope_storage.wire.echo import JOB_HEADER, SELECTION_HEADER, echo_of
 
 KEPT_BYTES = 64 * 2**20
 """Replayed answers kept in memory, per capture."""
@@ -62,6 +65,15 @@ class Replayer:
         self._kept: OrderedDict[Decision, Float32[np.ndarray, ...]] = OrderedDict()
         self._kept_bytes = 0
         self._lock = threading.Lock()
+        renew_in_children(self)
+
+    def renew(self) -> None:
+        """Let a forked child have a lock of its own: the parent's may be held by a thread that the child lacks."""
+        self._lock = threading.Lock()
+
+    def __reduce__(self) -> tuple[type[Replayer], tuple[Transport, str, PolicyDescription]]:
+        """Pickle nothing that was fetched, and no lock."""
+        return type(self), (self._transport, self._job, self._policy)
 
     def fetch(self, decision: Decision) -> Float32[np.ndarray, ...]:
         """Return the answer, in the axes of its kind.
@@ -91,6 +103,7 @@ class Replayer:
             raise
         except NotFoundError as error:
             raise NotReplayableError("this service replays nothing: it is of an older version") from error
+        refuse_another(answer, {JOB_HEADER: self._job, SELECTION_HEADER: echo_of(decision.parameters())})
         found = _npy(answer.body, shape, np.dtype(np.float32), name)
         self._keep(decision, found)
         return found.copy()

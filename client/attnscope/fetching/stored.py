@@ -14,8 +14,9 @@ from attnscope.connecting.plain import plain, plain_values
 from attnscope.connecting.transport import Transport
 from attnscope.errors import NotCapturedError
 from attnscope.fetching.download import download
+from attnscope.fetching.http_store import HttpStore
 from attnscope.fetching.lazy import LazyArray
-from attnscope.fetching.remote import HttpStore, Slicer
+from attnscope.fetching.remote import Slicer
 from attnscope.kinds.view import view_of
 from attnscope_storage.errors import ChunkDamagedError, StoreKindError
 from attnscope_storage.reader import CaptureReader

@@ -24,6 +24,7 @@ from attnscope_storage.keys import Beyond, Committed, Metadata
 from attnscope_storage.reader import CaptureReader
 from attnscope_storage.shades import as_u8
 from attnscope_storage.wire import ProblemCode, contracts
+from attnscope_storage.wire.echo import ARRAY_HEADER, JOB_HEADER, KEY_HEADER, SELECTION_HEADER, echo_of
 
 router = APIRouter(tags=["captures"], prefix="/captures/{job_id}")
 
@@ -85,6 +86,8 @@ def get_key(job_id: UUID, key: str, request: Request, state: Service, identity: 
         "ETag": str(root.etag(key)),
         "Cache-Control": IMMUTABLE if isinstance(located, Committed) else "private, no-cache",
         "Accept-Ranges": "bytes",
+        JOB_HEADER: str(job_id),
+        KEY_HEADER: key,
     }
     if headers["ETag"] in [tag.strip() for tag in request.headers.get("if-none-match", "").split(",")]:
         return Response(status_code=304, headers=headers)
@@ -155,7 +158,10 @@ async def get_slice(
         raise refusal(ProblemCode.INVALID_REQUEST, f"format: expected one of {', '.join(FORMATS)}, got {form!r}")
     selectors = {name: value for name, value in request.query_params.items() if name not in NOT_AXES}
     async with state.slices.turn():
-        return await run_in_threadpool(cut, state, identity, job_id, array, selectors, (reduce, over, form))
+        answer = await run_in_threadpool(cut, state, identity, job_id, array, selectors, (reduce, over, form))
+    answer.headers[JOB_HEADER], answer.headers[ARRAY_HEADER] = str(job_id), array
+    answer.headers[SELECTION_HEADER] = echo_of(request.query_params.multi_items())
+    return answer
 
 
 def cut(

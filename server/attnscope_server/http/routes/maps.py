@@ -17,6 +17,7 @@ from attnscope_server.replaying.answers import Question, refuse_too_large
 from attnscope_storage.reader import CaptureReader
 from attnscope_storage.shades import as_u8
 from attnscope_storage.wire import MAP_DIMS, MapFormat, MapKind, Positions, ProblemCode, contracts
+from attnscope_storage.wire.echo import JOB_HEADER, SELECTION_HEADER, echo_of
 
 router = APIRouter(tags=["captures"], prefix="/captures/{job_id}")
 
@@ -89,6 +90,8 @@ async def get_maps(
     headers = {
         "ETag": tag,
         "Cache-Control": "private, no-cache",
+        JOB_HEADER: str(job_id),
+        SELECTION_HEADER: echo_of(request.query_params.multi_items()),
         "X-Attnscope-Step": str(question.step),
         "X-Attnscope-Env": str(question.env),
         "X-Attnscope-Start": str(question.step - (question.tokens - 1) // reader.policy.tokens_per_transition),
