@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from attnscope.connecting.connection import find_connection
 from attnscope.connecting.transport import Transport
@@ -18,12 +18,13 @@ if TYPE_CHECKING:
 
     from attnscope.capture import Capture
     from attnscope.recommendations import Advice, MeasuredTrial
+    from attnscope.screens.results import ScreenResults
     from attnscope.screens.screen import Screen
     from attnscope.trials import TrialResults
     from attnscope.trials.trial import Trial
     from attnscope_storage.wire import Capabilities
 
-__all__ = ["Service", "__version__", "connect", "open", "open_screen", "open_trial", "recommend"]
+__all__ = ["Service", "__version__", "connect", "open", "open_screen", "open_trial", "recommend", "screen"]
 
 
 def connect(url: str | None = None, api_key: str | None = None) -> Service:
@@ -88,6 +89,28 @@ def open_screen(path: str | Path) -> Screen:
     from attnscope_storage.reader import CaptureReader  # noqa: PLC0415 - loads zarr
 
     return Screen(CaptureReader.open(Path(path)))
+
+
+def screen(policy: Any, histories: Any, **options: Any) -> ScreenResults:  # noqa: ANN401 - types of the extra server
+    """Return how far a policy's decisions change under every rule and budget, on stored histories; needs no service.
+
+    Parameters
+    ----------
+    policy
+        A loaded policy, of `attnscope_model`.
+    histories
+        Rollouts of it uncompressed, an `attnscope_server.screening.Histories`.
+    options
+        Of `attnscope_server.screening.screen`, which this calls: arms, decisions, seed, temperature.
+
+    Raises
+    ------
+    MissingPackageError
+        The extra ``server`` is not installed.
+    """
+    from attnscope.screens.here import screen_here  # noqa: PLC0415 - loads strategies
+
+    return screen_here(policy, histories, **options)
 
 
 def recommend(

@@ -8,7 +8,7 @@ every other is paired with: same tasks, same seeds, same random numbers at every
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Container, Iterator, Mapping
 from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Any, ClassVar, Final
@@ -26,6 +26,10 @@ PHASES: Final = ("growing", "full")
 
 ARMS: Final = ("uncompressed", "compressed")
 """Meaning of the arm axis of what is timed, side by side in turns."""
+
+
+DEPARTURE: Final = "divergence/departure"
+"""Array that trials begun by earlier versions do not have."""
 
 
 @dataclass(frozen=True)
@@ -55,6 +59,13 @@ class TrialSchema(StoreSchema):
     arrays: Mapping[str, ArraySpec]
     flush_steps: int = 1
     """Conditions of one commit."""
+
+    def of_store(self, names: Container[str]) -> TrialSchema:
+        """Return the schema of a store that was begun by an earlier version, given the names of its arrays."""
+        if DEPARTURE in names:
+            return self
+        kept = {name: spec for name, spec in self.arrays.items() if name != DEPARTURE}
+        return replace(self, arrays=MappingProxyType(kept))
 
     @property
     def total(self) -> int:
@@ -98,6 +109,8 @@ def _measured(dims: TrialDims) -> Iterator[ArraySpec]:
         sample: Axis = ("divergence_step", len(dims.divergence_steps))
         what = "KL(uncompressed ‖ compressed) of the action on the uncompressed rollout's history"
         yield _grows("divergence/kl", "float32", condition, sample, seed, task, units="nats", long_name=what)
+        what = "total variation ½ Σ|π_uncompressed − π_compressed| of the acted distributions, at the same histories"
+        yield _grows(DEPARTURE, "float32", condition, sample, seed, task, units="1", long_name=what)
         flips = "whether the most likely action is another"
         yield _grows("divergence/flip", "int8", condition, sample, seed, task, long_name=flips)
     if dims.kept_steps:

@@ -12,6 +12,7 @@ import numpy as np
 from jaxtyping import Shaped
 
 from attnscope_storage.reader import CaptureReader
+from attnscope_storage.trial_schema import DEPARTURE
 from attnscope_storage.verify import VerificationReport
 
 ROUNDING: Final = 1e-4
@@ -52,7 +53,10 @@ def _divergence(read: Read, condition: int) -> Iterator[str]:
         yield "divergence/kl is no divergence"
     if flip is not None and not np.isin(flip, (0, 1)).all():
         yield "divergence/flip is neither 0 nor 1"
-    if condition == 0 and ((divergence is not None and divergence.any()) or (flip is not None and flip.any())):
+    departure = read(DEPARTURE)
+    if departure is not None and not ((departure >= 0) & (departure <= 1 + ROUNDING)).all():
+        yield "divergence/departure is no share"
+    if condition == 0 and any(values is not None and values.any() for values in (divergence, flip, departure)):
         yield "the uncompressed condition diverges from itself"
 
 

@@ -71,6 +71,17 @@ def test_the_laptop_side_imports_nothing_of_the_service(package):
     assert wrong == {}
 
 
+def test_the_client_asks_for_the_service_by_name_in_one_place():
+    """`attnscope.screen` finds the service's function where the extra is installed; nothing else names the service."""
+    named = {
+        str(path.relative_to(ROOT))
+        for path in sources("attnscope")
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and node.value.startswith("attnscope_server")
+    }
+    assert named == {"client/attnscope/screens/here.py"}
+
+
 def test_the_probe_can_fail():
     """A forbidden import is found, wherever it hides."""
     source = "def f():\n    from attnscope_server import app\n    import attnscope_model.families.reference\n"

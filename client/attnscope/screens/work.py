@@ -45,7 +45,7 @@ def fastest_exact(
     """Return the operations of uncompressed decisions: from a cache while a causal policy's window grows, else anew."""
     if full or not (policy.causal and policy.query_slot == "last"):
         return _forward(policy, held)
-    return _forward(policy, np.full_like(held, policy.tokens_per_transition), held)
+    return _forward(policy, np.minimum(held, policy.tokens_per_transition), held)
 
 
 def _forward(

@@ -25,8 +25,8 @@ from attnscope_server.screening.decisions import DECISIONS, chosen_rollouts, cho
 from attnscope_server.screening.episodes import episodes_of
 from attnscope_server.screening.histories import Histories, Source
 from attnscope_server.screening.measuring import Arrays, Measured
-from attnscope_server.screening.resolving import NO_ROWS, block_of
-from attnscope_storage.wire.trials import PositionPolicy
+from attnscope_server.screening.resolving import NO_ROWS, block_of, spelled
+from attnscope_storage.wire.trials import Condition, PositionPolicy
 
 
 @dataclass(frozen=True)
@@ -54,9 +54,16 @@ class Screened:
     """What a screen gave: its arms, and arrays by the names of `attnscope_storage.screen_schema`."""
 
     plan: Plan
+    task: Int[np.ndarray, " rollout"]
+    """Task of every judged rollout."""
     arrays: Arrays
     notes: tuple[str, ...] = ()
     """What was left out, and why."""
+
+    @property
+    def conditions(self) -> tuple[Condition, ...]:
+        """The arms as a job's answer spells them."""
+        return tuple(spelled(index, arm) for index, arm in enumerate(self.plan.arms))
 
 
 def screen(
@@ -108,7 +115,7 @@ def screen(
     where = torch.device("cpu") if device is None else device
     parts = [screen_block(policy, histories, plan, block, where) for block in plan.blocks]
     arrays = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
-    return Screened(plan, arrays, () if histories.has_rows else (NO_ROWS,))
+    return Screened(plan, histories.task[plan.rollouts], arrays, () if histories.has_rows else (NO_ROWS,))
 
 
 def plan_screen(

@@ -79,7 +79,7 @@ def resolve_screen(
         rows=rows,
         most_rewards=preset.most_rewards,
         temperature=found.spec.sampling.temperature if found.resolved.sampling == "sample" else None,
-        arms=tuple(_spelled(index, arm) for index, arm in enumerate(arms)),
+        arms=tuple(spelled(index, arm) for index, arm in enumerate(arms)),
         notes=() if rows else (NO_ROWS,),
     )
 
@@ -151,7 +151,8 @@ def _rules(spec: ScreenSpec) -> Sequence[Strategy]:
     return rules
 
 
-def _spelled(index: int, arm: Arm) -> Condition:
+def spelled(index: int, arm: Arm) -> Condition:
+    """Return an arm as the wire has it."""
     setup = arm.setup
     return Condition(
         index=index,

@@ -3,14 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from attnscope_model.acting.departing import departure
 from attnscope_model.acting.influence import divergence
 from attnscope_model.compression.deciding import CompressedDecider, PlainDecider
 from attnscope_server.trials.acting import Deciding, Recorded
+
+
+@dataclass(frozen=True, eq=False)
+class Diverged:
+    """How far compressed decisions are from the uncompressed ones at the same histories."""
+
+    kl: Float[np.ndarray, "batch step env"]
+    """KL(π_full ‖ π_compressed) in nats; π is the softmax of the logits, before temperature."""
+    departure: Float[np.ndarray, "batch step env"]
+    """Total variation of the acted distributions, after temperature."""
+    flip: Int[np.ndarray, "batch step env"]
+    """Whether the most likely action is another."""
 
 
 class Divergence:
@@ -24,30 +38,40 @@ class Divergence:
         Where decisions are compared, in order.
     logits
         The uncompressed decisions there.
+    temperature
+        Of the actions; None is greedy.
     """
 
     def __init__(
-        self, recorded: Recorded, steps: tuple[int, ...], logits: dict[int, Float[Tensor, "env action"]]
+        self,
+        recorded: Recorded,
+        steps: tuple[int, ...],
+        logits: dict[int, Float[Tensor, "env action"]],
+        temperature: float | None,
     ) -> None:
+        self._temperature = temperature
         self._recorded = recorded
         self._steps = steps
         self._logits = logits
 
-    def measure(
-        self, decider: CompressedDecider, batches: int, before_step: Callable[[int], None]
-    ) -> tuple[Float[np.ndarray, "batch step env"], Int[np.ndarray, "batch step env"]]:
-        """Return KL(π_full ‖ π_compressed) in nats and whether the most likely action is another.
+    def measure(self, decider: CompressedDecider, batches: int, before_step: Callable[[int], None]) -> Diverged:
+        """Return how far the decisions of every batch are from the uncompressed ones.
 
-        π is the softmax of the logits, before temperature. Every batch of rollouts is led through the uncompressed
+        Every batch of rollouts is led through the uncompressed
         rollout's history, whatever it would have done itself.
         """
-        divergences, flips = [], []
+        divergences, departures, flips = [], [], []
         for step, logits in decisions_at(decider, self._recorded, self._steps, before_step, times=batches):
             full = self._logits[step].repeat(batches, 1)
             divergences.append(divergence(full, logits).view(batches, -1).cpu().numpy())
+            departures.append(departure(full, logits, self._temperature).view(batches, -1).cpu().numpy())
             differs = full.argmax(dim=-1) != logits.argmax(dim=-1)
             flips.append(differs.view(batches, -1).cpu().numpy())
-        return np.stack(divergences, axis=1).astype(np.float32), np.stack(flips, axis=1).astype(np.int8)
+        return Diverged(
+            np.stack(divergences, axis=1).astype(np.float32),
+            np.stack(departures, axis=1).astype(np.float32),
+            np.stack(flips, axis=1).astype(np.int8),
+        )
 
 
 def plain_logits(

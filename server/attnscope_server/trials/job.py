@@ -28,6 +28,7 @@ from attnscope_server.trials.results import ConditionResult
 from attnscope_server.trials.rollout import TrialRunner
 from attnscope_storage.kinds.trial import trial_schema
 from attnscope_storage.reader import CaptureReader
+from attnscope_storage.trial_schema import DEPARTURE
 from attnscope_storage.wire import CheckpointInfo, Phase, ResolvedTrial, TrialSpec
 from attnscope_storage.writer import CaptureWriter, Commit
 
@@ -166,6 +167,7 @@ def _writer(
 ) -> CaptureWriter:
     schema = trial_schema(order.spec, order.resolved, policy.description)
     if reader is not None:
+        schema = schema.of_store(reader.names())
         return CaptureWriter.resume(
             order.path, schema, durable=order.durable, blocks=WRITER_BLOCKS, on_commit=on_commit, at_stage=at_stage
         )
@@ -192,6 +194,8 @@ def _submit(writer: CaptureWriter, result: ConditionResult) -> None:
         They are not the arrays that this trial stores.
     """
     block, found = writer.acquire(), result.arrays()
+    if DEPARTURE not in block.arrays:
+        found.pop(DEPARTURE, None)  # an earlier version began the trial
     if found.keys() != block.arrays.keys():
         missing, other = sorted(block.arrays.keys() - found.keys()), sorted(found.keys() - block.arrays.keys())
         raise ValueError(f"a condition's results: missing {missing}, not in the schema {other}")

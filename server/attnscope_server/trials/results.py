@@ -7,6 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float, Int
 
+from attnscope_storage.trial_schema import DEPARTURE
+
 
 @dataclass(frozen=True)
 class ConditionResult:
@@ -20,6 +22,7 @@ class ConditionResult:
     reward: Float[np.ndarray, "seed task step"]
     kl: Float[np.ndarray, "sample seed task"] | None = None
     flip: Int[np.ndarray, "sample seed task"] | None = None
+    departure: Float[np.ndarray, "sample seed task"] | None = None
     kept_first: Int[np.ndarray, "moment task token"] | None = None
     kept_last: Int[np.ndarray, "moment task token"] | None = None
     seconds: Float[np.ndarray, "phase level arm round"] | None = None
@@ -37,6 +40,7 @@ class ConditionResult:
             "rollout/reward": self.reward,
             "divergence/kl": self.kl,
             "divergence/flip": self.flip,
+            DEPARTURE: self.departure,
             "kept/first": self.kept_first,
             "kept/last": self.kept_last,
             "speed/seconds": self.seconds,

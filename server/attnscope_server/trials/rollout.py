@@ -24,7 +24,7 @@ from attnscope_server.acting.axis import EnvAxis
 from attnscope_server.acting.errors import RolloutStoppedError
 from attnscope_server.acting.rooms import Environment, HostRooms
 from attnscope_server.trials.acting import Recorded, roll_out, take_again
-from attnscope_server.trials.divergence import Divergence, plain_logits
+from attnscope_server.trials.divergence import Diverged, Divergence, plain_logits
 from attnscope_server.trials.results import ConditionResult
 from attnscope_server.trials.speed import SpeedMeter
 from attnscope_server.trials.tally import Tally
@@ -135,7 +135,7 @@ class TrialRunner:
         recorded = self._rolled(decider, self._axis, at_step)
         self._adopt(recorded, sampled)
         shape = (1, len(self._resolved.divergence_steps), len(self._axis.task))
-        same = np.zeros(shape, np.float32), np.zeros(shape, np.int8)
+        same = Diverged(np.zeros(shape, np.float32), np.zeros(shape, np.float32), np.zeros(shape, np.int8))
         return self._with_speeds(tally.results(recorded, same if sampled else None), [None])
 
     def _compressed(self, wave: tuple[int, ...]) -> list[ConditionResult]:
@@ -166,9 +166,7 @@ class TrialRunner:
             for result, found in zip(results, meter.measure(setups), strict=True)
         ]
 
-    def _diverged(
-        self, conditions: list[Condition]
-    ) -> tuple[Float[np.ndarray, "condition sample env"], Int[np.ndarray, "condition sample env"]] | None:
+    def _diverged(self, conditions: list[Condition]) -> Diverged | None:
         """Return how the conditions diverge on the uncompressed histories; None where nothing is sampled."""
         if self._divergence is None or not self._resolved.divergence_steps:
             return None
@@ -179,7 +177,7 @@ class TrialRunner:
     def _adopt(self, recorded: Recorded, logits: dict[int, Float[torch.Tensor, "env action"]]) -> None:
         """Take a rollout for the uncompressed one that all others are paired with."""
         self._baseline = recorded
-        self._divergence = Divergence(recorded, self._resolved.divergence_steps, logits)
+        self._divergence = Divergence(recorded, self._resolved.divergence_steps, logits, self._temperature)
 
     def _new_tally(self, conditions: int) -> Tally:
         seeds, tasks = len(self._spec.seeds), len(self._resolved.tasks)

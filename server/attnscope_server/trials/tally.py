@@ -12,6 +12,7 @@ from jaxtyping import Float, Float64, Int
 from attnscope_model.acting.context import ContextWindow
 from attnscope_model.compression.deciding import CompressedDecider
 from attnscope_server.trials.acting import Recorded
+from attnscope_server.trials.divergence import Diverged
 from attnscope_server.trials.results import ConditionResult
 from attnscope_storage.wire import PolicyDescription
 from attnscope_storage.wire.flops import forward_flops
@@ -70,7 +71,7 @@ class Tally:
     def results(
         self,
         recorded: Recorded,
-        divergences: tuple[Float[np.ndarray, "condition sample env"], Int[np.ndarray, "condition sample env"]] | None,
+        diverged: Diverged | None,
     ) -> list[ConditionResult]:
         """Return every condition's results."""
         reward = np.stack(recorded.reward, axis=1)
@@ -84,7 +85,7 @@ class Tally:
         seeds, tasks = self._shape[1:]
         found = []
         for condition in range(self._shape[0]):
-            kl, flip = (None, None) if divergences is None else (part[condition] for part in divergences)
+            apart = {} if diverged is None else {name: of[condition] for name, of in vars(diverged).items()}
             moments = self._moments[:, condition] if self._resolved.kept_steps else (None, None)
             found.append(
                 ConditionResult(
@@ -94,10 +95,9 @@ class Tally:
                     flops=flops.reshape(shape)[condition],
                     action=action.reshape(shape)[condition],
                     reward=reward.reshape(shape)[condition],
-                    kl=None if kl is None else kl.reshape(-1, seeds, tasks),
-                    flip=None if flip is None else flip.reshape(-1, seeds, tasks),
                     kept_first=moments[0],
                     kept_last=moments[1],
+                    **{name: values.reshape(-1, seeds, tasks) for name, values in apart.items()},
                 )
             )
         return found

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 
+import attnscope
 from attnscope_model.acting.departing import departure
 from attnscope_model.compression import Compression, unfit
 from attnscope_model.compression.deciding import CompressedDecider, PlainDecider
@@ -182,3 +183,14 @@ def test_blocks_do_not_depend_on_each_other(policies, histories_of, monkeypatch)
     apart = screen(policy, histories, decisions=60)
     assert len(apart.plan.blocks) == 3
     assert np.abs(one.arrays["screen/departure"] - apart.arrays["screen/departure"]).max() < 1e-5
+
+
+def test_the_client_screens_by_the_same_function(policies, histories_of):
+    """`attnscope.screen` gives the same arrays, with their arms and intervals."""
+    policy = policies["native-learned-absolute"]
+    histories = histories_of(policy)
+    ours, theirs = screen(policy, histories, decisions=30), attnscope.screen(policy, histories, decisions=30)
+    assert np.array_equal(ours.arrays["screen/departure"], theirs.arrays["screen/departure"])
+    assert [arm.strategy for arm in theirs.arms] == [arm.setup.rule.name for arm in ours.plan.arms]
+    mean = ours.arrays["screen/departure"].mean(axis=(0, 2))
+    assert theirs.tv_all.value == pytest.approx(mean, abs=1e-6)

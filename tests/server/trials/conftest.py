@@ -191,6 +191,7 @@ class MadeUp:
             reward=reward,
             kl=np.full((samples, *shape), divergent, np.float32),
             flip=np.zeros((samples, *shape), np.int8),
+            departure=np.full((samples, *shape), divergent / 2, np.float32),
             kept_first=kept,
             kept_last=kept,
             seconds=draw.random((2, len(speed.envs), 2, speed.rounds)).astype(np.float32),

@@ -13,7 +13,9 @@ from attnscope_model.checkpoints.native import load_policy
 from attnscope_server.capturing.rollout import RolloutStoppedError
 from attnscope_server.trials.job import TrialOrder, run_trial
 from attnscope_storage.errors import SchemaMismatchError
+from attnscope_storage.kinds.trial import trial_schema
 from attnscope_storage.reader import CaptureReader
+from attnscope_storage.trial_schema import DEPARTURE
 from attnscope_storage.verify import verify
 
 CPU = torch.device("cpu")
@@ -173,3 +175,27 @@ def test_verification_finds_what_is_wrong(run, made_up):
     said = " ".join(report.problems)
     for part in ("condition 0: the uncompressed", "condition 1: trial/return", "condition 2: trial/kept"):
         assert part in said
+
+
+def test_a_trial_that_an_earlier_version_began_goes_on_without_departures(run, tmp_path, monkeypatch):
+    """Its store has no departures, keeps none, verifies, and ends with the other arrays of a whole trial."""
+    path, seen = tmp_path / "older.zarr", []
+
+    def killed(stage):
+        seen.append(stage)
+        if seen.count("root-renamed") == 3:
+            raise KeyboardInterrupt
+
+    with monkeypatch.context() as older:
+        older.setattr("attnscope_server.trials.job.trial_schema", lambda *told: trial_schema(*told).of_store(()))
+        with pytest.raises(KeyboardInterrupt):
+            run(path, at_stage=killed)
+    begun = CaptureReader.open(path)
+    assert 0 < begun.steps_committed < begun.steps_total
+    assert DEPARTURE not in begun.names()
+    reader, _ = run(path)
+    whole, _ = run()
+    left, right = arrays(reader), arrays(whole)
+    assert right.keys() - left.keys() == {DEPARTURE}
+    assert all(np.array_equal(values, right[name]) for name, values in left.items())
+    assert verify(reader).ok

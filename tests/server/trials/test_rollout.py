@@ -31,6 +31,7 @@ def test_keeping_everything_is_the_uncompressed_rollout(results):
             assert np.array_equal(values, results[place].arrays()[name]), name
         assert not results[place].kl.any()
         assert not results[place].flip.any()
+        assert not results[place].departure.any()
 
 
 def test_returns_are_the_sums_of_their_episodes_rewards(results):
@@ -38,6 +39,13 @@ def test_returns_are_the_sums_of_their_episodes_rewards(results):
     for result in results:
         sums = result.reward.reshape(2, 3, 5, 20).sum(axis=-1)
         assert np.array_equal(result.returns, sums)
+
+
+def test_departures_are_of_the_distribution_that_acts(results):
+    """The total variation of every compressed condition is at most the root of half its divergence (Pinsker)."""
+    for result in results[2:7]:
+        assert (result.departure > 0).any()
+        assert (result.departure <= np.sqrt(result.kl / 2) + 1e-6).all()
 
 
 def test_conditions_differ_only_by_what_they_see(results):
