@@ -21,13 +21,13 @@ from attnscope.service import Service
 from attnscope_storage.wire import CaptureSpec, TaskChoice
 
 CHECKPOINT = "AD-absolute-darkroom-reference-seed0@6000"
-"""The shipped policy that is captured: Darkroom 9×9, learned positions, held-out goals known."""
+"""The shipped policy that is captured: Darkroom 9×9, learned positions; its entry names the goals of its training."""
 
-EPISODES = 20
-"""Episodes of each rollout; 8 held-out goals take part."""
+EPISODES = 12
+"""Episodes of each rollout: the window of 159 transitions is full for the last third of them."""
 
-TASKS = (2, 0, 1, 3, 4, 5, 6, 7)
-"""Places in the test split; the heatmaps are of the first, goal (6, 8), which is not found by chance."""
+TASKS = (1, 5, 6, 7)
+"""Places among the policy's validation goals; held-out goals stay unseen. The heatmaps are of the first, (1, 8)."""
 
 REPLICAS = 10
 """Rollouts a goal: as few as an interval can be trusted with."""
@@ -85,12 +85,12 @@ def _first_line(process: subprocess.Popen[str]) -> str:
 
 
 def run(out: Path) -> list[Path]:
-    """Capture the shipped policy on 8 held-out goals; return the files of its report and summary."""
+    """Capture the shipped policy on some of its validation goals; return the files of its report and summary."""
     out.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="attnscope-demo-") as folder, own_service(Path(folder)) as service:
         spec = CaptureSpec(
             checkpoint=CHECKPOINT,
-            tasks=TaskChoice(split="test", indices=TASKS),
+            tasks=TaskChoice(split="validation", indices=TASKS),
             episodes=EPISODES,
             replicas=REPLICAS,
             label="demo",

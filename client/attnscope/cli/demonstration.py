@@ -17,7 +17,7 @@ def demo(
     as_json: Json = False,
 ) -> None:
     """Start a service here, capture the shipped policy, draw it. Needs the server extra."""
-    from attnscope.demo import CHECKPOINT, EPISODES, run  # noqa: PLC0415 - loads matplotlib and zarr
+    from attnscope.demo import CHECKPOINT, EPISODES, REPLICAS, TASKS, run  # noqa: PLC0415 - loads matplotlib and zarr
 
     written = run(to)
     if as_json:
@@ -26,7 +26,8 @@ def demo(
     tell((to / "summary.txt").read_text(encoding="utf-8"))
     for path in written:
         out.print(f"wrote {escape(str(path))}")
-    out.print("\nThe same by hand, with a service running (make serve, or attnscope-server serve):")
-    out.print(f"  attnscope submit --checkpoint {CHECKPOINT} --split test --episodes {EPISODES} --wait")
+    chosen = f"--split validation --tasks {','.join(map(str, TASKS))} --replicas {REPLICAS} --episodes {EPISODES}"
+    typer.echo("\nThe same by hand, with a service running (make serve, or attnscope-server serve):")
+    typer.echo(f"  attnscope submit --checkpoint {CHECKPOINT} {chosen} --wait")
     out.print("  attnscope summary last")
     out.print(f"  attnscope report last --out {escape(str(to / 'by-hand'))}")

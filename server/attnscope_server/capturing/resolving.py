@@ -7,7 +7,7 @@ Knows registries and presets, not torch: it runs in the service process.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from attnscope_env.presets.listing import LISTED, Listings
 from attnscope_env.presets.tasks import EnvPreset, Task
@@ -110,7 +110,7 @@ def find_subject(spec: ActingSpecification, registry: CheckpointRegistry, listin
     if (chooses := checkpoint.policy.actions) != len(chosen.actions):
         detail = f"{checkpoint.name} chooses among {chooses} actions, {chosen.name} has {len(chosen.actions)}"
         raise _refuse(ProblemCode.INVALID_REQUEST, detail)
-    return Subject(checkpoint, chosen, _tasks(spec.tasks, chosen))
+    return Subject(checkpoint, chosen, _tasks(spec.tasks, chosen, checkpoint))
 
 
 def task_cell(task: Task) -> TaskCell:
@@ -168,7 +168,7 @@ def _preset(spec: ActingSpecification, checkpoint: CheckpointInfo, listings: Lis
         raise _refuse(ProblemCode.INVALID_REQUEST, f"environment.kwargs: {error}") from error
 
 
-def _tasks(choice: TaskChoice, chosen: EnvPreset) -> tuple[Task, ...]:
+def _tasks(choice: TaskChoice, chosen: EnvPreset, checkpoint: CheckpointInfo) -> tuple[Task, ...]:
     if choice.goals is not None:
         try:
             return tuple(chosen.task_of_goal(goal) for goal in choice.goals)
@@ -176,9 +176,18 @@ def _tasks(choice: TaskChoice, chosen: EnvPreset) -> tuple[Task, ...]:
             raise _refuse(ProblemCode.INVALID_REQUEST, f"tasks.goals: {error}") from error
     split = choice.split or "test"
     listed = chosen.tasks(split)
+    if split == "validation" and not listed:
+        listed = _validation(checkpoint, chosen)
     if not listed:
         raise _refuse(ProblemCode.INVALID_REQUEST, f"tasks.split: the {split!r} split of {chosen.name} is empty")
     return tuple(listed[i] for i in _subset(choice.indices, len(listed), f"tasks.indices (split {split!r})"))
+
+
+def _validation(checkpoint: CheckpointInfo, chosen: EnvPreset) -> tuple[Task, ...]:
+    """Return the tasks that a checkpoint's training was evaluated on; none where its entry names none."""
+    every = chosen.tasks("all")
+    named = checkpoint.validation_tasks or ()
+    return tuple(replace(every[index], split="validation", split_index=place) for place, index in enumerate(named))
 
 
 def _subset(indices: tuple[int, ...] | None, size: int, name: str) -> tuple[int, ...]:
