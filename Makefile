@@ -6,13 +6,16 @@ BIN := $(VENV)/bin
 TEST_ARGS ?= -n 2
 MINUTES ?= 5
 
-.PHONY: demo test coverage browser lint bench study gallery kills soak train-shipped serve setup setup-dev clean
+.PHONY: demo test slow coverage browser lint docs bench study gallery kills soak train-shipped serve setup setup-dev clean
 
 demo: setup  ## Start a service, capture the shipped policy, draw it into demo-output/
 	$(BIN)/attnscope demo --out demo-output
 
-test: setup-dev browser  ## Run every test
-	$(BIN)/python -m pytest $(TEST_ARGS)
+test: setup-dev browser  ## Run every test but the slow ones
+	$(BIN)/python -m pytest -m "not slow" $(TEST_ARGS)
+
+slow: setup-dev  ## Run the tests that are marked slow: every page of docs, as its reader would
+	$(BIN)/python -m pytest -m slow
 
 browser:  ## Chromium and its driver, for the tests of the report's page: Debian and root; else says what to install
 	@if command -v chromium >/dev/null && command -v chromedriver >/dev/null; then :; \
@@ -25,6 +28,9 @@ coverage: setup-dev browser  ## Run every test and list the lines that none reac
 	$(BIN)/python -m coverage run -m pytest $(TEST_ARGS)
 	$(BIN)/python -m coverage combine --quiet
 	$(BIN)/python -m coverage report
+
+docs: setup-dev  ## The site with the API reference, into site/; a broken link or an unexplained parameter fails
+	$(BIN)/mkdocs build --strict --quiet
 
 lint: setup-dev  ## Ruff, format, mypy strict, basedpyright
 	$(BIN)/ruff check .
@@ -75,4 +81,4 @@ $(VENV)/.dev: pyproject.toml $(VENV)/constraints.txt
 	@touch $(VENV)/.server $@
 
 clean:  ## Remove what the recipes made
-	rm -rf $(VENV) demo-output dist .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) demo-output dist site .mypy_cache .pytest_cache .ruff_cache .hypothesis

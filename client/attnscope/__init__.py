@@ -48,6 +48,11 @@ def connect(url: str | None = None, api_key: str | None = None) -> Service:
 def open(path: str | Path) -> Capture:  # noqa: A001 - the word that zarr and xarray use too
     """Return a downloaded capture, the same object as a remote one.
 
+    Parameters
+    ----------
+    path
+        Folder of the capture: what `attnscope fetch` or `Capture.download` wrote.
+
     Raises
     ------
     CaptureNotFoundError
@@ -61,6 +66,11 @@ def open(path: str | Path) -> Capture:  # noqa: A001 - the word that zarr and xa
 
 def open_trial(path: str | Path) -> Trial:
     """Return a downloaded trial, the same object as a remote one.
+
+    Parameters
+    ----------
+    path
+        Folder of the trial: what `attnscope fetch` or `Trial.download` wrote.
 
     Raises
     ------
@@ -77,6 +87,11 @@ def open_trial(path: str | Path) -> Trial:
 
 def open_screen(path: str | Path) -> Screen:
     """Return a downloaded screen, the same object as a remote one.
+
+    Parameters
+    ----------
+    path
+        Folder of the screen: what `attnscope fetch` or its `download` wrote.
 
     Raises
     ------
@@ -124,6 +139,23 @@ def recommend(
     steps: int | None = None,
 ) -> Advice:
     """Return what a capture says about compressing its policy's context; see `attnscope.recommendations.recommend`.
+
+    Parameters
+    ----------
+    capture
+        With decision rows; it may still be running.
+    budget
+        Share of the history that strategies are compared at, above 0; None finds one.
+    trials
+        Trials of the same checkpoint, or single measured conditions of them.
+    capabilities
+        Of the service; where it takes trials, each strategy comes with the command that tries it.
+    full
+        Read the rows of every step for the patterns, not a sample.
+    envs
+        Places among the stored environments that count; None takes all.
+    steps
+        Only so many environment steps from the beginning count; None takes all.
 
     Raises
     ------

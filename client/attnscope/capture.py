@@ -66,7 +66,15 @@ class Capture(Stored):
 
     @classmethod
     def remote(cls, transport: Transport, job: str) -> Self:
-        """Return what is committed of a job by now; maps that were not stored are asked of the service."""
+        """Return what is committed of a job by now; maps that were not stored are asked of the service.
+
+        Parameters
+        ----------
+        transport
+            An open connection.
+        job
+            Id of the job.
+        """
         reader = CaptureReader.open(HttpStore(transport, job))
         return cls(reader, Slicer(transport, job), Replayer(transport, job, reader.policy))
 
@@ -182,6 +190,8 @@ class Capture(Stored):
 
         Parameters
         ----------
+        step
+            Any committed environment step.
         env
             Place among the stored environments.
         positions
@@ -208,22 +218,52 @@ class Capture(Stored):
         return self._replayer.fetch(decision)
 
     def row_env(self, env: int) -> int:
-        """Return the entry of the env axis at a place among the stored environments."""
+        """Return the entry of the env axis at a place among the stored environments.
+
+        Parameters
+        ----------
+        env
+            Place among the stored environments.
+        """
         return int(self["attention/row_env"][env]) if "attention/row_env" in self.names() else env
 
     def length(self, step: int, env: int = 0) -> int:
-        """Return the tokens of the context, the query among them."""
+        """Return the tokens of the context, the query among them.
+
+        Parameters
+        ----------
+        step
+            Environment step.
+        env
+            Place among the stored environments.
+        """
         return int(self.context.length[step, self.row_env(env)])
 
     def transition_index(self, step: int, env: int = 0) -> Int[np.ndarray, " slot"]:
-        """Return the transition in each slot of a context; the query's own slot has the index of this step."""
+        """Return the transition in each slot of a context; the query's own slot has the index of this step.
+
+        Parameters
+        ----------
+        step
+            Environment step.
+        env
+            Place among the stored environments.
+        """
         n, start = self.length(step, env), int(self.context.start[step, self.row_env(env)])
         history = start + np.arange(n - 1) // self.policy.tokens_per_transition
         query = start + (n - 1) // self.policy.tokens_per_transition
         return np.insert(history, 0 if self.policy.query_slot == "first" else n - 1, query)
 
     def episode_boundaries(self, step: int, env: int = 0) -> Int[np.ndarray, " boundary"]:
-        """Return the slots where an episode begins, slot 0 left out."""
+        """Return the slots where an episode begins, slot 0 left out.
+
+        Parameters
+        ----------
+        step
+            Environment step.
+        env
+            Place among the stored environments.
+        """
         transitions = self.transition_index(step, env)
         first = int(transitions.min())
         episodes = self.rollout.episode[first : step + 1, self.row_env(env)][transitions - first]
@@ -258,7 +298,18 @@ class Capture(Stored):
         return xarray.open_datatree(self._reader.store, engine="zarr", mask_and_scale=False, consolidated=True)  # type: ignore[arg-type]  # takes any zarr store
 
     def save_npz(self, path: str | Path) -> Path:
-        """Write rewards per episode, rows and rollout into one file, under the guide's name if a folder is given."""
+        """Write rewards per episode, rows and rollout into one file, under the guide's name if a folder is given.
+
+        Parameters
+        ----------
+        path
+            The file, or an existing folder, which gets ``attention_data.npz``.
+
+        Returns
+        -------
+        Path
+            The file that was written.
+        """
         target = Path(path)
         if target.is_dir():
             target = target / "attention_data.npz"

@@ -65,7 +65,18 @@ class JobHandle:
         return self.info.state
 
     def refresh(self, wait: float = 0.0) -> Self:
-        """Ask again; with `wait`, the service answers when the job has ended, at the latest after so many seconds."""
+        """Ask again; with `wait`, the service answers when the job has ended, at the latest after so many seconds.
+
+        Parameters
+        ----------
+        wait
+            Seconds for which the service may hold its answer while the job has not ended.
+
+        Returns
+        -------
+        JobHandle
+            This job, with what the service said now.
+        """
         parameters = [("wait", str(wait))] if wait else None
         answer = self._transport.request("GET", f"/v1/jobs/{self.id}", parameters=parameters, patience=wait)
         self.info = read_model(Job, answer)
@@ -116,12 +127,23 @@ class JobHandle:
                     raise
 
     def cancel(self) -> Self:
-        """Ask the job to stop; it is `cancelling` until its work has ended."""
+        """Ask the job to stop; it is `cancelling` until its work has ended.
+
+        Returns
+        -------
+        JobHandle
+            This job, `cancelling` or, where nothing ran, `cancelled`.
+        """
         self.info = read_model(Job, self._transport.request("POST", f"/v1/jobs/{self.id}/cancel", repeatable=True))
         return self
 
     def retry(self) -> Self:
         """Queue the job again after it failed or was cancelled; it goes on from its last commit.
+
+        Returns
+        -------
+        JobHandle
+            This job, queued.
 
         Raises
         ------
@@ -140,6 +162,11 @@ class JobHandle:
             Moment with its zone, after which the service may delete the capture.
         pinned
             Whether it is kept whatever the moment.
+
+        Returns
+        -------
+        JobHandle
+            This job, with the moment that now holds.
         """
         said = {"expires_at": until, "pinned": pinned}
         changes = JobChanges.model_validate({name: value for name, value in said.items() if value is not None})

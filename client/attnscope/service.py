@@ -59,6 +59,13 @@ class Service:
             ``submit(kind="trial", checkpoint="AD", strategies=[{"name": "recency"}], budgets=[0.4])`` a trial.
         job_id
             Names the job, so that submitting again changes nothing; minted here where None.
+        **options
+            Fields of the specification, where `spec` is None.
+
+        Returns
+        -------
+        JobHandle
+            The job as the service queued it.
 
         Raises
         ------
@@ -70,7 +77,20 @@ class Service:
         return self._handle(read_model(Job, self._transport.request("PUT", path, content=content, headers=JSON)))
 
     def estimate(self, spec: AnySpec | None = None, **options: Any) -> Estimate:  # noqa: ANN401 - fields of the spec
-        """Say what a job would cost; nothing is queued."""
+        """Say what a job would cost; nothing is queued.
+
+        Parameters
+        ----------
+        spec
+            The specification; None where its fields are given as keywords.
+        **options
+            Fields of the specification, where `spec` is None.
+
+        Returns
+        -------
+        Estimate
+            Bytes on disk and in memory, and a guess of the time in seconds.
+        """
         content = _spec(spec, options).model_dump_json().encode()
         answer = self._transport.request("POST", "/v1/jobs:estimate", content=content, headers=JSON, repeatable=True)
         return read_model(Estimate, answer)
@@ -78,7 +98,17 @@ class Service:
     def jobs(
         self, *, states: Iterable[JobState] = (), kind: str | None = None, label: str | None = None
     ) -> Iterator[JobHandle]:
-        """Yield jobs, newest first; pages are fetched as they are needed."""
+        """Yield jobs, newest first; pages are fetched as they are needed.
+
+        Parameters
+        ----------
+        states
+            Only jobs in these states; empty takes all.
+        kind
+            Only jobs of this kind, such as ``capture``.
+        label
+            Only jobs with this label.
+        """
         parameters = [("state", str(state)) for state in states]
         parameters += [(name, value) for name, value in (("kind", kind), ("label", label)) if value is not None]
         cursor: list[tuple[str, str]] = []
@@ -91,6 +121,11 @@ class Service:
 
     def job(self, name: str | UUID) -> JobHandle:
         """Return a job by id, a unique prefix of an id, or ``last``.
+
+        Parameters
+        ----------
+        name
+            Id of the job, a prefix of 4 characters at least that fits no other, or ``last``.
 
         Raises
         ------
@@ -121,12 +156,26 @@ class Service:
         return read_models(EnvironmentInfo, self._transport.request("GET", "/v1/environments"))
 
     def strategies(self, checkpoint: str | None = None) -> list[StrategyInfo]:
-        """Return the strategies that a trial may name, and where each fits: any policy, or a checkpoint's."""
+        """Return the strategies that a trial may name, and where each fits: any policy, or a checkpoint's.
+
+        Parameters
+        ----------
+        checkpoint
+            Name or id of a checkpoint; None judges for any policy.
+        """
         parameters = [] if checkpoint is None else [("checkpoint", checkpoint)]
         return read_models(StrategyInfo, self._transport.request("GET", "/v1/strategies", parameters=parameters))
 
     def tasks(self, preset: str, split: str = "all") -> Iterator[TaskCell]:
-        """Yield a preset's tasks in the order of a split; pages are fetched as they are needed."""
+        """Yield a preset's tasks in the order of a split; pages are fetched as they are needed.
+
+        Parameters
+        ----------
+        preset
+            Name of the preset, such as ``darkroom-reference``.
+        split
+            ``train``, ``validation``, ``test`` or ``all``.
+        """
         offset: int | None = 0
         while offset is not None:
             parameters = [("preset", preset), ("split", split), ("offset", str(offset))]

@@ -23,6 +23,20 @@ from attnscope.study import Choice, Study, study
 def write_comparison(captures: list[Capture], out: Path, choice: Choice | None = None) -> list[Path]:
     """Write the comparison of two captures or more and return the files.
 
+    Parameters
+    ----------
+    captures
+        Two at least.
+    out
+        Folder of the files; it is made.
+    choice
+        Which steps and environments of each capture are read.
+
+    Returns
+    -------
+    list of Path
+        The files that were written.
+
     Raises
     ------
     ValueError

@@ -50,7 +50,15 @@ class Stored:
 
     @classmethod
     def remote(cls, transport: Transport, job: str) -> Self:
-        """Return what is committed of a job by now."""
+        """Return what is committed of a job by now.
+
+        Parameters
+        ----------
+        transport
+            An open connection.
+        job
+            Id of the job.
+        """
         return cls(CaptureReader.open(HttpStore(transport, job)), Slicer(transport, job))
 
     def __getitem__(self, name: str) -> LazyArray:
@@ -72,7 +80,13 @@ class Stored:
         return self._reader.names()
 
     def refresh(self) -> Self:
-        """Take note of what was committed since."""
+        """Take note of what was committed since.
+
+        Returns
+        -------
+        Stored
+            This object; its arrays are as long as what is committed now.
+        """
         if self._reader.refresh():
             self._arrays = {}  # a new commit made them longer
         return self
@@ -99,6 +113,16 @@ class Stored:
 
     def download(self, path: str | Path) -> Path:
         """Write every committed chunk into a new folder, which appears whole or not at all.
+
+        Parameters
+        ----------
+        path
+            Folder to write.
+
+        Returns
+        -------
+        Path
+            The new folder.
 
         Raises
         ------

@@ -107,6 +107,11 @@ def import_reference(
     tell
         Called with steps done and in all.
 
+    Returns
+    -------
+    Path
+        The folder of the capture.
+
     Raises
     ------
     ForeignFileError

@@ -24,6 +24,13 @@ def sink_mass(
 
     Parameters
     ----------
+    rows
+        Attention of each query over the slots of its context, float [*row, layer, head, slot]; NaN past the
+        context.
+    length
+        Tokens of the context, the query among them, int [*row].
+    layout
+        Where the query stands, and tokens a transition; both are attributes of a capture.
     tokens
         How many of the oldest tokens count.
     """
@@ -41,5 +48,16 @@ def self_mass(
     length: Int[np.ndarray, "*row"],
     layout: ContextLayout = QUERY_LAST,
 ) -> Float64[np.ndarray, "*row layer head"]:
-    """Return the mass on the query's own slot, which `recency_mass` leaves out."""
+    """Return the mass on the query's own slot, which `recency_mass` leaves out.
+
+    Parameters
+    ----------
+    rows
+        Attention of each query over the slots of its context, float [*row, layer, head, slot]; NaN past the
+        context.
+    length
+        Tokens of the context, the query among them, int [*row].
+    layout
+        Where the query stands, and tokens a transition; both are attributes of a capture.
+    """
     return by_age(weights(rows, length), length, layout)[..., 0]

@@ -11,7 +11,15 @@ from attnscope.measures.layout import QUERY_LAST, ContextLayout, checked_length,
 
 
 def uniform_rows(length: Int[np.ndarray, "*row"], slots: int) -> Float64[np.ndarray, "*row 1 1 {slots}"]:
-    """Return rows that weigh every token of their context alike, the query's own among them; NaN past it."""
+    """Return rows that weigh every token of their context alike, the query's own among them; NaN past it.
+
+    Parameters
+    ----------
+    length
+        Tokens of the context, the query among them, int [*row].
+    slots
+        Slots of the result: the largest length at least.
+    """
     inside = in_context(length, slots)
     even = np.where(inside, 1 / checked_length(length, slots)[..., None], np.nan)
     return even[..., None, None, :]
@@ -26,6 +34,15 @@ def over_uniform(
 
     The same function sees the same slots, so the baseline can never count others than the measure does. Each length
     is measured once.
+
+    Parameters
+    ----------
+    measure
+        Takes rows and returns a value each, float [n, 1, 1, slot]; it is given uniform rows.
+    length
+        Tokens of the context, the query among them, int [*row].
+    slots
+        Slots of the result: the largest length at least.
     """
     different, place = np.unique(checked_length(length, slots), return_inverse=True)
     measured = np.asarray(measure(uniform_rows(different, slots), different), dtype=np.float64)
@@ -33,7 +50,15 @@ def over_uniform(
 
 
 def lift(value: Float[np.ndarray, ...], baseline: Float[np.ndarray, ...]) -> Float64[np.ndarray, ...]:
-    """Return value ÷ baseline; NaN where the baseline is 0, because then nothing could have been attended to."""
+    """Return value ÷ baseline; NaN where the baseline is 0, because then nothing could have been attended to.
+
+    Parameters
+    ----------
+    value
+        A measure of attention.
+    baseline
+        The same measure of the baseline, of the same shape.
+    """
     top, bottom = np.broadcast_arrays(np.asarray(value, np.float64), np.asarray(baseline, np.float64))
     return np.asarray(np.divide(top, bottom, out=np.full(top.shape, np.nan), where=bottom != 0))
 
@@ -51,9 +76,18 @@ def shuffled_rows(
 
     Parameters
     ----------
+    rows
+        Attention of each query over the slots of its context, float [step, env, layer, head, slot]; NaN
+        past the context.
+    length
+        Tokens of the context, the query among them, int [step, env].
     step
         The environment step of each row: numbers are drawn by (seed, step), so that a capture read in pieces is
         shuffled as it is in one piece.
+    seed
+        Of the shuffling.
+    layout
+        Where the query stands, and tokens a transition; both are attributes of a capture.
     """
     slots = rows.shape[-1]
     own = checked_length(length, slots) - 1 if layout.query_slot == "last" else np.zeros(np.shape(length), np.int64)

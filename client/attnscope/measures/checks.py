@@ -21,6 +21,11 @@ def check_rows(
 
     Parameters
     ----------
+    rows
+        Attention of each query over the slots of its context, float [*row, layer, head, slot]; NaN past the
+        context.
+    length
+        Tokens of the context, the query among them, int [*row].
     tolerance
         How far a row may sum from 1; by default what storing as float16 explains.
 

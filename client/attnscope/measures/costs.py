@@ -33,7 +33,17 @@ class CostCurve:
 def kept_entries(
     length: Int[np.ndarray, "*row"], budgets: tuple[float, ...], tokens_per_transition: int = 1
 ) -> Int64[np.ndarray, "*row budget"]:
-    """Return the transitions that a share of the history is: rounded down, one at least where there is any."""
+    """Return the transitions that a share of the history is: rounded down, one at least where there is any.
+
+    Parameters
+    ----------
+    length
+        Tokens of the context, the query among them, int [*row].
+    budgets
+        Shares of the history that may be kept, above 0 and at most 1.
+    tokens_per_transition
+        Tokens that a transition is: 1 or 3.
+    """
     history = (np.asarray(length, np.int64) - 1 + tokens_per_transition - 1) // tokens_per_transition
     share = np.floor(history[..., None] * np.asarray(budgets) + 1e-9).astype(np.int64)
     return np.asarray(np.minimum(np.maximum(share, 1), history[..., None]))
@@ -48,6 +58,18 @@ def cost_curve(
     """Return the mass that the best choice of `budgets` of the history retains.
 
     Tokens of one transition are kept or dropped together.
+
+    Parameters
+    ----------
+    rows
+        Attention of each query over the slots of its context, float [*row, layer, head, slot]; NaN past the
+        context.
+    length
+        Tokens of the context, the query among them, int [*row].
+    budgets
+        Shares of the history that may be kept, above 0 and at most 1.
+    layout
+        Where the query stands, and tokens a transition; both are attributes of a capture.
     """
     share = weights(rows, length)
     whole = checked_length(length, share.shape[-1])

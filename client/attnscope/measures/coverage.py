@@ -44,6 +44,18 @@ def coverage(
 
     The query's own slot may be in the set. Among equal weights the newer token comes first, so that the reach is the
     least that the weights allow.
+
+    Parameters
+    ----------
+    rows
+        Attention of each query over the slots of its context, float [*row, layer, head, slot]; NaN past the
+        context.
+    length
+        Tokens of the context, the query among them, int [*row].
+    levels
+        Shares of the mass to reach, above 0 and at most 1.
+    layout
+        Where the query stands, and tokens a transition; both are attributes of a capture.
     """
     aged = by_age(weights(rows, length), length, layout)
     # The past of the context sorts behind every token, whatever weight the token has.
@@ -68,7 +80,18 @@ def positions_for_mass(
     length: Int[np.ndarray, "*row"],
     levels: tuple[float, ...] = MASS_LEVELS,
 ) -> Float64[np.ndarray, "*row layer head level"]:
-    """Return how many tokens hold each level of the attention; uniform attention needs level × length of them."""
+    """Return how many tokens hold each level of the attention; uniform attention needs level × length of them.
+
+    Parameters
+    ----------
+    rows
+        Attention of each query over the slots of its context, float [*row, layer, head, slot]; NaN past the
+        context.
+    length
+        Tokens of the context, the query among them, int [*row].
+    levels
+        Shares of the mass to reach, above 0 and at most 1.
+    """
     share = -np.sort(-weights(rows, length), axis=-1)
     running = share.cumsum(axis=-1)
     short = np.stack([(running < level - ROUNDING).sum(axis=-1) for level in levels], axis=-1)
@@ -82,6 +105,13 @@ def shuffled_oldest(
     """Return the expected age of the oldest of `positions` tokens that lie anywhere in the context.
 
     The baseline of `Coverage.oldest`: the largest of k of the ages 0 … n−1 is k (n + 1) ÷ (k + 1) − 1 on average.
+
+    Parameters
+    ----------
+    positions
+        Number of tokens, as `positions_for_mass` returns it, float [*row, layer, head, level].
+    length
+        Tokens of the context, the query among them, int [*row].
     """
     whole = np.asarray(length, np.float64)[..., None, None, None]
     kept = np.asarray(positions, np.float64)

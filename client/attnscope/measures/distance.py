@@ -21,6 +21,13 @@ def attention_distance(
 
     Parameters
     ----------
+    rows
+        Attention of each query over the slots of its context, float [*row, layer, head, slot]; NaN past the
+        context.
+    length
+        Tokens of the context, the query among them, int [*row].
+    layout
+        Where the query stands, and tokens a transition; both are attributes of a capture.
     without_sink
         Leave the oldest slot out of both sums: a sink there looks like long range and is not. NaN where nothing else
         is attended to, so always in a context of one token.

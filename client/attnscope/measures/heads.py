@@ -19,6 +19,14 @@ def head_divergence(
 
     Source: Clark et al., 2019. The baseline is the same of `shuffled_rows`: how far apart heads of this concentration
     are when each looks anywhere.
+
+    Parameters
+    ----------
+    rows
+        Attention of each query over the slots of its context, float [*row, layer, head, slot]; NaN past the
+        context.
+    length
+        Tokens of the context, the query among them, int [*row].
     """
     share = weights(rows, length)
     flat = share.reshape(*share.shape[:-3], -1, share.shape[-1])
@@ -35,6 +43,13 @@ def cluster_heads(divergence: Float[np.ndarray, "one other"], threshold: float) 
     """Return a cluster number for every head: average linkage, joined while the mean divergence is at most `threshold`.
 
     Clusters are numbered by their first head.
+
+    Parameters
+    ----------
+    divergence
+        Between each two heads, in nats, float [one, other]; see `head_divergence`.
+    threshold
+        Largest divergence inside a group, in nats.
 
     Raises
     ------

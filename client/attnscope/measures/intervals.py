@@ -182,7 +182,13 @@ class Resampling:
 
 
 def default_scope(task: Shaped[np.ndarray, " rollout"]) -> Scope:
-    """Return the scope that has an interval: with one rollout a task only tasks can be resampled."""
+    """Return the scope that has an interval: with one rollout a task only tasks can be resampled.
+
+    Parameters
+    ----------
+    task
+        Task of each rollout, array [rollout].
+    """
     count = np.unique(task, return_counts=True)[1]
     return "beyond these tasks" if bool((count == 1).any()) and len(count) > 1 else "these tasks"
 

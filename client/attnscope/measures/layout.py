@@ -56,6 +56,14 @@ def weights(
 
     Summing to 1 exactly takes out the rounding of float16, which is at most 2⁻¹¹ in all; `check_rows` refuses rows
     that are further off. A row with NaN inside its context (one that was not captured) is NaN everywhere.
+
+    Parameters
+    ----------
+    rows
+        Attention of each query over the slots of its context, float [*row, layer, head, slot]; NaN past the
+        context.
+    length
+        Tokens of the context, the query among them, int [*row].
     """
     inside = in_context(length, rows.shape[-1])[..., None, None, :]
     held = np.where(inside, rows, 0).astype(np.float64)
@@ -69,7 +77,17 @@ def weights(
 def ages(
     length: Int[np.ndarray, "*row"], slots: int, layout: ContextLayout = QUERY_LAST
 ) -> Int64[np.ndarray, "*row {slots}"]:
-    """Return the age of each slot in tokens: 0 is the query's own, 1 the newest before it, -1 holds no token."""
+    """Return the age of each slot in tokens: 0 is the query's own, 1 the newest before it, -1 holds no token.
+
+    Parameters
+    ----------
+    length
+        Tokens of the context, the query among them, int [*row].
+    slots
+        Slots of the result: the largest length at least.
+    layout
+        Where the query stands, and tokens a transition; both are attributes of a capture.
+    """
     whole = checked_length(length, slots)[..., None]
     slot = np.arange(slots)
     age = whole - 1 - slot if layout.query_slot == "last" else np.where(slot == 0, 0, whole - slot)
@@ -81,7 +99,17 @@ def by_age(
     length: Int[np.ndarray, "*row"],
     layout: ContextLayout = QUERY_LAST,
 ) -> Float64[np.ndarray, "*row layer head slot"]:
-    """Return `weights` reordered by age, so that index 0 is the query's own slot; 0 past the context."""
+    """Return `weights` reordered by age, so that index 0 is the query's own slot; 0 past the context.
+
+    Parameters
+    ----------
+    share
+        Weights as `weights` returns them: 0 past the context, float [*row, layer, head, slot].
+    length
+        Tokens of the context, the query among them, int [*row].
+    layout
+        Where the query stands, and tokens a transition; both are attributes of a capture.
+    """
     slots = share.shape[-1]
     whole = checked_length(length, slots)[..., None]
     age = np.arange(slots)
@@ -96,7 +124,17 @@ def by_transition_age(
     length: Int[np.ndarray, "*row"],
     layout: ContextLayout = QUERY_LAST,
 ) -> Float64[np.ndarray, "*row layer head age"]:
-    """Return `weights` summed by transition: index 0 is the query's own token, d the d-th newest transition."""
+    """Return `weights` summed by transition: index 0 is the query's own token, d the d-th newest transition.
+
+    Parameters
+    ----------
+    share
+        Weights as `weights` returns them: 0 past the context, float [*row, layer, head, slot].
+    length
+        Tokens of the context, the query among them, int [*row].
+    layout
+        Where the query stands, and tokens a transition; both are attributes of a capture.
+    """
     aged = by_age(share, length, layout)
     per = layout.tokens_per_transition
     if per == 1:
@@ -111,7 +149,17 @@ def by_transition_age(
 def query_transition(
     start: Int[np.ndarray, "*row"], length: Int[np.ndarray, "*row"], layout: ContextLayout = QUERY_LAST
 ) -> Int64[np.ndarray, "*row"]:
-    """Return the index of the transition that the query is about to make, which is the environment step."""
+    """Return the index of the transition that the query is about to make, which is the environment step.
+
+    Parameters
+    ----------
+    start
+        Transition index of the first slot, int [*row].
+    length
+        Tokens of the context, the query among them, int [*row].
+    layout
+        Where the query stands, and tokens a transition; both are attributes of a capture.
+    """
     return np.asarray(start, np.int64) + (np.asarray(length, np.int64) - 1) // layout.tokens_per_transition
 
 
@@ -124,6 +172,17 @@ def slot_transitions(
     """Return the transition index of every slot; -1 for the query's own slot and where there is no token.
 
     A compressed context stores its own such array; whatever takes one takes that too.
+
+    Parameters
+    ----------
+    start
+        Transition index of the first slot, int [*row].
+    length
+        Tokens of the context, the query among them, int [*row].
+    slots
+        Slots of the result: the largest length at least.
+    layout
+        Where the query stands, and tokens a transition; both are attributes of a capture.
     """
     age = ages(length, slots, layout)
     slot = np.arange(slots) - (0 if layout.query_slot == "last" else 1)

@@ -14,6 +14,15 @@ def map_rows(
     A causal query sees itself and what lies before it, any other the whole context. Queries past the context are given
     as rows of NaN that see one token. In a non-causal map the order of a query's slots is not its age, so measures of
     age do not apply to it; `map_distance` does.
+
+    Parameters
+    ----------
+    maps
+        Attention maps, float [*map, layer, head, query, slot]; NaN past the context.
+    length
+        Tokens of the context, the query among them, int [*map].
+    causal
+        Whether a query sees only what stands before it.
     """
     rows = np.moveaxis(maps, -2, -4)
     queries = maps.shape[-2]
@@ -27,7 +36,13 @@ def map_rows(
 def map_distance(
     maps: Float[np.ndarray, "*map layer head query slot"],
 ) -> Float64[np.ndarray, "*map layer head query"]:
-    """Return each query's mean distance to what it attends to, Σ A |i − j|, in tokens; NaN past the context."""
+    """Return each query's mean distance to what it attends to, Σ A |i − j|, in tokens; NaN past the context.
+
+    Parameters
+    ----------
+    maps
+        Attention maps, float [*map, layer, head, query, slot]; NaN past the context.
+    """
     share = np.nan_to_num(np.asarray(maps, np.float64))
     total = share.sum(axis=-1)
     apart = np.abs(np.arange(maps.shape[-2])[:, None] - np.arange(maps.shape[-1]))
@@ -42,6 +57,11 @@ def attention_rollout(
     Heads are averaged in every layer, R = (½ A + ½ I) R, first layer first. It knows neither values nor MLPs, and in
     causal maps it drifts to the earliest tokens whatever the model does: compare with `attention_rollout` of uniform
     maps. NaN where the maps are.
+
+    Parameters
+    ----------
+    maps
+        Attention maps, float [*map, layer, head, query, slot]; NaN past the context.
     """
     mean = np.asarray(maps, np.float64).mean(axis=-3)
     inside = np.isfinite(mean)
@@ -54,7 +74,17 @@ def attention_rollout(
 
 
 def uniform_maps(length: int, slots: int, *, causal: bool) -> Float64[np.ndarray, "{slots} {slots}"]:
-    """Return the map of attention that chooses nothing: the baseline of any measure of maps."""
+    """Return the map of attention that chooses nothing: the baseline of any measure of maps.
+
+    Parameters
+    ----------
+    length
+        Tokens of the context, the query among them.
+    slots
+        Slots of the result: the largest length at least.
+    causal
+        Whether a query sees only what stands before it.
+    """
     query, slot = np.arange(slots)[:, None], np.arange(slots)
     inside = (query < length) & (slot < length) & ((slot <= query) | (not causal))
     seen = np.maximum(inside.sum(axis=-1, keepdims=True), 1)

@@ -22,6 +22,11 @@ MINIMUM_EPISODES = 3
 def phases_by_episode(episodes: int) -> Int64[np.ndarray, " episode"]:
     """Return the phase of each of a rollout's finished episodes: first third early, last third late.
 
+    Parameters
+    ----------
+    episodes
+        Number of episodes.
+
     Raises
     ------
     NotMeasurableError
@@ -38,6 +43,11 @@ def phases_by_return(returns: Float[np.ndarray, "env episode"]) -> Int64[np.ndar
 
     Episodes whose return equals the other third's bound are in neither, and an environment whose returns are all the
     same has no phases.
+
+    Parameters
+    ----------
+    returns
+        Return of each episode, float [env, episode].
 
     Raises
     ------
@@ -75,6 +85,15 @@ def phase_means(
 
     Each environment is compared with itself. A length that one phase has n times and the other m times counts min(n,
     m) times in both.
+
+    Parameters
+    ----------
+    values
+        A measure of every step, environment, layer and head, float [step, env, *cell]; NaN is left out.
+    length
+        Tokens of the context, the query among them, int [step, env].
+    phase
+        Phase of each decision, from 0, int [step, env]; -1 belongs to none.
     """
     envs = values.shape[1]
     means = np.full((2, envs, *values.shape[2:]), np.nan)

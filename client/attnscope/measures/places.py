@@ -36,7 +36,18 @@ def mass_on(
     length: Int[np.ndarray, "*row"],
     mark: Bool[np.ndarray, "*row slot"],
 ) -> Float64[np.ndarray, "*row layer head"]:
-    """Return the mass on the marked slots; uniform attention has marked ÷ length (give it `uniform_rows`)."""
+    """Return the mass on the marked slots; uniform attention has marked ÷ length (give it `uniform_rows`).
+
+    Parameters
+    ----------
+    rows
+        Attention of each query over the slots of its context, float [*row, layer, head, slot]; NaN past the
+        context.
+    length
+        Tokens of the context, the query among them, int [*row].
+    mark
+        Slots that count, bool [*row, slot].
+    """
     share = weights(rows, length)
     mass: Float64[np.ndarray, "*row layer head"] = (share * mark[..., None, None, :]).sum(axis=-1)
     return mass
@@ -48,13 +59,32 @@ def mass_by(
     label: Int[np.ndarray, "*row slot"],
     labels: int,
 ) -> Float64[np.ndarray, "*row layer head label"]:
-    """Return the mass on the slots of each label 0 … labels−1; other labels are left out."""
+    """Return the mass on the slots of each label 0 … labels−1; other labels are left out.
+
+    Parameters
+    ----------
+    rows
+        Attention of each query over the slots of its context, float [*row, layer, head, slot]; NaN past the
+        context.
+    length
+        Tokens of the context, the query among them, int [*row].
+    label
+        Label of each slot, int [*row, slot].
+    labels
+        Number of labels.
+    """
     masses = [mass_on(rows, length, np.asarray(label) == value) for value in range(labels)]
     return np.stack(masses, axis=-1)
 
 
 def is_episode_start(episode: Int[np.ndarray, "transition env"]) -> Bool[np.ndarray, "transition env"]:
-    """Return which transitions begin an episode; the first of the rollout does."""
+    """Return which transitions begin an episode; the first of the rollout does.
+
+    Parameters
+    ----------
+    episode
+        Episode of each transition, from 0, int [transition, env].
+    """
     first = np.ones_like(episode[:1], dtype=bool)
     return np.concatenate([first, np.diff(episode, axis=0) != 0])
 
@@ -64,19 +94,41 @@ def episode_age(
     transition: Int[np.ndarray, "step env slot"],
     step: Int[np.ndarray, " step"],
 ) -> Int64[np.ndarray, "step env slot"]:
-    """Return how many episodes ago each slot's transition was: 0 is the query's own episode, `ABSENT` none."""
+    """Return how many episodes ago each slot's transition was: 0 is the query's own episode, `ABSENT` none.
+
+    Parameters
+    ----------
+    episode
+        Episode of each transition, from 0, int [transition, env].
+    transition
+        Transition in each slot, as `slot_transitions` returns it, int [step, env, slot].
+    step
+        Environment step of each decision, int [step].
+    """
     of_slot = marks_of(episode, transition)
     now = np.asarray(episode, np.int64)[np.asarray(step)]
     return np.where(of_slot >= 0, now[..., None] - of_slot, ABSENT)
 
 
 def reward_sign(reward: Float[np.ndarray, "transition env"]) -> Int64[np.ndarray, "transition env"]:
-    """Return 0 for no reward, 1 for a positive one, 2 for a negative one: labels for `mass_by`."""
+    """Return 0 for no reward, 1 for a positive one, 2 for a negative one: labels for `mass_by`.
+
+    Parameters
+    ----------
+    reward
+        Reward of each transition, float [transition, env].
+    """
     return np.where(reward > 0, 1, np.where(reward < 0, 2, 0)).astype(np.int64)
 
 
 def state_ids(observation: Shaped[np.ndarray, "transition env *feature"]) -> Int64[np.ndarray, "transition env"]:
-    """Return a number for every different observation, 0 or more and the same in every environment."""
+    """Return a number for every different observation, 0 or more and the same in every environment.
+
+    Parameters
+    ----------
+    observation
+        Observations of the rollout, array [transition, env, *feature].
+    """
     flat = np.asarray(observation).reshape(observation.shape[0] * observation.shape[1], -1)
     _, place = np.unique(flat, axis=0, return_inverse=True)
     return place.reshape(observation.shape[:2]).astype(np.int64)
@@ -90,6 +142,15 @@ def same_state(
     """Return which slots hold a transition that began in the state that the query is in.
 
     The chance level is high in small worlds (it is the share of such slots), so only the lift says anything.
+
+    Parameters
+    ----------
+    state
+        Number of each state, as `state_ids` returns it, int [transition, env].
+    transition
+        Transition in each slot, as `slot_transitions` returns it, int [step, env, slot].
+    step
+        Environment step of each decision, int [step].
     """
     now = np.asarray(state, np.int64)[np.asarray(step)]
     return np.asarray(marks_of(state, transition) == now[..., None])
@@ -104,6 +165,12 @@ def token_kinds(
 
     Parameters
     ----------
+    kind
+        Kind of the token in each slot of a full context, int [slot].
+    length
+        Tokens of the context, the query among them, int [*row].
+    layout
+        Where the query stands, and tokens a transition; both are attributes of a capture.
     query
         The kind that the query's own token has (`TOKEN_KINDS`).
     """

@@ -33,6 +33,13 @@ def relative_profile(
 
     Parameters
     ----------
+    rows
+        Attention of each query over the slots of its context, float [*row, layer, head, slot]; NaN past the
+        context.
+    length
+        Tokens of the context, the query among them, int [*row].
+    layout
+        Where the query stands, and tokens a transition; both are attributes of a capture.
     mark
         Only tokens in these slots count: the profile of rewarded transitions as they age, say.
     """
@@ -57,6 +64,22 @@ def transition_timeline(
 
     Identity is the transition index, which survives the sliding window; a slot number does not. Tokens of one
     transition are summed.
+
+    Parameters
+    ----------
+    rows
+        Attention of each query over the slots of its context, float [step, env, layer, head, slot]; NaN
+        past the context.
+    start
+        Transition index of the first slot, int [step, env].
+    length
+        Tokens of the context, the query among them, int [step, env].
+    first
+        First transition of the result.
+    last
+        First transition behind the result.
+    layout
+        Where the query stands, and tokens a transition; both are attributes of a capture.
     """
     share = weights(rows, length)
     index = slot_transitions(start, length, share.shape[-1], layout)
@@ -93,6 +116,8 @@ def fit_decay(profile: Float[np.ndarray, "*cell age"], count: Float[np.ndarray, 
     ----------
     profile
         Mean attention by age, index 0 the query's own, which the fit leaves out.
+    count
+        Rows behind each age, which weigh it, float [*cell, age]; None weighs all alike.
     """
     mass = np.asarray(profile, np.float64)[..., 1:]
     usable = np.isfinite(mass) & (mass > 0)

@@ -19,6 +19,18 @@ def recency_mass(
 
     Uniform attention has min(window, length − 1) ÷ length. The query's own mass is `self_mass`: a head that looks at
     itself would otherwise pass for one that looks at the recent past.
+
+    Parameters
+    ----------
+    rows
+        Attention of each query over the slots of its context, float [*row, layer, head, slot]; NaN past the
+        context.
+    length
+        Tokens of the context, the query among them, int [*row].
+    windows
+        Newest tokens that are counted, the query left out.
+    layout
+        Where the query stands, and tokens a transition; both are attributes of a capture.
     """
     aged = by_age(weights(rows, length), length, layout)
     reached = aged[..., 1:].cumsum(axis=-1)

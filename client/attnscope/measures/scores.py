@@ -106,6 +106,22 @@ def recent_scores(
 
     With a window and a kernel of 1 it is the score of the last row alone (TOVA: Oren et al., 2024). A transition that a
     row did not see does not count in its mean.
+
+    Parameters
+    ----------
+    rows
+        Attention of each query over the slots of its context, float [step, env, layer, head, slot]; NaN
+        past the context.
+    start
+        Transition index of the first slot, int [step, env].
+    length
+        Tokens of the context, the query among them, int [step, env].
+    layout
+        Where the query stands, and tokens a transition; both are attributes of a capture.
+    window
+        Newest queries whose attention is averaged.
+    kernel
+        Width of the pooling over slots; odd.
     """
     share = weights(rows, length)
     slots = share.shape[-1]

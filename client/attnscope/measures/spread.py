@@ -14,6 +14,14 @@ def entropy(
     """Return −Σ A ln A of each row, in nats (Clark et al., 2019).
 
     It grows with the context: uniform attention over n tokens has ln n. `normalised_entropy` does not.
+
+    Parameters
+    ----------
+    rows
+        Attention of each query over the slots of its context, float [*row, layer, head, slot]; NaN past the
+        context.
+    length
+        Tokens of the context, the query among them, int [*row].
     """
     share = weights(rows, length)
     total: Float64[np.ndarray, "*row layer head"] = (share * np.log(np.where(share == 0, 1, share))).sum(axis=-1)
@@ -26,6 +34,14 @@ def normalised_entropy(
     """Return entropy ÷ ln(length), in 0 (one token) to 1 (all alike), comparable between context lengths.
 
     A context of one token is 1: its only distribution is the uniform one.
+
+    Parameters
+    ----------
+    rows
+        Attention of each query over the slots of its context, float [*row, layer, head, slot]; NaN past the
+        context.
+    length
+        Tokens of the context, the query among them, int [*row].
     """
     return scaled_entropy(entropy(rows, length), length)
 
@@ -33,7 +49,15 @@ def normalised_entropy(
 def scaled_entropy(
     nats: Float[np.ndarray, "*row layer head"], length: Int[np.ndarray, "*row"]
 ) -> Float64[np.ndarray, "*row layer head"]:
-    """Return an entropy in nats, such as the stored one, divided by ln(length); 1 at length 1."""
+    """Return an entropy in nats, such as the stored one, divided by ln(length); 1 at length 1.
+
+    Parameters
+    ----------
+    nats
+        Entropy, in nats, float [*row, layer, head].
+    length
+        Tokens of the context, the query among them, int [*row].
+    """
     single = (np.asarray(length) == 1)[..., None, None]
     most = np.where(single, 1, np.log(np.maximum(length, 1))[..., None, None])
     kept = np.where(np.isnan(nats), np.nan, 1.0)
@@ -43,7 +67,16 @@ def scaled_entropy(
 def effective_positions(
     rows: Float[np.ndarray, "*row layer head slot"], length: Int[np.ndarray, "*row"]
 ) -> Float64[np.ndarray, "*row layer head"]:
-    """Return exp(entropy): the number of equally weighted tokens with this entropy, 1 to length."""
+    """Return exp(entropy): the number of equally weighted tokens with this entropy, 1 to length.
+
+    Parameters
+    ----------
+    rows
+        Attention of each query over the slots of its context, float [*row, layer, head, slot]; NaN past the
+        context.
+    length
+        Tokens of the context, the query among them, int [*row].
+    """
     return np.asarray(np.exp(entropy(rows, length)))
 
 
@@ -53,6 +86,14 @@ def inverse_participation(
     """Return 1 ÷ Σ A², 1 to length: the other count of effective positions, never above exp(entropy).
 
     One heavy slot (a sink) pulls it down far more than it does exp(entropy); where the two differ, look there.
+
+    Parameters
+    ----------
+    rows
+        Attention of each query over the slots of its context, float [*row, layer, head, slot]; NaN past the
+        context.
+    length
+        Tokens of the context, the query among them, int [*row].
     """
     share = weights(rows, length)
     return np.asarray(1 / np.square(share).sum(axis=-1))
@@ -61,7 +102,16 @@ def inverse_participation(
 def largest_weight(
     rows: Float[np.ndarray, "*row layer head slot"], length: Int[np.ndarray, "*row"]
 ) -> Float64[np.ndarray, "*row layer head"]:
-    """Return the largest weight of each row, 1 ÷ length to 1."""
+    """Return the largest weight of each row, 1 ÷ length to 1.
+
+    Parameters
+    ----------
+    rows
+        Attention of each query over the slots of its context, float [*row, layer, head, slot]; NaN past the
+        context.
+    length
+        Tokens of the context, the query among them, int [*row].
+    """
     largest: Float64[np.ndarray, "*row layer head"] = weights(rows, length).max(axis=-1)
     return largest
 
@@ -72,6 +122,14 @@ def distance_from_uniform(
     """Return the total variation from uniform attention, ½ Σ |A − 1/length|: 0 is flat, 1 − 1/length one token.
 
     It is the mass that would have to move to make the row flat, so "heatmaps look uniform" is a number near 0.
+
+    Parameters
+    ----------
+    rows
+        Attention of each query over the slots of its context, float [*row, layer, head, slot]; NaN past the
+        context.
+    length
+        Tokens of the context, the query among them, int [*row].
     """
     share = weights(rows, length)
     whole = checked_length(length, share.shape[-1])[..., None]

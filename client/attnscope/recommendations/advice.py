@@ -45,6 +45,8 @@ def recommend(
 
     Parameters
     ----------
+    capture
+        With decision rows; it may still be running.
     budget
         Share of the history that strategies are compared at; None finds the smallest at which one keeps 80 % of the
         attention.

@@ -59,6 +59,8 @@ def write_report(
 
     Parameters
     ----------
+    capture
+        Finished, running or downloaded.
     out
         Folder, made where it does not exist.
     choice
@@ -67,6 +69,11 @@ def write_report(
         Of the figures: png, svg or pdf.
     tell
         Called with each file as it is there; the first is a heatmap.
+
+    Returns
+    -------
+    list of Path
+        The files that were written, the first heatmap first.
     """
     out.mkdir(parents=True, exist_ok=True)
     written: list[Path] = []

@@ -132,6 +132,18 @@ class Study:
 def study(capture: Capture, choice: Choice | None = None) -> Study:
     """Read a capture as `choice` asks, and measure it.
 
+    Parameters
+    ----------
+    capture
+        Finished, running or downloaded.
+    choice
+        Which steps and environments are read.
+
+    Returns
+    -------
+    Study
+        What was measured, rollout by rollout; figures and advice read it.
+
     Raises
     ------
     NotCapturedError

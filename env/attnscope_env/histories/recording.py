@@ -206,8 +206,14 @@ def record(
     ----------
     env
         In ``SAME_STEP`` mode, room i being an instance of ``tasks[i]``.
+    source
+        Algorithm that learns.
+    tasks
+        Tasks that are learnt, each from nothing, int [history].
     episodes, every
         Episodes kept of a history, and how many are played for each of them; the last of these is kept.
+    horizon
+        Steps of an episode.
     intends
         Says after each ``act`` what the source meant to do; None keeps only what it did.
     """

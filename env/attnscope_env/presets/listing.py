@@ -147,5 +147,11 @@ LISTED: Final = Listings()
 
 
 def listing(environment_id: str) -> EnvironmentListing:
-    """Return the listing of one of attnscope's own environments; LookupError where there is none of this id."""
+    """Return the listing of one of attnscope's own environments; LookupError where there is none of this id.
+
+    Parameters
+    ----------
+    environment_id
+        Gymnasium id, such as ``attnscope/Darkroom-v0``.
+    """
     return LISTED.listing(environment_id)

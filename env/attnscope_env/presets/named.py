@@ -58,7 +58,18 @@ PRESETS: Final[Mapping[str, EnvPreset]] = MappingProxyType(
 
 
 def preset(name: str) -> EnvPreset:
-    """Return the preset of this name; LookupError where there is none."""
+    """Return the preset of this name.
+
+    Parameters
+    ----------
+    name
+        Name of the preset, such as ``darkroom-reference``.
+
+    Raises
+    ------
+    LookupError
+        There is no preset of this name.
+    """
     try:
         return PRESETS[name]
     except KeyError:

@@ -197,7 +197,15 @@ class ArrayVectorEnv(VectorEnv[np.ndarray, np.ndarray, np.ndarray], ABC):
 def terminal_observations(
     observations: Shaped[np.ndarray, "env ..."], infos: dict[str, Any]
 ) -> Shaped[np.ndarray, "env ..."]:
-    """Return s' of the step that gave `observations`: the terminal one where an episode ended in ``SAME_STEP`` mode."""
+    """Return s' of the step that gave `observations`: the terminal one where an episode ended in ``SAME_STEP`` mode.
+
+    Parameters
+    ----------
+    observations
+        Observations that a step returned, [env, feature], array [env, ...].
+    infos
+        Infos of the same step; they hold the last observation of an episode that ended.
+    """
     ended = infos.get("_final_obs")
     if ended is None:
         return observations

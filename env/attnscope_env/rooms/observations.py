@@ -18,6 +18,11 @@ def observation_layout(space: spaces.Space[Any]) -> tuple[tuple[int, ...], str]:
     A discrete observation is one integer, shape (). A vector of integers or floats keeps its dtype; unsigned integers
     become signed ones that hold them, because absent data is stored as -1.
 
+    Parameters
+    ----------
+    space
+        Observation space of one environment.
+
     Raises
     ------
     EnvironmentUnusableError

@@ -20,7 +20,17 @@ def derived_seed(*parts: int, bits: int = 63) -> int:
 
 
 def environment_seeds(seed: Iterable[int], task: Iterable[int], replica: Iterable[int]) -> list[int]:
-    """Return the seed of each environment of a rollout, from its entries of the env axis."""
+    """Return the seed of each environment of a rollout, from its entries of the env axis.
+
+    Parameters
+    ----------
+    seed
+        Evaluation seed of each environment.
+    task
+        Index of its task.
+    replica
+        Number of its rollout among those of one task and seed.
+    """
     return [derived_seed(int(s), int(t), int(r)) for s, t, r in zip(seed, task, replica, strict=True)]
 
 

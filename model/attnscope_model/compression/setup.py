@@ -50,7 +50,19 @@ class Compression:
 
 
 def unfit(policy: PolicyDescription, positions: PositionPolicy, memory: Memory, path: Recompute) -> str | None:
-    """Return why contexts of this policy cannot be compressed so, None where they can."""
+    """Return why contexts of this policy cannot be compressed so, None where they can.
+
+    Parameters
+    ----------
+    policy
+        Description of the policy.
+    positions
+        Position policy of the condition.
+    memory
+        ``stateless`` or ``stateful``.
+    path
+        ``recompute`` or ``cached``.
+    """
     if path == "recompute" and memory == "stateful" and positions in {"keep", "mask"}:
         return f"{positions} needs the stored window, which a stateful context has not"
     if path == "cached":

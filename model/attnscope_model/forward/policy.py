@@ -24,15 +24,39 @@ class Policy(nn.Module, ABC):
         reward: Float[Tensor, " env"],
         next_observation: Num[Tensor, "env feature"],
     ) -> Float[Tensor, "env token width"]:
-        """Return the tokens of a finished transition, without positions."""
+        """Return the tokens of a finished transition, without positions.
+
+        Parameters
+        ----------
+        observation
+            Observation before the action.
+        action
+            Action that was taken, int [env].
+        reward
+            Reward of the transition, float [env].
+        next_observation
+            Observation after it; the terminal one at the end of an episode.
+        """
 
     @abstractmethod
     def embed_query(self, observation: Num[Tensor, "env feature"]) -> Float[Tensor, "env token width"]:
-        """Return the tokens of the state that an action is asked for, without positions."""
+        """Return the tokens of the state that an action is asked for, without positions.
+
+        Parameters
+        ----------
+        observation
+            Observation that the policy decides on.
+        """
 
     @abstractmethod
     def forward(self, tokens: Float[Tensor, "env token width"]) -> Float[Tensor, "env action"]:
-        """Return the logits of the query's action; positions are added here."""
+        """Return the logits of the query's action; positions are added here.
+
+        Parameters
+        ----------
+        tokens
+            Embedded contexts, the query among them, float [env, token, width].
+        """
 
     @abstractmethod
     def attentions(self) -> list[TapedAttention]:

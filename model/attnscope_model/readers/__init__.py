@@ -35,6 +35,11 @@ def readers() -> tuple[CheckpointReader, ...]:
 def reader_of(file: ParsedFile) -> CheckpointReader:
     """Return the reader of a file's family.
 
+    Parameters
+    ----------
+    file
+        What was read of the checkpoint: tensors and configuration.
+
     Raises
     ------
     CheckpointUnreadableError

@@ -59,11 +59,22 @@ class CheckpointReader(ABC):
 
     @abstractmethod
     def recognises(self, names: Collection[str]) -> bool:
-        """Return whether a state dict with these names is of this family; never a guess from shapes or values."""
+        """Return whether a state dict with these names is of this family; never a guess from shapes or values.
+
+        Parameters
+        ----------
+        names
+            Names of the tensors in the state dict.
+        """
 
     @abstractmethod
     def says(self, file: ParsedFile) -> dict[str, Answer]:
         """Return the answers that shapes and configuration give; a question is left out where they give none.
+
+        Parameters
+        ----------
+        file
+            What was read of the checkpoint: tensors and configuration.
 
         Raises
         ------
@@ -75,6 +86,13 @@ class CheckpointReader(ABC):
     def native_config(self, file: ParsedFile, answers: Mapping[str, Any]) -> dict[str, Any]:
         """Return the configuration of the native format, after checking every tensor against it.
 
+        Parameters
+        ----------
+        file
+            What was read of the checkpoint: tensors and configuration.
+        answers
+            Answer to each question, by file, family or user.
+
         Raises
         ------
         CheckpointUnreadableError
@@ -83,18 +101,43 @@ class CheckpointReader(ABC):
 
     @abstractmethod
     def build(self, config: dict[str, Any], tensors: Mapping[str, Tensor]) -> Policy:
-        """Return the policy of a native configuration (without its family) with these weights."""
+        """Return the policy of a native configuration (without its family) with these weights.
+
+        Parameters
+        ----------
+        config
+            Configuration that `native_config` returned.
+        tensors
+            Tensors by name, as `kept` returned them.
+        """
 
     @abstractmethod
     def default_name(self, file: ParsedFile) -> str:
-        """Return a readable name, e.g. ``AD-darkroom-seed0@60000``."""
+        """Return a readable name, e.g. ``AD-darkroom-seed0@60000``.
+
+        Parameters
+        ----------
+        file
+            What was read of the checkpoint: tensors and configuration.
+        """
 
     @abstractmethod
     def hint(self, file: ParsedFile) -> str:
-        """Return what may help a user to state what the file does not say; printed, never acted on."""
+        """Return what may help a user to state what the file does not say; printed, never acted on.
+
+        Parameters
+        ----------
+        file
+            What was read of the checkpoint: tensors and configuration.
+        """
 
     def kept(self, file: ParsedFile) -> dict[str, Tensor]:
         """Return the tensors that the policy needs; what its own model never uses is dropped.
+
+        Parameters
+        ----------
+        file
+            What was read of the checkpoint: tensors and configuration.
 
         Raises
         ------

@@ -115,6 +115,8 @@ class Strategy(ABC):
 
         Parameters
         ----------
+        view
+            Contexts of several rollouts; see `ContextView`.
         budget
             Tokens of history that may be kept, the query not counted: a whole number (or one a history), or a share of
             each history below 1, rounded down and never below one token. 1.0 is all of it, 1 is one token.
@@ -147,7 +149,15 @@ class Strategy(ABC):
 
     @abstractmethod
     def choose(self, view: ContextView, limit: Int[Array, "*batch"]) -> Plan:
-        """Return the tokens to build, at most `limit` of them; nothing where the limit is 0."""
+        """Return the tokens to build, at most `limit` of them; nothing where the limit is 0.
+
+        Parameters
+        ----------
+        view
+            Contexts of several rollouts; see `ContextView`.
+        limit
+            Entries that each rollout may keep, int [*batch].
+        """
 
     @property
     def parameters(self) -> dict[str, Any]:
@@ -171,12 +181,28 @@ class Selection(Strategy):
     """A strategy that keeps entries as they are and drops the rest."""
 
     def choose(self, view: ContextView, limit: Int[Array, "*batch"]) -> Plan:
-        """Return the plan of `keep`."""
+        """Return the plan of `keep`.
+
+        Parameters
+        ----------
+        view
+            Contexts of several rollouts; see `ContextView`.
+        limit
+            Entries that each rollout may keep, int [*batch].
+        """
         return Plan.of(self.keep(view, limit))
 
     @abstractmethod
     def keep(self, view: ContextView, limit: Int[Array, "*batch"]) -> Bool[Array, "*batch entry"]:
-        """Return which entries to keep."""
+        """Return which entries to keep.
+
+        Parameters
+        ----------
+        view
+            Contexts of several rollouts; see `ContextView`.
+        limit
+            Entries that each rollout may keep, int [*batch].
+        """
 
 
 @dataclass(frozen=True)
@@ -184,12 +210,26 @@ class Scored(Selection):
     """A selection of the entries with the highest scores; entries scored NaN (not judged yet) come first."""
 
     def keep(self, view: ContextView, limit: Int[Array, "*batch"]) -> Bool[Array, "*batch entry"]:
-        """Return the entries with the highest scores, ties by age."""
+        """Return the entries with the highest scores, ties by age.
+
+        Parameters
+        ----------
+        view
+            Contexts of several rollouts; see `ContextView`.
+        limit
+            Entries that each rollout may keep, int [*batch].
+        """
         return best(self.score(view), view.held, limit)
 
     @abstractmethod
     def score(self, view: ContextView) -> Float[Array, "*batch entry"]:
-        """Return what each entry is worth."""
+        """Return what each entry is worth.
+
+        Parameters
+        ----------
+        view
+            Contexts of several rollouts; see `ContextView`.
+        """
 
 
 def entries(view: ContextView, budget: Budget) -> Int[Array, "*batch"]:

@@ -34,7 +34,15 @@ ATTENTION_COST: Final = (
 
 
 def describe(kind: type[Strategy], policy: PolicyDescription | None = None) -> StrategyInfo:
-    """Return what a strategy is at its defaults, and where it fits: any policy, or the one that is named."""
+    """Return what a strategy is at its defaults, and where it fits: any policy, or the one that is named.
+
+    Parameters
+    ----------
+    kind
+        Class of the rule.
+    policy
+        Also say where the rule fits this policy; None says it for any.
+    """
     rule = kind()
     seen = get_args(Observation) if policy is None else (policy.observation,)
     return StrategyInfo(
@@ -57,7 +65,13 @@ def describe(kind: type[Strategy], policy: PolicyDescription | None = None) -> S
 
 
 def describe_all(policy: PolicyDescription | None = None) -> list[StrategyInfo]:
-    """Return what every strategy is, those of installed packages last."""
+    """Return what every strategy is, those of installed packages last.
+
+    Parameters
+    ----------
+    policy
+        Also say where each rule fits this policy; None says it for any.
+    """
     return [describe(kind, policy) for kind in strategies().values()]
 
 

@@ -17,7 +17,13 @@ Observation = Literal["cell", "vector", "discrete"]
 
 
 def looks_at_attention(rule: Strategy) -> bool:
-    """Return whether a strategy looks at attention where there is any."""
+    """Return whether a strategy looks at attention where there is any.
+
+    Parameters
+    ----------
+    rule
+        A strategy with its parameters.
+    """
     return bool(rule.uses & ATTENTION)
 
 
@@ -58,7 +64,21 @@ def why_not_observation(rule: Strategy, observation: Observation) -> str | None:
 def why_not(
     rule: Strategy, policy: PolicyDescription, positions: PositionPolicy, memory: Memory, path: Recompute
 ) -> str | None:
-    """Return why a strategy cannot be applied to a policy like this; None where it can."""
+    """Return why a strategy cannot be applied to a policy like this; None where it can.
+
+    Parameters
+    ----------
+    rule
+        A strategy with its parameters.
+    policy
+        Description of the policy.
+    positions
+        Position policy of the condition.
+    memory
+        ``stateless`` or ``stateful``.
+    path
+        ``recompute`` or ``cached``.
+    """
     reasons = (
         why_not_observation(rule, policy.observation),
         why_not_positions(rule, positions),
@@ -71,7 +91,19 @@ def why_not(
 def why_oracle(
     rule: Strategy, positions: PositionPolicy, memory: Memory, interval: int | Literal["full"]
 ) -> str | None:
-    """Return why a condition is an oracle, of which no speed-up is claimed; None where it is none."""
+    """Return why a condition is an oracle, of which no speed-up is claimed; None where it is none.
+
+    Parameters
+    ----------
+    rule
+        A strategy with its parameters.
+    positions
+        Position policy of the condition.
+    memory
+        ``stateless`` or ``stateful``.
+    interval
+        Steps from one selection to the next; ``full`` selects where the context is full.
+    """
     if positions == "mask":
         return "a mask keeps the whole context and hides the others: it saves nothing"
     if rule.oracle_reason is not None:

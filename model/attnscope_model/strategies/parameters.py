@@ -74,7 +74,23 @@ def parameter(
     above: bool = False,
     odd: bool = False,
 ) -> Any:  # noqa: ANN401 - a dataclass field, whatever the parameter's type
-    """Return a dataclass field that is checked and described; a callable default is called for each strategy."""
+    """Return a dataclass field that is checked and described; a callable default is called for each strategy.
+
+    Parameters
+    ----------
+    default
+        Value where nothing is said.
+    meaning
+        One phrase for lists and help.
+    low
+        Smallest value; None is no bound.
+    high
+        Largest value; None is no bound.
+    above
+        The value is larger than this; None is no bound.
+    odd
+        The value is an odd number.
+    """
     kept = {_BOUNDS: Bounds(meaning, low, high, above, odd)}
     if callable(default):
         return dataclasses.field(default_factory=default, metadata=kept)

@@ -148,6 +148,8 @@ def pooled(
         Equal labels stand together among the held entries that are not dropped.
     weight
         Scaled to sum to 1 in every group; equal where None, or where a group's are all 0 or NaN.
+    held
+        Entries that the context holds, bool [*batch, entry].
     """
     xp = namespace(label)
     used = held & (label >= 0)

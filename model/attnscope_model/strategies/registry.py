@@ -35,6 +35,13 @@ def strategies() -> dict[str, type[Strategy]]:
 def strategy(name: str, **parameters: Any) -> Strategy:  # noqa: ANN401 - whatever the strategy takes
     """Return a strategy by name; ``strategy(**spec)`` reads back what `Strategy.spec` gave.
 
+    Parameters
+    ----------
+    name
+        Name of the rule.
+    **parameters
+        Values of its parameters by name; those not given have their defaults.
+
     Raises
     ------
     UnknownStrategyError
@@ -50,6 +57,10 @@ def build(name: object, parameters: Mapping[str, object], depth: int = 1) -> Str
 
     Parameters
     ----------
+    name
+        Name of the rule.
+    parameters
+        Values of its parameters by name; those not given have their defaults.
     depth
         How many strategies this one is inside of, itself among them.
 

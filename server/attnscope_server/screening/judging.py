@@ -81,6 +81,8 @@ def screen(
 
     Parameters
     ----------
+    policy
+        The policy that is judged.
     histories
         Rollouts of this very policy.
     arms
