@@ -1,1 +1,1 @@
-"""Policies, checkpoint readers, attention capture and, later, strategies and training."""
+"""Policies, checkpoint readers, attention capture, strategies and training."""
