@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import os
 import sys
@@ -11,22 +10,18 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import typer
-from pydantic import ValidationError
 
 from attnscope_model.checkpoints.registry import CheckpointRegistry, inspect
 from attnscope_model.parsing.choosing import Choice
 from attnscope_server import logs, serving
 from attnscope_server.records.job_store import JobStore
 from attnscope_server.records.keys import EVERYDAY_SCOPES, KeyStore, Scope
+from attnscope_server.root import verbs as root_verbs
 from attnscope_server.root.data_root import open_database, prepare
-from attnscope_server.root.paths import capture_path
-from attnscope_server.root.rebuild import rebuild_database
-from attnscope_server.settings import Settings
+from attnscope_server.root.verbs import Root, settings_of
 from attnscope_server.training import verbs
 from attnscope_storage.errors import AttnscopeError
-from attnscope_storage.reader import CaptureReader
 from attnscope_storage.terminal import take_any_terminal
-from attnscope_storage.verify import verify as verify_capture
 from attnscope_storage.wire import JobState
 
 LONGEST_DAYS = 36_500
@@ -42,6 +37,7 @@ checkpoints = typer.Typer(help="Registered checkpoints.", no_args_is_help=True)
 keys = typer.Typer(help="API keys.", no_args_is_help=True)
 app.add_typer(checkpoints, name="checkpoint")
 app.add_typer(keys, name="key")
+root_verbs.register(app)
 verbs.register(app)
 
 Norm = Literal["pre", "post"]
@@ -52,17 +48,6 @@ Ignore = Annotated[
     list[str] | None,
     typer.Option("--ignore", help="Weights that no decision uses, by pattern: 'value_head.*'; repeat for several."),
 ]
-Root = Annotated[Path | None, typer.Option("--data-root", help="Folder of captures, checkpoints, keys and jobs.")]
-
-
-def settings_of(data_root: Path | None, **changes: Any) -> Settings:  # noqa: ANN401 - settings fields
-    """Return the settings; what is named on the command line goes before the environment."""
-    named = {name: value for name, value in {"data_root": data_root, **changes}.items() if value is not None}
-    try:
-        return Settings(**named)
-    except ValidationError as error:
-        first = error.errors()[0]
-        raise typer.BadParameter(f"{'.'.join(map(str, first['loc']))}: {first['msg']}") from error
 
 
 @app.command()
@@ -100,55 +85,6 @@ def listed_in(path: Path) -> Any:  # noqa: ANN401 - checked by the settings
         return json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise typer.BadParameter(f"{path}: expected a JSON file: {error}", param_hint="--environments") from error
-
-
-@app.command()
-def verify(job: str, data_root: Root = None) -> None:
-    """Re-read a capture: nothing missing, every row sums to one."""
-    path = capture_path(settings_of(data_root).data_root, job)
-    report = verify_capture(CaptureReader.open(path))
-    typer.echo(f"{report}")
-    raise typer.Exit(0 if report.ok else 1)
-
-
-@app.command()
-def doctor(
-    data_root: Root = None,
-    rebuild: Annotated[bool, typer.Option("--rebuild", help="Enter captures anew where the database is gone.")] = False,
-    old: Annotated[
-        Path | None, typer.Option("--from", help="With --rebuild: an old job database that tells the jobs' states.")
-    ] = None,
-    yes: Annotated[bool, typer.Option("--yes", help="With --rebuild: do not ask.")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
-) -> None:
-    """Check root, job database, captures, checkpoints and devices, and say what to do; changes nothing by itself."""
-    from attnscope_server.root.doctor import examine  # noqa: PLC0415 - loads torch
-
-    settings = settings_of(data_root)
-    if rebuild:
-        enter_anew(settings, old, yes=yes)
-    findings = list(examine(settings))
-    if as_json:
-        typer.echo(json.dumps([dataclasses.asdict(finding) for finding in findings], indent=1))
-    else:
-        for finding in findings:
-            typer.echo(f"{'ok     ' if finding.ok else 'PROBLEM'}  {finding.part}: {finding.said}")
-            if finding.remedy is not None:
-                typer.echo(f"         → {finding.remedy}")
-    raise typer.Exit(0 if all(finding.ok for finding in findings) else 1)
-
-
-def enter_anew(settings: Settings, old: Path | None, *, yes: bool) -> None:
-    """Make the job database anew from the captures, after asking."""
-    found = sum(1 for _ in settings.captures_folder.glob("*.zarr"))
-    otherwise = "become cancelled" if old is None else f"get the state that {old} tells"
-    question = f"enter {found} captures of {settings.data_root} into a new job database? Incomplete ones {otherwise}"
-    if not yes:
-        typer.confirm(question, abort=True)
-    entered = rebuild_database(settings, old)
-    states = ", ".join(f"{count} {state.value}" for state, count in sorted(entered.items())) or "none"
-    typer.echo(f"{entered.total()} captures entered anew ({states}); make API keys anew with `key create`")
-    typer.echo("a cancelled job goes on with `attnscope retry JOB`")
 
 
 def registry_of(data_root: Path | None) -> CheckpointRegistry:

@@ -13,6 +13,8 @@
         ├── DatabaseMissingError (LookupError) there are captures, and no job database
         ├── DatabaseGoneError (OSError)        the job database was taken away while the service ran
         ├── DatabaseBusyError (TimeoutError)   too many writers wait for the job database
+        ├── BackupRefusedError (FileExistsError) a backup or data root cannot be made at this place
+        ├── BackupUnreadableError (ValueError) this is no backup, or a damaged one
         ├── AddressUnusableError (OSError)     the service cannot listen where it should
         ├── ExposureError (ValueError)         the service would listen beyond this machine unprotected
         └── KeyUnknownError (LookupError)      no API key of that id
@@ -73,6 +75,14 @@ class DatabaseGoneError(ServiceError, OSError):
 
 class DatabaseBusyError(ServiceError, TimeoutError):
     """Too many writers wait for the job database, or one has held it for long."""
+
+
+class BackupRefusedError(ServiceError, FileExistsError):
+    """A backup, or a data root from one, cannot be made at this place."""
+
+
+class BackupUnreadableError(ServiceError, ValueError):
+    """This is no backup, or a damaged one."""
 
 
 class AddressUnusableError(ServiceError, OSError):

@@ -16,6 +16,9 @@ from attnscope_server.records.keys import KeyStore
 from attnscope_server.root.disk import NO_LOCKS, refuse_network, without_locks
 from attnscope_server.settings import Settings
 
+MANIFEST = "backup.json"
+"""File of a backup that says what belongs to it; no data root has it."""
+
 LOCAL_OWNER = "local"
 """Owner of the key that the first start makes."""
 
@@ -26,9 +29,11 @@ def prepare(settings: Settings) -> None:
     Raises
     ------
     DataRootUnusableError
-        It cannot be made or written, or lies on a network disk.
+        It cannot be made or written, lies on a network disk, or is a backup.
     """
     root = settings.data_root
+    if (root / MANIFEST).exists():
+        raise DataRootUnusableError(f"{root} is a backup: `attnscope-server restore {root} --data-root NEW`")
     try:
         root.mkdir(mode=0o700, parents=True, exist_ok=True)
         for folder in (settings.captures_folder, settings.checkpoints_folder):

@@ -9,7 +9,6 @@ import sqlite3
 import stat
 from collections.abc import Iterator
 from contextlib import closing
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -21,48 +20,34 @@ from attnscope_model.errors import CheckpointError
 from attnscope_server.records.database import RESTORE
 from attnscope_server.records.upgrading import DATABASE_VERSION
 from attnscope_server.root.disk import NETWORK, REMEDY, file_system
+from attnscope_server.root.finding import Finding, bad, good
 from attnscope_server.root.paths import capture_path
 from attnscope_server.settings import Settings
 from attnscope_storage.errors import AttnscopeError, CaptureNotFoundError
 from attnscope_storage.reader import CaptureReader
-from attnscope_storage.verify import verify
+from attnscope_storage.verify import VerificationReport, verify
 from attnscope_storage.wire import JobState, contracts
 
 LITTLE_SPACE: Final = 2**30
 """Free bytes below which the disk is a finding."""
 
 
-@dataclass(frozen=True)
-class Finding:
-    """One thing that was looked at."""
+def examine(settings: Settings, *, quick: bool = False) -> Iterator[Finding]:
+    """Yield what is found: the root, the database, every capture, the checkpoints, the devices.
 
-    part: str
-    ok: bool
-    said: str
-    remedy: str | None = None
-    """What to do; None where nothing has to be done."""
-
-
-def good(part: str, said: str, remedy: str | None = None) -> Finding:
-    """Return that something is as it should be."""
-    return Finding(part, ok=True, said=said, remedy=remedy)
-
-
-def bad(part: str, said: str, remedy: str) -> Finding:
-    """Return that something is wrong, and what to do."""
-    return Finding(part, ok=False, said=said, remedy=remedy)
-
-
-def examine(settings: Settings) -> Iterator[Finding]:
-    """Yield what is found: the root, the database, every capture, the checkpoints, the devices."""
+    Parameters
+    ----------
+    quick
+        Read root documents and entries only, no chunk and no weight.
+    """
     if not settings.data_root.is_dir():
         yield bad("root", f"{settings.data_root} is no folder", "name another --data-root, or start a service")
         return
     yield from _root(settings)
     jobs, findings = _database(settings)
     yield from findings
-    yield from _captures(settings, jobs)
-    yield from _checkpoints(settings)
+    yield from _captures(settings, jobs, quick=quick)
+    yield from _checkpoints(settings, quick=quick)
     yield from _devices(settings)
 
 
@@ -148,7 +133,7 @@ def _wrong(path: Path, pages: list[tuple[str]], said: str | None) -> Finding | N
     return None
 
 
-def _captures(settings: Settings, jobs: dict[str, str] | None) -> Iterator[Finding]:
+def _captures(settings: Settings, jobs: dict[str, str] | None, *, quick: bool) -> Iterator[Finding]:
     for path in sorted(settings.captures_folder.glob("*.zarr")):
         job = path.name.removesuffix(".zarr")
         if path.is_symlink():
@@ -158,7 +143,7 @@ def _captures(settings: Settings, jobs: dict[str, str] | None) -> Iterator[Findi
             remedy = f"nobody can read it: remove {path}, or restore the database that knew it"
             yield bad(f"capture {job}", "no job has this capture", remedy)
             continue
-        yield _capture(settings, job, None if jobs is None else jobs[job])
+        yield _capture(settings, job, None if jobs is None else jobs[job], quick=quick)
     if jobs is not None:
         for job, state in jobs.items():
             if state == JobState.SUCCEEDED and not capture_path(settings.data_root, job).exists():
@@ -167,11 +152,11 @@ def _captures(settings: Settings, jobs: dict[str, str] | None) -> Iterator[Findi
         yield good("captures", f"{path.name} is being deleted", "the next start of the service ends that")
 
 
-def _capture(settings: Settings, job: str, state: str | None) -> Finding:
+def _capture(settings: Settings, job: str, state: str | None, *, quick: bool) -> Finding:
     part = f"capture {job}"
     try:
         reader = CaptureReader.open(capture_path(settings.data_root, job))
-        report = verify(reader)
+        report = VerificationReport(steps=reader.steps_committed) if quick else verify(reader)
     except CaptureNotFoundError:
         return good(part, "nothing is committed yet")
     except AttnscopeError as error:
@@ -181,13 +166,21 @@ def _capture(settings: Settings, job: str, state: str | None) -> Finding:
         return bad(part, said, "restore it from a backup, or delete the job and submit it again")
     if state == JobState.SUCCEEDED and not reader.complete:
         return bad(part, "its job succeeded, and it is not complete", "delete the job and submit it again")
-    if (known := contracts().get(reader.kind)) is None:
-        return good(part, f"a {reader.kind}, which this attnscope does not know: {report.chunks} chunks decode")
+    return good(part, _said(reader, None if quick else report))
+
+
+def _said(reader: CaptureReader, report: VerificationReport | None) -> str:
+    """Return what is said of a capture or trial that is as it should be; without a report, only its root was read."""
+    known = contracts().get(reader.kind)
+    if report is None:
+        return f"a {reader.kind}: {reader.steps_committed} committed, its chunks not read"
+    if known is None:
+        return f"a {reader.kind}, which this attnscope does not know: {report.chunks} chunks decode"
     rows = f", {report.rows} rows" if report.rows else ""
-    return good(part, f"a {known.name}: {report.steps} {known.words.entries}, {report.chunks} chunks{rows} verified")
+    return f"a {known.name}: {report.steps} {known.words.entries}, {report.chunks} chunks{rows} verified"
 
 
-def _checkpoints(settings: Settings) -> Iterator[Finding]:
+def _checkpoints(settings: Settings, *, quick: bool) -> Iterator[Finding]:
     registry = CheckpointRegistry(settings.checkpoints_folder)
     try:
         entries = registry.list()
@@ -195,6 +188,9 @@ def _checkpoints(settings: Settings) -> Iterator[Finding]:
         yield bad("checkpoints", str(error), "remove its folder and add the checkpoint again")
         return
     for info in entries:
+        if quick:
+            yield good(f"checkpoint {info.name}", f"its entry is there, sha256 {info.id[:12]} not computed")
+            continue
         try:
             load_tensors(registry.root / info.id)
         except CheckpointError as error:
