@@ -21,6 +21,7 @@ from attnscope.figures.trials.table import trial_table
 from attnscope.proposal import FIRST
 from attnscope.recommendations.basis import gather
 from attnscope.report.report import small_png
+from attnscope.study import study
 from attnscope.trials.board import Board, Row, board, known
 from attnscope.trials.selection import winner
 from benchmarks.study.running import Found
@@ -54,7 +55,7 @@ def write(subject: Subject, found: Found) -> None:
 
 def _whole(subject: Subject, found: Found, whole: Board) -> dict[str, Any]:
     """Draw the trial of every strategy, and return how well the capture's predictions fit it."""
-    basis = gather(attnscope.open(found.capture))
+    basis = gather(study(attnscope.open(found.capture)))
     predictions, _ = basis.predict(whole.results)
     score = basis.score(whole.results)
     picture(trial_table(whole), f"{subject.key}-table")

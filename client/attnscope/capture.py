@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
@@ -22,6 +22,8 @@ from attnscope.fetching.lazy import LazyArray
 from attnscope.fetching.remote import Slicer
 from attnscope.fetching.replay import Decision, Replayer
 from attnscope.fetching.stored import Stored
+from attnscope.notebook import capture_html
+from attnscope.provenance import Origin
 from attnscope_storage.reader import CaptureReader
 from attnscope_storage.wire import MAP_DIMS, CaptureSpec, MapKind, Positions, ResolvedCapture
 
@@ -60,12 +62,19 @@ class Capture(Stored):
 
     kind = "capture"
 
-    def __init__(self, reader: CaptureReader, slicer: Slicer | None = None, replayer: Replayer | None = None) -> None:
-        super().__init__(reader, slicer)
+    def __init__(
+        self,
+        reader: CaptureReader,
+        slicer: Slicer | None = None,
+        replayer: Replayer | None = None,
+        *,
+        ask_state: Callable[[], str] | None = None,
+    ) -> None:
+        super().__init__(reader, slicer, ask_state=ask_state)
         self._replayer = replayer
 
     @classmethod
-    def remote(cls, transport: Transport, job: str) -> Self:
+    def remote(cls, transport: Transport, job: str, *, ask_state: Callable[[], str] | None = None) -> Self:
         """Return what is committed of a job by now; maps that were not stored are asked of the service.
 
         Parameters
@@ -74,18 +83,34 @@ class Capture(Stored):
             An open connection.
         job
             Id of the job.
+        ask_state
+            Returns the state that the service says of the job now; None where nobody can be asked.
         """
         reader = CaptureReader.open(HttpStore(transport, job))
-        return cls(reader, Slicer(transport, job), Replayer(transport, job, reader.policy))
+        replayer = Replayer(transport, job, reader.policy)
+        return cls(reader, Slicer(transport, job), replayer, ask_state=ask_state)
 
     def __repr__(self) -> str:
-        state = "complete" if self.complete else "running"
+        state = "complete" if self.complete else "incomplete"
         return f"<capture {self.job[:8]} of {self.resolved.checkpoint_name}: {self.steps_committed} steps, {state}>"
 
     def _repr_html_(self) -> str:
-        from attnscope.notebook import capture_html  # noqa: PLC0415 - for notebooks only
+        return capture_html(self.origin, {name: self[name] for name in self.names()})
 
-        return capture_html(self)
+    @property
+    def origin(self) -> Origin:
+        """Where it comes from: checkpoint, mask, tasks, seeds, and how far its job is."""
+        resolved = self.resolved
+        return Origin(
+            provenance=self.provenance,
+            checkpoint=resolved.checkpoint_name,
+            held_out=resolved.held_out,
+            causal=self.policy.causal,
+            job=self.job,
+            committed=self.steps_committed,
+            steps=resolved.steps,
+            state=self.state,
+        )
 
     @property
     def rows(self) -> LazyArray:
@@ -255,7 +280,7 @@ class Capture(Stored):
         return np.insert(history, 0 if self.policy.query_slot == "first" else n - 1, query)
 
     def episode_boundaries(self, step: int, env: int = 0) -> Int[np.ndarray, " boundary"]:
-        """Return the slots where an episode begins, slot 0 left out.
+        """Return the slots where an episode begins, slot 0 left out; none where episodes were not captured.
 
         Parameters
         ----------
@@ -264,6 +289,8 @@ class Capture(Stored):
         env
             Place among the stored environments.
         """
+        if "rollout/episode" not in self.names():
+            return np.empty(0, np.int64)
         transitions = self.transition_index(step, env)
         first = int(transitions.min())
         episodes = self.rollout.episode[first : step + 1, self.row_env(env)][transitions - first]

@@ -192,7 +192,7 @@ class JobHandle:
         from attnscope.capture import Capture  # noqa: PLC0415 - loads zarr
 
         self._refuse_other(Capture.kind)
-        return Capture.remote(self._transport, str(self.id))
+        return Capture.remote(self._transport, str(self.id), ask_state=self._ask_state)
 
     def trial(self) -> Trial:
         """Return the conditions that are committed by now; also of a running job.
@@ -205,7 +205,7 @@ class JobHandle:
         from attnscope.trials.trial import Trial  # noqa: PLC0415 - loads zarr
 
         self._refuse_other(Trial.kind)
-        return Trial.remote(self._transport, str(self.id))
+        return Trial.remote(self._transport, str(self.id), ask_state=self._ask_state)
 
     def screen(self) -> Screen:
         """Return the rollouts that are committed by now; also of a running job.
@@ -229,7 +229,11 @@ class JobHandle:
             This client does not know the kind.
         """
         reads: type[Stored] = imported(view_of(self.info.kind).stored)
-        return reads.remote(self._transport, str(self.id))
+        return reads.remote(self._transport, str(self.id), ask_state=self._ask_state)
+
+    def _ask_state(self) -> str:
+        """Return the state that the service says now; reports of unfinished results name it."""
+        return self.refresh().state.value
 
     def _refuse_other(self, kind: str) -> None:
         if self.info.kind != kind:

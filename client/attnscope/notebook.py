@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import html
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Protocol
 
 from attnscope.progress import describe
+from attnscope.provenance import Origin
 from attnscope_storage.wire import Job
 
 if TYPE_CHECKING:
-    from attnscope.capture import Capture
+    import numpy as np
 
 
 def table(title: str, rows: Mapping[str, object], bar: float | None = None) -> str:
@@ -39,12 +40,16 @@ def job_html(job: Job) -> str:
     return table(f"job {job.id}", rows, job.progress.steps_done / total)
 
 
-def capture_html(capture: Capture) -> str:
-    """Return a capture: where it comes from and what it holds."""
-    from attnscope.figures.provenance import source_of  # noqa: PLC0415 - loads zarr
+class Described(Protocol):
+    """An array that can be described without being read."""
 
-    arrays = {name: capture[name] for name in capture.names()}
-    held = {name: f"{array.dtype} {dict(zip(array.dims, array.shape, strict=True))}" for name, array in arrays.items()}
-    total = max(1, capture.resolved.steps)
-    rows = {"source": source_of(capture), "steps": f"{capture.steps_committed} of {capture.resolved.steps}", **held}
-    return table(f"capture {capture.job[:8]}", rows, capture.steps_committed / total)
+    dtype: np.dtype[Any]
+    dims: tuple[str, ...]
+    shape: tuple[int, ...]
+
+
+def capture_html(origin: Origin, arrays: Mapping[str, Described]) -> str:
+    """Return a capture: where it comes from and what it holds."""
+    held = {name: f"{one.dtype} {dict(zip(one.dims, one.shape, strict=True))}" for name, one in arrays.items()}
+    rows = {"source": origin.source, "steps": f"{origin.committed} of {origin.steps}", **held}
+    return table(f"capture {origin.job[:8]}", rows, origin.committed / max(1, origin.steps))

@@ -1,10 +1,19 @@
-"""What is said of a policy in captions and summaries: its mask, and all that its user alone stands for."""
+"""The origin of stored results in words, from plain values: checkpoint, mask, tasks, seeds, state of the job."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, Final
+
+UNKNOWN: Final = "unknown"
+
+SEEDS: Final = 6
+"""Seeds that are named, at most."""
+
+RUNNING: Final = frozenset({"queued", "running", "cancelling", "interrupted"})
+"""States of a job that may commit more."""
 
 HELD_OUT: Final[Mapping[bool | None, str]] = MappingProxyType(
     {
@@ -29,3 +38,61 @@ def policy_words(provenance: Mapping[str, Any]) -> str:
     stated = provenance.get("stated_by_user", {})
     others = [f"{name.replace('_', ' ')} {answer}" for name, answer in stated.items() if name != "causal"]
     return f"{words}, {' and '.join(others)} stated by user" if others else words
+
+
+def state_words(state: str | None, committed: int, unit: str = "step") -> str:
+    """Return the state of the job behind stored results, and where it ended if nothing more will come.
+
+    Parameters
+    ----------
+    state
+        ``complete``, or the state that the service says of the job; None where no service was asked.
+    committed
+        Steps (or other units) that can be read.
+    """
+    if state in {"complete", "succeeded"}:
+        return "complete"
+    if state is None:
+        return "unfinished (the state of its job is not known offline)"
+    return "still running" if state in RUNNING else f"{state} at {unit} {committed}"
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Where a capture comes from; texts that a foreign capture does not know say so."""
+
+    provenance: Mapping[str, Any]
+    checkpoint: str
+    held_out: bool | None
+    causal: bool
+    job: str
+    committed: int
+    steps: int
+    state: str | None
+    """``complete``, or the state of the job where a service said it."""
+
+    @property
+    def mask(self) -> str:
+        """Whether the policy is causal, who said so, and what else its user alone stands for."""
+        return policy_words({"causal": self.causal, "causal_stated_by": UNKNOWN} | dict(self.provenance))
+
+    @property
+    def source(self) -> str:
+        """Checkpoint, mask, environment, tasks and seeds in one line."""
+        known = self.provenance
+        seeds = list(known.get("seeds", [UNKNOWN]))
+        more = ", …" if len(seeds) > SEEDS else ""
+        name = f"{self.checkpoint} ({str(known.get('checkpoint', UNKNOWN))[:12]})"
+        tasks = f"{known.get('environment', UNKNOWN)}, {HELD_OUT[self.held_out]}"
+        return f"{name}, {self.mask}; {tasks}; seeds {', '.join(map(str, seeds[:SEEDS]))}{more}"
+
+    @property
+    def condition(self) -> str:
+        """The state in words."""
+        return state_words(self.state, self.committed)
+
+    @property
+    def progress(self) -> str:
+        """Job, steps that can be read, and the state where it is not complete."""
+        whole = "" if self.state in {"complete", "succeeded"} else f", {self.condition}"
+        return f"job {self.job}; {self.committed} of {self.steps} steps{whole}"

@@ -16,9 +16,11 @@ from urllib.parse import parse_qs, urlsplit
 import numpy as np
 import pytest
 
+from attnscope_storage import reductions
 from attnscope_storage.blocks import StepBlock, is_buffered
 from attnscope_storage.reader import CaptureReader
 from attnscope_storage.schema import RECENCY_WINDOWS, CaptureDims, build_schema
+from attnscope_storage.shades import as_u8
 from attnscope_storage.writer import CaptureWriter
 
 JOB = "11111111-2222-4333-8444-555555555555"
@@ -149,6 +151,8 @@ class FakeService(ThreadingHTTPServer):
         self.down_after = 0
         """Requests that are still answered while it is down."""
         self.replays = True
+        self.state = "succeeded"
+        """State of its one job."""
         self.url = f"http://127.0.0.1:{self.server_address[1]}"
 
 
@@ -183,7 +187,7 @@ class Handler(BaseHTTPRequestHandler):
             "id": JOB,
             "kind": "capture",
             "owner": "o",
-            "state": "succeeded",
+            "state": self.server.state,
             "label": self.server.label,
             "spec": SPEC,
             "resolved": RESOLVED,
@@ -250,26 +254,41 @@ class Handler(BaseHTTPRequestHandler):
 
     def slice(self, asked: dict[str, str]) -> None:
         """Send a cut."""
-        array = CaptureReader.open(self.server.stored).array(asked["array"])
+        reader = CaptureReader.open(self.server.stored)
+        array = reader.array(asked["array"])
         picks = [self.pick(asked.get(dim, ":")) for dim in array.dims]
         values = np.asarray(array[tuple(picks)])
-        if "reduce" in asked:
+        if asked.get("reduce") in {"step-mean", "age-profile", "retained-mass"}:
+            values = self.over_steps(reader, asked, picks, values)
+        elif "reduce" in asked:
             dims = [dim for dim, pick in zip(array.dims, picks, strict=True) if not isinstance(pick, int)]
             over = tuple(dims.index(dim) for dim in asked["over"].split(","))
             seen = np.isfinite(values).sum(axis=over)
             total = np.nansum(values.astype(np.float64), axis=over)
             values = np.divide(total, seen, out=np.full(total.shape, np.nan), where=seen > 0).astype(np.float32)
+        if "pool" in asked:
+            values = reductions.pooled(values, int(asked["pool"]), asked["pool_by"])
         if self.server.cap is not None and values.nbytes > self.server.cap:
             self.problem(413, "too-large", f"{values.nbytes} bytes, {self.server.cap} are allowed")
             return
         out = io.BytesIO()
         if asked.get("format") == "u8":
-            rounded = np.rint(254 * np.sqrt(np.clip(np.nan_to_num(values.astype(np.float32)), 0, 1)))
-            out.write(np.where(np.isnan(values), 255, rounded).astype(np.uint8).tobytes())
+            out.write(as_u8(values).tobytes())
         else:
-            np.save(out, values)
+            np.save(out, values.astype(np.float16) if asked.get("format") == "f16" else values)
         self.server.sent += len(out.getvalue())
         self.answer(200, out.getvalue(), "application/octet-stream")
+
+    def over_steps(self, reader: CaptureReader, asked: dict[str, str], picks: list, values: np.ndarray) -> np.ndarray:
+        """Reduce the steps of a cut, as the service does."""
+        length = np.asarray(reader.array("context/length")[picks[0]])[:, picks[1]]
+        least = int(asked["least"])
+        if asked["reduce"] == "step-mean":
+            values = reductions.per_largest_entropy(values, length) if "per" in asked else values
+            return reductions.total_over_steps(values, length >= least).mean
+        if asked["reduce"] == "age-profile":
+            return reductions.age_profile(values, length, "last", least).mean.astype(np.float32)
+        return reductions.retained_mass(values, length, "last", int(asked["budgets"]), least).mean.astype(np.float32)
 
     def maps(self, asked: dict[str, str]) -> None:
         """Send uniform causal maps, rollouts of nothing but the diagonal, or the number of each transition."""

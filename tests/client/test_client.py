@@ -25,7 +25,8 @@ from attnscope.errors import (
 from attnscope.fetching.http_store import HttpStore
 from attnscope.figures.heatmap import heatmap, save
 from attnscope.figures.provenance import source_of
-from attnscope.report.summary import summarise, uniform_recency
+from attnscope.report.summary import summarise
+from attnscope.study.quantities import uniform
 from attnscope_storage.errors import NotCommittedError
 from attnscope_storage.wire import ProblemCode, problem
 
@@ -116,7 +117,7 @@ def test_uniform_attention_has_no_lift(stored):
     assert text.count("  1.00  ") == 4
     assert "train tasks unknown" in text
     assert "optimum 20.00, uniform actions 0.50" in text
-    assert uniform_recency(np.array([1, 2, 100]), 5).tolist() == [0.0, 0.5, 0.05]
+    assert uniform("recency", 5, np.array([[1, 2, 100]])).tolist()[0] == [0.0, 0.5, 0.05]
 
 
 def test_a_heatmap_shows_every_head_with_its_source(stored, tmp_path):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from uuid import uuid4
 
 import httpx
@@ -16,6 +17,8 @@ from attnscope_server.records.keys import Scope
 from attnscope_server.root.captures import Captures
 from attnscope_server.serving import serve_background
 from attnscope_server.settings import Settings
+from attnscope_storage import reductions
+from attnscope_storage.shades import as_u8
 from attnscope_storage.wire import PROBLEM_MEDIA_TYPE, ProblemCode
 
 
@@ -155,6 +158,15 @@ def test_a_lost_chunk_is_500_and_never_404(service, http):
         ("array=rollout/action&reduce=median&over=step", 400),
         ("array=rollout/action&reduce=mean&over=wing", 400),
         ("array=rollout/action&format=exe", 400),
+        ("array=rollout/action&reduce=age-profile", 400),
+        ("array=attention/rows&reduce=age-profile&step=3", 400),
+        ("array=attention/rows&reduce=age-profile&slot=0:5", 400),
+        ("array=attention/rows&pool=8", 400),
+        ("array=attention/maps&pool=300", 400),
+        ("array=attention/maps&pool=8&pool_by=median", 400),
+        ("array=stats/entropy&reduce=mean&over=step&per=largest-entropy", 400),
+        ("array=stats/entropy&reduce=step-mean&per=length", 400),
+        ("array=stats/entropy&reduce=step-mean&least=0", 400),
         ("array=rollout/action", 200),
     ],
 )
@@ -185,6 +197,41 @@ def test_reductions_ignore_what_is_absent(http, capture):
     assert view[40] == 255
     weights = (np.frombuffer(view[:40], np.uint8) / 254) ** 2
     assert abs(weights.sum() - 1) < 0.05
+
+
+def test_reductions_of_steps_are_those_of_the_shared_code(http, capture):
+    """Statistics, profile by age and retained mass of the steps that count equal the laptop's own of the rows."""
+
+    def get(query: str) -> np.ndarray:
+        answer = http.get(f"{capture}/slice?{query}")
+        assert answer.status_code == 200, answer.text
+        return np.load(io.BytesIO(answer.content))
+
+    rows, length = get("array=attention/rows"), get("array=context/length")
+    asked = "array=attention/rows&step=10:40&row_env=0:1&slot=0:40&least=20"
+    profile = reductions.age_profile(rows[10:40, ..., :40], length[10:40], "last", 20).mean
+    assert get(f"{asked}&reduce=age-profile") == pytest.approx(profile, abs=1e-6, nan_ok=True)
+    retained = reductions.retained_mass(rows[10:40, ..., :40], length[10:40], "last", 7, 20).mean
+    assert get(f"{asked}&reduce=retained-mass&budgets=7") == pytest.approx(retained, abs=1e-6)
+    entropy = reductions.per_largest_entropy(get("array=stats/entropy"), length)
+    found = get("array=stats/entropy&env=0:1&reduce=step-mean&least=20&per=largest-entropy")
+    assert found.dtype == np.float64
+    assert found == pytest.approx(entropy[length[:, 0] >= 20].mean(axis=0), abs=1e-12)
+
+
+def test_maps_are_pooled_and_a_burst_travels_as_bytes(http, capture):
+    """A map of at most so many cells, mean or largest; one environment's adjacent rows as one byte a weight."""
+    whole = np.load(io.BytesIO(http.get(f"{capture}/slice?array=attention/maps&sample=0&row_env=0").content))
+    for by in ("mean", "max"):
+        answer = http.get(f"{capture}/slice?array=attention/maps&sample=0&row_env=0&pool=16&pool_by={by}")
+        expected = reductions.pooled(whole, 16, by)
+        assert max(expected.shape[-2:]) <= 16
+        assert np.load(io.BytesIO(answer.content)) == pytest.approx(expected, abs=1e-6, nan_ok=True)
+    burst = http.get(f"{capture}/slice?array=attention/rows&step=4:21&row_env=0&format=u8")
+    rows = np.load(io.BytesIO(http.get(f"{capture}/slice?array=attention/rows&step=4:21&row_env=0").content))
+    assert burst.content == as_u8(rows).tobytes()
+    half = http.get(f"{capture}/slice?array=attention/rows&step=4&row_env=0&reduce=mean&over=layer,head&format=f16")
+    assert half.headers["x-attnscope-dtype"] == "float16"
 
 
 def test_caps_name_limit_and_request(second_service):

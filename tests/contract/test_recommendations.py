@@ -21,6 +21,10 @@ from attnscope_storage.wire import CaptureSpec, TaskChoice
 CONTEXT, STEPS, ENVS = 100, 140, 16
 
 
+NEAR = 1e-4
+"""Relative difference that float16 explains: statistics are of full-precision rows, the sums here of stored ones."""
+
+
 @pytest.fixture(scope="module")
 def shipped(service) -> SimpleNamespace:
     """Return a capture of the shipped policy on its held-out goals, two rollouts each, and the advice on it."""
@@ -43,21 +47,21 @@ def test_sentences_about_patterns_are_true(shipped):
     assert full.shape[:2] == (STEPS - CONTEXT + 1, ENVS)
     for window in (5, 10, 20):
         mass = full[..., CONTEXT - 1 - window : CONTEXT - 1].sum(axis=-1).mean()
-        assert claims[f"recency.{window}"]["value"] == pytest.approx(mass)
-        assert claims[f"recency.{window}"]["lift"] == pytest.approx(mass / (window / CONTEXT))
-    assert claims["self"]["value"] == pytest.approx(full[..., -1].mean())
+        assert claims[f"recency.{window}"]["value"] == pytest.approx(mass, rel=NEAR)
+        assert claims[f"recency.{window}"]["lift"] == pytest.approx(mass / (window / CONTEXT), rel=NEAR)
+    assert claims["self"]["value"] == pytest.approx(full[..., -1].mean(), rel=NEAR)
     ordered = np.sort(full, axis=-1)[..., ::-1].cumsum(axis=-1)
     needed = ((ordered < 0.8 - 1e-9).sum(axis=-1) + 1).mean() / CONTEXT
     assert claims["positions"]["value"] == pytest.approx(needed)
     together = np.sort(full.mean(axis=(2, 3)), axis=-1)[..., ::-1].cumsum(axis=-1)
     shared = ((together < 0.8 - 1e-9).sum(axis=-1) + 1).mean() / CONTEXT
-    assert claims["shared_positions"]["value"] == pytest.approx(shared)
+    assert claims["shared_positions"]["value"] == pytest.approx(shared, rel=1e-3)
     entropy = -(full * np.log(np.where(full > 0, full, 1))).sum(axis=-1).mean() / np.log(CONTEXT)
-    assert claims["entropy"]["value"] == pytest.approx(entropy)
-    assert claims["flatness"]["value"] == pytest.approx(np.abs(full - 1 / CONTEXT).sum(axis=-1).mean() / 2)
+    assert claims["normalised_entropy"]["value"] == pytest.approx(entropy, rel=NEAR)
+    assert claims["flatness"]["value"] == pytest.approx(np.abs(full - 1 / CONTEXT).sum(axis=-1).mean() / 2, rel=NEAR)
     profile = full.mean(axis=(0, 1, 2, 3))[::-1][1:]
     slope = np.polyfit(np.arange(1, CONTEXT), np.log(profile), 1)[0]
-    assert claims["decay"]["rate"] == pytest.approx(-slope)
+    assert claims["decay"]["rate"] == pytest.approx(-slope, rel=NEAR)
 
 
 def test_sentences_about_anchors_are_true(shipped):
@@ -76,15 +80,14 @@ def test_sentences_about_anchors_are_true(shipped):
     for name, mark in marks.items():
         mass = (full[..., : CONTEXT - 1] * mark.transpose(0, 2, 1)).sum(axis=-1).mean()
         even = mark.sum(axis=1).mean() / CONTEXT
-        assert shipped.claims[f"anchor.{name}"]["mass"] == pytest.approx(mass), name
-        assert shipped.claims[f"anchor.{name}"]["value"] == pytest.approx(mass / even), name
+        assert shipped.claims[f"anchor.{name}"]["mass"] == pytest.approx(mass, rel=NEAR), name
+        assert shipped.claims[f"anchor.{name}"]["value"] == pytest.approx(mass / even, rel=NEAR), name
 
 
 def kept(shipped, choose) -> float:
     """Return the mass on what `choose` keeps, over the decisions and the rollouts that judged."""
-    stride = max(1, STEPS // 64)
     masses = []
-    for step in range(stride - 1, STEPS, stride):
+    for step in range(STEPS):
         count = min(step, CONTEXT - 1)
         many = min(count, max(1, int(count * 0.4 + 1e-9)))
         first = step - count
@@ -139,7 +142,8 @@ def asked(words: list[str]) -> tuple[dict, list[dict]]:
     """Return what a command line resolves to on the service, its conditions without baseline and controls apart."""
     ran = CliRunner().invoke(app, [*words, "--dry-run", "--json"])
     assert ran.exit_code == 0, ran.output
-    resolved = json.loads(ran.output)["resolved"]
+    document = ran.output[ran.output.index("{") :]  # the service runs in this process and logs its writes there too
+    resolved = json.loads(document)["resolved"]
     return resolved, [one for one in resolved["conditions"] if not one["control"]]
 
 

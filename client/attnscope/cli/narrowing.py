@@ -26,6 +26,6 @@ class Environments:
 
     def of(self, capture: Capture) -> tuple[int, ...] | None:
         """Return their places among a capture's stored environments; None for all."""
-        from attnscope.study.choosing import places_of_goals  # noqa: PLC0415 - loads zarr
+        from attnscope.reading.choosing import places_of_goals  # noqa: PLC0415 - loads zarr
 
         return places_of_goals(capture, self._cells) if self._cells else self._places

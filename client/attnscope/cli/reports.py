@@ -148,7 +148,7 @@ def report_capture(capture: Capture, folder: Path, asked: Asked) -> list[str]:
     from attnscope.study import Choice  # noqa: PLC0415 - as above
 
     if not asked.quiet:
-        how_far = "complete" if capture.complete else "still running"
+        how_far = capture.origin.condition
         out.print(f"{capture.job[:8]}  {capture.steps_committed} of {capture.resolved.steps} steps, {how_far}")
     envs = asked.environments.of(capture)
     choice = Choice(envs=envs, steps=asked.steps, heatmaps=asked.heatmaps, full=asked.full)

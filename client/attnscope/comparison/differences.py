@@ -1,4 +1,8 @@
-"""Differences between two captures with intervals, paired where the rollouts are the same ones."""
+"""Differences between two captures with intervals, paired where the rollouts are the same ones.
+
+A share of attention falls as a context grows. So a measure that has a uniform baseline is judged by its lift, the
+ratio to that baseline over the same contexts; the plain difference stands beside it.
+"""
 
 from __future__ import annotations
 
@@ -13,16 +17,12 @@ from attnscope.study import Study
 
 
 @dataclass(frozen=True)
-class Difference:
-    """Second minus first, of one measure."""
+class Change:
+    """Second minus first of one number, with its interval; NaN bounds where nothing could be resampled."""
 
-    measure: str
     value: float
     low: float
     high: float
-    paired: bool
-    """Whether task, seed and replica are the same, so that rollouts are compared one by one."""
-    reliable: bool
 
     @property
     def distinct(self) -> bool | None:
@@ -31,13 +31,38 @@ class Difference:
             return None
         return self.low > 0 or self.high < 0
 
+
+@dataclass(frozen=True)
+class Difference:
+    """Second minus first, of one measure and of its lift over uniform attention."""
+
+    measure: str
+    value: float
+    low: float
+    high: float
+    paired: bool
+    """Whether task, seed and replica are the same, so that rollouts are compared one by one."""
+    reliable: bool
+    lifts: tuple[float, float] | None = None
+    """Lift of the first and of the second capture; None where there is no uniform baseline."""
+    lift: Change | None = None
+    """Second lift minus first."""
+
+    @property
+    def distinct(self) -> bool | None:
+        """Whether the captures differ: by the lift where there is one, else by the difference; None if unknown."""
+        return Change(self.value, self.low, self.high).distinct if self.lift is None else self.lift.distinct
+
     def __str__(self) -> str:
-        """Return e.g. ``+0.10 (95 % 0.05 to 0.15, paired)``."""
+        """Return e.g. ``+0.10 (95 % 0.05 to 0.15, paired); lift 1.59 to 2.09, +0.5 (95 % 0.3 to 0.7)``."""
         if not np.isfinite(self.value):
             return "not captured in both"
         kind = "paired" if self.paired else "unpaired"
-        between = f"95 % {self.low:+.3g} to {self.high:+.3g}" if self.distinct is not None else "no interval"
-        return f"{self.value:+.3g} ({between}, {kind}{'' if self.reliable else ', unreliable'})"
+        said = f"{self.value:+.3g} ({_between(self)}, {kind}{'' if self.reliable else ', unreliable'})"
+        if self.lifts is None or self.lift is None:
+            return said
+        first, second = self.lifts
+        return f"{said}; lift {first:.3g} to {second:.3g}, {self.lift.value:+.3g} ({_between(self.lift)})"
 
 
 def differences(first: Study, second: Study) -> list[Difference]:
@@ -48,35 +73,38 @@ def differences(first: Study, second: Study) -> list[Difference]:
 def difference(first: Study, second: Study, measure: Measure) -> Difference:
     """Return second minus first: resampled as pairs where the rollouts correspond, else each by itself."""
     one, other = measure.of(first), measure.of(second)
-    reliable = first.resampling.reliable and second.resampling.reliable
-    if corresponding(first, second):
-        interval = first.interval(other - one)
-        return Difference(
-            measure.name,
-            float(interval.value),
-            float(interval.low),
-            float(interval.high),
-            paired=True,
-            reliable=reliable,
-        )
-    value = float(second.interval(other).value) - float(first.interval(one).value)
+    paired = corresponding(first, second) and len(one.values) == len(other.values)
+    if not paired:
+        other = replace(other, resampling=replace(other.resampling, seed=one.resampling.seed + 1))
+    elif one.baseline is None:  # a rollout that one capture does not know pairs with none
+        missing = ~(np.isfinite(one.values) & np.isfinite(other.values))
+        one, other = (replace(q, values=np.where(missing, np.nan, q.values)) for q in (one, other))
+    change = _change(one.estimate.value, other.estimate.value, one.drawn(), other.drawn())
+    lifts = lift = None
+    if one.lift is not None and other.lift is not None:
+        lifts = one.lift.value, other.lift.value
+        lift = _change(*lifts, one.drawn_lift(), other.drawn_lift())
+    reliable = one.resampling.reliable and other.resampling.reliable
+    return Difference(measure.name, change.value, change.low, change.high, paired, reliable, lifts, lift)
+
+
+def _change(
+    first: float,
+    second: float,
+    one: Float64[np.ndarray, " sample"] | None,
+    other: Float64[np.ndarray, " sample"] | None,
+) -> Change:
     low = high = float("nan")
-    if first.resampling.informative and second.resampling.informative:
-        apart = replace(second, resampling=replace(second.resampling, seed=first.resampling.seed + 1))
-        drawn = _drawn(apart, other) - _drawn(first, one)
+    if one is not None and other is not None:
+        drawn = other - one
         if np.isfinite(drawn).any():
-            tails = ((1 - LEVEL) / 2, (1 + LEVEL) / 2)
-            low, high = (float(end) for end in np.nanquantile(drawn, tails))
-    return Difference(measure.name, value, low, high, paired=False, reliable=reliable)
+            low, high = (float(end) for end in np.nanquantile(drawn, ((1 - LEVEL) / 2, (1 + LEVEL) / 2)))
+    return Change(second - first, low, high)
 
 
-def _drawn(study: Study, values: Float64[np.ndarray, " env"]) -> Float64[np.ndarray, " sample"]:
-    weights, present = study.resampling.weights, np.isfinite(values)
-    total = weights @ present
-    drawn: Float64[np.ndarray, " sample"] = np.divide(
-        weights @ np.where(present, values, 0), total, out=np.full(len(weights), np.nan), where=total > 0
-    )
-    return drawn
+def _between(change: Change | Difference) -> str:
+    known = np.isfinite(change.low) and np.isfinite(change.high)
+    return f"95 % {change.low:+.3g} to {change.high:+.3g}" if known else "no interval"
 
 
 def corresponding(first: Study, second: Study) -> bool:

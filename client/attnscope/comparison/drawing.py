@@ -45,9 +45,10 @@ def measures_figure(studies: list[Study], names: list[str]) -> Figure:
         figure = Figure(figsize=(9.0, 1.6 + 0.42 * len(studies) * 2), layout="constrained")
         grid = figure.subplots(2, (len(MEASURES) + 1) // 2, sharey=True)
         for axes, measure in zip(grid.flat, MEASURES, strict=True):
-            intervals = [study.interval(measure.of(study)) for study in studies]
-            value, low, high = np.array([[float(i.value), float(i.low), float(i.high)] for i in intervals]).T
-            draw_values(axes, names, value, low, high, np.array([measure.uniform(study) for study in studies]))
+            found = [measure.of(study).estimate for study in studies]
+            value, low, high = np.array([[one.value, one.low, one.high] for one in found]).T
+            even = np.array([np.nan if one.baseline is None else one.baseline for one in found])
+            draw_values(axes, names, value, low, high, even)
             axes.set_title(measure.name, fontsize=7)
         return finish(figure, "Measures side by side (| uniform attention; bars: 95 %)", _captions(studies, names))
 
@@ -62,8 +63,9 @@ def multiples(studies: list[Study], names: list[str]) -> Figure:
             _returns(grid[0, column], study)
             by_age(grid[1, column], study)
             potential(grid[2, column], study)
-            if "entropy" in study.statistics:
-                draw_matrix(grid[3, column], study.interval(study.statistics["entropy"]).value, "Normalised entropy")
+            if "normalised_entropy" in study.statistics:
+                spread = study.mean(study.statistics["normalised_entropy"])
+                draw_matrix(grid[3, column], spread, "Normalised entropy")
             else:
                 refuse(grid[3, column], "entropy was not captured")
             grid[0, column].set_title(textwrap.fill(names[column], 34), fontweight="bold")

@@ -9,15 +9,16 @@ from pathlib import Path
 import numpy as np
 
 from attnscope.capture import Capture
-from attnscope.comparison.consistency import Verdict, recommended, verdicts
+from attnscope.comparison.consistency import Verdict, patterns_of, strategies_of
 from attnscope.comparison.differences import Difference, differences
 from attnscope.comparison.drawing import measures_figure, multiples
 from attnscope.comparison.numbers import MEASURES
 from attnscope.errors import NotCapturedError
-from attnscope.figures.provenance import mask_of, progress_of, source_of
+from attnscope.figures.provenance import progress_of, source_of
 from attnscope.figures.style import save
 from attnscope.measures import NotMeasurableError
 from attnscope.study import Choice, Study, study
+from attnscope.study.quantities import Quantity
 
 
 def write_comparison(captures: list[Capture], out: Path, choice: Choice | None = None) -> list[Path]:
@@ -47,11 +48,11 @@ def write_comparison(captures: list[Capture], out: Path, choice: Choice | None =
     studies = [study(capture, choice) for capture in captures]
     names = short_names(captures)
     pairs = {(a, b): differences(studies[a], studies[b]) for a, b in combinations(range(len(studies)), 2)}
-    found, unsaid = verdicts(studies), ""
+    found, unsaid = patterns_of(studies), ""
     try:
-        found += recommended(captures, choice)
+        found += strategies_of(studies)
     except (NotCapturedError, NotMeasurableError) as error:
-        unsaid = f"Patterns and strategies were not compared: {error}."
+        unsaid = f"Strategies were not compared: {error}."
     out.mkdir(parents=True, exist_ok=True)
     text, data = out / "comparison.txt", out / "comparison.json"
     text.write_text(_text(studies, names, pairs, found, unsaid), encoding="utf-8")
@@ -69,8 +70,8 @@ def short_names(captures: list[Capture]) -> list[str]:
     for place, capture in enumerate(captures):
         name = capture.resolved.checkpoint_name
         same = [other for other in captures if other.resolved.checkpoint_name == name]
-        if len(same) > 1 and len({mask_of(other) for other in same}) == len(same):
-            name += " " + mask_of(capture).split(" ")[0]
+        if len(same) > 1 and len({other.origin.mask for other in same}) == len(same):
+            name += " " + capture.origin.mask.split(" ")[0]
         elif len(same) > 1:
             name += f" {capture.job[:8]}"
         names.append(f"{name} ({place + 1})" if name in names else name)
@@ -78,8 +79,8 @@ def short_names(captures: list[Capture]) -> list[str]:
 
 
 LENGTHS = (
-    "The contexts differ in length, and shares of attention fall as a context grows: what differs below may be that "
-    "alone. Compare each with its uniform value (comparison.json), or give --steps."
+    "The contexts differ in length, and shares of attention fall as a context grows. So the verdict on a measure is "
+    "taken on its lift over uniform attention; a plain difference may be that of the lengths alone."
 )
 """Said where captures are not compared at equal context lengths."""
 
@@ -127,22 +128,27 @@ def _data(studies: list[Study], names: list[str], pairs: Pairs, found: list[Verd
             {
                 "name": name,
                 "job": read.capture.job,
-                "measures": {m.name: _cell(read, m.of(read), m.uniform(read)) for m in MEASURES},
+                "measures": {m.name: _cell(m.of(read)) for m in MEASURES},
             }
             for name, read in zip(names, studies, strict=True)
         ],
         "differences": [
-            {"from": names[a], "to": names[b], "measures": [_finite(vars(part)) for part in parts]}
+            {"from": names[a], "to": names[b], "measures": [_difference(part) for part in parts]}
             for (a, b), parts in pairs.items()
         ],
         "verdicts": [{**vars(verdict), "consistent": verdict.consistent, "verdict": verdict.word} for verdict in found],
     }
 
 
-def _cell(read: Study, values: np.ndarray, uniform: float) -> dict[str, object]:
-    interval = read.interval(values)
-    parts = {"value": float(interval.value), "low": float(interval.low), "high": float(interval.high)}
-    return _finite({**parts, "uniform": uniform, "reliable": interval.reliable})
+def _cell(found: Quantity) -> dict[str, object]:
+    one, lift = found.estimate, found.lift
+    parts = {"value": one.value, "low": one.low, "high": one.high, "uniform": one.baseline}
+    return _finite({**parts, "lift": None if lift is None else lift.value, "reliable": one.reliable})
+
+
+def _difference(part: Difference) -> dict[str, object]:
+    lift = None if part.lift is None else _finite(vars(part.lift))
+    return _finite({**vars(part), "lift": lift, "distinct": part.distinct})
 
 
 def _finite(values: dict[str, object]) -> dict[str, object]:

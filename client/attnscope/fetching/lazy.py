@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float32, Int, Shaped, UInt8
+from jaxtyping import Float, Float16, Float32, Int, Shaped, UInt8
 
 from attnscope.errors import RequestRefusedError, TooLargeError
 from attnscope.fetching.remote import KEPT_BYTES, Slicer
 from attnscope.fetching.selection import Selection, select
 from attnscope_storage.errors import ChunkDamagedError, ChunkLostError, NotCommittedError
 from attnscope_storage.reader import CommittedArray
+from attnscope_storage.reductions import PoolBy, factor, pooled
 from attnscope_storage.selection import GROWING_DIMS
 from attnscope_storage.shades import as_u8, from_u8
 
@@ -105,15 +107,75 @@ class LazyArray:
 
     def shades(self, key: Any, *, over: tuple[str, ...] = ()) -> UInt8[np.ndarray, ...]:  # noqa: ANN401 - as above
         """Return what `view` travels as, `as_u8` of the weights: a colour scale's places, 255 where absent."""
-        self._refuse_uncommitted(key)
-        shades: UInt8[np.ndarray, ...] = self._reduced(select(key, self.dims, self.shape), over, "u8")
+        shades: UInt8[np.ndarray, ...] = self._reduced(self._viewed(key), over, "u8")
         return shades
 
     def mean(self, key: Any, over: tuple[str, ...]) -> Float32[np.ndarray, ...]:  # noqa: ANN401 - as above
         """Return means over axes, NaN left out; the averaging is done where the data lies."""
-        self._refuse_uncommitted(key)
-        means: Float32[np.ndarray, ...] = self._reduced(select(key, self.dims, self.shape), over, "npy")
+        means: Float32[np.ndarray, ...] = self._reduced(self._viewed(key), over, "npy")
         return means
+
+    def halves(self, key: Any, over: tuple[str, ...]) -> Float16[np.ndarray, ...]:  # noqa: ANN401 - as above
+        """Return `mean` in float16, as weights are stored: half of the bytes, eleven bits of each mean."""
+        means: Float16[np.ndarray, ...] = self._reduced(self._viewed(key), over, "f16")
+        return means
+
+    def pooled_shades(self, key: Any, size: int, by: PoolBy = "mean") -> UInt8[np.ndarray, ...]:  # noqa: ANN401 - as above
+        """Return maps pooled to at most `size` × `size` cells, as bytes; the pooling is done where the data lies.
+
+        Parameters
+        ----------
+        key
+            A selection whose last two axes are query and slot.
+        size
+            Queries and keys that are left, 256 at most.
+        by
+            A cell holds the mean of its weights, or the largest.
+        """
+        selection = self._viewed(key)
+        if self._slicer is None or selection.size == 0:
+            return as_u8(pooled(self._fetch(selection), size, by))
+        step = factor(max(selection.shape[-2:]), size)
+        shape = (*selection.shape[:-2], *(-(-extent // step) for extent in selection.shape[-2:]))
+        asked: dict[str, str | int] = {"pool": size, "pool_by": by, "format": "u8"}
+        expected = (shape, np.dtype(np.uint8))
+        found: UInt8[np.ndarray, ...] = self._slicer.shaped(self.name, self.dims, selection, asked, expected)
+        return found
+
+    def over_steps(self, key: Any, asked: Mapping[str, str | int], cell: tuple[int, ...]) -> Float[np.ndarray, ...]:  # noqa: ANN401 - as above
+        """Return a reduction of the first axis that the service computes; see `attnscope.reading.reduced`.
+
+        Parameters
+        ----------
+        asked
+            Parameters of the slice route, ``reduce`` among them.
+        cell
+            Shape of one environment's result.
+        """
+        assert self._slicer is not None  # noqa: S101 - a downloaded capture is reduced by the caller
+        selection = self._viewed(key)
+        dtype = np.dtype(np.float64 if asked["reduce"] == "step-mean" else np.float32)
+        try:
+            expected = ((selection.shape[1], *cell), dtype)
+            return self._slicer.shaped(self.name, self.dims, selection, asked, expected)
+        except TooLargeError:
+            parts = _halves(selection, axis=1)
+            if parts is None:
+                raise
+            picked = [tuple(list(p) if isinstance(p, range | tuple) else p for p in part.picks) for part in parts]
+            return np.concatenate([self.over_steps(one, asked, cell) for one in picked])
+
+    @property
+    def remote(self) -> bool:
+        """Whether the array lies with a service, which reduces it there."""
+        return self._slicer is not None
+
+    def _viewed(self, key: Any) -> Selection:  # noqa: ANN401 - any index expression
+        self._refuse_uncommitted(key)
+        selection = select(key, self.dims, self.shape)
+        if selection.flips:
+            raise IndexError("a view has no negative steps")
+        return selection
 
     def at(self, entries: Int[np.ndarray, " entry"], *rest: Any) -> Shaped[np.ndarray, ...]:  # noqa: ANN401 - as above
         """Return scattered entries of the first axis, and of no others: never whole chunks for a few rows."""
@@ -137,15 +199,21 @@ class LazyArray:
             return np.concatenate([self._in_parts(half) for half in halves])
 
     def _reduced(self, selection: Selection, over: tuple[str, ...], form: str) -> Shaped[np.ndarray, ...]:
-        """Return means over axes as float32, or rounded to bytes."""
-        if selection.flips:
-            raise IndexError("a view has no negative steps")
+        """Return means over axes as float32 or float16, or rounded to bytes."""
+        dtype = np.dtype({"u8": np.uint8, "f16": np.float16}.get(form, np.float32))
         if self._slicer is None or selection.size == 0:
             values = self._fetch(selection)
             values = _mean(values, [self.dims[axis] for axis in selection.kept_axes], over) if over else values
-            return as_u8(values) if form == "u8" else values.astype(np.float32)
+            return as_u8(values) if form == "u8" else values.astype(dtype)
+        if form != "u8" and not over:
+            raise ValueError("a float view without a reduction is an index expression")
+        left = [axis for axis in selection.kept_axes if self.dims[axis] not in over]
+        shape = tuple(len(pick) for pick in (selection.picks[axis] for axis in left) if not isinstance(pick, int))
+        asked: dict[str, str | int] = {"format": form}
+        if over:
+            asked |= {"reduce": "mean", "over": ",".join(over)}
         try:
-            return self._slicer.reduced(self.name, self.dims, selection, over, form)
+            return self._slicer.shaped(self.name, self.dims, selection, asked, (shape, dtype))
         except TooLargeError:
             halves = None if self.dims[0] in over else _halves(selection)
             if halves is None:
@@ -153,12 +221,12 @@ class LazyArray:
             return np.concatenate([self._reduced(half, over, form) for half in halves])
 
 
-def _halves(selection: Selection) -> tuple[Selection, Selection] | None:
-    first = selection.picks[0]
-    if isinstance(first, int) or len(first) < 2:  # noqa: PLR2004 - nothing to halve
+def _halves(selection: Selection, axis: int = 0) -> tuple[Selection, Selection] | None:
+    whole = selection.picks[axis]
+    if isinstance(whole, int) or len(whole) < 2:  # noqa: PLR2004 - nothing to halve
         return None
-    middle = len(first) // 2
-    return selection.with_pick(0, first[:middle]), selection.with_pick(0, first[middle:])
+    middle = len(whole) // 2
+    return selection.with_pick(axis, whole[:middle]), selection.with_pick(axis, whole[middle:])
 
 
 def _mean(values: Shaped[np.ndarray, ...], dims: list[str], over: tuple[str, ...]) -> Float32[np.ndarray, ...]:

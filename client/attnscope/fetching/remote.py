@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from tokenize import TokenError
 from typing import Any
 
@@ -86,22 +86,30 @@ class Slicer:
         asked = {JOB_HEADER: self._job, ARRAY_HEADER: name, SELECTION_HEADER: echo_of(parameters)}
         refuse_another(answer, asked)
 
-    def reduced(
-        self, name: str, dims: tuple[str, ...], selection: Selection, over: tuple[str, ...], form: str
+    def shaped(
+        self,
+        name: str,
+        dims: tuple[str, ...],
+        selection: Selection,
+        asked: Mapping[str, str | int],
+        expected: tuple[tuple[int, ...], np.dtype[Any]],
     ) -> Shaped[np.ndarray, ...]:
-        """Return means over axes of a selection, as float32 or, in the form ``u8``, as bytes.
+        """Return a selection in another shape or format: a reduction, a pooled map, bytes.
+
+        Parameters
+        ----------
+        asked
+            Parameters of the slice route beside the array and the selectors of its axes.
+        expected
+            Shape and dtype that the answer must have.
 
         Raises
         ------
         UnexpectedAnswerError
             The answer is not the array that was asked for.
         """
-        left = [axis for axis in selection.kept_axes if dims[axis] not in over]
-        shape = tuple(len(pick) for pick in (selection.picks[axis] for axis in left) if not isinstance(pick, int))
-        dtype = self._dtype(over, form)
-        parameters = [("array", name), ("format", form)]
-        if over:
-            parameters += [("reduce", "mean"), ("over", ",".join(over))]
+        shape, dtype = expected
+        parameters = [("array", name), *((key, str(value)) for key, value in asked.items())]
         parameters += [(dim, spell(pick)) for dim, pick in zip(dims, selection.picks, strict=True)]
         path = f"/v1/captures/{self._job}/slice"
         size = math.prod(shape) * dtype.itemsize
@@ -109,17 +117,11 @@ class Slicer:
             "GET", path, parameters=parameters, limit=min(size, SLICE_BYTES) + NPY_HEADER_BYTES
         )
         self._compare(answer, name, parameters)
-        if form == "npy":
+        if asked.get("format") != "u8":
             return _npy(answer.body, shape, dtype, name)
         if len(answer.body) != size:
             raise UnexpectedAnswerError(f"asked for {size} bytes of {name}, got {len(answer.body)}")
         return np.frombuffer(answer.body, dtype).reshape(shape).copy()
-
-    @staticmethod
-    def _dtype(over: tuple[str, ...], form: str) -> np.dtype[Any]:
-        if form == "npy" and not over:
-            raise ValueError("a float view without a reduction is `fetch`")
-        return np.dtype(np.uint8 if form == "u8" else np.float32)
 
     def _in_halves(
         self, name: str, dims: tuple[str, ...], selection: Selection, dtype: np.dtype[Any]

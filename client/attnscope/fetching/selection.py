@@ -60,18 +60,6 @@ class Selection:
             part = pick[first : first + length]
             yield slice(first, first + len(part)), self.with_pick(axis, part)
 
-    def chunks_read(self, chunks: Sequence[int]) -> int:
-        """Return the number of chunks that hold the selected part."""
-        return math.prod(_chunks_along(pick, size) for pick, size in zip(self.picks, chunks, strict=True))
-
-
-def _chunks_along(pick: Pick, size: int) -> int:
-    if isinstance(pick, int):
-        return 1
-    if isinstance(pick, range) and pick.step <= size:
-        return (pick[-1] // size) - (pick[0] // size) + 1 if len(pick) else 0
-    return len({entry // size for entry in pick})
-
 
 def select(key: Any, dims: Sequence[str], shape: Sequence[int]) -> Selection:  # noqa: ANN401 - any index expression
     """Return what a NumPy index expression selects.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, ClassVar, Self, TypeVar
 
@@ -38,7 +38,9 @@ class Stored:
     kind: ClassVar[str]
     """Kind of job whose stores it reads."""
 
-    def __init__(self, reader: CaptureReader, slicer: Slicer | None = None) -> None:
+    def __init__(
+        self, reader: CaptureReader, slicer: Slicer | None = None, *, ask_state: Callable[[], str] | None = None
+    ) -> None:
         if reader.kind != self.kind:
             opened_by = view_of(reader.kind).opened_by
             raise StoreKindError(
@@ -46,10 +48,12 @@ class Stored:
             )
         self._reader = reader
         self._slicer = slicer
+        self._ask_state = ask_state
+        self._state: str | None = None
         self._arrays: dict[str, LazyArray] = {}
 
     @classmethod
-    def remote(cls, transport: Transport, job: str) -> Self:
+    def remote(cls, transport: Transport, job: str, *, ask_state: Callable[[], str] | None = None) -> Self:
         """Return what is committed of a job by now.
 
         Parameters
@@ -58,8 +62,10 @@ class Stored:
             An open connection.
         job
             Id of the job.
+        ask_state
+            Returns the state that the service says of the job now; None where nobody can be asked.
         """
-        return cls(CaptureReader.open(HttpStore(transport, job)), Slicer(transport, job))
+        return cls(CaptureReader.open(HttpStore(transport, job)), Slicer(transport, job), ask_state=ask_state)
 
     def __getitem__(self, name: str) -> LazyArray:
         """Return an array by its path, e.g. ``env/task``.
@@ -87,6 +93,7 @@ class Stored:
         Stored
             This object; its arrays are as long as what is committed now.
         """
+        self._state = None
         if self._reader.refresh():
             self._arrays = {}  # a new commit made them longer
         return self
@@ -110,6 +117,15 @@ class Stored:
     def complete(self) -> bool:
         """Whether nothing more will come."""
         return self._reader.complete
+
+    @property
+    def state(self) -> str | None:
+        """``complete``, else the state that the service says of the job; None where there is no service to ask."""
+        if self.complete:
+            return "complete"
+        if self._state is None and self._ask_state is not None:
+            self._state = self._ask_state()
+        return self._state
 
     def download(self, path: str | Path) -> Path:
         """Write every committed chunk into a new folder, which appears whole or not at all.

@@ -8,13 +8,14 @@ from matplotlib.figure import Figure
 
 from attnscope.figures.growth import draw_growth
 from attnscope.figures.over_time import beside, draw_by_slot, draw_by_transition, draw_scale
-from attnscope.figures.potential import draw_potential, even_curve
+from attnscope.figures.potential import draw_potential, even_curve, fixed_curve
 from attnscope.figures.profile import draw_profile
-from attnscope.figures.provenance import caption_of_study, task_label, title_of
+from attnscope.figures.provenance import task_label
 from attnscope.figures.recency import binned, draw_recent
 from attnscope.figures.style import COLOURS, finish, refuse, styled
+from attnscope.reading.tally import RECENT
 from attnscope.study import Study
-from attnscope.study.tally import RECENT
+from attnscope.study.captions import caption_of_study, title_of
 
 NO_ROWS = "decision rows were not captured: submit with rows to see this"
 PLACES = {"left": 0.055, "right": 0.985, "top": 0.925, "bottom": 0.125, "hspace": 0.52, "wspace": 0.24}
@@ -52,7 +53,7 @@ def _over_time(figure: Figure, slot: Axes, transition: Axes, study: Study, env: 
         refuse(slot, NO_ROWS)
         refuse(transition, NO_ROWS)
         return
-    steps, rows = study.overview(env)
+    steps, rows = study.reading.overview(env)
     _, image = draw_by_slot(slot, steps, rows)
     draw_scale(slot, image, beside(figure, slot, 0.62))
     followed, weights, first = study.followed(env)
@@ -62,29 +63,34 @@ def _over_time(figure: Figure, slot: Axes, transition: Axes, study: Study, env: 
 
 
 def recent(axes: Axes, study: Study) -> Axes:
-    """Draw recent against distant from a study that has rows."""
-    masses = np.concatenate(study.tally.masses) if study.tally else np.empty((0, 0, 3))
-    centre, values = binned(study.row_steps, masses, BINS)
-    _, lengths = binned(study.row_steps, study.length[study.row_steps].astype(np.float64), BINS)
-    bands = study.interval(np.moveaxis(values, 1, 0))
+    """Draw recent against distant from a study that has rows; each point is the mean of the steps that it was read of.
+
+    A point speaks of these steps alone, so its band resamples rollouts and knows no error of sampling.
+    """
+    tally, plan = study.tally, study.reading.plan
+    if tally is None or plan is None:
+        return refuse(axes, NO_ROWS)
+    steps, bins = tally.row_steps, BINS if plan.whole else min(BINS, len(plan.parts))
+    centre, values = binned(steps, np.concatenate(tally.masses), bins)
+    _, lengths = binned(steps, study.length[steps][:, study.reading.row_envs].astype(np.float64), bins)
+    bands = tally.resampling.interval(np.moveaxis(values, 1, 0))
     return draw_recent(axes, centre, bands.value, bands.low, bands.high, lengths.mean(axis=1), RECENT)
 
 
 def by_age(axes: Axes, study: Study) -> Axes:
     """Draw attention by relative position from a study that has rows."""
-    if study.tally is None:
+    if study.tally is None or study.head_profile is None:
         return refuse(axes, NO_ROWS)
-    profile = study.tally.profile.mean
-    heads = study.mean(profile).reshape(-1, profile.shape[-1])
-    mean = study.interval(profile.mean(axis=(1, 2)))
+    heads = study.head_profile.reshape(-1, study.head_profile.shape[-1])
+    mean = study.tally.interval(study.tally.profile)
     label = "mean of all heads"
     return draw_profile(axes, {label: mean}, study.tokens, {label: COLOURS["first"]}, heads)
 
 
 def potential(axes: Axes, study: Study) -> Axes:
     """Draw the compression potential of the mean row from a study that has rows."""
-    if study.tally is None:
+    tally = study.tally
+    if tally is None:
         return refuse(axes, NO_ROWS)
-    pooled = study.interval(study.tally.pooled.mean)
-    averaged = np.sort(study.mean(study.tally.averaged))[::-1].cumsum()
-    return draw_potential(axes, pooled, averaged, even_curve(study.lengths, len(averaged)))
+    averaged = fixed_curve(study)
+    return draw_potential(axes, tally.interval(tally.pooled), averaged, even_curve(tally.lengths, len(averaged)))

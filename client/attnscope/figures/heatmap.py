@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
@@ -16,6 +17,8 @@ from attnscope.figures.mosaic import COLOURMAP, MASKED, SHADES, Mosaic
 from attnscope.figures.provenance import progress_of, source_of, task_label
 from attnscope.figures.sheet import Sheet
 from attnscope.figures.style import FORMATS, entitle, finish, save, styled
+from attnscope.reading.plan import PICTURE_BYTES
+from attnscope_storage.reductions import POOLED, factor, pooled
 from attnscope_storage.shades import as_u8
 
 LOG_FLOOR = 1e-4
@@ -68,18 +71,20 @@ class _Heatmaps:
     env: int
     log: bool
     kind: type[Figure]
-    mosaics: dict[int, Mosaic] = field(default_factory=dict)
+    mosaics: dict[tuple[int, int], Mosaic] = field(default_factory=dict)
 
     def show(self, step: int) -> Figure:
         """Return the figure of a step."""
         capture = self.capture
-        shades = _decades(capture.map(step, env=self.env)) if self.log else drawn_map(capture, step, self.env)
+        shades, unit = drawn_map(capture, step, self.env)
+        if self.log:
+            shades = _decades(pooled(capture.map(step, env=self.env), pooled_size(capture)))
         if capture.policy.causal:
             shades[np.triu(np.ones(shades.shape[-2:], bool), 1) & (shades == 0)] = MASKED
         n = shades.shape[-1]
-        if n not in self.mosaics:
-            self.mosaics[n] = self._blank(n)
-        mosaic = self.mosaics[n]
+        if (n, unit) not in self.mosaics:
+            self.mosaics[n, unit] = self._blank(n, unit)
+        mosaic = self.mosaics[n, unit]
         boundaries, transitions = (
             about(step, self.env) for about in (capture.episode_boundaries, capture.transition_index)
         )
@@ -91,14 +96,15 @@ class _Heatmaps:
             mosaic.figure.changing = [mosaic.image, mosaic.boundaries, *mosaic.over, *mosaic.above, text]
         return mosaic.figure
 
-    def _blank(self, slots: int) -> Mosaic:
+    def _blank(self, slots: int, unit: int) -> Mosaic:
         layers, heads = stored(self.capture, "layer"), stored(self.capture, "head")
-        mosaic = Mosaic.of(len(layers), len(heads), slots, self.kind)
+        mosaic = Mosaic.of(len(layers), len(heads), slots, self.kind, unit)
         mosaic.name(f"layer {layer}, head {head}" for layer in layers for head in heads)
         norm = LogNorm(LOG_FLOOR, 1.0, clip=True) if self.log else PowerNorm(0.5, 0.0, 1.0, clip=True)
         scale = mosaic.figure.colorbar(ScalarMappable(norm, COLOURMAP), cax=mosaic.scale)
         scale.set_label(f"attention weight ({'log' if self.log else '√'} scale)")
-        finish(mosaic.figure, "", f"{source_of(self.capture)}\n{progress_of(self.capture)}; {MARKS}")
+        marks = MARKS if unit == 1 else f"{MARKS}; each cell is the mean of {unit} × {unit} weights"
+        finish(mosaic.figure, "", f"{source_of(self.capture)}\n{progress_of(self.capture)}; {marks}")
         return mosaic
 
 
@@ -108,13 +114,22 @@ def _decades(maps: Float[np.ndarray, "layer head query slot"]) -> UInt8[np.ndarr
     return np.where(np.isnan(maps), MASKED, np.rint((SHADES - 1) * place)).astype(np.uint8)
 
 
-def drawn_map(capture: Capture, step: int, env: int) -> UInt8[np.ndarray, "layer head query slot"]:
-    """Return a map's shades: of a stored one as they travel, else of one that the service replays."""
-    sampled = capture.map_steps()
+def drawn_map(capture: Capture, step: int, env: int) -> tuple[UInt8[np.ndarray, "layer head query slot"], int]:
+    """Return a map's shades, pooled to what a picture shows, and the slots that a cell holds.
+
+    A stored map travels as bytes and is pooled where it lies; another is one that the service replays.
+    """
+    sampled, size, n = capture.map_steps(), pooled_size(capture), capture.length(step, env)
     if step not in sampled:
-        return as_u8(capture.map(step, env=env))
-    n = capture.length(step, env)
-    return capture["attention/maps"].shades((sampled.index(step), env, ..., slice(0, n), slice(0, n)))
+        return as_u8(pooled(capture.map(step, env=env), size)), factor(n, size)
+    maps, key = capture["attention/maps"], (sampled.index(step), env, ..., slice(0, n), slice(0, n))
+    return maps.shades(key) if n <= size else maps.pooled_shades(key, size), factor(n, size)
+
+
+def pooled_size(capture: Capture) -> int:
+    """Return the queries, and the keys, that a picture of a map has at most."""
+    cells = max(1, len(stored(capture, "layer")) * len(stored(capture, "head")))
+    return min(POOLED, math.isqrt(PICTURE_BYTES // cells))
 
 
 def stored(capture: Capture, axis: str) -> list[int]:

@@ -10,9 +10,9 @@ from matplotlib.image import AxesImage
 from matplotlib.transforms import Affine2D
 
 from attnscope.figures.labels import free_places
-from attnscope.figures.provenance import caption_of_study, title_of
 from attnscope.figures.style import COLOURS, SERIES, finish, places, refuse, styled
 from attnscope.study import Study
+from attnscope.study.captions import caption_of_study, title_of
 
 PALE = 0.55
 """Share of the colour range from which on text is dark."""
@@ -114,27 +114,36 @@ def layer_head(study: Study) -> Figure:
         figure = Figure(figsize=size)
         sides = places(figure, 2, 3, left=0.42, right=0.15, top=0.55, across=0.52, down=0.62)
         grid = figure.subplots(2, 3, gridspec_kw=sides)
-        tokens, window = study.tokens, study.window
-        even = min(window, tokens - 1) / tokens
+        window = max(study.reading.windows, default=0)
         panels = {
-            "entropy": ("Normalised entropy (1 = uniform)", 1.0),
-            "max": (f"Largest weight (uniform {1 / tokens:.3f})", None),
-            "effective": (f"Effective positions, 1/Σa² (of {tokens:.0f})", tokens),
-            "sink": (f"Oldest slot (uniform {1 / tokens:.3f})", None),
-            "recency": (f"Newest {window} (uniform {even:.2f})", 1.0),
+            "normalised_entropy": ("Normalised entropy (1 = uniform)", 1.0),
+            "max": (f"Largest weight (uniform {_uniform(study, 'max'):.3f})", None),
+            "effective": (f"Effective positions, 1/Σa² (of {study.tokens:.0f})", study.tokens),
+            "sink": (f"Oldest slot (uniform {_uniform(study, 'sink'):.3f})", None),
+            "recency": (f"Newest {window} (uniform {_uniform(study, f'recency.{window}'):.2f})", 1.0),
         }
-        means = {name: study.mean(values) for name, values in study.statistics.items()}
+        means = {name: study.mean(study.statistics[name]) for name in panels if name in study.statistics}
+        if "recency" in means:
+            means["recency"] = means["recency"][..., study.reading.windows.index(window)]
         for axes, (name, (title, top)) in zip(grid.flat, panels.items(), strict=False):
             if name not in means:
                 refuse(axes, f"{title.split(' (')[0]}: this statistic was not captured")
                 continue
             high = top or max(float(np.nanmax(means[name], initial=0.0)), 0.1)
             draw_matrix(axes, means[name], title, high=high)
-        if {"entropy", "recency", "sink"} <= means.keys():
-            draw_heads(grid[1, 2], means["entropy"], means["recency"], means["sink"], even, window)
+        if {"normalised_entropy", "recency", "sink"} <= means.keys():
+            even = _uniform(study, f"recency.{window}")
+            draw_heads(grid[1, 2], means["normalised_entropy"], means["recency"], means["sink"], even, window)
         else:
             refuse(grid[1, 2], "the statistics that place the heads were not captured")
-        counted = int((study.length[study.plan.statistics] >= study.least).any(axis=1).sum())
+        counted = int((study.length >= study.least).any(axis=1).sum())
         read = f"{counted} of {study.steps} steps"
         what = f"Layers and heads, means over {len(study.envs)} environments and {read}"
         return finish(figure, title_of(study, what), caption_of_study(study))
+
+
+def _uniform(study: Study, name: str) -> float:
+    """Return the quantity of uniform attention over the same contexts; NaN where it was not captured."""
+    found = study.quantity(name) if name.partition(".")[0] in study.statistics else None
+    baseline = None if found is None else found.estimate.baseline
+    return float("nan") if baseline is None else baseline

@@ -8,7 +8,7 @@ from typing import Any
 
 import matplotlib as mpl
 import numpy as np
-from jaxtyping import Float, Int, UInt8
+from jaxtyping import Float, Int, Shaped, UInt8
 from matplotlib.axes import Axes
 from matplotlib.colors import Colormap, ListedColormap, NoNorm
 from matplotlib.figure import Figure
@@ -55,6 +55,8 @@ class Mosaic:
     rows: int
     columns: int
     slots: int
+    unit: int
+    """Slots of the context that a cell of a pooled map holds; 1 where every weight has its cell."""
     image: PcolorImage
     """Every panel's cells, a row and a column of nothing between panels."""
     boundaries: Line2D
@@ -64,7 +66,7 @@ class Mosaic:
     """Transition indices above the first row's panels."""
 
     @classmethod
-    def of(cls, rows: int, columns: int, slots: int, kind: type[Figure] = Figure) -> Mosaic:
+    def of(cls, rows: int, columns: int, slots: int, kind: type[Figure] = Figure, unit: int = 1) -> Mosaic:
         """Return a grid without maps at fixed places: solving a layout takes longer than drawing."""
         wide, high = (count * (PANEL_INCHES + GAP_INCHES) - GAP_INCHES for count in (columns, rows))
         width, height = max(LEFT + wide + RIGHT, 3.8), BELOW + high + ABOVE
@@ -75,7 +77,7 @@ class Mosaic:
         axes.add_image(image)
         (boundaries,) = axes.plot([], [], color=COLOURS["boundary"], linewidth=0.4, alpha=0.55, gid="boundaries")
         boundaries.set(snap=True, solid_capstyle="butt")
-        mosaic = cls(figure, axes, scale, rows, columns, slots, image, boundaries, [])
+        mosaic = cls(figure, axes, scale, rows, columns, slots, unit, image, boundaries, [])
         axes.set_xlim(-0.5, (columns - 1) * mosaic.pitch + slots - 0.5)
         axes.set_ylim((rows - 1) * mosaic.pitch + slots - 0.5, -0.5)
         axes.set_axis_off()
@@ -99,7 +101,7 @@ class Mosaic:
     def show(
         self,
         shades: UInt8[np.ndarray, "row column query slot"],
-        boundaries: Int[np.ndarray, " boundary"],
+        boundaries: Shaped[np.ndarray, " boundary"],
         transitions: Int[np.ndarray, " slot"],
     ) -> None:
         """Show a map in every panel, and in each of them where episodes begin; name transitions above the first row.
@@ -111,18 +113,18 @@ class Mosaic:
         boundaries
             Slots where an episode begins.
         transitions
-            Transition index of every slot.
+            Transition index of every slot of the context.
         """
         self.image.set_data(self._edges(self.columns), self._edges(self.rows), self._cells(shades))
         n = self.slots
         self.boundaries.set_data(
             *self._lines(
-                [(at - 0.5, -0.5, at - 0.5, n - 0.5) for at in boundaries]
-                + [(-0.5, at - 0.5, n - 0.5, at - 0.5) for at in boundaries]
+                [(at - 0.5, -0.5, at - 0.5, n - 0.5) for at in boundaries / self.unit]
+                + [(-0.5, at - 0.5, n - 0.5, at - 0.5) for at in boundaries / self.unit]
             )
         )
         for text, slot in zip(self.above, np.tile(self._named, self.columns), strict=True):
-            text.set_text(str(transitions[slot]))
+            text.set_text(str(transitions[slot * self.unit]))
 
     def _cells(self, shades: UInt8[np.ndarray, "row column query slot"]) -> Int[np.ndarray, "y x"]:
         n = self.slots
@@ -173,9 +175,11 @@ class Mosaic:
         self.over.extend(self.axes.plot(keys, [bottom] * len(keys), marker=TICKDOWN, gid="key-ticks", **style))
         self.over.extend(self.axes.plot([-0.5] * len(down), queries, marker=TICKLEFT, gid="query-ticks", **style))
         below, beside = self._points(0, -6), self._points(-6, 0)
-        for at, slot in across:
+        for at, cell in across:
+            slot = cell * self.unit
             self.axes.text(at, bottom, f"{slot:.0f}", ha="center", va="top", fontsize=7, transform=below, gid="key")
-        for at, slot in down:
+        for at, cell in down:
+            slot = cell * self.unit
             self.axes.text(-0.5, at, f"{slot:.0f}", ha="right", va="center", fontsize=7, transform=beside, gid="query")
         below, beside = self._points(0, -19), self._points(-24, 0)
         self.axes.text((right - 0.5) / 2, bottom, "Key position (slot)", ha="center", va="top", transform=below)

@@ -8,6 +8,7 @@ from matplotlib.axes import Axes
 
 from attnscope.figures.style import BAND, COLOURS
 from attnscope.measures.intervals import Interval
+from attnscope.study import Study
 
 MARKS = (0.8, 0.9)
 """Shares of the attention that are marked."""
@@ -24,6 +25,13 @@ def even_curve(lengths: Int[np.ndarray, " decision"], slots: int) -> Float64[np.
     tokens, count = np.unique(lengths, return_counts=True)
     held = np.minimum(np.arange(1, slots + 1) / tokens[:, None], 1)
     return np.asarray(count @ held / count.sum(), np.float64)
+
+
+def fixed_curve(study: Study) -> Float64[np.ndarray, " k"]:
+    """Return the mass that k fixed positions hold of the mean row, averaged over time first, heaviest first."""
+    assert study.tally is not None  # noqa: S101 - callers looked
+    running: Float64[np.ndarray, " k"] = np.sort(study.tally.resampling.mean(study.tally.averaged))[::-1].cumsum()
+    return running
 
 
 def draw_potential(
@@ -56,7 +64,7 @@ def draw_potential(
     ]
     axes.set(xlabel="Positions kept, heaviest first", ylabel="Cumulative attention", ylim=(0, 1.02))
     axes.set_title(
-        f"Compression potential (each step / fixed / uniform)\n80 %: {counts[0]}, 90 %: {counts[1]} positions"
+        f"Compression potential (each step / fixed / uniform)\ncurves reach 80 % at {counts[0]}, 90 % at {counts[1]}"
     )
     axes.set_xlim(0, len(averaged))
     axes.legend(loc="lower right")

@@ -9,10 +9,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
 
-from attnscope.figures.provenance import caption_of_study, title_of
 from attnscope.figures.style import COLOURS, finish, places, refuse, styled
 from attnscope.measures.heads import cluster_heads
 from attnscope.study import Study
+from attnscope.study.captions import caption_of_study, title_of
 
 ALIKE = 0.1
 """Mean divergence in bits up to which heads are put into one group."""
@@ -51,8 +51,8 @@ def similarity(study: Study) -> Figure:
         if study.tally is None:
             refuse(axes, "decision rows were not captured")
         else:
-            mean = study.mean(study.tally.divergence.mean)
-            layers, heads = study.tally.profile.mean.shape[1:3]
+            mean = study.tally.mean(study.tally.divergence)
+            layers, heads = study.tally.distance.mean.shape[1:3]
             names = [f"{layer}.{head}" for layer in range(layers) for head in range(heads)]
             group = cluster_heads(mean, ALIKE)
             _, image = draw_similarity(axes, mean, names, group)

@@ -10,9 +10,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from attnscope.figures.over_time import draw_by_transition, draw_scale
-from attnscope.figures.provenance import caption_of_study, task_label, title_of
+from attnscope.figures.provenance import task_label
 from attnscope.figures.style import COLOURS, finish, places, refuse, styled
 from attnscope.study import Study
+from attnscope.study.captions import caption_of_study, title_of
 
 
 def lifetime_lift(

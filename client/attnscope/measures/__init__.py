@@ -5,11 +5,10 @@ Rows are decision rows as a capture stores them, [step, env, layer, head, slot] 
 """
 
 from attnscope.measures.anchors import self_mass, sink_mass
-from attnscope.measures.baselines import lift, over_uniform, shuffled_rows, uniform_rows
+from attnscope.measures.baselines import lift, over_uniform, uniform_rows
 from attnscope.measures.checks import check_rows
 from attnscope.measures.costs import BUDGETS, CostCurve, cost_curve, kept_entries
-from attnscope.measures.coverage import MASS_LEVELS, Coverage, coverage, positions_for_mass, shuffled_oldest
-from attnscope.measures.distance import attention_distance
+from attnscope.measures.coverage import MASS_LEVELS, Coverage, coverage, positions_for_mass
 from attnscope.measures.heads import cluster_heads, head_divergence
 from attnscope.measures.intervals import RELIABLE_ROLLOUTS, Estimate, Interval, Resampling, default_scope
 from attnscope.measures.layout import (
@@ -18,17 +17,13 @@ from attnscope.measures.layout import (
     ages,
     by_age,
     by_transition_age,
-    query_transition,
     slot_transitions,
     weights,
 )
-from attnscope.measures.maps import attention_rollout, map_distance, map_rows, uniform_maps
-from attnscope.measures.phases import EARLY, LATE, NEITHER, PhaseMeans, phase_means, phases_by_episode, phases_by_return
+from attnscope.measures.phases import EARLY, LATE, NEITHER, phases_by_episode, phases_by_return
 from attnscope.measures.places import (
-    episode_age,
     is_episode_start,
     marks_of,
-    mass_by,
     mass_on,
     reward_sign,
     same_state,
@@ -38,7 +33,6 @@ from attnscope.measures.places import (
 from attnscope.measures.profiles import Decay, fit_decay, relative_profile, transition_timeline
 from attnscope.measures.recency import recency_mass
 from attnscope.measures.refusals import MeasureError, NotMeasurableError, RowsInvalidError
-from attnscope.measures.scores import AccumulatedAttention, TransitionScores, recent_scores
 from attnscope.measures.spread import (
     distance_from_uniform,
     effective_positions,
@@ -58,7 +52,6 @@ __all__ = [
     "NEITHER",
     "QUERY_LAST",
     "RELIABLE_ROLLOUTS",
-    "AccumulatedAttention",
     "ContextLayout",
     "CostCurve",
     "Coverage",
@@ -67,14 +60,10 @@ __all__ = [
     "Interval",
     "MeasureError",
     "NotMeasurableError",
-    "PhaseMeans",
     "Resampling",
     "RolloutMean",
     "RowsInvalidError",
-    "TransitionScores",
     "ages",
-    "attention_distance",
-    "attention_rollout",
     "by_age",
     "by_transition_age",
     "check_rows",
@@ -85,7 +74,6 @@ __all__ = [
     "distance_from_uniform",
     "effective_positions",
     "entropy",
-    "episode_age",
     "fit_decay",
     "head_divergence",
     "inverse_participation",
@@ -93,33 +81,24 @@ __all__ = [
     "kept_entries",
     "largest_weight",
     "lift",
-    "map_distance",
-    "map_rows",
     "marks_of",
-    "mass_by",
     "mass_on",
     "normalised_entropy",
     "over_uniform",
-    "phase_means",
     "phases_by_episode",
     "phases_by_return",
     "positions_for_mass",
-    "query_transition",
     "recency_mass",
-    "recent_scores",
     "relative_profile",
     "reward_sign",
     "same_state",
     "scaled_entropy",
     "self_mass",
-    "shuffled_oldest",
-    "shuffled_rows",
     "sink_mass",
     "slot_transitions",
     "state_ids",
     "token_kinds",
     "transition_timeline",
-    "uniform_maps",
     "uniform_rows",
     "weights",
 ]

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import numpy as np
 from jaxtyping import Float, Float64, Int
 
-from attnscope.measures.layout import QUERY_LAST, ContextLayout, checked_length, in_context
+from attnscope.measures.layout import checked_length, in_context
 
 
 def uniform_rows(length: Int[np.ndarray, "*row"], slots: int) -> Float64[np.ndarray, "*row 1 1 {slots}"]:
@@ -61,43 +61,3 @@ def lift(value: Float[np.ndarray, ...], baseline: Float[np.ndarray, ...]) -> Flo
     """
     top, bottom = np.broadcast_arrays(np.asarray(value, np.float64), np.asarray(baseline, np.float64))
     return np.asarray(np.divide(top, bottom, out=np.full(top.shape, np.nan), where=bottom != 0))
-
-
-def shuffled_rows(
-    rows: Float[np.ndarray, "step env layer head slot"],
-    length: Int[np.ndarray, "step env"],
-    step: Int[np.ndarray, " step"],
-    seed: int,
-    layout: ContextLayout = QUERY_LAST,
-) -> Float[np.ndarray, "step env layer head slot"]:
-    """Return rows whose history slots are permuted, each row by itself; the query's own slot keeps its weight.
-
-    How concentrated a row is stays; where it looks, and whether two heads look at the same place, is lost.
-
-    Parameters
-    ----------
-    rows
-        Attention of each query over the slots of its context, float [step, env, layer, head, slot]; NaN
-        past the context.
-    length
-        Tokens of the context, the query among them, int [step, env].
-    step
-        The environment step of each row: numbers are drawn by (seed, step), so that a capture read in pieces is
-        shuffled as it is in one piece.
-    seed
-        Of the shuffling.
-    layout
-        Where the query stands, and tokens a transition; both are attributes of a capture.
-    """
-    slots = rows.shape[-1]
-    own = checked_length(length, slots) - 1 if layout.query_slot == "last" else np.zeros(np.shape(length), np.int64)
-    movable = in_context(length, slots) & (np.arange(slots) != own[..., None])
-    shuffled = np.array(rows)
-    for place, number in enumerate(step):
-        generator = np.random.default_rng([seed, int(number)])
-        for env in range(rows.shape[1]):
-            (held,) = np.nonzero(movable[place, env])
-            order = generator.random((*rows.shape[2:4], slots))[..., : len(held)].argsort(axis=-1)
-            part = np.ascontiguousarray(rows[place, env][..., held])
-            shuffled[place, env][..., held] = np.take_along_axis(part, order, axis=-1)
-    return shuffled

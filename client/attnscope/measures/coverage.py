@@ -97,22 +97,3 @@ def positions_for_mass(
     short = np.stack([(running < level - ROUNDING).sum(axis=-1) for level in levels], axis=-1)
     most = checked_length(length, share.shape[-1])[..., None, None, None]
     return np.where(np.isnan(share[..., :1]), np.nan, np.minimum(short + 1, most))
-
-
-def shuffled_oldest(
-    positions: Float[np.ndarray, "*row layer head level"], length: Int[np.ndarray, "*row"]
-) -> Float64[np.ndarray, "*row layer head level"]:
-    """Return the expected age of the oldest of `positions` tokens that lie anywhere in the context.
-
-    The baseline of `Coverage.oldest`: the largest of k of the ages 0 … n−1 is k (n + 1) ÷ (k + 1) − 1 on average.
-
-    Parameters
-    ----------
-    positions
-        Number of tokens, as `positions_for_mass` returns it, float [*row, layer, head, level].
-    length
-        Tokens of the context, the query among them, int [*row].
-    """
-    whole = np.asarray(length, np.float64)[..., None, None, None]
-    kept = np.asarray(positions, np.float64)
-    return kept * (whole + 1) / (kept + 1) - 1

@@ -17,8 +17,7 @@ def head_divergence(
 ) -> Float64[np.ndarray, "*row one other"]:
     """Return the Jensen–Shannon divergence of every pair of heads, in bits: 0 the same row, 1 nothing shared.
 
-    Source: Clark et al., 2019. The baseline is the same of `shuffled_rows`: how far apart heads of this concentration
-    are when each looks anywhere.
+    Source: Clark et al., 2019. Heads of one concentration that look at other places are far apart, too.
 
     Parameters
     ----------

@@ -14,6 +14,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Float64, Int, Shaped
 
 from attnscope.measures.refusals import NotMeasurableError
+from attnscope.measures.sampling import StepError
 
 RELIABLE_ROLLOUTS: Final = 10
 """Rollouts of every task below which an interval is marked unreliable."""
@@ -130,8 +131,13 @@ class Resampling:
         filled, present = self._flat(values)
         return _ratio(self.shares @ filled, self.shares @ present).reshape(values.shape[1:])
 
-    def interval(self, values: Float[np.ndarray, " rollout *cell"]) -> Interval:
+    def interval(self, values: Float[np.ndarray, " rollout *cell"], steps: StepError | None = None) -> Interval:
         """Return the mean over rollouts, tasks alike, and its percentile interval; NaN rollouts are left out.
+
+        Parameters
+        ----------
+        steps
+            The error of having read a sample of steps; None where every step was read.
 
         Raises
         ------
@@ -143,9 +149,27 @@ class Resampling:
         low = high = np.full_like(mean, np.nan)
         if self.informative:
             drawn = _ratio(self.weights @ filled, self.weights @ present)
-            low, high = _percentiles(drawn)
+            low, high = _percentiles(self.moved(drawn, steps))
         cell = values.shape[1:]
         return Interval(mean.reshape(cell), low.reshape(cell), high.reshape(cell), self.reliable)
+
+    def drawn_ratio(
+        self, top: Float[np.ndarray, " rollout"], bottom: Float[np.ndarray, " rollout"]
+    ) -> Float64[np.ndarray, " sample"]:
+        """Return bootstrap samples of the ratio of two means over the same rollouts."""
+        return _ratio(*(self.weights @ _pair(top, bottom)).T)
+
+    def moved(
+        self, drawn: Float64[np.ndarray, "sample cell"], steps: StepError | None
+    ) -> Float64[np.ndarray, "sample cell"]:
+        """Return bootstrap samples moved by the error of having read a sample of steps.
+
+        The error follows Student's t with the degrees of freedom of `steps`; it is independent of the rollouts drawn.
+        """
+        if steps is None or not steps.spread.any():
+            return drawn
+        noise = np.random.default_rng([self.seed, 1]).standard_t(steps.freedom, len(drawn))
+        return np.asarray(drawn + noise[:, None] * steps.spread.reshape(1, -1))
 
     def _flat(
         self, values: Float[np.ndarray, " rollout *cell"]
@@ -158,26 +182,33 @@ class Resampling:
         return np.where(present, flat, 0), present
 
     def estimate(
-        self, values: Float[np.ndarray, " rollout"], baseline: Float[np.ndarray, " rollout"] | None = None
+        self,
+        values: Float[np.ndarray, " rollout"],
+        baseline: Float[np.ndarray, " rollout"] | None = None,
+        steps: StepError | None = None,
     ) -> Estimate:
         """Return the mean over rollouts with its interval, beside the mean of the baseline over the same rollouts."""
-        got = self.interval(values)
+        got = self.interval(values, steps)
         held = np.isfinite(values)
         even = None if baseline is None else float(self.interval(np.where(held, baseline, np.nan)).value)
         ends = (float(got.low), float(got.high))
         return Estimate(float(got.value), *ends, even, int(held.sum()), self.reliable, self.scope)
 
-    def ratio(self, top: Float[np.ndarray, " rollout"], bottom: Float[np.ndarray, " rollout"]) -> Estimate:
+    def ratio(
+        self,
+        top: Float[np.ndarray, " rollout"],
+        bottom: Float[np.ndarray, " rollout"],
+        steps: StepError | None = None,
+    ) -> Estimate:
         """Return the ratio of two means over the same rollouts, beside 1; both are resampled together.
 
         A mean of ratios would be ruled by the rollouts whose denominator is near 0.
         """
         held = np.isfinite(top) & np.isfinite(bottom)
-        pair = np.stack([np.where(held, top, 0), np.where(held, bottom, 0)], axis=1).astype(np.float64)
-        value = _ratio(*(self.shares @ pair).reshape(2, 1))[0]
+        value = _ratio(*(self.shares @ _pair(top, bottom)).reshape(2, 1))[0]
         low = high = np.full(1, np.nan)
         if self.informative:
-            low, high = _percentiles(_ratio(*(self.weights @ pair).T)[:, None])
+            low, high = _percentiles(self.moved(self.drawn_ratio(top, bottom)[:, None], steps))
         return Estimate(float(value), float(low[0]), float(high[0]), 1.0, int(held.sum()), self.reliable, self.scope)
 
 
@@ -191,6 +222,14 @@ def default_scope(task: Shaped[np.ndarray, " rollout"]) -> Scope:
     """
     count = np.unique(task, return_counts=True)[1]
     return "beyond these tasks" if bool((count == 1).any()) and len(count) > 1 else "these tasks"
+
+
+def _pair(
+    top: Float[np.ndarray, " rollout"], bottom: Float[np.ndarray, " rollout"]
+) -> Float64[np.ndarray, "rollout 2"]:
+    """Return both, 0 where either is absent."""
+    held = np.isfinite(top) & np.isfinite(bottom)
+    return np.stack([np.where(held, top, 0), np.where(held, bottom, 0)], axis=1).astype(np.float64)
 
 
 def _ratio(top: Float[np.ndarray, ...], bottom: Float[np.ndarray, ...]) -> Float64[np.ndarray, ...]:

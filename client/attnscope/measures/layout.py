@@ -146,23 +146,6 @@ def by_transition_age(
     return np.concatenate([aged[..., :1], summed], axis=-1)
 
 
-def query_transition(
-    start: Int[np.ndarray, "*row"], length: Int[np.ndarray, "*row"], layout: ContextLayout = QUERY_LAST
-) -> Int64[np.ndarray, "*row"]:
-    """Return the index of the transition that the query is about to make, which is the environment step.
-
-    Parameters
-    ----------
-    start
-        Transition index of the first slot, int [*row].
-    length
-        Tokens of the context, the query among them, int [*row].
-    layout
-        Where the query stands, and tokens a transition; both are attributes of a capture.
-    """
-    return np.asarray(start, np.int64) + (np.asarray(length, np.int64) - 1) // layout.tokens_per_transition
-
-
 def slot_transitions(
     start: Int[np.ndarray, "*row"],
     length: Int[np.ndarray, "*row"],

@@ -5,10 +5,8 @@ A growing context changes every measure by itself, so the phases are compared on
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
-from jaxtyping import Bool, Float, Float64, Int, Int64
+from jaxtyping import Float, Int64
 
 from attnscope.measures.refusals import NotMeasurableError
 
@@ -59,65 +57,6 @@ def phases_by_return(returns: Float[np.ndarray, "env episode"]) -> Int64[np.ndar
     low, high = ordered[:, third - 1, None], ordered[:, -third, None]
     apart = low < high
     return np.where((returns <= low) & apart, EARLY, np.where((returns >= high) & apart, LATE, NEITHER))
-
-
-@dataclass(frozen=True, eq=False)
-class PhaseMeans:
-    """A measure in two phases, over context lengths that both have, the same weight on each length."""
-
-    early: Float64[np.ndarray, " env *cell"]
-    late: Float64[np.ndarray, " env *cell"]
-    steps: Int64[np.ndarray, " env"]
-    """Steps of each phase that were compared."""
-
-    @property
-    def change(self) -> Float64[np.ndarray, " env *cell"]:
-        """Late minus early, one number a rollout: what an interval is taken of."""
-        return np.asarray(self.late - self.early)
-
-
-def phase_means(
-    values: Float[np.ndarray, "step env *cell"],
-    length: Int[np.ndarray, "step env"],
-    phase: Int[np.ndarray, "step env"],
-) -> PhaseMeans:
-    """Return the means of a measure in both phases at equal context lengths; NaN where they share no length.
-
-    Each environment is compared with itself. A length that one phase has n times and the other m times counts min(n,
-    m) times in both.
-
-    Parameters
-    ----------
-    values
-        A measure of every step, environment, layer and head, float [step, env, *cell]; NaN is left out.
-    length
-        Tokens of the context, the query among them, int [step, env].
-    phase
-        Phase of each decision, from 0, int [step, env]; -1 belongs to none.
-    """
-    envs = values.shape[1]
-    means = np.full((2, envs, *values.shape[2:]), np.nan)
-    steps = np.zeros(envs, np.int64)
-    for env in range(envs):
-        weight = _matched(length[:, env], phase[:, env])
-        steps[env] = round(float(weight[phase[:, env] == EARLY].sum()))
-        if steps[env]:
-            for which in (EARLY, LATE):
-                chosen = phase[:, env] == which
-                means[which, env] = np.average(values[chosen, env], axis=0, weights=weight[chosen])
-    return PhaseMeans(means[EARLY], means[LATE], steps)
-
-
-def _matched(length: Int[np.ndarray, " step"], phase: Int[np.ndarray, " step"]) -> Float64[np.ndarray, " step"]:
-    """Return a weight for every step, so that both phases have the same total at every context length."""
-    weight = np.zeros(len(length))
-    for value in np.unique(length):
-        at: Bool[np.ndarray, " step"] = length == value
-        counts = [(at & (phase == which)).sum() for which in (EARLY, LATE)]
-        for which, count in zip((EARLY, LATE), counts, strict=True):
-            if count:
-                weight[at & (phase == which)] = min(counts) / count
-    return weight
 
 
 def _third(episodes: int) -> int:

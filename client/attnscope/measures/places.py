@@ -53,30 +53,6 @@ def mass_on(
     return mass
 
 
-def mass_by(
-    rows: Float[np.ndarray, "*row layer head slot"],
-    length: Int[np.ndarray, "*row"],
-    label: Int[np.ndarray, "*row slot"],
-    labels: int,
-) -> Float64[np.ndarray, "*row layer head label"]:
-    """Return the mass on the slots of each label 0 … labels−1; other labels are left out.
-
-    Parameters
-    ----------
-    rows
-        Attention of each query over the slots of its context, float [*row, layer, head, slot]; NaN past the
-        context.
-    length
-        Tokens of the context, the query among them, int [*row].
-    label
-        Label of each slot, int [*row, slot].
-    labels
-        Number of labels.
-    """
-    masses = [mass_on(rows, length, np.asarray(label) == value) for value in range(labels)]
-    return np.stack(masses, axis=-1)
-
-
 def is_episode_start(episode: Int[np.ndarray, "transition env"]) -> Bool[np.ndarray, "transition env"]:
     """Return which transitions begin an episode; the first of the rollout does.
 
@@ -89,29 +65,8 @@ def is_episode_start(episode: Int[np.ndarray, "transition env"]) -> Bool[np.ndar
     return np.concatenate([first, np.diff(episode, axis=0) != 0])
 
 
-def episode_age(
-    episode: Int[np.ndarray, "transition env"],
-    transition: Int[np.ndarray, "step env slot"],
-    step: Int[np.ndarray, " step"],
-) -> Int64[np.ndarray, "step env slot"]:
-    """Return how many episodes ago each slot's transition was: 0 is the query's own episode, `ABSENT` none.
-
-    Parameters
-    ----------
-    episode
-        Episode of each transition, from 0, int [transition, env].
-    transition
-        Transition in each slot, as `slot_transitions` returns it, int [step, env, slot].
-    step
-        Environment step of each decision, int [step].
-    """
-    of_slot = marks_of(episode, transition)
-    now = np.asarray(episode, np.int64)[np.asarray(step)]
-    return np.where(of_slot >= 0, now[..., None] - of_slot, ABSENT)
-
-
 def reward_sign(reward: Float[np.ndarray, "transition env"]) -> Int64[np.ndarray, "transition env"]:
-    """Return 0 for no reward, 1 for a positive one, 2 for a negative one: labels for `mass_by`.
+    """Return 0 for no reward, 1 for a positive one, 2 for a negative one: labels for `marks_of`.
 
     Parameters
     ----------

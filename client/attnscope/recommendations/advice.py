@@ -25,8 +25,10 @@ from attnscope.recommendations.measured import (
 )
 from attnscope.recommendations.patterns import patterns
 from attnscope.recommendations.ranking import Judged, choose, judge
-from attnscope.recommendations.results import Advice, MeasuredTrial, Recommendation
+from attnscope.recommendations.results import MeasuredTrial, Recommendation
 from attnscope.recommendations.sentences import basis, falsified, headline, notes, why
+from attnscope.recommendations.text import Advice
+from attnscope.study import Choice, Study, study
 from attnscope.trials.results import TrialResults
 from attnscope_storage.wire import Capabilities
 
@@ -55,7 +57,7 @@ def recommend(
     capabilities
         Of the service; where it lists trials, each strategy comes with the command that tries it.
     full
-        Read the rows of every step for the patterns, not a sample.
+        Read the rows of every step and judge every decision, not a sample.
     envs
         Places among the stored environments that count; None takes all.
     steps
@@ -66,12 +68,48 @@ def recommend(
     NotCapturedError
         The capture has no decision rows, or none yet, or lacks an environment that is asked for.
     """
-    found = gather(capture, full=full, envs=envs, steps=steps)
-    reading, evidence, decisions = found.reading, found.evidence, found.decisions
+    read = study(capture, Choice(envs=envs, steps=steps, full=full))
+    return recommend_from(read, budget=budget, trials=trials, capabilities=capabilities)
+
+
+def recommend_from(
+    read: Study,
+    *,
+    budget: float | None = None,
+    trials: Sequence[MeasuredTrial | TrialResults] = (),
+    capabilities: Capabilities | None = None,
+) -> Advice:
+    """Return the advice that follows from a study; a report gives its own, so that both rest on one reading.
+
+    Parameters
+    ----------
+    read
+        The study of a capture, or of a part of it.
+    budget
+        Share of the history that strategies are compared at; None finds the smallest at which one keeps 80 % of the
+        attention.
+    trials
+        Measured results: they stand before predictions, and a whole trial scores these.
+    capabilities
+        Of the service; where it lists trials, each strategy comes with the command that tries it.
+
+    Returns
+    -------
+    Advice
+        Patterns, ranked strategies, and the claims that they rest on.
+
+    Raises
+    ------
+    NotCapturedError
+        The capture has no decision rows, or none yet.
+    """
+    found = gather(read)
+    capture, decisions = read.capture, found.decisions
+    task = read.reading.task[read.reading.row_envs]
     candidates, refused = applicable(one_of(decisions.view))
-    choosing, judging, how = split_rollouts(reading.labels.task)
+    choosing, judging, how = split_rollouts(task)
     kept, rules = choose(candidates, decisions.of(choosing) if len(choosing) else None, budget)
-    judged, verdict = judge(candidates, rules, kept, decisions.of(judging), reading.labels.task[judging])
+    judged, verdict = judge(candidates, rules, kept, decisions.of(judging), task[judging])
     resolved = capture.resolved
     command = _Commands(capture, capabilities)
     positions, _ = position_policy(capture.policy)
@@ -86,9 +124,9 @@ def recommend(
         environment=resolved.environment_id,
         job=capture.job,
         verdict=verdict,
-        headline=headline(judged, verdict, kept, evidence),
-        basis=basis(reading, evidence, decisions, how, judged[0].retained.scope),
-        patterns=patterns(evidence),
+        headline=headline(judged, verdict, kept, read),
+        basis=basis(read, decisions, how, judged[0].retained.scope),
+        patterns=patterns(read),
         recommendations=tuple(
             _recommendation(rank, one, kept, capture, command, measured.get(one.candidate.key))
             for rank, one in enumerate(ordered, start=1)

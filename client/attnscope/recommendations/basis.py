@@ -1,37 +1,23 @@
-"""From a capture to what advice and predictions rest on: one reading, its measures, and decisions to predict."""
+"""The basis of advice and predictions: the measures of a study, and the decisions that its reading judges."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final
 
-import numpy as np
-
-from attnscope.capture import Capture
+from attnscope.errors import NotCapturedError
 from attnscope.measures.refusals import NotMeasurableError
 from attnscope.recommendations.decisions import Decisions, decide, joined
-from attnscope.recommendations.evidence import Evidence, Gathering
 from attnscope.recommendations.predictions import Prediction, predictions
-from attnscope.recommendations.reading import Reading, read
 from attnscope.recommendations.scoring import PredictionScore, score
+from attnscope.study import Study
 from attnscope.trials.results import TrialResults
-
-HISTORIES: Final = 1024
-"""Decisions that are predicted, over all rollouts, about; it bounds memory and time whatever the capture's size."""
-
-USUAL: Final = 160
-"""Tokens of a context up to which so many are predicted; rules that compare entries take the square of their number."""
-
-FEWEST, MOST = 4, 64
-"""Predicted decisions of one rollout, at least and at most."""
 
 
 @dataclass(frozen=True, eq=False)
 class Basis:
-    """What was read of a capture."""
+    """The measures of a capture, and decisions to predict, of one reading."""
 
-    reading: Reading
-    evidence: Evidence
+    study: Study
     decisions: Decisions
 
     def predict(self, results: TrialResults) -> tuple[list[Prediction], dict[str, str]]:
@@ -42,7 +28,7 @@ class Basis:
         NotMeasurableError
             The trial is of another checkpoint.
         """
-        own = self.reading.capture.resolved
+        own = self.study.capture.resolved
         if own.checkpoint_id != results.resolved.checkpoint_id:
             raise NotMeasurableError(
                 f"expected a trial of the capture's checkpoint {own.checkpoint_name}, got one of "
@@ -61,33 +47,25 @@ class Basis:
         return score(results, *self.predict(results))
 
 
-def gather(
-    capture: Capture, *, full: bool = False, envs: tuple[int, ...] | None = None, steps: int | None = None
-) -> Basis:
-    """Read a capture once.
-
-    Parameters
-    ----------
-    full
-        Read the rows of every step for the measures, not a sample.
-    envs
-        Places among the stored environments that count; None takes all.
-    steps
-        Only so many environment steps from the beginning count; None takes all that is committed.
+def gather(study: Study) -> Basis:
+    """Return the basis of advice: the decisions that a study's reading judges, beside its measures.
 
     Raises
     ------
     NotCapturedError
-        The capture has no decision rows, or none yet, or lacks an environment that is asked for.
+        The capture has no decision rows, or none yet.
+    NotMeasurableError
+        The policy's context, or every one so far, is its query alone.
     """
-    rollouts = capture.rows.shape[1] if "attention/rows" in capture.names() else 1
-    rollouts = rollouts if envs is None else max(1, len(envs))
-    histories = HISTORIES * min(1.0, (USUAL / capture.policy.context_length) ** 2)
-    targets = int(np.clip(histories // rollouts, FEWEST, MOST))
-    reading = read(capture, targets, full=full, envs=envs, steps=steps)
-    gathering, parts = Gathering(reading), []
-    for block in reading.blocks():
-        gathering.add(block)
-        if len(block.targets):
-            parts.append(decide(block, reading.labels, reading.layout))
-    return Basis(reading, gathering.evidence, joined(parts))
+    reading = study.reading
+    if "attention/rows" not in study.capture.names():
+        raise NotCapturedError(
+            "recommendations rest on decision rows, which this job did not store: submit with --rows"
+        )
+    if reading.plan is None:
+        raise NotCapturedError("no decision row is committed yet: wait until the job has made its first steps")
+    if study.capture.policy.context_length == 1:
+        raise NotMeasurableError("contexts of this policy hold the query alone: there is nothing to drop")
+    if reading.size.slots == 1:
+        raise NotMeasurableError("every context so far is the query alone: there is no history yet to choose from")
+    return Basis(study, joined([decide(burst, reading) for burst in reading.bursts() if len(burst.targets)]))

@@ -10,7 +10,9 @@ from jaxtyping import Float, Float32, Int, Int64
 
 from attnscope.measures.layout import ContextLayout, weights
 from attnscope.measures.places import state_ids
-from attnscope.recommendations.reading import LEAD, Block, Labels
+from attnscope.reading.marks import known
+from attnscope.reading.plan import LEAD
+from attnscope.reading.reading import Burst, Reading
 from attnscope_model.strategies import ContextView
 
 
@@ -73,29 +75,30 @@ def joined(parts: list[Decisions]) -> Decisions:
     )
 
 
-def decide(block: Block, labels: Labels, layout: ContextLayout) -> Decisions:
-    """Return the decisions of a block's targets; a row before the block's first is as good as never seen."""
-    length, start = labels.length[block.step], labels.start[block.step]
-    mass, own = history_mass(block.rows, length, layout)
+def decide(burst: Burst, reading: Reading) -> Decisions:
+    """Return the decisions of a burst's targets; a strategy knows no row before the burst's first."""
+    envs, layout, targets = reading.row_envs, reading.layout, burst.targets
+    length, start = reading.length[burst.step][:, envs], reading.start[burst.step][:, envs]
+    mean = history_mass(burst.mean[:, :, None, None], length, layout)[0][:, :, 0, 0]
+    mass, own = history_mass(burst.rows[targets - burst.first_whole], length[targets], layout)
     entries = mass.shape[-1]
     count = (length - 1 + layout.tokens_per_transition - 1) // layout.tokens_per_transition
-    step = block.step[block.targets]
-    held = np.arange(entries) < count[block.targets][..., None]
-    transition = start[block.targets][..., None] + np.arange(entries)
-    mean = mass.mean(axis=(2, 3))
-    attention = _aligned(mean, start, count, block.targets, transition, held)
+    step = burst.step[targets]
+    held = np.arange(entries) < count[targets][..., None]
+    transition = start[targets][..., None] + np.arange(entries)
+    attention = _aligned(mean, start, count, targets, transition, held)
     seen = np.isfinite(attention)
-    even = layout.tokens_per_transition / _lagged(length[..., None].astype(np.float32), block.targets)
+    even = layout.tokens_per_transition / _lagged(length[..., None].astype(np.float32), targets)
     view = ContextView(
         transition=transition,
         held=held,
         attention=attention,
         accumulated=np.where(seen.any(axis=2), np.where(seen, attention, 0).sum(axis=2), np.nan),
         expected=np.where(seen, even, 0).sum(axis=2),
-        lane=np.broadcast_to(labels.lane, held.shape[:2]),
-        **_facts(labels, transition, step),
+        lane=np.broadcast_to(reading.envs[envs], held.shape[:2]),
+        **_facts(reading, transition, step),
     )
-    return Decisions(step, view, mass[block.targets], own[block.targets])
+    return Decisions(step, view, mass, own)
 
 
 def _lagged(
@@ -126,28 +129,32 @@ def _aligned(
 
 
 def _facts(
-    labels: Labels, transition: Int64[np.ndarray, "target env entry"], step: Int64[np.ndarray, " target"]
+    reading: Reading, transition: Int64[np.ndarray, "target env entry"], step: Int64[np.ndarray, " target"]
 ) -> dict[str, np.ndarray]:
-    """Return what the rollout says of each transition and of the query, under the names of a view's fields."""
+    """Return the rollout's labels of each transition and of the query, under the names of a view's fields."""
     env = np.arange(transition.shape[1])[None, :, None]
+    reward, episode, action, observation = (
+        None if values is None else values[:, reading.row_envs]
+        for values in (reading.reward, reading.episode, reading.action, reading.observation)
+    )
     facts: dict[str, np.ndarray] = {}
 
     def carry(values: np.ndarray) -> np.ndarray:
         return np.asarray(values[np.minimum(transition, len(values) - 1), env])
 
-    if labels.reward is not None:
-        facts["reward"] = carry(labels.reward)
-    if labels.episode is not None:
-        facts["episode"] = carry(labels.episode).astype(np.int64)
-        facts["query_episode"] = labels.episode[step].astype(np.int64)
-    if labels.action is not None:
-        facts["action"] = carry(labels.action).astype(np.int64)
-    if labels.observation is not None:
-        facts["state"] = carry(state_ids(labels.observation))
-        facts["observation"] = carry(labels.observation.astype(np.float32))
-        facts["query_observation"] = labels.observation[step].astype(np.float32)
-    if labels.observation is not None and labels.action is not None and labels.reward is not None:
-        moves = np.eye(int(labels.action.max()) + 1, dtype=np.float32)[labels.action]
-        keys = np.concatenate([labels.observation.astype(np.float32), moves, labels.reward[..., None]], axis=-1)
+    if reward is not None:
+        facts["reward"] = carry(reward)
+    if known(episode):
+        facts["episode"] = carry(episode).astype(np.int64)
+        facts["query_episode"] = episode[step].astype(np.int64)
+    if known(action):
+        facts["action"] = carry(action).astype(np.int64)
+    if observation is not None:
+        facts["state"] = carry(state_ids(observation))
+        facts["observation"] = carry(observation.astype(np.float32))
+        facts["query_observation"] = observation[step].astype(np.float32)
+    if observation is not None and known(action) and reward is not None:
+        moves = np.eye(int(action.max()) + 1, dtype=np.float32)[action]
+        keys = np.concatenate([observation.astype(np.float32), moves, reward[..., None]], axis=-1)
         facts["keys"] = carry(keys)
     return facts

@@ -7,7 +7,12 @@ from attnscope_storage.wire.flops import forward_flops
 
 
 def flops_saved(policy: PolicyDescription, tokens: float, kept: float) -> float:
-    """Return the share of a decision's operations that is saved by `kept` instead of `tokens`, both with the query."""
+    """Return the share of a decision's operations that is saved by `kept` instead of `tokens`, both with the query.
+
+    NaN where the policy's width is unknown, as of an imported capture.
+    """
+    if policy.width == 0:
+        return float("nan")
     return 1 - forward_flops(policy, kept) / forward_flops(policy, tokens)
 
 

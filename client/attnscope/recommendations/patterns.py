@@ -11,9 +11,13 @@ import numpy as np
 
 from attnscope.measures.intervals import Estimate
 from attnscope.measures.profiles import fit_decay
+from attnscope.reading.tally import LEVELS
 from attnscope.recommendations.claims import Claim, Number, claim, numbers_of, spread
-from attnscope.recommendations.evidence import LEVEL, WINDOWS, Evidence
 from attnscope.recommendations.results import Answer, Pattern
+from attnscope.study import Study
+
+WINDOWS: Final = (5, 10, 20)
+"""Tokens that count as recent."""
 
 RECENT_WINDOW: Final = 10
 """Tokens that 'the last 5–10 steps' are."""
@@ -35,9 +39,9 @@ ANCHORS: Final = {
 }
 
 
-def patterns(evidence: Evidence) -> tuple[Pattern, ...]:
-    """Return the three patterns."""
-    return recency(evidence), sparsity(evidence), anchors(evidence)
+def patterns(study: Study) -> tuple[Pattern, ...]:
+    """Return the three patterns; what was not captured is said and leaves its pattern unclear."""
+    return recency(study), sparsity(study), anchors(study)
 
 
 def side(estimate: Estimate, bound: float) -> Answer:
@@ -47,32 +51,35 @@ def side(estimate: Estimate, bound: float) -> Answer:
     return "yes" if estimate.low > bound else "no" if estimate.high < bound else "unclear"
 
 
-def recency(evidence: Evidence) -> Pattern:
+def recency(study: Study) -> Pattern:
     """Return whether the newest tokens hold most of the attention."""
-    masses = [evidence.estimate("recency", place) for place in range(len(WINDOWS))]
-    central = masses[WINDOWS.index(RECENT_WINDOW)]
-    answer = side(central, MOST)
-    found = [
-        claim(
-            f"recency.{window}",
-            "The newest {window:.0f} tokens before the query hold {value:.3f} of the attention "
-            f"({spread(mass)}; uniform {{baseline:.3f}}, lift {{lift:.2f}}).",
-            window=window,
-            lift=evidence.lift("recency", place).value,
-            **numbers_of(mass),
+    rule = f"do the newest {RECENT_WINDOW} tokens hold most ({MOST}) of the attention"
+    found: list[Claim] = []
+    for window in WINDOWS:
+        one = study.quantity(f"recency.{window}")
+        if one is not None:
+            found.append(
+                claim(
+                    f"recency.{window}",
+                    "The newest {window:.0f} tokens before the query hold {value:.3f} of the attention "
+                    f"({spread(one.estimate)}; uniform {{baseline:.3f}}, lift {{lift:.2f}}).",
+                    window=window,
+                    lift=np.nan if one.lift is None else one.lift.value,
+                    **numbers_of(one.estimate),
+                )
+            )
+    own, central = study.quantity("self"), study.quantity(f"recency.{RECENT_WINDOW}")
+    if own is not None:
+        template = (
+            "The query's own token, which no window counts, holds {value:.3f} "
+            f"({spread(own.estimate)}; uniform {{baseline:.3f}})."
         )
-        for place, (window, mass) in enumerate(zip(WINDOWS, masses, strict=True))
-    ]
-    own = evidence.estimate("self")
-    found.append(
-        claim(
-            "self",
-            "The query's own token, which no window counts, holds {value:.3f} (uniform {baseline:.3f}).",
-            value=own.value,
-            baseline=own.baseline or np.nan,
-        )
-    )
-    found += _decay(evidence)
+        found.append(claim("self", template, **numbers_of(own.estimate)))
+    found += _decay(study)
+    if central is None:
+        found.append(Claim("recency.absent", "Recency was not captured, and there are no decision rows to take it of."))
+        return Pattern("recency bias", "unclear", rule, tuple(found))
+    answer = side(central.estimate, MOST)
     found.append(
         _rule(
             "recency.rule",
@@ -82,16 +89,14 @@ def recency(evidence: Evidence) -> Pattern:
             window=RECENT_WINDOW,
         )
     )
-    return Pattern("recency bias", answer, tuple(found))
+    return Pattern("recency bias", answer, rule, tuple(found))
 
 
-def _decay(evidence: Evidence) -> list[Claim]:
+def _decay(study: Study) -> list[Claim]:
     """Return how attention changes with age; nothing where no context is long enough for a fit."""
-    profiles = evidence.values["profile"].reshape(-1, evidence.values["profile"].shape[-1])
-    held = np.isfinite(profiles)
-    total = np.where(held, profiles, 0).sum(axis=0)
-    # Ages that no context reaches are NaN.
-    decay = fit_decay(np.divide(total, held.sum(axis=0), out=np.full(total.shape, np.nan), where=held.any(axis=0)))
+    if study.tally is None:
+        return []
+    decay = fit_decay(study.tally.mean(study.tally.profile))
     if not np.isfinite(decay.rate):
         return []
     template = "Mean attention changes by exp({change:+.4f}) a token of age, which explains {fit:.2f} of its variance."
@@ -99,72 +104,73 @@ def _decay(evidence: Evidence) -> list[Claim]:
     return [Claim("decay", template.format(**numbers), numbers | {"rate": float(decay.rate)})]
 
 
-def sparsity(evidence: Evidence) -> Pattern:
+def sparsity(study: Study) -> Pattern:
     """Return whether a few positions hold most of the attention."""
-    each, shared = evidence.estimate("positions"), evidence.estimate("shared_positions")
-    flipped: dict[Answer, Answer] = {"yes": "no", "no": "yes", "unclear": "unclear"}
-    answer = flipped[side(each, FEW)]
-    entropy, moved = evidence.estimate("entropy"), evidence.estimate("flatness")
-    found = (
-        claim(
-            "positions",
-            "A head needs {value:.3f} of the positions for {mass:.1f} of its attention "
-            f"({spread(each)}; uniform {{baseline:.3f}}).",
-            mass=LEVEL,
-            **numbers_of(each),
-        ),
-        claim(
-            "shared_positions",
-            "The same positions for all heads, which is what dropping inputs means: {value:.3f} "
-            f"({spread(shared)}; uniform {{baseline:.3f}}).",
-            **numbers_of(shared),
-        ),
-        claim(
-            "entropy",
-            f"Entropy ÷ ln(length), heads averaged last: {{value:.3f}} ({spread(entropy)}; uniform {{baseline:.0f}}).",
-            **numbers_of(entropy),
-        ),
-        claim(
-            "flatness",
-            f"{{value:.3f}} of the attention would have to move to make it uniform ({spread(moved)}).",
-            **numbers_of(moved),
-        ),
-        _rule(
-            "positions.rule",
-            answer,
-            "{mass:.1f} of the attention in at most {bound:.2f} of the positions",
-            mass=LEVEL,
-            bound=FEW,
-        ),
-    )
-    return Pattern("sparse attention", answer, found)
+    rule = f"does a head need at most {FEW} of the positions for {LEVELS[0]} of its attention"
+    each, shared = study.quantity(f"positions.{LEVELS[0]}"), study.quantity(f"shared_positions.{LEVELS[0]}")
+    found: list[Claim] = []
+    answer: Answer = "unclear"
+    if each is not None and shared is not None:
+        flipped: dict[Answer, Answer] = {"yes": "no", "no": "yes", "unclear": "unclear"}
+        answer = flipped[side(each.estimate, FEW)]
+        found = [
+            claim(
+                "positions",
+                "A head needs {value:.3f} of the positions for {mass:.1f} of its attention "
+                f"({spread(each.estimate)}; uniform {{baseline:.3f}}).",
+                mass=LEVELS[0],
+                **numbers_of(each.estimate),
+            ),
+            claim(
+                "shared_positions",
+                "The same positions for all heads, which is what dropping inputs means: {value:.3f} "
+                f"({spread(shared.estimate)}; uniform {{baseline:.3f}}).",
+                **numbers_of(shared.estimate),
+            ),
+        ]
+    else:
+        found.append(Claim("positions.absent", "Positions are unknown: decision rows were not captured."))
+    entropy, moved = study.quantity("normalised_entropy"), study.quantity("flatness")
+    if entropy is not None:
+        template = f"{{value:.3f}} ({spread(entropy.estimate)}; uniform {{baseline:.0f}})."
+        words = "Normalised entropy, ÷ ln(length), heads averaged last: "
+        found.append(claim("normalised_entropy", words + template, **numbers_of(entropy.estimate)))
+    if moved is not None:
+        template = f"{{value:.3f}} of the attention would have to move to make it uniform ({spread(moved.estimate)})."
+        found.append(claim("flatness", template, **numbers_of(moved.estimate)))
+    words = "{mass:.1f} of the attention in at most {bound:.2f} of the positions"
+    found.append(_rule("positions.rule", answer, words, mass=LEVELS[0], bound=FEW))
+    return Pattern("sparse attention", answer, rule, tuple(found))
 
 
-def anchors(evidence: Evidence) -> Pattern:
+def anchors(study: Study) -> Pattern:
     """Return whether marked places get far more than their share."""
+    rule = f"does a place hold more than {ANCHOR_LIFT} times its uniform share"
     found: list[Claim] = []
     answers: dict[str, Answer] = {}
     for name, words in ANCHORS.items():
-        if name not in evidence.values:
+        one = study.quantity(name)
+        if one is None:
             continue
-        mass, lift = evidence.estimate(name), evidence.lift(name)
-        answers[name] = side(lift, ANCHOR_LIFT) if np.isfinite(lift.value) else "unclear"
-        if not np.isfinite(lift.value):
+        mass, lift = one.estimate, one.lift
+        if lift is None or not np.isfinite(lift.value):
+            answers[name] = "unclear"
             found.append(Claim(f"anchor.{name}", f"{_capital(words)}: none was in the contexts that count."))
             continue
+        answers[name] = side(lift, ANCHOR_LIFT)
         template = (
             f"{_capital(words)}: mass {{mass:.3f}} (uniform {{baseline:.3f}}), lift {{value:.2f}} ({spread(lift)})."
         )
         numbers = {**numbers_of(lift), "mass": mass.value, "baseline": mass.baseline or np.nan}
         found.append(claim(f"anchor.{name}", template, **numbers))
-    answer: Answer = "yes" if "yes" in answers.values() else "unclear" if "unclear" in answers.values() else "no"
+    answer: Answer = "yes" if "yes" in answers.values() else "no" if set(answers.values()) == {"no"} else "unclear"
     found.append(
         _rule("anchor.rule", answer, "a place with more than {bound:.1f} times its uniform share", bound=ANCHOR_LIFT)
     )
     named = [ANCHORS[name] for name, one in answers.items() if one == "yes"]
     if named:
         found.append(Claim("anchor.named", f"Anchors: {', '.join(named)}."))
-    return Pattern("position-specific anchors", answer, tuple(found))
+    return Pattern("position-specific anchors", answer, rule, tuple(found))
 
 
 def _rule(key: str, answer: Answer, template: str, **numbers: Number) -> Claim:

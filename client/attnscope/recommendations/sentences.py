@@ -9,10 +9,9 @@ import numpy as np
 from attnscope.measures.intervals import LEVEL, RELIABLE_ROLLOUTS, Scope
 from attnscope.recommendations.claims import Claim, claim, numbers_of, spread
 from attnscope.recommendations.decisions import Decisions
-from attnscope.recommendations.evidence import Evidence
 from attnscope.recommendations.expense import position_policy
 from attnscope.recommendations.ranking import FLAT, TARGET, Judged, Verdict
-from attnscope.recommendations.reading import Reading
+from attnscope.study import Study
 from attnscope_storage.wire import PolicyDescription
 
 RESAMPLED: Final[dict[Scope, str]] = {
@@ -46,7 +45,7 @@ def notes(policy: PolicyDescription) -> tuple[str, ...]:
     return PREDICTED, DROPPING, BY_ATTENTION, positions, INFLUENCE, COMPARED
 
 
-def basis(reading: Reading, evidence: Evidence, decisions: Decisions, how: str, judging: Scope) -> tuple[Claim, ...]:
+def basis(study: Study, decisions: Decisions, how: str, judging: Scope) -> tuple[Claim, ...]:
     """Return where the advice comes from, what was read, and what its intervals are.
 
     Parameters
@@ -54,24 +53,29 @@ def basis(reading: Reading, evidence: Evidence, decisions: Decisions, how: str, 
     judging
         What the intervals of strategies resample, which are judged on fewer rollouts than patterns are measured on.
     """
-    provenance, resolved = reading.capture.provenance, reading.capture.resolved
+    reading = study.reading
+    provenance, resolved = study.capture.provenance, study.capture.resolved
     mask = "causal" if provenance.get("causal") else "non-causal"
     who = provenance.get("causal_stated_by", "nobody")
     source = Claim(
         "source",
         f"For this checkpoint and environment: {resolved.checkpoint_name}, {mask} (mask stated by {who}), "
-        f"{resolved.environment_id}, job {reading.capture.job}.",
+        f"{resolved.environment_id}, job {study.capture.job}.",
     )
     sample = claim(
         "sample",
-        "Read: {rows:.0f} of {stored:.0f} stored steps of {envs:.0f} rollouts of {tasks:.0f} tasks; patterns are "
-        "measured at contexts of {least:.0f} to {most:.0f} tokens.",
-        rows=reading.rows_read,
-        stored=len(reading.step),
-        envs=len(reading.labels.task),
-        tasks=len(np.unique(reading.labels.task)),
-        least=evidence.least,
-        most=evidence.most,
+        "Read: statistics and rollout of all {steps:.0f} steps of {envs:.0f} rollouts of {tasks:.0f} tasks; decision "
+        "rows of {heads:.0f} of {stored:.0f} stored steps, and mean rows over layers and heads of {rows:.0f}, of "
+        "{of:.0f} rollouts. Patterns are measured at contexts of {least:.0f} to {most:.0f} tokens.",
+        steps=reading.steps,
+        heads=0 if reading.plan is None else reading.plan.head_rows_read,
+        rows=0 if reading.plan is None else reading.plan.rows_read,
+        stored=len(reading.row_step),
+        of=len(reading.row_envs),
+        envs=len(reading.task),
+        tasks=len(np.unique(reading.task)),
+        least=reading.least,
+        most=int(reading.length.max()),
     )
     split = claim(
         "split",
@@ -81,11 +85,12 @@ def basis(reading: Reading, evidence: Evidence, decisions: Decisions, how: str, 
         shortest=int(decisions.view.count.min()),
         longest=int(decisions.view.count.max()),
     )
-    patterns_by, judged_by = RESAMPLED[evidence.resampling.scope], RESAMPLED[judging]
+    patterns_by, judged_by = RESAMPLED[study.resampling.scope], RESAMPLED[judging]
     apart = "" if judged_by == patterns_by else f" for patterns and of {judged_by} for strategies"
+    sampled = ", and hold the error of sampled steps where rows were sampled" if study.sampled else ""
     scope = claim(
         "scope",
-        f"Intervals are {{level:.0f}} %, by resampling of {patterns_by}{apart}; † marks those of "
+        f"Intervals are {{level:.0f}} %, by resampling of {patterns_by}{apart}{sampled}; † marks those of "
         "fewer than {enough:.0f} rollouts a task, which are unreliable.",
         level=100 * LEVEL,
         enough=RELIABLE_ROLLOUTS,
@@ -94,7 +99,7 @@ def basis(reading: Reading, evidence: Evidence, decisions: Decisions, how: str, 
     return (source, *asked, sample, split, scope)
 
 
-def headline(judged: list[Judged], verdict: Verdict, budget: float, evidence: Evidence) -> tuple[Claim, ...]:
+def headline(judged: list[Judged], verdict: Verdict, budget: float, study: Study) -> tuple[Claim, ...]:
     """Return the one thing to read: what to try first, or that there is nothing to choose by."""
     best = max((one for one in judged if one.candidate.key != "none"), key=lambda one: one.excess.value)
     if verdict == "compress":
@@ -110,9 +115,10 @@ def headline(judged: list[Judged], verdict: Verdict, budget: float, evidence: Ev
         template = (
             "Attention is too flat to choose by: use uniform, or do not compress. At a budget of {budget:.2f} the best "
             f"rule ({best.candidate.key}) keeps {{value:.3f}} more than evenly spaced ones ({spread(best.excess)}), "
-            "and {margin:.2f} would be worth a rule. Entropy ÷ ln(length) is {entropy:.3f}."
+            "and {margin:.2f} would be worth a rule. Normalised entropy is {entropy:.3f}."
         )
-        entropy = evidence.estimate("entropy").value
+        spread_out = study.quantity("normalised_entropy")
+        entropy = np.nan if spread_out is None else spread_out.estimate.value
         return (claim("headline", template, budget=budget, margin=FLAT, entropy=entropy, **numbers_of(best.excess)),)
     template = (
         f"Too few rollouts to rank by: one rollout of one task has no interval. The best rule ({best.candidate.key}) "
@@ -141,12 +147,7 @@ def why(one: Judged, saved: float) -> tuple[Claim, ...]:
             **numbers_of(one.lift),
         ),
         _skill(one),
-        claim(
-            f"{key}.saving",
-            "Saves {tokens:.2f} of the history and {flops:.2f} of a full context's operations (recomputed).",
-            tokens=1 - kept["share"],
-            flops=saved,
-        ),
+        _saving(key, 1 - kept["share"], saved),
     ]
     if one.rule.pooling:
         template = (
@@ -156,6 +157,14 @@ def why(one: Judged, saved: float) -> tuple[Claim, ...]:
         represented = float(np.nanmean(one.outcome.represented))
         found.append(claim(f"{key}.represented", template, represented=represented))
     return tuple(found)
+
+
+def _saving(key: str, tokens: float, flops: float) -> Claim:
+    template = "Saves {tokens:.2f} of the history"
+    if not np.isfinite(flops):
+        return claim(f"{key}.saving", template + "; operations are unknown, as is the policy's width.", tokens=tokens)
+    template += " and {flops:.2f} of a full context's operations (recomputed)."
+    return claim(f"{key}.saving", template, tokens=tokens, flops=flops)
 
 
 def falsified(one: Judged) -> str:

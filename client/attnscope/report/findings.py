@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 
-from attnscope.figures.potential import MARKS, even_curve, positions_for
-from attnscope.figures.provenance import caption_of_study
+from attnscope.figures.potential import fixed_curve, positions_for
 from attnscope.measures.intervals import Interval
+from attnscope.reading.tally import LEVELS, RECENT
 from attnscope.report.uniformity import uniformity
 from attnscope.study import Study
-from attnscope.study.tally import RECENT
+from attnscope.study.captions import caption_of_study
 
 
 def findings(study: Study) -> list[str]:
@@ -19,46 +19,60 @@ def findings(study: Study) -> list[str]:
         by_episode = study.interval(study.returns)
         first, last = _number(by_episode, 0), _number(by_episode, -1)
         said.append(f"Return: {first} in the first episode, {last} in episode {study.returns.shape[1]}.")
+    said += _recency(study)
     said += (
-        _attention(study) if study.tally else ["Decision rows were not captured, so attention by position is unknown."]
+        _positions(study) if study.tally else ["Decision rows were not captured, so attention by position is unknown."]
     )
-    if "entropy" in study.statistics:
-        spread = study.mean(study.statistics["entropy"])
+    if "normalised_entropy" in study.statistics:
+        spread = study.mean(study.statistics["normalised_entropy"])
         least, most = (
             np.unravel_index(np.nanargmin(spread), spread.shape),
             np.unravel_index(np.nanargmax(spread), spread.shape),
         )
         said.append(
-            f"Normalised entropy: {np.nanmean(spread):.2f} on average (1 is uniform); least in layer {least[0]} head "
-            f"{least[1]} ({spread[least]:.2f}), most in layer {most[0]} head {most[1]} ({spread[most]:.2f})."
+            f"Normalised entropy: {_said(study, 'normalised_entropy')} on average (1 is uniform); least in layer "
+            f"{least[0]} head {least[1]} ({spread[least]:.2f}), most in layer {most[0]} head {most[1]} "
+            f"({spread[most]:.2f})."
         )
     return said
 
 
-def _attention(study: Study) -> list[str]:
+def _recency(study: Study) -> list[str]:
+    recent, own = study.quantity(f"recency.{RECENT}"), study.quantity("self")
+    if recent is None or own is None:
+        return ["Recency is unknown: neither its statistic nor decision rows were captured."]
+    even, own_even = recent.estimate.baseline or np.nan, own.estimate.baseline or np.nan
+    told = (
+        f"Recency: the newest {RECENT} tokens hold {_said(study, f'recency.{RECENT}')} of the attention at contexts of "
+        f"{study.least}+ tokens; uniform attention would give them {even:.3f}. The query's own slot holds "
+        f"{_said(study, 'self')} (uniform {own_even:.3f})."
+    )
+    return [told]
+
+
+def _positions(study: Study) -> list[str]:
     assert study.tally is not None  # noqa: S101 - the caller looked
-    masses = np.concatenate(study.tally.masses)
-    counts = (study.length[study.row_steps] >= study.least)[..., None]
-    total = np.where(counts, masses, 0).sum(axis=0)
-    mean = np.divide(total, counts.sum(axis=0), out=np.full(total.shape, np.nan), where=counts.sum(axis=0) > 0)
-    parts, tokens = study.interval(mean), study.tokens
-    even = min(RECENT, tokens - 1) / tokens
-    pooled = np.asarray(study.mean(study.tally.pooled.mean))
-    fixed = np.sort(study.mean(study.tally.averaged))[::-1].cumsum()
-    uniform = even_curve(study.lengths, len(fixed))
-    kept = " and ".join(
-        f"{share:.0%} in {positions_for(pooled, share)} chosen at every step or {positions_for(fixed, share)} fixed "
-        f"ones (uniform: {positions_for(uniform, share)})"
-        for share in MARKS
-    )
-    recency = (
-        f"Recency: the newest {RECENT} tokens hold {_number(parts, 0)} of the attention at contexts of {study.least}+ "
-        f"tokens; uniform attention would give them {even:.3f}. The query's own slot holds {_number(parts, 2)} "
-        f"(uniform {1 / tokens:.3f})."
-    )
+    fixed = fixed_curve(study)
+    shares = []
+    for level in LEVELS:
+        found = study.quantity(f"shared_positions.{level}")
+        even = np.nan if found is None or found.estimate.baseline is None else found.estimate.baseline
+        held = f"{_said(study, f'shared_positions.{level}')} of them chosen at every step (uniform {even:.3f})"
+        shares.append(f"{level:.0%} in {held} or in {positions_for(fixed, level)} fixed ones")
     longest = int(study.length.max())
     of = f"{longest}" if study.least == longest else f"{study.least} to {longest}"
-    return [recency, f"Positions that hold the attention of the mean row, of {of}: {kept}."]
+    return [f"Positions that hold the attention of the mean row, in contexts of {of}: {', '.join(shares)}."]
+
+
+def _said(study: Study, name: str) -> str:
+    """Return a quantity with its interval."""
+    found = study.quantity(name)
+    if found is None:
+        return "unknown"
+    one = found.estimate
+    if not one.has_interval:
+        return f"{one.value:.3g} (no interval)"
+    return f"{one.value:.3g} ({one.low:.3g} to {one.high:.3g}{'' if one.reliable else ', unreliable'})"
 
 
 def _number(interval: Interval, place: int) -> str:

@@ -141,7 +141,9 @@ function drawReturns() {
 }
 
 function slotName(map, slot) {
-  const transition = map.start + Math.floor(slot / data.tokens);
+  const first = slot * map.unit;
+  const transition = map.start + Math.floor(first / data.tokens);
+  if (map.unit > 1) return `slots ${first} to ${Math.min(map.tokens, first + map.unit) - 1} (from transition ${transition})`;
   return slot === map.n - 1 && data.queryLast ? `slot ${slot} (the query)` : `slot ${slot} (transition ${transition})`;
 }
 
@@ -153,7 +155,7 @@ function sayCell() {
   const map = data.maps[state.map];
   if (!map || state.query === null) return;
   const w = weight(headMap(map, state.layer, state.head)[state.query * map.n + state.key]);
-  const seen = data.causal ? state.query + 1 : map.n;
+  const seen = data.causal ? Math.min(map.tokens, (state.query + 1) * map.unit) : map.tokens;
   const cell = `Step ${map.step}, layer ${data.layers[state.layer]}, head ${data.heads[state.head]}: query ${slotName(map, state.query)} → key ${slotName(map, state.key)}`;
   if (Number.isNaN(w)) return say(`${cell}: masked`);
   say(`${cell}: weight ${w.toPrecision(3)}, ${(w * seen).toPrecision(2)} × uniform`);

@@ -17,12 +17,13 @@ from jaxtyping import Float, UInt8
 
 from attnscope.errors import MapNotSampledError
 from attnscope.figures.heatmap import drawn_map, stored
-from attnscope.figures.provenance import caption_of_study, task_label
+from attnscope.figures.provenance import task_label
 from attnscope.figures.trials.learning import bounds
+from attnscope.reading.plan import PICTURE_BYTES, stratified
 from attnscope.report.findings import findings
 from attnscope.report.uniformity import uniformity
 from attnscope.study import Study
-from attnscope.study.plan import stratified
+from attnscope.study.captions import caption_of_study
 
 ROW_STEPS = 160
 """Steps of decision rows on the page."""
@@ -58,12 +59,11 @@ def page(study: Study, steps: list[int], figures: dict[str, bytes], recommendati
     capture = study.capture
     content = payload(study, steps, env)
     style, script = styled("page"), part("page.js")
-    state = "complete" if capture.complete else "still running: what is committed by now"
     warned = uniformity(study).sentences()
     said = [sentence for sentence in findings(study) if sentence not in warned]
     fields = {
         "title": f"Attention of {capture.resolved.checkpoint_name}",
-        "state": f"{capture.steps_committed} of {capture.resolved.steps} steps, {state}",
+        "state": f"{capture.steps_committed} of {capture.resolved.steps} steps, {capture.origin.condition}",
         "provenance": caption_of_study(study),
         "env": task_label(capture, int(study.envs[env])),
         "row_count": "no" if content["rows"] is None else str(len(content["rows"]["steps"])),
@@ -109,7 +109,7 @@ def payload(study: Study, steps: list[int], env: int) -> dict[str, Any]:
         "queryLast": study.layout.query_slot == "last",
         "causal": bool(capture.policy.causal),
         "maps": [_map(study, step, env, at) for step in steps],
-        "rows": _rows(study, env, at),
+        "rows": _rows(study, env),
         "returns": returns[: len(ends)],
         "ends": ends,
         "optimal": bounds(study)[0],
@@ -119,25 +119,24 @@ def payload(study: Study, steps: list[int], env: int) -> dict[str, Any]:
 
 def _map(study: Study, step: int, env: int, at: int) -> dict[str, Any]:
     capture, place = study.capture, study.place(env)
-    shades = drawn_map(capture, step, place)
+    shades, unit = drawn_map(capture, step, place)
     if shades.ndim != 4:  # noqa: PLR2004 - layer, head, query, slot
         raise MapNotSampledError(f"the map of step {step} has no layer and head axes")
-    try:
-        boundaries = capture.episode_boundaries(step, place).tolist()
-    except AttributeError:
-        boundaries = []
+    boundaries = (capture.episode_boundaries(step, place) / unit).tolist()
     start = int(capture.context.start[step, at])
     n = int(shades.shape[-1])
-    return {"step": step, "n": n, "start": start, "boundaries": boundaries, "data": _deflated(shades)}
+    found = {"step": step, "n": n, "unit": unit, "tokens": capture.length(step, place), "start": start}
+    return {**found, "boundaries": boundaries, "data": _deflated(shades)}
 
 
-def _rows(study: Study, env: int, at: int) -> dict[str, Any] | None:
-    if study.tally is None:
+def _rows(study: Study, env: int) -> dict[str, Any] | None:
+    size = study.reading.size
+    if study.reading.plan is None:
         return None
-    entries = stratified(study.entries, ROW_STEPS)
-    steps = study.steps_of(entries)
-    values = study.capture.rows.shades((entries.tolist(), study.place(env)))
-    starts = np.asarray(study.capture.context.start[: study.steps, at])[steps]
+    entries = stratified(size.entries, max(2, min(ROW_STEPS, PICTURE_BYTES // (size.cells * size.slots))))
+    steps = study.reading.row_step[entries]
+    values = study.capture.rows.shades((entries.tolist(), study.place(env), ..., slice(0, size.slots)))
+    starts = study.reading.start[steps, env]
     return {
         "steps": steps.tolist(),
         "slots": int(values.shape[-1]),

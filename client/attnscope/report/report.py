@@ -22,7 +22,7 @@ from attnscope.figures.timeline import timeline
 from attnscope.figures.trials.cost_curves import cost_curves
 from attnscope.figures.trials.learning import learning
 from attnscope.measures import NotMeasurableError
-from attnscope.recommendations import Advice, recommend
+from attnscope.recommendations import Advice, recommend_from
 from attnscope.report.findings import findings_text
 from attnscope.report.page import page
 from attnscope.study import Choice, Study, study
@@ -88,8 +88,8 @@ def write_report(
     for step, figure in zip(steps, heatmaps(capture, steps, env=place), strict=True):
         keep(save(figure, out / f"attention_heatmap_step{step}.{form}"))
     read = study(capture, asked)
-    if not steps and read.tally is not None:
-        step = int(read.row_steps[-1])
+    if not steps and read.reading.plan is not None:
+        step = int(read.reading.row_step[-1])
         keep(save(decision_rows(capture, step, env=place), out / f"attention_decision_step{step}.{form}"))
     shown: dict[str, bytes] = {}
     for name, draw in FIGURES.items():
@@ -97,7 +97,7 @@ def write_report(
         path = save(figure, out / f"{name}.{form}")
         keep(path)
         shown[CAPTIONS[name]] = small_png(figure, path)
-    advice = advise(capture, asked)
+    advice = advise(read)
     text = recommendations(read, advice)
     keep(_write(out / "compression_recommendations.txt", text))
     if not isinstance(advice, str):
@@ -115,12 +115,12 @@ def heatmap_steps(capture: Capture, asked: Choice) -> list[int]:
     return [sampled[int(place)] for place in sorted(set(places.tolist()))]
 
 
-def advise(capture: Capture, asked: Choice) -> Advice | str:
-    """Return the advice on what is asked for, or why there is none."""
-    if "attention/rows" not in capture.names():
+def advise(read: Study) -> Advice | str:
+    """Return the advice that follows from a study, or why there is none."""
+    if read.reading.plan is None:
         return "decision rows were not captured. Submit with rows to get one"
     try:
-        return recommend(capture, full=asked.full, envs=asked.envs, steps=asked.steps)
+        return recommend_from(read)
     except (NotCapturedError, NotMeasurableError) as error:
         return str(error)
 

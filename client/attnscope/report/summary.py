@@ -3,29 +3,19 @@
 from __future__ import annotations
 
 import numpy as np
-from jaxtyping import Float, Int
 
 from attnscope.capture import Capture
 from attnscope.provenance import HELD_OUT, policy_words
+from attnscope.study import Study, study
 
 EPISODES_SHOWN = 12
 """Episodes of the table, evenly spaced, the first and the last among them."""
 
 
-def uniform_recency(length: Int[np.ndarray, ...], window: int) -> Float[np.ndarray, ...]:
-    """Return the recency mass of attention that is uniform over the same context, the query's own slot included.
-
-    The newest `window` tokens before the query hold min(window, length - 1) of `length` equal weights.
-    """
-    tokens = np.asarray(length, dtype=np.float64)
-    share: Float[np.ndarray, ...] = np.minimum(window, tokens - 1) / tokens
-    return share
-
-
 def summarise(capture: Capture) -> str:
     """Return the summary of a capture, also of a running one."""
     resolved, provenance = capture.resolved, capture.provenance
-    held = HELD_OUT[resolved.held_out]
+    read, held = study(capture), HELD_OUT[resolved.held_out]
     length = capture.context.length[:]
     lines = [
         f"For this checkpoint: {provenance['checkpoint_name']} ({provenance['checkpoint'][:12]})",
@@ -33,20 +23,22 @@ def summarise(capture: Capture) -> str:
         f"  {provenance['environment']}, {len(resolved.tasks)} tasks, {resolved.envs} environments, {held}",
         f"  job {capture.job}, {capture.steps_committed} of {resolved.steps} steps",
         "",
-        *_returns(capture),
+        *_returns(read),
         "",
         (
             f"Context length: {int(length.min())} to {int(length.max())} tokens, mean {length.mean():.1f}"
             f" (full: {capture.policy.context_length}, the query among them)"
         ),
         "",
-        *_recency(capture, length),
+        *_recency(read),
     ]
     return "\n".join(lines) + "\n"
 
 
-def _returns(capture: Capture) -> list[str]:
-    returns = capture.returns()
+def _returns(read: Study) -> list[str]:
+    returns, capture = read.returns, read.capture
+    if returns is None:
+        return ["Return by episode: rewards were not captured"]
     cells = capture.resolved.tasks
     optimal = [cell.optimal_return for cell in cells if cell.optimal_return is not None]
     random = [cell.random_return for cell in cells if cell.random_return is not None]
@@ -65,20 +57,23 @@ def _returns(capture: Capture) -> list[str]:
     return lines
 
 
-def _recency(capture: Capture, length: Int[np.ndarray, "step env"]) -> list[str]:
-    windows = [int(window) for window in capture.stats.window[:]]
-    recency = capture.stats.recency[:]
-    full = length == length.max()
+def _recency(read: Study) -> list[str]:
+    """Return the table of recency, of the quantities that reports and advice name."""
+    windows = read.reading.windows
+    if not windows:
+        return ["Recency: its statistic was not captured"]
     lines = [
-        f"Recency: attention on the newest tokens before the query, at the full context of {int(length.max())} tokens",
+        f"Recency: attention on the newest tokens before the query, at contexts of {read.least}+ tokens",
         "  newest   attention   uniform   lift   lowest and highest head",
     ]
+    heads = read.mean(read.statistics["recency"])
     for place, window in enumerate(windows):
-        mass = recency[..., place][full]
-        heads = mass.mean(axis=0)
-        even = float(uniform_recency(length[full], window).mean())
-        lift = "     –" if even == 0 else f"{mass.mean() / even:6.2f}"
+        found = read.quantity(f"recency.{window}")
+        assert found is not None  # noqa: S101 - its statistic is stored
+        one, lift = found.estimate, found.lift
+        ratio = "     –" if lift is None else f"{lift.value:6.2f}"
         lines.append(
-            f"  {window:>6}   {mass.mean():9.3f}   {even:7.3f} {lift}   {heads.min():.3f} to {heads.max():.3f}"
+            f"  {window:>6}   {one.value:9.3f}   {one.baseline:7.3f} {ratio}   {heads[..., place].min():.3f} to"
+            f" {heads[..., place].max():.3f}"
         )
     return lines

@@ -25,6 +25,7 @@ from attnscope.recommendations.scoring import PredictionScore, score
 from attnscope.report.report import small_png
 from attnscope.report.trial_findings import trial_text
 from attnscope.report.trial_page import trial_page
+from attnscope.study import study
 from attnscope.trials.board import Board, Row, board, known
 from attnscope.trials.results import TrialResults
 from attnscope.trials.selection import Winner, winner
@@ -98,7 +99,7 @@ class _Scored:
 
     @classmethod
     def of(cls, capture: Capture, results: TrialResults) -> _Scored:
-        found, refused = gather(capture).predict(results)
+        found, refused = gather(study(capture)).predict(results)
         return cls(found, score(results, found, refused))
 
 

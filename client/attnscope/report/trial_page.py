@@ -12,6 +12,7 @@ from typing import Final
 import numpy as np
 
 from attnscope.figures.trials.words import caption_of_trial
+from attnscope.provenance import state_words
 from attnscope.report.page import part, styled
 from attnscope.report.trial_findings import number, trial_findings
 from attnscope.trials.board import Board, Row
@@ -44,7 +45,7 @@ def trial_page(board: Board, winner: Winner | None, figures: dict[str, bytes], m
     results = board.results
     style = styled("trial")
     total = len(results.resolved.conditions)
-    state = "complete" if results.complete else "still running: what is committed by now"
+    state = state_words("complete" if results.complete else results.state, results.committed, "condition")
     fields = {
         "title": f"Compression of {results.resolved.checkpoint_name}",
         "state": f"{results.committed} of {total} conditions, {state}",

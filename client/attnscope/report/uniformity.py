@@ -71,7 +71,7 @@ class Uniformity:
 
 def uniformity(study: Study) -> Uniformity:
     """Return how far a study's attention is from uniform, and how its policy acts."""
-    heads = None if study.tally is None else study.mean(study.tally.distance.mean)
+    heads = None if study.tally is None else study.tally.mean(study.tally.distance)
     late = random = None
     better: bool | None = None
     beaten = False
@@ -83,5 +83,6 @@ def uniformity(study: Study) -> Uniformity:
         better = None if random is None else lower > random
         beaten = random is not None and bool(np.isfinite(interval.high)) and float(interval.high) <= random
     flattest = None if heads is None else float(np.nanmax(heads))
-    mean = None if heads is None else float(np.nanmean(heads))
+    flatness = study.quantity("flatness")
+    mean = None if flatness is None else flatness.estimate.value
     return Uniformity(flattest, mean, late, random, better, study.tokens, beaten)

@@ -1,6 +1,6 @@
-"""What is read of a capture for its figures and its report: a stated sample of steps, measured rollout by rollout."""
+"""The measures of one reading, by name and with intervals, and the captions of its figures; it fetches nothing."""
 
-from attnscope.study.plan import Choice, ReadingPlan
+from attnscope.reading import Choice
 from attnscope.study.study import Study, study
 
-__all__ = ["Choice", "ReadingPlan", "Study", "study"]
+__all__ = ["Choice", "Study", "study"]

@@ -47,6 +47,8 @@ class TrialResults:
     arrays: Mapping[str, Shaped[np.ndarray, ...]]
     """By the names of `attnscope_storage.trial_schema`; may read an array when it is first asked for."""
     complete: bool = True
+    state: str | None = None
+    """State of the job where nothing is complete, as the service says it; None where no service was asked."""
 
     def __post_init__(self) -> None:
         missing = [name for name in (*RESULTS, "env/seed", "env/task") if name not in self.arrays]

@@ -20,7 +20,7 @@ class Trial(Stored):
     kind = "trial"
 
     def __repr__(self) -> str:
-        state = "complete" if self.complete else "running"
+        state = "complete" if self.complete else "incomplete"
         committed, total = self.conditions_committed, len(self.resolved.conditions)
         return f"<trial {self.job[:8]} of {self.resolved.checkpoint_name}: {committed} of {total} conditions, {state}>"
 
@@ -62,4 +62,5 @@ class Trial(Stored):
             provenance=self.provenance,
             arrays=ReadOnce({name: self[name] for name in self.names()}),
             complete=self.complete,
+            state=self.state,
         )

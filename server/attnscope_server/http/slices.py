@@ -27,7 +27,6 @@ REDUCTIONS: Final[Mapping[str, Callable[..., Any]]] = {
     "min": np.nanmin,
     "sum": np.nansum,
 }
-FORMATS: Final = ("npy", "u8")
 INTEGER: Final = re.compile(r"-?[0-9]{1,12}")
 
 Axis = int | slice | list[int]
@@ -59,7 +58,7 @@ class Cut:
         """Decoded bytes of every chunk that the cut touches."""
         chunks = 1
         for axis, size, chunk in zip(self.axes, self.array.shape, self.array.chunks, strict=True):
-            chunks *= len({index // chunk for index in _entries(axis, size)}) * chunk
+            chunks *= len({index // chunk for index in entries_of(axis, size)}) * chunk
         return chunks * self.array.dtype.itemsize
 
     @property
@@ -162,11 +161,12 @@ def _beyond(dim: str, index: int, size: int, *, grows: bool) -> Exception:
     return refusal(code, f"{dim} {index} lies beyond the {size} there are", limit=size, requested=index)
 
 
-def _entries(axis: Axis, size: int) -> range | list[int]:
+def entries_of(axis: Axis, size: int) -> range | list[int]:
+    """Return the entries that a selector takes of an axis."""
     if isinstance(axis, int):
         return [axis]
     return range(*axis.indices(size)) if isinstance(axis, slice) else axis
 
 
 def _count(axis: Axis, size: int) -> int:
-    return len(_entries(axis, size))
+    return len(entries_of(axis, size))

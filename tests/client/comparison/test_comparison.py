@@ -10,10 +10,10 @@ import pytest
 
 import attnscope
 from attnscope.comparison import write_comparison
-from attnscope.comparison.consistency import Verdict, verdicts
+from attnscope.comparison.consistency import Verdict, patterns_of
 from attnscope.comparison.differences import corresponding, difference
 from attnscope.comparison.drawing import measures_figure, multiples
-from attnscope.comparison.numbers import MEASURES, recent_mass
+from attnscope.comparison.numbers import MEASURES
 from attnscope.comparison.writing import short_names, unlike
 from attnscope.measures import ContextLayout
 from attnscope.study import study
@@ -33,10 +33,25 @@ def test_the_same_rollouts_are_compared_in_pairs(captures):
     assert corresponding(first, second)
     found = difference(first, second, MEASURES[0])
     assert found.paired
-    expected = recent_mass(second).mean() - recent_mass(first).mean()
+    recent = [MEASURES[0].of(read).values.mean() for read in (first, second)]
+    expected = recent[1] - recent[0]
     assert found.value == pytest.approx(expected)
     assert [found.low, found.high] == pytest.approx([expected, expected])
     assert found.distinct
+
+
+def test_a_verdict_is_taken_on_the_lift(planted):
+    """Longer contexts lower every share; where attention over uniform rises, the captures differ that way."""
+    first, second = (study(attnscope.open(planted(slots=slots, steps=80))) for slots in (12, 40))
+    measure = next(one for one in MEASURES if one.quantity == "self")
+    found = difference(first, second, measure)
+    assert found.value < 0, "the share falls"
+    one, other = found.lifts
+    assert found.lift.value == pytest.approx(other - one)
+    assert found.lift.value > 0, "the share over uniform rises"
+    assert found.distinct is found.lift.distinct is True
+    assert f"lift {one:.3g} to {other:.3g}" in str(found)
+    assert difference(first, second, MEASURES[-1]).lift is None, "a return has no uniform attention"
 
 
 def test_different_rollouts_are_not_paired(captures, planted):
@@ -48,13 +63,13 @@ def test_different_rollouts_are_not_paired(captures, planted):
     assert difference(first, first, MEASURES[3]).value == 0
 
 
-def test_verdicts_say_whether_patterns_agree(captures):
+def test_verdicts_say_whether_patterns_agree(planted):
     """Steep decay is sparse, flat attention is not: not consistent; two of a kind are."""
-    first, second = map(study, captures)
-    mixed = {verdict.pattern: verdict for verdict in verdicts([first, second])}
-    assert mixed["80 % in half of the context"].answers == ("yes", "no")
-    assert not mixed["80 % in half of the context"].consistent
-    assert all(verdict.consistent for verdict in verdicts([second, second]) if "unclear" not in verdict.answers)
+    first, second = (study(attnscope.open(planted(kind=kind, slots=40, steps=80))) for kind in ("recent", "uniform"))
+    mixed = {verdict.pattern: verdict for verdict in patterns_of([first, second])}
+    assert mixed["Pattern sparse attention"].answers == ("yes", "no")
+    assert not mixed["Pattern sparse attention"].consistent
+    assert all(verdict.consistent for verdict in patterns_of([second, second]) if "unclear" not in verdict.answers)
 
 
 def test_what_one_capture_cannot_tell_contradicts_nothing():
@@ -72,7 +87,7 @@ def test_small_multiples_share_their_scales(captures):
     assert panels[0].get_ylim() == panels[1].get_ylim()
     values = measures_figure([study(capture) for capture in captures], ["a", "b"])
     marks = [line for line in values.axes[0].lines if line.get_gid() == "a"]
-    assert marks[0].get_xdata()[0] == pytest.approx(recent_mass(study(captures[0])).mean())
+    assert marks[0].get_xdata()[0] == pytest.approx(MEASURES[0].of(study(captures[0])).values.mean())
 
 
 def test_files_are_written_and_say_the_same(captures, tmp_path):
@@ -99,8 +114,9 @@ def test_unequal_contexts_and_missing_rows_are_said(captures, planted, tmp_path)
     write_comparison([captures[0], short], tmp_path)
     text = (tmp_path / "comparison.txt").read_text()
     assert "contexts differ in length" in text
-    assert "were not compared: recommendations rest on decision rows" in text
-    assert "Pattern " not in text
+    assert "Strategies were not compared: recommendations rest on decision rows" in text
+    assert "Pattern recency bias: " in text
+    assert "Strategy " not in text
 
 
 def test_names_tell_captures_apart(captures):
@@ -114,5 +130,5 @@ def test_families_of_other_tokens_are_said_to_be_unlike(captures):
     """Beside a family of three tokens a transition, twenty tokens are another stretch of history."""
     one, other = (study(capture) for capture in captures)
     assert unlike([one, other]) == []
-    (note,) = unlike([one, replace(other, layout=ContextLayout("last", 3))])
+    (note,) = unlike([one, replace(other, reading=replace(other.reading, layout=ContextLayout("last", 3)))])
     assert "transitions are of 1 and 3 tokens" in note

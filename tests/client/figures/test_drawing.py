@@ -21,10 +21,10 @@ from attnscope.figures.style import pixels, save, styled
 from attnscope.figures.timeline import lifetime_lift, timeline
 from attnscope.figures.trials.cost_curves import cost_curves
 from attnscope.figures.trials.learning import learning
-from attnscope.measures import ContextLayout, weights
+from attnscope.measures import RolloutMean, relative_profile, weights
 from attnscope.measures.intervals import Interval
+from attnscope.reading.tally import averaged
 from attnscope.study import study
-from attnscope.study.tally import Phases, Tally
 
 FIGURES = [comprehensive, layer_head, learning, similarity, timeline, cost_curves]
 
@@ -113,10 +113,9 @@ def test_fixed_positions_of_growing_contexts_hold_what_they_held():
     """An age that only one of two steps reaches counts half, so that fixed positions hold all attention and no more."""
     rows = np.array([[1.0, np.nan, np.nan, np.nan], [0.25, 0.25, 0.25, 0.25]], np.float16)[:, None, None, None]
     length = np.array([[1], [4]])
-    tally = Tally(ContextLayout())
-    neither = np.full((2, 1), -1)
-    tally.add(rows, length, length > 0, Phases(neither, neither))
-    assert tally.averaged == pytest.approx(np.array([[0.625, 0.125, 0.125, 0.125]]))
+    profile = RolloutMean()
+    profile.add(relative_profile(rows, length)[:, :, 0, 0])
+    assert averaged(profile) == pytest.approx(np.array([[0.625, 0.125, 0.125, 0.125]]))
 
 
 def test_small_shares_have_a_third_digit():
@@ -138,10 +137,10 @@ def test_phases_are_drawn_by_episode_and_by_return(planted, monkeypatch):
     earned = np.tile([0.0, 5, 1, 4, 3, 2], (3, 1))
     monkeypatch.setattr(type(capture), "returns", lambda _: earned)
     made = study(capture)
-    episode = made.episode[made.row_steps]
-    share = weights(capture.rows[:][made.row_steps], made.length[made.row_steps])
+    episode = made.episode[made.tally.row_steps]
+    share = weights(capture.rows[:][made.tally.row_steps], made.length[made.tally.row_steps])
     profile = share[..., ::-1].mean(axis=(2, 3))[..., 1:]
-    full = made.length[made.row_steps] >= made.least
+    full = made.length[made.tally.row_steps] >= made.least
     figure = learning(made)
     for place, parted in ((1, ((0, 1), (4, 5))), (2, ((0, 2), (1, 3)))):
         lines = [line for line in figure.axes[place].lines if str(line.get_gid()).startswith("profile-")]

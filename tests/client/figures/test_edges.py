@@ -9,11 +9,11 @@ from attnscope.errors import MapNotSampledError, NotCapturedError
 from attnscope.figures.comprehensive import comprehensive
 from attnscope.figures.decision_rows import decision_rows
 from attnscope.figures.heatmap import heatmap
+from attnscope.reading.choosing import places_of_goals
 from attnscope.report import write_report
 from attnscope.report.report import heatmap_steps
 from attnscope.report.uniformity import Uniformity, uniformity
 from attnscope.study import Choice, study
-from attnscope.study.choosing import places_of_goals
 
 
 def names(paths):
@@ -42,7 +42,7 @@ def test_a_report_is_written_whatever_was_captured(planted, tmp_path, asked):
         assert any(name.startswith("attention_decision_step") for name in written)
     page = (tmp_path / "report.html").read_text()
     if "until" in asked:
-        assert "16 of 60 steps, still running" in page
+        assert "16 of 60 steps, unfinished (the state of its job is not known offline)" in page
     if asked.get("rows") is False:
         assert "Decision rows were not captured" in page
 
@@ -82,7 +82,7 @@ def test_a_query_alone_is_no_history_to_advise_on(planted, tmp_path, asked):
     assert text.startswith("No recommendation: ")
     assert "query alone" in text
     assert "look uniform" not in text
-    assert "Normalised entropy: 1.00 on average" in text
+    assert "Normalised entropy: 1 (1 to 1, unreliable) on average" in text
 
 
 def test_structure_is_claimed_of_rows_alone():
@@ -102,7 +102,7 @@ def test_advice_follows_what_the_figures_are_narrowed_to(planted, tmp_path):
     write_report(capture, tmp_path, Choice(envs=(2,), steps=40))
     text = (tmp_path / "compression_recommendations.txt").read_text()
     assert "Only the first 40 steps of the environments at places 2 count, as asked for." in text
-    assert "Read: 40 of 40 stored steps of 1 rollouts" in text
+    assert "decision rows of 40 of 40 stored steps" in " ".join(text.split())
     whole = attnscope.recommend(attnscope.open(planted(envs=1, steps=40, task=49)))
     part = attnscope.recommend(capture, envs=(2,), steps=40)
     drawn = {"random", "decay"}  # for each environment by its number

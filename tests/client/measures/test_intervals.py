@@ -78,28 +78,6 @@ def test_means_do_not_depend_on_blocks():
         _ = m.RolloutMean().mean
 
 
-def test_phases_compare_equal_lengths_only():
-    """A measure that follows the context length alone does not change between phases; one that learns does."""
-    length = np.minimum(np.arange(60) + 1, 20)[:, None]
-    phase = np.repeat(m.phases_by_episode(6), 10)[:, None]
-    alone = m.phase_means(1 / length[..., None], length, phase)
-    assert alone.change.item() == pytest.approx(0)
-    assert alone.steps.item() == 1
-    learns = m.phase_means((np.arange(60) / 60.0)[:, None, None], length, phase)
-    assert learns.change.item() == pytest.approx((49.5 - 19) / 60 - 0, abs=1e-9)
-    with pytest.raises(m.NotMeasurableError, match="need 3"):
-        m.phases_by_episode(2)
-
-
-def test_phases_that_share_no_length_are_absent():
-    """Growing against full contexts is not compared: NaN, not a number."""
-    length = np.arange(1, 31)[:, None]
-    phase = np.repeat(m.phases_by_episode(3), 10)[:, None]
-    got = m.phase_means(np.ones((30, 1)), length, phase)
-    assert got.steps.item() == 0
-    assert np.isnan(got.change).all()
-
-
 def test_phases_by_return_follow_the_return():
     """Low returns are early whenever they come; a rollout that never varies has no phases."""
     phase = m.phases_by_return(np.array([[9.0, 1, 5, 5, 0, 8], [2, 2, 2, 2, 2, 2]]))

@@ -49,7 +49,6 @@ def test_every_measure_has_a_uniform_baseline():
         "entropy": m.entropy,
         "sink": m.sink_mass,
         "self": m.self_mass,
-        "distance": m.attention_distance,
         "recency": m.recency_mass,
         "positions": m.positions_for_mass,
         "participation": m.inverse_participation,

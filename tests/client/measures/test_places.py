@@ -36,14 +36,12 @@ def test_mass_on_episode_starts_beside_uniform():
     assert m.mass_on(m.uniform_rows(LENGTH, SLOTS), LENGTH, starts)[:, 0, 0, 0] == pytest.approx(even)
 
 
-def test_mass_by_episode_reward_and_state():
-    """Masses by episodes ago, by sign of reward and by state add up to what is not the query's own."""
-    ago = m.episode_age(EPISODE, TRANSITION, np.arange(STEPS))
-    by_episode = m.mass_by(EVEN, LENGTH, ago, 3)[9, 0, 0, 0]
-    assert by_episode == pytest.approx([4 / 8, 3 / 8, 0])
+def test_mass_on_rewards_and_states():
+    """Masses on rewarded transitions and on those from the query's own state."""
     reward = np.where(np.arange(STEPS) == 6, 1.0, 0.0)[:, None]
     signs = m.marks_of(m.reward_sign(reward), TRANSITION)
-    assert m.mass_by(EVEN, LENGTH, signs, 3)[9, 0, 0, 0] == pytest.approx([6 / 8, 1 / 8, 0])
+    masses = [m.mass_on(EVEN, LENGTH, signs == sign)[9, 0, 0, 0] for sign in range(3)]
+    assert masses == pytest.approx([6 / 8, 1 / 8, 0])
     state = m.state_ids(np.stack([np.arange(STEPS) % 2, np.zeros(STEPS)], axis=-1)[:, None])
     same = m.same_state(state, TRANSITION, np.arange(STEPS))
     assert m.mass_on(EVEN, LENGTH, same)[9, 0, 0, 0] == pytest.approx(3 / 8)
@@ -129,31 +127,3 @@ def test_cost_curves_of_known_attention():
     assert curve.own[0, 0, 0].tolist() == [[1, 1], [1, 1]]
     assert sorted(curve.shared[0, 0, 0, :, 0].tolist()) == [0, 1]
     assert curve.shared[0, 0, 0, :, 1].tolist() == [1, 1]
-
-
-def test_maps_are_rows_of_every_query():
-    """A causal query sees what lies before it; measures of rows apply, and queries past the context are absent."""
-    causal = np.stack([m.uniform_maps(5, SLOTS, causal=True)] * 2)[None, None, None]
-    rows, seen = m.map_rows(causal, np.array([[5]]), causal=True)
-    assert seen[0, 0].tolist() == [1, 2, 3, 4, 5, 1, 1, 1]
-    entropy = m.entropy(rows, seen)[0, 0, :, 0, 0]
-    assert entropy[:5] == pytest.approx(np.log([1, 2, 3, 4, 5]))
-    assert np.isnan(entropy[5:]).all()
-    both, all_seen = m.map_rows(
-        m.uniform_maps(5, SLOTS, causal=False)[None, None, None, None], np.array([[5]]), causal=False
-    )
-    assert m.entropy(both, all_seen)[0, 0, :5, 0, 0] == pytest.approx(np.log(5))
-    assert m.map_distance(causal)[0, 0, 0, 0][:3].tolist() == [0, 0.5, 1]
-
-
-def test_rollout_through_layers():
-    """One-hot layers halve along the residual path; uniform causal maps drift to the first token by themselves."""
-    back = np.eye(3)[[0, 0, 1]]
-    two = np.stack([back, back])[:, None]
-    last = m.attention_rollout(two)[2]
-    assert last.tolist() == [0.25, 0.5, 0.25]
-    even = np.stack([m.uniform_maps(4, 5, causal=True)] * 3)[:, None]
-    through = m.attention_rollout(even)
-    assert through[3, 0] > through[3, 2]
-    assert np.isnan(through[4]).all()
-    assert through[:4, :4].sum(axis=-1) == pytest.approx(1)

@@ -40,7 +40,6 @@ def test_uniform_attention_is_its_own_baseline():
     assert m.effective_positions(UNIFORM, FULL) == pytest.approx(SLOTS)
     assert m.inverse_participation(UNIFORM, FULL) == pytest.approx(SLOTS)
     assert m.distance_from_uniform(UNIFORM, FULL) == pytest.approx(0)
-    assert m.attention_distance(UNIFORM, FULL) == pytest.approx((SLOTS - 1) / 2)
     assert m.positions_for_mass(UNIFORM, FULL, (0.5, 0.75)).ravel().tolist() == [6, 9]
     recency = m.recency_mass(UNIFORM, FULL, (1, 5, 20))
     assert recency.ravel() == pytest.approx([1 / 12, 5 / 12, 11 / 12])
@@ -55,14 +54,12 @@ def test_one_hot_attention_is_one_position():
     assert m.effective_positions(rows, FULL) == pytest.approx(1)
     assert m.inverse_participation(rows, FULL) == pytest.approx(1)
     assert m.positions_for_mass(rows, FULL).max() == 1
-    assert m.attention_distance(rows, FULL).ravel() == pytest.approx([11, 0, 3])
     assert m.sink_mass(rows, FULL).ravel().tolist() == [1, 0, 0]
     assert m.self_mass(rows, FULL).ravel().tolist() == [0, 1, 0]
     assert m.recency_mass(rows, FULL, (1, 3, 5))[0, 0, 0].tolist() == [[0, 0, 0], [0, 0, 0], [0, 1, 1]]
     held = m.coverage(rows, FULL, (0.8,))
     assert held.oldest.ravel().tolist() == [11, 0, 3]
     assert held.span.ravel().tolist() == [1, 1, 1]
-    assert np.isnan(m.attention_distance(rows, FULL, without_sink=True).ravel()[0])
 
 
 def test_exponential_decay_has_the_geometric_recency():
@@ -75,16 +72,13 @@ def test_exponential_decay_has_the_geometric_recency():
     assert m.recency_mass(rows, FULL, (1, 5, 10)).ravel() == pytest.approx(expected)
 
 
-def test_a_planted_sink_is_told_from_long_range():
-    """A sink on the oldest slot raises the distance; without the sink the distance is that of the rest."""
+def test_a_planted_sink_is_found():
+    """A sink on the oldest slot has its mass, and pulls the inverse participation below exp(entropy)."""
     rest = decaying(1.0)
     rest[0] = 0
     rest /= rest.sum()
     rows = rows_of(0.6 * one_hot(0) + 0.4 * rest)
     assert m.sink_mass(rows, FULL) == pytest.approx(0.6)
-    assert m.attention_distance(rows, FULL) > 6
-    plain = (rest * np.arange(SLOTS)[::-1]).sum()
-    assert m.attention_distance(rows, FULL, without_sink=True) == pytest.approx(plain)
     assert m.effective_positions(rows, FULL) > m.inverse_participation(rows, FULL)
 
 
@@ -106,18 +100,6 @@ def test_tokens_of_one_transition_are_summed():
     assert by_transition.ravel() == pytest.approx([0.25, 0.45, 0.3])
     start = np.array([[40]])
     assert m.slot_transitions(start, length, 7, layout).ravel().tolist() == [40] * 3 + [41] * 3 + [-1]
-    assert m.query_transition(start, length, layout).item() == 42
-
-
-def test_shuffling_keeps_concentration_and_loses_place():
-    """A shuffled row has the same entropy and own weight, moves its other weights, and depends on its step only."""
-    rows = np.tile(decaying(0.7), (3, 2, 2, 2, 1))
-    length = np.full((3, 2), SLOTS)
-    moved = m.shuffled_rows(rows, length, np.array([5, 6, 7]), seed=1)
-    assert m.entropy(moved, length) == pytest.approx(m.entropy(rows, length))
-    assert np.array_equal(m.self_mass(moved, length), m.self_mass(rows, length))
-    assert not np.array_equal(moved, rows)
-    assert np.array_equal(m.shuffled_rows(rows[1:2], length[1:2], np.array([6]), seed=1), moved[1:2])
 
 
 @pytest.mark.parametrize(
@@ -140,7 +122,7 @@ def test_uncaptured_rows_are_nan_and_pass_the_check():
     """Absent is not zero: a row of NaN measures as NaN everywhere."""
     absent = np.full_like(UNIFORM, np.nan)
     m.check_rows(absent, FULL)
-    for measure in (m.entropy, m.normalised_entropy, m.largest_weight, m.attention_distance, m.recency_mass):
+    for measure in (m.entropy, m.normalised_entropy, m.largest_weight, m.recency_mass):
         assert np.isnan(measure(absent, FULL)).all()
     assert np.isnan(m.coverage(absent, FULL).positions).all()
 
@@ -182,7 +164,6 @@ def test_measures_stay_in_their_bounds(drawn):
     assert (held.span >= held.positions).all()
     recency = m.recency_mass(rows, length)
     assert (recency + m.self_mass(rows, length)[..., None] <= 1 + tiny).all()
-    assert (m.attention_distance(rows, length) <= n - 1 + tiny).all()
 
 
 @settings(deadline=None, max_examples=20)
@@ -190,7 +171,7 @@ def test_measures_stay_in_their_bounds(drawn):
 def test_heads_do_not_meet(drawn, order):
     """Permuting heads permutes every measure: no head's number depends on another's."""
     rows, length = drawn
-    for measure in (m.entropy, m.largest_weight, m.sink_mass, m.attention_distance, m.positions_for_mass):
+    for measure in (m.entropy, m.largest_weight, m.sink_mass, m.positions_for_mass):
         moved = measure(rows[:, :, :, order], length)
         assert np.allclose(moved, measure(rows, length)[:, :, :, order], equal_nan=True)
 

@@ -87,10 +87,13 @@ def fill(arrays: dict[str, np.ndarray], place: int, step: int, envs: int, plant:
         rng = np.random.default_rng([env, step])
         score = plant(step, env, length, rng)
         weight = np.exp(score - score.max(axis=-1, keepdims=True))
+        share = weight / weight.sum(axis=-1, keepdims=True)
         if "attention/rows" in arrays:
             kept = arrays["attention/rows"].shape[2:4]
-            share = weight / weight.sum(axis=-1, keepdims=True)
             arrays["attention/rows"][place, env, ..., :length] = share[: kept[0], : kept[1]]
+        for name, value in statistics(share).items():
+            stored = arrays[f"stats/{name}"][place, env]
+            stored[...] = value[: stored.shape[0], : stored.shape[1]]
         arrays["rollout/observation"][place, env] = rng.integers(0, 3, 2)
         arrays["rollout/action"][place, env] = rng.integers(0, 5)
     arrays["context/length"][place] = length
@@ -98,6 +101,20 @@ def fill(arrays: dict[str, np.ndarray], place: int, step: int, envs: int, plant:
     arrays["rollout/episode"][place] = step // EPISODE
     arrays["rollout/truncated"][place] = step % EPISODE == EPISODE - 1
     arrays["rollout/reward"][place] = step % EPISODE == EPISODE - 1
+
+
+def statistics(share: np.ndarray) -> dict[str, np.ndarray]:
+    """Return the statistics of rows whose query is last, as a service stores them."""
+    before = share[..., :-1]
+    recent = [before[..., max(0, before.shape[-1] - window) :].sum(axis=-1) for window in RECENCY_WINDOWS]
+    return {
+        "entropy": -(share * np.log(np.where(share > 0, share, 1))).sum(axis=-1),
+        "max": share.max(axis=-1),
+        "effective": 1 / np.square(share).sum(axis=-1),
+        "sink": share[..., 0],
+        "self": share[..., -1],
+        "recency": np.stack(recent, axis=-1),
+    }
 
 
 def attributes(envs: int) -> dict[str, Any]:

@@ -27,7 +27,7 @@ def planted(tmp_path, request):
 @pytest.fixture(autouse=True)
 def _few_decisions(monkeypatch):
     """Predict few decisions, so that the tests stay quick."""
-    monkeypatch.setattr("attnscope.recommendations.basis.HISTORIES", 64)
+    monkeypatch.setattr("attnscope.reading.plan.HISTORIES", 64)
 
 
 def test_one_layer_one_head_one_environment(planted):

@@ -18,7 +18,7 @@ BUDGETS = (0.3, 0.5)
 def _fewer_histories():
     """Predict fewer decisions: the answer is planted, not sampled."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("attnscope.recommendations.basis.HISTORIES", 128)
+        patch.setattr("attnscope.reading.plan.HISTORIES", 128)
         yield
 
 

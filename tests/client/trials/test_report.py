@@ -6,7 +6,6 @@ import csv
 import json
 import re
 from html.parser import HTMLParser
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -21,9 +20,10 @@ from attnscope.figures.trials.pareto import front, pareto, speed_ratio
 from attnscope.figures.trials.table import trial_table
 from attnscope.figures.trials.words import labels_of, strategies_of
 from attnscope.measures import NotMeasurableError
-from attnscope.recommendations.basis import Basis
+from attnscope.recommendations.basis import gather
 from attnscope.report.trial import shown_rows, write_trial_report
 from attnscope.report.trial_findings import trial_findings
+from attnscope.study import study
 from attnscope.trials.board import board
 from attnscope.trials.selection import winner
 
@@ -141,14 +141,13 @@ def test_the_command_line_reports_a_downloaded_trial(stored, tmp_path):
     assert "recency 50%" in (tmp_path / "trial_findings.txt").read_text()
 
 
-def test_predictions_of_another_checkpoint_are_refused(stored):
+def test_predictions_of_another_checkpoint_are_refused(stored, planted, hostile_root, tmp_path):
     """Nothing of what one policy looks at says what another loses."""
-    other = Other()
-    with pytest.raises(NotMeasurableError, match="expected a trial of the capture's checkpoint other"):
-        Basis(SimpleNamespace(capture=other), None, None).predict(attnscope.open_trial(stored).results())
-
-
-class Other:
-    """A capture of another checkpoint, as far as it is asked."""
-
-    resolved = SimpleNamespace(checkpoint_id="d" * 64, checkpoint_name="other")
+    elsewhere = hostile_root(
+        planted(),
+        tmp_path / "other.zarr",
+        lambda root, _: root["attributes"]["resolved"].update(checkpoint_id="d" * 64),
+    )
+    other = gather(study(attnscope.open(elsewhere)))
+    with pytest.raises(NotMeasurableError, match="expected a trial of the capture's checkpoint AD-planted@1"):
+        other.predict(attnscope.open_trial(stored).results())

@@ -8,10 +8,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FormatStrFormatter, NullLocator
 
-from attnscope.figures.provenance import caption_of_study, title_of
 from attnscope.figures.style import COLOURS, finish, refuse, styled
+from attnscope.reading.tally import BUDGETS
 from attnscope.study import Study
-from attnscope.study.tally import BUDGETS
+from attnscope.study.captions import caption_of_study, title_of
 
 CURVES = {
     "own": ("each head its own best", COLOURS["third"]),
@@ -49,8 +49,8 @@ def cost_curves(study: Study) -> Figure:
             figure = Figure(figsize=(5, 3), layout="constrained")
             refuse(figure.subplots(), "decision rows were not captured")
             return finish(figure, title_of(study, "Cost of keeping fewer tokens"), caption_of_study(study))
-        curves = {name: study.mean(getattr(study.tally, name).mean) for name in CURVES}
-        blind = study.mean(study.tally.blind.mean)[0, 0]
+        curves = study.tally.cost_curves()
+        blind = study.tally.mean(study.tally.blind)[0, 0]
         layers, heads = curves["own"].shape[:2]
         panels = 1.5 * heads
         width, height = max(4.5, 0.5 + panels + 1.75), 0.45 + 1.4 * layers + 0.75

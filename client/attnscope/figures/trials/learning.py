@@ -8,11 +8,11 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from attnscope.figures.profile import draw_profile
-from attnscope.figures.provenance import caption_of_study, title_of
 from attnscope.figures.style import BAND, COLOURS, finish, places, refuse, styled
 from attnscope.measures.intervals import Interval
 from attnscope.measures.streaming import RolloutMean
 from attnscope.study import Study
+from attnscope.study.captions import caption_of_study, title_of
 
 BY_EPISODE = {"first third of the episodes": COLOURS["fifth"], "last third": COLOURS["first"]}
 BY_RETURN = {"third of the lowest return": COLOURS["fifth"], "third of the highest": COLOURS["first"]}
@@ -73,7 +73,12 @@ def _phases(
     if not both.any():
         axes.set_title(title)
         return refuse(axes, ALIKE)
-    intervals = [study.interval(np.where(both[:, None], mean, np.nan)) for mean in means]
+    tally = study.tally
+    assert tally is not None  # noqa: S101 - the caller looked
+    intervals = [
+        tally.resampling.interval(np.where(both[:, None], mean, np.nan), tally.error(phase))
+        for mean, phase in zip(means, pair, strict=True)
+    ]
     draw_profile(axes, dict(zip(colours, intervals, strict=True)), study.tokens, colours)
     axes.set_title(title)
     return axes

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final, Literal
 
 from attnscope.figures.style import COLOURS, SERIES
-from attnscope.provenance import HELD_OUT, policy_words
+from attnscope.provenance import HELD_OUT, policy_words, state_words
 from attnscope.trials.board import Board, Row
 from attnscope.trials.naming import label_of
 from attnscope.trials.results import TrialResults
@@ -35,7 +35,8 @@ def caption_of_trial(board: Board) -> str:
     tasks = f"{len(results.tasks)} tasks ({HELD_OUT[resolved.held_out]}) × {results.seeds} seeds"
     unit = "rollouts within task" if bootstrap.scope == "these tasks" else "tasks"
     intervals = f"intervals: 95 %, paired, resampling {unit}" if bootstrap.informative else "no interval: one rollout"
-    whole = "" if results.complete else f", still running: {results.committed} of {len(resolved.conditions)} conditions"
+    state = state_words(results.state, results.committed, "condition")
+    whole = "" if results.complete else f", {state}: {results.committed} of {len(resolved.conditions)} conditions"
     where = provenance.get("device", "unknown device")
     name = f"{resolved.checkpoint_name} ({resolved.checkpoint_id[:12]})"
     return (

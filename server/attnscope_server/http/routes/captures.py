@@ -16,13 +16,14 @@ from starlette.concurrency import run_in_threadpool
 
 from attnscope_server.errors import ProblemError, refusal
 from attnscope_server.http.access import DataReader, Service, owned, problems
-from attnscope_server.http.slices import FORMATS, as_npy, parse_cut, reduce_over
+from attnscope_server.http.shaping import OVER_STEPS, Shaping, shaping_of
+from attnscope_server.http.slices import Cut, parse_cut
 from attnscope_server.http.state import State
 from attnscope_server.records.keys import Identity
 from attnscope_storage.errors import CaptureNotFoundError, ChunkLostError
 from attnscope_storage.keys import Beyond, Committed, Metadata
 from attnscope_storage.reader import CaptureReader
-from attnscope_storage.shades import as_u8
+from attnscope_storage.reductions import BUDGETS, POOLED
 from attnscope_storage.wire import ProblemCode, contracts
 from attnscope_storage.wire.echo import ARRAY_HEADER, JOB_HEADER, KEY_HEADER, SELECTION_HEADER, echo_of
 
@@ -32,7 +33,7 @@ IMMUTABLE = "private, max-age=31536000, immutable"
 """Caching of a committed chunk, which never changes."""
 
 RANGE = re.compile(r"bytes=(\d{0,15})-(\d{0,15})")
-NOT_AXES = frozenset({"array", "reduce", "over", "format"})
+NOT_AXES = frozenset({"array", "reduce", "over", "format", "least", "per", "budgets", "pool", "pool_by"})
 """Query parameters of a slice that name no axis."""
 
 
@@ -144,36 +145,43 @@ async def get_slice(
     state: Service,
     identity: DataReader,
     array: Annotated[str, Query(max_length=200)],
-    reduce: Annotated[str | None, Query(max_length=20, description="mean, max, min, sum or count, NaN-aware.")] = None,
+    reduce: Annotated[
+        str | None,
+        Query(
+            max_length=20,
+            description="mean, max, min, sum or count, NaN-aware; step-mean, age-profile or retained-mass.",
+        ),
+    ] = None,
     over: Annotated[str | None, Query(max_length=200, description="Axes to reduce, by comma.")] = None,
     form: Annotated[
-        str, Query(max_length=20, alias="format", description="npy, or u8: round(254·√x), 255 absent.")
+        str, Query(max_length=20, alias="format", description="npy, f16 (npy), or u8: round(254·√x), 255 absent.")
     ] = "npy",
+    least: Annotated[int, Query(ge=1, le=2**31, description="Tokens of the shortest context that counts.")] = 1,
+    per: Annotated[str | None, Query(max_length=20, description="largest-entropy: ÷ ln(context length).")] = None,
+    budgets: Annotated[int, Query(ge=1, le=BUDGETS, description="Budgets of a retained-mass curve.")] = 20,
+    pool: Annotated[int | None, Query(ge=1, le=POOLED, description="Queries and keys of a map, at most.")] = None,
+    pool_by: Annotated[str, Query(max_length=20, description="mean or max of a pooled cell.")] = "mean",
 ) -> Response:
     """Return a cut or a reduction of an array; each axis of the array may be named as a query parameter.
 
     A selector is `7` (drops the axis; negative counts from the committed end), `a:b`, `a:b:c` or `1,4,9`.
+    `step-mean` averages the steps of a statistic whose context has `least` tokens, in float64. `age-profile` and
+    `retained-mass` do so with decision rows by age and by budget. `pool` shrinks whole maps.
     """
-    if form not in FORMATS:
-        raise refusal(ProblemCode.INVALID_REQUEST, f"format: expected one of {', '.join(FORMATS)}, got {form!r}")
+    asked = {"reduce": reduce, "over": over, "form": form, "least": least, "per": per, "budgets": budgets}
+    shaping = shaping_of({**asked, "pool": pool, "pool_by": pool_by})
     selectors = {name: value for name, value in request.query_params.items() if name not in NOT_AXES}
     async with state.slices.turn():
-        answer = await run_in_threadpool(cut, state, identity, job_id, array, selectors, (reduce, over, form))
+        answer = await run_in_threadpool(cut, state, identity, job_id, array, selectors, shaping)
     answer.headers[JOB_HEADER], answer.headers[ARRAY_HEADER] = str(job_id), array
     answer.headers[SELECTION_HEADER] = echo_of(request.query_params.multi_items())
     return answer
 
 
 def cut(
-    state: State,
-    identity: Identity,
-    job_id: UUID,
-    name: str,
-    selectors: dict[str, str],
-    shaping: tuple[str | None, str | None, str],
+    state: State, identity: Identity, job_id: UUID, name: str, selectors: dict[str, str], shaping: Shaping
 ) -> Response:
     """Read a cut within the caps, reduce and encode it."""
-    reduction, over, form = shaping
     reader = reader_of(state, identity, job_id)
     if name not in reader.names():
         known = contracts().get(reader.kind)
@@ -181,28 +189,33 @@ def cut(
         code = ProblemCode.NOT_CAPTURED if left_out else ProblemCode.INVALID_REQUEST
         raise refusal(code, f"this {reader.kind} has no array {name!r}; it has {', '.join(reader.names())}")
     asked = parse_cut(reader.array(name), selectors)
-    limits = state.settings.limits
-    within(asked.read_bytes, limits.slice_read_bytes, "reads", "name fewer steps, or use the Zarr route for bulk")
-    if reduction is None:
-        within(asked.result_bytes, limits.slice_result_bytes, "returns", "cut it into several slices by step")
-    needed = asked.result_bytes if reduction is None else asked.reducing_bytes
-    within(needed, limits.slice_read_bytes, "takes", "name each entry once, and fewer of them")
+    _refuse_large(state, asked, shaping)
     with lost_if_not_deleted(state, identity, job_id):
         values: Any = asked.array[asked.axes]
-    dims = asked.dims
-    if reduction is not None:
-        values, dims = reduce_over(values, dims, reduction, tuple((over or "").split(",")) if over else ())
-    values = as_u8(values) if form == "u8" else values
+        values, dims = shaping.apply(reader, asked, values)
+    content, dtype = shaping.encode(values)
     headers = {
         "X-Attnscope-Dims": ",".join(dims),
         "X-Attnscope-Shape": ",".join(map(str, values.shape)),
-        "X-Attnscope-Dtype": str(values.dtype),
+        "X-Attnscope-Dtype": str(dtype),
         "X-Attnscope-Committed": str(reader.steps_committed),
         "X-Attnscope-Complete": str(reader.complete).lower(),
         "Cache-Control": "private, no-cache",
     }
-    content = values.tobytes() if form == "u8" else as_npy(values)
     return Response(content, headers=headers, media_type="application/octet-stream")
+
+
+def _refuse_large(state: State, asked: Cut, shaping: Shaping) -> None:
+    """Refuse a slice that is over a cap, before anything is read."""
+    limits = state.settings.limits
+    within(asked.read_bytes, limits.slice_read_bytes, "reads", "name fewer steps, or use the Zarr route for bulk")
+    whole = shaping.reduce is None and shaping.pool is None
+    if whole:
+        within(asked.result_bytes, limits.slice_result_bytes, "returns", "cut it into several slices by step")
+    # Rows are reduced in blocks and maps are pooled one by one; other reductions take all in float64.
+    small = whole or shaping.pool is not None or (shaping.reduce in OVER_STEPS and asked.array.name == "attention/rows")
+    needed = asked.result_bytes if small else asked.reducing_bytes
+    within(needed, limits.slice_read_bytes, "takes", "name each entry once, and fewer of them")
 
 
 def within(requested: int, limit: int, what: str, remedy: str) -> None:

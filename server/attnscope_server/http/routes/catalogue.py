@@ -12,7 +12,8 @@ from attnscope_server.capturing.resolving import task_cell
 from attnscope_server.errors import refusal
 from attnscope_server.http.access import Admin, JobsReader, Service, problems
 from attnscope_server.http.metrics import MEDIA_TYPE as METRICS_TYPE
-from attnscope_server.http.slices import FORMATS, REDUCTIONS
+from attnscope_server.http.shaping import FORMATS, OVER_STEPS
+from attnscope_server.http.slices import REDUCTIONS
 from attnscope_server.kinds import kinds
 from attnscope_server.records.job import StoredJob
 from attnscope_server.records.keys import Identity
@@ -114,7 +115,7 @@ def get_capabilities(state: Service, identity: JobsReader) -> Capabilities:
         ),
         limits=limits,
         slice_formats=FORMATS,
-        slice_reductions=(*REDUCTIONS, "count"),
+        slice_reductions=(*REDUCTIONS, "count", *OVER_STEPS),
         map_kinds=MAP_KINDS,
         map_positions=MAP_POSITIONS,
         map_formats=MAP_FORMATS,

@@ -1,15 +1,52 @@
-"""Environments by what they are asked for."""
+"""The part of a capture that is asked for: environments, steps, and the contexts that count."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
-from jaxtyping import Int64
+from jaxtyping import Int, Int64
 
 from attnscope.capture import Capture
 from attnscope.errors import NotCapturedError
 
+HEATMAPS = 5
+"""Sample heatmaps."""
 
-def chosen(capture: Capture, envs: tuple[int, ...] | None) -> tuple[tuple[int, ...], Int64[np.ndarray, " env"]]:
+OFTEN = 0.2
+"""Share of the decisions that have the longest context, from which on only these count."""
+
+
+@dataclass(frozen=True)
+class Choice:
+    """The part of a capture that a report or advice is asked for."""
+
+    envs: tuple[int, ...] | None = None
+    """Places among the stored environments; None takes all."""
+    steps: int | None = None
+    """Evaluation length: only so many steps from the beginning count; None takes all that is committed."""
+    heatmaps: int = HEATMAPS
+    """Sample heatmaps, evenly spaced over the sampled maps."""
+    full: bool = False
+    """Read the rows of every step, and judge every decision."""
+
+
+def least_length(length: Int[np.ndarray, "step env"]) -> int:
+    """Return the tokens of the shortest context that counts in a mean.
+
+    The longest context that every rollout reaches counts alone where at least a fifth of all decisions have it. If
+    fewer have it, contexts of half that length count too.
+
+    Parameters
+    ----------
+    length
+        Context length of every committed decision that takes part, in tokens.
+    """
+    longest = int(length.max(axis=0).min())
+    return longest if float((length >= longest).mean()) >= OFTEN else (longest + 1) // 2
+
+
+def select_envs(capture: Capture, envs: tuple[int, ...] | None) -> tuple[tuple[int, ...], Int64[np.ndarray, " env"]]:
     """Return places among the stored environments, all of them where None, and their entries of the env axis.
 
     Those with stored rows are the stored ones, where there are any; else all are.

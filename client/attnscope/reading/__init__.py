@@ -1,0 +1,7 @@
+"""The one reading of a capture: its choice, its plan in bytes, its rows and its tally; no figure and no advice."""
+
+from attnscope.reading.choosing import Choice
+from attnscope.reading.plan import ReadingPlan
+from attnscope.reading.reading import Reading, read
+
+__all__ = ["Choice", "Reading", "ReadingPlan", "read"]
