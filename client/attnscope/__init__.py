@@ -41,6 +41,12 @@ def connect(url: str | None = None, api_key: str | None = None) -> Service:
     ------
     ConfigurationError
         No service is named anywhere, or a key would travel in the clear.
+
+    Examples
+    --------
+    >>> service = attnscope.connect(url, api_key)
+    >>> service.whoami().owner
+    'operator'
     """
     return Service(Transport(find_connection(url, api_key)))
 
@@ -57,6 +63,12 @@ def open(path: str | Path) -> Capture:  # noqa: A001 - the word that zarr and xa
     ------
     CaptureNotFoundError
         There is no capture at `path`.
+
+    Examples
+    --------
+    >>> capture = attnscope.open("capture.zarr")
+    >>> capture.steps_committed
+    60
     """
     from attnscope.capture import Capture  # noqa: PLC0415 - loads zarr
     from attnscope_storage.reader import CaptureReader  # noqa: PLC0415 - loads zarr
@@ -78,6 +90,12 @@ def open_trial(path: str | Path) -> Trial:
         There is nothing at `path`.
     StoreKindError
         There is a capture.
+
+    Examples
+    --------
+    >>> trial = attnscope.open_trial("trial.zarr")
+    >>> trial.conditions_committed
+    4
     """
     from attnscope.trials.trial import Trial  # noqa: PLC0415 - loads zarr
     from attnscope_storage.reader import CaptureReader  # noqa: PLC0415 - loads zarr
@@ -161,6 +179,12 @@ def recommend(
     ------
     NotCapturedError
         The capture has no decision rows, or none yet.
+
+    Examples
+    --------
+    >>> advice = attnscope.recommend(capture)
+    >>> advice.recommendations[0].rank
+    1
     """
     from attnscope.recommendations import recommend as advise  # noqa: PLC0415 - loads zarr
 

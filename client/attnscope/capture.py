@@ -184,6 +184,11 @@ class Capture(Stored):
             No map of that step is stored, and there is no service to replay it.
         NotReplayableError
             Another kind is asked for where there is no service, or the policy does not allow it.
+
+        Examples
+        --------
+        >>> capture.map(30, layer=2, head=0).shape  # 30 transitions and the query
+        (31, 31)
         """
         sampled = self.map_steps() if kind == "weights" else []
         if step in sampled:
@@ -229,6 +234,12 @@ class Capture(Stored):
         ------
         NotReplayableError
             There is no service to compute it, or the policy does not allow it.
+
+        Examples
+        --------
+        >>> lost = capture.leave_one_out(30)
+        >>> lost.shape, bool((lost >= 0).all())
+        ((30,), True)
         """
         left_out = None if transitions is None else tuple(transitions)
         at = Decision(step, self.row_env(env), "leave-one-out", transitions=left_out, positions=positions)
@@ -261,6 +272,11 @@ class Capture(Stored):
             Environment step.
         env
             Place among the stored environments.
+
+        Examples
+        --------
+        >>> capture.length(30)
+        31
         """
         return int(self.context.length[step, self.row_env(env)])
 
@@ -273,6 +289,11 @@ class Capture(Stored):
             Environment step.
         env
             Place among the stored environments.
+
+        Examples
+        --------
+        >>> capture.transition_index(3)
+        array([0, 1, 2, 3])
         """
         n, start = self.length(step, env), int(self.context.start[step, self.row_env(env)])
         history = start + np.arange(n - 1) // self.policy.tokens_per_transition
@@ -298,7 +319,13 @@ class Capture(Stored):
         return begins[begins > 1] if self.policy.query_slot == "first" else begins
 
     def returns(self) -> Float[np.ndarray, "env episode"]:
-        """Return the return of every finished episode."""
+        """Return the return of every finished episode.
+
+        Examples
+        --------
+        >>> capture.returns().shape  # environments, finished episodes
+        (2, 3)
+        """
         told = self._reader.attributes.get("episode_returns")  # of an imported capture, which has no step's reward
         if told is not None:
             return np.asarray(told, np.float64)

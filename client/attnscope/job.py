@@ -76,6 +76,11 @@ class JobHandle:
         -------
         JobHandle
             This job, with what the service said now.
+
+        Examples
+        --------
+        >>> job.refresh().info.progress.steps_committed
+        60
         """
         parameters = [("wait", str(wait))] if wait else None
         answer = self._transport.request("GET", f"/v1/jobs/{self.id}", parameters=parameters, patience=wait)
@@ -98,6 +103,11 @@ class JobHandle:
             It ended otherwise.
         WaitTimeoutError
             It has not ended in time; it goes on.
+
+        Examples
+        --------
+        >>> job.wait(timeout=600).state.value
+        'succeeded'
         """
         deadline = None if timeout is None else time.monotonic() + timeout
         hold = POLL_SECONDS if progress else LONG_POLL_SECONDS
@@ -188,6 +198,11 @@ class JobHandle:
         ------
         StoreKindError
             It is a trial.
+
+        Examples
+        --------
+        >>> job.capture().returns().shape  # environments, finished episodes
+        (2, 3)
         """
         from attnscope.capture import Capture  # noqa: PLC0415 - loads zarr
 
@@ -201,6 +216,11 @@ class JobHandle:
         ------
         StoreKindError
             It is a capture.
+
+        Examples
+        --------
+        >>> tried.trial().conditions[0].strategy  # the uncompressed rollout
+        'none'
         """
         from attnscope.trials.trial import Trial  # noqa: PLC0415 - loads zarr
 

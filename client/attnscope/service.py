@@ -71,6 +71,12 @@ class Service:
         ------
         RequestRefusedError
             A field is wrong, or names what the service does not have.
+
+        Examples
+        --------
+        >>> job = service.submit(checkpoint="AD-darkroom", tasks={"split": "test", "indices": [0]}, steps=20)
+        >>> job.wait().state.value
+        'succeeded'
         """
         content = _spec(spec, options).model_dump_json(exclude_defaults=False).encode()
         path = f"/v1/jobs/{job_id or uuid4()}"
@@ -90,6 +96,12 @@ class Service:
         -------
         Estimate
             Bytes on disk and in memory, and a guess of the time in seconds.
+
+        Examples
+        --------
+        >>> cost = service.estimate(checkpoint="AD-darkroom", tasks={"split": "test", "indices": [0]}, steps=20)
+        >>> cost.bytes_on_disk > 0
+        True
         """
         content = _spec(spec, options).model_dump_json().encode()
         answer = self._transport.request("POST", "/v1/jobs:estimate", content=content, headers=JSON, repeatable=True)
@@ -108,6 +120,11 @@ class Service:
             Only jobs of this kind, such as ``capture``.
         label
             Only jobs with this label.
+
+        Examples
+        --------
+        >>> [job.info.label for job in service.jobs(label="a trial")]
+        ['a trial']
         """
         parameters = [("state", str(state)) for state in states]
         parameters += [(name, value) for name, value in (("kind", kind), ("label", label)) if value is not None]
@@ -131,6 +148,11 @@ class Service:
         ------
         JobNameError
             No job fits, or several do.
+
+        Examples
+        --------
+        >>> service.job("last").state.value
+        'succeeded'
         """
         text = str(name).lower()
         if text == "last":
@@ -148,7 +170,13 @@ class Service:
         return self._handle(read_model(Job, self._transport.request("GET", f"/v1/jobs/{full}")))
 
     def checkpoints(self) -> list[CheckpointInfo]:
-        """Return the registered checkpoints."""
+        """Return the registered checkpoints.
+
+        Examples
+        --------
+        >>> [one.name for one in service.checkpoints() if one.policy.family == "ad-reference"]
+        ['AD-darkroom-seed42@1782', ...]
+        """
         return read_models(CheckpointInfo, self._transport.request("GET", "/v1/checkpoints"))
 
     def environments(self) -> list[EnvironmentInfo]:
@@ -162,6 +190,11 @@ class Service:
         ----------
         checkpoint
             Name or id of a checkpoint; None judges for any policy.
+
+        Examples
+        --------
+        >>> "recency" in [one.name for one in service.strategies()]
+        True
         """
         parameters = [] if checkpoint is None else [("checkpoint", checkpoint)]
         return read_models(StrategyInfo, self._transport.request("GET", "/v1/strategies", parameters=parameters))

@@ -51,6 +51,12 @@ class Trial(Stored):
         ------
         NotCommittedError
             Not even the uncompressed condition is there yet.
+
+        Examples
+        --------
+        >>> results = trial.results()
+        >>> results.returns.shape  # conditions, seeds, tasks, episodes
+        (4, 1, 2, 2)
         """
         if not self.conditions_committed:
             raise NotCommittedError(f"trial {self.job[:8]} has committed no condition yet")
