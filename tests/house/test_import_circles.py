@@ -19,16 +19,11 @@ FOLDERS = {
     "attnscope_storage": "storage",
 }
 
-EXCEPTIONS = {
-    # 2026-11-29: a capture draws itself in a notebook by figures that read captures; until captions are plain values.
-    ("attnscope.capture", "attnscope.notebook"),
-    # 2026-11-29: advice makes its own text; until `Advice` stands beside its text.
-    ("attnscope.recommendations.results", "attnscope.recommendations.text"),
-}
-"""Imports that close a circle today, each with the date and what ends it. One that closes none any more fails."""
-
 Import = tuple[str, str]
 """The module that imports, and the module that it imports."""
+
+EXCEPTIONS: frozenset[Import] = frozenset()
+"""Imports that close a circle today, each with the date and what ends it. One that closes none any more fails."""
 
 
 def modules_of(package: str, folder: Path) -> dict[str, Path]:
