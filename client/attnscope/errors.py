@@ -36,8 +36,8 @@
         │   └── RemoteStorageUnwritableError (StorageUnwritableError)
         └── ServiceFaultError (RuntimeError)         the service or a job of it went wrong
             ├── OutOfMemoryError (MemoryError)
-            └── CheckpointUnreadableError, NotReproducibleError, CaptureInvalidError, ReplayDiffersError,
-                InterruptedTooOftenError, InternalError
+            └── CheckpointUnreadableError, RecordUnreadableError, NotReproducibleError, CaptureInvalidError,
+                ReplayDiffersError, InterruptedTooOftenError, InternalError
 
 So ``except ChunkLostError`` catches a lost chunk wherever the capture lives. A code that this version does not know
 becomes `ServiceError` itself.
@@ -239,6 +239,10 @@ class OutOfMemoryError(ServiceFaultError, MemoryError, code=ProblemCode.OUT_OF_M
 
 class CheckpointUnreadableError(ServiceFaultError, code=ProblemCode.CHECKPOINT_UNREADABLE):
     """The checkpoint is missing, damaged, or changed since it was registered."""
+
+
+class RecordUnreadableError(ServiceFaultError, code=ProblemCode.RECORD_UNREADABLE):
+    """The service cannot read its record of the job; its other jobs are not touched."""
 
 
 class NotReproducibleError(ServiceFaultError, code=ProblemCode.NOT_REPRODUCIBLE):

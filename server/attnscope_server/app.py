@@ -94,14 +94,14 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
 def _state(settings: Settings, database: Database, in_flight: InFlight) -> State:
     retention = None if settings.retention_days is None else timedelta(days=settings.retention_days)
     store, changes, limits = JobStore(database, retention=retention), Changes(), settings.limits
-    captures = Captures(settings.data_root)
+    captures, registry = Captures(settings.data_root), CheckpointRegistry(settings.checkpoints_folder)
     fixed = None if settings.api_key is None else settings.api_key.get_secret_value()
     takes = {name: frozenset(SlotKind) for name, kind in kinds().items() if kind.beside}
     return State(
         settings=settings,
         jobs=store,
         keys=KeyStore(database, fixed, SettledClock().now),
-        registry=CheckpointRegistry(settings.checkpoints_folder),
+        registry=registry,
         captures=captures,
         supervisor=Supervisor(settings, store, (ProcessRunner(settings),), changes.announce, takes=takes),
         changes=changes,
@@ -110,5 +110,5 @@ def _state(settings: Settings, database: Database, in_flight: InFlight) -> State
         slices=Turns(limits.concurrent_slices, limits.waiting_slices),
         polls=Polls(limits.long_polls),
         sending=in_flight,
-        housekeeping=Housekeeping(store, captures, settings.housekeeping_seconds),
+        housekeeping=Housekeeping(store, captures, settings.housekeeping_seconds, sweep=registry.sweep),
     )

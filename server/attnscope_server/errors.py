@@ -11,6 +11,7 @@
         ├── DatabaseVersionError (ValueError)  the job database was written by a newer version
         ├── DatabaseDamagedError (ValueError)  the job database is not one
         ├── DatabaseMissingError (LookupError) there are captures, and no job database
+        ├── RecordUnreadableError (ValueError) the database holds a job that this version cannot read
         ├── DatabaseGoneError (OSError)        the job database was taken away while the service ran
         ├── DatabaseBusyError (TimeoutError)   too many writers wait for the job database
         ├── BackupRefusedError (FileExistsError) a backup or data root cannot be made at this place
@@ -67,6 +68,10 @@ class DatabaseDamagedError(ServiceError, ValueError):
 
 class DatabaseMissingError(ServiceError, LookupError):
     """There are captures, but no job database that knows them."""
+
+
+class RecordUnreadableError(ServiceError, ValueError):
+    """The database holds a job that this version of attnscope cannot read."""
 
 
 class DatabaseGoneError(ServiceError, OSError):

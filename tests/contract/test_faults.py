@@ -11,7 +11,8 @@ from attnscope.connecting.connection import Connection
 from attnscope.connecting.transport import Transport
 from attnscope.errors import JobFailedError
 from attnscope.service import Service
-from attnscope_server.running.worker import explain
+from attnscope_server.failures import problem_of
+from attnscope_server.running.worker import REDUCE
 from attnscope_storage.errors import StorageFullError, StorageUnwritableError
 from attnscope_storage.wire import JobState, ProblemCode
 
@@ -63,7 +64,7 @@ def test_a_worker_that_will_not_stop_is_killed(second_service):
 )
 def test_failures_are_explained(error, code, words):
     """Memory names what to reduce, storage says why, and an inner fault leaks nothing."""
-    document = explain(error)
+    document = problem_of(error, where="in the worker", reduce=REDUCE)
     assert document.code is code
     assert words in document.detail
     assert "secret" not in document.detail

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -265,3 +266,18 @@ def test_a_native_entry_that_contradicts_its_weights_or_itself_is_refused(empty,
     with pytest.raises((CheckpointUnreadableError, TrainTasksError), match=reason):
         empty.add(folder)
     assert empty.list() == []
+
+
+def test_what_a_killed_addition_left_is_swept(tmp_path):
+    """An old folder that nobody holds goes; one that is being filled, a fresh one and an entry stay."""
+    registry = CheckpointRegistry(tmp_path)
+    entry, left, fresh = (tmp_path / name for name in ("a" * 64, ".adding-left", ".adding-fresh"))
+    for folder in (entry, left / "entry", fresh):
+        folder.mkdir(parents=True)
+    os.utime(left, (0, 0))
+    with registry._new_folder() as filling:
+        os.utime(filling.parent, (0, 0))
+        assert registry.sweep() == 1
+        assert filling.is_dir()
+    assert sorted(tmp_path.iterdir()) == [fresh, entry]
+    assert registry.sweep() == 0

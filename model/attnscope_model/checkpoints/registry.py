@@ -6,12 +6,14 @@ the registry imports no torch.
 
 from __future__ import annotations
 
+import fcntl
 import os
 import re
 import shutil
 import tempfile
+import time
 from collections.abc import Collection, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal
@@ -33,6 +35,12 @@ if TYPE_CHECKING:
 
 ENTRY: Final = "entry.json"
 _STEP: Final = re.compile(r"step-(\d{1,18})")
+
+SCRATCH: Final = ".adding-"
+"""What the names of folders begin with in which entries are made; its maker holds a lock on the folder."""
+
+UNHELD_SECONDS: Final = 60.0
+"""Age below which such a folder is left: its maker may be about to lock it."""
 
 MIN_ID_PREFIX: Final = 6
 """Characters of an id that may stand for it."""
@@ -232,6 +240,18 @@ class CheckpointRegistry:
             (self.root / info.id).rename(folder / info.id)
         return info
 
+    def sweep(self) -> int:
+        """Remove what processes that died left of adding or removing; return how many folders."""
+        swept = 0
+        for scratch in self.root.glob(f"{SCRATCH}*"):
+            with suppress(OSError):  # held: another process is adding; gone: it has ended
+                if time.time() - scratch.stat().st_mtime < UNHELD_SECONDS:
+                    continue
+                with _held(scratch):
+                    shutil.rmtree(scratch)
+                    swept += 1
+        return swept
+
     def _free_name(self, info: CheckpointInfo, *, stated: bool) -> str:
         """Return the entry's name, or one that tells it from another checkpoint's default name."""
         others = [other for other in self.list() if other.id != info.id]
@@ -255,13 +275,14 @@ class CheckpointRegistry:
     def _new_folder(self) -> Iterator[Path]:
         """Give a folder beside the entries, not listed among them, that is gone afterwards unless moved in."""
         self.root.mkdir(parents=True, exist_ok=True)
-        scratch = Path(tempfile.mkdtemp(dir=self.root, prefix=".adding-"))
+        scratch = Path(tempfile.mkdtemp(dir=self.root, prefix=SCRATCH))
         folder = scratch / "entry"
-        folder.mkdir()
-        try:
-            yield folder
-        finally:
-            shutil.rmtree(scratch)
+        with _held(scratch):
+            folder.mkdir()
+            try:
+                yield folder
+            finally:
+                shutil.rmtree(scratch)
 
     def _move_in(self, folder: Path, name: str) -> None:
         """Make a complete folder an entry in one step; another process may have been first with the same one."""
@@ -273,6 +294,23 @@ class CheckpointRegistry:
         except OSError:
             if not (self.root / name / ENTRY).exists():
                 raise
+
+
+@contextmanager
+def _held(folder: Path) -> Iterator[None]:
+    """Hold a lock on a folder, which the kernel drops when this process dies.
+
+    Raises
+    ------
+    OSError
+        Another process holds it, or it is gone.
+    """
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield
+    finally:
+        os.close(descriptor)
 
 
 def shipped_checkpoints() -> list[Path]:

@@ -1,4 +1,4 @@
-"""Why a rollout ended before its last step."""
+"""Why a rollout did not begin, or ended before its last step."""
 
 from __future__ import annotations
 
@@ -11,3 +11,7 @@ class RolloutStoppedError(AttnscopeError):
 
 class NotReproducibleError(AttnscopeError):
     """The resumed environment gave other observations than those that are stored."""
+
+
+class PrecisionUnavailableError(AttnscopeError):
+    """The device has no such precision."""

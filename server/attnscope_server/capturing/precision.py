@@ -8,13 +8,9 @@ from typing import Literal
 
 import torch
 
-from attnscope_storage.errors import AttnscopeError
+from attnscope_server.acting.errors import PrecisionUnavailableError
 
 Precision = Literal["float32", "tf32", "bfloat16"]
-
-
-class PrecisionUnavailableError(AttnscopeError):
-    """The device has no such precision."""
 
 
 def refuse_unavailable(wanted: Precision, device: torch.device) -> None:

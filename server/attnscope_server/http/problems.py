@@ -12,14 +12,16 @@ from fastapi.responses import JSONResponse, Response
 from starlette.exceptions import HTTPException
 
 from attnscope_server.errors import ProblemError
+from attnscope_server.failures import CODES, problem_of
 from attnscope_server.records.database import UNANSWERED
-from attnscope_storage.errors import ChunkDamagedError, ChunkLostError, NotCommittedError
 from attnscope_storage.wire import PROBLEM_MEDIA_TYPE, Problem, ProblemCode, problem
 from attnscope_storage.wire.wording import wrong_fields
 
 log = structlog.get_logger("attnscope.http")
 
 DATABASE_BUSY = "the job database is busy or cannot be written; try again"
+
+MEMORY = "memory ran out while this was answered; ask for less"
 
 MAX_FIELDS = 5
 """Wrong fields that an answer names."""
@@ -64,12 +66,12 @@ def install(app: FastAPI) -> None:
         document = problem(code, str(error.detail), instance=request.url.path)
         return answer(document, dict(error.headers or {}))
 
-    for kind, code in (
-        (ChunkLostError, ProblemCode.CHUNK_LOST),
-        (ChunkDamagedError, ProblemCode.CHUNK_DAMAGED),
-        (NotCommittedError, ProblemCode.NOT_COMMITTED),
-    ):
-        app.add_exception_handler(kind, _storage(code))
+    async def _known(request: Request, error: Exception) -> Response:
+        document = problem_of(error, where="in the service", reduce=MEMORY)
+        return answer(document.model_copy(update={"instance": request.url.path}))
+
+    for kind in (*CODES, MemoryError):
+        app.add_exception_handler(kind, _known)
 
     async def _busy(request: Request, error: Exception) -> Response:
         log.warning("the job database did not answer", detail=str(error))
@@ -83,13 +85,6 @@ def install(app: FastAPI) -> None:
         log.error("a request failed", path=request.url.path, exc_info=error)
         detail = f"{type(error).__name__}; the service's log has the rest"
         return answer(problem(ProblemCode.INTERNAL, detail, instance=request.url.path))
-
-
-def _storage(code: ProblemCode) -> Any:  # noqa: ANN401 - a handler in starlette's loose type
-    async def handler(request: Request, error: Exception) -> Response:
-        return answer(problem(code, str(error), instance=request.url.path))
-
-    return handler
 
 
 def _cap(item: Any) -> tuple[float | None, float | None]:  # noqa: ANN401 - pydantic's description of an error

@@ -11,6 +11,7 @@ from pydantic import ValidationError
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from attnscope_server.errors import RecordUnreadableError
 from attnscope_server.records.job import StoredJob
 from attnscope_server.records.tables import EventRow, JobRow
 from attnscope_storage.wire import AnySpec, JobState, Problem, Progress, Resolved, resolved_as, specification_as
@@ -74,7 +75,24 @@ def known_row(session: Session, job: UUID) -> JobRow:
 
 
 def stored_job(row: JobRow) -> StoredJob:
-    """Return the job that a row holds."""
+    """Return the job that a row holds.
+
+    Raises
+    ------
+    RecordUnreadableError
+        It is not what this version writes: another one wrote it, or the database was changed by hand.
+    """
+    try:
+        return _stored_job(row)
+    except (ValueError, TypeError) as error:
+        wrong = f"{error.error_count()} fields" if isinstance(error, ValidationError) else type(error).__name__
+        raise RecordUnreadableError(
+            f"the record of job {row.name} is not what this version of attnscope reads ({wrong}); the job and what it "
+            "stored are left as they are: ask the operator to look, or submit it again"
+        ) from error
+
+
+def _stored_job(row: JobRow) -> StoredJob:
     return StoredJob(
         sequence=row.sequence,
         id=UUID(row.id),
@@ -106,8 +124,8 @@ def readable(rows: Iterable[JobRow]) -> Iterator[StoredJob]:
     for row in rows:
         try:
             yield stored_job(row)
-        except ValidationError as error:
-            log.warning("the record of a job cannot be read", job=row.id, wrong=error.error_count())
+        except RecordUnreadableError as error:
+            log.warning("the record of a job cannot be read", job=row.id, detail=error.message)
 
 
 def record_event(session: Session, row: JobRow, at: datetime, detail: str | None) -> None:

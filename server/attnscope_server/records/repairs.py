@@ -9,6 +9,7 @@ from uuid import UUID
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from attnscope_server.errors import RecordUnreadableError
 from attnscope_server.records.job_rows import new_row, record_event, row_named, stored_job
 from attnscope_server.records.tables import JobRow
 from attnscope_storage.wire import AnySpec, JobState, ProblemCode, Resolved, problem
@@ -36,8 +37,8 @@ def fail_unreadable(session: Session, at: datetime) -> None:
     for row in session.scalars(query).all():
         try:
             stored_job(row)
-        except (ValueError, TypeError) as error:
-            failure = problem(ProblemCode.INTERNAL, f"its record cannot be read: {type(error).__name__}")
+        except RecordUnreadableError as error:
+            failure = problem(ProblemCode.RECORD_UNREADABLE, error.message)
             row.state, row.failure, row.finished_at = JobState.FAILED, failure.model_dump(mode="json"), at
             record_event(session, row, at, failure.detail)
 

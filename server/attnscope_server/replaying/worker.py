@@ -23,15 +23,15 @@ from attnscope_model.acting.influence import attention_rollout, leave_one_out, v
 from attnscope_model.acting.replay import Replayed, check, read_moment, replay
 from attnscope_model.checkpoints.native import load_policy
 from attnscope_model.checkpoints.registry import CheckpointRegistry
-from attnscope_model.errors import CaptureInvalidError, CheckpointError, NotReplayableError, ReplayDiffersError
+from attnscope_model.errors import CaptureInvalidError, NotReplayableError
 from attnscope_model.forward.policy import Policy
+from attnscope_server.failures import problem_of
 from attnscope_server.replaying.messages import Ask, Map, Refused, ReplayReport
 from attnscope_server.root.captures import Captures
 from attnscope_server.running.child import become_child
 from attnscope_server.running.messages import Ready
 from attnscope_storage.decoded import DecodedChunks
-from attnscope_storage.errors import CaptureNotFoundError, ChunkDamagedError, ChunkLostError, NotCommittedError
-from attnscope_storage.wire import Problem, ProblemCode, problem
+from attnscope_storage.wire import ProblemCode
 
 log = structlog.get_logger("attnscope.replay")
 
@@ -42,17 +42,8 @@ NICENESS: Final = 10
 POLICIES_HELD: Final = 2
 """Policies kept in memory."""
 
-CODES: Final[tuple[tuple[type[Exception], ProblemCode], ...]] = (
-    (ReplayDiffersError, ProblemCode.REPLAY_DIFFERS),
-    (NotReplayableError, ProblemCode.NOT_REPLAYABLE),
-    (CaptureInvalidError, ProblemCode.CAPTURE_INVALID),
-    (CheckpointError, ProblemCode.CHECKPOINT_UNREADABLE),
-    (NotCommittedError, ProblemCode.NOT_COMMITTED),
-    (CaptureNotFoundError, ProblemCode.NOT_COMMITTED),
-    (ChunkLostError, ProblemCode.CHUNK_LOST),
-    (ChunkDamagedError, ProblemCode.CHUNK_DAMAGED),
-)
-"""What each error means to who asked."""
+REDUCE: Final = "memory ran out while this was replayed"
+"""Detail of a replay that ran out of memory."""
 
 
 @dataclass
@@ -107,17 +98,6 @@ def _asked(policy: Policy, replayed: Replayed, order: Ask) -> torch.Tensor:
             raise NotReplayableError(f"there is no kind {kind!r}")
 
 
-def explain(error: Exception) -> Problem:
-    """Return the problem that tells the asker why there is no map."""
-    for kind, code in CODES:
-        if isinstance(error, kind):
-            return problem(code, str(error))
-    if isinstance(error, MemoryError) or (isinstance(error, RuntimeError) and "allocate memory" in str(error)):
-        return problem(ProblemCode.OUT_OF_MEMORY, "memory ran out while this was replayed")
-    detail = f"{type(error).__name__} in the replay process; the service's log has the rest"
-    return problem(ProblemCode.INTERNAL, detail)
-
-
 def serve(worker: ReplayWorker, orders: BinaryIO, reports: BinaryIO) -> None:
     """Answer orders until there are no more."""
     _report(reports, Ready())
@@ -126,7 +106,7 @@ def serve(worker: ReplayWorker, orders: BinaryIO, reports: BinaryIO) -> None:
         try:
             found = worker.answer(order)
         except Exception as error:
-            failure = explain(error)
+            failure = problem_of(error, where="in the replay process", reduce=REDUCE)
             if failure.code is ProblemCode.INTERNAL:
                 log.exception("a replay failed", job=str(order.job), step=order.step)
             _report(reports, Refused(id=order.id, problem=failure))

@@ -1,4 +1,4 @@
-"""What is done from time to time: expired captures are deleted, and deletions that could not end are ended."""
+"""What is done from time to time: expired captures are deleted, interrupted deletions and additions are ended."""
 
 from __future__ import annotations
 
@@ -34,6 +34,8 @@ class Housekeeping:
     now, steady
         The wall clock and the steady one. Where they disagree since the last round, the wall clock was set: a capture
         is not deleted because of that, only when the new time has lasted a whole round.
+    sweep
+        Removes what interrupted additions of checkpoints left, and counts it.
     """
 
     def __init__(
@@ -43,7 +45,10 @@ class Housekeeping:
         every: float,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
         steady: Callable[[], float] = time.monotonic,
+        *,
+        sweep: Callable[[], int] = lambda: 0,
     ) -> None:
+        self._sweep = sweep
         self._jobs, self._captures, self._every = jobs, captures, every
         self._now, self._steady = now, steady
         self._last: tuple[datetime, float] | None = None
@@ -76,6 +81,8 @@ class Housekeeping:
                 log.warning("the clock was set; nothing expires in this round", drift=str(drift))
         for job in self._jobs.deleted_leftovers():
             remove(self._jobs, self._captures, job)
+        if (swept := self._sweep()) > 0:
+            log.info("leftovers of interrupted additions of checkpoints removed", folders=swept)
 
     def _loop(self) -> None:
         while True:

@@ -16,15 +16,13 @@ from pathlib import Path
 import structlog
 import torch
 
-from attnscope_env import EnvironmentUnusableError, Listings
+from attnscope_env import Listings
 from attnscope_model.checkpoints.native import load_policy
 from attnscope_model.checkpoints.registry import CheckpointRegistry
-from attnscope_model.errors import CaptureInvalidError, CheckpointError
 from attnscope_model.forward.policy import Policy
-from attnscope_model.strategies import StrategyError
-from attnscope_server.acting.errors import NotReproducibleError, RolloutStoppedError
+from attnscope_server.acting.errors import RolloutStoppedError
 from attnscope_server.capturing.job import committed
-from attnscope_server.capturing.precision import PrecisionUnavailableError
+from attnscope_server.failures import problem_of
 from attnscope_server.kinds import Heard, Order, kind_of
 from attnscope_server.root.paths import capture_path
 from attnscope_server.running.channel import Channel
@@ -40,13 +38,9 @@ from attnscope_server.running.messages import (
     Succeeded,
     Taken,
 )
-from attnscope_storage.errors import StorageFullError, StorageUnwritableError
 from attnscope_storage.wire import (
     CheckpointInfo,
     Phase,
-    Problem,
-    ProblemCode,
-    problem,
 )
 from attnscope_storage.wire.contract import imported
 from attnscope_storage.writer import Commit
@@ -54,10 +48,10 @@ from attnscope_storage.writer import Commit
 log = structlog.get_logger("attnscope.worker")
 
 REDUCE = (
-    "fewer environments (tasks × seeds × replicas); of a capture, fewer layers, heads or envs of rows, or fewer "
-    "sampled maps; of a trial, fewer timed environments"
+    "memory ran out; ask for fewer environments (tasks × seeds × replicas); of a capture, fewer layers, heads or envs "
+    "of rows, or fewer sampled maps; of a trial, fewer timed environments"
 )
-"""What makes a job need less memory."""
+"""Detail of a job that ran out of memory."""
 
 
 @dataclass
@@ -96,7 +90,7 @@ class Worker:
                 log.info("job stopped", outcome=report.type)
                 self.channel.tell(report)
             except Exception as error:
-                failure = explain(error)
+                failure = problem_of(error, where="in the worker", reduce=REDUCE)
                 log.exception("job failed", problem=failure.type, detail=failure.detail)
                 self.channel.tell(Failed(**about, problem=failure))
                 self._loaded = None
@@ -178,32 +172,6 @@ def placement(device: torch.device, dtype: str) -> Placement:
     """Return what a job is computed on."""
     name = torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
     return Placement(device=name, dtype=dtype, threads=torch.get_num_threads(), torch=torch.__version__)
-
-
-def explain(error: BaseException) -> Problem:
-    """Return the problem that tells a job's owner why it failed."""
-    match error:
-        case MemoryError() | torch.OutOfMemoryError():
-            code, detail = ProblemCode.OUT_OF_MEMORY, f"memory ran out; ask for {REDUCE}"
-        case RuntimeError() if "can't allocate memory" in str(error) or "not enough memory" in str(error):
-            code, detail = ProblemCode.OUT_OF_MEMORY, f"memory ran out; ask for {REDUCE}"
-        case StorageFullError():
-            code, detail = ProblemCode.STORAGE_FULL, str(error)
-        case StorageUnwritableError():
-            code, detail = ProblemCode.STORAGE_UNWRITABLE, str(error)
-        case CaptureInvalidError():
-            code, detail = ProblemCode.CAPTURE_INVALID, str(error)
-        case CheckpointError():
-            code, detail = ProblemCode.CHECKPOINT_UNREADABLE, str(error)
-        case EnvironmentUnusableError() | StrategyError():
-            code, detail = ProblemCode.INVALID_REQUEST, str(error)
-        case PrecisionUnavailableError():
-            code, detail = ProblemCode.INVALID_REQUEST, str(error)
-        case NotReproducibleError():
-            code, detail = ProblemCode.NOT_REPRODUCIBLE, str(error)
-        case _:
-            code, detail = ProblemCode.INTERNAL, f"{type(error).__name__} in the worker; the service's log has the rest"
-    return problem(code, detail)
 
 
 def main() -> None:

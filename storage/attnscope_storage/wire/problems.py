@@ -45,6 +45,7 @@ class ProblemCode(StrEnum):
     STORAGE_UNWRITABLE = "storage-unwritable"  # the data root refuses writes
     OUT_OF_MEMORY = "out-of-memory"  # host or device memory ran out while the job ran
     CHECKPOINT_UNREADABLE = "checkpoint-unreadable"  # missing, damaged or changed since it was registered
+    RECORD_UNREADABLE = "record-unreadable"  # what the job database holds of the job is not what this version reads
     NOT_REPRODUCIBLE = "not-reproducible"  # a resumed environment gave other observations
     CAPTURE_INVALID = "capture-invalid"  # attention rows that do not sum to one, or layers missing
     NOT_REPLAYABLE = "not-replayable"  # this capture or this policy does not allow that kind of map
@@ -77,6 +78,7 @@ PROBLEMS: Final[dict[ProblemCode, tuple[int, str, bool]]] = {
     ProblemCode.STORAGE_UNWRITABLE: (500, "The data root refuses writes", False),
     ProblemCode.OUT_OF_MEMORY: (500, "Out of memory", False),
     ProblemCode.CHECKPOINT_UNREADABLE: (500, "The checkpoint cannot be read", False),
+    ProblemCode.RECORD_UNREADABLE: (500, "The record of the job cannot be read", False),
     ProblemCode.NOT_REPRODUCIBLE: (500, "The environment does not reproduce its observations", False),
     ProblemCode.CAPTURE_INVALID: (500, "The captured attention breaks its contract", False),
     ProblemCode.NOT_REPLAYABLE: (422, "This cannot be replayed", False),
