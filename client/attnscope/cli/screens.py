@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from attnscope.screens.board import Row
     from attnscope.screens.screen import Screen
 
-COLUMNS: Final = ("rule", "budget", "stands", "tokens", "departs", "TV", "signed", "attention", "time")
+COLUMNS: Final = ("rule", "stands", "tokens", "departs", "TV", "signed", "attn", "time")
 
 READ: Final = """departs: actions of an episode that would differ. TV: of a live decision. signed: leaving what is
 preferred, where reward follows. attention: kept. time: ÷ the fastest exact way, window growing / full.
@@ -78,24 +78,30 @@ def show_screen(found: Screen, *, as_json: bool) -> None:
         return
     for oracles, title in ((False, "Rules that could be deployed"), (True, "Oracles, as bounds: they save nothing")):
         mine = least(ordered(table, oracles=oracles))
-        if mine:
-            out.print(f"\n[bold]{title}[/bold]")
-            out.print(_table(mine))
+        for budget in dict.fromkeys(row.budget for row in mine):
+            out.print(f"\n[bold]{title}, {_kept(budget)}[/bold]")
+            out.print(_table([row for row in mine if row.budget == budget]))
     out.print(f"{READ}\n{WORDS}")
     for sentence in said(results):
         out.print(escape(sentence))
 
 
 def report_screen(found: Screen, folder: Path, asked: ReportAsked) -> list[str]:
-    """Write a screen's table into a folder."""
-    del asked
-    return _written(found, folder)
+    """Write a screen's table and figures into a folder."""
+    return _written(found, folder, asked.form)
 
 
-def _written(found: Screen, folder: Path) -> list[str]:
-    from attnscope.screens.writing import write_screen  # noqa: PLC0415 - loads matplotlib
+def _written(found: Screen, folder: Path, form: str = "png") -> list[str]:
+    from attnscope.report.screen import write_screen_report  # noqa: PLC0415 - loads matplotlib
 
-    return [str(path) for path in write_screen(found.results(), folder)]
+    return [str(path) for path in write_screen_report(found.results(), folder, form)]
+
+
+def _kept(budget: float | None) -> str:
+    """Return a budget in words."""
+    if budget is None:
+        return "without a budget"
+    return f"{budget:.0%} of the history" if isinstance(budget, float) else f"{budget} transitions"
 
 
 def _table(rows: list[Row]) -> Table:
@@ -107,11 +113,9 @@ def _table(rows: list[Row]) -> Table:
 
 
 def _cells(row: Row) -> tuple[str, ...]:
-    budget = "all" if row.budget is None else f"{row.budget:.0%}" if isinstance(row.budget, float) else str(row.budget)
     between = f" ({row.per_episode_low:.2f}–{row.per_episode_high:.2f})"
     return (
         row.name,
-        budget,
         row.positions,
         f"{row.tokens:.1f}",
         f"{row.per_episode:.2f}{between}",

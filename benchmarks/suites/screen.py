@@ -1,0 +1,161 @@
+"""What a screen costs: 20 deployable rules × 4 budgets × 512 decisions of the shipped 9×9 policy, on one thread.
+
+Beside it a trial of the same arms on the same tasks, measured on a few rollouts of each and scaled to 8 tasks × 5
+seeds; and how often rows that are stored in float16 keep other tokens than rows in float32.
+"""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Final
+from uuid import uuid4
+
+import numpy as np
+import torch
+
+from attnscope_env import LISTED
+from attnscope_model.acting.context import ContextWindow
+from attnscope_model.acting.tape import AttentionTape
+from attnscope_model.checkpoints.native import load_policy
+from attnscope_model.checkpoints.registry import CheckpointRegistry
+from attnscope_model.compression import Compression
+from attnscope_model.forward.policy import Policy
+from attnscope_model.strategies import build, looks_at_attention
+from attnscope_server.capturing.job import CaptureOrder, run_capture
+from attnscope_server.capturing.resolving import resolve
+from attnscope_server.kinds import Order, Referred
+from attnscope_server.screening import Histories, screen
+from attnscope_server.screening.job import run_screen
+from attnscope_server.screening.kind import KIND
+from attnscope_server.screening.stored import StoredHistories
+from attnscope_server.trials.job import TrialOrder, run_trial
+from attnscope_server.trials.resolving import resolve_trial
+from attnscope_server.trials.rollout import TrialRunner
+from attnscope_storage.reader import CaptureReader
+from attnscope_storage.wire import CaptureSpec, TrialSpec
+from attnscope_storage.wire.screens import ScreenSpec
+from benchmarks.study.subjects import BLIND, GUIDED
+from benchmarks.subject import CPU
+
+CHECKPOINT: Final = "AD-absolute-darkroom-reference-seed0@6000"
+BUDGETS: Final = (0.1, 0.25, 0.4, 0.6)
+EVERY: Final = 10
+"""Steps between two selections of rules that look at attention."""
+
+ROLLOUTS: Final = 40
+"""Rollouts of a condition in the trial that a screen is compared with: 8 tasks × 5 seeds."""
+
+TASKS: Final = {"split": "train", "indices": tuple(range(8))}
+
+
+def captured(registry: CheckpointRegistry, folder: Path, policy: Policy, *, quick: bool) -> Referred:
+    """Capture the histories and return what refers to them."""
+    steps = 60 if quick else 400
+    asked = {"tasks": TASKS, "seeds": (100, 101, 102, 103), "steps": steps, "maps": {"count": 0}}
+    spec = CaptureSpec.model_validate({"checkpoint": CHECKPOINT, **asked})
+    resolved, store = resolve(spec, registry), uuid4()
+    path = folder / f"{store}.zarr"
+    info = registry.get(CHECKPOINT)
+    run_capture(CaptureOrder("capture", "bench", spec, resolved, path, durable=False), policy, info, CPU)
+    return Referred(store, spec, resolved, CaptureReader.open(path).steps_committed)
+
+
+def screened(
+    registry: CheckpointRegistry,
+    folder: Path,
+    policy: Policy,
+    referred: Referred,
+    **asked: Any,  # noqa: ANN401 - fields of the specification
+) -> tuple[tuple[int, ...], list[float], float]:
+    """Run a screen; return its shape, the seconds of its parts and those of the whole, reading the capture included."""
+    spec = ScreenSpec.model_validate({"capture": uuid4(), "budgets": BUDGETS, "positions": ("reindex",)} | asked)
+    resolved = KIND.resolve_on(spec, referred, registry, LISTED)
+    order = Order("screen", "bench", spec, resolved, folder / f"{uuid4()}.zarr", durable=False)
+    begun = time.process_time()
+    run_screen(order, policy, registry.get(CHECKPOINT), CPU)
+    took, reader = time.process_time() - begun, CaptureReader.open(order.path)
+    parts = [float(part) for part in reader.array("cost/seconds")[:].sum(axis=0)]
+    return reader.array("screen/departure").shape, parts, took
+
+
+def tried(registry: CheckpointRegistry, folder: Path, policy: Policy, *, quick: bool) -> tuple[float, int]:
+    """Run the same arms as trials on few rollouts; return processor seconds and the rollouts of a condition."""
+    seconds = 0.0
+    common = {"checkpoint": CHECKPOINT, "budgets": BUDGETS, "controls": False, "divergence_steps": 0, "kept_steps": 0}
+    few = {"tasks": TASKS | {"indices": (0, 1)}, "seeds": (0, 1), "episodes": 2 if quick else 20}
+    for rules, interval in ((BLIND, 1), (GUIDED, EVERY)):
+        more = {"strategies": rules, "interval": interval, "speed": {"enabled": False}}
+        spec = TrialSpec.model_validate(common | few | more)
+        resolved = resolve_trial(spec, registry)
+        order = TrialOrder("trial", "bench", spec, resolved, folder / f"{uuid4()}.zarr", durable=False)
+        begun = time.process_time()
+        run_trial(order, policy, registry.get(CHECKPOINT), CPU, TrialRunner)
+        seconds += time.process_time() - begun
+    return seconds, resolved.envs
+
+
+def exact_rows(policy: Policy, histories: Histories) -> Histories:
+    """Return histories whose rows were computed anew and never rounded."""
+    window = ContextWindow(policy, histories.rollouts, CPU)
+    rows = np.full((histories.rollouts, histories.steps, policy.description.context_length), np.nan, np.float32)
+    with torch.inference_mode():
+        for step in range(histories.steps):
+            with AttentionTape(policy) as tape:
+                policy(window.tokens(histories.observation[:, step]))
+            assert tape.rows is not None
+            mean = tape.rows.float().mean(dim=(1, 2)).numpy()
+            rows[:, step, : mean.shape[1]] = mean
+            transition = (histories.action[:, step], histories.reward[:, step], histories.next_observation[:, step])
+            window.append(histories.observation[:, step], *transition)
+    return replace(histories, rows=rows)
+
+
+def other_tokens(policy: Policy, histories: Histories) -> float:
+    """Return the share of decisions at which float16 rows keep other tokens, over rules that look at attention."""
+    rules = [rule for rule in (build(one.name, one.parameters) for one in GUIDED) if looks_at_attention(rule)]
+    arms = [Compression(rule, budget, "reindex", EVERY) for rule in rules for budget in BUDGETS]
+    stored, exact = (
+        screen(policy, one, arms).arrays["screen/departure"] for one in (histories, exact_rows(policy, histories))
+    )
+    return float((np.abs(stored - exact) > 1e-5).mean())
+
+
+def run(*, quick: bool) -> dict[str, Any]:
+    """Print processor seconds of the screen and of the trial, and what float16 rows change."""
+    torch.set_num_threads(1)
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        registry = CheckpointRegistry(folder / "registry")
+        registry.add_shipped()
+        policy = load_policy(registry.folder(registry.get(CHECKPOINT).id), CPU)
+        referred = captured(registry, folder, policy, quick=quick)
+        rules = [choice.model_dump() for choice in (*BLIND, *GUIDED)]
+        asked = {"strategies": rules, "intervals": (EVERY,), "decisions": 64 if quick else 512}
+        shape, _, seconds = screened(registry, folder, policy, referred, oracles=False, **asked)
+        _, parts, whole = screened(registry, folder, policy, referred, oracles=True, **asked)
+        few, rollouts = tried(registry, folder, policy, quick=quick)
+        source = StoredHistories(
+            CaptureReader.open(folder / f"{referred.store}.zarr"), referred.steps_committed, rows=True
+        )
+        differ = other_tokens(policy, source.read(np.arange(source.rollouts)))
+    trial = few * ROLLOUTS / rollouts
+    print(f"   {CHECKPOINT}, one thread, {shape[1]} arms × {shape[0] * shape[2]} decisions of {shape[0]} rollouts")
+    print(f"   screen of deployable arms: {seconds:.1f} processor seconds; with oracles {whole:.1f}")
+    print(f"   of these: uncompressed {parts[0]:.1f}, deployable {parts[1]:.1f}, oracles {parts[2]:.1f}")
+    print(f"   trial of the same arms: {few:.0f} s for {rollouts} rollouts each, so {trial:.0f} s for {ROLLOUTS}")
+    print(f"   a screen takes 1/{trial / seconds:.0f} of that trial")
+    print(f"   float16 rows keep other tokens at {differ:.2%} of decisions (rules that look, every {EVERY})")
+    return {
+        "arms": shape[1],
+        "decisions": shape[0] * shape[2],
+        "screen_seconds": seconds,
+        "screen_with_oracles_seconds": whole,
+        "parts_seconds": parts,
+        "trial_seconds": trial,
+        "trial_measured_rollouts": rollouts,
+        "times_cheaper": trial / seconds,
+        "float16_other_tokens": differ,
+    }

@@ -1,0 +1,21 @@
+"""What figures of screens call budgets and their subject."""
+
+from __future__ import annotations
+
+from attnscope.screens.results import ScreenResults
+
+
+def budget_words(budget: float | None) -> str:
+    """Return a budget as an axis names it."""
+    if budget is None:
+        return "all"
+    return f"{budget:.0%}" if isinstance(budget, float) else f"{budget}"
+
+
+def subject(results: ScreenResults) -> str:
+    """Return what was screened, and how far it can be relied on."""
+    tasks, rollouts = len(results.resampling.per_task), len(results.task)
+    decisions = results.arrays["decision/live"].size
+    few = "" if results.reliable else "; fewer than 8 tasks of 4 rollouts: unreliable"
+    said = f"{decisions} decisions of {rollouts} rollouts of {tasks} tasks, 95 %{few}. It shows changes, no costs."
+    return f"{results.name}: {said}" if results.name else said

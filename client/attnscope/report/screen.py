@@ -1,0 +1,41 @@
+"""A screen's report: its whole table as a file, the sentences beside it, and its figures."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from attnscope.errors import DownloadRefusedError
+from attnscope.figures.screens.map import screen_map
+from attnscope.figures.screens.tokens import departure_by_tokens
+from attnscope.figures.style import save
+from attnscope.screens.board import WORDS, as_csv, said
+from attnscope.screens.results import ScreenResults
+
+FIGURES = {"screen_map": screen_map, "screen_departure_by_tokens": departure_by_tokens}
+"""Figures by the names of their files."""
+
+
+def write_screen_report(results: ScreenResults, folder: Path, form: str = "png") -> list[Path]:
+    """Write a screen's table, its sentences and its figures into a folder; return the files.
+
+    Parameters
+    ----------
+    form
+        Ending of the figures: png, svg or pdf.
+
+    Raises
+    ------
+    DownloadRefusedError
+        The folder holds a file of such a name already.
+    """
+    texts = {"screen.csv": as_csv(results), "screen.txt": "\n".join([WORDS, *said(results), ""])}
+    figures = {f"{name}.{form}": draw for name, draw in FIGURES.items()}
+    there = [name for name in (*texts, *figures) if (folder / name).exists()]
+    if there:
+        raise DownloadRefusedError(f"{folder} holds {', '.join(there)} already")
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, text in texts.items():
+        (folder / name).write_text(text, encoding="utf-8")
+    for name, draw in figures.items():
+        save(draw(results), folder / name)
+    return [folder / name for name in (*texts, *figures)]
