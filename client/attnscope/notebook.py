@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def table(title: str, rows: Mapping[str, object], bar: float | None = None) -> str:
-    """Return a title, a bar for a share in 0..1 if given, and a table of names and values; all text is escaped."""
+    """Return HTML of a title, a progress bar for a share from 0 to 1, and a table; all text is escaped."""
     cells = "".join(
         f'<tr><th style="text-align:left">{html.escape(name)}</th>'
         f'<td style="text-align:left">{html.escape(str(value))}</td></tr>'
@@ -26,7 +26,7 @@ def table(title: str, rows: Mapping[str, object], bar: float | None = None) -> s
 
 
 def job_html(job: Job) -> str:
-    """Return a job: what it is, how far, and why it failed if it did."""
+    """Return a job as HTML: kind, state, progress, and the reason of a failure."""
     rows: dict[str, object] = {
         "checkpoint": job.resolved.checkpoint_name,
         "environment": job.resolved.environment_id,
@@ -49,7 +49,7 @@ class Described(Protocol):
 
 
 def capture_html(origin: Origin, arrays: Mapping[str, Described]) -> str:
-    """Return a capture: where it comes from and what it holds."""
+    """Return a capture as HTML: its origin and its arrays."""
     held = {name: f"{one.dtype} {dict(zip(one.dims, one.shape, strict=True))}" for name, one in arrays.items()}
     rows = {"source": origin.source, "steps": f"{origin.committed} of {origin.steps}", **held}
     return table(f"capture {origin.job[:8]}", rows, origin.committed / max(1, origin.steps))

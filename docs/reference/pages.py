@@ -22,7 +22,7 @@ LINK = re.compile(r"(?P<text>\[[^\]]*\])\((?P<target>[^)\s#:]*)(?P<anchor>#[^)]*
 def on_files(files: Files, config: Any) -> Files:  # noqa: ANN401 - mkdocs's own type of configuration
     """Add the pages that lie outside docs/."""
     for source, page in PAGES.items():
-        files.append(File.generated(config, page, content=(ROOT / source).read_text()))
+        files.append(File.generated(config, page, content=(ROOT / source).read_text(encoding="utf-8")))
     files.append(File.generated(config, "decisions/index.md", content=_decisions()))
     return files
 
@@ -57,6 +57,6 @@ def _decisions() -> str:
     """Return a page that lists the decisions, newest last."""
     lines = ["# Decisions", "", "What was measured, and what was rejected.", ""]
     for path in sorted((ROOT / "docs" / "decisions").glob("[0-9]*.md")):
-        title = path.read_text().partition("\n")[0].lstrip("# ")
+        title = path.read_text(encoding="utf-8").partition("\n")[0].lstrip("# ")
         lines.append(f"- [{title}]({path.name})")
     return "\n".join(lines)

@@ -95,7 +95,7 @@ class Committer:
 
     @classmethod
     def resume(cls, store: DurableStore, schema: StoreSchema, at_stage: AtStage | None = None) -> Committer:
-        """Continue after what the root commits, and put every other document back to what the root says."""
+        """Continue after the last committed step, and reset each array's document to its shape in the root document."""
         stored = _stored(store, ROOT_KEY)
         if stored is None:
             raise CaptureNotFoundError(f"there is no capture at {store.root}")

@@ -23,7 +23,7 @@ ROOT_KEY: Final = "zarr.json"
 """Key of the root document."""
 
 CHUNK_KEYS: Final[Document] = {"name": "default", "configuration": {"separator": "."}}
-"""One folder an array: 4× fewer inodes and 2.2× faster writes than the separator ``/`` (SPECS G)."""
+"""One folder an array: 4× fewer inodes and 2.2× faster writes than the separator ``/``."""
 
 WRITER_ATTRIBUTES: Final = frozenset(
     {
@@ -63,7 +63,7 @@ def array_node(
     dims: Sequence[str],
     attributes: Mapping[str, Any],
 ) -> Document:
-    """Return the ``zarr.json`` of any array of a capture; all else in it is the same for every array."""
+    """Return the ``zarr.json`` of an array; the fields that are not parameters are the same for every array."""
     return {
         "zarr_format": 3,
         "node_type": "array",
@@ -80,7 +80,7 @@ def array_node(
 
 
 def codecs(dtype: str) -> list[Document]:
-    """Return how every chunk of a dtype is stored: what `attnscope_storage.chunks` does, in zarr's words."""
+    """Return zarr's codec entries for a dtype; `attnscope_storage.chunks` encodes chunks in the same way."""
     endian: Document = {"configuration": {"endian": "little"}} if np.dtype(dtype).itemsize > 1 else {}
     return [
         {"name": "bytes", **endian},
@@ -110,7 +110,7 @@ def root_document(schema: StoreSchema, steps: int, attributes: Mapping[str, Any]
     steps
         Environment steps of a capture, or conditions of a trial, that the document commits.
     attributes
-        Attributes of the capture; `WRITER_ATTRIBUTES` that follow from the schema and `steps` are set here.
+        Attributes of the capture. This function adds the `WRITER_ATTRIBUTES`.
     """
     nodes = {name: array_document(spec, schema.length(spec, steps)) for name, spec in schema.arrays.items()}
     nodes |= {group: group_document({}) for group in group_names(nodes)}

@@ -1,4 +1,4 @@
-"""Re-reading a store of any kind: nothing missing, nothing damaged, every array what its contract promises.
+"""Verification of a store of any kind: no chunk is missing or damaged, and every array keeps its contract.
 
 Reads one chunk at a time, so its memory does not grow with the store.
 """
@@ -14,15 +14,15 @@ from attnscope_storage.reader import CaptureReader
 from attnscope_storage.wire.contract import contracts, imported
 
 MAX_PROBLEMS: Final = 100
-"""Problems that a report spells out; the rest is only counted."""
+"""Number of problems that a report describes; further ones are only counted."""
 
 
 @dataclass
 class VerificationReport:
-    """What was checked, and what is wrong."""
+    """The result of a verification: counts of what was read, and the problems found."""
 
     steps: int = 0
-    """Environment steps that the capture commits; of a trial, conditions."""
+    """Committed environment steps of a capture, or conditions of a trial."""
     chunks: int = 0
     rows: int = 0
     """Decision rows checked, one per step, environment, layer and head."""
@@ -30,15 +30,15 @@ class VerificationReport:
     """Attention maps checked, one per sample, environment, layer and head."""
     wrong: int = 0
     problems: list[str] = field(default_factory=list)
-    """The first `MAX_PROBLEMS` of the `wrong` ones, for people."""
+    """Descriptions of the first `MAX_PROBLEMS` problems; `wrong` counts all."""
 
     @property
     def ok(self) -> bool:
-        """Whether nothing is wrong."""
+        """True where no problem was found."""
         return self.wrong == 0
 
     def note(self, problem: str) -> None:
-        """Note something wrong."""
+        """Add a problem to the report."""
         self.wrong += 1
         if len(self.problems) < MAX_PROBLEMS:
             self.problems.append(problem)
@@ -50,9 +50,9 @@ class VerificationReport:
 
 
 def verify(reader: CaptureReader) -> VerificationReport:
-    """Check every committed chunk, then what the contract of the store's kind promises of the arrays that decode.
+    """Check every committed chunk, then check the decoded arrays against the contract of the store's kind.
 
-    Of a store whose kind nobody registered only the chunks are checked.
+    Where the kind of the store is not registered, only the chunks are checked.
     """
     report = VerificationReport(steps=reader.steps_committed)
     damaged = {name for name in reader.names() if not _chunks_decode(reader, name, report)}

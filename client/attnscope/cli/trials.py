@@ -63,7 +63,7 @@ def trial(
 
 
 def specification(asked: Asked) -> TrialSpec:
-    """Return the specification of what was said; what was not is the specification's own default.
+    """Return the specification made of the given options; the others have the specification's defaults.
 
     Raises
     ------

@@ -148,7 +148,7 @@ class Stored:
         return download(self._reader, path)
 
     def _told(self, attribute: str, model: type[ModelT]) -> ModelT:
-        """Return what the store says of itself; a store of elsewhere may say anything."""
+        """Return an attribute of the store as a model; a store of another program may hold any value there."""
         try:
             return model.model_validate(plain_values(self._reader.attributes[attribute]))
         except ValidationError as error:

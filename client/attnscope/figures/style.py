@@ -80,7 +80,7 @@ def styled() -> Iterator[None]:
 
 
 def hatch(axes: Axes) -> None:
-    """Fill the axes with what "not there" looks like; what is drawn over it is there."""
+    """Fill the axes with the pattern for missing data; the caller draws the data over it."""
     patch = Rectangle((0, 0), 1, 1, transform=axes.transAxes, facecolor=COLOURS["absent"], edgecolor="#C8C8C8")
     patch.set(hatch="////", linewidth=0, zorder=-5, gid="absent")
     axes.add_artist(patch)

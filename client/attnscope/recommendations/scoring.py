@@ -1,7 +1,7 @@
-"""Whether predictions came true: rank correlation of predicted with measured cost, within a budget and pooled.
+"""Scores of predictions: the rank correlation of predicted with measured cost, within a budget and pooled.
 
-Fewer tokens cost more whatever is kept, so the correlation over all conditions mostly tells that; what choosing is
-worth shows among conditions of one budget. Intervals resample strategies, each with all its budgets.
+Fewer tokens cost more, whichever are kept, and the correlation over all conditions mostly shows this effect. The
+value of a choice shows among conditions of one budget. Intervals resample strategies, each with all its budgets.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from attnscope.trials.results import TrialResults
 from attnscope.trials.selection import Parts, parts
 
 FEWEST: Final = 3
-"""Conditions of a budget and position policy from which on they are ranked."""
+"""Fewest conditions of one budget and position policy that are ranked."""
 
 SAMPLES: Final = 2000
 """Bootstrap samples of strategies."""
@@ -40,16 +40,16 @@ class Correlation:
     """How a predictor ranks conditions, by Spearman's correlation."""
 
     within: Estimate
-    """Within budgets, pooled; baseline: the same of the tokens really kept."""
+    """Correlation within budgets, pooled; its baseline is the correlation of the number of kept tokens."""
     excess: Estimate
-    """Within budgets, beyond what the tokens really kept tell."""
+    """Correlation within budgets, less that baseline."""
     overall: Estimate
-    """Over all conditions; baseline: budget only."""
+    """Correlation over all conditions; its baseline ranks by budget alone."""
 
 
 @dataclass(frozen=True)
 class Regret:
-    """What following the predictions costs, as shares of the baseline's gain, mean over budgets.
+    """The regret of following the predictions, in shares of the baseline's gain, mean over budgets.
 
     The best was chosen on some rollouts, and both are measured on others.
     """
@@ -75,14 +75,14 @@ class PredictionScore:
     of_kl: Mapping[str, Correlation]
     """By predictor, with the measured KL on the same histories; empty where it was not measured."""
     ceiling: float
-    """What a perfect predictor would reach within budgets, given the noise of the measured costs; NaN: not known."""
+    """Correlation of a perfect predictor within budgets, limited by the noise of measured costs; NaN where unknown."""
     regret: Regret | None
     refused: Mapping[str, str]
     """Strategies without a prediction, and why."""
 
     @property
     def tells(self) -> bool:
-        """Whether retained attention ranks strategies of a budget better than chance, within its interval."""
+        """True where the interval for retained attention lies above chance."""
         return self.of_return["retained"].within.low > 0
 
     def to_json(self) -> dict[str, Any]:
@@ -227,7 +227,7 @@ def _ceiling(parted: Parts, found: list[Prediction], groups: list[Group]) -> flo
 
 
 def _regret(parted: Parts, found: list[Prediction], groups: list[Group]) -> Regret | None:
-    """Return what the first choice by skill costs; the best of each budget comes from the choosing rollouts."""
+    """Return the regret of the first choice by skill; the choosing rollouts name the best of each budget."""
     report = parted.reporting
     chosen_on = _lost(parted.choosing, found)
     skill = np.array([one.costs["skill"] for one in found])

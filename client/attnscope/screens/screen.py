@@ -10,12 +10,12 @@ from attnscope_storage.wire.screens import ResolvedScreen, ScreenSpec
 
 
 class Screen(Stored):
-    """What one job judged. Use `JobHandle.screen` or `attnscope.open_screen`.
+    """The results of one screen. Use `JobHandle.screen` or `attnscope.open_screen`.
 
     Raises
     ------
     StoreKindError
-        What is stored there is of another kind.
+        The store is of another kind.
     """
 
     kind = "screen"
@@ -27,12 +27,12 @@ class Screen(Stored):
 
     @property
     def spec(self) -> ScreenSpec:
-        """What was asked for."""
+        """The specification as it was submitted."""
         return self._told("spec", ScreenSpec)
 
     @property
     def resolved(self) -> ResolvedScreen:
-        """What that meant on the service: rollouts, decisions, and every arm."""
+        """The specification as the service resolved it: rollouts, decisions, and every arm."""
         return self._told("resolved", ResolvedScreen)
 
     @property
@@ -46,7 +46,7 @@ class Screen(Stored):
         return self._reader.steps_committed
 
     def results(self) -> ScreenResults:
-        """Return what is committed by now, with what it means; each array is read when it is first asked for.
+        """Return the committed results and their meaning; each array is read when it is first used.
 
         Raises
         ------

@@ -17,11 +17,11 @@ class Speed:
     phase: str
     envs: int
     seconds: float
-    """Of a compressed decision of all environments, median over rounds."""
+    """Seconds of one compressed decision for all environments together, median over rounds."""
     uncompressed: float
-    """Of an uncompressed one, beside it."""
+    """Seconds of one uncompressed decision, timed in the same rounds."""
     ratio: float
-    """How many times as fast; median over rounds."""
+    """Uncompressed time divided by compressed time; median over rounds."""
     low: float
     high: float
     """The slowest and the fastest round's ratio; rounds of one process are no sample of machines."""
@@ -31,12 +31,12 @@ class Speed:
 
     @property
     def per_second(self) -> float:
-        """Environment steps a second, without the environments' own."""
+        """Environment steps per second; the time of the environments themselves is left out."""
         return self.envs / self.seconds
 
 
 def speeds(results: TrialResults, condition: int) -> tuple[Speed, ...]:
-    """Return what was timed of a condition; nothing where nothing was."""
+    """Return the timings of a condition; empty where it was not timed."""
     timed = results.measured("speed/seconds")
     if timed is None:
         return ()

@@ -31,7 +31,7 @@ class Plan:
     weight: Float[Array, "*batch entry"]
     """Share of each entry in its token; the shares of a group sum to 1."""
     pure: bool = False
-    """Whether every token is an entry as it is, so that building is gathering. False says nothing."""
+    """True where every token is an unchanged entry: the context is built by indexing. False where that is not known."""
     shared: bool = False
     """Whether all histories of the batch have the first one's plan. False says nothing."""
 

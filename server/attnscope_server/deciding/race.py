@@ -14,7 +14,7 @@ FIRST_PAIRS = 4
 
 @dataclass(frozen=True)
 class Round:
-    """One round of a race: the arms still in it, and the paired rollouts from one index to another."""
+    """One round of a race: the arms that remain, and the index range of their paired rollouts."""
 
     arms: tuple[str, ...]
     first: int
@@ -104,7 +104,7 @@ def race(
 
 
 def pareto(tokens: Sequence[int], returns: Sequence[float]) -> tuple[int, ...]:
-    """List the arms that no other beats in both tokens and return, from most tokens to fewest."""
+    """Return the Pareto front of tokens and return: arms that no other arm beats in both, most tokens first."""
     order = sorted(range(len(tokens)), key=lambda i: (tokens[i], -returns[i]))
     front: list[int] = []
     for i in order:

@@ -88,7 +88,7 @@ def install(app: FastAPI) -> None:
 
 
 def _cap(item: Any) -> tuple[float | None, float | None]:  # noqa: ANN401 - pydantic's description of an error
-    """Return the cap that a field is over, and what was asked, where that is what is wrong with it."""
+    """Return the cap that a field exceeds and the value that was asked for; None where the error is another."""
     told, given = item.get("ctx") or {}, item.get("input")
     for name in ("max_length", "le", "lt"):
         if isinstance(told.get(name), int | float):

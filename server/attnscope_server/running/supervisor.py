@@ -172,7 +172,7 @@ class Supervisor:
             try:
                 with self._lock:
                     part()
-            except UNANSWERED as error:  # nobody is told of what is not written; the next look tries again
+            except UNANSWERED as error:  # no client hears of a state that is not written; the next round tries again
                 log.warning("the job database did not answer", detail=str(error))
             except Exception:
                 log.exception("the supervisor goes on")

@@ -24,7 +24,7 @@ Arrays = dict[str, np.ndarray]
 
 
 class Measured:
-    """What a block's arms do at its decisions.
+    """The decisions of one block under each arm.
 
     Parameters
     ----------
@@ -33,7 +33,7 @@ class Measured:
     steps
         The decisions that are judged, of every rollout.
     arms
-        What each is judged under.
+        The arms that are compared.
     temperature
         Of the actions; None is greedy.
     before_step

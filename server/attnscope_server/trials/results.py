@@ -1,4 +1,4 @@
-"""What one condition of a trial gives: the arrays of one commit."""
+"""The arrays of one condition of a trial, which one commit writes."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class ConditionResult:
     p95: Float[np.ndarray, "phase level arm"] | None = None
 
     def arrays(self) -> dict[str, np.ndarray]:
-        """Return what there is by array name."""
+        """Return the arrays that are set, by name."""
         named = {
             "trial/return": self.returns,
             "trial/kept": self.kept,
