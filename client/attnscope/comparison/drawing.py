@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import textwrap
-
 import numpy as np
 from jaxtyping import Float
 from matplotlib.axes import Axes
@@ -12,10 +10,14 @@ from matplotlib.figure import Figure
 from attnscope.comparison.numbers import MEASURES
 from attnscope.figures.comprehensive import by_age, potential
 from attnscope.figures.layer_head import draw_matrix
+from attnscope.figures.look import RC, Picture, styled
 from attnscope.figures.provenance import progress_of, source_of
-from attnscope.figures.style import COLOURS, SERIES, finish, refuse, styled
+from attnscope.figures.style import COLOURS, SERIES, finish, fold, refuse
 from attnscope.figures.trials.learning import bounds, draw_returns
 from attnscope.study import Study
+
+COLUMN_INCHES, ASIDE_INCHES = 2.9, 0.75
+"""Of a capture's column, and of it beside the panels."""
 
 ROWS = ("return", "age", "potential", "entropy")
 
@@ -42,7 +44,7 @@ def draw_values(
 def measures_figure(studies: list[Study], names: list[str]) -> Figure:
     """Return every measure of every capture."""
     with styled():
-        figure = Figure(figsize=(9.0, 1.6 + 0.42 * len(studies) * 2), layout="constrained")
+        figure = Picture(figsize=(9.0, 1.6 + 0.42 * len(studies) * 2), layout="constrained")
         grid = figure.subplots(2, (len(MEASURES) + 1) // 2, sharey=True)
         for axes, measure in zip(grid.flat, MEASURES, strict=True):
             found = [measure.of(study).estimate for study in studies]
@@ -57,7 +59,7 @@ def multiples(studies: list[Study], names: list[str]) -> Figure:
     """Return a column a capture: returns, attention by age, potential, entropy; scales are shared along a row."""
     with styled():
         count = len(studies)
-        figure = Figure(figsize=(max(5.0, 2.9 * count + 0.6), 9.5), layout="constrained")
+        figure = Picture(figsize=(max(5.0, COLUMN_INCHES * count + 0.6), 9.5), layout="constrained")
         grid = figure.subplots(len(ROWS), count, squeeze=False)
         for column, study in enumerate(studies):
             _returns(grid[0, column], study)
@@ -68,7 +70,10 @@ def multiples(studies: list[Study], names: list[str]) -> Figure:
                 draw_matrix(grid[3, column], spread, "Normalised entropy")
             else:
                 refuse(grid[3, column], "entropy was not captured")
-            grid[0, column].set_title(textwrap.fill(names[column], 34), fontweight="bold")
+            for axes in grid[1:, column]:
+                axes.set_title(fold(axes.get_title(loc="left"), COLUMN_INCHES - ASIDE_INCHES, RC["axes.titlesize"]))
+            title = fold(names[column], 0.85 * (COLUMN_INCHES - ASIDE_INCHES), RC["axes.titlesize"])
+            grid[0, column].set_title(title, fontweight="bold")
         for row in range(3):
             _share(grid[row], horizontal=row == 0)
         return finish(figure, "The same figures on shared scales", _captions(studies, names))

@@ -17,8 +17,9 @@ from matplotlib.image import AxesImage
 
 from attnscope.capture import Capture
 from attnscope.errors import OutsideError
+from attnscope.figures.look import Picture, styled
 from attnscope.figures.provenance import progress_of, source_of, task_label
-from attnscope.figures.style import COLOURS, finish, styled
+from attnscope.figures.style import COLOURS, finish
 from attnscope.measures.ranks import spearman
 from attnscope_storage.wire import Positions
 
@@ -90,7 +91,7 @@ def causal_map(capture: Capture, steps: Sequence[int], env: int = 0, *, position
     shown = found[-1]
     layers, heads, many = shown.attention.shape
     with styled():
-        figure = Figure(figsize=(8.6, 0.17 * layers * heads + 2.9), layout="constrained")
+        figure = Picture(figsize=(8.6, 0.17 * layers * heads + 2.9), layout="constrained")
         parts = figure.add_gridspec(2, 2, height_ratios=(0.17 * layers * heads + 0.4, 1.2), width_ratios=(3.4, 1))
         above, below = figure.add_subplot(parts[0, 0]), figure.add_subplot(parts[1, 0])
         beside = figure.add_subplot(parts[:, 1])
@@ -159,10 +160,10 @@ def _agreement(axes: Axes, found: list[Influence]) -> Axes:
         axes.axvline(mean, color=COLOURS["second"], linewidth=1, gid="averaged")
         averaged = f"{mean:+.2f}"
     layers, heads, _ = found[0].attention.shape
-    axes.set(yticks=lines, xlim=(-1, 1), xlabel=f"Rank correlation; orange: heads averaged, {averaged}")
+    axes.set(yticks=lines, xlim=(-1, 1), xlabel=f"Rank correlation\norange: heads averaged,\n{averaged}")
     axes.set_yticklabels([f"{layer}.{head}" for layer in range(layers) for head in range(heads)], fontsize=6)
     axes.invert_yaxis()
-    axes.set_title("Attention with influence (dots: steps)")
+    axes.set_title("Attention with influence\n(dots: steps)")
     return axes
 
 

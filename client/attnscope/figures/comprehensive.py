@@ -7,12 +7,13 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from attnscope.figures.growth import draw_growth
+from attnscope.figures.look import Picture, styled
 from attnscope.figures.over_time import beside, draw_by_slot, draw_by_transition, draw_scale
 from attnscope.figures.potential import draw_potential, even_curve, fixed_curve
 from attnscope.figures.profile import draw_profile
 from attnscope.figures.provenance import task_label
 from attnscope.figures.recency import binned, draw_recent
-from attnscope.figures.style import COLOURS, finish, refuse, styled
+from attnscope.figures.style import COLOURS, finish, refuse
 from attnscope.reading.tally import RECENT
 from attnscope.study import Study
 from attnscope.study.captions import caption_of_study, title_of
@@ -28,7 +29,7 @@ BINS = 40
 def comprehensive(study: Study, env: int = 0) -> Figure:
     """Return the figure; `env` is the place among the environments of the one whose rollout is shown over time."""
     with styled():
-        figure = Figure(figsize=(10.0, 7.6))
+        figure = Picture(figsize=(10.0, 7.6))
         grid = figure.subplot_mosaic(
             [["slot", "slot", "transition"], ["recent", "growth", "growth"], ["age", "potential", "potential"]],
             gridspec_kw=PLACES,

@@ -11,8 +11,9 @@ from matplotlib.ticker import MaxNLocator
 from attnscope.capture import Capture
 from attnscope.errors import NotCapturedError
 from attnscope.figures.heatmap import stored
+from attnscope.figures.look import Picture, styled
 from attnscope.figures.provenance import progress_of, source_of, task_label
-from attnscope.figures.style import COLOURS, finish, places, styled
+from attnscope.figures.style import COLOURS, finish, places
 
 
 def draw_row(
@@ -71,7 +72,7 @@ def decision_rows(capture: Capture, step: int, *, env: int = 0) -> Figure:
     layers, heads = stored(capture, "layer"), stored(capture, "head")
     with styled():
         size = (max(4.0, 1.9 * len(heads) + 0.6), 1.25 * len(layers) + 1.3)
-        figure = Figure(figsize=size)
+        figure = Picture(figsize=size)
         sides = places(figure, len(layers), len(heads), left=0.55, right=0.12, top=0.5, across=0.1, down=0.26)
         grid = figure.subplots(len(layers), len(heads), sharex=True, sharey=True, squeeze=False, gridspec_kw=sides)
         for (row, column), axes in np.ndenumerate(grid):

@@ -13,10 +13,11 @@ from matplotlib.colors import LogNorm, PowerNorm
 from matplotlib.figure import Figure
 
 from attnscope.capture import Capture
+from attnscope.figures.look import Picture, styled
 from attnscope.figures.mosaic import COLOURMAP, MASKED, SHADES, Mosaic
 from attnscope.figures.provenance import progress_of, source_of, task_label
 from attnscope.figures.sheet import Sheet
-from attnscope.figures.style import FORMATS, entitle, finish, save, styled
+from attnscope.figures.style import FORMATS, entitle, finish, save
 from attnscope.reading.plan import PICTURE_BYTES
 from attnscope_storage.reductions import POOLED, factor, pooled
 from attnscope_storage.shades import as_u8
@@ -47,7 +48,7 @@ def heatmap(capture: Capture, step: int, *, env: int = 0, log: bool = False) -> 
         No map of that step is stored, and there is no service to replay it.
     """
     with styled():
-        return _Heatmaps(capture, env, log, Figure).show(step)
+        return _Heatmaps(capture, env, log, Picture).show(step)
 
 
 def heatmaps(capture: Capture, steps: Sequence[int], *, env: int = 0, log: bool = False) -> Iterator[Figure]:

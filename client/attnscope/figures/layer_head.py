@@ -10,7 +10,8 @@ from matplotlib.image import AxesImage
 from matplotlib.transforms import Affine2D
 
 from attnscope.figures.labels import free_places
-from attnscope.figures.style import COLOURS, SERIES, finish, places, refuse, styled
+from attnscope.figures.look import Picture, styled
+from attnscope.figures.style import COLOURS, SERIES, finish, places, refuse
 from attnscope.study import Study
 from attnscope.study.captions import caption_of_study, title_of
 
@@ -111,7 +112,7 @@ def layer_head(study: Study) -> Figure:
     with styled():
         heads = max(4, study.capture.policy.heads)
         size = (max(8.0, 1.65 * heads + 2), max(4.6, 0.8 * study.capture.policy.layers + 2.6))
-        figure = Figure(figsize=size)
+        figure = Picture(figsize=size)
         sides = places(figure, 2, 3, left=0.42, right=0.15, top=0.55, across=0.52, down=0.62)
         grid = figure.subplots(2, 3, gridspec_kw=sides)
         window = max(study.reading.windows, default=0)

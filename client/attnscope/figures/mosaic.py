@@ -10,6 +10,7 @@ import matplotlib as mpl
 import numpy as np
 from jaxtyping import Float, Int, Shaped, UInt8
 from matplotlib.axes import Axes
+from matplotlib.backend_bases import RendererBase
 from matplotlib.colors import Colormap, ListedColormap, NoNorm
 from matplotlib.figure import Figure
 from matplotlib.image import PcolorImage
@@ -17,8 +18,9 @@ from matplotlib.lines import Line2D
 from matplotlib.markers import TICKDOWN, TICKLEFT, TICKUP
 from matplotlib.text import Text
 from matplotlib.ticker import MaxNLocator
-from matplotlib.transforms import ScaledTranslation, Transform
+from matplotlib.transforms import Bbox, ScaledTranslation, Transform
 
+from attnscope.figures.look import Picture
 from attnscope.figures.style import COLOURS
 
 PANEL_INCHES = 1.75
@@ -44,6 +46,15 @@ def shade_colours() -> Colormap:
     return ListedColormap([*shades, COLOURS["absent"]], name="shades").with_extremes(over=(0, 0, 0, 0))
 
 
+class Cells(PcolorImage):
+    """The cells of all panels; they fill their axes, which matplotlib's own image cannot say of itself."""
+
+    def get_window_extent(self, renderer: RendererBase | None = None) -> Bbox:
+        """Return the box of the axes, in pixels."""
+        assert self.axes is not None  # noqa: S101 - made with axes
+        return self.axes.get_window_extent(renderer)
+
+
 @dataclass(frozen=True, eq=False)
 class Mosaic:
     """A grid of square panels on one axes, whose unit is a slot; in the first panel, coordinates are slots."""
@@ -57,7 +68,7 @@ class Mosaic:
     slots: int
     unit: int
     """Slots of the context that a cell of a pooled map holds; 1 where every weight has its cell."""
-    image: PcolorImage
+    image: Cells
     """Every panel's cells, a row and a column of nothing between panels."""
     boundaries: Line2D
     over: list[Line2D]
@@ -66,14 +77,14 @@ class Mosaic:
     """Transition indices above the first row's panels."""
 
     @classmethod
-    def of(cls, rows: int, columns: int, slots: int, kind: type[Figure] = Figure, unit: int = 1) -> Mosaic:
+    def of(cls, rows: int, columns: int, slots: int, kind: type[Figure] = Picture, unit: int = 1) -> Mosaic:
         """Return a grid without maps at fixed places: solving a layout takes longer than drawing."""
         wide, high = (count * (PANEL_INCHES + GAP_INCHES) - GAP_INCHES for count in (columns, rows))
         width, height = max(LEFT + wide + RIGHT, 3.8), BELOW + high + ABOVE
         figure = kind(figsize=(width, height))
         axes = figure.add_axes((LEFT / width, BELOW / height, wide / width, high / height))
         scale = figure.add_axes(((LEFT + wide + 0.23) / width, BELOW / height, 0.12 / width, high / height))
-        image = PcolorImage(axes, cmap=shade_colours(), norm=NoNorm(), gid="maps")
+        image = Cells(axes, cmap=shade_colours(), norm=NoNorm(), gid="maps")
         axes.add_image(image)
         (boundaries,) = axes.plot([], [], color=COLOURS["boundary"], linewidth=0.4, alpha=0.55, gid="boundaries")
         boundaries.set(snap=True, solid_capstyle="butt")

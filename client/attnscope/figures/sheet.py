@@ -6,10 +6,11 @@ from typing import Any
 
 from matplotlib.artist import Artist
 from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.figure import Figure
+
+from attnscope.figures.look import Picture
 
 
-class Sheet(Figure):
+class Sheet(Picture):
     """A figure whose still part is drawn once a resolution, and whose `changing` artists are drawn over it each time.
 
     Whatever changes of it after its first picture has to be among them; vector formats draw all of it every time.

@@ -9,7 +9,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
 
-from attnscope.figures.style import COLOURS, finish, places, refuse, styled
+from attnscope.figures.look import Picture, styled
+from attnscope.figures.style import COLOURS, finish, places, refuse
 from attnscope.measures.heads import cluster_heads
 from attnscope.study import Study
 from attnscope.study.captions import caption_of_study, title_of
@@ -46,7 +47,7 @@ def _frame(corner: float, size: float) -> mpatches.Rectangle:
 def similarity(study: Study) -> Figure:
     """Return the head similarity map."""
     with styled():
-        figure = Figure(figsize=(5.2, 4.95))
+        figure = Picture(figsize=(5.2, 4.95))
         axes = figure.subplots(gridspec_kw=places(figure, 1, 1, left=0.6, right=0.95))
         if study.tally is None:
             refuse(axes, "decision rows were not captured")

@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
-import matplotlib as mpl
 import numpy as np
 from jaxtyping import UInt8
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.font_manager import FontProperties
 from matplotlib.patches import Rectangle
 from matplotlib.text import Text
+from matplotlib.textpath import text_to_path
 
+from attnscope.figures.look import RC, styled
 from attnscope.figures.png import png
 from attnscope.figures.sheet import Sheet
 
@@ -42,41 +41,17 @@ COLOURS = {
 SERIES = tuple(COLOURS[name] for name in ("first", "second", "third", "fourth", "fifth", "sixth"))
 """Colours of lines, in order."""
 
+TITLE_POINTS, CAPTION_POINTS = 9.0, 5.5
+"""Sizes of a figure's title and of the provenance below it."""
+
+UNHINTED = 0.92
+"""Width of small text as its outlines are, over that of its pixels in a coarse picture, at least."""
+
+SHORTEST = 12
+"""Characters of a line that no folding makes shorter."""
+
 BAND = 0.2
 """Opacity of an interval."""
-
-RC: dict[Any, Any] = {
-    "font.family": "DejaVu Sans",
-    "font.size": 8,
-    "axes.titlesize": 8,
-    "axes.titlelocation": "left",
-    "axes.titley": 1.0,  # fixed, so that no drawing has to look for what a title could run into
-    "axes.labelsize": 8,
-    "axes.linewidth": 0.6,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "legend.fontsize": 7,
-    "legend.frameon": False,
-    "lines.linewidth": 1.2,
-    "hatch.linewidth": 0.4,
-    "xtick.labelsize": 7,
-    "ytick.labelsize": 7,
-    "xtick.major.width": 0.6,
-    "ytick.major.width": 0.6,
-    "figure.titlesize": 10,
-    "savefig.dpi": 200,
-    "image.composite_image": False,
-    "svg.hashsalt": "attnscope",
-    "svg.fonttype": "none",
-    "pdf.fonttype": 42,
-}
-
-
-@contextmanager
-def styled() -> Iterator[None]:
-    """Draw in attnscope's style inside this context."""
-    with mpl.rc_context(RC):
-        yield
 
 
 def hatch(axes: Axes) -> None:
@@ -117,18 +92,41 @@ def places(
     return {**sides, "wspace": across / wide, "hspace": down / high}
 
 
+def fold(text: str, inches: float, size: float) -> str:
+    """Return a text in lines that are no wider than so many inches, in a size in points."""
+    font = FontProperties(family=RC["font.family"], size=size)
+    return "\n".join(_folded(line, inches * 72 * UNHINTED, font) for line in text.splitlines())
+
+
+def _folded(line: str, points: float, font: FontProperties) -> str:
+    """Return a line broken at words, in parts no wider than so many points, or of `SHORTEST` characters."""
+    parts, most = [line], len(line)
+    while (wide := max(_width(part, font) for part in parts)) > points and most > SHORTEST:
+        most = max(SHORTEST, min(most - 1, int(most * points / wide)))
+        parts = textwrap.wrap(line, most, break_on_hyphens=False)
+    return "\n".join(parts)
+
+
+def _width(line: str, font: FontProperties) -> float:
+    """Return the width of a line in points."""
+    return float(text_to_path.get_text_width_height_descent(line, font, ismath=False)[0])
+
+
 def entitle(figure: Figure, title: str) -> Text:
-    """Put the title above a figure, in place of the one that is there."""
-    return figure.suptitle(title, color=COLOURS["text"], fontsize=9, x=0.01, ha="left")
+    """Put the title above a figure, in place of the one that is there, and fold it where it is wider."""
+    folded = fold(title, 0.98 * figure.get_size_inches()[0], TITLE_POINTS)
+    return figure.suptitle(folded, color=COLOURS["text"], fontsize=TITLE_POINTS, x=0.01, ha="left")
 
 
 def finish(figure: Figure, title: str, caption: str) -> Figure:
     """Put the title above and the provenance below a figure whose layout is constrained."""
     width, height = figure.get_size_inches()
-    lines = "\n".join(textwrap.fill(line, int(width * 23)) for line in caption.splitlines())
+    lines = fold(caption, 0.98 * width, CAPTION_POINTS)
     room = (0.1 * (lines.count("\n") + 1) + 0.06) / height
     entitle(figure, title)
-    text = figure.text(0.01, 0.04 / height, lines, fontsize=5.5, color=COLOURS["muted"], va="bottom", gid="provenance")
+    text = figure.text(
+        0.01, 0.04 / height, lines, fontsize=CAPTION_POINTS, color=COLOURS["muted"], va="bottom", gid="provenance"
+    )
     text.set_in_layout(False)
     engine = figure.get_layout_engine()
     if engine is not None:

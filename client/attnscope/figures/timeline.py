@@ -9,9 +9,10 @@ from jaxtyping import Bool, Float
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from attnscope.figures.look import Picture, styled
 from attnscope.figures.over_time import draw_by_transition, draw_scale
 from attnscope.figures.provenance import task_label
-from attnscope.figures.style import COLOURS, finish, places, refuse, styled
+from attnscope.figures.style import COLOURS, finish, places, refuse
 from attnscope.study import Study
 from attnscope.study.captions import caption_of_study, title_of
 
@@ -57,7 +58,7 @@ def draw_lift(
 def timeline(study: Study, env: int = 0) -> Figure:
     """Return the transition timeline of one environment."""
     with styled():
-        figure = Figure(figsize=(7.5, 6.0))
+        figure = Picture(figsize=(7.5, 6.0))
         sides = places(figure, 2, 1, left=0.6, right=1.0, down=0.65)
         above, below = figure.subplots(2, 1, height_ratios=(2, 1), gridspec_kw=sides)
         title = title_of(study, f"Past events kept in view, {task_label(study.capture, int(study.envs[env]))}")

@@ -12,12 +12,13 @@ from attnscope.figures.comprehensive import comprehensive
 from attnscope.figures.decision_rows import decision_rows
 from attnscope.figures.growth import draw_growth
 from attnscope.figures.layer_head import draw_heads, draw_matrix, layer_head
+from attnscope.figures.look import styled
 from attnscope.figures.over_time import draw_by_slot, draw_by_transition
 from attnscope.figures.potential import draw_potential, even_curve, positions_for
 from attnscope.figures.profile import draw_profile
 from attnscope.figures.recency import draw_recent, uniform_parts
 from attnscope.figures.similarity import draw_similarity, similarity
-from attnscope.figures.style import pixels, save, styled
+from attnscope.figures.style import pixels, save
 from attnscope.figures.timeline import lifetime_lift, timeline
 from attnscope.figures.trials.cost_curves import cost_curves
 from attnscope.figures.trials.learning import learning

@@ -9,8 +9,9 @@ import pytest
 
 import attnscope
 from attnscope.figures.heatmap import heatmap, heatmaps
+from attnscope.figures.look import styled
 from attnscope.figures.mosaic import MASKED, shade_colours
-from attnscope.figures.style import pixels, styled
+from attnscope.figures.style import pixels
 
 
 def test_heatmap_at_drawing_precision_is_the_map(planted):

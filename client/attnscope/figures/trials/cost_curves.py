@@ -8,7 +8,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FormatStrFormatter, NullLocator
 
-from attnscope.figures.style import COLOURS, finish, refuse, styled
+from attnscope.figures.look import Picture, styled
+from attnscope.figures.style import COLOURS, finish, refuse
 from attnscope.reading.tally import BUDGETS
 from attnscope.study import Study
 from attnscope.study.captions import caption_of_study, title_of
@@ -46,7 +47,7 @@ def cost_curves(study: Study) -> Figure:
     """Return a panel a layer and head on shared axes."""
     with styled():
         if study.tally is None:
-            figure = Figure(figsize=(5, 3), layout="constrained")
+            figure = Picture(figsize=(5, 3), layout="constrained")
             refuse(figure.subplots(), "decision rows were not captured")
             return finish(figure, title_of(study, "Cost of keeping fewer tokens"), caption_of_study(study))
         curves = study.tally.cost_curves()
@@ -54,7 +55,7 @@ def cost_curves(study: Study) -> Figure:
         layers, heads = curves["own"].shape[:2]
         panels = 1.5 * heads
         width, height = max(4.5, 0.5 + panels + 1.75), 0.45 + 1.4 * layers + 0.75
-        figure = Figure(figsize=(width, height))
+        figure = Picture(figsize=(width, height))
         sides = {"left": 0.5 / width, "right": (0.5 + panels) / width, "bottom": 0.8 / height, "top": 1 - 0.5 / height}
         between = {**sides, "wspace": 0.12, "hspace": 0.22}
         grid = figure.subplots(layers, heads, squeeze=False, gridspec_kw=between)

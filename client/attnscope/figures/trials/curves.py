@@ -8,7 +8,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from attnscope.figures.style import BAND, COLOURS, finish, styled
+from attnscope.figures.look import Picture, styled
+from attnscope.figures.style import BAND, COLOURS, finish
 from attnscope.figures.trials.words import caption_of_trial, strategies_of, title_of_trial
 from attnscope.trials.board import Board, Row
 from attnscope.trials.learning import curve, running
@@ -25,7 +26,7 @@ def trial_curves(board: Board, positions: str) -> Figure:
     lines = -(-len(strategies) // columns)
     budgets = sorted({_budget(row) for row in rows[1:]})
     with styled():
-        figure = Figure(figsize=(2.35 * columns + 0.9, 1.75 * lines + 1.1), layout="constrained")
+        figure = Picture(figsize=(2.35 * columns + 0.9, 1.75 * lines + 1.1), layout="constrained")
         grid = figure.subplots(max(1, lines), columns, sharex=True, sharey=True, squeeze=False)
         for axes in grid.flat[len(strategies) :]:
             axes.set_visible(False)

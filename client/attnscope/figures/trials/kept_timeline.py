@@ -11,7 +11,8 @@ from matplotlib.colors import BoundaryNorm, ListedColormap
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
-from attnscope.figures.style import COLOURS, finish, refuse, styled
+from attnscope.figures.look import Picture, styled
+from attnscope.figures.style import COLOURS, finish, refuse
 from attnscope.figures.trials.words import caption_of_trial, title_of_trial
 from attnscope.trials.board import Board, Row
 from attnscope.trials.results import TrialResults
@@ -51,7 +52,7 @@ def kept_timeline(board: Board, rows: list[Row], task: int = 0) -> Figure:
     lines = max(1, -(-len(shown) // columns))
     results = board.results
     with styled():
-        figure = Figure(figsize=(2.8 * columns + 1.5, 1.5 * lines + 1.2), layout="constrained")
+        figure = Picture(figsize=(2.8 * columns + 1.5, 1.5 * lines + 1.2), layout="constrained")
         grid = figure.subplots(lines, columns, sharex=True, sharey=True, squeeze=False)
         for axes in grid.flat[len(shown) :]:
             axes.set_visible(False)

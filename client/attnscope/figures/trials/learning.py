@@ -7,8 +7,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
+from attnscope.figures.look import Picture, styled
 from attnscope.figures.profile import draw_profile
-from attnscope.figures.style import BAND, COLOURS, finish, places, refuse, styled
+from attnscope.figures.style import BAND, COLOURS, finish, places, refuse
 from attnscope.measures.intervals import Interval
 from attnscope.measures.streaming import RolloutMean
 from attnscope.study import Study
@@ -43,7 +44,7 @@ def draw_returns(axes: Axes, returns: Interval, optimal: float | None, random: f
 def learning(study: Study) -> Figure:
     """Return the learning-phase figure: returns, and attention by age before and after, at counting contexts only."""
     with styled():
-        figure = Figure(figsize=(7.2, 5.6))
+        figure = Picture(figsize=(7.2, 5.6))
         grid = figure.subplot_mosaic(
             [["returns", "returns"], ["episode", "return"]],
             gridspec_kw=places(figure, 2, 2, left=0.55, right=0.12, across=0.3, down=0.65),

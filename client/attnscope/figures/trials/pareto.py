@@ -10,7 +10,8 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import PercentFormatter
 
-from attnscope.figures.style import COLOURS, SERIES, finish, refuse, styled
+from attnscope.figures.look import Picture, styled
+from attnscope.figures.style import COLOURS, SERIES, finish, refuse
 from attnscope.figures.trials.words import (
     BLIND,
     LEFT,
@@ -59,13 +60,13 @@ def pareto(board: Board) -> Figure:
     named = _named(board, front(rows, lambda row: row.share.value))
     with styled():
         height = 4.6 if len(positions) == 1 else 2.6 * len(positions) + 0.8
-        figure = Figure(figsize=(9.6, height), layout="constrained")
+        figure = Picture(figsize=(9.6, height), layout="constrained")
         grid = figure.subplots(len(positions), 2, sharex="col", sharey=timed, squeeze=False)
         for policy, (left, right) in zip(positions, grid, strict=True):
             of = [row for row in rows if row.condition.positions == policy]
             _panel(left, board, of, lambda row: row.share.value, named)
             left.set(ylabel="Gain over uniform actions kept")
-            left.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
+            left.yaxis.set_major_formatter(PercentFormatter(1.0))
             left.set_title("Against tokens" + (f", positions {policy}" if len(positions) > 1 else ""))
             if timed:
                 _panel(right, board, of, speed_ratio, named, cheap_is_low=False)
@@ -74,7 +75,7 @@ def pareto(board: Board) -> Figure:
             else:
                 refuse(right, "speed was not measured")
         grid[-1, 0].set(xlabel="Tokens kept (effective budget)")
-        grid[-1, 0].xaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
+        grid[-1, 0].xaxis.set_major_formatter(PercentFormatter(1.0))
         if timed:
             grid[-1, 1].set(xlabel="Times as fast as uncompressed")
         _legend(figure, board, named)

@@ -10,7 +10,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 
-from attnscope.figures.style import COLOURS, finish, styled
+from attnscope.figures.look import Picture, styled
+from attnscope.figures.style import COLOURS, finish
 from attnscope.figures.trials.words import BLIND, MARKERS, caption_of_trial, title_of_trial
 from attnscope.measures.intervals import Estimate
 from attnscope.recommendations.predictions import BUDGET_ONLY, Prediction
@@ -32,7 +33,7 @@ SHORT: Final = {
 def predicted(board: Board, found: list[Prediction], score: PredictionScore) -> Figure:
     """Return the figure: every condition on the left, what each predictor is worth on the right."""
     with styled():
-        figure = Figure(figsize=(9.0, 3.9), layout="constrained")
+        figure = Picture(figsize=(9.0, 3.9), layout="constrained")
         left, right = figure.subplots(1, 2, width_ratios=(1.15, 1))
         _conditions(left, board, found)
         _predictors(right, score)
@@ -66,7 +67,7 @@ def _conditions(axes: Axes, board: Board, found: list[Prediction]) -> Axes:
     axes.set(xlabel="Attention retained (predicted)", ylabel="Gain kept (measured)")
     axes.set_title("Every condition (hollow: uniform and random)")
     for axis in (axes.xaxis, axes.yaxis):
-        axis.set_major_formatter(PercentFormatter(1.0, decimals=0))
+        axis.set_major_formatter(PercentFormatter(1.0))
     axes.legend(title="Budget", title_fontsize=7, loc="best")
     return axes
 

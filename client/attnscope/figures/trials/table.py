@@ -9,7 +9,8 @@ from matplotlib.colors import TwoSlopeNorm
 from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 
-from attnscope.figures.style import COLOURS, finish, hatch, styled
+from attnscope.figures.look import Picture, styled
+from attnscope.figures.style import COLOURS, finish, hatch
 from attnscope.figures.trials.words import (
     BLIND,
     SIGNS,
@@ -43,7 +44,7 @@ def trial_table(board: Board) -> Figure:
     norm = TwoSlopeNorm(bound, 0.0, max(1.05, 2 * bound - 0.75))
     with styled():
         width = 1.9 + len(positions) * (0.35 + 0.47 * max(2, len(budgets))) + 0.7
-        figure = Figure(figsize=(max(6.2, width), 0.215 * len(names) + 1.35), layout="constrained")
+        figure = Picture(figsize=(max(6.2, width), 0.215 * len(names) + 1.35), layout="constrained")
         panels = figure.subplots(1, len(positions), sharey=True, squeeze=False)[0]
         for axes, policy in zip(panels, positions, strict=True):
             rows = tuple(row for row in board.rows if row.condition.index == 0 or row.condition.positions == policy)
@@ -51,7 +52,7 @@ def trial_table(board: Board) -> Figure:
             axes.set_title(policy + (" (an oracle)" if policy == "mask" else ""))
         scale = figure.colorbar(ScalarMappable(norm, PALETTE), ax=panels, pad=0.01, aspect=30, fraction=0.05)
         scale.ax.set_yscale("linear")
-        scale.set_label("gain kept (white: the bound)")
+        scale.set_label("gain kept\n(white: the bound)")
         scale.ax.yaxis.set_major_formatter(PercentFormatter(1.0))
         return finish(figure, title_of_trial(board, "Gain kept"), caption_of_trial(board) + _key(board))
 

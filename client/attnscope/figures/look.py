@@ -1,0 +1,77 @@
+"""The look of every figure, whatever the user's own settings of matplotlib are; and a figure that keeps it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cache
+from typing import Any, Final
+
+import matplotlib as mpl
+from matplotlib.backend_bases import RendererBase
+from matplotlib.figure import Figure
+from matplotlib.transforms import Bbox
+
+RC: dict[Any, Any] = {
+    "font.family": "DejaVu Sans",
+    "font.size": 8,
+    "axes.titlesize": 8,
+    "axes.titlelocation": "left",
+    "axes.titley": 1.0,  # fixed, so that no drawing has to look for what a title could run into
+    "axes.labelsize": 8,
+    "axes.linewidth": 0.6,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "legend.fontsize": 7,
+    "legend.frameon": False,
+    "lines.linewidth": 1.2,
+    "hatch.linewidth": 0.4,
+    "xtick.labelsize": 7,
+    "ytick.labelsize": 7,
+    "xtick.major.width": 0.6,
+    "ytick.major.width": 0.6,
+    "figure.titlesize": 10,
+    "savefig.dpi": 200,
+    "image.composite_image": False,
+    "svg.hashsalt": "attnscope",
+    "svg.fonttype": "none",
+    "pdf.fonttype": 42,
+}
+
+OF_THE_PROGRAM: Final = ("backend", "interactive", "toolbar", "webagg", "timezone", "date.epoch", "docstring", "tk.")
+"""Beginnings of settings that are no look; the user's own stay."""
+
+
+@cache
+def _look() -> dict[str, Any]:
+    """Return matplotlib's own defaults with `RC` over them, as checked by matplotlib."""
+    known = {name: value for name, value in mpl.rcParamsDefault.items() if not name.startswith(OF_THE_PROGRAM)}
+    checked: dict[str, Any] = {**mpl.RcParams({**known, **RC})}  # type: ignore[dict-item]  # the names that there are
+    return checked
+
+
+@contextmanager
+def styled() -> Iterator[None]:
+    """Draw in attnscope's style inside this context: the user's settings are not seen, and come back."""
+    with mpl.rc_context():
+        dict.update(mpl.rcParams, _look())  # type: ignore[misc]  # checked once: checking takes as long as drawing
+        yield
+
+
+class Picture(Figure):
+    """A figure that is drawn in attnscope's style wherever that is: in a notebook's cell, tight, or saved by others."""
+
+    def draw(self, renderer: RendererBase) -> None:
+        """Draw the figure."""
+        with styled():  # ticks are made when they are first drawn, and take the settings of that moment
+            super().draw(renderer)
+
+    def get_tightbbox(self, *words: Any, **options: Any) -> Bbox:  # noqa: ANN401 - matplotlib's own
+        """Return the box of all that is drawn, in inches."""
+        with styled():
+            return super().get_tightbbox(*words, **options)
+
+    def savefig(self, *words: Any, **options: Any) -> None:  # noqa: ANN401 - as above
+        """Save the figure, as `matplotlib.figure.Figure.savefig` does."""
+        with styled():
+            super().savefig(*words, **options)
