@@ -46,7 +46,9 @@ def main(source: str, capture: str, verb: str, out: str) -> None:
     importlib.import_module("matplotlib").use("agg")
     report = importlib.import_module("attnscope.report").write_report
     recommend = importlib.import_module("attnscope").recommend
-    served = subprocess.Popen([sys.executable, "-c", SERVE, source, capture], stdout=subprocess.PIPE, text=True)
+    served = subprocess.Popen(
+        [sys.executable, "-c", SERVE, source, capture], stdout=subprocess.PIPE, text=True, encoding="utf-8"
+    )
     assert served.stdout is not None
     counted = counting(served.stdout.readline().strip())
     opened = importlib.import_module("attnscope.service").Service(counted).job("last").capture()

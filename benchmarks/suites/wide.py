@@ -54,7 +54,9 @@ def measured(source: Path, capture: Path, verb: str, out: Path) -> dict[str, Any
     """Return what a verb took with the packages of a checkout."""
     script = HERE / "benchmarks" / "wide_client.py"
     command = [sys.executable, str(script), str(source), str(capture), verb, str(out)]
-    done = subprocess.run(command, env=environment(source), capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        command, env=environment(source), capture_output=True, text=True, check=True, encoding="utf-8"
+    )
     found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
     return found
 
