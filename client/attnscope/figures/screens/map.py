@@ -8,8 +8,9 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from attnscope.figures.look import Picture, styled
 from attnscope.figures.screens.words import budget_words, subject
-from attnscope.figures.style import COLOURS, finish, refuse, styled
+from attnscope.figures.style import COLOURS, finish, refuse
 from attnscope.screens.board import Row, least, ordered, rows
 from attnscope.screens.results import ScreenResults
 
@@ -59,7 +60,7 @@ def screen_map(results: ScreenResults) -> Figure:
     budgets = len({row.budget for row in table})
     with styled():
         size = (3.2 + COLUMN_INCHES * max(4, budgets), 1.7 + ROW_INCHES * sum(heights))
-        figure = Figure(figsize=size, layout="constrained")
+        figure = Picture(figsize=size, layout="constrained")
         shown = [(part, height) for part, height in zip(parts, heights, strict=True) if height]
         if not shown:
             refuse(figure.subplots(), "no arm was judged")

@@ -8,8 +8,9 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from attnscope.figures.look import Picture, styled
 from attnscope.figures.screens.words import subject
-from attnscope.figures.style import BAND, COLOURS, SERIES, finish, refuse, styled
+from attnscope.figures.style import BAND, COLOURS, SERIES, finish, refuse
 from attnscope.screens.board import Row, rows
 from attnscope.screens.dips import dips
 from attnscope.screens.results import ScreenResults
@@ -59,12 +60,12 @@ def departure_by_tokens(results: ScreenResults) -> Figure:
     title = "Departure of a live decision against tokens kept"
     with styled():
         if not chosen:
-            figure = Figure(figsize=(5, 3), layout="constrained")
+            figure = Picture(figsize=(5, 3), layout="constrained")
             refuse(figure.subplots(), "no rule with a budget was judged")
             return finish(figure, title, subject(results))
         across = min(COLUMNS, len(chosen))
         down = -(-len(chosen) // across)
-        figure = Figure(figsize=(0.6 + 2.4 * across, 1.0 + 1.9 * down), layout="constrained")
+        figure = Picture(figsize=(0.6 + 2.4 * across, 1.0 + 1.9 * down), layout="constrained")
         panels = figure.subplots(down, across, squeeze=False, sharex=True, sharey=True)
         positions = tuple(dict.fromkeys(row.positions for row in table))
         for axes, name in zip(panels.flat, chosen, strict=False):
