@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from attnscope.capture import Capture
+    from attnscope.decisions.decision import Decision
     from attnscope.recommendations import Advice, MeasuredTrial
     from attnscope.screens.results import ScreenResults
     from attnscope.screens.screen import Screen
@@ -24,7 +25,17 @@ if TYPE_CHECKING:
     from attnscope.trials.trial import Trial
     from attnscope_storage.wire import Capabilities
 
-__all__ = ["Service", "__version__", "connect", "open", "open_screen", "open_trial", "recommend", "screen"]
+__all__ = [
+    "Service",
+    "__version__",
+    "connect",
+    "open",
+    "open_decision",
+    "open_screen",
+    "open_trial",
+    "recommend",
+    "screen",
+]
 
 
 def connect(url: str | None = None, api_key: str | None = None) -> Service:
@@ -74,6 +85,22 @@ def open(path: str | Path) -> Capture:  # noqa: A001 - the word that zarr and xa
     from attnscope_storage.reader import CaptureReader  # noqa: PLC0415 - loads zarr
 
     return Capture(CaptureReader.open(Path(path)))
+
+
+def open_decision(path: str | Path) -> Decision:
+    """Return a downloaded decision, the same object as a remote one.
+
+    Raises
+    ------
+    CaptureNotFoundError
+        There is nothing at `path`.
+    StoreKindError
+        What is there is no decision.
+    """
+    from attnscope.decisions.decision import Decision  # noqa: PLC0415 - loads zarr
+    from attnscope_storage.reader import CaptureReader  # noqa: PLC0415 - loads zarr
+
+    return Decision(CaptureReader.open(Path(path)))
 
 
 def open_trial(path: str | Path) -> Trial:

@@ -23,6 +23,7 @@ from attnscope_storage.wire.contract import imported
 
 if TYPE_CHECKING:
     from attnscope.capture import Capture
+    from attnscope.decisions.decision import Decision
     from attnscope.fetching.stored import Stored
     from attnscope.screens.screen import Screen
     from attnscope.trials.trial import Trial
@@ -239,6 +240,19 @@ class JobHandle:
 
         self._refuse_other(Screen.kind)
         return Screen.remote(self._transport, str(self.id))
+
+    def decision(self) -> Decision:
+        """Return what is committed of a decision by now: its card, looks and arms; also of a running job.
+
+        Raises
+        ------
+        StoreKindError
+            It is no decision.
+        """
+        from attnscope.decisions.decision import Decision  # noqa: PLC0415 - loads zarr
+
+        self._refuse_other(Decision.kind)
+        return Decision.remote(self._transport, str(self.id))
 
     def stored(self) -> Stored:
         """Return what is committed by now of a job of any kind; also of a running job.

@@ -60,6 +60,8 @@ class StoreSchema(ABC):
 
     kind: ClassVar[str]
     """Kind of job that it stores."""
+    may_end_early: ClassVar[bool] = False
+    """A store may be complete before its growing axis is full, as a decision is that has its answer."""
     flush_steps: int
     """Entries of the growing axis that one commit adds."""
     arrays: Mapping[str, ArraySpec]

@@ -7,7 +7,19 @@ import sys
 
 from pydantic import ValidationError
 
-from attnscope.cli import advice, bulk, captures, catalogue, demonstration, influences, jobs, reports, screens, trials
+from attnscope.cli import (
+    advice,
+    bulk,
+    captures,
+    catalogue,
+    decisions,
+    demonstration,
+    influences,
+    jobs,
+    reports,
+    screens,
+    trials,
+)
 from attnscope.cli.app import app
 from attnscope.connecting.plain import plain
 from attnscope.errors import (
@@ -21,7 +33,7 @@ from attnscope_storage.errors import AttnscopeError
 from attnscope_storage.terminal import take_any_terminal
 from attnscope_storage.wire.wording import wrong_fields
 
-VERBS = (jobs, bulk, captures, influences, reports, advice, screens, trials, catalogue, demonstration)
+VERBS = (jobs, bulk, captures, influences, reports, advice, screens, trials, decisions, catalogue, demonstration)
 """Modules whose import registers verbs, in the order of the help."""
 
 STATUS: list[tuple[type[BaseException], int]] = [

@@ -96,3 +96,22 @@ def job_state(text: str) -> JobState:
     if text not in set(JobState):
         raise typer.BadParameter(f"expected one of {', '.join(JobState)}, got {text!r}", param_hint="--state")
     return JobState(text)
+
+
+def share(text: str, option: str) -> float:
+    """Return ``5%`` or ``0.05`` as a share."""
+    return _measured(text, "%", 100.0, option, "5% or 0.05")
+
+
+def times(text: str, option: str) -> float:
+    """Return ``2x`` or ``2`` as a factor."""
+    return _measured(text, "x", 1.0, option, "2x or 2")
+
+
+def _measured(text: str, unit: str, divisor: float, option: str, like: str) -> float:
+    """Return a number that may stand before a unit."""
+    bare = text.strip().removesuffix(unit)
+    try:
+        return float(bare) / (divisor if bare != text.strip() else 1.0)
+    except ValueError:
+        raise typer.BadParameter(f"expected a number like {like}, got {text!r}", param_hint=option) from None

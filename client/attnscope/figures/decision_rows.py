@@ -40,7 +40,7 @@ def draw_row(
     axes.axhline(1 / len(weights), linestyle="--", color=COLOURS["uniform"], linewidth=0.7, gid="uniform")
     for slot in boundaries:
         axes.axvline(slot - 0.5, color="#BBBBBB", linewidth=0.4)
-    marks = axes.plot(rewarded, np.full(len(rewarded), -0.03), "^", color=COLOURS["decision"], markersize=2)[0]
+    marks = axes.plot(rewarded, np.full(len(rewarded), -0.03), "^", color=COLOURS["deciding"], markersize=2)[0]
     marks.set(transform=axes.get_xaxis_transform(), clip_on=False, gid="rewards", in_layout=False)
     axes.set_xlim(-0.5, len(weights) - 0.5)
     axes.set_ylim(0, max(axes.get_ylim()[1], 1.15 * float(np.max(weights))))

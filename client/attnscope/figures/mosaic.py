@@ -155,7 +155,7 @@ class Mosaic:
         frames = self.axes.plot(*sides, color="black", linewidth=0.6, clip_on=False, gid="frames", snap=True)
         corners = np.array([(x, y) for y in self._starts(self.rows) for x in self._starts(self.columns)])
         x, y = corners.T
-        style: dict[str, Any] = {"color": COLOURS["decision"], "markersize": 4, "clip_on": False}
+        style: dict[str, Any] = {"color": COLOURS["deciding"], "markersize": 4, "clip_on": False}
         marks = self.axes.plot(x + 1.02 * n, y + n - 1, "<", gid="decision-row", **style)
         places = [start + slot for start in self._starts(self.columns) for slot in self._named]
         tick: dict[str, Any] = {"marker": TICKUP, "linestyle": "", "markersize": 2, "markeredgewidth": 0.6}

@@ -54,7 +54,7 @@ def draw_by_transition(
     x = (steps.start - 0.5, steps.stop - 0.5)
     image = _image(axes, weights.T, x, (first - 0.5, first + weights.shape[1] - 0.5))
     seen = rewarded[(rewarded >= first) & (rewarded < first + weights.shape[1])]
-    marks = axes.plot(np.full(len(seen), 1.012), seen, "<", color=COLOURS["decision"], markersize=2.2)[0]
+    marks = axes.plot(np.full(len(seen), 1.012), seen, "<", color=COLOURS["deciding"], markersize=2.2)[0]
     marks.set(transform=axes.get_yaxis_transform(), clip_on=False, gid="rewards", in_layout=False)
     axes.set(xlabel="Environment step", ylabel="Transition index", title="Attention to each transition (◂ rewarded)")
     axes.set(xlim=x, ylim=(first - 0.5, first + weights.shape[1] - 0.5))

@@ -41,7 +41,7 @@ def draw_similarity(
 
 
 def _frame(corner: float, size: float) -> mpatches.Rectangle:
-    return mpatches.Rectangle((corner, corner), size, size, fill=False, edgecolor=COLOURS["decision"], linewidth=1.2)
+    return mpatches.Rectangle((corner, corner), size, size, fill=False, edgecolor=COLOURS["deciding"], linewidth=1.2)
 
 
 def similarity(study: Study) -> Figure:

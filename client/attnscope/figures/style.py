@@ -23,7 +23,7 @@ FORMATS = ("png", "svg", "pdf")
 """What figures can be written as."""
 
 COLOURS = {
-    "decision": "#D55E00",
+    "deciding": "#D55E00",
     "boundary": "#FFFFFF",
     "text": "#222222",
     "muted": "#777777",

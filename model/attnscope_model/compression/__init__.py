@@ -5,6 +5,6 @@ ones. Several compressions of the same policy act side by side and share their f
 what a compression is and which policies it fits.
 """
 
-from attnscope_model.compression.setup import Compression, unfit
+from attnscope_model.compression.setup import Compression, default_positions, unfit
 
-__all__ = ["Compression", "unfit"]
+__all__ = ["Compression", "default_positions", "unfit"]

@@ -75,3 +75,12 @@ def unfit(policy: PolicyDescription, positions: PositionPolicy, memory: Memory, 
         if positions not in {"reindex", "keep"}:
             return f"kept keys and values stand where they stood (keep) or close up (reindex), not {positions}"
     return None
+
+
+def default_positions(policy: PolicyDescription, memory: Memory = "stateless") -> PositionPolicy:
+    """Return where kept tokens stand where nobody says so.
+
+    Learned absolute positions are kept: a renumbered context is one that such a policy was hardly trained on, and only
+    some of its lengths work. Every other policy closes up, and so does a context that has lost its window.
+    """
+    return "keep" if policy.positions == "learned-absolute" and memory == "stateless" else "reindex"

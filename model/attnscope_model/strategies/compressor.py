@@ -74,7 +74,7 @@ class ContextCompressor:
         """Calls so far that had any history."""
         self._query_first = query_slot == "first"
         self._per = tokens_per_transition
-        self._before = attention_of == "decision"
+        self._before = attention_of != "context"
         self._memory: Memory | None = None
 
     @property

@@ -13,7 +13,7 @@ from attnscope_server.deciding.ladder import Ladder, Rung
 from attnscope_server.deciding.looks import LookResult, Verdict, judge
 from attnscope_server.deciding.plans import Look
 from attnscope_server.deciding.power import is_futile
-from attnscope_server.deciding.race import pareto
+from attnscope_server.deciding.race import front
 from attnscope_server.deciding.sameness import ENOUGH_DECISIONS, Sameness, sameness
 from attnscope_server.deciding.state import UNCOMPRESSED, Arm, DecisionState, Phase, Piece, Rolled
 
@@ -31,13 +31,13 @@ ERROR = 0.025
 
 
 def begin(state: DecisionState) -> DecisionState:
-    """Fix the ladder: the front of tokens and raced return among the winners, and the hash of all that is fixed."""
+    """Fix the ladder: the winners that none clearly beats in tokens and raced return, and the hash of all that."""
     by_name = {arm.name: arm for arm in state.arms}
     arms = [by_name[name] for name in state.winners.values()]
-    means = [float(np.mean(state.raced[arm.name])) for arm in arms]
-    front = pareto([arm.tokens for arm in arms], means)
-    rungs = tuple(arms[i] for i in front)
-    others = sorted((-means[i], i) for i in range(len(arms)) if i not in front)
+    raced = [np.asarray(state.raced[arm.name], dtype=np.float64) for arm in arms]
+    places = front([arm.tokens for arm in arms], raced)
+    rungs = tuple(arms[i] for i in places)
+    others = sorted((-float(raced[i].mean()), i) for i in range(len(arms)) if i not in places)
     contrast = arms[others[0][1]] if len(rungs) == 1 and others else None
     fixed = state.model_copy(update={"phase": Phase.LADDER, "rungs": rungs, "contrast": contrast, "look": 1})
     line = f"ladder: {' → '.join(arm.name for arm in rungs)}, fixed as {digest(fixed)[:12]}"

@@ -46,7 +46,8 @@ def kept(returns: PairedReturns, margin: float, reach: Reach, low: float, high: 
     point = numerator / float(whole.mean)
 
     def score(share: float) -> float:
-        return float(difference(returns, 1 - share, reach).score)
+        found = float(difference(returns, 1 - share, reach).score)
+        return 0.0 if math.isnan(found) else found  # nothing varies, so nothing is rejected: an arm that is its twin
 
     worth = float(whole.score)
     return Kept(

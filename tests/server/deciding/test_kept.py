@@ -74,3 +74,11 @@ def test_a_look_judges_its_own_rollouts():
     drawn = one(World(0.9).draw(np.random.default_rng(5), 1, 8, 20, Reach.THESE))
     with pytest.raises(ValueError, match="8 tasks × 10 seeds, got 8 × 20"):
         judge(drawn, 0.05, Reach.THESE, seeds_plan(8).looks[1])
+
+
+def test_an_arm_that_is_its_twin_keeps_all():
+    """Where every rollout is that of the uncompressed policy, the share kept is 1, and no limit is not a number."""
+    up = np.random.default_rng(3).standard_normal((8, 5)) + 5
+    found = kept(PairedReturns(up, up, np.zeros(8)), 0.05, Reach.THESE, 2.0, 2.0)
+    assert found.point == 1
+    assert found.low <= 1 <= found.high

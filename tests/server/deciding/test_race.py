@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from attnscope_server.deciding.race import opening, pareto, race
+from attnscope_server.deciding.race import front, opening, race
 
 TRUTH = {f"arm {i}": -0.1 * i for i in range(9)}
 
@@ -51,6 +51,20 @@ def test_a_race_needs_different_arms():
 
 
 def test_the_front_of_tokens_and_return():
-    """An arm that keeps more and returns less than another is not on the front; the front starts with most tokens."""
-    assert pareto([64, 32, 16, 48], [1.0, 0.9, 0.5, 0.8]) == (0, 1, 2)
-    assert pareto([64, 64], [0.5, 0.6]) == (1,)
+    """An arm that keeps more and clearly returns less than another is left out; the front starts with most tokens."""
+    common = np.random.default_rng(4).standard_normal(16) * 3
+    noise = np.tile([0.1, -0.1], 8)
+    assert front([64, 32, 16, 48], [common + 1.0, common + 0.9, common + 0.5, common + noise + 0.8]) == (0, 1, 2)
+    assert front([64, 64], [common + 0.5, common + 0.6]) == (1,)
+
+
+def test_noise_leaves_no_rung_out():
+    """Two arms of equal worth are both rungs in nearly all races; by means alone one in two lost the larger."""
+    generator = np.random.default_rng(5)
+    fronts = [front([64, 32], list(generator.standard_normal((2, 16)))) for _ in range(400)]
+    assert sum(found == (0, 1) for found in fronts) > 0.94 * 400
+
+
+def test_a_race_of_one_rollout_beats_nobody():
+    """One pair has no error, so it leaves no arm out."""
+    assert front([64, 32], [np.array([0.0]), np.array([5.0])]) == (0, 1)

@@ -108,8 +108,13 @@ def planted_policy(planted: Planted, seed: int = 0) -> ADPolicy:
         return _Construction(planted, seed).policy.eval().requires_grad_(requires_grad=False)
 
 
-def write_planted(folder: Path, planted: Planted, *, name: str = "planted", seed: int = 0) -> CheckpointInfo:
-    """Write a native checkpoint that ``CheckpointRegistry.add`` takes, and return its entry."""
+def write_planted(
+    folder: Path, planted: Planted, *, name: str = "planted", seed: int = 0, preset: str = "darkroom-reference"
+) -> CheckpointInfo:
+    """Write a native checkpoint that ``CheckpointRegistry.add`` takes, and return its entry.
+
+    In ``darkroom-toymeta`` action 0 is to stay, so a policy that reads the reward one step back stays on the goal.
+    """
     policy = planted_policy(planted, seed)
     weights = save({key: tensor.contiguous() for key, tensor in policy.state_dict().items()})
     config = config_bytes(stored_config(policy.config))
@@ -120,7 +125,7 @@ def write_planted(folder: Path, planted: Planted, *, name: str = "planted", seed
         id=identity(weights, config),
         name=name,
         policy=policy.description,
-        preset="darkroom-reference",
+        preset=preset,
         causal_stated_by="family",
         train_tasks=(),
         validation_tasks=(),

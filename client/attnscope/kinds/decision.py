@@ -1,0 +1,16 @@
+"""The client's view of decisions."""
+
+from __future__ import annotations
+
+from attnscope.kinds.view import View, register
+
+VIEW = register(
+    View(
+        kind="decision",
+        stored="attnscope.decisions.decision:Decision",
+        opened_by="attnscope.open_decision",
+        summary="attnscope.cli.decisions:show_decision",
+        report="attnscope.cli.decisions:report_decision",
+    )
+)
+"""Reads, summarises and reports decisions."""

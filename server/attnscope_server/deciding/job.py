@@ -1,0 +1,111 @@
+"""One decision from its specification to its answer: request by request, or from the last one that is committed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Unpack
+
+import torch
+
+from attnscope_model.forward.fused import implementation
+from attnscope_model.forward.policy import Policy
+from attnscope_server.capturing.attributes import attributes_of
+from attnscope_server.capturing.job import choose_attention, committed
+from attnscope_server.deciding.phases.cards import document_of
+from attnscope_server.deciding.phases.record import record_of
+from attnscope_server.deciding.phases.rollouts import Stage
+from attnscope_server.deciding.phases.working import Part, Worker
+from attnscope_server.kinds import Heard, Order
+from attnscope_storage.decision_schema import DOCUMENT, decoded, encoded
+from attnscope_storage.kinds.decision import decision_schema
+from attnscope_storage.reader import CaptureReader
+from attnscope_storage.wire import CheckpointInfo
+from attnscope_storage.wire.decisions import DecisionSpec, ResolvedDecision
+from attnscope_storage.writer import CaptureWriter
+
+DecisionOrder = Order[DecisionSpec, ResolvedDecision]
+"""All that a decision needs to run."""
+
+WRITER_BLOCKS = 2
+"""Requests that the work and the writer share."""
+
+
+def run(
+    order: DecisionOrder, policy: Policy, checkpoint: CheckpointInfo, device: torch.device, **heard: Unpack[Heard]
+) -> None:
+    """Decide, going on from the last committed request.
+
+    Raises
+    ------
+    RolloutStoppedError
+        When `stopped` said so; the request that was not committed is dropped.
+    """
+    reader = committed(order.path)
+    choose_attention(policy, device, reader, allowed=order.fused)
+    done = 0 if reader is None else reader.steps_committed
+
+    def advanced(share: float) -> None:
+        heard["tell"]("rolling", round((done + min(share, 1.0)) * order.resolved.steps))
+
+    worker = Worker(order.spec, order.resolved, policy, _stage(order, policy, device, heard["stopped"], advanced))
+    if reader is not None and done:
+        worker.restore(record_of(decoded(reader.array(DOCUMENT)[done - 1])), reader)
+    with _writer(order, policy, checkpoint, device, reader, heard) as writer:
+        while not worker.record.over:
+            part = worker.answer()
+            document = document_of(worker.record, order.job, order.spec, order.resolved, checkpoint)
+            _submit(writer, part, encoded(document, writer.schema.arrays[DOCUMENT].shape[1]))
+            done += 1
+        heard["tell"]("finishing", done * order.resolved.steps)
+        writer.close(complete=True)
+
+
+def _stage(
+    order: DecisionOrder,
+    policy: Policy,
+    device: torch.device,
+    stopped: Callable[[], bool],
+    advanced: Callable[[float], None],
+) -> Stage:
+    """Return where the policy acts."""
+    spec, resolved = order.spec, order.resolved
+    chosen = order.listings.listing(resolved.environment_id).preset(resolved.environment_kwargs)
+    return Stage(
+        policy=policy,
+        environments=lambda axis: chosen.make_vector([chosen.task(int(index)) for index in axis.task]),
+        name=resolved.environment_id,
+        device=device,
+        steps=resolved.steps,
+        episodes=resolved.episodes,
+        temperature=spec.sampling.temperature if resolved.sampling == "sample" else None,
+        most_rewards=chosen.most_rewards,
+        stopped=stopped,
+        advanced=advanced,
+    )
+
+
+def _writer(
+    order: DecisionOrder,
+    policy: Policy,
+    checkpoint: CheckpointInfo,
+    device: torch.device,
+    reader: CaptureReader | None,
+    heard: Heard,
+) -> CaptureWriter:
+    schema = decision_schema(order.spec, order.resolved, policy.description)
+    told: dict[str, Any] = {"durable": order.durable, "blocks": WRITER_BLOCKS, "on_commit": heard["on_commit"]}
+    if reader is not None:
+        return CaptureWriter.resume(order.path, schema, **told)
+    names = (order.job, order.owner)
+    said = attributes_of(names, order.spec, order.resolved, checkpoint, device, implementation(policy), "recompute")
+    return CaptureWriter.create(order.path, schema, said, {}, **told)
+
+
+def _submit(writer: CaptureWriter, part: Part, document: Any) -> None:  # noqa: ANN401 - bytes as an array
+    """Store one request."""
+    block = writer.acquire()
+    block.arrays[DOCUMENT][0] = document
+    for name, values in part.arrays().items():
+        block.arrays[name][0, : len(values)] = values
+    block.steps = 1
+    writer.submit(block)

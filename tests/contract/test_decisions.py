@@ -1,0 +1,195 @@
+"""Decisions over a real socket: one command to one answer, killed and going on, cancelled, on planted policies."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+
+import numpy as np
+import psutil
+import pytest
+from typer.testing import CliRunner
+
+import attnscope
+from attnscope.cli.app import app
+from attnscope.errors import JobCancelledError, RequestRefusedError
+from attnscope_model.checkpoints.registry import CheckpointRegistry
+from attnscope_server.root.paths import capture_path
+from attnscope_server.serving import serve_background
+from attnscope_storage.reader import CaptureReader
+from attnscope_storage.verify import verify
+from attnscope_storage.wire import JobState
+from attnscope_storage.wire.decisions import CARD_SCHEMA, DecisionCard, DecisionSpec
+from planted import Planted, write_planted
+
+CLOSE = [[4, 5], [5, 4], [3, 4], [4, 3]]
+"""Goals beside the start, which a policy that stays where it was rewarded soon finds."""
+
+NEAR = [[3, 3], [5, 5], [3, 5], [5, 3]]
+"""Goals two steps from it."""
+
+ASKED = {
+    "checkpoint": "stays",
+    "tasks": {"goals": CLOSE},
+    "screening": {"goals": NEAR},
+    "episodes": 3,
+    "budgets": [8],
+    "positions": ["reindex"],
+    "screened": 64,
+}
+"""A small decision on a policy that stays on the goal because of the reward one step back: 8 transitions are enough."""
+
+
+@pytest.fixture(scope="module")
+def running(service_settings, tmp_path_factory):
+    """Return a service with two planted policies: one stays on the goal, one acts without regard to it."""
+    settings, folder = service_settings(), tmp_path_factory.mktemp("planted")
+    registry = CheckpointRegistry(settings.checkpoints_folder)
+    for name, planted, preset in (
+        ("stays", Planted(back=1, reads="reward"), "darkroom-toymeta"),
+        ("wanders", Planted(back=5, reads="action"), "darkroom-reference"),
+    ):
+        write_planted(folder / name, planted, name=name, preset=preset)
+        registry.add(folder / name)
+    with serve_background(settings) as running:
+        yield running
+
+
+@pytest.fixture
+def client(running):
+    """Return a client of it."""
+    with attnscope.connect(running.url, running.key) as connected:
+        yield connected
+
+
+@pytest.fixture(scope="module")
+def decided(running):
+    """Return the finished decision on the policy that stays."""
+    with attnscope.connect(running.url, running.key) as connected:
+        yield connected.submit(DecisionSpec.model_validate(ASKED)).wait()
+
+
+def reader_of(running, job) -> CaptureReader:
+    """Return a reader of a job's store."""
+    return CaptureReader.open(capture_path(running.settings.data_root, str(job.id)))
+
+
+def worker() -> psutil.Process:
+    """Return the worker's process."""
+    children = psutil.Process().children()
+    [found] = [one for one in children if "attnscope_server.running.worker" in " ".join(one.cmdline())]
+    return found
+
+
+def test_a_decision_ends_in_the_right_answer(running, decided):
+    """The planted policy looks one step back, so keeping the newest 8 transitions changes nothing; the card says so."""
+    decision = decided.decision()
+    card = decision.card
+    assert card.answer == "compress to"
+    assert (card.chosen.strategy, card.chosen.budget) == ("recency", 8)
+    assert decision.answer == card.sentence == card.lines[-1]
+    assert card.sentence.startswith("Compress to recency 8, reindex: non-inferior at 5 % (changes almost nothing")
+    assert [look.verdict for look in decision.looks] == ["non-inferior"]
+    assert "recency" in {arm.strategy for arm in decision.arms}
+    assert (card.card_schema, card.job) == (CARD_SCHEMA, str(decided.id))
+    assert decision.complete
+    report = verify(reader_of(running, decided))
+    assert report.ok, report.problems
+
+
+def test_every_rollout_is_stored_and_counted(running, decided):
+    """The card counts the stored rollouts, no (arm, task, seed) is run twice, and judges never screened."""
+    card, reader = decided.decision().card, reader_of(running, decided)
+    arm, task, seed = (reader.array(f"decision/{name}")[:] for name in ("arm", "task", "seed"))
+    there = arm >= 0
+    keys = set(zip(arm[there].tolist(), task[there].tolist(), seed[there].tolist(), strict=True))
+    assert there.sum() == len(keys) == card.rollouts
+    resolved = decided.info.resolved
+    judges = {cell.index for cell in resolved.tasks}
+    assert judges.isdisjoint(cell.index for cell in resolved.screening_tasks)
+    assert set(task[0][arm[0] >= 0].tolist()).isdisjoint(judges)
+    assert np.isfinite(reader.array("decision/return")[:][there]).all()
+
+
+def test_the_pasted_lines_run(decided):
+    """The lines for one's own loop make the compressor of the chosen arm."""
+    lines = decided.decision().card.paste.splitlines()
+    made: dict[str, object] = {}
+    exec("\n".join(lines[:2]), made)  # noqa: S102 - lines of our own
+    compressor = made["compressor"]
+    assert (compressor.rule.name, compressor.budget) == ("recency", 8)
+
+
+def test_a_killed_decision_goes_on_to_the_same_bits(running, client, decided, differing):
+    """After kill -9 of the worker in the middle, the store is that of the uninterrupted decision but for its names."""
+    job = client.submit(DecisionSpec.model_validate(ASKED))
+    while job.refresh().info.progress.steps_committed < 3 * job.info.resolved.steps:
+        assert not job.state.final, job.info.failure
+    worker().kill()
+    assert job.wait().state is JobState.SUCCEEDED
+    assert job.info.attempts == 2
+    paths = [capture_path(running.settings.data_root, str(one.id)) for one in (decided, job)]
+    assert differing(*paths) == ["decision/document"]
+    one, other = (handle.decision().card.model_dump(exclude={"job"}) for handle in (decided, job))
+    assert one == other
+
+
+def test_a_policy_that_is_not_better_than_random_is_not_raced(client):
+    """The gate ends the decision after the capture alone, and says so."""
+    card = client.submit(DecisionSpec(checkpoint="wanders", episodes=3)).wait().decision().card
+    assert card.answer == "not better than random here"
+    assert card.arms == ()
+    assert card.rollouts == 32
+    assert "nothing to compress" in card.sentence
+
+
+def test_a_quick_decision_never_calls_an_arm_safe(client):
+    """Gate and screen only: arms with their departures, no verdict, no arm chosen."""
+    card = client.submit(DecisionSpec.model_validate(ASKED | {"quick": True})).wait().decision().card
+    assert (card.answer, card.chosen, card.rungs) == (None, None, ())
+    assert card.sentence.startswith("Screened only")
+    assert all(arm.departure is not None and arm.raced_return is None for arm in card.arms)
+
+
+def test_a_cancelled_decision_keeps_what_it_committed(running, client):
+    """Cancelled while it runs, it ends, and its committed requests verify."""
+    job = client.submit(DecisionSpec.model_validate(ASKED | {"episodes": 40}))
+    while not job.refresh().info.progress.steps_committed:
+        assert not job.state.final, job.info.failure
+    with pytest.raises(JobCancelledError):
+        job.cancel().wait()
+    reader = reader_of(running, job)
+    assert not reader.complete
+    assert verify(reader).ok
+
+
+def test_too_few_judges_are_refused(client):
+    """Three tasks that could judge are too few, and the service says how many are needed."""
+    with pytest.raises(RequestRefusedError, match="at least 4 are needed"):
+        client.submit(DecisionSpec.model_validate(ASKED | {"tasks": {"goals": CLOSE[:3]}}))
+
+
+def test_the_command_prints_lines_the_answer_and_the_card(running, tmp_path, monkeypatch):
+    """One command: progress in words, one answer sentence, lines to paste; the same card as JSON; an estimate first."""
+    monkeypatch.setenv("ATTNSCOPE_URL", running.url)
+    monkeypatch.setenv("ATTNSCOPE_API_KEY", running.key)
+    goals = [word for row, column in CLOSE for word in ("--goal", f"{row},{column}")]
+    goals += [word for row, column in NEAR for word in ("--screening-goal", f"{row},{column}")]
+    words = ["decide", "stays", *goals, "--episodes", "3", "--budget", "8", "--positions", "reindex"]
+    words += ["--screened", "64", "--margin", "5%", "--worth", "2x"]
+    guessed = CliRunner().invoke(app, [*words, "--dry-run"])
+    assert guessed.exit_code == 0, guessed.output
+    assert "rollouts of 60 steps" in guessed.output
+    ran = CliRunner().invoke(app, words)
+    assert ran.exit_code == 0, ran.output
+    for told in ("gate: The policy learns", "rung 1 of 1", "ANSWER  Compress to recency 8", "ContextCompressor"):
+        assert told in ran.output
+    again = next(line for line in ran.output.splitlines() if line.startswith("again"))
+    assert "attnscope decide" in again
+    program = [sys.executable, "-c", "from attnscope.cli.main import main; main()"]
+    printed = subprocess.run([*program, "summary", "last", "--json"], capture_output=True, text=True, check=True)
+    card = DecisionCard.model_validate(json.loads(printed.stdout))
+    assert card.answer == "compress to"
+    subprocess.run([*program, "report", "last", "--out", str(tmp_path / "report")], capture_output=True, check=True)
+    assert json.loads((tmp_path / "report" / "decision_card.json").read_text())["sentence"] == card.sentence
