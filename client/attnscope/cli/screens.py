@@ -11,7 +11,7 @@ import typer
 from rich.markup import escape
 from rich.table import Column, Table
 
-import attnscope
+from attnscope.cli.address import connect
 from attnscope.cli.app import JobName, Json, app, out, say
 from attnscope.cli.asking import SPELLINGS, DryRun
 from attnscope.cli.jobs import cost, show
@@ -41,7 +41,7 @@ def screen(
     as_json: Json = False,
 ) -> None:
     """Screen a capture: how far each rule at each budget changes the policy's decisions. It never says what is safe."""
-    with attnscope.connect() as service:
+    with connect() as service:
         capture = service.job(job)
         asked["capture"] = capture.id
         spec = specified(ScreenSpec, asked)
