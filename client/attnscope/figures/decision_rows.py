@@ -74,10 +74,14 @@ def decision_rows(capture: Capture, step: int, *, env: int = 0) -> Figure:
         size = (max(4.0, 1.9 * len(heads) + 0.6), 1.25 * len(layers) + 1.3)
         figure = Picture(figsize=size)
         sides = places(figure, len(layers), len(heads), left=0.55, right=0.12, top=0.5, across=0.1, down=0.26)
-        grid = figure.subplots(len(layers), len(heads), sharex=True, sharey=True, squeeze=False, gridspec_kw=sides)
+        grid = figure.subplots(len(layers), len(heads), squeeze=False, gridspec_kw=sides)
         for (row, column), axes in np.ndenumerate(grid):
             draw_row(axes, rows[row, column], boundaries, rewarded)
             axes.set_title(f"layer {layers[row]}, head {heads[column]}", pad=2)
+        top = max(axes.get_ylim()[1] for axes in grid.flat)
+        for axes in grid.flat:  # by hand: axes that share limits pass each change on to every other one
+            axes.set_ylim(0, top)
+            axes.label_outer()
         for axes in grid[-1]:
             axes.set_xlabel("Key position (slot)")
         for axes in grid[:, 0]:
