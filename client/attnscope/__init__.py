@@ -151,7 +151,7 @@ def open_screen(path: str | Path) -> Screen:
     return Screen(CaptureReader.open(Path(path)))
 
 
-def screen(policy: Any, histories: Any, **options: Any) -> ScreenResults:  # noqa: ANN401 - types of the extra server
+def screen(policy: Any, histories: Any, arms: Any = None, **options: Any) -> ScreenResults:  # noqa: ANN401 - types of the extra server
     """Return how far a policy's decisions change under every rule and budget, on stored histories; needs no service.
 
     Parameters
@@ -160,8 +160,10 @@ def screen(policy: Any, histories: Any, **options: Any) -> ScreenResults:  # noq
         A loaded policy, of `attnscope_model`.
     histories
         Rollouts of it uncompressed, an `attnscope_server.screening.Histories`.
+    arms
+        Ways to see less, each an `attnscope_model.compression.Compression`; None: every rule at several shares.
     options
-        Of `attnscope_server.screening.screen`, which this calls: arms, decisions, seed, temperature.
+        Of `attnscope_server.screening.screen`, which this calls: decisions, seed, temperature, most_rewards.
 
     Raises
     ------
@@ -170,7 +172,7 @@ def screen(policy: Any, histories: Any, **options: Any) -> ScreenResults:  # noq
     """
     from attnscope.screens.here import screen_here  # noqa: PLC0415 - loads strategies
 
-    return screen_here(policy, histories, **options)
+    return screen_here(policy, histories, arms, **options)
 
 
 def recommend(

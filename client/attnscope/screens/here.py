@@ -12,7 +12,7 @@ FUNCTION: Final = ("attnscope_server.screening", "screen")
 """Module and name of the function; the client imports nothing of the service, so it asks for it by name."""
 
 
-def screen_here(policy: Any, histories: Any, **options: Any) -> ScreenResults:  # noqa: ANN401 - the service's types
+def screen_here(policy: Any, histories: Any, arms: Any = None, **options: Any) -> ScreenResults:  # noqa: ANN401 - the service's types
     """Return how a policy's decisions change under every arm; see `attnscope.screen`.
 
     Raises
@@ -22,7 +22,7 @@ def screen_here(policy: Any, histories: Any, **options: Any) -> ScreenResults:  
     """
     module, name = FUNCTION
     try:
-        found = getattr(import_module(module), name)(policy, histories, **options)
+        found = getattr(import_module(module), name)(policy, histories, arms, **options)
     except ModuleNotFoundError as error:
         raise MissingPackageError(
             "screening here needs torch and the extra server: pip install 'attnscope[server]'"

@@ -192,5 +192,7 @@ def test_the_client_screens_by_the_same_function(policies, histories_of):
     ours, theirs = screen(policy, histories, decisions=30), attnscope.screen(policy, histories, decisions=30)
     assert np.array_equal(ours.arrays["screen/departure"], theirs.arrays["screen/departure"])
     assert [arm.strategy for arm in theirs.arms] == [arm.setup.rule.name for arm in ours.plan.arms]
+    few = attnscope.screen(policy, histories, [Compression(strategy("recency"), 5)], decisions=30)
+    assert [arm.budget for arm in few.arms] == [5]
     mean = ours.arrays["screen/departure"].mean(axis=(0, 2))
     assert theirs.tv_all.value == pytest.approx(mean, abs=1e-6)
