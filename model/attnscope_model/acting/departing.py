@@ -29,7 +29,7 @@ def acted(logits: Float[Tensor, "*env action"], temperature: float | None) -> Fl
 
 
 def departure(
-    full: Float[Tensor, "*env action"], other: Float[Tensor, "*env action"], temperature: float | None = 1.0
+    full: Float[Tensor, "*#env action"], other: Float[Tensor, "*#env action"], temperature: float | None = 1.0
 ) -> Float64[Tensor, "*env"]:
     """Return the total variation ½ Σ|π_full − π_other| of the acted distributions, from 0 to 1.
 
@@ -39,7 +39,7 @@ def departure(
 
 
 def signed_loss(
-    full: Float[Tensor, "*env action"], other: Float[Tensor, "*env action"], temperature: float | None = 1.0
+    full: Float[Tensor, "*#env action"], other: Float[Tensor, "*#env action"], temperature: float | None = 1.0
 ) -> Float64[Tensor, "*env"]:
     """Return Σ(π_full − π_other) log π_full in nats: positive where the other leaves what the full policy prefers."""
     one, two = acted(full, temperature), acted(other, temperature)

@@ -94,7 +94,7 @@ def leave_one_out(
     return torch.cat([divergence(full, policy(tokens)) for tokens in contexts]).float()
 
 
-def divergence(full: Float[Tensor, "*env action"], other: Float[Tensor, "env action"]) -> Float[Tensor, " env"]:
+def divergence(full: Float[Tensor, "*#env action"], other: Float[Tensor, "*#env action"]) -> Float[Tensor, "*env"]:
     """Return ``KL(π_full ‖ π_other)`` in nats of logits before temperature; one decision may stand for all."""
     one, two = (torch.log_softmax(logits.double(), dim=-1) for logits in (full, other))
     # An impossible action adds nothing; rounding may leave a sum a hair below zero.

@@ -89,7 +89,7 @@ class Block:
         """The tokens of every transition, side by side."""
         return self.facts["embedded"]
 
-    def held(self, step: Int[Tensor, " decision"]) -> Int[Tensor, " decision"]:
+    def held(self, step: Int[Tensor, "*decision"]) -> Int[Tensor, "*decision"]:
         """Return the transitions that the window holds at each step."""
         return step.clamp(max=self.capacity)
 

@@ -133,9 +133,9 @@ def test_results_that_the_trial_does_not_store_are_refused(run, made_up):
     class OtherShape(made_up):
         def result(self, index):
             found = super().result(index)
-            return found.__class__(**{**vars(found), "held": found.held[:1]})
+            return found.__class__(**{**vars(found), "seconds": np.repeat(found.seconds, 2, axis=-1)})
 
-    for runner, said in ((WithoutSpeed, "missing"), (OtherShape, "trial/held")):
+    for runner, said in ((WithoutSpeed, "missing"), (OtherShape, "speed/seconds")):
         with pytest.raises(ValueError, match=said):
             run(runner=runner)
 
