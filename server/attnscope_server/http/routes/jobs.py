@@ -34,7 +34,11 @@ from attnscope_storage.wire.base import MAX_LABEL
 router = APIRouter(tags=["jobs"])
 
 REFUSED = problems(
-    ProblemCode.UNKNOWN_CHECKPOINT, ProblemCode.TOO_LARGE, ProblemCode.UNSUPPORTED_MEDIA_TYPE, ProblemCode.STORAGE_FULL
+    ProblemCode.NOT_FOUND,
+    ProblemCode.UNKNOWN_CHECKPOINT,
+    ProblemCode.TOO_LARGE,
+    ProblemCode.UNSUPPORTED_MEDIA_TYPE,
+    ProblemCode.STORAGE_FULL,
 )
 
 DEFAULT_PAGE = 50
