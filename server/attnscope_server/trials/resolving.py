@@ -11,7 +11,7 @@ from typing import Final
 
 from attnscope_env.presets.listing import LISTED, Listings
 from attnscope_model.checkpoints.registry import CheckpointRegistry
-from attnscope_model.compression import unfit
+from attnscope_model.compression import default_positions, unfit
 from attnscope_model.strategies import Strategy, StrategyError, build, strategy, why_not, why_oracle
 from attnscope_server.capturing.resolving import evenly_spaced, find_subject
 from attnscope_server.errors import refusal
@@ -49,6 +49,8 @@ def resolve_trial(spec: TrialSpec, registry: CheckpointRegistry, listings: Listi
     """
     subject = find_subject(spec, registry, listings)
     policy = subject.checkpoint.policy
+    if spec.positions is None:  # conditions echo it; the specification stays as it was sent
+        spec = spec.model_copy(update={"positions": (default_positions(policy, spec.memory),)})
     rules = _rules(spec)
     _refuse_unfit(spec, rules, policy, subject.checkpoint.name)
     steps = spec.episodes * subject.preset.horizon
@@ -69,7 +71,7 @@ def _refuse_unfit(spec: TrialSpec, rules: list[Rule], policy: PolicyDescription,
         if isinstance(budget, int) and budget > full:
             detail = f"budgets: a full context of {name} holds {full} transitions, {budget} would drop none of them"
             raise refusal(ProblemCode.INVALID_REQUEST, f"{detail}; all of them is the strategy none")
-    for positions in spec.positions:
+    for positions in spec.positions or ():
         for place, rule in enumerate(rules):
             if (reason := why_not(rule.made, policy, positions, spec.memory, spec.path)) is not None:
                 where = "controls" if rule.control else f"strategies.{place}"
@@ -101,9 +103,10 @@ def _conditions(spec: TrialSpec, rules: list[Rule]) -> tuple[Condition, ...]:
     A strategy that heeds no budget comes once a position policy.
     """
     unbounded = sum(not rule.made.bounded for rule in rules)
-    count = 1 + len(spec.positions) * (unbounded + len(spec.budgets) * (len(rules) - unbounded))
+    places = len(spec.positions or ())
+    count = 1 + places * (unbounded + len(spec.budgets) * (len(rules) - unbounded))
     if count > MAX_CONDITIONS:
-        detail = f"{len(rules)} strategies × {len(spec.budgets)} budgets × {len(spec.positions)} position policies, "
+        detail = f"{len(rules)} strategies × {len(spec.budgets)} budgets × {places} position policies, "
         detail += f"controls and baseline counted, are {count} conditions"
         raise refusal(ProblemCode.TOO_LARGE, detail, limit=MAX_CONDITIONS, requested=count)
     return tuple(_spelled(index, *one, spec) for index, one in enumerate(_grid(spec, rules)))
@@ -111,7 +114,7 @@ def _conditions(spec: TrialSpec, rules: list[Rule]) -> tuple[Condition, ...]:
 
 def _grid(spec: TrialSpec, rules: list[Rule]) -> Iterator[tuple[Rule, Budget | None, PositionPolicy]]:
     yield Rule(strategy("none"), control=True), None, "reindex"
-    for positions in spec.positions:
+    for positions in spec.positions or ():
         for rule in rules:
             if not rule.made.bounded:
                 yield rule, None, positions

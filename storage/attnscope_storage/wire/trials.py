@@ -76,11 +76,12 @@ class TrialSpec(ActingSpecification):
     budgets: tuple[Budget, ...] = Field(
         min_length=1, max_length=64, description="Transitions kept, as a number 40 or a share 0.4."
     )
-    positions: tuple[PositionPolicy, ...] = Field(
-        default=("reindex",),
+    positions: tuple[PositionPolicy, ...] | None = Field(
+        default=None,
         min_length=1,
         max_length=4,
-        description="Where kept tokens stand: reindex, keep, right_align or mask.",
+        description="Where kept tokens stand: reindex, keep, right_align or mask; by default keep for learned absolute "
+        "positions of a stateless context, else reindex.",
     )
     interval: Annotated[int, Field(ge=1, le=1_000_000)] | Literal["full"] = Field(
         default=1,
@@ -109,11 +110,12 @@ class TrialSpec(ActingSpecification):
     def _no_doubles(self) -> Self:
         for name in ("seeds", "budgets", "positions"):
             refuse_doubles(getattr(self, name), name)
-        if self.path == "recompute" and self.memory == "stateful" and {"keep", "mask"} & set(self.positions):
+        positions = set(self.positions or ())
+        if self.path == "recompute" and self.memory == "stateful" and {"keep", "mask"} & positions:
             raise ValueError("positions: keep and mask need the stored window, which a stateful context has not")
         if self.path == "cached" and self.memory == "stateless":
             raise ValueError("path: kept keys and values are a stateful context, what is dropped is gone: say so")
-        if self.path == "cached" and set(self.positions) - {"reindex", "keep"}:
+        if self.path == "cached" and positions - {"reindex", "keep"}:
             raise ValueError("positions: kept keys and values stand where they stood (keep) or close up (reindex)")
         return self
 

@@ -6,6 +6,7 @@ import math
 
 import pytest
 
+from attnscope_model.compression import default_positions
 from attnscope_model.strategies import strategy
 from attnscope_server.errors import ProblemError
 from attnscope_server.kinds import Means, Planned
@@ -154,3 +155,24 @@ def test_a_specification_survives_the_wire(asked):
     spec, resolved = asked()
     assert TrialSpec.model_validate_json(spec.model_dump_json()) == spec
     assert type(resolved).model_validate_json(resolved.model_dump_json()) == resolved
+
+
+@pytest.mark.parametrize(("changes", "stands"), [({}, "keep"), ({"memory": "stateful"}, "reindex")])
+def test_positions_that_nobody_names_are_the_policys(asked, changes, stands):
+    """Learned absolute positions are kept where the window is stored; conditions echo it, not the specification."""
+    spec, resolved = asked(positions=None, **changes)
+    assert spec.positions is None
+    assert {one.positions for one in resolved.conditions[1:]} == {stands}
+
+
+@pytest.mark.parametrize("kind", ["rotary", "sinusoidal", "none"])
+def test_other_positions_close_up_by_default(registry, kind):
+    """A policy that does not know learned absolute positions closes up."""
+    policy = registry.get("causal").policy.model_copy(update={"positions": kind})
+    assert default_positions(policy) == "reindex"
+
+
+def test_a_stored_specification_keeps_its_positions():
+    """A specification of before names reindex, and goes on meaning it."""
+    stored = {"checkpoint": "a", "strategies": [{"name": "recency"}], "budgets": [8], "positions": ["reindex"]}
+    assert TrialSpec.model_validate(stored).positions == ("reindex",)

@@ -115,7 +115,18 @@ def write_planted(
 
     In ``darkroom-toymeta`` action 0 is to stay, so a policy that reads the reward one step back stays on the goal.
     """
-    policy = planted_policy(planted, seed)
+    return _write(folder, planted_policy(planted, seed), name, preset)
+
+
+def write_random(folder: Path, *, name: str = "random-weights", seed: int = 0) -> CheckpointInfo:
+    """Write a native checkpoint whose weights nobody trained, for ``darkroom-reference``, and return its entry."""
+    with torch.inference_mode(mode=False), torch.random.fork_rng([]):
+        torch.manual_seed(seed)
+        policy = ADPolicy(ADConfig((9, 9), 5, 60, width=32, layers=2, heads=4, feedforward=64)).eval()
+    return _write(folder, policy, name, "darkroom-reference")
+
+
+def _write(folder: Path, policy: ADPolicy, name: str, preset: str) -> CheckpointInfo:
     weights = save({key: tensor.contiguous() for key, tensor in policy.state_dict().items()})
     config = config_bytes(stored_config(policy.config))
     folder.mkdir(parents=True, exist_ok=True)
