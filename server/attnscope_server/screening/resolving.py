@@ -15,6 +15,7 @@ import numpy as np
 from attnscope_env.presets.listing import Listings
 from attnscope_model.checkpoints.registry import CheckpointRegistry
 from attnscope_model.compression import Compression
+from attnscope_model.errors import CheckpointAmbiguousError, CheckpointUnknownError
 from attnscope_model.strategies import Strategy, StrategyError, build, strategy
 from attnscope_server.errors import refusal
 from attnscope_server.screening.arms import Arm, arms_of
@@ -103,7 +104,15 @@ def _refuse_other(spec: ScreenSpec, found: Captured, registry: CheckpointRegistr
         raise refusal(
             ProblemCode.INVALID_REQUEST, f"capture: job {spec.capture} has committed no step yet; wait for it"
         )
-    if spec.checkpoint and registry.get(spec.checkpoint).id != found.resolved.checkpoint_id:
+    if not spec.checkpoint:
+        return
+    try:
+        named = registry.get(spec.checkpoint)
+    except CheckpointUnknownError as error:
+        raise refusal(ProblemCode.UNKNOWN_CHECKPOINT, error.message) from error
+    except CheckpointAmbiguousError as error:
+        raise refusal(ProblemCode.AMBIGUOUS_NAME, error.message) from error
+    if named.id != found.resolved.checkpoint_id:
         detail = f"checkpoint: the capture is of {found.resolved.checkpoint_name}, not of {spec.checkpoint}"
         raise refusal(ProblemCode.INVALID_REQUEST, detail)
 

@@ -180,6 +180,8 @@ def test_a_screen_needs_a_capture_of_its_checkpoint(whole, registry):
     _, referred = whole
     with pytest.raises(ProblemError, match="of causal"):
         KIND.resolve_on(ScreenSpec(capture=NAME, checkpoint="other"), referred, registry, LISTED)
+    with pytest.raises(ProblemError, match="nobody"):
+        KIND.resolve_on(ScreenSpec(capture=NAME, checkpoint="nobody"), referred, registry, LISTED)
     nothing = Referred(referred.store, referred.spec, referred.resolved, 0)
     with pytest.raises(ProblemError, match="no step"):
         KIND.resolve_on(ScreenSpec(capture=NAME), nothing, registry, LISTED)
