@@ -90,6 +90,11 @@ def open(path: str | Path) -> Capture:  # noqa: A001 - the word that zarr and xa
 def open_decision(path: str | Path) -> Decision:
     """Return a downloaded decision, the same object as a remote one.
 
+    Parameters
+    ----------
+    path
+        Folder of the decision: what `attnscope fetch` or its `download` wrote.
+
     Raises
     ------
     CaptureNotFoundError

@@ -82,5 +82,12 @@ def default_positions(policy: PolicyDescription, memory: Memory = "stateless") -
 
     Learned absolute positions are kept: a renumbered context is one that such a policy was hardly trained on, and only
     some of its lengths work. Every other policy closes up, and so does a context that has lost its window.
+
+    Parameters
+    ----------
+    policy
+        Description of the policy.
+    memory
+        ``stateless`` or ``stateful``; a stateful context has lost its window.
     """
     return "keep" if policy.positions == "learned-absolute" and memory == "stateless" else "reindex"
