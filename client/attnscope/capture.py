@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 from jaxtyping import Float, Int
 
+from attnscope.absent import why_absent
 from attnscope.connecting.transport import Transport
 from attnscope.errors import (
+    AbsentArrayError,
     MapNotSampledError,
     MissingPackageError,
     NotCapturedError,
@@ -44,7 +46,7 @@ class ArrayGroup:
         try:
             return self._capture[f"{self._group}/{name}"]
         except NotCapturedError as error:
-            raise AttributeError(str(error)) from error
+            raise AbsentArrayError(error.message) from error
 
     def __dir__(self) -> list[str]:
         prefix = f"{self._group}/"
@@ -321,6 +323,11 @@ class Capture(Stored):
     def returns(self) -> Float[np.ndarray, "env episode"]:
         """Return the return of every finished episode.
 
+        Raises
+        ------
+        NotCapturedError
+            An imported capture says neither returns nor rewards.
+
         Examples
         --------
         >>> capture.returns().shape  # environments, finished episodes
@@ -329,6 +336,8 @@ class Capture(Stored):
         told = self._reader.attributes.get("episode_returns")  # of an imported capture, which has no step's reward
         if told is not None:
             return np.asarray(told, np.float64)
+        if not {"rollout/reward", "rollout/episode"} <= set(self.names()):
+            raise NotCapturedError(why_absent("returns", self.kind, self.names(), self.provenance))
         reward, episode = self.rollout.reward[:], self.rollout.episode[:]
         ended = (self.rollout.truncated[:] > 0) | (self.rollout.terminated[:] > 0)
         finished = int(ended.sum(axis=0).min())

@@ -18,6 +18,7 @@
     └── ServiceError                                 the service said why: a problem document
         ├── RequestRefusedError (ValueError)         the request must change
         │   ├── UnknownCheckpointError, UnknownEnvironmentError, AmbiguousNameError, NotCapturedError (LookupError)
+        │   │   └── AbsentArrayError (NotCapturedError, AttributeError)
         │   └── InvalidRequestError, MethodNotAllowedError, UnsupportedMediaTypeError, TooLargeError,
         │       RangeNotSatisfiableError, NotReplayableError, ConflictError
         ├── AuthenticationError (PermissionError)
@@ -161,6 +162,10 @@ class RangeNotSatisfiableError(RequestRefusedError, code=ProblemCode.RANGE_NOT_S
 
 class NotCapturedError(RequestRefusedError, LookupError, code=ProblemCode.NOT_CAPTURED):
     """The job was told not to store this."""
+
+
+class AbsentArrayError(NotCapturedError, AttributeError):
+    """The capture has no array of this name; as an attribute of a group of arrays it is no attribute either."""
 
 
 class NotReplayableError(RequestRefusedError, code=ProblemCode.NOT_REPLAYABLE):

@@ -33,8 +33,11 @@ def policy_words(provenance: Mapping[str, Any]) -> str:
     provenance
         A capture's; those of older captures know of no statement besides the mask.
     """
-    mask = "causal" if provenance["causal"] else "non-causal"
-    words = f"{mask} (mask stated by {provenance['causal_stated_by']})"
+    if provenance["causal"] is None:
+        words = "mask unknown"
+    else:
+        mask = "causal" if provenance["causal"] else "non-causal"
+        words = f"{mask} (mask stated by {provenance['causal_stated_by']})"
     stated = provenance.get("stated_by_user", {})
     others = [f"{name.replace('_', ' ')} {answer}" for name, answer in stated.items() if name != "causal"]
     return f"{words}, {' and '.join(others)} stated by user" if others else words

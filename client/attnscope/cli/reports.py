@@ -108,18 +108,47 @@ def compare(
 
 @app.command("import")
 def import_capture(
-    history: Annotated[Path, typer.Argument(help="attention_history.pkl of the reference.")],
+    file: Annotated[
+        Path,
+        typer.Argument(help="attention_history.pkl of the reference, or own attention: .npz, .npy or a torch file."),
+    ],
     to: Annotated[Path | None, typer.Option("--out", help="New folder; default beside the file.")] = None,
-    rewards: Annotated[Path | None, typer.Option(help="attention_data.npz; default the one beside the file.")] = None,
-    maps: Annotated[int, typer.Option(min=0, help="Whole maps to keep, evenly spaced.")] = 5,
-    name: Annotated[str | None, typer.Option(help="What to call the policy.")] = None,
+    rewards: Annotated[
+        Path | None, typer.Option(help="Of the reference: attention_data.npz; default the one beside the file.")
+    ] = None,
+    maps: Annotated[int, typer.Option(min=0, help="Of the reference: whole maps to keep, evenly spaced.")] = 5,
+    name: Annotated[str | None, typer.Option(help="Name of the policy.")] = None,
+    lengths: Annotated[
+        Path | None, typer.Option(help="Of a file of rows alone: the .npy file of the context lengths.")
+    ] = None,
+    causal: Annotated[
+        bool | None, typer.Option("--causal/--non-causal", help="Of arrays: mask of the policy; default unknown.")
+    ] = None,
+    query: Annotated[str, typer.Option(help="Of arrays: slot of the deciding query, last or first.")] = "last",
+    tokens: Annotated[int, typer.Option("--tokens-per-transition", min=1, help="Of arrays.")] = 1,
     as_json: Json = False,
 ) -> None:
-    """Read the reference's own capture into one of ours; nothing in the file is executed."""
-    from attnscope.foreign import import_reference  # noqa: PLC0415 - loads zarr
+    """Read attention of another program into a capture; nothing in the file is executed.
 
-    target = to or history.with_suffix(".zarr")
-    import_reference(history, target, rewards, maps=maps, name=name)
+    Arrays are named rows [step, env, layer, head, slot], lengths [step, env], and where known rewards, episodes and
+    actions [step, env], returns [env, episode] and tasks [env]; the env axis may be left out where there is one.
+    """
+    from attnscope.foreign import import_file  # noqa: PLC0415 - loads zarr
+
+    if query not in ("last", "first"):
+        raise typer.BadParameter(f"expected last or first, got {query!r}", param_hint="--query")
+    target = to or file.with_suffix(".zarr")
+    import_file(
+        file,
+        target,
+        rewards=rewards,
+        lengths=lengths,
+        maps=maps,
+        name=name,
+        causal=causal,
+        query_slot="first" if query == "first" else "last",
+        tokens_per_transition=tokens,
+    )
     say({"path": str(target)}) if as_json else out.print(f"wrote {escape(str(target))}")
 
 

@@ -10,6 +10,7 @@ import numpy as np
 from jaxtyping import Shaped
 from pydantic import BaseModel, ValidationError
 
+from attnscope.absent import why_absent
 from attnscope.connecting.plain import plain, plain_values
 from attnscope.connecting.transport import Transport
 from attnscope.errors import NotCapturedError
@@ -20,7 +21,7 @@ from attnscope.fetching.remote import Slicer
 from attnscope.kinds.view import view_of
 from attnscope_storage.errors import ChunkDamagedError, StoreKindError
 from attnscope_storage.reader import CaptureReader
-from attnscope_storage.wire import PolicyDescription
+from attnscope_storage.wire import RecordedPolicy
 from attnscope_storage.wire.wording import wrong_fields
 
 ModelT = TypeVar("ModelT", bound=BaseModel)
@@ -76,7 +77,7 @@ class Stored:
             There is no such array.
         """
         if name not in self._reader.names():
-            raise NotCapturedError(f"this {self.kind} has no {name}; it has {', '.join(self._reader.names())}")
+            raise NotCapturedError(why_absent(name, self.kind, self.names(), self.provenance))
         if name not in self._arrays:
             self._arrays[name] = LazyArray(self._reader.array(name), self._slicer)
         return self._arrays[name]
@@ -109,9 +110,9 @@ class Stored:
         return dict(plain_values(self._reader.attributes["provenance"]))
 
     @property
-    def policy(self) -> PolicyDescription:
-        """The policy's shape."""
-        return self._told("policy", PolicyDescription)
+    def policy(self) -> RecordedPolicy:
+        """The policy's shape; what an imported capture does not say is None."""
+        return self._told("policy", RecordedPolicy)
 
     @property
     def complete(self) -> bool:

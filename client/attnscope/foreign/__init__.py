@@ -1,5 +1,8 @@
-"""Captures of other programs, read without trusting them."""
+"""Captures of other programs, read without trusting them; the reading of our own captures is not here."""
 
+from attnscope.foreign.files import import_file
 from attnscope.foreign.importing import import_reference
+from attnscope.foreign.own import write_arrays
+from attnscope.foreign.refusals import ForeignFileError
 
-__all__ = ["import_reference"]
+__all__ = ["ForeignFileError", "import_file", "import_reference", "write_arrays"]

@@ -2,24 +2,28 @@
 
 from __future__ import annotations
 
-from attnscope_storage.wire import PolicyDescription
-from attnscope_storage.wire.flops import forward_flops
+from attnscope_storage.wire import RecordedPolicy
+from attnscope_storage.wire.flops import flops_of_shape
 
 
-def flops_saved(policy: PolicyDescription, tokens: float, kept: float) -> float:
+def flops_saved(policy: RecordedPolicy, tokens: float, kept: float) -> float:
     """Return the share of a decision's operations that is saved by `kept` instead of `tokens`, both with the query.
 
     NaN where the policy's width is unknown, as of an imported capture.
     """
-    if policy.width == 0:
+    if policy.width is None:
         return float("nan")
-    return 1 - forward_flops(policy, kept) / forward_flops(policy, tokens)
+    whole, less = (flops_of_shape(policy.layers, policy.width, count) for count in (tokens, kept))
+    return 1 - less / whole
 
 
-def position_policy(policy: PolicyDescription) -> tuple[str, str]:
+def position_policy(policy: RecordedPolicy) -> tuple[str, str]:
     """Return which positions kept tokens should get first in a trial, and why."""
     if policy.query_slot == "first":
         return "reindex", "the query comes first and shorter contexts were trained, so kept tokens close up"
+    if policy.positions is None:
+        why = "the imported file does not say the position encoding: keep fits absolute positions, reindex rotary ones"
+        return "keep", why
     if policy.positions in {"rotary", "none"}:
         return (
             "reindex",

@@ -12,7 +12,7 @@ from attnscope.recommendations.decisions import Decisions
 from attnscope.recommendations.expense import position_policy
 from attnscope.recommendations.ranking import FLAT, TARGET, Judged, Verdict
 from attnscope.study import Study
-from attnscope_storage.wire import PolicyDescription
+from attnscope_storage.wire import RecordedPolicy
 
 RESAMPLED: Final[dict[Scope, str]] = {
     "these tasks": "whole rollouts within task",
@@ -39,7 +39,7 @@ COMPARED: Final = (
 )
 
 
-def notes(policy: PolicyDescription) -> tuple[str, ...]:
+def notes(policy: RecordedPolicy) -> tuple[str, ...]:
     """Return what every reader of a recommendation must know."""
     positions = f"Positions to try first: {' — '.join(position_policy(policy))}."
     return PREDICTED, DROPPING, BY_ATTENTION, positions, INFLUENCE, COMPARED

@@ -5,7 +5,7 @@ from __future__ import annotations
 from attnscope.fetching.stored import ReadOnce, Stored
 from attnscope.screens.results import ScreenResults
 from attnscope_storage.errors import NotCommittedError
-from attnscope_storage.wire import Condition
+from attnscope_storage.wire import Condition, PolicyDescription
 from attnscope_storage.wire.screens import ResolvedScreen, ScreenSpec
 
 
@@ -24,6 +24,11 @@ class Screen(Stored):
         state = "complete" if self.complete else "running"
         committed, total = self.rollouts_committed, len(self.resolved.envs)
         return f"<screen {self.job[:8]} of {self.resolved.checkpoint_name}: {committed} of {total} rollouts, {state}>"
+
+    @property
+    def policy(self) -> PolicyDescription:
+        """The policy's shape; a service that ran it knows all of it."""
+        return self._told("policy", PolicyDescription)
 
     @property
     def spec(self) -> ScreenSpec:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from attnscope.fetching.stored import ReadOnce, Stored
 from attnscope.trials.results import TrialResults
 from attnscope_storage.errors import NotCommittedError
-from attnscope_storage.wire import Condition, ResolvedTrial, TrialSpec
+from attnscope_storage.wire import Condition, PolicyDescription, ResolvedTrial, TrialSpec
 
 
 class Trial(Stored):
@@ -23,6 +23,11 @@ class Trial(Stored):
         state = "complete" if self.complete else "incomplete"
         committed, total = self.conditions_committed, len(self.resolved.conditions)
         return f"<trial {self.job[:8]} of {self.resolved.checkpoint_name}: {committed} of {total} conditions, {state}>"
+
+    @property
+    def policy(self) -> PolicyDescription:
+        """The policy's shape; a service that ran it knows all of it."""
+        return self._told("policy", PolicyDescription)
 
     @property
     def spec(self) -> TrialSpec:

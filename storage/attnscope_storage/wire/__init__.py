@@ -10,6 +10,7 @@ from attnscope_storage.wire.catalogue import (
     Health,
     PolicyDescription,
     PresetInfo,
+    RecordedPolicy,
     TaskPage,
     WhoAmI,
 )
@@ -126,6 +127,7 @@ __all__ = [
     "Progress",
     "Received",
     "Recompute",
+    "RecordedPolicy",
     "Resolved",
     "ResolvedCapture",
     "ResolvedJob",

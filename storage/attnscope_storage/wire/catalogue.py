@@ -5,23 +5,25 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from attnscope_storage.wire.base import Received
 from attnscope_storage.wire.tasks import TaskCell
 
+PositionKind = Literal["learned-absolute", "sinusoidal", "rotary", "none"]
 
-class PolicyDescription(Received):
-    """The shape of a policy, as every reader of a capture needs it."""
+
+class RecordedPolicy(Received):
+    """The shape of a policy as far as a capture says it: None is unknown, as captures of other programs leave it."""
 
     family: str = Field(description="Layout the checkpoint was read from, e.g. ad-reference.")
     layers: int
     heads: int
-    width: int = Field(description="Embedding width d.")
+    width: int | None = Field(description="Embedding width d.")
     context_length: int = Field(description="Tokens of a full context, the query among them.")
-    actions: int
-    causal: bool
-    positions: Literal["learned-absolute", "sinusoidal", "rotary", "none"]
+    actions: int | None
+    causal: bool | None
+    positions: PositionKind | None
     query_slot: Literal["first", "last"]
     tokens_per_transition: int
     token_kinds: tuple[Literal["transition", "state", "action", "reward"], ...] = Field(
@@ -32,13 +34,32 @@ class PolicyDescription(Received):
         description="What a context that slides means to the policy: its tokens alone, computed anew at their new "
         "slots, as it was trained. Keys and values that outlive their window would be another function.",
     )
-    observation: Literal["cell", "vector", "discrete"] = Field(description="What the policy's observation is.")
-    parameters: int
+    observation: Literal["cell", "vector", "discrete"] | None = Field(description="What the policy's observation is.")
+    parameters: int | None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _width_zero_is_unknown(cls, given: Any) -> Any:  # noqa: ANN401 - not yet validated
+        """Read what older imports stored in place of what they did not know: width 0, and the rest of no meaning."""
+        if isinstance(given, dict) and given.get("width") == 0:
+            return {**given, **dict.fromkeys(("width", "actions", "positions", "observation", "parameters"))}
+        return given
 
     @property
     def transitions(self) -> int:
         """Transitions that a full context holds beside the query."""
         return (self.context_length - 1) // self.tokens_per_transition
+
+
+class PolicyDescription(RecordedPolicy):
+    """The shape of a policy that a service can run: all of it is known."""
+
+    width: int = Field(description="Embedding width d.")
+    actions: int
+    causal: bool
+    positions: PositionKind
+    observation: Literal["cell", "vector", "discrete"] = Field(description="What the policy's observation is.")
+    parameters: int
 
 
 class CheckpointInfo(Received):

@@ -11,6 +11,11 @@ FEED_FORWARD: Final = 4
 
 
 def forward_flops(policy: PolicyDescription, tokens: float, seen: float | None = None) -> float:
+    """Return the floating-point operations of one decision of a policy; see `flops_of_shape`."""
+    return flops_of_shape(policy.layers, policy.width, tokens, seen)
+
+
+def flops_of_shape(layers: int, width: int, tokens: float, seen: float | None = None) -> float:
     """Return the floating-point operations of one decision.
 
     A multiply-add counts two. A token costs 2 (4 + 2 × 4) d² for projections and feed-forward, and 4 n d for scores
@@ -25,9 +30,9 @@ def forward_flops(policy: PolicyDescription, tokens: float, seen: float | None =
     seen
         Tokens that they attend to, the query among them; None: those that are computed.
     """
-    width, attended = policy.width, tokens if seen is None else seen
+    attended = tokens if seen is None else seen
     linear = 2 * (4 + 2 * FEED_FORWARD) * width**2
     keys_and_values = 4 * width**2
     scores = 4 * attended * width
     last = tokens * keys_and_values + (linear - keys_and_values) + scores
-    return float((policy.layers - 1) * tokens * (linear + scores) + last)
+    return float((layers - 1) * tokens * (linear + scores) + last)
