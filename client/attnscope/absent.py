@@ -10,7 +10,6 @@ from types import MappingProxyType
 from typing import Any, Final
 
 from attnscope.connecting.plain import plain
-from attnscope_storage.wire import RecordedPolicy
 
 WORDS: Final[Mapping[str, str]] = MappingProxyType(
     {
@@ -57,22 +56,3 @@ def imported_from(provenance: Mapping[str, Any]) -> str | None:
     """Return the file that a capture was imported from; None for one that a service made."""
     origin = provenance.get("imported_from")
     return None if origin is None else plain(str(origin))
-
-
-def unsaid(held: Collection[str], policy: RecordedPolicy, *, returns: bool, maps: bool) -> list[str]:
-    """Return everything in `WORDS` that a capture lacks, in words.
-
-    Parameters
-    ----------
-    held
-        Its arrays.
-    returns, maps
-        Whether returns, and whole maps, are known.
-    """
-    fields = {f"policy.{field}" for field in ("causal", "width", "positions", "actions") if _says(policy, field)}
-    there = {*held, *fields, *(["returns"] if returns else []), *(["attention/maps"] if maps else [])}
-    return [words for name, words in WORDS.items() if name not in there]
-
-
-def _says(policy: RecordedPolicy, field: str) -> bool:
-    return getattr(policy, field) is not None

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 from jaxtyping import Float, Int
 
-from attnscope.absent import why_absent
+from attnscope.absent import WORDS, imported_from, why_absent
 from attnscope.connecting.transport import Transport
 from attnscope.errors import (
     AbsentArrayError,
@@ -282,6 +282,27 @@ class Capture(Stored):
         """
         return int(self.context.length[step, self.row_env(env)])
 
+    def lacks(self, name: str) -> str | None:
+        """Return the sentence that says why something is absent; None where it is there.
+
+        Parameters
+        ----------
+        name
+            An array, ``returns``, or a field of the policy such as ``policy.width``; see `attnscope.absent`.
+        """
+        return None if name in self._said() else why_absent(name, self.kind, self.names(), self.provenance)
+
+    def unsaid(self) -> list[str]:
+        """Return in words everything that an imported capture leaves unknown; nothing of any other capture."""
+        said = self._said()
+        return [words for name, words in WORDS.items() if name not in said] if imported_from(self.provenance) else []
+
+    def _said(self) -> set[str]:
+        names, policy = set(self.names()), self.policy.model_dump()
+        fields = {f"policy.{name}" for name, value in policy.items() if value is not None}
+        told = self._reader.attributes.get("episode_returns") is not None
+        return names | fields | ({"returns"} if told or {"rollout/reward", "rollout/episode"} <= names else set())
+
     def transition_index(self, step: int, env: int = 0) -> Int[np.ndarray, " slot"]:
         """Return the transition in each slot of a context; the query's own slot has the index of this step.
 
@@ -336,8 +357,8 @@ class Capture(Stored):
         told = self._reader.attributes.get("episode_returns")  # of an imported capture, which has no step's reward
         if told is not None:
             return np.asarray(told, np.float64)
-        if not {"rollout/reward", "rollout/episode"} <= set(self.names()):
-            raise NotCapturedError(why_absent("returns", self.kind, self.names(), self.provenance))
+        if (why := self.lacks("returns")) is not None:
+            raise NotCapturedError(why)
         reward, episode = self.rollout.reward[:], self.rollout.episode[:]
         ended = (self.rollout.truncated[:] > 0) | (self.rollout.terminated[:] > 0)
         finished = int(ended.sum(axis=0).min())

@@ -67,7 +67,7 @@ class Origin:
     provenance: Mapping[str, Any]
     checkpoint: str
     held_out: bool | None
-    causal: bool
+    causal: bool | None
     job: str
     committed: int
     steps: int

@@ -58,7 +58,8 @@ def draw_heatmap(
     capture = find_capture(job, source)
     steps = step or capture.map_steps()
     if not steps:
-        raise MapNotSampledError("no whole map is stored yet: name any step with --step, or submit with --maps 5")
+        why = capture.lacks("attention/maps") or "no whole map is stored yet"
+        raise MapNotSampledError(f"{why}: name any step of a job with --step, or submit with --maps 5")
     written = []
     for at, figure in zip(steps, heatmaps(capture, steps, env=env, log=log), strict=True):
         name = f"attention_heatmap_step{at}{'_log' if log else ''}.{form}"

@@ -66,8 +66,9 @@ def decision_rows(capture: Capture, step: int, *, env: int = 0) -> Figure:
     transitions = capture.transition_index(step, env)
     rewarded = np.empty(0, np.int64)
     if "rollout/reward" in capture.names():
-        gained = capture.rollout.reward[int(transitions[0]) : step + 1, at][transitions[:-1] - transitions[0]]
-        rewarded = np.flatnonzero(gained > 0)
+        first = int(transitions.min())
+        gained = capture.rollout.reward[first : step + 1, at][transitions - first]
+        rewarded = np.flatnonzero((gained > 0) & (transitions < step))  # the query's own reward is still to come
     boundaries = capture.episode_boundaries(step, env)
     layers, heads = stored(capture, "layer"), stored(capture, "head")
     with styled():
@@ -87,7 +88,9 @@ def decision_rows(capture: Capture, step: int, *, env: int = 0) -> Figure:
         for axes in grid[:, 0]:
             axes.set_ylabel("Attention")
         title = f"Decision of step {step}, {task_label(capture, at)} · {capture.resolved.checkpoint_name}"
-        marks = "dashed: uniform; grey lines: episodes begin; orange marks: rewarded transitions"
+        episodes = capture.lacks("rollout/episode") or "grey lines: episodes begin"
+        rewards = capture.lacks("rollout/reward") or "orange marks: rewarded transitions"
+        marks = f"dashed: uniform; {episodes}; {rewards}"
         return finish(figure, title, f"{source_of(capture)}\n{progress_of(capture)}; {marks}")
 
 

@@ -25,7 +25,8 @@ from attnscope_storage.shades import as_u8
 LOG_FLOOR = 1e-4
 """Smallest weight that the logarithmic scale tells apart."""
 
-MARKS = "grey: masked; white lines: episodes begin; orange mark: the decision row; above: transition index"
+MARKS = "grey: masked; {episodes}; orange mark: the decision row; above: transition index"
+EPISODES = "white lines: episodes begin"
 
 __all__ = ["FORMATS", "heatmap", "heatmaps", "save"]
 
@@ -104,7 +105,8 @@ class _Heatmaps:
         norm = LogNorm(LOG_FLOOR, 1.0, clip=True) if self.log else PowerNorm(0.5, 0.0, 1.0, clip=True)
         scale = mosaic.figure.colorbar(ScalarMappable(norm, COLOURMAP), cax=mosaic.scale)
         scale.set_label(f"attention weight ({'log' if self.log else '√'} scale)")
-        marks = MARKS if unit == 1 else f"{MARKS}; each cell is the mean of {unit} × {unit} weights"
+        marks = MARKS.format(episodes=self.capture.lacks("rollout/episode") or EPISODES)
+        marks = marks if unit == 1 else f"{marks}; each cell is the mean of {unit} × {unit} weights"
         finish(mosaic.figure, "", f"{source_of(self.capture)}\n{progress_of(self.capture)}; {marks}")
         return mosaic
 

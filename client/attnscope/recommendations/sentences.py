@@ -7,6 +7,7 @@ from typing import Final
 import numpy as np
 
 from attnscope.measures.intervals import LEVEL, RELIABLE_ROLLOUTS, Scope
+from attnscope.provenance import policy_words
 from attnscope.recommendations.claims import Claim, claim, numbers_of, spread
 from attnscope.recommendations.decisions import Decisions
 from attnscope.recommendations.expense import position_policy
@@ -55,11 +56,10 @@ def basis(study: Study, decisions: Decisions, how: str, judging: Scope) -> tuple
     """
     reading = study.reading
     provenance, resolved = study.capture.provenance, study.capture.resolved
-    mask = "causal" if provenance.get("causal") else "non-causal"
-    who = provenance.get("causal_stated_by", "nobody")
+    mask = policy_words({"causal": study.capture.policy.causal, "causal_stated_by": "nobody"} | provenance)
     source = Claim(
         "source",
-        f"For this checkpoint and environment: {resolved.checkpoint_name}, {mask} (mask stated by {who}), "
+        f"For this checkpoint and environment: {resolved.checkpoint_name}, {mask}, "
         f"{resolved.environment_id}, job {study.capture.job}.",
     )
     sample = claim(

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+from textwrap import fill
+from typing import Final
+
 import numpy as np
 
 from attnscope.capture import Capture
 from attnscope.provenance import HELD_OUT, policy_words
 from attnscope.study import Study, study
+
+WIDTH: Final = 110
+"""Columns of a sentence."""
 
 EPISODES_SHOWN = 12
 """Episodes of the table, evenly spaced, the first and the last among them."""
@@ -16,11 +22,12 @@ def summarise(capture: Capture) -> str:
     """Return the summary of a capture, also of a running one."""
     resolved, provenance = capture.resolved, capture.provenance
     read, held = study(capture), HELD_OUT[resolved.held_out]
+    tasks = len(resolved.tasks) or "unknown"
     length = capture.context.length[:]
     lines = [
         f"For this checkpoint: {provenance['checkpoint_name']} ({provenance['checkpoint'][:12]})",
         f"  {provenance['family']}, {policy_words(provenance)}",
-        f"  {provenance['environment']}, {len(resolved.tasks)} tasks, {resolved.envs} environments, {held}",
+        f"  {provenance['environment']}, {tasks} tasks, {resolved.envs} environments, {held}",
         f"  job {capture.job}, {capture.steps_committed} of {resolved.steps} steps",
         "",
         *_returns(read),
@@ -31,14 +38,21 @@ def summarise(capture: Capture) -> str:
         ),
         "",
         *_recency(read),
+        *_unsaid(capture),
     ]
     return "\n".join(lines) + "\n"
+
+
+def _unsaid(capture: Capture) -> list[str]:
+    """Return what an imported file leaves unknown, in words."""
+    unknown = capture.unsaid()
+    return ["", fill(f"The imported file does not say {', '.join(unknown)}.", WIDTH)] if unknown else []
 
 
 def _returns(read: Study) -> list[str]:
     returns, capture = read.returns, read.capture
     if returns is None:
-        return ["Return by episode: rewards were not captured"]
+        return [f"Return by episode: {capture.lacks('returns')}"]
     cells = capture.resolved.tasks
     optimal = [cell.optimal_return for cell in cells if cell.optimal_return is not None]
     random = [cell.random_return for cell in cells if cell.random_return is not None]

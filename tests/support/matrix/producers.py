@@ -1,0 +1,157 @@
+"""Small captures from every way of making one: a few steps of tiny random policies, in seconds."""
+
+from __future__ import annotations
+
+import json
+import pickle  # noqa: TID251 - the tests write a reference's history; nothing is unpickled
+from pathlib import Path
+from unittest import mock
+from uuid import UUID, uuid5
+
+import numpy as np
+import torch
+from safetensors.torch import save
+
+import attnscope
+from attnscope.foreign import import_file
+from attnscope_model.checkpoints import conversion
+from attnscope_model.checkpoints.conversion import write_entry
+from attnscope_model.checkpoints.foreign import parse_here
+from attnscope_model.checkpoints.native import CONFIG, WEIGHTS, config_bytes, identity, load_policy
+from attnscope_model.checkpoints.registry import CheckpointRegistry
+from attnscope_model.families.ad import ADConfig, ADPolicy, stored_config
+from attnscope_model.training.trainer import initialise
+from attnscope_server.capturing.job import CaptureOrder, run_capture
+from attnscope_server.capturing.resolving import resolve
+from attnscope_server.records.database import Database
+from attnscope_server.records.job_store import JobStore
+from attnscope_server.root.captures import Captures
+from attnscope_server.root.data_root import prepare
+from attnscope_server.settings import Settings
+from attnscope_storage import schema
+from attnscope_storage.wire import CaptureSpec, JobState
+from forwards import layouts
+
+CPU = torch.device("cpu")
+STEPS = 40
+SPACE = UUID("6f0c6f60-3f6e-4a53-9d4e-0d4f4b7d2a11")
+FAMILIES = {"dpt": "dpt", "three tokens": "cccad"}
+"""Foreign layouts by producer."""
+
+JOBS = {"captured": JobState.SUCCEEDED, "cancelled": JobState.CANCELLED, "failed": JobState.FAILED}
+
+
+class _Stop(Exception):  # noqa: N818 - no error: the capture ends here on purpose
+    """Ends a capture at a commit."""
+
+
+def _parse(source: Path, target: Path, choice: object = None) -> object:
+    parse_here(source, target, choice)
+    return json.loads((target / "contents.json").read_text(encoding="utf-8"))
+
+
+def registry_of(folder: Path) -> CheckpointRegistry:
+    """Return a registry with a tiny policy of every shape that a producer needs."""
+    registry = CheckpointRegistry(folder)
+    with mock.patch.object(conversion, "parse_apart", _parse):
+        for name in {"reference-causal", *FAMILIES.values()}:
+            layout, file = layouts.LAYOUTS[name], folder.parent / f"{name}.pt"
+            torch.save(layout.content(), file)
+            registry.add(file, name=name, **layout.stated)
+    for name, heads in (("native", 2), ("one head", 1)):
+        config = ADConfig((9, 9), 5, 24, "learned-absolute", width=16, layers=heads, heads=heads, feedforward=32)
+        policy = ADPolicy(config)
+        initialise(policy, seed=1)
+        weights, stored = save(dict(policy.state_dict())), config_bytes(stored_config(config))
+        entry = registry.root / identity(weights, stored)
+        entry.mkdir()
+        (entry / WEIGHTS).write_bytes(weights)
+        (entry / CONFIG).write_bytes(stored)
+        told = {"id": entry.name, "name": name, "policy": policy.description}
+        write_entry(entry, registry.get("reference-causal").model_copy(update=told))
+    return registry
+
+
+def capture(registry: CheckpointRegistry, path: Path, checkpoint: str, *, commits: int = 0, job: str = "", **changes):
+    """Write a capture, up to so many commits where that is not 0."""
+    spec = spec_of(checkpoint, **changes)
+    info = registry.get(checkpoint)
+    policy = load_policy(registry.folder(info.id), CPU)
+    order = CaptureOrder(job or path.stem, "local", spec, resolve(spec, registry), path, durable=False)
+    seen = []
+
+    def stop(_: object) -> None:
+        seen.append(1)
+
+    with mock.patch.object(schema, "CHUNK_BYTES", 1024):
+        try:
+            run_capture(order, policy, info, CPU, on_commit=stop, stopped=lambda: 0 < commits <= len(seen))
+        except Exception as error:
+            if type(error).__name__ != "RolloutStoppedError":
+                raise
+    return path
+
+
+def spec_of(checkpoint: str, **changes: object) -> CaptureSpec:
+    """Return a small capture's specification."""
+    asked = {"tasks": {"split": "all", "indices": [3, 40]}, "steps": STEPS, "maps": {"count": 2}} | changes
+    return CaptureSpec.model_validate({"checkpoint": checkpoint, **asked})
+
+
+def local(folder: Path) -> dict[str, str]:
+    """Return the folders of every capture that needs no service, by producer."""
+    torch.set_num_threads(1)
+    registry = registry_of(folder / "checkpoints")
+    found = {name: capture(registry, folder / f"{layout}.zarr", layout) for name, layout in FAMILIES.items()}
+    one = {"split": "all", "indices": [3]}
+    found["one step"] = capture(registry, folder / "step.zarr", "native", steps=1, maps={"steps": [0]})
+    found["one head"] = capture(registry, folder / "head.zarr", "one head")
+    found["one environment"] = capture(registry, folder / "env.zarr", "native", tasks=one)
+    found |= imported(folder)
+    found["golden store"] = Path(__file__).parents[2] / "golden" / "capture-v1"
+    return {name: str(path) for name, path in found.items()}
+
+
+def imported(folder: Path) -> dict[str, Path]:
+    """Return captures of other programs: of the reference, with and without returns, and arrays."""
+    rng, found = np.random.default_rng(1), {}
+    history = []
+    for step in range(STEPS):
+        n = min(step + 1, 12)
+        weights = np.tril(np.exp(rng.normal(size=(2, 1, 2, n, n))))
+        history.append(list((weights / weights.sum(axis=-1, keepdims=True)).astype(np.float32)))
+    for name in ("imported with returns", "imported without"):
+        place = folder / name.replace(" ", "-")
+        place.mkdir()
+        (place / "attention_history.pkl").write_bytes(pickle.dumps(history, protocol=4))
+        if name == "imported with returns":
+            np.savez(place / "attention_data.npz", rewards=np.arange(4.0)[None])
+        found[name] = import_file(place / "attention_history.pkl", folder / f"{place.name}.zarr", maps=2)
+    rows = np.full((STEPS, 2, 2, 12), np.nan)
+    for step, layers in enumerate(history):
+        n = layers[0].shape[-1]
+        rows[step, ..., :n] = np.stack([layer[0, :, -1] for layer in layers])
+    attnscope.import_arrays(rows, out=folder / "arrays.zarr")
+    return found | {"imported arrays": folder / "arrays.zarr"}
+
+
+def enter_jobs(where: Settings, *, running: bool = False) -> dict[str, str]:
+    """Enter jobs with their captures into a data root that no service holds, and return their ids by producer."""
+    prepare(where)
+    registry = registry_of(where.checkpoints_folder)
+    database = Database.open(where.database_path, durable=False)
+    jobs, found = JobStore(database), {}
+    for name, state in ({"running": JobState.RUNNING} if running else JOBS).items():
+        spec = spec_of("native")
+        stored, _ = jobs.submit(uuid5(SPACE, name), "local", spec, resolve(spec, registry), queue_limit=10)
+        jobs.claim()
+        path = Captures(where.data_root).path(stored.id)
+        commits = 0 if state is JobState.SUCCEEDED else 1
+        capture(registry, path, "native", commits=commits, job=str(stored.name))
+        if state is JobState.CANCELLED:
+            jobs.move(stored.id, JobState.CANCELLING)
+        if state is not JobState.RUNNING:
+            jobs.move(stored.id, state)
+        found[name] = str(stored.name)
+    database.close()
+    return found
