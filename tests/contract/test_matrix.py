@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+import attnscope
+from attnscope_server.serving import serve_background
 from matrix import cells, producers
 
 SERVICE = "service"
@@ -18,8 +20,11 @@ SERVICE = "service"
 MAPS = "whole attention maps"
 """In the sentence of what an imported file of arrays does not say."""
 
-LOCAL = {"influence": SERVICE, "screen": SERVICE}
-"""Of a capture without a service: these run the policy."""
+LOCAL = {"influence": SERVICE}
+"""Of a capture without a service: this runs the policy."""
+
+JOBS_ONLY = {"screen"}
+"""Consumers that take no folder: a screen is a job about a job."""
 
 GOLDEN = dict.fromkeys(("summary", "heatmap", "rows", "recommend", "report", "compare", "notebook"), "ResolvedCapture")
 """The oldest store holds arrays of a made-up rollout, and no document that says what they are."""
@@ -34,7 +39,7 @@ EXPECTED: dict[str, dict[str, str]] = {
     "imported without": LOCAL,
     "imported arrays": {**LOCAL, "heatmap": MAPS},
     "golden store": {**LOCAL, **GOLDEN},
-    "one step": LOCAL,
+    "one step": {"recommend": "no history", "influence": "no transition"},
     "one head": LOCAL,
     "one environment": LOCAL,
     "three tokens": LOCAL,
