@@ -231,8 +231,15 @@ def import_arrays(
         Tokens that one transition takes.
     width
         Embedding width of the policy; operations are counted where it is known.
-    name, environment
-        Names of the policy and of the environment.
+    name
+        Name of the policy.
+    environment
+        Name of the environment.
+
+    Returns
+    -------
+    Capture
+        The capture in the new folder, opened.
 
     Raises
     ------

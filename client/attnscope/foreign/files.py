@@ -79,6 +79,8 @@ def import_file(
 
     Parameters
     ----------
+    path
+        The file; its first bytes say its kind.
     out
         New folder.
     rewards
@@ -87,8 +89,21 @@ def import_file(
         Of a file that holds rows alone: an .npy file of the context lengths.
     maps
         Of the reference's history: whole maps to keep, evenly spaced.
-    causal, query_slot, tokens_per_transition
-        Of arrays; see `attnscope.import_arrays`.
+    name
+        Name of the policy; None takes the file's, or that of the folder of the reference's history.
+    causal
+        Of arrays: mask of the policy; None is unknown.
+    query_slot
+        Of arrays: where in the context the query is.
+    tokens_per_transition
+        Of arrays: tokens that one transition takes.
+    tell
+        Of the reference's history: called with steps done and in all.
+
+    Returns
+    -------
+    Path
+        The new folder.
 
     Raises
     ------

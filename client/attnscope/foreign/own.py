@@ -33,7 +33,33 @@ def write_arrays(
     environment: str | None = None,
     source: str = "arrays",
 ) -> Path:
-    """Write a capture from named arrays; see `attnscope.import_arrays` for their shapes.
+    """Write a capture from named arrays.
+
+    Parameters
+    ----------
+    out
+        New folder.
+    arrays
+        By the names and in the shapes of `attnscope.import_arrays`; None is unknown.
+    causal
+        Mask of the policy; None is unknown.
+    query_slot
+        Where in the context the query is.
+    tokens_per_transition
+        Tokens that one transition takes.
+    width
+        Embedding width of the policy; None is unknown.
+    name
+        Name of the policy; None takes `source`.
+    environment
+        Name of the environment; None is unknown.
+    source
+        Name of the file that the arrays come from.
+
+    Returns
+    -------
+    Path
+        The new folder.
 
     Raises
     ------
