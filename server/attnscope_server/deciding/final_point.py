@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import math
 
-from scipy.optimize import brentq
-
 from attnscope_server.deciding.crossing import crossing
 from attnscope_server.deciding.estimates import Estimate
 from attnscope_server.deciding.looks import LookResult
 from attnscope_server.deciding.plans import LookPlan
+from attnscope_server.deciding.solving import zero
 
 WIDEST = 12.0
 """Distance in standard errors within which the point is sought."""
@@ -43,7 +42,7 @@ def median_unbiased_drift(plan: LookPlan, number: int, score: float) -> float:
     scale = 1 / math.sqrt(fractions[-1])
     if excess((score - WIDEST) * scale) > 0:
         return score * scale
-    return float(brentq(excess, (score - WIDEST) * scale, (score + WIDEST) * scale, xtol=1e-6))
+    return zero(excess, (score - WIDEST) * scale, (score + WIDEST) * scale, within=1e-6)
 
 
 def median_unbiased_kept(result: LookResult, plan: LookPlan, margin: float) -> float:

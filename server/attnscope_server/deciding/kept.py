@@ -6,10 +6,9 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from scipy.optimize import brentq
-
 from attnscope_server.deciding.estimates import PairedReturns, difference, gain
 from attnscope_server.deciding.plans import Reach
+from attnscope_server.deciding.solving import zero
 
 FARTHEST = 16.0
 """Distance from the point, as a kept share, at which a limit counts as infinite."""
@@ -65,12 +64,12 @@ def _limit(excess: Callable[[float], float], point: float, border: float, side: 
     inner = point
     if side * (border - point) > 0:
         if excess(border) > 0:
-            return float(brentq(excess, point, border))
+            return zero(excess, point, border)
         inner = border
     step = 1e-3
     while step < FARTHEST:
         outer = inner + side * step
         if excess(outer) > 0:
-            return float(brentq(excess, inner, outer))
+            return zero(excess, inner, outer)
         inner, step = outer, step * 2
     return side * math.inf

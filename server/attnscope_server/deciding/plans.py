@@ -10,9 +10,8 @@ from dataclasses import dataclass
 from enum import Enum
 from functools import cache
 
-from scipy.optimize import brentq
-
 from attnscope_server.deciding.crossing import crossing
+from attnscope_server.deciding.solving import zero
 
 ERROR = 0.025
 """One-sided error of a false verdict over all looks of a plan, a side."""
@@ -167,7 +166,7 @@ def _obrien_fleming(sizes: tuple[int, ...], error: float) -> tuple[float, ...]:
     def excess(last: float) -> float:
         return float(crossing(at, safe=[last / math.sqrt(t) for t in at]).safe.sum()) - error
 
-    last = float(brentq(excess, 1.0, 4.0))
+    last = zero(excess, 1.0, 4.0)
     return tuple(last / math.sqrt(t) for t in at)
 
 
@@ -179,7 +178,7 @@ def _pocock(sizes: tuple[int, ...], error: float) -> float:
     def excess(bound: float) -> float:
         return float(crossing(at, safe=[bound] * len(at)).safe.sum()) - error
 
-    return float(brentq(excess, 1.0, 4.0))
+    return zero(excess, 1.0, 4.0)
 
 
 @cache
@@ -197,6 +196,6 @@ def _extended_bounds(sizes: tuple[int, ...], more: tuple[int, ...]) -> tuple[flo
         def excess(bound: float, at: list[float] = at, spend: float = spend) -> float:
             return float(crossing(at, safe=[*bounds, bound]).safe[-1]) - spend
 
-        bounds.append(float(brentq(excess, 1.0, 5.0)))
+        bounds.append(zero(excess, 1.0, 5.0))
         left -= spend
     return tuple(bounds)

@@ -84,8 +84,9 @@ class Contexts:
         stands = torch.stack([one.kept.stands for one in arms])[arm, decision]
         counts = stands.sum(dim=1)
         logits = torch.empty(len(arm), self._block.policy.description.actions, device=counts.device)
-        for positions in dict.fromkeys(one.positions for one in arms):
-            of = torch.tensor([one.positions == positions for one in arms], device=counts.device)
+        policies: list[PositionPolicy] = [one.positions for one in arms]
+        for positions in dict.fromkeys(policies):
+            of = torch.tensor([one == positions for one in policies], device=counts.device)
             mine = torch.nonzero(of[arm])[:, 0]
             mine = mine[counts[mine].argsort(descending=True, stable=True)]
             for some in self._tiles(mine, counts, packed=positions == "reindex"):
