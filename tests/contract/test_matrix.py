@@ -126,6 +126,12 @@ def local(tmp_path_factory) -> dict[str, str]:
 
 def test_every_consumer_takes_every_capture_on_this_disk(local, tmp_path):
     """Captures of every shape and origin in a folder: each cell is what was written down."""
+    shapes = {name: attnscope.open(local[name]).policy for name in ("three tokens", "dpt", "one head")}
+    assert (shapes["three tokens"].tokens_per_transition, shapes["dpt"].query_slot, shapes["one head"].heads) == (
+        3,
+        "first",
+        1,
+    )
     consumers = [consumer for consumer in cells.CONSUMERS if consumer not in JOBS_ONLY]
     judge(outcomes(tmp_path, [(name, place, consumer) for name, place in local.items() for consumer in consumers]))
 

@@ -35,7 +35,7 @@ from forwards import layouts
 CPU = torch.device("cpu")
 STEPS = 40
 SPACE = UUID("6f0c6f60-3f6e-4a53-9d4e-0d4f4b7d2a11")
-FAMILIES = {"dpt": "dpt", "three tokens": "cccad"}
+FAMILIES = {"dpt": "dpt", "three tokens": "rad"}
 """Foreign layouts by producer."""
 
 JOBS = {"captured": JobState.SUCCEEDED, "cancelled": JobState.CANCELLED, "failed": JobState.FAILED}
