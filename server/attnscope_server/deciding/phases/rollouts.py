@@ -25,12 +25,52 @@ from attnscope_server.acting.axis import EnvAxis
 from attnscope_server.acting.errors import RolloutStoppedError
 from attnscope_server.acting.rooms import Environment, HostRooms
 from attnscope_server.screening import Histories
-from attnscope_server.trials.acting import Deciding, Recorded, roll_out
+from attnscope_server.trials.acting import Recorded, roll_out
 from attnscope_server.trials.rollout import lanes_of, repeated
 from attnscope_server.trials.waves import LARGEST
 
 UNIFORM_SEEDS: Final = 500_000
 """Distance of the seeds of uniform actions from the seed base."""
+
+
+class _Watched(PlainDecider):
+    """Uncompressed contexts whose decisions' attention is kept, as the mean over layers and heads."""
+
+    def __init__(self, policy: Policy, envs: int, device: torch.device) -> None:
+        super().__init__(policy, envs, device)
+        self.rows: list[Float[np.ndarray, "env slot"]] = []
+
+    def decide(self, observation: Observations) -> Float[Tensor, "env action"]:
+        """Return the logits of the decision at an observation."""
+        tokens = self.window.tokens(observation)
+        with AttentionTape(self._policy) as tape:
+            logits: Tensor = self._policy(tokens).float()
+        row = tape.rows.float().mean(dim=(1, 2)).cpu().numpy()
+        whole = np.full((len(row), self._policy.description.context_length), np.nan, np.float32)
+        whole[:, : row.shape[1]] = row
+        self.rows.append(whole)
+        return logits
+
+
+class _Uniform:
+    """Equal logits for every action."""
+
+    def __init__(self, actions: int) -> None:
+        self._actions = actions
+
+    def decide(self, observation: Observations) -> Float[Tensor, "env action"]:
+        """Return logits of zero."""
+        return torch.zeros(len(observation), self._actions)
+
+    def pass_by(self, observation: Observations) -> None:
+        """Do nothing: there is no context."""
+
+    def append(self, *transition: object) -> None:
+        """Do nothing: there is no context."""
+
+
+Acting = PlainDecider | CompressedDecider | _Uniform
+"""The contexts that act in a rollout."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -111,7 +151,7 @@ class Stage:
         return _summed(self._rolled(decider, axis, (0, 1), temperature=1.0), self.episodes)
 
     def _rolled(
-        self, decider: Deciding, axis: EnvAxis, place: tuple[int, int], *, temperature: float | None = None
+        self, decider: Acting, axis: EnvAxis, place: tuple[int, int], *, temperature: float | None = None
     ) -> Recorded:
         """Roll out one wave, the `place`-th of so many."""
 
@@ -136,42 +176,6 @@ def axis_of(tasks: Sequence[int], first: int, last: int) -> EnvAxis:
         split=np.full(len(task), -1, np.int8),
         position=position,
     )
-
-
-class _Watched(PlainDecider):
-    """Uncompressed contexts whose decisions' attention is kept, as the mean over layers and heads."""
-
-    def __init__(self, policy: Policy, envs: int, device: torch.device) -> None:
-        super().__init__(policy, envs, device)
-        self.rows: list[Float[np.ndarray, "env slot"]] = []
-
-    def decide(self, observation: Observations) -> Float[Tensor, "env action"]:
-        """Return the logits of the decision at an observation."""
-        tokens = self.window.tokens(observation)
-        with AttentionTape(self._policy) as tape:
-            logits: Tensor = self._policy(tokens).float()
-        row = tape.rows.float().mean(dim=(1, 2)).cpu().numpy()
-        whole = np.full((len(row), self._policy.description.context_length), np.nan, np.float32)
-        whole[:, : row.shape[1]] = row
-        self.rows.append(whole)
-        return logits
-
-
-class _Uniform:
-    """Equal logits for every action."""
-
-    def __init__(self, actions: int) -> None:
-        self._actions = actions
-
-    def decide(self, observation: Observations) -> Float[Tensor, "env action"]:
-        """Return logits of zero."""
-        return torch.zeros(len(observation), self._actions)
-
-    def pass_by(self, observation: Observations) -> None:
-        """Do nothing: there is no context."""
-
-    def append(self, *transition: object) -> None:
-        """Do nothing: there is no context."""
 
 
 def _waves(axis: EnvAxis) -> list[EnvAxis]:
