@@ -41,8 +41,8 @@ FAMILIES = {"dpt": "dpt", "three tokens": "rad"}
 JOBS = {"captured": JobState.SUCCEEDED, "cancelled": JobState.CANCELLED, "failed": JobState.FAILED}
 
 
-class _Stop(Exception):  # noqa: N818 - no error: the capture ends here on purpose
-    """Ends a capture at a commit."""
+EARLY = {"steps": [1, 39]}
+"""Whole maps of jobs: one lies before the end of a job that is stopped."""
 
 
 def _parse(source: Path, target: Path, choice: object = None) -> object:
@@ -142,12 +142,12 @@ def enter_jobs(where: Settings, *, running: bool = False) -> dict[str, str]:
     database = Database.open(where.database_path, durable=False)
     jobs, found = JobStore(database), {}
     for name, state in ({"running": JobState.RUNNING} if running else JOBS).items():
-        spec = spec_of("native")
+        spec = spec_of("native", maps=EARLY)
         stored, _ = jobs.submit(uuid5(SPACE, name), "local", spec, resolve(spec, registry), queue_limit=10)
         jobs.claim()
         path = Captures(where.data_root).path(stored.id)
         commits = 0 if state is JobState.SUCCEEDED else 1
-        capture(registry, path, "native", commits=commits, job=str(stored.name))
+        capture(registry, path, "native", commits=commits, job=str(stored.name), maps=EARLY)
         if state is JobState.CANCELLED:
             jobs.move(stored.id, JobState.CANCELLING)
         if state is not JobState.RUNNING:
