@@ -47,13 +47,13 @@ study: setup-dev  ## Try every strategy on the shipped policies for docs/compres
 gallery: setup-dev  ## Capture the shipped policy and draw docs/gallery.md
 	$(BIN)/python -m benchmarks.gallery
 
-kills: setup-dev  ## Kill worker and service ten times each; every array must be bit-equal
+kills: setup-dev  ## Kill worker and service ten times each, and ten times before a first commit; every array must be bit-equal
 	ATTNSCOPE_KILLS=10 $(BIN)/python -m pytest tests/contract/test_interruptions.py -k kills
 
 train-shipped: setup  ## Train, evaluate and write the policies that travel with attnscope; hours on a CPU, goes on where it was
 	$(BIN)/python -m benchmarks.shipping --runs runs --images docs/images
 
-soak: setup-dev  ## Fifty clients on a loopback service for MINUTES, the worker killed at random, every value checked
+soak: setup-dev  ## Fifty clients on a loopback service for MINUTES, then again beside hostile ones; the worker killed, every value checked
 	$(BIN)/python -m benchmarks.soak --minutes $(MINUTES)
 
 serve: setup  ## Run the service on loopback, captures in ./data

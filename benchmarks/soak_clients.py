@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import httpx
 import numpy as np
 import psutil
 
@@ -58,14 +59,18 @@ class Soak:
     wrong: list[str] = field(default_factory=list)
     failed: list[str] = field(default_factory=list)
     expected: list[dict[str, np.ndarray]] = field(default_factory=list)
+    statuses: Counter[str] = field(default_factory=Counter)
+    """Answers to these clients by status; a 503 that says when to come back apart."""
+    seconds: list[float] = field(default_factory=list)
+    """From each request to the header of its answer; polls that the service was asked to hold are left out."""
     live: dict[str, int] = field(default_factory=dict)
     """Job → its specification, while it has not ended."""
     ended: dict[str, int] = field(default_factory=dict)
     lock: threading.Lock = field(default_factory=threading.Lock)
 
     def client(self) -> Service:
-        """Return a client of its own connections."""
-        return Service(Transport(Connection(self.url, self.key, "the soak")))
+        """Return a client of its own connections, whose requests are timed."""
+        return Service(Timed(Connection(self.url, self.key, "the soak"), self))
 
     def compare(self, what: str, got: np.ndarray, wanted: np.ndarray) -> None:
         """Count what was checked, bit for bit."""
@@ -77,6 +82,25 @@ class Soak:
         """Return one of the jobs."""
         with self.lock:
             return chance.choice(list(jobs.items())) if jobs else None
+
+
+class Timed(Transport):
+    """A transport that counts every answer before it tries again, and times it."""
+
+    def __init__(self, connection: Connection, soak: Soak) -> None:
+        super().__init__(connection)
+        self._soak = soak
+        self._client.event_hooks = {"request": [self._began], "response": [self._answered]}
+
+    def _began(self, request: httpx.Request) -> None:
+        request.extensions["begun"] = time.perf_counter()
+
+    def _answered(self, response: httpx.Response) -> None:
+        took = time.perf_counter() - response.request.extensions["begun"]
+        later = response.status_code == httpx.codes.SERVICE_UNAVAILABLE and "retry-after" in response.headers
+        self._soak.statuses[f"{response.status_code}{' with Retry-After' if later else ''}"] += 1
+        if "wait" not in response.request.url.params and time.monotonic() < self._soak.until:
+            self._soak.seconds.append(took)
 
 
 def submit(soak: Soak, client: Service, chance: random.Random) -> None:
@@ -176,7 +200,7 @@ def killer(soak: Soak, service: psutil.Process) -> None:
             time.sleep(chance.uniform(2, 8))
             with suppress(Exception):
                 for job in client.jobs(states=[JobState.RUNNING]):
-                    committed = job.info.progress.steps_committed
+                    committed = job.summary.progress.steps_committed
                     if committed > last.get(job.id, 0):
                         last[job.id] = committed
                         for child in service.children():

@@ -18,7 +18,7 @@ from attnscope.errors import (
 from attnscope.kinds.view import view_of
 from attnscope.progress import ProgressDisplay
 from attnscope_storage.errors import StoreKindError
-from attnscope_storage.wire import Job, JobChanges, JobState
+from attnscope_storage.wire import Job, JobChanges, JobState, JobSummary
 from attnscope_storage.wire.contract import imported
 
 if TYPE_CHECKING:
@@ -41,13 +41,13 @@ LONG_POLL_SECONDS = 30.0
 class JobHandle:
     """One job of the service; `refresh` asks again."""
 
-    def __init__(self, transport: Transport, job: Job) -> None:
+    def __init__(self, transport: Transport, job: Job | JobSummary) -> None:
         self._transport = transport
-        self.info = job
-        """What the service said last."""
+        self.summary = job
+        """What the service said last, perhaps without specification."""
 
     def __repr__(self) -> str:
-        progress = self.info.progress
+        progress = self.summary.progress
         return f"<job {self.id} {self.state} {progress.steps_done}/{progress.steps_total}>"
 
     def _repr_html_(self) -> str:
@@ -56,14 +56,21 @@ class JobHandle:
         return job_html(self.info)
 
     @property
+    def info(self) -> Job:
+        """What the service said last, with the specification; a job of a list is asked for it once."""
+        if not isinstance(self.summary, Job):
+            self.summary = read_model(Job, self._transport.request("GET", f"/v1/jobs/{self.id}"))
+        return self.summary
+
+    @property
     def id(self) -> UUID:
         """The job's id."""
-        return self.info.id
+        return self.summary.id
 
     @property
     def state(self) -> JobState:
         """The state that the service said last."""
-        return self.info.state
+        return self.summary.state
 
     def refresh(self, wait: float = 0.0) -> Self:
         """Ask again; with `wait`, the service answers when the job has ended, at the latest after so many seconds.
@@ -85,7 +92,7 @@ class JobHandle:
         """
         parameters = [("wait", str(wait))] if wait else None
         answer = self._transport.request("GET", f"/v1/jobs/{self.id}", parameters=parameters, patience=wait)
-        self.info = read_model(Job, answer)
+        self.summary = read_model(Job, answer)
         return self
 
     def wait(self, *, progress: bool = False, timeout: float | None = None) -> Self:
@@ -145,7 +152,7 @@ class JobHandle:
         JobHandle
             This job, `cancelling` or, where nothing ran, `cancelled`.
         """
-        self.info = read_model(Job, self._transport.request("POST", f"/v1/jobs/{self.id}/cancel", repeatable=True))
+        self.summary = read_model(Job, self._transport.request("POST", f"/v1/jobs/{self.id}/cancel", repeatable=True))
         return self
 
     def retry(self) -> Self:
@@ -161,7 +168,7 @@ class JobHandle:
         ConflictError
             The job waits, runs or has succeeded.
         """
-        self.info = read_model(Job, self._transport.request("POST", f"/v1/jobs/{self.id}/retry"))
+        self.summary = read_model(Job, self._transport.request("POST", f"/v1/jobs/{self.id}/retry"))
         return self
 
     def keep(self, *, until: datetime | str | None = None, pinned: bool | None = None) -> Self:
@@ -183,7 +190,7 @@ class JobHandle:
         changes = JobChanges.model_validate({name: value for name, value in said.items() if value is not None})
         content = changes.model_dump_json(exclude_unset=True).encode()
         path, kind = f"/v1/jobs/{self.id}", {"Content-Type": "application/json"}
-        self.info = read_model(
+        self.summary = read_model(
             Job, self._transport.request("PATCH", path, content=content, headers=kind, repeatable=True)
         )
         return self
@@ -262,7 +269,7 @@ class JobHandle:
         StoreKindError
             This client does not know the kind.
         """
-        reads: type[Stored] = imported(view_of(self.info.kind).stored)
+        reads: type[Stored] = imported(view_of(self.summary.kind).stored)
         return reads.remote(self._transport, str(self.id), ask_state=self._ask_state)
 
     def _ask_state(self) -> str:
@@ -270,8 +277,8 @@ class JobHandle:
         return self.refresh().state.value
 
     def _refuse_other(self, kind: str) -> None:
-        if self.info.kind != kind:
-            raise StoreKindError(f"job {self.id} is a {self.info.kind}, not a {kind}")
+        if self.summary.kind != kind:
+            raise StoreKindError(f"job {self.id} is a {self.summary.kind}, not a {kind}")
 
 
 def _left(hold: float, deadline: float | None) -> float:

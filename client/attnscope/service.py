@@ -19,9 +19,10 @@ from attnscope_storage.wire import (
     EnvironmentInfo,
     Estimate,
     Job,
-    JobPage,
     JobState,
+    JobSummary,
     StrategyInfo,
+    SummaryPage,
     TaskCell,
     TaskPage,
     WhoAmI,
@@ -112,6 +113,8 @@ class Service:
     ) -> Iterator[JobHandle]:
         """Yield jobs, newest first; pages are fetched as they are needed.
 
+        Pages hold summaries: the specification of a job is fetched when its `JobHandle.info` is first asked for.
+
         Parameters
         ----------
         states
@@ -130,7 +133,8 @@ class Service:
         parameters += [(name, value) for name, value in (("kind", kind), ("label", label)) if value is not None]
         cursor: list[tuple[str, str]] = []
         while True:
-            page = read_model(JobPage, self._transport.request("GET", "/v1/jobs", parameters=[*parameters, *cursor]))
+            asked = [*parameters, *cursor, ("view", "summary")]
+            page = read_model(SummaryPage, self._transport.request("GET", "/v1/jobs", parameters=asked))
             yield from map(self._handle, page.jobs)
             if page.next_cursor is None:
                 return
@@ -224,7 +228,7 @@ class Service:
         """Return the key as the service sees it."""
         return read_model(WhoAmI, self._transport.request("GET", "/v1/whoami"))
 
-    def _handle(self, job: Job) -> JobHandle:
+    def _handle(self, job: Job | JobSummary) -> JobHandle:
         return JobHandle(self._transport, job)
 
 

@@ -49,7 +49,11 @@ def create_app(settings: Settings) -> FastAPI:
         redoc_url=None,
         redirect_slashes=False,
     )
-    app.state.settings, app.state.metrics, app.state.in_flight = settings, Metrics(), InFlight()
+    app.state.settings, app.state.metrics, app.state.in_flight = (
+        settings,
+        Metrics(),
+        InFlight(settings.limits.sending_bytes),
+    )
     app.state.readiness = Readiness()
     handlers.install(app)
     for router in (jobs.router, capture_routes.router, maps.router, catalogue.router):

@@ -8,6 +8,7 @@ import time
 import numpy as np
 import pytest
 
+from attnscope_server.records.job import MAX_INTERRUPTIONS
 from attnscope_server.root.paths import capture_path
 from attnscope_storage.errors import CaptureNotFoundError
 from attnscope_storage.reader import CaptureReader
@@ -74,6 +75,39 @@ def test_kills_leave_no_trace_in_the_arrays(server, differing, victim):
     assert job.info.attempts > 1
     paths = [capture_path(server.root, str(one.id)) for one in (whole, job)]
     assert differing(*paths) == []
+
+
+BEFORE_A_COMMIT = MAX_INTERRUPTIONS - 1
+"""Kills of a worker before a job's first commit that the job outlives: one more fails it."""
+
+
+@pytest.mark.parametrize("victim", ["worker", "service"])
+def test_kills_before_the_first_commit_leave_no_trace(server, differing, victim):
+    """Killed while nothing is committed yet, the job begins anew by itself and ends with the same bits."""
+    client = server.start()
+    chance, killed, jobs = np.random.default_rng(11), 0, []
+    whole = client.submit(**OPTIONS).wait()
+    while killed < KILLS:
+        job = client.submit(**OPTIONS)
+        jobs.append(job.id)
+        for attempt in range(1, 1 + min(BEFORE_A_COMMIT, KILLS - killed)):
+            wait_until(lambda job=job, attempt=attempt: job.refresh().info.attempts == attempt)
+            time.sleep(chance.uniform(0, 0.3))
+            if victim == "worker":
+                server.worker().kill()
+            else:
+                server.kill()
+            killed += committed(server, job) == 0
+            if victim == "service":
+                client = server.start()
+                job = client.job(job.id)
+            if committed(server, job) > 0:
+                break  # it came to its first commit; further kills of it are those of the test above
+    for job in map(client.job, jobs):
+        wait_until(lambda job=job: ended(job))
+        assert job.state is JobState.SUCCEEDED
+        assert job.info.attempts > 1
+        assert differing(*[capture_path(server.root, str(one.id)) for one in (whole, job)]) == []
 
 
 def test_an_orderly_stop_resumes_at_the_next_start(server, differing):

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from uuid import uuid4
+import json
+from contextlib import nullcontext
+from uuid import UUID, uuid4
 
 import pytest
 
 from attnscope_server.records.job_store import JobStore
+from attnscope_server.records.listing import Cut, JobFilter
 from attnscope_server.root.data_root import open_database, prepare
 from attnscope_server.settings import Settings
 from attnscope_storage.wire import CaptureSpec, JobState, ResolvedCapture
@@ -71,3 +74,15 @@ def ended(submitted):
         return jobs.move(job.id, JobState.SUCCEEDED)
 
     return succeed
+
+
+@pytest.fixture
+def listed():
+    """Return a function that gives the ids of an owner's jobs, as a list shows them."""
+
+    def ids(jobs, owner="me") -> list[UUID]:
+        cut = Cut(jobs=50, bytes=2**30)
+        found, _ = jobs.list(JobFilter(owner), cut, lambda _, job: job, lambda _: nullcontext())
+        return [UUID(json.loads(job)["id"]) for job in found]
+
+    return ids

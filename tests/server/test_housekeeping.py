@@ -90,20 +90,14 @@ def test_a_clock_that_was_set_deletes_nothing(jobs, keeping, clocks, ended):
     assert jobs.get(job.id).deleted_at is not None
 
 
-def test_a_clock_that_runs_backwards_keeps_the_order(database, submitted):
+def test_a_clock_that_runs_backwards_keeps_the_order(database, submitted, listed):
     """Jobs are ordered by submission and states by event, whatever the clock says."""
     hours = iter(range(100, 0, -1))
     jobs = JobStore(database, now=lambda: NOON + timedelta(hours=next(hours)))
     first, second = submitted(jobs), submitted(jobs)
     assert jobs.claim().id == first.id
-    assert [job.id for job in jobs.page(_mine(), 10, None)[0]] == [second.id, first.id]
+    assert listed(jobs) == [second.id, first.id]
     assert [state for state, _, _ in jobs.events(first.id)] == ["queued", "running"]
-
-
-def _mine():
-    from attnscope_server.records.job_queries import JobFilter  # noqa: PLC0415 - one use
-
-    return JobFilter(owner="me")
 
 
 def test_retention_dates_a_job_when_it_ends(database, submitted, ended):
@@ -120,7 +114,7 @@ def test_retention_dates_a_job_when_it_ends(database, submitted, ended):
     assert dates[own.id] == NOON + timedelta(days=1)
 
 
-def test_a_deletion_that_failed_is_ended_later(jobs, where, keeping, monkeypatch, ended):
+def test_a_deletion_that_failed_is_ended_later(jobs, where, keeping, monkeypatch, ended, listed):
     """Half a removed capture is never listed or read: hidden first, and removed by a later round."""
     import shutil  # noqa: PLC0415 - only this test's
 
@@ -132,7 +126,7 @@ def test_a_deletion_that_failed_is_ended_later(jobs, where, keeping, monkeypatch
     assert not folder.exists()
     assert [path.name for path in where.captures_folder.iterdir()] == [f".deleted-{folder.name}"]
     assert jobs.deleted_leftovers() == (job.id,)
-    assert jobs.page(_mine(), 10, None)[0] == ()
+    assert listed(jobs) == []
     monkeypatch.undo()
     keeping.round()
     assert list(where.captures_folder.iterdir()) == []

@@ -11,7 +11,6 @@ from typer.testing import CliRunner
 
 from attnscope_server.cli import app
 from attnscope_server.errors import DatabaseDamagedError, DataRootInUseError
-from attnscope_server.records.job_queries import JobFilter
 from attnscope_server.records.job_store import JobStore
 from attnscope_server.records.repairs import Found
 from attnscope_server.root import rebuild
@@ -48,7 +47,7 @@ def lost(where, tmp_path, monkeypatch):
 def states(where) -> dict:
     """Return the state of each job by its id."""
     database = open_database(where)
-    found = {job.id: job.state for job in JobStore(database).page(JobFilter("me"), 50, None)[0]}
+    found = {job.id: job.state for job in JobStore(database).in_state(*JobState)}
     database.close()
     return found
 

@@ -101,7 +101,7 @@ def chosen(
         return list({job.id: job for job in map(service.job, jobs)}.values())
     owner = service.whoami().owner  # a key of an administrator sees the jobs of others, too
     found = service.jobs(states=states or (), label=label)
-    return [job for job in found if job.info.owner == owner and job.state.final is ended]
+    return [job for job in found if job.summary.owner == owner and job.state.final is ended]
 
 
 def _single(jobs: list[str] | None) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from itertools import islice
 from typing import Annotated
 
 import typer
@@ -89,17 +90,15 @@ def list_jobs(
 ) -> None:
     """List jobs, newest first."""
     with connect() as service:
-        jobs = [
-            job.info
-            for job, _ in zip(service.jobs(states=state or (), kind=kind, label=label), range(limit), strict=False)
-        ]
-    if as_json:
-        say([job.model_dump(mode="json") for job in jobs])
-        return
+        listed = islice(service.jobs(states=state or (), kind=kind, label=label), limit)
+        if as_json:
+            say([job.info.model_dump(mode="json") for job in listed])
+            return
+        jobs = [job.summary for job in listed]
     rows = []
     for job in jobs:
         done = f"{job.progress.steps_done}/{job.progress.steps_total}"
-        rows.append((str(job.id)[:8], job.kind, job.state, job.resolved.checkpoint_name, done, job.label or ""))
+        rows.append((str(job.id)[:8], job.kind, job.state, job.checkpoint_name or "–", done, job.label or ""))
     show_table(("job", "kind", "state", "checkpoint", "steps", "label"), rows)
 
 

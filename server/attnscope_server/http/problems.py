@@ -21,6 +21,9 @@ log = structlog.get_logger("attnscope.http")
 
 DATABASE_BUSY = "the job database is busy or cannot be written; try again"
 
+RETRY_AFTER = "1"
+"""Seconds after which a client may try again what is not available now."""
+
 MEMORY = "memory ran out while this was answered; ask for less"
 
 MAX_FIELDS = 5
@@ -41,6 +44,8 @@ def answer(document: Problem, headers: dict[str, str] | None = None) -> Response
     extra = dict(headers or {})
     if document.status == 401:  # noqa: PLR2004 - Unauthorized
         extra["WWW-Authenticate"] = "Bearer"
+    if document.status == 503 and document.retryable:  # noqa: PLR2004 - Service Unavailable
+        extra.setdefault("Retry-After", RETRY_AFTER)
     content = document.model_dump(mode="json", exclude_none=True)
     return JSONResponse(content, document.status, headers=extra, media_type=PROBLEM_MEDIA_TYPE)
 

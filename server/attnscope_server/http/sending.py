@@ -11,15 +11,14 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from attnscope_server.http import problems as handlers
 from attnscope_server.http.state import InFlight
 from attnscope_server.settings import Limits
-from attnscope_storage.wire import ProblemCode, problem
 
 log = structlog.get_logger("attnscope.http")
 
 PIECE: Final = 256 * 1024
 """Bytes handed to the connection at once."""
 
-READS: Final = "/v1/captures/"
-"""Where the large answers are."""
+LARGE: Final = ("/v1/captures/", "/v1/checkpoints", "/v1/environments")
+"""Where large answers are whose size is not known before they are made; lists of jobs reserve theirs."""
 
 
 class Sending:
@@ -35,12 +34,8 @@ class Sending:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        if scope["path"].startswith(READS) and self._in_flight.held >= self._limits.sending_bytes:
-            held = self._in_flight.held
-            detail = f"{held} bytes of other answers wait for their readers: try again soon"
-            limit = self._limits.sending_bytes
-            refused = problem(ProblemCode.TOO_MANY_REQUESTS, detail, limit=limit, requested=held)
-            await handlers.answer(refused)(scope, receive, send)
+        if scope["path"].startswith(LARGE) and self._in_flight.full:
+            await handlers.answer(self._in_flight.refused())(scope, receive, send)
             return
         stalled = False
 
@@ -59,17 +54,14 @@ class Sending:
         """Send a body; return False where its reader takes nothing for too long, and is left."""
         view = memoryview(message["body"])
         more = message.get("more_body", False)
-        self._in_flight.held += len(view)
         try:
-            for first in range(0, len(view), PIECE):
-                last = first + PIECE >= len(view)
-                piece = {"type": message["type"], "body": bytes(view[first : first + PIECE])}
-                async with asyncio.timeout(self._limits.reader_seconds):
-                    await send({**piece, "more_body": more or not last})
+            with self._in_flight.hold(len(view)):
+                for first in range(0, len(view), PIECE):
+                    last = first + PIECE >= len(view)
+                    piece = {"type": message["type"], "body": bytes(view[first : first + PIECE])}
+                    async with asyncio.timeout(self._limits.reader_seconds):
+                        await send({**piece, "more_body": more or not last})
         except TimeoutError:
             log.warning("a reader took nothing for too long", seconds=self._limits.reader_seconds)
             return False
-        else:
-            return True
-        finally:
-            self._in_flight.held -= len(view)
+        return True

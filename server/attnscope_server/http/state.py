@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import threading
 from collections import Counter
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
@@ -11,7 +12,7 @@ from dataclasses import dataclass, field
 
 from attnscope_env.presets.listing import Listings
 from attnscope_model.checkpoints.registry import CheckpointRegistry
-from attnscope_server.errors import refusal
+from attnscope_server.errors import ProblemError, refusal
 from attnscope_server.records.job_store import JobStore
 from attnscope_server.records.keys import KeyStore
 from attnscope_server.replaying.answers import Replays
@@ -19,7 +20,7 @@ from attnscope_server.root.captures import Captures
 from attnscope_server.root.housekeeping import Housekeeping
 from attnscope_server.running.supervisor import Supervisor
 from attnscope_server.settings import Settings
-from attnscope_storage.wire import ProblemCode
+from attnscope_storage.wire import Problem, ProblemCode, problem
 
 
 class Changes:
@@ -80,11 +81,65 @@ class Turns:
             self._places.release()
 
 
-@dataclass
 class InFlight:
-    """Bytes of answers that are made and not yet sent."""
+    """The one budget of memory: bytes of answers that are made, or made and not yet sent. For any thread.
 
-    held: int = 0
+    Parameters
+    ----------
+    limit
+        Bytes over which no further answer is begun.
+    """
+
+    def __init__(self, limit: int) -> None:
+        self.limit = limit
+        self._held = 0
+        self._lock = threading.Lock()
+
+    @property
+    def held(self) -> int:
+        """Bytes that are held now."""
+        return self._held
+
+    @property
+    def full(self) -> bool:
+        """Whether further large answers have to wait."""
+        return self._held >= self.limit
+
+    def refused(self, more: int = 0) -> Problem:
+        """Return the problem of an answer for which there is no room."""
+        detail = f"{self._held} bytes of other answers are made or wait for their readers: try again soon"
+        return problem(ProblemCode.TOO_MANY_REQUESTS, detail, limit=self.limit, requested=self._held + more)
+
+    @contextmanager
+    def hold(self, count: int) -> Iterator[None]:
+        """Count bytes while the context lasts."""
+        self._add(count)
+        try:
+            yield
+        finally:
+            self._add(-count)
+
+    @contextmanager
+    def reserve(self, count: int) -> Iterator[None]:
+        """Count bytes that an answer is going to take; one that is alone may take more than the limit.
+
+        Raises
+        ------
+        ProblemError
+            too-many-requests where other answers leave no room.
+        """
+        with self._lock:
+            if self._held and self._held + count > self.limit:
+                raise ProblemError(self.refused(count))
+            self._held += count
+        try:
+            yield
+        finally:
+            self._add(-count)
+
+    def _add(self, count: int) -> None:
+        with self._lock:
+            self._held += count
 
 
 class Polls:

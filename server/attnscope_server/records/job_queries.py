@@ -3,29 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
 from sqlalchemy import func, select
 
-from attnscope_server.records.cursors import cursor_of, parse_cursor
 from attnscope_server.records.database import Database
 from attnscope_server.records.job import StoredJob
 from attnscope_server.records.job_rows import readable, row_named, row_of, stored_job
+from attnscope_server.records.listing import Cut, Held, JobFilter, Shown, list_jobs, page_of
 from attnscope_server.records.tables import EventRow, JobRow
 from attnscope_server.records.turns import places
 from attnscope_storage.wire import JobState
 
-
-@dataclass(frozen=True)
-class JobFilter:
-    """Which jobs a page shows."""
-
-    owner: str
-    states: tuple[JobState, ...] = ()
-    kind: str | None = None
-    label: str | None = None
+NEWEST = 20
+"""Newest jobs of a list among which one is sought that can be read."""
 
 
 class JobQueries:
@@ -46,22 +38,26 @@ class JobQueries:
             row = row_named(session, owner, name)
             return None if row is None else stored_job(row)
 
-    def page(self, shown: JobFilter, limit: int, cursor: str | None) -> tuple[tuple[StoredJob, ...], str | None]:
-        """Return a page of jobs, newest first, and the cursor of the next one."""
-        query = select(JobRow).where(JobRow.owner == shown.owner, JobRow.deleted_at.is_(None))
-        if shown.states:
-            query = query.where(JobRow.state.in_(shown.states))
-        if shown.kind is not None:
-            query = query.where(JobRow.kind == shown.kind)
-        if shown.label is not None:
-            query = query.where(JobRow.label == shown.label)
-        if cursor is not None:
-            query = query.where(JobRow.sequence < parse_cursor(cursor))
-        query = query.order_by(JobRow.sequence.desc()).limit(limit + 1)
+    def list(self, wanted: JobFilter, cut: Cut, shown: Shown, held: Held) -> tuple[list[bytes], str | None]:
+        """Return a page of jobs as JSON, newest first, and the cursor of the next one.
+
+        Parameters
+        ----------
+        shown
+            Brings a job up to date before it is shown.
+        held
+            Reserves the bytes of memory that the page takes while it is made.
+        """
         with self._database.read() as session:
-            rows = session.scalars(query).all()
-        more = len(rows) > limit
-        return tuple(readable(rows[:limit])), cursor_of(rows[limit - 1].sequence) if more else None
+            return list_jobs(session, wanted, cut, shown, held)
+
+    def newest(self, wanted: JobFilter) -> StoredJob | None:
+        """Return the newest job of a list that this version can read; None where there is none."""
+        with self._database.read() as session:
+            for listed in page_of(session, wanted, Cut(jobs=NEWEST, bytes=2**40)).jobs:
+                for job in readable(filter(None, [session.get(JobRow, listed.sequence)])):
+                    return job
+        return None
 
     def queue_positions(self, *jobs: StoredJob) -> dict[UUID, int]:
         """Return the place of those of these jobs that are queued, as `claim` serves them; 0 is next."""

@@ -8,18 +8,33 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 from uuid import UUID
 
 from sqlalchemy import ColumnElement, func, select
 from sqlalchemy.orm import Session
 
-from attnscope_server.records.job import StoredJob
 from attnscope_server.records.tables import JobRow
 from attnscope_storage.wire import JobState
 
 BUSY = (JobState.RUNNING, JobState.CANCELLING)
 """States of jobs that hold a placement slot."""
+
+
+class Waiting(Protocol):
+    """A job that waits, as far as its place in the queue depends on it."""
+
+    @property
+    def id(self) -> UUID:
+        """Its id inside the service."""
+
+    @property
+    def owner(self) -> str:
+        """Whose it is."""
+
+    @property
+    def sequence(self) -> int:
+        """Order of its submission."""
 
 
 @dataclass(frozen=True)
@@ -77,7 +92,7 @@ def standings(session: Session, claim: Claim) -> tuple[Standing, ...]:
     )
 
 
-def places(session: Session, jobs: Sequence[StoredJob]) -> dict[UUID, int]:
+def places(session: Session, jobs: Sequence[Waiting]) -> dict[UUID, int]:
     """Return the place in the queue of those jobs that wait; 0 is next.
 
     It is the number of jobs that would be claimed before, if no running job ended and none were submitted.
@@ -88,7 +103,7 @@ def places(session: Session, jobs: Sequence[StoredJob]) -> dict[UUID, int]:
     return {job: nth + _before(mine[owner], nth, owners) for job, (owner, nth) in ahead.items()}
 
 
-def _ahead(session: Session, jobs: Sequence[StoredJob]) -> dict[UUID, tuple[str, int]]:
+def _ahead(session: Session, jobs: Sequence[Waiting]) -> dict[UUID, tuple[str, int]]:
     """Return, for each job that waits, its owner and how many of the owner's own jobs go before it."""
     found = {}
     for job in jobs:

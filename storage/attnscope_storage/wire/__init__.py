@@ -21,8 +21,10 @@ from attnscope_storage.wire.jobs import (
     JobChanges,
     JobPage,
     JobState,
+    JobSummary,
     Phase,
     Progress,
+    SummaryPage,
 )
 from attnscope_storage.wire.maps import (
     MAP_DIMS,
@@ -112,6 +114,7 @@ __all__ = [
     "JobPage",
     "JobSpec",
     "JobState",
+    "JobSummary",
     "MapFormat",
     "MapKind",
     "MapsChoice",
@@ -140,6 +143,7 @@ __all__ = [
     "SpeedChoice",
     "StrategyChoice",
     "StrategyInfo",
+    "SummaryPage",
     "TaskCell",
     "TaskChoice",
     "TaskPage",

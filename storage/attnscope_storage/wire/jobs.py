@@ -7,7 +7,7 @@ from enum import StrEnum
 from typing import Any, Literal
 from uuid import UUID
 
-from pydantic import AwareDatetime, Field, ValidationInfo, field_validator
+from pydantic import AwareDatetime, Field, ValidationInfo, field_validator, model_validator
 
 from attnscope_storage.wire.base import Received, Sent
 from attnscope_storage.wire.problems import Problem
@@ -51,16 +51,15 @@ class Progress(Received):
     conditions_total: int | None = Field(default=None, description="Of a trial.")
 
 
-class Job(Received):
-    """A unit of work on the service."""
+class JobSummary(Received):
+    """A job of a list: all but its specification and what that means, which can be large."""
 
     id: UUID
     kind: str
     owner: str
     label: str | None = None
     state: JobState
-    spec: ShownSpec
-    resolved: Resolved
+    checkpoint_name: str | None = Field(default=None, description="None where the kind of job is not known.")
     progress: Progress
     created_at: datetime
     started_at: datetime | None = None
@@ -69,6 +68,23 @@ class Job(Received):
     failure: Problem | None = None
     expires_at: datetime | None = Field(default=None, description="When the capture may be deleted; None: kept.")
     pinned: bool = Field(default=False, description="Kept whatever `expires_at` says.")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _name_of_checkpoint(cls, job: Any) -> Any:  # noqa: ANN401 - whatever was sent
+        """Take the checkpoint's name out of a whole job, as older services send it."""
+        if isinstance(job, dict) and job.get("checkpoint_name") is None and "resolved" in job:
+            resolved = job["resolved"]
+            named = resolved.get("checkpoint_name") if isinstance(resolved, dict) else resolved.checkpoint_name
+            return {**job, "checkpoint_name": named}
+        return job
+
+
+class Job(JobSummary):
+    """A unit of work on the service."""
+
+    spec: ShownSpec
+    resolved: Resolved
 
     @field_validator("resolved", mode="before")
     @classmethod
@@ -97,6 +113,13 @@ class JobPage(Received):
     """A page of jobs, newest first."""
 
     jobs: tuple[Job, ...]
+    next_cursor: str | None = None
+
+
+class SummaryPage(Received):
+    """A page of summaries of jobs, newest first."""
+
+    jobs: tuple[JobSummary, ...]
     next_cursor: str | None = None
 
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import time
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 from uuid import UUID, uuid4
 
 from fastapi import APIRouter, Depends, Query, Response
@@ -16,7 +17,7 @@ from attnscope_server.http.access import JobsReader, JobsWriter, Service, json_o
 from attnscope_server.http.state import State
 from attnscope_server.kinds import Means, Planned, Referred, kind_of
 from attnscope_server.records.job import StoredJob
-from attnscope_server.records.job_queries import JobFilter
+from attnscope_server.records.listing import Cut, JobFilter
 from attnscope_server.root.housekeeping import remove
 from attnscope_storage.errors import CaptureNotFoundError
 from attnscope_storage.wire import (
@@ -27,7 +28,9 @@ from attnscope_storage.wire import (
     JobPage,
     JobSpec,
     JobState,
+    JobSummary,
     ProblemCode,
+    SummaryPage,
 )
 from attnscope_storage.wire.base import MAX_LABEL
 
@@ -98,10 +101,10 @@ def _smaller(spec: AnySpec) -> str:
 def _cost(state: State, planned: Planned[Any, Any], owner: str) -> Estimate:
     """Return what a job will cost; its time at the rate of the owner's last job of that kind."""
     settings, kind = state.settings, planned.spec.kind
-    last, _ = state.jobs.page(JobFilter(owner=owner, states=(JobState.SUCCEEDED,), kind=kind), 1, None)
+    last = state.jobs.newest(JobFilter(owner=owner, states=(JobState.SUCCEEDED,), kind=kind))
     means = Means(
         disk_free_bytes=shutil.disk_usage(settings.data_root).free,
-        flops_per_second=_rate(state, last[0]) if last else None,
+        flops_per_second=None if last is None else _rate(state, last),
         compiled=settings.fused_attention,
     )
     return kind_of(kind).estimate(planned, means)
@@ -156,7 +159,7 @@ def put_job(job_id: UUID, spec: JobSpec, state: Service, identity: JobsWriter, r
     return job
 
 
-@router.get("/jobs", responses=problems())
+@router.get("/jobs", responses=problems(), response_model=JobPage | SummaryPage)
 def get_jobs(
     state: Service,
     identity: JobsReader,
@@ -165,11 +168,22 @@ def get_jobs(
     label: Annotated[str | None, Query(max_length=MAX_LABEL)] = None,
     limit: Annotated[int, Query(ge=1)] = DEFAULT_PAGE,
     cursor: Annotated[str | None, Query(max_length=100)] = None,
-) -> JobPage:
-    """List the owner's jobs, newest first."""
+    view: Annotated[
+        Literal["whole", "summary"], Query(description="A summary leaves out the specification and its resolved form.")
+    ] = "whole",
+) -> Response:
+    """List the owner's jobs, newest first; a page ends early where its jobs are large."""
+    limits = state.settings.limits
     wanted = JobFilter(owner=identity.owner, states=tuple(states or ()), kind=kind, label=label)
-    jobs, following = state.jobs.page(wanted, min(limit, state.settings.limits.page_jobs), cursor)
-    return JobPage(jobs=shown(state, *jobs), next_cursor=following)
+    cut = Cut(min(limit, limits.page_jobs), limits.page_bytes, cursor, whole=view == "whole")
+
+    def current(job: UUID, told: JobSummary) -> JobSummary:
+        progress = state.supervisor.progress(job)
+        return told if progress is None else told.model_copy(update={"progress": progress})
+
+    jobs, following = state.jobs.list(wanted, cut, current, state.sending.reserve)
+    content = b'{"jobs":[%b],"next_cursor":%b}' % (b",".join(jobs), json.dumps(following).encode())
+    return Response(content, media_type="application/json")
 
 
 @router.get("/jobs/{job_id}", responses=problems(ProblemCode.NOT_FOUND, ProblemCode.GONE))
@@ -191,6 +205,7 @@ async def get_job(
             arrived = job.state.final or (seen is not None and job.state is not seen)
             if arrived or left <= 0 or state.stopping:
                 return (await run_in_threadpool(shown, state, job))[0]
+            del job  # a large specification is not kept in memory by whoever waits
             await state.changes.wait(min(left, 5.0))
 
 
