@@ -32,7 +32,7 @@ class DecisionSpec(ActingSpecification):
     )
     episodes: Annotated[int, Field(ge=2, le=1_000_000)] | None = Field(
         default=None,
-        description="Episodes of a rollout; by default so many that the context is full for a third of them.",
+        description="Episodes of a rollout; by default so many that the context is full once, 4 at least.",
     )
     margin: float = Field(default=0.05, gt=0.0, lt=1.0, description="Share of the gain over random that may be lost.")
     worth: float = Field(

@@ -36,6 +36,12 @@ CAPTURE_ROLLOUTS: Final = 32
 MOST_RACED: Final = 12
 """Arms of one budget that race: three of each of three votes, and three blind baselines."""
 
+FEWEST_EPISODES: Final = 4
+"""Episodes of a rollout, at least, where nothing is said; otherwise they end when the context is first full.
+
+A policy that was made for a growing window may fall back to random once it slides, and would be judged by that.
+"""
+
 DRAW: Final = 0
 """Seed of the draw of tasks: the same checkpoint and environment have the same judges in every decision."""
 
@@ -57,7 +63,7 @@ def resolve_decision(spec: DecisionSpec, registry: CheckpointRegistry, listings:
     )
     scope = _scope(spec, split, pool, screening)
     judges = tuple(subject.preset.task(index) for index in scope.tasks)
-    episodes = spec.episodes or max(4, math.ceil(1.5 * policy.transitions / horizon))
+    episodes = spec.episodes or max(FEWEST_EPISODES, math.ceil(policy.transitions / horizon))
     if (episodes - 1) * horizon <= budgets[0]:
         detail = f"episodes: {budgets[0]} transitions are not exceeded in {episodes} episodes of {horizon} steps"
         raise refusal(ProblemCode.INVALID_REQUEST, f"{detail}: ask for more episodes or fewer transitions")

@@ -62,3 +62,9 @@ def test_the_plan_of_a_resolved_decision_is_its_own(asked):
     assert plan.scope.tasks == tuple(cell.index for cell in resolved.tasks)
     assert (plan.margin, plan.most_rollouts, plan.extendable) == (0.1, 300, True)
     assert resolved.most_rollouts <= 300
+
+
+def test_rollouts_end_when_the_context_is_full(asked):
+    """The key-to-door policy was made for a growing window and acts at random once it slides: 7 episodes."""
+    _, resolved = asked(checkpoint="AD-absolute-sweeper-key-to-door-seed0@3000")
+    assert (resolved.episodes, resolved.steps) == (7, 350)
