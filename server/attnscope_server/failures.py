@@ -8,7 +8,13 @@ from __future__ import annotations
 from typing import Final
 
 from attnscope_env import EnvironmentUnusableError
-from attnscope_model.errors import CaptureInvalidError, CheckpointError, NotReplayableError, ReplayDiffersError
+from attnscope_model.errors import (
+    CaptureInvalidError,
+    CheckpointError,
+    CompressionUnfitError,
+    NotReplayableError,
+    ReplayDiffersError,
+)
 from attnscope_model.strategies import StrategyError
 from attnscope_server.acting.errors import NotReproducibleError, PrecisionUnavailableError
 from attnscope_server.errors import ProblemError, RecordUnreadableError
@@ -28,6 +34,7 @@ CODES: Final[dict[type[Exception], ProblemCode]] = {
     CheckpointError: ProblemCode.CHECKPOINT_UNREADABLE,
     ChunkDamagedError: ProblemCode.CHUNK_DAMAGED,
     ChunkLostError: ProblemCode.CHUNK_LOST,
+    CompressionUnfitError: ProblemCode.INVALID_REQUEST,
     EnvironmentUnusableError: ProblemCode.INVALID_REQUEST,
     NotCommittedError: ProblemCode.NOT_COMMITTED,
     NotReplayableError: ProblemCode.NOT_REPLAYABLE,

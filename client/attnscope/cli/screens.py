@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import json
+import sys
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 from rich.markup import escape
-from rich.table import Column, Table
 
 from attnscope.cli.address import connect
-from attnscope.cli.app import JobName, Json, app, out, say
+from attnscope.cli.app import JobName, Json, app, goes_on, out, say, tell
 from attnscope.cli.asking import SPELLINGS, DryRun
 from attnscope.cli.jobs import cost, show
 from attnscope.cli.options import Asked, asks, specified
+from attnscope.cli.records import show_table
 from attnscope_storage.wire.screens import ScreenSpec
 
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from attnscope.screens.board import Row
     from attnscope.screens.screen import Screen
 
-COLUMNS: Final = ("rule", "stands", "tokens", "departs", "TV", "signed", "attn", "time")
+COLUMNS: Final = ("rule", "budget", "stands", "tokens", "departs", "TV", "signed", "attn", "time")
 
 READ: Final = """departs: actions of an episode that would differ. TV: of a live decision. signed: leaving what is
 preferred, where reward follows. attention: kept. time: ÷ the fastest exact way, window growing / full.
@@ -58,7 +59,8 @@ def screen(
             return
         if not as_json:
             out.print(f"screen {made.id} of {escape(made.info.resolved.checkpoint_name)}: {made.info.resolved.size}")
-        made.wait(progress=not as_json)
+        with goes_on(made):
+            made.wait(progress=not as_json)
         found = made.screen()
         show_screen(found, as_json=as_json)
         if out_folder is not None:
@@ -74,13 +76,14 @@ def show_screen(found: Screen, *, as_json: bool) -> None:
     results = found.results()
     table = rows(results)
     if as_json:
-        typer.echo(json.dumps({"arms": [asdict(row) for row in table], "said": said(results)}, allow_nan=True))
+        tell(json.dumps({"arms": [asdict(row) for row in table], "said": said(results)}, allow_nan=True))
         return
     for oracles, title in ((False, "Rules that could be deployed"), (True, "Oracles, as bounds: they save nothing")):
         mine = least(ordered(table, oracles=oracles))
         for budget in dict.fromkeys(row.budget for row in mine):
-            out.print(f"\n[bold]{title}, {_kept(budget)}[/bold]")
-            out.print(_table([row for row in mine if row.budget == budget]))
+            if sys.stdout.isatty():
+                out.print(f"\n[bold]{title}, {_kept(budget)}[/bold]")
+            show_table(COLUMNS, [_cells(row) for row in mine if row.budget == budget])
     out.print(f"{READ}\n{WORDS}")
     for sentence in said(results):
         out.print(escape(sentence))
@@ -104,18 +107,11 @@ def _kept(budget: float | None) -> str:
     return f"{budget:.0%} of the history" if isinstance(budget, float) else f"{budget} transitions"
 
 
-def _table(rows: list[Row]) -> Table:
-    columns = [Column(name, no_wrap=True, overflow="ellipsis") for name in COLUMNS]
-    table = Table(*columns, box=None, pad_edge=False)
-    for row in rows:
-        table.add_row(*map(escape, _cells(row)))
-    return table
-
-
 def _cells(row: Row) -> tuple[str, ...]:
     between = f" ({row.per_episode_low:.2f}–{row.per_episode_high:.2f})"
     return (
         row.name,
+        "–" if row.budget is None else _kept(row.budget).removesuffix(" of the history").removesuffix(" transitions"),
         row.positions,
         f"{row.tokens:.1f}",
         f"{row.per_episode:.2f}{between}",
