@@ -12,7 +12,10 @@ import pytest
     ("module", "loads"), [("attnscope_server.app", "no"), ("attnscope_server.running.worker", "yes")]
 )
 def test_only_the_worker_loads_torch(module, loads):
-    """The app, its routes and the registry import no torch; the worker does, so the probe can see it."""
-    code = f"import sys, {module}; print('yes' if 'torch' in sys.modules else 'no')"
+    """The app, its routes and every kind of job import no torch; the worker does, so the probe can see it."""
+    code = (
+        f"import sys, {module}; from attnscope_server.kinds import kinds; assert kinds(); "
+        "print('yes' if 'torch' in sys.modules else 'no')"
+    )
     answer = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert answer.stdout.strip() == loads
