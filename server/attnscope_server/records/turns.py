@@ -6,6 +6,7 @@ job waits longest. An owner's own jobs go in the order of their submission.
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -25,16 +26,22 @@ class Waiting(Protocol):
     """A job that waits, as far as its place in the queue depends on it."""
 
     @property
+    @abstractmethod
     def id(self) -> UUID:
         """Its id inside the service."""
+        ...
 
     @property
+    @abstractmethod
     def owner(self) -> str:
         """Whose it is."""
+        ...
 
     @property
+    @abstractmethod
     def sequence(self) -> int:
         """Order of its submission."""
+        ...
 
 
 @dataclass(frozen=True)

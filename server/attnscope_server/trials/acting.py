@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import Float, Int, Shaped
@@ -18,6 +18,7 @@ from attnscope_server.acting.loop import Transition, act
 from attnscope_server.acting.rooms import HostRooms
 
 
+@runtime_checkable
 class Deciding(Protocol):
     """Contexts, and the decisions over them."""
 

@@ -25,7 +25,7 @@ from attnscope_server.acting.axis import EnvAxis
 from attnscope_server.acting.errors import RolloutStoppedError
 from attnscope_server.acting.rooms import Environment, HostRooms
 from attnscope_server.screening import Histories
-from attnscope_server.trials.acting import Recorded, roll_out
+from attnscope_server.trials.acting import Deciding, Recorded, roll_out
 from attnscope_server.trials.rollout import lanes_of, repeated
 from attnscope_server.trials.waves import LARGEST
 
@@ -52,8 +52,8 @@ class _Watched(PlainDecider):
         return logits
 
 
-class _Uniform:
-    """Equal logits for every action."""
+class _Uniform(Deciding):
+    """Equal logits for every action; it has no context."""
 
     def __init__(self, actions: int) -> None:
         self._actions = actions
@@ -62,15 +62,13 @@ class _Uniform:
         """Return logits of zero."""
         return torch.zeros(len(observation), self._actions)
 
-    def pass_by(self, observation: Observations) -> None:
-        """Do nothing: there is no context."""
+    def pass_by(self, observation: object) -> None:
+        """Do nothing."""
 
-    def append(self, *transition: object) -> None:
-        """Do nothing: there is no context."""
-
-
-Acting = PlainDecider | CompressedDecider | _Uniform
-"""The contexts that act in a rollout."""
+    def append(
+        self, observation: object, action: object, reward: object, next_observation: object, ended: object
+    ) -> None:
+        """Do nothing."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -151,7 +149,7 @@ class Stage:
         return _summed(self._rolled(decider, axis, (0, 1), temperature=1.0), self.episodes)
 
     def _rolled(
-        self, decider: Acting, axis: EnvAxis, place: tuple[int, int], *, temperature: float | None = None
+        self, decider: Deciding, axis: EnvAxis, place: tuple[int, int], *, temperature: float | None = None
     ) -> Recorded:
         """Roll out one wave, the `place`-th of so many."""
 
