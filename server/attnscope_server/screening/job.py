@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Final, Unpack
 
 import numpy as np
@@ -22,6 +23,7 @@ from attnscope_server.screening.decisions import chosen_steps
 from attnscope_server.screening.judging import Plan, screen_block
 from attnscope_server.screening.measuring import Arrays
 from attnscope_server.screening.resolving import setup_of
+from attnscope_server.screening.signs import Signs
 from attnscope_server.screening.stored import StoredHistories
 from attnscope_storage.errors import CaptureNotFoundError
 from attnscope_storage.kinds.screen import screen_schema
@@ -48,6 +50,12 @@ def run(
 ) -> None:
     """Run a screen as a worker does, by the service's order."""
     run_screen(order, policy, checkpoint, device, **heard)
+
+
+def _before_step(refuse_stopped: Callable[[], None], signs: Signs) -> None:
+    """Stop where that is asked for, else show that the block is worked on."""
+    refuse_stopped()
+    signs.show()
 
 
 def run_screen(
@@ -108,7 +116,9 @@ def run_screen(
                 continue
             refuse_stopped()
             tell("measuring", block.start)
-            found = screen_block(policy, histories, plan, block, device, refuse_stopped)
+            signs = Signs(partial(tell, "measuring", block.start))
+            before_step = partial(_before_step, refuse_stopped, signs)
+            found = screen_block(policy, histories, plan, block, device, before_step)
             _refuse_other(found["policy/logits"], histories, plan, block, order)
             _submit(writer, found, block.stop - block.start)
             tell("measuring", block.stop)
