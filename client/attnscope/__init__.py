@@ -57,8 +57,8 @@ def connect(url: str | None = None, api_key: str | None = None) -> Service:
 
     Examples
     --------
-    >>> service = attnscope.connect(url, api_key)
-    >>> service.whoami().owner
+    >>> with attnscope.connect(url, api_key) as service:
+    ...     service.whoami().owner
     'operator'
     """
     return Service(Transport(find_connection(url, api_key)))

@@ -119,11 +119,13 @@ class JobHandle:
         """
         deadline = None if timeout is None else time.monotonic() + timeout
         hold = POLL_SECONDS if progress else LONG_POLL_SECONDS
+        self._refresh_patiently(0.0, deadline)
         with ProgressDisplay(self.info, shown=progress) as display:
-            while not self._refresh_patiently(_left(hold, deadline), deadline).state.final:
+            while not self.state.final:
                 display.update(self.info)
                 if deadline is not None and time.monotonic() >= deadline:
                     raise WaitTimeoutError(f"job {self.id} is {self.state} after {timeout} s; it goes on")
+                self._refresh_patiently(_left(hold, deadline), deadline)
             display.update(self.info)
         if self.state is JobState.FAILED:
             problem = self.info.failure

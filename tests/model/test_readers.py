@@ -7,6 +7,8 @@ import torch
 
 from attnscope_model.checkpoints.native import load_tensors
 from attnscope_model.errors import CheckpointUnreadableError, StatementMissingError
+from attnscope_model.families import OWN_FAMILIES
+from attnscope_model.families.ad import FAMILY
 from attnscope_model.readers import READERS, ParsedFile, reader_of
 from attnscope_model.readers.reference import ReferenceReader
 from attnscope_model.readers.statements import known, settle
@@ -168,3 +170,8 @@ def test_names_are_readable_and_plain(tensors):
     assert READER.default_name(parsed(tensors)) == "AD-darkroom-seed7@60000"
     assert READER.default_name(parsed(tensors, {}, None)) == "AD-darkroom-seedunknown@unknown"
     assert READER.default_name(parsed(tensors, {"env": "../../X y", "alg_seed": True})) == "AD--x-y-seedunknown@60000"
+
+
+def test_the_own_families_are_those_that_are_read():
+    """The list that needs no torch names every family of a reader, and the native one."""
+    assert {reader.family for reader in READERS} | {FAMILY} == OWN_FAMILIES

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from attnscope_model.families import OWN_FAMILIES
 from attnscope_model.strategies import Strategy
 from attnscope_storage.wire import PolicyDescription
 from attnscope_storage.wire.trials import Memory, PositionPolicy, Recompute
@@ -81,7 +82,8 @@ def default_positions(policy: PolicyDescription, memory: Memory = "stateless") -
     """Return where kept tokens stand where nobody says so.
 
     Learned absolute positions are kept: a renumbered context is one that such a policy was hardly trained on, and only
-    some of its lengths work. Every other policy closes up, and so does a context that has lost its window.
+    some of its lengths work. Every other policy closes up: so does one of an installed family, whose layers may not say
+    where tokens stand, and a context that has lost its window.
 
     Parameters
     ----------
@@ -90,4 +92,5 @@ def default_positions(policy: PolicyDescription, memory: Memory = "stateless") -
     memory
         ``stateless`` or ``stateful``; a stateful context has lost its window.
     """
-    return "keep" if policy.positions == "learned-absolute" and memory == "stateless" else "reindex"
+    places = policy.family in OWN_FAMILIES and policy.positions == "learned-absolute"
+    return "keep" if places and memory == "stateless" else "reindex"

@@ -179,7 +179,7 @@ def test_blocks_do_not_depend_on_each_other(policies, histories_of, monkeypatch)
     again = screen(policy, histories, decisions=60)
     for name, values in one.arrays.items():
         assert name == "cost/seconds" or np.array_equal(values, again.arrays[name], equal_nan=True), name
-    monkeypatch.setattr("attnscope_server.screening.judging.BLOCK_DECISIONS", 1)
+    monkeypatch.setattr("attnscope_server.screening.resolving.BLOCK_DECISIONS", 1)
     apart = screen(policy, histories, decisions=60)
     assert len(apart.plan.blocks) == 3
     assert np.abs(one.arrays["screen/departure"] - apart.arrays["screen/departure"]).max() < 1e-5

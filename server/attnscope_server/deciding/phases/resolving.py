@@ -16,6 +16,7 @@ from attnscope_env.presets.listing import LISTED, Listings
 from attnscope_env.presets.tasks import Task
 from attnscope_model.checkpoints.registry import CheckpointRegistry
 from attnscope_model.compression import default_positions, unfit
+from attnscope_model.families import OWN_FAMILIES
 from attnscope_server.capturing.resolving import Subject, find_subject, task_cell
 from attnscope_server.deciding.driver import rollout_range
 from attnscope_server.deciding.plans import Reach
@@ -218,8 +219,10 @@ def _positions(spec: DecisionSpec, policy: PolicyDescription) -> tuple[PositionP
                 raise refusal(ProblemCode.INVALID_REQUEST, f"positions: {reason}")
         return spec.positions
     default = default_positions(policy)
+    if policy.positions == "none" or policy.family not in OWN_FAMILIES:
+        return (default,)
     both: tuple[PositionPolicy, ...] = (default, "reindex" if default == "keep" else "keep")
-    return both if policy.positions != "none" else (default,)
+    return both
 
 
 def _placeholders(budgets: Sequence[int], policy: PolicyDescription) -> list[Arm]:
