@@ -114,6 +114,7 @@ def expected(tmp_path):
     return attnscope.import_arrays(rows.astype(np.float32), lengths, out=tmp_path / "expected.zarr").rows[:]
 
 
+@pytest.mark.service
 @pytest.mark.parametrize("kind", ["npz", "npz without lengths", "npy", "torch", "torch alone", "bfloat16", "view"])
 def test_files_become_the_same_capture(tmp_path, expected, kind):
     """Named arrays in .npz, rows in .npy, and tensors of a torch file, which are read without torch."""
