@@ -15,6 +15,7 @@ from jaxtyping import Bool, Float, Float64, Int, Shaped
 
 from attnscope.measures.intervals import Interval, Resampling
 from attnscope.screens.work import fastest_exact, work_of
+from attnscope_storage.proposing import Votes, rollout_means, votes_of
 from attnscope_storage.wire import Condition, PolicyDescription
 
 ENOUGH_TASKS: Final = 8
@@ -113,11 +114,8 @@ class ScreenResults:
         name
             Such as ``departure``: an array ``screen/…``.
         """
-        values = np.asarray(self.arrays[f"screen/{name}"], np.float64)
-        weight = (np.ones(values.shape[::2]) if where is None else where.astype(np.float64))[:, None]
-        many = weight.sum(axis=-1)
-        total = (values * weight).sum(axis=-1)
-        return np.asarray(np.divide(total, many, out=np.full(total.shape, np.nan), where=many > 0))
+        values = self.arrays[f"screen/{name}"]
+        return rollout_means(values, np.ones(values.shape[::2], np.bool_) if where is None else where)
 
     def interval(self, values: Float[np.ndarray, "rollout arm"]) -> Interval:
         """Return the mean of every arm with its interval: tasks are resampled, then rollouts within each."""
@@ -143,6 +141,11 @@ class ScreenResults:
     def retained(self) -> Interval | None:
         """Mean share of attention that is kept; None where attention is not stored."""
         return self.interval(self.mean("retained")) if "screen/retained" in self.arrays else None
+
+    @cached_property
+    def votes(self) -> Votes:
+        """The numbers by which the three votes order arms."""
+        return votes_of(self.arrays, self.task)
 
     @cached_property
     def per_episode(self) -> Interval:

@@ -173,3 +173,10 @@ def test_screening_here_needs_the_extra(monkeypatch):
     with pytest.raises(MissingPackageError, match=r"attnscope\[server\]"):
         attnscope.screen(None, None)
     assert importlib.import_module("attnscope.screens.here").FUNCTION[0] == "attnscope_server.screening"
+
+
+def test_the_votes_are_the_numbers_of_the_table(results):
+    """A screen's table and its votes have the same departures, signed losses and retained attention."""
+    assert results.votes.departure == pytest.approx(results.tv_live.value)
+    assert results.votes.signed == pytest.approx(results.signed.value)
+    assert results.votes.retained == pytest.approx(-results.retained.value)

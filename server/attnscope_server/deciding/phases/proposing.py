@@ -1,17 +1,17 @@
 """The arms that a decision races: the first three of each vote of the screen, and the blind baselines.
 
 Within a rule the screen chooses the positions. Rules are compared by three votes, which only propose: the race decides.
+The votes themselves, and the merging of equal arms, are those of `attnscope_storage.proposing`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Final
 
 import numpy as np
-from jaxtyping import Bool, Float
+from jaxtyping import Int
 
 from attnscope_model.compression import Compression
 from attnscope_model.forward.policy import Policy
@@ -22,14 +22,9 @@ from attnscope_server.screening.arms import Arm, arms_of
 from attnscope_server.screening.histories import Histories
 from attnscope_server.screening.judging import plan_screen, screen_block
 from attnscope_server.screening.measuring import Arrays
+from attnscope_storage.proposing import BASELINES, Votes, distinct, first_of_each, least_departing, votes_of
 from attnscope_storage.wire.decisions import CardArm
 from attnscope_storage.wire.trials import PositionPolicy
-
-BASELINES: Final = ("recency", "uniform", "random")
-"""Blind rules that race whatever the votes say."""
-
-FIRST: Final = 3
-"""Rules that each vote sends into the race."""
 
 
 @dataclass(frozen=True)
@@ -42,6 +37,11 @@ class Ballot:
     signed: float
     """NaN where no reward followed any screened decision."""
     retained: float
+
+    @property
+    def lost(self) -> float:
+        """Retained attention negated, so that the least is the first choice as in every other vote."""
+        return -self.retained
 
 
 def screened_arms(policy: Policy, budgets: Sequence[int], positions: Sequence[PositionPolicy]) -> list[Arm]:
@@ -73,37 +73,23 @@ def screened(
         share = place / len(plan.blocks)
         parts.append(screen_block(stage.policy, histories, plan, block, stage.device, partial(before, share)))
     arrays = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
-    return _distinct(plan.arms, arrays)
+    return _ballots(plan.arms, arrays, histories.task[plan.rollouts])
 
 
-def _distinct(arms: Sequence[Arm], arrays: Arrays) -> list[Ballot]:
-    """Return the ballots of arms, without those that kept and decided the same as an earlier arm everywhere."""
-    live, follows = arrays["decision/live"] != 0, arrays["decision/follows"] != 0
-    live_each = float(arrays["rollout/live_each"].mean())
-    seen: set[tuple[object, bytes, bytes]] = set()
-    found = []
+def _ballots(arms: Sequence[Arm], arrays: Arrays, task: Int[np.ndarray, " rollout"]) -> list[Ballot]:
+    """Return the ballots of arms, baselines first, without those that kept and decided as an earlier one everywhere."""
+    votes, live_each = votes_of(arrays, task), float(arrays["rollout/live_each"].mean())
     order = sorted(range(len(arms)), key=lambda place: arms[place].setup.rule.name not in BASELINES)
-    for place in order:
-        departure, kept = arrays["screen/departure"][:, place], arrays["screen/kept"][:, place]
-        same = (arms[place].setup.budget, departure.tobytes(), kept.tobytes())
-        if same in seen:
-            continue
-        seen.add(same)
-        mean = _mean(departure, live)
-        found.append(
-            Ballot(
-                arms[place],
-                mean,
-                mean * live_each,
-                _mean(arrays["screen/signed"][:, place], follows),
-                float(arrays["screen/retained"][:, place].mean()),
-            )
+    return [
+        Ballot(
+            arm=arms[place],
+            departure=float(votes.departure[place]),
+            per_episode=float(votes.departure[place]) * live_each,
+            signed=float(votes.signed[place]),
+            retained=-float(votes.retained[place]),
         )
-    return found
-
-
-def _mean(values: Float[np.ndarray, "rollout decision"], where: Bool[np.ndarray, "rollout decision"]) -> float:
-    return float(values[where].mean()) if where.any() else float("nan")
+        for place in distinct(arrays, [arm.setup.budget for arm in arms], order)
+    ]
 
 
 def proposed(ballots: Sequence[Ballot], budgets: Sequence[int], tokens_each: int, *, ranks: bool) -> list[CardArm]:
@@ -117,32 +103,18 @@ def proposed(ballots: Sequence[Ballot], budgets: Sequence[int], tokens_each: int
         False where the gate says that a screen ranks nothing: the baselines and the rules that the guide names race.
     """
     found = []
+    votes = Votes(*(np.array([getattr(one, name) for one in ballots]) for name in ("departure", "signed", "lost")))
+    rules = [str(one.arm.setup.rule) for one in ballots]
     for budget in budgets:
-        mine = _best_positions([ballot for ballot in ballots if ballot.arm.setup.budget == budget])
-        votes = _votes(mine) if ranks else {"the guide's list": [one for one in mine if _guided(one.arm.setup)]}
-        for ballot in mine:
-            voted = tuple(name for name, order in votes.items() if ballot in order)
-            if voted or ballot.arm.setup.rule.name in BASELINES:
-                found.append(_card_arm(ballot, budget, budget * tokens_each, voted))
+        members = [place for place, one in enumerate(ballots) if one.arm.setup.budget == budget]
+        mine = least_departing(votes, rules, members)
+        listed = [place for place in mine if _guided(ballots[place].arm.setup)]
+        orders = first_of_each(votes, mine) if ranks else {"the guide's list": listed}
+        for place in mine:
+            voted = tuple(name for name, order in orders.items() if place in order)
+            if voted or ballots[place].arm.setup.rule.name in BASELINES:
+                found.append(_card_arm(ballots[place], budget, budget * tokens_each, voted))
     return found
-
-
-def _best_positions(ballots: Iterable[Ballot]) -> list[Ballot]:
-    """Return one ballot of every rule: that of the positions under which it departs least."""
-    best: dict[str, Ballot] = {}
-    for ballot in ballots:
-        rule = str(ballot.arm.setup.rule)
-        if rule not in best or ballot.departure < best[rule].departure:
-            best[rule] = ballot
-    return list(best.values())
-
-
-def _votes(ballots: Sequence[Ballot]) -> dict[str, list[Ballot]]:
-    """Return the first rules of each vote."""
-    votes = {"departure": sorted(ballots, key=lambda one: one.departure)[:FIRST]}
-    if all(np.isfinite(one.signed) for one in ballots):
-        votes["signed loss"] = sorted(ballots, key=lambda one: one.signed)[:FIRST]
-    return votes | {"retained attention": sorted(ballots, key=lambda one: -one.retained)[:FIRST]}
 
 
 def _guided(setup: Compression) -> bool:
