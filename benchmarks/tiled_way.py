@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from attnscope_storage.reader import CaptureReader
+from attnscope_storage.reading.reader import CaptureReader
 from benchmarks.link import slow_link
 from benchmarks.timing import spread
 

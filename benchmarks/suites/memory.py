@@ -9,7 +9,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from attnscope_storage.reader import CaptureReader
+from attnscope_storage.reading.reader import CaptureReader
 from benchmarks.subject import subject
 
 LENGTHS = (1_000, 10_000, 20_000)

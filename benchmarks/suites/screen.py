@@ -34,7 +34,7 @@ from attnscope_server.screening.stored import StoredHistories
 from attnscope_server.trials.job import TrialOrder, run_trial
 from attnscope_server.trials.resolving import resolve_trial
 from attnscope_server.trials.rollout import TrialRunner
-from attnscope_storage.reader import CaptureReader
+from attnscope_storage.reading.reader import CaptureReader
 from attnscope_storage.wire import CaptureSpec, TrialSpec
 from attnscope_storage.wire.screens import ScreenSpec
 from benchmarks.study.subjects import BLIND, GUIDED

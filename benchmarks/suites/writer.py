@@ -11,9 +11,9 @@ import numpy as np
 from attnscope_server.capturing.job import static_arrays
 from attnscope_server.capturing.plan import env_axis
 from attnscope_server.capturing.resolving import resolve
-from attnscope_storage.kinds.capture import capture_schema
-from attnscope_storage.schema import CaptureSchema
-from attnscope_storage.writer import CaptureWriter
+from attnscope_storage.kinds.capture.contract import capture_schema
+from attnscope_storage.kinds.capture.schema import CaptureSchema
+from attnscope_storage.writing.writer import CaptureWriter
 from benchmarks.subject import Subject, subject
 from benchmarks.timing import Cost, measured, rounds, shown, spread
 

@@ -84,7 +84,7 @@ def open(path: str | Path) -> Capture:  # noqa: A001 - the word that zarr and xa
     60
     """
     from attnscope.capture import Capture  # noqa: PLC0415 - loads zarr
-    from attnscope_storage.reader import CaptureReader  # noqa: PLC0415 - loads zarr
+    from attnscope_storage.reading.reader import CaptureReader  # noqa: PLC0415 - loads zarr
 
     return Capture(CaptureReader.open(Path(path)))
 
@@ -105,7 +105,7 @@ def open_decision(path: str | Path) -> Decision:
         What is there is no decision.
     """
     from attnscope.decisions.decision import Decision  # noqa: PLC0415 - loads zarr
-    from attnscope_storage.reader import CaptureReader  # noqa: PLC0415 - loads zarr
+    from attnscope_storage.reading.reader import CaptureReader  # noqa: PLC0415 - loads zarr
 
     return Decision(CaptureReader.open(Path(path)))
 
@@ -132,7 +132,7 @@ def open_trial(path: str | Path) -> Trial:
     4
     """
     from attnscope.trials.trial import Trial  # noqa: PLC0415 - loads zarr
-    from attnscope_storage.reader import CaptureReader  # noqa: PLC0415 - loads zarr
+    from attnscope_storage.reading.reader import CaptureReader  # noqa: PLC0415 - loads zarr
 
     return Trial(CaptureReader.open(Path(path)))
 
@@ -153,7 +153,7 @@ def open_screen(path: str | Path) -> Screen:
         What is there is no screen.
     """
     from attnscope.screens.screen import Screen  # noqa: PLC0415 - loads zarr
-    from attnscope_storage.reader import CaptureReader  # noqa: PLC0415 - loads zarr
+    from attnscope_storage.reading.reader import CaptureReader  # noqa: PLC0415 - loads zarr
 
     return Screen(CaptureReader.open(Path(path)))
 

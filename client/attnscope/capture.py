@@ -26,7 +26,7 @@ from attnscope.fetching.replay import Decision, Replayer
 from attnscope.fetching.stored import Stored
 from attnscope.notebook import capture_html
 from attnscope.provenance import Origin
-from attnscope_storage.reader import CaptureReader
+from attnscope_storage.reading.reader import CaptureReader
 from attnscope_storage.wire import MAP_DIMS, CaptureSpec, MapKind, Positions, ResolvedCapture
 
 if TYPE_CHECKING:

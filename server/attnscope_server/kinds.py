@@ -22,9 +22,9 @@ import attnscope_server
 from attnscope_env.presets.listing import LISTED, Listings
 from attnscope_model.checkpoints.registry import CheckpointRegistry
 from attnscope_server.settings import Limits
-from attnscope_storage.store_schema import StoreSchema
+from attnscope_storage.layout.store_schema import StoreSchema
 from attnscope_storage.wire import Contract, Estimate, Phase, PolicyDescription, ResolvedJob, Specification
-from attnscope_storage.writer import Commit
+from attnscope_storage.writing.writer import Commit
 
 SpecT = TypeVar("SpecT", bound=Specification)
 ResolvedT = TypeVar("ResolvedT", bound=ResolvedJob)

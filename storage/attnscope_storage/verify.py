@@ -8,9 +8,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Final
 
-from attnscope_storage.chunks import chunk_key, decode_chunk, indices
 from attnscope_storage.errors import ChunkDamagedError, ChunkLostError, VerificationError
-from attnscope_storage.reader import CaptureReader
+from attnscope_storage.layout.chunks import chunk_key, decode_chunk, indices
+from attnscope_storage.reading.reader import CaptureReader
 from attnscope_storage.wire.contract import contracts, imported
 
 MAX_PROBLEMS: Final = 100

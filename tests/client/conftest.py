@@ -17,11 +17,11 @@ import numpy as np
 import pytest
 
 from attnscope_storage import reductions
-from attnscope_storage.blocks import StepBlock, is_buffered
-from attnscope_storage.reader import CaptureReader
-from attnscope_storage.schema import RECENCY_WINDOWS, CaptureDims, build_schema
+from attnscope_storage.kinds.capture.schema import RECENCY_WINDOWS, CaptureDims, build_schema
+from attnscope_storage.reading.reader import CaptureReader
 from attnscope_storage.shades import as_u8
-from attnscope_storage.writer import CaptureWriter
+from attnscope_storage.writing.blocks import StepBlock, is_buffered
+from attnscope_storage.writing.writer import CaptureWriter
 
 JOB = "11111111-2222-4333-8444-555555555555"
 STEPS, SLOTS, EPISODE = 90, 30, 20

@@ -32,7 +32,7 @@ from attnscope.errors import (
 )
 from attnscope.figures.heatmap import heatmap
 from attnscope.service import Service
-from attnscope_storage.reader import CaptureReader
+from attnscope_storage.reading.reader import CaptureReader
 from attnscope_storage.wire import JobState
 
 ESCAPES = "a\x1b]0;owned\x07b\x9b31mc\u202ed\x00[bold]e[/bold]<script>f</script>"

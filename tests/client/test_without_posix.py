@@ -48,7 +48,7 @@ main()
 LOCK = """
 from pathlib import Path
 from attnscope_storage.errors import CaptureLockedError
-from attnscope_storage.lock import CaptureLock
+from attnscope_storage.writing.lock import CaptureLock
 path = Path(sys.argv[1])
 lock = CaptureLock(path)
 try:

@@ -30,7 +30,7 @@ from attnscope_server.root.captures import Captures
 from attnscope_server.root.data_root import prepare
 from attnscope_server.serving import Running, serve_background
 from attnscope_server.settings import Settings
-from attnscope_storage.reader import CaptureReader
+from attnscope_storage.reading.reader import CaptureReader
 from attnscope_storage.wire import CaptureSpec, JobState, MapsChoice, TaskChoice
 
 LISTENS = "import sys; [line for line in sys.stdin]"

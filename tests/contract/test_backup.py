@@ -30,7 +30,7 @@ from attnscope_server.root.paths import capture_path
 from attnscope_server.root.restoring import manifest_of, restore, verify_backup
 from attnscope_server.settings import Settings
 from attnscope_storage.errors import CaptureNotFoundError
-from attnscope_storage.reader import CaptureReader
+from attnscope_storage.reading.reader import CaptureReader
 from attnscope_storage.wire import JobState
 
 SHORT = {"checkpoint": "AD-darkroom", "tasks": {"goals": [(5, 4)]}, "steps": 60, "maps": {"steps": [9]}}

@@ -17,7 +17,7 @@ from attnscope.errors import JobCancelledError, RequestRefusedError
 from attnscope_model.checkpoints.registry import CheckpointRegistry
 from attnscope_server.root.paths import capture_path
 from attnscope_server.serving import serve_background
-from attnscope_storage.reader import CaptureReader
+from attnscope_storage.reading.reader import CaptureReader
 from attnscope_storage.verify import verify
 from attnscope_storage.wire import JobState
 from attnscope_storage.wire.decisions import CARD_SCHEMA, DecisionCard, DecisionSpec

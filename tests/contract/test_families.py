@@ -28,7 +28,7 @@ from attnscope_model.checkpoints.registry import CheckpointRegistry
 from attnscope_server.root.captures import Captures
 from attnscope_server.serving import serve_background
 from attnscope_server.settings import Settings
-from attnscope_storage.schema import TOKEN_KINDS
+from attnscope_storage.kinds.capture.schema import TOKEN_KINDS
 from attnscope_storage.verify import verify
 from attnscope_storage.wire import JobState
 from forwards import layouts

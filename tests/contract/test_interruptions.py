@@ -11,7 +11,7 @@ import pytest
 from attnscope_server.records.job import MAX_INTERRUPTIONS
 from attnscope_server.root.paths import capture_path
 from attnscope_storage.errors import CaptureNotFoundError
-from attnscope_storage.reader import CaptureReader
+from attnscope_storage.reading.reader import CaptureReader
 from attnscope_storage.wire import JobState
 
 STEPS = 1500 if os.environ.get("ATTNSCOPE_KILLS") is None else 4000

@@ -22,7 +22,7 @@ from attnscope_server import kinds
 from attnscope_server.cli import app
 from attnscope_server.serving import serve_background
 from attnscope_storage.errors import StoreKindError
-from attnscope_storage.reader import CaptureReader
+from attnscope_storage.reading.reader import CaptureReader
 from attnscope_storage.verify import verify
 from attnscope_storage.wire import JobState, contract
 from attnscope_storage.wire.jobs import Job

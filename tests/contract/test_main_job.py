@@ -27,7 +27,7 @@ from attnscope.figures.heatmap import heatmap, save
 from attnscope.report.summary import summarise
 from attnscope_server.root.captures import Captures
 from attnscope_storage.errors import NotCommittedError
-from attnscope_storage.reader import CaptureReader
+from attnscope_storage.reading.reader import CaptureReader
 from attnscope_storage.verify import verify
 from attnscope_storage.wire import JobState
 

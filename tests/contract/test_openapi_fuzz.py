@@ -15,7 +15,7 @@ from schemathesis.checks import not_a_server_error
 from schemathesis.specs.openapi.checks import content_type_conformance, status_code_conformance
 
 from attnscope_server.root.captures import Captures
-from attnscope_storage.keys import Committed, Metadata
+from attnscope_storage.layout.keys import Committed, Metadata
 from attnscope_storage.wire import PROBLEM_MEDIA_TYPE
 
 BOUNDED = settings(

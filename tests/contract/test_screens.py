@@ -12,7 +12,7 @@ import attnscope
 from attnscope_server.records.keys import ALL_SCOPES
 from attnscope_server.root.paths import capture_path
 from attnscope_storage.errors import StoreKindError
-from attnscope_storage.reader import CaptureReader
+from attnscope_storage.reading.reader import CaptureReader
 from attnscope_storage.verify import verify
 
 CAPTURED = {"checkpoint": "AD-darkroom-seed42", "tasks": {"split": "test", "indices": [2, 7]}, "seeds": [0, 4]}

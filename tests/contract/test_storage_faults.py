@@ -35,7 +35,7 @@ from attnscope_storage.wire import JobState, ProblemCode
 FAULTY = """
 import builtins, errno, os, signal, sys
 from pathlib import Path
-from attnscope_storage import store
+from attnscope_storage.layout import store
 fault, written = Path(sys.argv[1]), 0
 
 class HalfWritten:

@@ -17,7 +17,7 @@ from attnscope.fetching.http_store import HttpStore
 from attnscope_server.records.keys import ALL_SCOPES
 from attnscope_server.root.paths import capture_path
 from attnscope_storage.errors import CaptureNotFoundError, StoreKindError
-from attnscope_storage.reader import CaptureReader
+from attnscope_storage.reading.reader import CaptureReader
 from attnscope_storage.verify import verify
 from attnscope_storage.wire import JobState, TrialSpec
 

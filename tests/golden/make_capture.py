@@ -15,8 +15,8 @@ from pathlib import Path
 
 import numpy as np
 
-from attnscope_storage.reader import CaptureReader
-from attnscope_storage.schema import SCHEMA_VERSION
+from attnscope_storage.layout.store_schema import SCHEMA_VERSION
+from attnscope_storage.reading.reader import CaptureReader
 
 HERE = Path(__file__).parent
 

@@ -62,7 +62,7 @@ def called(node: ast.expr) -> set[str]:
 
 def own(path: Path) -> bool:
     """Return whether a file holds what a kind is."""
-    return path.name in KINDS_OWN or path.parent.name in KINDS_OWN
+    return bool({path.name, path.parent.name, path.parent.parent.name} & set(KINDS_OWN))
 
 
 def test_no_file_tells_kinds_apart():

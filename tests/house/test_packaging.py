@@ -32,7 +32,7 @@ def wheel(tmp_path_factory) -> zipfile.ZipFile:
         "attnscope_server/app.py",
         "attnscope_model/families/reference.py",
         "attnscope_env/rooms/darkroom.py",
-        "attnscope_storage/schema.py",
+        "attnscope_storage/layout/store_schema.py",
         "attnscope_env/py.typed",
     ],
 )

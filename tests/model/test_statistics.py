@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from attnscope_model.forward.statistics import compiled_statistics, row_statistics
-from attnscope_storage.schema import RECENCY_WINDOWS
+from attnscope_storage.kinds.capture.schema import RECENCY_WINDOWS
 
 
 def by_torch(rows, query_slot):

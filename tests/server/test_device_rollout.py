@@ -16,8 +16,8 @@ from attnscope_server.capturing.job import CaptureOrder, run_capture
 from attnscope_server.capturing.precision import PrecisionUnavailableError, precision
 from attnscope_server.capturing.resolving import resolve
 from attnscope_server.capturing.rollout import RolloutStoppedError
-from attnscope_storage import schema
-from attnscope_storage.reader import CaptureReader
+from attnscope_storage.kinds.capture import schema
+from attnscope_storage.reading.reader import CaptureReader
 from attnscope_storage.wire import CaptureSpec
 
 GOLDEN = Path(__file__).resolve().parents[1] / "golden"

@@ -23,8 +23,8 @@ from attnscope_server.capturing.resolving import resolve
 from attnscope_server.capturing.rollout import NotReproducibleError, RolloutStoppedError
 from attnscope_server.errors import ProblemError
 from attnscope_server.kinds import Means, Planned
-from attnscope_storage import schema
-from attnscope_storage.reader import CaptureReader
+from attnscope_storage.kinds.capture import schema
+from attnscope_storage.reading.reader import CaptureReader
 from attnscope_storage.verify import verify
 from attnscope_storage.wire import CaptureSpec
 

@@ -20,9 +20,9 @@ from attnscope_server.capturing.job import CaptureOrder, run_capture
 from attnscope_server.capturing.resolving import resolve
 from attnscope_server.capturing.rollout import RolloutStoppedError
 from attnscope_server.errors import ProblemError
-from attnscope_storage import schema
-from attnscope_storage.decoded import DecodedChunks
-from attnscope_storage.reader import CaptureReader
+from attnscope_storage.kinds.capture import schema
+from attnscope_storage.reading.decoded import DecodedChunks
+from attnscope_storage.reading.reader import CaptureReader
 from attnscope_storage.verify import verify
 from attnscope_storage.wire import CaptureSpec, CheckpointInfo
 

@@ -15,10 +15,10 @@ from attnscope_model.errors import ReplayDiffersError
 from attnscope_server.capturing.job import CaptureOrder, run_capture
 from attnscope_server.capturing.resolving import resolve
 from attnscope_server.capturing.rollout import RolloutStoppedError
-from attnscope_storage.chunks import decode_chunk, encode_chunk
-from attnscope_storage.decoded import DecodedChunks
 from attnscope_storage.errors import ChunkDamagedError, ChunkLostError, NotCommittedError
-from attnscope_storage.reader import CaptureReader
+from attnscope_storage.layout.chunks import decode_chunk, encode_chunk
+from attnscope_storage.reading.decoded import DecodedChunks
+from attnscope_storage.reading.reader import CaptureReader
 from attnscope_storage.wire import CaptureSpec
 
 GOLDEN = Path(__file__).resolve().parents[1] / "golden"

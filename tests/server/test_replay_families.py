@@ -22,8 +22,8 @@ from attnscope_model.forward.stack import StackedPolicy
 from attnscope_model.training.trainer import initialise
 from attnscope_server.capturing.job import CaptureOrder, run_capture
 from attnscope_server.capturing.resolving import resolve
-from attnscope_storage.decoded import DecodedChunks
-from attnscope_storage.reader import CaptureReader
+from attnscope_storage.reading.decoded import DecodedChunks
+from attnscope_storage.reading.reader import CaptureReader
 from attnscope_storage.wire import CaptureSpec
 from forwards import layouts
 from forwards import numpy_forwards as forwards

@@ -10,7 +10,7 @@ from types import ModuleType
 import numpy as np
 import pytest
 
-from attnscope_storage.reader import CaptureReader
+from attnscope_storage.reading.reader import CaptureReader
 
 Decoded = dict[str, np.ndarray]
 

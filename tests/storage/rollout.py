@@ -16,10 +16,10 @@ from unittest import mock
 
 import numpy as np
 
-from attnscope_storage import schema as schema_module
-from attnscope_storage.blocks import StepBlock
-from attnscope_storage.schema import RECENCY_WINDOWS, CaptureDims, CaptureSchema, build_schema
-from attnscope_storage.writer import CaptureWriter, Commit
+from attnscope_storage.kinds.capture import schema as schema_module
+from attnscope_storage.kinds.capture.schema import RECENCY_WINDOWS, CaptureDims, CaptureSchema, build_schema
+from attnscope_storage.writing.blocks import StepBlock
+from attnscope_storage.writing.writer import CaptureWriter, Commit
 
 
 def dims(**changes: Any) -> CaptureDims:

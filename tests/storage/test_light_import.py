@@ -23,13 +23,15 @@ def test_the_package_itself_imports_nothing_heavy():
     assert not {"zarr", "numpy", "pydantic", "torch"} & loaded_by("attnscope_storage")
 
 
-@pytest.mark.parametrize("module", ["errors", "schema", "wire.specs", "wire.problems"])
+@pytest.mark.parametrize(
+    "module", ["errors", "kinds.capture.schema", "layout.store_schema", "wire.specs", "wire.problems"]
+)
 def test_the_contract_needs_no_zarr(module):
     """Errors, schema and wire types are read without the storage engine."""
     assert not {"zarr", "torch"} & loaded_by(f"attnscope_storage.{module}")
 
 
-@pytest.mark.parametrize("module", ["reader", "writer", "verify"])
+@pytest.mark.parametrize("module", ["reading.reader", "writing.writer", "verify"])
 def test_storage_needs_no_torch(module):
     """The storage engine imports zarr, which shows that the probe can see it, and never torch."""
     loaded = loaded_by(f"attnscope_storage.{module}")

@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 import zarr
 
-from attnscope_storage.agreement import disagreements
 from attnscope_storage.errors import VerificationError
-from attnscope_storage.reader import CaptureReader
-from attnscope_storage.schema import RECENCY_WINDOWS
+from attnscope_storage.kinds.capture.agreement import disagreements
+from attnscope_storage.kinds.capture.schema import RECENCY_WINDOWS
+from attnscope_storage.kinds.capture.verify import breaks_contract
+from attnscope_storage.reading.reader import CaptureReader
 from attnscope_storage.verify import MAX_PROBLEMS, VerificationReport, verify
-from attnscope_storage.verify_capture import breaks_contract
 
 
 def edit(path, name, change):

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from attnscope.connecting.plain import plain_values
 from attnscope.fetching.stored import Stored
-from attnscope_storage.decision_schema import DOCUMENT, decoded
 from attnscope_storage.errors import NotCommittedError
+from attnscope_storage.kinds.decision.schema import DOCUMENT, decoded
 from attnscope_storage.wire.decisions import CardArm, CardRung, DecisionCard, DecisionSpec, ResolvedDecision
 
 

@@ -11,8 +11,8 @@ import numpy as np
 
 from attnscope.errors import DownloadRefusedError, UnexpectedAnswerError
 from attnscope.fetching.whole_file import write_whole
-from attnscope_storage.reader import CaptureReader
-from attnscope_storage.snapshot import Root
+from attnscope_storage.layout.snapshot import Root
+from attnscope_storage.reading.reader import CaptureReader
 
 
 def download(reader: CaptureReader, path: str | Path) -> Path:

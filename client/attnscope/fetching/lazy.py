@@ -13,9 +13,9 @@ from attnscope.errors import RequestRefusedError, TooLargeError
 from attnscope.fetching.remote import KEPT_BYTES, Slicer
 from attnscope.fetching.selection import Selection, select
 from attnscope_storage.errors import ChunkDamagedError, ChunkLostError, NotCommittedError
-from attnscope_storage.reader import CommittedArray
+from attnscope_storage.reading.reader import CommittedArray
+from attnscope_storage.reading.selection import GROWING_DIMS
 from attnscope_storage.reductions import PoolBy, factor, pooled
-from attnscope_storage.selection import GROWING_DIMS
 from attnscope_storage.shades import as_u8, from_u8
 
 VIEW_BYTES = 8 * 2**20

@@ -20,7 +20,7 @@ from attnscope.fetching.lazy import LazyArray
 from attnscope.fetching.remote import Slicer
 from attnscope.kinds.view import view_of
 from attnscope_storage.errors import ChunkDamagedError, StoreKindError
-from attnscope_storage.reader import CaptureReader
+from attnscope_storage.reading.reader import CaptureReader
 from attnscope_storage.wire import RecordedPolicy
 from attnscope_storage.wire.wording import wrong_fields
 

@@ -22,9 +22,15 @@ from attnscope.measures import (
     sink_mass,
 )
 from attnscope.measures.layout import ContextLayout
-from attnscope_storage.blocks import StepBlock
-from attnscope_storage.schema import RECENCY_WINDOWS, TOKEN_KINDS, CaptureDims, CaptureSchema, build_schema
-from attnscope_storage.writer import CaptureWriter
+from attnscope_storage.kinds.capture.schema import (
+    RECENCY_WINDOWS,
+    TOKEN_KINDS,
+    CaptureDims,
+    CaptureSchema,
+    build_schema,
+)
+from attnscope_storage.writing.blocks import StepBlock
+from attnscope_storage.writing.writer import CaptureWriter
 
 MEASURED: Final = frozenset(
     {

@@ -7,7 +7,7 @@ from jaxtyping import Float, Int
 
 from attnscope.measures.layout import in_context
 from attnscope.measures.refusals import RowsInvalidError
-from attnscope_storage.schema import row_sum_tolerance
+from attnscope_storage.kinds.capture.schema import row_sum_tolerance
 
 
 def check_rows(

@@ -6,7 +6,7 @@ import numpy as np
 from jaxtyping import Float, Float64, Int
 
 from attnscope.measures.layout import QUERY_LAST, ContextLayout, by_age, weights
-from attnscope_storage.schema import RECENCY_WINDOWS
+from attnscope_storage.kinds.capture.schema import RECENCY_WINDOWS
 
 
 def recency_mass(

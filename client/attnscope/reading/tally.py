@@ -41,7 +41,7 @@ from attnscope.measures.sampling import StepError, step_error
 from attnscope.reading.marks import marks
 from attnscope.reading.reading import Burst, Reading
 from attnscope.reading.rollout import Phases
-from attnscope_storage.schema import RECENCY_WINDOWS
+from attnscope_storage.kinds.capture.schema import RECENCY_WINDOWS
 
 RECENT = 20
 """Tokens that count as recent, as in the guide."""

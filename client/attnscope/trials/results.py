@@ -12,7 +12,7 @@ import numpy as np
 from jaxtyping import Bool, Float64, Int64, Shaped
 
 from attnscope.measures.refusals import NotMeasurableError
-from attnscope_storage.trial_schema import TrialDims, build_trial_schema
+from attnscope_storage.kinds.trial.schema import TrialDims, build_trial_schema
 from attnscope_storage.wire import Condition, PolicyDescription, ResolvedTrial, TrialSpec
 from attnscope_storage.wire.tasks import TaskCell
 
@@ -45,7 +45,7 @@ class TrialResults:
     policy: PolicyDescription
     provenance: Mapping[str, Any]
     arrays: Mapping[str, Shaped[np.ndarray, ...]]
-    """By the names of `attnscope_storage.trial_schema`; may read an array when it is first asked for."""
+    """By the names of `attnscope_storage.kinds.trial.schema`; may read an array when it is first asked for."""
     complete: bool = True
     state: str | None = None
     """State of the job where nothing is complete, as the service says it; None where no service was asked."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from attnscope.trials.results import TrialResults
-from attnscope_storage.trial_schema import PHASES as TIMED
+from attnscope_storage.kinds.trial.schema import PHASES as TIMED
 
 
 @dataclass(frozen=True)

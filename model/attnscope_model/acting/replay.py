@@ -19,10 +19,10 @@ from attnscope_model.acting.context import features
 from attnscope_model.acting.tape import AttentionTape
 from attnscope_model.errors import NotReplayableError, ReplayDiffersError
 from attnscope_model.forward.policy import Policy
-from attnscope_storage.agreement import RELATIVE, SUBNORMAL
-from attnscope_storage.decoded import DecodedChunks
 from attnscope_storage.errors import NotCommittedError
-from attnscope_storage.reader import CaptureReader
+from attnscope_storage.kinds.capture.agreement import RELATIVE, SUBNORMAL
+from attnscope_storage.reading.decoded import DecodedChunks
+from attnscope_storage.reading.reader import CaptureReader
 from attnscope_storage.wire import PolicyDescription
 
 SLACK: Final = 5e-5

@@ -13,7 +13,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from attnscope_storage.schema import RECENCY_WINDOWS
+from attnscope_storage.kinds.capture.schema import RECENCY_WINDOWS
 
 SMALLEST: Final = torch.finfo(torch.float32).tiny
 """Smallest normal float32."""

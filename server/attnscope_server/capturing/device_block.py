@@ -12,8 +12,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from attnscope_storage.blocks import StepBlock, is_buffered
-from attnscope_storage.schema import CaptureSchema
+from attnscope_storage.kinds.capture.schema import CaptureSchema
+from attnscope_storage.writing.blocks import StepBlock, is_buffered
 
 
 class DeviceBlock:

@@ -28,11 +28,11 @@ from attnscope_server.capturing.precision import precision, refuse_unavailable
 from attnscope_server.capturing.rollout import Rollout
 from attnscope_server.kinds import Heard, Order
 from attnscope_storage.errors import CaptureNotFoundError
-from attnscope_storage.kinds.capture import capture_schema
-from attnscope_storage.reader import CaptureReader
-from attnscope_storage.schema import RECENCY_WINDOWS, TOKEN_KINDS, CaptureSchema
+from attnscope_storage.kinds.capture.contract import capture_schema
+from attnscope_storage.kinds.capture.schema import RECENCY_WINDOWS, TOKEN_KINDS, CaptureSchema
+from attnscope_storage.reading.reader import CaptureReader
 from attnscope_storage.wire import CaptureSpec, CheckpointInfo, Phase, PolicyDescription, ResolvedCapture
-from attnscope_storage.writer import CaptureWriter, Commit
+from attnscope_storage.writing.writer import CaptureWriter, Commit
 
 
 @dataclass(frozen=True)

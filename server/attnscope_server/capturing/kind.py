@@ -7,7 +7,7 @@ from attnscope_model.checkpoints.registry import CheckpointRegistry
 from attnscope_server.capturing.plan import capture_flops, capture_memory
 from attnscope_server.capturing.resolving import resolve
 from attnscope_server.kinds import Kind, Means, Planned, register
-from attnscope_storage.kinds.capture import CONTRACT
+from attnscope_storage.kinds.capture.contract import CONTRACT
 from attnscope_storage.wire import CaptureSpec, PolicyDescription, ResolvedCapture
 
 

@@ -13,7 +13,7 @@ from attnscope_model.acting.deciding import Decider, Decision
 from attnscope_server.acting.choices import HostArray
 from attnscope_server.acting.errors import NotReproducibleError
 from attnscope_server.acting.loop import ArrayT, Transition
-from attnscope_storage.reader import CaptureReader
+from attnscope_storage.reading.reader import CaptureReader
 
 ROLLOUT: Final = ("observation", "next_observation", "action", "reward", "episode", "terminated", "truncated")
 """Parts of a transition that a capture stores under ``rollout/``."""

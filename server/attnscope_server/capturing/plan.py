@@ -6,8 +6,7 @@ import numpy as np
 
 from attnscope_model.forward.small_heads import fits, installed
 from attnscope_server.acting.axis import EnvAxis
-from attnscope_storage.schema import SPLITS
-from attnscope_storage.store_schema import StoreSchema
+from attnscope_storage.layout.store_schema import SPLITS, StoreSchema
 from attnscope_storage.wire import CaptureSpec, PolicyDescription, ResolvedCapture
 from attnscope_storage.wire.flops import forward_flops
 

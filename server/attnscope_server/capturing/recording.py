@@ -11,8 +11,8 @@ from torch import Tensor
 from attnscope_model.acting.deciding import Decision
 from attnscope_model.acting.tape import furthest_off, refuse_off
 from attnscope_model.forward.statistics import compiled_statistics, row_statistics
-from attnscope_storage.blocks import StepBlock
-from attnscope_storage.schema import CaptureSchema
+from attnscope_storage.kinds.capture.schema import CaptureSchema
+from attnscope_storage.writing.blocks import StepBlock
 
 
 class AttentionRecorder:

@@ -24,11 +24,11 @@ from attnscope_server.acting.loop import Transition, act
 from attnscope_server.acting.rooms import HostRooms
 from attnscope_server.capturing.listening import BlockRecorder, RetakenSteps
 from attnscope_server.capturing.recording import AttentionRecorder
-from attnscope_storage.blocks import StepBlock
-from attnscope_storage.reader import CaptureReader
-from attnscope_storage.schema import CaptureSchema
+from attnscope_storage.kinds.capture.schema import CaptureSchema
+from attnscope_storage.reading.reader import CaptureReader
 from attnscope_storage.wire import CaptureSpec, Phase
-from attnscope_storage.writer import CaptureWriter
+from attnscope_storage.writing.blocks import StepBlock
+from attnscope_storage.writing.writer import CaptureWriter
 
 __all__ = ["NotReproducibleError", "Rollout", "RolloutStoppedError"]
 

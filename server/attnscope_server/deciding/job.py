@@ -16,12 +16,12 @@ from attnscope_server.deciding.phases.record import record_of
 from attnscope_server.deciding.phases.rollouts import Stage
 from attnscope_server.deciding.phases.working import Part, Worker
 from attnscope_server.kinds import Heard, Order
-from attnscope_storage.decision_schema import DOCUMENT, decoded, encoded
-from attnscope_storage.kinds.decision import decision_schema
-from attnscope_storage.reader import CaptureReader
+from attnscope_storage.kinds.decision.contract import decision_schema
+from attnscope_storage.kinds.decision.schema import DOCUMENT, decoded, encoded
+from attnscope_storage.reading.reader import CaptureReader
 from attnscope_storage.wire import CheckpointInfo
 from attnscope_storage.wire.decisions import DecisionSpec, ResolvedDecision
-from attnscope_storage.writer import CaptureWriter
+from attnscope_storage.writing.writer import CaptureWriter
 
 DecisionOrder = Order[DecisionSpec, ResolvedDecision]
 """All that a decision needs to run."""

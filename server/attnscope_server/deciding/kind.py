@@ -9,7 +9,7 @@ from attnscope_server.errors import refusal
 from attnscope_server.kinds import Kind, Means, Planned, register
 from attnscope_server.settings import Limits
 from attnscope_server.trials.plan import ENVS_AT_ONCE
-from attnscope_storage.kinds.decision import CONTRACT
+from attnscope_storage.kinds.decision.contract import CONTRACT
 from attnscope_storage.wire import PolicyDescription, ProblemCode
 from attnscope_storage.wire.decisions import DecisionSpec, ResolvedDecision
 from attnscope_storage.wire.flops import forward_flops

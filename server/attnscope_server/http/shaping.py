@@ -15,7 +15,7 @@ from jaxtyping import Float, Int64, Shaped
 from attnscope_server.errors import refusal
 from attnscope_server.http.slices import Cut, as_npy, entries_of, reduce_over
 from attnscope_storage import reductions
-from attnscope_storage.reader import CaptureReader
+from attnscope_storage.reading.reader import CaptureReader
 from attnscope_storage.reductions import PoolBy, QuerySlot, Total
 from attnscope_storage.shades import as_u8
 from attnscope_storage.wire import ProblemCode

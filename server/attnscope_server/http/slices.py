@@ -17,8 +17,8 @@ import numpy as np
 from jaxtyping import Shaped
 
 from attnscope_server.errors import refusal
-from attnscope_storage.reader import CommittedArray
-from attnscope_storage.selection import GROWING_DIMS
+from attnscope_storage.reading.reader import CommittedArray
+from attnscope_storage.reading.selection import GROWING_DIMS
 from attnscope_storage.wire import ProblemCode
 
 REDUCTIONS: Final[Mapping[str, Callable[..., Any]]] = {

@@ -30,7 +30,7 @@ from attnscope_server.replaying.messages import Ask, Map, Refused, ReplayReport
 from attnscope_server.root.captures import Captures
 from attnscope_server.running.child import become_child
 from attnscope_server.running.messages import Ready
-from attnscope_storage.decoded import DecodedChunks
+from attnscope_storage.reading.decoded import DecodedChunks
 from attnscope_storage.wire import ProblemCode
 
 log = structlog.get_logger("attnscope.replay")

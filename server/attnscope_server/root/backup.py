@@ -26,9 +26,9 @@ from attnscope_server.root.paths import capture_path
 from attnscope_server.root.staging import staged
 from attnscope_server.settings import Settings
 from attnscope_storage import __version__
-from attnscope_storage.copying import Copied, copy_committed
 from attnscope_storage.errors import CaptureNotFoundError, ChunkDamagedError, ChunkLostError, SchemaVersionError
 from attnscope_storage.wire import JobState
+from attnscope_storage.writing.copying import Copied, copy_committed
 
 FORMAT: Final = 1
 """Version of the layout of backups."""

@@ -10,8 +10,8 @@ from uuid import UUID
 
 from attnscope_server.root.paths import capture_path
 from attnscope_storage.errors import CaptureNotFoundError, ChunkDamagedError
-from attnscope_storage.lock import lock_path
-from attnscope_storage.reader import CaptureReader
+from attnscope_storage.reading.reader import CaptureReader
+from attnscope_storage.writing.lock import lock_path
 
 CACHED_READERS = 64
 """Captures whose root documents are kept in memory."""

@@ -24,7 +24,7 @@ from attnscope_server.root.finding import Finding, bad, good
 from attnscope_server.root.paths import capture_path
 from attnscope_server.settings import Settings
 from attnscope_storage.errors import AttnscopeError, CaptureNotFoundError
-from attnscope_storage.reader import CaptureReader
+from attnscope_storage.reading.reader import CaptureReader
 from attnscope_storage.verify import VerificationReport, verify
 from attnscope_storage.wire import JobState, contracts
 

@@ -18,7 +18,7 @@ from attnscope_server.records.repairs import Found, adopt
 from attnscope_server.root.data_root import held, prepare
 from attnscope_server.settings import Settings
 from attnscope_storage.errors import AttnscopeError
-from attnscope_storage.reader import CaptureReader
+from attnscope_storage.reading.reader import CaptureReader
 from attnscope_storage.wire import JobState, resolved_as, specification_as
 
 GOES_ON: Final = frozenset({JobState.QUEUED, JobState.RUNNING, JobState.INTERRUPTED})

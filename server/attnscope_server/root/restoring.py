@@ -26,10 +26,10 @@ from attnscope_server.root.data_root import MANIFEST
 from attnscope_server.root.finding import Finding, bad, good
 from attnscope_server.root.paths import capture_path
 from attnscope_server.root.staging import staged
-from attnscope_storage.copying import copy_committed
 from attnscope_storage.errors import AttnscopeError
-from attnscope_storage.reader import CaptureReader
+from attnscope_storage.reading.reader import CaptureReader
 from attnscope_storage.verify import verify
+from attnscope_storage.writing.copying import copy_committed
 
 VERSION: Final = "SELECT value FROM service_metadata WHERE name = 'database_version'"
 

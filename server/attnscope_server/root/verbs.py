@@ -19,7 +19,7 @@ from attnscope_server.root.rebuild import rebuild_database
 from attnscope_server.root.restoring import restore as restore_backup
 from attnscope_server.root.restoring import verify_backup
 from attnscope_server.settings import Settings
-from attnscope_storage.reader import CaptureReader
+from attnscope_storage.reading.reader import CaptureReader
 from attnscope_storage.verify import verify as verify_capture
 
 Root = Annotated[Path | None, typer.Option("--data-root", help="Folder of captures, checkpoints, keys and jobs.")]

@@ -43,7 +43,7 @@ from attnscope_storage.wire import (
     Phase,
 )
 from attnscope_storage.wire.contract import imported
-from attnscope_storage.writer import Commit
+from attnscope_storage.writing.writer import Commit
 
 log = structlog.get_logger("attnscope.worker")
 

@@ -26,11 +26,11 @@ from attnscope_server.screening.resolving import setup_of
 from attnscope_server.screening.signs import Signs
 from attnscope_server.screening.stored import StoredHistories
 from attnscope_storage.errors import CaptureNotFoundError
-from attnscope_storage.kinds.screen import screen_schema
-from attnscope_storage.reader import CaptureReader
+from attnscope_storage.kinds.screen.contract import screen_schema
+from attnscope_storage.reading.reader import CaptureReader
 from attnscope_storage.wire import CheckpointInfo, Phase
 from attnscope_storage.wire.screens import ResolvedScreen, ScreenSpec
-from attnscope_storage.writer import CaptureWriter, Commit
+from attnscope_storage.writing.writer import CaptureWriter, Commit
 
 ScreenOrder = Order[ScreenSpec, ResolvedScreen]
 """All that a screen needs to run."""

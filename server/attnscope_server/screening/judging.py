@@ -51,7 +51,7 @@ class Plan:
 
 @dataclass(frozen=True, eq=False)
 class Screened:
-    """What a screen gave: its arms, and arrays by the names of `attnscope_storage.screen_schema`."""
+    """What a screen gave: its arms, and arrays by the names of `attnscope_storage.kinds.screen.schema`."""
 
     plan: Plan
     task: Int[np.ndarray, " rollout"]

@@ -7,7 +7,7 @@ from jaxtyping import Float32, Int, Shaped
 
 from attnscope_model.errors import CaptureInvalidError
 from attnscope_server.screening.histories import Histories
-from attnscope_storage.reader import CaptureReader
+from attnscope_storage.reading.reader import CaptureReader
 
 
 class StoredHistories:

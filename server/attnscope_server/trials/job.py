@@ -26,11 +26,11 @@ from attnscope_server.kinds import Heard, Order
 from attnscope_server.trials.plan import WRITER_BLOCKS, static_arrays
 from attnscope_server.trials.results import ConditionResult
 from attnscope_server.trials.rollout import TrialRunner
-from attnscope_storage.kinds.trial import trial_schema
-from attnscope_storage.reader import CaptureReader
-from attnscope_storage.trial_schema import DEPARTURE
+from attnscope_storage.kinds.trial.contract import trial_schema
+from attnscope_storage.kinds.trial.schema import DEPARTURE
+from attnscope_storage.reading.reader import CaptureReader
 from attnscope_storage.wire import CheckpointInfo, Phase, ResolvedTrial, TrialSpec
-from attnscope_storage.writer import CaptureWriter, Commit
+from attnscope_storage.writing.writer import CaptureWriter, Commit
 
 Environments = Callable[[EnvAxis], "VectorEnv[Any, Any, Any]"]
 """Makes the environments of an axis, in its order."""

@@ -9,9 +9,8 @@ from jaxtyping import Float, Int
 
 from attnscope_model.strategies import strategy
 from attnscope_model.strategies.fitting import ATTENTION
-from attnscope_storage.schema import SPLITS
-from attnscope_storage.store_schema import StoreSchema
-from attnscope_storage.trial_schema import ARMS, PHASES, TrialSchema
+from attnscope_storage.kinds.trial.schema import ARMS, PHASES, TrialSchema
+from attnscope_storage.layout.store_schema import SPLITS, StoreSchema
 from attnscope_storage.wire import Condition, PolicyDescription, ResolvedTrial, TrialSpec
 from attnscope_storage.wire.flops import forward_flops
 

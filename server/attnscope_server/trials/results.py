@@ -7,12 +7,12 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float, Int
 
-from attnscope_storage.trial_schema import DEPARTURE
+from attnscope_storage.kinds.trial.schema import DEPARTURE
 
 
 @dataclass(frozen=True)
 class ConditionResult:
-    """One condition's arrays, named as `attnscope_storage.trial_schema` names them, without the condition axis."""
+    """One condition's arrays by the names of `attnscope_storage.kinds.trial.schema`, without the condition axis."""
 
     returns: Float[np.ndarray, "seed task episode"]
     kept: Float[np.ndarray, "seed task episode"]

@@ -29,7 +29,7 @@ from attnscope_server.trials.results import ConditionResult
 from attnscope_server.trials.speed import SpeedMeter
 from attnscope_server.trials.tally import Tally
 from attnscope_server.trials.waves import waves_of
-from attnscope_storage.schema import SPLITS
+from attnscope_storage.layout.store_schema import SPLITS
 from attnscope_storage.wire import Phase
 from attnscope_storage.wire.trials import Condition, ResolvedTrial, TrialSpec
 

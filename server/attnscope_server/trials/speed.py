@@ -19,7 +19,7 @@ from attnscope_model.compression import Compression
 from attnscope_model.compression.deciding import CompressedDecider, PlainDecider
 from attnscope_model.forward.policy import Policy
 from attnscope_server.trials.acting import Recorded
-from attnscope_storage.trial_schema import PHASES
+from attnscope_storage.kinds.trial.schema import PHASES
 from attnscope_storage.wire.trials import SpeedChoice
 
 WARM_UP: Final = 2

@@ -1,7 +1,8 @@
 """The contract of a kind of job, which both sides share, and the list of all contracts.
 
-A module of `attnscope_storage.kinds` registers one contract when it is imported. All of them are imported when the
-first contract is asked for. Nothing else lists the kinds, so nothing else changes when a kind is added.
+Each folder of `attnscope_storage.kinds` has a module `contract`, which registers one contract when it is imported. All
+of them are imported when the first contract is asked for. Nothing else lists the kinds, so nothing else changes when a
+kind is added.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from importlib import import_module
 from types import MappingProxyType
 from typing import Any, Final, Generic, TypeVar
 
-from attnscope_storage.store_schema import StoreSchema
+from attnscope_storage.layout.store_schema import StoreSchema
 from attnscope_storage.wire.base import Specification
 from attnscope_storage.wire.catalogue import PolicyDescription
 from attnscope_storage.wire.resolved import ResolvedJob
@@ -24,7 +25,7 @@ SpecT = TypeVar("SpecT", bound=Specification)
 ResolvedT = TypeVar("ResolvedT", bound=ResolvedJob)
 
 ROOM: Final = "attnscope_storage.kinds"
-"""Package whose modules hold the contracts of this distribution."""
+"""Package whose folders hold the contracts of this distribution."""
 
 
 @dataclass(frozen=True)
@@ -131,7 +132,7 @@ def _load() -> None:
 
 def _modules() -> Iterator[str]:
     room = import_module(ROOM)
-    yield from (f"{ROOM}.{found.name}" for found in pkgutil.iter_modules(room.__path__))
+    yield from (f"{ROOM}.{found.name}.contract" for found in pkgutil.iter_modules(room.__path__) if found.ispkg)
 
 
 def _tell() -> None:

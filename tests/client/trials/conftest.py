@@ -11,9 +11,9 @@ import pytest
 from jaxtyping import install_import_hook
 
 from attnscope.trials import TrialResults
-from attnscope_storage.trial_schema import TrialDims, build_trial_schema
+from attnscope_storage.kinds.trial.schema import TrialDims, build_trial_schema
 from attnscope_storage.wire import PolicyDescription, ResolvedTrial, TrialSpec
-from attnscope_storage.writer import CaptureWriter
+from attnscope_storage.writing.writer import CaptureWriter
 
 install_import_hook(["attnscope.trials", "attnscope.measures"], "beartype.beartype")
 

@@ -21,7 +21,7 @@ from attnscope_server.kinds import Order, Referred
 from attnscope_server.screening.job import run_screen
 from attnscope_server.screening.kind import KIND
 from attnscope_server.settings import Limits
-from attnscope_storage.reader import CaptureReader
+from attnscope_storage.reading.reader import CaptureReader
 from attnscope_storage.verify import verify
 from attnscope_storage.wire import CaptureSpec
 from attnscope_storage.wire.screens import ScreenSpec

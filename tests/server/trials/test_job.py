@@ -13,9 +13,9 @@ from attnscope_model.checkpoints.native import load_policy
 from attnscope_server.capturing.rollout import RolloutStoppedError
 from attnscope_server.trials.job import TrialOrder, run_trial
 from attnscope_storage.errors import SchemaMismatchError
-from attnscope_storage.kinds.trial import trial_schema
-from attnscope_storage.reader import CaptureReader
-from attnscope_storage.trial_schema import DEPARTURE
+from attnscope_storage.kinds.trial.contract import trial_schema
+from attnscope_storage.kinds.trial.schema import DEPARTURE
+from attnscope_storage.reading.reader import CaptureReader
 from attnscope_storage.verify import verify
 
 CPU = torch.device("cpu")

@@ -9,8 +9,8 @@ from typing import ClassVar, Literal
 import numpy as np
 from pydantic import Field
 
-from attnscope_storage.reader import CaptureReader
-from attnscope_storage.store_schema import ArraySpec, StoreSchema, array_spec
+from attnscope_storage.layout.store_schema import ArraySpec, StoreSchema, array_spec
+from attnscope_storage.reading.reader import CaptureReader
 from attnscope_storage.verify import VerificationReport
 from attnscope_storage.wire import ActingSpecification, PolicyDescription, ResolvedJob
 from attnscope_storage.wire.contract import Contract, Words, register

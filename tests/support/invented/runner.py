@@ -13,7 +13,7 @@ from attnscope_server.capturing.job import committed
 from attnscope_server.capturing.rollout import RolloutStoppedError
 from attnscope_server.kinds import Heard, Order
 from attnscope_storage.wire import CheckpointInfo
-from attnscope_storage.writer import CaptureWriter
+from attnscope_storage.writing.writer import CaptureWriter
 from invented.contract import COUNTED, CountSpec, ResolvedCount, count_schema, counted
 
 

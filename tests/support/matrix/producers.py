@@ -28,7 +28,7 @@ from attnscope_server.records.job_store import JobStore
 from attnscope_server.root.captures import Captures
 from attnscope_server.root.data_root import prepare
 from attnscope_server.settings import Settings
-from attnscope_storage import schema
+from attnscope_storage.kinds.capture import schema
 from attnscope_storage.wire import CaptureSpec, JobState
 from forwards import layouts
 

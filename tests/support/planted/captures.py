@@ -22,11 +22,11 @@ from attnscope_server.capturing.attributes import attributes_of, growing_window
 from attnscope_server.capturing.job import static_arrays
 from attnscope_server.capturing.plan import env_axis
 from attnscope_server.capturing.resolving import Subject
-from attnscope_storage.kinds.capture import capture_schema
-from attnscope_storage.reader import CaptureReader
-from attnscope_storage.schema import CaptureSchema
+from attnscope_storage.kinds.capture.contract import capture_schema
+from attnscope_storage.kinds.capture.schema import CaptureSchema
+from attnscope_storage.reading.reader import CaptureReader
 from attnscope_storage.wire import CaptureSpec, CheckpointInfo, PolicyDescription, ResolvedCapture
-from attnscope_storage.writer import CaptureWriter
+from attnscope_storage.writing.writer import CaptureWriter
 
 PLANTED_SHARE = 0.5
 """Attention that the planted head puts on its transition."""

@@ -19,7 +19,7 @@ from attnscope_server.deciding.phases.resolving import plan_of
 from attnscope_server.deciding.phases.rollouts import UNIFORM_SEEDS, Rollouts, Stage, axis_of
 from attnscope_server.deciding.state import UNCOMPRESSED, Arm, Captured, Phase, Piece, Request, Rolled
 from attnscope_server.screening import Histories
-from attnscope_storage.reader import CaptureReader
+from attnscope_storage.reading.reader import CaptureReader
 from attnscope_storage.wire.decisions import CardArm, DecisionSpec, ResolvedDecision
 
 UNIFORM_ROLLOUTS = 40

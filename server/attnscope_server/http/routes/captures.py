@@ -21,8 +21,8 @@ from attnscope_server.http.slices import Cut, parse_cut
 from attnscope_server.http.state import State
 from attnscope_server.records.keys import Identity
 from attnscope_storage.errors import CaptureNotFoundError, ChunkLostError
-from attnscope_storage.keys import Beyond, Committed, Metadata
-from attnscope_storage.reader import CaptureReader
+from attnscope_storage.layout.keys import Beyond, Committed, Metadata
+from attnscope_storage.reading.reader import CaptureReader
 from attnscope_storage.reductions import BUDGETS, POOLED
 from attnscope_storage.wire import ProblemCode, contracts
 from attnscope_storage.wire.echo import ARRAY_HEADER, JOB_HEADER, KEY_HEADER, SELECTION_HEADER, echo_of

@@ -18,7 +18,7 @@ from attnscope_server.kinds import kinds
 from attnscope_server.records.job import StoredJob
 from attnscope_server.records.keys import Identity
 from attnscope_storage import __version__
-from attnscope_storage.schema import SCHEMA_VERSION
+from attnscope_storage.layout.store_schema import SCHEMA_VERSION
 from attnscope_storage.wire import (
     MAP_FORMATS,
     MAP_KINDS,

@@ -14,7 +14,7 @@ from attnscope_server.http.access import DataReader, Service, problems
 from attnscope_server.http.routes.captures import opened
 from attnscope_server.http.slices import INTEGER, as_npy, parse_selector
 from attnscope_server.replaying.answers import Question, refuse_too_large
-from attnscope_storage.reader import CaptureReader
+from attnscope_storage.reading.reader import CaptureReader
 from attnscope_storage.shades import as_u8
 from attnscope_storage.wire import MAP_DIMS, MapFormat, MapKind, Positions, ProblemCode, contracts
 from attnscope_storage.wire.echo import JOB_HEADER, SELECTION_HEADER, echo_of

@@ -1,0 +1,109 @@
+"""The arrays of a screen: names, dtypes, axes.
+
+A screen grows by rollouts: a commit is one block of them, judged under every arm. Histories are the capture's own and
+are not stored again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any, ClassVar, Final
+
+from attnscope_storage.layout.store_schema import SPLITS, ArraySpec, Axis, StoreSchema, array_spec
+
+PARTS: Final = ("uncompressed", "deployable", "oracle")
+"""Meaning of the part axis of what a screen took."""
+
+
+@dataclass(frozen=True)
+class ScreenDims:
+    """The sizes that determine a screen's arrays."""
+
+    rollouts: int
+    arms: int
+    decisions: int
+    """Decisions of a rollout."""
+    actions: int
+    rows: bool
+    """Whether attention is stored, so that the retained share of it is known."""
+    block: int
+    """Rollouts of a commit."""
+
+
+@dataclass(frozen=True)
+class ScreenSchema(StoreSchema):
+    """Every array of one screen."""
+
+    kind: ClassVar[str] = "screen"
+    dims: ScreenDims
+    arrays: Mapping[str, ArraySpec]
+    flush_steps: int
+
+    @property
+    def total(self) -> int:
+        """Rollouts of the finished screen."""
+        return self.dims.rollouts
+
+    def length(self, spec: ArraySpec, steps: int) -> int:
+        """Return the length of an array's first axis once `steps` rollouts are committed."""
+        return spec.shape[0] if spec.growth == "static" else steps
+
+
+def build_screen_schema(dims: ScreenDims) -> ScreenSchema:
+    """Return the arrays of a screen with these dimensions."""
+    specs = [*_judged(dims), *_decisions(dims), *_rollouts(dims)]
+    return ScreenSchema(dims, MappingProxyType({spec.name: spec for spec in specs}), dims.block)
+
+
+def _judged(dims: ScreenDims) -> Iterator[ArraySpec]:
+    """Yield what every arm does at every decision."""
+    axes: tuple[Axis, ...] = (("rollout", dims.rollouts), ("arm", dims.arms), ("decision", dims.decisions))
+    for name, dtype, units, what in (
+        ("departure", "float32", "1", "total variation ½ Σ|π_full − π_arm| of the acted distributions"),
+        ("signed", "float32", "nats", "Σ(π_full − π_arm) log π_full: positive where the arm leaves what is preferred"),
+        ("kl", "float32", "nats", "KL(π_full ‖ π_arm) of the acted distributions"),
+        ("flip", "int8", "1", "whether the most likely action is another"),
+        ("kept", "int32", "tokens", "history tokens that the decision was made of"),
+    ):
+        yield _grows(f"screen/{name}", dtype, dims, *axes, units=units, long_name=what)
+    if dims.rows:
+        what = "share of the decision row's attention on tokens kept as they are and on the query"
+        yield _grows("screen/retained", "float32", dims, *axes, units="1", long_name=what)
+
+
+def _decisions(dims: ScreenDims) -> Iterator[ArraySpec]:
+    """Yield what is known of the judged decisions."""
+    axes: tuple[Axis, ...] = (("rollout", dims.rollouts), ("decision", dims.decisions))
+    for name, dtype, what in (
+        ("step", "int32", "environment step"),
+        ("episode", "int32", "episode of the rollout, from 0"),
+        ("live", "int8", "whether a reward can still follow in the episode, as far as the environment declares it"),
+        ("follows", "int8", "whether a reward did follow in the episode"),
+        ("found", "int8", "whether the rollout had any reward before"),
+        ("held", "int32", "history tokens of the uncompressed context"),
+    ):
+        yield _grows(f"decision/{name}", dtype, dims, *axes, long_name=what)
+    action: Axis = ("action", dims.actions)
+    yield _grows("policy/logits", "float32", dims, *axes, action, long_name="uncompressed, before temperature")
+
+
+def _rollouts(dims: ScreenDims) -> Iterator[ArraySpec]:
+    """Yield what is known of the rollouts."""
+    rollout: Axis = ("rollout", dims.rollouts)
+    live = "live decisions of an episode, mean over whole episodes"
+    yield _grows("rollout/live_each", "float32", dims, rollout, long_name=live)
+    yield _grows("rollout/episodes", "int32", dims, rollout)
+    yield _grows("rollout/earned", "int8", dims, rollout, long_name="whether any step was rewarded")
+    part: Axis = ("part", len(PARTS))
+    what = "processor time of a rollout's uncompressed pass, of its deployable arms and of its oracles"
+    yield _grows("cost/seconds", "float32", dims, rollout, part, units="s", long_name=what)
+    for name, dtype in (("env", "int32"), ("task", "int32"), ("seed", "int64"), ("replica", "int32")):
+        yield array_spec(f"rollout/{name}", dtype, (rollout,))
+    splits: dict[str, Any] = {"flag_values": list(range(len(SPLITS))), "flag_meanings": " ".join(SPLITS)}
+    yield array_spec("rollout/split", "int8", (rollout,), **splits)
+
+
+def _grows(name: str, dtype: str, dims: ScreenDims, *axes: Axis, **attributes: object) -> ArraySpec:
+    return array_spec(name, dtype, axes, growth="step", chunk=(dims.block,), **attributes)
