@@ -1,0 +1,220 @@
+"""The rollouts of one policy, by the functions of a decision's own phases, in parts that are kept in a folder."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import Float
+
+from attnscope_env.presets.named import PRESETS
+from attnscope_model.checkpoints.native import load_policy
+from attnscope_model.checkpoints.registry import CheckpointRegistry
+from attnscope_model.compression import Compression
+from attnscope_server.deciding.episodes import first_binding_episode, mean_return
+from attnscope_server.deciding.gate import Gate, gate
+from attnscope_server.deciding.phases.rollouts import Stage, axis_of
+from attnscope_server.deciding.race import race
+from attnscope_server.screening import Histories, screen
+from attnscope_storage.proposing import BASELINES, distinct, first_of_each, least_departing, votes_of
+from benchmarks.study2.subjects import (
+    BOARD_SEED,
+    CAPTURE_SEEDS,
+    CAPTURE_TASKS,
+    CONFIRM_SEED,
+    CONFIRM_SEEDS,
+    DECISIONS,
+    RACE_SEED,
+    RACE_TASKS,
+    Subject,
+    checkpoint_of,
+    named,
+)
+
+CPU = torch.device("cpu")
+Arrays = dict[str, np.ndarray[Any, Any]]
+
+SCREENED = ("departure", "signed", "retained", "kept")
+TOLD = ("decision/live", "decision/follows", "decision/episode", "rollout/live_each", "rollout/earned")
+
+
+@dataclass
+class Study:
+    """One policy at work.
+
+    Parameters
+    ----------
+    subject
+        The policy and how it is tried.
+    registry
+        Holds the shipped checkpoints.
+    folder
+        Keeps the parts; a part that is there is not made again.
+    """
+
+    subject: Subject
+    registry: CheckpointRegistry
+    folder: Path
+
+    def __post_init__(self) -> None:
+        """Find the policy, its room and its tasks."""
+        info = checkpoint_of(self.subject, self.registry)
+        self.preset = PRESETS[str(info.preset)]
+        self.description = info.policy
+        policy = load_policy(self.registry.folder(info.id), CPU)
+        held_out = info.held_out_tasks or tuple(task.index for task in self.preset.tasks("test"))
+        self.judges = tuple(held_out[: self.subject.judges])
+        self.screening = tuple((info.validation_tasks or info.train_tasks or ())[:CAPTURE_TASKS])
+        if set(self.judges) & ({*(info.train_tasks or ())} | set(self.screening)):
+            raise ValueError(f"{self.subject.key}: a judging task was trained on or screened")
+        self.stage = Stage(
+            policy=policy,
+            environments=lambda axis: self.preset.make_vector([self.preset.task(int(index)) for index in axis.task]),
+            name=self.preset.environment_id,
+            device=CPU,
+            steps=self.subject.episodes * self.preset.horizon,
+            episodes=self.subject.episodes,
+            temperature=1.0,
+            most_rewards=self.preset.most_rewards,
+            stopped=lambda: False,
+            advanced=lambda _share: None,
+        )
+
+    def run(self) -> None:
+        """Make every part that the folder lacks: capture, screen, race, board."""
+        self.part("capture", self._capture)
+        self.part("screen", self._screen)
+        if self.subject.dips:
+            self.part("dips", lambda: self._screened(self.subject.dip_arms))
+        gated = self.gate()
+        print(f"{self.subject.key}: {gated.sentence}", flush=True)
+        self.part("race", self._race)
+        self.part("plain", lambda: self._uncompressed(BOARD_SEED, self.subject.seeds))
+        arms, each = self.subject.arms, len(self.subject.rules)
+        for first in range(0, len(arms), each):
+            self.part(f"board-{first:03}", lambda first=first: self._board(arms[first : first + each]))  # type: ignore[misc]
+
+    def confirm(self) -> None:
+        """Judge the race's pick of the smallest saving on fresh seeds of the judging tasks."""
+        pick = self.subject.arms[int(self.part("race", self._race)["pick"][0])]
+
+        def rolled() -> Arrays:
+            seeds = (CONFIRM_SEED, CONFIRM_SEED + CONFIRM_SEEDS)
+            [arm] = self.stage.compressed([pick], axis_of(self.judges, *seeds))
+            return {"return": self._shaped(arm.returns), **self._uncompressed(CONFIRM_SEED, CONFIRM_SEEDS)}
+
+        self.part("confirm", rolled)
+
+    def part(self, name: str, make: Callable[[], Arrays]) -> Mapping[str, np.ndarray[Any, Any]]:
+        """Return a part from the folder, or make it and put it there."""
+        path = self.folder / self.subject.key / f"{name}.npz"
+        if not path.exists():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            began = time.process_time()
+            made = make()
+            half = path.with_suffix(".half.npz")
+            np.savez(half, **made)  # type: ignore[arg-type]
+            half.rename(path)
+            print(f"{self.subject.key}: {name}, {time.process_time() - began:.0f} CPU seconds", flush=True)
+        with np.load(path) as stored:
+            return dict(stored)
+
+    def gate(self) -> Gate:
+        """Return the gate, as a decision reads it from its capture."""
+        returns = self.part("capture", self._capture)["captured"]
+        late = mean_return(returns, returns.shape[1] - max(1, returns.shape[1] // 3))
+        shape = (len(self.screening), -1)
+        earned = (np.nan_to_num(returns) != 0).any(axis=1)
+        return gate(late.reshape(shape), self._random(self.screening), earned.reshape(shape))
+
+    def first_episode(self) -> int:
+        """Return the episode from which on the largest count binds in every captured rollout."""
+        begins = self.part("capture", self._capture)["begins"]
+        first = first_binding_episode(begins, self.subject.counts[0])
+        if first is None:
+            raise ValueError(f"{self.subject.key}: {self.subject.counts[0]} transitions never bind")
+        return first
+
+    def _random(self, tasks: tuple[int, ...]) -> Float[np.ndarray, " task"]:
+        return np.array([self.preset.task(task).random_return for task in tasks], np.float64)
+
+    def _capture(self) -> Arrays:
+        rolled, histories = self.stage.captured(axis_of(self.screening, *CAPTURE_SEEDS))
+        capacity, episodes = self.description.transitions, self.subject.episodes
+        begins = np.full((len(rolled.episode), episodes), -1, np.int64)
+        for number in range(episodes):
+            there = (rolled.episode == number).any(axis=1)
+            step = (rolled.episode == number).argmax(axis=1)
+            begins[there, number] = np.minimum(step[there], capacity)
+        kept = {name: value for name, value in vars(histories).items() if value is not None}
+        kept["rows"] = kept["rows"].astype(np.float16)  # as captures store them
+        return {**kept, "captured": rolled.returns, "begins": begins}
+
+    def _histories(self) -> Histories:
+        stored = self.part("capture", self._capture)
+        kept = {name: value for name, value in stored.items() if name not in {"captured", "begins"}}
+        return Histories(**{**kept, "rows": kept["rows"].astype(np.float32)})
+
+    def _screened(self, arms: tuple[Compression, ...]) -> Arrays:
+        found = screen(
+            self.stage.policy,
+            self._histories(),
+            arms,
+            decisions=DECISIONS,
+            temperature=1.0,
+            most_rewards=self.preset.most_rewards,
+        )
+        if [arm.setup for arm in found.plan.arms] != list(arms):
+            raise ValueError("a screen of deployable arms keeps their order")
+        arrays = {f"screen/{name}": found.arrays[f"screen/{name}"] for name in SCREENED}
+        small = {name: values.astype(np.float16) for name, values in arrays.items() if values.dtype == np.float32}
+        return arrays | small | {name: found.arrays[name] for name in TOLD} | {"task": found.task}
+
+    def _screen(self) -> Arrays:
+        return self._screened(self.subject.arms)
+
+    def _race(self) -> Arrays:
+        """Race each count's proposals on screening tasks; of every count the arm that stayed longest is the pick."""
+        arms, arrays = self.subject.arms, self.part("screen", self._screen)
+        votes = votes_of(arrays, arrays["task"])
+        rules = [arm.rule.name for arm in arms]
+        order = sorted(range(len(arms)), key=lambda place: rules[place] not in BASELINES)
+        single = distinct(arrays, [arm.budget for arm in arms], order)
+        picks, spent, proposed = [], 0, np.zeros((len(self.subject.counts), len(arms)), np.bool_)
+        for number, count in enumerate(self.subject.counts):
+            mine = least_departing(votes, rules, [place for place in single if arms[place].budget == count])
+            voted = {place for places in first_of_each(votes, mine).values() for place in places}
+            if not self.gate().screen_ranks:
+                voted = set(mine)
+            racing = [place for place in mine if place in voted or rules[place] in BASELINES]
+            proposed[number, racing] = True
+            standing = race([str(place) for place in racing], self._pairs)
+            picks.append(int(standing.order[0]))
+            spent += standing.rollouts
+            print(f"{self.subject.key}: race at {count}: {named(arms[picks[-1]])} of {len(racing)}", flush=True)
+        return {"pick": np.array(picks), "proposed": proposed, "rollouts": np.array(spent)}
+
+    def _pairs(self, names: tuple[str, ...], first: int, last: int) -> Float[np.ndarray, "arm pair"]:
+        tasks = self.screening[:RACE_TASKS]
+        axis = axis_of(tasks, RACE_SEED + first // len(tasks), RACE_SEED + last // len(tasks))
+        rolled = self.stage.compressed([self.subject.arms[int(name)] for name in names], axis)
+        means = [mean_return(one.returns, self.first_episode()).reshape(len(tasks), -1) for one in rolled]
+        return np.stack([one.T.ravel() for one in means])
+
+    def _board(self, arms: tuple[Compression, ...]) -> Arrays:
+        axis = axis_of(self.judges, BOARD_SEED, BOARD_SEED + self.subject.seeds)
+        return {"return": np.stack([self._shaped(one.returns) for one in self.stage.compressed(arms, axis)])}
+
+    def _uncompressed(self, first: int, seeds: int) -> Arrays:
+        rolled = self.stage.uncompressed(axis_of(self.judges, first, first + seeds))
+        return {"plain": self._shaped(rolled.returns), "random": self._random(self.judges)}
+
+    def _shaped(self, returns: Float[np.ndarray, "rollout episode"]) -> Float[np.ndarray, "seed task episode"]:
+        """Return returns [seed, task, episode], in float32."""
+        by_task = returns.reshape(len(self.judges), -1, returns.shape[-1])
+        return np.ascontiguousarray(by_task.transpose(1, 0, 2).astype(np.float32))
