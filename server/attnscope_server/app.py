@@ -22,6 +22,7 @@ from attnscope_server.http.routes import catalogue, jobs, maps
 from attnscope_server.http.sending import Sending
 from attnscope_server.http.state import Changes, InFlight, Polls, State, Turns
 from attnscope_server.kinds import kinds
+from attnscope_server.planning import Planner
 from attnscope_server.records.database import Database
 from attnscope_server.records.job_store import JobStore
 from attnscope_server.records.keys import KeyStore
@@ -99,6 +100,7 @@ def _state(settings: Settings, database: Database, in_flight: InFlight) -> State
     retention = None if settings.retention_days is None else timedelta(days=settings.retention_days)
     store, changes, limits = JobStore(database, retention=retention), Changes(), settings.limits
     captures, registry = Captures(settings.data_root), CheckpointRegistry(settings.checkpoints_folder)
+    listings = Listings(settings.environments)
     fixed = None if settings.api_key is None else settings.api_key.get_secret_value()
     takes = {name: frozenset(SlotKind) for name, kind in kinds().items() if kind.beside}
     return State(
@@ -110,7 +112,8 @@ def _state(settings: Settings, database: Database, in_flight: InFlight) -> State
         supervisor=Supervisor(settings, store, (ProcessRunner(settings),), changes.announce, takes=takes),
         changes=changes,
         replays=Replays(settings),
-        listings=Listings(settings.environments),
+        listings=listings,
+        planner=Planner(settings, registry, listings, captures),
         slices=Turns(limits.concurrent_slices, limits.waiting_slices),
         polls=Polls(limits.long_polls),
         sending=in_flight,

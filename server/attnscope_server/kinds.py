@@ -50,6 +50,11 @@ class Planned(Generic[SpecT, ResolvedT]):
         """Decoded size of every array."""
         return sum(array.nbytes for array in self.schema.arrays.values())
 
+    @property
+    def bytes_on_disk(self) -> int:
+        """Guess of the stored size."""
+        return round(self.bytes_raw / COMPRESSION)
+
 
 @dataclass(frozen=True)
 class Referred:
@@ -130,11 +135,6 @@ class Kind(ABC, Generic[SpecT, ResolvedT]):
             It names what is not there, or what does not fit.
         """
 
-    def refers_to(self, spec: SpecT) -> UUID | None:
-        """Return the job whose store a job of this specification reads; None where it reads none."""
-        del spec
-        return None
-
     def resolve_on(
         self, spec: SpecT, referred: Referred | None, registry: CheckpointRegistry, listings: Listings
     ) -> ResolvedT:
@@ -187,7 +187,7 @@ class Kind(ABC, Generic[SpecT, ResolvedT]):
         return Estimate(
             resolved=planned.resolved,
             bytes_raw=planned.bytes_raw,
-            bytes_on_disk=round(planned.bytes_raw / COMPRESSION),
+            bytes_on_disk=planned.bytes_on_disk,
             worker_memory_bytes=round(WORKER_BASE_BYTES + self.memory(planned, means)),
             seconds=None if rate is None else flops / rate,
             seconds_basis=f"no {self.name} has ended on this service yet"

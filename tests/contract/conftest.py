@@ -92,7 +92,7 @@ def finished_job(where: Settings, name: UUID, owner: str = "local") -> None:
     spec = CaptureSpec(checkpoint=info.id, steps=40, tasks=TaskChoice(goals=((5, 4),)), maps=MapsChoice(steps=(9,)))
     database = Database.open(where.database_path, durable=False)
     jobs = JobStore(database)
-    stored, _ = jobs.submit(name, owner, spec, resolve(spec, registry), queue_limit=10)
+    stored, _ = jobs.submit(name, owner, spec, lambda asked, _: resolve(asked, registry), queue_limit=10)
     jobs.claim()
     order = CaptureOrder(
         str(stored.name), owner, spec, stored.resolved, Captures(where.data_root).path(stored.id), durable=False

@@ -59,7 +59,7 @@ def submitted():
     """Return a function that queues a job."""
 
     def queue(jobs, owner="me", name=None):
-        return jobs.submit(name or uuid4(), owner, SPEC, RESOLVED, queue_limit=10)[0]
+        return jobs.submit(name or uuid4(), owner, SPEC, lambda *_: RESOLVED, queue_limit=10)[0]
 
     return queue
 

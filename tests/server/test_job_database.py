@@ -62,6 +62,19 @@ def test_ids_are_an_owners_own(jobs, submitted):
     assert theirs.wire().id == name
 
 
+def test_a_repetition_is_answered_without_resolving_it_again(jobs, submitted):
+    """A checkpoint that is gone by now does not stop the answer to a job that is known already."""
+
+    def gone(*_):
+        raise LookupError("the checkpoint is gone")
+
+    job = submitted(jobs)
+    assert jobs.submit(job.name, "me", job.spec, gone, queue_limit=0) == (job, False)
+    with pytest.raises(LookupError):
+        jobs.submit(uuid4(), "me", job.spec, gone, queue_limit=10)
+    assert len(jobs.in_state(JobState.QUEUED)) == 1
+
+
 def test_the_queue_of_an_owner_has_a_cap(jobs, submitted):
     """The cap names itself and what was asked; another owner is not held up."""
     for _ in range(10):

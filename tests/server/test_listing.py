@@ -29,7 +29,7 @@ MIB = 2**20
 
 def queue(jobs, count: int, resolved=RESOLVED) -> list[UUID]:
     """Queue jobs; return their ids, newest first."""
-    return [jobs.submit(uuid4(), "me", SPEC, resolved, queue_limit=100)[0].id for _ in range(count)][::-1]
+    return [jobs.submit(uuid4(), "me", SPEC, lambda *_: resolved, queue_limit=100)[0].id for _ in range(count)][::-1]
 
 
 def pages(jobs, whole: bool, most: int) -> list[list[dict]]:

@@ -37,7 +37,7 @@ def test_its_owner_gets_a_problem_that_says_so(where, ended):
     with serve_background(settings) as running:
         store: JobStore = running.state.jobs
         whole = ended(store)
-        broken = store.submit(uuid4(), "me", whole.spec, whole.resolved, queue_limit=10)[0]
+        broken = store.submit(uuid4(), "me", whole.spec, lambda *_: whole.resolved, queue_limit=10)[0]
         store.move(broken.id, JobState.CANCELLED)
         spoil(store._database, broken, resolved={"kind": "capture"})
         key = running.state.keys.create("me")

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from attnscope_env.presets.listing import Listings
 from attnscope_model.checkpoints.registry import CheckpointRegistry
 from attnscope_server.errors import ProblemError, refusal
+from attnscope_server.planning import Planner
 from attnscope_server.records.job_store import JobStore
 from attnscope_server.records.keys import KeyStore
 from attnscope_server.replaying.answers import Replays
@@ -192,6 +193,7 @@ class State:
     changes: Changes
     replays: Replays
     listings: Listings
+    planner: Planner
     slices: Turns
     polls: Polls
     sending: InFlight

@@ -14,7 +14,7 @@ from attnscope_server.records.job_rows import readable, row_named, row_of, store
 from attnscope_server.records.listing import Cut, Held, JobFilter, Shown, list_jobs, page_of
 from attnscope_server.records.tables import EventRow, JobRow
 from attnscope_server.records.turns import places
-from attnscope_storage.wire import JobState
+from attnscope_storage.wire import AnySpec, JobState
 
 NEWEST = 20
 """Newest jobs of a list among which one is sought that can be read."""
@@ -37,6 +37,15 @@ class JobQueries:
         with self._database.read() as session:
             row = row_named(session, owner, name)
             return None if row is None else stored_job(row)
+
+    def referred(self, owner: str, spec: AnySpec) -> StoredJob | None:
+        """Return the owner's job that a specification refers to, a deleted one too; None where there is none."""
+        return None if spec.refers_to is None else self.find(owner, spec.refers_to)
+
+    def before(self, owner: str, spec: AnySpec) -> tuple[StoredJob | None, StoredJob | None]:
+        """Return the job that a specification refers to, and the owner's last job of that kind that succeeded."""
+        last = JobFilter(owner=owner, states=(JobState.SUCCEEDED,), kind=spec.kind)
+        return self.referred(owner, spec), self.newest(last)
 
     def list(self, wanted: JobFilter, cut: Cut, shown: Shown, held: Held) -> tuple[list[bytes], str | None]:
         """Return a page of jobs as JSON, newest first, and the cursor of the next one.

@@ -31,6 +31,9 @@ from attnscope_storage.wire import AnySpec, JobChanges, JobState, ProblemCode, P
 ANY: Final = Claim()
 """Claims whatever is next."""
 
+Resolve = Callable[[AnySpec, StoredJob | None], Resolved]
+"""Returns the meaning of a specification, given the stored job that it refers to."""
+
 STAMPED_WITHIN: Final = timedelta(seconds=5)
 """How exactly an expiry follows from a job's end where retention set it, and not its owner."""
 
@@ -56,9 +59,16 @@ class JobStore(JobQueries):
         self._retention = retention
 
     def submit(
-        self, name: UUID, owner: str, spec: AnySpec, resolved: Resolved, *, queue_limit: int
+        self, name: UUID, owner: str, spec: AnySpec, resolve: Resolve, *, queue_limit: int
     ) -> tuple[StoredJob, bool]:
         """Queue a job, or return the one of this owner that has this name and the same specification already.
+
+        Parameters
+        ----------
+        resolve
+            Returns the meaning of the specification, given the stored job that it refers to, or raises. It is called
+            outside of any transaction, and only where the name is new to the owner: a repetition is answered even if
+            the checkpoint is gone by now.
 
         Returns
         -------
@@ -70,6 +80,9 @@ class JobStore(JobQueries):
         ProblemError
             The id is taken by another specification (conflict) or was deleted (gone), or the owner's queue is full.
         """
+        if (known := self.find(owner, name)) is not None:
+            return _same(known, spec), False
+        resolved = resolve(spec, self.referred(owner, spec))
         with self._database.write() as session:
             row = row_named(session, owner, name)
             if row is not None:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from uuid import UUID
-
 from attnscope_env.presets.listing import Listings
 from attnscope_model.checkpoints.registry import CheckpointRegistry
 from attnscope_server.errors import refusal
@@ -21,10 +19,6 @@ class ScreenKind(Kind[ScreenSpec, ResolvedScreen]):
     contract = CONTRACT
     runner = "attnscope_server.screening.job:run"
     beside = True
-
-    def refers_to(self, spec: ScreenSpec) -> UUID:
-        """Return the capture that is read."""
-        return spec.capture
 
     def resolve_on(
         self, spec: ScreenSpec, referred: Referred | None, registry: CheckpointRegistry, listings: Listings

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Any, Final, get_args
+from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field, GetCoreSchemaHandler, model_validator
 from pydantic_core import CoreSchema, PydanticCustomError
@@ -83,6 +84,11 @@ class Specification(Sent):
     kind: str
     checkpoint: str = Field(min_length=1, max_length=200, description="Id, id prefix or name of a checkpoint.")
     label: str | None = Field(default=None, max_length=MAX_LABEL, description="For people.")
+
+    @property
+    def refers_to(self) -> UUID | None:
+        """Name of the owner's job whose store a job of this specification reads; None where it reads none."""
+        return None
 
 
 def _holds_bool(value: object) -> bool:

@@ -49,6 +49,11 @@ class ScreenSpec(Specification):
     decisions: int = Field(default=DECISIONS, ge=1, le=1_000_000, description="Decisions that are judged, at least.")
     seed: int = Field(default=0, ge=0, le=2**31 - 1, description="Of the draw of decisions.")
 
+    @property
+    def refers_to(self) -> UUID:
+        """The capture that is read."""
+        return self.capture
+
     @model_validator(mode="after")
     def _no_doubles(self) -> Self:
         for name in ("budgets", "positions", "intervals", "memories"):

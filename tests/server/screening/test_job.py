@@ -216,4 +216,4 @@ def test_a_screen_is_estimated_before_it_runs(whole, registry):
     )
     assert few.bytes_raw < many.bytes_raw
     assert 0 < kind.flops(few.spec, few.resolved, few.policy) < kind.flops(many.spec, many.resolved, many.policy)
-    assert kind.refers_to(few.spec) == NAME
+    assert few.spec.refers_to == NAME

@@ -143,7 +143,9 @@ def enter_jobs(where: Settings, *, running: bool = False) -> dict[str, str]:
     jobs, found = JobStore(database), {}
     for name, state in ({"running": JobState.RUNNING} if running else JOBS).items():
         spec = spec_of("native", maps=EARLY)
-        stored, _ = jobs.submit(uuid5(SPACE, name), "local", spec, resolve(spec, registry), queue_limit=10)
+        stored, _ = jobs.submit(
+            uuid5(SPACE, name), "local", spec, lambda asked, _: resolve(asked, registry), queue_limit=10
+        )
         jobs.claim()
         path = Captures(where.data_root).path(stored.id)
         commits = 0 if state is JobState.SUCCEEDED else 1

@@ -3,23 +3,19 @@
 from __future__ import annotations
 
 import json
-import shutil
 import time
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 from uuid import UUID, uuid4
 
 from fastapi import APIRouter, Depends, Query, Response
-from pydantic_core import PydanticSerializationError
 from starlette.concurrency import run_in_threadpool
 
 from attnscope_server.errors import refusal
 from attnscope_server.http.access import JobsReader, JobsWriter, Service, json_only, owned, problems
 from attnscope_server.http.state import State
-from attnscope_server.kinds import Means, Planned, Referred, kind_of
 from attnscope_server.records.job import StoredJob
 from attnscope_server.records.listing import Cut, JobFilter
 from attnscope_server.root.housekeeping import remove
-from attnscope_storage.errors import CaptureNotFoundError
 from attnscope_storage.wire import (
     AnySpec,
     Estimate,
@@ -54,79 +50,13 @@ def shown(state: State, *jobs: StoredJob) -> tuple[Job, ...]:
     return tuple(job.wire(state.supervisor.progress(job.id), places.get(job.id)) for job in jobs)
 
 
-def submit(state: State, owner: str, job: UUID, spec: AnySpec) -> tuple[Job, bool]:
+def submit(state: State, owner: str, name: UUID, spec: AnySpec) -> tuple[Job, bool]:
     """Queue a job; the same id and specification again changes nothing."""
-    _refuse_long(state, spec)
-    known = state.jobs.find(owner, job)
-    if known is not None:  # an idempotent repetition is answered even if the checkpoint is gone by now
-        stored, new = state.jobs.submit(job, owner, spec, known.resolved, queue_limit=2**31)
-        return shown(state, stored)[0], new
-    planned = _planned(state, spec, owner)
-    cost = _cost(state, planned, owner)
-    cap = state.settings.limits.capture_bytes
-    if cap is not None and cost.bytes_raw > cap:
-        detail = f"the {spec.kind} would hold {cost.bytes_raw} decoded bytes; ask for fewer {_smaller(spec)}"
-        raise refusal(ProblemCode.TOO_LARGE, detail, limit=cap, requested=cost.bytes_raw)
-    if cost.bytes_on_disk > cost.disk_free_bytes:
-        detail = f"about {cost.bytes_on_disk} bytes are needed where {cost.disk_free_bytes} are free"
-        raise refusal(ProblemCode.STORAGE_FULL, detail, limit=cost.disk_free_bytes, requested=cost.bytes_on_disk)
-    stored, new = state.jobs.submit(job, owner, spec, planned.resolved, queue_limit=state.settings.limits.queued_jobs)
-    state.supervisor.wake()
+    limit = state.settings.limits.queued_jobs
+    stored, new = state.jobs.submit(name, owner, spec, state.planner.resolve, queue_limit=limit)
+    if new:
+        state.supervisor.wake()
     return shown(state, stored)[0], new
-
-
-def _planned(state: State, spec: AnySpec, owner: str) -> Planned[Any, Any]:
-    kind = kind_of(spec.kind)
-    name = kind.refers_to(spec)
-    referred = None if name is None else _referred(state, owner, name)
-    return kind.plan(spec, state.registry, state.listings, state.settings.limits, referred)
-
-
-def _referred(state: State, owner: str, name: UUID) -> Referred:
-    """Return the owner's job of that name; another owner's is as unknown as one that never was."""
-    stored = state.jobs.find(owner, name)
-    if stored is None or stored.deleted_at is not None:
-        raise refusal(ProblemCode.NOT_FOUND, f"there is no job {name} whose store could be read")
-    try:
-        committed = state.captures.open(stored.id).steps_committed
-    except CaptureNotFoundError:
-        committed = 0
-    return Referred(stored.id, stored.spec, stored.resolved, committed)
-
-
-def _smaller(spec: AnySpec) -> str:
-    return kind_of(spec.kind).contract.words.smaller
-
-
-def _cost(state: State, planned: Planned[Any, Any], owner: str) -> Estimate:
-    """Return what a job will cost; its time at the rate of the owner's last job of that kind."""
-    settings, kind = state.settings, planned.spec.kind
-    last = state.jobs.newest(JobFilter(owner=owner, states=(JobState.SUCCEEDED,), kind=kind))
-    means = Means(
-        disk_free_bytes=shutil.disk_usage(settings.data_root).free,
-        flops_per_second=None if last is None else _rate(state, last),
-        compiled=settings.fused_attention,
-    )
-    return kind_of(kind).estimate(planned, means)
-
-
-def _rate(state: State, job: StoredJob) -> float | None:
-    """Return the floating-point operations a second of an ended job; None where its times are not known."""
-    if job.started_at is None or job.finished_at is None:
-        return None
-    took = max((job.finished_at - job.started_at).total_seconds(), 1e-3)
-    policy = state.registry.get(job.resolved.checkpoint_id).policy
-    return kind_of(job.kind).flops(job.spec, job.resolved, policy) / took
-
-
-def _refuse_long(state: State, spec: AnySpec) -> None:
-    try:
-        limit, size = state.settings.limits.spec_bytes, len(spec.model_dump_json())
-    except PydanticSerializationError as error:  # half a surrogate pair, deep in what strategies or environments take
-        raise refusal(ProblemCode.INVALID_REQUEST, "the specification holds text that is not Unicode") from error
-    if size > limit:
-        detail = f"the specification has {size} bytes as JSON, {limit} are allowed: name fewer seeds, tasks or steps"
-        raise refusal(ProblemCode.TOO_LARGE, detail, limit=limit, requested=size)
 
 
 @router.post("/jobs", status_code=201, responses=REFUSED, dependencies=[Depends(json_only)])
@@ -140,8 +70,8 @@ def post_job(spec: JobSpec, state: Service, identity: JobsWriter, response: Resp
 @router.post("/jobs:estimate", responses=REFUSED, dependencies=[Depends(json_only)])
 def post_estimate(spec: JobSpec, state: Service, identity: JobsReader) -> Estimate:
     """Say what a job would cost; nothing is queued."""
-    _refuse_long(state, spec)
-    return _cost(state, _planned(state, spec, identity.owner), identity.owner)
+    referred, last = state.jobs.before(identity.owner, spec)
+    return state.planner.estimate(state.planner.plan(spec, referred), last)
 
 
 @router.put(
