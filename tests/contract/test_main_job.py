@@ -186,8 +186,17 @@ def test_a_deleted_job_is_gone(client, service):
     job = client.submit(checkpoint="AD-darkroom", steps=5, tasks={"goals": [(5, 4)]}).wait()
     path = Captures(service.settings.data_root).path(job.id)
     assert path.exists()
+    capture = job.capture()
+    bulk = capture.to_xarray()
     job.delete()
     assert not path.exists()
+    for read in (
+        lambda: capture.download(path.with_name("late.zarr")),
+        lambda: capture["stats/entropy"][:],
+        bulk["stats"]["entropy"][:].to_numpy,
+    ):
+        with pytest.raises(GoneError):  # neither a damaged chunk nor fill values
+            read()
     with pytest.raises(GoneError):
         client.job(job.id)
     with pytest.raises(GoneError):

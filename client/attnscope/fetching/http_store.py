@@ -14,7 +14,7 @@ from zarr.core.buffer import Buffer, BufferPrototype, default_buffer_prototype
 from attnscope.connecting.copies import renew_in_children
 from attnscope.connecting.repeated import refuse_another
 from attnscope.connecting.transport import Transport
-from attnscope.errors import NotFoundError
+from attnscope.errors import GoneError, NotFoundError
 from attnscope_storage.wire.echo import JOB_HEADER, KEY_HEADER
 
 CACHE_BYTES = 256 * 2**20
@@ -54,7 +54,13 @@ class HttpStore(Store):
     async def get(
         self, key: str, prototype: BufferPrototype | None = None, byte_range: ByteRequest | None = None
     ) -> Buffer | None:
-        """Return a key's bytes; None where the service says that the committed shape does not reach there."""
+        """Return a key's bytes; None where the service says that the committed shape does not reach there.
+
+        Raises
+        ------
+        GoneError
+            The capture was deleted meanwhile.
+        """
         if byte_range is not None:
             raise io.UnsupportedOperation("captures have no shards: every chunk is read whole")
         content = await asyncio.to_thread(self._fetch, key)
@@ -68,6 +74,8 @@ class HttpStore(Store):
         try:
             path = f"/v1/captures/{self.job}/zarr/{key}"
             answer = self._transport.request("GET", path, limit=OBJECT_BYTES)
+        except GoneError:
+            raise  # an absent chunk would be read as its fill value, or called damaged
         except NotFoundError:
             return None
         refuse_another(answer, {JOB_HEADER: self.job, KEY_HEADER: key})
