@@ -40,6 +40,9 @@ class Gate:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
+        # This service sets no cookie and reads none, but its framework parses them, in time that grows with the square
+        # of a header's length. In place: who measures and audits holds the same scope.
+        scope["headers"] = [pair for pair in scope["headers"] if pair[0] != b"cookie"]
         headers = Headers(scope=scope)
         refused = self._host(headers) or await self._key(scope, headers) or self._body(headers)
         if refused is None:

@@ -151,7 +151,7 @@ def get_metrics(request: Request, state: Service, _identity: Admin) -> Response:
 
 
 @health.get("/healthz")
-def get_health() -> Health:
+async def get_health() -> Health:
     """Say that the process answers."""
     return Health(status="ok")
 
