@@ -11,6 +11,7 @@ from uuid import UUID
 
 import structlog
 
+from attnscope_server.logs import end_logs
 from attnscope_server.running.messages import ORDER, Alive, Cancel, Report, Run, Stop
 
 log = structlog.get_logger("attnscope.worker")
@@ -53,6 +54,7 @@ class Channel:
                         self.orders.put(order)
         except Exception:
             log.exception("an order was not understood; this worker ends")
+            end_logs()
             os._exit(1)  # an order that is lost would leave its job running for ever
         os._exit(0)  # whatever is not committed is dropped, as after a kill
 
@@ -63,3 +65,5 @@ class Channel:
                 self.tell(Alive())
             except OSError:
                 return
+            except Exception:  # a worker without signs of life is ended, however well it works
+                log.exception("a sign of life could not be given")

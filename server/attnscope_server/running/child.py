@@ -10,6 +10,8 @@ from typing import BinaryIO
 
 import structlog
 
+from attnscope_server.logs import lines_of
+
 PR_SET_PDEATHSIG = 1
 """Linux prctl option: the signal a process gets when its parent ends."""
 
@@ -26,7 +28,7 @@ def become_child() -> BinaryIO:
             structlog.processors.format_exc_info,
             structlog.processors.JSONRenderer(),
         ],
-        logger_factory=structlog.WriteLoggerFactory(file=sys.stderr),
+        logger_factory=structlog.WriteLoggerFactory(file=lines_of(sys.stderr)),  # type: ignore[arg-type]  # writes alone
     )
     reports = os.fdopen(os.dup(sys.stdout.fileno()), "wb")
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # a stray print must not break the protocol
