@@ -34,6 +34,9 @@ from attnscope_server.running.messages import (
 
 log = structlog.get_logger("attnscope.workers")
 
+LINE_BYTES: Final = 16 * 2**20
+"""Bytes of one report, at most; the largest name a failure and a placement, in some kilobytes."""
+
 KEY_SETTING: Final = "ATTNSCOPE_SERVER_API_KEY"
 """Prefix of the environment variables that no child gets."""
 
@@ -171,9 +174,13 @@ class LocalWorker:
     def _listen(self) -> None:
         assert self._process.stdout is not None  # noqa: S101 - it was asked for
         try:
-            for line in self._process.stdout:
+            while line := self._process.stdout.readline(LINE_BYTES):
+                if len(line) == LINE_BYTES:
+                    log.error("a worker's report has no end", process=self._process.pid)
+                    self.kill()
+                    break
                 self._take(line)
-        except (OSError, ValueError):
+        except Exception:  # whatever it was: a process that nobody hears must not go on, and its end is told below
             log.exception("a worker could not be read")
             self.kill()
         code = self._process.wait()

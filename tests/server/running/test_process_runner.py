@@ -31,6 +31,11 @@ for line in sys.stdin:
     print(json.dumps({"type": "alive"}), flush=True)
     print(json.dumps({"type": "succeeded", **about}), flush=True)
 """
+HAS_NO_END = """
+import sys
+while True:
+    sys.stdout.write("x" * 4096)
+"""
 HAS_A_CHILD = """
 import subprocess, sys, time
 subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
@@ -105,6 +110,31 @@ def test_a_worker_that_reads_nothing_holds_up_nobody(started, job):
     runner.cancel(job.id, 7)
     runner.end(job.id, 1)
     assert heard.get(timeout=60) == ("0", Died(job=job.id, attempt=1, code=-signal.SIGKILL))
+
+
+def test_a_report_without_an_end_is_not_collected(started, job, monkeypatch):
+    """A process that writes no newline is ended; the service keeps no more of it than a report may have."""
+    monkeypatch.setattr(local_worker, "LINE_BYTES", 2**16)
+    runner, heard = started(HAS_NO_END)
+    runner.run(job, 1, "0")
+    assert heard.get(timeout=60) == ("0", Died(job=job.id, attempt=1, code=-signal.SIGKILL))
+
+
+def test_a_listener_that_fails_ends_the_worker_and_tells(started, job):
+    """Whatever is wrong with one report, the process is not left running without anybody who hears it."""
+    runner, heard = started(SUCCEEDS)
+    told = []
+
+    def failing(slot, report) -> None:
+        told.append(report)
+        if isinstance(report, Alive):
+            raise KeyError("a fault of the service")
+        heard.put((slot, report))
+
+    runner.connect(failing)
+    runner.run(job, 1, "0")
+    assert heard.get(timeout=60)[1] == Died(job=job.id, attempt=1, code=-signal.SIGKILL)
+    assert told[0] == Alive()
 
 
 def test_a_stopped_worker_is_ended(started, job):
