@@ -11,6 +11,9 @@ from pydantic_core import CoreSchema, PydanticCustomError
 MAX_LABEL = 120
 """Characters of a job's label."""
 
+MAX_NAMED: Final = 64
+"""Arguments that an environment or a strategy can be given by name."""
+
 MAX_UNKNOWN: Final = 5
 """Unknown fields that an error names."""
 

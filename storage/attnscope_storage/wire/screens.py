@@ -10,7 +10,7 @@ from pydantic import Field, model_validator
 from attnscope_storage.wire.base import Specification
 from attnscope_storage.wire.resolved import ResolvedJob
 from attnscope_storage.wire.specs import refuse_doubles
-from attnscope_storage.wire.trials import Budget, Condition, Memory, PositionPolicy, StrategyChoice
+from attnscope_storage.wire.trials import POSITION_POLICIES, Budget, Condition, Memory, PositionPolicy, StrategyChoice
 
 SHARES: tuple[Budget, ...] = (0.1, 0.25, 0.4, 0.6)
 """Budgets of a screen that names none."""
@@ -36,7 +36,10 @@ class ScreenSpec(Specification):
         default=SHARES, min_length=1, max_length=64, description="Transitions of history that may be kept, or shares."
     )
     positions: tuple[PositionPolicy, ...] | None = Field(
-        default=None, min_length=1, description="Where kept tokens stand. None: reindex, and keep where both are known."
+        default=None,
+        min_length=1,
+        max_length=len(POSITION_POLICIES),
+        description="Where kept tokens stand. None: reindex, and keep where both are known.",
     )
     intervals: tuple[Interval, ...] | None = Field(
         default=None,
@@ -44,7 +47,9 @@ class ScreenSpec(Specification):
         max_length=16,
         description="Steps between two selections of rules that look at attention. None: what each rule declares.",
     )
-    memories: tuple[Memory, ...] = Field(default=("stateless",), min_length=1, description="What contexts may forget.")
+    memories: tuple[Memory, ...] = Field(
+        default=("stateless",), min_length=1, max_length=2, description="What contexts may forget."
+    )
     oracles: bool = Field(default=True, description="Judge rules at full attention too, apart, as bounds.")
     decisions: int = Field(default=DECISIONS, ge=1, le=1_000_000, description="Decisions that are judged, at least.")
     seed: int = Field(default=0, ge=0, le=2**31 - 1, description="Of the draw of decisions.")

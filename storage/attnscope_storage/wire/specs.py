@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, model_validator
 
-from attnscope_storage.wire.base import Sent, Specification
+from attnscope_storage.wire.base import MAX_NAMED, Sent, Specification
 
 Index = Annotated[int, Field(ge=0)]
 Seed = Annotated[int, Field(ge=0, lt=2**63)]
@@ -39,7 +39,9 @@ class EnvironmentChoice(Sent):
         description="A listed environment's id, e.g. attnscope/Darkroom-v0; by default the checkpoint's. No module.",
     )
     kwargs: dict[str, Any] = Field(
-        default_factory=dict, description="Arguments of the environment, checked against its schema."
+        default_factory=dict,
+        max_length=MAX_NAMED,
+        description="Arguments of the environment, checked against its schema.",
     )
 
 

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal, Self, get_args
 
 from pydantic import Field, model_validator
 
-from attnscope_storage.wire.base import Received, Sent
+from attnscope_storage.wire.base import MAX_NAMED, Received, Sent
 from attnscope_storage.wire.resolved import ResolvedJob
 from attnscope_storage.wire.specs import (
     ActingSpecification,
@@ -49,7 +49,9 @@ class StrategyChoice(Sent):
     """A strategy by name; a parameter that is itself a strategy is given the same way, ``{"name": …, …}``."""
 
     name: str = Field(min_length=1, max_length=60, pattern=r"^[a-z0-9][a-z0-9\-]*$")
-    parameters: dict[str, Any] = Field(default_factory=dict, description="Those that are not left at their default.")
+    parameters: dict[str, Any] = Field(
+        default_factory=dict, max_length=MAX_NAMED, description="Those that are not left at their default."
+    )
 
 
 class SpeedChoice(Sent):

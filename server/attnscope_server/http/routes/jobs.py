@@ -93,7 +93,7 @@ def put_job(job_id: UUID, spec: JobSpec, state: Service, identity: JobsWriter, r
 def get_jobs(
     state: Service,
     identity: JobsReader,
-    states: Annotated[list[JobState] | None, Query(alias="state")] = None,
+    states: Annotated[list[JobState] | None, Query(alias="state", max_length=len(JobState))] = None,
     kind: Annotated[str | None, Query(max_length=40)] = None,
     label: Annotated[str | None, Query(max_length=MAX_LABEL)] = None,
     limit: Annotated[int, Query(ge=1)] = DEFAULT_PAGE,
