@@ -110,7 +110,7 @@ class Reading:
     @cached_property
     def phases(self) -> Phases:
         """Phase of every step."""
-        return phases_of(self.episode, self.returns, self.length.shape)
+        return phases_of(self.episode, self.returns, self.length >= self.least)
 
     @cached_property
     def windows(self) -> tuple[int, ...]:

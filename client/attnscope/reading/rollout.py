@@ -63,19 +63,58 @@ def returns_of(
 def phases_of(
     episode: Int[np.ndarray, "step env"] | Float[np.ndarray, "step env"] | None,
     returns: Float64[np.ndarray, "env episode"] | None,
-    shape: tuple[int, ...],
+    counts: Bool[np.ndarray, "step env"],
 ) -> Phases:
-    """Return the phase of every step, by its episode; neither where there are too few episodes."""
-    phases = Phases(*(np.full(shape, NEITHER, np.int64) for _ in range(2)))
+    """Return the phase of every step, by its episode; neither where there are too few episodes.
+
+    Thirds are made of the episodes that count (`counted_episodes`): of the others no row would be measured, and a
+    third of them alone would be empty.
+
+    Parameters
+    ----------
+    episode
+        Episode of every step; None where it was not captured.
+    returns
+        Return of every finished episode; None where rewards are unknown.
+    counts
+        Of every step, whether its context is long enough to count in a mean.
+    """
+    phases = Phases(*(np.full(counts.shape, NEITHER, np.int64) for _ in range(2)))
     if episode is None or returns is None:
-        return phases
-    try:
-        of_episode = np.broadcast_to(phases_by_episode(returns.shape[1]), returns.shape)
-        of_return = phases_by_return(returns)
-    except NotMeasurableError:
         return phases
     known: Bool[np.ndarray, "step env"] = (episode >= 0) & (episode < returns.shape[1])
     env, number = np.nonzero(known)[1], episode[known].astype(np.int64)
+    chosen = counted_episodes(env, number, counts[known], returns.shape)
+    of_episode, of_return = (np.full(returns.shape, NEITHER, np.int64) for _ in range(2))
+    try:
+        of_episode[:, chosen] = phases_by_episode(len(chosen))
+        of_return[:, chosen] = phases_by_return(returns[:, chosen])
+    except NotMeasurableError:
+        return phases
     phases.by_episode[known] = of_episode[env, number]
     phases.by_return[known] = of_return[env, number]
     return phases
+
+
+def counted_episodes(
+    env: Int64[np.ndarray, " step"],
+    number: Int64[np.ndarray, " step"],
+    counts: Bool[np.ndarray, " step"],
+    shape: tuple[int, ...],
+) -> Int64[np.ndarray, " counted"]:
+    """Return the episodes of which, in every rollout, the contexts of half of the steps or more count.
+
+    Parameters
+    ----------
+    env, number
+        Rollout and episode of each step.
+    counts
+        Of each step, whether its context counts.
+    shape
+        Numbers of rollouts and of episodes.
+    """
+    steps, counting = np.zeros(shape, np.int64), np.zeros(shape, np.int64)
+    np.add.at(steps, (env, number), 1)
+    np.add.at(counting, (env, number), counts)
+    fits = (steps > 0) & (2 * counting >= steps)
+    return np.flatnonzero(fits.all(axis=0)).astype(np.int64)

@@ -80,11 +80,11 @@ class Tally:
     pooled: RolloutMean = field(default_factory=RolloutMean)
     """Mass of the k heaviest tokens of each mean row [env, k]."""
     early: RolloutMean = field(default_factory=RolloutMean)
-    """Mean row by age in the first third of the episodes [env, age]."""
+    """Mean row by age in the first third of the episodes that count [env, age]."""
     late: RolloutMean = field(default_factory=RolloutMean)
     """In the last third [env, age]."""
     low: RolloutMean = field(default_factory=RolloutMean)
-    """In the third of the episodes with the lowest return [env, age]."""
+    """In the third of these episodes with the lowest return [env, age]."""
     high: RolloutMean = field(default_factory=RolloutMean)
     """In the third with the highest [env, age]."""
     marked: dict[str, Measured] = field(default_factory=dict)

@@ -142,14 +142,17 @@ def test_phases_are_drawn_by_episode_and_by_return(planted, monkeypatch):
     share = weights(capture.rows[:][made.tally.row_steps], made.length[made.tally.row_steps])
     profile = share[..., ::-1].mean(axis=(2, 3))[..., 1:]
     full = made.length[made.tally.row_steps] >= made.least
+    counted = np.flatnonzero([full[episode == one].mean() >= 0.5 for one in range(6)])
+    third = len(counted) // 3
+    ordered = counted[np.argsort(earned[0, counted])]
     figure = learning(made)
-    for place, parted in ((1, ((0, 1), (4, 5))), (2, ((0, 2), (1, 3)))):
+    for place, parted in ((1, (counted[:third], counted[-third:])), (2, (ordered[:third], ordered[-third:]))):
         lines = [line for line in figure.axes[place].lines if str(line.get_gid()).startswith("profile-")]
         for line, episodes in zip(lines, parted, strict=True):
             chosen = full & np.isin(episode, episodes)
-            if chosen.any():
-                expected = profile[chosen].mean(axis=0)
-                assert line.get_ydata() == pytest.approx(np.maximum(expected, 1e-5), rel=2e-3, abs=1e-5)
+            expected = profile[chosen].mean(axis=0)
+            assert line.get_ydata() == pytest.approx(np.maximum(expected, 1e-5), rel=2e-3, abs=1e-5)
+        assert len(lines) == 2
     assert [axes.get_title(loc="left") for axes in figure.axes[1:]] == [
         "Attention early and late",
         "Attention by the episodes' return",

@@ -15,14 +15,12 @@ from attnscope.measures.streaming import RolloutMean
 from attnscope.study import Study
 from attnscope.study.captions import caption_of_study, title_of
 
-BY_EPISODE = {"first third of the episodes": COLOURS["fifth"], "last third": COLOURS["first"]}
+BY_EPISODE = {"first third of counted episodes": COLOURS["fifth"], "last third": COLOURS["first"]}
 BY_RETURN = {"third of the lowest return": COLOURS["fifth"], "third of the highest": COLOURS["first"]}
 """Colours of the two ways to part episodes: what comes before learning has the same one in both."""
 
 
-ALIKE = (
-    "no two phases can be compared: fewer than three episodes, thirds of one return, or no context long enough in both"
-)
+ALIKE = "no two phases can be compared: fewer than three episodes with contexts that count, or thirds of one return"
 
 
 def draw_returns(axes: Axes, returns: Interval, optimal: float | None, random: float | None) -> Axes:
