@@ -16,7 +16,7 @@ from safetensors.torch import load_file, save_file
 
 from attnscope_model.checkpoints.foreign import parse_apart
 from attnscope_model.checkpoints.native import CONFIG, ENTRY, WEIGHTS, build_policy, config_bytes, identity
-from attnscope_model.checkpoints.sources import checkpoint_within, settings_beside
+from attnscope_model.checkpoints.sources import checkpoint_within, settings_beside, unread_beside
 from attnscope_model.errors import (
     CheckpointNameError,
     CheckpointUnreadableError,
@@ -27,7 +27,7 @@ from attnscope_model.parsing.choosing import Choice
 from attnscope_model.parsing.limits import CONTENTS, MAX_FILE_BYTES
 from attnscope_model.readers import CheckpointReader, ParsedFile, reader_of, readers
 from attnscope_model.readers.base import QUESTIONS, Answer
-from attnscope_model.readers.presets import FACTS, split_note
+from attnscope_model.readers.presets import FACTS, split_note, unheard_of
 from attnscope_model.readers.sidecar import joined, read_sidecar
 from attnscope_model.readers.statements import known, settle
 from attnscope_storage.wire import CheckpointInfo
@@ -57,6 +57,16 @@ class CheckpointContents:
     source_sha256: str
     notes: tuple[str, ...] = ()
     """How the policy was found within the file, and what of the file was left out."""
+    unread: tuple[str, ...] = ()
+    """Configurations beside the file that nobody named, so that they were not read."""
+
+    @property
+    def why_unsaid(self) -> tuple[str, ...]:
+        """Sentences on why something is not said that a trainer knew."""
+        if not self.unread:
+            return self.notes
+        what = f"beside it lies {' and '.join(self.unread)}, which was not read: name the one of this run with --config"
+        return (*self.notes, what)
 
 
 def read_checkpoint(
@@ -98,7 +108,8 @@ def read_checkpoint(
         raise CheckpointUnreadableError(f"{source.name}: {error.message}") from error
     if kept.keys() != file.tensors.keys():
         save_file(kept, folder / WEIGHTS)
-    return CheckpointContents(reader, replace(file, tensors=kept), source.name, digest, tuple(contents["notes"]))
+    notes, unread = tuple(contents["notes"]), unread_beside(source, beside)
+    return CheckpointContents(reader, replace(file, tensors=kept), source.name, digest, notes, unread)
 
 
 def convert(
@@ -131,12 +142,14 @@ def convert(
     try:
         settled = settle(reader, file, stated, contents.source_name)
     except StatementMissingError as error:  # why the file does not say it stands in the notes, where anything does
-        raise type(error)("; ".join((error.message, *contents.notes))) from error
+        raise type(error)("; ".join((error.message, *contents.why_unsaid))) from error
     config = reader.native_config(file, settled.answers)
     stored = config_bytes(config)
     (folder / CONFIG).write_bytes(stored)
     preset = str(settled.answers["preset"])
     hint = reader.hint(file) if settled.by_user.keys() - {"sampling"} else None
+    unheard = unheard_of(file.config, reader.environments)
+    told = () if unheard is None else (f"its preset was stated: its file says that it was {unheard}",)
     info = CheckpointInfo(
         id=identity((folder / WEIGHTS).read_bytes(), stored),
         name=checked_name(name or reader.default_name(file)),
@@ -150,7 +163,7 @@ def convert(
         source_sha256=contents.source_sha256,
         source_name=contents.source_name,
         added_at=datetime.now(UTC),
-        notes=(*(note for note in (hint, split_note(preset, file.config)) if note is not None), *contents.notes),
+        notes=(*(note for note in (hint, split_note(preset, file.config)) if note is not None), *told, *contents.notes),
     )
     write_entry(folder, info)
     return info
@@ -205,7 +218,7 @@ def inspect(source: Path, config: Path | None = None, choice: Choice | None = No
             "step": file.step,
             "name": reader.default_name(file),
             "train_tasks": "unknown",
-            **({"notes": list(contents.notes)} if contents.notes else {}),
+            **({"notes": list(contents.why_unsaid)} if contents.why_unsaid else {}),
             **({} if (note := split_note(str(of_file.answers.get("preset")), file.config)) is None else {"note": note}),
         }
 

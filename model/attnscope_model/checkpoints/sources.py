@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from pathlib import Path
 from typing import Final
@@ -16,6 +17,14 @@ SUFFIXES: Final = frozenset({".pt", ".pth", ".ckpt", ".bin", ".safetensors", ".p
 """What a checkpoint's file name ends with where it is the only one of its folder."""
 
 MAX_LISTED: Final = 5
+
+BESIDE: Final = (
+    "config.yaml", "config.yml", "config.json", "hparams.yaml", "args.json", "params.json", "files/config.yaml",
+)  # fmt: skip
+"""What trainers and loggers (W&B, Lightning and others) call the configuration of a run."""
+
+HYDRA: Final = (".hydra/config.yaml",)
+"""Where Hydra leaves the configuration of a run."""
 
 _NUMBERED: Final = re.compile(r"ckpt-(\d{1,18})\.pt")
 
@@ -52,6 +61,25 @@ def settings_beside(source: Path, *, within: bool) -> Path | None:
         return beside
     of_folder = source.with_name(CONFIG)
     return of_folder if source.suffix == ".safetensors" and within and of_folder.is_file() else None
+
+
+def unread_beside(source: Path, read: Path | None) -> tuple[str, ...]:
+    """Return the trainers' configurations near a checkpoint that nobody named: W&B's, Hydra's, Lightning's and others.
+
+    They are not read by themselves: a folder may be of another run, and a guess would be a wrong number.
+
+    Parameters
+    ----------
+    source
+        The checkpoint's file.
+    read
+        The configuration that was read.
+    """
+    folder = source.absolute().parent
+    near = (folder, folder.parent)
+    places = [place / name for place in near for name in (*HYDRA, *BESIDE)]
+    there = [place for place in places if place.is_file() and (read is None or place != read.absolute())]
+    return tuple(os.path.relpath(place, folder) for place in there[:MAX_LISTED])
 
 
 def _refuse_parts(source: Path, files: list[Path]) -> None:

@@ -51,6 +51,8 @@ class CheckpointReader(ABC):
     family: ClassVar[str]
     presets: ClassVar[tuple[str, ...]]
     """Environment presets that a policy of the family may act in."""
+    environments: ClassVar[Mapping[str, str]] = MappingProxyType({})
+    """Preset by what the family's configurations call an environment; empty where they are not read."""
     questions: ClassVar[tuple[str, ...]] = ("causal", "heads", "context_length", "preset", "sampling")
     facts: ClassVar[Mapping[str, Answer]] = MappingProxyType({})
     """What holds for every policy of the family."""

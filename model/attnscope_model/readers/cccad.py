@@ -26,6 +26,7 @@ class CccadReader(MappedReader):
     family = FAMILY
     label = "CCCAD-AD"
     presets = tuple(DICP_ENVIRONMENTS.values())
+    environments = ENVIRONMENTS
     facts: ClassVar[Mapping[str, Answer]] = MappingProxyType({"causal": True})
     signature = frozenset({"transformer.pos_embedding", "embed_query_state.weight", "pred_action.weight"})
     layer = re.compile(r"transformer\.blocks\.(\d{1,6})\.attn\.qkv_proj\.weight")
@@ -47,7 +48,7 @@ class CccadReader(MappedReader):
         said = {
             "heads": positive(file.config, "tf_n_head"),
             "context_length": shape(file.tensors, "transformer.pos_embedding", 3)[1],
-            "preset": preset_of_env(file.config, ENVIRONMENTS),
+            "preset": preset_of_env(file.config, self.environments),
         }
         return {name: answer for name, answer in said.items() if answer is not None}
 

@@ -35,6 +35,7 @@ class DicpAdReader(MappedReader):
     family = AD_FAMILY
     label = "DICP-AD"
     presets = tuple(ENVIRONMENTS.values())
+    environments = ENVIRONMENTS
     facts: ClassVar[Mapping[str, Answer]] = MappingProxyType({"causal": True})
     signature = frozenset({"embed_context.weight", "embed_query_state.weight", "pred_action.weight"})
     layer = re.compile(_BLOCK + r"attn\.attn\.weight")
@@ -56,7 +57,7 @@ class DicpAdReader(MappedReader):
         said = {
             "heads": positive(file.config, "tf_n_head"),
             "context_length": positive(file.config, "n_transit"),
-            "preset": preset_of_env(file.config, ENVIRONMENTS),
+            "preset": preset_of_env(file.config, self.environments),
         }
         return {name: answer for name, answer in said.items() if answer is not None}
 

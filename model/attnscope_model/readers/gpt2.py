@@ -66,6 +66,7 @@ class RadReader(_Gpt2Reader):
     family = RAD_FAMILY
     label = "RAD-AD"
     presets = ("darkroom-reference",)
+    environments: ClassVar[Mapping[str, str]] = MappingProxyType({"darkroom": "darkroom-reference"})
     facts: ClassVar[Mapping[str, Answer]] = MappingProxyType({"causal": True, "preset": "darkroom-reference"})
     signature = frozenset(
         {"transformer_model.wpe.weight", "embed_state.weight", "embed_action.weight", "embed_reward.weight"}
@@ -76,7 +77,7 @@ class RadReader(_Gpt2Reader):
 
     def says(self, file: ParsedFile) -> dict[str, Answer]:
         """Return the context length from the position table, the heads from the configuration."""
-        preset_of_env(file.config, {"darkroom": "darkroom-reference"})
+        preset_of_env(file.config, self.environments)
         said: dict[str, Answer] = {"context_length": shape(file.tensors, "transformer_model.wpe.weight", 2)[0]}
         heads = positive(file.config, "tf_n_head")
         return said if heads is None else said | {"heads": heads}
@@ -116,6 +117,7 @@ class DptReader(_Gpt2Reader):
     family = DPT_FAMILY
     label = "DPT"
     presets = ("darkroom-dpt",)
+    environments: ClassVar[Mapping[str, str]] = MappingProxyType({"darkroom_heldout": "darkroom-dpt"})
     facts: ClassVar[Mapping[str, Answer]] = MappingProxyType({"causal": True})
     signature = frozenset({"transformer.wpe.weight", "embed_transition.weight", "pred_actions.weight"})
     layer = re.compile(r"transformer\.h\.(\d{1,6})\.attn\.c_attn\.weight")
@@ -131,7 +133,7 @@ class DptReader(_Gpt2Reader):
         rows, _ = shape(file.tensors, "transformer.wpe.weight", 2)
         if rows % _DPT_ROWS:
             raise CheckpointUnreadableError(f"transformer.wpe.weight: expected 4 · (1 + H) positions, got {rows}")
-        preset = preset_of_env(file.config, {"darkroom_heldout": "darkroom-dpt"})
+        preset = preset_of_env(file.config, self.environments)
         said: dict[str, Answer] = {"context_length": rows // _DPT_ROWS}
         return said if preset is None else said | {"preset": preset}
 

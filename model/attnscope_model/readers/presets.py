@@ -44,29 +44,50 @@ FACTS: Final[Mapping[str, PresetFacts]] = MappingProxyType(
 ENV_KEYS: Final = ("env", "env_name")
 """What the families' configurations call their environment."""
 
+TOLD_APART: Final = frozenset(
+    {
+        "darkroom", "darkroompermuted", "darkkeytodoor", "dark_key_to_door", "darkroom_heldout", "darkroom_permuted",
+        "DarkRoom-v0", "dark_room", "key2door", "bandit", "miniworld",
+    }
+)  # fmt: skip
+"""Names whose environment is known: they contradict a family that does not act in it, whatever a user states."""
+
 
 def preset_of_env(config: Mapping[str, Any], presets: Mapping[str, str]) -> str | None:
-    """Return the preset of the environment that a configuration names; None where it names none.
+    """Return the preset of the environment that a configuration names; None where it names none, or one unheard of.
 
     Raises
     ------
     CheckpointUnreadableError
-        It names one that no preset describes, or two.
+        It names two, or one of another family.
     """
     found = set()
     for key in ENV_KEYS:
-        if key not in config:
-            continue
-        name = config[key]
-        if not isinstance(name, str) or name not in presets:
-            raise CheckpointUnreadableError(
-                f"trained with {key} {name!r}: no preset describes its environment "
-                f"(known are {', '.join(sorted(presets))})"
-            )
-        found.add(presets[name])
+        name = config.get(key)
+        if isinstance(name, str) and name in presets:
+            found.add(presets[name])
+        elif isinstance(name, str) and name in TOLD_APART:
+            raise CheckpointUnreadableError(undescribed(key, name, presets))
     if len(found) > 1:
         raise CheckpointUnreadableError(f"its configuration names two environments: {', '.join(sorted(found))}")
     return found.pop() if found else None
+
+
+def undescribed(key: str, name: object, presets: Mapping[str, str]) -> str:
+    """Return the sentence on an environment that a configuration names and no preset of the family describes."""
+    return (
+        f"trained with {key} {str(name)[:80]!r}: no preset describes its environment "
+        f"(known are {', '.join(sorted(presets))})"
+    )
+
+
+def unheard_of(config: Mapping[str, Any], presets: Mapping[str, str]) -> str | None:
+    """Say which environment a configuration names that nobody here has heard of; None where it names none such."""
+    if not presets:
+        return None
+    said = ((key, config[key]) for key in ENV_KEYS if key in config)
+    unknown = [(key, name) for key, name in said if name not in presets]
+    return undescribed(*unknown[0], presets) if unknown else None
 
 
 def check_preset(preset: str | None, config: Mapping[str, Any], shapes: Mapping[str, int]) -> None:

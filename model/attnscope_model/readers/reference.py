@@ -10,7 +10,8 @@ import math
 import re
 from collections.abc import Collection, Mapping
 from dataclasses import asdict
-from typing import Any, Final
+from types import MappingProxyType
+from typing import Any, ClassVar, Final
 
 from torch import Tensor
 
@@ -52,6 +53,7 @@ class ReferenceReader(CheckpointReader):
 
     family = FAMILY
     presets = (PRESET,)
+    environments: ClassVar[Mapping[str, str]] = MappingProxyType({"darkroom": PRESET})
 
     def recognises(self, names: Collection[str]) -> bool:
         """Return whether the names are those of the family."""
@@ -62,7 +64,7 @@ class ReferenceReader(CheckpointReader):
         said = {
             "heads": positive(file.config, "tf_n_head"),
             "context_length": shape(file.tensors, "pos_embedding", 3)[1],
-            "preset": preset_of_env(file.config, {"darkroom": PRESET}),
+            "preset": preset_of_env(file.config, self.environments),
         }
         return {name: answer for name, answer in said.items() if answer is not None}
 

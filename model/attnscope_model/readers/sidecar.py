@@ -19,6 +19,10 @@ SUFFIXES: Final = (".json", ".yaml", ".yml")
 """What a configuration file is called after: its checkpoint's whole name and one of these."""
 
 
+WANDB: Final = ("_wandb", "wandb_version")
+"""Names in W&B's own configuration files that are no settings of the run."""
+
+
 def sidecar_of(source: Path) -> Path | None:
     """Return the configuration file beside a checkpoint, named like ``model.pt.yaml``; None where there is none.
 
@@ -57,7 +61,14 @@ def read_sidecar(path: Path) -> dict[str, Any]:
         raise CheckpointUnreadableError(
             f"{path.name}: expected a mapping of names to values, got {type(read).__name__}"
         )
-    return plain_config(read)
+    return plain_config(_unwrapped(read))
+
+
+def _unwrapped(read: Mapping[Any, Any]) -> Mapping[Any, Any]:
+    """Return the values of a configuration as W&B writes it, each under ``value`` beside its description."""
+    own = {key: value for key, value in read.items() if not (isinstance(key, str) and key.startswith(WANDB))}
+    wrapped = own and all(isinstance(value, Mapping) and "value" in value for value in own.values())
+    return {key: value["value"] for key, value in own.items()} if wrapped else read
 
 
 def _once(pairs: list[tuple[Any, Any]]) -> dict[Any, Any]:

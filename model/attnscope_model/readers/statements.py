@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 from attnscope_model.errors import CausalityUnknownError, CheckpointUnreadableError, StatementMissingError
 from attnscope_model.readers.base import QUESTIONS, Answer, CheckpointReader, ParsedFile
+from attnscope_model.readers.presets import unheard_of
 
 Origin = Literal["file", "family", "user"]
 """Who gave an answer."""
@@ -50,6 +51,10 @@ def settle(
     """
     of_file = known(reader, file)
     answers, origins = dict(of_file.answers), dict(of_file.origins)
+    if stated.get("preset") is None and (unheard := unheard_of(file.config, reader.environments)) is not None:
+        raise CheckpointUnreadableError(
+            f"{source_name}: {unheard}; where it acts in the room of a preset, state that: {QUESTIONS['preset']}"
+        )
     for name, answer in stated.items():
         if answer is None:
             continue

@@ -48,6 +48,7 @@ class AdEpsReader(MappedReader):
     family = AD_EPS_FAMILY
     label = "AD-eps"
     presets = (AD_EPS_PRESET,)
+    environments: ClassVar[Mapping[str, str]] = MappingProxyType({"DarkRoom-v0": AD_EPS_PRESET})
     table: ClassVar[str] = "pos_emb.pos_emb"
     """Name of the sinusoids."""
     facts: ClassVar[Mapping[str, Answer]] = MappingProxyType({"causal": True, "norm": "pre"})
@@ -71,7 +72,7 @@ class AdEpsReader(MappedReader):
         said = {
             "heads": positive(file.config, "num_heads"),
             "context_length": shape(file.tensors, self.table, 3)[1] - TOKENS + 1,
-            "preset": preset_of_env(file.config, {"DarkRoom-v0": AD_EPS_PRESET}),
+            "preset": preset_of_env(file.config, self.environments),
         }
         return {name: answer for name, answer in said.items() if answer is not None}
 
