@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from contextvars import ContextVar
+from difflib import get_close_matches
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Final
@@ -11,6 +12,7 @@ from typing import Any, Final
 from typer.core import TyperGroup
 
 import attnscope
+from attnscope.cli.usage import no_such_verb
 from attnscope.errors import ConfigurationError
 from attnscope.service import Service
 
@@ -32,6 +34,12 @@ class AddressedGroup(TyperGroup):
         left = super().parse_args(ctx, to_front(args))
         _named.set({name: str(ctx.params[name]) for name in ("url", "key_file") if ctx.params.get(name) is not None})
         return left
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:  # noqa: ANN401 - as above
+        """Return the verb that is asked for; one that there is not is refused with those whose names are near."""
+        if args and not args[0].startswith("-") and self.get_command(ctx, args[0]) is None:
+            raise no_such_verb(args[0], get_close_matches(args[0], self.list_commands(ctx)), ctx)
+        return super().resolve_command(ctx, args)
 
 
 def to_front(args: list[str]) -> list[str]:

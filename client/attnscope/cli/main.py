@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 
+import typer
 from pydantic import ValidationError
 
 from attnscope.cli import (
@@ -20,7 +21,8 @@ from attnscope.cli import (
     screens,
     trials,
 )
-from attnscope.cli.app import app
+from attnscope.cli.app import STOPPED, app
+from attnscope.cli.usage import WRONG_USAGE, UsageError, said_of
 from attnscope.connecting.plain import plain
 from attnscope.errors import (
     AuthenticationError,
@@ -52,7 +54,16 @@ def main() -> None:
     os.environ["MPLBACKEND"] = "Agg"  # figures are files here; another program's backend may not exist
     take_any_terminal(sys.stdout, sys.stderr)
     try:
-        app()
+        raise SystemExit(app(prog_name="attnscope", standalone_mode=False) or 0)
+    except UsageError as error:
+        if type(error).__name__ == "NoArgsIsHelpError":  # no word was typed: the help is the answer
+            sys.stderr.write(f"{error}\n")
+        else:
+            sys.stderr.write(f"error: {plain(said_of(error))}\n")
+        raise SystemExit(WRONG_USAGE) from error
+    except typer.Abort:
+        sys.stderr.write("stopped\n")
+        raise SystemExit(STOPPED) from None
     except (AttnscopeError, ValueError, OSError, ImportError) as error:
         sys.stderr.write(f"error: {plain(words(error))}\n")
         ours = isinstance(error, AttnscopeError)

@@ -22,6 +22,7 @@ from attnscope.connecting.plain import plain, plain_values
 from attnscope.connecting.retry import SAFE_METHODS, Backoff, may_repeat
 from attnscope.errors import ConnectionFailedError, UnexpectedAnswerError, error_of
 from attnscope_storage.wire import PROBLEM_MEDIA_TYPE, Problem
+from attnscope_storage.wire.wording import sentence
 
 JSON_BYTES: Final = 64 * 1024 * 1024
 """Bytes of a JSON answer, at most."""
@@ -256,4 +257,5 @@ def read_models(kind: type[ModelT], answer: Answer) -> list[ModelT]:
 def _not_understood(error: ValidationError) -> UnexpectedAnswerError:
     first = error.errors(include_url=False, include_input=False)[0]
     place = ".".join(str(part) for part in first["loc"]) or "the body"
-    return UnexpectedAnswerError(f"the service's answer is not what this version understands: {place}: {first['msg']}")
+    said = sentence(first)
+    return UnexpectedAnswerError(f"the service's answer is not what this version understands: {place}: {said}")

@@ -29,6 +29,7 @@ from attnscope_model.errors import (
     StatementMissingError,
 )
 from attnscope_storage.wire import CheckpointInfo
+from attnscope_storage.wire.wording import sentence
 
 if TYPE_CHECKING:
     from attnscope_model.parsing.choosing import Choice
@@ -347,7 +348,7 @@ def _read_entry(folder: Path) -> CheckpointInfo:
     try:
         return CheckpointInfo.model_validate_json((folder / ENTRY).read_bytes())
     except ValidationError as error:
-        raise CheckpointUnreadableError(f"the entry {folder} is damaged: {error.errors()[0]['msg']}") from error
+        raise CheckpointUnreadableError(f"the entry {folder} is damaged: {sentence(error.errors()[0])}") from error
 
 
 def _fits(info: CheckpointInfo, name: str) -> bool:

@@ -29,6 +29,7 @@ from attnscope_server.root.staging import staged
 from attnscope_storage.errors import AttnscopeError
 from attnscope_storage.reading.reader import CaptureReader
 from attnscope_storage.verify import verify
+from attnscope_storage.wire.wording import sentence
 from attnscope_storage.writing.copying import copy_committed
 
 VERSION: Final = "SELECT value FROM service_metadata WHERE name = 'database_version'"
@@ -50,7 +51,7 @@ def manifest_of(backup: Path) -> Manifest:
     except OSError as error:
         raise BackupUnreadableError(f"{backup} is no whole backup: {MANIFEST}: {error.strerror}") from error
     except ValidationError as error:
-        raise BackupUnreadableError(f"{backup / MANIFEST} is damaged: {error.errors()[0]['msg']}") from error
+        raise BackupUnreadableError(f"{backup / MANIFEST} is damaged: {sentence(error.errors()[0])}") from error
     if manifest.format > FORMAT:
         raise BackupUnreadableError(f"{backup} was taken by attnscope {manifest.attnscope}: update attnscope")
     return manifest

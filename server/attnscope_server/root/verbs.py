@@ -21,6 +21,7 @@ from attnscope_server.root.restoring import verify_backup
 from attnscope_server.settings import Settings
 from attnscope_storage.reading.reader import CaptureReader
 from attnscope_storage.verify import verify as verify_capture
+from attnscope_storage.wire.wording import sentence
 
 Root = Annotated[Path | None, typer.Option("--data-root", help="Folder of captures, checkpoints, keys and jobs.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
@@ -33,7 +34,7 @@ def settings_of(data_root: Path | None, **changes: Any) -> Settings:  # noqa: AN
         return Settings(**named)
     except ValidationError as error:
         first = error.errors()[0]
-        raise typer.BadParameter(f"{'.'.join(map(str, first['loc']))}: {first['msg']}") from error
+        raise typer.BadParameter(f"{'.'.join(map(str, first['loc']))}: {sentence(first)}") from error
 
 
 def say(findings: Iterable[Finding], *, as_json: bool) -> None:

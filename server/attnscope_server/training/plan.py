@@ -16,6 +16,7 @@ from attnscope_env.presets.tasks import EnvPreset, Task
 from attnscope_model.families.ad import Positions
 from attnscope_model.training.trainer import Recipe
 from attnscope_storage.errors import AttnscopeError
+from attnscope_storage.wire.wording import sentence
 
 VALIDATION_SHARE = 0.1
 """Share of the train split that is kept from training, to choose between runs and steps by."""
@@ -49,7 +50,7 @@ def plainly() -> Iterator[None]:
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"])
-        raise PlanUnfitError(f"{where}: {first['msg']}, got {first['input']!r}") from error
+        raise PlanUnfitError(f"{where}: {sentence(first)}") from error
 
 
 class TaskLists(BaseModel):

@@ -59,7 +59,10 @@ ODD = {
 }  # fmt: skip
 ADVICE = """{"checkpoint": "a", "environment": "b", "recommendations":
 [{"key": "a", "positions": "keep", "budget": 0.5, "strategy": {"name": 5}}]}"""
-FOREIGN = ("Traceback", "pydantic", "Value error,", "numpy", "zarr.errors", "Errno")
+FOREIGN = (
+    "Traceback", "pydantic", "Value error,", "numpy", "zarr.errors", "Errno", "Usage:", "Invalid value", "Input should",
+    "Missing ", "No such option", "No such command", "Got unexpected", "is not permitted",
+)  # fmt: skip
 
 
 @pytest.mark.parametrize("line", ODD)
@@ -70,9 +73,31 @@ def test_an_odd_argument_is_refused_in_words(command, stored, tmp_path, line):
     )
     said = command(*shlex.split(line.format(stored=stored)))
     assert said.status == ODD[line], said.err
-    assert said.err.strip()
+    assert said.err.startswith("error: ")
     if "http://127.0.0.1:1" not in line:
         assert [word for word in FOREIGN if word in said.err + said.out] == []
+
+
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        ("list --limit 0", "error: --limit: expected at least 1, got '0' (see: attnscope list --help)"),
+        ("list --limit x", "error: --limit: expected a whole number, got 'x' (see: attnscope list --help)"),
+        ("heatmap --env 1.5", "error: --env: expected a whole number, got '1.5' (see: attnscope heatmap --help)"),
+        ("submit", "error: --checkpoint is needed (see: attnscope submit --help)"),
+        ("keep", "error: JOB is needed (see: attnscope keep --help)"),
+        ("lst", "error: there is no verb 'lst'; did you mean list? (see: attnscope --help)"),
+        ("list --limits 3", "error: there is no option --limits; did you mean --limit? (see: attnscope list --help)"),
+        ("list --limit", "error: --limit needs a value behind it"),
+        ("list --json=3", "error: --json takes no value"),
+        ("list a b", "error: too many arguments: (a b) (see: attnscope list --help)"),
+        ("--url http://127.0.0.1:1", "error: name a verb (see: attnscope --help)"),
+    ],
+)
+def test_wrong_usage_is_said_in_our_words(command, line, words):
+    """The option or argument, the value that was expected and the one that came; status 2."""
+    said = command(*shlex.split(line))
+    assert (said.status, said.err.strip()[: len(words)]) == (2, words)
 
 
 @pytest.mark.parametrize(

@@ -188,7 +188,7 @@ def test_checkpoints_of_one_run_are_not_called_training_seeds(checkpoint):
     [
         (["collect", "nowhere/h.npz"], "there is no folder nowhere"),
         (["collect", "h.npz", "--per-task", "0"], "per_task"),
-        (["collect", "h.npz", "--seed", "-3"], "seed: Input should be greater than or equal to 0"),
+        (["collect", "h.npz", "--seed", "-3"], "seed: expected at least 0, got -3"),
         (["collect", "h.txt"], "expected a file named *.npz, got h.txt"),
         (["train", "--context-length", "1"], "context_length"),
         (["train", "--runs", "/dev/null"], "cannot be made: Not a directory"),

@@ -1,0 +1,75 @@
+"""Wrong usage said in this program's words: the option or argument, what was expected, and what came.
+
+Knows typer's errors by name and attributes alone: typer brings its own copy of click, earlier versions used click
+itself, and neither is imported here.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import typer
+from pydantic import ValidationError
+
+from attnscope_storage.wire.wording import sentence
+
+WRONG_USAGE: Final = 2
+"""Exit status of wrong usage."""
+
+UsageError: Final[type[Exception]] = typer.BadParameter.__mro__[1]
+"""What typer raises for every way to use a program wrongly; it exports this one subclass."""
+
+MANY_WORDS: Final = "Got unexpected extra argument"
+NO_VERB: Final = "Missing command"
+"""How two errors begin that have no class of their own."""
+
+
+def said_of(error: Exception) -> str:
+    """Return the sentence for wrong usage, and how to see what is right."""
+    context = getattr(error, "ctx", None)
+    path = getattr(context, "command_path", None)
+    more = f" (see: {path} --help)" if path else ""
+    return f"{_sentence(error)}{more}"
+
+
+def _sentence(error: Exception) -> str:
+    message = str(getattr(error, "message", error)).rstrip(".")
+    place = _place(error)
+    match type(error).__name__:
+        case "MissingParameter":
+            return f"{place} is needed"
+        case "NoSuchOption":
+            near = sorted(getattr(error, "possibilities", None) or ())
+            return f"there is no option {getattr(error, 'option_name', '')}" + _near(near)
+        case "BadOptionUsage":
+            name = getattr(error, "option_name", "")
+            return f"{name} takes no value" if "does not take" in message else f"{name} needs a value behind it"
+        case "BadParameter":
+            cause = error.__cause__
+            if isinstance(cause, ValidationError):
+                message = sentence(cause.errors(include_url=False)[0])
+            return f"{place}: {message}" if place else message
+    if message.startswith(MANY_WORDS):
+        return f"too many arguments: {message.partition('(s) ')[2]}"
+    return "name a verb" if message.startswith(NO_VERB) else message
+
+
+def _place(error: Exception) -> str:
+    """Return the option or argument that an error is about, as typed."""
+    hint = getattr(error, "param_hint", None)
+    if hint is not None:
+        return hint if isinstance(hint, str) else " or ".join(hint)
+    parameter: Any = getattr(error, "param", None)
+    if parameter is None:
+        return ""
+    options = [name for name in getattr(parameter, "opts", ()) if name.startswith("-")]
+    return max(options, key=len) if options else str(parameter.name).upper()
+
+
+def _near(names: list[str]) -> str:
+    return f"; did you mean {' or '.join(names)}?" if names else ""
+
+
+def no_such_verb(asked: str, near: list[str], context: Any) -> Exception:  # noqa: ANN401 - click's, or typer's own copy
+    """Return the error of a verb that there is not."""
+    return typer.BadParameter(f"there is no verb {asked!r}{_near(near)}", ctx=context)
