@@ -8,8 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from attnscope_server.capturing.job import static_arrays
-from attnscope_server.capturing.plan import env_axis
+from attnscope_server.capturing.plan import env_axis, static_arrays
 from attnscope_server.capturing.resolving import resolve
 from attnscope_storage.kinds.capture.contract import capture_schema
 from attnscope_storage.kinds.capture.schema import CaptureSchema

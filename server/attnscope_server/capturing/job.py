@@ -8,31 +8,33 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Unpack
 
-import numpy as np
 import torch
 from gymnasium.vector import VectorEnv
 
 from attnscope_env import observation_layout
-from attnscope_model.forward.fused import NUMBA, implementation, prefer_fused
+from attnscope_model.forward.fused import implementation
 from attnscope_model.forward.policy import Policy
-from attnscope_server.acting.axis import EnvAxis
-from attnscope_server.acting.errors import NotReproducibleError
-from attnscope_server.capturing.attributes import attributes_of, growing_window
+from attnscope_server.attempts.attributes import attributes_of
+from attnscope_server.attempts.opening import (
+    Arrays,
+    Watching,
+    choose_attention,
+    committed,
+    environments_of,
+    open_store,
+)
 from attnscope_server.capturing.device_rollout import DeviceRollout
 from attnscope_server.capturing.device_rooms import device_rooms
-from attnscope_server.capturing.plan import WRITER_BLOCKS, env_axis
+from attnscope_server.capturing.plan import WRITER_BLOCKS, env_axis, growing_window, static_arrays
 from attnscope_server.capturing.precision import precision, refuse_unavailable
 from attnscope_server.capturing.rollout import Rollout
 from attnscope_server.kinds import Heard, Order
-from attnscope_storage.errors import CaptureNotFoundError
 from attnscope_storage.kinds.capture.contract import capture_schema
-from attnscope_storage.kinds.capture.schema import RECENCY_WINDOWS, TOKEN_KINDS, CaptureSchema
-from attnscope_storage.reading.reader import CaptureReader
+from attnscope_storage.kinds.capture.schema import CaptureSchema
 from attnscope_storage.wire import CaptureSpec, CheckpointInfo, Phase, PolicyDescription, ResolvedCapture
-from attnscope_storage.writing.writer import CaptureWriter, Commit
+from attnscope_storage.writing.writer import Commit
 
 
 @dataclass(frozen=True)
@@ -82,37 +84,22 @@ def run_capture(
     reader = committed(order.path)
     choose_attention(policy, device, reader, allowed=order.fused)
     axis = env_axis(order.spec, order.resolved)
-    environment = _environment(order, axis)
+    environment = environments_of(order)(axis)
     schema = _schema(order, policy.description, environment)
-    if reader is None:
-        attributes = attributes_of(
-            (order.job, order.owner),
-            order.spec,
-            order.resolved,
-            checkpoint,
-            device,
-            implementation(policy),
-            growing_window(checkpoint.policy),
-            order.spec.dtype,
-        )
-        static = static_arrays(schema, axis, policy.description)
-        writer = CaptureWriter.create(
-            order.path,
-            schema,
-            attributes,
-            static,
-            durable=order.durable,
-            blocks=WRITER_BLOCKS,
-            on_commit=on_commit,
-            at_stage=at_stage,
-        )
-    else:
-        writer = CaptureWriter.resume(
-            order.path, schema, durable=order.durable, blocks=WRITER_BLOCKS, on_commit=on_commit, at_stage=at_stage
-        )
+
+    def new() -> tuple[dict[str, object], Arrays]:
+        own = {
+            "seeds": sorted(order.spec.seeds),
+            "dtype": order.spec.dtype,
+            "growing_window": growing_window(checkpoint.policy),
+        }
+        attributes = attributes_of(order, checkpoint, device, implementation(policy), own)
+        return attributes, static_arrays(schema, axis, policy.description)
+
+    watching = Watching(on_commit, at_stage)
+    writer = open_store(order, reader, schema, new, blocks=WRITER_BLOCKS, watching=watching)
     with closing(environment), writer:
-        kind = _kind(order, environment, device)
-        rollout = kind(
+        rollout = _kind(order, environment, device)(
             _decided(order),
             axis,
             schema,
@@ -136,63 +123,12 @@ def _decided(order: CaptureOrder) -> CaptureSpec:
     return order.spec.model_copy(update={"sampling": order.spec.sampling.model_copy(update={"mode": mode})})
 
 
-def committed(path: Path) -> CaptureReader | None:
-    """Return a reader of what an earlier attempt committed, None where there is nothing."""
-    try:
-        return CaptureReader.open(path)
-    except CaptureNotFoundError:
-        return None
-
-
 def _kind(order: CaptureOrder, environment: VectorEnv[Any, Any, Any], device: torch.device) -> type[Rollout]:
     """Return the rollout that steps the environment where it is quickest."""
     wanted = device.type == "cuda" if order.on_device is None else order.on_device
     return DeviceRollout if wanted and device_rooms(environment, device) is not None else Rollout
 
 
-def choose_attention(policy: Policy, device: torch.device, reader: CaptureReader | None, *, allowed: bool) -> None:
-    """Take the faster attention where it fits; a job that is continued keeps the one that it began with."""
-    if reader is None:
-        prefer_fused(policy, device, allowed=allowed)
-        return
-    provenance: dict[str, object] = reader.attributes["provenance"]
-    began = provenance["attention_implementation"]
-    prefer_fused(policy, device, allowed=began == NUMBA)
-    if implementation(policy) != began:
-        raise NotReproducibleError(f"it began with {began}; here is only {implementation(policy)}")
-
-
-def _environment(order: CaptureOrder, axis: EnvAxis) -> VectorEnv[Any, Any, Any]:
-    resolved = order.resolved
-    chosen = order.listings.listing(resolved.environment_id).preset(resolved.environment_kwargs)
-    return chosen.make_vector([chosen.task(int(index)) for index in axis.task])
-
-
 def _schema(order: CaptureOrder, policy: PolicyDescription, environment: VectorEnv[Any, Any, Any]) -> CaptureSchema:
     shape, dtype = observation_layout(environment.single_observation_space)
     return capture_schema(order.spec, order.resolved, policy, shape, dtype)
-
-
-def static_arrays(schema: CaptureSchema, axis: EnvAxis, policy: PolicyDescription) -> dict[str, np.ndarray[Any, Any]]:
-    """Return the arrays of a capture that do not grow."""
-    dims = schema.dims
-    known: dict[str, np.ndarray[Any, Any]] = {
-        "stats/window": np.array(RECENCY_WINDOWS, np.int32),
-        "context/token_kind": token_kinds(policy),
-        "env/task": axis.task,
-        "env/seed": axis.seed,
-        "env/replica": axis.replica,
-        "env/split": axis.split,
-        "attention/row_env": np.array(dims.row_envs or dims.map_envs, np.int32),
-        "attention/row_layer": np.array(dims.row_layers, np.int32),
-        "attention/row_head": np.array(dims.row_heads, np.int32),
-    }
-    return {name: value for name, value in known.items() if name in schema.arrays}
-
-
-def token_kinds(policy: PolicyDescription) -> np.ndarray[Any, np.dtype[np.int8]]:
-    """Return the kind of each slot's token in a full context, by its place in `TOKEN_KINDS`; -1 is never filled."""
-    history = [TOKEN_KINDS.index(kind) for kind in policy.token_kinds] * policy.transitions
-    query = [TOKEN_KINDS.index("query")]
-    kinds = [*history, *query] if policy.query_slot == "last" else [*query, *history]
-    return np.array([*kinds, *[-1] * (policy.context_length - len(kinds))], np.int8)

@@ -1,11 +1,14 @@
-"""A resolved capture as arrays: the env axis spelled out, and what it will cost."""
+"""A resolved capture as arrays, and its cost: the env axis, the arrays that do not grow, bytes and operations."""
 
 from __future__ import annotations
+
+from typing import Any
 
 import numpy as np
 
 from attnscope_model.forward.small_heads import fits, installed
 from attnscope_server.acting.axis import EnvAxis
+from attnscope_storage.kinds.capture.schema import RECENCY_WINDOWS, TOKEN_KINDS, CaptureSchema
 from attnscope_storage.layout.store_schema import SPLITS, StoreSchema
 from attnscope_storage.wire import CaptureSpec, PolicyDescription, ResolvedCapture
 from attnscope_storage.wire.flops import forward_flops
@@ -63,3 +66,33 @@ def capture_memory(
         activations += 8 * resolved.envs * policy.context_length * policy.width * policy.layers
     kernel = COMPILED_BYTES if compiled and fits(policy) and installed() else 0
     return kernel + 4 * policy.parameters + WRITER_BLOCKS * block + 3 * one_map + activations
+
+
+def growing_window(policy: PolicyDescription) -> str:
+    """Return how a capture's decisions are computed while the window grows."""
+    return "key-value cache, exact" if policy.causal and policy.query_slot == "last" else "recompute"
+
+
+def static_arrays(schema: CaptureSchema, axis: EnvAxis, policy: PolicyDescription) -> dict[str, np.ndarray[Any, Any]]:
+    """Return the arrays of a capture that do not grow."""
+    dims = schema.dims
+    known: dict[str, np.ndarray[Any, Any]] = {
+        "stats/window": np.array(RECENCY_WINDOWS, np.int32),
+        "context/token_kind": token_kinds(policy),
+        "env/task": axis.task,
+        "env/seed": axis.seed,
+        "env/replica": axis.replica,
+        "env/split": axis.split,
+        "attention/row_env": np.array(dims.row_envs or dims.map_envs, np.int32),
+        "attention/row_layer": np.array(dims.row_layers, np.int32),
+        "attention/row_head": np.array(dims.row_heads, np.int32),
+    }
+    return {name: value for name, value in known.items() if name in schema.arrays}
+
+
+def token_kinds(policy: PolicyDescription) -> np.ndarray[Any, np.dtype[np.int8]]:
+    """Return the kind of each slot's token in a full context, by its place in `TOKEN_KINDS`; -1 is never filled."""
+    history = [TOKEN_KINDS.index(kind) for kind in policy.token_kinds] * policy.transitions
+    query = [TOKEN_KINDS.index("query")]
+    kinds = [*history, *query] if policy.query_slot == "last" else [*query, *history]
+    return np.array([*kinds, *[-1] * (policy.context_length - len(kinds))], np.int8)

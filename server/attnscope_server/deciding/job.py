@@ -9,8 +9,15 @@ import torch
 
 from attnscope_model.forward.fused import implementation
 from attnscope_model.forward.policy import Policy
-from attnscope_server.capturing.attributes import attributes_of
-from attnscope_server.capturing.job import choose_attention, committed
+from attnscope_server.attempts.attributes import attributes_of
+from attnscope_server.attempts.opening import (
+    Arrays,
+    Watching,
+    choose_attention,
+    committed,
+    environments_of,
+    open_store,
+)
 from attnscope_server.deciding.phases.cards import document_of
 from attnscope_server.deciding.phases.record import record_of
 from attnscope_server.deciding.phases.rollouts import Stage
@@ -18,7 +25,6 @@ from attnscope_server.deciding.phases.working import Part, Worker
 from attnscope_server.kinds import Heard, Order
 from attnscope_storage.kinds.decision.contract import decision_schema
 from attnscope_storage.kinds.decision.schema import DOCUMENT, decoded, encoded
-from attnscope_storage.reading.reader import CaptureReader
 from attnscope_storage.wire import CheckpointInfo
 from attnscope_storage.wire.decisions import DecisionSpec, ResolvedDecision
 from attnscope_storage.writing.writer import CaptureWriter
@@ -50,7 +56,14 @@ def run(
     worker = Worker(order.spec, order.resolved, policy, _stage(order, policy, device, heard["stopped"], advanced))
     if reader is not None and done:
         worker.restore(record_of(decoded(reader.array(DOCUMENT)[done - 1])), reader)
-    with _writer(order, policy, checkpoint, device, reader, heard) as writer:
+    schema = decision_schema(order.spec, order.resolved, policy.description)
+
+    def new() -> tuple[dict[str, object], Arrays]:
+        own = {"seeds": sorted(order.spec.seeds), "growing_window": "recompute"}
+        return attributes_of(order, checkpoint, device, implementation(policy), own), {}
+
+    watching = Watching(heard["on_commit"])
+    with open_store(order, reader, schema, new, blocks=WRITER_BLOCKS, watching=watching) as writer:
         while not worker.record.over:
             part = worker.answer()
             document = document_of(worker.record, order.job, order.spec, order.resolved, checkpoint)
@@ -72,7 +85,7 @@ def _stage(
     chosen = order.listings.listing(resolved.environment_id).preset(resolved.environment_kwargs)
     return Stage(
         policy=policy,
-        environments=lambda axis: chosen.make_vector([chosen.task(int(index)) for index in axis.task]),
+        environments=environments_of(order),
         name=resolved.environment_id,
         device=device,
         steps=resolved.steps,
@@ -82,23 +95,6 @@ def _stage(
         stopped=stopped,
         advanced=advanced,
     )
-
-
-def _writer(
-    order: DecisionOrder,
-    policy: Policy,
-    checkpoint: CheckpointInfo,
-    device: torch.device,
-    reader: CaptureReader | None,
-    heard: Heard,
-) -> CaptureWriter:
-    schema = decision_schema(order.spec, order.resolved, policy.description)
-    told: dict[str, Any] = {"durable": order.durable, "blocks": WRITER_BLOCKS, "on_commit": heard["on_commit"]}
-    if reader is not None:
-        return CaptureWriter.resume(order.path, schema, **told)
-    names = (order.job, order.owner)
-    said = attributes_of(names, order.spec, order.resolved, checkpoint, device, implementation(policy), "recompute")
-    return CaptureWriter.create(order.path, schema, said, {}, **told)
 
 
 def _submit(writer: CaptureWriter, part: Part, document: Any) -> None:  # noqa: ANN401 - bytes as an array

@@ -21,7 +21,7 @@ from attnscope_model.checkpoints.native import load_policy
 from attnscope_model.checkpoints.registry import CheckpointRegistry
 from attnscope_model.forward.policy import Policy
 from attnscope_server.acting.errors import RolloutStoppedError
-from attnscope_server.capturing.job import committed
+from attnscope_server.attempts.opening import committed
 from attnscope_server.failures import problem_of
 from attnscope_server.kinds import Heard, Order, kind_of
 from attnscope_server.root.paths import capture_path

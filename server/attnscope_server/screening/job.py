@@ -14,11 +14,11 @@ from attnscope_model.errors import CaptureInvalidError
 from attnscope_model.forward.fused import implementation
 from attnscope_model.forward.policy import Policy
 from attnscope_server.acting.errors import NotReproducibleError, RolloutStoppedError
-from attnscope_server.capturing.job import choose_attention, committed
+from attnscope_server.attempts.attributes import attributes_of
+from attnscope_server.attempts.opening import Watching, choose_attention, committed, open_store
 from attnscope_server.kinds import Heard, Order
 from attnscope_server.root.paths import beside
 from attnscope_server.screening.arms import arm_of
-from attnscope_server.screening.attributes import screen_attributes
 from attnscope_server.screening.decisions import chosen_steps
 from attnscope_server.screening.judging import Plan, screen_block
 from attnscope_server.screening.measuring import Arrays
@@ -87,23 +87,14 @@ def run_screen(
     histories = _histories(order)
     plan = plan_of(order.spec, resolved)
     schema = screen_schema(order.spec, resolved, policy.description)
-    if reader is None:
-        told = screen_attributes(order, checkpoint, device, implementation(policy))
-        static = _static(histories, plan)
-        writer = CaptureWriter.create(
-            order.path,
-            schema,
-            told,
-            static,
-            durable=order.durable,
-            blocks=WRITER_BLOCKS,
-            on_commit=on_commit,
-            at_stage=at_stage,
-        )
-    else:
-        writer = CaptureWriter.resume(
-            order.path, schema, durable=order.durable, blocks=WRITER_BLOCKS, on_commit=on_commit, at_stage=at_stage
-        )
+
+    def new() -> tuple[dict[str, object], Arrays]:
+        own = {"capture_job": str(order.spec.capture)}
+        attributes = attributes_of(order, checkpoint, device, implementation(policy), own)
+        return attributes, _static(histories, plan)
+
+    watching = Watching(on_commit, at_stage)
+    writer = open_store(order, reader, schema, new, blocks=WRITER_BLOCKS, watching=watching)
 
     def refuse_stopped() -> None:
         if stopped():

@@ -20,15 +20,21 @@ from attnscope_model.forward.fused import implementation
 from attnscope_model.forward.policy import Policy
 from attnscope_server.acting.axis import EnvAxis
 from attnscope_server.acting.errors import RolloutStoppedError
-from attnscope_server.capturing.attributes import attributes_of
-from attnscope_server.capturing.job import choose_attention, committed
+from attnscope_server.attempts.attributes import attributes_of
+from attnscope_server.attempts.opening import (
+    Arrays,
+    Watching,
+    choose_attention,
+    committed,
+    environments_of,
+    open_store,
+)
 from attnscope_server.kinds import Heard, Order
 from attnscope_server.trials.plan import WRITER_BLOCKS, static_arrays
 from attnscope_server.trials.results import ConditionResult
 from attnscope_server.trials.rollout import TrialRunner
 from attnscope_storage.kinds.trial.contract import trial_schema
 from attnscope_storage.kinds.trial.schema import DEPARTURE
-from attnscope_storage.reading.reader import CaptureReader
 from attnscope_storage.wire import CheckpointInfo, Phase, ResolvedTrial, TrialSpec
 from attnscope_storage.writing.writer import CaptureWriter, Commit
 
@@ -116,11 +122,20 @@ def run_trial(
     reader = committed(order.path)
     choose_attention(policy, device, reader, allowed=order.fused)
     progress = _Progress(tell, order.resolved.steps)
-    runner = make(order.spec, order.resolved, policy, _environments(order), device, stopped, progress.hear)
+    runner = make(order.spec, order.resolved, policy, environments_of(order), device, stopped, progress.hear)
     waves = runner.waves()
     if list(chain(*waves)) != [condition.index for condition in order.resolved.conditions]:
         raise RuntimeError(f"expected waves that cover every condition in order, got {waves}")
-    with _writer(order, checkpoint, device, policy, reader, on_commit, at_stage) as writer:
+    schema = trial_schema(order.spec, order.resolved, policy.description)
+    schema = schema if reader is None else schema.of_store(reader.names())
+
+    def new() -> tuple[dict[str, object], Arrays]:
+        own = {"seeds": sorted(order.spec.seeds), "growing_window": order.spec.path}
+        attributes = attributes_of(order, checkpoint, device, implementation(policy), own)
+        return attributes, static_arrays(schema, order.spec, order.resolved)
+
+    watching = Watching(on_commit, at_stage)
+    with open_store(order, reader, schema, new, blocks=WRITER_BLOCKS, watching=watching) as writer:
         done = writer.steps_committed
         if reader is not None and done:
             tell("resuming", done * order.resolved.steps)
@@ -148,41 +163,6 @@ class _Progress:
 
     def hear(self, phase: Phase, steps: int) -> None:
         self.tell(phase, self.base + steps)
-
-
-def _environments(order: TrialOrder) -> Environments:
-    resolved = order.resolved
-    chosen = order.listings.listing(resolved.environment_id).preset(resolved.environment_kwargs)
-    return lambda axis: chosen.make_vector([chosen.task(int(index)) for index in axis.task])
-
-
-def _writer(
-    order: TrialOrder,
-    checkpoint: CheckpointInfo,
-    device: torch.device,
-    policy: Policy,
-    reader: CaptureReader | None,
-    on_commit: Callable[[Commit], None] | None,
-    at_stage: Callable[[str], None] | None,
-) -> CaptureWriter:
-    schema = trial_schema(order.spec, order.resolved, policy.description)
-    if reader is not None:
-        schema = schema.of_store(reader.names())
-        return CaptureWriter.resume(
-            order.path, schema, durable=order.durable, blocks=WRITER_BLOCKS, on_commit=on_commit, at_stage=at_stage
-        )
-    names = (order.job, order.owner)
-    attention = implementation(policy)
-    return CaptureWriter.create(
-        order.path,
-        schema,
-        attributes_of(names, order.spec, order.resolved, checkpoint, device, attention, order.spec.path),
-        static_arrays(schema, order.spec, order.resolved),
-        durable=order.durable,
-        blocks=WRITER_BLOCKS,
-        on_commit=on_commit,
-        at_stage=at_stage,
-    )
 
 
 def _submit(writer: CaptureWriter, result: ConditionResult) -> None:

@@ -8,12 +8,11 @@ from typing import Unpack
 import torch
 
 from attnscope_model.forward.policy import Policy
-from attnscope_server.capturing.attributes import attributes_of
-from attnscope_server.capturing.job import committed
+from attnscope_server.attempts.attributes import attributes_of
+from attnscope_server.attempts.opening import Arrays, Watching, committed, open_store
 from attnscope_server.capturing.rollout import RolloutStoppedError
 from attnscope_server.kinds import Heard, Order
 from attnscope_storage.wire import CheckpointInfo
-from attnscope_storage.writing.writer import CaptureWriter
 from invented.contract import COUNTED, CountSpec, ResolvedCount, count_schema, counted
 
 
@@ -26,13 +25,13 @@ def run(
 ) -> None:
     """Count from the last committed entry to the end."""
     schema = count_schema(order.spec, order.resolved, policy.description)
-    first = committed(order.path) is None
-    if first:
-        told = attributes_of((order.job, order.owner), order.spec, order.resolved, checkpoint, device, "none", "none")
-        writer = CaptureWriter.create(order.path, schema, told, {}, durable=order.durable, on_commit=heard["on_commit"])
-    else:
-        writer = CaptureWriter.resume(order.path, schema, durable=order.durable, on_commit=heard["on_commit"])
-    with writer:
+    reader = committed(order.path)
+    first = reader is None
+
+    def new() -> tuple[dict[str, object], Arrays]:
+        return attributes_of(order, checkpoint, device, "none", {}), {}
+
+    with open_store(order, reader, schema, new, blocks=2, watching=Watching(heard["on_commit"])) as writer:
         for entry in range(writer.steps_committed, order.resolved.entries):
             if first and entry == order.spec.hold_after:
                 wait(heard)

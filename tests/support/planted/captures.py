@@ -18,10 +18,10 @@ from torch import Tensor
 
 from attnscope_env import environment_seeds, preset, terminal_observations
 from attnscope_model.forward.statistics import row_statistics
-from attnscope_server.capturing.attributes import attributes_of, growing_window
-from attnscope_server.capturing.job import static_arrays
-from attnscope_server.capturing.plan import env_axis
+from attnscope_server.attempts.attributes import attributes_of
+from attnscope_server.capturing.plan import env_axis, growing_window, static_arrays
 from attnscope_server.capturing.resolving import Subject
+from attnscope_server.kinds import Order
 from attnscope_storage.kinds.capture.contract import capture_schema
 from attnscope_storage.kinds.capture.schema import CaptureSchema
 from attnscope_storage.reading.reader import CaptureReader
@@ -115,9 +115,9 @@ def write_large_capture(
     )
     schema = capture_schema(spec, resolved, checkpoint.policy)
     axis = env_axis(spec, resolved)
-    growing = growing_window(checkpoint.policy)
-    cpu = torch.device("cpu")
-    attributes = attributes_of((path.stem, "local"), spec, resolved, checkpoint, cpu, "planted", growing)
+    own = {"seeds": sorted(spec.seeds), "growing_window": growing_window(checkpoint.policy)}
+    order = Order(path.stem, "local", spec, resolved, path)
+    attributes = attributes_of(order, checkpoint, torch.device("cpu"), "planted", own)
     environment = room.make_vector(tasks)
     observation, _ = environment.reset(seed=environment_seeds(axis.seed, axis.task, axis.replica))
     random = np.random.default_rng([seed, 1])

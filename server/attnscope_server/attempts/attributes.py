@@ -1,44 +1,39 @@
-"""What a capture's or trial's store says of itself: its specification, its policy, and where it comes from."""
+"""Root attributes of a job's store: its specification, its policy, and the provenance of its numbers."""
 
 from __future__ import annotations
 
 import platform
+from collections.abc import Mapping
 from importlib.metadata import version
 from typing import Any
 
 import torch
 
-from attnscope_storage.wire import ActingSpecification, CheckpointInfo, PolicyDescription, Resolved
+from attnscope_server.kinds import Order, ResolvedT
+from attnscope_storage.wire import CheckpointInfo
 
 
 def attributes_of(
-    job: tuple[str, str],
-    spec: ActingSpecification,
-    resolved: Resolved,
+    order: Order[Any, ResolvedT],
     checkpoint: CheckpointInfo,
     device: torch.device,
     attention: str,
-    growing: str,
-    dtype: str = "float32",
+    own: Mapping[str, object],
 ) -> dict[str, object]:
     """Return the root attributes of a job's store.
 
     Parameters
     ----------
-    job
-        The job's name and owner.
     attention
-        How attention is computed.
-    growing
-        How decisions are computed while the window grows.
-    dtype
-        Of matrix products in the policy's forward.
+        Name of the implementation of attention.
+    own
+        Provenance that only this kind of job has.
     """
-    policy = checkpoint.policy
+    policy, resolved = checkpoint.policy, order.resolved
     return {
-        "job": job[0],
-        "owner": job[1],
-        "spec": spec.model_dump(mode="json"),
+        "job": order.job,
+        "owner": order.owner,
+        "spec": order.spec.model_dump(mode="json"),
         "resolved": resolved.model_dump(mode="json"),
         "policy": policy.model_dump(mode="json"),
         "query_slot": policy.query_slot,
@@ -49,23 +44,17 @@ def attributes_of(
             "environment": resolved.environment_id,
             "environment_kwargs": dict(resolved.environment_kwargs),
             "preset": resolved.preset,
-            "seeds": sorted(spec.seeds),
-            "dtype": dtype,
+            "dtype": "float32",
             "attention_implementation": attention,
             "window": policy.window,
-            "growing_window": growing,
         }
+        | dict(own)
         | machine(device),
     }
 
 
-def growing_window(policy: PolicyDescription) -> str:
-    """Return how a capture's decisions are computed while the window grows."""
-    return "key-value cache, exact" if policy.causal and policy.query_slot == "last" else "recompute"
-
-
 def stated(checkpoint: CheckpointInfo) -> dict[str, Any]:
-    """Return what is known of a checkpoint, and who said so."""
+    """Return the facts that are known of a checkpoint, and who stated them."""
     return {
         "checkpoint": checkpoint.id,
         "checkpoint_name": checkpoint.name,
@@ -79,7 +68,7 @@ def stated(checkpoint: CheckpointInfo) -> dict[str, Any]:
 
 
 def machine(device: torch.device) -> dict[str, Any]:
-    """Return where a job runs, and in which versions."""
+    """Return the machine that a job runs on, and the versions of its packages."""
     return {
         "device": str(device),
         "device_name": torch.cuda.get_device_name(device) if device.type == "cuda" else platform.machine(),
