@@ -9,7 +9,7 @@ from jaxtyping import Int
 
 from attnscope_server.deciding.estimates import PairedReturns, difference, gain
 from attnscope_server.deciding.looks import signs
-from attnscope_server.deciding.plans import LookPlan, Reach
+from attnscope_server.deciding.plans import Look, LookPlan, Reach
 from benchmarks.calibration.worlds import World
 
 MARGIN = 0.05
@@ -45,15 +45,20 @@ def first_verdicts(drawn: PairedReturns, plan: LookPlan) -> Claims:
     verdict = np.zeros(repetitions, dtype=np.int64)
     at = np.full(repetitions, len(plan.looks))
     for look in plan.looks:
-        part = PairedReturns(
-            drawn.compressed[:, : look.tasks, : look.seeds],
-            drawn.uncompressed[:, : look.tasks, : look.seeds],
-            drawn.random[:, : look.tasks],
-        )
-        sign = signs(difference(part, MARGIN, plan.reach), gain(part, plan.reach), look)
+        seen = part(drawn, look)
+        sign = signs(difference(seen, MARGIN, plan.reach), gain(seen, plan.reach), look)
         new = (verdict == 0) & (sign != 0)
         verdict[new], at[new] = sign[new], look.number
     return Claims(verdict, at)
+
+
+def part(drawn: PairedReturns, look: Look) -> PairedReturns:
+    """Return what one look sees of drawn returns [repetition, task, seed]."""
+    return PairedReturns(
+        drawn.compressed[:, : look.tasks, : look.seeds],
+        drawn.uncompressed[:, : look.tasks, : look.seeds],
+        drawn.random[:, : look.tasks],
+    )
 
 
 def many(world: World, plan: LookPlan, repetitions: int, seed: int, block: int = 2000) -> Claims:
@@ -65,4 +70,4 @@ def many(world: World, plan: LookPlan, repetitions: int, seed: int, block: int =
     return Claims(np.concatenate([p.verdict for p in parts]), np.concatenate([p.look for p in parts]))
 
 
-__all__ = ["MARGIN", "Claims", "Reach", "World", "first_verdicts", "many", "run"]
+__all__ = ["MARGIN", "Claims", "Reach", "World", "first_verdicts", "many", "part", "run"]

@@ -37,16 +37,16 @@ class World:
         self, generator: np.random.Generator, repetitions: int, tasks: int, seeds: int, reach: Reach
     ) -> PairedReturns:
         """Paired returns [repetition, task, seed]; the named tasks' own mean is the truth of a claim about them."""
-        shares = self.kept + self.between * self._noise(generator, (repetitions, tasks))
+        shares = self.kept + self.between * self.noise(generator, (repetitions, tasks))
         if reach is Reach.THESE:
             shares += self.kept - shares.mean(-1, keepdims=True)
         random = np.full((repetitions, tasks), 1.0)
         size = (repetitions, tasks, seeds)
         uncompressed = 1 + self.gain * (1 + 0.1 * generator.standard_normal(size))
-        change = (shares - 1)[..., None] + self.spread * self._noise(generator, size)
+        change = (shares - 1)[..., None] + self.spread * self.noise(generator, size)
         return PairedReturns(uncompressed + self.gain * change, uncompressed, random)
 
-    def _noise(self, generator: np.random.Generator, size: tuple[int, ...]) -> Float[np.ndarray, " ..."]:
+    def noise(self, generator: np.random.Generator, size: tuple[int, ...]) -> Float[np.ndarray, " ..."]:
         """Noise of mean 0 and variance 1; the skewed kind has skewness −2, the rare kind −4.1."""
         if self.shape == "normal":
             return generator.standard_normal(size)

@@ -1,1 +1,1 @@
-"""The second study: votes of screens, picks of races and their fresh rollouts, fixed by docs/study/registration-2.md."""
+"""The second study: votes of screens, picks of races and fresh rollouts, as docs/study/registration-2.md fixed them."""

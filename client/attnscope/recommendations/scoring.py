@@ -1,38 +1,28 @@
 """Scores of predictions: the rank correlation of predicted with measured cost, within a budget and pooled.
 
 Fewer tokens cost more, whichever are kept, and the correlation over all conditions mostly shows this effect. The
-value of a choice shows among conditions of one budget. Intervals resample strategies, each with all its budgets.
+value of a choice shows among conditions of one budget. Intervals resample strategies, each with all its budgets, so
+that equal conditions are merged before: two rules that kept the same are one observation, not two.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
-from jaxtyping import Float64, Int64
+from jaxtyping import Float64
 
-from attnscope.measures.intervals import LEVEL, Estimate
+from attnscope.measures.intervals import Estimate
 from attnscope.measures.ranks import spearman
 from attnscope.measures.refusals import NotMeasurableError
+from attnscope.recommendations.agreement import FEWEST, Group, ceiling, drawn_strategies, estimated, pooled
 from attnscope.recommendations.predictions import BUDGET_ONLY, Prediction
 from attnscope.trials.bootstrap import PairedBootstrap
 from attnscope.trials.phases import gain
 from attnscope.trials.results import TrialResults
 from attnscope.trials.selection import Parts, parts
-
-FEWEST: Final = 3
-"""Fewest conditions of one budget and position policy that are ranked."""
-
-SAMPLES: Final = 2000
-"""Bootstrap samples of strategies."""
-
-NEGLIGIBLE: Final = 1e-9
-"""Spread of costs below which conditions count as equal."""
-
-Group = Int64[np.ndarray, "_"]
-"""Places, among the predictions, of conditions with one budget and position policy."""
 
 
 @dataclass(frozen=True)
@@ -118,6 +108,7 @@ def score(results: TrialResults, found: list[Prediction], refused: Mapping[str, 
     """
     if not np.isfinite(gain(results, 0)).all() or not gain(results, 0).mean() > 0:
         raise NotMeasurableError("cost is a share of the baseline's gain over uniform actions, which is not known or 0")
+    found = merged(results, found)
     groups = _groups(results, found)
     if not groups:
         raise NotMeasurableError(f"no budget has {FEWEST} conditions with a prediction, so nothing can be ranked")
@@ -132,41 +123,27 @@ def score(results: TrialResults, found: list[Prediction], refused: Mapping[str, 
         groups=len(groups),
         of_return=_correlations(found, lost, groups, names),
         of_kl=_correlations(found, kl, groups, names) if np.isfinite(kl).all() else {},
-        ceiling=float("nan") if parted is None else _ceiling(parted, found, groups),
+        ceiling=float("nan") if parted is None else ceiling(_halves(parted, found), groups),
         regret=None if parted is None else _regret(parted, found, groups),
         refused=refused,
     )
 
 
-def pooled(
-    first: Float64[np.ndarray, " condition"],
-    second: Float64[np.ndarray, " condition"],
-    groups: list[Group],
-    times: Int64[np.ndarray, "sample condition"] | None = None,
-) -> Float64[np.ndarray, " sample"]:
-    """Return the rank correlation within groups, pooled over them; NaN where nothing varies within any.
+def merged(results: TrialResults, found: Sequence[Prediction]) -> list[Prediction]:
+    """Return the predictions without those of conditions that kept and returned the same as an earlier one everywhere.
 
-    Parameters
-    ----------
-    times
-        How often each condition is drawn in each sample; None is one sample of each once.
+    Only conditions of one budget and position policy are compared.
     """
-    drawn = np.ones((1, len(first)), np.int64) if times is None else times
-    total = np.zeros((3, len(drawn)))
-    for group in groups:
-        often = drawn[:, group].astype(np.float64)
-        one, other = (_centred_ranks(values[group], often) for values in (first, second))
-        total += [(often * product).sum(axis=1) for product in (one * other, one**2, other**2)]
-    scale = np.sqrt(total[1] * total[2])
-    return np.asarray(np.divide(total[0], scale, out=np.full(len(drawn), np.nan), where=scale > NEGLIGIBLE))
-
-
-def _centred_ranks(
-    values: Float64[np.ndarray, " member"], often: Float64[np.ndarray, "sample member"]
-) -> Float64[np.ndarray, "sample member"]:
-    """Return the mean rank of each value among those drawn, less the mean of all ranks."""
-    below = (values[None, :] < values[:, None]) + 0.5 * (values[None, :] == values[:, None])
-    return np.asarray(often @ below.T - often.sum(axis=1, keepdims=True) / 2)
+    seen: set[tuple[object, ...]] = set()
+    left = []
+    for one in found:
+        of = results.conditions[one.condition]
+        parts = (results.returns[one.condition], results.kept[one.condition])
+        key = (of.budget, of.positions, of.interval, of.memory, *(values.tobytes() for values in parts))
+        if key not in seen:
+            seen.add(key)
+            left.append(one)
+    return left
 
 
 def _groups(results: TrialResults, found: list[Prediction]) -> list[Group]:
@@ -188,7 +165,7 @@ def _correlations(
     """Return the correlation of every predictor that is known, except of a cost with itself."""
     made: dict[str, Correlation] = {}
     columns = {key: np.array([one.costs[key] for one in found]) for key in found[0].costs}
-    times, whole, many = _drawn(names), [np.arange(len(found))], len(set(names))
+    times, whole, many = drawn_strategies(names), [np.arange(len(found))], len(set(names))
     budget = columns[BUDGET_ONLY]
     blind, blind_drawn = float(np.nan_to_num(pooled(budget, cost, groups)[0])), pooled(budget, cost, groups, times)
     for key, column in columns.items():
@@ -196,34 +173,15 @@ def _correlations(
             continue
         within, drawn = float(pooled(column, cost, groups)[0]), pooled(column, cost, groups, times)
         made[key] = Correlation(
-            _estimate(within, drawn, blind, many),
-            _estimate(within - blind, drawn - np.nan_to_num(blind_drawn), 0.0, many),
-            _estimate(spearman(column, cost), pooled(column, cost, whole, times), spearman(budget, cost), many),
+            estimated(within, drawn, blind, many),
+            estimated(within - blind, drawn - np.nan_to_num(blind_drawn), 0.0, many),
+            estimated(spearman(column, cost), pooled(column, cost, whole, times), spearman(budget, cost), many),
         )
     return made
 
 
-def _drawn(names: list[str]) -> Int64[np.ndarray, "sample condition"]:
-    """Return how often each condition is in each sample: strategies are drawn, each with all its conditions."""
-    strategies = {name: place for place, name in enumerate(dict.fromkeys(names))}
-    share = np.full(len(strategies), 1 / len(strategies))
-    times = np.random.default_rng(0).multinomial(len(strategies), share, SAMPLES)
-    return np.asarray(times[:, [strategies[name] for name in names]], np.int64)
-
-
-def _estimate(value: float, drawn: Float64[np.ndarray, " sample"], baseline: float, strategies: int) -> Estimate:
-    known = drawn[np.isfinite(drawn)]
-    low = high = float("nan")
-    if len(known) and strategies > FEWEST:
-        low, high = (float(end) for end in np.quantile(known, ((1 - LEVEL) / 2, (1 + LEVEL) / 2)))
-    return Estimate(value, low, high, baseline, strategies, strategies >= 10, "these tasks")  # noqa: PLR2004 - as rollouts
-
-
-def _ceiling(parted: Parts, found: list[Prediction], groups: list[Group]) -> float:
-    """Return √(reliability) of the measured costs: their correlation between halves, for the whole (Spearman–Brown)."""
-    halves = [_lost(part, found) for part in (parted.choosing, parted.reporting)]
-    half = float(pooled(halves[0], halves[1], groups)[0])
-    return float(np.sqrt(2 * half / (1 + half))) if half > 0 else float("nan")
+def _halves(parted: Parts, found: list[Prediction]) -> list[Float64[np.ndarray, " condition"]]:
+    return [_lost(part, found) for part in (parted.choosing, parted.reporting)]
 
 
 def _regret(parted: Parts, found: list[Prediction], groups: list[Group]) -> Regret | None:

@@ -29,6 +29,12 @@ from attnscope_server.deciding.state import (
 RACE_SEEDS = 1_000
 """Distance of the race's first seed from the seed base; looks begin at `climbing.LOOK_SEEDS`."""
 
+DUEL = 1
+"""Arms at which the race of the largest budget ends: its last two race on, as the ladder begins with their winner."""
+
+LAST = 2
+"""Arms at which the races of other budgets end: the best of the last three is taken, which saves 32 rollouts each."""
+
 
 def start(plan: DecisionPlan) -> DecisionState:
     """Begin a decision."""
@@ -124,7 +130,8 @@ def after_race(state: DecisionState, rolled: Sequence[Rolled]) -> DecisionState:
         new = np.asarray(piece.returns, dtype=np.float64).T.ravel()
         raced[arm] = (*raced.get(arm, ()), *new.tolist())
     done = Round(state.racing, state.raced_from, state.raced_to)
-    following_round, order = following(done, np.array([raced[arm] for arm in state.racing]))
+    keep = LAST if state.winners else DUEL
+    following_round, order = following(done, np.array([raced[arm] for arm in state.racing]), keep)
     spent = state.rollouts + done.rollouts
     if following_round is not None:
         line = f"race: {len(order)} arms after {done.last} rollouts each, {len(following_round.arms)} go on"
@@ -142,12 +149,12 @@ def rollout_range(plan: DecisionPlan, arms: Sequence[Arm]) -> tuple[int, int]:
     tasks = len(plan.screening_tasks)
     before = tasks * plan.capture_seeds
     budgets = list(dict.fromkeys(arm.budget for arm in arms))
-    for budget in budgets:
+    for place, budget in enumerate(budgets):
         names = [arm.name for arm in arms if arm.budget == budget]
         now: Round | None = opening(names, tasks * max(1, -(-FIRST_PAIRS // tasks)))
         while now is not None:
             before += now.rollouts
-            now, _ = following(now, np.zeros((len(now.arms), now.last)))
+            now, _ = following(now, np.zeros((len(now.arms), now.last)), LAST if place else DUEL)
     first, last = plan.looks.looks[0], plan.looks.looks[-1]
     most = before + (len(budgets) + 1) * last.tasks * last.seeds
     return before + 2 * first.tasks * first.seeds, min(most, plan.most_rollouts)

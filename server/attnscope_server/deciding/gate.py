@@ -1,4 +1,9 @@
-"""The gate: does the policy learn here at all, and may a screen of its histories rank rules."""
+"""The gate: does the policy learn here at all, and may a screen of its histories rank rules.
+
+The 95 % interval has two sides: above random the gate opens, below it the policy is worse than random, and an interval
+that holds zero says neither. Student's interval of skewed returns errs too often on one side, so that a word also asks
+for the corrected score (`Estimate.score`).
+"""
 
 from __future__ import annotations
 
@@ -29,10 +34,21 @@ class Gate:
     earning: float
     """Share of rollouts with any reward."""
 
+    score: float
+    """z value of the gain, corrected for skewness; NaN where nothing varies."""
+
     @property
     def learns(self) -> bool:
-        """True where the late return is above random with its whole interval."""
-        return self.low > 0
+        """True where the late return is above random, with its whole interval and after skewness is corrected."""
+        return self.low > 0 and not self.score <= BOUND
+
+    @property
+    def worse(self) -> bool:
+        """True where the late return is below random in the same way.
+
+        Rollouts that all return the same say nothing here: where rewards are rare, random actions earn none either.
+        """
+        return self.high < 0 and self.score < -BOUND
 
     @property
     def screen_ranks(self) -> bool:
@@ -43,6 +59,10 @@ class Gate:
     def sentence(self) -> str:
         """The gate in one sentence."""
         found = f"late return {self.gain:+.3g} above random [{self.low:.3g}, {self.high:.3g}]"
+        if self.worse:
+            return f"The policy acts worse than random here ({found}): nothing to compress."
+        if not self.learns and self.low > 0:
+            return f"The policy is not shown to act better than random here ({found}): its returns are too skewed."
         if not self.learns:
             return f"The policy does not act better than random here ({found}): nothing to compress."
         share = f"{self.earning:.0%} of the rollouts earn"
@@ -72,4 +92,4 @@ def gate(
     found = estimate(late - random[:, None], Reach.THESE, extra)
     mean, error = float(found.mean), float(found.error)
     half = error * float(student_quantile(BOUND, found.freedom)) if error > 0 else 0.0
-    return Gate(mean, mean - half, mean + half, float(earned.mean()))
+    return Gate(mean, mean - half, mean + half, float(earned.mean()), float(found.score))

@@ -12,6 +12,9 @@ from jaxtyping import Float
 FIRST_PAIRS = 4
 """Paired rollouts of every arm in the first round."""
 
+ENOUGH_PAIRS = 16
+"""Paired rollouts of every arm before a race may end with several arms left."""
+
 CLEAR = 2.0
 """Standard errors of a paired difference by which an arm clearly beats another."""
 
@@ -65,7 +68,7 @@ def following(
     returns
         Returns of the round's arms on all pairs from the race's first to the round's last.
     keep
-        Number of arms at which the race ends.
+        Number of arms at which the race ends, once every arm has `ENOUGH_PAIRS`.
 
     Returns
     -------
@@ -76,7 +79,7 @@ def following(
     # The pairs are common to all arms, so the order of means is the order of paired differences; ties keep their order.
     order = tuple(done.arms[i] for i in np.argsort(-returns.mean(1), kind="stable"))
     left = (len(order) + 1) // 2
-    if left <= keep:
+    if left == 1 or (left <= keep and done.last >= ENOUGH_PAIRS):
         return None, order
     return Round(order[:left], done.last, 2 * done.last), order
 
@@ -107,7 +110,7 @@ def race(
     return Standing(tuple(out), {arm: float(values.mean()) for arm, values in seen.items()}, spent)
 
 
-def front(tokens: Sequence[int], returns: Sequence[Float[np.ndarray, " pair"]]) -> tuple[int, ...]:
+def front(tokens: Sequence[int], returns: Sequence[Float[np.ndarray, " _"]]) -> tuple[int, ...]:
     """List the arms that no other clearly beats in both tokens and return, from most tokens to fewest.
 
     An arm is left out only where one with no more tokens returns more by `CLEAR` standard errors of the paired
@@ -124,7 +127,7 @@ def front(tokens: Sequence[int], returns: Sequence[Float[np.ndarray, " pair"]]) 
     return tuple(i for at, i in enumerate(kept) if at == 0 or tokens[i] < tokens[kept[at - 1]])
 
 
-def _beats(one: Float[np.ndarray, " pair"], other: Float[np.ndarray, " pair"]) -> bool:
+def _beats(one: Float[np.ndarray, " _"], other: Float[np.ndarray, " _"]) -> bool:
     """Return whether one arm returns clearly more than another on the pairs that both ran."""
     pairs = min(len(one), len(other))
     better = one[:pairs] - other[:pairs]

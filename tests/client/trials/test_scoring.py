@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from benchmarks.calibration.ranking import told
 from scipy import stats
 
 from attnscope.measures import NotMeasurableError
 from attnscope.measures.ranks import ranks, spearman
+from attnscope.recommendations.agreement import ceiling, correlation, pooled
 from attnscope.recommendations.measured import score_claims
 from attnscope.recommendations.predictions import Prediction
-from attnscope.recommendations.scoring import pooled, score
+from attnscope.recommendations.scoring import merged, score
 
 NAMES = ("recency", "tova", "h2o", "snapkv", "sinks", "decay", "uniform", "random", "dedup", "relevant")
 BUDGETS = (0.1, 0.3, 0.5)
@@ -106,6 +108,39 @@ def test_wrong_predictions_are_said_to_be_worth_nothing(many):
     said = score_claims(found)
     assert "no better than chance" in said[-1].sentence
     assert said[0].numbers["value"] == found.of_return["retained"].within.value
+
+
+def test_equal_conditions_are_one_observation(plant):
+    """A rule that kept and returned the same as another at one budget is merged there, and only there."""
+    losses = [("none", None, 0.0), ("recency", 0.1, 0.3), ("episodes", 0.1, 0.3), ("episodes", 0.3, 0.2)]
+    trial = plant(losses, noise=0.0)
+    found = [Prediction(at, {"retained": 0.1}) for at in (1, 2, 3)]
+    assert [one.condition for one in merged(trial, found)] == [1, 3]
+
+
+def test_the_ceiling_is_spearman_and_browns():
+    """Halves that agree wholly have a ceiling of 1; halves that do not agree have none."""
+    cost, groups = np.arange(6.0), [np.arange(6)]
+    assert ceiling([cost, cost], groups) == pytest.approx(1)
+    swapped = np.array([1.0, 0, 3, 2, 5, 4])
+    half = spearman(cost, swapped)
+    assert ceiling([cost, swapped], groups) == pytest.approx(np.sqrt(2 * half / (1 + half)))
+    assert np.isnan(ceiling([cost, -cost], groups))
+
+
+@pytest.mark.parametrize("copies", [0, 6])
+def test_a_measure_that_tells_nothing_seldom_tells(copies):
+    """At a correlation of zero few intervals exclude it, with equal rules on the board too, once they are merged."""
+    found = told(400, seed=2, copies=copies)
+    assert found.above < 0.05
+    assert found.below < 0.05
+
+
+def test_equal_rules_that_are_not_merged_tell_too_often():
+    """Copies left on the board make intervals too narrow: the simulation can see the fault."""
+    assert told(400, seed=2, merge=False).above > told(400, seed=2).above
+    strategies = correlation(np.arange(8.0), np.arange(8.0), [np.arange(8)], list("abcdefgh"))
+    assert (strategies.value, strategies.rollouts) == (1, 8)
 
 
 def test_too_few_conditions_are_not_ranked(trial):

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from benchmarks.calibration.gates import SHAPES, passed, passed_in_room
 from scipy import stats
 
 from attnscope_server.deciding.gate import gate
@@ -44,3 +45,42 @@ def test_the_interval_is_students_and_holds_the_error_of_random():
     wanted = stats.ttest_1samp(late[0] - 1, 0).confidence_interval(0.95)
     assert [found.low, found.high] == pytest.approx(list(wanted))
     assert gate(late, np.ones(1), np.ones((1, 5), bool), np.ones(1)).low < found.low
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_the_gate_seldom_tells_random_actions_from_random(shape):
+    """Whatever the shape of late returns, under 4.5 % open the gate and under 4.5 % are called worse than random."""
+    found = passed(SHAPES[shape], 1_500, seed=3)
+    assert found.better < (0.03 if shape == "normal" else 0.045)
+    assert found.worse < 0.045
+    assert found.better > 0.001, "a gate that never speaks would pass this test too"
+
+
+@pytest.mark.parametrize(("preset", "episodes"), [("darkroom-reference", 9), ("key-to-door", 7)])
+def test_uniform_actions_in_a_room_are_random(preset, episodes):
+    """Rollouts of uniform actions against the declared random return, late episodes of 4 tasks × 8 seeds."""
+    found = passed_in_room(preset, episodes, 300, seed=4)
+    assert found.better < 0.045
+    assert found.worse < 0.045
+
+
+def test_students_interval_alone_would_pass_skewed_returns():
+    """Without the correction a policy whose rare losses were missed would pass more than twice as often as is said."""
+    generator = np.random.default_rng(3)
+    gates = [
+        gate(1 + SHAPES["exponential losses"](generator, (4, 8)), RANDOM, np.ones((4, 8), bool)) for _ in range(1_500)
+    ]
+    assert np.mean([g.low > 0 for g in gates]) > 0.045
+    late = next(g for g in gates if g.low > 0 and not g.learns)
+    assert late.sentence.endswith("its returns are too skewed.")
+
+
+def test_a_policy_worse_than_random_is_told_so():
+    """An interval below zero is a word of its own; rollouts that never earn are none, as random ones may not either."""
+    generator = np.random.default_rng(5)
+    found = gate(generator.standard_normal((4, 8)) - 2, RANDOM, np.ones((4, 8), bool))
+    assert found.worse
+    assert found.sentence.startswith("The policy acts worse than random here")
+    silent = gate(np.zeros((4, 8)), RANDOM * 0.01, np.zeros((4, 8), bool))
+    assert not silent.worse
+    assert not silent.learns

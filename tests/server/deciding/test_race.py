@@ -43,6 +43,16 @@ def test_a_race_may_keep_several():
     assert found.order[:3] == ("arm 0", "arm 1", "arm 2")
 
 
+def test_a_race_with_several_left_has_enough_pairs():
+    """With two to remain the last duel is saved, but few arms still race to 16 pairs or to one."""
+    roll_out, calls = runner(1)
+    assert race(list(TRUTH), roll_out, keep=2).rollouts == 80
+    assert [len(arms) for arms, _, _ in calls] == [9, 5, 3]
+    roll_out, calls = runner(1)
+    race(list(TRUTH)[:3], roll_out, keep=2)
+    assert [(len(arms), first, last) for arms, first, last in calls] == [(3, 0, 4), (2, 4, 8)]
+
+
 def test_a_race_needs_different_arms():
     """No arm, or one name twice, is refused."""
     for arms in ([], ["a", "a"]):
