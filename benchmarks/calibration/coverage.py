@@ -12,7 +12,7 @@ from attnscope_server.deciding.estimates import Estimate, PairedReturns, differe
 from attnscope_server.deciding.final_point import median_unbiased_kept
 from attnscope_server.deciding.looks import judge
 from attnscope_server.deciding.plans import LookPlan
-from attnscope_server.deciding.power import is_futile
+from attnscope_server.deciding.power import conditional_power, is_futile
 from benchmarks.calibration.claims import MARGIN, first_verdicts, part
 from benchmarks.calibration.worlds import World
 
@@ -71,6 +71,21 @@ def futile(world: World, plan: LookPlan, repetitions: int, seed: int) -> Float[n
         going: Int[np.ndarray, " open"] = np.flatnonzero((claims.look > look.number) & ~stopped)
         stopped[going] = [is_futile(_one(tested, int(at)), plan, look.number) for at in going]
     return np.array([stopped.mean(), (stopped & (claims.verdict == 1)).mean()])
+
+
+def promised(world: World, plan: LookPlan, repetitions: int, seed: int, number: int) -> Float[np.ndarray, 2]:
+    """Return the mean conditional power at the truth of tests open at a look, and the share called safe later."""
+    last = plan.looks[-1]
+    drawn = world.draw(np.random.default_rng(seed), repetitions, last.tasks, last.seeds, plan.reach)
+    claims, look = first_verdicts(drawn, plan), plan.looks[number - 1]
+    tested = difference(part(drawn, look), MARGIN, plan.reach)
+    going = np.flatnonzero((claims.look > number) | (claims.verdict == 0))
+    truth = (world.kept - 1 + MARGIN) * world.gain
+    ends = (truth - tested.mean[going]) / tested.error[going]
+    chance = [
+        conditional_power(_one(tested, int(at)), plan, number, float(end)) for at, end in zip(going, ends, strict=True)
+    ]
+    return np.array([np.mean(chance), (claims.verdict[going] == 1).mean()])
 
 
 def _one(tested: Estimate, at: int) -> Estimate:

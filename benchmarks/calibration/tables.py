@@ -10,7 +10,7 @@ from attnscope_server.deciding.ladder import End
 from attnscope_server.deciding.plans import LookPlan, seeds_plan, tasks_plan
 from benchmarks.calibration.boards import Board, flat_board, read_board
 from benchmarks.calibration.claims import many
-from benchmarks.calibration.coverage import covered, futile
+from benchmarks.calibration.coverage import covered, futile, promised
 from benchmarks.calibration.decisions import outcomes, rival
 from benchmarks.calibration.gates import SHAPES as LATE
 from benchmarks.calibration.gates import passed, passed_in_room
@@ -119,6 +119,13 @@ def power(repetitions: int) -> None:
     for name in ("these 8 tasks", "beyond, up to 64 tasks"):
         parts = [futile(World(k), PLANS[name], max(400, repetitions // 10), seed=6) for k in shares]
         row(name, *(f"{ended:.3f} / {lost:.3f}" for ended, lost in parts))
+    head(
+        "Conditional power at the true share, of tests open at the third look: promised / called non-inferior later",
+        *("plan", *(f"kept {k}" for k in shares)),
+    )
+    for name in ("these 8 tasks", "beyond, up to 64 tasks"):
+        pairs = [promised(World(k), PLANS[name], max(400, repetitions // 4), seed=14, number=3) for k in shares]
+        row(name, *(f"{said:.3f} / {came:.3f}" for said, came in pairs))
 
 
 def gates(repetitions: int) -> None:

@@ -20,6 +20,24 @@ def main() -> None:
     os.environ.setdefault("OMP_NUM_THREADS", "1")
     if asked.what in {"run", "confirm"}:
         rolled_out(asked.policies, asked.folder, confirm=asked.what == "confirm")
+    elif asked.what == "publish":
+        from benchmarks.study2.published import publish  # noqa: PLC0415 - `run` sets threads first
+
+        print(f"published: {', '.join(publish(asked.folder))}")
+    else:
+        write()
+
+
+def write() -> None:
+    """Write the page's tables and figures from the published arrays."""
+    from benchmarks.study2.drawing import draw  # noqa: PLC0415 - as above
+    from benchmarks.study2.published import published  # noqa: PLC0415
+    from benchmarks.study2.writing import PAGE, rewritten, tables  # noqa: PLC0415
+
+    policies = published()
+    PAGE.write_text(rewritten(PAGE.read_text(encoding="utf-8"), tables(policies)), encoding="utf-8")
+    for path in draw(policies):
+        print(path)
 
 
 def rolled_out(policies: list[str], folder: Path, *, confirm: bool) -> None:

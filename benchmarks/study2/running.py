@@ -39,6 +39,9 @@ from benchmarks.study2.subjects import (
 CPU = torch.device("cpu")
 Arrays = dict[str, np.ndarray[Any, Any]]
 
+ROOMS = {"darkroom-13": "darkroom-13", "key-to-door": "key-to-door"}
+"""Preset of the subjects that are not in the 9×9 Darkroom."""
+
 SCREENED = ("departure", "signed", "retained", "kept")
 TOLD = ("decision/live", "decision/follows", "decision/episode", "rollout/live_each", "rollout/earned")
 
@@ -218,3 +221,9 @@ class Study:
         """Return returns [seed, task, episode], in float32."""
         by_task = returns.reshape(len(self.judges), -1, returns.shape[-1])
         return np.ascontiguousarray(by_task.transpose(1, 0, 2).astype(np.float32))
+
+
+def screening_random(subject: Subject, tasks: tuple[int, ...]) -> Float[np.ndarray, " task"]:
+    """Return the random return of a subject's screening tasks."""
+    room = PRESETS[ROOMS.get(subject.key, "darkroom-reference")]
+    return np.array([room.task(task).random_return for task in tasks], np.float64)

@@ -60,6 +60,9 @@ class Subject:
     """Seeds a judging task on the board."""
 
     rules: tuple[str, ...] = RULES
+    rotary: bool = False
+    """True where the default positions are `reindex`, as positions are rotary."""
+
     dips: bool = False
     """True for the reference's layout, whose departures are screened around `DIP_COUNTS` too."""
 
@@ -96,6 +99,7 @@ SUBJECTS: Final = (
         counts=(150, 75),
         judges=6,
         rules=("recency", "uniform", "random", "anchored", "tova"),
+        rotary=True,
     ),
     Subject(
         "key-to-door",
@@ -107,7 +111,14 @@ SUBJECTS: Final = (
         judges=6,
     ),
     Subject("q-learning", "AD-absolute-q-learning-darkroom-reference-seed0@1600", "Q-learning", "replication", 12),
-    Subject("darkroom-rotary", "AD-rotary-darkroom-reference-seed0@6000", "Darkroom 9×9, rotary", "replication", 10),
+    Subject(
+        "darkroom-rotary",
+        "AD-rotary-darkroom-reference-seed0@6000",
+        "Darkroom 9×9, rotary",
+        "replication",
+        10,
+        rotary=True,
+    ),
     Subject(
         "darkroom-absolute", "AD-absolute-darkroom-reference-seed0@6000", "Darkroom 9×9, learned", "replication", 10
     ),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from benchmarks.calibration.boards import flat_board, read_board
-from benchmarks.calibration.coverage import covered, futile
+from benchmarks.calibration.coverage import covered, futile, promised
 from benchmarks.calibration.decisions import outcomes
 from benchmarks.calibration.ladders import ends
 from benchmarks.calibration.worlds import World
@@ -63,3 +63,10 @@ def test_futility_ends_lost_tests_and_hardly_any_good_one():
     good = futile(World(0.98), THESE, 150, seed=4)
     assert lost[0] > 0.5
     assert good[1] < 0.04
+
+
+@pytest.mark.parametrize("kept", [0.98, 0.96])
+def test_conditional_power_comes_true(kept):
+    """Of tests open at the third look, as many are called non-inferior later as conditional power at the truth says."""
+    said, came = promised(World(kept), THESE, 600, seed=5, number=3)
+    assert came == pytest.approx(said, abs=0.07)
