@@ -64,10 +64,25 @@ def by_task(policy: Published, arm: int) -> Float[np.ndarray, " task"]:
     return np.asarray((policy.means[arm].mean(axis=1) - random) / (policy.plain.mean(axis=1) - random))
 
 
-def within_rules(policy: Published) -> Ranked:
-    """Rank a rule's counts and positions by TV-live."""
+def within_rules(policy: Published, vote: str = "departure") -> Ranked:
+    """Rank a rule's counts and positions by TV-live, as registered, or by another vote."""
     groups = [np.flatnonzero(np.array(policy.rules) == rule) for rule in dict.fromkeys(policy.rules)]
-    return _ranked(policy, policy.votes.departure, np.arange(len(policy.arms)), groups)
+    return _ranked(policy, policy.votes.named[vote], np.arange(len(policy.arms)), groups)
+
+
+def better_positions(policy: Published, vote: str) -> float:
+    """Return how often the positions that a vote prefers, of one rule and count, keep more; ties in cost count half."""
+    kept, values = policy.kept(), policy.votes.named[vote]
+    each = len(policy.subject.rules)
+    pairs = [
+        (place, place + each) for first in range(0, len(policy.arms), 2 * each) for place in range(first, first + each)
+    ]
+    right = [
+        0.5 if kept[one] == kept[other] else float((values[one] < values[other]) == (kept[one] > kept[other]))
+        for one, other in pairs
+        if values[one] != values[other]
+    ]
+    return float(np.mean(right)) if right else float("nan")
 
 
 def within_budgets(policy: Published) -> dict[str, Ranked]:

@@ -12,6 +12,7 @@ from benchmarks.study2.measures import (
     Loss,
     Ranked,
     best_kept,
+    better_positions,
     by_task,
     confirmed,
     dips,
@@ -70,6 +71,10 @@ def tables(policies: Sequence[Published]) -> dict[str, str]:
                 "best arm keeps",
             ),
             (_regrets(policy) for policy in policies),
+        ),
+        "afterwards": _table(
+            ("policy", "in a rule: signed", "retained", "better positions by TV-live", "by signed"),
+            (_afterwards(policy) for policy in policies),
         ),
         "claims": "\n".join(f"{number}. {line}" for number, line in enumerate(claims(policies), 1)),
     }
@@ -141,6 +146,12 @@ def _ranks(policy: Published) -> tuple[str, ...]:
         *("" if one is None else _rank(one) for one in three),
         _number(limit),
     )
+
+
+def _afterwards(policy: Published) -> tuple[str, ...]:
+    ranked = (_rank(within_rules(policy, vote)) for vote in ("signed loss", "retained attention"))
+    right = (f"{better_positions(policy, vote):.0%}" for vote in ("departure", "signed loss"))
+    return (policy.subject.key, *ranked, *right)
 
 
 def _regrets(policy: Published) -> tuple[str, ...]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from attnscope_storage.proposing import distinct, first_of_each, least_departing, rollout_means, votes_of
+from attnscope_storage.proposing import distinct, first_listed, first_of_each, least_departing, rollout_means, votes_of
 
 TASK = np.array([3, 3, 8])
 DEPARTURE = np.array(
@@ -68,3 +68,9 @@ def test_arms_that_kept_and_decided_the_same_are_one():
     kept = ARRAYS["screen/kept"].copy()
     kept[0, 3, 0] = 1
     assert distinct(ARRAYS | {"screen/kept": kept}, [8] * 4, [0, 1, 2, 3]) == [0, 1, 2, 3]
+
+
+def test_the_default_positions_are_those_listed_first():
+    """Where departures order nothing, the first way to stand of a rule stands for it, however much it departs."""
+    assert first_listed(["newest", "newest", "random", "random"], [0, 1, 2, 3]) == [0, 2]
+    assert first_listed(["newest", "newest", "random", "random"], [1, 3]) == [1, 3]

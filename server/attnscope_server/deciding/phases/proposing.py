@@ -22,7 +22,15 @@ from attnscope_server.screening.arms import Arm, arms_of
 from attnscope_server.screening.histories import Histories
 from attnscope_server.screening.judging import plan_screen, screen_block
 from attnscope_server.screening.measuring import Arrays
-from attnscope_storage.proposing import BASELINES, Votes, distinct, first_of_each, least_departing, votes_of
+from attnscope_storage.proposing import (
+    BASELINES,
+    Votes,
+    distinct,
+    first_listed,
+    first_of_each,
+    least_departing,
+    votes_of,
+)
 from attnscope_storage.wire.decisions import CardArm
 from attnscope_storage.wire.trials import PositionPolicy
 
@@ -100,14 +108,16 @@ def proposed(ballots: Sequence[Ballot], budgets: Sequence[int], tokens_each: int
     tokens_each
         Tokens of a transition.
     ranks
-        False where the gate says that a screen ranks nothing: the baselines and the rules that the guide names race.
+        False where the gate says that a screen ranks nothing: the baselines and the rules that the guide names race,
+        under the first positions that were screened, which are the policy's default. A policy that has not found its
+        goal may gain by departing, and departures then prefer the wrong positions (docs/compression-study-2.md).
     """
     found = []
     votes = Votes(*(np.array([getattr(one, name) for one in ballots]) for name in ("departure", "signed", "lost")))
     rules = [str(one.arm.setup.rule) for one in ballots]
     for budget in budgets:
         members = [place for place, one in enumerate(ballots) if one.arm.setup.budget == budget]
-        mine = least_departing(votes, rules, members)
+        mine = least_departing(votes, rules, members) if ranks else first_listed(rules, members)
         listed = [place for place in mine if _guided(ballots[place].arm.setup)]
         orders = first_of_each(votes, mine) if ranks else {"the guide's list": listed}
         for place in mine:
