@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from attnscope.trials import TrialResults
     from attnscope.trials.trial import Trial
     from attnscope_storage.wire import Capabilities
+    from attnscope_storage.wire.decisions import DecisionCard
 
 __all__ = [
     "Service",
@@ -275,12 +276,14 @@ def recommend(
     *,
     budget: float | None = None,
     trials: Sequence[MeasuredTrial | TrialResults] = (),
+    screen: Screen | ScreenResults | None = None,
+    decision: Decision | DecisionCard | None = None,
     capabilities: Capabilities | None = None,
     full: bool = False,
     envs: tuple[int, ...] | None = None,
     steps: int | None = None,
 ) -> Advice:
-    """Return what a capture says about compressing its policy's context; see `attnscope.recommendations.recommend`.
+    """Return what is known about compressing a policy's context; see `attnscope.recommendations.recommend`.
 
     Parameters
     ----------
@@ -290,6 +293,10 @@ def recommend(
         Share of the history that strategies are compared at, above 0; None finds one.
     trials
         Trials of the same checkpoint, or single measured conditions of them.
+    screen
+        A screen of the same policy; it leads where there is no decision.
+    decision
+        A decision on the same policy, or its card; its answer leads.
     capabilities
         Of the service; where it takes trials, each strategy comes with the command that tries it.
     full
@@ -312,4 +319,14 @@ def recommend(
     """
     from attnscope.recommendations import recommend as advise  # noqa: PLC0415 - loads zarr
 
-    return advise(capture, budget=budget, trials=trials, capabilities=capabilities, full=full, envs=envs, steps=steps)
+    return advise(
+        capture,
+        budget=budget,
+        trials=trials,
+        screen=screen,
+        decision=decision,
+        capabilities=capabilities,
+        full=full,
+        envs=envs,
+        steps=steps,
+    )

@@ -29,14 +29,26 @@ class ProposalError(AttnscopeError, ValueError):
 
 
 @dataclass(frozen=True)
+class ProposedTrial:
+    """Rules that are tried alike: with one count, one position policy, one interval."""
+
+    strategies: tuple[StrategyChoice, ...]
+    budget: float
+    positions: str
+    interval: int = 1
+    memory: str = "stateless"
+
+
+@dataclass(frozen=True)
 class Proposal:
     """The first choices of some advice."""
 
     checkpoint: str
     environment: str
-    strategies: tuple[StrategyChoice, ...]
-    budget: float
-    positions: str
+    trials: tuple[ProposedTrial, ...]
+    """One a combination of budget, positions and interval."""
+    words: tuple[str, ...] = ()
+    """What a reader must know: what chose the rules, and whether the votes agree."""
 
 
 def read_proposal(folder: Path, first: int = FIRST) -> Proposal:
@@ -60,25 +72,18 @@ def read_proposal(folder: Path, first: int = FIRST) -> Proposal:
 def propose(document: Mapping[str, Any], first: int = FIRST) -> Proposal:
     """Return the first choices of advice, given as `attnscope.recommendations.Advice.to_json` gives it.
 
+    They are the first deployable rules of each vote. Documents of earlier versions have no votes: of their list those
+    count that look at no attention, as the others were judged as oracles.
+
     Raises
     ------
     ProposalError
-        It is no such document, or has nothing to try.
+        It is no such document, has nothing to try, or proposes nothing because the policy is not shown to gain.
     """
     try:
-        ranked = [one for one in document["recommendations"] if one["key"] != "none"][: max(1, first)]
-        if not ranked:
-            raise ProposalError("the advice has no strategy to try")
-        positions = str(ranked[0]["positions"])
-        if positions not in POSITION_POLICIES:
-            raise ProposalError(f"the advice asks for positions {positions!r}; there are {POSITION_POLICIES}")
-        return Proposal(
-            checkpoint=str(document["checkpoint"]),
-            environment=str(document["environment"]),
-            strategies=tuple(choice_of(one["strategy"]) for one in ranked),
-            budget=float(ranked[0]["budget"]),
-            positions=positions,
-        )
+        read = _voted if "proposal" in document else _listed
+        arms, words = read(document, max(1, first))
+        return Proposal(str(document["checkpoint"]), str(document["environment"]), _grouped(arms), words)
     except (KeyError, TypeError, AttributeError, ValueError) as error:
         if isinstance(error, ProposalError):
             raise
@@ -86,6 +91,48 @@ def propose(document: Mapping[str, Any], first: int = FIRST) -> Proposal:
         if isinstance(error, ValidationError):
             why = "; ".join(wrong_fields(error.errors()))
         raise ProposalError(f"this is no advice of attnscope: {why}") from error
+
+
+def _voted(document: Mapping[str, Any], first: int) -> tuple[list[Mapping[str, Any]], tuple[str, ...]]:
+    """Return the first arms of every vote, each once, and the words beside them."""
+    proposal = document["proposal"]
+    words = tuple(map(str, proposal["words"]))
+    if proposal["basis"] is None:
+        raise ProposalError(f"nothing is proposed: {' '.join(words)}")
+    arms: dict[str, Mapping[str, Any]] = {}
+    for vote in proposal["votes"].values():
+        for arm in vote[:first]:
+            arms.setdefault(json.dumps(arm, sort_keys=True), arm)
+    return list(arms.values()), words
+
+
+def _listed(document: Mapping[str, Any], first: int) -> tuple[list[Mapping[str, Any]], tuple[str, ...]]:
+    """Return the first rules of advice of an earlier version that look at no attention."""
+    rules = [one for one in document["recommendations"] if one["key"] != "none" and one.get("online", True)]
+    return rules[:first], ("These are the rules of an earlier version's list that look at no attention.",)
+
+
+def _grouped(arms: list[Mapping[str, Any]]) -> tuple[ProposedTrial, ...]:
+    """Return arms by what a trial's conditions have in common.
+
+    Raises
+    ------
+    ProposalError
+        There is nothing to try, or an arm stands where no policy knows.
+    """
+    if not arms:
+        raise ProposalError("the advice has no strategy to try")
+    groups: dict[tuple[float, str, int, str], list[StrategyChoice]] = {}
+    for arm in arms:
+        positions = str(arm["positions"])
+        if positions not in POSITION_POLICIES:
+            raise ProposalError(f"the advice asks for positions {positions!r}; there are {POSITION_POLICIES}")
+        budget = arm["budget"]
+        size = budget if isinstance(budget, int) and budget >= 1 else float(budget)
+        interval, memory = int(arm.get("interval", 1)), str(arm.get("memory", "stateless"))
+        key = (size, positions, interval, memory)
+        groups.setdefault(key, []).append(choice_of(arm["strategy"]))
+    return tuple(ProposedTrial(tuple(of), *key) for key, of in groups.items())
 
 
 def choice_of(strategy: Mapping[str, Any]) -> StrategyChoice:

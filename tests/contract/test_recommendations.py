@@ -15,7 +15,8 @@ from typer.testing import CliRunner
 
 import attnscope
 from attnscope.cli.main import app
-from attnscope.proposal import ProposalError, fresh_seeds
+from attnscope.proposal import ProposalError, fresh_seeds, propose
+from attnscope.recommendations import Advice
 from attnscope_storage.wire import CaptureSpec, TaskChoice
 
 CONTEXT, STEPS, ENVS = 100, 140, 16
@@ -135,7 +136,26 @@ def test_intervals_hold_their_values_and_say_how_sure_they_are(shipped):
             assert not estimate.reliable
             assert estimate.scope == "beyond these tasks"
     assert shipped.advice.text.count("†") > 20
-    assert shipped.advice.verdict == "compress"
+
+
+def test_a_policy_that_seldom_earns_is_ranked_by_nothing(shipped):
+    """In seven episodes fewer than 80 % of these rollouts find the goal: this comes first, and nothing is proposed."""
+    earning = (shipped.reward != 0).any(axis=0).mean()
+    (sentence,) = (one.sentence for one in shipped.advice.lead.gate)
+    assert f"Only {100 * earning:.0f} % of the rollouts earn anything" in sentence
+    assert shipped.advice.verdict == "no gain"
+    assert {one.rank for one in shipped.advice.recommendations} == {None}
+    with pytest.raises(ProposalError, match="nothing is proposed"):
+        propose(shipped.advice.to_json())
+
+
+@pytest.fixture(scope="module")
+def earning(service) -> Advice:
+    """Return the advice on a capture whose goals lie beside the start, so that every rollout finds its own."""
+    with attnscope.connect(service.url, service.key) as client:
+        tasks = TaskChoice(goals=((4, 5), (5, 4), (3, 4), (4, 3)))
+        spec = CaptureSpec(checkpoint=client.checkpoints()[0].id, tasks=tasks, replicas=2, episodes=6)
+        return attnscope.recommend(client.submit(spec).wait().capture(), budget=0.4)
 
 
 def asked(words: list[str]) -> tuple[dict, list[dict]]:
@@ -165,16 +185,19 @@ def test_every_command_is_accepted_as_it_is_printed(shipped):
         assert {"name": condition["strategy"], **condition["parameters"]} == one.strategy
         assert condition["budget"] == (None if one.key == "none" else one.budget)
         assert condition["positions"] == one.positions
+        assert not condition["oracle"]
 
 
 @pytest.mark.usefixtures("shell")
-def test_first_choices_are_tried_from_a_job_and_from_a_report(shipped, tmp_path):
-    """`--recommended` and `--from-report` ask for the first strategies of the advice at its budget, in its environment;
-    the former on seeds that the capture did not use, and what is said beside them counts.
+def test_first_choices_are_tried_from_a_job_and_from_a_report(earning, tmp_path):
+    """`--recommended` and `--from-report` ask for the first deployable rules of the advice at its budget; no oracle.
+
+    The former asks on seeds that the capture did not use, and what is said beside them counts.
     """
-    (tmp_path / "compression_recommendations.json").write_text(shipped.advice.json())
-    first = [one.strategy for one in shipped.advice.recommendations if one.key != "none"][:2]
-    job = ["trial", "--recommended", shipped.advice.job, "--budget", "0.4", "--first", "2"]
+    (tmp_path / "compression_recommendations.json").write_text(earning.json())
+    first = [arm["strategy"] for arm in earning.proposal.votes["retained attention"]][:2]
+    assert earning.proposal.basis == "retained attention"
+    job = ["trial", "--recommended", earning.job, "--budget", "0.4", "--first", "2"]
     report = ["trial", "--from-report", str(tmp_path), "--first", "2"]
     for words in (job, report):
         resolved, conditions = asked(words)
@@ -182,6 +205,7 @@ def test_first_choices_are_tried_from_a_job_and_from_a_report(shipped, tmp_path)
         if words is report:
             assert named == first
         assert len(named) == 2
+        assert not any(one["oracle"] for one in conditions)
         assert {one["budget"] for one in conditions} == {0.4}
         assert {one["positions"] for one in conditions} == {"keep"}
         assert resolved["checkpoint_name"] == "AD-darkroom-seed42@1782"

@@ -7,8 +7,10 @@ import json
 import httpx
 import numpy as np
 import pytest
+from typer.testing import CliRunner
 
 import attnscope
+from attnscope.cli.main import app
 from attnscope_server.records.keys import ALL_SCOPES
 from attnscope_server.root.paths import capture_path
 from attnscope_storage.errors import StoreKindError
@@ -57,6 +59,28 @@ def test_a_screen_is_read_like_any_store(screened, service, tmp_path):
     assert screened.info.progress.steps_done == screened.info.progress.steps_total == 4
     with pytest.raises(StoreKindError, match="is a screen, not a trial"):
         screened.trial()
+
+
+def test_advice_finds_the_screen_of_its_capture(screened, captured, service, monkeypatch, tmp_path):
+    """Text, report and proposal rest on it with no option; a screen of another capture is not taken for it."""
+    monkeypatch.setenv("ATTNSCOPE_URL", service.url)
+    monkeypatch.setenv("ATTNSCOPE_API_KEY", service.key)
+
+    def said(*words: str) -> str:
+        ran = CliRunner().invoke(app, [*words])
+        assert ran.exit_code == 0, ran.output
+        return ran.output
+
+    text = said("recommend", str(captured.id))
+    assert "SCREENED, NOT DECIDED" in text
+    assert f"Screen {str(screened.id)[:8]}: 64 stored decisions" in text
+    assert len(text[text.index("Compression recommendations") :].splitlines()) <= 80
+    said("report", str(captured.id), "--out", str(tmp_path / "report"), "--heatmaps", "0")
+    assert "SCREENED, NOT DECIDED" in (tmp_path / "report" / "compression_recommendations.txt").read_text()
+    assert (tmp_path / "report" / "screen_map.png").exists()
+    with attnscope.connect() as client:
+        other = client.submit(**CAPTURED, steps=40, maps={"count": 0}).wait()
+    assert "SCREENED" not in said("recommend", str(other.id))
 
 
 def test_only_the_owner_screens_a_capture(service, captured):

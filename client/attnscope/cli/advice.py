@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.markup import escape
@@ -12,6 +14,12 @@ import attnscope
 from attnscope.cli.address import connect
 from attnscope.cli.app import JobName, Json, Source, app, find_trial, out, tell
 from attnscope.cli.narrowing import Cells, Environments, Length, Places
+
+if TYPE_CHECKING:
+    from attnscope.capture import Capture
+    from attnscope.decisions.decision import Decision
+    from attnscope.screens.screen import Screen
+    from attnscope.service import Service
 
 FILE = "compression_recommendations.txt"
 """The guide's name."""
@@ -32,23 +40,32 @@ def recommend(
         list[str] | None,
         typer.Option(help="A trial of this checkpoint, a job or a downloaded one: scores the predictions; repeatable."),
     ] = None,
+    screen: Annotated[
+        str | None, typer.Option(help="A screen of this policy, job or folder; default: the capture's newest.")
+    ] = None,
+    decision: Annotated[
+        str | None, typer.Option(help="A decision on this policy, job or folder; default: the newest.")
+    ] = None,
     source: Source = None,
     as_json: Json = False,
 ) -> None:
-    """Say which of the context to keep: patterns, ranked strategies, and what would show them wrong."""
-    wanted = Environments(envs, goal)
+    """Say what is known of what this policy may forget: the decision, else the screen; rules; where attention is."""
     trials = [find_trial(name).results() for name in trial or []]
-    if source is None:
-        with connect() as service:
-            capture, offers = service.job(job).capture(), service.capabilities()
-            where = wanted.of(capture)
-            advice = attnscope.recommend(
-                capture, budget=budget, trials=trials, capabilities=offers, full=full, envs=where, steps=steps
-            )
-    else:
-        capture = attnscope.open(source)
-        where = wanted.of(capture)
-        advice = attnscope.recommend(capture, budget=budget, trials=trials, full=full, envs=where, steps=steps)
+    with ExitStack() as stack:
+        service = None if source is not None else stack.enter_context(connect())
+        capture = service.job(job).capture() if service is not None else attnscope.open(str(source))
+        decided, screened = beside(service, capture, decision, screen)
+        advice = attnscope.recommend(
+            capture,
+            budget=budget,
+            trials=trials,
+            screen=screened,
+            decision=decided,
+            capabilities=None if service is None else service.capabilities(),
+            full=full,
+            envs=Environments(envs, goal).of(capture),
+            steps=steps,
+        )
     if to is not None:
         to.mkdir(parents=True, exist_ok=True)
         (to / FILE).write_text(advice.text, encoding="utf-8")
@@ -59,3 +76,27 @@ def recommend(
         tell(advice.text)
     else:
         out.print(f"wrote {escape(str(to / FILE))}")
+
+
+def beside(
+    service: Service | None, capture: Capture, decision: str | None, screen: str | None
+) -> tuple[Decision | None, Screen | None]:
+    """Return the decision and the screen that are named, else those that the service has.
+
+    Parameters
+    ----------
+    service
+        None where the capture was downloaded: then only what is named counts.
+    decision, screen
+        A job or a folder.
+    """
+    from attnscope.recommendations.beside import find_beside  # noqa: PLC0415 - loads zarr
+
+    found = (None, None) if service is None or (decision and screen) else find_beside(service, capture)
+    decided = found[0] if decision is None else _named(decision, attnscope.open_decision, "decision")
+    return decided, found[1] if screen is None else _named(screen, attnscope.open_screen, "screen")
+
+
+def _named(name: str, opens: Callable[[Path], Any], kind: str) -> Any:  # noqa: ANN401 - a class whose module loads zarr
+    path = Path(name)
+    return opens(path) if path.is_dir() else getattr(connect().job(name), kind)()

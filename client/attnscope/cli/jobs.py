@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from itertools import islice
 from typing import Annotated
@@ -43,6 +44,25 @@ def cells(resolved: Resolved) -> str:
     tasks = ", ".join(cell.label for cell in resolved.tasks[:12])
     more = f" and {len(resolved.tasks) - 12} more" if len(resolved.tasks) > 12 else ""  # noqa: PLR2004 - as above
     return f"{resolved.checkpoint_name} on {tasks}{more}: {resolved.size}"
+
+
+def stands(positions: Iterable[str], *, said: bool) -> str:
+    """Return where kept tokens stand, in words.
+
+    Parameters
+    ----------
+    positions
+        Position policies that are tried.
+    said
+        Whether the specification named them; else they are the policy's default.
+    """
+    names = list(dict.fromkeys(positions))
+    why = {
+        "keep": "the default of learned absolute positions in a stateless context",
+        "reindex": "the default of policies without learned absolute positions, and of stateful contexts",
+    }
+    default = f" ({why[names[0]]}; --positions says otherwise)" if names and not said and names[0] in why else ""
+    return f"kept tokens stand: {' or '.join(names) or 'as they are'}{default}"
 
 
 def cost(guess: Estimate) -> str:

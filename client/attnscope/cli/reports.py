@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -11,6 +12,7 @@ from rich.markup import escape
 
 import attnscope
 from attnscope.cli.address import connect
+from attnscope.cli.advice import beside as find
 from attnscope.cli.app import Json, app, out, say, tell
 from attnscope.cli.narrowing import Cells, Environments, Length, Places
 from attnscope.kinds.view import view_of
@@ -19,6 +21,7 @@ from attnscope_storage.wire.contract import imported
 if TYPE_CHECKING:
     from attnscope.capture import Capture
     from attnscope.measures.intervals import Scope
+    from attnscope.service import Service
     from attnscope.trials.trial import Trial
 
 Jobs = Annotated[list[str] | None, typer.Argument(help="Ids, unique prefixes of ids, or 'last'.")]
@@ -40,6 +43,12 @@ class Asked:
     full: bool
     wider: bool
     quiet: bool
+    decision: str | None = None
+    """Of a capture: a decision on its policy, as a job or a folder; None takes the service's newest."""
+    screen: str | None = None
+    """Of a capture: a screen, likewise."""
+    service: Service | None = None
+    """The service behind the jobs that are reported; None where all was downloaded."""
 
     def tell(self, path: Path) -> None:
         """Say that a file is written."""
@@ -64,6 +73,12 @@ def report(
         typer.Option(help="Of a trial: score the predictions of this capture, a job or a downloaded one."),
     ] = None,
     wider: Annotated[bool, typer.Option("--wider", help="Of a trial: intervals for tasks like these, too.")] = False,
+    screen: Annotated[
+        str | None, typer.Option(help="Of a capture: a screen, job or folder; default: its newest.")
+    ] = None,
+    decision: Annotated[
+        str | None, typer.Option(help="Of a capture: a decision on its policy, job or folder; default: the newest.")
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Write every figure, the text and one offline page of captures or trials, also of running ones."""
@@ -71,12 +86,15 @@ def report(
 
     if form not in FORMATS:
         raise typer.BadParameter(f"expected one of {', '.join(FORMATS)}, got {form!r}", param_hint="--format")
-    asked = Asked(Environments(envs, goal), steps, heatmaps, predictions, form, full=full, wider=wider, quiet=as_json)
-    found = find_stored(job, source, trial)
+    narrowed = Environments(envs, goal)
     written: list[str] = []
-    for stored in found:
-        folder = to if len(found) == 1 else to / stored.job[:8]
-        written += imported(view_of(stored.kind).report)(stored, folder, asked)
+    with ExitStack() as stack:
+        service = stack.enter_context(connect()) if job or not (source or trial) else None
+        asked = Asked(narrowed, steps, heatmaps, predictions, form, full, wider, as_json, decision, screen, service)
+        found = find_stored(service, job, source, trial)
+        for stored in found:
+            folder = to if len(found) == 1 else to / stored.job[:8]
+            written += imported(view_of(stored.kind).report)(stored, folder, asked)
     if as_json:
         say({"files": written})
 
@@ -161,18 +179,26 @@ def find_captures(jobs: list[str] | None, sources: list[Path] | None) -> list[An
     return captures
 
 
-def find_stored(jobs: list[str] | None, captures: list[Path] | None, trials: list[Path] | None) -> list[Any]:
-    """Return the captures and trials that jobs and folders name; the last job's where nothing is named."""
+def find_stored(
+    service: Service | None, jobs: list[str] | None, captures: list[Path] | None, trials: list[Path] | None
+) -> list[Any]:
+    """Return what jobs and folders name; the last job's where nothing is named.
+
+    Parameters
+    ----------
+    service
+        None where no job is asked for.
+    """
     stored = [attnscope.open(path) for path in captures or []] + [attnscope.open_trial(path) for path in trials or []]
-    if not jobs and stored:
+    if service is None:
         return stored
-    service = connect()
     handles = [service.job(name) for name in jobs or ["last"]]
     return [one.stored() for one in handles] + stored
 
 
 def report_capture(capture: Capture, folder: Path, asked: Asked) -> list[str]:
     """Write the report of a capture."""
+    from attnscope.recommendations.beside import beside_of  # noqa: PLC0415 - loads zarr
     from attnscope.report import write_report  # noqa: PLC0415 - loads matplotlib
     from attnscope.study import Choice  # noqa: PLC0415 - as above
 
@@ -181,7 +207,11 @@ def report_capture(capture: Capture, folder: Path, asked: Asked) -> list[str]:
         out.print(f"{capture.job[:8]}  {capture.steps_committed} of {capture.resolved.steps} steps, {how_far}")
     envs = asked.environments.of(capture)
     choice = Choice(envs=envs, steps=asked.steps, heatmaps=asked.heatmaps, full=asked.full)
-    return [str(path) for path in write_report(capture, folder, choice, form=asked.form, tell=asked.tell)]
+    beside = beside_of(
+        capture, *find(None if capture.on_disk else asked.service, capture, asked.decision, asked.screen)
+    )
+    files = write_report(capture, folder, choice, form=asked.form, tell=asked.tell, beside=beside)
+    return [str(path) for path in files]
 
 
 def report_trial(trial: Trial, folder: Path, asked: Asked) -> list[str]:

@@ -13,11 +13,11 @@ from attnscope.cli.address import connect
 from attnscope.cli.app import Json, app, goes_on, out, say
 from attnscope.cli.asking import SPELLINGS, DryRun, Wait
 from attnscope.cli.boards import show_board
-from attnscope.cli.jobs import cells, cost, show
+from attnscope.cli.jobs import cells, cost, show, stands
 from attnscope.cli.options import Asked, asks, specified
 from attnscope.proposal import FIRST, Proposal, fresh_seeds, propose, read_proposal
 from attnscope.service import Service
-from attnscope_storage.wire import TrialSpec
+from attnscope_storage.wire import Resolved, TrialSpec
 
 
 @app.command()
@@ -25,12 +25,12 @@ from attnscope_storage.wire import TrialSpec
 def trial(
     asked: Asked,
     from_report: Annotated[
-        Path | None, typer.Option(help="A report's folder: try the first choices of its recommendations.")
+        Path | None, typer.Option(help="A report's folder: try the first choices of its recommendations' votes.")
     ] = None,
     recommended: Annotated[
-        str | None, typer.Option(help="A capture's job: recommend from it here, and try the first choices.")
+        str | None, typer.Option(help="A capture's job: try the first choices of its screen, else of its attention.")
     ] = None,
-    first: Annotated[int, typer.Option(min=1, help="How many first choices.")] = FIRST,
+    first: Annotated[int, typer.Option(min=1, help="How many first choices of each vote.")] = FIRST,
     wait: Wait = False,
     dry_run: DryRun = False,
     as_json: Json = False,
@@ -38,28 +38,61 @@ def trial(
     """Measure what compression costs: strategies × budgets × positions, paired with the uncompressed rollout."""
     if from_report is not None and recommended is not None:
         raise typer.BadParameter("name a report or a capture's job, not both", param_hint="--from-report")
-    if from_report is not None:
-        asked = proposed(asked, read_proposal(from_report, first))
     with connect() as service:
-        if recommended is not None:
-            asked = follow(service, recommended, asked, first)
-        spec = specification(asked)
+        wanted = _asked(service, asked, from_report, recommended, first, told=not as_json)
+        specs = [specification(one) for one in wanted]
         if dry_run:
-            guess = service.estimate(spec)
-            if as_json:
-                say(guess.model_dump(mode="json"))
-                return
-            out.print(f"{escape(cells(guess.resolved))}\n{escape(cost(guess))}")
+            _estimated(service, specs, as_json=as_json)
             return
-        job = service.submit(spec)
-        if not as_json:
-            out.print(escape(cells(job.info.resolved)))
-        if wait:
-            with goes_on(job):
-                job.wait(progress=True)
-        if wait and not as_json:
-            show_board(job.trial(), as_json=False)
-        show(job, as_json=as_json)
+        jobs = []
+        for spec in specs:
+            job = service.submit(spec)
+            if not as_json:
+                out.print(escape(f"{cells(job.info.resolved)}\n{_stands(job.info.resolved, spec)}"))
+            jobs.append(job)
+        for job in jobs:
+            if wait:
+                with goes_on(job):
+                    job.wait(progress=True)
+            if wait and not as_json:
+                show_board(job.trial(), as_json=False)
+            show(job, as_json=as_json)
+
+
+def _estimated(service: Service, specs: list[TrialSpec], *, as_json: bool) -> None:
+    """Say what trials would cost; as JSON one document, or a list where there are several."""
+    guesses = [service.estimate(spec) for spec in specs]
+    if as_json:
+        told = [guess.model_dump(mode="json") for guess in guesses]
+        say(told[0] if len(told) == 1 else told)
+        return
+    for spec, guess in zip(specs, guesses, strict=True):
+        out.print(escape(f"{cells(guess.resolved)}\n{_stands(guess.resolved, spec)}\n{cost(guess)}"))
+
+
+def _asked(
+    service: Service, asked: Asked, report: Path | None, job: str | None, first: int, *, told: bool
+) -> list[Asked]:
+    """Return what each trial is asked for: one, or one a combination of budget, positions and interval of advice."""
+    if report is not None:
+        proposal, more = read_proposal(report, first), Asked()
+    elif job is not None:
+        proposal, more = follow(service, job, asked, first)
+    else:
+        return [asked]
+    found = proposed(asked, proposal, more)
+    if told:
+        for sentence in proposal.words:
+            out.print(escape(sentence))
+        if len(found) > 1:
+            out.print(f"{len(found)} trials: one for each combination of budget, positions and interval.")
+    return found
+
+
+def _stands(resolved: Resolved, spec: TrialSpec) -> str:
+    """Return where kept tokens stand, and whether the policy's default said so."""
+    conditions = getattr(resolved, "conditions", ())
+    return stands([one.positions for one in conditions[1:]], said=spec.positions is not None)
 
 
 def specification(asked: Asked) -> TrialSpec:
@@ -78,24 +111,39 @@ def specification(asked: Asked) -> TrialSpec:
     return specified(TrialSpec, asked)
 
 
-def proposed(asked: Asked, proposal: Proposal) -> Asked:
-    """Return what was said, completed by what some advice proposes."""
-    own: Asked = {
-        "checkpoint": proposal.checkpoint,
-        "environment": {"id": proposal.environment},
-        "strategies": proposal.strategies,
-        "budgets": (proposal.budget,),
-        "positions": (proposal.positions,),
-    }
-    return own | asked
+def proposed(asked: Asked, proposal: Proposal, more: Asked) -> list[Asked]:
+    """Return what was said, completed by what some advice proposes; one a trial, and none twice.
+
+    Parameters
+    ----------
+    more
+        What the job behind the advice says beside it.
+    """
+    found: list[Asked] = []
+    for one in proposal.trials:
+        own: Asked = {
+            "checkpoint": proposal.checkpoint,
+            "environment": {"id": proposal.environment},
+            "strategies": one.strategies,
+            "budgets": (one.budget,),
+            "positions": (one.positions,),
+            "interval": one.interval,
+            "memory": one.memory,
+        }
+        whole = own | more | asked
+        if whole not in found:
+            found.append(whole)
+    return found
 
 
-def follow(service: Service, job: str, asked: Asked, first: int) -> Asked:
-    """Return what was said, completed by what the capture of a job advises; on rollouts that it has not seen."""
+def follow(service: Service, job: str, asked: Asked, first: int) -> tuple[Proposal, Asked]:
+    """Return what the advice on a job's capture proposes, its screen read where there is one, and fresh seeds."""
+    from attnscope.recommendations.beside import find_beside  # noqa: PLC0415 - loads zarr
+
     capture = service.job(job).capture()
     resolved = capture.resolved
     share = next((one for one in asked.get("budgets", ()) if isinstance(one, float)), None)
-    proposal = proposed({}, propose(attnscope.recommend(capture, budget=share).to_json(), first))
-    if proposal["environment"] == {"id": resolved.environment_id}:
-        proposal["environment"]["kwargs"] = resolved.environment_kwargs
-    return proposal | {"seeds": fresh_seeds(capture.spec.seeds)} | asked
+    _, screen = find_beside(service, capture)
+    proposal = propose(attnscope.recommend(capture, budget=share, screen=screen).to_json(), first)
+    environment = {"id": resolved.environment_id, "kwargs": resolved.environment_kwargs}
+    return proposal, {"environment": environment, "seeds": fresh_seeds(capture.spec.seeds)}

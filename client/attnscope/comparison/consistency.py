@@ -66,7 +66,7 @@ def strategies_of(studies: list[Study]) -> list[Verdict]:
     found = [{one.key: one for one in given.recommendations} for given in advice]
     listed = dict.fromkeys(one.key for given in advice for one in given.recommendations)
     keys = [key for key in listed if key not in YARDSTICKS]
-    ranks = {key: ", ".join(str(of[key].rank) if key in of else "–" for of in found) for key in keys}
+    ranks = {key: ", ".join(str(of[key].rank or "–") if key in of else "–" for of in found) for key in keys}
     return [
         Verdict(
             f"Strategy {key}",

@@ -120,6 +120,11 @@ class Stored:
         return self._reader.complete
 
     @property
+    def on_disk(self) -> bool:
+        """Whether it was opened from this disk, so that no service stands behind it."""
+        return self._slicer is None
+
+    @property
     def state(self) -> str | None:
         """``complete``, else the state that the service says of the job; None where there is no service to ask."""
         if self.complete:

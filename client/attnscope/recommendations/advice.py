@@ -1,4 +1,4 @@
-"""From a capture to advice: read once, measure, choose on some rollouts, judge on the others, say it."""
+"""From a capture, and what is known beside it, to advice: one lead, one table, and a description of attention."""
 
 from __future__ import annotations
 
@@ -9,28 +9,38 @@ from collections.abc import Sequence
 import numpy as np
 
 from attnscope.capture import Capture
+from attnscope.decisions.decision import Decision
 from attnscope.kinds.trial import VIEW
 from attnscope.recommendations.basis import gather
+from attnscope.recommendations.beside import Beside, beside_of
 from attnscope.recommendations.candidates import applicable
 from attnscope.recommendations.decisions import one_of
 from attnscope.recommendations.evaluation import split_rollouts
 from attnscope.recommendations.expense import flops_saved, position_policy
+from attnscope.recommendations.gate import gate_of
+from attnscope.recommendations.lead import Lead, lead_of
 from attnscope.recommendations.measured import (
-    best_measured,
     find_measured,
+    lead_of_trials,
     measured_first,
     measured_trials,
     score_claims,
     score_of,
 )
 from attnscope.recommendations.patterns import patterns
+from attnscope.recommendations.proposing import proposed
 from attnscope.recommendations.ranking import Judged, choose, judge
 from attnscope.recommendations.results import MeasuredTrial, Recommendation
+from attnscope.recommendations.screened import best_arms
 from attnscope.recommendations.sentences import basis, falsified, headline, notes, why
+from attnscope.recommendations.table import attention_table, screen_table
 from attnscope.recommendations.text import Advice
+from attnscope.screens.results import ScreenResults
+from attnscope.screens.screen import Screen
 from attnscope.study import Choice, Study, study
 from attnscope.trials.results import TrialResults
 from attnscope_storage.wire import Capabilities
+from attnscope_storage.wire.decisions import DecisionCard
 
 
 def recommend(
@@ -38,22 +48,29 @@ def recommend(
     *,
     budget: float | None = None,
     trials: Sequence[MeasuredTrial | TrialResults] = (),
+    screen: Screen | ScreenResults | None = None,
+    decision: Decision | DecisionCard | None = None,
     capabilities: Capabilities | None = None,
     full: bool = False,
     envs: tuple[int, ...] | None = None,
     steps: int | None = None,
 ) -> Advice:
-    """Return what a capture says about compressing its policy's context; also of a running job.
+    """Return what is known about compressing a policy's context; also of a running capture.
+
+    A decision leads, else a screen, else the command that gives an answer. Attention is the description behind them.
 
     Parameters
     ----------
     capture
         With decision rows; it may still be running.
     budget
-        Share of the history that strategies are compared at; None finds the smallest at which one keeps 80 % of the
-        attention.
+        Share of the history that rules are compared at by attention; None finds the smallest at which one keeps 80 %.
     trials
-        What was measured: it stands beside what is predicted and before it, and a whole trial scores the predictions.
+        Trials of the same checkpoint, or single measured conditions of them; a whole trial scores attention too.
+    screen
+        Of the capture, or of another one of its policy.
+    decision
+        On the same checkpoint and environment.
     capabilities
         Of the service; where it lists trials, each strategy comes with the command that tries it.
     full
@@ -67,9 +84,12 @@ def recommend(
     ------
     NotCapturedError
         The capture has no decision rows, or none yet, or lacks an environment that is asked for.
+    NotMeasurableError
+        The decision, the screen or a trial is of another checkpoint.
     """
     read = study(capture, Choice(envs=envs, steps=steps, full=full))
-    return recommend_from(read, budget=budget, trials=trials, capabilities=capabilities)
+    beside = beside_of(capture, decision, screen)
+    return recommend_from(read, budget=budget, trials=trials, beside=beside, capabilities=capabilities)
 
 
 def recommend_from(
@@ -77,6 +97,7 @@ def recommend_from(
     *,
     budget: float | None = None,
     trials: Sequence[MeasuredTrial | TrialResults] = (),
+    beside: Beside | None = None,
     capabilities: Capabilities | None = None,
 ) -> Advice:
     """Return the advice that follows from a study; a report gives its own, so that both rest on one reading.
@@ -86,59 +107,73 @@ def recommend_from(
     read
         The study of a capture, or of a part of it.
     budget
-        Share of the history that strategies are compared at; None finds the smallest at which one keeps 80 % of the
-        attention.
+        Share of the history that rules are compared at by attention; None finds the smallest at which one keeps 80 %.
     trials
-        Measured results: they stand before predictions, and a whole trial scores these.
+        Measured results: they stand before attention, and a whole trial scores it.
+    beside
+        A decision and a screen of the same policy.
     capabilities
         Of the service; where it lists trials, each strategy comes with the command that tries it.
 
     Returns
     -------
     Advice
-        Patterns, ranked strategies, and the claims that they rest on.
+        The lead, one table of rules, and the attention behind it.
 
     Raises
     ------
     NotCapturedError
         The capture has no decision rows, or none yet.
     """
-    found = gather(read)
+    found, gate, beside = gather(read), gate_of(read), beside or Beside()
     capture, decisions = read.capture, found.decisions
-    task = read.reading.task[read.reading.row_envs]
+    best = [] if beside.screen is None else best_arms(beside.screen)
     candidates, refused = applicable(one_of(decisions.view))
+    task = read.reading.task[read.reading.row_envs]
     choosing, judging, how = split_rollouts(task)
     kept, rules = choose(candidates, decisions.of(choosing) if len(choosing) else None, budget)
-    judged, verdict = judge(candidates, rules, kept, decisions.of(judging), task[judging])
-    resolved = capture.resolved
-    command = _Commands(capture, capabilities)
-    positions, _ = position_policy(capture.policy)
+    judged, verdict = judge(candidates, rules, kept, decisions.of(judging), task[judging], ranks=gate.ranks)
     known = [
         one for given in trials for one in (measured_trials(given) if isinstance(given, TrialResults) else [given])
     ]
+    positions, _ = position_policy(capture.policy)
     tried = {one.candidate.key: find_measured(known, one.rule.spec, kept, positions) for one in judged}
     measured = {key: trial for key, trial in tried.items() if trial is not None}
-    ordered, scored = measured_first(judged, measured), score_of(found, trials)
+    ordered = measured_first(judged, measured) if gate.ranks else judged
+    command = _Commands(capture, capabilities)
+    ranked = tuple(
+        _recommendation(place if gate.ranks else None, one, kept, capture, command, measured.get(one.candidate.key))
+        for place, one in enumerate(ordered, start=1)
+    )
+    scored = score_of(found, trials)
     return Advice(
-        checkpoint=resolved.checkpoint_name,
-        environment=resolved.environment_id,
+        checkpoint=capture.resolved.checkpoint_name,
+        environment=capture.resolved.environment_id,
         job=capture.job,
         verdict=verdict,
+        lead=lead_of(capture, gate, beside, best),
+        table=screen_table(best, known, ranked=gate.ranks and beside.screen.orders)
+        if beside.screen is not None and best
+        else attention_table(ranked, measured, ranked=gate.ranks),
         headline=headline(judged, verdict, kept, read),
         basis=basis(read, decisions, how, judged[0].retained.scope),
         patterns=patterns(read),
-        recommendations=tuple(
-            _recommendation(rank, one, kept, capture, command, measured.get(one.candidate.key))
-            for rank, one in enumerate(ordered, start=1)
-        ),
+        recommendations=ranked,
         not_applicable=refused,
         notes=notes(capture.policy),
-        measured=(*(() if scored is None else score_claims(scored)), *best_measured(ordered, measured)),
+        proposal=proposed(gate, beside.screen, best, ranked),
+        measured=(*lead_of_trials(trials), *(() if scored is None else score_claims(scored))),
     )
 
 
+def lead_beside(read: Study, beside: Beside) -> Lead:
+    """Return the lead alone, for a capture whose attention says nothing."""
+    best = [] if beside.screen is None else best_arms(beside.screen)
+    return lead_of(read.capture, gate_of(read), beside, best)
+
+
 def _recommendation(
-    rank: int,
+    rank: int | None,
     one: Judged,
     budget: float,
     capture: Capture,
@@ -169,6 +204,8 @@ def _recommendation(
         tokens_saved=1 - share,
         positions=positions,
         online=one.candidate.online,
+        oracle=one.oracle,
+        interval=one.candidate.interval,
         guide=one.candidate.guide,
         claims=why(one, saved),
         falsified_by=falsified(one),
@@ -193,4 +230,6 @@ class _Commands:
         for name, value in (asked.kwargs if asked is not None else {}).items():
             words += ["--env-kwarg", f"{name}={json.dumps(value)}"]
         words += ["--strategy", json.dumps(one.rule.spec), "--budget", str(budget), "--positions", positions]
+        if one.candidate.interval != 1:  # at every decision it would be an oracle
+            words += ["--interval", str(one.candidate.interval)]
         return shlex.join(words)

@@ -10,7 +10,9 @@ import numpy as np
 
 from attnscope.recommendations.decisions import Decisions
 from attnscope.recommendations.evaluation import Outcome, evaluate
+from attnscope.trials.naming import name_of
 from attnscope.trials.results import TrialResults
+from attnscope.trials.sameness import same_as
 from attnscope_model.strategies import StrategyError, ViewIncompleteError, strategy
 from attnscope_storage.wire import Condition
 
@@ -42,14 +44,19 @@ def predictions(results: TrialResults, decisions: Decisions) -> tuple[list[Predi
     """Return what is predicted of a trial's conditions, and why each other one has no prediction.
 
     The uncompressed rollout and `none` are left out: that nothing is lost by dropping nothing is no prediction.
-    Position policies change no retained attention; conditions are compared within theirs.
+    Position policies change no retained attention; conditions are compared within theirs. Conditions that kept and did
+    the same everywhere are one: counting each would make a correlation of few conditions look like one of many.
     """
-    kl = results.measured("divergence/kl")
+    kl, same = results.measured("divergence/kl"), same_as(results)
     found: list[Prediction] = []
     refused: dict[str, str] = {}
     known: dict[tuple[str, int | float | None], Outcome] = {}
     for condition in results.conditions[1:]:
         if condition.strategy == "none" or condition.budget is None:
+            continue
+        if condition.index in same:
+            first = results.conditions[same[condition.index]]
+            refused[name_of(condition)] = f"kept and did the same as {name_of(first)}"
             continue
         try:
             key = (condition.text, condition.budget)

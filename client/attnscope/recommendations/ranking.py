@@ -12,7 +12,7 @@ from attnscope.measures.intervals import Estimate, Resampling, default_scope
 from attnscope.recommendations.candidates import BUDGETS
 from attnscope.recommendations.decisions import Decisions
 from attnscope.recommendations.evaluation import Outcome, evaluate, kept_mass
-from attnscope_model.strategies import Candidate, Strategy
+from attnscope_model.strategies import Candidate, Strategy, looks_at_attention
 
 TARGET: Final = 0.8
 """Attention that the common budget should let the best rule keep, as in the guide."""
@@ -20,7 +20,8 @@ TARGET: Final = 0.8
 FLAT: Final = 0.02
 """Mass beyond evenly spaced tokens that is worth a rule: below it attention is too flat to choose by."""
 
-Verdict = Literal["compress", "flat", "undecided"]
+Verdict = Literal["selective", "flat", "undecided", "no gain"]
+"""Whether a rule keeps more attention than evenly spaced tokens; ``no gain``: rules are not ranked (`gate`)."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,13 +44,19 @@ class Judged:
         inner = getattr(self.rule, "inner", None)
         return self.rule.simplicity + (inner.simplicity if isinstance(inner, Strategy) else 0)
 
+    @property
+    def oracle(self) -> bool:
+        """Whether it was judged by looking at attention to the whole context before every decision: a bound."""
+        return looks_at_attention(self.rule)
+
 
 def choose(
     candidates: tuple[Candidate, ...], decisions: Decisions | None, budget: float | None
 ) -> tuple[float, dict[str, Strategy]]:
     """Return the common budget and each candidate's parameters, from rollouts that will judge nothing.
 
-    The budget is the smallest at which some rule keeps `TARGET` of the attention, else the largest that is tried.
+    The budget is the smallest at which some rule that can be deployed keeps `TARGET` of the attention, else the largest
+    that is tried.
     Without rollouts to choose by, the largest budget and the defaults.
     """
     defaults = {one.key: one.choices[0] for one in candidates}
@@ -60,7 +67,8 @@ def choose(
         scores = {one.key: [kept_mass(rule, share, decisions) for rule in one.choices] for one in candidates}
         chosen = {one.key: one.choices[int(np.argmax(scores[one.key]))] for one in candidates}
         kept = share
-        if max(max(found) for key, found in scores.items() if key != "none") >= TARGET:
+        real = [max(scores[one.key]) for one in candidates if one.online and one.key != "none"]
+        if max(real, default=0.0) >= TARGET:
             break
     return kept, chosen
 
@@ -71,33 +79,56 @@ def judge(
     budget: float,
     decisions: Decisions,
     task: Int[np.ndarray, " env"],
+    *,
+    ranks: bool = True,
 ) -> tuple[list[Judged], Verdict]:
-    """Return the candidates in order of recommendation, and whether any is worth it.
+    """Return the candidates, those that can be deployed first, and whether any keeps more attention than blind ones.
 
     The order is by skill: the gain over as many evenly spaced tokens as a share of the largest gain that there is, so
     that rules which keep fewer tokens than they may are compared with as few. A tier holds what cannot be told from its
-    best, paired over rollouts; inside it the simplest is first. ``none`` saves nothing and is last, and where attention
-    is flat the uniform rule is first.
+    best, paired over rollouts; inside it the simplest is first. Oracles follow in tiers of their own. ``none`` saves
+    nothing and is last, and where attention is flat the uniform rule is first.
+
+    Parameters
+    ----------
+    ranks
+        False where the gate allows no order: the candidates stay as they are listed, in no tier.
     """
     resampling = Resampling(task, default_scope(task))
-    judged = []
-    for one in candidates:
-        rule = rules[one.key]
-        outcome = evaluate(rule, budget, decisions)
-        curve = tuple((share, kept_mass(rule, share, decisions)) for share in BUDGETS)
-        retained = resampling.estimate(outcome.exact, outcome.uniform)
-        lift = resampling.ratio(outcome.exact, outcome.uniform)
-        excess, skill = resampling.estimate(outcome.excess), resampling.estimate(outcome.skill)
-        judged.append(Judged(one, rule, outcome, retained, lift, excess, skill, curve))
+    judged = [_judged(one, rules[one.key], budget, decisions, resampling) for one in candidates]
     best = max((one for one in judged if one.candidate.key != "none"), key=lambda one: one.excess.value)
+    none = [one for one in judged if one.candidate.key == "none"]
+    real, bounds = (
+        [one for one in judged if one.candidate.key != "none" and one.oracle is kind] for kind in (False, True)
+    )
+    if not ranks:
+        return real + bounds + none, "no gain"
     if not best.excess.has_interval:
         verdict: Verdict = "undecided"
     else:
-        verdict = "compress" if best.excess.low > FLAT else "flat"
-    ordered = _tiers([one for one in judged if one.candidate.key != "none"], resampling)
+        verdict = "selective" if best.excess.low > FLAT else "flat"
+    ordered = _tiers(real, resampling)
     if verdict == "flat":
         ordered = sorted(ordered, key=lambda one: one.candidate.key != "uniform")
-    return ordered + _last([one for one in judged if one.candidate.key == "none"], ordered), verdict
+    ordered += _after(_tiers(bounds, resampling), ordered)
+    return ordered + _last(none, ordered), verdict
+
+
+def _judged(
+    candidate: Candidate, rule: Strategy, budget: float, decisions: Decisions, resampling: Resampling
+) -> Judged:
+    outcome = evaluate(rule, budget, decisions)
+    curve = tuple((share, kept_mass(rule, share, decisions)) for share in BUDGETS)
+    retained = resampling.estimate(outcome.exact, outcome.uniform)
+    lift = resampling.ratio(outcome.exact, outcome.uniform)
+    excess, skill = resampling.estimate(outcome.excess), resampling.estimate(outcome.skill)
+    return Judged(candidate, rule, outcome, retained, lift, excess, skill, curve)
+
+
+def _after(later: list[Judged], earlier: list[Judged]) -> list[Judged]:
+    """Return candidates with tiers that go on behind those of others."""
+    before = max((one.tier for one in earlier), default=0)
+    return [_placed(one, before + one.tier) for one in later]
 
 
 def _tiers(judged: list[Judged], resampling: Resampling) -> list[Judged]:

@@ -24,7 +24,7 @@ class Pattern:
 
 @dataclass(frozen=True)
 class MeasuredTrial:
-    """What a trial measured of a strategy; only this makes a compression safe."""
+    """What a trial measured of a strategy."""
 
     strategy: dict[str, Any]
     """Name and parameters, as `Recommendation.strategy` has them."""
@@ -37,15 +37,25 @@ class MeasuredTrial:
     """Position policy that it was measured with; None: not said."""
     kept: Estimate | None = None
     """Share of the uncompressed policy's gain over uniform actions that is kept: what the verdict rests on."""
+    jointly: bool = False
+    """Whether the verdict holds with all conditions of its trial judged at once; else nothing is called safe by it."""
+    said: str | None = None
+    """The verdict as the trial's own report prints it; None where only the word is known."""
+
+    @property
+    def words(self) -> str:
+        """The verdict as the trial's own report prints it."""
+        return self.said or (self.verdict if self.verdict == "inconclusive" else f"{self.verdict}, by itself")
 
 
 @dataclass(frozen=True)
 class Recommendation:
     """One strategy at one budget, with what it rests on."""
 
-    rank: int
+    rank: int | None
+    """Place by the attention that it keeps, those that can be deployed first; None where no rule is ranked."""
     tier: int
-    """Strategies of a tier are equal within their intervals; the simplest is first."""
+    """Strategies of a tier are equal within their intervals, the simplest first; 0 where no rule is ranked."""
     key: str
     strategy: dict[str, Any]
     """Name and parameters; `attnscope_model.strategies.strategy(**this)` makes it."""
@@ -75,6 +85,10 @@ class Recommendation:
     """Position policy to try first; `Advice.notes` says why."""
     online: bool
     """Whether it needs no attention to the whole context while it is applied."""
+    oracle: bool
+    """Whether it was judged here by looking at the whole context before every decision: a bound, never proposed."""
+    interval: int
+    """Decisions between two selections at which it can be deployed."""
     guide: bool
     claims: tuple[Claim, ...]
     falsified_by: str
@@ -83,8 +97,8 @@ class Recommendation:
 
     @property
     def safe(self) -> bool:
-        """Whether a trial measured that nothing is lost."""
-        return self.measured is not None and self.measured.verdict == "non-inferior"
+        """Whether a trial found it non-inferior with all of its conditions judged at once."""
+        return self.measured is not None and self.measured.verdict == "non-inferior" and self.measured.jointly
 
     def to_json(self) -> dict[str, Any]:
         """Return the recommendation as JSON."""

@@ -11,7 +11,7 @@ from attnscope.provenance import policy_words
 from attnscope.recommendations.claims import Claim, claim, numbers_of, spread
 from attnscope.recommendations.decisions import Decisions
 from attnscope.recommendations.expense import position_policy
-from attnscope.recommendations.ranking import FLAT, TARGET, Judged, Verdict
+from attnscope.recommendations.ranking import FLAT, Judged, Verdict
 from attnscope.study import Study
 from attnscope_storage.wire import RecordedPolicy
 
@@ -19,31 +19,17 @@ RESAMPLED: Final[dict[Scope, str]] = {
     "these tasks": "whole rollouts within task",
     "beyond these tasks": "whole rollouts within task, and tasks",
 }
-PREDICTED: Final = (
-    "Retained attention is a prediction. Among rules of one budget it ranked what they cost better than chance for two "
-    "of three policies that were tried, never as well as intended, and for one of the two it advised to compress what "
-    "must not be (docs/compression-study.md). Only a measured trial says whether the return is kept; the word for that "
-    "is non-inferior, at a margin that you choose."
-)
 DROPPING: Final = (
-    "Meant here is dropping input tokens of a context that is recomputed at every step. Dropping a token's key and "
-    "value from a cache is another intervention: other tokens may hold what they computed from it before it went."
-)
-BY_ATTENTION: Final = (
-    "Rules that choose by attention were given the uncompressed policy's rows of the steps before. Choosing anew from "
-    "the whole context at every step costs the very forward that is to be saved; at an interval, or among what was "
-    "kept, it does not, but then dropped tokens have no attention to come back by."
+    "Meant is dropping input tokens of a context that is recomputed at every step. Dropping a token's key and value "
+    "from a cache is another intervention: other tokens may hold what they computed from it before it went."
 )
 INFLUENCE: Final = "High attention need not mean influence, and low attention need not mean none."
-COMPARED: Final = (
-    "Parameters and budget were not chosen on the rollouts that judge, but many strategies were compared on those."
-)
 
 
 def notes(policy: RecordedPolicy) -> tuple[str, ...]:
     """Return what every reader of a recommendation must know."""
     positions = f"Positions to try first: {' — '.join(position_policy(policy))}."
-    return PREDICTED, DROPPING, BY_ATTENTION, positions, INFLUENCE, COMPARED
+    return DROPPING, positions, INFLUENCE
 
 
 def basis(study: Study, decisions: Decisions, how: str, judging: Scope) -> tuple[Claim, ...]:
@@ -64,9 +50,9 @@ def basis(study: Study, decisions: Decisions, how: str, judging: Scope) -> tuple
     )
     sample = claim(
         "sample",
-        "Read: statistics and rollout of all {steps:.0f} steps of {envs:.0f} rollouts of {tasks:.0f} tasks; decision "
-        "rows of {heads:.0f} of {stored:.0f} stored steps, and mean rows over layers and heads of {rows:.0f}, of "
-        "{of:.0f} rollouts. Patterns are measured at contexts of {least:.0f} to {most:.0f} tokens.",
+        "Read: statistics of all {steps:.0f} steps of {envs:.0f} rollouts of {tasks:.0f} tasks; decision rows of "
+        "{heads:.0f} of {stored:.0f} stored steps, mean rows of {rows:.0f}, of {of:.0f} rollouts; patterns at contexts "
+        "of {least:.0f} to {most:.0f} tokens.",
         steps=reading.steps,
         heads=0 if reading.plan is None else reading.plan.head_rows_read,
         rows=0 if reading.plan is None else reading.plan.rows_read,
@@ -100,30 +86,31 @@ def basis(study: Study, decisions: Decisions, how: str, judging: Scope) -> tuple
 
 
 def headline(judged: list[Judged], verdict: Verdict, budget: float, study: Study) -> tuple[Claim, ...]:
-    """Return the one thing to read: what to try first, or that there is nothing to choose by."""
+    """Return whether attention tells rules apart at all; nothing where no rule is ranked."""
     best = max((one for one in judged if one.candidate.key != "none"), key=lambda one: one.excess.value)
-    if verdict == "compress":
+    if verdict == "no gain":
+        return ()
+    if verdict == "selective":
         first = judged[0]
         template = (
-            f"Try {first.candidate.key} first: at a budget of {{budget:.2f}} of the history it keeps {{tokens:.1f}} "
-            f"transitions and {{kept:.3f}} of the attention ({spread(first.retained)}), as many evenly spaced ones "
-            "{uniform:.3f}."
+            "Attention is selective: at {budget:.2f} of the history "
+            f"{first.candidate.key} keeps {{kept:.3f}} of it ({spread(first.retained)}) in {{tokens:.1f}} transitions, "
+            "as many evenly spaced {uniform:.3f}."
         )
-        said = claim("headline", template, budget=budget, **_kept(first))
-        return said, *_short_of_target(judged), *_without_attention(judged)
+        return (claim("headline", template, budget=budget, **_kept(first)),)
     if verdict == "flat":
         template = (
-            "Attention is too flat to choose by: use uniform, or do not compress. At a budget of {budget:.2f} the best "
-            f"rule ({best.candidate.key}) keeps {{value:.3f}} more than evenly spaced ones ({spread(best.excess)}), "
-            "and {margin:.2f} would be worth a rule. Normalised entropy is {entropy:.3f}."
+            "Attention is too flat to tell rules apart: at a budget of {budget:.2f} the most that a rule "
+            f"({best.candidate.key}) keeps beyond evenly spaced tokens is {{value:.3f}} ({spread(best.excess)}); "
+            "{margin:.2f} would count. Normalised entropy is {entropy:.3f}."
         )
         spread_out = study.quantity("normalised_entropy")
         entropy = np.nan if spread_out is None else spread_out.estimate.value
         return (claim("headline", template, budget=budget, margin=FLAT, entropy=entropy, **numbers_of(best.excess)),)
     template = (
-        f"Too few rollouts to rank by: one rollout of one task has no interval. The best rule ({best.candidate.key}) "
-        "keeps {value:.3f} more than evenly spaced transitions at a budget of {budget:.2f}. Capture more tasks, or "
-        "replicas."
+        "Too few rollouts to rank by: one rollout of one task has no interval. At a budget of {budget:.2f} the most "
+        f"that a rule ({best.candidate.key}) keeps beyond evenly spaced transitions is {{value:.3f}}. Capture more "
+        "tasks, or replicas."
     )
     return (claim("headline", template, value=best.excess.value, budget=budget),)
 
@@ -147,7 +134,7 @@ def why(one: Judged, saved: float) -> tuple[Claim, ...]:
             **numbers_of(one.lift),
         ),
         _skill(one),
-        _saving(key, 1 - kept["share"], saved),
+        SAVES_NOTHING if one.oracle else _saving(key, 1 - kept["share"], saved),
     ]
     if one.rule.pooling:
         template = (
@@ -159,6 +146,11 @@ def why(one: Judged, saved: float) -> tuple[Claim, ...]:
     return tuple(found)
 
 
+SAVES_NOTHING: Final = Claim(
+    "oracle", "Judged so it saves nothing: it looks at the whole context before every decision. It is a bound."
+)
+
+
 def _saving(key: str, tokens: float, flops: float) -> Claim:
     template = "Saves {tokens:.2f} of the history"
     if not np.isfinite(flops):
@@ -168,7 +160,7 @@ def _saving(key: str, tokens: float, flops: float) -> Claim:
 
 
 def falsified(one: Judged) -> str:
-    """Return what would show a prediction wrong."""
+    """Return what would show wrong that a rule may be applied."""
     match one.candidate.key:
         case "none":
             return "nothing: it is the control that must reproduce the uncompressed returns"
@@ -183,32 +175,6 @@ def _skill(one: Judged) -> Claim:
         return Claim(key, "No choice of as many transitions could gain anything.")
     template = f"Of what a choice could gain over evenly spaced it gains {{value:.3f}} ({spread(one.skill)})."
     return claim(key, template, **numbers_of(one.skill))
-
-
-def _short_of_target(judged: list[Judged]) -> tuple[Claim, ...]:
-    """Return that the first rule keeps less than the budget was set for, and the first that keeps as much, if any."""
-    if judged[0].retained.value >= TARGET:
-        return ()
-    template = "That is less than the {target:.2f} that is aimed at: it chooses best among as many transitions"
-    enough = [one for one in judged if one.candidate.key != "none" and one.retained.value >= TARGET]
-    if not enough:
-        return (claim("headline.target", template + ", and no rule here keeps as much.", target=TARGET),)
-    first = enough[0].candidate.key
-    template += f". The first that keeps as much is {first}: {{kept:.3f}} in {{tokens:.1f}} transitions."
-    kept = _kept(enough[0])
-    return (claim("headline.target", template, target=TARGET, kept=kept["kept"], tokens=kept["tokens"]),)
-
-
-def _without_attention(judged: list[Judged]) -> tuple[Claim, ...]:
-    """Return the best rule that needs no attention while it is applied, where the first one does."""
-    if judged[0].candidate.online:
-        return ()
-    first = next(one for one in judged if one.candidate.online)
-    template = (
-        f"Without attention at run time the best is {first.candidate.key}: {{tokens:.1f}} transitions and {{kept:.3f}} "
-        f"of the attention ({spread(first.retained)}), as many evenly spaced {{uniform:.3f}}."
-    )
-    return (claim("headline.online", template, **_kept(first)),)
 
 
 def _kept(one: Judged) -> dict[str, float]:

@@ -1,4 +1,4 @@
-"""Advice, as a value and in words. Every number comes from a claim; nothing is computed here."""
+"""Advice, as a value and in words. Every number comes from a claim or a table; nothing is computed here."""
 
 from __future__ import annotations
 
@@ -7,46 +7,61 @@ import json
 import math
 from dataclasses import dataclass
 from textwrap import fill
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 from attnscope.recommendations.claims import Claim
-from attnscope.recommendations.results import MeasuredTrial, Pattern, Recommendation
+from attnscope.recommendations.lead import Lead
+from attnscope.recommendations.proposing import Proposed
+from attnscope.recommendations.results import Pattern, Recommendation
+from attnscope.recommendations.table import Table
 
-WIDTH = 110
+WIDTH: Final = 110
 """Columns of the text."""
 
-PREDICTED = "STRATEGIES, best first; those of a tier cannot be told apart, and the simplest of them is first"
-MEASURED_FIRST = (
-    "STRATEGIES: what was measured first, by its verdict and what it keeps; the others as predicted, by tier"
-)
+DESCRIPTION: Final = "ATTENTION, A DESCRIPTION: where the policy looks, which predicts no cost"
+
+SHOWN: Final = ("recency.10", "positions", "anchor.rewarded", "anchor.named", "recency.absent", "positions.absent")
+"""Claims of patterns that the text shows; the JSON has all."""
+
+FOR_ONE: Final = "FOR ONE ANSWER"
+"""Heading of the commands where a trial was measured."""
+
+BASIS: Final = ("narrowed", "sample")
+"""Claims of the basis that the text shows beside the source."""
 
 
 @dataclass(frozen=True)
 class Advice:
-    """Everything that a capture says about compressing its policy's context. Print it, or show it in a notebook."""
+    """Everything that is known about compressing a policy's context. Print it, or show it in a notebook."""
 
     checkpoint: str
     environment: str
     job: str
-    verdict: Literal["compress", "flat", "undecided"]
-    """Whether a rule beats evenly spaced tokens; undecided where no interval tells."""
+    verdict: Literal["selective", "flat", "undecided", "no gain"]
+    """What attention tells of rules: ``selective`` where one keeps more than evenly spaced tokens; no word on cost."""
+    lead: Lead
+    """The answer, else the screen, else what would give an answer."""
+    table: Table
     headline: tuple[Claim, ...]
     basis: tuple[Claim, ...]
     """Where it comes from and what was read."""
     patterns: tuple[Pattern, ...]
     recommendations: tuple[Recommendation, ...]
+    """Rules by the attention that they keep, those that can be deployed first."""
     not_applicable: dict[str, str]
     """Strategies that this capture cannot judge, and why."""
     notes: tuple[str, ...]
+    proposal: Proposed
+    """What a trial would try first."""
     measured: tuple[Claim, ...] = ()
-    """Whether such predictions came true in a trial, where one was given."""
+    """What trials found, and whether attention would have told it."""
 
     @property
     def claims(self) -> tuple[Claim, ...]:
-        """Every claim of the text, in its order."""
+        """Every claim of the advice, in its order."""
         patterns = tuple(one for pattern in self.patterns for one in pattern.claims)
         ranked = tuple(one for recommendation in self.recommendations for one in recommendation.claims)
-        return (*self.basis, *self.measured, *self.headline, *patterns, *ranked)
+        return (*self.lead.gate, *self.lead.claims, *self.basis, *self.measured, *self.headline, *patterns, *ranked)
 
     @property
     def text(self) -> str:
@@ -59,6 +74,15 @@ class Advice:
         return {
             **plain,
             "verdict": self.verdict,
+            "lead": {
+                "kind": self.lead.kind,
+                "gate": [one.to_json() for one in self.lead.gate],
+                "claims": [one.to_json() for one in self.lead.claims],
+                "commands": dict(self.lead.commands),
+            },
+            "table": {"title": self.table.title, "head": self.table.head, "rows": self.table.rows}
+            | {"bounds": self.table.bounds},
+            "proposal": self.proposal.to_json(),
             "headline": [one.to_json() for one in self.headline],
             "measured": [one.to_json() for one in self.measured],
             "basis": [one.to_json() for one in self.basis],
@@ -85,60 +109,48 @@ class Advice:
 
 
 def written(advice: Advice) -> str:
-    """Return the whole text."""
-    parts = [
-        "Compression recommendations",
-        "",
-        *(_wrap(one.sentence) for one in advice.basis),
-        "",
-        *(_wrap(one.sentence) for one in advice.measured),
-        *([""] if advice.measured else []),
-        *(_wrap(one.sentence) for one in advice.headline),
-        "",
-        "PATTERNS",
-    ]
-    for pattern in advice.patterns:
-        parts += ["", f"{pattern.name}: {pattern.answer}", *(_wrap(one.sentence, "  ") for one in pattern.claims)]
-    parts += ["", MEASURED_FIRST if any(one.measured for one in advice.recommendations) else PREDICTED]
-    for one in advice.recommendations:
-        parts += ["", *_strategy(one)]
+    """Return the whole text, at most 80 lines."""
+    shown = [one for one in advice.basis if one.key in BASIS]
+    source = [_wrap(one.sentence) for one in advice.basis if one.key == "source"]
+    parts = ["Compression recommendations", *source, *(_wrap(one.sentence) for one in advice.lead.gate), ""]
+    first, measured = lead_lines(advice.lead, measured=bool(advice.measured)), _measured(advice.measured)
+    ordered = (first, measured) if advice.lead.kind == "answer" else (measured, first)
+    parts += [line for section in ordered for line in section]
+    parts += advice.table.lines()
+    parts += [_wrap(advice.table.key)] if advice.table.key else []
     if advice.not_applicable:
-        parts += ["", "Not judged:", *(_wrap(f"{key}: {why}", "  ") for key, why in advice.not_applicable.items())]
-    parts += ["", "READ THIS TOO", *(_wrap(note, "  ") for note in advice.notes)]
-    return "\n".join(parts) + "\n"
+        parts.append(_wrap(f"Not judged, for want of what they need: {', '.join(advice.not_applicable)}."))
+    parts += ["", DESCRIPTION, *(_wrap(one.sentence) for one in (*shown, *advice.headline))]
+    parts += [_wrap(_pattern(one)) for one in advice.patterns]
+    return "\n".join([*parts, *map(_wrap, advice.notes)]) + "\n"
 
 
-def _strategy(one: Recommendation) -> list[str]:
-    name = one.key + (" (the guide's)" if one.guide else "")
-    lines = [f"{one.rank}. {name}, tier {one.tier}: {_spelled(one.strategy)}"]
-    lines += [_wrap(claim.sentence, "   ") for claim in one.claims]
-    by = "chooses without attention" if one.online else "chooses by attention"
-    lines.append(_wrap(f"Positions: {one.positions}; {by}. Falsified by {one.falsified_by}.", "   "))
-    if one.measured is not None:
-        lines.append(_wrap(_measured(one.measured), "   "))
-    if one.command is not None:
-        lines.append(f"   Try it: {one.command}")
-    return lines
+def lead_lines(lead: Lead, *, measured: bool = False) -> list[str]:
+    """Return a lead as a section of text: heading, sentences, commands, an empty line.
+
+    Parameters
+    ----------
+    measured
+        Whether a trial was measured: then something is known, though there is no answer.
+    """
+    title = FOR_ONE if measured and lead.kind == "none" else lead.title
+    wide = max((len(what) for what, _ in lead.commands), default=0)
+    commands = [f"  {what + ':':<{wide + 1}}  {command}" for what, command in lead.commands]
+    return [title, *(_wrap(one.sentence) for one in lead.claims), *commands, ""]
 
 
-def _measured(trial: MeasuredTrial) -> str:
-    safe = "safe by this trial" if trial.verdict == "non-inferior" else "not shown to be safe"
-    where = f" (job {trial.job})" if trial.job else ""
-    positions = f", positions {trial.positions}" if trial.positions else ""
-    return f"Measured{where}{positions}: return retained {trial.return_retained}, {trial.verdict}: {safe}."
+def _measured(claims: tuple[Claim, ...]) -> list[str]:
+    return ["MEASURED BY TRIAL", *(_wrap(one.sentence) for one in claims), ""] if claims else []
 
 
-def _spelled(spec: dict[str, object]) -> str:
-    parameters = ", ".join(
-        f"{name} {_spelled(value) if isinstance(value, dict) else value}"
-        for name, value in spec.items()
-        if name != "name"
-    )
-    return f"{spec['name']} ({parameters})" if parameters else str(spec["name"])
+def _pattern(pattern: Pattern) -> str:
+    said = " ".join(one.sentence for one in pattern.claims if one.key in SHOWN)
+    return f"{pattern.name}: {pattern.answer}. {said}".rstrip()
 
 
-def _wrap(text: str, indent: str = "") -> str:
-    return fill(text, WIDTH, initial_indent=indent, subsequent_indent=indent, break_long_words=False)
+def _wrap(text: str) -> str:
+    indent = text[: len(text) - len(text.lstrip())]
+    return fill(text.strip(), WIDTH, initial_indent=indent, subsequent_indent=indent, break_long_words=False)
 
 
 def _known(value: Any) -> Any:  # noqa: ANN401 - anything JSON

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +16,7 @@ from attnscope.figures.comprehensive import comprehensive
 from attnscope.figures.decision_rows import decision_rows
 from attnscope.figures.heatmap import heatmaps
 from attnscope.figures.layer_head import layer_head
+from attnscope.figures.screens.map import screen_map
 from attnscope.figures.similarity import similarity
 from attnscope.figures.style import pixels, save
 from attnscope.figures.timeline import timeline
@@ -23,6 +24,9 @@ from attnscope.figures.trials.cost_curves import cost_curves
 from attnscope.figures.trials.learning import learning
 from attnscope.measures import NotMeasurableError
 from attnscope.recommendations import Advice, recommend_from
+from attnscope.recommendations.advice import lead_beside
+from attnscope.recommendations.beside import Beside
+from attnscope.recommendations.text import lead_lines
 from attnscope.report.findings import findings_text
 from attnscope.report.page import page
 from attnscope.study import Choice, Study, study
@@ -36,6 +40,11 @@ FIGURES: dict[str, Callable[[Study], Figure]] = {
     "cost_curves": cost_curves,
 }
 """By file name, the guide's two first."""
+
+BESIDE = {
+    "screen_map": "Departures by rule and budget",
+}
+"""Titles of the figures of what stands beside a capture."""
 
 CAPTIONS = {
     "attention_analysis_comprehensive": "Comprehensive analysis",
@@ -54,6 +63,7 @@ def write_report(
     *,
     form: str = "png",
     tell: Callable[[Path], None] = lambda _path: None,
+    beside: Beside | None = None,
 ) -> list[Path]:
     """Write the report of a capture, also of a running one, and return the files.
 
@@ -69,6 +79,8 @@ def write_report(
         Of the figures: png, svg or pdf.
     tell
         Called with each file as it is there; the first is a heatmap.
+    beside
+        A decision and a screen of the same policy: they lead the recommendations, and their figures are drawn.
 
     Returns
     -------
@@ -97,8 +109,12 @@ def write_report(
         path = save(figure, out / f"{name}.{form}")
         keep(path)
         shown[CAPTIONS[name]] = small_png(figure, path)
-    advice = advise(read)
-    text = recommendations(read, advice)
+    for name, figure in beside_figures(beside or Beside()):
+        path = save(figure, out / f"{name}.{form}")
+        keep(path)
+        shown[BESIDE[name]] = small_png(figure, path)
+    advice = advise(read, beside)
+    text = recommendations(read, advice, beside)
     keep(_write(out / "compression_recommendations.txt", text))
     if not isinstance(advice, str):
         keep(_write(out / "compression_recommendations.json", advice.json()))
@@ -115,21 +131,30 @@ def heatmap_steps(capture: Capture, asked: Choice) -> list[int]:
     return [sampled[int(place)] for place in sorted(set(places.tolist()))]
 
 
-def advise(read: Study) -> Advice | str:
-    """Return the advice that follows from a study, or why there is none."""
+def beside_figures(beside: Beside) -> Iterator[tuple[str, Figure]]:
+    """Yield the figures of what stands beside a capture, by file name."""
+    if beside.screen is not None:
+        yield "screen_map", screen_map(beside.screen)
+
+
+def advise(read: Study, beside: Beside | None = None) -> Advice | str:
+    """Return the advice that follows from a study and what stands beside it, or why there is none."""
     if read.reading.plan is None:
         return "decision rows were not captured. Submit with rows to get one"
     try:
-        return recommend_from(read)
+        return recommend_from(read, beside=beside)
     except (NotCapturedError, NotMeasurableError) as error:
         return str(error)
 
 
-def recommendations(read: Study, advice: Advice | str) -> str:
-    """Return the text of what follows from the attention, and what it looks like."""
-    if isinstance(advice, str):
-        return f"No recommendation: {advice}.\n\n{findings_text(read)}"
-    return f"{advice.text.rstrip()}\n\n{findings_text(read)}"
+def recommendations(read: Study, advice: Advice | str, beside: Beside | None = None) -> str:
+    """Return the text of what is known of compression, and what attention looks like."""
+    if not isinstance(advice, str):
+        return f"{advice.text.rstrip()}\n\n{findings_text(read)}"
+    lead = "\n".join(lead_lines(lead_beside(read, beside or Beside())))
+    if beside is not None and beside.answered:
+        return f"{lead}\nNo recommendation by attention: {advice}.\n\n{findings_text(read)}"
+    return f"No recommendation: {advice}.\n\n{lead}\n{findings_text(read)}"
 
 
 def small_png(figure: Figure, path: Path) -> bytes:

@@ -167,7 +167,9 @@ def _flat(row: Row) -> dict[str, Any]:
         "oracle": of.oracle,
         "verdict": row.verdict.word,
         "holds_jointly": row.verdict.jointly,
+        "words": "baseline" if of.index == 0 else row.verdict.words,
         "decides": row.verdict.decides,
+        "decides_far": row.verdict.decides_far,
         "decides_unit": row.verdict.unit if row.verdict.decides else None,
     }
     line |= _spread("kept", row.verdict.kept) | _spread("difference", row.difference)
@@ -218,7 +220,7 @@ def _nested(row: Row) -> dict[str, Any]:
 
 
 def _judged(verdict: Verdict) -> dict[str, Any]:
-    return {**vars(verdict), "kept": dict(vars(verdict.kept)), "unit": verdict.unit}
+    return {**vars(verdict), "kept": dict(vars(verdict.kept)), "unit": verdict.unit, "words": verdict.words}
 
 
 def _cell(value: Any) -> Any:  # noqa: ANN401 - anything a cell holds

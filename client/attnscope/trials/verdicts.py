@@ -22,6 +22,9 @@ POWER: Final = 0.8
 NORMAL_POWER: Final = 0.8416212335729143
 """The normal distribution's quantile at `POWER`."""
 
+END: Final = 1.2815515655446004
+"""Standard errors from the middle of an 80 % interval to one of its ends."""
+
 NO_RANDOM: Final = "the return of uniform actions is not known for these tasks, so the margin has no size"
 NO_GAIN: Final = (
     "the uncompressed policy is not shown to gain anything over uniform actions: there is nothing to retain"
@@ -45,7 +48,10 @@ class Verdict:
     jointly: bool = False
     """Whether the word still holds where every condition of the trial is judged at once."""
     decides: int | None = None
-    """Seeds (or tasks, for claims beyond these) that would decide, if the loss is what was measured; None: decided."""
+    """Seeds (or tasks, for claims beyond these) that would decide in four cases of five, if the truth is the end of the
+    80 % interval that lies farther from the bound; None: decided."""
+    decides_far: int | None = None
+    """The same at the other end; None where that end lies at the bound or beyond it, so that no number can be given."""
     reason: str | None = None
     """Why nothing can be told, where that is not the width of the interval."""
 
@@ -56,16 +62,28 @@ class Verdict:
 
     @property
     def needs(self) -> str:
-        """What would decide, in words; empty where it is decided."""
+        """What would decide, at both ends of the 80 % interval, in words; empty where it is decided."""
         if self.decides is None:
             return ""
-        return f"over {NEVER} {self.unit}" if self.decides >= NEVER else f"{self.decides} {self.unit}"
+        if self.decides >= NEVER:
+            return f"over {NEVER} {self.unit} would decide"
+        far = "no number" if self.decides_far is None else f"over {NEVER}"
+        if self.decides_far is not None and self.decides_far < NEVER:
+            far = str(self.decides_far)
+        return f"{self.decides} {self.unit} would decide at best, {far} at worst"
+
+    @property
+    def words(self) -> str:
+        """The verdict as every output prints it: terminal, text, table and page."""
+        if self.reason is not None:
+            return "not judged"
+        if self.word == "inconclusive":
+            return f"inconclusive ({self.needs})" if self.needs else "inconclusive"
+        return f"{self.word}, {'jointly' if self.jointly else 'by itself'}"
 
     def __str__(self) -> str:
-        """Return e.g. ``inconclusive (24 seeds would decide)``."""
-        if self.reason is not None:
-            return f"{self.word}: {self.reason}"
-        return self.word if self.decides is None else f"{self.word} ({self.needs} would decide)"
+        """Return the words, with the reason where nothing can be told."""
+        return self.words if self.reason is None else f"{self.words}: {self.reason}"
 
 
 def judge(results: TrialResults, condition: int, bootstrap: PairedBootstrap, phase: Phase = "all") -> Verdict:
@@ -83,9 +101,8 @@ def judge(results: TrialResults, condition: int, bootstrap: PairedBootstrap, pha
     if word != "inconclusive":
         return Verdict(word, kept, bound)
     have = bootstrap.seeds if bootstrap.scope == "these tasks" else bootstrap.tasks
-    return Verdict(
-        word, kept, bound, decides=deciding(kept.value, bound, have, _error(results, condition, bootstrap, phase))
-    )
+    near, far = deciding(kept.value, bound, have, _error(results, condition, bootstrap, phase))
+    return Verdict(word, kept, bound, decides=near, decides_far=far)
 
 
 def judge_all(results: TrialResults, bootstrap: PairedBootstrap, phase: Phase = "all") -> list[Verdict]:
@@ -114,8 +131,11 @@ def judge_all(results: TrialResults, bootstrap: PairedBootstrap, phase: Phase = 
     return verdicts
 
 
-def deciding(kept: float, bound: float, have: int, error: float) -> int:
-    """Return how many seeds (or tasks) would decide with `POWER`, if the loss is what was measured.
+def deciding(kept: float, bound: float, have: int, error: float) -> tuple[int, int | None]:
+    """Return how many seeds (or tasks) would decide with `POWER`, at both ends of the 80 % interval of what is kept.
+
+    If the truth is as measured, a size for the measured value has this power; but it is measured with the same error,
+    and such a size has a power near 60 % in truth. So both ends are given.
 
     Parameters
     ----------
@@ -125,12 +145,23 @@ def deciding(kept: float, bound: float, have: int, error: float) -> int:
         Seeds, or tasks, that there are.
     error
         Standard error of `kept`.
+
+    Returns
+    -------
+    tuple
+        The size at the end that is farther from the bound, and at the other one; None where that end lies at the bound
+        or beyond it.
     """
+    if not (math.isfinite(error) and math.isfinite(kept)):
+        return NEVER, None
     apart = abs(kept - bound)
-    if apart == 0 or not math.isfinite(error):
-        return NEVER
-    wanted = math.ceil(have * ((NORMAL + NORMAL_POWER) * error / apart) ** 2)
-    return min(NEVER, max(have + 1, wanted))  # those that there are did not decide
+
+    def at(distance: float) -> int:
+        wanted = have * ((NORMAL + NORMAL_POWER) * error / distance) ** 2
+        return NEVER if wanted >= NEVER else max(have + 1, math.ceil(wanted))  # those that there are did not decide
+
+    near, far = apart + END * error, apart - END * error
+    return (at(near) if near > 0 else NEVER), (at(far) if far > 0 else None)
 
 
 NEVER: Final = 10_000

@@ -45,9 +45,13 @@ def lasting(step: int, env: int, length: int, _rng: np.random.Generator) -> np.n
 
 
 def write(
-    path: Path, plant: Plant, envs: int = 8, tasks: int = 4, *, until: int = STEPS, rows: bool = True, **changes: Any
-) -> Path:
-    """Write a capture whose rows are planted, unfinished where `until` is less than its steps."""
+    path: Path, plant: Plant, envs: int = 8, tasks: int = 4, *, until: int = STEPS, rows: bool = True,
+    random: float | None = None, earning: float = 1.0, **changes: Any,
+) -> Path:  # fmt: skip
+    """Write a capture whose rows are planted, unfinished where `until` is less than its steps.
+
+    Every episode of the first share `earning` of the rollouts returns 1, and those of uniform actions `random`.
+    """
     policy = attributes(envs)["policy"] | changes
     per, slots = policy["tokens_per_transition"], policy["context_length"]
     sizes = {name: policy[name] for name in ("layers", "heads")}
@@ -66,12 +70,16 @@ def write(
     static["stats/window"][:] = RECENCY_WINDOWS
     static["env/task"][:] = np.arange(envs) % tasks
     found = attributes(envs) | {"policy": policy}
+    cells = [{"index": task, "split": "test", "split_index": task, "label": str(task)} for task in range(tasks)]
+    if random is not None:
+        found["resolved"] = found["resolved"] | {"tasks": [cell | {"random_return": random} for cell in cells]}
     with CaptureWriter.create(path, schema, found, static, durable=False) as writer:
         for first in range(0, until, schema.flush_steps):
             block = writer.acquire()
             block.steps = min(schema.flush_steps, STEPS - first)
             for place in range(block.steps):
                 fill(block.arrays, place, first + place, envs, plant, slots, per)
+                block.arrays["rollout/reward"][place, round(earning * envs) :] = 0
             writer.submit(block)
         writer.close(complete=until == STEPS)
     return path

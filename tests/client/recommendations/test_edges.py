@@ -60,20 +60,12 @@ def test_what_was_resampled_is_said_of_patterns_and_strategies(planted):
     assert "within task for patterns and of whole rollouts within task, and tasks for strategies" in scope.sentence
 
 
-def test_a_first_rule_that_misses_the_aim_says_so(planted):
-    """Two tokens of thirty do not hold 80 % of slowly falling attention; the headline says what was aimed at."""
-    advice = planted(budget=0.1)
-    assert advice.recommendations[0].retained.value < 0.8
-    assert any(claim.key == "headline.target" for claim in advice.headline)
-    assert not any(claim.key == "headline.target" for claim in planted().headline)
-
-
 def test_a_running_job_is_advised_on_what_is_committed(planted):
     """An unfinished capture gives advice on its committed steps and says how many they are."""
     advice = planted(until=64, context_length=16)
     sample = next(claim for claim in advice.basis if claim.key == "sample")
     assert sample.numbers["stored"] < 90
-    assert advice.verdict == "compress"
+    assert advice.verdict == "selective"
 
 
 def test_nothing_committed_is_said(planted):

@@ -71,12 +71,13 @@ def test_predictions_that_came_true_are_said_to(captures):
     advice = attnscope.recommend(capture, budget=0.5, trials=[measured(capture, losses)])
     by = {one.key: one for one in advice.measured}
     assert by["score.within"].numbers["value"] > 0.7
-    assert "tells which strategy" in by["score.conclusion"].sentence
+    assert "tells which rule" in by["score.conclusion"].sentence
     first = advice.recommendations[0]
     assert first.key == "recency"
     assert first.measured is not None
     assert first.safe
-    assert by["measured.best"].numbers["value"] == pytest.approx(1, abs=0.02)
+    assert by["trial.jointly"].numbers["kept0"] == pytest.approx(1, abs=0.02)
+    assert "recency 30%, keep" in by["trial.jointly"].sentence
     assert by["score.within"].sentence.replace("\n", " ")[:20] in advice.text
 
 
@@ -87,7 +88,7 @@ def test_predictions_that_did_not_are_said_not_to_and_the_measured_order_rules(c
     advice = attnscope.recommend(capture, budget=0.5, trials=[measured(capture, losses)])
     by = {one.key: one for one in advice.measured}
     assert by["score.within"].numbers["value"] < 0
-    assert "no better than chance" in by["score.conclusion"].sentence
+    assert "is not shown to predict" in by["score.conclusion"].sentence
     assert by["score.regret"].numbers["value"] > 0.3
     assert [one.key for one in advice.recommendations[:2]] == ["uniform", "random"]
     assert "so" in advice.json()

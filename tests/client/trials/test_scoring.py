@@ -84,7 +84,7 @@ def test_true_predictions_are_told(many):
     assert abs(found.regret.to_best.value) < 0.02
     assert found.regret.over_uniform is not None
     assert found.regret.over_uniform.value == pytest.approx(0.2, abs=0.05)
-    assert "tells which strategy" in score_claims(found)[-1].sentence
+    assert "tells which rule" in score_claims(found)[-1].sentence
 
 
 def test_budget_alone_predicts_over_budgets_and_nothing_within(many):

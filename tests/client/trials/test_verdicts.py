@@ -24,22 +24,24 @@ def test_planted_losses_get_their_verdicts(trial):
 
 
 def test_noise_makes_it_inconclusive_and_says_what_would_decide(plant):
-    """With as many seeds as it names, the same loss is decided in most trials."""
+    """It names the seeds at both ends of the 80 % interval, or that none can be named."""
     losses = [("none", None, 0.0), ("recency", 0.5, 0.0)]
     few = plant(losses, seeds=3, noise=1.5, pairing=0.0)
     verdict = judge(few, 1, bootstrap_of(few))
     assert verdict.word == "inconclusive"
     assert verdict.decides is not None
     assert verdict.decides > 3
-    assert "seeds would decide" in str(verdict)
+    assert "seeds would decide at best, no number at worst" in str(verdict)
 
 
 def test_seeds_that_decide_are_the_usual_sample_size():
-    """((z₀.₉₇₅ + z₀.₈) σ ÷ δ)², rounded up, against a value worked by hand."""
-    # A standard error of 0.02 with 4 seeds: 4 × (2.8016 × 0.02 ÷ 0.02)² = 31.4.
-    assert deciding(0.97, 0.95, 4, 0.02) == 32
+    """((z₀.₉₇₅ + z₀.₈) σ ÷ δ)², rounded up, at both ends of the 80 % interval, against values worked by hand."""
+    # Ends at 0.0656 and 0.0144 from the bound: 40 × (2.8016 × 0.02 ÷ 0.0144)² = 608.2; the near one needs 29.
+    assert deciding(0.99, 0.95, 40, 0.02) == (41, 609)
     # An interval of few rollouts is wider than normal: those that there are have not decided, however few would do.
-    assert deciding(0.99, 0.95, 3, 0.01) == 4
+    assert deciding(0.99, 0.95, 3, 0.01) == (4, 4)
+    # 4 × (2.8016 × 0.02 ÷ 0.0456)² = 6.03; the far end lies beyond the bound, so no number decides for it.
+    assert deciding(0.97, 0.95, 4, 0.02) == (7, None)
 
 
 @pytest.mark.parametrize(("loss", "wrong"), [(0.0, "inferior"), (0.05, "inferior"), (0.05, "non-inferior")])

@@ -1,0 +1,105 @@
+"""Evidence that stands beside a capture's attention and comes before it: a decision and a screen of the same policy."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from itertools import islice
+from typing import TYPE_CHECKING, Final, TypeVar
+
+from attnscope.decisions.decision import Decision
+from attnscope.errors import NotFoundError
+from attnscope.measures.refusals import NotMeasurableError
+from attnscope.screens.results import ScreenResults
+from attnscope.screens.screen import Screen
+from attnscope_storage.errors import StorageError
+from attnscope_storage.wire import JobState
+from attnscope_storage.wire.decisions import DecisionCard
+
+if TYPE_CHECKING:
+    from attnscope.capture import Capture
+    from attnscope.job import JobHandle
+    from attnscope.service import Service
+
+NEWEST: Final = 20
+"""Jobs of a kind and checkpoint that are looked through, the newest ones."""
+
+FoundT = TypeVar("FoundT", Decision, Screen)
+
+
+@dataclass(frozen=True, eq=False)
+class Beside:
+    """A decision on the same checkpoint, and a screen of the same capture, where there are any."""
+
+    decision: DecisionCard | None = None
+    screen: ScreenResults | None = None
+    screen_job: str | None = None
+
+    @property
+    def answered(self) -> bool:
+        """Whether a decision has its answer."""
+        return self.decision is not None and self.decision.answer is not None
+
+
+def beside_of(
+    capture: Capture,
+    decision: Decision | DecisionCard | None = None,
+    screen: Screen | ScreenResults | None = None,
+) -> Beside:
+    """Return what is given beside a capture.
+
+    Raises
+    ------
+    NotMeasurableError
+        The decision or the screen is of another checkpoint or environment.
+    """
+    own = capture.resolved
+    card = decision.card if isinstance(decision, Decision) else decision
+    if card is not None and (card.checkpoint_id, card.environment_id) != (own.checkpoint_id, own.environment_id):
+        raise NotMeasurableError(
+            f"expected a decision on {own.checkpoint_name} in {own.environment_id}, got one on {card.checkpoint_name} "
+            f"in {card.environment_id}"
+        )
+    if not isinstance(screen, Screen):
+        return Beside(card, screen)
+    if screen.resolved.checkpoint_id != own.checkpoint_id:
+        raise NotMeasurableError(
+            f"expected a screen of {own.checkpoint_name}, got one of {screen.resolved.checkpoint_name}"
+        )
+    return Beside(card, screen.results(), screen.job)
+
+
+def find_beside(service: Service, capture: Capture) -> tuple[Decision | None, Screen | None]:
+    """Return the newest answered decision on a capture's checkpoint, and the newest screen of the capture.
+
+    Only finished jobs count whose stores are still there.
+    """
+    own = capture.resolved
+
+    def answers(card: DecisionCard) -> bool:
+        same = (card.checkpoint_id, card.environment_id) == (own.checkpoint_id, own.environment_id)
+        return same and card.answer is not None
+
+    decisions = (_there(job.decision) for job in _newest(service, "decision", own.checkpoint_name))
+    screens = (
+        _there(job.screen)
+        for job in _newest(service, "screen", own.checkpoint_name)
+        if str(getattr(job.info.spec, "capture", None)) == capture.job
+    )
+    return (
+        next((one for one in decisions if one is not None and answers(one.card)), None),
+        next((one for one in screens if one is not None), None),
+    )
+
+
+def _newest(service: Service, kind: str, checkpoint: str) -> Iterator[JobHandle]:
+    mine = (job for job in service.jobs(kind=kind) if job.summary.checkpoint_name == checkpoint)
+    return (job for job in islice(mine, NEWEST) if job.state is JobState.SUCCEEDED)
+
+
+def _there(opened: Callable[[], FoundT]) -> FoundT | None:
+    """Return what a job stored; None where its store was deleted or is damaged."""
+    try:
+        return opened()
+    except (NotFoundError, StorageError):
+        return None

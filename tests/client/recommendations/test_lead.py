@@ -1,0 +1,241 @@
+"""The first lines of advice: gate, decision, screen or the command; never an oracle, never more than 80 lines."""
+
+from __future__ import annotations
+
+import json
+from types import ModuleType
+
+import numpy as np
+import pytest
+
+import attnscope
+from attnscope.measures import NotMeasurableError
+from attnscope.proposal import ProposalError, propose
+from attnscope.recommendations.beside import Beside
+from attnscope.report import write_report
+from attnscope.screens.results import ScreenResults
+from attnscope_model.strategies import candidates
+from attnscope_storage.wire import Condition, PolicyDescription
+from attnscope_storage.wire.decisions import CardArm, CardRung, DecisionCard
+
+LINES = 80
+"""Lines of the file, at most."""
+
+SENTENCE = "Compress to recency 12, keep: non-inferior at 5 % (kept 0.990 [0.972, 1.008], 20 seeds, these 8 tasks)."
+
+ROLLOUTS, DECISIONS = 32, 16
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _few_decisions():
+    """Predict few decisions: words are looked at, not numbers."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("attnscope.reading.plan.HISTORIES", 64)
+        yield
+
+
+@pytest.fixture(scope="module")
+def make(request, tmp_path_factory):
+    """Return a function that writes a capture of recent attention, made once for the same options."""
+    conftest: ModuleType = request.config.pluginmanager.get_plugin(str(request.path.with_name("conftest.py")))
+    folder, made = tmp_path_factory.mktemp("led"), {}
+
+    def make(**options):
+        name = json.dumps(options)
+        if name not in made:
+            made[name] = conftest.write(folder / f"{len(made)}.zarr", conftest.recent, **options)
+        return attnscope.open(made[name])
+
+    return make
+
+
+@pytest.fixture(scope="module")
+def gaining(make):
+    """Return a capture of a policy that earns 1 an episode where uniform actions earn 0.2."""
+    return make(random=0.2)
+
+
+def screened(capture, earning: float = 1.0) -> ScreenResults:
+    """Return a screen of every rule at two budgets and two position policies, and of oracles, departures drawn."""
+    arms = []
+    for one in candidates():
+        for interval in sorted({one.interval, 1 if one.online else one.interval}) + ([] if one.online else [1]):
+            for budget in (0.4, 0.6) if one.key != "none" else (None,):
+                for positions in ("keep", "reindex"):
+                    rule = one.choices[0]
+                    oracle = interval == 1 and not one.online
+                    arms.append(
+                        Condition(
+                            index=len(arms), strategy=rule.name, parameters=rule.parameters, text=str(rule),
+                            budget=budget, positions=positions, interval=interval, memory="stateless",
+                            path="recompute", control=False, oracle=oracle,
+                        )
+                    )  # fmt: skip
+    rng, shape = np.random.default_rng(0), (ROLLOUTS, len(arms), DECISIONS)
+    departure = rng.random(shape) * np.linspace(0.1, 0.9, len(arms))[:, None]
+    rewards = [arm.index for arm in arms if arm.strategy == "rewards"]
+    recency = [arm.index for arm in arms if arm.strategy == "recency"]
+    departure[:, rewards] = departure[:, recency]  # here the two rules keep the same everywhere
+    kept = np.broadcast_to([[12 if arm.budget == 0.4 else 18] for arm in arms], shape[1:])
+    arrays = {f"screen/{name}": departure for name in ("departure", "signed", "kl", "flip")} | {
+        "screen/retained": 1 - departure**2, "screen/kept": np.broadcast_to(kept, shape),
+        "decision/held": np.full((ROLLOUTS, DECISIONS), 29), "decision/live": np.ones((ROLLOUTS, DECISIONS)),
+        "decision/follows": np.ones((ROLLOUTS, DECISIONS)), "decision/found": np.ones((ROLLOUTS, DECISIONS)),
+        "decision/episode": np.zeros((ROLLOUTS, DECISIONS)), "rollout/episodes": np.full(ROLLOUTS, 6),
+        "rollout/live_each": np.full(ROLLOUTS, 15.0), "cost/seconds": np.ones((ROLLOUTS, 3)),
+        "rollout/earned": np.arange(ROLLOUTS) < earning * ROLLOUTS,
+    }  # fmt: skip
+    policy = PolicyDescription(**capture.policy.model_dump())
+    return ScreenResults(tuple(arms), policy, np.arange(ROLLOUTS) % 8, arrays)
+
+
+def decided(capture, **changes) -> DecisionCard:
+    """Return the card of a decision on the capture's checkpoint."""
+    arm = CardArm(name="recency 12, keep", strategy="recency", budget=12, tokens=12, positions="keep")
+    rungs = [
+        CardRung(arm=name, tokens=tokens, verdict=word, kept=kept, low=low, high=high, tasks=8, seeds=20, words=words)
+        for name, tokens, word, kept, low, high, words in (
+            ("recency 12, keep", 12, "non-inferior", 0.99, 0.972, 1.008, "kept 0.990 [0.972, 1.008]"),
+            ("recency 6, keep", 6, "inferior", 0.61, 0.4, 0.8, "kept 0.610 [0.400, 0.800]"),
+        )
+    ]
+    told = {
+        "job": "d" * 36, "checkpoint_id": "c" * 64, "checkpoint_name": "toy", "environment_id": "attnscope/Darkroom-v0",
+        "answer": "compress to", "sentence": SENTENCE, "margin": 0.05, "worth": 2.0, "scope": "these 8 tasks",
+        "chosen": arm, "rungs": tuple(rungs), "rollouts": 612, "command": "attnscope decide cccccccccccc",
+    }  # fmt: skip
+    assert capture.resolved.checkpoint_id == told["checkpoint_id"]
+    return DecisionCard.model_validate(told | changes)
+
+
+def lines_of(text: str) -> list[str]:
+    """Return a text's lines, checked to be few enough."""
+    lines = text.splitlines()
+    assert len(lines) <= LINES, f"{len(lines)} lines"
+    return lines
+
+
+def test_without_evidence_the_command_leads(gaining):
+    """Nothing leads but the commands that give an answer, and attention is said to predict nothing."""
+    advice = attnscope.recommend(gaining)
+    lines = lines_of(advice.text)
+    assert advice.lead.kind == "none"
+    assert lines[lines.index("NO ANSWER YET") + 1].startswith("Attention says where this policy looks, not what it may")
+    commands = [command for _, command in advice.lead.commands]
+    assert commands == ["attnscope decide 'AD-<b>toy</b>@1'", f"attnscope screen {gaining.job}"]
+    assert all(any(line.endswith(command) for line in lines) for command in commands)
+
+
+def test_a_policy_without_a_gain_is_ranked_by_nothing(make):
+    """Where uniform actions earn as much, the first sentence says so; no rule has a rank, and nothing is proposed."""
+    capture = make(random=1.0)
+    advice = attnscope.recommend(capture, screen=screened(capture))
+    first = " ".join(lines_of(advice.text)[2:5])
+    assert "The policy acts no better than uniform actions here" in first
+    assert "no rule is ranked" in first
+    assert advice.verdict == "no gain"
+    assert {one.rank for one in advice.recommendations} == {None}
+    assert not advice.headline
+    assert "in no order" in advice.table.title
+    assert "by departure:" not in advice.text
+    with pytest.raises(ProposalError, match="acts no better than uniform actions"):
+        propose(advice.to_json())
+
+
+def test_a_policy_that_seldom_earns_is_ranked_by_nothing(make):
+    """A quarter of the rollouts never finds a reward: neither attention nor a screen orders rules of such a policy."""
+    capture = make(random=0.2, earning=0.75)
+    advice = attnscope.recommend(capture, screen=screened(capture, earning=0.75))
+    assert "Only 75 % of the rollouts earn anything" in " ".join(lines_of(advice.text)[2:5])
+    assert advice.verdict == "no gain"
+    assert advice.proposal.basis is None
+
+
+def test_a_screen_leads_where_nothing_is_decided(gaining):
+    """The votes are named with their numbers, equal rules are one, and no oracle is among them."""
+    advice = attnscope.recommend(gaining, screen=screened(gaining))
+    text, lines = advice.text, lines_of(advice.text)
+    assert advice.lead.kind == "screened"
+    assert text.index("SCREENED, NOT DECIDED") < text.index("RULES THAT COULD BE DEPLOYED")
+    assert [line.split(":")[0].strip() for line in lines if line.startswith("  by ")] == [
+        "by departure",
+        "by signed loss",
+        "by retained attention",
+    ]
+    assert "recency (= rewards)" in text
+    assert not any(line.startswith("rewards") for line in lines)
+    assert any(line.startswith("tova every 10") for line in lines)
+    assert "it calls no rule harmless" in text
+    assert not any(line.startswith("none ") for line in lines)
+
+
+def test_a_screen_proposes_the_first_of_each_vote_as_they_were_screened(gaining):
+    """Each with its own best budget and positions; rules by attention with their interval, in trials of their own."""
+    document = attnscope.recommend(gaining, screen=screened(gaining)).to_json()
+    found = propose(document)
+    named = {strategy.name for trial in found.trials for strategy in trial.strategies}
+    first = {arm["strategy"]["name"] for vote in document["proposal"]["votes"].values() for arm in vote[:3]}
+    assert named == first
+    assert {trial.budget for trial in found.trials} == {0.4}  # 60 % of a full context saves less than a half
+    guided = propose(document, first=30)
+    every = {one.interval for one in guided.trials if any(rule.name == "tova" for rule in one.strategies)}
+    assert every == {10}
+    oracles = [(one.interval, rule.name) for one in guided.trials for rule in one.strategies if one.interval == 1]
+    assert not {name for _, name in oracles} & {"tova", "h2o", "snapkv", "nucleus", "threshold", "redundancy"}
+
+
+def test_an_answer_leads(gaining):
+    """The sentence of the decision comes first, with its scope; a refused rung is named; the screen is the table."""
+    advice = attnscope.recommend(gaining, decision=decided(gaining), screen=screened(gaining))
+    text, lines = " ".join(advice.text.split()), lines_of(advice.text)
+    assert lines[3] == ""
+    assert lines[4] == "THE ANSWER, BY ROLLOUTS"
+    assert SENTENCE in text
+    assert "these 8 tasks, margin 5 %" in text
+    assert "Judged too: recency 6, keep inferior (kept 0.610 [0.400, 0.800], 20 seeds)." in text
+    assert text.count("SCREENED, NOT DECIDED") == 0
+    assert advice.to_json()["lead"]["claims"][0]["sentence"] == SENTENCE
+
+
+def test_an_answer_of_another_policy_is_refused(gaining):
+    """A decision on another checkpoint, or in another environment, says nothing of this one."""
+    for change in ({"checkpoint_id": "d" * 64}, {"environment_id": "attnscope/DarkKeyToDoor-v0"}):
+        with pytest.raises(NotMeasurableError, match="expected a decision on"):
+            attnscope.recommend(gaining, decision=decided(gaining, **change))
+
+
+def test_the_report_leads_with_the_same_words_on_its_page(gaining, tmp_path):
+    """Text, JSON and page hold one text; the screen's map is among the figures; all of it stays short."""
+    beside = Beside(decided(gaining), screened(gaining), "e" * 36)
+    files = [path.name for path in write_report(gaining, tmp_path, beside=beside)]
+    assert "screen_map.png" in files
+    text = (tmp_path / "compression_recommendations.txt").read_text()
+    page = (tmp_path / "report.html").read_text()
+    written = json.loads((tmp_path / "compression_recommendations.json").read_text())
+    lines_of(text)
+    assert written["lead"]["claims"][0]["sentence"] == SENTENCE
+    shown = page.partition('<pre id="recommendations">')[2].partition("</pre>")[0]
+    assert shown == text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;").replace("'", "&#x27;")
+
+
+def test_a_capture_without_rows_still_leads_with_its_answer(make, tmp_path):
+    """Where attention says nothing the decision does, and without one the command is there."""
+    capture = make(random=0.2, rows=False)
+    write_report(capture, tmp_path / "with", beside=Beside(decided(capture)))
+    text = (tmp_path / "with" / "compression_recommendations.txt").read_text()
+    assert lines_of(text)[0] == "THE ANSWER, BY ROLLOUTS"
+    write_report(capture, tmp_path / "without")
+    text = (tmp_path / "without" / "compression_recommendations.txt").read_text()
+    assert "attnscope decide" in text
+    assert lines_of(text)[0].startswith("No recommendation: ")
+
+
+def test_documents_of_earlier_versions_propose_what_looks_at_no_attention(gaining):
+    """Their lists began with oracles; those are passed over."""
+    document = attnscope.recommend(gaining).to_json()
+    del document["proposal"]
+    document["recommendations"].sort(key=lambda one: one["online"])
+    found = propose(document, first=2)
+    (trial,) = found.trials
+    assert not {one.name for one in trial.strategies} & {"tova", "h2o", "nucleus"}
+    assert len(trial.strategies) == 2
