@@ -8,9 +8,11 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
+from attnscope_model.acting.deciding import Decider
 from attnscope_model.acting.tape import AttentionTape
 from attnscope_model.checkpoints.native import load_policy
 from attnscope_model.errors import CheckpointUnreadableError, PolicyPackageError, StatementMissingError
@@ -64,6 +66,49 @@ def test_an_installed_family_is_added_loaded_and_captured(empty, tiny):
     assert logits.shape == (2, 5)
     assert tape.maps.shape == (2, 2, 2, 7, 7)
     assert "attnscope" not in (EXAMPLE / "attnscope_policy_example" / "network.py").read_text().split('"""', 2)[2]
+
+
+CARELESS = """
+from attnscope_policy_example import network
+
+_attend, _decide = network.TinyNetwork.forward, {}
+
+
+def forward(self, tokens):
+    tokens += self.slot[: tokens.shape[1]] * 0 + 1  # in place, as many networks add their positions
+    logits = _attend(self, tokens - 1)
+    kept = _decide.setdefault(logits.shape, logits.clone())
+    return kept.copy_(logits)  # the same buffer every time, as a captured graph hands out
+
+
+network.TinyNetwork.forward = forward
+"""
+
+
+def decided(policy, envs=40, steps=12):
+    """Return the logits of some decisions, taken before the next one was made."""
+    decider, random = Decider(policy, envs, torch.device("cpu")), np.random.default_rng(0)
+    found = []
+    for _ in range(steps):
+        cells = random.integers(0, 9, (2, envs, 2))
+        found.append(decider.decide(cells[0]).logits)
+        decider.append(cells[0], random.integers(0, 5, envs), np.zeros(envs, np.float32), cells[1])
+    return torch.stack(found)
+
+
+def test_a_careless_network_changes_no_stored_context_and_no_taken_logits(empty, tiny):
+    """In-place sums and one buffer for all outputs give the numbers of the same network without them."""
+    info = empty.add(tiny, heads=2)
+    careful = decided(load_policy(empty.folder(info.id), torch.device("cpu")))
+    network = importlib.import_module("attnscope_policy_example.network")
+    forward = network.TinyNetwork.forward
+    try:
+        exec(CARELESS, {})  # noqa: S102 - our own text
+        careless = decided(load_policy(empty.folder(info.id), torch.device("cpu")))
+    finally:
+        network.TinyNetwork.forward = forward
+    torch.testing.assert_close(careless, careful, rtol=0, atol=1e-5)
+    assert careful.std(dim=(0, 1)).min() > 1e-3, "else any buffer would do"
 
 
 class Point:

@@ -16,6 +16,7 @@ from torch import Tensor
 
 from attnscope_model.errors import CheckpointChangedError, CheckpointUnreadableError
 from attnscope_model.families import ad
+from attnscope_model.forward.boundary import own_tensors
 from attnscope_model.forward.policy import Policy
 from attnscope_model.readers import READERS, readers
 
@@ -55,9 +56,10 @@ def build_policy(config: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> Po
     if family not in builders:
         raise CheckpointUnreadableError(f"expected a family of {sorted(builders)}, got {family!r}")
     try:
-        return builders[family](values, tensors)
+        policy = builders[family](values, tensors)
     except (TypeError, RuntimeError) as error:
         raise CheckpointUnreadableError(f"not a policy of the family {family}: {error}") from error
+    return policy if family in FAMILIES else own_tensors(policy)
 
 
 def load_policy(folder: Path, device: torch.device) -> Policy:
