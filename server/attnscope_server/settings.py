@@ -37,6 +37,7 @@ class Limits(BaseModel):
     header_bytes: Bytes = Field(default=32 * 1024, description="Header of a request.")
     request_seconds: Seconds = Field(default=20.0, description="Until a request has arrived whole, header and body.")
     body_bytes: Bytes = Field(default=1 * MIB, description="Body of a request.")
+    body_lists: int = Field(default=50_000, ge=1, description="Lists and objects in the body of a request.")
     spec_bytes: Bytes = Field(default=MIB // 4, description="A job's specification, as JSON.")
     slice_result_bytes: Bytes = Field(default=64 * MIB, description="Body of a slice's answer.")
     slice_read_bytes: Bytes = Field(default=512 * MIB, description="Decoded chunks that one slice may read.")

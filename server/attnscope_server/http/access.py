@@ -51,10 +51,18 @@ Admin = Annotated[Identity, Security(identified, scopes=[Scope.ADMIN.value])]
 
 def json_only(request: Request) -> None:
     """Refuse a body that does not say it is JSON, so that no web page's form can submit one."""
-    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if kind != "application/json":
-        detail = f"expected application/json, got {kind[:100] or 'no content type'}"
+    if not is_json(request):
+        detail = f"expected application/json, got {_content_type(request)[:100] or 'no content type'}"
         raise refusal(ProblemCode.UNSUPPORTED_MEDIA_TYPE, detail)
+
+
+def is_json(request: Request) -> bool:
+    """Whether the body says that it is JSON."""
+    return _content_type(request) == "application/json"
+
+
+def _content_type(request: Request) -> str:
+    return request.headers.get("content-type", "").partition(";")[0].strip().lower()
 
 
 def owned(state: State, identity: Identity, name: UUID) -> StoredJob:

@@ -12,6 +12,7 @@ from starlette.concurrency import run_in_threadpool
 
 from attnscope_server.errors import refusal
 from attnscope_server.http.access import JobsReader, JobsWriter, Service, json_only, owned, problems
+from attnscope_server.http.reading import ReadApart
 from attnscope_server.http.state import State
 from attnscope_server.records.job import StoredJob
 from attnscope_server.records.listing import Cut, JobFilter
@@ -30,7 +31,7 @@ from attnscope_storage.wire import (
 )
 from attnscope_storage.wire.base import MAX_LABEL
 
-router = APIRouter(tags=["jobs"])
+router = APIRouter(tags=["jobs"], route_class=ReadApart)
 
 REFUSED = problems(
     ProblemCode.NOT_FOUND,
