@@ -45,9 +45,7 @@ def own_service(root: Path) -> Iterator[Service]:
     ConnectionFailedError
         The server is not installed, or did not start.
     """
-    program = shutil.which("attnscope-server") or str(Path(sys.executable).with_name("attnscope-server"))
-    if not Path(program).exists():
-        raise ConnectionFailedError("the demo needs the server too: pip install 'attnscope[server]'")
+    program = server_program()
     environment = {**os.environ, "ATTNSCOPE_SERVER_API_KEY": os.urandom(24).hex()}
     command = [program, "serve", "--data-root", str(root), "--port", "0", "--no-announce"]
     with (root / "service.log").open("w", encoding="utf-8") as log:
@@ -66,6 +64,20 @@ def own_service(root: Path) -> Iterator[Service]:
         process.wait()
         if process.stdout:
             process.stdout.close()
+
+
+def server_program() -> str:
+    """Return the program that runs a service on this machine.
+
+    Raises
+    ------
+    ConnectionFailedError
+        It is not installed.
+    """
+    program = shutil.which("attnscope-server") or str(Path(sys.executable).with_name("attnscope-server"))
+    if not Path(program).exists():
+        raise ConnectionFailedError("this needs the server too: pip install 'attnscope[server]'")
+    return program
 
 
 def _last_line(log: Path) -> str:

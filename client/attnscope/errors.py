@@ -12,6 +12,7 @@
     ├── MapNotSampledError (LookupError)             no whole map is stored for that step
     ├── OutsideError (IndexError)                    an index lies outside what is stored
     ├── DownloadRefusedError (FileExistsError)       the folder holds something else
+    ├── CheckpointRefusedError (ValueError)          a checkpoint of this machine cannot be registered
     ├── WaitTimeoutError (TimeoutError)              the job did not end in the time given
     ├── JobFailedError (RuntimeError)                the job ended by an error
     ├── JobCancelledError (RuntimeError)             the job was cancelled
@@ -83,6 +84,10 @@ class OutsideError(AttnscopeError, IndexError):
 
 class DownloadRefusedError(AttnscopeError, FileExistsError):
     """The folder already holds something else."""
+
+
+class CheckpointRefusedError(AttnscopeError, ValueError):
+    """The checkpoint cannot be registered."""
 
 
 class WaitTimeoutError(AttnscopeError, TimeoutError):

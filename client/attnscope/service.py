@@ -46,6 +46,11 @@ class Service:
     def __exit__(self, *_: object) -> None:
         self.close()
 
+    @property
+    def address(self) -> str:
+        """Its address, without the key."""
+        return self._transport.connection.url
+
     def close(self) -> None:
         """Close the connection."""
         self._transport.close()

@@ -34,6 +34,8 @@ def wheel(tmp_path_factory) -> zipfile.ZipFile:
         "attnscope_env/rooms/darkroom.py",
         "attnscope_storage/layout/store_schema.py",
         "attnscope_env/py.typed",
+        "attnscope/page/static/page.html",
+        "attnscope/page/static/main.js",
     ],
 )
 def test_the_wheel_holds_every_package(wheel, name):

@@ -25,8 +25,11 @@ from documents.installed import BUILDING, expose, make_environment, needed_by
 LONGEST = 1800.0
 """Seconds until a block is given up."""
 
-SERVES = re.compile(r"^attnscope-server serve\b[^\n]*\Z", re.MULTILINE)
-"""A block that ends with this is a terminal in which the service goes on running."""
+SERVES = re.compile(r"^(attnscope-server serve|attnscope look|attnscope open)\b[^\n]*\Z", re.MULTILINE)
+"""A block that ends with this is a terminal in which a service or a page goes on running."""
+
+STANDS = ("listening on ", "Ctrl-C ends the page")
+"""Beginnings of the line by which a service, or a page, says that it stands."""
 
 PLACEHOLDER_KEY = "ats_…"
 """Stands in the pages for the key that ``key create`` printed."""
@@ -183,16 +186,17 @@ class Machine:
         return printed
 
     def _serve(self, text: str) -> str:
-        self._shared.port = free_port()
+        if text.startswith("attnscope-server"):
+            self._shared.port = free_port()
         script = f"source {shlex.quote(str(self._folder / 'state'))}\nset -eo pipefail\n{text}\n"
         process = self._start(["bash", "-c", script], pip=False)
         self._groups.append(process)
         printed = ""
         for line in process.stdout or ():
             printed += line
-            if line.startswith("listening on "):
+            if line.startswith(STANDS):
                 return printed
-        raise BlockFailedError(f"the service did not start:\n{printed[-4000:]}")
+        raise BlockFailedError(f"what the block starts did not stand:\n{printed[-4000:]}")
 
     def _start(self, command: list[str], *, pip: bool, stdin: int = subprocess.DEVNULL) -> subprocess.Popen[str]:
         return subprocess.Popen(

@@ -1,0 +1,136 @@
+"""Verbs that show the live page: of a job or a folder, and of a checkpoint on this machine."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import tempfile
+import threading
+import webbrowser
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from attnscope.cli.address import connect
+from attnscope.cli.app import app, tell
+from attnscope.cli.parsing import integers
+from attnscope_storage.wire import CaptureSpec, TaskChoice
+
+if TYPE_CHECKING:
+    from attnscope.page.running import Link
+    from attnscope.page.server import PageServer
+    from attnscope.page.subjects import Subject
+
+NoBrowser = Annotated[bool, typer.Option("--no-browser", help="Print the link, and start no browser.")]
+Port = Annotated[int, typer.Option(help="Port on loopback, say for ssh -L; 0 takes a free one.", min=0, max=65535)]
+
+
+@app.command("open")
+def open_page(
+    what: Annotated[str, typer.Argument(help="Id of a job, a prefix of it, 'last', or a downloaded folder.")] = "last",
+    no_browser: NoBrowser = False,
+    port: Port = 0,
+) -> None:
+    """Show a capture in the browser, also of a running job; Ctrl-C ends the page."""
+    from attnscope.page.opening import running_already, served  # noqa: PLC0415 - loads zarr
+    from attnscope.page.subjects import Subject  # noqa: PLC0415 - loads zarr
+
+    folder = Path(what)
+    with _closed_with_the_terminal():
+        if folder.is_dir():
+            first, where, subject = Subject.of_folder(folder), None, str(folder.resolve())
+            link = running_already(where, subject)
+            if link is None:
+                with served(where, lambda name: Subject.of_folder(Path(name)), port) as server:
+                    _show_until_stopped(server, first, no_browser=no_browser)
+                return
+        else:
+            with connect() as service:
+                job, where = service.job(what), service.address
+                link = running_already(where, str(job.id))
+                if link is None:
+                    first = Subject.of_job(job)
+                    with served(where, lambda name: Subject.of_job(service.job(name)), port) as server:
+                        _show_until_stopped(server, first, no_browser=no_browser)
+                    return
+    tell("a page runs already, and shows it until its own terminal is closed")
+    _lead(link, no_browser=no_browser)
+
+
+@app.command()
+def look(
+    checkpoint: Annotated[str, typer.Argument(help="A checkpoint's file, a run's folder, or a shipped name.")],
+    causal: Annotated[
+        bool | None, typer.Option("--causal/--non-causal", help="The mask, where no file says it.")
+    ] = None,
+    preset: Annotated[
+        str | None, typer.Option(help="Environment that it was trained in, where no file says it.")
+    ] = None,
+    tasks: Annotated[str, typer.Option(help="Held-out tasks, by place: 0 or 0-3.")] = "0-1",
+    episodes: Annotated[int, typer.Option(help="Episodes of each rollout.", min=1)] = 12,
+    no_browser: NoBrowser = False,
+    port: Port = 0,
+) -> None:
+    """Look at a checkpoint on this machine: a service of its own, a short capture, the page. Needs the server extra."""
+    from attnscope.page.looking import captured  # noqa: PLC0415 - loads zarr
+    from attnscope.page.opening import served  # noqa: PLC0415 - loads zarr
+    from attnscope.page.subjects import Subject  # noqa: PLC0415 - loads zarr
+
+    chosen = TaskChoice(indices=integers(tasks, "--tasks"))
+    spec = CaptureSpec(checkpoint=checkpoint, tasks=chosen, episodes=episodes, label="look")
+    mask = [] if causal is None else ["--causal" if causal else "--non-causal"]
+    options = [*mask, *([] if preset is None else ["--preset", preset])]
+    tell("starts a service on this machine")
+    sys.stdout.flush()
+    with (
+        _closed_with_the_terminal(),
+        tempfile.TemporaryDirectory(prefix="attnscope-look-") as root,
+        captured(checkpoint, spec, Path(root), options) as (service, job),
+        served(service.address, lambda name: Subject.of_job(service.job(name)), port) as server,
+    ):
+        tell(f"captures {job.info.resolved.size}; what is captured is deleted when the page ends")
+        _show_until_stopped(server, Subject.of_job(job), no_browser=no_browser)
+
+
+def _show_until_stopped(server: PageServer, subject: Subject, *, no_browser: bool) -> None:
+    """Lead the user to a subject, and serve it until Ctrl-C."""
+    _lead(server.show(subject), no_browser=no_browser)
+    tell("Ctrl-C ends the page")
+    sys.stdout.flush()
+    try:
+        threading.Event().wait()
+    except KeyboardInterrupt:
+        sys.stderr.write("\nthe page has ended\n")
+
+
+@contextmanager
+def _closed_with_the_terminal() -> Iterator[None]:
+    """End in order, as Ctrl-C does, where the terminal is closed or the program is told to stop."""
+    names = [name for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
+    before = {name: signal.signal(getattr(signal, name), _stop) for name in names}
+    try:
+        yield
+    finally:
+        for name, handler in before.items():
+            signal.signal(getattr(signal, name), handler)
+
+
+def _stop(*_: object) -> None:
+    raise KeyboardInterrupt
+
+
+def _lead(link: Link, *, no_browser: bool) -> None:
+    """Lead the user's browser to a link; where there is none, print it."""
+    if not no_browser and _has_display() and webbrowser.open(link.file.as_uri()):
+        tell("the page opens in your browser")
+    else:
+        tell(f"open this link within a minute; it works once: {link.address}")
+
+
+def _has_display() -> bool:
+    """Return whether a browser could be seen: text browsers would take the terminal, and Ctrl-C with it."""
+    return sys.platform in {"darwin", "win32"} or bool(os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))

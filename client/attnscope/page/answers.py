@@ -1,0 +1,108 @@
+"""The fixed list of questions that the page may ask, about captures that were opened; none names an address."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+from typing import Any, Final
+
+from attnscope.errors import OutsideError, RequestRefusedError
+from attnscope.page import views
+from attnscope.page.frames import Frame
+from attnscope.page.rollouts import transitions
+from attnscope.page.subjects import Subject
+
+Asked = Mapping[str, str]
+"""Parameters of a question."""
+
+Answer = dict[str, Any] | Frame
+
+WAIT_SECONDS: Final = 8.0
+"""Seconds that an answer about news is held."""
+
+LARGEST: Final = 2**31
+"""Numbers in a question, at most."""
+
+
+def number(asked: Asked, name: str) -> int:
+    """Return a number of a question.
+
+    Raises
+    ------
+    RequestRefusedError
+        It is missing, or no whole number from 0 on.
+    """
+    text = asked.get(name, "")
+    if not (text.isascii() and text.isdecimal()) or len(text) > 10 or int(text) > LARGEST:  # noqa: PLR2004 - digits
+        raise RequestRefusedError(f"{name}: expected a whole number from 0 on, got {text[:40]!r}")
+    return int(text)
+
+
+def _place(subject: Subject, asked: Asked) -> int:
+    """Return the place of an environment among the stored ones."""
+    env, known = number(asked, "env"), len(subject.environments())
+    if env >= known:
+        raise OutsideError(f"env {env} is not stored; {known} environments are, counted from 0")
+    return env
+
+
+def _head(subject: Subject, asked: Asked) -> views.Head:
+    """Return the places of layer and head among the stored ones."""
+    layer, head = number(asked, "layer"), number(asked, "head")
+    with subject.reading() as capture:
+        layers, of_layer = (len(views.stored(capture, axis)) for axis in ("layer", "head"))
+    if layer >= layers or head >= of_layer:
+        raise OutsideError(f"layer {layer}, head {head} is not stored")
+    return layer, head
+
+
+def about(subject: Subject, _asked: Asked) -> Answer:
+    """Answer with what does not change: names, sizes, environments."""
+    return subject.about()
+
+
+def news(subject: Subject, asked: Asked) -> Answer:
+    """Answer once something is other than what was seen."""
+    return subject.wait(asked.get("seen", ""), WAIT_SECONDS if asked.get("seen") else 0.0)
+
+
+def band(subject: Subject, asked: Asked) -> Answer:
+    """Answer with decision rows over steps."""
+    with subject.reading() as capture:
+        place = _place(subject, asked)
+        head = _head(subject, asked) if "head" in asked else None
+        episodes = subject.episodes(capture, capture.row_env(place))
+        return views.band(capture, place, number(asked, "first"), number(asked, "last"), head, episodes)
+
+
+def heads(subject: Subject, asked: Asked) -> Answer:
+    """Answer with every head at one step."""
+    kind: views.Kind = "maps" if asked.get("kind") == "maps" else "rows"
+    with subject.reading() as capture:
+        return views.heads(capture, _place(subject, asked), number(asked, "step"), kind)
+
+
+def one_map(subject: Subject, asked: Asked) -> Answer:
+    """Answer with the map of one head at one step."""
+    with subject.reading() as capture:
+        return views.one_map(capture, _place(subject, asked), number(asked, "step"), _head(subject, asked))
+
+
+def rollout(subject: Subject, asked: Asked) -> Answer:
+    """Answer with the transitions of some steps."""
+    with subject.reading() as capture:
+        env = capture.row_env(_place(subject, asked))
+        return transitions(capture, env, number(asked, "first"), number(asked, "last"))
+
+
+QUESTIONS: Final[Mapping[str, Callable[[Subject, Asked], Answer]]] = MappingProxyType(
+    {
+        "/api/about": about,
+        "/api/news": news,
+        "/api/band": band,
+        "/api/heads": heads,
+        "/api/map": one_map,
+        "/api/rollout": rollout,
+    }
+)
+"""Every question, by path."""

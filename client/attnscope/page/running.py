@@ -1,0 +1,146 @@
+"""Page servers that run already: each proves the secret of its state file before it is used again.
+
+A port says nothing about its owner: a program that took the port of an ended page knows no secret, and learns none.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import json
+import os
+import secrets
+import threading
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Final
+
+import httpx
+import platformdirs
+
+SECONDS: Final = 5.0
+"""Seconds that a running page server has for an answer."""
+
+MOST_CHALLENGES: Final = 64
+"""Challenges that wait for their answer, at most."""
+
+
+@dataclass(frozen=True)
+class Running:
+    """A page server as its state file describes it."""
+
+    port: int
+    pid: int
+    secret: str
+
+
+@dataclass(frozen=True)
+class Link:
+    """A way into the page that works once."""
+
+    address: str
+    """With its code; for a reader to follow, never for a command line."""
+    file: Path
+    """A private file that leads a browser there."""
+
+    def told(self) -> dict[str, str]:
+        """Return the link as it is told to a second ``open``."""
+        return {"address": self.address, "file": str(self.file)}
+
+
+def state_file(service: str | None, folder: Path | None = None) -> Path:
+    """Return the state file of the page server of a service, or of downloaded folders where None."""
+    name = "folders" if service is None else hashlib.sha256(service.encode()).hexdigest()[:16]
+    return (folder or Path(platformdirs.user_state_dir("attnscope"))) / f"page-{name}.json"
+
+
+def write_private(path: Path, text: str) -> None:
+    """Write a file that its owner alone can read; it appears whole or not at all."""
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    partial = path.with_name(f"{path.name}.{os.getpid()}.{secrets.token_hex(4)}")
+    with os.fdopen(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:
+        file.write(text)
+    partial.replace(path)
+
+
+def note(path: Path, running: Running) -> None:
+    """Write the state file of a page server."""
+    write_private(path, json.dumps(asdict(running)))
+
+
+def noted(path: Path) -> Running | None:
+    """Return the page server that a state file describes; None where there is none, or others can write there."""
+    try:
+        found = path.stat()
+        if os.name == "posix" and (found.st_mode & 0o077 or found.st_uid != os.getuid()):
+            return None
+        said = json.loads(path.read_text(encoding="utf-8"))
+        return Running(int(said["port"]), int(said["pid"]), str(said["secret"]))
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def forget(path: Path, running: Running) -> None:
+    """Delete a state file, unless it describes another server by now."""
+    if noted(path) == running:
+        path.unlink(missing_ok=True)
+
+
+def proof(secret: str, who: str, *words: str) -> str:
+    """Return what only somebody with the secret can say about these words, as server or as client."""
+    said = json.dumps([who, *words]).encode()
+    return hmac.new(secret.encode(), said, hashlib.sha256).hexdigest()
+
+
+class Prover:
+    """The server's half: it proves the secret, and believes only proofs about its own fresh challenges."""
+
+    def __init__(self, secret: str) -> None:
+        self._secret = secret
+        self._challenges: dict[str, None] = {}
+        self._lock = threading.Lock()
+
+    def answer(self, nonce: str) -> dict[str, str]:
+        """Return the proof of the secret for a nonce, and a challenge for the client."""
+        challenge = secrets.token_hex(16)
+        with self._lock:
+            self._challenges[challenge] = None
+            while len(self._challenges) > MOST_CHALLENGES:
+                self._challenges.pop(next(iter(self._challenges)))
+        return {"challenge": challenge, "proof": proof(self._secret, "server", nonce, challenge)}
+
+    def believes(self, said: Mapping[str, str]) -> bool:
+        """Return whether a client proved the secret for a challenge of ours; each challenge counts once."""
+        with self._lock:
+            known = said.get("challenge", "") in self._challenges
+            self._challenges.pop(said.get("challenge", ""), None)
+        expected = proof(self._secret, "client", said.get("challenge", ""), said.get("subject", ""))
+        return known and hmac.compare_digest(expected.encode(), said.get("proof", "").encode())
+
+
+def ask_again(running: Running, subject: str) -> Link | None:
+    """Return a link to a subject on a page server that runs; None where nobody there proves the secret.
+
+    Parameters
+    ----------
+    running
+        From its state file.
+    subject
+        Id of a job, or the resolved path of a folder.
+    """
+    nonce = secrets.token_hex(16)
+    base = f"http://127.0.0.1:{running.port}"
+    try:
+        with httpx.Client(base_url=base, timeout=SECONDS, trust_env=False, follow_redirects=False) as client:
+            said = client.get("/proof", params={"nonce": nonce}).json()
+            challenge = str(said["challenge"])
+            if not hmac.compare_digest(proof(running.secret, "server", nonce, challenge), str(said["proof"])):
+                return None
+            body = {"challenge": challenge, "subject": subject}
+            body["proof"] = proof(running.secret, "client", challenge, subject)
+            answer = client.post("/again", json=body, timeout=60.0)
+            told = answer.json() if answer.status_code == httpx.codes.OK else None
+            return None if told is None else Link(str(told["address"]), Path(str(told["file"])))
+    except (httpx.HTTPError, ValueError, KeyError, TypeError):
+        return None

@@ -1,0 +1,203 @@
+"""A capture that the page shows: of a job, queued to ended, or of a folder; it grows, and its service may be away."""
+
+from __future__ import annotations
+
+import hashlib
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Final, Self
+
+from attnscope.capture import Capture
+from attnscope.errors import BusyError, ConnectionFailedError, NotFoundError, UnavailableError
+from attnscope.job import JobHandle
+from attnscope.page import views
+from attnscope.page.rollouts import Episodes
+from attnscope.progress import describe
+from attnscope.provenance import state_words
+from attnscope_storage.errors import CaptureNotFoundError
+from attnscope_storage.reading.reader import CaptureReader
+
+LOOK_SECONDS: Final = 0.5
+"""Seconds between two looks at a job that may commit more."""
+
+REST_SECONDS: Final = 5.0
+"""Seconds between two looks at a job that ended before its last step: it may be queued again."""
+
+MOST_LISTED: Final = 2000
+"""Environments that the page lists, at most."""
+
+
+class NothingCommittedError(CaptureNotFoundError):
+    """Nothing is committed yet; the page shows the view as soon as something is."""
+
+
+class Subject:
+    """A capture and what its job says; may be used from several threads."""
+
+    def __init__(self, name: str, capture: Capture | None, handle: JobHandle | None) -> None:
+        self.name = name
+        """Names it in addresses: the id of the job, or a digest of the folder's path."""
+        self.title = name[:8]
+        self._capture = capture
+        self._handle = handle
+        self._lost: str | None = None
+        self._looked = float("-inf")
+        self._episodes: dict[tuple[int, int], Episodes] = {}
+        self._envs: list[str] | None = None
+        self._reading, self._looking = threading.RLock(), threading.Lock()
+
+    @classmethod
+    def of_job(cls, handle: JobHandle) -> Self:
+        """Return the capture of a job, also of one that waits for its first commit."""
+        found = cls(str(handle.id), None, handle)
+        found.look()
+        return found
+
+    @classmethod
+    def of_folder(cls, folder: Path) -> Self:
+        """Return a downloaded capture."""
+        name = hashlib.sha256(str(folder.resolve()).encode()).hexdigest()[:16]
+        return cls(name, Capture(CaptureReader.open(folder)), None)
+
+    @contextmanager
+    def reading(self) -> Iterator[Capture]:
+        """Give the capture to one thread at a time.
+
+        Raises
+        ------
+        NothingCommittedError
+            Its job has committed nothing yet.
+        """
+        with self._reading:
+            if self._capture is None:
+                raise NothingCommittedError
+            yield self._capture
+
+    def look(self) -> None:
+        """Take note of what the job did since, if the last look is long enough ago."""
+        with self._looking:
+            ended = self._handle is not None and self._handle.state.final
+            if self._capture is not None and self._capture.complete:
+                self._lost = None
+                return
+            if time.monotonic() - self._looked < (REST_SECONDS if ended else LOOK_SECONDS):
+                return
+            try:
+                self._look_now()
+                self._lost = None
+            except (ConnectionFailedError, UnavailableError, BusyError) as error:
+                self._lost = error.message
+            self._looked = time.monotonic()
+
+    def _look_now(self) -> None:
+        if self._handle is not None:
+            self._handle.refresh()
+        with self._reading:
+            if self._capture is not None:
+                self._capture.refresh()
+            elif self._handle is not None:
+                try:
+                    self._capture = self._handle.capture()
+                except (CaptureNotFoundError, NotFoundError):
+                    self._capture = None
+
+    def news(self) -> dict[str, Any]:
+        """Return how far the capture is by the last look, and how its job and its service are."""
+        capture, handle = self._capture, self._handle
+        committed = 0 if capture is None else capture.steps_committed
+        whole = capture is not None and capture.complete
+        state = "complete" if whole else None if handle is None else handle.state.value
+        ended = handle is None or whole or handle.state.final
+        words = state_words(state, committed) if ended or handle is None else describe(handle.info)
+        if handle is not None and handle.info.failure is not None:
+            words = f"{words}: {handle.info.failure.detail}"
+        total = handle.info.progress.steps_total if capture is None and handle is not None else 0
+        return {
+            "committed": committed,
+            "total": total if capture is None else capture.resolved.steps,
+            "state": state or "unfinished",
+            "words": words,
+            "ended": ended,
+            "lost": self._lost,
+        }
+
+    def wait(self, seen: str, seconds: float, sleep: Callable[[float], None] = time.sleep) -> dict[str, Any]:
+        """Return the news once they differ from what was seen, at the latest after so many seconds.
+
+        Parameters
+        ----------
+        seen
+            What `mark` said of the news that were seen.
+        """
+        until = time.monotonic() + seconds
+        while True:
+            self.look()
+            news = self.news()
+            news["mark"] = mark(news)
+            if news["mark"] != seen or time.monotonic() >= until:
+                return news
+            sleep(LOOK_SECONDS / 2)
+
+    def about(self) -> dict[str, Any]:
+        """Return what does not change while the capture grows: names, sizes, environments."""
+        with self.reading() as capture:
+            policy, names = capture.policy, capture.names()
+            return {
+                "name": self.name,
+                "title": capture.resolved.checkpoint_name,
+                "source": capture.origin.source,
+                "unsaid": capture.unsaid(),
+                "horizon": getattr(capture.resolved, "horizon", None),
+                "envs": self.environments(),
+                "layers": views.stored(capture, "layer"),
+                "heads": views.stored(capture, "head"),
+                "tokens": policy.tokens_per_transition,
+                "queryFirst": policy.query_slot == "first",
+                "causal": policy.causal,
+                "rows": "attention/rows" in names,
+                "noRows": capture.lacks("attention/rows"),
+                "mapSteps": capture.map_steps(),
+                "replays": self._handle is not None,
+                "columns": views.COLUMNS,
+            }
+
+    def environments(self) -> list[str]:
+        """Return a label for each stored environment, read once."""
+        with self.reading() as capture:
+            if self._envs is None:
+                self._envs = environments(capture)
+            return self._envs
+
+    def episodes(self, capture: Capture, env: int) -> Episodes:
+        """Return the episodes of an environment, read once a commit."""
+        key = (env, capture.steps_committed)
+        if key not in self._episodes:
+            if len(self._episodes) >= 8:  # noqa: PLR2004 - a few environments are looked at in turn
+                self._episodes.clear()
+            self._episodes[key] = Episodes(capture, env)
+        return self._episodes[key]
+
+
+def mark(news: dict[str, Any]) -> str:
+    """Return a short text that differs where the news differ, progress within a commit left out."""
+    return f"{news['committed']}.{news['state']}.{'lost' if news['lost'] else 'there'}"
+
+
+def environments(capture: Capture) -> list[str]:
+    """Return a label for each stored environment: its task, and its rollout where a task has several."""
+    names = capture.names()
+    held = [int(one) for one in capture["attention/row_env"][:]] if "attention/row_env" in names else None
+    entries = list(range(capture.resolved.envs)) if held is None else held
+    if "env/task" not in names:
+        return [f"environment {env}" for env in entries[:MOST_LISTED]]
+    tasks = capture["env/task"][:].tolist()
+    told = {cell.index: cell.label for cell in capture.resolved.tasks}
+    several = len(set(tasks)) < len(tasks)
+    rollouts = [tasks[:env].count(tasks[env]) for env in entries[:MOST_LISTED]]
+    return [
+        told.get(tasks[env], f"task {tasks[env]}") + (f" · rollout {rollout}" if several else "")
+        for env, rollout in zip(entries, rollouts, strict=False)
+    ]

@@ -1,0 +1,200 @@
+"""The live page in a real headless Chromium: the array's colours, keys, clicks, a hostile label, every width."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from urllib.parse import parse_qs, urlsplit
+
+import matplotlib as mpl
+import numpy as np
+import pytest
+from selenium import webdriver
+from selenium.webdriver import ActionChains
+from selenium.webdriver.common.by import By
+from selenium.webdriver.common.keys import Keys
+from selenium.webdriver.support.ui import WebDriverWait
+
+import attnscope
+from attnscope.page.opening import served
+from attnscope.page.server import ASSETS, asset
+from attnscope.page.subjects import Subject
+from attnscope_storage.shades import as_u8
+from chromium import rest, shown, text, view_of
+
+EVIL = "</script><img src=x onerror=window.hacked=1><b>\u202e$title"
+STEPS, SLOTS = 120, 30
+
+
+@pytest.fixture(scope="module")
+def folder(planted):
+    """Return a capture of four layers and four heads, of a policy with a hostile name."""
+    return planted(layers=4, heads=4, slots=SLOTS, steps=STEPS, map_steps=(60, 119), name=EVIL)
+
+
+@pytest.fixture(scope="module")
+def entered(folder, state_folder, chrome) -> Iterator[webdriver.Chrome]:
+    """Return the browser, led to the page of that capture."""
+    with served(None, Subject.of_folder, folder=state_folder) as server:
+        chrome.page_server = server
+        chrome.get(server.show(Subject.of_folder(folder)).address)
+        WebDriverWait(chrome, 30).until(lambda _: shown(chrome) >= 2)
+        yield chrome
+
+
+@pytest.fixture
+def page(entered) -> webdriver.Chrome:
+    """Return the page at its first view."""
+    look(entered)
+    return entered
+
+
+def look(browser, **view: object) -> None:
+    """Go to a view by the address, as a link would, and wait until nothing is asked any more."""
+    name = parse_qs(urlsplit(browser.current_url).fragment)["at"][0]
+    said = "&".join([f"at={name}", *(f"{key}={value}" for key, value in view.items())])
+    script = "history.pushState(null, '', '#' + arguments[0]); dispatchEvent(new PopStateEvent('popstate'))"
+    browser.execute_script(script, said)
+    rest(browser)
+
+
+def colours(browser, css: str) -> np.ndarray:
+    """Return the pixels of a canvas."""
+    script = (
+        "const c = document.querySelector(arguments[0]);"
+        "return [c.width, c.height, Array.from(c.getContext('2d').getImageData(0, 0, c.width, c.height).data)]"
+    )
+    width, height, data = browser.execute_script(script, css)
+    return np.array(data, np.uint8).reshape(height, width, 4)
+
+
+def expected(shades: np.ndarray, top: int) -> np.ndarray:
+    """Return viridis of bytes whose largest is `top`, as the page rounds."""
+    place = np.minimum(255, np.floor(255 * shades.astype(np.float64) / top + 0.5)).astype(int)
+    return np.rint(255 * mpl.colormaps["viridis"](place)[..., :3]).astype(np.uint8)
+
+
+def test_the_page_enters_once_and_keeps_no_code(page, folder):
+    """The code is gone from the address, the session is in the tab's storage alone, nothing came from elsewhere."""
+    assert view_of(page) == {"at": Subject.of_folder(folder).name}
+    assert page.execute_script("return [localStorage.length, document.cookie]") == [0, ""]
+    assert page.execute_script("return Object.keys(sessionStorage)") == ["attnscope-token"]
+    asked = page.execute_script("return performance.getEntriesByType('resource').map((one) => one.name)")
+    assert all(one.startswith(f"http://127.0.0.1:{page.page_server.port}/") for one in asked)
+    assert [entry for entry in page.get_log("browser") if entry["level"] == "SEVERE"] == []
+
+
+def test_a_hostile_label_is_a_text(page):
+    """Nothing of it runs or becomes an element; characters that turn direction are spelled out."""
+    assert text(page, "title") == EVIL.replace("\u202e", "\\u202e")
+    assert page.execute_script("return window.hacked") is None
+    assert page.find_elements(By.CSS_SELECTOR, "h1 *, #source *, main img") == []
+
+
+@pytest.mark.parametrize("step", [7, 119])
+def test_heads_have_the_colours_of_the_array(page, folder, step):
+    """Each head's picture is its decision row, pixel by weight, on the scale of all heads."""
+    look(page, step=step)
+    rows = as_u8(attnscope.open(folder).rows[step, 0, ..., : min(step + 1, SLOTS)])
+    for layer in range(4):
+        for head in range(4):
+            drawn = colours(page, f"#heads button:nth-child({4 * layer + head + 1}) canvas")
+            assert np.array_equal(drawn[0, :, :3], expected(rows[layer, head], int(rows.max()))), (layer, head)
+
+
+def test_maps_have_the_colours_of_the_array(page, folder):
+    """A stored map, pixel by weight; masked cells are transparent. The large picture shows the chosen head's."""
+    look(page, step=60, kind="maps", layer=1, head=2)
+    n, whole = SLOTS, as_u8(attnscope.open(folder).map(60))
+    drawn = colours(page, "#heads button:nth-child(7) canvas")
+    below = np.tril(np.ones((n, n), bool))
+    wanted = expected(whole[1, 2], int(whole.max()))
+    assert np.array_equal(drawn[below][:, :3], wanted[below])
+    assert (drawn[~below][:, 3] == 0).all()
+    large = colours(page, "#focus")
+    side = page.execute_script("return document.getElementById('focus').clientWidth") - 58 - 82
+    cell = min(side, 620) / n
+    for query, key in ((0, 0), (20, 3), (29, 29), (29, 28)):
+        at = large[int(12 + (query + 0.5) * cell), int(58 + (key + 0.5) * cell), :3]
+        assert np.array_equal(at, wanted[query, key]), (query, key)
+
+
+def test_steps_and_heads_are_chosen_by_keys(page):
+    """Arrows go a step, Shift ten, Page an episode; in the heads they choose; the address follows."""
+    look(page, step=50)
+    body = page.find_element(By.ID, "band")
+    body.send_keys(Keys.ARROW_RIGHT)
+    body.send_keys(Keys.SHIFT, Keys.ARROW_RIGHT)
+    assert view_of(page)["step"] == "61"
+    body.send_keys(Keys.PAGE_UP)
+    assert view_of(page)["step"] == "51"
+    body.send_keys(Keys.HOME)
+    assert text(page, "heads-title") == "Heads at step 0"
+    page.find_element(By.CSS_SELECTOR, '#heads [aria-checked="true"]').send_keys(Keys.ARROW_DOWN)
+    page.switch_to.active_element.send_keys(Keys.ARROW_RIGHT)
+    assert page.switch_to.active_element.get_attribute("aria-label") == "layer 1, head 1"
+    assert {"layer": "1", "head": "1"}.items() <= view_of(page).items()
+
+
+def test_the_large_picture_tells_what_is_under_its_cursor(page, folder):
+    """The keys put the cursor on the query, then on the transition before it, whose words and weight are right."""
+    look(page, step=45)
+    focus = page.find_element(By.ID, "focus")
+    focus.send_keys(Keys.ARROW_LEFT)
+    focus.send_keys(Keys.ARROW_LEFT)
+    WebDriverWait(page, 10).until(lambda _: "transition 44" in text(page, "words"))
+    weight = float(attnscope.open(folder).rows.view((45, 0, 0, 0, 28)))
+    said = text(page, "words")
+    assert said.startswith("Step 45: transition 44, 1 before the query, episode 4 — state (0, 0), action 0, reward 0.")
+    assert f"weight {weight:.2g}, {weight * SLOTS:.2g} × uniform" in said
+
+
+def test_a_click_in_the_overview_is_a_step_and_a_drag_is_a_zoom(page):
+    """The back button undoes either; a double click shows all steps."""
+    look(page, step=10)
+    band = page.find_element(By.ID, "band")
+    width = band.size["width"]
+    middle = 58 + (width - 140) / 2 - width / 2
+    ActionChains(page).move_to_element_with_offset(band, int(middle), 0).click().perform()
+    assert abs(int(view_of(page)["step"]) - STEPS / 2) <= 1
+    page.back()
+    assert view_of(page)["step"] == "10"
+    ActionChains(page).move_to_element_with_offset(band, int(middle), 0).click_and_hold().move_by_offset(
+        int((width - 140) / 4), 0
+    ).release().perform()
+    rest(page)
+    zoomed = view_of(page)
+    assert abs(int(zoomed["from"]) - 60) <= 1
+    assert abs(int(zoomed["to"]) - 91) <= 1
+    ActionChains(page).double_click(band).perform()
+    rest(page)
+    assert "from" not in view_of(page)
+
+
+def test_a_map_that_cannot_be_replayed_is_said(page):
+    """Offline, a step without a stored map says so and offers those that are stored."""
+    look(page, step=30, kind="maps")
+    assert "no map of step 30 is stored" in text(page, "heads-note")
+    page.find_element(By.CSS_SELECTOR, "#stored button").click()
+    rest(page)
+    assert view_of(page)["step"] == "60"
+    assert not page.find_element(By.ID, "heads-note").is_displayed()
+
+
+@pytest.mark.parametrize("width", [1600, 800, 400])
+def test_nothing_is_cut_at_any_width(page, width):
+    """The page never scrolls sideways, and every control is inside."""
+    screen = {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": False}
+    page.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", screen)
+    look(page, kind="maps", step=60)
+    script = (
+        "const all = [...document.querySelectorAll('select, button, input, canvas')].filter((one) => one.offsetParent);"
+        "const ends = all.map((one) => Math.ceil(one.getBoundingClientRect().right));"
+        "return [document.documentElement.scrollWidth, ...ends]"
+    )
+    assert max(page.execute_script(script)) <= width
+    page.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
+
+
+def test_page_and_modules_are_small():
+    """Everything that is loaded before the first view is 150 kB at most."""
+    assert sum(len(asset(path)) for path in ASSETS) <= 150_000

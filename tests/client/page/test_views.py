@@ -1,0 +1,160 @@
+"""Views hold the array's own bytes, remote and downloaded alike, within their budget."""
+
+from __future__ import annotations
+
+import json
+import struct
+
+import numpy as np
+import pytest
+
+import attnscope
+from attnscope.connecting.connection import Connection
+from attnscope.connecting.transport import Transport
+from attnscope.page import views
+from attnscope.page.frames import Frame, numbers
+from attnscope.page.rollouts import Episodes, transitions
+from attnscope.page.subjects import Subject, environments
+from attnscope.service import Service
+from attnscope_storage.shades import ABSENT, as_u8
+
+
+@pytest.fixture(scope="module")
+def folder(planted):
+    """Return the folder of a capture of two layers and two heads."""
+    return planted(steps=90, slots=30)
+
+
+@pytest.fixture(scope="module")
+def capture(folder):
+    """Return that capture, downloaded."""
+    return attnscope.open(folder)
+
+
+def all_of(capture) -> Episodes:
+    """Return the episodes of the first environment."""
+    return Episodes(capture, 0)
+
+
+def test_a_band_is_the_mean_row_of_every_step(capture):
+    """Each column is the mean over layers and heads, at drawing precision; past the context it is absent."""
+    frame = views.band(capture, 1, 0, 90, None, all_of(capture))
+    means = capture.rows.mean((slice(0, 90), 1), ("layer", "head"))
+    assert np.array_equal(frame.shades, as_u8(means))
+    assert frame.head["steps"] == list(range(90))
+    assert frame.head["lengths"][:40] == [min(step + 1, 30) for step in range(40)]
+    assert (frame.shades[3, 4:] == ABSENT).all()
+
+
+def test_a_band_of_one_head_and_some_steps(capture):
+    """It is that head's rows between the two steps, which are moved into what is committed."""
+    frame = views.band(capture, 0, 70, 500, (1, 0), all_of(capture))
+    assert np.array_equal(frame.shades, as_u8(capture.rows[70:90, 0, 1, 0]))
+    assert (frame.head["first"], frame.head["last"]) == (70, 90)
+    assert frame.head["boundaries"] == [80]
+    assert frame.head["returns"] == [[79, 7.0], [89, 8.0]]
+
+
+def test_a_long_band_has_columns_at_equal_distances(capture, monkeypatch):
+    """No more columns and bins than the view allows; rewards of the steps between are in the column before."""
+    monkeypatch.setattr(views, "COLUMNS", 20)
+    monkeypatch.setattr(views, "BINS", 8)
+    frame = views.band(capture, 0, 0, 90, None, all_of(capture))
+    assert frame.head["every"] == 5
+    assert frame.head["steps"] == list(range(0, 90, 5))
+    assert frame.shades.shape == (18, 8)
+    assert sum(frame.head["rewards"]) == capture.rollout.reward[:, 0].sum()
+    last = capture.rows.view((85, 0, ..., slice(0, 30)), over=("layer", "head"))
+    assert frame.head["unit"] == 4
+    assert frame.shades[17, 0] == as_u8(np.array([last[:4].mean()]))[0]
+
+
+@pytest.mark.parametrize("step", [0, 7, 89])
+def test_rows_of_every_head_are_the_arrays(capture, step):
+    """Byte by byte."""
+    frame = views.heads(capture, 2, step, "rows")
+    n = min(step + 1, 30)
+    assert np.array_equal(frame.shades, as_u8(capture.rows[step, 2, ..., :n]))
+    assert frame.head["length"] == n
+    assert frame.head["start"] == max(0, step + 1 - 30)
+
+
+def test_maps_of_every_head_are_the_arrays(capture):
+    """Stored ones, with the masked triangle absent; one head's map is a cut of it."""
+    frame = views.heads(capture, 0, 89, "maps")
+    whole = as_u8(capture.map(89))
+    assert np.array_equal(frame.shades[..., *np.tril_indices(30)], whole[..., *np.tril_indices(30)])
+    assert (frame.shades[..., *np.triu_indices(30, 1)] == ABSENT).all()
+    assert np.array_equal(views.one_map(capture, 0, 89, (1, 1)).shades, frame.shades[1, 1])
+    assert frame.head["source"] == "stored"
+
+
+def test_every_view_is_within_its_budget(planted):
+    """Also of many heads over a long context: maps are pooled, and say so."""
+    wide = attnscope.open(planted(layers=6, heads=8, slots=300, steps=320, envs=1, map_steps=(319,), kind="uniform"))
+    frames = [views.band(wide, 0, 0, 320, None, all_of(wide)), views.heads(wide, 0, 319, "rows")]
+    frames += [views.heads(wide, 0, 319, "maps"), views.one_map(wide, 0, 319, (0, 0))]
+    assert max(len(frame.encode()) for frame in frames) <= 200_000
+    assert frames[2].head["unit"] == 6
+    assert frames[2].shades.shape == (6, 8, 50, 50)
+    assert frames[0].shades.shape == (320, 150)
+
+
+def test_remote_and_downloaded_views_are_equal(folder, capture, serve):
+    """The service reduces as the laptop does; a map that is not stored is replayed there."""
+    server = serve(folder)
+    with Service(Transport(Connection(server.url, "right-key", "a test"))) as service:
+        remote = service.job("last").capture()
+        asked = [
+            lambda one: views.band(one, 1, 10, 90, None, all_of(one)),
+            lambda one: views.band(one, 1, 10, 90, (0, 1), all_of(one)),
+            lambda one: views.heads(one, 1, 50, "rows"),
+            lambda one: views.heads(one, 1, 45, "maps"),
+        ]
+        for ask in asked:
+            near, far = ask(capture), ask(remote)
+            assert far.head == near.head
+            assert np.array_equal(far.shades, near.shades)
+        replayed = views.heads(remote, 1, 50, "maps")
+        assert replayed.head["source"] == "replayed"
+        assert replayed.shades.shape == (2, 2, 30, 30)
+
+
+def test_without_rows_there_are_still_returns(planted):
+    """The band is empty and says why; decision rows cannot be asked for."""
+    bare = attnscope.open(planted(rows=False, steps=40))
+    frame = views.band(bare, 0, 0, 40, None, all_of(bare))
+    assert frame.shades.size == 0
+    assert len(frame.head["returns"]) == 4
+    with pytest.raises(LookupError, match="decision rows"):
+        views.heads(bare, 0, 3, "rows")
+
+
+def test_a_transition_is_told_by_its_fields(capture):
+    """State, action, reward and episode of each step; no step that is not committed."""
+    told = transitions(capture, 1, 85, 4000)
+    assert (told["first"], told["last"]) == (85, 90)
+    assert told["reward"] == capture.rollout.reward[85:90, 1].tolist()
+    assert told["observation"] == capture.rollout.observation[85:90, 1].tolist()
+    assert told["episode"] == [8] * 5
+
+
+def test_a_frame_is_read_back():
+    """Length, JSON, bytes; NaN is null."""
+    content = Frame({"a": numbers(np.array([np.nan, 1.5]))}, np.arange(6, dtype=np.uint8).reshape(2, 3)).encode()
+    (length,) = struct.unpack("<I", content[:4])
+    assert json.loads(content[4 : 4 + length]) == {"a": [None, 1.5], "shape": [2, 3]}
+    assert content[4 + length :] == bytes(range(6))
+
+
+def test_environments_are_told_apart(capture):
+    """Several rollouts of one task are numbered."""
+    assert environments(capture) == [f"goal (5, 4) · rollout {number}" for number in range(3)]
+
+
+def test_a_folder_keeps_its_name(folder, capture):
+    """Two openings of one folder are one subject; its address holds no path."""
+    one, other = Subject.of_folder(folder), Subject.of_folder(folder)
+    assert one.name == other.name
+    assert folder.name not in one.name
+    assert one.about()["title"] == capture.resolved.checkpoint_name
