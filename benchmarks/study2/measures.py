@@ -59,9 +59,15 @@ def confirmed(policy: Published) -> Kept | None:
 
 
 def by_task(policy: Published, arm: int) -> Float[np.ndarray, " task"]:
-    """Return an arm's kept share of every judging task."""
-    random = policy.arrays["random"]
-    return np.asarray((policy.means[arm].mean(axis=1) - random) / (policy.plain.mean(axis=1) - random))
+    """Return an arm's kept share of every judging task: 1 less its loss there, as a share of the mean gain."""
+    gain = float((policy.plain - policy.arrays["random"][:, None]).mean())
+    return np.asarray(1 + (policy.means[arm] - policy.plain).mean(axis=1) / gain)
+
+
+def by_positions(policy: Published) -> dict[str, float]:
+    """Return the mean kept share of the arms under each position policy."""
+    kept, place = policy.kept(), np.array([arm.positions for arm in policy.arms])
+    return {name: float(kept[place == name].mean()) for name in POSITIONS}
 
 
 def within_rules(policy: Published, vote: str = "departure") -> Ranked:

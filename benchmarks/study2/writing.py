@@ -13,6 +13,7 @@ from benchmarks.study2.measures import (
     Ranked,
     best_kept,
     better_positions,
+    by_positions,
     by_task,
     confirmed,
     dips,
@@ -73,7 +74,7 @@ def tables(policies: Sequence[Published]) -> dict[str, str]:
             (_regrets(policy) for policy in policies),
         ),
         "afterwards": _table(
-            ("policy", "in a rule: signed", "retained", "better positions by TV-live", "by signed"),
+            ("policy", "in a rule: signed", "retained", "better positions by TV-live", "by signed", "keep", "reindex"),
             (_afterwards(policy) for policy in policies),
         ),
         "claims": "\n".join(f"{number}. {line}" for number, line in enumerate(claims(policies), 1)),
@@ -151,7 +152,8 @@ def _ranks(policy: Published) -> tuple[str, ...]:
 def _afterwards(policy: Published) -> tuple[str, ...]:
     ranked = (_rank(within_rules(policy, vote)) for vote in ("signed loss", "retained attention"))
     right = (f"{better_positions(policy, vote):.0%}" for vote in ("departure", "signed loss"))
-    return (policy.subject.key, *ranked, *right)
+    means = (_number(value) for value in by_positions(policy).values())
+    return (policy.subject.key, *ranked, *right, *means)
 
 
 def _regrets(policy: Published) -> tuple[str, ...]:

@@ -10,6 +10,7 @@ import pytest
 from benchmarks.study2.measures import (
     best_kept,
     better_positions,
+    by_positions,
     by_task,
     confirmed,
     dips,
@@ -132,6 +133,8 @@ def test_planted_regret_and_kept_shares(planted):
     assert kept_of(planted, 8).point == pytest.approx(0.9, abs=0.005)
     assert by_task(planted, 8) == pytest.approx([0.9] * 4, abs=0.005)
     assert confirmed(planted) is None
+    means = by_positions(planted)
+    assert means["keep"] - means["reindex"] == pytest.approx(0.05, abs=1e-6)
 
 
 def test_a_planted_dip_is_found(planted):
