@@ -134,7 +134,7 @@ def test_planted_regret_and_kept_shares(planted):
     assert by_task(planted, 8) == pytest.approx([0.9] * 4, abs=0.005)
     assert confirmed(planted) is None
     means = by_positions(planted)
-    assert means["keep"] - means["reindex"] == pytest.approx(0.05, abs=1e-6)
+    assert means["keep"] - means["reindex"] == pytest.approx(0.05, abs=1e-4)
 
 
 def test_a_planted_dip_is_found(planted):
