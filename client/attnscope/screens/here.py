@@ -27,4 +27,5 @@ def screen_here(policy: Any, histories: Any, arms: Any = None, **options: Any) -
         raise MissingPackageError(
             "screening here needs torch and the extra server: pip install 'attnscope[server]'"
         ) from error
-    return ScreenResults(found.conditions, policy.description, found.task, found.arrays, found.notes)
+    bands = found.plan.ages.bands if found.plan.ages is not None else ()
+    return ScreenResults(found.conditions, policy.description, found.task, found.arrays, found.notes, bands=bands)

@@ -6,7 +6,7 @@ A screen says how far an arm *changes the policy* on histories of the uncompress
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Final, Literal
 
@@ -56,6 +56,12 @@ class ScreenResults:
         By the names of a screen's store.
     notes
         What was left out, and why.
+    name
+        The checkpoint's.
+    bands
+        Youngest and oldest age of the bands that were left out one by one, where any were.
+    reach
+        Return of an episode of uniform actions and of optimal ones, by task, as far as they are known.
     """
 
     arms: tuple[Condition, ...]
@@ -64,6 +70,8 @@ class ScreenResults:
     arrays: Mapping[str, Shaped[np.ndarray, ...]]
     notes: tuple[str, ...] = ()
     name: str = ""
+    bands: tuple[tuple[int, int], ...] = ()
+    reach: Mapping[int, tuple[float, float]] = field(default_factory=dict)
 
     @cached_property
     def resampling(self) -> Resampling:
@@ -86,6 +94,21 @@ class ScreenResults:
     def orders(self) -> bool:
         """Whether most rollouts earn, so that departures may order rules at all."""
         return self.earning >= EARNING
+
+    @cached_property
+    def attained(self) -> float | None:
+        """Late gain of the uncompressed policy over that of optimal actions, tasks alike; None where it is not known.
+
+        Late is the last third of a rollout's whole episodes; the gain is over uniform actions.
+        """
+        tasks = [int(task) for task in self.task]
+        if "rollout/late_return" not in self.arrays or not set(tasks) <= self.reach.keys():
+            return None
+        random, optimal = np.array([self.reach[task] for task in tasks]).T
+        if not (optimal > random).all():
+            return None
+        late = np.asarray(self.arrays["rollout/late_return"], np.float64)
+        return float(self.resampling.mean((late - random) / (optimal - random)))
 
     @property
     def live(self) -> Bool[np.ndarray, "rollout decision"]:

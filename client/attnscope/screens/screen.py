@@ -62,4 +62,10 @@ class Screen(Stored):
             raise NotCommittedError(f"screen {self.job[:8]} has committed no rollout yet")
         resolved, read = self.resolved, ReadOnce({name: self[name] for name in self.names()})
         task = read["rollout/task"][: self.rollouts_committed]
-        return ScreenResults(resolved.arms, self.policy, task, read, resolved.notes, resolved.checkpoint_name)
+        reach = {
+            cell.index: (cell.random_return, cell.optimal_return)
+            for cell in resolved.tasks
+            if cell.random_return is not None and cell.optimal_return is not None
+        }
+        name, notes = resolved.checkpoint_name, resolved.notes
+        return ScreenResults(resolved.arms, self.policy, task, read, notes, name, resolved.bands, reach)

@@ -24,6 +24,8 @@ class Episodes:
     """Live decisions of an episode, the mean over whole episodes; of the whole rollout where none ended."""
     count: Int[np.ndarray, " rollout"]
     """Episodes of each rollout, a last one that did not end counted."""
+    late: Float64[np.ndarray, " rollout"]
+    """Return of an episode, mean over the last third of the whole ones; of the whole rollout where none ended."""
 
 
 def episodes_of(
@@ -57,7 +59,20 @@ def episodes_of(
         found=before > 0,
         live_each=_live_each(live, number, whole[:, -1]),
         count=count,
+        late=_late(reward, number, whole[:, -1]),
     )
+
+
+def _late(
+    reward: Float[np.ndarray, "rollout step"],
+    number: Int[np.ndarray, "rollout step"],
+    ended: Int[np.ndarray, " rollout"],
+) -> Float64[np.ndarray, " rollout"]:
+    """Return what a late episode gives; the last third of the whole episodes is at least one."""
+    first = np.where(ended > 0, ended - np.maximum(1, -(-ended // 3)), 0)[:, None]
+    inside = (number >= first) & ((number < ended[:, None]) | (ended[:, None] == 0))
+    many = np.where(ended > 0, ended - first[:, 0], 1)
+    return np.asarray((reward * inside).sum(axis=1, dtype=np.float64) / many, np.float64)
 
 
 def _live_each(

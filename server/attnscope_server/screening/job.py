@@ -19,6 +19,7 @@ from attnscope_server.attempts.opening import Watching, choose_attention, commit
 from attnscope_server.kinds import Heard, Order
 from attnscope_server.root.paths import beside
 from attnscope_server.screening.arms import arm_of
+from attnscope_server.screening.bands import Ages
 from attnscope_server.screening.decisions import chosen_steps
 from attnscope_server.screening.judging import Plan, screen_block
 from attnscope_server.screening.measuring import Arrays
@@ -126,7 +127,15 @@ def plan_of(spec: ScreenSpec, resolved: ResolvedScreen) -> Plan:
         steps=chosen_steps(resolved.steps, rollouts, spec.decisions, spec.seed),
         temperature=resolved.temperature,
         most_rewards=resolved.most_rewards,
+        ages=_ages(resolved),
     )
+
+
+def _ages(resolved: ResolvedScreen) -> Ages | None:
+    """Return the parts that are left out one at a time."""
+    if resolved.age_positions is None:
+        return None
+    return Ages(resolved.bands, resolved.episodes_back, resolved.age_positions)
 
 
 def _histories(order: ScreenOrder) -> StoredHistories:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -20,6 +20,7 @@ from attnscope_model.forward.policy import Policy
 from attnscope_model.forward.stack import StackedPolicy
 from attnscope_model.strategies import looks_at_attention, why_not
 from attnscope_server.screening.arms import Arm, arm_of, arms_of
+from attnscope_server.screening.bands import Ages, ages_of, episodes_touched
 from attnscope_server.screening.block import Block
 from attnscope_server.screening.decisions import DECISIONS, chosen_rollouts, chosen_steps
 from attnscope_server.screening.episodes import episodes_of
@@ -41,6 +42,8 @@ class Plan:
     """Of the actions; None is greedy."""
     most_rewards: int | None = None
     """Rewards other than 0 that an episode can give, as the environment declares it."""
+    ages: Ages | None = None
+    """Parts of the history that are left out one at a time; None: none."""
 
     @property
     def blocks(self) -> list[slice]:
@@ -75,6 +78,8 @@ def screen(
     seed: int = 0,
     temperature: float | None = 1.0,
     most_rewards: int | None = None,
+    oracles: bool = False,
+    ages: bool = False,
     device: torch.device | None = None,
 ) -> Screened:
     """Return how a policy's decisions change under every arm, on stored histories of it uncompressed.
@@ -86,7 +91,7 @@ def screen(
     histories
         Rollouts of this very policy.
     arms
-        None: every deployable rule at several shares and positions, and oracles as bounds.
+        None: every deployable rule at several shares and positions.
     decisions
         Judged, at least; spread over rollouts.
     seed
@@ -95,6 +100,10 @@ def screen(
         At which the histories' actions were drawn; None is greedy.
     most_rewards
         Rewards other than 0 that an episode can give, where the environment declares it: what comes after is not live.
+    oracles
+        Without `arms`: judge rules that look at full attention too, as bounds.
+    ages
+        Leave out each band of ages, one transition of each and each episode too, one at a time.
     device
         Where forwards run; the CPU where None.
 
@@ -112,8 +121,11 @@ def screen(
     chosen = [arm_of(setup) for setup in arms] if arms is not None else None
     if chosen is None:
         stacked: tuple[PositionPolicy, ...] | None = None if isinstance(policy, StackedPolicy) else ("reindex",)
-        chosen = arms_of(policy.description, positions=stacked, attention=histories.has_rows)
+        chosen = arms_of(policy.description, positions=stacked, attention=histories.has_rows, oracles=oracles)
     plan = plan_screen(histories, chosen, decisions, seed, temperature, most_rewards)
+    if ages:
+        ended = histories.read(plan.rollouts).ended
+        plan = replace(plan, ages=ages_of(policy.description, episodes_touched(ended, policy.description.transitions)))
     where = torch.device("cpu") if device is None else device
     parts = [screen_block(policy, histories, plan, block, where) for block in plan.blocks]
     arrays = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
@@ -179,6 +191,9 @@ def screen_block(
             seconds.append(time.process_time() - begun)
         arrays = {name: np.concatenate([part[name] for part in parts], axis=1) for name in parts[0]}
         arrays["policy/logits"] = measured.logits
+        begun = time.process_time()
+        arrays |= measured.ages(plan.ages) if plan.ages is not None else {}
+        seconds.append(time.process_time() - begun)
     each = np.array(seconds, np.float32) / len(read.task)
     description = policy.description
     per = description.tokens_per_transition
@@ -218,5 +233,6 @@ def _described(read: Histories, steps: Int[np.ndarray, "rollout decision"], plan
         "decision/found": episodes.found[rows, steps].astype(np.int8),
         "rollout/live_each": episodes.live_each.astype(np.float32),
         "rollout/episodes": episodes.count.astype(np.int32),
+        "rollout/late_return": episodes.late.astype(np.float32),
         "rollout/earned": (read.reward != 0).any(axis=1).astype(np.int8),
     }

@@ -13,6 +13,8 @@ from torch import Tensor
 from attnscope_model.acting.departing import departure, signed_loss
 from attnscope_model.acting.influence import divergence
 from attnscope_model.compression import Compression
+from attnscope_server.screening.ages import parts_of
+from attnscope_server.screening.bands import Ages
 from attnscope_server.screening.block import Block, Moments
 from attnscope_server.screening.contexts import Contexts, Placed
 from attnscope_server.screening.keeping import Frame
@@ -88,6 +90,21 @@ class Measured:
             walk = Walk(self._frame, [arms[place] for place in walking], self._before_step)
             logits[walking], counts[walking], alone[walking] = walk.logits, walk.counts, walk.alone
         return self._numbers(logits, counts, alone)
+
+    def ages(self, ages: Ages) -> Arrays:
+        """Return how decisions depart without each part of their history, [rollout, part, decision]."""
+        parts = parts_of(
+            self._frame, self._contexts, ages, lambda full, other: departure(full, other, self._temperature)
+        )
+        numbers = {
+            "ages/departure": (parts.bands, np.float32),
+            "ages/single": (parts.single, np.float32),
+            "ages/width": (parts.widths, np.int32),
+            "episodes/departure": (parts.episodes, np.float32),
+        }
+        if self._mass is not None:
+            numbers["ages/attention"] = ((parts.gone * self._mass[0]).sum(dim=-1), np.float32)
+        return {name: self._by_rollout(values, dtype) for name, (values, dtype) in numbers.items()}
 
     def _numbers(
         self,

@@ -20,7 +20,8 @@ def screen_flops(resolved: ResolvedScreen, policy: PolicyDescription) -> float:
         forward_flops(policy, _tokens(arm, policy)) * (walked if arm.memory == "stateful" else judged)
         for arm in resolved.arms
     )
-    return len(resolved.envs) * (per_rollout + judged * forward_flops(policy, policy.context_length))
+    whole = 1 + 2 * len(resolved.bands) + resolved.episodes_back
+    return len(resolved.envs) * (per_rollout + judged * whole * forward_flops(policy, policy.context_length))
 
 
 def screen_memory(resolved: ResolvedScreen, policy: PolicyDescription) -> float:
@@ -30,7 +31,7 @@ def screen_memory(resolved: ResolvedScreen, policy: PolicyDescription) -> float:
     history = resolved.block * resolved.steps * (2 * policy.width * policy.tokens_per_transition + 64)
     rows = resolved.steps * policy.context_length * (resolved.block + 2 * policy.layers * policy.heads)
     windows = judged * full * (policy.width * policy.tokens_per_transition * _pooling(resolved) + 64)
-    kept = 2 * judged * full * len(resolved.arms)
+    kept = 2 * judged * full * (len(resolved.arms) + 3 * len(resolved.bands) + resolved.episodes_back)
     return FLOAT_BYTES * (history + rows * int(resolved.rows) + windows) + kept
 
 

@@ -19,6 +19,7 @@ from attnscope_model.errors import CheckpointAmbiguousError, CheckpointUnknownEr
 from attnscope_model.strategies import Strategy, StrategyError, build, strategy
 from attnscope_server.errors import refusal
 from attnscope_server.screening.arms import Arm, arms_of
+from attnscope_server.screening.bands import ages_of, episodes_back
 from attnscope_server.screening.decisions import chosen_rollouts
 from attnscope_storage.wire import CaptureSpec, Condition, PolicyDescription, ProblemCode, ResolvedCapture
 from attnscope_storage.wire.screens import ResolvedScreen, ScreenSpec
@@ -81,8 +82,15 @@ def resolve_screen(
         most_rewards=preset.most_rewards,
         temperature=found.spec.sampling.temperature if found.resolved.sampling == "sample" else None,
         arms=tuple(spelled(index, arm) for index, arm in enumerate(arms)),
+        **_ages(policy, found.resolved.horizon) if spec.ages else {},
         notes=() if rows else (NO_ROWS,),
     )
+
+
+def _ages(policy: PolicyDescription, horizon: int) -> dict[str, Any]:
+    """Return the parts of the history that are left out one at a time."""
+    ages = ages_of(policy, episodes_back(policy.transitions, horizon))
+    return {"bands": ages.bands, "episodes_back": ages.episodes, "age_positions": ages.positions}
 
 
 def block_of(decisions_each: int, rollouts: int) -> int:

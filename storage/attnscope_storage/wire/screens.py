@@ -50,7 +50,11 @@ class ScreenSpec(Specification):
     memories: tuple[Memory, ...] = Field(
         default=("stateless",), min_length=1, max_length=2, description="What contexts may forget."
     )
-    oracles: bool = Field(default=True, description="Judge rules at full attention too, apart, as bounds.")
+    oracles: bool = Field(default=False, description="Judge rules at full attention too, apart, as bounds.")
+    ages: bool = Field(
+        default=False,
+        description="Leave out bands of ages, single transitions and episodes, one at a time.",
+    )
     decisions: int = Field(default=DECISIONS, ge=1, le=1_000_000, description="Decisions that are judged, at least.")
     seed: int = Field(default=0, ge=0, le=2**31 - 1, description="Of the draw of decisions.")
 
@@ -80,6 +84,13 @@ class ResolvedScreen(ResolvedJob):
     )
     temperature: float | None = Field(description="Of the captured actions; None is greedy.")
     arms: tuple[Condition, ...] = Field(description="What is judged, deployable arms first.")
+    bands: tuple[tuple[int, int], ...] = Field(
+        default=(), description="Youngest and oldest age of the bands that are left out, 1 the newest transition."
+    )
+    episodes_back: int = Field(default=0, description="Episodes left out one by one, the decision's own first.")
+    age_positions: PositionPolicy | None = Field(
+        default=None, description="Where the other transitions stand while a part is left out."
+    )
     notes: tuple[str, ...] = Field(default=(), description="What is left out, and why.")
 
     @property
@@ -91,4 +102,5 @@ class ResolvedScreen(ResolvedJob):
     def size(self) -> str:
         """Arms, rollouts and decisions."""
         judged = len(self.envs) * self.decisions_each
-        return f"{len(self.arms)} arms × {judged} decisions of {len(self.envs)} rollouts"
+        parts = f" and {2 * len(self.bands) + self.episodes_back} parts by age" if self.bands else ""
+        return f"{len(self.arms)} arms{parts} × {judged} decisions of {len(self.envs)} rollouts"

@@ -36,6 +36,8 @@ ASKED = {
     "budgets": [0.3, 8],
     "memories": ["stateless", "stateful"],
     "decisions": 128,
+    "oracles": True,
+    "ages": True,
 }
 BLOCKS = 2
 """Blocks of the screen: six rollouts of 22 decisions, five in the first."""

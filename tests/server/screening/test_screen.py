@@ -161,14 +161,16 @@ def test_arms_that_do_not_fit_are_refused(policies, histories_of):
 
 
 def test_oracles_come_last_and_are_timed_apart(policies, histories_of):
-    """Deployable arms first; processor seconds of the uncompressed pass, of them and of oracles."""
+    """Deployable arms first; processor seconds of the uncompressed pass, of them and of oracles, where asked for."""
     policy = policies["native-learned-absolute"]
-    found = screen(policy, histories_of(policy), decisions=24)
+    found = screen(policy, histories_of(policy), decisions=24, oracles=True)
     deployable = [arm.deployable for arm in found.plan.arms]
     assert deployable == sorted(deployable, reverse=True)
     assert {arm.setup.interval for arm in found.plan.arms if not arm.deployable} == {1}
     assert all(arm_of(arm.setup).oracle_reason == arm.oracle_reason for arm in found.plan.arms)
-    assert found.arrays["cost/seconds"].shape == (3, 3)
+    assert found.arrays["cost/seconds"].shape == (3, 4)
+    few = screen(policy, histories_of(policy, steps=20), decisions=3)
+    assert all(arm.deployable for arm in few.plan.arms)
 
 
 def test_blocks_do_not_depend_on_each_other(policies, histories_of, monkeypatch):

@@ -19,6 +19,8 @@ def screen_schema(spec: ScreenSpec, resolved: ResolvedScreen, policy: PolicyDesc
             actions=policy.actions,
             rows=resolved.rows,
             block=resolved.block,
+            bands=len(resolved.bands),
+            episodes=resolved.episodes_back,
         )
     )
 
@@ -30,7 +32,7 @@ CONTRACT = register(
         schema=screen_schema,
         verify="attnscope_storage.kinds.screen.verify:check_screen",
         words=Words(entries="rollouts", smaller="strategies, budgets, positions or decisions"),
-        optional=("screen/retained",),
+        optional=("screen/retained", "ages/", "episodes/"),
         not_replayable="a screen stores no context that could be rebuilt; replay the capture that it reads",
     )
 )

@@ -13,7 +13,7 @@ from typing import Any, ClassVar, Final
 
 from attnscope_storage.layout.store_schema import SPLITS, ArraySpec, Axis, StoreSchema, array_spec
 
-PARTS: Final = ("uncompressed", "deployable", "oracle")
+PARTS: Final = ("uncompressed", "deployable", "oracle", "ages")
 """Meaning of the part axis of what a screen took."""
 
 
@@ -30,6 +30,10 @@ class ScreenDims:
     """Whether attention is stored, so that the retained share of it is known."""
     block: int
     """Rollouts of a commit."""
+    bands: int = 0
+    """Bands of ages that are left out one by one; 0: none."""
+    episodes: int = 0
+    """Episodes back that are left out one by one."""
 
 
 @dataclass(frozen=True)
@@ -53,7 +57,7 @@ class ScreenSchema(StoreSchema):
 
 def build_screen_schema(dims: ScreenDims) -> ScreenSchema:
     """Return the arrays of a screen with these dimensions."""
-    specs = [*_judged(dims), *_decisions(dims), *_rollouts(dims)]
+    specs = [*_judged(dims), *_decisions(dims), *_rollouts(dims), *_ages(dims)]
     return ScreenSchema(dims, MappingProxyType({spec.name: spec for spec in specs}), dims.block)
 
 
@@ -96,13 +100,31 @@ def _rollouts(dims: ScreenDims) -> Iterator[ArraySpec]:
     yield _grows("rollout/live_each", "float32", dims, rollout, long_name=live)
     yield _grows("rollout/episodes", "int32", dims, rollout)
     yield _grows("rollout/earned", "int8", dims, rollout, long_name="whether any step was rewarded")
+    late = "return of an episode, mean over the last third of the whole ones"
+    yield _grows("rollout/late_return", "float32", dims, rollout, long_name=late)
     part: Axis = ("part", len(PARTS))
-    what = "processor time of a rollout's uncompressed pass, of its deployable arms and of its oracles"
+    what = "processor time of a rollout's uncompressed pass, deployable arms, oracles, and parts by age"
     yield _grows("cost/seconds", "float32", dims, rollout, part, units="s", long_name=what)
     for name, dtype in (("env", "int32"), ("task", "int32"), ("seed", "int64"), ("replica", "int32")):
         yield array_spec(f"rollout/{name}", dtype, (rollout,))
     splits: dict[str, Any] = {"flag_values": list(range(len(SPLITS))), "flag_meanings": " ".join(SPLITS)}
     yield array_spec("rollout/split", "int8", (rollout,), **splits)
+
+
+def _ages(dims: ScreenDims) -> Iterator[ArraySpec]:
+    """Yield what every decision does without one part of its history."""
+    if not dims.bands:
+        return
+    axes: tuple[Axis, ...] = (("rollout", dims.rollouts), ("band", dims.bands), ("decision", dims.decisions))
+    yield _grows("ages/departure", "float32", dims, *axes, units="1", long_name="departure without a band of ages")
+    one = "departure without one transition of a band, drawn by chance"
+    yield _grows("ages/single", "float32", dims, *axes, units="1", long_name=one)
+    yield _grows("ages/width", "int32", dims, *axes, units="transitions", long_name="of a band in the window")
+    if dims.rows:
+        yield _grows("ages/attention", "float32", dims, *axes, units="1", long_name="attention to a band of ages")
+    back: tuple[Axis, ...] = (("rollout", dims.rollouts), ("episode", dims.episodes), ("decision", dims.decisions))
+    gone = "departure without an episode, the decision's own first"
+    yield _grows("episodes/departure", "float32", dims, *back, units="1", long_name=gone)
 
 
 def _grows(name: str, dtype: str, dims: ScreenDims, *axes: Axis, **attributes: object) -> ArraySpec:
