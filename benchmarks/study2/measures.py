@@ -10,7 +10,7 @@ from jaxtyping import Bool, Float
 
 from attnscope.measures.intervals import Estimate
 from attnscope.recommendations.agreement import FEWEST, Group, ceiling, correlation
-from attnscope.screens.dips import FAR_LESS, NEAR
+from attnscope.screens.dips import NEAR
 from attnscope_server.deciding.estimates import estimate, student_quantile
 from attnscope_server.deciding.kept import Kept, kept
 from attnscope_server.deciding.plans import Reach
@@ -19,6 +19,8 @@ from benchmarks.study2.published import Published
 from benchmarks.study2.subjects import DIP_COUNTS, POSITIONS
 
 MARGIN = 0.05
+FAR_LESS = 0.8
+"""Share of either neighbour's departure that a registered dip stays below."""
 NORMAL = 1.959963984540054
 """z value of a 95 % interval."""
 

@@ -30,6 +30,8 @@ READ: Final = """departs: actions of an episode that would differ. TV: of a live
 preferred, where reward follows. attention: kept. time: ÷ the fastest exact way, window growing / full.
 Of several ways to stand, the one that departs least is shown; the others are in the CSV."""
 
+COST: Final = "cost: the share of the gain that other policies lost at as many departures, roughly."
+
 
 @app.command()
 @asks(ScreenSpec, SPELLINGS, without=("capture", "checkpoint"))
@@ -71,20 +73,24 @@ def screen(
 
 def show_screen(found: Screen, *, as_json: bool) -> None:
     """Print every arm of a screen: deployable ones, then oracles as bounds."""
-    from attnscope.screens.board import WORDS, least, ordered, rows, said  # noqa: PLC0415 - loads numbers and strategies
+    from attnscope.screens.board import WORDS, least, ordered, rows  # noqa: PLC0415 - loads numbers and strategies
+    from attnscope.screens.sentences import said  # noqa: PLC0415 - as above
 
     results = found.results()
     table = rows(results)
+    predicts = any(row.predicted_cost is not None for row in table)
     if as_json:
         tell(json.dumps({"arms": [asdict(row) for row in table], "said": said(results)}, allow_nan=True))
         return
     for oracles, title in ((False, "Rules that could be deployed"), (True, "Oracles, as bounds: they save nothing")):
-        mine = least(ordered(table, oracles=oracles))
+        mine = least(ordered(table, oracles=oracles, ranks=results.orders))
         for budget in dict.fromkeys(row.budget for row in mine):
             if sys.stdout.isatty():
                 out.print(f"\n[bold]{title}, {_kept(budget)}[/bold]")
-            show_table(COLUMNS, [_cells(row) for row in mine if row.budget == budget])
-    out.print(f"{READ}\n{WORDS}")
+            shown = [row for row in mine if row.budget == budget]
+            costs = ("cost",) if predicts else ()
+            show_table((*COLUMNS, *costs), [_cells(row) for row in shown])
+    out.print("\n".join([READ, *([COST] if predicts else []), WORDS]))
     for sentence in said(results):
         out.print(escape(sentence))
 
@@ -119,4 +125,5 @@ def _cells(row: Row) -> tuple[str, ...]:
         f"{row.signed:+.3f}",
         "–" if row.retained is None else f"{row.retained:.0%}",
         f"{row.time_growing:.2f} / {row.time_full:.2f}",
+        *(() if row.predicted_cost is None else (f"{row.predicted_cost:.2f}",)),
     )

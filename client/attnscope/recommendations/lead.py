@@ -16,8 +16,9 @@ from attnscope.recommendations.beside import Beside
 from attnscope.recommendations.claims import Claim, claim
 from attnscope.recommendations.gate import Gate
 from attnscope.recommendations.screened import Best, agreement, votes
-from attnscope.screens.board import Row, said
+from attnscope.screens.board import Row
 from attnscope.screens.results import ScreenResults
+from attnscope.screens.sentences import warned
 from attnscope_storage.wire.decisions import CardRung, DecisionCard
 
 Kind = Literal["answer", "screened", "none"]
@@ -137,7 +138,7 @@ def _screened(results: ScreenResults, job: str | None, best: list[Best], *, rank
 
 def _notes(results: ScreenResults, *, ranks: bool) -> list[str]:
     """Return what the screen says of its own worth; what the gate has said already is not said again."""
-    kept = [one for one in said(results) if one not in results.notes and (ranks or "earn" not in one)]
+    kept = [one for one in warned(results) if one not in results.notes and (ranks or "earn" not in one)]
     return [f"{one[0].upper()}{one[1:]}." for one in kept]
 
 

@@ -5,14 +5,20 @@ from __future__ import annotations
 from pathlib import Path
 
 from attnscope.errors import DownloadRefusedError
+from attnscope.figures.screens.ages import departure_by_age
+from attnscope.figures.screens.guide import guide
 from attnscope.figures.screens.map import screen_map
 from attnscope.figures.screens.tokens import departure_by_tokens
 from attnscope.figures.style import save
-from attnscope.screens.board import WORDS, as_csv, said
+from attnscope.screens.board import WORDS, as_csv
 from attnscope.screens.results import ScreenResults
+from attnscope.screens.sentences import said
 
 FIGURES = {"screen_map": screen_map, "screen_departure_by_tokens": departure_by_tokens}
 """Figures by the names of their files."""
+
+BY_AGE = {"screen_departure_by_age": departure_by_age, "screen_guide": guide}
+"""Figures of a screen that left out parts by age."""
 
 
 def write_screen_report(results: ScreenResults, folder: Path, form: str = "png") -> list[Path]:
@@ -28,8 +34,9 @@ def write_screen_report(results: ScreenResults, folder: Path, form: str = "png")
     DownloadRefusedError
         The folder holds a file of such a name already.
     """
+    drawn = FIGURES | (BY_AGE if results.bands else {})
     texts = {"screen.csv": as_csv(results), "screen.txt": "\n".join([WORDS, *said(results), ""])}
-    figures = {f"{name}.{form}": draw for name, draw in FIGURES.items()}
+    figures = {f"{name}.{form}": draw for name, draw in drawn.items()}
     there = [name for name in (*texts, *figures) if (folder / name).exists()]
     if there:
         raise DownloadRefusedError(f"{folder} holds {', '.join(there)} already")

@@ -10,6 +10,7 @@ from typing import Final
 import numpy as np
 
 from attnscope.measures.intervals import Interval
+from attnscope.screens.predicted import applies, predicted_cost
 from attnscope.screens.results import PHASES, ScreenResults
 from attnscope.trials.naming import label_of
 from attnscope_storage.wire import Condition
@@ -56,6 +57,8 @@ class Row:
     last_third: float
     growing_window: float
     full_window: float
+    predicted_cost: float | None
+    """Share of the gain that other policies lost at as many departures of an episode; None where that says nothing."""
 
 
 def rows(results: ScreenResults) -> list[Row]:
@@ -63,6 +66,7 @@ def rows(results: ScreenResults) -> list[Row]:
     kl, flips = (results.resampling.mean(results.mean(name)) for name in ("kl", "flip"))
     phases = {name.replace(" ", "_"): results.by_phase(name).value for name in PHASES[1:]}
     growing, full = results.time("growing window"), results.time("full window")
+    cost = predicted_cost if applies(results) else None
     bounds = {"per_episode": results.per_episode, "tv_live": results.tv_live, "signed": results.signed}
     found = []
     for place, arm in enumerate(results.arms):
@@ -88,6 +92,7 @@ def rows(results: ScreenResults) -> list[Row]:
                 retained=None if results.retained is None else float(results.retained.value[place]),
                 time_growing=float(growing[place]),
                 time_full=float(full[place]),
+                predicted_cost=None if cost is None else cost(float(results.per_episode.value[place])),
                 **values,
                 **{name: float(of[place]) for name, of in phases.items()},
             )
@@ -105,27 +110,16 @@ def as_csv(results: ScreenResults) -> str:
     return text.getvalue()
 
 
-def said(results: ScreenResults) -> list[str]:
-    """Return what a reader must know beside the table, in plain sentences."""
-    found = [*results.notes]
-    tasks, least = len(results.resampling.per_task), int(results.resampling.per_task.min())
-    if not results.reliable:
-        found.append(
-            f"the intervals rest on {tasks} tasks of {least} rollouts and more: fewer than 8 tasks of 4 rollouts, so "
-            "they are too narrow to rely on"
-        )
-    if not results.orders:
-        found.append(
-            f"only {results.earning:.0%} of the rollouts earn anything: departures of a policy that has not found its "
-            "goal do not order rules, and no order is claimed here"
-        )
-    return found
+def ordered(table: list[Row], *, oracles: bool, ranks: bool = True) -> list[Row]:
+    """Return the deployable rows, or the oracles, by budget and then by departures.
 
-
-def ordered(table: list[Row], *, oracles: bool) -> list[Row]:
-    """Return the deployable rows, or the oracles, by budget and then by departures."""
+    Parameters
+    ----------
+    ranks
+        False where departures order no rules: those of a budget stay in the order of the arms.
+    """
     mine = [row for row in table if row.oracle == oracles]
-    return sorted(mine, key=lambda row: (_size(row.budget), np.nan_to_num(row.per_episode, nan=np.inf)))
+    return sorted(mine, key=lambda row: (_size(row.budget), _place(row, ranks=ranks)))
 
 
 def least(table: list[Row]) -> list[Row]:
@@ -143,6 +137,11 @@ def name_of(arm: Condition) -> str:
     """Return what an arm's rule is called in a table, whatever its budget and positions."""
     every = "" if arm.interval == 1 else f" every {arm.interval}" if arm.interval != "full" else " when full"
     return f"{label_of(arm)}{every}{'' if arm.memory == 'stateless' else ', stateful'}"
+
+
+def _place(row: Row, *, ranks: bool) -> float:
+    """Return what the rows of one budget are sorted by."""
+    return float(np.nan_to_num(row.per_episode, nan=np.inf)) if ranks else float(row.arm)
 
 
 def _size(budget: float | None) -> tuple[bool, float]:

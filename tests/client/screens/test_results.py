@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import importlib
 import math
 
@@ -12,9 +11,9 @@ import pytest
 import attnscope
 from attnscope.errors import MissingPackageError
 from attnscope.report.screen import write_screen_report
-from attnscope.screens.board import least, ordered, rows, said
-from attnscope.screens.dips import dips
+from attnscope.screens.board import least, ordered, rows
 from attnscope.screens.results import ScreenResults
+from attnscope.screens.sentences import said
 from attnscope_storage.wire import Condition, PolicyDescription
 
 POLICY = PolicyDescription(
@@ -149,18 +148,6 @@ def test_the_table_has_oracles_apart(results, tmp_path):
     assert all(path.stat().st_size > 1000 for path in files[2:])
     with pytest.raises(FileExistsError, match=r"screen\.csv"):
         write_screen_report(results, tmp_path / "out")
-
-
-def test_dips_are_counts_far_below_both_neighbours(results):
-    """A count that departs far less than those one or two transitions away is named; a smooth fall is not."""
-    row = rows(results)[0]
-
-    def curve(*pairs):
-        return [dataclasses.replace(row, budget=count, tv_live=value) for count, value in pairs]
-
-    assert [one.budget for one in dips(curve((38, 0.5), (39, 0.1), (40, 0.4), (50, 0.05), (60, 0.3)))] == [39]
-    assert dips(curve((10, 0.5), (11, 0.45), (12, 0.4))) == []
-    assert dips(curve((0.1, 0.5), (0.2, 0.1), (0.3, 0.5))) == []
 
 
 def test_screening_here_needs_the_extra(monkeypatch):

@@ -9,10 +9,11 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from attnscope.figures.look import Picture, styled
-from attnscope.figures.screens.words import budget_words, subject
+from attnscope.figures.screens.words import subject
 from attnscope.figures.style import COLOURS, finish, refuse
 from attnscope.screens.board import Row, least, ordered, rows
 from attnscope.screens.results import ScreenResults
+from attnscope.screens.wording import budget_words
 
 DARK: Final = 0.6
 """Share of the colour scale from which numbers are written in white."""
@@ -25,7 +26,7 @@ ROW_INCHES: Final = 0.21
 COLUMN_INCHES: Final = 0.75
 
 
-def draw_map(axes: Axes, table: list[Row], top: float) -> Axes:
+def draw_map(axes: Axes, table: list[Row], top: float, *, ranks: bool = True) -> Axes:
     """Draw rules × budgets, coloured by departures of an episode; of several ways to stand the one that departs least.
 
     Parameters
@@ -34,8 +35,11 @@ def draw_map(axes: Axes, table: list[Row], top: float) -> Axes:
         Rows of one budget and rule each.
     top
         Departures at the dark end of the scale.
+    ranks
+        False where departures order no rules: they stay in the order of the arms.
     """
-    names = list(dict.fromkeys(row.name for row in sorted(table, key=lambda row: row.per_episode)))
+    order = (lambda row: row.per_episode) if ranks else (lambda row: row.arm)
+    names = list(dict.fromkeys(row.name for row in sorted(table, key=order)))
     budgets = list(dict.fromkeys(row.budget for row in table))
     grid = np.full((len(names), len(budgets)), np.nan)
     for row in table:
@@ -55,7 +59,7 @@ def draw_map(axes: Axes, table: list[Row], top: float) -> Axes:
 def screen_map(results: ScreenResults) -> Figure:
     """Return the map of the rules that heed a budget: deployable ones, and below them oracles as bounds."""
     table = [row for row in rows(results) if row.budget is not None]
-    parts = [least(ordered(table, oracles=oracles)) for oracles in (False, True)]
+    parts = [least(ordered(table, oracles=oracles, ranks=results.orders)) for oracles in (False, True)]
     heights = [len({row.name for row in part}) for part in parts]
     budgets = len({row.budget for row in table})
     with styled():
@@ -68,7 +72,7 @@ def screen_map(results: ScreenResults) -> Figure:
         panels = figure.subplots(len(shown), 1, squeeze=False, height_ratios=[height for _, height in shown])[:, 0]
         top = float(max(row.per_episode for part, _ in shown for row in part)) or 1.0
         for axes, (part, _) in zip(panels, shown, strict=True):
-            draw_map(axes, part, top)
+            draw_map(axes, part, top, ranks=results.orders)
             axes.set_title(BOUNDS if part[0].oracle else DEPLOYABLE)
         panels[-1].set_xlabel("history kept")
         return finish(figure, "Departures of an episode, by rule and budget", subject(results))

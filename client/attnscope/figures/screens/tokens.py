@@ -12,7 +12,7 @@ from attnscope.figures.look import Picture, styled
 from attnscope.figures.screens.words import subject
 from attnscope.figures.style import BAND, COLOURS, SERIES, finish, refuse
 from attnscope.screens.board import Row, rows
-from attnscope.screens.dips import dips
+from attnscope.screens.dips import Dip, dips
 from attnscope.screens.results import ScreenResults
 
 PANELS: Final = 6
@@ -21,10 +21,13 @@ PANELS: Final = 6
 COLUMNS: Final = 3
 
 
-def draw_tokens(axes: Axes, table: list[Row], positions: tuple[str, ...]) -> Axes:
+def draw_tokens(axes: Axes, table: list[Row], positions: tuple[str, ...], named: dict[int, Dip]) -> Axes:
     """Draw one rule's departures against the tokens that it keeps, by position policy, with 95 % bands.
 
-    A dip is a budget at which the rule departs far less than at the next smaller and the next larger one.
+    Parameters
+    ----------
+    named
+        Dips, by their arms.
     """
     for colour, place in zip(SERIES, positions, strict=False):
         mine = sorted((row for row in table if row.positions == place), key=lambda row: row.tokens)
@@ -36,10 +39,9 @@ def draw_tokens(axes: Axes, table: list[Row], positions: tuple[str, ...]) -> Axe
         )
         axes.fill_between(tokens, low, high, color=colour, alpha=BAND, linewidth=0)
         axes.plot(tokens, value, ".-", color=colour, label=place, markersize=3)
-        for dip in dips(mine):
-            said = f"dip at {dip.budget}"
+        for dip in (row for row in mine if row.arm in named):
             axes.annotate(
-                said,
+                f"dip at {dip.budget}",
                 (dip.tokens, dip.tv_live),
                 xytext=(0, -9),
                 textcoords="offset points",
@@ -68,8 +70,9 @@ def departure_by_tokens(results: ScreenResults) -> Figure:
         figure = Picture(figsize=(0.6 + 2.4 * across, 1.0 + 1.9 * down), layout="constrained")
         panels = figure.subplots(down, across, squeeze=False, sharex=True, sharey=True)
         positions = tuple(dict.fromkeys(row.positions for row in table))
+        named = {dip.arm: dip for dip in dips(results)}
         for axes, name in zip(panels.flat, chosen, strict=False):
-            draw_tokens(axes, by_rule[name], positions)
+            draw_tokens(axes, by_rule[name], positions, named)
             axes.set_title(name)
         for axes in panels.flat[len(chosen) :]:
             axes.set_axis_off()

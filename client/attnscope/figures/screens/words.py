@@ -5,13 +5,6 @@ from __future__ import annotations
 from attnscope.screens.results import ScreenResults
 
 
-def budget_words(budget: float | None) -> str:
-    """Return a budget as an axis names it."""
-    if budget is None:
-        return "all"
-    return f"{budget:.0%}" if isinstance(budget, float) else f"{budget}"
-
-
 def subject(results: ScreenResults) -> str:
     """Return what was screened, and how far it can be relied on."""
     tasks, rollouts = len(results.resampling.per_task), len(results.task)
