@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -19,11 +20,16 @@ from attnscope.figures.decision_rows import decision_rows
 from attnscope.figures.heatmap import heatmap
 from attnscope.figures.style import save
 from attnscope.report.report import CAPTIONS, FIGURES, small_png, write_report
+from attnscope.report.screen import BY_AGE
+from attnscope.report.screen import FIGURES as OF_SCREENS
+from attnscope.screens.results import ScreenResults
 from attnscope.study import Choice, study
 from attnscope_model.checkpoints.native import load_policy
 from attnscope_model.checkpoints.registry import CheckpointRegistry
 from attnscope_server.capturing.job import CaptureOrder, run_capture
 from attnscope_server.capturing.resolving import resolve
+from attnscope_server.screening.stored import StoredHistories
+from attnscope_storage.reading.reader import CaptureReader
 from attnscope_storage.wire import CaptureSpec
 
 DOCS = Path(__file__).resolve().parents[1] / "docs"
@@ -32,6 +38,7 @@ LARGEST = 250_000
 """Bytes of a picture, at most."""
 
 SEEDS, EPISODES = 10, 20
+SCREEN_SEEDS = (100, 101, 102, 103)
 TASKS = (2, 0, 1, 3, 4, 5, 6, 7)
 """Places in the test split; the heatmaps are of the first, goal (6, 8), which is not found by chance."""
 
@@ -47,6 +54,10 @@ WORDS = {
     "cost_curves": "Attention lost when each head, all heads together, or recency choose what is kept.",
     "comparison_measures": "Two captures of the shipped policy, first and last half of the held-out goals.",
     "comparison_multiples": "The same two, on shared scales.",
+    "screen_map": "A screen of 8 train tasks × 4 seeds: departures of an episode, of each rule at each budget.",
+    "screen_departure_by_tokens": "The same screen: departure against tokens kept, for each way to stand.",
+    "screen_departure_by_age": "Departures without bands of ages, single transitions and whole episodes.",
+    "screen_guide": "Attention, leave-one-out and departure on one axis of ages; where attention misleads.",
     "report_page": "The report's page, one file that works offline.",
 }
 
@@ -71,6 +82,22 @@ def capture(folder: Path) -> Path:
     return path
 
 
+def screened(folder: Path) -> ScreenResults:
+    """Capture the shipped policy on train goals and screen it, parts by age among the rest."""
+    registry = CheckpointRegistry(folder / "screened")
+    registry.add_shipped()
+    info = registry.get(CHECKPOINT)
+    policy = load_policy(registry.folder(info.id), torch.device("cpu"))
+    tasks = {"split": "train", "indices": tuple(range(8))}
+    asked = {"checkpoint": info.id, "tasks": tasks, "seeds": SCREEN_SEEDS, "episodes": EPISODES, "maps": {"count": 0}}
+    spec, path = CaptureSpec.model_validate(asked), folder / "screened.zarr"
+    order = CaptureOrder("00000000-0000-4000-8000-000000000001", "docs", spec, resolve(spec, registry), path)
+    run_capture(order, policy, info, torch.device("cpu"))
+    held = CaptureReader.open(path)
+    found = attnscope.screen(policy, StoredHistories(held, held.steps_committed, rows=True), ages=True)
+    return replace(found, name=info.name)
+
+
 def draw(path: Path, folder: Path) -> list[str]:
     """Draw every figure; return their names in the order of the page."""
     held = attnscope.open(path)
@@ -85,6 +112,8 @@ def draw(path: Path, folder: Path) -> list[str]:
         measures_figure(halves, names),
         multiples(halves, names),
     )
+    found = screened(folder)
+    drawn |= {name: figure(found) for name, figure in (OF_SCREENS | BY_AGE).items()}
     IMAGES.mkdir(parents=True, exist_ok=True)
     for name, figure in drawn.items():
         (IMAGES / f"{name}.png").write_bytes(small_png(figure, save(figure, folder / f"{name}.png")))

@@ -1,27 +1,27 @@
 """What a screen costs: 20 deployable rules × 4 budgets × 512 decisions of the shipped 9×9 policy, on one thread.
 
 Beside it a trial of the same arms on the same tasks, measured on a few rollouts of each and scaled to 8 tasks × 5
-seeds; and how often rows that are stored in float16 keep other tokens than rows in float32.
+seeds; and whether decisions depart as they do in a trial on the same history.
 """
 
 from __future__ import annotations
 
 import tempfile
 import time
-from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 from uuid import uuid4
 
 import numpy as np
 import torch
+from jaxtyping import Float64
 
 from attnscope_env import LISTED
-from attnscope_model.acting.context import ContextWindow
-from attnscope_model.acting.tape import AttentionTape
+from attnscope_model.acting.departing import departure
 from attnscope_model.checkpoints.native import load_policy
 from attnscope_model.checkpoints.registry import CheckpointRegistry
 from attnscope_model.compression import Compression
+from attnscope_model.compression.deciding import CompressedDecider, PlainDecider
 from attnscope_model.forward.policy import Policy
 from attnscope_model.strategies import build, looks_at_attention
 from attnscope_server.capturing.job import CaptureOrder, run_capture
@@ -31,6 +31,8 @@ from attnscope_server.screening import Histories, screen
 from attnscope_server.screening.job import run_screen
 from attnscope_server.screening.kind import KIND
 from attnscope_server.screening.stored import StoredHistories
+from attnscope_server.trials.acting import Recorded
+from attnscope_server.trials.divergence import decisions_at
 from attnscope_server.trials.job import TrialOrder, run_trial
 from attnscope_server.trials.resolving import resolve_trial
 from attnscope_server.trials.rollout import TrialRunner
@@ -44,6 +46,9 @@ CHECKPOINT: Final = "AD-absolute-darkroom-reference-seed0@6000"
 BUDGETS: Final = (0.1, 0.25, 0.4, 0.6)
 EVERY: Final = 10
 """Steps between two selections of rules that look at attention."""
+
+CLOSE: Final = 1e-5
+"""Departures that differ by less are those of the same tokens."""
 
 ROLLOUTS: Final = 40
 """Rollouts of a condition in the trial that a screen is compared with: 8 tasks × 5 seeds."""
@@ -97,30 +102,41 @@ def tried(registry: CheckpointRegistry, folder: Path, policy: Policy, *, quick: 
     return seconds, resolved.envs
 
 
-def exact_rows(policy: Policy, histories: Histories) -> Histories:
-    """Return histories whose rows were computed anew and never rounded."""
-    window = ContextWindow(policy, histories.rollouts, CPU)
-    rows = np.full((histories.rollouts, histories.steps, policy.description.context_length), np.nan, np.float32)
+def walked(policy: Policy, histories: Histories, arms: list[Compression]) -> Float64[np.ndarray, "arm step"]:
+    """Return the departures of every decision of one rollout, led through it step by step as a trial's are."""
+    series = (histories.observation, histories.action, histories.reward, histories.next_observation, histories.ended)
+    told = Recorded(*([*np.moveaxis(values, 1, 0)] for values in series))
+    steps = tuple(range(histories.steps))
     with torch.inference_mode():
-        for step in range(histories.steps):
-            with AttentionTape(policy) as tape:
-                policy(window.tokens(histories.observation[:, step]))
-            assert tape.rows is not None
-            mean = tape.rows.float().mean(dim=(1, 2)).numpy()
-            rows[:, step, : mean.shape[1]] = mean
-            transition = (histories.action[:, step], histories.reward[:, step], histories.next_observation[:, step])
-            window.append(histories.observation[:, step], *transition)
-    return replace(histories, rows=rows)
+        plain = dict(decisions_at(PlainDecider(policy, 1, CPU), told, steps, lambda _step: None))
+        decider = CompressedDecider(policy, arms, torch.from_numpy(histories.lanes), CPU)
+        found = decisions_at(decider, told, steps, lambda _step: None, times=len(arms))
+        return np.stack([departure(plain[step], logits).numpy() for step, logits in found], axis=1)
 
 
-def other_tokens(policy: Policy, histories: Histories) -> float:
-    """Return the share of decisions at which float16 rows keep other tokens, over rules that look at attention."""
-    rules = [rule for rule in (build(one.name, one.parameters) for one in GUIDED) if looks_at_attention(rule)]
-    arms = [Compression(rule, budget, "reindex", EVERY) for rule in rules for budget in BUDGETS]
-    stored, exact = (
-        screen(policy, one, arms).arrays["screen/departure"] for one in (histories, exact_rows(policy, histories))
-    )
-    return float((np.abs(stored - exact) > 1e-5).mean())
+def beside_a_trial(policy: Policy, histories: Histories) -> dict[str, float]:
+    """Return how far a screen of one rollout is from what a trial's contexts give on the same history.
+
+    A rule that looks at attention is another decision's where the rounding of stored rows to float16 breaks a tie
+    otherwise; all decisions of the rollout are compared.
+    """
+    rules = [build(one.name, one.parameters) for one in (*BLIND, *GUIDED)]
+    asked = [
+        Compression(rule, budget, "reindex", EVERY if looks_at_attention(rule) else 1)
+        for rule in rules
+        for budget in BUDGETS
+    ]
+    found = screen(policy, histories, [*asked, Compression(build("none", {}))], decisions=histories.steps)
+    arms = [arm.setup for arm in found.plan.arms]
+    apart = np.abs(found.arrays["screen/departure"][0] - walked(policy, histories, arms))
+    looks = np.array([looks_at_attention(arm.rule) for arm in arms])
+    whole = np.array([arm.rule.name == "none" for arm in arms])
+    return {
+        "compared_decisions": apart.size,
+        "blind_apart": float(apart[~looks].max()),
+        "none_departs": float(found.arrays["screen/departure"][0][whole].max()),
+        "float16_other_tokens": float((apart[looks] > CLOSE).mean()),
+    }
 
 
 def run(*, quick: bool) -> dict[str, Any]:
@@ -136,18 +152,25 @@ def run(*, quick: bool) -> dict[str, Any]:
         asked = {"strategies": rules, "intervals": (EVERY,), "decisions": 64 if quick else 512}
         shape, _, seconds = screened(registry, folder, policy, referred, oracles=False, **asked)
         _, parts, whole = screened(registry, folder, policy, referred, oracles=True, **asked)
+        nothing = {"strategies": [{"name": "none"}], "decisions": asked["decisions"]}
+        _, ages, _ = screened(registry, folder, policy, referred, ages=True, **nothing)
         few, rollouts = tried(registry, folder, policy, quick=quick)
         source = StoredHistories(
             CaptureReader.open(folder / f"{referred.store}.zarr"), referred.steps_committed, rows=True
         )
-        differ = other_tokens(policy, source.read(np.arange(source.rollouts)))
+        same = beside_a_trial(policy, source.read(np.array([0])))
     trial = few * ROLLOUTS / rollouts
     print(f"   {CHECKPOINT}, one thread, {shape[1]} arms × {shape[0] * shape[2]} decisions of {shape[0]} rollouts")
-    print(f"   screen of deployable arms: {seconds:.1f} processor seconds; with oracles {whole:.1f}")
-    print(f"   of these: uncompressed {parts[0]:.1f}, deployable {parts[1]:.1f}, oracles {parts[2]:.1f}")
+    print(f"   screen of deployable arms, read and stored: {seconds:.1f} processor seconds; with oracles {whole:.1f}")
+    uncompressed, deployable, oracles, _ = parts
+    print(f"   of these: uncompressed {uncompressed:.1f}, deployable {deployable:.1f}, oracles {oracles:.1f}")
+    print(f"   parts by age, where they are asked for: {ages[3]:.1f}")
     print(f"   trial of the same arms: {few:.0f} s for {rollouts} rollouts each, so {trial:.0f} s for {ROLLOUTS}")
     print(f"   a screen takes 1/{trial / seconds:.0f} of that trial")
-    print(f"   float16 rows keep other tokens at {differ:.2%} of decisions (rules that look, every {EVERY})")
+    print(f"   of one rollout, {same['compared_decisions']} decisions beside a trial's contexts on the same history:")
+    print(f"   rules that look at no attention depart otherwise by {same['blind_apart']:.1g} at most")
+    print(f"   `none` departs by {same['none_departs']:.1g}; rules that look, every {EVERY}, keep other tokens")
+    print(f"   for the float16 of stored rows at {same['float16_other_tokens']:.2%} of decisions")
     return {
         "arms": shape[1],
         "decisions": shape[0] * shape[2],
@@ -157,5 +180,5 @@ def run(*, quick: bool) -> dict[str, Any]:
         "trial_seconds": trial,
         "trial_measured_rollouts": rollouts,
         "times_cheaper": trial / seconds,
-        "float16_other_tokens": differ,
-    }
+        "ages_seconds": ages[3],
+    } | same
