@@ -13,14 +13,16 @@ if TYPE_CHECKING:
     from attnscope.trials.board import Row
     from attnscope.trials.trial import Trial
 
-READ = """gain kept: (return − random) ÷ (uncompressed − random), 95 %. speed: times as fast, with a full context.
-°: an oracle. In brackets: what would decide."""
-COLUMNS = ("condition", "positions", "tokens", "return", "gain kept", "KL", "speed", "verdict")
+READ = """gain kept: (return − random) ÷ (uncompressed − random), 95 %; where it binds: from the first episode in which
+the budget drops anything. speed: times as fast, with a full context. jointly: all conditions judged at once. °: oracle.
+†: few degrees of freedom. In brackets: what would decide, at both ends of the 80 % interval."""
+COLUMNS = ("condition", "positions", "tokens", "return", "gain kept", "where it binds", "KL", "speed", "verdict")
 
 
 def show_board(trial: Trial, *, as_json: bool) -> None:
     """Print every committed condition of a trial, the uncompressed one first."""
     from attnscope.trials.board import board  # noqa: PLC0415 - loads zarr
+    from attnscope.trials.words import scope_words, speed_words  # noqa: PLC0415 - as above
 
     found = board(trial.results())
     if as_json:
@@ -29,29 +31,24 @@ def show_board(trial: Trial, *, as_json: bool) -> None:
     means = found.results.returns.mean(axis=tuple(range(1, found.results.returns.ndim)))
     show_table(COLUMNS, [_cells(row, f"{mean:.2f}") for row, mean in zip(found.rows, means, strict=False)])
     out.print(READ, markup=False)
+    out.print(f"Verdicts hold {scope_words(found.results, found.bootstrap.scope)}. {speed_words(found.results)}")
     for reason in sorted({row.verdict.reason for row in found.rows if row.verdict.reason is not None}):
         out.print(escape(f"nothing can be told where {reason}"))
 
 
 def _cells(row: Row, mean: str) -> tuple[str, ...]:
     from attnscope.trials.speed import speed_at  # noqa: PLC0415 - loads zarr
+    from attnscope.trials.words import binding_words, number, verdict_words  # noqa: PLC0415 - as above
 
-    kept, speed = row.verdict.kept, speed_at(row.speeds)
-    between = f" ({kept.low:.2f} to {kept.high:.2f})" if kept.has_interval else ""
+    speed = speed_at(row.speeds)
     return (
         row.name + (" °" if row.condition.oracle else ""),
         row.condition.positions,
         f"{row.tokens:.1f} ({row.share.value:.0%})",
         mean,
-        f"{kept.value:.2f}{between}",
+        number(row.verdict.kept),
+        binding_words(row),
         "–" if row.divergence is None else f"{row.divergence.kl.value:.3g}",
         "–" if speed is None else f"{speed.ratio:.2f} at {speed.envs}",
-        _word(row),
+        verdict_words(row),
     )
-
-
-def _word(row: Row) -> str:
-    if row.condition.index == 0:
-        return "baseline"
-    more = "" if row.verdict.decides is None else f" ({row.verdict.decides} {row.verdict.unit})"
-    return f"{row.verdict.word}{more}"

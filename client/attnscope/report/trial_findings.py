@@ -9,11 +9,12 @@ from typing import Final
 import numpy as np
 
 from attnscope.figures.trials.words import caption_of_trial
-from attnscope.measures.intervals import Estimate
 from attnscope.trials.board import Board, Row
 from attnscope.trials.phases import mean_return
+from attnscope.trials.sameness import same_as
 from attnscope.trials.selection import Winner
 from attnscope.trials.speed import speed_at
+from attnscope.trials.words import binding_words, number, scope_words, speed_words, verdict_words
 from attnscope_model.strategies import StrategyError, strategy
 from attnscope_model.strategies.fitting import looks_at_attention
 
@@ -22,6 +23,9 @@ FEW: Final = 0.4
 
 TWICE: Final = 2.0
 """Speed-up that is aimed at."""
+
+REPEATED: Final = 5
+"""Conditions that repeat another and are named, at most."""
 
 WIDTH: Final = 110
 """Columns of the text."""
@@ -33,7 +37,10 @@ def trial_findings(board: Board, winner: Winner | None) -> list[str]:
     said = [*_warnings(board), _baseline(board), _margin(board)]
     if winner is not None:
         said.append(_won(board, winner))
-    said += [_cheapest(judged), _against_uniform(judged), *_fast(judged), *_lost(judged)]
+    said += [_cheapest(judged), _against_uniform(judged)]
+    fast = _fast(judged)
+    said += [*fast, *([speed_words(board.results)] if fast else []), *_lost(judged)]
+    said += _repeated(board)
     paired = [row.pairing for row in judged if np.isfinite(row.pairing) and row.condition.strategy != "none"]
     if paired:
         said.append(
@@ -43,39 +50,41 @@ def trial_findings(board: Board, winner: Winner | None) -> list[str]:
     return said
 
 
-def number(estimate: Estimate | None) -> str:
-    """Return a number with its interval in a few characters."""
-    if estimate is None or not np.isfinite(estimate.value):
-        return "–"
-    if not estimate.has_interval:
-        return f"{estimate.value:.2f}"
-    unsure = "" if estimate.reliable else " †"
-    return f"{estimate.value:.2f} ({estimate.low:.2f} to {estimate.high:.2f}{unsure})"
-
-
 def trial_text(board: Board, winner: Winner | None, more: Sequence[str] = ()) -> str:
     """Return the sentences, more of them if given, and the table of verdicts, with their provenance."""
-    lines = ["What compression cost, for this checkpoint and these tasks", caption_of_trial(board), ""]
+    scope = scope_words(board.results, board.bootstrap.scope)
+    lines = [
+        f"What compression cost, for this checkpoint and {scope.removeprefix('for ')}",
+        caption_of_trial(board),
+        "",
+    ]
     lines += [fill(f"- {said}", WIDTH, subsequent_indent="  ") for said in [*trial_findings(board, winner), *more]]
+    table = [(*COLUMNS,), *map(_cells, board.rows)]
+    wide = [max(len(row[place]) for row in table) for place in range(len(COLUMNS))]
     lines += [
         "",
-        f"{'condition':<34}{'positions':<12}{'tokens':>7}  {'gain kept':<22}{'verdict':<29}{'vs uniform':<22}",
+        *("  ".join(cell.ljust(most) for cell, most in zip(row, wide, strict=True)).rstrip() for row in table),
     ]
-    for row in board.rows:
-        name = row.name + (" °" if row.condition.oracle else "")
-        verdict = row.verdict.word + ("*" if row.verdict.jointly else "")
-        if row.verdict.decides is not None:
-            verdict += f", {row.verdict.needs}"
-        lines.append(
-            f"{name[:33]:<34}{row.condition.positions:<12}{row.share.value:>7.0%}  {number(row.verdict.kept):<22}"
-            f"{verdict:<29}{number(row.over_uniform):<22}".rstrip()
-        )
-    lines += [
-        "",
-        "* holds with all conditions judged at once; ° oracle; † few degrees of freedom; vs uniform: share of",
-    ]
-    lines.append("the gain kept beyond what as many evenly spaced tokens keep; after inconclusive: what would decide.")
-    return "\n".join(lines) + "\n"
+    return "\n".join([*lines, "", KEY]) + "\n"
+
+
+COLUMNS: Final = ("condition", "positions", "tokens", "gain kept", "where it binds", "verdict", "vs uniform")
+
+KEY: Final = """jointly: with all conditions judged at once; where it binds: from the first episode on in which the
+budget drops anything; ° oracle; † few degrees of freedom; vs uniform: share of the gain kept beyond what as many
+evenly spaced tokens keep; after inconclusive: what would decide, at both ends of the 80 % interval."""
+
+
+def _cells(row: Row) -> tuple[str, ...]:
+    return (
+        (row.name + (" °" if row.condition.oracle else ""))[:40],
+        row.condition.positions,
+        f"{row.share.value:.0%}",
+        number(row.verdict.kept),
+        binding_words(row),
+        verdict_words(row),
+        number(row.over_uniform),
+    )
 
 
 def attends(row: Row) -> bool:
@@ -128,22 +137,26 @@ def _won(board: Board, winner: Winner) -> str:
     return (
         f"Chosen ({winner.why}; {winner.how}): {row.name}, positions {row.condition.positions}, {row.share.value:.0%} "
         f"of the tokens. On the rollouts that did not choose it keeps {number(winner.verdict.kept)} of the gain: "
-        f"{winner.verdict}."
+        f"{winner.verdict.word}{f' ({winner.verdict.needs})' if winner.verdict.needs else ''}."
     )
 
 
 def _cheapest(judged: tuple[Row, ...]) -> str:
     real = [row for row in judged if not row.condition.oracle and row.condition.strategy != "none"]
-    safe = sorted((row for row in real if row.verdict.word == "non-inferior"), key=lambda row: row.share.value)
-    first = f"Fewest tokens of a non-inferior one: {_named(safe[0])}." if safe else "None was found non-inferior."
-    if safe and safe[0].share.value <= FEW:
+    held = sorted((row for row in real if row.verdict.word == "non-inferior"), key=lambda row: row.share.value)
+    jointly = [row for row in held if row.verdict.jointly]
+    first = "None was found non-inferior."
+    if jointly:
+        first = f"Fewest tokens of those that are non-inferior jointly: {_named(jointly[0])}."
+    if held and held[0] not in jointly[:1]:
+        first = f"{first if jointly else ''} Fewest of those that are so by themselves only: {_named(held[0])}.".strip()
+    if held and held[0].share.value <= FEW:
         return first
     few = [row for row in real if row.share.value <= FEW and np.isfinite(row.verdict.kept.value)]
     if not few:
         return f"{first} Nothing with {FEW:.0%} of the tokens or fewer was tried."
     near = max(few, key=lambda row: row.verdict.kept.value)
-    decides = "" if near.verdict.decides is None else f"; {near.verdict.needs} would decide"
-    return f"{first} With {FEW:.0%} of the tokens or fewer the nearest is {_named(near)}, {near.verdict.word}{decides}."
+    return f"{first} With {FEW:.0%} of the tokens or fewer the nearest is {_named(near)}, {near.verdict.words}."
 
 
 def _against_uniform(judged: tuple[Row, ...]) -> str:
@@ -179,6 +192,14 @@ def _lost(judged: tuple[Row, ...]) -> list[str]:
     safe = [row for row in judged if row.verdict.word == "non-inferior" and row.tasks.lost]
     names = ", ".join(f"{row.name} ({len(row.tasks.lost)} of {len(row.tasks.succeeded)})" for row in safe[:5])
     return [f"Non-inferior on average, yet with tasks lost: {names}."] if safe else []
+
+
+def _repeated(board: Board) -> list[str]:
+    """Return which conditions are one by several names; each correlation counts them once."""
+    same = same_as(board.results)
+    names = [f"{board.rows[one].name} ({board.rows[first].name})" for one, first in same.items()]
+    more = f" and {len(names) - REPEATED} more" if len(names) > REPEATED else ""
+    return [f"Kept and did the same as another (in brackets): {', '.join(names[:REPEATED])}{more}."] if names else []
 
 
 def _named(row: Row) -> str:

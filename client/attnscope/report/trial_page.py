@@ -14,20 +14,22 @@ import numpy as np
 from attnscope.figures.trials.words import caption_of_trial
 from attnscope.provenance import state_words
 from attnscope.report.page import part, styled
-from attnscope.report.trial_findings import number, trial_findings
+from attnscope.report.trial_findings import trial_findings
 from attnscope.trials.board import Board, Row
 from attnscope.trials.selection import Winner
 from attnscope.trials.speed import speed_at
+from attnscope.trials.words import binding_words, number, verdict_words
 
 HEAD: Final = (
-    "Condition", "Positions", "Tokens kept", "Gain kept", "Verdict", "Δ return", "vs uniform", "vs random", "IQM",
-    "Full context", "Last third", "KL (nats)", "Flips", "Times as fast", "FLOPs", "Tasks lost",
+    "Condition", "Positions", "Tokens kept", "Gain kept", "Where it binds", "Verdict", "Δ return", "vs uniform",
+    "vs random", "IQM", "Full context", "Last third", "KL (nats)", "Flips", "Times as fast", "FLOPs", "Tasks lost",
 )  # fmt: skip
 
 KEY: Final = (
-    "Gain kept: (compressed − uniform actions) ÷ (uncompressed − uniform actions), all episodes; vs uniform and "
+    "Gain kept: (compressed − uniform actions) ÷ (uncompressed − uniform actions), all episodes; where it binds: from "
+    "the first episode on in which the budget drops anything; vs uniform and "
     "random: share of the gain beyond what the blind rule keeps with as many tokens; KL and flips: on the uncompressed "
-    "histories; speed: at most environments with a full context, the strategy's work included. * holds with all "
+    "histories; speed: at most environments with a full context, the strategy's work included. Jointly: with all "
     "conditions judged at once; ° oracle, whose speed is no speed-up; † few degrees of freedom. Italics: controls."
 )
 
@@ -67,14 +69,14 @@ def trial_page(board: Board, winner: Winner | None, figures: dict[str, bytes], m
 def _line(row: Row) -> str:
     """Return one row of the table, whose columns are `HEAD`."""
     verdict = row.verdict
-    word = str(verdict) if verdict.reason is None else verdict.word
     speed, apart = speed_at(row.speeds), row.divergence
     cells = [
         row.name + (" °" if row.condition.oracle else ""),
         row.condition.positions if row.condition.index else "",
         f"{row.share.value:.0%}",
         number(verdict.kept),
-        word + (" *" if verdict.jointly else ""),
+        binding_words(row),
+        verdict_words(row),
         number(row.difference),
         number(row.over_uniform),
         number(row.over_random),

@@ -24,11 +24,12 @@ from attnscope.trials.costs import (
 )
 from attnscope.trials.learning import Reached, episodes_to
 from attnscope.trials.naming import name_of
-from attnscope.trials.phases import PHASES, Phase, episodes_of
+from attnscope.trials.phases import PHASES, Phase, binds_from, episodes_of
 from attnscope.trials.results import TrialResults
 from attnscope.trials.scores import TaskLosses, difference, iqm, over_blind, retained, task_losses
 from attnscope.trials.speed import Speed, speed_at, speeds
 from attnscope.trials.verdicts import Verdict, judge, judge_all
+from attnscope.trials.words import verdict_words
 from attnscope_storage.wire import Condition
 
 
@@ -41,6 +42,10 @@ class Row:
     """On all episodes: the area under the learning curve."""
     phases: dict[str, Verdict]
     """Growing context, full context and the last third of the episodes, each by itself, where there are any."""
+    binds_from: int
+    """First episode in which the budget drops anything; the number of episodes where it never does."""
+    binding: Verdict | None
+    """On the episodes from that one on; None where these are all of them, or none."""
     difference: Estimate
     """Compressed − uncompressed return of an episode."""
     retained: Estimate
@@ -128,11 +133,15 @@ def board(results: TrialResults, scope: Scope = "these tasks", samples: int = RE
 
 def _row(results: TrialResults, bootstrap: PairedBootstrap, place: int, verdict: Verdict) -> Row:
     flops, flops_share = operations(results, place)
+    first = binds_from(results, place)
+    binding = judge(results, place, bootstrap, first=first) if 0 < first < results.spec.episodes else None
     apart: list[Phase] = [phase for phase in PHASES if phase != "all" and episodes_of(results, phase).any()]
     return Row(
         results.conditions[place],
         verdict,
         {phase: judge(results, place, bootstrap, phase) for phase in apart},
+        first,
+        binding,
         difference(results, place, bootstrap),
         retained(results, place, bootstrap),
         iqm(results, place, bootstrap),
@@ -167,7 +176,7 @@ def _flat(row: Row) -> dict[str, Any]:
         "oracle": of.oracle,
         "verdict": row.verdict.word,
         "holds_jointly": row.verdict.jointly,
-        "words": "baseline" if of.index == 0 else row.verdict.words,
+        "words": verdict_words(row),
         "decides": row.verdict.decides,
         "decides_far": row.verdict.decides_far,
         "decides_unit": row.verdict.unit if row.verdict.decides else None,
@@ -176,6 +185,7 @@ def _flat(row: Row) -> dict[str, Any]:
     line |= _spread("retained", row.retained) | _spread("iqm", row.iqm)
     for phase, verdict in row.phases.items():
         line |= _spread(f"kept_{phase}", verdict.kept)
+    line |= {"binds_from": row.binds_from} | _spread("kept_binding", None if row.binding is None else row.binding.kept)
     line |= _spread("share", row.share)
     line |= {"tokens": row.tokens, "bytes": row.bytes, "flops": row.flops, "flops_share": row.flops_share}
     for one in row.episodes_to:
@@ -205,6 +215,7 @@ def _nested(row: Row) -> dict[str, Any]:
         "condition": row.condition.model_dump(mode="json"),
         "verdict": _judged(row.verdict),
         "phases": {phase: _judged(verdict) for phase, verdict in row.phases.items()},
+        "binding": None if row.binding is None else _judged(row.binding),
         **plain,
         **estimates,
         "episodes_to": [vars(one) for one in row.episodes_to],

@@ -86,9 +86,17 @@ class Verdict:
         return self.words if self.reason is None else f"{self.words}: {self.reason}"
 
 
-def judge(results: TrialResults, condition: int, bootstrap: PairedBootstrap, phase: Phase = "all") -> Verdict:
-    """Return the verdict on one condition by itself."""
-    compressed, uncompressed = gain(results, condition, phase), gain(results, 0, phase)
+def judge(
+    results: TrialResults, condition: int, bootstrap: PairedBootstrap, phase: Phase = "all", first: int = 0
+) -> Verdict:
+    """Return the verdict on one condition by itself.
+
+    Parameters
+    ----------
+    first
+        Earlier episodes do not count, of both arms.
+    """
+    compressed, uncompressed = gain(results, condition, phase, first), gain(results, 0, phase, first)
     bound = 1 - results.spec.margin
     kept = bootstrap.ratio(compressed, uncompressed)
     if not np.isfinite(uncompressed).all():
@@ -101,7 +109,8 @@ def judge(results: TrialResults, condition: int, bootstrap: PairedBootstrap, pha
     if word != "inconclusive":
         return Verdict(word, kept, bound)
     have = bootstrap.seeds if bootstrap.scope == "these tasks" else bootstrap.tasks
-    near, far = deciding(kept.value, bound, have, _error(results, condition, bootstrap, phase))
+    error = _error(compressed, uncompressed, bootstrap)
+    near, far = deciding(kept.value, bound, have, error)
     return Verdict(word, kept, bound, decides=near, decides_far=far)
 
 
@@ -181,8 +190,12 @@ def _drawn(
     return np.asarray(np.divide(above, below, out=np.full(bootstrap.samples, np.nan), where=below > 0))
 
 
-def _error(results: TrialResults, condition: int, bootstrap: PairedBootstrap, phase: Phase) -> float:
-    return float(np.nanstd(_drawn(results, condition, bootstrap, phase)))
+def _error(
+    compressed: Float[np.ndarray, "seed task"], uncompressed: Float[np.ndarray, "seed task"], bootstrap: PairedBootstrap
+) -> float:
+    """Return the standard error of what is kept."""
+    above, below = bootstrap.means(compressed), bootstrap.means(uncompressed)
+    return float(np.nanstd(np.divide(above, below, out=np.full(bootstrap.samples, np.nan), where=below > 0)))
 
 
 def _influence(results: TrialResults, condition: int, kept: float, phase: Phase) -> Float[np.ndarray, "seed task"]:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import csv
+import html
+import io
 import json
 import re
 from html.parser import HTMLParser
@@ -13,6 +15,7 @@ from PIL import Image
 from typer.testing import CliRunner
 
 import attnscope
+from attnscope.cli.boards import _cells
 from attnscope.cli.main import app
 from attnscope.figures.trials.curves import trial_curves
 from attnscope.figures.trials.kept_timeline import KEPT, LOST, POOLED, SAVED, states
@@ -22,10 +25,13 @@ from attnscope.figures.trials.words import labels_of, strategies_of
 from attnscope.measures import NotMeasurableError
 from attnscope.recommendations.basis import gather
 from attnscope.report.trial import shown_rows, write_trial_report
-from attnscope.report.trial_findings import trial_findings
+from attnscope.report.trial_findings import trial_findings, trial_text
+from attnscope.report.trial_page import trial_page
 from attnscope.study import study
 from attnscope.trials.board import board
+from attnscope.trials.sameness import same_as
 from attnscope.trials.selection import winner
+from attnscope.trials.words import binding_words, number, verdict_words
 
 
 @pytest.fixture(scope="module")
@@ -151,3 +157,42 @@ def test_predictions_of_another_checkpoint_are_refused(stored, planted, hostile_
     other = gather(study(attnscope.open(elsewhere)))
     with pytest.raises(NotMeasurableError, match="expected a trial of the capture's checkpoint AD-planted@1"):
         other.predict(attnscope.open_trial(stored).results())
+
+
+def test_every_output_has_the_same_words(plant):
+    """Terminal, text, table and page give each condition one verdict, one number and one number where it binds."""
+    losses = [("none", None, 0.0), ("recency", 20, 0.02), ("tova", 0.5, 0.1), ("uniform", 20, 0.3)]
+    made = board(plant(losses, noise=0.4))
+    csv_rows = list(csv.DictReader(io.StringIO(made.csv())))
+    text, shown = trial_text(made, None), trial_page(made, None, {})
+    page = " ".join(html.unescape(re.sub(r"<[^>]+>", " ", shown)).split())
+    terminal = [_cells(row, "") for row in made.rows]
+    words = [verdict_words(row) for row in made.rows]
+    assert {"baseline", "inferior, jointly"} <= set(words)
+    for place, row in enumerate(made.rows):
+        line = next(line for line in text.splitlines() if line.startswith(row.name))
+        assert csv_rows[place]["words"] == words[place] == terminal[place][-1]
+        for said in (words[place], number(row.verdict.kept), binding_words(row)):
+            assert said in line
+            assert said in page
+            assert said in terminal[place]
+    assert made.rows[1].binds_from > 0
+    assert binding_words(made.rows[1]).endswith(f"from episode {made.rows[1].binds_from + 1}")
+    assert float(csv_rows[1]["kept_binding"]) == made.rows[1].binding.kept.value
+    assert binding_words(made.rows[2]) == "–"  # a share binds from the start
+    assert text.splitlines()[0].endswith(f"these {len(made.results.tasks)} tasks")
+    assert "no speed-up is claimed there" in " ".join(text.split())
+
+
+def test_conditions_that_are_one_are_said_to_be(plant):
+    """Two names for the same transitions everywhere are one condition: named in the text, and counted once."""
+    losses = [("none", None, 0.0), ("recency", 0.5, 0.1), ("uniform", 0.5, 0.3)]
+    results = plant(losses)
+    for name in ("rollout/action", "trial/kept", "kept/first", "kept/last"):
+        results.arrays[name][2] = results.arrays[name][1]
+    assert same_as(results) == {2: 1}
+    assert "Kept and did the same as another (in brackets): uniform 50% (recency 50%)." in trial_text(
+        board(results), None
+    ).replace("\n  ", " ")
+    results.arrays["rollout/action"][2, 0, 0, 0] += 1
+    assert same_as(results) == {}
