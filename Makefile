@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 TEST_ARGS ?= -n 2
 MINUTES ?= 5
 
-.PHONY: demo test slow coverage browser lint docs bench study gallery kills soak train-shipped serve setup setup-dev clean
+.PHONY: demo test slow coverage browser lint docs bench study gallery picture kills soak train-shipped serve setup setup-dev clean
 
 demo: setup  ## Start a service, capture the shipped policy, draw it into demo-output/
 	$(BIN)/attnscope demo --out demo-output
@@ -46,6 +46,9 @@ study: setup-dev  ## Try every strategy on the shipped policies for docs/compres
 
 gallery: setup-dev  ## Capture the shipped policy and draw docs/gallery.md
 	$(BIN)/python -m benchmarks.gallery
+
+picture: setup-dev browser  ## Capture the shipped policy and photograph the live page for the README
+	$(BIN)/python -m benchmarks.picture $(CAPTURE)
 
 kills: setup-dev  ## Kill worker and service ten times each, and ten times before a first commit; every array must be bit-equal
 	ATTNSCOPE_KILLS=10 $(BIN)/python -m pytest tests/contract/test_interruptions.py -k kills

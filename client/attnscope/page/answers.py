@@ -69,29 +69,29 @@ def news(subject: Subject, asked: Asked) -> Answer:
 def band(subject: Subject, asked: Asked) -> Answer:
     """Answer with decision rows over steps."""
     with subject.reading() as capture:
-        place = _place(subject, asked)
+        rollout = subject.rollout(_place(subject, asked))
         head = _head(subject, asked) if "head" in asked else None
-        episodes = subject.episodes(capture, capture.row_env(place))
-        return views.band(capture, place, number(asked, "first"), number(asked, "last"), head, episodes)
+        return views.band(capture, rollout, number(asked, "first"), number(asked, "last"), head)
 
 
 def heads(subject: Subject, asked: Asked) -> Answer:
     """Answer with every head at one step."""
     kind: views.Kind = "maps" if asked.get("kind") == "maps" else "rows"
     with subject.reading() as capture:
-        return views.heads(capture, _place(subject, asked), number(asked, "step"), kind)
+        return views.heads(capture, subject.rollout(_place(subject, asked)), number(asked, "step"), kind)
 
 
 def one_map(subject: Subject, asked: Asked) -> Answer:
     """Answer with the map of one head at one step."""
     with subject.reading() as capture:
-        return views.one_map(capture, _place(subject, asked), number(asked, "step"), _head(subject, asked))
+        rollout = subject.rollout(_place(subject, asked))
+        return views.one_map(capture, rollout, number(asked, "step"), _head(subject, asked))
 
 
 def rollout(subject: Subject, asked: Asked) -> Answer:
     """Answer with the transitions of some steps."""
     with subject.reading() as capture:
-        env = capture.row_env(_place(subject, asked))
+        env = subject.rollout(_place(subject, asked)).env
         return transitions(capture, env, number(asked, "first"), number(asked, "last"))
 
 

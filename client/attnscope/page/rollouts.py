@@ -1,4 +1,4 @@
-"""The rollout beside the attention: the transitions of some steps, and the episodes of an environment."""
+"""The rollout beside the attention: the transitions of some steps; contexts, episodes and returns of an environment."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from itertools import pairwise
 from typing import Any, Final
 
 import numpy as np
-from jaxtyping import Int64, Shaped
+from jaxtyping import Int, Int64, Shaped
 
 from attnscope.capture import Capture
 from attnscope.page.frames import numbers
@@ -53,31 +53,52 @@ def transitions(capture: Capture, env: int, first: int, last: int) -> dict[str, 
     return told
 
 
-class Episodes:
-    """Where the episodes of an environment end, and what each returned; of the committed steps."""
+class Rollout:
+    """What is committed of one environment beside its attention, read once a commit.
 
-    def __init__(self, capture: Capture, env: int) -> None:
+    Parameters
+    ----------
+    place
+        Place among the stored environments.
+    """
+
+    def __init__(self, capture: Capture, place: int) -> None:
         steps = slice(0, capture.steps_committed)
-        self.reward = column(capture, "rollout/reward", steps, env)
-        episode = column(capture, "rollout/episode", steps, env)
-        self.begins: Int64[np.ndarray, " episode"] = np.empty(0, np.int64)
+        self.place, self.env = place, capture.row_env(place)
+        self.length: Int[np.ndarray, " step"] = capture.context.length[steps, self.env]
+        """Tokens of each context, the query among them."""
+        self.start: Int[np.ndarray, " step"] = capture.context.start[steps, self.env]
+        """Transition in the first slot of each context."""
+        self.sampled = capture.map_steps()
+        """Steps whose maps are stored."""
+        self.reward = column(capture, "rollout/reward", steps, self.env)
+        self._tokens, self._last = capture.policy.tokens_per_transition, capture.policy.query_slot == "last"
+        episode = column(capture, "rollout/episode", steps, self.env)
+        unknown: Int64[np.ndarray, " episode"] = np.empty(0, np.int64)
+        self.begins = unknown if episode is None else np.asarray(np.flatnonzero(np.diff(episode)) + 1, np.int64)
         """First step of each episode but the first."""
-        self.returns: list[tuple[int, float]] = []
+        self.returns = self._returns(capture)
         """Last step and return of every episode that ended."""
-        if episode is None:
-            return
-        self.begins = np.asarray(np.flatnonzero(np.diff(episode)) + 1, np.int64)
-        if self.reward is None or not len(episode):
-            return
-        ended = [column(capture, f"rollout/{name}", steps, env) for name in ("terminated", "truncated")]
-        over = np.any([flags > 0 for flags in ended if flags is not None], axis=0)
-        edges = [0, *self.begins.tolist(), len(episode)]
-        for start, stop in pairwise(edges):
-            if bool(np.asarray(over)[stop - 1]):
-                self.returns.append((stop - 1, float(np.nansum(self.reward[start:stop], dtype=np.float64))))
+
+    def _returns(self, capture: Capture) -> list[tuple[int, float]]:
+        if self.reward is None or "rollout/episode" not in capture.names():
+            return []
+        steps = slice(0, len(self.length))
+        ended = [column(capture, f"rollout/{name}", steps, self.env) for name in ("terminated", "truncated")]
+        over = np.any([np.zeros(len(self.length), bool), *(flags > 0 for flags in ended if flags is not None)], axis=0)
+        edges = pairwise([0, *self.begins.tolist(), len(self.length)])
+        sums = [(stop - 1, float(np.nansum(self.reward[start:stop], dtype=np.float64))) for start, stop in edges]
+        return [(step, total) for step, total in sums if over[step]]
 
     def within(self, first: int, last: int) -> dict[str, Any]:
         """Return boundaries and returns of the steps from `first` to before `last`."""
         begins = self.begins[(self.begins > first) & (self.begins < last)]
         ended = [(step, value) for step, value in self.returns if first <= step < last]
         return {"boundaries": begins.tolist(), "returns": [[step, float(f"{value:.7g}")] for step, value in ended]}
+
+    def context(self, step: int) -> dict[str, Any]:
+        """Return where the context of a decision begins, its tokens, and the slots at which episodes begin in it."""
+        start = int(self.start[step])
+        inside = self.begins[(self.begins > start) & (self.begins < step + self._last)]
+        slots = (inside - start) * self._tokens + (not self._last)
+        return {"step": step, "length": int(self.length[step]), "start": start, "boundaries": slots.tolist()}

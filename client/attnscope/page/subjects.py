@@ -14,7 +14,7 @@ from attnscope.capture import Capture
 from attnscope.errors import BusyError, ConnectionFailedError, NotFoundError, UnavailableError
 from attnscope.job import JobHandle
 from attnscope.page import views
-from attnscope.page.rollouts import Episodes
+from attnscope.page.rollouts import Rollout
 from attnscope.progress import describe
 from attnscope.provenance import state_words
 from attnscope_storage.errors import CaptureNotFoundError
@@ -28,6 +28,10 @@ REST_SECONDS: Final = 5.0
 
 MOST_LISTED: Final = 2000
 """Environments that the page lists, at most."""
+
+
+MOST_KEPT: Final = 8
+"""Rollouts that are kept: environments that are looked at in turn."""
 
 
 class NothingCommittedError(CaptureNotFoundError):
@@ -45,7 +49,7 @@ class Subject:
         self._handle = handle
         self._lost: str | None = None
         self._looked = float("-inf")
-        self._episodes: dict[tuple[int, int], Episodes] = {}
+        self._rollouts: dict[tuple[int, int], Rollout] = {}
         self._envs: list[str] | None = None
         self._reading, self._looking = threading.RLock(), threading.Lock()
 
@@ -171,14 +175,15 @@ class Subject:
                 self._envs = environments(capture)
             return self._envs
 
-    def episodes(self, capture: Capture, env: int) -> Episodes:
-        """Return the episodes of an environment, read once a commit."""
-        key = (env, capture.steps_committed)
-        if key not in self._episodes:
-            if len(self._episodes) >= 8:  # noqa: PLR2004 - a few environments are looked at in turn
-                self._episodes.clear()
-            self._episodes[key] = Episodes(capture, env)
-        return self._episodes[key]
+    def rollout(self, place: int) -> Rollout:
+        """Return the rollout at a place among the stored environments, read once a commit."""
+        with self.reading() as capture:
+            key = (place, capture.steps_committed)
+            if key not in self._rollouts:
+                if len(self._rollouts) >= MOST_KEPT:
+                    self._rollouts.clear()
+                self._rollouts[key] = Rollout(capture, place)
+            return self._rollouts[key]
 
 
 def mark(news: dict[str, Any]) -> str:

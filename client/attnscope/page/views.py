@@ -10,12 +10,12 @@ import math
 from typing import Any, Final, Literal
 
 import numpy as np
-from jaxtyping import Float, UInt8
+from jaxtyping import Float, Int64, UInt8
 
 from attnscope.capture import Capture
 from attnscope.errors import OutsideError
 from attnscope.page.frames import Frame, numbers
-from attnscope.page.rollouts import Episodes
+from attnscope.page.rollouts import Rollout
 from attnscope_storage.reductions import POOLED, factor, pooled
 from attnscope_storage.shades import ABSENT, as_u8, from_u8
 
@@ -50,55 +50,48 @@ def row_steps(capture: Capture) -> range | list[int]:
     return range(len(capture.rows))
 
 
-def band(capture: Capture, place: int, first: int, last: int, head: Head | None, episodes: Episodes) -> Frame:
+def band(capture: Capture, rollout: Rollout, first: int, last: int, head: Head | None = None) -> Frame:
     """Return decision rows over steps, one column each: shades [column, bin] of one head, or of the mean over heads.
 
     Where there are more rows than columns, columns are rows at equal distances.
 
     Parameters
     ----------
-    place
-        Place among the stored environments.
+    rollout
+        The environment.
     first, last
         Steps from `first` to before `last`; both are moved into what is committed.
     head
         Places of a layer and a head; None takes the mean over all.
-    episodes
-        Of this environment.
     """
-    last = min(max(last, 1), capture.steps_committed)
+    last = min(max(last, 1), len(rollout.length))
     first = min(max(first, 0), max(0, last - 1))
-    told: dict[str, Any] = {"first": first, "last": last, **episodes.within(first, last)}
+    told: dict[str, Any] = {"first": first, "last": last, **rollout.within(first, last)}
     steps = row_steps(capture)
     low, high = int(np.searchsorted(steps, first)), int(np.searchsorted(steps, last))
     if low == high:
         empty: dict[str, Any] = {"steps": [], "lengths": [], "starts": [], "rewards": [], "unit": 1, "every": 1}
         return Frame({**told, **empty}, np.empty((0, 0), np.uint8))
-    env = capture.row_env(place)
-    span = steps[low:high]
-    lengths = capture.context.length[span[0] : span[-1] + 1, env]
-    slots = int(lengths.max())
+    slots = int(rollout.length[np.asarray(steps[low:high])].max())
     unit = factor(slots, BINS)
-    bins = -(-slots // unit)
-    every = factor(high - low, min(COLUMNS, VIEW_BYTES // bins))
-    chosen = np.asarray(span[::every], np.int64)
-    key = (slice(low, high, every), place)
+    every = factor(high - low, min(COLUMNS, VIEW_BYTES // -(-slots // unit)))
+    chosen = np.asarray(steps[low:high:every], np.int64)
+    key = (slice(low, high, every), rollout.place)
     if head is None:
         shades = capture.rows.shades((*key, ..., slice(0, slots)), over=tuple(capture.rows.dims[2:4]))
     else:
         shades = capture.rows.shades((*key, *head, slice(0, slots)))
-    starts = capture.context.start[span[0] : span[-1] + 1, env][chosen - span[0]]
-    told |= {"steps": chosen.tolist(), "lengths": lengths[chosen - span[0]].tolist(), "starts": starts.tolist()}
-    told |= {"unit": unit, "every": every, "rewards": _by_column(episodes, chosen, last)}
-    return Frame(told, binned(shades, unit))
+    told |= {"steps": chosen.tolist(), "lengths": rollout.length[chosen].tolist()}
+    told |= {"starts": rollout.start[chosen].tolist(), "unit": unit, "every": every}
+    return Frame(told | {"rewards": _by_column(rollout, chosen, last)}, binned(shades, unit))
 
 
-def _by_column(episodes: Episodes, chosen: np.ndarray, last: int) -> list[Any] | None:
+def _by_column(rollout: Rollout, chosen: Int64[np.ndarray, " column"], last: int) -> list[Any] | None:
     """Return the reward from each column's step to before the next one's; None where rewards are unknown."""
-    if episodes.reward is None:
+    if rollout.reward is None:
         return None
-    edges = np.append(chosen, min(last, len(episodes.reward)))
-    running = np.concatenate([[0.0], np.nancumsum(episodes.reward, dtype=np.float64)])
+    edges = np.append(chosen, last)
+    running = np.concatenate([[0.0], np.nancumsum(rollout.reward, dtype=np.float64)])
     return numbers(running[edges[1:]] - running[edges[:-1]])
 
 
@@ -113,68 +106,54 @@ def binned(shades: UInt8[np.ndarray, "column slot"], unit: int) -> UInt8[np.ndar
     return as_u8(means)
 
 
-def heads(capture: Capture, place: int, step: int, kind: Kind) -> Frame:
+def heads(capture: Capture, rollout: Rollout, step: int, kind: Kind) -> Frame:
     """Return every stored head at one step: shades [layer, head, slot], or of maps [layer, head, query, slot].
 
     Parameters
     ----------
-    place
-        Place among the stored environments.
+    rollout
+        The environment.
     step
         Any committed step; a decision row of a step that has none stored is that of the stored step before.
     kind
         ``rows`` are decision rows; ``maps`` are whole maps, pooled to `VIEW_BYTES`.
     """
-    _refuse_outside(capture, step)
-    layers, of_layer = len(stored(capture, "layer")), len(stored(capture, "head"))
-    if kind == "rows":
-        steps = row_steps(capture)
-        entry = int(np.searchsorted(steps, step, side="right")) - 1
-        if entry < 0:
-            raise OutsideError(capture.lacks("attention/rows") or f"no decision row is stored up to step {step}")
-        step = int(steps[entry])
-        inside = slice(0, capture.length(step, place))
-        return Frame(_context(capture, place, step, 1), capture.rows.shades((entry, place, ..., inside)))
-    size = min(POOLED, max(1, math.isqrt(VIEW_BYTES // max(1, layers * of_layer))))
-    return _map(capture, place, step, None, size)
+    _refuse_outside(rollout, step)
+    if kind == "maps":
+        cells = max(1, len(stored(capture, "layer")) * len(stored(capture, "head")))
+        return _map(capture, rollout, step, None, min(POOLED, max(1, math.isqrt(VIEW_BYTES // cells))))
+    steps = row_steps(capture)
+    entry = int(np.searchsorted(steps, step, side="right")) - 1
+    if entry < 0:
+        raise OutsideError(capture.lacks("attention/rows") or f"no decision row is stored up to step {step}")
+    told = rollout.context(int(steps[entry]))
+    shades = capture.rows.shades((entry, rollout.place, ..., slice(0, told["length"])))
+    return Frame({**told, "unit": 1, "source": "stored"}, shades)
 
 
-def one_map(capture: Capture, place: int, step: int, head: Head) -> Frame:
+def one_map(capture: Capture, rollout: Rollout, step: int, head: Head) -> Frame:
     """Return the map of one head at one step, shades [query, slot], pooled where it is larger than `POOLED`."""
-    _refuse_outside(capture, step)
-    return _map(capture, place, step, head, POOLED)
+    _refuse_outside(rollout, step)
+    return _map(capture, rollout, step, head, POOLED)
 
 
-def _map(capture: Capture, place: int, step: int, head: Head | None, size: int) -> Frame:
-    n, sampled = capture.length(step, place), capture.map_steps()
+def _map(capture: Capture, rollout: Rollout, step: int, head: Head | None, size: int) -> Frame:
+    told = rollout.context(step)
+    n, place = told["length"], rollout.place
     inside = slice(0, n)
     at = (...,) if head is None else head
-    if step in sampled:
-        maps, key = capture["attention/maps"], (sampled.index(step), place, *at, inside, inside)
+    if step in rollout.sampled:
+        maps, key = capture["attention/maps"], (rollout.sampled.index(step), place, *at, inside, inside)
         shades = maps.shades(key) if n <= size else maps.pooled_shades(key, size)
     else:
         found: Float[np.ndarray, "layer head query slot"] = capture.map(step, env=place)  # one replay for all heads
         shades = as_u8(pooled(found if head is None else found[head], size))
     if capture.policy.causal:
         shades[np.triu(np.ones(shades.shape[-2:], bool), 1) & (shades == 0)] = ABSENT
-    told = _context(capture, place, step, factor(n, size))
-    return Frame({**told, "source": "stored" if step in sampled else "replayed"}, shades)
+    source = "stored" if step in rollout.sampled else "replayed"
+    return Frame({**told, "unit": factor(n, size), "source": source}, shades)
 
 
-def _context(capture: Capture, place: int, step: int, unit: int) -> dict[str, Any]:
-    """Return where the context of a decision begins and ends, and where episodes begin in it."""
-    start = int(capture.context.start[step, capture.row_env(place)])
-    boundaries = capture.episode_boundaries(step, place).tolist()
-    return {
-        "step": step,
-        "length": capture.length(step, place),
-        "start": start,
-        "unit": unit,
-        "boundaries": boundaries,
-        "source": "stored",
-    }
-
-
-def _refuse_outside(capture: Capture, step: int) -> None:
-    if not 0 <= step < capture.steps_committed:
-        raise OutsideError(f"step {step} is not committed; {capture.steps_committed} steps are")
+def _refuse_outside(rollout: Rollout, step: int) -> None:
+    if not 0 <= step < len(rollout.length):
+        raise OutsideError(f"step {step} is not committed; {len(rollout.length)} steps are")

@@ -198,3 +198,28 @@ def test_nothing_is_cut_at_any_width(page, width):
 def test_page_and_modules_are_small():
     """Everything that is loaded before the first view is 150 kB at most."""
     assert sum(len(asset(path)) for path in ASSETS) <= 150_000
+
+
+def test_the_newest_token_is_of_the_step_before(chrome, tmp_path, state_folder):
+    """Where the query stands first and a transition takes three tokens, ages and transitions are still right."""
+    weights = np.full((12, 1, 1, 1, 10), np.nan)
+    lengths = np.array([[3 * min(step, 3) + 1] for step in range(12)])
+    for step, (n,) in enumerate(lengths):
+        weights[step, ..., :n] = np.arange(1, n + 1) / np.arange(1, n + 1).sum()
+    options = {"tokens_per_transition": 3, "query_slot": "first", "out": tmp_path / "mine.zarr"}
+    attnscope.import_arrays(weights, lengths, **options)
+    with served("imported", Subject.of_folder, folder=state_folder) as server:
+        chrome.get(server.show(Subject.of_folder(tmp_path / "mine.zarr")).address)
+        WebDriverWait(chrome, 30).until(lambda _: shown(chrome) >= 2)
+        focus = chrome.find_element(By.ID, "focus")
+        focus.send_keys(Keys.ARROW_LEFT)
+        WebDriverWait(chrome, 10).until(lambda _: "transition 10, 1 before the query" in text(chrome, "words"))
+        for _ in range(9):
+            focus.send_keys(Keys.ARROW_LEFT)
+        WebDriverWait(chrome, 10).until(lambda _: "the query itself" in text(chrome, "words"))
+        assert "uniform" in text(chrome, "words")
+        band = chrome.find_element(By.ID, "band")
+        right = band.size["width"] // 2 - 84
+        ActionChains(chrome).move_to_element_with_offset(band, right, 10 + 236 - 8 - band.size["height"] // 2).perform()
+        WebDriverWait(chrome, 10).until(lambda _: "the query itself" in text(chrome, "words"))
+        assert "all heads on average" in text(chrome, "words")

@@ -13,7 +13,7 @@ from attnscope.connecting.connection import Connection
 from attnscope.connecting.transport import Transport
 from attnscope.page import views
 from attnscope.page.frames import Frame, numbers
-from attnscope.page.rollouts import Episodes, transitions
+from attnscope.page.rollouts import Rollout, transitions
 from attnscope.page.subjects import Subject, environments
 from attnscope.service import Service
 from attnscope_storage.shades import ABSENT, as_u8
@@ -31,14 +31,14 @@ def capture(folder):
     return attnscope.open(folder)
 
 
-def all_of(capture) -> Episodes:
-    """Return the episodes of the first environment."""
-    return Episodes(capture, 0)
+def all_of(capture, place: int = 0) -> Rollout:
+    """Return the rollout of an environment."""
+    return Rollout(capture, place)
 
 
 def test_a_band_is_the_mean_row_of_every_step(capture):
     """Each column is the mean over layers and heads, at drawing precision; past the context it is absent."""
-    frame = views.band(capture, 1, 0, 90, None, all_of(capture))
+    frame = views.band(capture, all_of(capture, 1), 0, 90)
     means = capture.rows.mean((slice(0, 90), 1), ("layer", "head"))
     assert np.array_equal(frame.shades, as_u8(means))
     assert frame.head["steps"] == list(range(90))
@@ -48,7 +48,7 @@ def test_a_band_is_the_mean_row_of_every_step(capture):
 
 def test_a_band_of_one_head_and_some_steps(capture):
     """It is that head's rows between the two steps, which are moved into what is committed."""
-    frame = views.band(capture, 0, 70, 500, (1, 0), all_of(capture))
+    frame = views.band(capture, all_of(capture), 70, 500, (1, 0))
     assert np.array_equal(frame.shades, as_u8(capture.rows[70:90, 0, 1, 0]))
     assert (frame.head["first"], frame.head["last"]) == (70, 90)
     assert frame.head["boundaries"] == [80]
@@ -59,7 +59,7 @@ def test_a_long_band_has_columns_at_equal_distances(capture, monkeypatch):
     """No more columns and bins than the view allows; rewards of the steps between are in the column before."""
     monkeypatch.setattr(views, "COLUMNS", 20)
     monkeypatch.setattr(views, "BINS", 8)
-    frame = views.band(capture, 0, 0, 90, None, all_of(capture))
+    frame = views.band(capture, all_of(capture), 0, 90)
     assert frame.head["every"] == 5
     assert frame.head["steps"] == list(range(0, 90, 5))
     assert frame.shades.shape == (18, 8)
@@ -69,31 +69,32 @@ def test_a_long_band_has_columns_at_equal_distances(capture, monkeypatch):
     assert frame.shades[17, 0] == as_u8(np.array([last[:4].mean()]))[0]
 
 
-@pytest.mark.parametrize("step", [0, 7, 89])
+@pytest.mark.parametrize("step", [0, 7, 80, 89])
 def test_rows_of_every_head_are_the_arrays(capture, step):
     """Byte by byte."""
-    frame = views.heads(capture, 2, step, "rows")
+    frame = views.heads(capture, all_of(capture, 2), step, "rows")
     n = min(step + 1, 30)
     assert np.array_equal(frame.shades, as_u8(capture.rows[step, 2, ..., :n]))
     assert frame.head["length"] == n
+    assert frame.head["boundaries"] == capture.episode_boundaries(step, 2).tolist()
     assert frame.head["start"] == max(0, step + 1 - 30)
 
 
 def test_maps_of_every_head_are_the_arrays(capture):
     """Stored ones, with the masked triangle absent; one head's map is a cut of it."""
-    frame = views.heads(capture, 0, 89, "maps")
+    frame = views.heads(capture, all_of(capture), 89, "maps")
     whole = as_u8(capture.map(89))
     assert np.array_equal(frame.shades[..., *np.tril_indices(30)], whole[..., *np.tril_indices(30)])
     assert (frame.shades[..., *np.triu_indices(30, 1)] == ABSENT).all()
-    assert np.array_equal(views.one_map(capture, 0, 89, (1, 1)).shades, frame.shades[1, 1])
+    assert np.array_equal(views.one_map(capture, all_of(capture), 89, (1, 1)).shades, frame.shades[1, 1])
     assert frame.head["source"] == "stored"
 
 
 def test_every_view_is_within_its_budget(planted):
     """Also of many heads over a long context: maps are pooled, and say so."""
     wide = attnscope.open(planted(layers=6, heads=8, slots=300, steps=320, envs=1, map_steps=(319,), kind="uniform"))
-    frames = [views.band(wide, 0, 0, 320, None, all_of(wide)), views.heads(wide, 0, 319, "rows")]
-    frames += [views.heads(wide, 0, 319, "maps"), views.one_map(wide, 0, 319, (0, 0))]
+    frames = [views.band(wide, all_of(wide), 0, 320), views.heads(wide, all_of(wide), 319, "rows")]
+    frames += [views.heads(wide, all_of(wide), 319, "maps"), views.one_map(wide, all_of(wide), 319, (0, 0))]
     assert max(len(frame.encode()) for frame in frames) <= 200_000
     assert frames[2].head["unit"] == 6
     assert frames[2].shades.shape == (6, 8, 50, 50)
@@ -106,16 +107,16 @@ def test_remote_and_downloaded_views_are_equal(folder, capture, serve):
     with Service(Transport(Connection(server.url, "right-key", "a test"))) as service:
         remote = service.job("last").capture()
         asked = [
-            lambda one: views.band(one, 1, 10, 90, None, all_of(one)),
-            lambda one: views.band(one, 1, 10, 90, (0, 1), all_of(one)),
-            lambda one: views.heads(one, 1, 50, "rows"),
-            lambda one: views.heads(one, 1, 45, "maps"),
+            lambda one: views.band(one, all_of(one, 1), 10, 90),
+            lambda one: views.band(one, all_of(one, 1), 10, 90, (0, 1)),
+            lambda one: views.heads(one, all_of(one, 1), 50, "rows"),
+            lambda one: views.heads(one, all_of(one, 1), 45, "maps"),
         ]
         for ask in asked:
             near, far = ask(capture), ask(remote)
             assert far.head == near.head
             assert np.array_equal(far.shades, near.shades)
-        replayed = views.heads(remote, 1, 50, "maps")
+        replayed = views.heads(remote, all_of(remote, 1), 50, "maps")
         assert replayed.head["source"] == "replayed"
         assert replayed.shades.shape == (2, 2, 30, 30)
 
@@ -123,11 +124,11 @@ def test_remote_and_downloaded_views_are_equal(folder, capture, serve):
 def test_without_rows_there_are_still_returns(planted):
     """The band is empty and says why; decision rows cannot be asked for."""
     bare = attnscope.open(planted(rows=False, steps=40))
-    frame = views.band(bare, 0, 0, 40, None, all_of(bare))
+    frame = views.band(bare, all_of(bare), 0, 40)
     assert frame.shades.size == 0
     assert len(frame.head["returns"]) == 4
     with pytest.raises(LookupError, match="decision rows"):
-        views.heads(bare, 0, 3, "rows")
+        views.heads(bare, all_of(bare), 3, "rows")
 
 
 def test_a_transition_is_told_by_its_fields(capture):
@@ -150,6 +151,31 @@ def test_a_frame_is_read_back():
 def test_environments_are_told_apart(capture):
     """Several rollouts of one task are numbered."""
     assert environments(capture) == [f"goal (5, 4) · rollout {number}" for number in range(3)]
+
+
+def test_an_imported_capture_has_what_its_file_says(tmp_path):
+    """Three tokens a transition, the query first, no rollout: the rows are there, and the rest is null or unsaid."""
+    weights = np.full((12, 1, 2, 2, 10), np.nan)
+    lengths = np.array([[3 * min(step, 3) + 1] for step in range(12)])
+    for step, (n,) in enumerate(lengths):
+        weights[step, ..., :n] = np.arange(1, n + 1) / np.arange(1, n + 1).sum()
+    options = {"tokens_per_transition": 3, "query_slot": "first", "out": tmp_path / "mine.zarr"}
+    options["episodes"] = np.arange(12)[:, None] // 2
+    attnscope.import_arrays(weights, lengths, **options)
+    subject = Subject.of_folder(tmp_path / "mine.zarr")
+    about = subject.about()
+    assert (about["tokens"], about["queryFirst"], about["causal"], about["mapSteps"]) == (3, True, None, [])
+    assert "the reward of each step" in about["unsaid"]
+    with subject.reading() as capture:
+        frame = views.band(capture, all_of(capture), 0, 12)
+        told = transitions(capture, 0, 0, 5)
+        boundaries = [all_of(capture).context(step)["boundaries"] for step in range(12)]
+        assert boundaries == [capture.episode_boundaries(step).tolist() for step in range(12)]
+    assert frame.head["rewards"] is None
+    assert frame.head["starts"][-1] == 8
+    assert np.array_equal(frame.shades[11], as_u8(weights[11, 0, 0, 0].astype(np.float16)))
+    assert told["action"] is None
+    assert environments(capture) == ["environment 0"]
 
 
 def test_a_folder_keeps_its_name(folder, capture):

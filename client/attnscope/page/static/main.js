@@ -83,6 +83,7 @@ async function shown(name, work) {
     if (name === "heads") heads.clear();
   } finally {
     el(name).removeAttribute("aria-busy");
+    performance.mark(`attnscope-${name}`);
     document.body.dataset.shown = String(Number(document.body.dataset.shown || 0) + 1);
   }
 }
