@@ -2,21 +2,13 @@
 
 from __future__ import annotations
 
-import time
 from datetime import datetime
 from typing import TYPE_CHECKING, Self
 from uuid import UUID
 
 from attnscope.connecting.transport import Transport, read_model
-from attnscope.errors import (
-    ConnectionFailedError,
-    JobCancelledError,
-    JobFailedError,
-    UnavailableError,
-    WaitTimeoutError,
-)
 from attnscope.kinds.view import view_of
-from attnscope.progress import ProgressDisplay
+from attnscope.waiting import until_ended
 from attnscope_storage.errors import StoreKindError
 from attnscope_storage.wire import Job, JobChanges, JobState, JobSummary
 from attnscope_storage.wire.contract import imported
@@ -27,15 +19,6 @@ if TYPE_CHECKING:
     from attnscope.fetching.stored import Stored
     from attnscope.screens.screen import Screen
     from attnscope.trials.trial import Trial
-
-POLL_SECONDS = 1.0
-"""How long the service holds an answer while a progress bar is shown."""
-
-RESTART_SECONDS = 300.0
-"""How long a service may be away while a job is waited for."""
-
-LONG_POLL_SECONDS = 30.0
-"""How long it does without one."""
 
 
 class JobHandle:
@@ -117,34 +100,8 @@ class JobHandle:
         >>> job.wait(timeout=600).state.value
         'succeeded'
         """
-        deadline = None if timeout is None else time.monotonic() + timeout
-        hold = POLL_SECONDS if progress else LONG_POLL_SECONDS
-        self._refresh_patiently(0.0, deadline)
-        with ProgressDisplay(self.info, shown=progress) as display:
-            while not self.state.final:
-                display.update(self.info)
-                if deadline is not None and time.monotonic() >= deadline:
-                    raise WaitTimeoutError(f"job {self.id} is {self.state} after {timeout} s; it goes on")
-                self._refresh_patiently(_left(hold, deadline), deadline)
-            display.update(self.info)
-        if self.state is JobState.FAILED:
-            problem = self.info.failure
-            why = "no reason given" if problem is None else f"{problem.title}: {problem.detail}"
-            raise JobFailedError(f"job {self.id} failed: {why}", problem)
-        if self.state is JobState.CANCELLED:
-            raise JobCancelledError(f"job {self.id} was cancelled; what was committed stays readable")
+        until_ended(self, progress=progress, timeout=timeout)
         return self
-
-    def _refresh_patiently(self, hold: float, deadline: float | None) -> Self:
-        """Ask again, also of a service that is being started anew: it queues its jobs again by itself."""
-        patience = time.monotonic() + RESTART_SECONDS
-        until = patience if deadline is None else min(patience, deadline)
-        while True:
-            try:
-                return self.refresh(hold)
-            except (ConnectionFailedError, UnavailableError):
-                if time.monotonic() >= until:
-                    raise
 
     def cancel(self) -> Self:
         """Ask the job to stop; it is `cancelling` until its work has ended.
@@ -281,7 +238,3 @@ class JobHandle:
     def _refuse_other(self, kind: str) -> None:
         if self.summary.kind != kind:
             raise StoreKindError(f"job {self.id} is a {self.summary.kind}, not a {kind}")
-
-
-def _left(hold: float, deadline: float | None) -> float:
-    return hold if deadline is None else max(0.0, min(hold, deadline - time.monotonic()))

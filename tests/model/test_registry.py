@@ -13,6 +13,7 @@ import pytest
 import torch
 
 from attnscope_env import preset
+from attnscope_model.checkpoints.folders import new_folder
 from attnscope_model.checkpoints.native import identity, load_policy
 from attnscope_model.checkpoints.registry import CheckpointRegistry, shipped_checkpoints
 from attnscope_model.errors import (
@@ -275,7 +276,7 @@ def test_what_a_killed_addition_left_is_swept(tmp_path):
     for folder in (entry, left / "entry", fresh):
         folder.mkdir(parents=True)
     os.utime(left, (0, 0))
-    with registry._new_folder() as filling:
+    with new_folder(registry.root) as filling:
         os.utime(filling.parent, (0, 0))
         assert registry.sweep() == 1
         assert filling.is_dir()

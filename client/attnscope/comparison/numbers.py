@@ -7,7 +7,7 @@ from typing import Final
 
 import numpy as np
 
-from attnscope.reading.tally import RECENT
+from attnscope.reading.blocks import RECENT
 from attnscope.study import Study
 from attnscope.study.quantities import Quantity, Values
 

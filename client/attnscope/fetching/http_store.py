@@ -6,15 +6,16 @@ import asyncio
 import io
 import threading
 from collections import OrderedDict
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator
 
-from zarr.abc.store import ByteRequest, Store
+from zarr.abc.store import ByteRequest
 from zarr.core.buffer import Buffer, BufferPrototype, default_buffer_prototype
 
 from attnscope.connecting.copies import renew_in_children
 from attnscope.connecting.repeated import refuse_another
 from attnscope.connecting.transport import Transport
 from attnscope.errors import GoneError, NotFoundError
+from attnscope_storage.reading.read_only import ReadOnlyStore
 from attnscope_storage.wire.echo import JOB_HEADER, KEY_HEADER
 
 CACHE_BYTES = 256 * 2**20
@@ -26,11 +27,11 @@ OBJECT_BYTES = 64 * 2**20
 LISTS_NOTHING = "a remote capture lists no keys; its root document names every array"
 
 
-class HttpStore(Store):
+class HttpStore(ReadOnlyStore):
     """A capture's raw Zarr store, read-only. Chunks never change, so each is fetched once while the cache holds it."""
 
     def __init__(self, transport: Transport, job: str) -> None:
-        super().__init__(read_only=True)
+        super().__init__()
         self._transport = transport
         self.job = job
         self._cache: OrderedDict[str, bytes] = OrderedDict()
@@ -49,7 +50,7 @@ class HttpStore(Store):
     def __eq__(self, other: object) -> bool:
         return isinstance(other, HttpStore) and (self.job, self._transport) == (other.job, other._transport)
 
-    __hash__ = None  # type: ignore[assignment]  # compared by content
+    __hash__ = None  # type: ignore[assignment]  # as every Zarr store: equal by content, so not hashed
 
     async def get(
         self, key: str, prototype: BufferPrototype | None = None, byte_range: ByteRequest | None = None
@@ -92,38 +93,14 @@ class HttpStore(Store):
                 _, dropped = self._cache.popitem(last=False)
                 self._cached_bytes -= len(dropped)
 
-    async def get_partial_values(
-        self, prototype: BufferPrototype, key_ranges: Iterable[tuple[str, ByteRequest | None]]
-    ) -> list[Buffer | None]:
-        """Return several keys' bytes."""
-        return [await self.get(key, prototype, part) for key, part in key_ranges]
-
     async def exists(self, key: str) -> bool:
         """Whether the store has this key."""
         return await self.get(key) is not None
 
     @property
-    def supports_writes(self) -> bool:
-        """False."""
-        return False
-
-    @property
-    def supports_deletes(self) -> bool:
-        """False."""
-        return False
-
-    @property
     def supports_listing(self) -> bool:
         """False: the root document names every array."""
         return False
-
-    async def set(self, key: str, value: Buffer) -> None:
-        """Refuse."""
-        raise PermissionError(f"{key} ({len(value)} bytes): a remote capture is read-only")
-
-    async def delete(self, key: str) -> None:
-        """Refuse."""
-        raise PermissionError(f"{key}: a remote capture is read-only")
 
     async def list(self) -> AsyncIterator[str]:
         """Refuse: HTTP lists no folders."""

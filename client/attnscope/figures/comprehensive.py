@@ -14,7 +14,7 @@ from attnscope.figures.profile import draw_profile
 from attnscope.figures.provenance import task_label
 from attnscope.figures.recency import binned, draw_recent
 from attnscope.figures.style import COLOURS, finish, refuse
-from attnscope.reading.tally import RECENT
+from attnscope.reading.blocks import RECENT
 from attnscope.study import Study
 from attnscope.study.captions import caption_of_study, title_of
 

@@ -2,7 +2,7 @@
 
 from attnscope.foreign.files import import_file
 from attnscope.foreign.importing import import_reference
-from attnscope.foreign.own import write_arrays
+from attnscope.foreign.own import Described, import_arrays, write_arrays
 from attnscope.foreign.refusals import ForeignFileError
 
-__all__ = ["ForeignFileError", "import_file", "import_reference", "write_arrays"]
+__all__ = ["Described", "ForeignFileError", "import_arrays", "import_file", "import_reference", "write_arrays"]

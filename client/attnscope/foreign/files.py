@@ -11,7 +11,7 @@ import numpy as np
 from jaxtyping import Shaped
 
 from attnscope.foreign.importing import import_reference
-from attnscope.foreign.own import LABELS, write_arrays
+from attnscope.foreign.own import LABELS, Described, write_arrays
 from attnscope.foreign.refusals import WANTED_FILES, ForeignFileError
 from attnscope.foreign.tensors import MAX_BYTES, read_tensors
 
@@ -116,15 +116,8 @@ def import_file(
     arrays = read_arrays(path, kind)
     if lengths is not None:
         arrays["lengths"] = next(iter(read_arrays(lengths, kind_of(lengths)).values()))
-    return write_arrays(
-        out,
-        arrays,
-        causal=causal,
-        query_slot=query_slot,
-        tokens_per_transition=tokens_per_transition,
-        name=name or path.stem,
-        source=path.name,
-    )
+    described = Described(causal, query_slot, tokens_per_transition, name=name or path.stem)
+    return write_arrays(out, arrays, described, source=path.name)
 
 
 def read_arrays(path: Path, kind: Kind) -> dict[str, Shaped[np.ndarray, ...]]:

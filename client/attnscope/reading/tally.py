@@ -6,67 +6,47 @@ carries the error of having read a sample of steps.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property, partial
-from typing import Self
 
 import numpy as np
-from jaxtyping import Bool, Float, Float64, Int, Int64
+from jaxtyping import Bool, Float, Float64, Int64
 
 from attnscope.measures import (
-    ContextLayout,
     RolloutMean,
-    by_age,
     cost_curve,
     distance_from_uniform,
-    entropy,
     head_divergence,
-    inverse_participation,
-    largest_weight,
     mass_on,
-    normalised_entropy,
     over_uniform,
-    positions_for_mass,
     recency_mass,
     relative_profile,
     self_mass,
-    sink_mass,
     uniform_rows,
     weights,
 )
 from attnscope.measures.intervals import Interval, Resampling, default_scope
 from attnscope.measures.phases import EARLY, LATE
 from attnscope.measures.sampling import StepError, step_error
+from attnscope.reading.blocks import (
+    BUDGETS,
+    BY_HEAD,
+    LINEAR,
+    RECENT,
+    Measure,
+    Measured,
+    compare,
+    newest_mass,
+    running_mass,
+)
 from attnscope.reading.marks import marks
 from attnscope.reading.reading import Burst, Reading
 from attnscope.reading.rollout import Phases
 from attnscope_storage.kinds.capture.schema import RECENCY_WINDOWS
 
-RECENT = 20
-"""Tokens that count as recent, as in the guide."""
-
-BUDGETS = tuple((np.arange(1, 51) / 50).tolist())
-"""Shares of the history that cost curves are drawn at."""
-
-LEVELS = (0.8, 0.9)
-"""Shares of the attention that 'a few positions' must hold; the guide's is the first."""
-
 BLOCK_BYTES = 4 * 2**20
 """Bytes, as stored, that are measured at a time; a measure needs about ten times as much."""
-
-
-@dataclass(frozen=True, eq=False)
-class Measured:
-    """Means of one measure over the steps read, beside those of uniform attention over the same contexts."""
-
-    value: RolloutMean = field(default_factory=RolloutMean)
-    uniform: RolloutMean = field(default_factory=RolloutMean)
-
-    @classmethod
-    def of(cls, share_read: float) -> Self:
-        """Return means of nothing yet, which will take in this share of the steps."""
-        return cls(RolloutMean(share_read), RolloutMean(share_read))
 
 
 @dataclass(eq=False)
@@ -209,8 +189,8 @@ class Tally:
         self.masses.append(np.stack([recent, 1 - recent - own, own], axis=-1))
         flat = relative_profile(rows, length, layout)[:, :, 0, 0]
         self.profile.add(flat, counts, number)
-        self.pooled.add(_running(weights(rows, length)[:, :, 0, 0]), counts, number)
-        _compare(self.shared_positions, rows, length, counts, number)
+        self.pooled.add(running_mass(weights(rows, length)[:, :, 0, 0]), counts, number)
+        compare(self.shared_positions, rows, length, counts, number)
         phases = reading.phases.at(step, reading.row_envs)
         self._add_phases(flat, counts, phases, number)
         for name, mark in marks(reading, step, length, rows.shape[-1]).items():
@@ -244,7 +224,7 @@ class Tally:
         self.distance.add(far, counts)
         self.flatness.value.add(far.mean(axis=(2, 3)), counts, number)
         self.flatness.uniform.add(np.zeros(length.shape), counts, number)
-        _compare(self.positions, rows, length, counts, number)
+        compare(self.positions, rows, length, counts, number)
         self.divergence.add(head_divergence(rows, length), counts)
         curve = cost_curve(rows, length, BUDGETS, layout)
         if reading.plan is not None and reading.plan.heads is None:
@@ -252,7 +232,7 @@ class Tally:
             self.own.add(curve.own, counts)
         self.shared.add(curve.shared, counts)
         self.blind.add(curve.uniform, counts)
-        self.newest.add(_newest(weights(rows, length), length, layout), counts)
+        self.newest.add(newest_mass(weights(rows, length), length, layout), counts)
         self._add_unstored(BY_HEAD, rows, length, counts, number, self._shares[1])
 
     def _add_unstored(
@@ -274,61 +254,6 @@ class Tally:
                 held = self.unstored.setdefault(one, Measured.of(share_read))
                 held.value.add(value[..., place] if name == "recency" else value, counts, number)
                 held.uniform.add(even[..., place] if name == "recency" else even, counts, number)
-
-
-Measure = Callable[..., np.ndarray]
-"""Takes rows [row, env, layer, head, slot], context lengths [row, env] and the layout."""
-
-LINEAR: Mapping[str, Measure] = {
-    "self": self_mass,
-    "sink": sink_mass,
-    "recency": lambda rows, length, layout: recency_mass(rows, length, RECENCY_WINDOWS, layout),
-}
-"""Statistics that the mean row over layers and heads tells."""
-
-BY_HEAD: Mapping[str, Measure] = {
-    "normalised_entropy": lambda rows, length, layout: normalised_entropy(rows, length),  # noqa: ARG005 - as above
-    "entropy": lambda rows, length, layout: entropy(rows, length),  # noqa: ARG005 - as above
-    "max": lambda rows, length, layout: largest_weight(rows, length),  # noqa: ARG005 - as above
-    "effective": lambda rows, length, layout: inverse_participation(rows, length),  # noqa: ARG005 - as above
-}
-"""Statistics that each head's own row tells."""
-
-
-def _compare(
-    of: Measured,
-    rows: Float[np.ndarray, "row env layer head slot"],
-    length: Int64[np.ndarray, "row env"],
-    counts: Bool[np.ndarray, "row env"],
-    number: int,
-) -> None:
-    """Take in the share of the context that holds `LEVELS` of each row, and the same of uniform attention."""
-    of.value.add(_positions(rows, length).mean(axis=(2, 3)), counts, number)
-    of.uniform.add(over_uniform(_positions, length, rows.shape[-1])[:, :, 0, 0], counts, number)
-
-
-def _positions(
-    rows: Float[np.ndarray, "*row layer head slot"], length: Int[np.ndarray, "*row"]
-) -> Float64[np.ndarray, "*row layer head level"]:
-    """Return the share of the context's positions that hold each of `LEVELS`."""
-    return np.asarray(positions_for_mass(rows, length, LEVELS) / length[..., None, None, None])
-
-
-def _running(share: Float64[np.ndarray, "*row slot"]) -> Float64[np.ndarray, "*row slot"]:
-    """Return the mass of the k heaviest tokens, for every k."""
-    running: Float64[np.ndarray, "*row slot"] = -np.sort(-share, axis=-1)
-    return running.cumsum(axis=-1)
-
-
-def _newest(
-    share: Float64[np.ndarray, "*row layer head slot"], length: Int[np.ndarray, "*row"], layout: ContextLayout
-) -> Float64[np.ndarray, "*row layer head budget"]:
-    """Return the mass on the query and the newest tokens of each budget."""
-    running = by_age(share, length, layout).cumsum(axis=-1)
-    history = np.asarray(length)[..., None] - 1
-    kept = np.minimum(np.maximum(np.floor(history * np.asarray(BUDGETS) + 1e-9), 1), history).astype(np.int64)
-    index = np.broadcast_to(kept[..., None, None, :], (*running.shape[:-1], len(BUDGETS)))
-    return np.take_along_axis(running, index, axis=-1)
 
 
 def averaged(profile: RolloutMean) -> Float64[np.ndarray, "env age"]:

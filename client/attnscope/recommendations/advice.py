@@ -86,6 +86,12 @@ def recommend(
         The capture has no decision rows, or none yet, or lacks an environment that is asked for.
     NotMeasurableError
         The decision, the screen or a trial is of another checkpoint.
+
+    Examples
+    --------
+    >>> advice = attnscope.recommend(capture)
+    >>> advice.recommendations[0].rank
+    1
     """
     read = study(capture, Choice(envs=envs, steps=steps, full=full))
     beside = beside_of(capture, decision, screen)

@@ -11,7 +11,7 @@ import numpy as np
 
 from attnscope.measures.intervals import Estimate
 from attnscope.measures.profiles import fit_decay
-from attnscope.reading.tally import LEVELS
+from attnscope.reading.blocks import LEVELS
 from attnscope.recommendations.claims import Claim, Number, claim, numbers_of, spread
 from attnscope.recommendations.results import Answer, Pattern
 from attnscope.study import Study

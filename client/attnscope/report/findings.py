@@ -6,7 +6,7 @@ import numpy as np
 
 from attnscope.figures.potential import fixed_curve, positions_for
 from attnscope.measures.intervals import Interval
-from attnscope.reading.tally import LEVELS, RECENT
+from attnscope.reading.blocks import LEVELS, RECENT
 from attnscope.report.uniformity import uniformity
 from attnscope.study import Study
 from attnscope.study.captions import caption_of_study

@@ -12,8 +12,19 @@ FUNCTION: Final = ("attnscope_server.screening", "screen")
 """Module and name of the function; the client imports nothing of the service, so it asks for it by name."""
 
 
-def screen_here(policy: Any, histories: Any, arms: Any = None, **options: Any) -> ScreenResults:  # noqa: ANN401 - the service's types
-    """Return how a policy's decisions change under every arm; see `attnscope.screen`.
+def screen(policy: Any, histories: Any, arms: Any = None, **options: Any) -> ScreenResults:  # noqa: ANN401 - the service's types
+    """Return how far a policy's decisions change under every rule and budget, on stored histories; needs no service.
+
+    Parameters
+    ----------
+    policy
+        A loaded policy, of `attnscope_model`.
+    histories
+        Rollouts of it uncompressed, an `attnscope_server.screening.Histories`.
+    arms
+        Ways to see less, each an `attnscope_model.compression.Compression`; None: every rule at several shares.
+    options
+        Of `attnscope_server.screening.screen`, which this calls: decisions, seed, temperature, most_rewards.
 
     Raises
     ------

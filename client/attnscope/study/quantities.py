@@ -13,8 +13,9 @@ from jaxtyping import Bool, Float64, Int64
 
 from attnscope.measures.intervals import Estimate, Resampling
 from attnscope.measures.sampling import StepError
+from attnscope.reading.blocks import LEVELS, Measured
 from attnscope.reading.reading import Reading
-from attnscope.reading.tally import LEVELS, Measured, Tally
+from attnscope.reading.tally import Tally
 from attnscope_storage.reductions import total_over_steps
 
 Values = Float64[np.ndarray, " env"]

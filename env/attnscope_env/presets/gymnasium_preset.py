@@ -75,16 +75,14 @@ class GymnasiumPreset(EnvPreset):
         listed = self.entry.tasks
         return {split: [i for i, task in enumerate(listed) if task.split == split] for split in SPLITS}
 
-    def _task(self, index: int, split: Split | None, split_index: int | None) -> Task:
-        said = self.entry.tasks[index]
+    def _task(self, index: int) -> Task:
+        listed = self.entry.tasks[index]
         return Task(
             index=index,
-            split=split,
-            split_index=split_index,
-            label=said.label,
+            label=listed.label,
             goal=None,
-            optimal_return=said.optimal_return,
-            random_return=said.random_return,
+            optimal_return=listed.optimal_return,
+            random_return=listed.random_return,
         )
 
 

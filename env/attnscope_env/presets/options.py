@@ -7,7 +7,8 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from attnscope_env.presets.others import BANDIT_TASKS, PERMUTED_RULE, bandit_preset, permuted_preset
+from attnscope_env.presets.bandits import BANDIT_TASKS, bandit_preset
+from attnscope_env.presets.permuted import PERMUTED_RULE, permuted_preset
 from attnscope_env.presets.rooms import KEY_TO_DOOR_RULE, darkroom_preset, key_to_door_preset
 from attnscope_env.presets.splits import CINEMERE_ORDER, SPLIT_SEED, TRAIN_RATIO, Shuffle, SplitRule
 from attnscope_env.presets.tasks import EnvPreset

@@ -11,7 +11,7 @@ import numpy as np
 
 from attnscope_env.presets.returns import optimal_key_to_door, optimal_return, random_key_to_door, random_returns
 from attnscope_env.presets.splits import SplitRule
-from attnscope_env.presets.tasks import RuledPreset, Split, Task, Vector, named_cells
+from attnscope_env.presets.tasks import RuledPreset, Task, Vector, named_cells
 from attnscope_env.rooms.actions import numbering
 from attnscope_env.rooms.key_to_door import DEFAULT_KEY_HORIZON
 from attnscope_env.rooms.registration import DARKROOM_ID, KEY_TO_DOOR_ID
@@ -49,13 +49,11 @@ class DarkroomPreset(RoomPreset):
         goals = np.array([task.goal for task in tasks], dtype=np.int32)
         return self._vector(num_envs=len(tasks), goals=goals)
 
-    def _task(self, index: int, split: Split | None, split_index: int | None) -> Task:
+    def _task(self, index: int) -> Task:
         goal = divmod(index, self.size)
         worth = random_returns(self.size, self.start, self.horizon, self.numbering)
         return Task(
             index=index,
-            split=split,
-            split_index=split_index,
             label=f"goal {goal}",
             goal=goal,
             optimal_return=float(optimal_return(goal, self.start, self.horizon)),
@@ -87,13 +85,11 @@ class KeyToDoorPreset(RoomPreset):
         keys, doors = (np.array([task.parameters[what] for task in tasks], np.int32) for what in ("key", "door"))
         return self._vector(num_envs=len(tasks), keys=keys, doors=doors)
 
-    def _task(self, index: int, split: Split | None, split_index: int | None) -> Task:
+    def _task(self, index: int) -> Task:
         key, door = (divmod(cell, self.size) for cell in divmod(index, self.size**2))
         worth = random_key_to_door(self.size, self.start, self.horizon, self.numbering)
         return Task(
             index=index,
-            split=split,
-            split_index=split_index,
             label=f"key {key}, door {door}",
             goal=None,
             optimal_return=float(optimal_key_to_door(key, door, self.start, self.horizon)),

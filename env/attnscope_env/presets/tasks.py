@@ -1,4 +1,4 @@
-"""What a task and a preset are: the tasks of an environment by index, split by a rule, stepped as arrays.
+"""Tasks and presets: the tasks of an environment by index, split by a rule, stepped as arrays.
 
 A preset binds action numbering, start, episode end and split rule together as one checkpoint family expects them. It
 knows its tasks and builds the vectorised environment for them. It knows no policy.
@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
 from typing import Any, ClassVar, Final, Literal
 
@@ -39,8 +39,6 @@ class Task:
     """
 
     index: int
-    split: Split | None
-    split_index: int | None
     label: str
     goal: tuple[int, int] | None
     """The one goal cell; None where a task is something else."""
@@ -48,7 +46,9 @@ class Task:
     random_return: float | None
     """Expected return of uniform actions."""
     parameters: Mapping[str, Numbers] = field(default_factory=dict, hash=False)
-    """What sets the task apart, by name: goal, key and door, permutation, means."""
+    """The values that set the task apart, by name: goal, key and door, permutation, means."""
+    split: Split | None = None
+    split_index: int | None = None
 
 
 @dataclass(frozen=True)
@@ -90,8 +90,8 @@ class EnvPreset(ABC):
         """Return the task indices of each split, in its own order."""
 
     @abstractmethod
-    def _task(self, index: int, split: Split | None, split_index: int | None) -> Task:
-        """Return the task of this index, which has this place in this split."""
+    def _task(self, index: int) -> Task:
+        """Return the task of this index, without its place in a split."""
 
     def task(self, index: int) -> Task:
         """Return the task of this index; ValueError where there is none."""
@@ -127,11 +127,11 @@ class EnvPreset(ABC):
     @cached_property
     def _lists(self) -> dict[str, tuple[Task, ...]]:
         lists: dict[str, tuple[Task, ...]] = {
-            split: tuple(self._task(int(index), split, place) for place, index in enumerate(indices))
+            split: tuple(replace(self._task(int(i)), split=split, split_index=at) for at, i in enumerate(indices))
             for split, indices in self._split_indices().items()
         }
         known = {task.index: task for tasks in lists.values() for task in tasks}
-        every = (known.get(index) or self._task(index, None, None) for index in range(self.task_count))
+        every = (known.get(index) or self._task(index) for index in range(self.task_count))
         return lists | {"all": tuple(every)}
 
 

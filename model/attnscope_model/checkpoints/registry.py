@@ -6,48 +6,28 @@ the registry imports no torch.
 
 from __future__ import annotations
 
-import fcntl
-import os
-import re
 import shutil
 import tempfile
-import time
-from collections.abc import Collection, Iterator
-from contextlib import contextmanager, suppress
-from importlib.resources import files
+from collections.abc import Collection
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal
 
-from pydantic import ValidationError
-
-from attnscope_model.errors import (
-    CheckpointAmbiguousError,
-    CheckpointInUseError,
-    CheckpointNameError,
-    CheckpointUnknownError,
-    CheckpointUnreadableError,
-    StatementMissingError,
+from attnscope_model.checkpoints.folders import (
+    move_in,
+    native_folder,
+    new_folder,
+    read_entry,
+    shipped_checkpoints,
+    sweep,
 )
+from attnscope_model.checkpoints.naming import free_name, named
+from attnscope_model.errors import CheckpointInUseError, CheckpointUnreadableError, StatementMissingError
 from attnscope_storage.wire import CheckpointInfo
-from attnscope_storage.wire.wording import sentence
 
 if TYPE_CHECKING:
     from attnscope_model.parsing.choosing import Choice
 
-ENTRY: Final = "entry.json"
-_STEP: Final = re.compile(r"step-(\d{1,18})")
-
-SCRATCH: Final = ".adding-"
-"""What the names of folders begin with in which entries are made; its maker holds a lock on the folder."""
-
-UNHELD_SECONDS: Final = 60.0
-"""Age below which such a folder is left: its maker may be about to lock it."""
-
-MIN_ID_PREFIX: Final = 6
-"""Characters of an id that may stand for it."""
-
-MIN_NAME_PREFIX: Final = 2
-"""Characters of a name that may stand for it."""
+__all__ = ["MAX_FORMER_NAMES", "CheckpointRegistry", "inspect", "native_folder", "shipped_checkpoints"]
 
 MAX_FORMER_NAMES: Final = 100
 """Former names of an entry that go on finding it; the oldest beyond are forgotten."""
@@ -120,7 +100,7 @@ class CheckpointRegistry:
             return self._adopt(
                 native, name, (causal, heads, context_length, norm, preset, sampling, config, train_tasks, choice)
             )
-        with self._new_folder() as folder:
+        with new_folder(self.root) as folder:
             contents = read_checkpoint(source, folder, config, choice)
             answers = {
                 "causal": causal,
@@ -143,7 +123,7 @@ class CheckpointRegistry:
 
         if any(answer is not None for answer in stated):
             raise CheckpointUnreadableError(f"{source.name} says all about itself: state nothing but a name")
-        with self._new_folder() as folder:
+        with new_folder(self.root) as folder:
             info = adopt(source, folder)
             self._enter(folder, info, {} if name is None else {"name": checked_name(name)})
         return self.get(info.id)
@@ -159,13 +139,15 @@ class CheckpointRegistry:
                 "state --preset to say which"
             )
         entry = (known or info).model_copy(update=stated)
-        entry = entry.model_copy(update={"name": self._free_name(entry, stated=known is not None or "name" in stated)})
+        entry = entry.model_copy(
+            update={"name": free_name(entry, self.list(), stated=known is not None or "name" in stated)}
+        )
         if known is not None and entry.name != known.name:
             former = {name: None for name in (*known.former_names, known.name) if name != entry.name}
             entry = entry.model_copy(update={"former_names": tuple(former)[-MAX_FORMER_NAMES:]})
         if known is None:
             write_entry(folder, entry)
-            self._move_in(folder, entry.id)
+            move_in(self.root, folder, entry.id)
         elif entry != known:
             write_entry(self.root / entry.id, entry)
 
@@ -173,11 +155,11 @@ class CheckpointRegistry:
         """Register the checkpoints that travel with attnscope."""
         added = []
         for shipped in shipped_checkpoints():
-            info = _read_entry(shipped)
+            info = read_entry(shipped)
             if not (self.root / info.id).exists():
-                with self._new_folder() as folder:
+                with new_folder(self.root) as folder:
                     shutil.copytree(shipped, folder, dirs_exist_ok=True)
-                    self._move_in(folder, info.id)
+                    move_in(self.root, folder, info.id)
             added.append(self.get(info.id))
         return added
 
@@ -192,7 +174,7 @@ class CheckpointRegistry:
         entries = []
         for folder in self.root.glob("[!.]*"):
             try:
-                entries.append(_read_entry(folder))
+                entries.append(read_entry(folder))
             except (FileNotFoundError, NotADirectoryError):
                 continue  # no entry, or removed since it was listed
         return sorted(entries, key=lambda info: (info.added_at, info.id))
@@ -205,17 +187,7 @@ class CheckpointRegistry:
         CheckpointUnknownError, CheckpointAmbiguousError
             None fits, or several do.
         """
-        every = self.list()
-        exact = [info for info in every if name in {info.id, info.name}]
-        former = [info for info in every if name in info.former_names]
-        fitting = exact or former or [info for info in every if _fits(info, name)]
-        if not fitting:
-            known = ", ".join(info.name for info in every) or "none"
-            raise CheckpointUnknownError(f"no checkpoint {name!r} is registered; registered are: {known}")
-        if len(fitting) > 1:
-            several = ", ".join(f"{info.name} ({info.id[:12]})" for info in fitting)
-            raise CheckpointAmbiguousError(f"{name!r} fits several checkpoints: {several}")
-        return fitting[0]
+        return named(self.list(), name)
 
     def folder(self, name: str) -> Path:
         """Return the folder of a checkpoint."""
@@ -237,95 +209,13 @@ class CheckpointRegistry:
         info = self.get(name)
         if info.id in in_use:
             raise CheckpointInUseError(f"captures made with {info.name} need it for replay: delete them first")
-        with self._new_folder() as folder:
+        with new_folder(self.root) as folder:
             (self.root / info.id).rename(folder / info.id)
         return info
 
     def sweep(self) -> int:
-        """Remove what processes that died left of adding or removing; return how many folders."""
-        swept = 0
-        for scratch in self.root.glob(f"{SCRATCH}*"):
-            with suppress(OSError):  # held: another process is adding; gone: it has ended
-                if time.time() - scratch.stat().st_mtime < UNHELD_SECONDS:
-                    continue
-                with _held(scratch):
-                    shutil.rmtree(scratch)
-                    swept += 1
-        return swept
-
-    def _free_name(self, info: CheckpointInfo, *, stated: bool) -> str:
-        """Return the entry's name, or one that tells it from another checkpoint's default name."""
-        others = [other for other in self.list() if other.id != info.id]
-        taken = {name for other in others for name in (other.name, *other.former_names)}
-        if info.name not in taken:
-            return info.name
-        if stated and (former := next((other for other in others if info.name in other.former_names), None)):
-            raise CheckpointNameError(
-                f"{info.name!r} is a former name of {former.name!r}, which jobs may still use: choose another name"
-            )
-        if stated:
-            raise CheckpointNameError(f"another checkpoint is called {info.name!r}: choose another name or remove it")
-        mask = "causal" if info.policy.causal else "noncausal"
-        return next(
-            name
-            for name in (f"{info.name}+{mask}", f"{info.name}+{info.id[:8]}", f"{info.name}+{info.id}")
-            if name not in taken
-        )
-
-    @contextmanager
-    def _new_folder(self) -> Iterator[Path]:
-        """Give a folder beside the entries, not listed among them, that is gone afterwards unless moved in."""
-        self.root.mkdir(parents=True, exist_ok=True)
-        scratch = Path(tempfile.mkdtemp(dir=self.root, prefix=SCRATCH))
-        folder = scratch / "entry"
-        with _held(scratch):
-            folder.mkdir()
-            try:
-                yield folder
-            finally:
-                shutil.rmtree(scratch)
-
-    def _move_in(self, folder: Path, name: str) -> None:
-        """Make a complete folder an entry in one step; another process may have been first with the same one."""
-        for path in folder.iterdir():
-            with path.open("rb") as file:
-                os.fsync(file.fileno())
-        try:
-            folder.rename(self.root / name)
-        except OSError:
-            if not (self.root / name / ENTRY).exists():
-                raise
-
-
-@contextmanager
-def _held(folder: Path) -> Iterator[None]:
-    """Hold a lock on a folder, which the kernel drops when this process dies.
-
-    Raises
-    ------
-    OSError
-        Another process holds it, or it is gone.
-    """
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        yield
-    finally:
-        os.close(descriptor)
-
-
-def shipped_checkpoints() -> list[Path]:
-    """Return the folders of the checkpoints that travel with attnscope, in the native format."""
-    return sorted(entry.parent for entry in Path(str(files("attnscope_model") / "shipped")).glob(f"*/{ENTRY}"))
-
-
-def native_folder(source: Path) -> Path | None:
-    """Return this folder where it is in the native format, or a run folder's of the highest step; None: neither."""
-    if (source / ENTRY).is_file():
-        return source
-    named = ((_STEP.fullmatch(entry.parent.name), entry.parent) for entry in source.glob(f"*/{ENTRY}"))
-    written = {int(found[1]): folder for found, folder in named if found}
-    return written[max(written)] if written else None
+        """Remove the scratch folders of processes that died while adding or removing; return how many."""
+        return sweep(self.root)
 
 
 def inspect(source: Path, config: Path | None = None, choice: Choice | None = None) -> dict[str, Any]:
@@ -342,15 +232,3 @@ def inspect(source: Path, config: Path | None = None, choice: Choice | None = No
     from attnscope_model.checkpoints import conversion  # noqa: PLC0415 - imports torch
 
     return conversion.inspect(source, config, choice)
-
-
-def _read_entry(folder: Path) -> CheckpointInfo:
-    try:
-        return CheckpointInfo.model_validate_json((folder / ENTRY).read_bytes())
-    except ValidationError as error:
-        raise CheckpointUnreadableError(f"the entry {folder} is damaged: {sentence(error.errors()[0])}") from error
-
-
-def _fits(info: CheckpointInfo, name: str) -> bool:
-    by_id = len(name) >= MIN_ID_PREFIX and info.id.startswith(name)
-    return by_id or (len(name) >= MIN_NAME_PREFIX and info.name.startswith(name))

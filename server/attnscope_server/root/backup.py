@@ -18,7 +18,7 @@ from typing import Final
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from attnscope_model.checkpoints.registry import ENTRY
+from attnscope_model.checkpoints.folders import ENTRY
 from attnscope_server.errors import BackupRefusedError, DatabaseDamagedError, DatabaseMissingError
 from attnscope_server.records.database import RESTORE
 from attnscope_server.root.data_root import MANIFEST

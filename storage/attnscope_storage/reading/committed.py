@@ -6,8 +6,7 @@ come from the root alone, since an array's own may be ahead of it after a crash.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterable
-from typing import Final
+from collections.abc import AsyncIterator
 
 from zarr.abc.store import ByteRequest, OffsetByteRequest, RangeByteRequest, Store
 from zarr.core.buffer import Buffer, BufferPrototype, default_buffer_prototype
@@ -16,11 +15,10 @@ from attnscope_storage.errors import AttnscopeError, ChunkDamagedError, ChunkLos
 from attnscope_storage.layout.chunks import check_frame
 from attnscope_storage.layout.keys import Committed
 from attnscope_storage.layout.snapshot import Root
+from attnscope_storage.reading.read_only import ReadOnlyStore
 
-_READ_ONLY: Final = "what is committed is only read"
 
-
-class CommittedStore(Store):
+class CommittedStore(ReadOnlyStore):
     """What `root` commits of the capture in `store`: ``zarr.open_group(CommittedStore(...), mode="r")`` reads it.
 
     A snapshot: later commits show only in a new one.
@@ -41,7 +39,7 @@ class CommittedStore(Store):
     """
 
     def __init__(self, store: Store, root: Root) -> None:
-        super().__init__(read_only=True)
+        super().__init__()
         self._store = store
         self._root = root
 
@@ -50,40 +48,10 @@ class CommittedStore(Store):
 
     __hash__ = None  # type: ignore[assignment]  # as every Zarr store: equal by content, so not hashed
 
-    def with_read_only(self, read_only: bool = False) -> CommittedStore:
-        """Return the store itself, which is read-only.
-
-        Raises
-        ------
-        ValueError
-            A writable one is asked for.
-        """
-        if not read_only:
-            raise ValueError(_READ_ONLY)
-        return self
-
-    @property
-    def supports_writes(self) -> bool:
-        """Never."""
-        return False
-
-    @property
-    def supports_deletes(self) -> bool:
-        """Never."""
-        return False
-
     @property
     def supports_listing(self) -> bool:
         """Yes, from the root document alone."""
         return True
-
-    async def set(self, key: str, value: Buffer) -> None:  # noqa: ARG002  # zarr's interface
-        """Refuse."""
-        raise ValueError(_READ_ONLY)
-
-    async def delete(self, key: str) -> None:  # noqa: ARG002  # zarr's interface
-        """Refuse."""
-        raise ValueError(_READ_ONLY)
 
     async def get(
         self, key: str, prototype: BufferPrototype | None = None, byte_range: ByteRequest | None = None
@@ -110,12 +78,6 @@ class CommittedStore(Store):
         if document is None:
             return None
         return prototype.buffer.from_bytes(document if byte_range is None else document[_cut(byte_range, document)])
-
-    async def get_partial_values(
-        self, prototype: BufferPrototype, key_ranges: Iterable[tuple[str, ByteRequest | None]]
-    ) -> list[Buffer | None]:
-        """Return parts of several keys."""
-        return [await self.get(key, prototype, byte_range) for key, byte_range in key_ranges]
 
     async def exists(self, key: str) -> bool:
         """Return whether the root says that there is such a key."""

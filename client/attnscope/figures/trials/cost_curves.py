@@ -10,7 +10,7 @@ from matplotlib.ticker import FixedLocator, FormatStrFormatter, NullLocator
 
 from attnscope.figures.look import Picture, styled
 from attnscope.figures.style import COLOURS, finish, refuse
-from attnscope.reading.tally import BUDGETS
+from attnscope.reading.blocks import BUDGETS
 from attnscope.study import Study
 from attnscope.study.captions import caption_of_study, title_of
 

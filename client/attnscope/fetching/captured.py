@@ -1,0 +1,204 @@
+"""The arrays of a capture and the readings that need no service: lengths, transitions, episodes, returns."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+import numpy as np
+from jaxtyping import Float, Int
+
+from attnscope.absent import WORDS, imported_from, why_absent
+from attnscope.errors import AbsentArrayError, NotCapturedError
+from attnscope.fetching.lazy import LazyArray
+from attnscope.fetching.stored import Stored
+from attnscope_storage.wire import CaptureSpec, ResolvedCapture
+
+
+class ArrayGroup:
+    """The arrays of one group as attributes: ``capture.stats.entropy``."""
+
+    def __init__(self, capture: CapturedArrays, group: str) -> None:
+        self._capture = capture
+        self._group = group
+
+    def __getattr__(self, name: str) -> LazyArray:
+        if name.startswith("_"):
+            raise AttributeError(name)
+        try:
+            return self._capture[f"{self._group}/{name}"]
+        except NotCapturedError as error:
+            raise AbsentArrayError(error.message) from error
+
+    def __dir__(self) -> list[str]:
+        prefix = f"{self._group}/"
+        return [name.removeprefix(prefix) for name in self._capture.names() if name.startswith(prefix)]
+
+
+class CapturedArrays(Stored):
+    """The stored half of a capture; `attnscope.capture.Capture` adds maps of any step, and exports."""
+
+    kind: ClassVar[str] = "capture"
+
+    @property
+    def rows(self) -> LazyArray:
+        """Decision rows, float16 [step, row_env, layer, head, slot]; NaN past the context."""
+        return self["attention/rows"]
+
+    @property
+    def rollout(self) -> ArrayGroup:
+        """Observations, actions, rewards, episodes."""
+        return ArrayGroup(self, "rollout")
+
+    @property
+    def stats(self) -> ArrayGroup:
+        """Statistics of every decision row."""
+        return ArrayGroup(self, "stats")
+
+    @property
+    def context(self) -> ArrayGroup:
+        """Context lengths and starts."""
+        return ArrayGroup(self, "context")
+
+    @property
+    def env(self) -> ArrayGroup:
+        """Task, seed, replica and split of each environment."""
+        return ArrayGroup(self, "env")
+
+    @property
+    def spec(self) -> CaptureSpec:
+        """What was asked for."""
+        return self._told("spec", CaptureSpec)
+
+    @property
+    def resolved(self) -> ResolvedCapture:
+        """What the specification meant: tasks, steps, sampled maps."""
+        return self._told("resolved", ResolvedCapture)
+
+    @property
+    def steps_committed(self) -> int:
+        """Steps that can be read."""
+        return self._reader.steps_committed
+
+    def map_steps(self) -> list[int]:
+        """Return the steps whose whole maps are stored by now."""
+        if "attention/map_step" not in self.names():
+            return []
+        return [int(step) for step in self["attention/map_step"][:]]
+
+    def _places(self, axis: str, place: int | None) -> tuple[int, ...]:
+        """Return the layers or heads at a place among the stored ones, all of them where it is None."""
+        name = f"attention/row_{axis}"
+        every = self[name][:].tolist() if name in self.names() else range(getattr(self.policy, f"{axis}s"))
+        return tuple(every) if place is None else (every[place],)
+
+    def row_env(self, env: int) -> int:
+        """Return the entry of the env axis at a place among the stored environments.
+
+        Parameters
+        ----------
+        env
+            Place among the stored environments.
+        """
+        return int(self["attention/row_env"][env]) if "attention/row_env" in self.names() else env
+
+    def length(self, step: int, env: int = 0) -> int:
+        """Return the tokens of the context, the query among them.
+
+        Parameters
+        ----------
+        step
+            Environment step.
+        env
+            Place among the stored environments.
+
+        Examples
+        --------
+        >>> capture.length(30)
+        31
+        """
+        return int(self.context.length[step, self.row_env(env)])
+
+    def lacks(self, name: str) -> str | None:
+        """Return the sentence that says why something is absent; None where it is there.
+
+        Parameters
+        ----------
+        name
+            An array, ``returns``, or a field of the policy such as ``policy.width``; see `attnscope.absent`.
+        """
+        return None if name in self._said() else why_absent(name, self.kind, self.names(), self.provenance)
+
+    def unsaid(self) -> list[str]:
+        """Return in words everything that an imported capture leaves unknown; nothing of any other capture."""
+        said = self._said()
+        return [words for name, words in WORDS.items() if name not in said] if imported_from(self.provenance) else []
+
+    def _said(self) -> set[str]:
+        names, policy = set(self.names()), self.policy.model_dump()
+        fields = {f"policy.{name}" for name, value in policy.items() if value is not None}
+        told = self._reader.attributes.get("episode_returns") is not None
+        return names | fields | ({"returns"} if told or {"rollout/reward", "rollout/episode"} <= names else set())
+
+    def transition_index(self, step: int, env: int = 0) -> Int[np.ndarray, " slot"]:
+        """Return the transition in each slot of a context; the query's own slot has the index of this step.
+
+        Parameters
+        ----------
+        step
+            Environment step.
+        env
+            Place among the stored environments.
+
+        Examples
+        --------
+        >>> capture.transition_index(3)
+        array([0, 1, 2, 3])
+        """
+        n, start = self.length(step, env), int(self.context.start[step, self.row_env(env)])
+        history = start + np.arange(n - 1) // self.policy.tokens_per_transition
+        query = start + (n - 1) // self.policy.tokens_per_transition
+        return np.insert(history, 0 if self.policy.query_slot == "first" else n - 1, query)
+
+    def episode_boundaries(self, step: int, env: int = 0) -> Int[np.ndarray, " boundary"]:
+        """Return the slots where an episode begins, slot 0 left out; none where episodes were not captured.
+
+        Parameters
+        ----------
+        step
+            Environment step.
+        env
+            Place among the stored environments.
+        """
+        if "rollout/episode" not in self.names():
+            return np.empty(0, np.int64)
+        transitions = self.transition_index(step, env)
+        first = int(transitions.min())
+        episodes = self.rollout.episode[first : step + 1, self.row_env(env)][transitions - first]
+        begins = np.flatnonzero(np.diff(episodes)) + 1
+        return begins[begins > 1] if self.policy.query_slot == "first" else begins
+
+    def returns(self) -> Float[np.ndarray, "env episode"]:
+        """Return the return of every finished episode.
+
+        Raises
+        ------
+        NotCapturedError
+            An imported capture says neither returns nor rewards.
+
+        Examples
+        --------
+        >>> capture.returns().shape  # environments, finished episodes
+        (2, 3)
+        """
+        told = self._reader.attributes.get("episode_returns")  # of an imported capture, which has no step's reward
+        if told is not None:
+            return np.asarray(told, np.float64)
+        if (why := self.lacks("returns")) is not None:
+            raise NotCapturedError(why)
+        reward, episode = self.rollout.reward[:], self.rollout.episode[:]
+        ended = (self.rollout.truncated[:] > 0) | (self.rollout.terminated[:] > 0)
+        finished = int(ended.sum(axis=0).min())
+        sums = np.zeros((reward.shape[1], finished))
+        for number in range(finished):
+            sums[:, number] = np.where(episode == number, reward, 0).sum(axis=0)
+        return sums
