@@ -121,7 +121,7 @@ def test_a_failure_while_adding_leaves_nothing(empty, causal_file, monkeypatch):
     def fail(*_):
         raise OSError("disk full")
 
-    monkeypatch.setattr(CheckpointRegistry, "_move_in", fail)
+    monkeypatch.setattr("attnscope_model.checkpoints.registry.move_in", fail)
     with pytest.raises(OSError, match="disk full"):
         empty.add(causal_file, causal=True)
     assert list(empty.root.iterdir()) == []

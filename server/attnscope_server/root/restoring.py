@@ -32,8 +32,6 @@ from attnscope_storage.verify import verify
 from attnscope_storage.wire.wording import sentence
 from attnscope_storage.writing.copying import copy_committed
 
-VERSION: Final = "SELECT value FROM service_metadata WHERE name = 'database_version'"
-
 ANOTHER: Final = "take another backup while the original is there"
 """The remedy for a backup that is damaged."""
 

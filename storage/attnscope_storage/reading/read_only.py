@@ -30,7 +30,7 @@ class ReadOnlyStore(Store, ABC):
             A writable one is asked for.
         """
         if not read_only:
-            raise ValueError("this store is read-only, and there is no writable one")
+            raise ValueError("a store of commits is only read; there is no writable one")
         return self
 
     @property
@@ -45,11 +45,11 @@ class ReadOnlyStore(Store, ABC):
 
     async def set(self, key: str, value: Buffer) -> None:
         """Refuse to write."""
-        raise ValueError(f"{key} ({len(value)} bytes): this store is read-only")
+        raise ValueError(f"{key} ({len(value)} bytes): a store of commits is only read")
 
     async def delete(self, key: str) -> None:
         """Refuse to delete."""
-        raise ValueError(f"{key}: this store is read-only")
+        raise ValueError(f"{key}: a store of commits is only read")
 
     async def get_partial_values(
         self, prototype: BufferPrototype, key_ranges: Iterable[tuple[str, ByteRequest | None]]
