@@ -75,7 +75,7 @@ class Capture(CapturedArrays):
 
     @property
     def origin(self) -> Origin:
-        """Where it comes from: checkpoint, mask, tasks, seeds, and how far its job is."""
+        """The origin of the capture: checkpoint, mask, tasks, seeds, and how far its job is."""
         resolved = self.resolved
         return Origin(
             provenance=self.provenance,

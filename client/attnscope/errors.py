@@ -264,7 +264,7 @@ class CaptureInvalidError(ServiceFaultError, code=ProblemCode.CAPTURE_INVALID):
 
 
 class ReplayDiffersError(ServiceFaultError, code=ProblemCode.REPLAY_DIFFERS):
-    """What the service replayed is not what the capture stored, so there is no map."""
+    """The replay of the service differs from the stored capture, so there is no map."""
 
 
 class InterruptedTooOftenError(ServiceFaultError, code=ProblemCode.INTERRUPTED_TOO_OFTEN):

@@ -27,7 +27,7 @@ class JobHandle:
     def __init__(self, transport: Transport, job: Job | JobSummary) -> None:
         self._transport = transport
         self.summary = job
-        """What the service said last, perhaps without specification."""
+        """The last answer of the service, perhaps without specification."""
 
     def __repr__(self) -> str:
         progress = self.summary.progress
@@ -40,7 +40,7 @@ class JobHandle:
 
     @property
     def info(self) -> Job:
-        """What the service said last, with the specification; a job of a list is asked for it once."""
+        """The last answer of the service, with the specification, which is fetched once for a job of a list."""
         if not isinstance(self.summary, Job):
             self.summary = read_model(Job, self._transport.request("GET", f"/v1/jobs/{self.id}"))
         return self.summary

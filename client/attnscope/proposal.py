@@ -1,4 +1,4 @@
-"""What to try first, as a trial's specification names it: read from advice, or from what a report wrote of it."""
+"""The trial to submit first, in the words of a trial's specification: read from advice, or from a written report."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from attnscope_storage.wire import POSITION_POLICIES, StrategyChoice
 from attnscope_storage.wire.wording import wrong_fields
 
 FILE: Final = "compression_recommendations.json"
-"""Where a report writes its advice."""
+"""Name of the file in which a report writes its advice."""
 
 FIRST: Final = 3
 """Strategies that are tried where nobody says how many."""
@@ -48,7 +48,7 @@ class Proposal:
     trials: tuple[ProposedTrial, ...]
     """One a combination of budget, positions and interval."""
     words: tuple[str, ...] = ()
-    """What a reader must know: what chose the rules, and whether the votes agree."""
+    """The notes for a reader: the votes that chose the rules, and their agreement."""
 
 
 def read_proposal(folder: Path, first: int = FIRST) -> Proposal:

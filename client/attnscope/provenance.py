@@ -22,7 +22,7 @@ HELD_OUT: Final[Mapping[bool | None, str]] = MappingProxyType(
         False: "tasks of its training or validation among them",
     }
 )
-"""What is said of a capture's tasks, by whether all of them were held out."""
+"""The words for a capture's tasks, by the truth of "all of them were held out"."""
 
 
 def policy_words(provenance: Mapping[str, Any]) -> str:
@@ -62,7 +62,7 @@ def state_words(state: str | None, committed: int, unit: str = "step") -> str:
 
 @dataclass(frozen=True)
 class Origin:
-    """Where a capture comes from; texts that a foreign capture does not know say so."""
+    """The origin of a capture; texts that a foreign capture does not know say so."""
 
     provenance: Mapping[str, Any]
     checkpoint: str
@@ -76,7 +76,7 @@ class Origin:
 
     @property
     def mask(self) -> str:
-        """Whether the policy is causal, who said so, and what else its user alone stands for."""
+        """The mask of the policy with the source of that statement, and the other facts that only its user states."""
         return policy_words({"causal": self.causal, "causal_stated_by": UNKNOWN} | dict(self.provenance))
 
     @property

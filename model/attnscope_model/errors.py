@@ -43,7 +43,7 @@ class NotReplayableError(ReplayError, ValueError):
 
 
 class ReplayDiffersError(ReplayError, ValueError):
-    """What was replayed is not what the capture stored."""
+    """The replay differs from the stored capture."""
 
 
 class CheckpointError(AttnscopeError):

@@ -69,7 +69,7 @@ class Referred:
 
 @dataclass(frozen=True)
 class Means:
-    """What a service has to run a job with."""
+    """The resources of a service for a job."""
 
     disk_free_bytes: int
     """Free bytes where stores live."""
@@ -108,7 +108,7 @@ class Heard(TypedDict):
 
 
 class Kind(ABC, Generic[SpecT, ResolvedT]):
-    """What a service does with one kind of job."""
+    """The service's half of one kind of job."""
 
     contract: Contract[SpecT, ResolvedT]
     runner: str

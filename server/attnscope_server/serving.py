@@ -20,7 +20,7 @@ from attnscope_server.root.data_root import announce, local_key, withdraw
 from attnscope_server.settings import Settings
 
 START_SECONDS = 60.0
-"""How long a background service may take to start."""
+"""Time that a background service may take to start."""
 
 
 class _Server(uvicorn.Server):

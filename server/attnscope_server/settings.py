@@ -164,12 +164,12 @@ class Settings(BaseSettings):
 
     @property
     def captures_folder(self) -> Path:
-        """Where captures live."""
+        """Folder of the captures."""
         return self.data_root / "captures"
 
     @property
     def checkpoints_folder(self) -> Path:
-        """Where registered checkpoints live."""
+        """Folder of the registered checkpoints."""
         return self.data_root / "checkpoints"
 
     @property
@@ -179,7 +179,7 @@ class Settings(BaseSettings):
 
     @property
     def on_loopback(self) -> bool:
-        """Whether only this machine can connect."""
+        """True where only this machine can connect."""
         if self.host == "localhost":
             return True
         try:

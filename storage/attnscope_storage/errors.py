@@ -49,7 +49,7 @@ class CaptureExistsError(StorageError, FileExistsError):
 
 
 class StoreKindError(StorageError, LookupError):
-    """What is stored here is of another kind."""
+    """The store holds the result of another kind of job."""
 
 
 class NotCommittedError(StorageError, LookupError):

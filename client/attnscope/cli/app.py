@@ -1,4 +1,4 @@
-"""What every verb of ``attnscope`` shares: the application, the console, options that several verbs have.
+"""The parts that every verb of ``attnscope`` shares: the application, the console, options that several verbs have.
 
 A group of verbs is a module beside this one that registers them on `app`; `attnscope.cli.main` imports them all.
 """

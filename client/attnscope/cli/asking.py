@@ -1,4 +1,4 @@
-"""How the verbs that submit a job spell the fields of its specification, and the options that they share besides."""
+"""Options of the verbs that submit a job: the fields of its specification, and those that all such verbs share."""
 
 from __future__ import annotations
 

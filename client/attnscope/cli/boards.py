@@ -1,4 +1,4 @@
-"""What a trial's conditions cost, as a table in a terminal."""
+"""A table in a terminal of the costs of a trial's conditions."""
 
 from __future__ import annotations
 

@@ -29,16 +29,16 @@ Specification = TypeVar("Specification", bound=BaseModel)
 
 @dataclass(frozen=True)
 class Spelling:
-    """How a field is typed on a command line, where its type and name do not say it."""
+    """The spelling of a field on a command line, where its type and name do not determine it."""
 
     flags: str = ""
     """Option names, such as ``--greedy/--sample``; where empty they follow from the field's path."""
     kind: Any = None
-    """What typer parses; None takes the field's own number, text or truth value."""
+    """The type that typer parses; None takes the field's own number, text or truth value."""
     read: Callable[[Any, str], Any] = field(default=lambda value, _option: value)
     """Turns what typer parsed into the field's value; takes the option's name for its refusals."""
     hint: str = ""
-    """How it is typed, behind the field's meaning."""
+    """The spelling, shown behind the field's meaning."""
     complete: Callable[[str], list[str]] | None = None
     """Values that a shell may complete, given what is typed so far."""
 
@@ -66,7 +66,7 @@ class Option:
 
     @property
     def kind(self) -> Any:  # noqa: ANN401 - whatever typer parses
-        """What typer parses."""
+        """The type that typer parses."""
         return self.spelling.kind or plain_kind(self.info.annotation)
 
     @property

@@ -17,11 +17,11 @@ WRONG_USAGE: Final = 2
 """Exit status of wrong usage."""
 
 UsageError: Final[type[Exception]] = typer.BadParameter.__mro__[1]
-"""What typer raises for every way to use a program wrongly; it exports this one subclass."""
+"""The error that typer raises for every wrong use of a program; typer exports only this subclass."""
 
 MANY_WORDS: Final = "Got unexpected extra argument"
 NO_VERB: Final = "Missing command"
-"""How two errors begin that have no class of their own."""
+"""The beginnings of two errors that have no class of their own."""
 
 
 def said_of(error: Exception) -> str:

@@ -1,4 +1,4 @@
-"""Whether the guide's three patterns hold in every capture, in none, or in some."""
+"""The guide's three patterns over several captures: each holds in every capture, in none, or in some."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ class Verdict:
 
     @property
     def consistent(self) -> bool:
-        """Whether every capture gives the same clear answer."""
+        """True where every capture gives the same clear answer."""
         return len(set(self.answers)) == 1 and self.answers[0] != "unclear"
 
     @property
     def word(self) -> str:
-        """Whether the answers agree, contradict each other, or leave it open because some capture cannot tell."""
+        """The relation of the answers: they agree, they differ, or it is open because a capture cannot tell."""
         if self.consistent:
             return "consistent"
         return "not consistent" if {"yes", "no"} <= set(self.answers) else "undecided"

@@ -26,7 +26,7 @@ class Change:
 
     @property
     def distinct(self) -> bool | None:
-        """Whether the interval leaves 0 out; None without one."""
+        """True where the interval leaves 0 out; None without one."""
         if not (np.isfinite(self.low) and np.isfinite(self.high)):
             return None
         return self.low > 0 or self.high < 0
@@ -41,7 +41,7 @@ class Difference:
     low: float
     high: float
     paired: bool
-    """Whether task, seed and replica are the same, so that rollouts are compared one by one."""
+    """True where task, seed and replica are the same, so that rollouts are compared one by one."""
     reliable: bool
     lifts: tuple[float, float] | None = None
     """Lift of the first and of the second capture; None where there is no uniform baseline."""
@@ -50,7 +50,7 @@ class Difference:
 
     @property
     def distinct(self) -> bool | None:
-        """Whether the captures differ: by the lift where there is one, else by the difference; None if unknown."""
+        """True where the captures differ: by the lift where there is one, else by the difference; None if unknown."""
         return Change(self.value, self.low, self.high).distinct if self.lift is None else self.lift.distinct
 
     def __str__(self) -> str:

@@ -1,4 +1,4 @@
-"""Where the service is and which key it wants: arguments, environment, configuration file, local service.
+"""The address of the service and its key: arguments, environment, configuration file, local service.
 
 A key belongs to the address it was found beside: a key of the configuration file is never sent to an address that
 the caller names, unless both have the same origin. This module opens no connection.
@@ -37,7 +37,7 @@ class Connection:
     """Scheme, host and port, perhaps a path; no slash at the end."""
     api_key: str | None = field(repr=False)
     source: str
-    """Where the address came from, for error messages."""
+    """The source of the address, for error messages."""
 
     def __post_init__(self) -> None:
         """Refuse what is no address, and a key that would travel in the clear."""
@@ -66,7 +66,7 @@ class Connection:
 
     @property
     def loopback(self) -> bool:
-        """Whether the address stays on this machine."""
+        """True where the address stays on this machine."""
         return is_loopback(self.origin[1])
 
 

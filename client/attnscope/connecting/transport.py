@@ -201,7 +201,7 @@ class _TryAgainError(Exception):
         super().__init__(str(reason))
         self.reason = reason
         self.unprocessed = unprocessed
-        """Whether the service surely did nothing."""
+        """True where the service surely did nothing."""
         self.retry_after = retry_after
 
 

@@ -28,12 +28,12 @@ class Decision(Stored):
 
     @property
     def spec(self) -> DecisionSpec:
-        """What was asked for."""
+        """The specification of the decision."""
         return self._told("spec", DecisionSpec)
 
     @property
     def resolved(self) -> ResolvedDecision:
-        """What that meant on the service: judging and screening tasks, budgets, positions."""
+        """The resolved job on the service: judging and screening tasks, budgets, positions."""
         return self._told("resolved", ResolvedDecision)
 
     @property

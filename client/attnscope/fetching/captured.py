@@ -66,12 +66,12 @@ class CapturedArrays(Stored):
 
     @property
     def spec(self) -> CaptureSpec:
-        """What was asked for."""
+        """The specification of the capture."""
         return self._told("spec", CaptureSpec)
 
     @property
     def resolved(self) -> ResolvedCapture:
-        """What the specification meant: tasks, steps, sampled maps."""
+        """The resolved job on the service: tasks, steps, sampled maps."""
         return self._told("resolved", ResolvedCapture)
 
     @property

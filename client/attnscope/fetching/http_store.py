@@ -94,7 +94,7 @@ class HttpStore(ReadOnlyStore):
                 self._cached_bytes -= len(dropped)
 
     async def exists(self, key: str) -> bool:
-        """Whether the store has this key."""
+        """Return True where the store has this key."""
         return await self.get(key) is not None
 
     @property

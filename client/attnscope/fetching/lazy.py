@@ -167,7 +167,7 @@ class LazyArray:
 
     @property
     def remote(self) -> bool:
-        """Whether the array lies with a service, which reduces it there."""
+        """True where the array lies with a service, which reduces it there."""
         return self._slicer is not None
 
     def _viewed(self, key: Any) -> Selection:  # noqa: ANN401 - any index expression

@@ -24,7 +24,7 @@ KEPT_BYTES = 64 * 2**20
 
 @dataclass(frozen=True)
 class Decision:
-    """What is asked of one decision."""
+    """A question about one decision."""
 
     step: int
     """Environment step, from 0."""

@@ -1,4 +1,4 @@
-"""What an index expression asks for, axis by axis. Pure arithmetic: knows no array and fetches nothing."""
+"""The entries that an index expression asks for, axis by axis. Arithmetic: it knows no array and fetches nothing."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import numpy as np
 from attnscope.errors import OutsideError
 
 Pick = int | range | tuple[int, ...]
-"""What is taken along one axis: one entry (the axis goes), a range with a positive step, or a list."""
+"""The entries taken along one axis: one entry (the axis goes), a range with a positive step, or a list."""
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""What a job stored, remote or downloaded, finished or running: what captures and trials have in common."""
+"""The store of a job, remote or downloaded, finished or running: the base of every kind of store."""
 
 from __future__ import annotations
 
@@ -106,7 +106,7 @@ class Stored:
 
     @property
     def provenance(self) -> dict[str, Any]:
-        """Where it comes from: checkpoint, mask and who stated it, environment, seeds, versions, device."""
+        """The origin of the store: checkpoint, mask and who stated it, environment, seeds, versions, device."""
         return dict(plain_values(self._reader.attributes["provenance"]))
 
     @property
@@ -116,12 +116,12 @@ class Stored:
 
     @property
     def complete(self) -> bool:
-        """Whether nothing more will come."""
+        """True where nothing more will come."""
         return self._reader.complete
 
     @property
     def on_disk(self) -> bool:
-        """Whether it was opened from this disk, so that no service stands behind it."""
+        """True where it was opened from this disk, so that no service stands behind it."""
         return self._slicer is None
 
     @property

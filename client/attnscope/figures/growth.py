@@ -1,4 +1,4 @@
-"""How the context grows until the window slides."""
+"""Figure of the context's growth until the window slides."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where names go beside crowded points, so that no name covers another name or a point. Arithmetic, in points."""
+"""Places for names beside crowded points, so that no name covers another name or a point. Arithmetic, in points."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What each layer and head does: spread, peak, sink and recency, and where the heads lie among each other."""
+"""Figures of each layer and head: spread, peak, sink and recency, and where the heads lie among each other."""
 
 from __future__ import annotations
 

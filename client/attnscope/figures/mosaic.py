@@ -72,7 +72,7 @@ class Mosaic:
     """Every panel's cells, a row and a column of nothing between panels."""
     boundaries: Line2D
     over: list[Line2D]
-    """What stays the same and lies over the image."""
+    """The part that stays the same and lies over the image."""
     above: list[Text] = field(default_factory=list)
     """Transition indices above the first row's panels."""
 

@@ -16,7 +16,7 @@ FLOOR = 1e-5
 """Smallest weight that is drawn."""
 
 Form = Callable[[float, float], str]
-"""What a tick is called, by its value and place."""
+"""The name of a tick, by its value and place."""
 
 RAISED = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 """Digits as exponents."""

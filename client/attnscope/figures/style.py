@@ -20,7 +20,7 @@ from attnscope.figures.png import png
 from attnscope.figures.sheet import Sheet
 
 FORMATS = ("png", "svg", "pdf")
-"""What figures can be written as."""
+"""File types of figures."""
 
 COLOURS = {
     "deciding": "#D55E00",

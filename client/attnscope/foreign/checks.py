@@ -10,7 +10,7 @@ from jaxtyping import Bool, Float, Float64, Int
 from attnscope.foreign.refusals import ForeignFileError
 
 LOOSE: Final = 1e-2
-"""How far a row may sum from 1: a softmax in bfloat16 is nearly that far off. The row is then divided by its sum."""
+"""Distance of a row's sum from 1, at most, as of a softmax in bfloat16. Rows are divided by their sum."""
 
 
 def checked(

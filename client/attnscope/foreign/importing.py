@@ -27,7 +27,7 @@ MAX_REWARDS_BYTES = 64 * 2**20
 
 @dataclass(frozen=True)
 class Shape:
-    """What a first look through the file finds."""
+    """The result of a first look through the file."""
 
     steps: int
     layers: int

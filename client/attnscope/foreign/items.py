@@ -1,4 +1,4 @@
-"""What the stack of a list-of-arrays file can hold."""
+"""The items on the stack of a list-of-arrays file."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from jaxtyping import Shaped
 
 
 class Mark:
-    """Where a run of items begins on the stack."""
+    """The mark at which a run of items begins on the stack."""
 
 
 @dataclass

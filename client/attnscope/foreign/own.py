@@ -31,7 +31,7 @@ class Described:
     causal: bool | None = None
     """Mask of the policy."""
     query_slot: Literal["first", "last"] = "last"
-    """Where in the context the query is."""
+    """Place of the query in the context."""
     tokens_per_transition: int = 1
     width: int | None = None
     """Embedding width of the policy."""

@@ -22,7 +22,7 @@ MODULES: Final = frozenset(
     {"numpy", "numpy.core.multiarray", "numpy._core.multiarray", "numpy.core.numeric", "numpy._core.numeric"}
 )
 NAMES: Final = frozenset({"ndarray", "dtype", "_reconstruct", "_frombuffer"})
-"""What rebuilds an array, in NumPy 1 and 2 and in every protocol from 3 on."""
+"""The functions that rebuild an array, in NumPy 1 and 2 and in every protocol from 3 on."""
 
 DTYPES: Final = frozenset({"f2", "f4", "f8"})
 """Kinds of weights."""
@@ -293,4 +293,4 @@ _STEPS: Final[dict[bytes, Any]] = {
     b"R": _Machine.call,
     b"b": _Machine.build,
 }
-"""What each permitted opcode does."""
+"""The action of each permitted opcode."""

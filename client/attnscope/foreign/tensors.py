@@ -61,7 +61,7 @@ class Storage:
 
 
 MARK: Final = object()
-"""Where a run of items begins on the stack."""
+"""The mark at which a run of items begins on the stack."""
 
 
 def read_tensors(archive: zipfile.ZipFile, name: str) -> dict[str, Shaped[np.ndarray, ...]]:
@@ -177,7 +177,7 @@ class _Machine:
 
     @property
     def big_endian(self) -> bool:
-        """Whether the numbers were written by a machine of the other byte order."""
+        """True where the numbers were written by a machine of the other byte order."""
         entry = f"{self.root}byteorder"
         return entry in self.archive.namelist() and self.archive.read(entry).strip() == b"big"
 

@@ -21,7 +21,7 @@ MAX_NAME: Final = 200
 
 @dataclass(frozen=True, eq=False)
 class Told:
-    """What is known of a foreign capture; None is unknown."""
+    """The known facts of a foreign capture; None is unknown."""
 
     source: str
     """File, or what the arrays were called."""
@@ -36,7 +36,7 @@ class Told:
     """Tokens of the longest context."""
     causal: bool | None
     causal_by: str
-    """Who says whether the mask is causal."""
+    """The source of the statement that the mask is causal or not."""
     query_slot: Literal["first", "last"] = "last"
     tokens_per_transition: int = 1
     width: int | None = None

@@ -62,7 +62,7 @@ class Moment:
     length: Int[np.ndarray, " env"]
     """Tokens of each context."""
     labels: Mapping[str, Shaped[np.ndarray, " env"]] = field(default_factory=dict)
-    """What is known of the rollout at this step, by array."""
+    """The known values of the rollout at this step, by array."""
     maps: Float[np.ndarray, "env layer head query slot"] | None = None
     """Whole maps, where they are kept."""
 

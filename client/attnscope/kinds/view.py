@@ -20,7 +20,7 @@ ROOM: Final = "attnscope.kinds"
 
 @dataclass(frozen=True)
 class View:
-    """What a client does with the store of one kind of job."""
+    """The functions of a client for the store of one kind of job."""
 
     kind: str
     """Name of the kind, the same as its contract's."""

@@ -1,4 +1,4 @@
-"""What attention would be if it chose nothing: the number that stands beside every measure."""
+"""Attention that chooses nothing, as a baseline: the number that stands beside every measure."""
 
 from __future__ import annotations
 

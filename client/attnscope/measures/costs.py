@@ -1,4 +1,4 @@
-"""How much attention survives when only so many tokens are kept: the compression potential, head by head.
+"""The attention that survives when only so many tokens are kept: the compression potential, head by head.
 
 These curves choose with the very row they are scored on, which no strategy can do before it has that row: they bound
 what a selection could retain. The query's own token is always kept and not counted in a budget.
@@ -27,7 +27,7 @@ class CostCurve:
     shared: Float64[np.ndarray, "*row layer head budget"]
     """All heads keep the same tokens, the best by the mean row: what dropping inputs can do."""
     uniform: Float64[np.ndarray, "*row 1 1 budget"]
-    """What any choice retains of uniform attention, and a blind choice of any attention, on average."""
+    """The share that any choice retains of uniform attention, and a blind choice of any attention, on average."""
 
 
 def kept_entries(

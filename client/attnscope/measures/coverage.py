@@ -1,4 +1,4 @@
-"""How many tokens hold most of the attention, and how far back they reach."""
+"""The number of tokens that hold most of the attention, and their distance from the query."""
 
 from __future__ import annotations
 

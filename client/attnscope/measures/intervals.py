@@ -1,4 +1,4 @@
-"""How sure a number is: intervals that resample whole rollouts within their task, and tasks for wider claims.
+"""Intervals of a mean, which resample whole rollouts within their task, and tasks for wider claims.
 
 Steps and episodes of one rollout depend on each other, so they are never resampled. A measure enters as one number a
 rollout (an entry of the env axis); averaging over steps, layers and heads is done before, by whoever asks.
@@ -26,7 +26,7 @@ LEVEL: Final = 0.95
 """Share of bootstrap samples inside an interval; of few rollouts it holds the truth less often (`Resampling`)."""
 
 Scope = Literal["these tasks", "beyond these tasks"]
-"""What a claim reaches: rollouts alone are resampled, or tasks too."""
+"""The reach of a claim: rollouts alone are resampled, or tasks too."""
 
 
 @dataclass(frozen=True)
@@ -37,11 +37,11 @@ class Estimate:
     low: float
     high: float
     baseline: float | None
-    """What attention that chooses nothing would give; None where there is no such thing."""
+    """The value for attention that chooses nothing; None where there is no such value."""
     rollouts: int
     """Rollouts that had a value."""
     reliable: bool
-    """Whether every task has at least `RELIABLE_ROLLOUTS`."""
+    """True where every task has at least `RELIABLE_ROLLOUTS`."""
     scope: Scope = "these tasks"
 
     @property
@@ -51,7 +51,7 @@ class Estimate:
 
     @property
     def has_interval(self) -> bool:
-        """Whether anything could be resampled."""
+        """True where anything could be resampled."""
         return bool(np.isfinite(self.low) and np.isfinite(self.high))
 
     def __str__(self) -> str:
@@ -93,12 +93,12 @@ class Resampling:
 
     @property
     def reliable(self) -> bool:
-        """Whether every task has at least `RELIABLE_ROLLOUTS`."""
+        """True where every task has at least `RELIABLE_ROLLOUTS`."""
         return bool((self.per_task >= RELIABLE_ROLLOUTS).all())
 
     @property
     def informative(self) -> bool:
-        """Whether resampling can move anything: one rollout a task says nothing of the spread within a task."""
+        """True where resampling can move anything: one rollout a task says nothing of the spread within a task."""
         if self.scope == "beyond these tasks":
             return len(self.per_task) > 1
         return bool((self.per_task > 1).all())

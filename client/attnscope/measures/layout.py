@@ -1,4 +1,4 @@
-"""Where tokens lie in a context: slots, ages and transitions.
+"""Places of tokens in a context: slots, ages and transitions.
 
 A *row* is the attention of one query over the slots of its context; leading axes (``*row``: step and env, say) are
 free. Past the context length a row holds NaN. Knows nothing of what attention means; every measure starts here.
@@ -17,10 +17,10 @@ from attnscope.measures.refusals import RowsInvalidError
 
 @dataclass(frozen=True)
 class ContextLayout:
-    """How a policy lays out its context; both values are attributes of every capture."""
+    """The layout of a policy's context; both values are attributes of every capture."""
 
     query_slot: Literal["first", "last"] = "last"
-    """Where the deciding query is: the last token in use, or slot 0."""
+    """Place of the deciding query: the last token in use, or slot 0."""
     tokens_per_transition: int = 1
 
 

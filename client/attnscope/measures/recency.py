@@ -1,4 +1,4 @@
-"""How much attention the newest tokens hold."""
+"""The attention that the newest tokens hold."""
 
 from __future__ import annotations
 

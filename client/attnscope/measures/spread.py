@@ -1,4 +1,4 @@
-"""How many tokens a row spreads over, whatever their order."""
+"""The number of tokens that a row spreads over, whatever their order."""
 
 from __future__ import annotations
 

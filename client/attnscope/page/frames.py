@@ -13,7 +13,7 @@ from jaxtyping import Shaped, UInt8
 
 @dataclass(frozen=True, eq=False)
 class Frame:
-    """What a view is drawn from."""
+    """The data that a view is drawn from."""
 
     head: dict[str, Any]
     """Numbers and texts; JSON."""

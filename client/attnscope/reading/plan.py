@@ -123,7 +123,7 @@ class ReadingPlan:
     stride: int
     """Every so many entries a decision is judged; 0 is a burst's last."""
     whole: bool
-    """Whether every stored row is read."""
+    """True where every stored row is read."""
     heads: Int64[np.ndarray, " row"] | None
     """Entries whose rows are reduced by head where they lie; None: those that are read are enough."""
 

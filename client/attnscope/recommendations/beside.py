@@ -37,7 +37,7 @@ class Beside:
 
     @property
     def answered(self) -> bool:
-        """Whether a decision has its answer."""
+        """True where a decision has its answer."""
         return self.decision is not None and self.decision.answer is not None
 
 

@@ -9,7 +9,7 @@ from typing import Any
 from attnscope.measures.intervals import Estimate
 
 Number = int | float
-"""What a template is filled with."""
+"""The values that fill a template."""
 
 UNRELIABLE = " †"
 """Marks an interval of too few rollouts."""

@@ -1,4 +1,4 @@
-"""How much of the uncompressed policy's attention a strategy would have kept, rollout by rollout."""
+"""The share of the uncompressed policy's attention that a strategy would have kept, rollout by rollout."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ ROUNDING = 1e-6
 
 @dataclass(frozen=True, eq=False)
 class Outcome:
-    """What a strategy would have kept at a budget; every number is one a rollout, the mean over its decisions.
+    """The attention that a strategy would have kept at a budget; each number is a rollout's mean over its decisions.
 
     Heads and layers are averaged at the end; the query's own token is always kept and counted in every mass.
     """
@@ -30,9 +30,9 @@ class Outcome:
     represented: Float64[np.ndarray, " env"]
     """The same with pooled tokens counted whole: what pooling keeps lies between the two, and attention cannot tell."""
     uniform: Float64[np.ndarray, " env"]
-    """What evenly spaced tokens keep, as many at every decision."""
+    """The attention that evenly spaced tokens keep, as many at every decision."""
     possible: Float64[np.ndarray, " env"]
-    """What the best as many tokens keep, chosen by the very row that they are scored on: no rule can keep more."""
+    """The attention that as many best tokens of the scored row keep: no rule can keep more."""
     worst_head: Float64[np.ndarray, " env"]
     """`exact` of the head that loses most on average."""
     tokens: Float64[np.ndarray, " env"]

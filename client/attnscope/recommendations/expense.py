@@ -1,4 +1,4 @@
-"""What dropping tokens saves at a model's size, and which positions the kept tokens need."""
+"""The operations that dropping tokens saves at a model's size, and the positions that the kept tokens need."""
 
 from __future__ import annotations
 

@@ -29,14 +29,14 @@ class Gate:
 
     @property
     def shown(self) -> bool | None:
-        """Whether the whole interval of the gain lies above 0; None where no interval tells."""
+        """True where the whole interval of the gain lies above 0; None where no interval tells."""
         if self.gain is None or not self.gain.has_interval:
             return None
         return self.gain.low > 0
 
     @property
     def ranks(self) -> bool:
-        """Whether rules may be ranked at all."""
+        """True where rules may be ranked at all."""
         return self.shown is not False and (self.earning is None or self.earning >= EARNING)
 
     def claims(self) -> tuple[Claim, ...]:

@@ -39,13 +39,13 @@ RUNGS: Final = 3
 
 @dataclass(frozen=True)
 class Lead:
-    """What a reader should know first."""
+    """The statement that a reader should know first."""
 
     kind: Kind
     claims: tuple[Claim, ...]
     """Sentences, the most important first."""
     commands: tuple[tuple[str, str], ...] = ()
-    """What a command gives, and the command."""
+    """A command, with the result that it gives."""
     gate: tuple[Claim, ...] = ()
     """Why no rule is ranked, or why it is not known whether there is anything to compress: it comes before all else."""
 

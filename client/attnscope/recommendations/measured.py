@@ -1,4 +1,4 @@
-"""What a trial measured, beside attention: what holds is named, and whether attention could have told it."""
+"""Results of trials beside attention: the verdicts that hold, and the worth of attention as a predictor of them."""
 
 from __future__ import annotations
 

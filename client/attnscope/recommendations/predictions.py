@@ -1,4 +1,4 @@
-"""What a capture predicts of the conditions of a trial, before anything of the trial is looked at."""
+"""The predictions of a capture for the conditions of a trial, made before any result of the trial is read."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ PREDICTORS: Final[Mapping[str, str]] = {
     "tokens": "tokens kept (budget only)",
     "kl": "KL on the uncompressed histories",
 }
-"""What may tell a strategy's cost in advance; more of each is better, KL excepted, which needs the policy to act."""
+"""Quantities that may predict a strategy's cost; more of each is better, KL excepted, which needs the policy to act."""
 
 BUDGET_ONLY: Final = "tokens"
 """The predictor that every other must beat."""
@@ -33,7 +33,7 @@ BUDGET_ONLY: Final = "tokens"
 
 @dataclass(frozen=True)
 class Prediction:
-    """What is predicted of one condition; every score is a cost, so that more of it predicts a lower return."""
+    """The prediction for one condition; every score is a cost, so that more of it predicts a lower return."""
 
     condition: int
     costs: dict[str, float]

@@ -1,4 +1,4 @@
-"""What advice proposes to try by rollouts: the first deployable rules of each vote, as a trial names them.
+"""The rules that advice proposes to try by rollouts: the first deployable rules of each vote, as a trial names them.
 
 Without a screen there is one vote, by retained attention, and it is named as such. Nothing is proposed for a policy
 that is not shown to gain anything, and an oracle is never proposed.
@@ -36,7 +36,7 @@ class Proposed:
     """``departures``, ``retained attention``, or None where nothing is proposed."""
     votes: dict[str, tuple[dict[str, Any], ...]]
     words: tuple[str, ...]
-    """What a reader of the proposal must know."""
+    """The notes for a reader of the proposal."""
 
     def to_json(self) -> dict[str, Any]:
         """Return the proposal as JSON."""

@@ -21,7 +21,7 @@ FLAT: Final = 0.02
 """Mass beyond evenly spaced tokens that is worth a rule: below it attention is too flat to choose by."""
 
 Verdict = Literal["selective", "flat", "undecided", "no gain"]
-"""Whether a rule keeps more attention than evenly spaced tokens; ``no gain``: rules are not ranked (`gate`)."""
+"""True where a rule keeps more attention than evenly spaced tokens; ``no gain``: rules are not ranked (`gate`)."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,7 +46,7 @@ class Judged:
 
     @property
     def oracle(self) -> bool:
-        """Whether it was judged by looking at attention to the whole context before every decision: a bound."""
+        """True where it was judged by looking at attention to the whole context before every decision: a bound."""
         return looks_at_attention(self.rule)
 
 
@@ -145,7 +145,7 @@ def _tiers(judged: list[Judged], resampling: Resampling) -> list[Judged]:
 
 
 def _equal(best: Judged, other: Judged, resampling: Resampling) -> bool:
-    """Whether the paired difference may be nothing; without an interval nothing can be told apart."""
+    """Return True where the paired difference may be nothing; without an interval nothing can be told apart."""
     apart = resampling.estimate(best.outcome.skill - other.outcome.skill)
     return not apart.has_interval or apart.low <= 0
 

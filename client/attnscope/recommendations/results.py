@@ -24,7 +24,7 @@ class Pattern:
 
 @dataclass(frozen=True)
 class MeasuredTrial:
-    """What a trial measured of a strategy."""
+    """The result of a trial for a strategy."""
 
     strategy: dict[str, Any]
     """Name and parameters, as `Recommendation.strategy` has them."""
@@ -38,7 +38,7 @@ class MeasuredTrial:
     kept: Estimate | None = None
     """Share of the uncompressed policy's gain over uniform actions that is kept: what the verdict rests on."""
     jointly: bool = False
-    """Whether the verdict holds with all conditions of its trial judged at once; else nothing is called safe by it."""
+    """True where the verdict holds with all conditions of its trial judged at once; nothing else is called safe."""
     said: str | None = None
     """The verdict as the trial's own report prints it; None where only the word is known."""
 
@@ -84,9 +84,9 @@ class Recommendation:
     positions: str
     """Position policy to try first; `Advice.notes` says why."""
     online: bool
-    """Whether it needs no attention to the whole context while it is applied."""
+    """True where it needs no attention to the whole context while it is applied."""
     oracle: bool
-    """Whether it was judged here by looking at the whole context before every decision: a bound, never proposed."""
+    """True where it was judged here by looking at the whole context before every decision: a bound, never proposed."""
     interval: int
     """Decisions between two selections at which it can be deployed."""
     guide: bool
@@ -97,7 +97,7 @@ class Recommendation:
 
     @property
     def safe(self) -> bool:
-        """Whether a trial found it non-inferior with all of its conditions judged at once."""
+        """True where a trial found it non-inferior with all of its conditions judged at once."""
         return self.measured is not None and self.measured.verdict == "non-inferior" and self.measured.jointly
 
     def to_json(self) -> dict[str, Any]:

@@ -27,7 +27,7 @@ from attnscope.trials.selection import Parts, parts
 
 @dataclass(frozen=True)
 class Correlation:
-    """How a predictor ranks conditions, by Spearman's correlation."""
+    """The quality of a predictor's ranking of conditions, by Spearman's correlation."""
 
     within: Estimate
     """Correlation within budgets, pooled; its baseline is the correlation of the number of kept tokens."""
@@ -54,7 +54,7 @@ class Regret:
 
 @dataclass(frozen=True)
 class PredictionScore:
-    """How well a capture's predictions fit a trial."""
+    """The fit of a capture's predictions to a trial."""
 
     job: str
     conditions: int

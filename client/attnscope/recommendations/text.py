@@ -38,13 +38,13 @@ class Advice:
     environment: str
     job: str
     verdict: Literal["selective", "flat", "undecided", "no gain"]
-    """What attention tells of rules: ``selective`` where one keeps more than evenly spaced tokens; no word on cost."""
+    """The answer of attention about rules: ``selective`` where one keeps more than evenly spaced tokens; no word on cost."""
     lead: Lead
     """The answer, else the screen, else what would give an answer."""
     table: Table
     headline: tuple[Claim, ...]
     basis: tuple[Claim, ...]
-    """Where it comes from and what was read."""
+    """The origin of the advice, and the extent of the reading."""
     patterns: tuple[Pattern, ...]
     recommendations: tuple[Recommendation, ...]
     """Rules by the attention that they keep, those that can be deployed first."""
@@ -52,9 +52,9 @@ class Advice:
     """Strategies that this capture cannot judge, and why."""
     notes: tuple[str, ...]
     proposal: Proposed
-    """What a trial would try first."""
+    """The rules that a trial would try first."""
     measured: tuple[Claim, ...] = ()
-    """What trials found, and whether attention would have told it."""
+    """The results of trials, and the worth of attention as a predictor of them."""
 
     @property
     def claims(self) -> tuple[Claim, ...]:

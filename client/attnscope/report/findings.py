@@ -1,4 +1,4 @@
-"""What a study shows, in sentences; each number is one that a figure draws."""
+"""The findings of a study, in sentences; each number is one that a figure draws."""
 
 from __future__ import annotations
 

@@ -92,7 +92,7 @@ def write_trial_report(
 
 @dataclass(frozen=True, eq=False)
 class _Scored:
-    """What a capture predicted, and how well that fits."""
+    """The predictions of a capture, and their fit."""
 
     found: list[Prediction]
     score: PredictionScore

@@ -1,4 +1,4 @@
-"""What a trial shows, in sentences, and the table of verdicts as text."""
+"""The findings of a trial, in sentences, and the table of verdicts as text."""
 
 from __future__ import annotations
 
@@ -88,7 +88,7 @@ def _cells(row: Row) -> tuple[str, ...]:
 
 
 def attends(row: Row) -> bool:
-    """Whether a strategy of this installation chooses by attention, itself or by what it wraps."""
+    """Return True where a strategy of this installation chooses by attention, itself or by what it wraps."""
     try:
         rule = strategy(row.condition.strategy, **row.condition.parameters)
     except StrategyError:

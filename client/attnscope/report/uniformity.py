@@ -1,4 +1,4 @@
-"""Whether heatmaps look uniform, and the likely cause."""
+"""The finding that heatmaps look uniform, and its likely cause."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ LAST = 3
 
 @dataclass(frozen=True)
 class Uniformity:
-    """What was found about flat attention and about acting no better than chance."""
+    """The findings about flat attention and about acting no better than chance."""
 
     flattest: float | None
     """Total variation from uniform of the head that is furthest from it; None without rows."""
@@ -30,15 +30,15 @@ class Uniformity:
     late_return: float | None
     random_return: float | None
     better_than_random: bool | None
-    """Whether the late return is above uniform actions, with its whole interval; None where it is unknown."""
+    """True where the late return is above uniform actions, with its whole interval; None where it is unknown."""
     tokens: float = SHORT
     """Mean context length behind these numbers."""
     worse_or_equal: bool = False
-    """Whether the whole interval lies at or below uniform actions, so that it is known not to be better."""
+    """True where the whole interval lies at or below uniform actions, so that it is known not to be better."""
 
     @property
     def flat(self) -> bool:
-        """Whether even the most selective head is near uniform."""
+        """True where even the most selective head is near uniform."""
         return self.flattest is not None and self.flattest < FLAT and self.tokens >= SHORT
 
     def sentences(self) -> list[str]:

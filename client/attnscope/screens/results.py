@@ -81,7 +81,7 @@ class ScreenResults:
 
     @property
     def reliable(self) -> bool:
-        """Whether there are 8 tasks of 4 rollouts at least."""
+        """True where there are 8 tasks of 4 rollouts at least."""
         per_task = self.resampling.per_task
         return len(per_task) >= ENOUGH_TASKS and bool((per_task >= ENOUGH_ROLLOUTS).all())
 
@@ -92,7 +92,7 @@ class ScreenResults:
 
     @property
     def orders(self) -> bool:
-        """Whether most rollouts earn, so that departures may order rules at all."""
+        """True where most rollouts earn, so that departures may order rules at all."""
         return self.earning >= EARNING
 
     @cached_property

@@ -81,7 +81,7 @@ class Study:
 
     @property
     def sampled(self) -> bool:
-        """Whether the rows of some steps only were read."""
+        """True where the rows of some steps only were read."""
         return self.reading.plan is not None and not self.reading.plan.whole
 
     @property

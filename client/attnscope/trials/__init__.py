@@ -1,4 +1,4 @@
-"""What a trial measured: returns, costs and speed of every condition beside the uncompressed rollout."""
+"""The results of a trial: returns, costs and speed of every condition beside the uncompressed rollout."""
 
 from attnscope.trials.results import TrialResults
 

@@ -35,7 +35,7 @@ from attnscope_storage.wire import Condition
 
 @dataclass(frozen=True)
 class Row:
-    """What was measured of one condition."""
+    """The measured values of one condition."""
 
     condition: Condition
     verdict: Verdict

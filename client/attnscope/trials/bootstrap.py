@@ -41,7 +41,7 @@ class PairedBootstrap:
 
     @property
     def informative(self) -> bool:
-        """Whether there is anything to resample."""
+        """True where there is anything to resample."""
         return (self.seeds if self.scope == "these tasks" else self.tasks) > 1
 
     @cached_property

@@ -1,4 +1,4 @@
-"""What a condition costs and saves: tokens, bytes, operations, and how far its decisions diverge."""
+"""The costs and savings of a condition: tokens, bytes, operations, and the divergence of its decisions."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ FLOAT_BYTES = 4
 
 @dataclass(frozen=True)
 class Divergence:
-    """How far decisions on the uncompressed rollout's own histories are from the uncompressed ones."""
+    """The distance of decisions on the uncompressed rollout's own histories from the uncompressed ones."""
 
     kl: Estimate
     """KL(uncompressed ‖ compressed) in nats, mean."""

@@ -1,4 +1,4 @@
-"""What conditions are called where room is short: a strategy with the parameters that are not its defaults."""
+"""Short names of conditions: a strategy with the parameters that are not its defaults."""
 
 from __future__ import annotations
 

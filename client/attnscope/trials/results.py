@@ -29,7 +29,7 @@ _AXES: Mapping[str, tuple[str, ...]] = {
 
 @dataclass(frozen=True, eq=False)
 class TrialResults:
-    """What a trial gave by now.
+    """The results of a trial so far.
 
     Conditions that are not committed yet are not there: every array's condition axis ends with the last one that is.
 
@@ -79,7 +79,7 @@ class TrialResults:
 
     @property
     def conditions(self) -> tuple[Condition, ...]:
-        """What each entry of the condition axis is; entry 0 is the uncompressed rollout."""
+        """The condition at each entry of the condition axis; entry 0 is the uncompressed rollout."""
         return self.resolved.conditions[: self.committed]
 
     @cached_property
@@ -109,13 +109,13 @@ class TrialResults:
 
     @cached_property
     def tasks(self) -> tuple[TaskCell | None, ...]:
-        """What is known of each entry of the task axis."""
+        """The known facts of each entry of the task axis."""
         known = {cell.index: cell for cell in self.resolved.tasks}
         return tuple(known.get(int(index)) for index in self.arrays["env/task"])
 
     @property
     def task_names(self) -> tuple[str, ...]:
-        """What each task is called."""
+        """The name of each task."""
         numbers = self.arrays["env/task"]
         return tuple(
             f"task {int(number)}" if cell is None else cell.label
@@ -139,7 +139,7 @@ class TrialResults:
 
     @cached_property
     def full(self) -> Bool[np.ndarray, " episode"]:
-        """Whether the uncompressed context was full in the whole of an episode."""
+        """True where the uncompressed context was full in the whole of an episode."""
         return np.asarray(self.held[0].min(axis=(0, 1)) >= self.capacity - 0.5, np.bool_)
 
     def measured(self, name: str) -> Float64[np.ndarray, ...] | None:

@@ -7,7 +7,7 @@ import numpy as np
 from attnscope.trials.results import TrialResults
 
 ALIKE = ("rollout/action", "trial/kept", "kept/first", "kept/last")
-"""What two conditions share that kept the same transitions everywhere; those that a trial has."""
+"""The arrays that two conditions share if they kept the same transitions everywhere, as far as a trial has them."""
 
 
 def same_as(results: TrialResults) -> dict[int, int]:

@@ -31,7 +31,7 @@ class Winner:
     condition: int
     why: str
     how: str
-    """How rollouts were parted."""
+    """The way in which rollouts were parted."""
     chosen_at: Verdict
     """On the rollouts that chose it: too good, on average."""
     verdict: Verdict

@@ -9,7 +9,7 @@ from attnscope_storage.wire import Condition, PolicyDescription, ResolvedTrial, 
 
 
 class Trial(Stored):
-    """What one job tried. Use `JobHandle.trial` or `attnscope.open_trial`.
+    """The stored result of a trial. Use `JobHandle.trial` or `attnscope.open_trial`.
 
     Raises
     ------
@@ -31,12 +31,12 @@ class Trial(Stored):
 
     @property
     def spec(self) -> TrialSpec:
-        """What was asked for."""
+        """The specification of the trial."""
         return self._told("spec", TrialSpec)
 
     @property
     def resolved(self) -> ResolvedTrial:
-        """What that meant on the service: tasks, steps, and every condition."""
+        """The resolved job on the service: tasks, steps, and every condition."""
         return self._told("resolved", ResolvedTrial)
 
     @property

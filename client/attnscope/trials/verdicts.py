@@ -1,4 +1,4 @@
-"""Whether a condition loses more than the margin: non-inferior, inferior, or not yet told, and what would tell."""
+"""The verdict on a condition: it loses more than the margin, it does not, or more rollouts are needed."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from attnscope.trials.results import TrialResults
 Word = Literal["non-inferior", "inferior", "inconclusive"]
 
 POWER: Final = 0.8
-"""How likely as many rollouts as are said to decide would do so, if the loss is what was measured."""
+"""The probability with which the named number of rollouts decides, if the loss is the measured one."""
 
 NORMAL_POWER: Final = 0.8416212335729143
 """The normal distribution's quantile at `POWER`."""
@@ -34,7 +34,7 @@ ONE_ROLLOUT: Final = "one rollout has no interval"
 
 @dataclass(frozen=True)
 class Verdict:
-    """What a condition keeps of the baseline's gain over uniform actions, and whether that is enough.
+    """The share of the baseline's gain over uniform actions that a condition keeps, and the verdict on it.
 
     The margin is a share of the gain (baseline − random), so "loses less than the margin" is "keeps more than 1 −
     margin": the interval is that of the ratio, whose lower term is resampled with the upper one.
@@ -46,7 +46,7 @@ class Verdict:
     bound: float
     """1 − margin."""
     jointly: bool = False
-    """Whether the word still holds where every condition of the trial is judged at once."""
+    """True where the word still holds where every condition of the trial is judged at once."""
     decides: int | None = None
     """Seeds (or tasks, for claims beyond these) that would decide in four cases of five, if the truth is the end of the
     80 % interval that lies farther from the bound; None: decided."""
@@ -57,12 +57,12 @@ class Verdict:
 
     @property
     def unit(self) -> str:
-        """What `decides` counts."""
+        """The unit in which `decides` counts."""
         return "seeds" if self.kept.scope == "these tasks" else "tasks"
 
     @property
     def needs(self) -> str:
-        """What would decide, at both ends of the 80 % interval, in words; empty where it is decided."""
+        """The rollouts that would decide, at both ends of the 80 % interval, in words; empty where it is decided."""
         if self.decides is None:
             return ""
         if self.decides >= NEVER:

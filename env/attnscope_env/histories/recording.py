@@ -46,7 +46,7 @@ class Histories:
     horizon: int
     """Steps of an episode."""
     intended: Integer[np.ndarray, "history step"] | None = None
-    """What the source meant to do where noise took another action; None where only what it did was kept."""
+    """The action that the source chose where noise took another; None where only the taken one was kept."""
 
     def __len__(self) -> int:
         """Return the number of histories."""
@@ -97,7 +97,7 @@ class Histories:
 
 
 class Recorder:
-    """What is kept of a source's steps: all of its episodes, or the last of each `every` of them.
+    """The steps of a source that are kept: all of its episodes, or the last of each `every` of them.
 
     Kept whole and last, so that each kept episode shows what was learned in those left out before it, and a history
     ends where its source ended.

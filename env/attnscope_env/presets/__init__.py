@@ -1,4 +1,4 @@
-"""What binds environments to policies: presets, tasks and splits, options of a request, listed environments.
+"""The binding of environments to policies: presets, tasks and splits, options of a request, listed environments.
 
 Steps no environment itself.
 """

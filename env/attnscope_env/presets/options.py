@@ -1,4 +1,4 @@
-"""What a request may change about each of our environments: models that check it and give the preset."""
+"""Options of a request for each of our environments: models that check it and give the preset."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ class Options(BaseModel, ABC):
 
 
 class RoomOptions(Options):
-    """What a request may change about a room."""
+    """Options of a room."""
 
     size: int = Field(default=DEFAULT_SIZE, ge=2, le=64, description="Rows and columns of the room.")
     horizon: int = Field(default=DEFAULT_HORIZON, ge=1, le=10_000, description="Steps of an episode.")
@@ -80,7 +80,7 @@ class RoomOptions(Options):
 
 
 class DarkroomOptions(RoomOptions):
-    """What a request may change about a Darkroom."""
+    """Options of a Darkroom."""
 
     def _has_cinemeres_goals(self) -> bool:
         return self.size**2 == len(CINEMERE_ORDER)
@@ -91,7 +91,7 @@ class DarkroomOptions(RoomOptions):
 
 
 class KeyToDoorOptions(RoomOptions):
-    """What a request may change about a dark key-to-door room."""
+    """Options of a dark key-to-door room."""
 
     size: int = Field(default=DEFAULT_SIZE, ge=2, le=13, description="Rows and columns; it has size⁴ tasks.")
     horizon: int = Field(default=DEFAULT_KEY_HORIZON, ge=1, le=1_000, description="Steps of an episode.")
@@ -106,7 +106,7 @@ class KeyToDoorOptions(RoomOptions):
 
 
 class PermutedOptions(Options):
-    """What a request may change about a Darkroom with permuted actions."""
+    """Options of a Darkroom with permuted actions."""
 
     size: int = Field(default=DEFAULT_SIZE, ge=2, le=64, description="Rows and columns of the room.")
     horizon: int = Field(default=DEFAULT_PERMUTED_HORIZON, ge=1, le=10_000, description="Steps of an episode.")
@@ -126,7 +126,7 @@ class PermutedOptions(Options):
 
 
 class BanditOptions(Options):
-    """What a request may change about a bandit."""
+    """Options of a bandit."""
 
     arms: int = Field(default=DEFAULT_ARMS, ge=1, le=100, description="Number of arms.")
     reward: Literal["bernoulli", "gaussian"] = Field(default="bernoulli", description="Distribution of rewards.")

@@ -1,4 +1,4 @@
-"""What an episode is worth: to one who knows the task, and to uniform actions. Exact, nothing is sampled."""
+"""The return of an episode for one who knows the task, and for uniform actions. Exact, nothing is sampled."""
 
 from __future__ import annotations
 

@@ -58,7 +58,7 @@ class EnvPreset(ABC):
     name: str
     environment_id: str
     kwargs: Mapping[str, Any]
-    """What `EnvironmentListing.preset` rebuilds this preset from."""
+    """The arguments from which `EnvironmentListing.preset` rebuilds this preset."""
     horizon: int
     """Steps of an episode, at most; each adds one transition to the context."""
     actions: tuple[str, ...]

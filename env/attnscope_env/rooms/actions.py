@@ -1,4 +1,4 @@
-"""How integers become moves: the two numberings that Darkroom code uses.
+"""Moves from integers: the two numberings that Darkroom code uses.
 
 A move is (rows, columns); walls clip it. Checkpoints know only the integers, so a wrong numbering is a wrong
 policy: presets bind the numbering to the family.

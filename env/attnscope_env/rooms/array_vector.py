@@ -1,4 +1,4 @@
-"""What every array-stepped environment shares: episodes, autoreset, seeds and the shape of infos. It knows no game.
+"""The common part of array-stepped environments: episodes, autoreset, seeds and the shape of infos. It knows no game.
 
 A subclass holds its state as arrays with one entry a room and says how a chosen part of them begins, moves and looks;
 everything that Gymnasium's vectorisation prescribes is here, once.

@@ -1,4 +1,4 @@
-"""What kinds of observation and action a rollout can carry, and how each is stored."""
+"""The kinds of observation and action that a rollout can carry, and the storage of each."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What acts: contexts, and the cheapest exact way to the next decision of each.
+"""The actor: contexts, and the cheapest exact way to the next decision of each.
 
 A causal policy's window is cached while it grows; when it slides, and for every other policy, the whole context is
 computed anew. Which of the two a step takes depends on its number alone, so a resumed rollout takes the same one.

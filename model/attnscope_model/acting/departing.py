@@ -1,4 +1,4 @@
-"""How far one policy's action departs from another's at a decision: the distribution that acts, not the logits.
+"""The departure of one policy's action from another's at a decision: of the distribution that acts, not the logits.
 
 Trials and screens both measure by these functions.
 """

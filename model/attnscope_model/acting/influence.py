@@ -1,4 +1,4 @@
-"""What a decision drew on, beyond attention weights: value norms, attention rollout, leaving transitions out.
+"""Influence on a decision beyond attention weights: value norms, attention rollout, leaving transitions out.
 
 Weights say where a head looked; the norms say how much came from there, the rollout how layers compose, and leaving a
 transition out what the action would have been without it. They often disagree, which is why all are offered.

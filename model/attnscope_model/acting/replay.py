@@ -26,7 +26,7 @@ from attnscope_storage.reading.reader import CaptureReader
 from attnscope_storage.wire import PolicyDescription
 
 SLACK: Final = 5e-5
-"""How far float32 on another machine or in another batch may move a weight, besides float16 rounding."""
+"""Change of a weight in float32 on another machine or in another batch, at most, besides float16 rounding."""
 
 LOOSE: Final = 1e-4
 """The same for logits and entropies, relative above 1."""
@@ -34,7 +34,7 @@ LOOSE: Final = 1e-4
 
 @dataclass(frozen=True)
 class Moment:
-    """What a decision was made from: the transitions in its window, oldest first, and the query."""
+    """The input of a decision: the transitions in its window, oldest first, and the query."""
 
     step: int
     env: int
@@ -58,7 +58,7 @@ class Moment:
 
 @dataclass(frozen=True)
 class Replayed:
-    """What one forward over a rebuilt context gave."""
+    """The result of one forward over a rebuilt context."""
 
     moment: Moment
     tokens: Float[Tensor, "1 token width"]

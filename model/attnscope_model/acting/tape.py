@@ -20,7 +20,7 @@ from attnscope_model.errors import CaptureInvalidError
 from attnscope_model.forward.policy import Policy
 
 SUM_TOLERANCE: Final = 1e-4
-"""How far a recorded float32 row may sum from 1."""
+"""Distance of a recorded float32 row's sum from 1, at most."""
 
 
 class RowRoom:

@@ -33,7 +33,7 @@ from attnscope_model.readers.statements import known, settle
 from attnscope_storage.wire import CheckpointInfo
 
 NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@+-]{0,99}")
-"""What a checkpoint may be called."""
+"""The form of a checkpoint's name."""
 
 STAND_INS: Final[Mapping[str, Answer | None]] = {
     "causal": False,
@@ -42,7 +42,7 @@ STAND_INS: Final[Mapping[str, Answer | None]] = {
     "norm": "pre",
     "preset": None,
 }
-"""What `inspect` takes for unanswered questions while it looks at shapes; never registered, never shown."""
+"""Answers that `inspect` takes for open questions while it looks at shapes; never registered, never shown."""
 
 _BLOCK_BYTES: Final = 2**20
 
@@ -56,7 +56,7 @@ class CheckpointContents:
     source_name: str
     source_sha256: str
     notes: tuple[str, ...] = ()
-    """How the policy was found within the file, and what of the file was left out."""
+    """The place of the policy within the file, and the parts of the file that were left out."""
     unread: tuple[str, ...] = ()
     """Configurations beside the file that nobody named, so that they were not read."""
 

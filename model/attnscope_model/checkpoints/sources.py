@@ -14,17 +14,17 @@ from attnscope_model.readers.sidecar import sidecar_of
 SAFETENSORS: Final = "model.safetensors"
 CONFIG: Final = "config.json"
 SUFFIXES: Final = frozenset({".pt", ".pth", ".ckpt", ".bin", ".safetensors", ".pkl"})
-"""What a checkpoint's file name ends with where it is the only one of its folder."""
+"""Ending of a checkpoint's file name where it is the only one of its folder."""
 
 MAX_LISTED: Final = 5
 
 BESIDE: Final = (
     "config.yaml", "config.yml", "config.json", "hparams.yaml", "args.json", "params.json", "files/config.yaml",
 )  # fmt: skip
-"""What trainers and loggers (W&B, Lightning and others) call the configuration of a run."""
+"""Names that trainers and loggers (W&B, Lightning and others) give to the configuration of a run."""
 
 HYDRA: Final = (".hydra/config.yaml",)
-"""Where Hydra leaves the configuration of a run."""
+"""Path at which Hydra leaves the configuration of a run."""
 
 _NUMBERED: Final = re.compile(r"ckpt-(\d{1,18})\.pt")
 

@@ -1,4 +1,4 @@
-"""What acts compressed: batches of rollouts, a compression for each, and their shared forwards."""
+"""The compressed actor: batches of rollouts, a compression for each, and their shared forwards."""
 
 from __future__ import annotations
 

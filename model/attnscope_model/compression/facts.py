@@ -1,4 +1,4 @@
-"""What is known of a transition: its tokens, and what strategies choose by."""
+"""The known facts of a transition: its tokens, and the values that strategies choose by."""
 
 from __future__ import annotations
 

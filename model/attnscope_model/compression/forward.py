@@ -44,7 +44,7 @@ class Piece:
 
     @property
     def kind(self) -> tuple[int, int | None, bool]:
-        """What pieces must share to be decided in one forward."""
+        """The properties that pieces must share to be decided in one forward."""
         return self.tokens.shape[1], self.slots if isinstance(self.slots, int) else None, self.hidden is not None
 
     def part(self, some: slice) -> Piece:

@@ -1,4 +1,4 @@
-"""What was kept: the tokens of every rollout's context, of a plan or cut down."""
+"""The kept tokens: those of every rollout's context, of a plan or cut down."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where the kept tokens stand: the position policies."""
+"""The positions of kept tokens: the position policies."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from attnscope_storage.wire.trials import PositionPolicy
 
 @dataclass(frozen=True, eq=False)
 class Frame:
-    """What surrounds the kept entries at a decision."""
+    """The surroundings of the kept entries at a decision."""
 
     query: Float[Tensor, "env 1 width"]
     start: int

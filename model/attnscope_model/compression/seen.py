@@ -1,4 +1,4 @@
-"""What decision rows said of the transitions of a stored window, by identity while the window slides."""
+"""The attention of decision rows to the transitions of a stored window, by identity while the window slides."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class SeenWindow:
         self._rows: deque[tuple[int, Tensor]] = deque(maxlen=setup.rows)
         self._sums: tuple[int, Tensor, Tensor] | None = None
         self.remembers = setup.rows > 1 or bool(setup.rule.uses & {"accumulated", "expected"})
-        """Whether what it says depends on more than the newest row."""
+        """True where what it says depends on more than the newest row."""
 
     def look(self, row: Float[Tensor, "env entry"], even: float) -> None:
         """Take down a row over the history; `even` is what uniform attention would have given each transition."""

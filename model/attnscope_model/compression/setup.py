@@ -1,4 +1,4 @@
-"""What a compression is, and which policies it fits."""
+"""A compression, and the check that it fits a policy."""
 
 from __future__ import annotations
 
@@ -36,12 +36,12 @@ class Compression:
 
     @property
     def looks(self) -> bool:
-        """Whether the strategy looks at attention."""
+        """True where the strategy looks at attention."""
         return bool(self.rule.uses & ATTENTION_FIELDS)
 
     @property
     def leaves_out(self) -> bool:
-        """Whether the strategy looks at what leaving each entry out would do."""
+        """True where the strategy looks at what leaving each entry out would do."""
         return "influence" in self.rule.uses
 
     @property

@@ -31,7 +31,7 @@ class StatefulContext:
         self.lanes = lanes
         self.setup = setup
         self.records = setup.looks
-        """Whether it learns from the rows of its own decisions."""
+        """True where it learns from the rows of its own decisions."""
         self.decided_from = Kept({}, ())
         """The entries that the last decision was made of."""
         self.placing = placing

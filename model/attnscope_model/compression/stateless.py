@@ -28,7 +28,7 @@ class StatelessContext:
         self.lanes = lanes
         self.setup = setup
         self.records = False
-        """Whether it learns from the rows of its own decisions."""
+        """True where it learns from the rows of its own decisions."""
         self.placing = placing
         self._history = history
         self.decided_from = Kept({}, ())

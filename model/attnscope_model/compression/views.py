@@ -29,12 +29,12 @@ class Query:
 
 @dataclass(frozen=True, eq=False)
 class Judged:
-    """What decision rows said of every entry; NaN where no row saw it."""
+    """The attention of decision rows to every entry; NaN where no row saw it."""
 
     attention: Float[Tensor, "env row entry"]
     accumulated: Float[Tensor, "env entry"]
     expected: Float[Tensor, "env entry"]
-    """What uniform attention would have given it over the same rows."""
+    """The attention that a uniform row would have given it over the same rows."""
 
 
 def view_of(

@@ -1,4 +1,4 @@
-"""What a strategy may ask of whole stored windows: one more forward for attention, one an entry for influence."""
+"""Questions of a strategy about whole stored windows: one more forward for attention, one an entry for influence."""
 
 from __future__ import annotations
 

@@ -46,7 +46,7 @@ class ADConfig:
     heads: int = 4
     feedforward: int = 256
     window: Literal["truncated recompute"] = "truncated recompute"
-    """What becomes of a history longer than the context: its newest transitions are computed afresh at every step."""
+    """The treatment of a history longer than the context: its newest transitions are computed afresh at every step."""
 
     def __post_init__(self) -> None:
         """Refuse shapes that cannot be built."""

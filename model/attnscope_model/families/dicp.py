@@ -32,7 +32,7 @@ NORM_EPS = 1e-5
 
 @dataclass(frozen=True)
 class DicpConfig(CellConfig):
-    """What the tensors' shapes do not say, and what they do; DPT does not ask for the room's size and has 0."""
+    """Sizes from the tensors' shapes, and facts that shapes do not hold. DPT asks for no room's size: 0."""
 
     family: Literal["dicp-ad", "dicp-dpt"]
 

@@ -25,7 +25,7 @@ DPT_FAMILY = "dpt"
 
 @dataclass(frozen=True)
 class DptConfig:
-    """What the tensors' shapes do not say, and what they do."""
+    """Sizes from the tensors' shapes, and facts that shapes do not hold."""
 
     width: int
     layers: int

@@ -25,7 +25,7 @@ FAMILY = "ad-reference"
 
 @dataclass(frozen=True)
 class ReferenceConfig(CellConfig):
-    """What the tensors' shapes do not say, and what they do."""
+    """Sizes from the tensors' shapes, and facts that shapes do not hold."""
 
     causal: bool
 

@@ -31,7 +31,7 @@ TOKENS = 3
 
 @dataclass(frozen=True)
 class StepsConfig:
-    """What the tensors' shapes do not say, and what they do."""
+    """Sizes from the tensors' shapes, and facts that shapes do not hold."""
 
     family: Literal["ad-eps", "cinemere-ad"]
     embedding: int

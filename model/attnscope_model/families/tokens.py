@@ -1,4 +1,4 @@
-"""What tokens are in the families that see cells: one a transition, or one each for state, action and reward."""
+"""Tokens of the families that see cells: one a transition, or one each for state, action and reward."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ STATE_ACTION_REWARD: Final = ("state", "action", "reward")
 
 @dataclass(frozen=True)
 class CellConfig:
-    """What the tensors' shapes do not say, and what they do, of a policy in a square room."""
+    """The configuration of a policy in a square room: the sizes that the shapes say, and the facts that they do not."""
 
     width: int
     layers: int

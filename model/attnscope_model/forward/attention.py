@@ -17,7 +17,7 @@ it is causal, and where the row is wanted, if anywhere."""
 
 
 class Recorder(Protocol):
-    """What takes down a layer's attention while a forward runs."""
+    """The recorder of a layer's attention while a forward runs."""
 
     with_maps: bool
 
@@ -43,7 +43,7 @@ class TapedAttention:
         self.causal = causal
         self.tape: Recorder | None = None
         self.fused: Fused | None = None
-        """What `attend` uses instead of torch's attention; see `attnscope_model.forward.fused`."""
+        """The attention that `attend` uses instead of torch's; see `attnscope_model.forward.fused`."""
 
     def attend(
         self,

@@ -11,7 +11,7 @@ from attnscope_storage.wire import PolicyDescription
 
 
 class Sizes(Protocol):
-    """What every family's configuration says, in whatever order."""
+    """The fields that every family's configuration has, in whatever order."""
 
     @property
     @abstractmethod

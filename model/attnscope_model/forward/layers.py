@@ -1,4 +1,4 @@
-"""What the layers of families have in common: stacked projections, rotary positions, and the block with GELU.
+"""The common parts of the families' layers: stacked projections, rotary positions, and the block with GELU.
 
 A family states what differs: where norms stand, which GELU, whether queries and keys are turned, and by what angles.
 """

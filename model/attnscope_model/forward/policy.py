@@ -1,4 +1,4 @@
-"""What the engine asks of a policy, whatever its family."""
+"""The interface of a policy, whatever its family."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where the compiled attention (`attnscope_model.forward.fused`) can be used. Imports no torch: a service may ask."""
+"""The test for the compiled attention (`attnscope_model.forward.fused`). Imports no torch: a service may ask."""
 
 from __future__ import annotations
 

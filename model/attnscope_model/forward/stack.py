@@ -18,7 +18,7 @@ from attnscope_model.forward.attention import TapedAttention
 from attnscope_model.forward.policy import Policy
 
 Slots = int | Int[Tensor, "env token"]
-"""Where tokens stand: the slot of the first of consecutive tokens, or the slot of every token."""
+"""Positions of tokens: the slot of the first of consecutive tokens, or the slot of every token."""
 
 
 def at_slots(table: Float[Tensor, "slot size"], slots: Slots, tokens: int) -> Float[Tensor, "*env token size"]:

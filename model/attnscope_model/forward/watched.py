@@ -27,7 +27,7 @@ from attnscope_model.forward.policy import Policy
 
 _DIMENSIONS: Final = 4
 _AGREEMENT: Final = {torch.float32: 1e-3, torch.float64: 1e-3}
-"""How far, of the largest value, the noted row may be from what the function itself attended; by dtype."""
+"""Distance of the noted row from the function's own attention, at most, relative to the largest value; by dtype."""
 _COARSE_AGREEMENT: Final = 0.05
 """The same in half precision."""
 _WATCHING: Final = threading.Lock()

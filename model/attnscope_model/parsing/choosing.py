@@ -15,7 +15,7 @@ from attnscope_model.parsing.remedies import RESAVE, refuse
 from attnscope_model.parsing.values import Array, StandIn, StoredTensor, is_tensor, shown
 
 WHOLE: Final = "."
-"""What ``--key`` calls a file's top level."""
+"""The name of a file's top level for ``--key``."""
 
 MAX_DEPTH: Final = 4
 """Dictionaries within each other that are looked into."""
@@ -33,24 +33,24 @@ MAX_LISTED: Final = 8
 """State dicts and names that a refusal or a note lists."""
 
 WRAPPERS: Final = ("module.", "_orig_mod.", "_fsdp_wrapped_module.", "_checkpoint_wrapped_module.")
-"""What wrappers of training put before names."""
+"""Prefixes that wrappers of training put before names."""
 
 _INNER_WRAPPERS: Final = tuple(f".{wrapper}" for wrapper in WRAPPERS[1:])
 _USUAL: Final[tuple[str, ...]] = ("model", "state_dict", "model_state_dict", WHOLE)
 _COUNTER: Final = "n_averaged"
-"""What torch's averaged model adds to the names of the model that it wraps."""
+"""The prefix that torch's averaged model adds to the names of the model that it wraps."""
 
 Recognise = Callable[[Collection[str]], bool]
 
 
 @dataclass(frozen=True)
 class Choice:
-    """What a user says about where the policy stands in a file."""
+    """The user's statement about the place of the policy in a file."""
 
     key: str | None = None
     """Of the state dict, dotted; `WHOLE` for the top level."""
     prefix: str | None = None
-    """What the names begin with."""
+    """The beginning of the names."""
     ignore: tuple[str, ...] = ()
     """Patterns of names to leave out, since no decision of the policy uses them."""
 

@@ -1,4 +1,4 @@
-"""What a process that reads foreign bytes may take, and what the files between it and its parent are called."""
+"""Limits of a process that reads foreign bytes, and the names of the files between it and its parent."""
 
 from __future__ import annotations
 

@@ -34,7 +34,7 @@ _KEYS: Final = (str, int, float, bytes, bool, type(None), StandIn, Name)
 
 
 class Rebuilding(Protocol):
-    """What a name means when a file calls it, and what a file may add to the result."""
+    """The meaning of a name that a file calls, and the values that a file may add to the result."""
 
     def called(self, name: Name, arguments: tuple[Any, ...]) -> Any:  # noqa: ANN401 - whatever a pickle holds
         """Return our own value for a call, or a stand-in."""

@@ -1,4 +1,4 @@
-"""What each pickle opcode does to the machine; an opcode that is not here is refused."""
+"""The action of each pickle opcode on the machine; an opcode that is not here is refused."""
 
 from __future__ import annotations
 

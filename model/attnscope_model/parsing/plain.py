@@ -28,10 +28,10 @@ CONFIG_KEYS: Final = (
     "config_dict",
     "params",
 )
-"""What trainers call the configuration that they save."""
+"""Names that trainers give to the configuration that they save."""
 
 STEP_KEYS: Final = ("step", "global_step", "iteration", "train_step")
-"""What trainers call the training step that they save."""
+"""Names that trainers give to the training step that they save."""
 
 Plain = bool | int | float | str
 

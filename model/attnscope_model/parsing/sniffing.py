@@ -38,7 +38,7 @@ _REFUSED: Final[tuple[tuple[re.Pattern[bytes], str, str], ...]] = (
     (re.compile(rb"\x93NUMPY"), "a single NumPy array", "a policy has several tensors: save its state dict"),
     (re.compile(rb"GGUF"), "a GGUF file of a language model", "export the policy's own state dict"),
 )
-"""What a file is not read for: first bytes, name, remedy."""
+"""Files that are not read: first bytes, name, remedy."""
 
 
 def format_of(path: Path) -> Format:

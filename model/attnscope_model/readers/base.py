@@ -1,4 +1,4 @@
-"""What a reader of foreign checkpoints does: recognise its family, and say what its files say and what they do not."""
+"""The base of readers of foreign checkpoints: each recognises its family and tells the facts that its files hold."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ QUESTIONS: Final[Mapping[str, str]] = MappingProxyType(
         "sampling": "--sampling sample or --sampling greedy",
     }
 )
-"""What shapes cannot say, and how a user states it."""
+"""A fact that shapes cannot tell, and the user's way to state it."""
 
 
 @dataclass(frozen=True)
@@ -55,9 +55,9 @@ class CheckpointReader(ABC):
     """Preset by what the family's configurations call an environment; empty where they are not read."""
     questions: ClassVar[tuple[str, ...]] = ("causal", "heads", "context_length", "preset", "sampling")
     facts: ClassVar[Mapping[str, Answer]] = MappingProxyType({})
-    """What holds for every policy of the family."""
+    """The facts that hold for every policy of the family."""
     defaults: ClassVar[Mapping[str, Answer]] = MappingProxyType({"sampling": "sample"})
-    """What the family's own evaluation does; a user may say otherwise."""
+    """The choice of the family's own evaluation; a user may state another."""
 
     @abstractmethod
     def recognises(self, names: Collection[str]) -> bool:

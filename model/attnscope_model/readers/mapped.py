@@ -27,7 +27,7 @@ class MappedReader(CheckpointReader):
     """Reader of a family that is told by class variables."""
 
     label: ClassVar[str]
-    """What default names begin with."""
+    """The beginning of default names."""
     signature: ClassVar[frozenset[str]]
     """Names that every file has and that, with `layer`, no other family has together."""
     layer: ClassVar[re.Pattern[str]]

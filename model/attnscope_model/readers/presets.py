@@ -15,7 +15,7 @@ from attnscope_model.errors import CheckpointUnreadableError
 
 @dataclass(frozen=True)
 class PresetFacts:
-    """What a preset is, in the words of the families' configurations."""
+    """A preset in the words of the families' configurations."""
 
     grid_size: int
     horizon: int
@@ -42,7 +42,7 @@ FACTS: Final[Mapping[str, PresetFacts]] = MappingProxyType(
 
 
 ENV_KEYS: Final = ("env", "env_name")
-"""What the families' configurations call their environment."""
+"""Names of the environment in the families' configurations."""
 
 TOLD_APART: Final = frozenset(
     {

@@ -16,7 +16,7 @@ MAX_BYTES: Final = 64 * 1024
 """Size of a configuration file, at most."""
 
 SUFFIXES: Final = (".json", ".yaml", ".yml")
-"""What a configuration file is called after: its checkpoint's whole name and one of these."""
+"""Endings of a configuration file's name, behind its checkpoint's whole name."""
 
 
 WANDB: Final = ("_wandb", "wandb_version")

@@ -1,4 +1,4 @@
-"""What a checkpoint's file does not say: stated by its user, or refused with the hint. Nothing is guessed."""
+"""Facts that a checkpoint's file does not hold: stated by its user, or refused with the hint. Nothing is guessed."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from attnscope_model.readers.base import QUESTIONS, Answer, CheckpointReader, Pa
 from attnscope_model.readers.presets import unheard_of
 
 Origin = Literal["file", "family", "user"]
-"""Who gave an answer."""
+"""The source of an answer."""
 
 
 @dataclass(frozen=True)

@@ -58,17 +58,17 @@ class Strategy(ABC):
     order: ClassVar[int] = 1000
     """Place in lists; rules of one place stand by name."""
     forms: ClassVar[tuple[Form, ...]] = (Form(),)
-    """What advice ranks of the rule, none where it is empty; a subclass declares its own."""
+    """The candidates of the rule that advice ranks, none where it is empty; a subclass declares its own."""
     needs: ClassVar[frozenset[str]] = frozenset()
     """Fields of the view that the rule looks at, whatever its parameters."""
     simplicity: ClassVar[int] = 1
     """0 is the simplest; among strategies that do equally well the simplest is recommended."""
     pools: ClassVar[bool] = False
-    """Whether it builds tokens out of several entries."""
+    """True where it builds tokens out of several entries."""
     bounded: ClassVar[bool] = True
-    """Whether it heeds the budget; only `none` does not."""
+    """True where it heeds the budget; only `none` does not."""
     by_place: ClassVar[bool] = False
-    """Whether it looks at nothing but places, so that histories of one length share one plan."""
+    """True where it looks at nothing but places, so that histories of one length share one plan."""
     oracle: ClassVar[str | None] = None
     """Why no compressed policy could apply it, where none could; else None."""
 
@@ -102,7 +102,7 @@ class Strategy(ABC):
 
     @property
     def pooling(self) -> bool:
-        """Whether it, or what it wraps, builds tokens out of several entries."""
+        """True where it, or what it wraps, builds tokens out of several entries."""
         return self.pools
 
     @property

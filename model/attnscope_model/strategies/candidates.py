@@ -23,13 +23,13 @@ class Candidate:
     """Name in lists; the form's own where a rule has several."""
     choices: tuple[Strategy, ...]
     guide: bool = False
-    """Whether it is one of the guide's three, which are always ranked."""
+    """True where it is one of the guide's three, which are always ranked."""
     every: int | None = None
     """The interval that its rule declares."""
 
     @property
     def online(self) -> bool:
-        """Whether it can be applied at every step without attention to the whole context, which costs the forward."""
+        """True where it can be applied at every step without attention to the whole context."""
         return not any(looks_at_attention(rule) for rule in self.choices)
 
     @property

@@ -1,4 +1,4 @@
-"""What a strategy is, read from the strategy itself: for lists, forms and the service."""
+"""The description of a strategy, read from the strategy itself: for lists, forms and the service."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ PATHS: Final[Mapping[Recompute, str]] = {
     "recompute": "",
     "cached": "causal policies with rotary positions only; stateful",
 }
-"""What to mind where it fits."""
+"""A warning where it fits."""
 
 
 def _package(kind: type[Strategy]) -> str:

@@ -1,4 +1,4 @@
-"""Where a strategy fits: which policies, positions, memories and paths it can serve, and where it is an oracle.
+"""The fit of a strategy: policies, positions, memories and paths that it serves, and those where it is an oracle.
 
 One place says so for the list of strategies, for the service that refuses and for the rollout that marks oracles.
 """

@@ -1,4 +1,4 @@
-"""What a loop's compressor remembers of the entries of its contexts: who they are, and what was seen of them."""
+"""The memory of a loop's compressor: the entries of its contexts, and the attention that they got."""
 
 from __future__ import annotations
 

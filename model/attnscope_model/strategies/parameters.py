@@ -30,15 +30,15 @@ _BOUNDS: Final = "attnscope.bounds"
 
 @dataclass(frozen=True)
 class Bounds:
-    """What a parameter means and may be."""
+    """The meaning of a parameter, and its range."""
 
     meaning: str
     low: Edge | None = None
     high: Edge | None = None
     above: bool = False
-    """Whether `low` itself is refused."""
+    """True where `low` itself is refused."""
     odd: bool = False
-    """Whether even numbers are refused."""
+    """True where even numbers are refused."""
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""What a strategy decides: the tokens to build, and of which transitions."""
+"""The plan of a strategy: the tokens to build, and the transitions that they are made of."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class Plan:
     pure: bool = False
     """True where every token is an unchanged entry: the context is built by indexing. False where that is not known."""
     shared: bool = False
-    """Whether all histories of the batch have the first one's plan. False says nothing."""
+    """True where all histories of the batch have the first one's plan. False says nothing."""
 
     @classmethod
     def of(cls, mask: Bool[Array, "*batch entry"]) -> Plan:

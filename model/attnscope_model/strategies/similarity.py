@@ -1,4 +1,4 @@
-"""How alike entries are: by their keys where there are any, else by state and action."""
+"""The likeness of entries: by their keys where there are any, else by state and action."""
 
 from __future__ import annotations
 

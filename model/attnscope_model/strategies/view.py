@@ -1,4 +1,4 @@
-"""What a strategy sees of a context: its history, oldest first, without the query (which is always kept).
+"""The part of a context that a strategy sees: its history, oldest first, without the query (which is always kept).
 
 An entry is one transition, also where a policy spends three tokens on it: its tokens are kept or dropped together.
 Leading axes (``*batch``: environments, steps) are free; shorter histories are padded, `held` says where an entry is.
@@ -20,7 +20,7 @@ class ContextView:
     transition: Int[Array, "*batch entry"]
     """Index of each entry's transition since the rollout began: its identity."""
     held: Bool[Array, "*batch entry"]
-    """Where there is an entry; the rest is padding."""
+    """True where there is an entry; the rest is padding."""
     reward: Float[Array, "*batch entry"] | None = None
     episode: Int[Array, "*batch entry"] | None = None
     query_episode: Int[Array, "*batch"] | None = None
@@ -35,11 +35,11 @@ class ContextView:
     accumulated: Float[Array, "*batch entry"] | None = None
     """Attention that an entry has received since it joined the context; NaN where no row has seen it."""
     expected: Float[Array, "*batch entry"] | None = None
-    """What uniform attention would have given it over the same rows."""
+    """The attention that a uniform row would have given it over the same rows."""
     keys: Float[Array, "*batch entry key"] | None = None
     """A vector of each entry: its embedding, or its raw observation, action and reward."""
     influence: Float[Array, "*batch entry"] | None = None
-    """How far the decision moves, in nats, when an entry is left out of the whole context; NaN where nobody tried."""
+    """The change of the decision, in nats, when an entry is left out of the whole context; NaN where nobody tried."""
     lane: Int[Array, "*batch"] | None = None
     """Which rollout it is, so that random choices differ between rollouts; 0 where None."""
 

@@ -24,7 +24,7 @@ from attnscope_model.training.windows import HistoryArrays, Windows
 
 @dataclass(frozen=True)
 class Recipe:
-    """How a policy is trained."""
+    """The settings of a training."""
 
     steps: int
     """Optimiser steps."""

@@ -26,7 +26,7 @@ class HistoryArrays:
     rewards: Shaped[np.ndarray, "history step"]
     next_observations: Int[np.ndarray, "history step feature"]
     intended: Int[np.ndarray, "history step"] | None = None
-    """What is to be learned at each step; None: the actions."""
+    """The targets at each step; None: the actions."""
 
 
 @dataclass(frozen=True)

@@ -36,7 +36,7 @@ class AttentionRecorder:
         sizes = (dims.envs, dims.layers, dims.heads)
         self._whole = all(tuple(range(size)) == tuple(part) for part, size in zip(kept, sizes, strict=True))
         self.compiled = compiled
-        """Whether statistics are taken by the compiled kernel."""
+        """True where statistics are taken by the compiled kernel."""
         self._kept = np.ix_(*(np.array(part) for part in kept))
         self.map_steps = frozenset(dims.map_steps)
         """Steps whose whole maps are kept."""

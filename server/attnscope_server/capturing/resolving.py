@@ -1,4 +1,4 @@
-"""What a specification means on this service: names become ids, splits become cells, counts become steps.
+"""The meaning of a specification on this service: names become ids, splits become cells, counts become steps.
 
 What a trial adds is in `attnscope_server.trials.resolving`.
 
@@ -60,7 +60,7 @@ def resolve(spec: CaptureSpec, registry: CheckpointRegistry, listings: Listings 
 
 @dataclass(frozen=True)
 class Subject:
-    """Who acts in a job of any kind, and where."""
+    """The policy that acts in a job of any kind, and its environment."""
 
     checkpoint: CheckpointInfo
     preset: EnvPreset
@@ -76,7 +76,7 @@ class Subject:
 
     @property
     def held_out(self) -> bool | None:
-        """Whether none of the tasks was trained on or chosen by; None where the train tasks are unknown."""
+        """True where none of the tasks was trained on or chosen by; None where the train tasks are unknown."""
         if self.checkpoint.train_tasks is None:
             return None
         used = {*self.checkpoint.train_tasks, *(self.checkpoint.validation_tasks or ())}

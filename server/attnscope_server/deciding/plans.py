@@ -42,7 +42,7 @@ If one rollout in twenty loses its whole gain, 5 % are lost; fewer than 72 rollo
 
 
 class Reach(Enum):
-    """How far a claim reaches."""
+    """The reach of a claim."""
 
     THESE = "these"
     """The named tasks only: their seeds are the sample."""

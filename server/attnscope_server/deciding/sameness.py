@@ -15,7 +15,7 @@ ENOUGH_DECISIONS = 200
 
 @dataclass(frozen=True)
 class Sameness:
-    """How often an arm acts differently from the uncompressed policy under common random numbers."""
+    """The rate at which an arm acts differently from the uncompressed policy under common random numbers."""
 
     compared: int
     """Episodes, or rollouts, compared."""

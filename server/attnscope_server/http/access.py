@@ -1,4 +1,4 @@
-"""Who is asking, and whether they may: what every route but health stands behind.
+"""The identity and the rights of a caller, which every route but health asks for.
 
 The gate (`attnscope_server.http.gate`) finds out whose key was sent before anything else of a request is read; the
 dependencies here ask what that key may do. A route that names none of them still lets nobody in without a key.
@@ -20,7 +20,7 @@ from attnscope_storage.wire import PROBLEM_MEDIA_TYPE, PROBLEMS, Problem, Proble
 
 BEARER = HTTPBearer(auto_error=False, description="An API key: Authorization: Bearer ats_…")
 IDENTITY: Final = "attnscope.identity"
-"""Where the gate leaves whose key was sent, in the ASGI scope."""
+"""Entry of the ASGI scope in which the gate leaves the owner of the key."""
 
 KEY_WANTED: Final = "send a valid API key as Authorization: Bearer …"
 
@@ -57,7 +57,7 @@ def json_only(request: Request) -> None:
 
 
 def is_json(request: Request) -> bool:
-    """Whether the body says that it is JSON."""
+    """Return True where the body says that it is JSON."""
     return _content_type(request) == "application/json"
 
 

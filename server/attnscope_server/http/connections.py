@@ -47,7 +47,7 @@ class BoundedConnection(H11Protocol):
 
     @property
     def idle(self) -> bool:
-        """Whether no request is under way or on its way."""
+        """True where no request is under way or on its way."""
         waits = self.cycle is None or self.cycle.response_complete
         return waits and not self._refused and self.loop.time() - self._idle_since > ARRIVING
 

@@ -1,4 +1,4 @@
-"""What a request passes before any route sees it: its Host, its key, the length of its body.
+"""The checks of a request before any route sees it: its Host, its key, the length of its body.
 
 Plain ASGI, so that nothing of a request is read, and no path is told from another, for somebody without a key.
 """
@@ -93,7 +93,7 @@ def host_of(header: str) -> str:
 
 
 def is_loopback(header: str) -> bool:
-    """Whether a Host header means this machine."""
+    """Return True where a Host header means this machine."""
     name = host_of(header)
     if name == "localhost":
         return True

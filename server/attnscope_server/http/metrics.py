@@ -1,4 +1,4 @@
-"""What the service counts of itself, in Prometheus' format.
+"""Counts that the service keeps of itself, in Prometheus' format.
 
 One registry a service, none of the library's global one, so that two services of a test do not share numbers. Knows
 no owner and no job: only sums leave it.
@@ -81,7 +81,7 @@ def _method(scope: Scope) -> str:
 
 
 class _Jobs(Collector):
-    """What is read off the service at the moment of asking."""
+    """The values that are read off the service at the moment of asking."""
 
     def __init__(self, state: State) -> None:
         self._state = state

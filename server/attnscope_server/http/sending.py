@@ -18,7 +18,7 @@ PIECE: Final = 256 * 1024
 """Bytes handed to the connection at once."""
 
 LARGE: Final = ("/v1/captures/", "/v1/checkpoints", "/v1/environments")
-"""Where large answers are whose size is not known before they are made; lists of jobs reserve theirs."""
+"""Paths of large answers whose size is not known before they are made; lists of jobs reserve theirs."""
 
 
 class Sending:

@@ -1,4 +1,4 @@
-"""What a running service holds, and how a long poll hears that something changed."""
+"""The parts of a running service, and the signal of a change to a long poll."""
 
 from __future__ import annotations
 
@@ -103,7 +103,7 @@ class InFlight:
 
     @property
     def full(self) -> bool:
-        """Whether further large answers have to wait."""
+        """True where further large answers have to wait."""
         return self._held >= self.limit
 
     def refused(self, more: int = 0) -> Problem:

@@ -35,7 +35,7 @@ Resolve = Callable[[AnySpec, StoredJob | None], Resolved]
 """Returns the meaning of a specification, given the stored job that it refers to."""
 
 STAMPED_WITHIN: Final = timedelta(seconds=5)
-"""How exactly an expiry follows from a job's end where retention set it, and not its owner."""
+"""Distance of an expiry from the job's end and retention, at most, where retention set it and not the owner."""
 
 
 class JobStore(JobQueries):

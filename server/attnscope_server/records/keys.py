@@ -24,14 +24,14 @@ from attnscope_server.records.tables import KeyRow
 log = structlog.get_logger("attnscope.keys")
 
 KEY_PATTERN = re.compile(r"ats_(?P<id>[0-9a-f]{12})_[A-Za-z0-9_-]{43}")
-"""What a key made here looks like."""
+"""The form of a key that was made here."""
 
 USE_WRITTEN_EVERY = timedelta(minutes=1)
-"""How exact a key's last use is, so that a poll does not become a write."""
+"""Resolution of a key's last use, so that a poll does not become a write."""
 
 
 class Scope(StrEnum):
-    """What a key may do."""
+    """The rights of a key."""
 
     JOBS_WRITE = "jobs:write"  # submit, cancel and delete jobs
     JOBS_READ = "jobs:read"  # see jobs, checkpoints, environments and capabilities
@@ -47,7 +47,7 @@ EVERYDAY_SCOPES = (Scope.JOBS_WRITE, Scope.JOBS_READ, Scope.DATA_READ)
 
 @dataclass(frozen=True)
 class Identity:
-    """Who is asking: a key that was found valid."""
+    """The caller: a key that was found valid."""
 
     owner: str
     key_id: str
@@ -55,7 +55,7 @@ class Identity:
     expires_at: datetime | None = None
 
     def may(self, scope: Scope) -> bool:
-        """Whether the key has this scope."""
+        """Return True where the key has this scope."""
         return scope in self.scopes or Scope.ADMIN in self.scopes
 
 

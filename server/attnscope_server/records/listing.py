@@ -45,7 +45,7 @@ class JobFilter:
 
 @dataclass(frozen=True)
 class Cut:
-    """How long a page may be, where it begins, and whether it holds whole jobs or summaries."""
+    """The length of a page, its beginning, and the choice between whole jobs and summaries."""
 
     jobs: int
     bytes: int

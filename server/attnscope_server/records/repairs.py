@@ -1,4 +1,4 @@
-"""What is mended in the job database: rows that cannot be read, and jobs entered anew from their captures."""
+"""Repairs of the job database: rows that cannot be read, and jobs entered anew from their captures."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Found:
     spec: AnySpec
     resolved: Resolved
     complete: bool
-    """Whether the capture is."""
+    """True where the capture is complete."""
 
 
 def fail_unreadable(session: Session, at: datetime) -> None:

@@ -57,7 +57,7 @@ class JobRow(Base):
     id: Mapped[str] = mapped_column(String(36), unique=True)
     """Names the capture's folder; the job's name too, unless another owner was first to use that."""
     name: Mapped[str] = mapped_column(String(36))
-    """What its owner calls it: unique among that owner's."""
+    """The owner's name of the job, unique among that owner's."""
     owner: Mapped[str]
     kind: Mapped[str]
     label: Mapped[str | None]

@@ -46,7 +46,7 @@ class Waiting(Protocol):
 
 @dataclass(frozen=True)
 class Claim:
-    """What a placement slot asks for."""
+    """The request of a placement slot."""
 
     only: tuple[str, ...] | None = None
     """Kinds of job that the slot takes; None: every kind but `never`."""
@@ -60,7 +60,7 @@ class Claim:
 
 @dataclass(frozen=True)
 class Standing:
-    """Where an owner stands whose jobs wait."""
+    """The turn of an owner whose jobs wait."""
 
     owner: str
     waiting: int

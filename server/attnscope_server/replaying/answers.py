@@ -25,7 +25,7 @@ MapArray = Float32[np.ndarray, "..."]
 
 @dataclass(frozen=True)
 class Question:
-    """What is asked of one decision, every name resolved to numbers that exist."""
+    """A question about one decision, every name resolved to numbers that exist."""
 
     capture: str
     """Id of the capture, which no other capture ever has."""

@@ -44,7 +44,7 @@ class Refused(Message):
 
 
 ReplayReport = Ready | Map | Refused
-"""What the replay process says."""
+"""A report of the replay process."""
 
 REPLAY_REPORT: Final[TypeAdapter[ReplayReport]] = TypeAdapter(Annotated[ReplayReport, Field(discriminator="type")])
 """Reads a report of the replay process."""

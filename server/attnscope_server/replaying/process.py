@@ -39,7 +39,7 @@ READ_BYTES: Final = 1024 * 1024
 """Bytes that are read from the pipe at once."""
 
 STOP_SECONDS: Final = 0.2
-"""How long a wait for the process may take no notice of the service stopping."""
+"""Time for which a wait for the process may take no notice of the service stopping."""
 
 STALLED_SHARE: Final = 0.25
 """Share of its time that a replay computes at least; one that computes less hangs, whatever was asked."""

@@ -37,7 +37,7 @@ log = structlog.get_logger("attnscope.replay")
 
 CPU: Final = torch.device("cpu")
 NICENESS: Final = 10
-"""How far replays stand back behind jobs and the service."""
+"""Niceness of replays, which stand back behind jobs and the service."""
 
 POLICIES_HELD: Final = 2
 """Policies kept in memory."""

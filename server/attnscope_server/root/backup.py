@@ -58,7 +58,7 @@ class CopiedStore(BaseModel):
 
 
 class Manifest(BaseModel):
-    """What a backup holds."""
+    """The contents of a backup."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 

@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Final
 
 DRIFT: Final = timedelta(minutes=1)
-"""How far the wall clock may run from the steady one before it counts as set."""
+"""Distance of the wall clock from the steady one beyond which it counts as set."""
 
 SETTLING: Final = 60.0
 """Seconds that a new time must last before it is believed."""

@@ -1,4 +1,4 @@
-"""What is wrong with a data root, and what to do about it. `examine` only reads, so it may run beside the service."""
+"""The faults of a data root, and their remedies. `examine` only reads, so it may run beside the service."""
 
 from __future__ import annotations
 

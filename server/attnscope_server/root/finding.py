@@ -13,7 +13,7 @@ class Finding:
     ok: bool
     said: str
     remedy: str | None = None
-    """What to do; None where nothing has to be done."""
+    """The remedy; None where nothing has to be done."""
 
     def __str__(self) -> str:
         remedy = "" if self.remedy is None else f"\n         → {self.remedy}"

@@ -1,4 +1,4 @@
-"""What is done from time to time: expired captures are deleted, interrupted deletions and additions are ended."""
+"""Periodic tasks: expired captures are deleted, interrupted deletions and additions are ended."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from attnscope_server.root.captures import Captures
 log = structlog.get_logger("attnscope.housekeeping")
 
 CLOCK_DRIFT: Final = timedelta(minutes=1)
-"""How far the wall clock may run from the steady one between two rounds before nothing is deleted by it."""
+"""Distance of the wall clock from the steady one between two rounds beyond which nothing is deleted by it."""
 
 
 class Housekeeping:

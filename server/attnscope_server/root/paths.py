@@ -1,4 +1,4 @@
-"""Where a job's capture lives; known to the service, which imports no torch, and to the worker."""
+"""The path of a job's capture; known to the service, which imports no torch, and to the worker."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What every child of the service does first: end with it, and keep its reports apart from stray prints."""
+"""The first acts of every child of the service: end with it, and keep its reports apart from stray prints."""
 
 from __future__ import annotations
 

@@ -73,7 +73,7 @@ class LocalWorker:
         self._attempt: Attempt | None = Attempt(first.job, first.attempt)
         self._orders.put(first)
         self.gone = False
-        """Whether the end of the process was seen: it takes no more orders."""
+        """True where the end of the process was seen: it takes no more orders."""
         self._process = subprocess.Popen(  # noqa: S603 - the operator's own command
             command,
             stdin=subprocess.PIPE,
@@ -109,7 +109,7 @@ class LocalWorker:
 
     @property
     def deaf(self) -> bool:
-        """Whether the process lives and a thread that serves it does not."""
+        """True where the process lives and a thread that serves it does not."""
         return not self.gone and self._process.poll() is None and not all(one.is_alive() for one in self._threads)
 
     def run(self, order: Run) -> bool:

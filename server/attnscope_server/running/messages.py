@@ -153,13 +153,13 @@ class Died(JobReport):
 
 
 Order = Run | Cancel | Stop
-"""What a worker is told."""
+"""An order to a worker."""
 
 AnyJobReport = Taken | Advanced | Succeeded | Failed | Cancelled | Interrupted | Died
-"""What a supervisor hears of an attempt."""
+"""A report about an attempt, to the supervisor."""
 
 Report = Ready | Alive | AnyJobReport
-"""What a worker says."""
+"""A report of a worker."""
 
 ENDINGS: Final = (Succeeded, Failed, Cancelled, Interrupted, Died)
 """Reports after which an attempt says nothing more."""

@@ -18,7 +18,7 @@ from attnscope_storage.wire import JobState, Problem, ProblemCode, Progress, pro
 log = structlog.get_logger("attnscope.supervisor")
 
 REDUCE = "fewer environments, or fewer stored layers, heads, rows or maps"
-"""What makes a job need less memory."""
+"""Advice for a job that needs less memory."""
 
 
 @dataclass
@@ -36,11 +36,11 @@ class Placed:
     why: str | None = None
     """Why the supervisor itself ends the attempt; None while it does not."""
     to_cancel: bool = False
-    """Whether the runner has still to be told to cancel."""
+    """True where the runner has still to be told to cancel."""
     verdict: Problem | None = None
     """The failure of a job that the supervisor stops for good."""
     ending: JobReport | None = None
-    """How the attempt ended; kept until the database has it."""
+    """The end of the attempt; kept until the database has it."""
     over: float | None = None
     """When the attempt ended, on the steady clock."""
 
@@ -50,7 +50,7 @@ class Placed:
         return (self.runner.name, self.slot.name)
 
     def belongs(self, report: JobReport) -> bool:
-        """Whether a report is about this attempt; one about an older attempt is not."""
+        """Return True where a report is about this attempt; one about an older attempt is not."""
         return (report.job, report.attempt) == (self.job.id, self.job.attempts)
 
 

@@ -39,7 +39,7 @@ class Slot:
     """Device as the settings name it."""
     kind: SlotKind = SlotKind.DEVICE
     free: bool = True
-    """Whether the runner would take a job there now."""
+    """True where the runner would take a job there now."""
 
 
 class Runner(ABC):

@@ -20,7 +20,7 @@ class Signs:
     moved_at: datetime
     """The last report of the job itself, by the wall clock; shown to the owner."""
     begun: bool = False
-    """Whether anything was heard at all."""
+    """True where anything was heard at all."""
     heard: float = 0.0
     moved: float = 0.0
 
@@ -37,7 +37,7 @@ class Signs:
         self.moved, self.moved_at = now, at
 
     def stalled(self, settings: Settings, now: float) -> bool:
-        """Whether the job has said nothing for so long that its last rate means nothing any more."""
+        """Return True where the job has said nothing for so long that its last rate means nothing any more."""
         return now - self.moved > settings.stalled_seconds
 
     def overdue(self, settings: Settings, now: float) -> str | None:

@@ -28,7 +28,7 @@ class Arm:
 
     @property
     def deployable(self) -> bool:
-        """Whether a compressed policy could act so."""
+        """True where a compressed policy could act so."""
         return self.oracle_reason is None
 
 

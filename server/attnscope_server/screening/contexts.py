@@ -19,7 +19,7 @@ from attnscope_storage.wire.trials import PositionPolicy
 
 @dataclass(frozen=True)
 class Placed:
-    """What an arm keeps, and where it stands."""
+    """The tokens that an arm keeps, and their positions."""
 
     kept: Kept
     positions: PositionPolicy

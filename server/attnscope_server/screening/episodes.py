@@ -1,4 +1,4 @@
-"""What is known of the decisions of stored rollouts: episodes, live decisions, rewards before and after."""
+"""Known facts of the decisions of stored rollouts: episodes, live decisions, rewards before and after."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ class Episodes:
     number: Int[np.ndarray, "rollout step"]
     """Episode of each decision, from 0."""
     live: Bool[np.ndarray, "rollout step"]
-    """Whether a reward can still follow in the episode, as far as the environment declares it."""
+    """True where a reward can still follow in the episode, as far as the environment declares it."""
     follows: Bool[np.ndarray, "rollout step"]
-    """Whether a reward did follow in the episode, that of the decision's own action counted."""
+    """True where a reward did follow in the episode, that of the decision's own action counted."""
     found: Bool[np.ndarray, "rollout step"]
-    """Whether the rollout had any reward before the decision."""
+    """True where the rollout had any reward before the decision."""
     live_each: Float64[np.ndarray, " rollout"]
     """Live decisions of an episode, the mean over whole episodes; of the whole rollout where none ended."""
     count: Int[np.ndarray, " rollout"]

@@ -33,7 +33,7 @@ class Source(Protocol):
     @property
     @abstractmethod
     def has_rows(self) -> bool:
-        """Whether the attention of every decision is stored."""
+        """True where the attention of every decision is stored."""
         ...
 
     @property
@@ -63,7 +63,7 @@ class Histories:
     reward: Float[np.ndarray, "rollout step"]
     next_observation: Shaped[np.ndarray, "rollout step ..."]
     ended: Bool[np.ndarray, "rollout step"]
-    """Whether an episode ended with the step."""
+    """True where an episode ended with the step."""
     task: Int[np.ndarray, " rollout"]
     seed: Int[np.ndarray, " rollout"]
     replica: Int[np.ndarray, " rollout"] | None = None
@@ -91,7 +91,7 @@ class Histories:
 
     @property
     def has_rows(self) -> bool:
-        """Whether the attention of every decision is there."""
+        """True where the attention of every decision is there."""
         return self.rows is not None
 
     @property

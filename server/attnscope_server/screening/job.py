@@ -40,7 +40,7 @@ WRITER_BLOCKS: Final = 2
 """Blocks that judging and writer share."""
 
 LOOSE: Final = 1e-3
-"""How far float32 of another batch or machine may move a stored logit, relative above 1."""
+"""Change of a stored logit in float32 of another batch or machine, at most; relative above 1."""
 
 LOOSER: Final = 0.1
 """The same where the capture was computed in less than float32."""

@@ -32,7 +32,7 @@ from attnscope_storage.wire.trials import Condition, PositionPolicy
 
 @dataclass(frozen=True)
 class Plan:
-    """What a screen judges."""
+    """The arms and decisions that a screen judges."""
 
     arms: tuple[Arm, ...]
     rollouts: Int[np.ndarray, " chosen"]
@@ -54,14 +54,14 @@ class Plan:
 
 @dataclass(frozen=True, eq=False)
 class Screened:
-    """What a screen gave: its arms, and arrays by the names of `attnscope_storage.kinds.screen.schema`."""
+    """The result of a screen: its arms, and arrays by the names of `attnscope_storage.kinds.screen.schema`."""
 
     plan: Plan
     task: Int[np.ndarray, " rollout"]
     """Task of every judged rollout."""
     arrays: Arrays
     notes: tuple[str, ...] = ()
-    """What was left out, and why."""
+    """The arms that were left out, with the reasons."""
 
     @property
     def conditions(self) -> tuple[Condition, ...]:

@@ -1,4 +1,4 @@
-"""What a stateless rule keeps of stored histories, planned straight from them: no step is walked.
+"""The transitions of stored histories that a stateless rule keeps, planned straight from them: no step is walked.
 
 Between two selections the newest transitions join what was selected; what does not fit is given up, oldest first. That
 is what `attnscope_model.compression.stateless` does step by step; a test compares the two.
@@ -27,7 +27,7 @@ PAIRS: Final = 2**22
 
 @dataclass(frozen=True, eq=False)
 class Kept:
-    """What an arm keeps at every decision, over the transitions from `Frame.base` on."""
+    """The transitions that an arm keeps at every decision, from `Frame.base` on."""
 
     stands: Bool[Tensor, "decision column"]
     """Transitions that a token stands for: of a pooled one the newest."""
@@ -43,7 +43,7 @@ class Kept:
 
     @property
     def pure(self) -> Bool[Tensor, " decision"]:
-        """Whether every token of a context is a transition as it is."""
+        """True where every token of a context is a transition as it is."""
         return (self.alone == self.stands).all(dim=1)
 
 
@@ -58,7 +58,7 @@ class Part:
     view: ContextView
     """Without attention."""
     judged: dict[tuple[Interval, int], Judged] = field(default_factory=dict)
-    """What rows said, by interval and how many rows a rule looks at."""
+    """The contents of rows, by interval and by the number of rows that a rule looks at."""
 
 
 class Frame:

@@ -1,4 +1,4 @@
-"""What a screen will cost: forwards of every arm's contexts, and the memory of a block."""
+"""The cost of a screen: forwards of every arm's contexts, and the memory of a block."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a screen's specification means on this service: arms spelled out, rollouts and decisions chosen.
+"""The meaning of a screen's specification on this service: arms spelled out, rollouts and decisions chosen.
 
 Knows registries and strategies, not torch: it runs in the service process.
 """

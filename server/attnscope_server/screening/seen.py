@@ -1,4 +1,4 @@
-"""What stored decision rows said of a window's transitions, by the time that a rule selects.
+"""The attention of stored decision rows to a window's transitions, up to the time of a rule's selection.
 
 A stateless rule that looks at attention looks at the whole window's rows of the steps at which it selects. These are
 the uncompressed policy's own, so the stored rows are they, up to the rounding of float16.

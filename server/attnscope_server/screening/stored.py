@@ -38,7 +38,7 @@ class StoredHistories:
         self._reader = reader
         self._steps = steps
         self.has_rows = rows
-        """Whether the attention of every decision is stored."""
+        """True where the attention of every decision is stored."""
         self.dtype = str(reader.attributes["provenance"]["dtype"])
         """Of the matrix products by which it was captured."""
         self.task: Int[np.ndarray, " rollout"] = reader.array("env/task")[:]

@@ -1,1 +1,1 @@
-"""What training needs of environments: histories to learn from, and evaluation of what was learned."""
+"""The part of training that needs environments: histories to learn from, and evaluation of policies."""

@@ -1,4 +1,4 @@
-"""What a run writes about itself: a line of JSON a time, and TensorBoard events where they are wanted."""
+"""The records that a run writes about itself: a line of JSON a time, and TensorBoard events where they are wanted."""
 
 from __future__ import annotations
 

@@ -114,7 +114,7 @@ class TrainingPlan(BaseModel):
 
     @property
     def model_name(self) -> str:
-        """What the policy is, in a word for folders and names."""
+        """The kind of policy, in a word for folders and names."""
         kind = {"learned-absolute": "absolute", "rotary": "rotary"}[self.positions]
         parts = ["AD", "reference" if self.layout == "reference" else kind]
         if self.histories.source != "explorer":

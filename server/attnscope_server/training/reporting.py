@@ -1,4 +1,4 @@
-"""What an evaluation says: mean returns by episode with intervals, beside the optimal and the random policy's."""
+"""The report of an evaluation: mean returns by episode with intervals, beside the optimal and the random policy's."""
 
 from __future__ import annotations
 
@@ -30,11 +30,11 @@ BINS = ((1, 1), (2, 5), (6, 10), (11, 20), (21, 30), (31, 40), (41, 50))
 """First and last episode of a column, counted from 1."""
 
 LISTS = {"train": "train_tasks", "validation": "validation_tasks", "held-out": "held_out_tasks"}
-"""Where an entry holds the tasks of a split."""
+"""Field of an entry that holds the tasks of a split."""
 
 
 class Size(NamedTuple):
-    """How much of a task is rolled out."""
+    """The extent of the rollouts of a task."""
 
     rollouts: int
     episodes: int

@@ -1,4 +1,4 @@
-"""What takes long, with a progress bar: a run, and the collecting of histories."""
+"""Long work with a progress bar: a run, and the collecting of histories."""
 
 from __future__ import annotations
 

@@ -36,7 +36,7 @@ class Deciding(Protocol):
 
 @dataclass
 class Recorded:
-    """What happened in a batch of rollouts, step by step."""
+    """The record of a batch of rollouts, step by step."""
 
     observation: list[Shaped[np.ndarray, "env ..."]] = field(default_factory=list)
     action: list[Int[np.ndarray, " env"]] = field(default_factory=list)

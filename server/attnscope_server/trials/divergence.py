@@ -17,14 +17,14 @@ from attnscope_server.trials.acting import Deciding, Recorded
 
 @dataclass(frozen=True, eq=False)
 class Diverged:
-    """How far compressed decisions are from the uncompressed ones at the same histories."""
+    """The distance of compressed decisions from the uncompressed ones at the same histories."""
 
     kl: Float[np.ndarray, "batch step env"]
     """KL(π_full ‖ π_compressed) in nats; π is the softmax of the logits, before temperature."""
     departure: Float[np.ndarray, "batch step env"]
     """Total variation of the acted distributions, after temperature."""
     flip: Int[np.ndarray, "batch step env"]
-    """Whether the most likely action is another."""
+    """True where the most likely action is another."""
 
 
 class Divergence:

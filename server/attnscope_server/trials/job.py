@@ -46,7 +46,7 @@ Tell = Callable[[Phase, int], None]
 
 
 class Runner(Protocol):
-    """What runs conditions; `attnscope_server.trials.rollout.TrialRunner` is one."""
+    """A runner of conditions; `attnscope_server.trials.rollout.TrialRunner` is one."""
 
     @abstractmethod
     def waves(self) -> list[tuple[int, ...]]:

@@ -1,4 +1,4 @@
-"""What a trial's specification means on this service: every condition spelled out, and refused where it cannot be.
+"""The meaning of a trial's specification on this service: every condition spelled out, and refused where it cannot be.
 
 Knows registries and strategies, not torch: it runs in the service process.
 """

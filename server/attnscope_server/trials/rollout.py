@@ -34,7 +34,7 @@ from attnscope_storage.wire import Phase
 from attnscope_storage.wire.trials import Condition, ResolvedTrial, TrialSpec
 
 LANE: int = 100_003
-"""What a seed counts for in a rollout's lane, the number that strategies draw by."""
+"""The weight of a seed in a rollout's lane, the number that strategies draw by."""
 
 
 class TrialRunner:

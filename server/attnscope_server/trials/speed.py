@@ -31,7 +31,7 @@ HALF: Final = 2
 
 @dataclass(frozen=True, eq=False)
 class Speeds:
-    """What was timed of one condition, in seconds."""
+    """The times of one condition, in seconds."""
 
     seconds: Float32[np.ndarray, "phase level arm round"]
     """Mean decision of every round."""
@@ -51,7 +51,7 @@ class Arm:
     cycle: int = 1
     """Decisions after which its work repeats; where they are more than are timed, those timed are spread over them."""
     forgets: bool = False
-    """Whether what it was long ago does not change its work: a stored window is selected from anew."""
+    """True where what it was long ago does not change its work: a stored window is selected from anew."""
 
 
 class SpeedMeter:

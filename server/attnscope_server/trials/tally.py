@@ -1,4 +1,4 @@
-"""What the conditions of a wave kept and computed, added up episode by episode."""
+"""The tokens that the conditions of a wave kept and the operations that they took, added up episode by episode."""
 
 from __future__ import annotations
 

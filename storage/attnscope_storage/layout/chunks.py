@@ -25,7 +25,7 @@ _MIN_HEADER: Final = 6
 """Bytes of the shortest zstd frame header with a size: magic number, descriptor, one byte of size."""
 
 _SIZE_OFFSET: Final = {1: 0, 2: 256, 4: 0, 8: 0}
-"""What is added to a size field of so many bytes."""
+"""The number that is added to a size field of so many bytes."""
 
 _ZSTD: Final = Zstd(level=ZSTD_LEVEL, checksum=True)
 

@@ -1,4 +1,4 @@
-"""What a store key means, given the committed shapes: a pure predicate, without a look at the disk.
+"""The meaning of a store key, given the committed shapes: a pure predicate, without a look at the disk.
 
 The service answers from it (a document, a chunk, a 404, a 500 where a committed chunk is gone), so whatever is not
 exactly the name of something in the capture is `Unknown`: paths that climb, escapes, NUL, other spellings of a number.

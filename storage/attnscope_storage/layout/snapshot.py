@@ -1,4 +1,4 @@
-"""What one root document says: every committed shape, at one moment.
+"""The contents of one root document: every committed shape, at one moment.
 
 Parses bytes that may come from another machine, so it believes nothing: an array's document must be exactly what the
 schema writes (then its name, dtype, shape and chunks are all there is to know), and names are only what a schema uses.

@@ -34,7 +34,7 @@ from zarr.storage import LocalStore
 from attnscope_storage.errors import StorageFullError, StorageUnwritableError
 
 PARTIAL_SUFFIX: Final = ".partial"
-"""What a file is called besides its key until it is whole. One writer a capture, so the name may be fixed."""
+"""The ending of a file's name until the file is whole. One writer a capture, so the name may be fixed."""
 
 _NO_SPACE: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 

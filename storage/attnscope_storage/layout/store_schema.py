@@ -21,13 +21,13 @@ SPLITS: Final = ("train", "validation", "test")
 """Meaning of `env/split`, by value; -1 is unknown."""
 
 FIRST_KIND: Final = "capture"
-"""What a store holds that does not say so; the first captures did not."""
+"""The kind of a store that names none; the first captures did not."""
 
 KIND_NAME: Final = re.compile(r"[a-z][a-z0-9-]{0,39}")
-"""What a kind may be called."""
+"""The form of a kind's name."""
 
 Growth = Literal["step", "row_step", "sample", "static"]
-"""How an array's first axis grows: with every step, with every stored row, with every sampled map, or never."""
+"""The growth of an array's first axis: with every step, with every stored row, with every sampled map, or never."""
 
 Axis = tuple[str, int]
 """An axis: its name and its length in the finished capture."""
@@ -52,7 +52,7 @@ class ArraySpec:
 
     @property
     def fill(self) -> float | int:
-        """What never-written data reads as: NaN for floats, -1 for integers."""
+        """The value of never-written data: NaN for floats, -1 for integers."""
         return math.nan if np.dtype(self.dtype).kind == "f" else -1
 
     @property

@@ -19,7 +19,7 @@ from attnscope_storage.reading.read_only import ReadOnlyStore
 
 
 class CommittedStore(ReadOnlyStore):
-    """What `root` commits of the capture in `store`: ``zarr.open_group(CommittedStore(...), mode="r")`` reads it.
+    """The capture in `store` as far as `root` commits it: ``zarr.open_group(CommittedStore(...), mode="r")`` reads it.
 
     A snapshot: later commits show only in a new one.
 

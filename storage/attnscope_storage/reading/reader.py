@@ -76,7 +76,7 @@ class CaptureReader:
 
     @property
     def root(self) -> Root:
-        """What was committed at the last refresh: an immutable snapshot."""
+        """The commits at the last refresh: an immutable snapshot."""
         return self._root
 
     @property
@@ -111,7 +111,7 @@ class CaptureReader:
 
     @property
     def complete(self) -> bool:
-        """Whether nothing more will come because everything is there."""
+        """True where nothing more will come because everything is there."""
         return bool(self.attributes["complete"])
 
     @property

@@ -1,4 +1,4 @@
-"""What may stand in the brackets of a committed array, and what is refused.
+"""The index expressions that a committed array takes, and those that it refuses.
 
 NumPy's integers, slices and lists, each on its own axis (orthogonal). Along an axis that grows, anything that reaches
 past what is committed is refused instead of cut short: a plot of half of what was asked for looks like a whole one.

@@ -95,7 +95,7 @@ class Specification(Sent):
 
 
 def _holds_bool(value: object) -> bool:
-    """Whether a value is true or false, or a list that holds one at some depth."""
+    """Return True where a value is true or false, or a list that holds one at some depth."""
     waiting = [value]
     while waiting:
         one = waiting.pop()
@@ -107,12 +107,12 @@ def _holds_bool(value: object) -> bool:
 
 
 def _takes_bool(annotation: object) -> bool:
-    """Whether a field of this type may hold true or false, or something whose own fields are checked."""
+    """Return True where a field of this type may hold true or false, or something whose own fields are checked."""
     numbers = {int, float, str, type(None), Ellipsis}
     parts = [part for part in get_args(annotation) if not _is_note(part)]
     return any(_takes_bool(part) for part in parts) if parts else annotation not in numbers
 
 
 def _is_note(part: object) -> bool:
-    """Whether a part of an annotation only restricts it; a named alias, such as pydantic's JSON value, is a type."""
+    """Return True where a part of an annotation only restricts it; a named alias, such as a JSON value, is a type."""
     return not isinstance(part, type) and not get_args(part) and part is not Ellipsis and not hasattr(part, "__value__")

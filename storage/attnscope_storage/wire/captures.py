@@ -41,7 +41,7 @@ class CaptureSpec(ActingSpecification):
 
 
 class ResolvedCapture(ResolvedJob):
-    """What a capture's specification means on this service; echoed at submission, stored with the job."""
+    """The meaning of a capture's specification on this service; echoed at submission, stored with the job."""
 
     envs: int = Field(description="Length of the env axis: tasks × seeds × replicas.")
     steps: int = Field(description="Length of the step axis.")

@@ -1,4 +1,4 @@
-"""What a service offers: checkpoints, environments, capabilities, and who is asking."""
+"""The offers of a service: checkpoints, environments, capabilities, and who is asking."""
 
 from __future__ import annotations
 
@@ -137,7 +137,7 @@ class DeviceInfo(Received):
 
 
 class Capabilities(Received):
-    """What this service can do, and its caps."""
+    """The abilities of this service, and its caps."""
 
     version: str
     job_kinds: tuple[str, ...]

@@ -33,14 +33,14 @@ class Words:
     """The words in which people read of a kind of job."""
 
     entries: str
-    """What the growing axis of its store counts, e.g. ``steps``."""
+    """The unit that the growing axis of its store counts, e.g. ``steps``."""
     smaller: str
-    """What to ask for fewer of where a job is too large."""
+    """The things to ask for fewer of where a job is too large."""
 
 
 @dataclass(frozen=True)
 class Contract(Generic[SpecT, ResolvedT]):
-    """What service and client both know of one kind of job."""
+    """The part of one kind of job that service and client share."""
 
     specification: type[SpecT]
     resolved: type[ResolvedT]

@@ -66,7 +66,7 @@ class DecisionSpec(ActingSpecification):
 
 
 class ResolvedDecision(ResolvedJob):
-    """What a decision's specification means on this service; `tasks` are the judging tasks, in the order of looks."""
+    """The meaning of a decision's specification on this service; `tasks` are the judging tasks, by look."""
 
     screening_tasks: tuple[TaskCell, ...] = Field(description="Tasks that are captured, screened and raced on.")
     capture_seeds: int = Field(description="Seeds of a screening task in the capture.")

@@ -15,7 +15,7 @@ from attnscope_storage.wire.union import Resolved, ShownSpec, resolved_as
 
 
 class JobState(StrEnum):
-    """Where a job stands."""
+    """The state of a job."""
 
     QUEUED = "queued"  # waits for a device
     RUNNING = "running"  # a worker has it
@@ -27,7 +27,7 @@ class JobState(StrEnum):
 
     @property
     def final(self) -> bool:
-        """Whether the job will not change any more."""
+        """True where the job will not change any more."""
         return self in {JobState.SUCCEEDED, JobState.FAILED, JobState.CANCELLED}
 
 
@@ -35,7 +35,7 @@ Phase = Literal["waiting", "loading", "resuming", "rolling", "measuring", "finis
 
 
 class Progress(Received):
-    """How far a job is. A step is one step of every environment of the job; a trial takes them once a condition."""
+    """The progress of a job. A step is one step of every environment; a trial takes them once a condition."""
 
     phase: Phase = "waiting"
     steps_done: int = Field(default=0, description="Steps rolled out, committed or not.")
@@ -94,7 +94,7 @@ class Job(JobSummary):
 
 
 class JobChanges(Sent):
-    """What an owner may change of a job; fields that are not sent stay as they are."""
+    """The fields of a job that its owner may change; fields that are not sent stay as they are."""
 
     expires_at: AwareDatetime | None = Field(default=None, description="With its zone; null keeps the capture.")
     pinned: bool = False
@@ -124,7 +124,7 @@ class SummaryPage(Received):
 
 
 class Estimate(Received):
-    """What a specification will cost, before anything is queued."""
+    """The cost of a specification, before anything is queued."""
 
     resolved: Resolved
     bytes_raw: int = Field(description="Decoded size of every array.")

@@ -7,7 +7,7 @@ from types import MappingProxyType
 from typing import Final, Literal, get_args
 
 MapKind = Literal["weights", "value-weighted", "rollout", "leave-one-out"]
-"""What is asked of a decision:
+"""A question about a decision:
 
 - ``weights``: attention weights of every query.
 - ``value-weighted``: ‖A_ij f(x_j)‖, what a weight moves (Kobayashi et al., 2020).
@@ -16,7 +16,7 @@ MapKind = Literal["weights", "value-weighted", "rollout", "leave-one-out"]
 """
 
 Positions = Literal["reindex", "mask"]
-"""Where the kept tokens stand when a transition is left out: packed anew, or in place with the others unseen."""
+"""The positions of the kept tokens when a transition is left out: packed anew, or in place with the others unseen."""
 
 MapFormat = Literal["npy", "f16", "u8"]
 """NumPy's format in float32 or float16, or one byte a weight: round(254·√x)."""

@@ -14,7 +14,7 @@ from pydantic import Field
 from attnscope_storage.wire.base import Received
 
 PROBLEM_TYPE_PREFIX: Final = "urn:attnscope:problem:"
-"""What stands before a code in a problem's ``type``."""
+"""The text before a code in a problem's ``type``."""
 
 PROBLEM_MEDIA_TYPE: Final = "application/problem+json"
 """Media type of every error answer."""

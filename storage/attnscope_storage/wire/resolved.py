@@ -1,4 +1,4 @@
-"""What the specification of any job was resolved to: who acts, where and how."""
+"""The resolved form of any job's specification: the policy, the environment, the tasks, and the choice of actions."""
 
 from __future__ import annotations
 

@@ -71,7 +71,7 @@ class ScreenSpec(Specification):
 
 
 class ResolvedScreen(ResolvedJob):
-    """What a screen's specification means on this service."""
+    """The meaning of a screen's specification on this service."""
 
     capture_store: str = Field(description="Store of the capture that is read.")
     steps: int = Field(description="Steps of the histories that were committed when the screen was submitted.")

@@ -75,7 +75,7 @@ class TaskChoice(Sent):
 
 
 class SamplingChoice(Sent):
-    """How an action comes from the logits."""
+    """The choice of an action from the logits."""
 
     mode: Literal["sample", "greedy"] | None = Field(
         default=None, description="Draw the action, or take the likeliest; by default as the checkpoint's entry says."

@@ -25,7 +25,7 @@ class ParameterInfo(Received):
 
 
 class FitInfo(Received):
-    """Whether a strategy fits something, and why not."""
+    """The fit of a strategy, with the reason where it does not fit."""
 
     name: str
     fits: bool

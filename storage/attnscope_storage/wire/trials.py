@@ -24,7 +24,7 @@ Budget = Tokens | Share
 """``40`` is a number of transitions, ``0.4`` a share; all of them is the strategy ``none``."""
 
 PositionPolicy = Literal["reindex", "keep", "right_align", "mask"]
-"""Where the kept tokens stand:
+"""The positions of the kept tokens:
 
 - ``reindex``: packed from slot 0, the query after them.
 - ``keep``: in the slots that they had, with gaps; the query too.
@@ -37,7 +37,7 @@ Memory = Literal["stateless", "stateful"]
 may outlive the window."""
 
 Recompute = Literal["recompute", "cached"]
-"""How a decision is computed: every kept token anew, or from kept keys and values (causal policies with rotary
+"""The computation of a decision: every kept token anew, or from kept keys and values (causal policies with rotary
 positions), where what was dropped still lives on in what was computed while it was there."""
 
 POSITION_POLICIES: tuple[str, ...] = get_args(PositionPolicy)
@@ -55,7 +55,7 @@ class StrategyChoice(Sent):
 
 
 class SpeedChoice(Sent):
-    """What is timed: decisions of every condition beside uncompressed ones, in the same process, in turns."""
+    """The timed work: decisions of every condition beside uncompressed ones, in the same process, in turns."""
 
     enabled: bool = Field(default=True, description="Time decisions beside uncompressed ones.")
     envs: tuple[Annotated[int, Field(ge=1, le=4096)], ...] = Field(
@@ -140,7 +140,7 @@ class Condition(Received):
 
 
 class ResolvedTrial(ResolvedJob):
-    """What a trial's specification means on this service."""
+    """The meaning of a trial's specification on this service."""
 
     envs: int = Field(description="Rollouts of a condition: tasks × seeds.")
     steps: int = Field(description="Steps of a rollout: episodes × horizon.")

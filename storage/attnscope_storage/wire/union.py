@@ -39,7 +39,7 @@ class UnknownSpecification(Specification):
 
 
 class UnknownResolved(ResolvedJob):
-    """What a specification of an unknown kind means: the fields of a subject as far as they are there."""
+    """The meaning of a specification of an unknown kind: the fields of a subject as far as they are there."""
 
     checkpoint_id: str = ""
     checkpoint_name: str = "–"

@@ -1,4 +1,4 @@
-"""What is wrong with a specification, in words that both sides use: a line for each field."""
+"""The faults of a specification, in words that both sides use: a line for each field."""
 
 from __future__ import annotations
 

@@ -71,7 +71,7 @@ class BlockPool:
 
     @property
     def dropped(self) -> bool:
-        """Whether what is not committed yet shall be forgotten."""
+        """True where what is not committed yet shall be forgotten."""
         return self._dropped
 
     def acquire(self) -> StepBlock:

@@ -113,7 +113,7 @@ class Committer:
 
     @property
     def complete(self) -> bool:
-        """Whether the capture was declared finished."""
+        """True where the capture was declared finished."""
         return bool(self._attributes["complete"])
 
     def commit(self, block: StepBlock, abandoned: Callable[[], bool] = lambda: False) -> None:

@@ -17,7 +17,7 @@ from attnscope_storage.reading.reader import CaptureReader
 
 @dataclass(frozen=True)
 class Copied:
-    """What a copy holds."""
+    """The contents of a copy."""
 
     root: bytes
     """The root document, as it is stored."""

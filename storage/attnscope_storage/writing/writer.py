@@ -29,7 +29,7 @@ DEFAULT_BLOCKS = 3
 
 @dataclass(frozen=True)
 class Commit:
-    """What a capture holds after a commit."""
+    """The state of a capture after a commit."""
 
     steps_committed: int
     bytes_written: int
@@ -152,7 +152,7 @@ class CaptureWriter:
 
     @property
     def complete(self) -> bool:
-        """Whether the capture is declared finished."""
+        """True where the capture is declared finished."""
         return self._committer.complete
 
     def acquire(self) -> StepBlock:

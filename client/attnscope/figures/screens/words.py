@@ -1,4 +1,4 @@
-"""What figures of screens call budgets and their subject."""
+"""Words for budgets and subjects in figures of screens."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What keeping fewer tokens costs each head, in attention lost."""
+"""Figure of the attention that each head loses when fewer tokens are kept."""
 
 from __future__ import annotations
 

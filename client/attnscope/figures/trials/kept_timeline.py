@@ -1,4 +1,4 @@
-"""What each strategy keeps in view: kept transitions by their age, at steps over the rollout, rewards marked."""
+"""Figure of the transitions that each strategy keeps in view: by age, over the rollout, rewards marked."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ STATES: Final = {
     "kept": COLOURS["first"],
     "kept, rewarded": COLOURS["second"],
 }
-"""What a transition may be at a step, and its colour."""
+"""The states of a transition at a step, with their colours."""
 
 ABSENT, DROPPED, LOST, POOLED, KEPT, SAVED = range(len(STATES))
 

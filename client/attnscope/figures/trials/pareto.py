@@ -1,4 +1,4 @@
-"""What compression buys and what it costs: return kept against tokens kept and against speed, the front marked."""
+"""Figure of the gain and cost of compression: return kept against tokens kept and against speed, the front marked."""
 
 from __future__ import annotations
 

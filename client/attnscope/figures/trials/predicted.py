@@ -27,7 +27,7 @@ SHORT: Final = {
     "tokens": "tokens kept",
     "kl": "KL on the same histories",
 }
-"""What a predictor is called beside its bar."""
+"""The name of a predictor beside its bar."""
 
 
 def predicted(board: Board, found: list[Prediction], score: PredictionScore) -> Figure:

@@ -1,4 +1,4 @@
-"""What is kept of the baseline's gain, strategy × budget, with the verdict in every cell."""
+"""Table of the share of the baseline's gain that is kept, strategy × budget, with the verdict in every cell."""
 
 from __future__ import annotations
 

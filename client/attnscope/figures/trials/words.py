@@ -1,4 +1,4 @@
-"""Where a trial's figures come from, in words, and how its conditions are told apart."""
+"""Words of a trial's figures: their origin, and the names of conditions."""
 
 from __future__ import annotations
 

@@ -67,13 +67,13 @@ class Anchored(Strategy):
 
     @property
     def required(self) -> frozenset[str]:
-        """What the anchors are found by, and what the wrapped strategy looks at."""
+        """The values that find the anchors, and those that the wrapped strategy looks at."""
         by = ({"episode"} if self.starts else set()) | ({"reward"} if self.first_rewarded else set())
         return self.inner.required | by
 
     @property
     def uses(self) -> frozenset[str]:
-        """What the anchors are found by, and what the wrapped strategy looks at where it is there."""
+        """The values that find the anchors, and those that the wrapped strategy looks at where they are there."""
         return self.required | self.inner.uses
 
     @property
@@ -83,7 +83,7 @@ class Anchored(Strategy):
 
     @property
     def pooling(self) -> bool:
-        """Whether the wrapped strategy builds tokens out of several entries."""
+        """True where the wrapped strategy builds tokens out of several entries."""
         return self.inner.pooling
 
     @property

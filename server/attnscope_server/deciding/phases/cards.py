@@ -28,7 +28,7 @@ LEFT_OUT = (
     "every arm selects from the stored window (stateless); kept keys and values are not tried",
     "earlier decisions on the same checkpoint and tasks are not pooled or counted here",
 )
-"""What every decision of this version leaves out of the procedure."""
+"""The parts of the procedure that every decision of this version leaves out."""
 
 
 def document_of(

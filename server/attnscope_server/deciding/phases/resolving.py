@@ -1,4 +1,4 @@
-"""What a decision's specification means on this service: judges, screening tasks, budgets, and how long it may take.
+"""The meaning of a decision's specification on this service: judges, screening tasks, budgets, and lengths.
 
 Knows registries and presets, not torch: it runs in the service process.
 """

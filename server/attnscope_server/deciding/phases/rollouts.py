@@ -73,7 +73,7 @@ class _Uniform(Deciding):
 
 @dataclass(frozen=True, eq=False)
 class Rollouts:
-    """What some rollouts gave."""
+    """The results of some rollouts."""
 
     returns: Float[np.ndarray, "rollout episode"]
     action: Int[np.ndarray, "rollout step"]
@@ -88,7 +88,7 @@ class Rollouts:
 
 @dataclass(frozen=True)
 class Stage:
-    """Where a policy acts, and for how long."""
+    """The environments in which a policy acts, and the length of its rollouts."""
 
     policy: Policy
     environments: Callable[[EnvAxis], Environment]

@@ -72,7 +72,7 @@ class Worker:
     def __init__(self, spec: DecisionSpec, resolved: ResolvedDecision, policy: Policy, stage: Stage) -> None:
         self._spec, self._resolved, self._policy, self._stage = spec, resolved, policy, stage
         self.record = Record(driver=start(plan_of(spec, resolved)), quick=spec.quick)
-        """What is known by now."""
+        """The results so far."""
         self._histories: Histories | None = None
         self._twins: dict[tuple[int, int], Shaped[np.ndarray, " step"]] = {}
 

@@ -1,4 +1,4 @@
-"""What the service offers: checkpoints, environments, capabilities, and who is asking; health."""
+"""The offers of the service: checkpoints, environments, capabilities, and who is asking; health."""
 
 from __future__ import annotations
 

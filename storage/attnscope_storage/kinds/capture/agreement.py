@@ -1,4 +1,4 @@
-"""Whether stored statistics and stored rows tell the same story, as far as float16 can.
+"""The check that stored statistics and stored rows agree, as far as float16 can tell.
 
 The statistics come from full-precision rows, the rows are stored in float16, so they differ by rounding. Rounding a
 weight `a` moves it by at most ``a·2⁻¹¹``, or by 2⁻²⁵ where it is subnormal; each tolerance below is what that does to

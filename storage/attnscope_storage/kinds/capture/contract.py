@@ -47,4 +47,4 @@ CONTRACT = register(
         optional=("attention/",),
     )
 )
-"""What both sides know of a capture."""
+"""The contract of a capture, for both sides."""

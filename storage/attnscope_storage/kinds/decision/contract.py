@@ -26,4 +26,4 @@ CONTRACT = register(
         not_replayable="a decision stores no context that could be rebuilt; replay a capture of the same checkpoint",
     )
 )
-"""What both sides know of a decision."""
+"""The contract of a decision, for both sides."""

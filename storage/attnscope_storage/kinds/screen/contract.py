@@ -36,4 +36,4 @@ CONTRACT = register(
         not_replayable="a screen stores no context that could be rebuilt; replay the capture that it reads",
     )
 )
-"""What both sides know of a screen."""
+"""The contract of a screen, for both sides."""

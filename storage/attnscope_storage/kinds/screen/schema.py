@@ -27,7 +27,7 @@ class ScreenDims:
     """Decisions of a rollout."""
     actions: int
     rows: bool
-    """Whether attention is stored, so that the retained share of it is known."""
+    """True where attention is stored, so that the retained share of it is known."""
     block: int
     """Rollouts of a commit."""
     bands: int = 0

@@ -12,7 +12,7 @@ from attnscope_storage.reading.reader import CaptureReader
 from attnscope_storage.verify import VerificationReport
 
 ROUNDING: Final = 1e-4
-"""What float32 sums may add to a share, or take from a divergence."""
+"""Error that float32 sums may add to a share, or take from a divergence."""
 
 Read = Callable[[str], Shaped[np.ndarray, "..."] | None]
 

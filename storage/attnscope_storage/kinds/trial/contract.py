@@ -39,4 +39,4 @@ CONTRACT = register(
         not_replayable="a trial stores no context that could be rebuilt; replay a capture of the same checkpoint",
     )
 )
-"""What both sides know of a trial."""
+"""The contract of a trial, for both sides."""
