@@ -35,16 +35,13 @@ __all__ = [
 
 LATER: Final = MappingProxyType(
     {
-        "import_arrays": "attnscope.foreign.own",
-        "open": "attnscope.opening",
-        "open_decision": "attnscope.opening",
-        "open_screen": "attnscope.opening",
-        "open_trial": "attnscope.opening",
-        "recommend": "attnscope.recommendations.advice",
-        "screen": "attnscope.screens.here",
+        "attnscope.foreign.own": ("import_arrays",),
+        "attnscope.opening": ("open", "open_decision", "open_screen", "open_trial"),
+        "attnscope.recommendations.advice": ("recommend",),
+        "attnscope.screens.here": ("screen",),
     }
 )
-"""Functions whose modules load zarr or strategies, with these modules; each is imported when it is first used."""
+"""Modules that load zarr or strategies, with their functions; each is imported when a function is first used."""
 
 
 def connect(url: str | None = None, api_key: str | None = None) -> Service:
@@ -73,9 +70,10 @@ def connect(url: str | None = None, api_key: str | None = None) -> Service:
 
 def __getattr__(name: str) -> Any:  # noqa: ANN401 - the type checkers read the imports above
     """Return a function whose module is loaded only now."""
-    if name not in LATER:
+    module = next((module for module, functions in LATER.items() if name in functions), None)
+    if module is None:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    found = getattr(import_module(LATER[name]), name)
+    found = getattr(import_module(module), name)
     globals()[name] = found
     return found
 

@@ -38,7 +38,7 @@ class Advice:
     environment: str
     job: str
     verdict: Literal["selective", "flat", "undecided", "no gain"]
-    """The answer of attention about rules: ``selective`` where one keeps more than evenly spaced tokens; no word on cost."""
+    """The answer of attention about rules: ``selective`` where one beats evenly spaced tokens; no word on cost."""
     lead: Lead
     """The answer, else the screen, else what would give an answer."""
     table: Table
