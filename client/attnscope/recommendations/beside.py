@@ -32,6 +32,8 @@ class Beside:
     """A decision on the same checkpoint, and a screen of the same capture, where there are any."""
 
     decision: DecisionCard | None = None
+    decision_job: str | None = None
+    """Job of the decision, where a service has it."""
     screen: ScreenResults | None = None
     screen_job: str | None = None
 
@@ -60,13 +62,14 @@ def beside_of(
             f"expected a decision on {own.checkpoint_name} in {own.environment_id}, got one on {card.checkpoint_name} "
             f"in {card.environment_id}"
         )
+    job = decision.job if isinstance(decision, Decision) and not decision.on_disk else None
     if not isinstance(screen, Screen):
-        return Beside(card, screen)
+        return Beside(card, job, screen)
     if screen.resolved.checkpoint_id != own.checkpoint_id:
         raise NotMeasurableError(
             f"expected a screen of {own.checkpoint_name}, got one of {screen.resolved.checkpoint_name}"
         )
-    return Beside(card, screen.results(), screen.job)
+    return Beside(card, job, screen.results(), screen.job)
 
 
 def find_beside(service: Service, capture: Capture) -> tuple[Decision | None, Screen | None]:

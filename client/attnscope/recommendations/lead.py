@@ -65,7 +65,9 @@ def lead_of(capture: Capture, gate: Gate, beside: Beside, best: list[Best]) -> L
     """
     card = beside.decision
     if card is not None and card.answer is not None:
-        return Lead("answer", _answer(card), (("the whole card", f"attnscope summary {card.job}"),))
+        job = beside.decision_job
+        card_at = () if job is None else (("the whole card", f"attnscope summary {job}"),)
+        return Lead("answer", _answer(card), (*card_at, ("decide again", card.command)))
     refused = gate.claims()
     decide = (("decide by rollouts, in one command", decide_command(capture)),)
     if imported_from(capture.provenance):

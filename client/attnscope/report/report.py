@@ -14,6 +14,8 @@ from attnscope.capture import Capture
 from attnscope.errors import NotCapturedError
 from attnscope.figures.comprehensive import comprehensive
 from attnscope.figures.decision_rows import decision_rows
+from attnscope.figures.decisions.kept import kept_by_tokens
+from attnscope.figures.decisions.ladder import ladder
 from attnscope.figures.heatmap import heatmaps
 from attnscope.figures.layer_head import layer_head
 from attnscope.figures.screens.map import screen_map
@@ -42,6 +44,8 @@ FIGURES: dict[str, Callable[[Study], Figure]] = {
 """By file name, the guide's two first."""
 
 BESIDE = {
+    "decision_ladder": "The ladder: each judged arm at its looks",
+    "decision_kept_by_tokens": "What is kept of the gain against tokens",
     "screen_map": "Departures by rule and budget",
 }
 """Titles of the figures of what stands beside a capture."""
@@ -133,6 +137,9 @@ def heatmap_steps(capture: Capture, asked: Choice) -> list[int]:
 
 def beside_figures(beside: Beside) -> Iterator[tuple[str, Figure]]:
     """Yield the figures of what stands beside a capture, by file name."""
+    if beside.decision is not None and beside.decision.rungs:
+        yield "decision_ladder", ladder(beside.decision)
+        yield "decision_kept_by_tokens", kept_by_tokens(beside.decision)
     if beside.screen is not None:
         yield "screen_map", screen_map(beside.screen)
 

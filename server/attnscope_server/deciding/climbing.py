@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from jaxtyping import Float
 
-from attnscope_server.deciding.closing import capped, climb_of, finish, look_line, summarise, without_gain
+from attnscope_server.deciding.closing import capped, climb_of, finish, look_line, look_of, summarise, without_gain
 from attnscope_server.deciding.estimates import PairedReturns
 from attnscope_server.deciding.ladder import Ladder, Rung
 from attnscope_server.deciding.looks import LookResult, Verdict, judge
@@ -116,7 +116,8 @@ def after_look(
     futile = verdict is Verdict.OPEN and not last and is_futile(result.tested, plan, look.number)
     over = verdict is not Verdict.OPEN or futile or last
     summary = summarise(state, arm, result, verdict, same, futile=futile)
-    state = state.model_copy(update={"lines": (*state.lines, look_line(state, summary, result, over=over))})
+    lines = (*state.lines, look_line(state, summary, result, over=over))
+    state = state.model_copy(update={"lines": lines, "looks": (*state.looks, look_of(arm, result, verdict))})
     if not over:
         return within_cap(state.model_copy(update={"look": state.look + 1}))
     state = state.model_copy(update={"summaries": (*state.summaries, summary), "look": 1})

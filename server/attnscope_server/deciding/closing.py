@@ -8,7 +8,7 @@ from attnscope_server.deciding.ladder import Climb, End
 from attnscope_server.deciding.looks import LookResult, Verdict
 from attnscope_server.deciding.power import size_needed
 from attnscope_server.deciding.sameness import Sameness
-from attnscope_server.deciding.state import Arm, DecisionState, Phase
+from attnscope_server.deciding.state import Arm, DecisionState, LookSummary, Phase
 
 _KINDS = {
     End.HOLDS: AnswerKind.COMPRESS_TO,
@@ -42,6 +42,25 @@ def summarise(
         futile=futile,
         needed_near=needed.if_near,
         needed_far=needed.if_far,
+    )
+
+
+def look_of(arm: Arm, result: LookResult, verdict: Verdict) -> LookSummary:
+    """Summarise one look: its estimate, its repeated interval, and its score beside its bounds."""
+    look = result.look
+    return LookSummary(
+        arm=arm.name,
+        number=look.number,
+        tasks=look.tasks,
+        seeds=look.seeds,
+        verdict=verdict.value,
+        point=result.kept.point,
+        low=result.kept.low,
+        high=result.kept.high,
+        score=float(result.tested.score),
+        safe=look.safe,
+        harm=look.harm,
+        may_be_safe=look.may_be_safe,
     )
 
 

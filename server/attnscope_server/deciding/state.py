@@ -123,6 +123,31 @@ class Rolled(_Frozen):
     """Decisions that differ from the uncompressed twin's, [task, seed]; absent where they were not counted."""
 
 
+class LookSummary(_Frozen):
+    """One look at one rung, as a picture of the sequential test shows it."""
+
+    arm: str
+    number: int
+    tasks: int
+    seeds: int
+    verdict: str
+    point: float
+    """Kept share as measured at this look."""
+
+    low: float
+    high: float
+    """Repeated interval."""
+
+    score: float
+    """Tested difference in standard errors, as a z value; NaN where nothing varies."""
+
+    safe: float
+    harm: float
+    """Bounds of the look as z values, both positive."""
+
+    may_be_safe: bool
+
+
 class DecisionState(_Frozen):
     """A decision between two requests; its JSON is all that a resumed decision needs."""
 
@@ -174,5 +199,8 @@ class DecisionState(_Frozen):
 
     summaries: tuple[RungSummary, ...] = ()
     """Rungs whose verdict is final."""
+
+    looks: tuple[LookSummary, ...] = ()
+    """Every look so far, at every rung, in order."""
 
     answer: Answer | None = None

@@ -7,6 +7,7 @@ from typing import Annotated, Any, Final, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from attnscope_storage.wire.base import Received
+from attnscope_storage.wire.looks import CardLook
 from attnscope_storage.wire.resolved import ResolvedJob
 from attnscope_storage.wire.specs import ActingSpecification, Seed, TaskChoice, refuse_doubles
 from attnscope_storage.wire.tasks import TaskCell
@@ -158,6 +159,7 @@ class DecisionCard(BaseModel):
     scope: str
     chosen: CardArm | None = None
     rungs: tuple[CardRung, ...] = ()
+    looks: tuple[CardLook, ...] = Field(default=(), description="Every look at every rung, in order.")
     ladder: str = Field(default="", description="Digest of all that was fixed before rung 1.")
     arms: tuple[CardArm, ...] = Field(default=(), description="Arms that the screen sent into the race.")
     first_episode: int = Field(default=0, description="First judged episode: the largest budget binds from it on.")

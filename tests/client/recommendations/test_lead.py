@@ -206,9 +206,9 @@ def test_an_answer_of_another_policy_is_refused(gaining):
 
 def test_the_report_leads_with_the_same_words_on_its_page(gaining, tmp_path):
     """Text, JSON and page hold one text; the screen's map is among the figures; all of it stays short."""
-    beside = Beside(decided(gaining), screened(gaining), "e" * 36)
+    beside = Beside(decided(gaining), None, screened(gaining), "e" * 36)
     files = [path.name for path in write_report(gaining, tmp_path, beside=beside)]
-    assert "screen_map.png" in files
+    assert {"screen_map.png", "decision_ladder.png", "decision_kept_by_tokens.png"} <= set(files)
     text = (tmp_path / "compression_recommendations.txt").read_text()
     page = (tmp_path / "report.html").read_text()
     written = json.loads((tmp_path / "compression_recommendations.json").read_text())

@@ -11,7 +11,7 @@ import numpy as np
 
 from attnscope_server.deciding.answer import Answer, RungSummary
 from attnscope_server.deciding.phases.record import Record
-from attnscope_server.deciding.state import DecisionState
+from attnscope_server.deciding.state import DecisionState, LookSummary
 from attnscope_storage.wire import CheckpointInfo, PolicyDescription, TaskChoice
 from attnscope_storage.wire.decisions import (
     CardArm,
@@ -21,6 +21,7 @@ from attnscope_storage.wire.decisions import (
     DecisionSpec,
     ResolvedDecision,
 )
+from attnscope_storage.wire.looks import CardLook
 
 LEFT_OUT = (
     "speed and memory are not measured: a trial of the chosen arm does",
@@ -60,6 +61,7 @@ def _card(
         scope=resolved.scope_words if answer is None else answer.scope,
         chosen=chosen,
         rungs=tuple(map(_rung, () if answer is None else answer.rungs)),
+        looks=tuple(map(_look, driver.looks)),
         ladder=driver.ladder,
         arms=arms,
         first_episode=record.first_episode,
@@ -97,6 +99,11 @@ def _rung(rung: RungSummary) -> CardRung:
         seeds=rung.seeds,
         words=rung.kept_words,
     )
+
+
+def _look(look: LookSummary) -> CardLook:
+    told = look.model_dump()
+    return CardLook(kept=told.pop("point"), **told)
 
 
 def _quick_sentence(record: Record) -> str | None:
