@@ -33,7 +33,7 @@ def warned(results: ScreenResults) -> list[str]:
     if not results.orders:
         found.append(
             f"only {results.earning:.0%} of the rollouts earn anything: departures of a policy that has not found its "
-            "goal do not order rules, and no order is claimed here"
+            "goal do not order rules, nor the ways to stand within one, and no order is claimed here"
         )
     return found
 

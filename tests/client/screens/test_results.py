@@ -119,6 +119,7 @@ def test_what_few_rollouts_cannot_say_is_said(results):
     sentences = " ".join(said(results))
     assert "2 tasks" in sentences
     assert "50% of the rollouts earn" in sentences
+    assert "nor the ways to stand" in sentences
     assert "left out: x" in sentences
     assert "safe" not in sentences
 
