@@ -38,7 +38,7 @@ def show_board(trial: Trial, *, as_json: bool) -> None:
 
 def _cells(row: Row, mean: str) -> tuple[str, ...]:
     from attnscope.trials.speed import speed_at  # noqa: PLC0415 - loads zarr
-    from attnscope.trials.words import binding_words, number, verdict_words  # noqa: PLC0415 - as above
+    from attnscope.trials.words import binding_words, number  # noqa: PLC0415 - as above
 
     speed = speed_at(row.speeds)
     return (
@@ -50,5 +50,5 @@ def _cells(row: Row, mean: str) -> tuple[str, ...]:
         binding_words(row),
         "–" if row.divergence is None else f"{row.divergence.kl.value:.3g}",
         "–" if speed is None else f"{speed.ratio:.2f} at {speed.envs}",
-        verdict_words(row),
+        row.words,
     )

@@ -14,7 +14,7 @@ from attnscope.trials.phases import mean_return
 from attnscope.trials.sameness import same_as
 from attnscope.trials.selection import Winner
 from attnscope.trials.speed import speed_at
-from attnscope.trials.words import binding_words, number, scope_words, speed_words, verdict_words
+from attnscope.trials.words import binding_words, number, scope_words, speed_words
 from attnscope_model.strategies import StrategyError, strategy
 from attnscope_model.strategies.fitting import looks_at_attention
 
@@ -82,7 +82,7 @@ def _cells(row: Row) -> tuple[str, ...]:
         f"{row.share.value:.0%}",
         number(row.verdict.kept),
         binding_words(row),
-        verdict_words(row),
+        row.words,
         number(row.over_uniform),
     )
 

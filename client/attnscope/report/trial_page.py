@@ -18,7 +18,7 @@ from attnscope.report.trial_findings import trial_findings
 from attnscope.trials.board import Board, Row
 from attnscope.trials.selection import Winner
 from attnscope.trials.speed import speed_at
-from attnscope.trials.words import binding_words, number, verdict_words
+from attnscope.trials.words import binding_words, number
 
 HEAD: Final = (
     "Condition", "Positions", "Tokens kept", "Gain kept", "Where it binds", "Verdict", "Δ return", "vs uniform",
@@ -76,7 +76,7 @@ def _line(row: Row) -> str:
         f"{row.share.value:.0%}",
         number(verdict.kept),
         binding_words(row),
-        verdict_words(row),
+        row.words,
         number(row.difference),
         number(row.over_uniform),
         number(row.over_random),

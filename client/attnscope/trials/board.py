@@ -29,7 +29,6 @@ from attnscope.trials.results import TrialResults
 from attnscope.trials.scores import TaskLosses, difference, iqm, over_blind, retained, task_losses
 from attnscope.trials.speed import Speed, speed_at, speeds
 from attnscope.trials.verdicts import Verdict, judge, judge_all
-from attnscope.trials.words import verdict_words
 from attnscope_storage.wire import Condition
 
 
@@ -67,6 +66,11 @@ class Row:
     over_uniform: Estimate | None
     """Share of the baseline's gain kept beyond what uniform keeps with as many tokens."""
     over_random: Estimate | None
+
+    @property
+    def words(self) -> str:
+        """The verdict on the condition: jointly or by itself, or the rollouts that would decide."""
+        return "baseline" if self.condition.index == 0 else self.verdict.words
 
     @property
     def name(self) -> str:
@@ -176,7 +180,7 @@ def _flat(row: Row) -> dict[str, Any]:
         "oracle": of.oracle,
         "verdict": row.verdict.word,
         "holds_jointly": row.verdict.jointly,
-        "words": verdict_words(row),
+        "words": row.words,
         "decides": row.verdict.decides,
         "decides_far": row.verdict.decides_far,
         "decides_unit": row.verdict.unit if row.verdict.decides else None,

@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 
 from attnscope.measures.intervals import Estimate
+from attnscope.trials.board import Row
 from attnscope.trials.results import TrialResults
-
-if TYPE_CHECKING:
-    from attnscope.trials.board import Row
 
 
 def number(estimate: Estimate | None) -> str:
@@ -21,11 +17,6 @@ def number(estimate: Estimate | None) -> str:
         return f"{estimate.value:.2f}"
     unsure = "" if estimate.reliable else " †"
     return f"{estimate.value:.2f} ({estimate.low:.2f} to {estimate.high:.2f}{unsure})"
-
-
-def verdict_words(row: Row) -> str:
-    """Return the verdict on a condition: jointly or by itself, or what would decide."""
-    return "baseline" if row.condition.index == 0 else row.verdict.words
 
 
 def binding_words(row: Row) -> str:

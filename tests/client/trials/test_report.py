@@ -31,7 +31,7 @@ from attnscope.study import study
 from attnscope.trials.board import board
 from attnscope.trials.sameness import same_as
 from attnscope.trials.selection import winner
-from attnscope.trials.words import binding_words, number, verdict_words
+from attnscope.trials.words import binding_words, number
 
 
 @pytest.fixture(scope="module")
@@ -167,7 +167,7 @@ def test_every_output_has_the_same_words(plant):
     text, shown = trial_text(made, None), trial_page(made, None, {})
     page = " ".join(html.unescape(re.sub(r"<[^>]+>", " ", shown)).split())
     terminal = [_cells(row, "") for row in made.rows]
-    words = [verdict_words(row) for row in made.rows]
+    words = [row.words for row in made.rows]
     assert {"baseline", "inferior, jointly"} <= set(words)
     for place, row in enumerate(made.rows):
         line = next(line for line in text.splitlines() if line.startswith(row.name))
