@@ -14,6 +14,8 @@ from typing import Final
 import numpy as np
 from jaxtyping import Int, Int64
 
+from attnscope.reading.judging import JudgedRows, judge_rows
+
 LEAD: Final = 16
 """Decision rows before a judged decision, in a burst."""
 
@@ -120,8 +122,8 @@ class ReadingPlan:
     parts: tuple[Part, ...]
     envs: tuple[int, ...]
     """Places among the reading's environments."""
-    stride: int
-    """Every so many entries a decision is judged; 0 is a burst's last."""
+    judged: JudgedRows
+    """Entries whose decision is judged; each is the last of a burst, unless every row is read."""
     whole: bool
     """True where every stored row is read."""
     heads: Int64[np.ndarray, " row"] | None
@@ -169,9 +171,9 @@ def plan(
     budget = int(np.clip(wanted, LEAST_BYTES, MOST_BYTES))
     if full or total * size.step_bytes <= budget or total <= LEAD + 1:
         block = max(1, min(BLOCK_ROWS, BLOCK_BYTES // size.step_bytes))
-        stride = 1 if full else max(1, total // targets)
+        judged = stratified(total, total if full or total < 2 * targets else targets)
         parts, every = _whole(total, block), tuple(range(size.envs))
-        return ReadingPlan(parts, every, stride, whole=True, heads=None)
+        return ReadingPlan(parts, every, judge_rows(judged, _phases(total, counted)), whole=True, heads=None)
     fitting = min(budget // size.env_bytes, MOST_BYTES // ((LEAD + 1) * size.mean_bytes)) // FEWEST_BURSTS
     envs = _some(np.asarray(tasks, np.int64), max(1, fitting))
     burst = len(envs) * size.env_bytes, len(envs) * (LEAD + 1) * size.mean_bytes, (LEAD + 1) * size.step_bytes
@@ -179,7 +181,8 @@ def plan(
     parts = _bursts(total, min(max(FEWEST_BURSTS, affordable), targets, total // (LEAD + 1)), counted)
     fewer = min(HEAD_STEPS, HEAD_BYTES // size.step_bytes, total)
     heads = stratified(total, fewer) if fewer > len(parts) else None
-    return ReadingPlan(parts, envs, stride=0, whole=False, heads=heads)
+    lasts = np.array([part.end - 1 for part in parts])
+    return ReadingPlan(parts, envs, judge_rows(lasts, _phases(total, counted)), whole=False, heads=heads)
 
 
 def stratified(total: int, count: int) -> Int64[np.ndarray, " entry"]:
@@ -214,11 +217,16 @@ def _bursts(total: int, count: int, counted: int) -> tuple[Part, ...]:
     drawn = np.random.default_rng(total)
     before = min(round(count * counted / total), max(1, int(GROWTH * count)), counted // (LEAD + 1))
     parts = _stretches(0, counted, before, 0, drawn)
-    edges = np.linspace(counted if before else 0, total, STRATA + 1).astype(int).tolist()
+    edges = _phases(total, counted if before else 0)[-STRATA - 1 :]
     shares = np.diff(np.linspace(0, max(STRATA, count - before), STRATA + 1).round().astype(int)).tolist()
     for stratum, ((first, end), share) in enumerate(zip(pairwise(edges), shares, strict=True), start=1):
         parts += _stretches(first, end, share, stratum, drawn)
     return tuple(parts)
+
+
+def _phases(total: int, counted: int) -> list[int]:
+    """Return the first entry of each phase, and the end: what is before `counted`, then `STRATA` of equal length."""
+    return [*([0] if counted else []), *np.linspace(counted, total, STRATA + 1).astype(int).tolist()]
 
 
 def _stretches(first: int, end: int, count: int, stratum: int, drawn: np.random.Generator) -> list[Part]:

@@ -174,8 +174,7 @@ class Reading:
             fresh = self._means(part, rows)
             seen = np.concatenate([seen[len(seen) - (part.fresh - part.first) :], fresh])
             at = np.arange(part.fresh, part.end)
-            stride = self.plan.stride
-            chosen = at[at % stride == stride - 1] if stride else at[-1:]
+            chosen = at[np.isin(at, self.plan.judged.entry)]
             step = self.row_step[part.first : part.end]
             yield Burst(number, part.stratum, step, seen, part.fresh - part.first, rows, chosen - part.first)
 

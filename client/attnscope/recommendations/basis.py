@@ -68,4 +68,5 @@ def gather(study: Study) -> Basis:
         raise NotMeasurableError("contexts of this policy hold the query alone: there is nothing to drop")
     if reading.size.slots == 1:
         raise NotMeasurableError("every context so far is the query alone: there is no history yet to choose from")
-    return Basis(study, joined([decide(burst, reading) for burst in reading.bursts() if len(burst.targets)]))
+    parts = [decide(burst, reading) for burst in reading.bursts() if len(burst.targets)]
+    return Basis(study, joined(parts, reading.plan.judged))

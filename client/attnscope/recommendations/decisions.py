@@ -10,6 +10,7 @@ from jaxtyping import Float, Float32, Int, Int64
 
 from attnscope.measures.layout import ContextLayout, weights
 from attnscope.measures.places import state_ids
+from attnscope.reading.judging import JudgedRows, judge_evenly
 from attnscope.reading.marks import known
 from attnscope.reading.plan import LEAD
 from attnscope.reading.reading import Burst, Reading
@@ -27,12 +28,14 @@ class Decisions:
     """Attention of each decision to each transition of its history."""
     own: Float32[np.ndarray, "decision env layer head"]
     """Attention to the query itself, which is always kept."""
+    judged: JudgedRows
+    """Where they lie among the stored rows, and what each counts."""
 
     def of(self, envs: Int[np.ndarray, " env"]) -> Decisions:
         """Return the decisions of some rollouts."""
         fields = {field.name: getattr(self.view, field.name) for field in dataclasses.fields(self.view)}
         picked = {name: None if value is None else value[:, envs] for name, value in fields.items()}
-        return Decisions(self.step, ContextView(**picked), self.mass[:, envs], self.own[:, envs])
+        return Decisions(self.step, ContextView(**picked), self.mass[:, envs], self.own[:, envs], self.judged)
 
 
 def one_of(view: ContextView) -> ContextView:
@@ -61,8 +64,8 @@ def history_mass(
     return summed.astype(np.float32), own.astype(np.float32)
 
 
-def joined(parts: list[Decisions]) -> Decisions:
-    """Return the decisions of several blocks of the same rollouts."""
+def joined(parts: list[Decisions], judged: JudgedRows) -> Decisions:
+    """Return the decisions of several blocks of the same rollouts, in the order of the rows that are judged."""
     fields = {}
     for field in dataclasses.fields(ContextView):
         values = [getattr(part.view, field.name) for part in parts]
@@ -72,6 +75,7 @@ def joined(parts: list[Decisions]) -> Decisions:
         ContextView(**fields),
         np.concatenate([part.mass for part in parts]),
         np.concatenate([part.own for part in parts]),
+        judged,
     )
 
 
@@ -98,7 +102,7 @@ def decide(burst: Burst, reading: Reading) -> Decisions:
         lane=np.broadcast_to(reading.envs[envs], held.shape[:2]),
         **_facts(reading, transition, step),
     )
-    return Decisions(step, view, mass, own)
+    return Decisions(step, view, mass, own, judge_evenly(len(step)))
 
 
 def _lagged(

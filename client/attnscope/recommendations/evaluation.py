@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from jaxtyping import Bool, Float64, Int
 
+from attnscope.reading.judging import JudgedRows
 from attnscope.recommendations.decisions import Decisions
 from attnscope_model.strategies import ContextView, Strategy, strategy
 
@@ -20,25 +22,41 @@ ROUNDING = 1e-6
 
 @dataclass(frozen=True, eq=False)
 class Outcome:
-    """The attention that a strategy would have kept at a budget; each number is a rollout's mean over its decisions.
+    """The attention that a strategy would have kept at a budget: of each decision, and the means of each rollout.
 
     Heads and layers are averaged at the end; the query's own token is always kept and counted in every mass.
     """
 
-    exact: Float64[np.ndarray, " env"]
+    judged: JudgedRows
+    kept: Float64[np.ndarray, "decision env"]
     """Attention to tokens that are kept as they are, and to the query."""
-    represented: Float64[np.ndarray, " env"]
-    """The same with pooled tokens counted whole: what pooling keeps lies between the two, and attention cannot tell."""
-    uniform: Float64[np.ndarray, " env"]
+    evenly: Float64[np.ndarray, "decision env"]
     """The attention that evenly spaced tokens keep, as many at every decision."""
-    possible: Float64[np.ndarray, " env"]
+    most: Float64[np.ndarray, "decision env"]
     """The attention that as many best tokens of the scored row keep: no rule can keep more."""
+    represented: Float64[np.ndarray, " env"]
+    """`exact` with pooled tokens counted whole: what pooling keeps lies between the two, and attention cannot tell."""
     worst_head: Float64[np.ndarray, " env"]
     """`exact` of the head that loses most on average."""
     tokens: Float64[np.ndarray, " env"]
     """Tokens of history that were kept or built, the effective budget."""
     share: Float64[np.ndarray, " env"]
     """The same as a share of the history."""
+
+    @cached_property
+    def exact(self) -> Float64[np.ndarray, " env"]:
+        """The mean of `kept`."""
+        return self.judged.mean(self.kept)
+
+    @cached_property
+    def uniform(self) -> Float64[np.ndarray, " env"]:
+        """The mean of `evenly`."""
+        return self.judged.mean(self.evenly)
+
+    @cached_property
+    def possible(self) -> Float64[np.ndarray, " env"]:
+        """The mean of `most`."""
+        return self.judged.mean(self.most)
 
     @property
     def excess(self) -> Float64[np.ndarray, " env"]:
@@ -63,15 +81,16 @@ def evaluate(rule: Strategy, budget: float | Int[np.ndarray, "decision env"], de
     count = np.maximum(view.count, 1)
     row = decisions.mass.mean(axis=(2, 3))[:, :, None]
     top, _, _ = chosen(strategy("tova"), dataclasses.replace(view, attention=row), tokens)
-    exact = _kept(decisions, alone)
+    exact, judged = _kept(decisions, alone), decisions.judged
     return Outcome(
-        exact=exact.mean(axis=(0, 2, 3)),
-        represented=_kept(decisions, used).mean(axis=(0, 2, 3)) if rule.pooling else exact.mean(axis=(0, 2, 3)),
-        uniform=_kept(decisions, even).mean(axis=(0, 2, 3)),
-        possible=_kept(decisions, top).mean(axis=(0, 2, 3)),
-        worst_head=exact.mean(axis=0).min(axis=(1, 2)),
-        tokens=tokens.mean(axis=0).astype(np.float64),
-        share=(tokens / count).mean(axis=0).astype(np.float64),
+        judged=judged,
+        kept=exact.mean(axis=(2, 3)),
+        evenly=_kept(decisions, even).mean(axis=(2, 3)),
+        most=_kept(decisions, top).mean(axis=(2, 3)),
+        represented=judged.mean((_kept(decisions, used) if rule.pooling else exact).mean(axis=(2, 3))),
+        worst_head=judged.mean(exact).min(axis=(1, 2)),
+        tokens=judged.mean(tokens.astype(np.float64)),
+        share=judged.mean(tokens / count),
     )
 
 
@@ -104,7 +123,7 @@ def kept_mass(rule: Strategy, budget: float, decisions: Decisions) -> float:
     """Return the mean over rollouts of `Outcome.exact`, and nothing else."""
     _, alone, _ = chosen(rule, decisions.view, budget)
     exact = _kept(decisions, alone)
-    return float(np.nanmean(exact.mean(axis=(0, 2, 3))))
+    return float(np.nanmean(decisions.judged.mean(exact.mean(axis=(2, 3)))))
 
 
 def split_rollouts(task: Int[np.ndarray, " env"]) -> tuple[Int[np.ndarray, " chosen"], Int[np.ndarray, " judged"], str]:

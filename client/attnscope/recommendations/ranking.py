@@ -12,6 +12,7 @@ from attnscope.measures.intervals import Estimate, Resampling, default_scope
 from attnscope.recommendations.candidates import BUDGETS
 from attnscope.recommendations.decisions import Decisions
 from attnscope.recommendations.evaluation import Outcome, evaluate, kept_mass
+from attnscope.recommendations.uncertainty import Intervals
 from attnscope_model.strategies import Candidate, Strategy, looks_at_attention
 
 TARGET: Final = 0.8
@@ -94,8 +95,8 @@ def judge(
     ranks
         False where the gate allows no order: the candidates stay as they are listed, in no tier.
     """
-    resampling = Resampling(task, default_scope(task))
-    judged = [_judged(one, rules[one.key], budget, decisions, resampling) for one in candidates]
+    intervals = Intervals(Resampling(task, default_scope(task)), decisions.judged)
+    judged = [_judged(one, rules[one.key], budget, decisions, intervals) for one in candidates]
     best = max((one for one in judged if one.candidate.key != "none"), key=lambda one: one.excess.value)
     none = [one for one in judged if one.candidate.key == "none"]
     real, bounds = (
@@ -107,21 +108,17 @@ def judge(
         verdict: Verdict = "undecided"
     else:
         verdict = "selective" if best.excess.low > FLAT else "flat"
-    ordered = _tiers(real, resampling)
+    ordered = _tiers(real, intervals)
     if verdict == "flat":
         ordered = sorted(ordered, key=lambda one: one.candidate.key != "uniform")
-    ordered += _after(_tiers(bounds, resampling), ordered)
+    ordered += _after(_tiers(bounds, intervals), ordered)
     return ordered + _last(none, ordered), verdict
 
 
-def _judged(
-    candidate: Candidate, rule: Strategy, budget: float, decisions: Decisions, resampling: Resampling
-) -> Judged:
+def _judged(candidate: Candidate, rule: Strategy, budget: float, decisions: Decisions, intervals: Intervals) -> Judged:
     outcome = evaluate(rule, budget, decisions)
     curve = tuple((share, kept_mass(rule, share, decisions)) for share in BUDGETS)
-    retained = resampling.estimate(outcome.exact, outcome.uniform)
-    lift = resampling.ratio(outcome.exact, outcome.uniform)
-    excess, skill = resampling.estimate(outcome.excess), resampling.estimate(outcome.skill)
+    retained, lift, excess, skill = intervals.of(outcome)
     return Judged(candidate, rule, outcome, retained, lift, excess, skill, curve)
 
 
@@ -131,22 +128,22 @@ def _after(later: list[Judged], earlier: list[Judged]) -> list[Judged]:
     return [_placed(one, before + one.tier) for one in later]
 
 
-def _tiers(judged: list[Judged], resampling: Resampling) -> list[Judged]:
+def _tiers(judged: list[Judged], intervals: Intervals) -> list[Judged]:
     ordered: list[Judged] = []
     left = sorted(judged, key=_worth)
     tier = 0
     while left:
         tier += 1
         best = left[0]
-        equal = [one for one in left if one is best or _equal(best, one, resampling)]
+        equal = [one for one in left if one is best or _equal(best, one, intervals)]
         ordered += [_placed(one, tier) for one in sorted(equal, key=lambda one: (one.simplicity, _worth(one)))]
         left = [one for one in left if all(one is not taken for taken in equal)]
     return ordered
 
 
-def _equal(best: Judged, other: Judged, resampling: Resampling) -> bool:
+def _equal(best: Judged, other: Judged, intervals: Intervals) -> bool:
     """Return True where the paired difference may be nothing; without an interval nothing can be told apart."""
-    apart = resampling.estimate(best.outcome.skill - other.outcome.skill)
+    apart = intervals.difference_in_skill(best.outcome, other.outcome)
     return not apart.has_interval or apart.low <= 0
 
 

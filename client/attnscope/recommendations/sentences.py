@@ -73,10 +73,11 @@ def basis(study: Study, decisions: Decisions, how: str, judging: Scope) -> tuple
     )
     patterns_by, judged_by = RESAMPLED[study.resampling.scope], RESAMPLED[judging]
     apart = "" if judged_by == patterns_by else f" for patterns and of {judged_by} for strategies"
-    sampled = ", and hold the error of sampled steps where rows were sampled" if study.sampled else ""
+    sampled = study.sampled or decisions.judged.share < 1
+    apart += ", and hold the error of having sampled steps and decisions" if sampled else ""
     scope = claim(
         "scope",
-        f"Intervals are {{level:.0f}} %, by resampling of {patterns_by}{apart}{sampled}; † marks those of "
+        f"Intervals are {{level:.0f}} %, by resampling of {patterns_by}{apart}; † marks those of "
         "fewer than {enough:.0f} rollouts a task, which are unreliable.",
         level=100 * LEVEL,
         enough=RELIABLE_ROLLOUTS,

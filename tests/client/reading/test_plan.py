@@ -39,7 +39,7 @@ def test_a_small_capture_is_read_whole():
 def test_full_reads_every_row_and_judges_every_decision():
     """Blocks cover each row once as fresh, the rows before it at hand, in bounded pieces."""
     made = plan(Size(10_000, 8, 16, 160), tasks(8), full=True)
-    assert (made.whole, made.stride) == (True, 1)
+    assert (made.whole, len(made.judged.entry), made.judged.share) == (True, 10_000, 1.0)
     assert [entry for part in made.parts for entry in range(part.fresh, part.end)] == list(range(10_000))
     assert all(part.fresh - part.first == min(part.fresh, LEAD) for part in made.parts)
     assert max(part.end - part.fresh for part in made.parts) * 8 * 2 * 16 * 160 <= 4 * 2**20
