@@ -2,26 +2,45 @@
 
 from __future__ import annotations
 
+import html
 import json
+import math
 import re
+from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 import attnscope
 import attnscope.study
+from attnscope.capture import Capture
 from attnscope.comparison import write_comparison
+from attnscope.demo import CHECKPOINT, TASKS
+from attnscope.figures.heatmap import heatmap
 from attnscope.foreign import import_reference
-from attnscope.reading.choosing import least_length
+from attnscope.reading.choosing import Choice, least_length
+from attnscope.recommendations import Advice
 from attnscope.report import write_report
 from attnscope.report.summary import summarise
+from attnscope.study.captions import caption_of_study
+from attnscope_storage.wire import CaptureSpec, TaskChoice
 from planted import write_large_capture
 
 
 @pytest.fixture(scope="module")
-def demo(tmp_path_factory):
+def demo(service):
+    """Return a capture as the demo makes it, of fewer rollouts; a fifth of its steps has a full context."""
+    with attnscope.connect(service.url, service.key) as client:
+        tasks = TaskChoice(split="validation", indices=TASKS[:2])
+        spec = CaptureSpec(checkpoint=CHECKPOINT, tasks=tasks, episodes=11, replicas=2)
+        yield client.submit(spec).wait().capture()
+
+
+@pytest.fixture(scope="module")
+def large(tmp_path_factory):
     """Return a capture of which a report reads a sample, with statistics of the service's own code."""
-    path = tmp_path_factory.mktemp("truth") / "demo.zarr"
+    path = tmp_path_factory.mktemp("truth") / "large.zarr"
     write_large_capture(path, layers=2, heads=4, slots=64, envs=6, steps=400)
     return attnscope.open(path)
 
@@ -55,23 +74,39 @@ def over_every_step(capture, name, *, normalised=False, window=None) -> float:
     return float(np.mean([values[counts[:, env], env].mean() for env in range(length.shape[1])]))
 
 
-@pytest.fixture(scope="module", params=["demo", "imported"])
+@dataclass(frozen=True)
+class Outputs:
+    """Every output of one capture."""
+
+    capture: Capture
+    advice: Advice
+    numbers: dict[str, dict[str, float]]
+    """Of the advice, by claim."""
+    folder: Path
+    """Of the report."""
+    text: str
+    """Of the report's recommendations and findings, on one line."""
+    compared: dict[str, dict[str, float]]
+    """Of a comparison of the capture with itself, by measure."""
+
+
+@pytest.fixture(scope="module", params=["demo", "large", "imported"])
 def outputs(request, tmp_path_factory):
-    """Return a capture, its advice, its report's text, its comparison with itself, and its summary."""
+    """Return every output of a capture."""
     capture = request.getfixturevalue(request.param)
     folder = tmp_path_factory.mktemp("outputs")
-    write_report(capture, folder / "report")
+    write_report(capture, folder / "report", Choice(heatmaps=1))
     write_comparison([capture, capture], folder / "comparison")
     advice = attnscope.recommend(capture)
     numbers = {claim.key: claim.numbers for claim in advice.claims}
     text = " ".join((folder / "report" / "compression_recommendations.txt").read_text().split())
     compared = json.loads((folder / "comparison" / "comparison.json").read_text())["captures"][0]["measures"]
-    return capture, numbers, text, compared
+    return Outputs(capture, advice, numbers, folder / "report", text, compared)
 
 
 def test_stored_statistics_are_used_for_every_step(outputs):
     """Advice and comparison give the mean over all committed steps with a context of `least`, to a millionth."""
-    capture, numbers, _, compared = outputs
+    capture, numbers, compared = outputs.capture, outputs.numbers, outputs.compared
     expected = {
         "self": over_every_step(capture, "self"),
         "recency.20": over_every_step(capture, "recency", window=20),
@@ -92,7 +127,7 @@ def test_stored_statistics_are_used_for_every_step(outputs):
 
 def test_two_outputs_never_give_two_numbers(outputs):
     """The report's sentences, the advice beside them, the comparison and the summary name the same values."""
-    capture, numbers, text, compared = outputs
+    capture, numbers, text, compared = outputs.capture, outputs.numbers, outputs.text, outputs.compared
     told = re.search(r"newest 20 tokens hold ([\d.]+) .*?own slot holds ([\d.]+) ", text)
     assert float(told[1]) == pytest.approx(numbers["recency.20"]["value"], rel=6e-3)
     assert float(told[2]) == pytest.approx(numbers["self"]["value"], rel=6e-3)
@@ -107,12 +142,49 @@ def test_two_outputs_never_give_two_numbers(outputs):
     assert float(line[2]) == pytest.approx(numbers["recency.20"]["baseline"], abs=6e-4)
 
 
-def test_what_is_sampled_holds_the_value_of_every_step(demo):
+def test_text_json_and_page_of_a_report_say_what_the_advice_says(outputs):
+    """The JSON holds each claim's numbers, the text each sentence, and the page the text, word for word."""
+    written = json.loads((outputs.folder / "compression_recommendations.json").read_text())
+    lists = ("basis", "headline", "measured")
+    claims = [claim for name in lists for claim in written[name]]
+    claims += [claim for name in ("patterns", "recommendations") for one in written[name] for claim in one["claims"]]
+    for claim in claims:
+        known = {name: math.nan if value is None else value for name, value in claim["numbers"].items()}
+        assert known == pytest.approx(outputs.numbers[claim["key"]], rel=1e-12, nan_ok=True), claim["key"]
+        assert " ".join(claim["sentence"].split()) in outputs.text
+    assert len(claims) == len(outputs.advice.claims)
+    for one, said in zip(outputs.advice.recommendations, written["recommendations"], strict=True):
+        assert said["retained"]["value"] == pytest.approx(one.retained.value)
+        assert said["curve"] == pytest.approx(np.array(one.curve))
+    page = " ".join(html.unescape((outputs.folder / "report.html").read_text()).split())
+    assert outputs.text in page
+
+
+def test_every_output_counts_the_same_steps(outputs):
+    """The shortest context that counts, and the committed steps, are one number in texts and captions."""
+    capture, least = outputs.capture, int(outputs.numbers["sample"]["least"])
+    assert least == least_length(np.asarray(capture.context.length[:]))
+    summary = summarise(capture)
+    figures = [heatmap(capture, step) for step in capture.map_steps()[:1]]
+    heatmaps = [" ".join(" ".join(text.get_text() for text in figure.texts).split()) for figure in figures]
+    caption = caption_of_study(attnscope.study.study(capture))
+    for text in (summary, caption, outputs.text):
+        assert {int(one) for one in re.findall(r"at contexts of (\d+)\+ tokens", text)} == {least}
+    steps = capture.steps_committed
+    assert outputs.numbers["sample"]["steps"] == steps
+    for text in (summary, caption, *heatmaps):
+        assert {int(one) for one in re.findall(r"(\d+) of \d+ steps", text)} >= {steps}, text
+
+
+def test_what_is_sampled_holds_the_value_of_every_step(large):
     """The interval of a sampled quantity, which knows the error of sampling, holds that of the full reading."""
-    sample, whole = (attnscope.recommend(demo, full=full) for full in (False, True))
+    sample, whole = (attnscope.recommend(large, budget=0.4, full=full) for full in (False, True))
     some, every = ({claim.key: claim.numbers for claim in advice.claims} for advice in (sample, whole))
     assert some["sample"]["rows"] < every["sample"]["rows"] == 400
     assert every["split"]["decisions"] == 400
     for name in ("positions", "shared_positions", "flatness"):
         assert some[name]["low"] <= every[name]["value"] <= some[name]["high"], name
         assert some[name]["high"] - some[name]["low"] > 0
+    of = {one.key: one.retained.value for one in whole.recommendations}
+    for one in (one for one in sample.recommendations if one.key in {"recency", "uniform", "random"}):
+        assert one.retained.low <= of[one.key] <= one.retained.high, one.key

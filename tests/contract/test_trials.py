@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import csv
+import html
 import io
 import json
+import re
 import time
 
 import httpx
@@ -12,8 +15,10 @@ import pytest
 import zarr
 
 import attnscope
+from attnscope.cli.boards import show_board
 from attnscope.errors import JobCancelledError
 from attnscope.fetching.http_store import HttpStore
+from attnscope.report.trial import write_trial_report
 from attnscope_server.records.keys import ALL_SCOPES
 from attnscope_server.root.paths import capture_path
 from attnscope_storage.errors import CaptureNotFoundError, StoreKindError
@@ -92,6 +97,43 @@ def test_slices_of_a_trial_know_its_axes(tried, service):
         assert ask(array="trial/nothing").status_code == 400
         assert ask(array="speed/nothing").status_code == 422
         assert http.get("/maps", params={"step": "3"}).json()["type"].endswith("not-replayable")
+
+
+def test_every_output_of_a_trial_gives_one_value(tried, tmp_path, capsys):
+    """Terminal, text, CSV, JSON and page name the share of the gain that the stored returns give, tokens and KL too."""
+    trial = tried.trial()
+    returns, cells = trial["trial/return"][:].astype(float).mean(axis=-1), {c.index: c for c in trial.resolved.tasks}
+    random = np.array([cells[int(task)].random_return for task in trial["env/task"][:]])
+    gain = (returns - random).mean(axis=(1, 2))
+    truth = {
+        "kept": gain / gain[0],
+        "share": trial["trial/kept"][:].sum(axis=(1, 2, 3)) / trial["trial/held"][:].sum(axis=(1, 2, 3)),
+        "kl": trial["divergence/kl"][:].mean(axis=(1, 2, 3)),
+    }
+    files = {
+        path.name: path.read_text() for path in write_trial_report(trial.results(), tmp_path) if path.suffix != ".png"
+    }
+    lines = list(csv.DictReader(io.StringIO(files["trial_conditions.csv"])))
+    nested = json.loads(files["trial_conditions.json"])["conditions"]
+    show_board(trial, as_json=False)
+    shown = [line.split("\t") for line in capsys.readouterr().out.splitlines() if "\t" in line]
+    page = re.findall(r"<tr class.*?</tr>", files["trial_report.html"], flags=re.DOTALL)
+    assert len(lines) == len(nested) == len(shown) == len(page) == len(gain)
+    for place, (line, one, row, told) in enumerate(zip(lines, nested, shown, page, strict=True)):
+        kept, share, kl = (truth[name][place] for name in ("kept", "share", "kl"))
+        assert float(line["kept"]) == pytest.approx(kept, abs=1e-6)
+        assert float(line["share"]) == pytest.approx(share, abs=1e-6)
+        assert float(line["kl"]) == pytest.approx(kl, abs=1e-6)
+        assert one["verdict"]["kept"]["value"] == float(line["kept"])
+        assert one["divergence"]["kl"]["value"] == float(line["kl"])
+        between = f"({float(line['kept_low']):.2f} to {float(line['kept_high']):.2f})"
+        assert row[4] == f"{kept:.2f} {between}"
+        assert row[5] == f"{kl:.3g}"
+        cells = [html.unescape(cell) for cell in re.findall(r"<td[^>]*>(.*?)</td>", told)]
+        assert cells[2] == f"{share:.0%}"
+        assert cells[3].replace(" †", "") == row[4]
+        assert row[4] in " ".join(files["trial_findings.txt"].replace(" †", "").split())
+        assert line["verdict"].split(" ")[0] in cells[4]
 
 
 def test_a_trial_is_no_capture(tried, service, tmp_path):
