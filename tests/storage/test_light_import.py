@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import pkgutil
 import subprocess
 import sys
 
 import pytest
+
+from attnscope_storage import kinds
 
 PROBE = "import sys; import {module}; print(*sorted({{name.partition('.')[0] for name in sys.modules}}))"
 
@@ -23,11 +26,14 @@ def test_the_package_itself_imports_nothing_heavy():
     assert not {"zarr", "numpy", "pydantic", "torch"} & loaded_by("attnscope_storage")
 
 
+CONTRACTS = [f"kinds.{found.name}.contract" for found in pkgutil.iter_modules(kinds.__path__)]
+
+
 @pytest.mark.parametrize(
-    "module", ["errors", "kinds.capture.schema", "layout.store_schema", "wire.specs", "wire.problems"]
+    "module", ["errors", "kinds.capture.schema", "layout.store_schema", "wire.specs", "wire.problems", *CONTRACTS]
 )
 def test_the_contract_needs_no_zarr(module):
-    """Errors, schema and wire types are read without the storage engine."""
+    """Errors, schema, wire types and the contract of every kind of job are read without the storage engine."""
     assert not {"zarr", "torch"} & loaded_by(f"attnscope_storage.{module}")
 
 

@@ -12,9 +12,10 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from attnscope_model.strategies import STRATEGIES, ContextView, Strategy, strategy
+from attnscope_model.strategies import ContextView, Strategy, strategy
+from attnscope_model.strategies.registry import strategies
 
-EVERY = [kind() for kind in STRATEGIES.values()] + [
+EVERY = [kind() for kind in strategies().values()] + [
     strategy("anchored", inner=strategy(name), oldest=True, first_rewarded=True)
     for name in ("tova", "pooled-window", "hierarchical", "merging", "uniform")
 ]

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import ClassVar, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 import numpy as np
 from pydantic import Field
 
 from attnscope_storage.layout.store_schema import ArraySpec, StoreSchema, array_spec
-from attnscope_storage.reading.reader import CaptureReader
-from attnscope_storage.verify import VerificationReport
 from attnscope_storage.wire import ActingSpecification, PolicyDescription, ResolvedJob
 from attnscope_storage.wire.contract import Contract, Words, register
+
+if TYPE_CHECKING:  # these import zarr, which a client's list of jobs does without
+    from attnscope_storage.reading.reader import CaptureReader
+    from attnscope_storage.verify import VerificationReport
 
 COUNTED = "count/value"
 
