@@ -17,9 +17,9 @@ from attnscope.errors import (
     NotReplayableError,
 )
 from attnscope.fetching.captured import CapturedArrays
-from attnscope.fetching.http_store import HttpStore
 from attnscope.fetching.remote import Slicer
 from attnscope.fetching.replay import Decision, Replayer
+from attnscope.fetching.stored import reader_of
 from attnscope.notebook import capture_html
 from attnscope.provenance import Origin
 from attnscope_storage.reading.reader import CaptureReader
@@ -62,7 +62,7 @@ class Capture(CapturedArrays):
         ask_state
             Returns the state that the service says of the job now; None where nobody can be asked.
         """
-        reader = CaptureReader.open(HttpStore(transport, job))
+        reader = reader_of(transport, job, ask_state)
         replayer = Replayer(transport, job, reader.policy)
         return cls(reader, Slicer(transport, job), replayer, ask_state=ask_state)
 

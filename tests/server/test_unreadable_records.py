@@ -44,6 +44,9 @@ def test_its_owner_gets_a_problem_that_says_so(where, ended):
         with httpx.Client(base_url=running.url, headers={"Authorization": f"Bearer {key}"}) as http:
             polled = http.get(f"/v1/jobs/{broken.name}")
             listed = http.get("/v1/jobs").json()["jobs"]
+            deleted = [http.delete(f"/v1/jobs/{broken.name}").status_code for _ in range(2)]
+            afterwards = http.get(f"/v1/jobs/{broken.name}").status_code
+    assert (deleted, afterwards) == ([204, 410], 410), "its owner gets rid of it"
     problem = polled.json()
     assert problem["type"] == "urn:attnscope:problem:record-unreadable"
     assert str(broken.name) in problem["detail"]

@@ -58,7 +58,7 @@ def draw_heatmap(
     capture = find_capture(job, source)
     steps = step or capture.map_steps()
     if not steps:
-        why = capture.lacks("attention/maps") or "no whole map is stored yet"
+        why = capture.lacks("attention/maps") or capture.none_of("whole map")
         raise MapNotSampledError(f"{why}: name any step of a job with --step, or submit with --maps 5")
     written = []
     for at, figure in zip(steps, heatmaps(capture, steps, env=env, log=log), strict=True):

@@ -81,7 +81,7 @@ def multiples(studies: list[Study], names: list[str]) -> Figure:
 
 def _returns(axes: Axes, study: Study) -> Axes:
     if study.returns is None or study.returns.shape[1] == 0:
-        return refuse(axes, "no episode has ended yet, or rewards were not captured")
+        return refuse(axes, "no episode ended within these steps, or rewards were not captured")
     return draw_returns(axes, study.interval(study.returns), *bounds(study))
 
 

@@ -21,7 +21,7 @@ class Decision(Stored):
     kind = "decision"
 
     def __repr__(self) -> str:
-        state = "complete" if self.complete else "running"
+        state = "complete" if self.complete else "incomplete"
         return (
             f"<decision {self.job[:8]} on {self.resolved.checkpoint_name}: {self.answer or 'no answer yet'} ({state})>"
         )
@@ -47,7 +47,7 @@ class Decision(Stored):
         """
         done = self._reader.steps_committed
         if not done:
-            raise NotCommittedError(f"decision {self.job[:8]} has committed no request yet")
+            raise NotCommittedError(f"decision {self.job[:8]}: {self.none_of('request')}")
         card = decoded(self[DOCUMENT][done - 1]).card
         return DecisionCard.model_validate(plain_values(card.model_dump(mode="json")))
 

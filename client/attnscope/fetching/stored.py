@@ -19,12 +19,38 @@ from attnscope.fetching.http_store import HttpStore
 from attnscope.fetching.lazy import LazyArray
 from attnscope.fetching.remote import Slicer
 from attnscope.kinds.view import view_of
-from attnscope_storage.errors import ChunkDamagedError, StoreKindError
+from attnscope.provenance import RUNNING
+from attnscope_storage.errors import CaptureNotFoundError, ChunkDamagedError, StoreKindError
 from attnscope_storage.reading.reader import CaptureReader
 from attnscope_storage.wire import RecordedPolicy
 from attnscope_storage.wire.wording import wrong_fields
 
 ModelT = TypeVar("ModelT", bound=BaseModel)
+
+
+def reader_of(transport: Transport, job: str, ask_state: Callable[[], str] | None) -> CaptureReader:
+    """Return a reader of what a job has committed.
+
+    Parameters
+    ----------
+    transport
+        An open connection.
+    job
+        Id of the job.
+    ask_state
+        Returns the state that the service says of the job now; None where nobody can be asked.
+
+    Raises
+    ------
+    CaptureNotFoundError
+        It has committed nothing: not yet, or never.
+    """
+    try:
+        return CaptureReader.open(HttpStore(transport, job))
+    except CaptureNotFoundError as error:
+        state = None if ask_state is None else ask_state()
+        ended = "has committed nothing yet" if state in RUNNING else "has committed nothing"
+        raise CaptureNotFoundError(f"job {job} {ended}" + (f" (it is {state})" if state else "")) from error
 
 
 class Stored:
@@ -66,7 +92,7 @@ class Stored:
         ask_state
             Returns the state that the service says of the job now; None where nobody can be asked.
         """
-        return cls(CaptureReader.open(HttpStore(transport, job)), Slicer(transport, job), ask_state=ask_state)
+        return cls(reader_of(transport, job, ask_state), Slicer(transport, job), ask_state=ask_state)
 
     def __getitem__(self, name: str) -> LazyArray:
         """Return an array by its path, e.g. ``env/task``.
@@ -132,6 +158,19 @@ class Stored:
         if self._state is None and self._ask_state is not None:
             self._state = self._ask_state()
         return self._state
+
+    def none_of(self, unit: str) -> str:
+        """Return the sentence that nothing of a kind is committed: not yet, or never where the job has ended.
+
+        Parameters
+        ----------
+        unit
+            What is missing, in the singular.
+        """
+        if self.state in RUNNING:
+            return f"no {unit} is committed yet: wait until the job has come so far"
+        ended = "" if self.state is None else f", and none will be: its job is {self.state}"
+        return f"no {unit} is committed{ended}"
 
     def download(self, path: str | Path) -> Path:
         """Write every committed chunk into a new folder, which appears whole or not at all.

@@ -241,7 +241,7 @@ def read(capture: Capture, choice: Choice | None = None) -> Reading:
     asked = choice or Choice()
     steps = min(capture.steps_committed, asked.steps or capture.steps_committed)
     if steps == 0:
-        raise NotCapturedError("nothing is committed yet: wait until the job has made its first steps")
+        raise NotCapturedError(capture.none_of("step"))
     places, envs = select_envs(capture, asked.envs)
     length = np.asarray(capture.context.length[:steps], np.int64)[:, envs]
     names, policy, least = capture.names(), capture.policy, least_length(length)

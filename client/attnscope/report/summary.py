@@ -58,7 +58,7 @@ def _returns(read: Study) -> list[str]:
     random = [cell.random_return for cell in cells if cell.random_return is not None]
     count = returns.shape[1]
     if count == 0:
-        return ["Return by episode: no episode has ended yet"]
+        return ["Return by episode: no episode ended within these steps"]
     shown = np.unique(np.linspace(0, count - 1, min(EPISODES_SHOWN, count)).astype(int))
     lines = [f"Return by episode (mean over {returns.shape[0]} environments; lowest and highest)"]
     lines += [

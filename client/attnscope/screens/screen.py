@@ -21,7 +21,7 @@ class Screen(Stored):
     kind = "screen"
 
     def __repr__(self) -> str:
-        state = "complete" if self.complete else "running"
+        state = "complete" if self.complete else "incomplete"
         committed, total = self.rollouts_committed, len(self.resolved.envs)
         return f"<screen {self.job[:8]} of {self.resolved.checkpoint_name}: {committed} of {total} rollouts, {state}>"
 
@@ -59,7 +59,7 @@ class Screen(Stored):
             No rollout is there yet.
         """
         if not self.rollouts_committed:
-            raise NotCommittedError(f"screen {self.job[:8]} has committed no rollout yet")
+            raise NotCommittedError(f"screen {self.job[:8]}: {self.none_of('rollout')}")
         resolved, read = self.resolved, ReadOnce({name: self[name] for name in self.names()})
         task = read["rollout/task"][: self.rollouts_committed]
         reach = {

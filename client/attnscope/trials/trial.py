@@ -64,7 +64,7 @@ class Trial(Stored):
         (4, 1, 2, 2)
         """
         if not self.conditions_committed:
-            raise NotCommittedError(f"trial {self.job[:8]} has committed no condition yet")
+            raise NotCommittedError(f"trial {self.job[:8]}: {self.none_of('condition')}")
         return TrialResults(
             job=self.job,
             spec=self.spec,

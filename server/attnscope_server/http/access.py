@@ -12,7 +12,7 @@ from uuid import UUID
 from fastapi import Depends, Request, Security
 from fastapi.security import HTTPBearer, SecurityScopes
 
-from attnscope_server.errors import refusal
+from attnscope_server.errors import ProblemError, RecordUnreadableError, refusal
 from attnscope_server.http.state import State
 from attnscope_server.records.job import StoredJob
 from attnscope_server.records.keys import Identity, Scope
@@ -70,12 +70,31 @@ def owned(state: State, identity: Identity, name: UUID) -> StoredJob:
 
     Whatever is asked of the service's own parts about the job is asked by its ``id``, which is not always its name.
     """
-    stored = state.jobs.find(identity.owner, name)
+    try:
+        stored = state.jobs.find(identity.owner, name)
+    except RecordUnreadableError:
+        placed(state, identity, name)  # a deleted one is gone, whatever its record holds
+        raise
     if stored is None:
         raise refusal(ProblemCode.NOT_FOUND, f"there is no job {name}")
     if stored.deleted_at is not None:
-        raise refusal(ProblemCode.GONE, f"job {name} was deleted or had expired; its id stays reserved")
+        raise _gone(name)
     return stored
+
+
+def placed(state: State, identity: Identity, name: UUID) -> UUID:
+    """Return the id inside the service of this owner's job, also where its record cannot be read."""
+    found = state.jobs.named(identity.owner, name)
+    if found is None:
+        raise refusal(ProblemCode.NOT_FOUND, f"there is no job {name}")
+    job, deleted = found
+    if deleted:
+        raise _gone(name)
+    return job
+
+
+def _gone(name: UUID) -> ProblemError:
+    return refusal(ProblemCode.GONE, f"job {name} was deleted or had expired; its id stays reserved")
 
 
 def problems(*codes: ProblemCode) -> dict[int | str, dict[str, Any]]:

@@ -38,6 +38,13 @@ class JobQueries:
             row = row_named(session, owner, name)
             return None if row is None else stored_job(row)
 
+    def named(self, owner: str, name: UUID) -> tuple[UUID, bool] | None:
+        """Return the id of an owner's job inside the service, and whether it is deleted, without reading the job."""
+        query = select(JobRow.id, JobRow.deleted_at).where(JobRow.owner == owner, JobRow.name == str(name))
+        with self._database.read() as session:
+            row = session.execute(query).one_or_none()
+            return None if row is None else (UUID(row.id), row.deleted_at is not None)
+
     def referred(self, owner: str, spec: AnySpec) -> StoredJob | None:
         """Return the owner's job that a specification refers to, a deleted one too; None where there is none."""
         return None if spec.refers_to is None else self.find(owner, spec.refers_to)

@@ -88,7 +88,7 @@ def stored_job(row: JobRow) -> StoredJob:
         wrong = f"{error.error_count()} fields" if isinstance(error, ValidationError) else type(error).__name__
         raise RecordUnreadableError(
             f"the record of job {row.name} is not what this version of attnscope reads ({wrong}); the job and what it "
-            "stored are left as they are: ask the operator to look, or submit it again"
+            "stored are left as they are: ask the operator to look, delete it, or submit it again"
         ) from error
 
 

@@ -214,7 +214,7 @@ class JobStore(JobQueries):
         """
         with self._database.write() as session:
             row = known_row(session, job)
-            if not JobState(row.state).final:
+            if row.state in set(JobState) and not JobState(row.state).final:
                 raise refusal(ProblemCode.CONFLICT, f"job {row.name} is {row.state}; cancel it first")
             row.deleted_at = self._now()
 

@@ -49,7 +49,7 @@ def learning(study: Study) -> Figure:
         )
         above = grid["returns"]
         if study.returns is None or study.returns.shape[1] == 0:
-            refuse(above, "no episode has ended yet, or rewards were not captured")
+            refuse(above, "no episode ended within these steps, or rewards were not captured")
         else:
             draw_returns(above, study.interval(study.returns), *bounds(study))
         tally = study.tally

@@ -43,8 +43,9 @@ def opened(state: State, identity: Identity, job_id: UUID) -> tuple[UUID, Captur
     try:
         return job.id, state.captures.open(job.id)
     except CaptureNotFoundError as error:
-        owned(state, identity, job_id)  # it may have been deleted in between
-        raise refusal(ProblemCode.NOT_COMMITTED, f"job {job_id} has committed nothing yet") from error
+        job = owned(state, identity, job_id)  # it may have been deleted in between
+        never = f"is {job.state.value} and has committed nothing" if job.state.final else "has committed nothing yet"
+        raise refusal(ProblemCode.NOT_COMMITTED, f"job {job_id} {never}") from error
 
 
 def reader_of(state: State, identity: Identity, job_id: UUID) -> CaptureReader:

@@ -10,8 +10,7 @@ from uuid import UUID, uuid4
 from fastapi import APIRouter, Depends, Query, Response
 from starlette.concurrency import run_in_threadpool
 
-from attnscope_server.errors import refusal
-from attnscope_server.http.access import JobsReader, JobsWriter, Service, json_only, owned, problems
+from attnscope_server.http.access import JobsReader, JobsWriter, Service, json_only, owned, placed, problems
 from attnscope_server.http.reading import ReadApart
 from attnscope_server.http.state import State
 from attnscope_server.records.job import StoredJob
@@ -176,8 +175,6 @@ def post_retry(job_id: UUID, state: Service, identity: JobsWriter) -> Job:
 )
 def delete_job(job_id: UUID, state: Service, identity: JobsWriter) -> None:
     """Delete an ended job and its capture or trial; the id stays reserved."""
-    job = owned(state, identity, job_id)
-    if not job.state.final:
-        raise refusal(ProblemCode.CONFLICT, f"job {job_id} is {job.state.value}; cancel it first")
-    state.jobs.mark_deleted(job.id)
-    remove(state.jobs, state.captures, job.id)
+    job = placed(state, identity, job_id)
+    state.jobs.mark_deleted(job)
+    remove(state.jobs, state.captures, job)
