@@ -20,7 +20,7 @@ from attnscope.provenance import state_words
 from attnscope_storage.errors import CaptureNotFoundError
 from attnscope_storage.reading.reader import CaptureReader
 
-LOOK_SECONDS: Final = 0.5
+LOOK_SECONDS: Final = 1.0
 """Seconds between two looks at a job that may commit more."""
 
 REST_SECONDS: Final = 5.0
@@ -143,7 +143,7 @@ class Subject:
             news["mark"] = mark(news)
             if news["mark"] != seen or time.monotonic() >= until:
                 return news
-            sleep(LOOK_SECONDS / 2)
+            sleep(LOOK_SECONDS / 4)
 
     def about(self) -> dict[str, Any]:
         """Return what does not change while the capture grows: names, sizes, environments."""

@@ -36,7 +36,7 @@ def entered(folder, state_folder, chrome) -> Iterator[webdriver.Chrome]:
     """Return the browser, led to the page of that capture."""
     with served(None, Subject.of_folder, folder=state_folder) as server:
         chrome.page_server = server
-        chrome.get(server.show(Subject.of_folder(folder)).address)
+        chrome.get(server.show(Subject.of_folder(folder)).file.as_uri())  # as `open` leads a browser
         WebDriverWait(chrome, 30).until(lambda _: shown(chrome) >= 2)
         yield chrome
 
@@ -99,6 +99,15 @@ def test_heads_have_the_colours_of_the_array(page, folder, step):
         for head in range(4):
             drawn = colours(page, f"#heads button:nth-child({4 * layer + head + 1}) canvas")
             assert np.array_equal(drawn[0, :, :3], expected(rows[layer, head], int(rows.max()))), (layer, head)
+
+
+def test_each_head_may_have_its_own_scale(page, folder):
+    """Then its largest weight has the last colour."""
+    look(page, step=119, scale="own")
+    rows = as_u8(attnscope.open(folder).rows[119, 0])
+    for layer, head in ((0, 0), (3, 3)):
+        drawn = colours(page, f"#heads button:nth-child({4 * layer + head + 1}) canvas")
+        assert np.array_equal(drawn[0, :, :3], expected(rows[layer, head], int(rows[layer, head].max())))
 
 
 def test_maps_have_the_colours_of_the_array(page, folder):

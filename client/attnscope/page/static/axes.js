@@ -106,6 +106,19 @@ export function colourBar(pen, box, top, colours, cut = false) {
   pen.fillText("weight", bar.x, bar.y + bar.h + 8);
 }
 
+/** Draw the colour scale lying, with weights below it. */
+export function colourBarAcross(pen, box, top, colours) {
+  for (let column = 0; column < box.w; column++) {
+    const at = 3 * placeOf((top * column) / Math.max(1, box.w - 1), top);
+    pen.fillStyle = `rgb(${COLOURS[at]} ${COLOURS[at + 1]} ${COLOURS[at + 2]})`;
+    pen.fillRect(box.x + column, box.y, 1.5, box.h);
+  }
+  const most = (top / 254) ** 2;
+  const weights = [0, 0.25, 0.5, 0.75, 1].map((share) => Number((most * share ** 2).toPrecision(2)));
+  const place = (weight) => box.x + box.w * Math.min(1, Math.sqrt(weight / most));
+  across(pen, box, weights, place, "attention weight", colours);
+}
+
 /** Draw a line. */
 export function line(pen, fromX, fromY, toX, toY) {
   pen.beginPath();

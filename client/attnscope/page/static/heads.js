@@ -1,6 +1,6 @@
 // Every head at one step: small pictures to choose from, and the chosen one large, with axes and a cursor.
 
-import { across, begin, colourBar, line, theme, ticks, upright } from "./axes.js";
+import { across, begin, colourBar, colourBarAcross, line, theme, ticks, upright } from "./axes.js";
 import { ABSENT, hatch, picture, put, topOf, weightOf } from "./paint.js";
 import { change, state } from "./state.js";
 
@@ -10,8 +10,8 @@ const ARROWS = { ArrowLeft: [0, -1], ArrowRight: [0, 1], ArrowUp: [-1, 0], Arrow
 
 /** Draws the heads of one step, and takes clicks and keys. */
 export class Heads {
-  constructor(grid, canvas, tell) {
-    Object.assign(this, { grid, canvas, tell, data: null, one: null, cursor: null });
+  constructor(grid, canvas, ramp, tell) {
+    Object.assign(this, { grid, canvas, ramp, tell, data: null, one: null, cursor: null });
     grid.addEventListener("keydown", (event) => this.arrow(event));
     canvas.addEventListener("pointermove", (event) => this.point(event));
     canvas.addEventListener("pointerleave", () => this.put(null));
@@ -73,6 +73,7 @@ export class Heads {
   draw() {
     if (!this.about) return;
     this.drawGrid();
+    this.drawRamp();
     this.drawFocus();
   }
 
@@ -93,6 +94,15 @@ export class Heads {
       const top = state.scale === "shared" ? this.top : topOf(shades);
       canvas.getContext("2d").drawImage(picture(shades, n, maps ? n : 1, top), 0, 0);
     });
+  }
+
+  /** Draw the scale of the small pictures; where each has its own, the chosen one's. */
+  drawRamp() {
+    const { pen, width } = begin(this.ramp, 52);
+    if (!this.data) return;
+    const own = state.scale === "own";
+    const top = own ? topOf(this.cut(this.data, ...this.chosen())) : this.top;
+    colourBarAcross(pen, { x: 8, y: 4, w: Math.min(width, 420) - 30, h: 10 }, top, theme());
   }
 
   box(width) {

@@ -15,7 +15,7 @@ const POINT = "Point at a picture: the transition under the cursor is told here.
 let about = null;
 let news = null;
 const band = new Band(el("band"), tell);
-const heads = new Heads(el("heads"), el("focus"), tell);
+const heads = new Heads(el("heads"), el("focus"), el("ramp"), tell);
 
 function banner(text) {
   el("banner").hidden = !text;
