@@ -129,6 +129,14 @@ def test_without_a_valid_key_there_is_no_answer(furnished, every):
         assert furnished.http.head(head, headers=headers).status_code == 401
 
 
+def test_the_bare_address_says_what_it_is(furnished):
+    """A browser without a key is told the command that shows captures; no other path says it."""
+    said = furnished.http.get(furnished.url + "/").json()["detail"]
+    assert "attnscope service" in said
+    assert "`attnscope open`" in said
+    assert "attnscope open" not in furnished.http.get(furnished.url + "/v1/nothing").text
+
+
 def test_a_scope_is_what_lets_in(furnished, every):
     """A key with every other scope but admin gets 403; with just the one, or with admin, it is let in."""
     for one in every:

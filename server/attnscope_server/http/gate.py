@@ -23,6 +23,12 @@ from attnscope_storage.wire import Problem, ProblemCode, problem
 OPEN: Final = frozenset({"/healthz", "/readyz"})
 """Paths that want no key."""
 
+ENTRANCE: Final = (
+    "This is an attnscope service, and it wants an API key. To look at its captures in a browser, run `attnscope open` "
+    "on the machine that holds the key."
+)
+"""Said at ``/``."""
+
 _HOST: Final = re.compile(r"(\[[0-9a-fA-F:.]+\]|[A-Za-z0-9._-]{1,253})(?::[0-9]{1,5})?")
 
 
@@ -66,13 +72,13 @@ class Gate:
             return None
         kind, _, key = headers.get("authorization", "").partition(" ")
         if kind.lower() != "bearer":
-            return problem(ProblemCode.UNAUTHENTICATED, KEY_WANTED)
+            return problem(ProblemCode.UNAUTHENTICATED, _wanted(scope["path"]))
         try:
             identity = await run_in_threadpool(self._service.state.service.keys.identify, key.strip())
         except UNANSWERED:
             return problem(ProblemCode.UNAVAILABLE, handlers.DATABASE_BUSY)
         if identity is None:
-            return problem(ProblemCode.UNAUTHENTICATED, KEY_WANTED)
+            return problem(ProblemCode.UNAUTHENTICATED, _wanted(scope["path"]))
         scope[IDENTITY] = identity
         return None
 
@@ -84,6 +90,11 @@ class Gate:
             detail = f"the body has {length} bytes, {self._body_bytes} are allowed"
             return problem(ProblemCode.TOO_LARGE, detail, limit=self._body_bytes, requested=int(length))
         return None
+
+
+def _wanted(path: str) -> str:
+    """Return what somebody without a key is told; who opens the bare address in a browser is led to the page."""
+    return ENTRANCE if path == "/" else KEY_WANTED
 
 
 def host_of(header: str) -> str:
