@@ -11,6 +11,7 @@
     ├── JobNameError (LookupError)                   no job of that name, or several
     ├── MapNotSampledError (LookupError)             no whole map is stored for that step
     ├── OutsideError (IndexError)                    an index lies outside what is stored
+    ├── LoopUnfitError (ValueError)                  a loop of one's own gives nothing to compare
     ├── DownloadRefusedError (FileExistsError)       the folder holds something else
     ├── CheckpointRefusedError (ValueError)          a checkpoint of this machine cannot be registered
     ├── WaitTimeoutError (TimeoutError)              the job did not end in the time given
@@ -80,6 +81,10 @@ class MapNotSampledError(AttnscopeError, LookupError):
 
 class OutsideError(AttnscopeError, IndexError):
     """An index lies outside what is stored."""
+
+
+class LoopUnfitError(AttnscopeError, ValueError):
+    """A loop of one's own gives nothing that could be compared with a decision."""
 
 
 class DownloadRefusedError(AttnscopeError, FileExistsError):

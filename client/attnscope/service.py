@@ -146,7 +146,7 @@ class Service:
             cursor = [("cursor", page.next_cursor)]
 
     def job(self, name: str | UUID) -> JobHandle:
-        """Return a job by id, a unique prefix of an id, or ``last``.
+        """Return a job by id, a unique prefix of an id, or ``last``; a part of a decision as ``JOB/capture``.
 
         Parameters
         ----------
@@ -164,6 +164,8 @@ class Service:
         'succeeded'
         """
         text = str(name).lower()
+        if "/" in text:
+            return self._part(*text.split("/", 1))
         if text == "last":
             for handle in self.jobs():
                 return handle
@@ -177,6 +179,13 @@ class Service:
                 raise JobNameError(f"{name!r}: {found}; give an id, a longer prefix, or 'last'") from None
             return fitting[0]
         return self._handle(read_model(Job, self._transport.request("GET", f"/v1/jobs/{full}")))
+
+    def _part(self, job: str, name: str) -> JobHandle:
+        """Return a store that a decision owns as a job of its kind."""
+        children = self.job(job).decision().card.children
+        if name not in children:
+            raise JobNameError(f"{job} owns no {name!r}; it owns {', '.join(children) or 'nothing yet'}")
+        return self.job(children[name])
 
     def checkpoints(self) -> list[CheckpointInfo]:
         """Return the registered checkpoints.

@@ -24,6 +24,7 @@ from attnscope_model.checkpoints.registry import CheckpointRegistry
 from attnscope_server.settings import Limits
 from attnscope_storage.layout.store_schema import StoreSchema
 from attnscope_storage.wire import Contract, Estimate, Phase, PolicyDescription, ResolvedJob, Specification
+from attnscope_storage.wire.parts import PART_OF
 from attnscope_storage.writing.writer import Commit
 
 SpecT = TypeVar("SpecT", bound=Specification)
@@ -44,11 +45,18 @@ class Planned(Generic[SpecT, ResolvedT]):
     resolved: ResolvedT
     policy: PolicyDescription
     schema: StoreSchema
+    owned_bytes: int = 0
+    """Decoded size of the stores that the job comes to own."""
+
+    @property
+    def own_bytes(self) -> int:
+        """Decoded size of every array of the job's own store."""
+        return sum(array.nbytes for array in self.schema.arrays.values())
 
     @property
     def bytes_raw(self) -> int:
-        """Decoded size of every array."""
-        return sum(array.nbytes for array in self.schema.arrays.values())
+        """Decoded size of every array, those of owned stores too."""
+        return self.own_bytes + self.owned_bytes
 
     @property
     def bytes_on_disk(self) -> int:
@@ -75,6 +83,8 @@ class Means:
     """Free bytes where stores live."""
     flops_per_second: float | None = None
     """Rate of the owner's last job of the kind, in the unit of `Kind.flops`; None before the first."""
+    rated_by: str = ""
+    """Kind of the job that the rate is of."""
     compiled: bool = True
     """Workers may attend by the compiled kernel, where it is installed and the policy's heads fit."""
 
@@ -94,6 +104,13 @@ class Order(Generic[SpecT, ResolvedT]):
     """Environments that this service lists."""
     fused: bool = True
     """Use the compiled attention where it fits."""
+    part_of: tuple[str, str] | None = None
+    """The store that owns the job's store, and its name there; None where the job stands for itself."""
+
+    @property
+    def belonging(self) -> dict[str, object]:
+        """Root attribute that says which store owns this one; none where no store does."""
+        return {} if self.part_of is None else {PART_OF: {"store": self.part_of[0], "name": self.part_of[1]}}
 
 
 class Heard(TypedDict):
@@ -117,6 +134,8 @@ class Kind(ABC, Generic[SpecT, ResolvedT]):
     It takes an `Order`, the policy, its `CheckpointInfo` and the torch device, and by name what `Heard` lists.
     """
 
+    alike: tuple[str, ...] = ()
+    """Kinds of job whose rate may stand for this one's while none of this kind has ended."""
     beside: bool = False
     """A job also runs on one thread of the CPU, beside devices that are busy."""
 
@@ -156,6 +175,11 @@ class Kind(ABC, Generic[SpecT, ResolvedT]):
     def memory(self, planned: Planned[SpecT, ResolvedT], means: Means) -> float:
         """Return a guess of the bytes that the job needs in a worker, beyond `WORKER_BASE_BYTES`."""
 
+    def owned_bytes(self, resolved: ResolvedT, policy: PolicyDescription) -> int:
+        """Return the decoded size of the stores that a job comes to own."""
+        del resolved, policy
+        return 0
+
     def refuse_large(self, planned: Planned[SpecT, ResolvedT], limits: Limits) -> None:
         """Raise `ProblemError` where the job is over a cap that only this kind has."""
 
@@ -176,7 +200,9 @@ class Kind(ABC, Generic[SpecT, ResolvedT]):
         """
         resolved = self.resolve_on(spec, referred, registry, listings)
         policy = registry.get(resolved.checkpoint_id).policy
-        planned = Planned(spec, resolved, policy, self.contract.schema(spec, resolved, policy))
+        planned = Planned(
+            spec, resolved, policy, self.contract.schema(spec, resolved, policy), self.owned_bytes(resolved, policy)
+        )
         self.refuse_large(planned, limits)
         return planned
 
@@ -192,7 +218,8 @@ class Kind(ABC, Generic[SpecT, ResolvedT]):
             seconds=None if rate is None else flops / rate,
             seconds_basis=f"no {self.name} has ended on this service yet"
             if rate is None
-            else f"the rate of the last {self.name} that ended here, scaled by the arithmetic of a forward pass",
+            else f"the rate of the last {means.rated_by or self.name} that ended here, scaled by the arithmetic of a "
+            "forward pass",
             disk_free_bytes=means.disk_free_bytes,
         )
 

@@ -73,6 +73,7 @@ class Planner:
         means = Means(
             disk_free_bytes=self._free(),
             flops_per_second=None if last is None else self._rate(last),
+            rated_by="" if last is None else last.kind,
             compiled=self.settings.fused_attention,
         )
         return kind_of(planned.spec.kind).estimate(planned, means)

@@ -5,16 +5,20 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from uuid import UUID
 
 import numpy as np
 import psutil
 import pytest
+import torch
 from typer.testing import CliRunner
 
 import attnscope
 from attnscope.cli.app import app
-from attnscope.errors import JobCancelledError, RequestRefusedError
+from attnscope.errors import ConflictError, JobCancelledError, NotFoundError, RequestRefusedError
 from attnscope_model.checkpoints.registry import CheckpointRegistry
+from attnscope_server.records.database import Database
+from attnscope_server.records.keys import KeyStore
 from attnscope_server.root.paths import capture_path
 from attnscope_server.serving import serve_background
 from attnscope_storage.reading.reader import CaptureReader
@@ -113,12 +117,11 @@ def test_every_rollout_is_stored_and_counted(running, decided):
 
 
 def test_the_pasted_lines_run(decided):
-    """The lines for one's own loop make the compressor of the chosen arm."""
-    lines = decided.decision().card.paste.splitlines()
-    made: dict[str, object] = {}
-    exec("\n".join(lines[:2]), made)  # noqa: S102 - lines of our own
-    compressor = made["compressor"]
-    assert (compressor.rule.name, compressor.budget) == ("recency", 8)
+    """The lines for one's own loop keep of a torch window what the chosen arm keeps."""
+    window = torch.arange(2 * 32 * 3, dtype=torch.float32).view(2, 32, 3)
+    made: dict[str, object] = {"window": window}
+    exec(decided.decision().card.paste, made)  # noqa: S102 - lines of our own
+    assert torch.equal(made["tokens"], window[:, -9:])  # the newest 8 and the query
 
 
 def test_a_killed_decision_goes_on_to_the_same_bits(running, client, decided, differing):
@@ -128,11 +131,87 @@ def test_a_killed_decision_goes_on_to_the_same_bits(running, client, decided, di
         assert not job.state.final, job.info.failure
     worker().kill()
     assert job.wait().state is JobState.SUCCEEDED
-    assert job.info.attempts == 2
+    assert job.info.attempts == decided.info.attempts + 1  # every look gives the slot back, and takes it again
     paths = [capture_path(running.settings.data_root, str(one.id)) for one in (decided, job)]
     assert differing(*paths) == ["decision/document"]
-    one, other = (handle.decision().card.model_dump(exclude={"job"}) for handle in (decided, job))
+    apart = {"job", "speed", "children", "attempt", "earlier"}
+    one, other = (handle.decision().card.model_dump(exclude=apart) for handle in (decided, job))
     assert one == other
+    for name in decided.decision().card.children:
+        parts = [
+            capture_path(running.settings.data_root, handle.decision().card.children[name]) for handle in (decided, job)
+        ]
+        assert differing(*parts) in ([], ["cost/seconds"]), name
+    card = job.decision().card
+    assert card.attempt == 2
+    assert [one.job for one in card.earlier] == [str(decided.id)]
+
+
+def test_parts_are_read_by_the_verbs_of_their_kinds(running, client, decided, tmp_path, monkeypatch):
+    """JOB/capture is a capture, JOB/screen a screen, JOB/rung-1/look-1 a trial: summary, report, another screen."""
+    monkeypatch.setenv("ATTNSCOPE_URL", running.url)
+    monkeypatch.setenv("ATTNSCOPE_API_KEY", running.key)
+    capture = client.job(f"{decided.id}/capture")
+    assert capture.info.resolved.envs == 32
+    assert capture.capture().returns().shape == (32, 3)
+    assert client.job(f"{decided.id}/screen").screen().complete
+    look = client.job(f"{decided.id}/rung-1/look-1").trial()
+    assert [one.strategy for one in look.conditions] == ["none", "recency"]
+    program = [sys.executable, "-c", "from attnscope.cli.main import main; main()"]
+    for words in (["summary", f"{decided.id}/screen"], ["report", f"{decided.id}/rung-1/look-1", "--out", "look"]):
+        subprocess.run([*program, *words], capture_output=True, check=True, cwd=tmp_path)
+    again = client.submit(
+        kind="screen", capture=str(capture.id), decisions=32, budgets=[8], strategies=[{"name": "recency"}]
+    )
+    assert again.wait().screen().complete
+    assert str(capture.id) not in {str(job.id) for job in client.jobs()}
+
+
+def test_parts_belong_to_their_owner_and_go_with_their_decision(running, client):
+    """Another owner's key reads no part; a part is not deleted alone, and is gone with the decision."""
+    job = client.submit(DecisionSpec.model_validate(ASKED | {"quick": True})).wait()
+    part = client.job(f"{job.id}/capture")
+    with pytest.raises(ConflictError, match="a part of job"):
+        part.delete()
+    keys = KeyStore(Database.open(running.settings.database_path))
+    with attnscope.connect(running.url, keys.create("other")) as other, pytest.raises(NotFoundError):
+        other.job(part.id)
+    path = capture_path(running.settings.data_root, str(part.id))
+    assert path.exists()
+    job.delete()
+    assert not path.exists()
+    with pytest.raises(NotFoundError):
+        client.job(part.id)
+
+
+def test_a_linked_capture_is_read_and_never_copied(client, decided):
+    """A decision from another decision's capture owns none itself, says so, and screens the same arms."""
+    capture = client.job(f"{decided.id}/capture")
+    asked = {name: value for name, value in ASKED.items() if name != "screening"}
+    job = client.submit(DecisionSpec.model_validate(asked | {"capture": str(capture.id), "quick": True})).wait()
+    card = job.decision().card
+    assert (card.capture, list(card.children)) == (str(capture.id), ["screen"])
+    assert [arm.departure for arm in card.arms] == [arm.departure for arm in decided.decision().card.arms]
+    job.delete()
+    assert capture.refresh().capture().complete
+    with pytest.raises(NotFoundError, match="no job"):
+        client.submit(DecisionSpec.model_validate(asked | {"capture": str(UUID(int=1))}))
+    judging = {"goals": [*NEAR, *CLOSE[:3]]}
+    with pytest.raises(RequestRefusedError, match="at least 4 are needed"):
+        client.submit(DecisionSpec.model_validate(asked | {"tasks": judging, "capture": str(capture.id)}))
+
+
+def test_between_looks_others_go_first(running, client):
+    """On one slot, a job of another owner begins before the decision that ran when it was submitted has ended."""
+    job = client.submit(DecisionSpec.model_validate(ASKED | {"label": "goes on"}))
+    while not job.refresh().info.progress.steps_committed:
+        assert not job.state.final, job.info.failure
+    key = KeyStore(Database.open(running.settings.database_path)).create("another")
+    with attnscope.connect(running.url, key) as another:
+        captured = another.submit(checkpoint="stays", tasks={"goals": CLOSE[:1]}, steps=5).wait()
+    decided = job.wait()
+    assert decided.info.attempts == 4  # one for every look
+    assert captured.info.started_at < decided.info.finished_at
 
 
 def test_a_policy_that_is_not_better_than_random_is_not_raced(client):
@@ -191,5 +270,15 @@ def test_the_command_prints_lines_the_answer_and_the_card(running, tmp_path, mon
     printed = subprocess.run([*program, "summary", "last", "--json"], capture_output=True, text=True, check=True)
     card = DecisionCard.model_validate(json.loads(printed.stdout))
     assert card.answer == "compress to"
-    subprocess.run([*program, "report", "last", "--out", str(tmp_path / "report")], capture_output=True, check=True)
-    assert json.loads((tmp_path / "report" / "decision_card.json").read_text())["sentence"] == card.sentence
+    shown = CliRunner().invoke(app, ["decide", "show", "last", "--out", str(tmp_path / "report")])
+    assert shown.exit_code == 0, shown.output
+    assert card.sentence in shown.output
+    written = json.loads((tmp_path / "report" / "decision_card.json").read_text())
+    assert written["sentence"] == card.sentence
+    assert set(written) <= set(
+        json.loads((tmp_path / "report" / "decision_card.schema.json").read_text())["properties"]
+    )
+    assert (tmp_path / "report" / "decision_card.png").read_bytes().startswith(b"\x89PNG")
+    page = (tmp_path / "report" / "decision_card.html").read_text()
+    assert '<section id="decision">' in page
+    assert "<script" not in page

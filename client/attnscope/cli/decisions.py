@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Annotated, Final
@@ -18,17 +17,15 @@ from attnscope.cli.options import Asked, Spelling, asks, specified
 from attnscope.cli.parsing import goals, integers, share, times
 from attnscope.errors import WaitTimeoutError
 from attnscope.job import JobHandle
-from attnscope_storage.wire.decisions import DecisionCard, DecisionSpec
+from attnscope_storage.wire import Estimate
+from attnscope_storage.wire.decisions import DecisionSpec
 
 if TYPE_CHECKING:
     from attnscope.cli.reports import Asked as ReportAsked
     from attnscope.decisions.decision import Decision
 
-CARD: Final = "decision_card.json"
-"""File that a report writes the card into."""
-
-SCHEMA: Final = "decision_card.schema.json"
-"""File that holds the JSON schema of the card."""
+CAPTURE: Final = "capture"
+"""Field that names a linked capture."""
 
 POLL_SECONDS: Final = 2.0
 """Seconds between two looks at a running decision."""
@@ -44,40 +41,78 @@ SPELLED: Final = MappingProxyType(
         "extendable": Spelling("--extendable"),
         "beyond": Spelling("--beyond"),
         "quick": Spelling("--quick"),
+        CAPTURE: Spelling("--from", str, lambda name, _: name, "Id, prefix or JOB/capture."),
     }
 )
 """Spellings of a decision's fields."""
+
+
+SHOW: Final = "show"
+"""In place of a checkpoint: prints a decision that was made before."""
 
 
 @app.command()
 @asks(DecisionSpec, SPELLED, without=("checkpoint",))
 def decide(
     asked: Asked,
-    checkpoint: Annotated[str, typer.Argument(help="Id, id prefix or name of a checkpoint.")],
+    checkpoint: Annotated[str, typer.Argument(help="Id, id prefix or name of a checkpoint; or show.")],
+    job: Annotated[str | None, typer.Argument(help="After show: the decision.")] = None,
+    out_folder: Annotated[Path | None, typer.Option("--out", help="A new folder for the card.")] = None,
     wait: Annotated[bool, typer.Option("--wait/--no-wait", help="Wait for the answer and print it.")] = True,
     dry_run: DryRun = False,
     as_json: Json = False,
 ) -> None:
-    """Decide how much of its history a policy may drop: gate, screen, race, ladder, one answer."""
-    asked["checkpoint"] = checkpoint
-    spec = specified(DecisionSpec, asked)
+    """Decide how much of its history a policy may drop: gate, screen, race, ladder, one answer.
+
+    `attnscope decide show JOB` prints a decision that was made before.
+    """
+    if (checkpoint == SHOW) != (job is not None):
+        raise typer.BadParameter("a job is named after show alone: attnscope decide show JOB", param_hint="JOB")
     with connect() as service:
+        if job is not None:
+            shown(service.job(job).decision(), out_folder, as_json=as_json)
+            return
+        asked["checkpoint"] = checkpoint
+        if CAPTURE in asked:
+            asked[CAPTURE] = service.job(asked[CAPTURE]).id
+        spec = specified(DecisionSpec, asked)
         if dry_run:
             guess = service.estimate(spec)
             if as_json:
                 say(guess.model_dump(mode="json"))
                 return
-            out.print(f"{escape(cells(guess.resolved))}\n{escape(cost(guess))}")
+            out.print(f"{escape(cells(guess.resolved))}\n{escape(cost(guess))}\n{escape(about(guess))}")
             return
-        job = service.submit(spec)
+        guess = service.estimate(spec)
+        made = service.submit(spec)
+        if not wait:
+            show(made, as_json=as_json)
+            return
         if not as_json:
-            out.print(f"decision {job.id}  {escape(cells(job.info.resolved))}")
-        if wait:
-            with goes_on(job):
-                follow(job, shown=not as_json)
-            show_decision(job.decision(), as_json=as_json)
-        else:
-            show(job, as_json=as_json)
+            out.print(f"decision {made.id}  {escape(cells(made.info.resolved))}")
+            out.print(escape(about(guess)))
+        with goes_on(made):
+            follow(made, shown=not as_json)
+        shown(made.decision(), out_folder, as_json=as_json)
+
+
+def about(guess: Estimate) -> str:
+    """Return how long a decision takes here, in words."""
+    if guess.seconds is None or guess.seconds_most is None:
+        return "how long it takes here is not known: no decision, trial or capture has ended on this service yet"
+    first, most = (max(1, round(seconds / 60)) for seconds in (guess.seconds, guess.seconds_most))
+    return f"about {first} minutes here, {most} if every look is needed ({guess.seconds_basis})"
+
+
+def shown(found: Decision, folder: Path | None, *, as_json: bool) -> None:
+    """Print a decision, and write its card where a folder is named."""
+    show_decision(found, as_json=as_json)
+    if folder is not None:
+        from attnscope.report.decision import write_decision_report  # noqa: PLC0415 - loads matplotlib
+
+        for path in write_decision_report(found.card, folder):
+            if not as_json:
+                out.print(f"wrote {escape(str(path))}")
 
 
 def follow(job: JobHandle, *, shown: bool) -> None:
@@ -98,6 +133,8 @@ def follow(job: JobHandle, *, shown: bool) -> None:
 
 def show_decision(found: Decision, *, as_json: bool) -> None:
     """Print a decision's answer and its card; the card alone as JSON."""
+    from attnscope.decisions.wording import card_lines  # noqa: PLC0415 - its package loads zarr
+
     card = found.card
     if as_json:
         say(card.model_dump(mode="json"))
@@ -106,38 +143,8 @@ def show_decision(found: Decision, *, as_json: bool) -> None:
         out.print(escape(line))
 
 
-def card_lines(card: DecisionCard) -> list[str]:
-    """Return a card as lines for people, the answer first."""
-    lines = ["", f"ANSWER  {card.sentence or 'none yet'}", ""]
-    lines += [
-        f"for     {card.checkpoint_name} ({card.checkpoint_id[:12]}) in {card.environment_id}",
-        f"scope   {card.scope}; margin {100 * card.margin:g} %; judged from episode {card.first_episode} on",
-        f"cost    {card.rollouts} rollouts, baseline, gate and capture counted"
-        + (f"; {card.random_rollouts} of uniform actions beside" if card.random_rollouts else ""),
-    ]
-    lines += [f"rung    {rung.arm}: {rung.verdict}, {rung.words}, {rung.seeds} seeds" for rung in card.rungs]
-    if card.arms:
-        lines.append(f"raced   {'; '.join(arm.name for arm in card.arms)}")
-    lines += [f"note    {note}" for note in card.notes]
-    lines += [f"not     {one}" for one in card.left_out]
-    if card.paste is not None:
-        lines += ["", "For your own loop:", *card.paste.splitlines()]
-    return [*lines, "", f"again   {card.command}"]
-
-
 def report_decision(found: Decision, folder: Path, asked: ReportAsked) -> list[str]:
-    """Write the card, its JSON schema and its text into a new folder."""
-    folder.mkdir(parents=True, exist_ok=True)
-    card = found.card
-    texts = {
-        CARD: card.model_dump_json(indent=1),
-        SCHEMA: json.dumps(DecisionCard.model_json_schema(), indent=1),
-        "decision.txt": "\n".join([*card.lines, *card_lines(card)]),
-    }
-    paths = []
-    for name, text in texts.items():
-        path = folder / name
-        path.write_text(text + "\n", encoding="utf-8")
-        asked.tell(path)
-        paths.append(str(path))
-    return paths
+    """Write the card in all of its forms into a folder."""
+    from attnscope.report.decision import write_decision_report  # noqa: PLC0415 - loads matplotlib
+
+    return [str(path) for path in write_decision_report(found.card, folder, asked.form)]

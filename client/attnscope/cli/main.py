@@ -17,6 +17,7 @@ from attnscope.cli import (
     demonstration,
     influences,
     jobs,
+    loops,
     pages,
     reports,
     screens,
@@ -36,7 +37,21 @@ from attnscope_storage.errors import AttnscopeError
 from attnscope_storage.terminal import take_any_terminal
 from attnscope_storage.wire.wording import wrong_fields
 
-VERBS = (jobs, bulk, captures, pages, influences, reports, advice, screens, trials, decisions, catalogue, demonstration)
+VERBS = (
+    jobs,
+    bulk,
+    captures,
+    pages,
+    influences,
+    reports,
+    advice,
+    screens,
+    trials,
+    decisions,
+    loops,
+    catalogue,
+    demonstration,
+)
 """Modules whose import registers verbs, in the order of the help."""
 
 STATUS: list[tuple[type[BaseException], int]] = [

@@ -6,7 +6,15 @@ from attnscope.connecting.plain import plain_values
 from attnscope.fetching.stored import Stored
 from attnscope_storage.errors import NotCommittedError
 from attnscope_storage.kinds.decision.schema import DOCUMENT, decoded
-from attnscope_storage.wire.decisions import CardArm, CardRung, DecisionCard, DecisionSpec, ResolvedDecision
+from attnscope_storage.wire.decisions import (
+    CardArm,
+    CardRung,
+    DecisionCard,
+    DecisionDocument,
+    DecisionSpec,
+    LoopSample,
+    ResolvedDecision,
+)
 
 
 class Decision(Stored):
@@ -48,8 +56,17 @@ class Decision(Stored):
         done = self._reader.steps_committed
         if not done:
             raise NotCommittedError(f"decision {self.job[:8]}: {self.none_of('request')}")
-        card = decoded(self[DOCUMENT][done - 1]).card
+        card = self._document().card
         return DecisionCard.model_validate(plain_values(card.model_dump(mode="json")))
+
+    @property
+    def loop(self) -> LoopSample | None:
+        """Decisions of the answered arm, which a loop of one's own is compared with; None where no arm is chosen."""
+        return self._document().loop if self._reader.steps_committed else None
+
+    def _document(self) -> DecisionDocument:
+        """Return what the last committed request left behind."""
+        return decoded(self[DOCUMENT][self._reader.steps_committed - 1])
 
     @property
     def answer(self) -> str | None:

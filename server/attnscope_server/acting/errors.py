@@ -9,6 +9,10 @@ class RolloutStoppedError(AttnscopeError):
     """The rollout was told to stop."""
 
 
+class SlotGivenBackError(AttnscopeError):
+    """The job is not over, and lets others go first; run again, it goes on from its last commit."""
+
+
 class NotReproducibleError(AttnscopeError):
     """The resumed environment gave other observations than those that are stored."""
 

@@ -50,7 +50,7 @@ def attributes_of(
         }
         | dict(own)
         | machine(device),
-    }
+    } | order.belonging
 
 
 def stated(checkpoint: CheckpointInfo) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import torch
 from gymnasium.vector import VectorEnv
+from jaxtyping import Shaped
 
 from attnscope_model.forward.fused import NUMBA, implementation, prefer_fused
 from attnscope_model.forward.policy import Policy
@@ -21,7 +22,7 @@ from attnscope_storage.layout.store_schema import StoreSchema
 from attnscope_storage.reading.reader import CaptureReader
 from attnscope_storage.writing.writer import CaptureWriter, Commit
 
-Arrays = Mapping[str, np.ndarray[Any, Any]]
+Arrays = Mapping[str, Shaped[np.ndarray, "..."]]
 """Arrays by their names."""
 
 

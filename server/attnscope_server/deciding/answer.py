@@ -21,6 +21,7 @@ class AnswerKind(Enum):
     DO_NOT_COMPRESS = "do not compress"
     UNDECIDED = "undecided"
     NOT_BETTER_THAN_RANDOM = "not better than random here"
+    WORSE_THAN_RANDOM = "worse than random here"
     TOO_LITTLE_GAIN = "too little gain"
     TOO_FEW_ROLLOUTS = "too few rollouts"
 
@@ -172,6 +173,7 @@ _SENTENCES = {
     AnswerKind.DO_NOT_COMPRESS: _do_not,
     AnswerKind.UNDECIDED: _undecided,
     AnswerKind.NOT_BETTER_THAN_RANDOM: _reason,
+    AnswerKind.WORSE_THAN_RANDOM: _reason,
     AnswerKind.TOO_LITTLE_GAIN: _reason,
     AnswerKind.TOO_FEW_ROLLOUTS: _reason,
 }

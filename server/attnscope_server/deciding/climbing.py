@@ -15,10 +15,7 @@ from attnscope_server.deciding.plans import Look
 from attnscope_server.deciding.power import is_futile
 from attnscope_server.deciding.race import front
 from attnscope_server.deciding.sameness import ENOUGH_DECISIONS, Sameness, sameness
-from attnscope_server.deciding.state import UNCOMPRESSED, Arm, DecisionState, Phase, Piece, Rolled
-
-LOOK_SEEDS = 10_000
-"""Distance of the first judging seed from the seed base."""
+from attnscope_server.deciding.state import UNCOMPRESSED, UNIFORM, Arm, DecisionState, Phase, Piece, Rolled
 
 GAIN_BOUND = 1.959963984540054
 """z value that the gain must exceed before an arm is judged."""
@@ -34,10 +31,11 @@ def begin(state: DecisionState) -> DecisionState:
     """Fix the ladder: the winners that none clearly beats in tokens and raced return, and the hash of all that."""
     by_name = {arm.name: arm for arm in state.arms}
     arms = [by_name[name] for name in state.winners.values()]
-    raced = [np.asarray(state.raced[arm.name], dtype=np.float64) for arm in arms]
+    # An arm that did not race has no returns: none beats it, and it beats none.
+    raced = [np.asarray(state.raced.get(arm.name, ()), dtype=np.float64) for arm in arms]
     places = front([arm.tokens for arm in arms], raced)
     rungs = tuple(arms[i] for i in places)
-    others = sorted((-float(raced[i].mean()), i) for i in range(len(arms)) if i not in places)
+    others = sorted((-float(raced[i].mean()), i) for i in range(len(arms)) if i not in places and raced[i].size)
     contrast = arms[others[0][1]] if len(rungs) == 1 and others else None
     fixed = state.model_copy(update={"phase": Phase.LADDER, "rungs": rungs, "contrast": contrast, "look": 1})
     line = f"ladder: {' → '.join(arm.name for arm in rungs)}, fixed as {digest(fixed)[:12]}"
@@ -79,7 +77,7 @@ def look_pieces(state: DecisionState) -> tuple[Piece, ...]:
     if arm is None:
         return ()
     look = state.plan.looks.looks[state.look - 1]
-    tasks, base = state.plan.scope.tasks[: look.tasks], state.plan.seed_base + LOOK_SEEDS
+    tasks, base = state.plan.scope.tasks[: look.tasks], state.plan.judging_seed
     pieces = []
     for name in (UNCOMPRESSED, arm.name):
         have = {task: len(state.judged.get(name, {}).get(task, ())) for task in tasks}
@@ -91,7 +89,10 @@ def look_pieces(state: DecisionState) -> tuple[Piece, ...]:
 
 
 def after_look(
-    state: DecisionState, rolled: Sequence[Rolled], random: Mapping[int, tuple[float, float]]
+    state: DecisionState,
+    rolled: Sequence[Rolled],
+    random: Mapping[int, tuple[float, float]],
+    uniform: Mapping[int, tuple[float, ...]] | None = None,
 ) -> DecisionState:
     """Judge one look: the rung ends with a verdict, or goes on to its next look.
 
@@ -101,10 +102,14 @@ def after_look(
         Rollouts of the request's pieces, in their order.
     random
         Random return and its standard error of every task of the look; a standard error of 0 says that it is exact.
+    uniform
+        Returns of uniform actions by task and judging seed, where no random return is known: they replace `random`.
     """
     if state.phase is not Phase.LADDER:
         raise ValueError(f"the decision is in its {state.phase.value} phase, not in the ladder phase")
     arm, state = _judging(state), _stored(state, rolled, random)
+    if uniform:
+        state = state.model_copy(update={"judged": {**state.judged, UNIFORM: dict(uniform)}})
     climb, plan = climb_of(state), state.plan.looks
     look = plan.looks[state.look - 1]
     result = judge(paired(state, arm, look), state.plan.margin, plan.reach, look)
@@ -163,7 +168,8 @@ def paired(state: DecisionState, arm: Arm, look: Look) -> PairedReturns:
 
     random = np.array([state.random[task] for task in tasks], dtype=np.float64)
     error = random[:, 1] if random[:, 1].any() else None
-    return PairedReturns(of(arm.name), of(UNCOMPRESSED), random[:, 0], error)
+    each = of(UNIFORM) if UNIFORM in state.judged else None
+    return PairedReturns(of(arm.name), of(UNCOMPRESSED), random[:, 0], error, each)
 
 
 def _sameness(state: DecisionState, arm: Arm) -> Sameness | None:

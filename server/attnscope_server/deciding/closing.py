@@ -28,12 +28,14 @@ def summarise(
 ) -> RungSummary:
     """Summarise one rung at one look."""
     by_bound = verdict is Verdict.SAFE and same is not None and same.upper < state.plan.margin
+    # A rung that its bound ends was not ended by the ratio, whose plain point then stands.
+    point = result.kept.point if by_bound else median_unbiased_kept(result, state.plan.looks, state.plan.margin)
     needed = size_needed(result.tested, state.plan.looks, result.look.number)
     return RungSummary(
         arm=arm.name,
         tokens=arm.tokens,
         verdict=verdict.value,
-        point=median_unbiased_kept(result, state.plan.looks, state.plan.margin),
+        point=min(max(point, result.kept.low), result.kept.high),
         low=result.kept.low,
         high=result.kept.high,
         tasks=result.look.tasks,

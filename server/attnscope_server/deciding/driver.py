@@ -12,7 +12,8 @@ import numpy as np
 from attnscope_server.deciding.answer import Answer, AnswerKind
 from attnscope_server.deciding.climbing import begin, look_pieces
 from attnscope_server.deciding.closing import capped
-from attnscope_server.deciding.gate import gate
+from attnscope_server.deciding.gate import Standing, gate
+from attnscope_server.deciding.hopeless import all_lose, unraced
 from attnscope_server.deciding.race import FIRST_PAIRS, Round, following, opening
 from attnscope_server.deciding.state import (
     UNCOMPRESSED,
@@ -25,9 +26,6 @@ from attnscope_server.deciding.state import (
     Request,
     Rolled,
 )
-
-RACE_SEEDS = 1_000
-"""Distance of the race's first seed from the seed base; looks begin at `climbing.LOOK_SEEDS`."""
 
 DUEL = 1
 """Arms at which the race of the largest budget ends: its last two race on, as the ladder begins with their winner."""
@@ -45,15 +43,15 @@ def request(state: DecisionState) -> Request | None:
     """Name the next work of a decision; None once it has its answer."""
     plan = state.plan
     if state.phase is Phase.CAPTURE:
-        last = plan.seed_base + plan.capture_seeds
+        first, last = plan.first_seed, plan.first_seed + plan.capture_seeds
         return Request(
             phase=state.phase,
-            pieces=(Piece(arm=UNCOMPRESSED, tasks=plan.screening_tasks, first=plan.seed_base, last=last),),
+            pieces=(Piece(arm=UNCOMPRESSED, tasks=plan.screening_tasks, first=first, last=last),),
         )
     if state.phase is Phase.SCREEN:
         return Request(phase=state.phase)
     if state.phase is Phase.RACE:
-        tasks, base = len(plan.screening_tasks), plan.seed_base + RACE_SEEDS
+        tasks, base = len(plan.screening_tasks), plan.first_seed
         first, last = base + state.raced_from // tasks, base + state.raced_to // tasks
         return Request(
             phase=state.phase,
@@ -67,20 +65,29 @@ def after_capture(state: DecisionState, captured: Captured) -> DecisionState:
     _expect(state, Phase.CAPTURE)
     error = None if captured.random_error is None else np.asarray(captured.random_error, dtype=np.float64)
     late = np.asarray(captured.late, dtype=np.float64)
-    found = gate(
-        late, np.asarray(captured.random, dtype=np.float64), np.asarray(captured.earned, dtype=np.bool_), error
-    )
+    random = np.asarray(captured.random, dtype=np.float64)
+    optimal = None if captured.optimal is None else np.asarray(captured.optimal, dtype=np.float64)
+    found = gate(late, random, np.asarray(captured.earned, dtype=np.bool_), error, optimal)
     new = _moved(state, f"gate: {found.sentence}", rollouts=state.rollouts + late.size)
     if found.learns:
-        return _moved(new, phase=Phase.SCREEN, screen_ranks=found.screen_ranks)
+        judged = () if captured.judged is None else tuple(np.asarray(captured.judged).T.ravel().tolist())
+        return _moved(new, phase=Phase.SCREEN, screen_ranks=found.screen_ranks, twins=judged, chance=captured.random)
     answer = Answer(
-        kind=AnswerKind.NOT_BETTER_THAN_RANDOM,
+        kind=_REFUSED[found.standing],
         margin=state.plan.margin,
         scope=state.plan.scope.words(len(state.plan.scope.tasks)),
         reason=found.sentence,
         rollouts=new.rollouts,
     )
     return _moved(new, answer.sentence, phase=Phase.DONE, answer=answer)
+
+
+_REFUSED = {
+    Standing.ALIKE: AnswerKind.NOT_BETTER_THAN_RANDOM,
+    Standing.WORSE: AnswerKind.WORSE_THAN_RANDOM,
+    Standing.SKEWED: AnswerKind.TOO_FEW_ROLLOUTS,
+    Standing.OPEN: AnswerKind.TOO_FEW_ROLLOUTS,
+}
 
 
 def after_screen(state: DecisionState, arms: Sequence[Arm]) -> DecisionState:
@@ -108,8 +115,11 @@ def _race_next(state: DecisionState) -> DecisionState:
         if budget in winners:
             continue
         names = [arm.name for arm in state.arms if arm.budget == budget]
-        tasks = len(state.plan.screening_tasks)
-        first = opening(names, tasks * max(1, -(-FIRST_PAIRS // tasks)))
+        if state.hopeless:
+            winners[budget] = unraced(names, tuple(winners.values()))
+            state = _moved(state, winners=dict(winners))
+            continue
+        first = opening(names, first_pairs(state.plan))
         new = _moved(state, phase=Phase.RACE, racing=first.arms, raced_from=0, raced_to=first.last)
         return _within_cap(new)
     return _within_cap(begin(state))
@@ -133,6 +143,15 @@ def after_race(state: DecisionState, rolled: Sequence[Rolled]) -> DecisionState:
     keep = LAST if state.winners else DUEL
     following_round, order = following(done, np.array([raced[arm] for arm in state.racing]), keep)
     spent = state.rollouts + done.rollouts
+    hopeless = all_lose(state, np.array([raced[arm] for arm in state.racing]))
+    if hopeless:
+        line = (
+            f"race: all {len(order)} arms clearly lose more than {100 * state.plan.margin:g} % after {done.last} "
+            f"rollouts each; {order[0]} loses least, and no smaller budget races"
+        )
+        budget = next(arm.budget for arm in state.arms if arm.name == order[0])
+        changes = {"raced": raced, "rollouts": spent, "winners": {**state.winners, budget: order[0]}}
+        return _race_next(_moved(state, line, hopeless=True, **changes))
     if following_round is not None:
         line = f"race: {len(order)} arms after {done.last} rollouts each, {len(following_round.arms)} go on"
         bounds = {"raced_from": following_round.first, "raced_to": following_round.last}
@@ -146,18 +165,28 @@ def after_race(state: DecisionState, rolled: Sequence[Rolled]) -> DecisionState:
 
 def rollout_range(plan: DecisionPlan, arms: Sequence[Arm]) -> tuple[int, int]:
     """Estimate the rollouts of a decision before it starts: an answer at the first look, and the most there can be."""
-    tasks = len(plan.screening_tasks)
-    before = tasks * plan.capture_seeds
+    before = len(plan.screening_tasks) * plan.capture_seeds
     budgets = list(dict.fromkeys(arm.budget for arm in arms))
     for place, budget in enumerate(budgets):
         names = [arm.name for arm in arms if arm.budget == budget]
-        now: Round | None = opening(names, tasks * max(1, -(-FIRST_PAIRS // tasks)))
+        now: Round | None = opening(names, first_pairs(plan))
         while now is not None:
             before += now.rollouts
             now, _ = following(now, np.zeros((len(now.arms), now.last)), LAST if place else DUEL)
     first, last = plan.looks.looks[0], plan.looks.looks[-1]
     most = before + (len(budgets) + 1) * last.tasks * last.seeds
     return before + 2 * first.tasks * first.seeds, min(most, plan.most_rollouts)
+
+
+def first_pairs(plan: DecisionPlan) -> int:
+    """Return the pairs of a race's first round: whole seeds of every screening task."""
+    tasks = len(plan.screening_tasks)
+    return tasks * max(1, -(-FIRST_PAIRS // tasks))
+
+
+def race_round(state: DecisionState) -> int:
+    """Return the number of the round that is asked for, 1 at the first; each doubles the pairs."""
+    return (state.raced_to // first_pairs(state.plan)).bit_length()
 
 
 def _within_cap(state: DecisionState) -> DecisionState:

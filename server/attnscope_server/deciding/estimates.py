@@ -32,6 +32,9 @@ class PairedReturns:
     random_error: Float[np.ndarray, "*sample task"] | None = None
     """Standard error of `random`; absent where it is exact."""
 
+    random_each: Float[np.ndarray, "*sample task seed"] | None = None
+    """Return an episode of uniform actions on the same tasks and seeds, which stands in for `random`."""
+
     def __post_init__(self) -> None:
         """Refuse arrays that do not belong together, and values that are not finite."""
         if self.compressed.shape != self.uncompressed.shape:
@@ -40,8 +43,15 @@ class PairedReturns:
             )
         if self.random.shape != self.compressed.shape[:-1]:
             raise ValueError(f"one random return a task is needed, got {self.random.shape}")
+        if self.random_each is not None and self.random_each.shape != self.compressed.shape:
+            raise ValueError(f"uniform actions need the rollouts of the arms, got {self.random_each.shape}")
         if not (np.isfinite(self.compressed).all() and np.isfinite(self.uncompressed).all()):
             raise ValueError("every rollout needs a finite return: a missing rollout is not a return of zero")
+
+    @property
+    def chance(self) -> Float[np.ndarray, "*sample task #seed"]:
+        """Return of uniform actions to set beside every rollout."""
+        return self.random[..., None] if self.random_each is None else self.random_each
 
     @property
     def tasks(self) -> int:
@@ -157,18 +167,18 @@ def _third_cumulant(values: Float[np.ndarray, "*sample draw"]) -> Float[np.ndarr
 
 
 def _random_variance(returns: PairedReturns, reach: Reach) -> Float[np.ndarray, "*sample"] | float:
-    """Variance of the mean random return; zero beyond tasks, where each task's own error varies with its mean."""
-    if returns.random_error is None or reach is Reach.BEYOND:
+    """Variance of the mean random return; zero where its rollouts, or each task's own error, vary with the rest."""
+    if returns.random_error is None or returns.random_each is not None or reach is Reach.BEYOND:
         return 0.0
     return np.asarray((returns.random_error**2).sum(-1) / returns.tasks**2)
 
 
 def difference(returns: PairedReturns, margin: float, reach: Reach) -> Estimate:
     """Estimate d = C − (1 − δ)U − δR: positive where the arm keeps more than 1 − δ of the gain over random actions."""
-    paired = returns.compressed - (1 - margin) * returns.uncompressed - margin * returns.random[..., None]
+    paired = returns.compressed - (1 - margin) * returns.uncompressed - margin * returns.chance
     return estimate(paired, reach, margin**2 * _random_variance(returns, reach))
 
 
 def gain(returns: PairedReturns, reach: Reach) -> Estimate:
     """Gain of the uncompressed policy over random actions, an episode."""
-    return estimate(returns.uncompressed - returns.random[..., None], reach, _random_variance(returns, reach))
+    return estimate(returns.uncompressed - returns.chance, reach, _random_variance(returns, reach))

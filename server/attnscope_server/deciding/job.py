@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Any, Unpack
+from uuid import UUID
 
 import torch
 
 from attnscope_model.forward.fused import implementation
 from attnscope_model.forward.policy import Policy
+from attnscope_server.acting.errors import SlotGivenBackError
 from attnscope_server.attempts.attributes import attributes_of
 from attnscope_server.attempts.opening import (
     Arrays,
@@ -19,14 +21,19 @@ from attnscope_server.attempts.opening import (
     open_store,
 )
 from attnscope_server.deciding.phases.cards import document_of
+from attnscope_server.deciding.phases.children import Children
+from attnscope_server.deciding.phases.earlier import earlier_decisions
+from attnscope_server.deciding.phases.parts import Part
 from attnscope_server.deciding.phases.record import record_of
 from attnscope_server.deciding.phases.rollouts import Stage
-from attnscope_server.deciding.phases.working import Part, Worker
+from attnscope_server.deciding.phases.working import Worker
+from attnscope_server.deciding.state import Phase
 from attnscope_server.kinds import Heard, Order
 from attnscope_storage.kinds.decision.contract import decision_schema
 from attnscope_storage.kinds.decision.schema import DOCUMENT, decoded, encoded
 from attnscope_storage.wire import CheckpointInfo
 from attnscope_storage.wire.decisions import DecisionSpec, ResolvedDecision
+from attnscope_storage.wire.parts import LISTED, child_id
 from attnscope_storage.writing.writer import CaptureWriter
 
 DecisionOrder = Order[DecisionSpec, ResolvedDecision]
@@ -44,7 +51,9 @@ def run(
     Raises
     ------
     RolloutStoppedError
-        When `stopped` said so; the request that was not committed is dropped.
+        When `stopped` said so; the request that was not committed is dropped, what its own store committed is kept.
+    SlotGivenBackError
+        A look is over, and others may go first; called again, the decision goes on.
     """
     reader = committed(order.path)
     choose_attention(policy, device, reader, allowed=order.fused)
@@ -53,22 +62,33 @@ def run(
     def advanced(share: float) -> None:
         heard["tell"]("rolling", round((done + min(share, 1.0)) * order.resolved.steps))
 
-    worker = Worker(order.spec, order.resolved, policy, _stage(order, policy, device, heard["stopped"], advanced))
+    stage = _stage(order, policy, device, heard["stopped"], advanced)
+    children = Children(order, policy, checkpoint, device, heard["stopped"], advanced)
+    worker = Worker(order.spec, order.resolved, policy, stage, children)
     if reader is not None and done:
-        worker.restore(record_of(decoded(reader.array(DOCUMENT)[done - 1])), reader)
+        worker.record = record_of(decoded(reader.array(DOCUMENT)[done - 1]))
+    else:
+        worker.record = worker.record.model_copy(update={"earlier": earlier_decisions(order)})
     schema = decision_schema(order.spec, order.resolved, policy.description)
 
     def new() -> tuple[dict[str, object], Arrays]:
         own = {"seeds": sorted(order.spec.seeds), "growing_window": "recompute"}
-        return attributes_of(order, checkpoint, device, implementation(policy), own), {}
+        store = UUID(order.path.stem)
+        listed = {LISTED: {name: str(child_id(store, name)) for name in order.resolved.children}}
+        return attributes_of(order, checkpoint, device, implementation(policy), own) | listed, {}
 
     watching = Watching(heard["on_commit"])
     with open_store(order, reader, schema, new, blocks=WRITER_BLOCKS, watching=watching) as writer:
         while not worker.record.over:
+            looked = worker.record.driver.phase is Phase.LADDER
             part = worker.answer()
-            document = document_of(worker.record, order.job, order.spec, order.resolved, checkpoint)
+            worker.try_out(device)
+            document = document_of(worker.record, order, checkpoint, children.existing())
             _submit(writer, part, encoded(document, writer.schema.arrays[DOCUMENT].shape[1]))
             done += 1
+            if looked and not worker.record.over:
+                writer.close(complete=False)
+                raise SlotGivenBackError("a look is over: whoever waits may go first")
         heard["tell"]("finishing", done * order.resolved.steps)
         writer.close(complete=True)
 

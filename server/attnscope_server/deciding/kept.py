@@ -39,7 +39,7 @@ def kept(returns: PairedReturns, margin: float, reach: Reach, low: float, high: 
         Bounds of the test as z values: of the lower and of the upper limit. 1.96 twice is a 95 % interval.
     """
     whole = gain(returns, reach)
-    numerator = float((returns.compressed - returns.random[..., None]).mean())
+    numerator = float((returns.compressed - returns.chance).mean())
     if not float(whole.mean) > 0:
         return Kept(math.nan, -math.inf, math.inf)
     point = numerator / float(whole.mean)

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 from attnscope_env.presets.listing import Listings
 from attnscope_model.checkpoints.registry import CheckpointRegistry
+from attnscope_server.deciding.phases.linking import Linked, linked, unfit
 from attnscope_server.deciding.phases.resolving import resolve_decision
 from attnscope_server.errors import refusal
-from attnscope_server.kinds import Kind, Means, Planned, register
+from attnscope_server.kinds import Kind, Means, Planned, Referred, register
 from attnscope_server.settings import Limits
 from attnscope_server.trials.plan import ENVS_AT_ONCE
 from attnscope_storage.kinds.decision.contract import CONTRACT
-from attnscope_storage.wire import PolicyDescription, ProblemCode
+from attnscope_storage.wire import CaptureSpec, Estimate, PolicyDescription, ProblemCode, ResolvedCapture
 from attnscope_storage.wire.decisions import DecisionSpec, ResolvedDecision
 from attnscope_storage.wire.flops import forward_flops
+
+ROLLOUT_BYTES = 16
+"""Decoded bytes of one step of a tried rollout and of its uncompressed twin."""
 
 
 class DecisionKind(Kind[DecisionSpec, ResolvedDecision]):
@@ -20,6 +24,13 @@ class DecisionKind(Kind[DecisionSpec, ResolvedDecision]):
 
     contract = CONTRACT
     runner = "attnscope_server.deciding.job:run"
+    alike = ("trial", "capture")
+
+    def resolve_on(
+        self, spec: DecisionSpec, referred: Referred | None, registry: CheckpointRegistry, listings: Listings
+    ) -> ResolvedDecision:
+        """Return what a specification means, given the capture that it links."""
+        return resolve_decision(spec, registry, listings, None if spec.capture is None else _capture(referred))
 
     def resolve(self, spec: DecisionSpec, registry: CheckpointRegistry, listings: Listings) -> ResolvedDecision:
         """Return what a specification means on this service."""
@@ -37,7 +48,23 @@ class DecisionKind(Kind[DecisionSpec, ResolvedDecision]):
         captured = len(resolved.screening_tasks) * resolved.capture_seeds
         rows = 4.0 * captured * resolved.steps * policy.context_length * 2
         contexts = 4.0 * min(ENVS_AT_ONCE, 256) * policy.context_length * policy.width * 12
-        return 4 * policy.parameters + 3 * planned.bytes_raw / resolved.parts + contexts + rows
+        return 4 * policy.parameters + 3 * planned.own_bytes / resolved.parts + contexts + rows
+
+    def owned_bytes(self, resolved: ResolvedDecision, policy: PolicyDescription) -> int:
+        """Return the decoded size of the stores that the longest decision owns: its capture's rows, and rollouts."""
+        captured = 0
+        if resolved.capture_store is None:
+            row = 2 * policy.layers * policy.heads * policy.context_length
+            captured = len(resolved.screening_tasks) * resolved.capture_seeds * resolved.steps * (row + 256)
+        return captured + resolved.most_rollouts * resolved.steps * ROLLOUT_BYTES
+
+    def estimate(self, planned: Planned[DecisionSpec, ResolvedDecision], means: Means) -> Estimate:
+        """Return what a decision will cost: its time up to an answer at the first look, and at the last one."""
+        found = super().estimate(planned, means)
+        if found.seconds is None:
+            return found
+        longer = planned.resolved.most_rollouts / max(1, planned.resolved.first_rollouts)
+        return found.model_copy(update={"seconds_most": found.seconds * longer})
 
     def refuse_large(self, planned: Planned[DecisionSpec, ResolvedDecision], limits: Limits) -> None:
         """Refuse a decision over the cap on decisions of a trial, and say how to ask for less."""
@@ -48,6 +75,14 @@ class DecisionKind(Kind[DecisionSpec, ResolvedDecision]):
                 "name fewer rollouts or episodes"
             )
             raise refusal(ProblemCode.TOO_LARGE, detail, limit=limits.trial_decisions, requested=asked)
+
+
+def _capture(referred: Referred | None) -> Linked:
+    """Return the capture that a specification names."""
+    if referred is None or not isinstance(referred.spec, CaptureSpec):
+        raise unfit("it is no capture")
+    assert isinstance(referred.resolved, ResolvedCapture)  # noqa: S101 - specification and meaning are of one kind
+    return linked(str(referred.store), referred.spec, referred.resolved, referred.steps_committed)
 
 
 KIND = register(DecisionKind())

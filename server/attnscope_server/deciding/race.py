@@ -120,9 +120,11 @@ def front(tokens: Sequence[int], returns: Sequence[Float[np.ndarray, " _"]]) -> 
     Parameters
     ----------
     returns
-        Returns of each arm on the paired (task, seed) sets from the race's first; arms may have run different numbers.
+        Returns of each arm on the paired (task, seed) sets from the race's first; arms may have run different numbers,
+        and none at all.
     """
-    order = sorted(range(len(tokens)), key=lambda i: (-tokens[i], -float(returns[i].mean())))
+    means = [float(one.mean()) if one.size else -math.inf for one in returns]
+    order = sorted(range(len(tokens)), key=lambda i: (-tokens[i], -means[i]))
     kept = [i for i in order if not any(_beats(returns[j], returns[i]) for j in order if tokens[j] <= tokens[i])]
     return tuple(i for at, i in enumerate(kept) if at == 0 or tokens[i] < tokens[kept[at - 1]])
 
@@ -130,6 +132,8 @@ def front(tokens: Sequence[int], returns: Sequence[Float[np.ndarray, " _"]]) -> 
 def _beats(one: Float[np.ndarray, " _"], other: Float[np.ndarray, " _"]) -> bool:
     """Return whether one arm returns clearly more than another on the pairs that both ran."""
     pairs = min(len(one), len(other))
+    if pairs < 2:  # noqa: PLR2004 - an error needs two
+        return False
     better = one[:pairs] - other[:pairs]
-    error = float(better.std(ddof=1)) / math.sqrt(pairs) if pairs > 1 else math.inf
+    error = float(better.std(ddof=1)) / math.sqrt(pairs)
     return float(better.mean()) > CLEAR * error and float(better.mean()) > 0

@@ -13,6 +13,12 @@ from attnscope_server.deciding.scopes import Scope
 UNCOMPRESSED = "uncompressed"
 """Name of the arm that every other is paired with."""
 
+LOOK_SEEDS = 10_000
+"""Distance of the first judging seed from the seed base."""
+
+UNIFORM = "uniform actions"
+"""Name of the rollouts of uniform actions on the judging seeds, where no random return is known."""
+
 
 class _Frozen(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", ser_json_inf_nan="strings")
@@ -53,16 +59,29 @@ class DecisionPlan(_Frozen):
     capture_seeds: int = Field(default=4, ge=2)
     """Seeds a screening task in the capture."""
 
+    capture_base: int | None = None
+    """First seed of a capture that another job made; the seed base where the decision captures itself."""
+
     margin: float = Field(default=0.05, gt=0, lt=1)
     extendable: bool = False
     most_tokens: int = Field(ge=1)
     """Tokens of the smallest saving worth having; arms that keep more are not judged."""
 
     seed_base: int = 0
-    """First seed of the capture; race and looks follow in blocks of their own."""
+    """First seed of the capture and of the race; looks follow in a block of their own."""
 
     most_rollouts: int = Field(default=2000, ge=1)
     """Cap on rollouts in all phases together."""
+
+    @property
+    def first_seed(self) -> int:
+        """First seed of the capture, and of the race on the same rollouts."""
+        return self.seed_base if self.capture_base is None else self.capture_base
+
+    @property
+    def judging_seed(self) -> int:
+        """First seed of the looks."""
+        return self.seed_base + LOOK_SEEDS
 
     @property
     def looks(self) -> LookPlan:
@@ -111,6 +130,11 @@ class Captured(_Frozen):
     random: tuple[float, ...]
     random_error: tuple[float, ...] | None = None
     earned: tuple[tuple[bool, ...], ...]
+    optimal: tuple[float, ...] | None = None
+    """Best return an episode of every screening task, where it is known."""
+
+    judged: tuple[tuple[float, ...], ...] | None = None
+    """Mean return an episode over binding episodes, [task, seed], which raced arms are compared with."""
 
 
 class Rolled(_Frozen):
@@ -167,6 +191,15 @@ class DecisionState(_Frozen):
 
     arms: tuple[Arm, ...] = ()
     """Arms that the screen proposed."""
+
+    twins: tuple[float, ...] = ()
+    """Returns of the captured rollouts, pair by pair; none where they were not told."""
+
+    chance: tuple[float, ...] = ()
+    """Random return of every screening task."""
+
+    hopeless: bool = False
+    """True once every arm of a budget clearly lost more than the margin in its race: further budgets do not race."""
 
     racing: tuple[str, ...] = ()
     """Arms of the round that is asked for."""

@@ -13,6 +13,7 @@ from fastapi import Depends, Request, Security
 from fastapi.security import HTTPBearer, SecurityScopes
 
 from attnscope_server.errors import ProblemError, RecordUnreadableError, refusal
+from attnscope_server.http.parts import part_of_job
 from attnscope_server.http.state import State
 from attnscope_server.records.job import StoredJob
 from attnscope_server.records.keys import Identity, Scope
@@ -76,6 +77,7 @@ def owned(state: State, identity: Identity, name: UUID) -> StoredJob:
         placed(state, identity, name)  # a deleted one is gone, whatever its record holds
         raise
     if stored is None:
+        _refuse_part(state, identity, name)
         raise refusal(ProblemCode.NOT_FOUND, f"there is no job {name}")
     if stored.deleted_at is not None:
         raise _gone(name)
@@ -86,6 +88,7 @@ def placed(state: State, identity: Identity, name: UUID) -> UUID:
     """Return the id inside the service of this owner's job, also where its record cannot be read."""
     found = state.jobs.named(identity.owner, name)
     if found is None:
+        _refuse_part(state, identity, name)
         raise refusal(ProblemCode.NOT_FOUND, f"there is no job {name}")
     job, deleted = found
     if deleted:
@@ -93,8 +96,22 @@ def placed(state: State, identity: Identity, name: UUID) -> UUID:
     return job
 
 
+def _refuse_part(state: State, identity: Identity, name: UUID) -> None:
+    """Refuse to do to a part of a job what is done to jobs."""
+    part = part_of_job(state, identity.owner, name)
+    if part is not None:
+        detail = f"{name} is {part.label}, a part of job {part.of.name}: it is kept, cancelled and deleted with it"
+        raise refusal(ProblemCode.CONFLICT, detail)
+
+
 def _gone(name: UUID) -> ProblemError:
     return refusal(ProblemCode.GONE, f"job {name} was deleted or had expired; its id stays reserved")
+
+
+def readable(state: State, identity: Identity, name: UUID) -> StoredJob:
+    """Return this owner's job of that name, or a part of one of this owner's jobs, as a job."""
+    part = part_of_job(state, identity.owner, name) if state.jobs.named(identity.owner, name) is None else None
+    return owned(state, identity, name) if part is None else part.job
 
 
 def problems(*codes: ProblemCode) -> dict[int | str, dict[str, Any]]:

@@ -49,10 +49,18 @@ class JobQueries:
         """Return the owner's job that a specification refers to, a deleted one too; None where there is none."""
         return None if spec.refers_to is None else self.find(owner, spec.refers_to)
 
-    def before(self, owner: str, spec: AnySpec) -> tuple[StoredJob | None, StoredJob | None]:
-        """Return the job that a specification refers to, and the owner's last job of that kind that succeeded."""
-        last = JobFilter(owner=owner, states=(JobState.SUCCEEDED,), kind=spec.kind)
-        return self.referred(owner, spec), self.newest(last)
+    def before(self, owner: str, spec: AnySpec, alike: Sequence[str] = ()) -> tuple[StoredJob | None, StoredJob | None]:
+        """Return the job that a specification refers to, and the owner's last job of that kind that succeeded.
+
+        Parameters
+        ----------
+        alike
+            Kinds of which a job stands for it while none of that kind has succeeded.
+        """
+        done = (
+            self.newest(JobFilter(owner=owner, states=(JobState.SUCCEEDED,), kind=kind)) for kind in (spec.kind, *alike)
+        )
+        return self.referred(owner, spec), next((job for job in done if job is not None), None)
 
     def list(self, wanted: JobFilter, cut: Cut, shown: Shown, held: Held) -> tuple[list[bytes], str | None]:
         """Return a page of jobs as JSON, newest first, and the cursor of the next one.

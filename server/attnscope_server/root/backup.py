@@ -21,6 +21,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from attnscope_model.checkpoints.folders import ENTRY
 from attnscope_server.errors import BackupRefusedError, DatabaseDamagedError, DatabaseMissingError
 from attnscope_server.records.database import RESTORE
+from attnscope_server.root.children import children_of
 from attnscope_server.root.data_root import MANIFEST
 from attnscope_server.root.paths import capture_path
 from attnscope_server.root.staging import staged
@@ -135,7 +136,7 @@ def _copy_captures(
     (fresh / "captures").mkdir(mode=0o700)
     copied: dict[str, CopiedStore] = {}
     left_out: dict[str, str] = {}
-    for job, state in jobs.items():
+    for job, state in _with_children(settings, jobs).items():
         target = capture_path(fresh, job)
         try:
             one = copy_committed(capture_path(settings.data_root, job), target, durable=False)  # `staged` settles
@@ -150,6 +151,15 @@ def _copy_captures(
             copied[job] = CopiedStore.of(one)
             told(f"capture {job}: {one.steps} committed, {one.chunks} chunks, {one.bytes / 2**20:.1f} MiB")
     return copied, left_out
+
+
+def _with_children(settings: Settings, jobs: dict[str, str]) -> dict[str, str]:
+    """Return the stores of jobs, each followed by those that it owns; these have no state of their own."""
+    found: dict[str, str] = {}
+    for job, state in jobs.items():
+        found[job] = state
+        found |= {child.stem: "" for child in children_of(capture_path(settings.data_root, job)).values()}
+    return found
 
 
 def _deleted_since(live: Path, copy: Path, job: str) -> bool:

@@ -8,6 +8,7 @@ from collections import OrderedDict
 from pathlib import Path
 from uuid import UUID
 
+from attnscope_server.root.children import children_of
 from attnscope_server.root.paths import capture_path
 from attnscope_storage.errors import CaptureNotFoundError, ChunkDamagedError
 from attnscope_storage.reading.reader import CaptureReader
@@ -58,10 +59,19 @@ class Captures:
         return reader
 
     def remove(self, job: UUID) -> None:
-        """Remove a capture: out of sight in one rename, then from disk. Safe to repeat."""
-        with self._lock:
-            self._cached.pop(job, None)
+        """Remove a capture and what it owns: out of sight in one rename each, then from disk. Safe to repeat.
+
+        What it owns goes first: its root document is the list of that.
+        """
         path = self.path(job)
+        if not path.is_symlink():
+            for child in children_of(path).values():
+                self._remove(child)
+        self._remove(path)
+
+    def _remove(self, path: Path) -> None:
+        with self._lock:
+            self._cached.pop(UUID(path.stem), None)
         trash = path.with_name(f".deleted-{path.name}")
         if path.exists() or path.is_symlink():
             path.rename(trash)

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 from typing import Final
+from uuid import UUID
 
 import torch
 
@@ -19,6 +20,7 @@ from attnscope_model.checkpoints.registry import CheckpointRegistry
 from attnscope_model.errors import CheckpointError
 from attnscope_server.records.database import RESTORE
 from attnscope_server.records.upgrading import DATABASE_VERSION
+from attnscope_server.root.children import owner_of
 from attnscope_server.root.disk import NETWORK, REMEDY, file_system
 from attnscope_server.root.finding import Finding, bad, good
 from attnscope_server.root.paths import capture_path
@@ -139,6 +141,9 @@ def _captures(settings: Settings, jobs: dict[str, str] | None, *, quick: bool) -
         if path.is_symlink():
             yield bad(f"capture {job}", "its folder is a symbolic link", "replace it by the folder itself")
             continue
+        if jobs is not None and job not in jobs and _owner(path) in jobs:
+            yield _capture(settings, job, None, quick=quick)
+            continue
         if jobs is not None and job not in jobs:
             remedy = f"nobody can read it: remove {path}, or restore the database that knew it"
             yield bad(f"capture {job}", "no job has this capture", remedy)
@@ -150,6 +155,15 @@ def _captures(settings: Settings, jobs: dict[str, str] | None, *, quick: bool) -
                 yield bad(f"capture {job}", "its job succeeded, and it is missing", "restore it, or delete the job")
     for path in sorted(settings.captures_folder.glob(".deleted-*")):
         yield good("captures", f"{path.name} is being deleted", "the next start of the service ends that")
+
+
+def _owner(path: Path) -> str | None:
+    """Return the job that owns a store which has no job of its own."""
+    try:
+        owner = owner_of(CaptureReader.open(path), UUID(path.stem))
+    except (AttnscopeError, ValueError):
+        return None
+    return None if owner is None else str(owner.store)
 
 
 def _capture(settings: Settings, job: str, state: str | None, *, quick: bool) -> Finding:

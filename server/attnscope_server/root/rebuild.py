@@ -15,6 +15,7 @@ from pydantic import ValidationError
 from attnscope_server.errors import DatabaseDamagedError, DataRootInUseError
 from attnscope_server.records.database import Database
 from attnscope_server.records.repairs import Found, adopt
+from attnscope_server.root.children import owner_of
 from attnscope_server.root.data_root import held, prepare
 from attnscope_server.settings import Settings
 from attnscope_storage.errors import AttnscopeError
@@ -96,6 +97,8 @@ def _told(path: Path) -> Found | None:
     try:
         reader = CaptureReader.open(path)
         told = reader.attributes
+        if owner_of(reader, UUID(path.stem)) is not None:
+            return None  # it is its owner's, which has a job
         return Found(
             job=UUID(path.stem),
             name=UUID(told["job"]),

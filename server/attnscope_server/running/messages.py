@@ -145,6 +145,12 @@ class Interrupted(JobReport):
     type: Literal["interrupted"] = "interrupted"
 
 
+class GivenBack(JobReport):
+    """Report: the job is not over, and gives its slot back so that others may go first."""
+
+    type: Literal["given-back"] = "given-back"
+
+
 class Died(JobReport):
     """Report that a runner makes itself: what ran the job is gone without a word about it."""
 
@@ -155,13 +161,13 @@ class Died(JobReport):
 Order = Run | Cancel | Stop
 """An order to a worker."""
 
-AnyJobReport = Taken | Advanced | Succeeded | Failed | Cancelled | Interrupted | Died
+AnyJobReport = Taken | Advanced | Succeeded | Failed | Cancelled | Interrupted | GivenBack | Died
 """A report about an attempt, to the supervisor."""
 
 Report = Ready | Alive | AnyJobReport
 """A report of a worker."""
 
-ENDINGS: Final = (Succeeded, Failed, Cancelled, Interrupted, Died)
+ENDINGS: Final = (Succeeded, Failed, Cancelled, Interrupted, GivenBack, Died)
 """Reports after which an attempt says nothing more."""
 
 ORDER: Final[TypeAdapter[Order]] = TypeAdapter(Annotated[Order, Field(discriminator="type")])

@@ -10,7 +10,16 @@ import structlog
 from attnscope_server.errors import TransitionError
 from attnscope_server.records.job import MAX_INTERRUPTIONS, StoredJob
 from attnscope_server.records.job_store import JobStore
-from attnscope_server.running.messages import Cancelled, Died, Failed, Interrupted, JobReport, Placement, Succeeded
+from attnscope_server.running.messages import (
+    Cancelled,
+    Died,
+    Failed,
+    GivenBack,
+    Interrupted,
+    JobReport,
+    Placement,
+    Succeeded,
+)
 from attnscope_server.running.runner import Runner, Slot
 from attnscope_server.running.signs import Signs
 from attnscope_storage.wire import JobState, Problem, ProblemCode, Progress, problem
@@ -85,6 +94,8 @@ def _write(jobs: JobStore, placed: Placed, *, stopping: bool) -> None:
         case Died(code=code):
             detail = placed.why or _death(code)
             interrupted(jobs, job, detail, counted=not stopping, queue=not stopping)
+        case GivenBack():
+            given_back(jobs, job, queue=not stopping)
         case Interrupted():
             interrupted(jobs, job, placed.why or "the worker was stopped", counted=False, queue=not stopping)
 
@@ -98,6 +109,18 @@ def _death(code: int | None) -> str:
     if code == -signal.SIGKILL:
         detail += f" (killed, as the system does when memory runs out: ask for {REDUCE})"
     return detail
+
+
+def given_back(jobs: JobStore, job: StoredJob, *, queue: bool = True) -> None:
+    """Queue a job again that let others go first; no interruption counts, and a cancel that came meanwhile holds."""
+    current = jobs.get(job.id) or job
+    if current.state is JobState.CANCELLING:
+        jobs.move(job.id, JobState.CANCELLED)
+        return
+    if current.state is not JobState.INTERRUPTED:  # else an earlier try got as far as that
+        jobs.interrupt(job.id, current.progress.steps_committed, "gave its slot back", counted=False)
+    if queue:
+        jobs.move(job.id, JobState.QUEUED)
 
 
 def interrupted(jobs: JobStore, job: StoredJob, detail: str, *, counted: bool, queue: bool = True) -> None:

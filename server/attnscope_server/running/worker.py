@@ -20,7 +20,7 @@ from attnscope_env import Listings
 from attnscope_model.checkpoints.native import load_policy
 from attnscope_model.checkpoints.registry import CheckpointRegistry
 from attnscope_model.forward.policy import Policy
-from attnscope_server.acting.errors import RolloutStoppedError
+from attnscope_server.acting.errors import RolloutStoppedError, SlotGivenBackError
 from attnscope_server.attempts.opening import committed
 from attnscope_server.failures import problem_of
 from attnscope_server.kinds import Heard, Order, kind_of
@@ -31,6 +31,7 @@ from attnscope_server.running.messages import (
     Advanced,
     Cancelled,
     Failed,
+    GivenBack,
     Interrupted,
     Placement,
     Ready,
@@ -89,6 +90,9 @@ class Worker:
                 report = Interrupted(**about) if self.channel.stopping.is_set() else Cancelled(**about)
                 log.info("job stopped", outcome=report.type)
                 self.channel.tell(report)
+            except SlotGivenBackError:
+                log.info("slot given back")
+                self.channel.tell(GivenBack(**about))
             except Exception as error:
                 failure = problem_of(error, where="in the worker", reduce=REDUCE)
                 log.exception("job failed", problem=failure.type, detail=failure.detail)

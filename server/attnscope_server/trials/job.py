@@ -35,6 +35,7 @@ from attnscope_server.trials.results import ConditionResult
 from attnscope_server.trials.rollout import TrialRunner
 from attnscope_storage.kinds.trial.contract import trial_schema
 from attnscope_storage.kinds.trial.schema import DEPARTURE
+from attnscope_storage.reading.reader import CaptureReader
 from attnscope_storage.wire import CheckpointInfo, Phase, ResolvedTrial, TrialSpec
 from attnscope_storage.writing.writer import CaptureWriter, Commit
 
@@ -126,16 +127,7 @@ def run_trial(
     waves = runner.waves()
     if list(chain(*waves)) != [condition.index for condition in order.resolved.conditions]:
         raise RuntimeError(f"expected waves that cover every condition in order, got {waves}")
-    schema = trial_schema(order.spec, order.resolved, policy.description)
-    schema = schema if reader is None else schema.of_store(reader.names())
-
-    def new() -> tuple[dict[str, object], Arrays]:
-        own = {"seeds": sorted(order.spec.seeds), "growing_window": order.spec.path}
-        attributes = attributes_of(order, checkpoint, device, implementation(policy), own)
-        return attributes, static_arrays(schema, order.spec, order.resolved)
-
-    watching = Watching(on_commit, at_stage)
-    with open_store(order, reader, schema, new, blocks=WRITER_BLOCKS, watching=watching) as writer:
+    with trial_writer(order, checkpoint, device, policy, reader, Watching(on_commit, at_stage)) as writer:
         done = writer.steps_committed
         if reader is not None and done:
             tell("resuming", done * order.resolved.steps)
@@ -146,7 +138,7 @@ def run_trial(
             progress.base = wave[0] * order.resolved.steps
             for index, result in zip(wave, runner.run(wave), strict=True):
                 if index >= done:
-                    _submit(writer, result)
+                    submit(writer, result)
             if stopped():
                 raise RolloutStoppedError
         tell("finishing", order.resolved.steps_total)
@@ -165,7 +157,27 @@ class _Progress:
         self.tell(phase, self.base + steps)
 
 
-def _submit(writer: CaptureWriter, result: ConditionResult) -> None:
+def trial_writer(
+    order: TrialOrder,
+    checkpoint: CheckpointInfo,
+    device: torch.device,
+    policy: Policy,
+    reader: CaptureReader | None,
+    watching: Watching,
+) -> CaptureWriter:
+    """Return the writer of a trial's store, made anew or continued where a reader of it is given."""
+    schema = trial_schema(order.spec, order.resolved, policy.description)
+    schema = schema if reader is None else schema.of_store(reader.names())
+
+    def new() -> tuple[dict[str, object], Arrays]:
+        own = {"seeds": sorted(order.spec.seeds), "growing_window": order.spec.path}
+        attributes = attributes_of(order, checkpoint, device, implementation(policy), own)
+        return attributes, static_arrays(schema, order.spec, order.resolved)
+
+    return open_store(order, reader, schema, new, blocks=WRITER_BLOCKS, watching=watching)
+
+
+def submit(writer: CaptureWriter, result: ConditionResult) -> None:
     """Store one condition's results.
 
     Raises

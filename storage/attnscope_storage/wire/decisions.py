@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Final, Literal, Self
+from typing import Annotated, Any, Literal, Self
+from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
 from attnscope_storage.wire.base import Received
-from attnscope_storage.wire.looks import CardLook
+from attnscope_storage.wire.cards import CARD_SCHEMA, CardArm, CardRung, DecisionCard
 from attnscope_storage.wire.resolved import ResolvedJob
 from attnscope_storage.wire.specs import ActingSpecification, Seed, TaskChoice, refuse_doubles
 from attnscope_storage.wire.tasks import TaskCell
-from attnscope_storage.wire.trials import Memory, PositionPolicy, Tokens
-
-CARD_SCHEMA: Final = 1
-"""Version of the card's fields."""
+from attnscope_storage.wire.trials import Budget, Memory, PositionPolicy, Recompute
 
 
 class DecisionSpec(ActingSpecification):
@@ -39,11 +37,23 @@ class DecisionSpec(ActingSpecification):
     worth: float = Field(
         default=2.0, gt=1.0, le=1_000.0, description="Smallest saving worth having: 2 keeps half of a full context."
     )
-    budgets: tuple[Tokens, ...] | None = Field(
+    capture: UUID | None = Field(
+        default=None, description="Job of a capture whose histories are screened; None captures anew."
+    )
+    budgets: tuple[Budget, ...] | None = Field(
         default=None,
         min_length=1,
         max_length=8,
-        description="Transitions kept, none more than is worth having; by default 1/2, 1/4 and 1/8 where worth is 2.",
+        description="Transitions kept, or shares of the history, none more than is worth having; by default 1/2, 1/4 "
+        "and 1/8 of a full context where worth is 2.",
+    )
+    memories: tuple[Memory, ...] = Field(
+        default=("stateless",),
+        min_length=1,
+        description="stateless selects from the stored window; stateful has lost what it dropped.",
+    )
+    path: Recompute = Field(
+        default="recompute", description="How stateful arms compute: cached keeps keys and values of kept tokens."
     )
     positions: tuple[PositionPolicy, ...] | None = Field(
         default=None,
@@ -57,10 +67,17 @@ class DecisionSpec(ActingSpecification):
     most_rollouts: int = Field(default=2_000, ge=8, le=100_000, description="Rollouts in all phases, at most.")
     screened: int = Field(default=512, ge=8, le=100_000, description="Stored decisions that are screened.")
 
+    @property
+    def refers_to(self) -> UUID | None:
+        """Name of the capture that is linked."""
+        return self.capture
+
     @model_validator(mode="after")
     def _consistent(self) -> Self:
-        for name in ("budgets", "positions"):
+        for name in ("budgets", "positions", "memories"):
             refuse_doubles(getattr(self, name), name)
+        if self.path == "cached" and "stateful" not in self.memories:
+            raise ValueError("path: kept keys and values are a stateful context: ask for the memory stateful too")
         if self.positions is not None and "mask" in self.positions:
             raise ValueError("positions: mask sees the whole context and saves nothing, so no decision tries it")
         return self
@@ -76,7 +93,12 @@ class ResolvedDecision(ResolvedJob):
     scope_words: str = Field(description="The scope as the answer prints it, if every judging task is used.")
     episodes: int
     steps: int = Field(description="Steps of a rollout: episodes × horizon.")
-    budgets: tuple[int, ...] = Field(description="Transitions kept, most first.")
+    budgets: tuple[int | float, ...] = Field(description="Transitions kept, or shares of the history, most first.")
+    capture_store: str | None = Field(default=None, description="Store of the linked capture; None captures anew.")
+    capture_base: int | None = Field(default=None, description="First seed of the linked capture.")
+    children: tuple[str, ...] = Field(
+        default=(), description="Names of the child stores that the longest decision has; see `child_id`."
+    )
     positions: tuple[PositionPolicy, ...] = Field(description="Those that the screen chooses between, default first.")
     most_tokens: int = Field(description="Tokens of the smallest saving worth having.")
     first_rollouts: int = Field(description="Rollouts of an answer at the first look, about.")
@@ -97,79 +119,22 @@ class ResolvedDecision(ResolvedJob):
     @property
     def size(self) -> str:
         """The size of the job in a few words for people."""
+        kept = ", ".join(f"{one:.0%}" if isinstance(one, float) else str(one) for one in self.budgets)
         return (
             f"{self.first_rollouts} to {self.most_rollouts} rollouts of {self.steps} steps, judged on "
-            f"{self.scope_words}, keeping {', '.join(map(str, self.budgets))} transitions"
+            f"{self.scope_words}, keeping {kept} transitions"
         )
 
 
-class CardArm(BaseModel):
-    """An arm as a card shows it: all that says what the compressed policy sees."""
-
-    model_config = ConfigDict(frozen=True, extra="ignore")
-
-    name: str
-    strategy: str
-    parameters: dict[str, Any] = Field(default_factory=dict)
-    budget: int = Field(description="Transitions kept.")
-    tokens: int = Field(description="Tokens kept, the query apart.")
-    positions: PositionPolicy
-    interval: int | Literal["full"] = 1
-    memory: Memory = "stateless"
-    departure: float | None = Field(default=None, description="Mean departure over live screened decisions.")
-    departures_per_episode: float | None = None
-    signed_loss: float | None = Field(default=None, description="Mean over decisions after which a reward followed.")
-    retained: float | None = Field(default=None, description="Attention kept, over all screened decisions.")
-    voted_by: tuple[str, ...] = Field(default=(), description="Votes that put it among their first three.")
-    raced_return: float | None = Field(default=None, description="Mean return an episode in the race.")
-
-
-class CardRung(BaseModel):
-    """A judged rung."""
-
-    model_config = ConfigDict(frozen=True, extra="ignore", ser_json_inf_nan="strings")
+class LoopSample(Received):
+    """Decisions of the answered arm on a captured history, which somebody's own loop is compared with."""
 
     arm: str
-    tokens: int
-    verdict: str
-    kept: float = Field(description="Share of the gain that is kept, median-unbiased.")
-    low: float
-    high: float
-    tasks: int
-    seeds: int
-    words: str
-
-
-class DecisionCard(BaseModel):
-    """The answer as it is cited: sentence, arms, rungs, scope, costs, and what is left out."""
-
-    model_config = ConfigDict(frozen=True, extra="ignore", ser_json_inf_nan="strings")
-
-    card_schema: int = CARD_SCHEMA
-    job: str
-    checkpoint_id: str
-    checkpoint_name: str
-    environment_id: str
-    environment_kwargs: dict[str, Any] = Field(default_factory=dict)
-    answer: str | None = Field(description="Kind of the answer; None while none is there, and of a quick decision.")
-    sentence: str | None = Field(description="The answer in one sentence.")
-    gate: str | None = None
-    margin: float
-    worth: float
-    scope: str
-    chosen: CardArm | None = None
-    rungs: tuple[CardRung, ...] = ()
-    looks: tuple[CardLook, ...] = Field(default=(), description="Every look at every rung, in order.")
-    ladder: str = Field(default="", description="Digest of all that was fixed before rung 1.")
-    arms: tuple[CardArm, ...] = Field(default=(), description="Arms that the screen sent into the race.")
-    first_episode: int = Field(default=0, description="First judged episode: the largest budget binds from it on.")
-    rollouts: int = Field(description="Rollouts spent, baseline, gate and capture counted.")
-    random_rollouts: int = Field(default=0, description="Rollouts of uniform actions, where no return is known.")
-    lines: tuple[str, ...] = Field(default=(), description="Progress in plain words, oldest first.")
-    paste: str | None = Field(default=None, description="Python lines for one's own loop.")
-    command: str = Field(description="Command that asks for the same decision.")
-    notes: tuple[str, ...] = ()
-    left_out: tuple[str, ...] = Field(default=(), description="Of the procedure, what this decision did not do.")
+    capture: str = Field(description="Store of the capture that holds the history.")
+    env: int = Field(description="Entry of the capture's env axis.")
+    steps: tuple[int, ...] = Field(description="Compared steps, in order.")
+    probabilities: tuple[tuple[float, ...], ...] = Field(description="Of the arm's actions, temperature applied.")
+    uncompressed: tuple[tuple[float, ...], ...] = Field(description="Of the uncompressed policy's actions there.")
 
 
 class DecisionDocument(Received):
@@ -177,6 +142,16 @@ class DecisionDocument(Received):
 
     state: dict[str, Any] = Field(description="State of the driver.")
     card: DecisionCard
+    loop: LoopSample | None = Field(default=None, description="None where no arm is chosen.")
 
 
-__all__ = ["CARD_SCHEMA", "CardArm", "CardRung", "DecisionCard", "DecisionDocument", "DecisionSpec", "ResolvedDecision"]
+__all__ = [
+    "CARD_SCHEMA",
+    "CardArm",
+    "CardRung",
+    "DecisionCard",
+    "DecisionDocument",
+    "DecisionSpec",
+    "LoopSample",
+    "ResolvedDecision",
+]

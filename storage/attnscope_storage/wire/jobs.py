@@ -131,5 +131,8 @@ class Estimate(Received):
     bytes_on_disk: int = Field(description="Guess after compression.")
     worker_memory_bytes: int = Field(description="Guess of the worker's peak, weights and buffers.")
     seconds: float | None = Field(description="Guess of the time; None where this device has no measurement.")
+    seconds_most: float | None = Field(
+        default=None, description="Of a job that may end early: guess of the time if it does not."
+    )
     seconds_basis: str = Field(description="What the guess of the time rests on.")
     disk_free_bytes: int

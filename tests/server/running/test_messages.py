@@ -18,6 +18,7 @@ from attnscope_server.running.messages import (
     Cancelled,
     Died,
     Failed,
+    GivenBack,
     Interrupted,
     Placement,
     Ready,
@@ -42,6 +43,7 @@ REPORTS = [
     Failed(**ABOUT, problem=WHY),
     Cancelled(**ABOUT),
     Interrupted(**ABOUT),
+    GivenBack(**ABOUT),
     Died(**ABOUT, code=-9),
 ]
 REPLAYS = [Ready(), Map(id=1, shape=(2, 3), bytes=24), Refused(id=1, problem=WHY)]

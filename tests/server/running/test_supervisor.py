@@ -12,7 +12,7 @@ from sqlalchemy.exc import OperationalError
 
 from attnscope_server.errors import DatabaseBusyError
 from attnscope_server.running import supervisor as supervisor_module
-from attnscope_server.running.messages import Alive, Placement, Succeeded, Taken
+from attnscope_server.running.messages import Alive, GivenBack, Placement, Succeeded, Taken
 from attnscope_server.running.runner import Slot, SlotKind
 from attnscope_server.running.supervisor import Supervisor
 from attnscope_storage.wire import JobState
@@ -193,6 +193,28 @@ def test_three_deaths_without_a_commit_fail_a_job(supervisor, runner, jobs, subm
     supervisor.look()
     assert jobs.get(job.id).state is JobState.FAILED
     assert jobs.get(job.id).attempts == 4
+
+
+def test_a_job_that_gives_its_slot_back_waits_behind_others(supervisor, runner, jobs, submitted):
+    """Another owner's job goes first, then it goes on as its next attempt; no interruption counts against it."""
+    job, other = submitted(jobs), None
+    for turn in range(4):
+        supervisor.look()
+        assert runner.ran[-1][0] == job.id
+        other = submitted(jobs, f"other {turn}")
+        runner.advance(turn, turn)
+        runner.say(GivenBack)
+        supervisor.look()
+        assert runner.ran[-1][0] == other.id
+        runner.succeed()
+    supervisor.look()
+    assert runner.ran[-1] == (job.id, 5, "0")
+    assert jobs.get(job.id).interruptions == 0
+    assert states(jobs, job)[:5] == ["queued", "running", "interrupted", "queued", "running"]
+    supervisor.cancel(jobs.get(job.id))
+    runner.say(GivenBack)
+    supervisor.look()
+    assert jobs.get(job.id).state is JobState.CANCELLED
 
 
 def test_a_cancel_that_a_runner_refuses_is_passed_on_later(supervisor, runner, jobs, submitted, monkeypatch):

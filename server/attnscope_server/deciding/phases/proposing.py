@@ -6,22 +6,19 @@ The votes themselves, and the merging of equal arms, are those of `attnscope_sto
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from functools import partial
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
-from jaxtyping import Int
 
-from attnscope_model.compression import Compression
-from attnscope_model.forward.policy import Policy
-from attnscope_model.forward.stack import StackedPolicy
+from attnscope_model.compression import Compression, unfit
+from attnscope_model.strategies import why_not
 from attnscope_model.strategies.candidates import candidates
-from attnscope_server.deciding.phases.rollouts import Stage
-from attnscope_server.screening.arms import Arm, arms_of
-from attnscope_server.screening.histories import Histories
-from attnscope_server.screening.judging import plan_screen, screen_block
-from attnscope_server.screening.measuring import Arrays
+from attnscope_server.deciding.phases.naming import budget_text
+from attnscope_server.deciding.phases.record import setup_of
+from attnscope_server.screening.arms import Arm, arm_of, arms_of
+from attnscope_server.screening.resolving import setup_of as screened_setup
 from attnscope_storage.proposing import (
     BASELINES,
     Votes,
@@ -31,20 +28,28 @@ from attnscope_storage.proposing import (
     least_departing,
     votes_of,
 )
-from attnscope_storage.wire.decisions import CardArm
-from attnscope_storage.wire.trials import PositionPolicy
+from attnscope_storage.reading.reader import CaptureReader
+from attnscope_storage.wire import PolicyDescription
+from attnscope_storage.wire.cards import CardArm
+from attnscope_storage.wire.decisions import DecisionSpec, ResolvedDecision
+from attnscope_storage.wire.screens import ResolvedScreen
 
 
 @dataclass(frozen=True)
 class Ballot:
     """The screen's numbers of one arm."""
 
-    arm: Arm
+    setup: Compression
+    group: str
+    """Budget that it races within."""
+    tokens: int
+    """Tokens that it keeps of a full context."""
     departure: float
     per_episode: float
     signed: float
     """NaN where no reward followed any screened decision."""
     retained: float
+    """NaN where the attention of decisions was not stored."""
 
     @property
     def lost(self) -> float:
@@ -52,61 +57,90 @@ class Ballot:
         return -self.retained
 
 
-def screened_arms(policy: Policy, budgets: Sequence[int], positions: Sequence[PositionPolicy]) -> list[Arm]:
-    """Return the deployable arms that keep these numbers of transitions."""
-    fitting = positions if isinstance(policy, StackedPolicy) else ("reindex",)
-    found = arms_of(policy.description, budgets=budgets, positions=fitting, oracles=False)
-    return [arm for arm in found if arm.setup.budget is not None and not arm.setup.leaves_out]
-
-
-def screened(
-    stage: Stage,
-    histories: Histories,
-    arms: Sequence[Arm],
-    decisions: int,
-    before: Callable[[float], None],
-) -> list[Ballot]:
-    """Screen arms on stored histories.
+def screened_arms(
+    policy: PolicyDescription, spec: DecisionSpec, resolved: ResolvedDecision, *, stacked: bool, attention: bool
+) -> list[Arm]:
+    """Return the deployable arms at the decision's budgets, and rules that heed no budget.
 
     Parameters
     ----------
-    stage
-        Where the policy acted.
-    before
-        Hears which share is done before every piece of work; stops everything by raising.
+    stacked
+        False where the policy does not say where its tokens stand: then they close up.
+    attention
+        False where the captured histories hold no attention.
     """
-    plan = plan_screen(histories, arms, decisions, temperature=stage.temperature, most_rewards=stage.most_rewards)
-    parts = []
-    for place, block in enumerate(plan.blocks):
-        share = place / len(plan.blocks)
-        parts.append(screen_block(stage.policy, histories, plan, block, stage.device, partial(before, share)))
-    arrays = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
-    return _ballots(plan.arms, arrays, histories.task[plan.rollouts])
+    found = arms_of(
+        policy,
+        budgets=resolved.budgets,
+        positions=resolved.positions if stacked else ("reindex",),
+        memories=spec.memories,
+        attention=attention,
+        oracles=False,
+    )
+    arms = [arm for arm in found if not arm.setup.leaves_out]
+    return [arm_of(_on_path(arm.setup, spec, policy)) for arm in arms]
 
 
-def _ballots(arms: Sequence[Arm], arrays: Arrays, task: Int[np.ndarray, " rollout"]) -> list[Ballot]:
-    """Return the ballots of arms, baselines first, without those that kept and decided as an earlier one everywhere."""
-    votes, live_each = votes_of(arrays, task), float(arrays["rollout/live_each"].mean())
-    order = sorted(range(len(arms)), key=lambda place: arms[place].setup.rule.name not in BASELINES)
+def _on_path(setup: Compression, spec: DecisionSpec, policy: PolicyDescription) -> Compression:
+    """Return a stateful setup on the path that was asked for, where the policy allows it."""
+    if setup.memory != "stateful" or spec.path == "recompute":
+        return setup
+    why = unfit(policy, setup.positions, setup.memory, spec.path) or why_not(
+        setup.rule, policy, setup.positions, setup.memory, spec.path
+    )
+    return setup if why is not None else replace(setup, path=spec.path)
+
+
+def ballots_of(screen: CaptureReader, resolved: ResolvedDecision, policy: PolicyDescription) -> list[Ballot]:
+    """Return the ballots of a stored screen, baselines first, without arms that are the same as an earlier one."""
+    told = ResolvedScreen.model_validate(screen.attributes["resolved"])
+    arrays = {name: np.asarray(screen.array(name)[:]) for name in screen.names()}
+    setups = [screened_setup(arm) for arm in told.arms]
+    votes, live_each = votes_of(arrays, arrays["rollout/task"]), float(arrays["rollout/live_each"].mean())
+    groups = [group_of(setup, place, arrays, resolved, policy) for place, setup in enumerate(setups)]
+    order = sorted(range(len(setups)), key=lambda place: setups[place].rule.name not in BASELINES)
     return [
         Ballot(
-            arm=arms[place],
+            setup=setups[place],
+            group=group[0],
+            tokens=group[1],
             departure=float(votes.departure[place]),
             per_episode=float(votes.departure[place]) * live_each,
             signed=float(votes.signed[place]),
             retained=-float(votes.retained[place]),
         )
-        for place in distinct(arrays, [arm.setup.budget for arm in arms], order)
+        for place in distinct(arrays, [setup.budget for setup in setups], order)
+        if (group := groups[place]) is not None
     ]
 
 
-def proposed(ballots: Sequence[Ballot], budgets: Sequence[int], tokens_each: int, *, ranks: bool) -> list[CardArm]:
+def group_of(
+    setup: Compression,
+    place: int,
+    arrays: dict[str, np.ndarray],
+    resolved: ResolvedDecision,
+    policy: PolicyDescription,
+) -> tuple[str, int] | None:
+    """Return the budget that an arm races within, and the tokens that it keeps of a full context.
+
+    A rule that heeds no budget races within the smallest one that holds all it kept of the fullest screened contexts,
+    on the average; None where it keeps more than is worth having.
+    """
+    per = policy.tokens_per_transition
+    if setup.budget is not None:
+        return budget_text(setup.budget), setup.limit(policy.transitions) * per
+    held = arrays["decision/held"]
+    kept = math.ceil(float(arrays["screen/kept"][:, place][held == held.max()].mean()))
+    sizes = {budget_text(one): Compression(setup.rule, one).limit(policy.transitions) * per for one in resolved.budgets}
+    fitting = [name for name, tokens in sizes.items() if kept <= tokens]
+    return (fitting[-1], max(1, kept)) if fitting else None
+
+
+def proposed(ballots: Sequence[Ballot], groups: Sequence[str], *, ranks: bool) -> list[CardArm]:
     """Return the arms that race, budget after budget.
 
     Parameters
     ----------
-    tokens_each
-        Tokens of a transition.
     ranks
         False where the gate says that a screen ranks nothing: the baselines and the rules that the guide names race,
         under the first positions that were screened, which are the policy's default. A policy that has not found its
@@ -114,38 +148,52 @@ def proposed(ballots: Sequence[Ballot], budgets: Sequence[int], tokens_each: int
     """
     found = []
     votes = Votes(*(np.array([getattr(one, name) for one in ballots]) for name in ("departure", "signed", "lost")))
-    rules = [str(one.arm.setup.rule) for one in ballots]
-    for budget in budgets:
-        members = [place for place, one in enumerate(ballots) if one.arm.setup.budget == budget]
+    rules = [(str(one.setup.rule), one.setup.memory) for one in ballots]
+    for group in groups:
+        members = [place for place, one in enumerate(ballots) if one.group == group]
         mine = least_departing(votes, rules, members) if ranks else first_listed(rules, members)
-        listed = [place for place in mine if _guided(ballots[place].arm.setup)]
+        listed = [place for place in mine if _guided(ballots[place].setup)]
         orders = first_of_each(votes, mine) if ranks else {"the guide's list": listed}
         for place in mine:
             voted = tuple(name for name, order in orders.items() if place in order)
-            if voted or ballots[place].arm.setup.rule.name in BASELINES:
-                found.append(_card_arm(ballots[place], budget, budget * tokens_each, voted))
+            if voted or ballots[place].setup.rule.name in BASELINES:
+                found.append(_card_arm(ballots[place], voted))
     return found
+
+
+def in_waves(arms: Sequence[CardArm]) -> list[CardArm]:
+    """Return arms in an order in which those that can share forwards stand together."""
+    return sorted(arms, key=lambda arm: (arm.path, arm.positions, arm.memory, str(arm.interval), arm.budget is None))
 
 
 def _guided(setup: Compression) -> bool:
     return any(setup.rule in one.choices for one in candidates() if one.guide)
 
 
-def _card_arm(ballot: Ballot, budget: int, tokens: int, voted: tuple[str, ...]) -> CardArm:
-    setup = ballot.arm.setup
-    every = "" if setup.interval == 1 else f", every {setup.interval}"
-    return CardArm(
-        name=f"{str(setup.rule).removesuffix('()')} {budget}, {setup.positions}{every}",
+def _card_arm(ballot: Ballot, voted: tuple[str, ...]) -> CardArm:
+    setup = ballot.setup
+    budget = "" if setup.budget is None else f" {budget_text(setup.budget)}"
+    words: list[str] = [setup.positions]
+    words += [] if setup.interval == 1 else [f"every {setup.interval}"]
+    words += [] if setup.memory == "stateless" else [setup.memory]
+    words += [] if setup.path == "recompute" else [setup.path]
+    arm = CardArm(
+        name=f"{str(setup.rule).removesuffix('()')}{budget}, {', '.join(words)}",
         strategy=setup.rule.name,
         parameters=setup.rule.parameters,
-        budget=budget,
-        tokens=tokens,
+        budget=setup.budget,
+        tokens=ballot.tokens,
+        group=ballot.group,
         positions=setup.positions,
         interval=setup.interval,
         memory=setup.memory,
+        path=setup.path,
         departure=ballot.departure,
         departures_per_episode=ballot.per_episode,
         signed_loss=ballot.signed if np.isfinite(ballot.signed) else None,
-        retained=ballot.retained,
+        retained=ballot.retained if np.isfinite(ballot.retained) else None,
         voted_by=voted,
     )
+    if setup_of(arm) != setup:
+        raise ValueError(f"the card of {arm.name} does not stand for its arm")
+    return arm

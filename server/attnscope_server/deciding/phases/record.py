@@ -9,7 +9,8 @@ from pydantic import BaseModel, ConfigDict, Field
 from attnscope_model.compression import Compression
 from attnscope_model.strategies import strategy
 from attnscope_server.deciding.state import DecisionState, Phase
-from attnscope_storage.wire.decisions import CardArm, DecisionDocument
+from attnscope_storage.wire.cards import CardArm, CardEarlier, CardSpeed
+from attnscope_storage.wire.decisions import DecisionDocument, LoopSample
 
 
 class Record(BaseModel):
@@ -22,11 +23,21 @@ class Record(BaseModel):
     """Arms that were sent into the race; their places number the stored rollouts."""
     first_episode: int = 0
     """First judged episode."""
+    first_step: int = 0
+    """First step at which that episode began in any captured rollout."""
     random: dict[int, tuple[float, float]] = Field(default_factory=dict)
-    """Random return an episode of a task and its standard error, where uniform actions were rolled out."""
+    """Random return an episode of a screening task and its standard error, where uniform actions were rolled out."""
+    uniform: dict[int, tuple[float, ...]] = Field(default_factory=dict)
+    """Returns of uniform actions on the judging seeds, by task, where no random return is known."""
     random_rollouts: int = 0
     notes: tuple[str, ...] = ()
     quick: bool = False
+    earlier: tuple[CardEarlier, ...] = ()
+    """Earlier decisions on the same checkpoint and environment."""
+    loop: LoopSample | None = None
+    """Decisions of the chosen arm, for a comparison with a loop of one's own."""
+    speed: CardSpeed | None = None
+    """Speed of the chosen arm; measured, so that a second run gives another."""
 
     @property
     def over(self) -> bool:
@@ -36,7 +47,8 @@ class Record(BaseModel):
 
 def setup_of(arm: CardArm) -> Compression:
     """Return the compression that an arm of a card stands for."""
-    return Compression(strategy(arm.strategy, **arm.parameters), arm.budget, arm.positions, arm.interval, arm.memory)
+    made = strategy(arm.strategy, **arm.parameters)
+    return Compression(made, arm.budget, arm.positions, arm.interval, arm.memory, arm.path)
 
 
 def record_of(document: DecisionDocument) -> Record:

@@ -19,10 +19,17 @@ from attnscope_model.compression import default_positions, unfit
 from attnscope_model.families import OWN_FAMILIES
 from attnscope_server.capturing.resolving import Subject, find_subject, task_cell
 from attnscope_server.deciding.driver import rollout_range
+from attnscope_server.deciding.phases.linking import Linked
+from attnscope_server.deciding.phases.sizing import (
+    budgets_of,
+    children_of,
+    placeholders,
+    room_of,
+    transitions_of,
+)
 from attnscope_server.deciding.plans import Reach
-from attnscope_server.deciding.race import FIRST_PAIRS, Round, following, opening
 from attnscope_server.deciding.scopes import Scope, TooFewJudgesError, choose_scope
-from attnscope_server.deciding.state import Arm, DecisionPlan
+from attnscope_server.deciding.state import DecisionPlan
 from attnscope_server.errors import refusal
 from attnscope_storage.wire import CheckpointInfo, PolicyDescription, ProblemCode, TaskChoice
 from attnscope_storage.wire.decisions import DecisionSpec, ResolvedDecision
@@ -34,9 +41,6 @@ SCREENING_TASKS: Final = 4
 CAPTURE_ROLLOUTS: Final = 32
 """Rollouts of the capture, about."""
 
-MOST_RACED: Final = 12
-"""Arms of one budget that race: three of each of three votes, and three blind baselines."""
-
 FEWEST_EPISODES: Final = 4
 """Episodes of a rollout, at least, where nothing is said; otherwise they end when the context is first full.
 
@@ -47,8 +51,18 @@ DRAW: Final = 0
 """Seed of the draw of tasks: the same checkpoint and environment have the same judges in every decision."""
 
 
-def resolve_decision(spec: DecisionSpec, registry: CheckpointRegistry, listings: Listings = LISTED) -> ResolvedDecision:
+def resolve_decision(
+    spec: DecisionSpec,
+    registry: CheckpointRegistry,
+    listings: Listings = LISTED,
+    linked: Linked | None = None,
+) -> ResolvedDecision:
     """Return what `spec` means on a service that lists these environments.
+
+    Parameters
+    ----------
+    linked
+        The capture that the specification names.
 
     Raises
     ------
@@ -57,30 +71,37 @@ def resolve_decision(spec: DecisionSpec, registry: CheckpointRegistry, listings:
     """
     subject = _subject(spec, registry, listings)
     policy, horizon = subject.checkpoint.policy, subject.preset.horizon
-    budgets = _budgets(spec, policy)
+    budgets = budgets_of(spec, policy)
     split, pool = _judges(spec, subject)
-    screening_split, screening = (
-        _screening(subject, pool) if spec.screening is None else _named(spec, registry, listings)
-    )
+    if linked is not None:
+        screening_split, screening = "capture", tuple(subject.preset.task(index) for index in linked.tasks)
+    elif spec.screening is None:
+        screening_split, screening = _screening(subject, pool)
+    else:
+        screening_split, screening = _named(spec, registry, listings)
     scope = _scope(spec, split, pool, screening)
     judges = tuple(subject.preset.task(index) for index in scope.tasks)
     episodes = spec.episodes or max(FEWEST_EPISODES, math.ceil(policy.transitions / horizon))
-    if (episodes - 1) * horizon <= budgets[0]:
-        detail = f"episodes: {budgets[0]} transitions are not exceeded in {episodes} episodes of {horizon} steps"
+    most = transitions_of(budgets[0], policy)
+    if (episodes - 1) * horizon <= most:
+        detail = f"episodes: {most} transitions are not exceeded in {episodes} episodes of {horizon} steps"
         raise refusal(ProblemCode.INVALID_REQUEST, f"{detail}: ask for more episodes or fewer transitions")
-    capture_seeds = max(2, CAPTURE_ROLLOUTS // len(screening))
+    capture_seeds = max(2, CAPTURE_ROLLOUTS // len(screening)) if linked is None else len(linked.seeds)
+    if linked is not None:
+        linked.refuse_unfit(subject.checkpoint, scope, spec.seeds[0], episodes * horizon)
     plan = DecisionPlan(
         scope=scope,
         screening_tasks=tuple(task.index for task in screening),
         capture_seeds=capture_seeds,
+        capture_base=None if linked is None else linked.seeds[0],
         margin=spec.margin,
         extendable=spec.extendable,
-        most_tokens=budgets[0] * policy.tokens_per_transition,
+        most_tokens=most * policy.tokens_per_transition,
         seed_base=spec.seeds[0],
         most_rollouts=spec.most_rollouts,
     )
-    first, most = rollout_range(plan, _placeholders(budgets, policy))
-    parts, largest = _room(plan, budgets, quick=spec.quick)
+    first, most = rollout_range(plan, placeholders(budgets, policy))
+    parts, largest = room_of(plan, budgets, quick=spec.quick)
     captured = len(screening) * capture_seeds
     return ResolvedDecision(
         **dict(replace(subject, tasks=judges).resolved(spec)),
@@ -98,6 +119,9 @@ def resolve_decision(spec: DecisionSpec, registry: CheckpointRegistry, listings:
         steps=episodes * horizon,
         budgets=budgets,
         positions=_positions(spec, policy),
+        capture_store=None if linked is None else linked.store,
+        capture_base=plan.capture_base,
+        children=children_of(plan, budgets, quick=spec.quick, captures=linked is None),
         most_tokens=plan.most_tokens,
         first_rollouts=captured if spec.quick else first,
         most_rollouts=captured if spec.quick else most,
@@ -120,6 +144,7 @@ def plan_of(spec: DecisionSpec, resolved: ResolvedDecision) -> DecisionPlan:
         scope=scope,
         screening_tasks=tuple(cell.index for cell in resolved.screening_tasks),
         capture_seeds=resolved.capture_seeds,
+        capture_base=resolved.capture_base,
         margin=spec.margin,
         extendable=spec.extendable,
         most_tokens=resolved.most_tokens,
@@ -197,20 +222,6 @@ def _scope(spec: DecisionSpec, split: str, pool: Sequence[Task], screening: Sequ
         raise refusal(ProblemCode.INVALID_REQUEST, f"tasks: {error}") from error
 
 
-def _budgets(spec: DecisionSpec, policy: PolicyDescription) -> tuple[int, ...]:
-    """Return the transitions that arms keep, most first."""
-    most = int(policy.transitions / spec.worth)
-    if most < 1:
-        detail = f"worth: a full context holds {policy.transitions} transitions, a {spec.worth:g}th keeps none"
-        raise refusal(ProblemCode.INVALID_REQUEST, detail)
-    if spec.budgets is None:
-        return tuple(dict.fromkeys(max(1, most // part) for part in (1, 2, 4)))
-    if max(spec.budgets) > most:
-        detail = f"budgets: {max(spec.budgets)} of {policy.transitions} transitions save less than {spec.worth:g}×"
-        raise refusal(ProblemCode.INVALID_REQUEST, f"{detail}: ask for {most} or fewer, or for less worth")
-    return tuple(sorted(spec.budgets, reverse=True))
-
-
 def _positions(spec: DecisionSpec, policy: PolicyDescription) -> tuple[PositionPolicy, ...]:
     """Return the position policies that the screen chooses between, the policy's own default first."""
     if spec.positions is not None:
@@ -223,33 +234,3 @@ def _positions(spec: DecisionSpec, policy: PolicyDescription) -> tuple[PositionP
         return (default,)
     both: tuple[PositionPolicy, ...] = (default, "reindex" if default == "keep" else "keep")
     return both
-
-
-def _placeholders(budgets: Sequence[int], policy: PolicyDescription) -> list[Arm]:
-    """Return arms that stand for those of a race that is not known yet."""
-    per = policy.tokens_per_transition
-    return [
-        Arm(name=f"{budget}/{number}", tokens=budget * per, budget=str(budget))
-        for budget in budgets
-        for number in range(MOST_RACED)
-    ]
-
-
-def _room(plan: DecisionPlan, budgets: Sequence[int], *, quick: bool) -> tuple[int, int]:
-    """Return the requests of the longest decision, and the rollouts of the largest request."""
-    tasks = len(plan.screening_tasks)
-    largest = tasks * plan.capture_seeds
-    if quick:
-        return 2, largest
-    rounds = 0
-    now: Round | None = opening([str(n) for n in range(MOST_RACED)], tasks * max(1, -(-FIRST_PAIRS // tasks)))
-    while now is not None:
-        rounds, largest = rounds + 1, max(largest, now.rollouts)
-        now, _ = following(now, np.zeros((len(now.arms), now.last)))
-    looks = plan.looks.looks
-    before = 0
-    for look in looks:
-        rollouts = look.tasks * look.seeds
-        largest = max(largest, 2 * (rollouts - before), rollouts + (rollouts - before))
-        before = rollouts
-    return 2 + len(budgets) * rounds + (len(budgets) + 1) * len(looks), min(largest, plan.most_rollouts)

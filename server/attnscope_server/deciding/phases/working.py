@@ -1,59 +1,41 @@
-"""The work between two states of the driver: the rollouts of a request, or its screen, and what the driver hears."""
+"""The work between two states of the driver: the stores of a request, and what the driver hears of them."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from functools import cached_property
 
 import numpy as np
-from jaxtyping import Shaped
+import torch
+from jaxtyping import Float, Shaped
 
 from attnscope_model.forward.policy import Policy
+from attnscope_model.forward.stack import StackedPolicy
 from attnscope_server.acting.errors import RolloutStoppedError
 from attnscope_server.deciding.climbing import after_look
-from attnscope_server.deciding.driver import after_capture, after_race, after_screen, request, start
+from attnscope_server.deciding.driver import after_capture, after_race, after_screen, race_round, request, start
 from attnscope_server.deciding.episodes import first_binding_episode, mean_return
-from attnscope_server.deciding.phases.proposing import proposed, screened, screened_arms
-from attnscope_server.deciding.phases.record import Record, setup_of
+from attnscope_server.deciding.phases.captured import CapturedRollouts
+from attnscope_server.deciding.phases.children import Children, condition_of
+from attnscope_server.deciding.phases.looping import loop_sample
+from attnscope_server.deciding.phases.naming import budget_text
+from attnscope_server.deciding.phases.parts import Part
+from attnscope_server.deciding.phases.proposing import ballots_of, in_waves, proposed, screened_arms
+from attnscope_server.deciding.phases.record import Record
 from attnscope_server.deciding.phases.resolving import plan_of
-from attnscope_server.deciding.phases.rollouts import UNIFORM_SEEDS, Rollouts, Stage, axis_of
-from attnscope_server.deciding.state import UNCOMPRESSED, Arm, Captured, Phase, Piece, Request, Rolled
-from attnscope_server.screening import Histories
+from attnscope_server.deciding.phases.rollouts import UNIFORM_SEEDS, Stage, axis_of
+from attnscope_server.deciding.phases.specifying import whole_rows
+from attnscope_server.deciding.phases.timing import Timer
+from attnscope_server.deciding.state import UNCOMPRESSED, Arm, Captured, Phase, Request, Rolled
+from attnscope_server.trials.results import ConditionResult
 from attnscope_storage.reading.reader import CaptureReader
-from attnscope_storage.wire.decisions import CardArm, DecisionSpec, ResolvedDecision
+from attnscope_storage.wire import TaskCell
+from attnscope_storage.wire.cards import CardArm
+from attnscope_storage.wire.decisions import DecisionSpec, ResolvedDecision
+from attnscope_storage.wire.parts import look_name, race_name
 
 UNIFORM_ROLLOUTS = 40
-"""Rollouts of uniform actions a task, where its random return is not known."""
-
-
-@dataclass
-class Part:
-    """The rollouts of one request, as they are stored."""
-
-    rows: list[dict[str, Shaped[np.ndarray, "rollout ..."]]] = field(default_factory=list)
-
-    def add(self, number: int, piece: Piece, rolled: Rollouts, differing: Sequence[int] | None = None) -> None:
-        """Add the rollouts of a piece; `number` is that of its arm."""
-        axis = axis_of(piece.tasks, piece.first, piece.last)
-        count = len(axis.task)
-        self.rows.append(
-            {
-                "decision/arm": np.full(count, number, np.int32),
-                "decision/task": axis.task,
-                "decision/seed": axis.seed,
-                "decision/differing": np.full(count, -1, np.int32)
-                if differing is None
-                else np.asarray(differing, np.int32),
-                "decision/return": rolled.returns,
-                "decision/action": rolled.action,
-            }
-        )
-
-    def arrays(self) -> dict[str, Shaped[np.ndarray, "rollout ..."]]:
-        """Return the arrays by name; none where nothing was rolled out."""
-        if not self.rows:
-            return {}
-        return {name: np.concatenate([row[name] for row in self.rows]) for name in self.rows[0]}
+"""Rollouts of uniform actions a screening task, where its random return is not known."""
 
 
 class Worker:
@@ -66,25 +48,18 @@ class Worker:
     policy
         The policy that is decided on.
     stage
-        Where it acts.
+        Where uniform actions are rolled out.
+    children
+        The stores that the decision owns.
     """
 
-    def __init__(self, spec: DecisionSpec, resolved: ResolvedDecision, policy: Policy, stage: Stage) -> None:
+    def __init__(
+        self, spec: DecisionSpec, resolved: ResolvedDecision, policy: Policy, stage: Stage, children: Children
+    ) -> None:
         self._spec, self._resolved, self._policy, self._stage = spec, resolved, policy, stage
+        self._children = children
         self.record = Record(driver=start(plan_of(spec, resolved)), quick=spec.quick)
-        """The results so far."""
-        self._histories: Histories | None = None
-        self._twins: dict[tuple[int, int], Shaped[np.ndarray, " step"]] = {}
-
-    def restore(self, record: Record, reader: CaptureReader) -> None:
-        """Go on from a committed record; the actions of uncompressed rollouts are read back."""
-        self.record = record
-        for place in range(reader.steps_committed):
-            arm = reader.array("decision/arm")[place]
-            mine = np.flatnonzero(arm == 0)
-            task, seed = (reader.array(f"decision/{name}")[place][mine] for name in ("task", "seed"))
-            actions = reader.array("decision/action")[place][mine]
-            self._twins |= {(int(one), int(other)): row for one, other, row in zip(task, seed, actions, strict=True)}
+        """What is known by now."""
 
     def answer(self) -> Part:
         """Do the next request's work and let the driver hear of it.
@@ -105,131 +80,175 @@ class Worker:
         }
         return works[asked.phase](asked)
 
+    def try_out(self, device: torch.device) -> None:
+        """Time the chosen arm once there is one, and keep some of its decisions, on the captured histories."""
+        answer = self.record.driver.answer
+        if answer is None or answer.chosen is None or self.record.speed is not None:
+            return
+        arm = self._arm(answer.rungs[answer.chosen].arm)
+        timer = Timer(self._policy, device, self._children.capture(), self._resolved.steps, self._refuse_stopped)
+        stage = self._stage
+        sample = loop_sample(self._policy, device, arm, self._children.capture(), stage.steps, stage.temperature)
+        self._found(speed=timer.speed(arm), loop=sample)
+
+    def _refuse_stopped(self) -> None:
+        if self._stage.stopped():
+            raise RolloutStoppedError("stopped while decisions were timed")
+
+    @cached_property
+    def _rollouts(self) -> CapturedRollouts:
+        return CapturedRollouts.of(self._children.capture(), self._resolved.steps)
+
     def _capture(self, asked: Request) -> Part:
-        """Roll the uncompressed policy out on the screening tasks, and read the gate."""
-        [piece], part = asked.pieces, Part()
-        rolled = self._captured(piece)
-        part.add(0, piece, rolled)
-        random = self._random(piece.tasks)
-        late = mean_return(rolled.returns, rolled.returns.shape[1] - max(1, rolled.returns.shape[1] // 3))
-        shape = (len(piece.tasks), -1)
+        """Capture the uncompressed policy on the screening tasks, and read the gate."""
+        [piece], part, episodes = asked.pieces, Part(), self._resolved.episodes
+        rolled, tasks = self._rollouts, self._resolved.screening_tasks
+        places = rolled.places(piece.tasks, range(piece.first, piece.last))
+        if places is None:
+            raise RuntimeError("the capture lacks rollouts that the decision is planned with")
+        returns = rolled.returns(episodes)
+        part.add(0, piece, returns[places.T.ravel()], rolled.action[places.T.ravel()])
+        self._found(**self._first_episode())
+        random, shape = self._random(piece.tasks), places.T.shape
+        late = mean_return(returns, episodes - max(1, episodes // 3))[places.T]
+        error = tuple(random[task][1] for task in piece.tasks)
+        best = tuple(cell.optimal_return for cell in tasks)
         captured = Captured(
-            late=_nested(late.reshape(shape)),
+            late=_nested(late),
             random=tuple(random[task][0] for task in piece.tasks),
-            random_error=tuple(random[task][1] for task in piece.tasks)
-            if any(random[task][1] for task in piece.tasks)
-            else None,
-            earned=tuple(tuple(bool(one) for one in row) for row in rolled.earned.reshape(shape)),
+            random_error=error if any(error) else None,
+            earned=tuple(tuple(bool(one) for one in row) for row in rolled.earned[places.T].reshape(shape)),
+            optimal=None if any(one is None for one in best) else tuple(float(one) for one in best if one is not None),
+            judged=_nested(mean_return(returns, self.record.first_episode)[places.T]),
         )
-        self._found(driver=after_capture(self.record.driver, captured), **self._first_episode(rolled))
+        self._found(driver=after_capture(self.record.driver, captured))
         return part
 
-    def _captured(self, piece: Piece) -> Rollouts:
-        rolled, self._histories = self._stage.captured(axis_of(piece.tasks, piece.first, piece.last))
-        return rolled
-
-    def _first_episode(self, rolled: Rollouts) -> dict[str, object]:
+    def _first_episode(self) -> dict[str, object]:
         """Return the first episode from whose first decision on the largest budget binds in every rollout."""
         description, episodes = self._policy.description, self._resolved.episodes
-        begins = np.full((len(rolled.episode), episodes), -1, np.int64)
-        for number in range(episodes):
-            step = (rolled.episode == number).argmax(axis=1)
-            there = (rolled.episode == number).any(axis=1)
-            begins[there, number] = np.minimum(step[there], description.transitions)
-        first = first_binding_episode(begins * description.tokens_per_transition, self._resolved.most_tokens)
-        if first is not None:
-            return {"first_episode": first}
-        late = episodes - max(1, episodes // 3)
-        note = f"no episode begins with a full budget in every rollout: judged from episode {late} on"
-        return {"first_episode": late, "notes": (*self.record.notes, note)}
+        begins = self._rollouts.begins(episodes)
+        held = np.where(begins < 0, -1, np.minimum(begins, description.transitions))
+        first = first_binding_episode(held * description.tokens_per_transition, self._resolved.most_tokens)
+        notes = self.record.notes
+        if first is None:
+            first = episodes - max(1, episodes // 3)
+            notes = (*notes, f"no episode begins with a full budget in every rollout: judged from episode {first} on")
+        return {"first_episode": first, "first_step": int(begins[:, first].min()), "notes": notes}
 
     def _screen(self, asked: Request) -> Part:
-        """Screen the captured histories; a decision that goes on from here captures the same histories again."""
+        """Screen the captured histories, and send arms into the race."""
         del asked
-        if self._histories is None:
-            self._captured(_capture_piece(self.record))
-        if self._histories is None:
-            raise RuntimeError("a capture leaves its histories")
-        budgets, stage = self._resolved.budgets, self._stage
-
-        def before(share: float) -> None:
-            if stage.stopped():
-                raise RolloutStoppedError("stopped within a screen")
-            stage.advanced(share)
-
-        arms = screened_arms(self._policy, budgets, self._resolved.positions)
-        ballots = screened(stage, self._histories, arms, self._spec.screened, before)
-        per = self._policy.description.tokens_per_transition
-        found = proposed(ballots, budgets, per, ranks=self.record.driver.screen_ranks is not False)
+        description, resolved = self._policy.description, self._resolved
+        stacked, rows = isinstance(self._policy, StackedPolicy), whole_rows(self._children.capture())
+        arms = screened_arms(description, self._spec, resolved, stacked=stacked, attention=rows)
+        reader = self._children.screen(arms, self._stage.most_rewards)
+        ballots = ballots_of(reader, resolved, description)
+        groups = [budget_text(one) for one in resolved.budgets]
+        found = proposed(ballots, groups, ranks=self.record.driver.screen_ranks is not False)
         driver = self.record.driver
         if not self.record.quick:
-            driver = after_screen(
-                driver, [Arm(name=arm.name, tokens=arm.tokens, budget=str(arm.budget)) for arm in found]
-            )
-        self._histories = None
+            driver = after_screen(driver, [Arm(name=arm.name, tokens=arm.tokens, budget=arm.group) for arm in found])
         self._found(driver=driver, arms=tuple(found))
         return Part()
 
     def _race(self, asked: Request) -> Part:
-        """Roll the racing arms out, all on the same tasks and seeds."""
+        """Try the racing arms, all on the same tasks and seeds, beside the captured rollouts."""
         part, pieces = Part(), asked.pieces
-        axis = axis_of(pieces[0].tasks, pieces[0].first, pieces[0].last)
-        rolled = self._stage.compressed([setup_of(self._arm(piece.arm)) for piece in pieces], axis)
-        for piece, one in zip(pieces, rolled, strict=True):
-            part.add(self._number(piece.arm), piece, one)
-        told = [Rolled(returns=self._means(piece, one)) for piece, one in zip(pieces, rolled, strict=True)]
-        self._found(driver=after_race(self.record.driver, told))
+        arms = in_waves([self._arm(piece.arm) for piece in pieces])
+        first, driver = pieces[0], self.record.driver
+        cells, seeds = self._resolved.screening_tasks, range(first.first, first.last)
+        twin = self._rollouts.twin(first.tasks, seeds, self._resolved.episodes, self._policy.description)
+        reader = self._children.trial(race_name(arms[0].group, race_round(driver)), arms, cells, seeds, twin)
+        told = []
+        for piece in pieces:
+            one = condition_of(reader, 1 + [arm.name for arm in arms].index(piece.arm))
+            part.add(self._number(piece.arm), piece, _by_task(one.returns), _by_task(one.action))
+            told.append(Rolled(returns=self._means(one)))
+        self._found(driver=after_race(driver, told))
         return part
 
     def _look(self, asked: Request) -> Part:
-        """Roll out all that a look lacks, the uncompressed policy first, and let it be judged."""
-        part, told = Part(), []
-        for piece in asked.pieces:
-            axis = axis_of(piece.tasks, piece.first, piece.last)
-            if piece.arm == UNCOMPRESSED:
-                rolled = self._stage.uncompressed(axis)
-                keys = zip(axis.task.tolist(), axis.seed.tolist(), strict=True)
-                self._twins |= dict(zip(keys, rolled.action, strict=True))
-                part.add(0, piece, rolled)
-                told.append(Rolled(returns=self._means(piece, rolled)))
-                continue
-            [rolled] = self._stage.compressed([setup_of(self._arm(piece.arm))], axis)
-            twins = np.stack([self._twins[key] for key in zip(axis.task.tolist(), axis.seed.tolist(), strict=True)])
-            judged = rolled.episode >= self.record.first_episode
-            differing = ((rolled.action != twins) & judged).sum(axis=1)
-            part.add(self._number(piece.arm), piece, rolled, differing)
-            counts = differing.reshape(len(piece.tasks), -1)
-            rows = tuple(tuple(int(one) for one in row) for row in counts)
-            told.append(Rolled(returns=self._means(piece, rolled), differing=rows))
-        self._found(driver=after_look(self.record.driver, told, self._random(self.record.driver.plan.scope.tasks)))
+        """Try all that a look lacks, the uncompressed policy among it where no other rung did, and let it be judged."""
+        part, driver = Part(), self.record.driver
+        [piece] = [one for one in asked.pieces if one.arm != UNCOMPRESSED]
+        rung, arm = 1 + len(driver.summaries), self._arm(piece.arm)
+        seeds, cells = range(piece.first, piece.last), self._cells(piece.tasks)
+        twin = None if len(asked.pieces) > 1 else self._shared(driver.look)
+        reader = self._children.trial(look_name(rung, driver.look), [arm], cells, seeds, twin)
+        plain, compressed = (condition_of(reader, index) for index in (0, 1))
+        different = (plain.action != compressed.action)[..., self.record.first_step :].sum(axis=-1)
+        told = []
+        for one in asked.pieces:
+            mine = plain if one.arm == UNCOMPRESSED else compressed
+            counts = None if one.arm == UNCOMPRESSED else different.T
+            number = 0 if one.arm == UNCOMPRESSED else self._number(one.arm)
+            part.add(number, one, _by_task(mine.returns), _by_task(mine.action), counts)
+            rows = None if counts is None else tuple(tuple(int(n) for n in row) for row in counts)
+            told.append(Rolled(returns=self._means(mine), differing=rows))
+        tasks = driver.plan.scope.tasks
+        self._found(driver=after_look(driver, told, self._known(tasks), self._uniform(tasks)))
         return part
 
+    def _shared(self, look: int) -> ConditionResult:
+        """Return the uncompressed rollouts of a look, which an earlier rung ran."""
+        for rung in range(1, 1 + len(self.record.driver.summaries)):
+            path = self._children.path(look_name(rung, look))
+            if path.exists():
+                return condition_of(CaptureReader.open(path), 0)
+        raise RuntimeError(f"no rung ran the uncompressed rollouts of look {look}")
+
+    def _cells(self, tasks: Sequence[int]) -> list[TaskCell]:
+        cells = {cell.index: cell for cell in self._resolved.tasks}
+        return [cells[task] for task in tasks]
+
+    def _told(self) -> dict[int, float]:
+        """Return the random returns that the preset knows, by task."""
+        cells = (*self._resolved.tasks, *self._resolved.screening_tasks)
+        return {cell.index: cell.random_return for cell in cells if cell.random_return is not None}
+
     def _random(self, tasks: Sequence[int]) -> dict[int, tuple[float, float]]:
-        """Return the random return of tasks with its standard error; what nobody knows is rolled out once."""
-        known = {
-            cell.index: (cell.random_return, 0.0)
-            for cell in (*self._resolved.tasks, *self._resolved.screening_tasks)
-            if cell.random_return is not None
-        }
+        """Return the random return of screening tasks with its error; what nobody knows is rolled out once."""
+        known = self._told()
         lacking = [task for task in tasks if task not in known and task not in self.record.random]
         if lacking:
             first = self.record.driver.plan.seed_base + UNIFORM_SEEDS
-            rolled = self._stage.uniform(axis_of(lacking, first, first + UNIFORM_ROLLOUTS))
-            means = mean_return(rolled.returns).reshape(len(lacking), -1)
+            means = self._acted(lacking, first, first + UNIFORM_ROLLOUTS)
             error = means.std(axis=1, ddof=1) / np.sqrt(means.shape[1])
-            found = {
-                task: (float(mean), float(one)) for task, mean, one in zip(lacking, means.mean(1), error, strict=True)
-            }
-            self._found(
-                random={**self.record.random, **found},
-                random_rollouts=self.record.random_rollouts + len(lacking) * UNIFORM_ROLLOUTS,
-            )
-        return {task: known.get(task) or self.record.random[task] for task in tasks}
+            pairs = zip(means.mean(axis=1).tolist(), error.tolist(), strict=True)
+            self._found(random={**self.record.random, **dict(zip(lacking, pairs, strict=True))})
+        return {task: (known[task], 0.0) if task in known else self.record.random[task] for task in tasks}
 
-    def _means(self, piece: Piece, rolled: Rollouts) -> tuple[tuple[float, ...], ...]:
+    def _known(self, tasks: Sequence[int]) -> dict[int, tuple[float, float]]:
+        """Return the random return of judging tasks; 0 stands where uniform actions on the judging seeds replace it."""
+        known = self._told()
+        return {task: (known.get(task, 0.0), 0.0) for task in tasks}
+
+    def _uniform(self, tasks: Sequence[int]) -> dict[int, tuple[float, ...]] | None:
+        """Return the returns of uniform actions on the judging seeds so far; None where the preset knows their mean."""
+        known, driver = self._told(), self.record.driver
+        if all(task in known for task in tasks):
+            return None
+        asked = request(driver)
+        pieces = () if asked is None else asked.pieces
+        [piece] = [one for one in pieces if one.arm != UNCOMPRESSED]
+        found = {**self.record.uniform}
+        lacking = [task for task in piece.tasks if len(found.get(task, ())) < piece.last - driver.plan.judging_seed]
+        if lacking:
+            means = self._acted(lacking, piece.first, piece.last)
+            found |= {one: (*found.get(one, ()), *map(float, row)) for one, row in zip(lacking, means, strict=True)}
+            self._found(uniform=found)
+        return found
+
+    def _acted(self, tasks: Sequence[int], first: int, last: int) -> Float[np.ndarray, "task seed"]:
+        """Return the mean return an episode of uniform actions, and count their rollouts."""
+        rolled = self._stage.uniform(axis_of(tasks, first, last))
+        self._found(random_rollouts=self.record.random_rollouts + len(tasks) * (last - first))
+        return mean_return(rolled.returns).reshape(len(tasks), -1)
+
+    def _means(self, found: ConditionResult) -> tuple[tuple[float, ...], ...]:
         """Return the mean return of a judged episode, [task, seed]."""
-        means = mean_return(rolled.returns, self.record.first_episode)
-        return _nested(means.reshape(len(piece.tasks), -1))
+        return _nested(mean_return(found.returns, self.record.first_episode).T)
 
     def _found(self, **changes: object) -> None:
         self.record = self.record.model_copy(update=changes)
@@ -241,12 +260,10 @@ class Worker:
         return 1 + [arm.name for arm in self.record.arms].index(name)
 
 
-def _capture_piece(record: Record) -> Piece:
-    """Return the rollouts that every decision begins with."""
-    asked = request(start(record.driver.plan))
-    if asked is None:
-        raise RuntimeError("a decision begins with a capture")
-    return asked.pieces[0]
+def _by_task(values: Shaped[np.ndarray, "seed task ..."]) -> Shaped[np.ndarray, "rollout ..."]:
+    """Return rollouts in the order task × seed."""
+    turned = np.swapaxes(values, 0, 1)
+    return np.asarray(turned.reshape(-1, *values.shape[2:]))
 
 
 def _nested(values: Shaped[np.ndarray, "task seed"]) -> tuple[tuple[float, ...], ...]:

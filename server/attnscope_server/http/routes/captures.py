@@ -15,7 +15,7 @@ from fastapi import APIRouter, Query, Request, Response
 from starlette.concurrency import run_in_threadpool
 
 from attnscope_server.errors import ProblemError, refusal
-from attnscope_server.http.access import DataReader, Service, owned, problems
+from attnscope_server.http.access import DataReader, Service, problems, readable
 from attnscope_server.http.shaping import OVER_STEPS, Shaping, shaping_of
 from attnscope_server.http.slices import Cut, parse_cut
 from attnscope_server.http.state import State
@@ -39,11 +39,11 @@ NOT_AXES = frozenset({"array", "reduce", "over", "format", "least", "per", "budg
 
 def opened(state: State, identity: Identity, job_id: UUID) -> tuple[UUID, CaptureReader]:
     """Return a job's id inside the service, and a reader of its capture or trial."""
-    job = owned(state, identity, job_id)
+    job = readable(state, identity, job_id)
     try:
         return job.id, state.captures.open(job.id)
     except CaptureNotFoundError as error:
-        job = owned(state, identity, job_id)  # it may have been deleted in between
+        job = readable(state, identity, job_id)  # it may have been deleted in between
         never = f"is {job.state.value} and has committed nothing" if job.state.final else "has committed nothing yet"
         raise refusal(ProblemCode.NOT_COMMITTED, f"job {job_id} {never}") from error
 
@@ -108,7 +108,7 @@ def lost_if_not_deleted(state: State, identity: Identity, job_id: UUID) -> Itera
     try:
         yield
     except ChunkLostError:
-        owned(state, identity, job_id)
+        readable(state, identity, job_id)
         raise
 
 

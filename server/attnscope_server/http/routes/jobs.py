@@ -10,9 +10,11 @@ from uuid import UUID, uuid4
 from fastapi import APIRouter, Depends, Query, Response
 from starlette.concurrency import run_in_threadpool
 
-from attnscope_server.http.access import JobsReader, JobsWriter, Service, json_only, owned, placed, problems
+from attnscope_server.http.access import JobsReader, JobsWriter, Service, json_only, owned, placed, problems, readable
+from attnscope_server.http.parts import part_of_job
 from attnscope_server.http.reading import ReadApart
 from attnscope_server.http.state import State
+from attnscope_server.kinds import kind_of
 from attnscope_server.records.job import StoredJob
 from attnscope_server.records.listing import Cut, JobFilter
 from attnscope_server.root.housekeeping import remove
@@ -26,6 +28,7 @@ from attnscope_storage.wire import (
     JobState,
     JobSummary,
     ProblemCode,
+    Resolved,
     SummaryPage,
 )
 from attnscope_storage.wire.base import MAX_LABEL
@@ -53,10 +56,20 @@ def shown(state: State, *jobs: StoredJob) -> tuple[Job, ...]:
 def submit(state: State, owner: str, name: UUID, spec: AnySpec) -> tuple[Job, bool]:
     """Queue a job; the same id and specification again changes nothing."""
     limit = state.settings.limits.queued_jobs
-    stored, new = state.jobs.submit(name, owner, spec, state.planner.resolve, queue_limit=limit)
+
+    def resolve(asked: AnySpec, referred: StoredJob | None) -> Resolved:
+        return state.planner.resolve(asked, referred or _part(state, owner, asked))
+
+    stored, new = state.jobs.submit(name, owner, spec, resolve, queue_limit=limit)
     if new:
         state.supervisor.wake()
     return shown(state, stored)[0], new
+
+
+def _part(state: State, owner: str, spec: AnySpec) -> StoredJob | None:
+    """Return the part of a job that a specification refers to; None where it refers to none."""
+    part = None if spec.refers_to is None else part_of_job(state, owner, spec.refers_to)
+    return None if part is None else part.job
 
 
 @router.post("/jobs", status_code=201, responses=REFUSED, dependencies=[Depends(json_only)])
@@ -70,8 +83,9 @@ def post_job(spec: JobSpec, state: Service, identity: JobsWriter, response: Resp
 @router.post("/jobs:estimate", responses=REFUSED, dependencies=[Depends(json_only)])
 def post_estimate(spec: JobSpec, state: Service, identity: JobsReader) -> Estimate:
     """Say what a job would cost; nothing is queued."""
-    referred, last = state.jobs.before(identity.owner, spec)
-    return state.planner.estimate(state.planner.plan(spec, referred), last)
+    referred, last = state.jobs.before(identity.owner, spec, kind_of(spec.kind).alike)
+    found = referred or _part(state, identity.owner, spec)
+    return state.planner.estimate(state.planner.plan(spec, found), last)
 
 
 @router.put(
@@ -130,7 +144,7 @@ async def get_job(
     deadline = time.monotonic() + min(wait, state.settings.limits.long_poll_seconds)
     with state.polls.hold(identity.owner, counted=wait > 0):
         while True:
-            job = await run_in_threadpool(owned, state, identity, job_id)
+            job = await run_in_threadpool(readable, state, identity, job_id)
             left = deadline - time.monotonic()
             arrived = job.state.final or (seen is not None and job.state is not seen)
             if arrived or left <= 0 or state.stopping:

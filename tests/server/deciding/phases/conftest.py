@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+from uuid import UUID
+
+import numpy as np
 import pytest
 import torch
 
-from attnscope_env import LISTED
 from attnscope_model.checkpoints.native import load_policy
 from attnscope_model.checkpoints.registry import CheckpointRegistry
+from attnscope_server.acting.errors import SlotGivenBackError
+from attnscope_server.deciding.job import run
 from attnscope_server.deciding.phases.resolving import resolve_decision
-from attnscope_server.deciding.phases.rollouts import Stage
-from attnscope_server.deciding.phases.working import Worker
+from attnscope_server.kinds import Order
+from attnscope_storage.reading.reader import CaptureReader
 from attnscope_storage.wire.decisions import DecisionSpec
 from planted import Planted, write_planted
 
 CPU = torch.device("cpu")
+JOB = UUID("6f1b4a38-0c7e-4b7b-9d0a-1f5c8c6a2b11")
 
 
 @pytest.fixture(scope="package")
@@ -28,7 +33,7 @@ def registry(tmp_path_factory):
     return registry
 
 
-@pytest.fixture
+@pytest.fixture(scope="package")
 def asked(registry):
     """Return a function that gives a specification and what it means."""
 
@@ -39,25 +44,43 @@ def asked(registry):
     return ask
 
 
-@pytest.fixture
-def work(registry):
-    """Return a function that gives a decision at work on the planted policy."""
+@pytest.fixture(scope="package")
+def order(tmp_path_factory):
+    """Return a function that gives the order of a decision in a folder of its own."""
 
-    def make(spec, resolved):
-        preset = LISTED.listing(resolved.environment_id).preset(resolved.environment_kwargs)
-        policy = load_policy(registry.folder("stays"), CPU)
-        stage = Stage(
-            policy=policy,
-            environments=lambda axis: preset.make_vector([preset.task(int(index)) for index in axis.task]),
-            name=resolved.environment_id,
-            device=CPU,
-            steps=resolved.steps,
-            episodes=resolved.episodes,
-            temperature=1.0,
-            most_rewards=preset.most_rewards,
-            stopped=lambda: False,
-            advanced=lambda _share: None,
-        )
-        return Worker(spec, resolved, policy, stage)
+    def make(spec, resolved, folder=None, job=JOB):
+        where = folder or tmp_path_factory.mktemp("captures")
+        return Order(str(job), "me", spec, resolved, where / f"{job}.zarr", durable=False)
 
     return make
+
+
+@pytest.fixture(scope="package")
+def decide(registry):
+    """Return a function that runs an order to its end; it returns how often the slot was given back."""
+    policy, info = load_policy(registry.folder("stays"), CPU), registry.get("stays")
+
+    def go(order, stopped=lambda: False, *, most=100):
+        heard = {"stopped": stopped, "tell": lambda _phase, _steps: None, "on_commit": lambda _commit: None}
+        for turn in range(most):
+            try:
+                run(order, policy, info, CPU, **heard)
+            except SlotGivenBackError:
+                continue
+            return turn
+        return most
+
+    return go
+
+
+@pytest.fixture
+def differing():
+    """Return a function that names the arrays of two stores that are not bit-equal."""
+
+    def compare(one, other):
+        left, right = CaptureReader.open(one), CaptureReader.open(other)
+        assert left.names() == right.names()
+        pairs = {name: (np.asarray(left.array(name)[...]), np.asarray(right.array(name)[...])) for name in left.names()}
+        return [name for name, (a, b) in pairs.items() if not np.array_equal(a, b, equal_nan=a.dtype.kind == "f")]
+
+    return compare

@@ -1,0 +1,64 @@
+"""The card of a decision as a picture: the answer above, the judged rungs with their intervals below."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from attnscope.decisions.wording import card_facts
+from attnscope.figures.look import Picture, styled
+from attnscope.figures.style import COLOURS, finish, fold, refuse
+from attnscope_storage.wire.cards import CardRung, DecisionCard
+
+WIDTH: Final = 6.4
+"""Inches."""
+
+TEXT_POINTS: Final = 7.5
+
+SHOWN: Final = frozenset({"policy", "scope", "cost", "speed", "memory"})
+"""Facts that the picture tells; the rungs are drawn."""
+
+SHADES: Final = {"non-inferior": COLOURS["third"], "inferior": COLOURS["second"], "undecided": COLOURS["muted"]}
+"""Colours of verdicts."""
+
+
+def draw_rungs(axes: Axes, rungs: tuple[CardRung, ...], margin: float) -> Axes:
+    """Draw the kept share of every judged rung with its repeated interval, and the border between verdicts."""
+    if not rungs:
+        return refuse(axes, "No arm was judged.")
+    axes.axvline(1 - margin, color=COLOURS["deciding"], linewidth=0.8, linestyle="--")
+    axes.axvline(1, color=COLOURS["muted"], linewidth=0.6)
+    finite = [one for rung in rungs for one in (rung.low, rung.kept, rung.high) if np.isfinite(one)]
+    low, high = min([*finite, 1 - 2 * margin]), max([*finite, 1 + margin])
+    for place, rung in enumerate(rungs):
+        colour = SHADES.get(rung.verdict, COLOURS["muted"])
+        ends = np.clip(np.nan_to_num([rung.low, rung.high], nan=low, neginf=low, posinf=high), low, high)
+        axes.plot(ends, [place, place], color=colour, linewidth=2.0)
+        axes.plot([rung.kept], [place], "o", color=colour, markersize=4)
+    axes.set_yticks(range(len(rungs)), [f"{rung.arm}\n{rung.verdict}" for rung in rungs])
+    axes.set_ylim(len(rungs) - 0.5, -0.5)
+    axes.set_xlabel("share of the gain over random actions that is kept, with the repeated interval")
+    return axes
+
+
+def decision_card(card: DecisionCard) -> Figure:
+    """Return the card as a figure."""
+    said = [
+        f"{word}: {text}" for word, text in card_facts(card) if word in {"policy", "scope", "cost", "speed", "memory"}
+    ]
+    lines = [fold(line, 0.95 * WIDTH, TEXT_POINTS) for line in (card.sentence or "No answer yet.", *said)]
+    count = sum(line.count("\n") + 1 for line in lines)
+    with styled():
+        figure = Picture(figsize=(WIDTH, 1.4 + 0.16 * count + 0.45 * max(1, len(card.rungs))), layout="constrained")
+        text, axes = figure.subplots(2, 1, height_ratios=[0.16 * count, 0.6 + 0.45 * max(1, len(card.rungs))])
+        text.set_axis_off()
+        shown = "\n".join(lines)
+        text.text(0, 1, shown, va="top", fontsize=TEXT_POINTS, color=COLOURS["text"], transform=text.transAxes)
+        draw_rungs(axes, card.rungs, card.margin)
+        title = f"{card.checkpoint_name}: {card.answer or 'not decided'}"
+        return finish(
+            figure, title, f"attnscope decision {card.job}; ladder {card.ladder[:12] or 'none'}; {card.command}"
+        )

@@ -1,0 +1,48 @@
+"""Earlier decisions on the same checkpoint and environment, as they are still stored beside a decision's own store."""
+
+from __future__ import annotations
+
+from attnscope_server.kinds import Order
+from attnscope_storage.errors import AttnscopeError
+from attnscope_storage.kinds.decision.schema import DOCUMENT, DecisionSchema, decoded
+from attnscope_storage.reading.reader import CaptureReader
+from attnscope_storage.wire.cards import CardEarlier
+from attnscope_storage.wire.decisions import DecisionSpec, ResolvedDecision
+
+
+def earlier_decisions(order: Order[DecisionSpec, ResolvedDecision]) -> tuple[CardEarlier, ...]:
+    """Return the owner's stored decisions on the same checkpoint and environment, by the time of their last commit."""
+    found = []
+    for path in order.path.parent.glob("*.zarr"):
+        if path == order.path or path.is_symlink():
+            continue
+        try:
+            one = _told(CaptureReader.open(path), order)
+        except (AttnscopeError, ValueError, KeyError):  # what doctor reports is no decision that could be listed
+            continue
+        if one is not None:
+            found.append(((path / "zarr.json").stat().st_mtime_ns, one))
+    return tuple(one for _, one in sorted(found, key=lambda pair: (pair[0], pair[1].job)))
+
+
+def _told(reader: CaptureReader, order: Order[DecisionSpec, ResolvedDecision]) -> CardEarlier | None:
+    """Return a stored decision in short; None where it is another's, or on something else, or has begun nothing."""
+    if reader.kind != DecisionSchema.kind or reader.attributes["owner"] != order.owner or not reader.steps_committed:
+        return None
+    spec = DecisionSpec.model_validate(reader.attributes["spec"])
+    resolved, mine = ResolvedDecision.model_validate(reader.attributes["resolved"]), order.resolved
+
+    def place(one: ResolvedDecision) -> tuple[object, ...]:
+        return one.checkpoint_id, one.environment_id, dict(one.environment_kwargs)
+
+    if place(resolved) != place(mine) or spec.quick:
+        return None
+    tasks = [{cell.index for cell in one.tasks} for one in (resolved, mine)]
+    card = decoded(reader.array(DOCUMENT)[reader.steps_committed - 1]).card
+    return CardEarlier(
+        job=str(reader.attributes["job"]),
+        sentence=card.sentence,
+        margin=spec.margin,
+        first_seed=spec.seeds[0],
+        same_tasks=tasks[0] == tasks[1],
+    )

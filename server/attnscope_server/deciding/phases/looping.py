@@ -1,0 +1,77 @@
+"""Decisions of the answered arm on a captured history: what somebody's own loop is compared with."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from attnscope_model.compression.deciding import CompressedDecider, PlainDecider
+from attnscope_model.forward.policy import Policy
+from attnscope_server.deciding.phases.captured import CapturedRollouts
+from attnscope_server.deciding.phases.record import setup_of
+from attnscope_server.trials.acting import Deciding, Recorded
+from attnscope_server.trials.divergence import decisions_at
+from attnscope_server.trials.rollout import LANE
+from attnscope_storage.reading.reader import CaptureReader
+from attnscope_storage.wire.cards import CardArm
+from attnscope_storage.wire.decisions import LoopSample
+
+COMPARED: Final = 100
+"""Decisions that a loop is compared at, the last ones of the history."""
+
+
+def loop_sample(
+    policy: Policy,
+    device: torch.device,
+    arm: CardArm,
+    capture: CaptureReader,
+    steps: int,
+    temperature: float | None,
+) -> LoopSample:
+    """Return the arm's action distributions at the last decisions of the first captured rollout."""
+    recorded = _recorded(capture, steps)
+    compared = tuple(range(max(0, steps - COMPARED), steps))
+    task, seed = (int(capture.array(f"env/{name}")[0]) for name in ("task", "seed"))
+    lane = torch.tensor([(seed * LANE + task) % 2**31])
+    ways: dict[str, Deciding] = {
+        "probabilities": CompressedDecider(policy, [setup_of(arm)], lane, device),
+        "uncompressed": PlainDecider(policy, 1, device),
+    }
+    found = {}
+    with torch.inference_mode():
+        for name, way in ways.items():
+            logits = [of for _, of in decisions_at(way, recorded, compared, lambda _step: None)]
+            found[name] = tuple(tuple(map(float, _acted(one, temperature))) for one in logits)
+    return LoopSample(arm=arm.name, capture=capture_store(capture), env=0, steps=compared, **found)
+
+
+def capture_store(capture: CaptureReader) -> str:
+    """Return the id under which a capture is read."""
+    return str(capture.attributes["job"])
+
+
+def _acted(logits: Float[Tensor, "env action"], temperature: float | None) -> Float[np.ndarray, " action"]:
+    """Return the distribution that acts: a greedy policy puts all on the most likely action."""
+    if temperature is None:
+        return np.asarray(np.eye(logits.shape[1])[int(logits[0].argmax())])
+    return np.asarray(torch.softmax(logits[0].double() / temperature, dim=-1).cpu().numpy())
+
+
+def _recorded(capture: CaptureReader, steps: int) -> Recorded:
+    """Return the first captured rollout as a batch of one."""
+    rolled = CapturedRollouts.of(capture, steps)
+
+    def one(name: str) -> list[np.ndarray]:
+        return list(np.asarray(capture.array(f"rollout/{name}")[:steps, :1]))
+
+    return Recorded(
+        observation=one("observation"),
+        action=list(rolled.action[:1].T.astype(np.int64)),
+        reward=list(rolled.reward[:1].T.astype(np.float32)),
+        reached=one("next_observation"),
+        ended=list(rolled.ended[:1].T),
+    )

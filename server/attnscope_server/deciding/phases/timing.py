@@ -1,0 +1,176 @@
+"""Speed and memory of a chosen arm, beside the fastest exact way to serve the uncompressed policy."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from copy import deepcopy
+from dataclasses import dataclass, field
+from typing import Any, Final, Literal
+
+import numpy as np
+import torch
+from jaxtyping import Shaped
+from torch import Tensor
+
+from attnscope_model.acting.deciding import Decider
+from attnscope_model.compression.deciding import CompressedDecider, PlainDecider
+from attnscope_model.forward.policy import Policy
+from attnscope_server.deciding.phases.record import setup_of
+from attnscope_server.trials.acting import Deciding
+from attnscope_storage.reading.reader import CaptureReader
+from attnscope_storage.wire import PolicyDescription
+from attnscope_storage.wire.cards import CardArm, CardMemory, CardPhase, CardSpeed
+
+ENVS: Final = 8
+"""Environments that are timed together."""
+
+DECISIONS: Final = 10
+"""Timed decisions of every way in one round."""
+
+ROUNDS: Final = 3
+
+FLOAT_BYTES: Final = 4
+
+CLEARLY: Final = 1.05
+"""Ratio of times below which no arm is called faster."""
+
+
+class _Cached:
+    """Uncompressed contexts from kept keys and values while the window grows, anew once it slides."""
+
+    def __init__(self, policy: Policy, envs: int, device: torch.device) -> None:
+        self._policy = policy
+        self._decider = Decider(policy, envs, device, sums="elsewhere")
+
+    def caches(self, step: int) -> bool:
+        """Tell whether the decision after so many transitions is taken from the cache."""
+        return self._decider.caches(step)
+
+    def decide(self, observation: Any) -> Tensor:  # noqa: ANN401 - arrays of either library
+        return self._decider.decide(observation).logits
+
+    def pass_by(self, observation: Any) -> None:  # noqa: ANN401 - as above
+        """Decide, so that the cache holds what came before."""
+        if self._decider.caches(self._decider.window.seen):
+            self._decider.decide(observation)
+
+    def append(self, observation: Any, action: Any, reward: Any, next_observation: Any, ended: Any) -> None:  # noqa: ANN401, ARG002 - as above
+        self._decider.append(observation, action, reward, next_observation)
+
+    def copy(self) -> _Cached:
+        return deepcopy(self, {id(self._policy): self._policy})
+
+
+@dataclass
+class Timer:
+    """Times three ways to decide in turns, on captured histories.
+
+    Parameters
+    ----------
+    capture
+        Histories of the uncompressed policy.
+    before
+        Called before every piece of work; stops everything by raising.
+    """
+
+    policy: Policy
+    device: torch.device
+    capture: CaptureReader
+    steps: int
+    before: Callable[[], None]
+    _columns: dict[str, Shaped[np.ndarray, "step env ..."]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        """Read the histories of some environments."""
+        envs = min(ENVS, int(self.capture.array("env/task").shape[0]))
+        for name in ("observation", "action", "reward", "next_observation", "terminated", "truncated"):
+            self._columns[name] = np.asarray(self.capture.array(f"rollout/{name}")[: self.steps, :envs])
+
+    @property
+    def envs(self) -> int:
+        """Environments that are timed together."""
+        return int(self._columns["action"].shape[1])
+
+    def speed(self, arm: CardArm) -> CardSpeed:
+        """Return the speed of an arm, with the window half full and full."""
+        full = self.policy.description.transitions
+        found = [self._phase(arm, name, step) for name, step in (("growing", full // 2), ("full", full))]
+        device = torch.cuda.get_device_name(self.device) if self.device.type == "cuda" else self.device.type
+        phases = tuple(found)
+        return CardSpeed(envs=self.envs, device=device, phases=phases, words=speed_words(phases))
+
+    def _phase(self, arm: CardArm, name: str, step: int) -> CardPhase:
+        ways: dict[str, Any] = {
+            "arm": CompressedDecider(self.policy, [setup_of(arm)], torch.arange(self.envs), self.device),
+            "recomputed": PlainDecider(self.policy, self.envs, self.device),
+        }
+        cached = _Cached(self.policy, self.envs, self.device)
+        if cached.caches(step + DECISIONS):
+            ways["cached"] = cached
+        with torch.inference_mode():
+            for way in ways.values():
+                self._lead(way, step)
+            taken: dict[str, list[float]] = {key: [] for key in ways}
+            for turn in range(ROUNDS + 1):
+                for key in ways if turn % 2 else reversed(ways):
+                    self.before()
+                    seconds = self._timed(ways[key].copy(), step)
+                    taken[key] += [seconds] if turn else []  # the first round warms up
+        best = {key: float(np.median(values)) for key, values in taken.items()}
+        fastest = min(best["recomputed"], best.get("cached", np.inf))
+        phase: Literal["growing", "full"] = "growing" if name == "growing" else "full"
+        return CardPhase(
+            phase=phase,
+            seconds=best["arm"],
+            recomputed=best["recomputed"],
+            cached=best.get("cached"),
+            ratio=fastest / best["arm"],
+        )
+
+    def _lead(self, way: Deciding, step: int) -> None:
+        """Give a way to decide its history up to a step."""
+        for at in range(step):
+            self.before()
+            transition = self._transition(at)
+            way.pass_by(transition[0])
+            way.append(*transition)
+
+    def _timed(self, way: Deciding, step: int) -> float:
+        """Return the mean seconds of some decisions, each with its transition added."""
+        begun = time.perf_counter()
+        for at in range(step, step + DECISIONS):
+            transition = self._transition(at)
+            way.decide(transition[0])
+            way.append(*transition)
+        if self.device.type == "cuda":
+            torch.cuda.synchronize(self.device)
+        return (time.perf_counter() - begun) / DECISIONS
+
+    def _transition(self, step: int) -> tuple[Shaped[np.ndarray, "env ..."], ...]:
+        at = step % len(self._columns["action"])
+        ended = (self._columns["terminated"][at] > 0) | (self._columns["truncated"][at] > 0)
+        names = ("observation", "action", "reward", "next_observation")
+        return (*(self._columns[name][at] for name in names), ended)
+
+
+def speed_words(phases: tuple[CardPhase, ...]) -> str:
+    """Say where an arm is faster than the fastest exact way to serve the uncompressed policy, and where it is not."""
+    when = {"growing": "while the window grows", "full": "once the window slides"}
+    said = []
+    for one in phases:
+        way = "recomputing" if one.cached is None or one.recomputed <= one.cached else "the exact cache"
+        if one.ratio >= CLEARLY:
+            said.append(f"{one.ratio:.1f}× faster than {way} {when[one.phase]}")
+        else:
+            said.append(f"no faster than {way} {when[one.phase]} ({one.ratio:.2f}×)")
+    return "; ".join(said)
+
+
+def memory_of(arm: CardArm, policy: PolicyDescription) -> CardMemory:
+    """Return the memory of one environment's context: keys and values of every layer in float32."""
+    full = policy.transitions * policy.tokens_per_transition
+    each = 2 * policy.layers * policy.width * FLOAT_BYTES
+    own = min(full, arm.tokens)
+    words = f"{own} of {full} tokens; keys and values {own * each / 1024:.0f} of {full * each / 1024:.0f} KiB a context"
+    return CardMemory(tokens=own, full_tokens=full, bytes=own * each, full_bytes=full * each, words=words)

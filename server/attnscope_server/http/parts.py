@@ -1,0 +1,56 @@
+"""Stores that a job owns, shown as jobs of their own kind: whoever may read the job may read them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from uuid import UUID
+
+from attnscope_server.http.state import State
+from attnscope_server.records.job import StoredJob
+from attnscope_server.root.children import owner_of
+from attnscope_storage.errors import AttnscopeError
+from attnscope_storage.wire import JobState, Progress, resolved_as, specification_as
+
+
+@dataclass(frozen=True)
+class Part:
+    """A store that a job owns."""
+
+    of: StoredJob
+    """The job that owns it."""
+    job: StoredJob
+    """The store as a job; it is in no queue and in no list."""
+
+    @property
+    def label(self) -> str:
+        """Name of the store within its owner."""
+        return self.job.label or ""
+
+
+def part_of_job(state: State, owner: str, name: UUID) -> Part | None:
+    """Return the part of this owner's job that has an id; None where there is none that this owner may read."""
+    try:
+        reader = state.captures.open(name)
+    except AttnscopeError:
+        return None
+    told = owner_of(reader, name)
+    job = None if told is None else state.jobs.get(told.store)
+    if told is None or job is None or job.owner != owner or job.deleted_at is not None:
+        return None
+    attributes = reader.attributes
+    resolved = resolved_as(reader.kind, attributes["resolved"])
+    ended = JobState.SUCCEEDED if reader.complete else job.state
+    done = reader.steps_committed * resolved.steps_each
+    progress = Progress(steps_total=resolved.steps_total, steps_done=done, steps_committed=done)
+    shown = job.evolve(
+        id=name,
+        name=name,
+        kind=reader.kind,
+        label=told.name,
+        state=ended,
+        spec=specification_as(reader.kind, attributes["spec"]),
+        resolved=resolved,
+        progress=progress.model_copy(update={"phase": "ended"}) if ended.final else progress,
+        failure=None if reader.complete else job.failure,
+    )
+    return Part(job, shown)

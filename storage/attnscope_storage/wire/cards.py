@@ -1,0 +1,155 @@
+"""The card of a decision: the answer as it is cited, with all that it rests on. Knows no store and no service."""
+
+from __future__ import annotations
+
+import json
+from typing import Any, Final, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from attnscope_storage.wire.looks import CardLook
+from attnscope_storage.wire.trials import Memory, PositionPolicy, Recompute
+
+CARD_SCHEMA: Final = 2
+"""Version of the card's fields. A card of version 1 is read too: what it lacks has its default."""
+
+
+class _Shown(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="ignore", ser_json_inf_nan="strings")
+
+
+class CardArm(_Shown):
+    """An arm as a card shows it: all that says what the compressed policy sees."""
+
+    name: str
+    strategy: str
+    parameters: dict[str, Any] = Field(default_factory=dict)
+    budget: int | float | None = Field(description="Transitions kept, or a share; None: the rule heeds no budget.")
+    tokens: int = Field(description="Tokens kept of a full context, the query apart; at most, or as screened.")
+    group: str = Field(default="", description="Budget that it raced within.")
+    positions: PositionPolicy
+    interval: int | Literal["full"] = 1
+    memory: Memory = "stateless"
+    path: Recompute = "recompute"
+    departure: float | None = Field(default=None, description="Mean departure over live screened decisions.")
+    departures_per_episode: float | None = None
+    signed_loss: float | None = Field(default=None, description="Mean over decisions after which a reward followed.")
+    retained: float | None = Field(default=None, description="Attention kept, over all screened decisions.")
+    voted_by: tuple[str, ...] = Field(default=(), description="Votes that put it among their first three.")
+    raced_return: float | None = Field(default=None, description="Mean return an episode in the race.")
+
+
+class CardRung(_Shown):
+    """A judged rung."""
+
+    arm: str
+    tokens: int
+    verdict: str
+    kept: float = Field(description="Share of the gain that is kept, median-unbiased.")
+    low: float
+    high: float
+    tasks: int
+    seeds: int
+    words: str
+
+
+class CardRefused(_Shown):
+    """An arm that was tried and is not the answer."""
+
+    arm: str
+    reason: str
+
+
+class CardPhase(_Shown):
+    """Timed decisions of one phase, all environments together."""
+
+    phase: Literal["growing", "full"] = Field(description="While the uncompressed context grows, and once it is full.")
+    seconds: float = Field(description="Of a decision of the chosen arm.")
+    recomputed: float = Field(description="Of a decision of the uncompressed policy, computed anew.")
+    cached: float | None = Field(description="Of one from kept keys and values, where that is exact; else None.")
+    ratio: float = Field(description="Fastest exact uncompressed decision ÷ decision of the chosen arm.")
+
+
+class CardSpeed(_Shown):
+    """Speed of the chosen arm against the fastest exact way to serve the uncompressed policy."""
+
+    envs: int
+    device: str
+    phases: tuple[CardPhase, ...]
+    words: str = Field(description="No claim where the uncompressed policy is as fast.")
+
+
+class CardMemory(_Shown):
+    """Memory of one environment's context, keys and values in float32 counted by arithmetic."""
+
+    tokens: int = Field(description="Tokens that the chosen arm keeps, the query apart.")
+    full_tokens: int
+    bytes: int
+    full_bytes: int
+    words: str
+
+
+class CardEarlier(_Shown):
+    """An earlier decision of the same owner on the same checkpoint and environment."""
+
+    job: str
+    sentence: str | None
+    margin: float
+    first_seed: int
+    same_tasks: bool = Field(description="It had the same judging tasks.")
+
+
+class DecisionCard(_Shown):
+    """The answer as it is cited: sentence, arms, rungs, scope, costs, and what is left out."""
+
+    card_schema: int = CARD_SCHEMA
+    job: str
+    checkpoint_id: str
+    checkpoint_name: str
+    environment_id: str
+    environment_kwargs: dict[str, Any] = Field(default_factory=dict)
+    answer: str | None = Field(description="Kind of the answer; None while none is there, and of a quick decision.")
+    sentence: str | None = Field(description="The answer in one sentence.")
+    gate: str | None = None
+    margin: float
+    worth: float
+    scope: str
+    chosen: CardArm | None = None
+    rungs: tuple[CardRung, ...] = ()
+    looks: tuple[CardLook, ...] = Field(default=(), description="Every look at every rung, in order.")
+    ladder: str = Field(default="", description="Digest of all that was fixed before rung 1.")
+    arms: tuple[CardArm, ...] = Field(default=(), description="Arms that the screen sent into the race.")
+    refused: tuple[CardRefused, ...] = Field(default=(), description="Arms that were tried and not chosen.")
+    first_episode: int = Field(default=0, description="First judged episode: the largest budget binds from it on.")
+    rollouts: int = Field(description="Rollouts spent, baseline, gate and capture counted.")
+    random_rollouts: int = Field(default=0, description="Rollouts of uniform actions, where no return is known.")
+    speed: CardSpeed | None = Field(default=None, description="Of the chosen arm; None where no arm is chosen.")
+    memory: CardMemory | None = Field(default=None, description="Of the chosen arm; None where no arm is chosen.")
+    attempt: int = Field(default=1, description="Number of this decision on the same checkpoint and environment.")
+    earlier: tuple[CardEarlier, ...] = Field(default=(), description="Earlier ones still stored, oldest first.")
+    capture: str | None = Field(default=None, description="Job of the capture, where another job's was linked.")
+    children: dict[str, str] = Field(default_factory=dict, description="Stores that the decision owns: name → id.")
+    lines: tuple[str, ...] = Field(default=(), description="Progress in plain words, oldest first.")
+    paste: str | None = Field(default=None, description="Python lines for one's own loop.")
+    command: str = Field(description="Command that asks for the same decision.")
+    notes: tuple[str, ...] = ()
+    left_out: tuple[str, ...] = Field(default=(), description="Of the procedure, what this decision did not do.")
+
+
+def card_schema() -> str:
+    """Return the JSON schema of the card, as it is published."""
+    return json.dumps(DecisionCard.model_json_schema(mode="serialization"), indent=1, sort_keys=True)
+
+
+__all__ = [
+    "CARD_SCHEMA",
+    "CardArm",
+    "CardEarlier",
+    "CardMemory",
+    "CardPhase",
+    "CardRefused",
+    "CardRung",
+    "CardSpeed",
+    "DecisionCard",
+    "card_schema",
+]
