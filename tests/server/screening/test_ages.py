@@ -5,10 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from attnscope_model.compression import Compression
+from attnscope_model.compression import Compression, default_positions
 from attnscope_model.strategies import strategy
 from attnscope_server.screening import screen
 from attnscope_server.screening.bands import bands_of, episodes_back, episodes_touched
+from forwards.layouts import LAYOUTS
 from planted import Planted, planted_policy
 
 BACK = 3
@@ -68,16 +69,18 @@ def test_parts_that_are_not_there_have_no_number(found):
     assert (attention[arrays["decision/held"] == 0] == 0).all()
 
 
-def test_without_the_oldest_band_only_the_newest_are_left(policies, histories_of):
-    """It is what recency keeps, at the same place: the two departures are one."""
-    policy = policies["native-rotary"]
-    histories = histories_of(policy)
-    first, last = bands_of(23)[-1]
-    arm = Compression(strategy("recency"), first - 1)
-    arrays = screen(policy, histories, [arm], decisions=150, ages=True).arrays
-    full = arrays["decision/held"] == last
-    assert full.any()
-    assert arrays["ages/departure"][:, -1][full] == pytest.approx(arrays["screen/departure"][:, 0][full], abs=1e-6)
+@pytest.mark.parametrize("name", [*LAYOUTS, "native-learned-absolute", "native-rotary"])
+def test_without_the_oldest_band_only_the_newest_are_left(policies, histories_of, name):
+    """Of every family: it is what recency keeps, standing at the same place, so the two departures are one."""
+    policy = policies[name]
+    full = policy.description.transitions
+    histories = histories_of(policy, steps=full + 6, rollouts=2)
+    arm = Compression(strategy("recency"), bands_of(full)[-1][0] - 1, default_positions(policy.description))
+    arrays = screen(policy, histories, [arm], decisions=2 * histories.steps, ages=True).arrays
+    whole = arrays["decision/held"] == full * policy.description.tokens_per_transition
+    assert whole.sum() == 2 * 6
+    assert arrays["ages/departure"][:, -1][whole] == pytest.approx(arrays["screen/departure"][:, 0][whole], abs=1e-6)
+    assert (np.isnan(arrays["ages/single"]) == (arrays["ages/width"] == 0)).all()
 
 
 def test_single_transitions_do_not_depend_on_the_blocks(policies, histories_of, monkeypatch):

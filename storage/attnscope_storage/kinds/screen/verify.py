@@ -29,6 +29,10 @@ def check_screen(reader: CaptureReader, names: set[str], report: VerificationRep
 
 
 def _shares(read: Read) -> Iterator[str]:
+    for name in ("ages/departure", "ages/single", "ages/attention", "episodes/departure"):
+        values = read(name)
+        if values is not None and not ((values >= -ROUNDING) & (values <= 1 + ROUNDING) | np.isnan(values)).all():
+            yield f"{name} is no share"
     for name in ("screen/departure", "screen/retained"):
         values = read(name)
         if values is not None and not ((values >= -ROUNDING) & (values <= 1 + ROUNDING)).all():  # false for a NaN
