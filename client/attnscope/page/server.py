@@ -38,7 +38,7 @@ IDLE_SECONDS: Final = 75.0
 CONNECTIONS: Final = 64
 """Connections at a time; further ones are closed at once."""
 
-MODULES: Final = ("main", "session", "state", "api", "paint", "colours", "band", "heads", "words", "axes")
+MODULES: Final = ("main", "session", "state", "api", "paint", "colours", "band", "heads", "words", "axes", "taking")
 """The page's modules, files of this package."""
 
 ASSETS: Final[Mapping[str, tuple[str, str]]] = MappingProxyType(

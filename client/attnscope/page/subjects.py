@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -41,10 +42,10 @@ class NothingCommittedError(CaptureNotFoundError):
 class Subject:
     """A capture and what its job says; may be used from several threads."""
 
-    def __init__(self, name: str, capture: Capture | None, handle: JobHandle | None) -> None:
+    def __init__(self, name: str, python: str, capture: Capture | None, handle: JobHandle | None) -> None:
         self.name = name
         """Names it in addresses: the id of the job, or a digest of the folder's path."""
-        self.title = name[:8]
+        self._python = python
         self._capture = capture
         self._handle = handle
         self._lost: str | None = None
@@ -56,15 +57,16 @@ class Subject:
     @classmethod
     def of_job(cls, handle: JobHandle) -> Self:
         """Return the capture of a job, also of one that waits for its first commit."""
-        found = cls(str(handle.id), None, handle)
+        found = cls(str(handle.id), f"attnscope.connect().job({str(handle.id)!r}).capture()", None, handle)
         found.look()
         return found
 
     @classmethod
     def of_folder(cls, folder: Path) -> Self:
         """Return a downloaded capture."""
-        name = hashlib.sha256(str(folder.resolve()).encode()).hexdigest()[:16]
-        return cls(name, Capture(CaptureReader.open(folder)), None)
+        path = str(folder.resolve())
+        name = hashlib.sha256(os.fsencode(path)).hexdigest()[:16]
+        return cls(name, f"attnscope.open({path!a})", Capture(CaptureReader.open(folder)), None)
 
     @contextmanager
     def reading(self) -> Iterator[Capture]:
@@ -153,6 +155,7 @@ class Subject:
                 "name": self.name,
                 "title": capture.resolved.checkpoint_name,
                 "source": capture.origin.source,
+                "python": self._python,
                 "unsaid": capture.unsaid(),
                 "horizon": getattr(capture.resolved, "horizon", None),
                 "envs": self.environments(),

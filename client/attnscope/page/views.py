@@ -128,7 +128,7 @@ def heads(capture: Capture, rollout: Rollout, step: int, kind: Kind) -> Frame:
         raise OutsideError(capture.lacks("attention/rows") or f"no decision row is stored up to step {step}")
     told = rollout.context(int(steps[entry]))
     shades = capture.rows.shades((entry, rollout.place, ..., slice(0, told["length"])))
-    return Frame({**told, "unit": 1, "source": "stored"}, shades)
+    return Frame({**told, "entry": entry, "unit": 1, "source": "stored"}, shades)
 
 
 def one_map(capture: Capture, rollout: Rollout, step: int, head: Head) -> Frame:

@@ -28,7 +28,8 @@ STEPS, SLOTS = 120, 30
 @pytest.fixture(scope="module")
 def folder(planted):
     """Return a capture of four layers and four heads, of a policy with a hostile name."""
-    return planted(layers=4, heads=4, slots=SLOTS, steps=STEPS, map_steps=(60, 119), name=EVIL)
+    made = planted(layers=4, heads=4, slots=SLOTS, steps=STEPS, map_steps=(60, 119), name=EVIL)
+    return made.rename(made.with_name("c');\"$(x)é.zarr"))
 
 
 @pytest.fixture(scope="module")
@@ -125,6 +126,25 @@ def test_maps_have_the_colours_of_the_array(page, folder):
     for query, key in ((0, 0), (20, 3), (29, 29), (29, 28)):
         at = large[int(12 + (query + 0.5) * cell), int(58 + (key + 0.5) * cell), :3]
         assert np.array_equal(at, wanted[query, key]), (query, key)
+
+
+@pytest.mark.parametrize("kind", ["rows", "maps"])
+def test_the_copied_python_gives_the_array(page, folder, kind):
+    """The line runs as it stands, also for a folder whose name would end a text; the link is the address."""
+    look(page, step=60, kind=kind, layer=2, head=1, env=1)
+    page.execute_script("navigator.clipboard.writeText = (text) => { window.copied = text; return Promise.resolve(); }")
+    page.find_element(By.ID, "copy-python").click()
+    given = eval(page.execute_script("return window.copied"), {"attnscope": attnscope})  # noqa: S307 - our own line
+    held = attnscope.open(folder)
+    wanted = held.rows[60, 1, 2, 1] if kind == "rows" else held.map(60, 2, 1, 1)
+    assert np.array_equal(given, wanted)
+    saved = "HTMLAnchorElement.prototype.click = function () { window.saved = [this.download, this.href.slice(0, 5)]; }"
+    page.execute_script(saved)
+    page.find_element(By.ID, "save-png").click()
+    WebDriverWait(page, 10).until(lambda _: page.execute_script("return window.saved"))
+    assert page.execute_script("return window.saved") == ["attention-step60-layer2-head1.png", "blob:"]
+    page.find_element(By.ID, "copy-link").click()
+    assert page.execute_script("return window.copied") == page.current_url
 
 
 def test_steps_and_heads_are_chosen_by_keys(page):

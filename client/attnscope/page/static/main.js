@@ -5,6 +5,7 @@ import { Band } from "./band.js";
 import { Heads } from "./heads.js";
 import { enter } from "./session.js";
 import { change, follow, onChange, state } from "./state.js";
+import { wireTaking } from "./taking.js";
 import { sentence } from "./words.js";
 
 const el = (name) => document.getElementById(name);
@@ -144,6 +145,7 @@ function wire() {
   for (const choice of document.querySelectorAll("[data-choice]")) {
     choice.addEventListener("change", () => change({ [choice.dataset.choice]: choice.value }, true));
   }
+  wireTaking(el, () => ({ about, data: heads.data }));
   addEventListener("keydown", key);
   new ResizeObserver(() => redraw()).observe(el("main"));
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", redraw);
