@@ -1,4 +1,4 @@
-"""Running what `attnscope_server.app` builds: until a signal, or in the background of a test or notebook."""
+"""Running of the app that `attnscope_server.app` builds: until a signal, or in the background of a test or notebook."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ START_SECONDS = 60.0
 
 
 class _Server(uvicorn.Server):
-    """A server that tells when it listens and when it no longer does, also where a signal ends its process."""
+    """A server that announces its start and its end, also where a signal ends its process."""
 
     def __init__(self, config: uvicorn.Config, listening: Callable[[], None], ended: Callable[[], None]) -> None:
         super().__init__(config)
@@ -95,7 +95,7 @@ def _prepared(settings: Settings, listening: Callable[[Running], None]) -> tuple
     # Inherited too. asyncio sets it only on sockets that name their protocol; without it the body of an answer waits
     # for the header's acknowledgement, which its receiver delays by 40 ms.
     place.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    if hasattr(socket, "TCP_USER_TIMEOUT"):  # inherited: the kernel too lets go of a peer that takes nothing
+    if hasattr(socket, "TCP_USER_TIMEOUT"):  # inherited: the kernel, too, closes a connection whose peer takes no data
         patience = round(2000 * settings.limits.reader_seconds)
         place.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, patience)
     url = f"{settings.scheme}://{settings.host}:{place.getsockname()[1]}"

@@ -19,6 +19,13 @@ KINDS_OWN = ("kinds", "kind.py")
 """Room, or file of a room, that holds what a kind is."""
 
 
+LISTS = {"kinds", "contracts"}
+"""Functions that return everything of kinds by their names."""
+
+LOOKS_UP = {*LISTS, "kind_of", "view_of", "contract_of", "startswith", "endswith"}
+"""Functions and methods that answer by the name of a kind."""
+
+
 def names() -> set[str]:
     """Return the names of all kinds."""
     return set(contracts())
@@ -37,6 +44,10 @@ def comparisons(source: str) -> Iterator[tuple[int, str]]:
             case ast.Compare() if any(names() & texts(part) for part in (node.left, *node.comparators)):
                 yield node.lineno, "compares with the name of a kind"
             case ast.Dict(keys=keys) if any(key is not None and names() & texts(key) for key in keys):
+                yield node.lineno, "looks up by the name of a kind"
+            case ast.Subscript(value=value, slice=part) if called(value) & LISTS and names() & texts(part):
+                yield node.lineno, "looks up by the name of a kind"
+            case ast.Call(func=function, args=[part, *_]) if called(function) & LOOKS_UP and names() & texts(part):
                 yield node.lineno, "looks up by the name of a kind"
             case ast.MatchValue(value=value) if names() & texts(value):
                 yield value.lineno, "matches the name of a kind"
@@ -88,6 +99,10 @@ def test_no_file_tells_kinds_apart():
         "if isinstance(spec, TrialSpec): pass",
         "if isinstance(spec, (int, wire.ResolvedCapture)): pass",
         "if type(spec) is CaptureSpec: pass",
+        'runner = kinds()["trial"].runner',
+        'runner = kind_of("trial").runner',
+        'runner = kinds().get("screen")',
+        'if kind.startswith("capture"): pass',
     ],
 )
 def test_the_probe_finds_what_tells_kinds_apart(source):

@@ -1,4 +1,4 @@
-"""Verbs that say what to do about a capture."""
+"""Commands that advise on a capture."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ def recommend(
 def beside(
     service: Service | None, capture: Capture, decision: str | None, screen: str | None
 ) -> tuple[Decision | None, Screen | None]:
-    """Return the decision and the screen that are named, else those that the service has.
+    """Return the named decision and screen, else the newest ones of the service.
 
     Parameters
     ----------

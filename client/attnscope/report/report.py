@@ -48,7 +48,7 @@ BESIDE = {
     "decision_kept_by_tokens": "What is kept of the gain against tokens",
     "screen_map": "Departures by rule and budget",
 }
-"""Titles of the figures of what stands beside a capture."""
+"""Titles of the figures of a decision or a screen beside a capture."""
 
 CAPTIONS = {
     "attention_analysis_comprehensive": "Comprehensive analysis",
@@ -82,7 +82,7 @@ def write_report(
     form
         Of the figures: png, svg or pdf.
     tell
-        Called with each file as it is there; the first is a heatmap.
+        Called with each file when it is written; the first is a heatmap.
     beside
         A decision and a screen of the same policy: they lead the recommendations, and their figures are drawn.
 
@@ -127,7 +127,7 @@ def write_report(
 
 
 def heatmap_steps(capture: Capture, asked: Choice) -> list[int]:
-    """Return the sampled steps to draw: so many of them, evenly spaced, the last among them."""
+    """Return this many of the sampled steps, evenly spaced, with the last one."""
     sampled = [step for step in capture.map_steps() if asked.steps is None or step < asked.steps]
     if len(sampled) <= asked.heatmaps:
         return sampled if asked.heatmaps else []
@@ -136,7 +136,7 @@ def heatmap_steps(capture: Capture, asked: Choice) -> list[int]:
 
 
 def beside_figures(beside: Beside) -> Iterator[tuple[str, Figure]]:
-    """Yield the figures of what stands beside a capture, by file name."""
+    """Yield the figures of a decision and a screen beside a capture, by file name."""
     if beside.decision is not None and beside.decision.rungs:
         yield "decision_ladder", ladder(beside.decision)
         yield "decision_kept_by_tokens", kept_by_tokens(beside.decision)
@@ -145,7 +145,7 @@ def beside_figures(beside: Beside) -> Iterator[tuple[str, Figure]]:
 
 
 def advise(read: Study, beside: Beside | None = None) -> Advice | str:
-    """Return the advice that follows from a study and what stands beside it, or why there is none."""
+    """Return the advice that follows from a study and from the results beside it, or the reason that there is none."""
     if read.reading.plan is None:
         return "decision rows were not captured. Submit with rows to get one"
     try:
@@ -155,7 +155,7 @@ def advise(read: Study, beside: Beside | None = None) -> Advice | str:
 
 
 def recommendations(read: Study, advice: Advice | str, beside: Beside | None = None) -> str:
-    """Return the text of what is known of compression, and what attention looks like."""
+    """Return the text about compression and about attention."""
     if not isinstance(advice, str):
         return f"{advice.text.rstrip()}\n\n{findings_text(read)}"
     lead = "\n".join(lead_lines(lead_beside(read, beside or Beside())))
@@ -165,7 +165,7 @@ def recommendations(read: Study, advice: Advice | str, beside: Beside | None = N
 
 
 def small_png(figure: Figure, path: Path) -> bytes:
-    """Return a figure, which may lie at `path` as a PNG, as a smaller one of 256 colours."""
+    """Return a PNG of half the size in 256 colours, of the file at `path` where it is a PNG, else of the figure."""
     small = io.BytesIO()
     whole = Image.open(path) if path.suffix == ".png" else Image.fromarray(pixels(figure))
     with whole:

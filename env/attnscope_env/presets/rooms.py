@@ -67,7 +67,7 @@ class KeyToDoorPreset(RoomPreset):
     """A dark key-to-door room whose tasks are all pairs of cells: index = key · cells + door."""
 
     most_rewards: ClassVar[int | None] = 2
-    """The key and the door: once the door is open nothing of the episode earns any more."""
+    """One reward for the key and one for the door; later steps of the episode earn nothing."""
 
     @property
     def task_count(self) -> int:
@@ -108,7 +108,7 @@ def darkroom_preset(
     start: tuple[int, int] | None = None,
     rule: SplitRule | None = None,
 ) -> DarkroomPreset:
-    """Return a Darkroom preset; the centre is the start where none is named, the split the reference's."""
+    """Return a Darkroom preset. By default episodes start in the centre, and the split is the reference's."""
     return DarkroomPreset(
         name=name,
         environment_id=DARKROOM_ID,
@@ -127,7 +127,7 @@ def key_to_door_preset(
     start: tuple[int, int] | None = None,
     rule: SplitRule | None = None,
 ) -> KeyToDoorPreset:
-    """Return a dark key-to-door preset; the centre is the start where none is named, the split DICP's."""
+    """Return a dark key-to-door preset. By default episodes start in the centre, and the split is DICP's."""
     return KeyToDoorPreset(
         name=name,
         environment_id=KEY_TO_DOOR_ID,

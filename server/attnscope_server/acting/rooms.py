@@ -1,7 +1,7 @@
 """Environments that the host steps: seeded by the env axis, their arrays copied and refused where not finite.
 
-Any Gymnasium vector environment in ``SAME_STEP`` mode is stepped. Its arrays are its own and may be written to by its
-next step, so nothing of them is kept without a copy.
+Any Gymnasium vector environment in ``SAME_STEP`` mode is stepped. It may overwrite its arrays in the next step,
+so each array is copied before it is kept.
 """
 
 from __future__ import annotations
@@ -49,12 +49,12 @@ class HostRooms:
 
     @property
     def observation(self) -> HostArray:
-        """The observation that the next decision is taken at, [env, ...]."""
+        """The observation at the next decision, [env, ...]."""
         return self._observation
 
     @property
     def episode(self) -> Int[np.ndarray, " env"]:
-        """Number of the episode that every environment is in."""
+        """Number of the present episode of every environment."""
         return self._episode
 
     def step(self, actions: HostArray) -> Transition[HostArray]:

@@ -1,7 +1,7 @@
-"""The rollout whose environments, choices and rows stay on the device; the host hears of it a commit at a time.
+"""The rollout whose environments, choices and rows stay on the device; the host gets one commit at a time.
 
 It stores the same bits as `attnscope_server.capturing.rollout` does on the same device: the same decisions, random
-numbers and trajectories. It is taken on a GPU where the environment has a twin there.
+numbers and trajectories. A capture uses it on a GPU if the environment has a twin there.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from attnscope_server.capturing.rollout import Rollout
 
 @dataclass
 class DeviceRollout(Rollout):
-    """A rollout without a host round trip a step."""
+    """A rollout that needs no transfer to the host at each step."""
 
     def __post_init__(self) -> None:
         super().__post_init__()

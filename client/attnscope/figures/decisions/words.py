@@ -12,7 +12,7 @@ SHADES: Final = {"non-inferior": COLOURS["third"], "inferior": COLOURS["second"]
 
 
 def caption_of_card(card: DecisionCard) -> str:
-    """Return what a decision's figures rest on."""
+    """Return the words for the data behind a decision's figures."""
     return (
         f"{card.checkpoint_name} ({card.checkpoint_id[:12]}) in {card.environment_id}; {card.scope}; margin "
         f"{100 * card.margin:g} % of the gain over uniform actions; repeated intervals\n"

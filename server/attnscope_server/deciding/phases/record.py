@@ -20,7 +20,7 @@ class Record(BaseModel):
 
     driver: DecisionState
     arms: tuple[CardArm, ...] = ()
-    """Arms that were sent into the race; their places number the stored rollouts."""
+    """Arms of the race; the stored rollouts are numbered by their order."""
     first_episode: int = 0
     """First judged episode."""
     first_step: int = 0

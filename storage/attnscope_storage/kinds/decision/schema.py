@@ -1,6 +1,6 @@
 """The arrays of a decision: names, dtypes, axes.
 
-A decision grows by requests: a commit is one request with all of its rollouts and the document that the next one
+A decision grows by requests: each commit is one request: its rollouts, and the document that the next one
 follows from. Its axis has room for the longest decision; a decision that has its answer earlier is complete as it is.
 """
 
