@@ -54,7 +54,7 @@ def transitions(capture: Capture, env: int, first: int, last: int) -> dict[str, 
 
 
 class Rollout:
-    """What is committed of one environment beside its attention, read once a commit.
+    """The commits of one environment beside its attention, read once a commit.
 
     Parameters
     ----------

@@ -17,7 +17,7 @@ class JudgedRows:
     stratum: Int64[np.ndarray, " decision"]
     """The phase that each lies in."""
     weight: Float64[np.ndarray, " decision"]
-    """What each counts in a mean; they sum to 1."""
+    """The weight of each in a mean; weights sum to 1."""
     share: float
     """Share of the stored rows that is judged; 1 where none is left out."""
 

@@ -29,7 +29,7 @@ class Decisions:
     own: Float32[np.ndarray, "decision env layer head"]
     """Attention to the query itself, which is always kept."""
     judged: JudgedRows
-    """Where they lie among the stored rows, and what each counts."""
+    """Their places among the stored rows, and the weight of each."""
 
     def of(self, envs: Int[np.ndarray, " env"]) -> Decisions:
         """Return the decisions of some rollouts."""

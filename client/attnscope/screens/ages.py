@@ -17,7 +17,7 @@ from attnscope.measures.intervals import LEVEL, Interval
 from attnscope.screens.results import ScreenResults
 
 TIMES: Final = 2.0
-"""How many times a band's share of attention must be its share of departures, or the reverse, to mislead."""
+"""Ratio of a band's share of attention to its share of departures, or the reverse, from which attention misleads."""
 
 NOTABLE: Final = 0.05
 """Share of attention or of departures below which a band is too small to mislead anyone."""
@@ -57,7 +57,7 @@ class Ages:
 
     @property
     def has_attention(self) -> bool:
-        """Whether the capture stored attention."""
+        """True where the capture stored attention."""
         return "ages/attention" in self.results.arrays
 
     @cached_property
@@ -78,7 +78,7 @@ class Ages:
 
     @cached_property
     def misleads(self) -> tuple[Misleads | None, ...]:
-        """Where attention misleads, band by band, judged by the interval of the two shares' ratio.
+        """The bands in which attention misleads, judged by the interval of the two shares' ratio.
 
         A band is *seen, hardly used* where its share of attention is surely more than twice its share of departures,
         and *used, hardly seen* where the reverse holds. Bands that are small by both are not judged.

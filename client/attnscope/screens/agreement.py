@@ -1,4 +1,4 @@
-"""Whether the three votes of a screen propose the same rules: where they do not, a reader is told so.
+"""The agreement of a screen's three votes on the rules that they propose; a reader is told of a disagreement.
 
 No single measure may order rules. Each vote proposes some, and a race of rollouts decides.
 """

@@ -31,7 +31,7 @@ LITTLE_SPREAD = 0.5
 
 
 class Standing(Enum):
-    """How a policy stands to uniform actions."""
+    """The comparison of a policy with uniform actions."""
 
     BETTER = "better"
     """Its whole interval lies above random."""

@@ -1,4 +1,4 @@
-"""What one part of the history is for: decisions without one band of ages, without one transition, without one episode.
+"""The use of one part of the history: decisions without one band of ages, without one transition, without one episode.
 
 A transition's age is how many transitions ago it was made; the newest has age 1. Each band, each drawn transition and
 each episode is left out by itself, and everything else is kept.
@@ -24,7 +24,7 @@ Measure = Callable[[Float[Tensor, "decision action"], Float[Tensor, "part decisi
 
 @dataclass(frozen=True, eq=False)
 class Parts:
-    """What the arrays by age hold, [part, decision]; NaN where a decision's window has nothing of the part."""
+    """The contents of the arrays by age, [part, decision]; NaN where a decision's window has nothing of the part."""
 
     bands: Float64[Tensor, "band decision"]
     """Departure without a band."""

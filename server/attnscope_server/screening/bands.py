@@ -17,7 +17,7 @@ Band = tuple[int, int]
 """The youngest and the oldest age of a band."""
 
 GROWTH: Final = 1.5
-"""How many times as old the next band begins, about: ages are spread evenly on a logarithmic axis."""
+"""Ratio of the ages at which two bands begin, about: ages are spread evenly on a logarithmic axis."""
 
 MOST_EPISODES: Final = 12
 """Episodes back that are left out one by one, at most."""
@@ -57,7 +57,7 @@ class Ages:
     episodes: int
     """Episodes back, the decision's own counted."""
     positions: PositionPolicy
-    """Where the other transitions then stand."""
+    """The positions of the other transitions."""
 
 
 def ages_of(policy: PolicyDescription, episodes: int) -> Ages:

@@ -1,4 +1,4 @@
-"""What is kept of the gain against the tokens kept, the chosen arm marked; below it, how far the raced arms depart."""
+"""Figure of the gain kept against the tokens kept, the chosen arm marked; below, the departures of raced arms."""
 
 from __future__ import annotations
 

@@ -21,7 +21,7 @@ STANDS: Final = MappingProxyType(
         "right_align": "the query has the last position, the kept tokens those just before it",
     }
 )
-"""Where tokens stand under each position policy."""
+"""Positions of tokens under each position policy."""
 
 
 def paste(arm: CardArm, policy: PolicyDescription) -> str:

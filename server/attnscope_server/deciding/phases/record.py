@@ -26,7 +26,7 @@ class Record(BaseModel):
     first_step: int = 0
     """First step at which that episode began in any captured rollout."""
     random: dict[int, tuple[float, float]] = Field(default_factory=dict)
-    """Return of uniform actions in an episode of a screening task, with its standard error, where they were rolled out."""
+    """Return of uniform actions in an episode of a screening task, with its standard error, where known."""
     uniform: dict[int, tuple[float, ...]] = Field(default_factory=dict)
     """Returns of uniform actions on the judging seeds, by task, where no random return is known."""
     random_rollouts: int = 0

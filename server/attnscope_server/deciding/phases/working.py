@@ -59,7 +59,7 @@ class Worker:
         self._spec, self._resolved, self._policy, self._stage = spec, resolved, policy, stage
         self._children = children
         self.record = Record(driver=start(plan_of(spec, resolved)), quick=spec.quick)
-        """What is known by now."""
+        """The results so far."""
 
     def answer(self) -> Part:
         """Do the next request's work and let the driver hear of it.
