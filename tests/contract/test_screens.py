@@ -37,7 +37,7 @@ def captured(client):
 def screened(client, captured):
     """Return a finished screen's handle."""
     asked = {"strategies": [{"name": "none"}, {"name": "recency"}, {"name": "tova"}], "budgets": [0.25, 10]}
-    return client.submit(kind="screen", capture=captured.id, decisions=64, **asked).wait()
+    return client.submit(kind="screen", capture=captured.id, decisions=64, ages=True, **asked).wait()
 
 
 def test_a_screen_is_read_like_any_store(screened, service, tmp_path):
@@ -78,6 +78,7 @@ def test_advice_finds_the_screen_of_its_capture(screened, captured, service, mon
     said("report", str(captured.id), "--out", str(tmp_path / "report"), "--heatmaps", "0")
     assert "SCREENED, NOT DECIDED" in (tmp_path / "report" / "compression_recommendations.txt").read_text()
     assert (tmp_path / "report" / "screen_map.png").exists()
+    assert (tmp_path / "report" / "screen_guide.png").exists()
     with attnscope.connect() as client:
         other = client.submit(**CAPTURED, steps=40, maps={"count": 0}).wait()
     assert "SCREENED" not in said("recommend", str(other.id))

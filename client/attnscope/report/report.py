@@ -18,6 +18,7 @@ from attnscope.figures.decisions.kept import kept_by_tokens
 from attnscope.figures.decisions.ladder import ladder
 from attnscope.figures.heatmap import heatmaps
 from attnscope.figures.layer_head import layer_head
+from attnscope.figures.screens.guide import guide
 from attnscope.figures.screens.map import screen_map
 from attnscope.figures.similarity import similarity
 from attnscope.figures.style import pixels, save
@@ -47,6 +48,7 @@ BESIDE = {
     "decision_ladder": "The ladder: each judged arm at its looks",
     "decision_kept_by_tokens": "What is kept of the gain against tokens",
     "screen_map": "Departures by rule and budget",
+    "screen_guide": "Which ages the policy looks at, and which ages its actions depend on",
 }
 """Titles of the figures of a decision or a screen beside a capture."""
 
@@ -142,6 +144,8 @@ def beside_figures(beside: Beside) -> Iterator[tuple[str, Figure]]:
         yield "decision_kept_by_tokens", kept_by_tokens(beside.decision)
     if beside.screen is not None:
         yield "screen_map", screen_map(beside.screen)
+        if beside.screen.bands:
+            yield "screen_guide", guide(beside.screen)
 
 
 def advise(read: Study, beside: Beside | None = None) -> Advice | str:
