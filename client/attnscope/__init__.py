@@ -15,7 +15,7 @@ from attnscope.service import Service
 from attnscope_storage import __version__
 
 if TYPE_CHECKING:
-    from attnscope.foreign.own import import_arrays
+    from attnscope.foreign.arrays import import_arrays
     from attnscope.opening import open, open_decision, open_screen, open_trial  # noqa: A004 - as zarr and xarray
     from attnscope.recommendations.advice import recommend
     from attnscope.screens.here import screen
@@ -35,7 +35,7 @@ __all__ = [
 
 LATER: Final = MappingProxyType(
     {
-        "attnscope.foreign.own": ("import_arrays",),
+        "attnscope.foreign.arrays": ("import_arrays",),
         "attnscope.opening": ("open", "open_decision", "open_screen", "open_trial"),
         "attnscope.recommendations.advice": ("recommend",),
         "attnscope.screens.here": ("screen",),

@@ -20,7 +20,7 @@ from attnscope_server.http.readiness import Readiness
 from attnscope_server.http.routes import captures as capture_routes
 from attnscope_server.http.routes import catalogue, jobs, maps
 from attnscope_server.http.sending import Sending
-from attnscope_server.http.state import Changes, InFlight, Polls, State, Turns
+from attnscope_server.http.state import Changes, InFlight, LongPolls, SliceSlots, State
 from attnscope_server.kinds import kinds
 from attnscope_server.planning import Planner
 from attnscope_server.records.database import Database
@@ -114,8 +114,8 @@ def _state(settings: Settings, database: Database, in_flight: InFlight) -> State
         replays=Replays(settings),
         listings=listings,
         planner=Planner(settings, registry, listings, captures),
-        slices=Turns(limits.concurrent_slices, limits.waiting_slices),
-        polls=Polls(limits.long_polls),
+        slices=SliceSlots(limits.concurrent_slices, limits.waiting_slices),
+        polls=LongPolls(limits.long_polls),
         sending=in_flight,
         housekeeping=Housekeeping(store, captures, settings.housekeeping_seconds, sweep=registry.sweep),
     )

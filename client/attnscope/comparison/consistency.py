@@ -3,22 +3,21 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final, Literal
+from typing import Final
 
 from attnscope.measures.intervals import Estimate
 from attnscope.recommendations import recommend_from
 from attnscope.recommendations.patterns import patterns
+from attnscope.recommendations.results import Answer
 from attnscope.study import Study
-
-Answer = Literal["yes", "no", "unclear"]
 
 YARDSTICKS: Final = ("none", "uniform")
 """Rules that cannot beat evenly spaced tokens: they keep everything, or are those tokens."""
 
 
 @dataclass(frozen=True)
-class Verdict:
-    """A pattern, what each capture answers, and what would follow from it."""
+class Consistency:
+    """A pattern with the answer of each capture, and the advice that would follow from it."""
 
     pattern: str
     advice: str
@@ -41,16 +40,16 @@ class Verdict:
         return f"{self.pattern}: {self.word} ({', '.join(self.answers)}). {self.advice}"
 
 
-def patterns_of(studies: list[Study]) -> list[Verdict]:
+def patterns_of(studies: list[Study]) -> list[Consistency]:
     """Return a verdict for each of the guide's patterns, answered by the rules that advice answers them by."""
     found = [patterns(study) for study in studies]
     return [
-        Verdict(f"Pattern {same[0].name}", f"Asked: {same[0].rule}?", tuple(one.answer for one in same))
+        Consistency(f"Pattern {same[0].name}", f"Asked: {same[0].rule}?", tuple(one.answer for one in same))
         for same in zip(*found, strict=True)
     ]
 
 
-def strategies_of(studies: list[Study]) -> list[Verdict]:
+def strategies_of(studies: list[Study]) -> list[Consistency]:
     """Return a verdict for every strategy that some capture's advice ranks.
 
     Each capture's advice is its own (`attnscope.recommend`): parameters chosen there, judged on rollouts that chose
@@ -68,7 +67,7 @@ def strategies_of(studies: list[Study]) -> list[Verdict]:
     keys = [key for key in listed if key not in YARDSTICKS]
     ranks = {key: ", ".join(str(of[key].rank or "–") if key in of else "–" for of in found) for key in keys}
     return [
-        Verdict(
+        Consistency(
             f"Strategy {key}",
             f"Ranks: {ranks[key]}; asked: does it retain more than as many evenly spaced tokens?",
             tuple(_ahead(of[key].excess) if key in of else "unclear" for of in found),

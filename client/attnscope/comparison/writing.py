@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from attnscope.capture import Capture
-from attnscope.comparison.consistency import Verdict, patterns_of, strategies_of
+from attnscope.comparison.consistency import Consistency, patterns_of, strategies_of
 from attnscope.comparison.differences import Difference, differences
 from attnscope.comparison.drawing import measures_figure, multiples
 from attnscope.comparison.numbers import MEASURES
@@ -100,7 +100,7 @@ def unlike(studies: list[Study]) -> list[str]:
     return [*notes, TOKENS.format(tokens=" and ".join(map(str, tokens)))] if len(tokens) > 1 else notes
 
 
-def _text(studies: list[Study], names: list[str], pairs: Pairs, found: list[Verdict], unsaid: str) -> str:
+def _text(studies: list[Study], names: list[str], pairs: Pairs, found: list[Consistency], unsaid: str) -> str:
     lines = ["Are the patterns consistent?", ""]
     lines += [f"{name}: {source_of(read.capture)}" for name, read in zip(names, studies, strict=True)]
     lines += [f"{progress_of(read.capture)}; {_contexts(read)}" for read in studies]
@@ -122,7 +122,7 @@ def _mark(part: Difference) -> str:
     return "  differs" if part.distinct else ""
 
 
-def _data(studies: list[Study], names: list[str], pairs: Pairs, found: list[Verdict]) -> dict[str, object]:
+def _data(studies: list[Study], names: list[str], pairs: Pairs, found: list[Consistency]) -> dict[str, object]:
     return {
         "captures": [
             {

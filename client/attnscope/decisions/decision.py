@@ -37,12 +37,12 @@ class Decision(Stored):
     @property
     def spec(self) -> DecisionSpec:
         """The specification of the decision."""
-        return self._told("spec", DecisionSpec)
+        return self._attribute("spec", DecisionSpec)
 
     @property
     def resolved(self) -> ResolvedDecision:
         """The resolved job on the service: judging and screening tasks, budgets, positions."""
-        return self._told("resolved", ResolvedDecision)
+        return self._attribute("resolved", ResolvedDecision)
 
     @property
     def card(self) -> DecisionCard:

@@ -67,12 +67,12 @@ class CapturedArrays(Stored):
     @property
     def spec(self) -> CaptureSpec:
         """The specification of the capture."""
-        return self._told("spec", CaptureSpec)
+        return self._attribute("spec", CaptureSpec)
 
     @property
     def resolved(self) -> ResolvedCapture:
         """The resolved job on the service: tasks, steps, sampled maps."""
-        return self._told("resolved", ResolvedCapture)
+        return self._attribute("resolved", ResolvedCapture)
 
     @property
     def steps_committed(self) -> int:

@@ -138,7 +138,7 @@ class Stored:
     @property
     def policy(self) -> RecordedPolicy:
         """The policy's shape; what an imported capture does not say is None."""
-        return self._told("policy", RecordedPolicy)
+        return self._attribute("policy", RecordedPolicy)
 
     @property
     def complete(self) -> bool:
@@ -192,7 +192,7 @@ class Stored:
         """
         return download(self._reader, path)
 
-    def _told(self, attribute: str, model: type[ModelT]) -> ModelT:
+    def _attribute(self, attribute: str, model: type[ModelT]) -> ModelT:
         """Return an attribute of the store as a model; a store of another program may hold any value there."""
         try:
             return model.model_validate(plain_values(self._reader.attributes[attribute]))

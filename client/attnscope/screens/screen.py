@@ -28,17 +28,17 @@ class Screen(Stored):
     @property
     def policy(self) -> PolicyDescription:
         """The policy's shape; a service that ran it knows all of it."""
-        return self._told("policy", PolicyDescription)
+        return self._attribute("policy", PolicyDescription)
 
     @property
     def spec(self) -> ScreenSpec:
         """The specification as it was submitted."""
-        return self._told("spec", ScreenSpec)
+        return self._attribute("spec", ScreenSpec)
 
     @property
     def resolved(self) -> ResolvedScreen:
         """The specification as the service resolved it: rollouts, decisions, and every arm."""
-        return self._told("resolved", ResolvedScreen)
+        return self._attribute("resolved", ResolvedScreen)
 
     @property
     def arms(self) -> tuple[Condition, ...]:

@@ -27,17 +27,17 @@ class Trial(Stored):
     @property
     def policy(self) -> PolicyDescription:
         """The policy's shape; a service that ran it knows all of it."""
-        return self._told("policy", PolicyDescription)
+        return self._attribute("policy", PolicyDescription)
 
     @property
     def spec(self) -> TrialSpec:
         """The specification of the trial."""
-        return self._told("spec", TrialSpec)
+        return self._attribute("spec", TrialSpec)
 
     @property
     def resolved(self) -> ResolvedTrial:
         """The resolved job on the service: tasks, steps, and every condition."""
-        return self._told("resolved", ResolvedTrial)
+        return self._attribute("resolved", ResolvedTrial)
 
     @property
     def conditions(self) -> tuple[Condition, ...]:

@@ -51,7 +51,7 @@ class Changes:
         self._event = asyncio.Event()
 
 
-class Turns:
+class SliceSlots:
     """Lets so many in at once and so many wait; more are refused. For one event loop."""
 
     def __init__(self, at_once: int, waiting: int) -> None:
@@ -143,7 +143,7 @@ class InFlight:
             self._held += count
 
 
-class Polls:
+class LongPolls:
     """Counts the polls that each owner has open. For one event loop."""
 
     def __init__(self, limit: int) -> None:
@@ -194,8 +194,8 @@ class State:
     replays: Replays
     listings: Listings
     planner: Planner
-    slices: Turns
-    polls: Polls
+    slices: SliceSlots
+    polls: LongPolls
     sending: InFlight
     housekeeping: Housekeeping
     ready: bool = False

@@ -10,7 +10,7 @@ import pytest
 
 import attnscope
 from attnscope.comparison import write_comparison
-from attnscope.comparison.consistency import Verdict, patterns_of
+from attnscope.comparison.consistency import Consistency, patterns_of
 from attnscope.comparison.differences import corresponding, difference
 from attnscope.comparison.drawing import measures_figure, multiples
 from attnscope.comparison.numbers import MEASURES
@@ -76,7 +76,7 @@ def test_what_one_capture_cannot_tell_contradicts_nothing():
     """Only yes beside no is not consistent; an unclear answer leaves the question open."""
     given = {("yes", "yes"): "consistent", ("yes", "no"): "not consistent", ("unclear", "yes"): "undecided"}
     for answers, word in {**given, ("unclear", "unclear"): "undecided"}.items():
-        assert Verdict("P", "", answers).word == word
+        assert Consistency("P", "", answers).word == word
 
 
 def test_small_multiples_share_their_scales(captures):
