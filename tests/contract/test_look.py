@@ -71,7 +71,7 @@ def looked(tmp_path_factory) -> Iterator[Looked]:
     assert not list((folder / "state" / "attnscope").iterdir())
 
 
-def whole(browser: Browser, seconds: float = 90) -> dict:
+def whole(browser: Browser, seconds: float = 300) -> dict:
     """Follow the news until the capture is complete."""
     seen, until = "", time.monotonic() + seconds
     while time.monotonic() < until:

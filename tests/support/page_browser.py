@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import http.client
 import json
+from contextlib import closing
 from dataclasses import dataclass
 from urllib.parse import urlencode
 
 from attnscope.page.server import PageServer
+
+PATIENCE = 180.0
+"""Seconds until an answer is given up: on a busy machine the first replay starts slowly."""
 
 
 @dataclass
@@ -52,17 +56,15 @@ class Browser:
         if method == "POST":
             usual["Origin"] = self.origin or ""
         sent = {**usual, **{name.replace("_", "-"): value for name, value in headers.items()}}
-        connection = http.client.HTTPConnection("127.0.0.1", self.server.port, timeout=20)
-        connection.putrequest(method, path, skip_host=True, skip_accept_encoding=True)
         content = b"" if body is None else json.dumps(body).encode()
-        for name, value in {**sent, "Content-Length": str(len(content))}.items():
-            if value:
-                connection.putheader(name, value)
-        connection.endheaders(content)
-        answer = connection.getresponse()
-        found = Answered(answer.status, dict(answer.getheaders()), answer.read())
-        connection.close()
-        return found
+        with closing(http.client.HTTPConnection("127.0.0.1", self.server.port, timeout=PATIENCE)) as connection:
+            connection.putrequest(method, path, skip_host=True, skip_accept_encoding=True)
+            for name, value in {**sent, "Content-Length": str(len(content))}.items():
+                if value:
+                    connection.putheader(name, value)
+            connection.endheaders(content)
+            answer = connection.getresponse()
+            return Answered(answer.status, dict(answer.getheaders()), answer.read())
 
     def enter(self, code: str, **headers: str) -> Answered:
         """Exchange a code, and keep what comes for it as a browser would."""
