@@ -102,7 +102,7 @@ def regret(policies: Sequence[Published]) -> Figure:
     """Draw the regret of the race's pick, of each vote's first choice and of recency."""
     names = ("the race's pick", "first by departure", "first by signed loss", "first by retained attention", "recency")
     with styled():
-        figure = Picture(figsize=(6.5, 0.9 + 0.5 * len(policies)), layout="constrained")
+        figure = Picture(figsize=(8.5, 0.9 + 0.5 * len(policies)), layout="constrained")
         axes = figure.subplots()
         for row, policy in enumerate(policies):
             found = regrets(policy)
@@ -117,7 +117,7 @@ def regret(policies: Sequence[Published]) -> Figure:
         axes.set(xlim=(-0.32, 1.02), xlabel="kept share lost to the best arm of a count, mean over counts")
         axes.set_yticks(range(len(policies)), [policy.subject.title for policy in policies])
         axes.invert_yaxis()
-        figure.legend(loc="outside lower right", ncols=3)
+        figure.legend(loc="outside right upper")
         return finish(figure, "Regret of the choices; aim at .05, failed beyond .10", CAPTION)
 
 
