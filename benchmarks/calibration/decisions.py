@@ -75,7 +75,8 @@ class Simulated:
             if asked.phase is Phase.CAPTURE:
                 late = rolled[0].returns
                 earned = tuple(tuple(True for _ in row) for row in late)
-                state = after_capture(state, Captured(late=late, random=(RANDOM,) * len(late), earned=earned))
+                captured = Captured(late=late, random=(RANDOM,) * len(late), earned=earned, judged=late)
+                state = after_capture(state, captured)
             elif asked.phase is Phase.SCREEN:
                 state = after_screen(state, self._proposed())
             elif asked.phase is Phase.RACE:

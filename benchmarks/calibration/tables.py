@@ -69,7 +69,7 @@ def false_verdicts(repetitions: int) -> None:
 def ladders(repetitions: int) -> None:
     """Print how often whole ladders say something false."""
     head(
-        f"Ladders; Monte-Carlo error {error_of(repetitions)}",
+        f"Ladders; Monte-Carlo error {error_of(repetitions)}, twice as much where extendable",
         *("plan", "rollouts", "any false safe, 3 rungs at 95 %", "any false safe, then 2 at 95 %"),
         "false do not compress",
     )
@@ -113,14 +113,16 @@ def power(repetitions: int) -> None:
         found = [many(World(k), plan, count, seed=2, block=1_000) for k in shares]
         row(name, *(f"{x.share(1):.3f} / {x.share(-1):.3f}" for x in found))
     head(
-        "Futility, if it is obeyed: tests that it ends / of all tests, those that would have been called non-inferior",
+        "Futility, if it is obeyed: tests that it ends / of all tests, those that would have been called non-inferior; "
+        f"{max(400, repetitions // 10)} repetitions",
         *("plan", *(f"kept {k}" for k in shares)),
     )
     for name in ("these 8 tasks", "beyond, up to 64 tasks"):
         parts = [futile(World(k), PLANS[name], max(400, repetitions // 10), seed=6) for k in shares]
         row(name, *(f"{ended:.3f} / {lost:.3f}" for ended, lost in parts))
     head(
-        "Conditional power at the true share, of tests open at the third look: promised / called non-inferior later",
+        "Conditional power at the true share, of tests open at the third look: promised / called non-inferior later; "
+        f"{max(400, repetitions // 4)} repetitions",
         *("plan", *(f"kept {k}" for k in shares)),
     )
     for name in ("these 8 tasks", "beyond, up to 64 tasks"):
@@ -178,7 +180,8 @@ def whole(repetitions: int) -> None:
         row(name, words, mean, grid, f"{ratios[-1]:.3f}", f"{found.false_safe + found.false_harm:.3f}", beside)
     print(f"\nMean share of the former grid: {np.mean(ratios):.3f}")
     head(
-        f"Whole decisions with every arm of the first budget at the margin; Monte-Carlo error {error_of(repetitions)}",
+        f"Whole decisions with every arm of the first budget at the margin; Monte-Carlo error {error_of(repetitions)}, "
+        "twice as much but for these 8 tasks",
         *("scope", "rollouts", "compresses falsely", "“do not compress” falsely, second budget at 65 %"),
     )
     for scope, options in (("these 8 tasks", {}), ("extendable", {"extendable": True}), ("beyond", {"beyond": True})):
