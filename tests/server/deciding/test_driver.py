@@ -143,6 +143,57 @@ def test_an_arm_at_the_margin_is_undecided_with_sizes_at_both_ends():
     assert "at the near end of the 80 % interval" in state.answer.sentence
 
 
+class Told(Policy):
+    """A policy whose captured returns on judged episodes are told, as a real capture's are."""
+
+    def answer(self, state):
+        """Run one request and give the next state."""
+        if state.phase is not Phase.CAPTURE:
+            return super().answer(state)
+        [piece] = request(state).pieces
+        late = self.roll(piece).returns
+        earned = tuple(tuple(True for _ in row) for row in late)
+        return after_capture(state, Captured(late=late, random=(1.0,) * len(late), earned=earned, judged=late))
+
+
+def test_a_race_that_nobody_can_win_ends_at_once():
+    """Where every arm of the largest budget clearly loses, no further round is run and no smaller budget races."""
+    policy = Told({"newest 64": 0.6, "newest 32": 0.55})
+    state = decide(policy, resume=True)
+    assert state.hopeless
+    assert state.answer.kind is AnswerKind.DO_NOT_COMPRESS
+    raced = [key for key in policy.ran if key[0] != UNCOMPRESSED and key[2] < 10_000]
+    assert len(raced) == 3 * 4
+    assert [rung.name for rung in state.rungs] == ["newest 64", "newest 32"]
+    line = next(line for line in state.lines if "clearly lose" in line)
+    assert "no smaller budget races" in line
+    # Nothing can be called safe after the first rung: 12 rollouts of the race and 40 of its look by then.
+    assert len([key for key in policy.ran if key[0] != UNCOMPRESSED]) - 40 == 52
+
+
+def test_one_good_arm_keeps_the_race_open():
+    """An arm that keeps the gain is found as before, told or not."""
+    told, silent = Told(GOOD), Policy(GOOD)
+    assert decide(told).answer.rungs == decide(silent).answer.rungs
+    assert not decide(Told(GOOD)).hopeless
+
+
+@pytest.mark.parametrize(
+    ("gain", "spread", "kind"),
+    [(0.0, 1.0, "not better than random here"), (-3.0, 1.0, "worse than random here"), (0.5, 6.0, "too few rollouts")],
+)
+def test_the_gate_has_answers_on_both_sides(gain, spread, kind):
+    """Alike, worse and too few to tell are three answers; a known best return says which gain is little."""
+    values = np.random.default_rng(0).standard_normal((4, 4))
+    late = 1 + gain + spread * (values - values.mean())
+    captured = Captured(
+        late=tuple(map(tuple, late.tolist())), random=(1.0,) * 4, earned=((True,) * 4,) * 4, optimal=(21.0,) * 4
+    )
+    state = after_capture(start(PLAN), captured)
+    assert state.answer.kind.value == kind
+    assert ("nothing to compress" in state.answer.sentence) == (kind != "too few rollouts")
+
+
 def test_the_gate_closes_on_a_policy_that_acts_at_random():
     """No gain: nothing to compress, after the capture alone."""
     policy = Policy({}, gain=0.0)
