@@ -23,6 +23,7 @@ from attnscope_env.presets.listing import LISTED, Listings
 from attnscope_model.checkpoints.registry import CheckpointRegistry
 from attnscope_server.settings import Limits
 from attnscope_storage.layout.store_schema import StoreSchema
+from attnscope_storage.reading.reader import CaptureReader
 from attnscope_storage.wire import Contract, Estimate, Phase, PolicyDescription, ResolvedJob, Specification
 from attnscope_storage.wire.parts import PART_OF
 from attnscope_storage.writing.writer import Commit
@@ -170,6 +171,19 @@ class Kind(ABC, Generic[SpecT, ResolvedT]):
     @abstractmethod
     def flops(self, spec: SpecT, resolved: ResolvedT, policy: PolicyDescription) -> float:
         """Return the floating-point operations of a whole job."""
+
+    def flops_done(
+        self, spec: SpecT, resolved: ResolvedT, policy: PolicyDescription, store: Callable[[], CaptureReader]
+    ) -> float:
+        """Return the floating-point operations that a succeeded job took: all of them, unless its kind may end early.
+
+        Parameters
+        ----------
+        store
+            Opens the job's store.
+        """
+        del store
+        return self.flops(spec, resolved, policy)
 
     @abstractmethod
     def memory(self, planned: Planned[SpecT, ResolvedT], means: Means) -> float:

@@ -18,7 +18,7 @@ from attnscope_server.kinds import Means, Planned, Referred, kind_of
 from attnscope_server.records.job import StoredJob
 from attnscope_server.root.captures import Captures
 from attnscope_server.settings import Settings
-from attnscope_storage.errors import CaptureNotFoundError
+from attnscope_storage.errors import AttnscopeError, CaptureNotFoundError
 from attnscope_storage.wire import AnySpec, Estimate, ProblemCode, Resolved
 
 
@@ -105,8 +105,11 @@ class Planner:
 
     def _rate(self, job: StoredJob) -> float | None:
         """Return the floating-point operations a second of an ended job; None where its times are not known."""
-        if job.started_at is None or job.finished_at is None:
+        if job.ran_seconds <= 0:
             return None
-        took = max((job.finished_at - job.started_at).total_seconds(), 1e-3)
-        policy = self.registry.get(job.resolved.checkpoint_id).policy
-        return kind_of(job.kind).flops(job.spec, job.resolved, policy) / took
+        policy, kind = self.registry.get(job.resolved.checkpoint_id).policy, kind_of(job.kind)
+        try:
+            done = kind.flops_done(job.spec, job.resolved, policy, lambda: self.captures.open(job.id))
+        except AttnscopeError:  # its store is gone or damaged: no rate follows from it
+            return None
+        return done / max(job.ran_seconds, 1e-3)

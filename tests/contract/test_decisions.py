@@ -124,6 +124,54 @@ def test_the_pasted_lines_run(decided):
     assert torch.equal(made["tokens"], window[:, -9:])  # the newest 8 and the query
 
 
+LOOP = """
+from pathlib import Path
+
+import torch
+from attnscope_model.checkpoints.native import load_policy
+
+POLICY = load_policy(Path({folder!r}), torch.device("cpu"))
+
+
+def tokens_of(history):
+    keys = ("observation", "action", "reward", "next_observation")
+    parts = [torch.from_numpy(history[key]) for key in keys]
+    parts[2] = parts[2].float()
+    return POLICY.embed_transition(parts[0], parts[1].long(), parts[2], parts[3])
+
+
+@torch.inference_mode()
+def distributions(history):
+    past, found = tokens_of(history), []
+    for step in range(len(past)):
+        query = POLICY.embed_query(torch.from_numpy(history["observation"][step : step + 1]))
+        window = past[{kept}].transpose(0, 1)
+        found.append(torch.softmax(POLICY(torch.cat([window, query], dim=1))[0], dim=-1).numpy())
+    return found
+"""
+"""A loop of somebody's own, which keeps some of the transitions before a step."""
+
+
+def test_a_right_loop_is_told_from_a_wrong_one(running, decided, tmp_path, monkeypatch):
+    """A loop that keeps the newest 8 acts as the arm; one that leaves the newest out does not, with exit status 1."""
+    monkeypatch.setenv("ATTNSCOPE_URL", running.url)
+    monkeypatch.setenv("ATTNSCOPE_API_KEY", running.key)
+    folder = running.settings.checkpoints_folder / decided.info.resolved.checkpoint_id
+    words = ["check-loop", str(decided.id), "--loop"]
+    for name, kept, status in (
+        ("right", "max(0, step - 8) : step", 0),
+        ("wrong", "max(0, step - 8) : max(0, step - 1)", 1),
+    ):
+        path = tmp_path / f"{name}.py"
+        path.write_text(LOOP.format(folder=str(folder), kept=kept))
+        ran = CliRunner().invoke(app, [*words, str(path)])
+        assert ran.exit_code == status, ran.output
+        assert ("acts as the trial did" in ran.output) == (status == 0)
+    history = tmp_path / "history.npz"
+    assert CliRunner().invoke(app, ["check-loop", str(decided.id), "--export", str(history)]).exit_code == 0
+    assert np.load(history)["action"].shape == (60,)
+
+
 def test_a_killed_decision_goes_on_to_the_same_bits(running, client, decided, differing):
     """After kill -9 of the worker in the middle, the store is that of the uninterrupted decision but for its names."""
     job = client.submit(DecisionSpec.model_validate(ASKED))

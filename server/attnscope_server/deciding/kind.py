@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from attnscope_env.presets.listing import Listings
 from attnscope_model.checkpoints.registry import CheckpointRegistry
 from attnscope_server.deciding.phases.linking import Linked, linked, unfit
@@ -11,6 +13,8 @@ from attnscope_server.kinds import Kind, Means, Planned, Referred, register
 from attnscope_server.settings import Limits
 from attnscope_server.trials.plan import ENVS_AT_ONCE
 from attnscope_storage.kinds.decision.contract import CONTRACT
+from attnscope_storage.kinds.decision.schema import DOCUMENT, decoded
+from attnscope_storage.reading.reader import CaptureReader
 from attnscope_storage.wire import CaptureSpec, Estimate, PolicyDescription, ProblemCode, ResolvedCapture
 from attnscope_storage.wire.decisions import DecisionSpec, ResolvedDecision
 from attnscope_storage.wire.flops import forward_flops
@@ -40,6 +44,19 @@ class DecisionKind(Kind[DecisionSpec, ResolvedDecision]):
         """Return the floating-point operations up to an answer at the first look, whole contexts counted."""
         del spec
         return float(resolved.first_rollouts * resolved.steps * forward_flops(policy, policy.context_length))
+
+    def flops_done(
+        self,
+        spec: DecisionSpec,
+        resolved: ResolvedDecision,
+        policy: PolicyDescription,
+        store: Callable[[], CaptureReader],
+    ) -> float:
+        """Return the floating-point operations of the rollouts that a decision really took."""
+        del spec
+        reader = store()
+        card = decoded(reader.array(DOCUMENT)[reader.steps_committed - 1]).card
+        return float(card.rollouts * resolved.steps * forward_flops(policy, policy.context_length))
 
     def memory(self, planned: Planned[DecisionSpec, ResolvedDecision], means: Means) -> float:
         """Return a guess of the bytes that a decision needs: weights, two requests, contexts and captured rows."""

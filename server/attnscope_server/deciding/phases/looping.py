@@ -32,10 +32,15 @@ def loop_sample(
     steps: int,
     temperature: float | None,
 ) -> LoopSample:
-    """Return the arm's action distributions at the last decisions of the first captured rollout."""
-    recorded = _recorded(capture, steps)
+    """Return the arm's action distributions at the last decisions of the captured rollout that returned most.
+
+    A rollout without any reward would not tell many loops apart.
+    """
+    rolled = CapturedRollouts.of(capture, steps)
+    env = int(rolled.reward.sum(axis=1).argmax())
+    recorded = _recorded(capture, rolled, env)
     compared = tuple(range(max(0, steps - COMPARED), steps))
-    task, seed = (int(capture.array(f"env/{name}")[0]) for name in ("task", "seed"))
+    task, seed = int(rolled.task[env]), int(rolled.seed[env])
     lane = torch.tensor([(seed * LANE + task) % 2**31])
     ways: dict[str, Deciding] = {
         "probabilities": CompressedDecider(policy, [setup_of(arm)], lane, device),
@@ -46,7 +51,7 @@ def loop_sample(
         for name, way in ways.items():
             logits = [of for _, of in decisions_at(way, recorded, compared, lambda _step: None)]
             found[name] = tuple(tuple(map(float, _acted(one, temperature))) for one in logits)
-    return LoopSample(arm=arm.name, capture=capture_store(capture), env=0, steps=compared, **found)
+    return LoopSample(arm=arm.name, capture=capture_store(capture), env=env, steps=compared, **found)
 
 
 def capture_store(capture: CaptureReader) -> str:
@@ -61,17 +66,17 @@ def _acted(logits: Float[Tensor, "env action"], temperature: float | None) -> Fl
     return np.asarray(torch.softmax(logits[0].double() / temperature, dim=-1).cpu().numpy())
 
 
-def _recorded(capture: CaptureReader, steps: int) -> Recorded:
-    """Return the first captured rollout as a batch of one."""
-    rolled = CapturedRollouts.of(capture, steps)
+def _recorded(capture: CaptureReader, rolled: CapturedRollouts, env: int) -> Recorded:
+    """Return one captured rollout as a batch of one."""
+    steps, mine = rolled.action.shape[1], slice(env, env + 1)
 
     def one(name: str) -> list[np.ndarray]:
-        return list(np.asarray(capture.array(f"rollout/{name}")[:steps, :1]))
+        return list(np.asarray(capture.array(f"rollout/{name}")[:steps, mine]))
 
     return Recorded(
         observation=one("observation"),
-        action=list(rolled.action[:1].T.astype(np.int64)),
-        reward=list(rolled.reward[:1].T.astype(np.float32)),
+        action=list(rolled.action[mine].T.astype(np.int64)),
+        reward=list(rolled.reward[mine].T.astype(np.float32)),
         reached=one("next_observation"),
-        ended=list(rolled.ended[:1].T),
+        ended=list(rolled.ended[mine].T),
     )

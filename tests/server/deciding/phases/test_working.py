@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from attnscope_server.acting.errors import RolloutStoppedError
+from attnscope_server.deciding.kind import KIND
 from attnscope_server.deciding.phases.cards import LEFT_OUT, STATELESS
 from attnscope_server.deciding.phases.children import condition_of
 from attnscope_server.root.children import children_of, owner_of
@@ -150,6 +151,15 @@ def test_the_card_says_what_was_refused_and_what_it_costs(decided):
     assert card.left_out == (*LEFT_OUT, STATELESS)
     assert card.rungs[0].low <= card.rungs[0].kept <= card.rungs[0].high
     assert json.loads(card.model_dump_json())["card_schema"] == 2
+
+
+def test_the_rate_of_a_decision_counts_what_ran(decided, registry):
+    """A decision that ends early took fewer operations than its estimate; its rate counts the rollouts that ran."""
+    order, _ = decided
+    policy = registry.get("stays").policy
+    taken = KIND.flops_done(order.spec, order.resolved, policy, lambda: CaptureReader.open(order.path))
+    each = KIND.flops(order.spec, order.resolved, policy) / order.resolved.first_rollouts
+    assert taken == pytest.approx(each * card_of(order).rollouts)
 
 
 def test_an_arm_without_a_count_races_in_the_budget_that_holds_it(asked, order, decide):
