@@ -8,8 +8,8 @@ MINUTES ?= 5
 
 .PHONY: demo test slow coverage browser lint docs bench study gallery picture kills soak train-shipped serve setup setup-dev clean
 
-demo: setup  ## Start a service, capture the shipped policy, draw it into demo-output/
-	$(BIN)/attnscope demo --out demo-output
+demo: setup  ## Capture and screen the shipped policy, show its answer, draw it into demo-output/; DECIDE=1 decides live
+	$(BIN)/attnscope demo --out demo-output $(if $(DECIDE),--decide)
 
 test: setup-dev browser  ## Run every test but the slow ones
 	$(BIN)/python -m pytest -m "not slow" $(TEST_ARGS)

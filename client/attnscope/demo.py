@@ -1,4 +1,4 @@
-"""The main job on this machine, with nothing set up: service, job, slices, report."""
+"""The main job on this machine, with nothing set up: service, capture, screen, the policy's decision, report."""
 
 from __future__ import annotations
 
@@ -14,11 +14,15 @@ from threading import Timer
 
 from attnscope.connecting.connection import Connection
 from attnscope.connecting.transport import Transport
+from attnscope.decisions.shipped import shipped_card
 from attnscope.errors import ConnectionFailedError
+from attnscope.recommendations.beside import beside_of
 from attnscope.report import write_report
 from attnscope.report.summary import summarise
 from attnscope.service import Service
 from attnscope_storage.wire import CaptureSpec, TaskChoice
+from attnscope_storage.wire.decisions import DecisionCard, DecisionSpec
+from attnscope_storage.wire.screens import ScreenSpec
 
 CHECKPOINT = "AD-absolute-darkroom-reference-seed0@6000"
 """The shipped policy that is captured: Darkroom 9×9, learned positions; its entry names the goals of its training."""
@@ -31,6 +35,12 @@ TASKS = (1, 5, 6, 7)
 
 REPLICAS = 10
 """Rollouts a goal: as few as an interval can be trusted with."""
+
+SCREENED = 256
+"""Decisions that the screen judges: half of a usual screen's, so that the demo stays short."""
+
+BUDGETS = (0.25, 0.4)
+"""Shares of the history that are screened."""
 
 START_SECONDS = 120.0
 """Until a service that said nothing is given up."""
@@ -96,8 +106,14 @@ def _first_line(process: subprocess.Popen[str]) -> str:
         giving_up.cancel()
 
 
-def run(out: Path) -> list[Path]:
-    """Capture the shipped policy on some of its validation goals; return the files of its report and summary."""
+def run(out: Path, *, decide: bool = False) -> list[Path]:
+    """Capture the shipped policy on some of its validation goals and screen it; return the files of its report.
+
+    Parameters
+    ----------
+    decide
+        Decide live what it may forget, which takes many minutes. Else the decision that is shipped with it is shown.
+    """
     out.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="attnscope-demo-") as folder, own_service(Path(folder)) as service:
         spec = CaptureSpec(
@@ -107,7 +123,16 @@ def run(out: Path) -> list[Path]:
             replicas=REPLICAS,
             label="demo",
         )
-        capture = service.submit(spec).wait(progress=True).capture()
-        summary = out / "summary.txt"
+        job = service.submit(spec).wait(progress=True)
+        screens = ScreenSpec(capture=job.id, budgets=BUDGETS, decisions=SCREENED)
+        screen = service.submit(screens).wait(progress=True).screen()
+        card = _decided(service) if decide else shipped_card(CHECKPOINT)
+        capture = job.capture()
+        summary, own = out / "summary.txt", out / "decision_card.json"
         summary.write_text(summarise(capture), encoding="utf-8")
-        return [*write_report(capture, out), summary]
+        own.write_text(card.model_dump_json(indent=1) + "\n", encoding="utf-8")
+        return [*write_report(capture, out, beside=beside_of(capture, card, screen)), summary, own]
+
+
+def _decided(service: Service) -> DecisionCard:
+    return service.submit(DecisionSpec(checkpoint=CHECKPOINT)).wait(progress=True).decision().card
