@@ -12,7 +12,7 @@ from rich.markup import escape
 from attnscope.cli.address import connect
 from attnscope.cli.app import Json, app, goes_on, out, say
 from attnscope.cli.asking import NUMBERS, SEVERAL, SPELLINGS, DryRun
-from attnscope.cli.jobs import cells, cost, show
+from attnscope.cli.jobs import cells, cost, show, stands
 from attnscope.cli.options import Asked, Spelling, asks, specified
 from attnscope.cli.parsing import goals, integers, share, times
 from attnscope.errors import WaitTimeoutError
@@ -90,6 +90,8 @@ def decide(
             return
         if not as_json:
             out.print(f"decision {made.id}  {escape(cells(made.info.resolved))}")
+            places = getattr(made.info.resolved, "positions", ())
+            out.print(escape(stands(places, said=spec.positions is not None)))
             out.print(escape(about(guess)))
         with goes_on(made):
             follow(made, shown=not as_json)

@@ -61,7 +61,11 @@ def stands(positions: Iterable[str], *, said: bool) -> str:
         "keep": "the default of learned absolute positions in a stateless context",
         "reindex": "the default of policies without learned absolute positions, and of stateful contexts",
     }
-    default = f" ({why[names[0]]}; --positions says otherwise)" if names and not said and names[0] in why else ""
+    default = ""
+    if not said and len(names) > 1:
+        default = " (the screen chooses; --positions says otherwise)"
+    elif not said and names and names[0] in why:
+        default = f" ({why[names[0]]}; --positions says otherwise)"
     return f"kept tokens stand: {' or '.join(names) or 'as they are'}{default}"
 
 

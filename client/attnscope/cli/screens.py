@@ -14,7 +14,7 @@ from rich.markup import escape
 from attnscope.cli.address import connect
 from attnscope.cli.app import JobName, Json, app, goes_on, out, say, tell
 from attnscope.cli.asking import SPELLINGS, DryRun
-from attnscope.cli.jobs import cost, show
+from attnscope.cli.jobs import cost, show, stands
 from attnscope.cli.options import Asked, asks, specified
 from attnscope.cli.records import show_table
 from attnscope_storage.wire.screens import ScreenSpec
@@ -61,6 +61,8 @@ def screen(
             return
         if not as_json:
             out.print(f"screen {made.id} of {escape(made.info.resolved.checkpoint_name)}: {made.info.resolved.size}")
+            places = [arm.positions for arm in getattr(made.info.resolved, "arms", ())]
+            out.print(escape(stands(places, said=spec.positions is not None)))
         with goes_on(made):
             made.wait(progress=not as_json)
         found = made.screen()

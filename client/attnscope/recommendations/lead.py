@@ -106,6 +106,8 @@ def _answer(card: DecisionCard) -> tuple[Claim, ...]:
         f"{card.rollouts} rollouts in all. Its judging rollouts chose nothing."
     )
     found = [Claim("answer", sentence), Claim("answer.scope", scope)]
+    if card.speed is not None:
+        found.append(Claim("answer.speed", f"Speed: {card.speed.words} ({card.speed.envs} environments)."))
     named = [rung for rung in card.rungs if rung.arm not in sentence][:RUNGS]
     if named:
         found.append(Claim("answer.rungs", f"Judged too: {'; '.join(map(_rung, named))}."))

@@ -16,6 +16,7 @@ def test_the_card_of_the_demos_policy_is_a_real_answer():
     assert card.sentence
     assert card.answer
     assert card.rungs
+    assert card.chosen is not None
     assert card.rungs[0].arm == card.chosen.name
     assert card.rungs[0].verdict == "non-inferior"
     assert any("repeated interval" in line for line in card.lines)
