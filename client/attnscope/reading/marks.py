@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TypeGuard
 
 import numpy as np
-from jaxtyping import Bool, Int64
+from jaxtyping import Bool, Int, Int64
 
 from attnscope.measures.layout import slot_transitions
 from attnscope.measures.places import is_episode_start, marks_of, reward_sign, same_state, state_ids
@@ -39,6 +39,6 @@ def marks(
     return found
 
 
-def known(values: Int64[np.ndarray, "step env"] | None) -> TypeGuard[Int64[np.ndarray, "step env"]]:
+def known(values: Int[np.ndarray, "step env"] | None) -> TypeGuard[Int64[np.ndarray, "step env"]]:
     """Return whether integers were captured of every step; -1 is a step that was never written."""
     return values is not None and not bool((values < 0).any())

@@ -183,7 +183,7 @@ class Reading:
         return np.asarray(rows, np.float16)
 
     def _means(
-        self, part: Part, rows: Float16[np.ndarray, "row env layer head slot"]
+        self, part: Part, rows: Float16[np.ndarray, "last env layer head slot"]
     ) -> Float32[np.ndarray, "row env slot"]:
         """Return the rows averaged over layers and heads: of whole rows here, else where the data lies."""
         if part.heads == part.end - part.fresh:

@@ -97,7 +97,7 @@ class Shaping:
 
     def _over_steps(
         self, reader: CaptureReader, cut: Cut, values: Shaped[np.ndarray, "step env *cell"]
-    ) -> tuple[Float[np.ndarray, " env *cell"], tuple[str, ...]]:
+    ) -> tuple[Float[np.ndarray, " env *reduced"], tuple[str, ...]]:
         if cut.dims[:2] not in {(step, env) for step in ("step", "row_step") for env in ("env", "row_env")}:
             raise _invalid(f"reduce={self.reduce}: expected an array by step and environment, each cut as a:b or 1,2")
         length = _lengths(reader, cut)

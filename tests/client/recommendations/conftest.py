@@ -9,13 +9,10 @@ from unittest import mock
 
 import numpy as np
 import pytest
-from jaxtyping import install_import_hook
 
 from attnscope_storage.kinds.capture import schema as schema_module
 from attnscope_storage.kinds.capture.schema import RECENCY_WINDOWS, CaptureDims, build_schema
 from attnscope_storage.writing.writer import CaptureWriter
-
-install_import_hook(["attnscope.recommendations", "attnscope.measures"], "beartype.beartype")
 
 STEPS, SLOTS, EPISODE, LAYERS, HEADS = 90, 30, 15, 2, 2
 

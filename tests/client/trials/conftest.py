@@ -8,14 +8,11 @@ from typing import Any
 
 import numpy as np
 import pytest
-from jaxtyping import install_import_hook
 
 from attnscope.trials import TrialResults
 from attnscope_storage.kinds.trial.schema import TrialDims, build_trial_schema
 from attnscope_storage.wire import PolicyDescription, ResolvedTrial, TrialSpec
 from attnscope_storage.writing.writer import CaptureWriter
-
-install_import_hook(["attnscope.trials", "attnscope.measures"], "beartype.beartype")
 
 HORIZON, CONTEXT = 10, 41
 Planted = tuple[str, int | float | None, float]

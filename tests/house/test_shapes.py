@@ -1,0 +1,71 @@
+"""Shapes in signatures are checked while tests run: in every package a wrong one fails."""
+
+from __future__ import annotations
+
+import importlib
+from dataclasses import dataclass
+
+import numpy as np
+import pytest
+import torch
+from jaxtyping import Float, TypeCheckError
+
+from signatures import checked, holds_arrays, sparing
+
+WRONG = {
+    "attnscope.recommendations.evaluation:split_rollouts": (np.zeros((2, 2), np.int64),),
+    "attnscope_server.training.reporting:interval": (np.zeros((2, 3)), 0),
+    "attnscope_model.acting.sampling:choose_actions": (torch.zeros(2, 5), np.zeros(3), 1.0),
+    "attnscope_env.rooms.noise:uniforms": (np.zeros(2, np.uint64), np.zeros(3, np.int64)),
+    "attnscope_storage.kinds.capture.agreement:disagreements": (
+        np.zeros((2, 1, 1, 1, 4), np.float16), np.zeros((2, 3), np.int32), {}, np.zeros(1, np.int32), "last",
+    ),
+}  # fmt: skip
+"""A function of each package, and arrays that its signature does not take: an axis too many, or two lengths of one."""
+
+
+@pytest.mark.parametrize("name", WRONG)
+def test_a_wrong_array_fails_in_every_package(name):
+    """The call is refused before the function runs, by the checker that pyproject.toml asks for."""
+    module, _, function = name.partition(":")
+    with pytest.raises(TypeCheckError, match="Type-check error whilst checking the parameters"):
+        getattr(importlib.import_module(module), function)(*WRONG[name])
+
+
+def test_arrays_are_found_wherever_they_stand():
+    """Inside an option, a mapping or a tuple an array is checked; what holds none is left to mypy."""
+    array = Float[np.ndarray, "row column"]
+    assert all(map(holds_arrays, (array, array | None, dict[str, array], tuple[int, tuple[array, ...]], "Made[int]")))
+    assert not any(map(holds_arrays, (int, str | None, dict[str, int], np.ndarray, "Made")))
+
+
+def test_a_result_is_held_to_its_shape():
+    """What a function returns is checked as what it takes; other annotations are not."""
+
+    def made(size: int) -> tuple[Float[np.ndarray, " row"], str]:
+        return np.zeros(size), "text"
+
+    assert checked(made)(2)[1] == "text"
+    with pytest.raises(Exception, match="violates type hint"):
+        checked(made)((2, 2))
+
+
+def test_functions_without_arrays_are_left_as_they_are():
+    """They cost nothing while tests run; a dataclass with an array is checked when it is made, one without is not."""
+
+    def count(size: int, *names: str) -> list[str]:
+        return list(names[:size])
+
+    def total(row: Float[np.ndarray, " row"]) -> float:
+        return float(row.sum())
+
+    @sparing(typechecker=checked)
+    @dataclass(frozen=True)
+    class Row:
+        values: Float[np.ndarray, " row"]
+
+    assert sparing(count, typechecker=checked) is count
+    for takes in (sparing(total, typechecker=checked), Row):
+        takes(np.zeros(3))
+        with pytest.raises(TypeCheckError):
+            takes(np.zeros((3, 1)))
