@@ -83,6 +83,17 @@ def test_pickled_arrays_jobs_and_downloads_open_themselves_again(capture, stored
     np.testing.assert_array_equal(copy.rows[5], capture.rows[5])
 
 
+def test_a_pickled_job_asks_again(fake, monkeypatch):
+    """A handle that went to a worker process connects by itself, with the key that is found there."""
+    monkeypatch.setenv("ATTNSCOPE_API_KEY", "right-key")
+    with attnscope.connect(fake.url, "right-key") as service:
+        job = service.job("last")
+        content = pickle.dumps(job)
+    assert b"right-key" not in content
+    copy = pickle.loads(content)  # noqa: S301 - our own
+    assert (copy.id, copy.refresh().state) == (job.id, job.state)
+
+
 AGAIN = """
 import pickle, sys
 from pathlib import Path

@@ -1,12 +1,14 @@
-"""What a figure must be as a figure: no text off the canvas, no two equal ticks on an axis."""
+"""What a figure must be as a figure: no text off the canvas, no two ticks equal or over each other."""
 
 from __future__ import annotations
 
 import io
+import itertools
 
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.text import Text
+from matplotlib.transforms import Bbox
 
 SLACK = 1.0
 """Pixels over the edge that rounding explains."""
@@ -28,6 +30,7 @@ def faults(figure: Figure) -> list[str]:
         if not _shown(axis, tick)
         for text in (tick.label1, tick.label2)
     }
+    hidden |= {text for axes in figure.axes if not axes.get_visible() for text in axes.findobj(Text)}
     for text in figure.findobj(Text):
         if text in hidden or text in unseen or not text.get_visible() or not text.get_text().strip():
             continue
@@ -35,12 +38,24 @@ def faults(figure: Figure) -> list[str]:
         if box.x0 < -SLACK or box.y0 < -SLACK or box.x1 > width + SLACK or box.y1 > height + SLACK:
             found.append(f"off the canvas: {text.get_text()!r}")
     for axes in figure.axes:
-        for axis in (axes.xaxis, axes.yaxis) if axes.axison else ():
+        for axis in (axes.xaxis, axes.yaxis) if axes.axison and axes.get_visible() else ():
             ticks = [tick for tick in axis.get_major_ticks() if _shown(axis, tick) and tick.label1.get_visible()]
             labels = [label for tick in ticks if (label := tick.label1.get_text().strip())]
             if len(set(labels)) < len(labels):
                 found.append(f"equal ticks: {labels}")
+            boxes = [(tick.label1.get_text(), tick.label1.get_window_extent(renderer)) for tick in ticks]
+            boxes = [(text, box) for text, box in boxes if text.strip()]
+            for (one, box), (other, beside) in itertools.combinations(boxes, 2):
+                if _overlap(box, beside):
+                    found.append(f"overlapping ticks: {one!r} and {other!r}")
     return found
+
+
+def _overlap(one: Bbox, other: Bbox) -> bool:
+    """Whether two boxes share more than their edges."""
+    wide = min(one.x1, other.x1) - max(one.x0, other.x0)
+    high = min(one.y1, other.y1) - max(one.y0, other.y0)
+    return wide > SLACK and high > SLACK
 
 
 def _shown(axis, tick) -> bool:

@@ -82,12 +82,13 @@ def test_the_users_settings_are_not_seen_and_come_back(planted):
 
 
 def test_the_check_finds_what_it_looks_for():
-    """A text over the edge and two equal ticks are faults."""
+    """A text over the edge, two equal ticks and two ticks over each other are faults."""
     figure = Figure(figsize=(5, 3))
     axes = figure.subplots()
     axes.set_xticks([0, 1], ["69 %", "69 %"])
+    axes.set_yticks([0, 0.5, 0.501], ["a", "b", "c"])
     figure.text(0.9, 0.5, "over the edge")
-    assert len(faults(figure)) == 2
+    assert len(faults(figure)) == 3
 
 
 def test_folding_keeps_every_word():

@@ -10,11 +10,14 @@ import pytest
 
 import attnscope
 from attnscope.errors import MissingPackageError
+from attnscope.figures.screens.map import screen_map
+from attnscope.figures.screens.tokens import departure_by_tokens
 from attnscope.report.screen import write_screen_report
 from attnscope.screens.board import least, ordered, rows
 from attnscope.screens.results import ScreenResults
 from attnscope.screens.sentences import said
 from attnscope_storage.wire import Condition, PolicyDescription
+from canvas import faults, in_a_cell
 
 POLICY = PolicyDescription(
     family="ad-native",
@@ -168,3 +171,10 @@ def test_the_votes_are_the_numbers_of_the_table(results):
     assert results.votes.departure == pytest.approx(results.tv_live.value)
     assert results.votes.signed == pytest.approx(results.signed.value)
     assert results.votes.retained == pytest.approx(-results.retained.value)
+
+
+def test_figures_of_screens_are_whole(results):
+    """No text leaves the canvas, and no two ticks are equal or lie over each other."""
+    figures = {"map": screen_map(results), "tokens": departure_by_tokens(results)}
+    assert {name: found for name, figure in figures.items() if (found := faults(figure))} == {}
+    assert all(in_a_cell(figure).startswith(b"\x89PNG") for figure in figures.values())

@@ -64,8 +64,9 @@ def kept_timeline(board: Board, rows: list[Row], task: int = 0) -> Figure:
                 _panel(axes, results, row, task, reach)
             for axes in grid[:, 0]:
                 axes.set_ylabel("Step of the decision")
-            for axes in grid[-1]:
+            for axes in grid.flat[max(0, len(shown) - columns) : len(shown)]:  # the lowest of each column
                 axes.set_xlabel("Age in transitions (0: the newest)")
+                axes.tick_params(labelbottom=True)
         handles = [Patch(facecolor=colour, edgecolor="#BBBBBB", label=name) for name, colour in STATES.items()]
         figure.legend(handles=handles, loc="outside right center")
         what = f"What is kept in view, {results.task_names[task]}, first seed"
