@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int, Shaped
+from jaxtyping import Float, Int, Integer, Shaped
 from torch import Tensor
 
 FROM_THE_BEGINNING = 0.5
@@ -21,11 +21,11 @@ FROM_THE_BEGINNING = 0.5
 class HistoryArrays:
     """Learning histories of equal length, as arrays; s' is the terminal observation where an episode ended."""
 
-    observations: Int[np.ndarray, "history step feature"]
-    actions: Int[np.ndarray, "history step"]
+    observations: Integer[np.ndarray, "history step feature"]
+    actions: Integer[np.ndarray, "history step"]
     rewards: Shaped[np.ndarray, "history step"]
-    next_observations: Int[np.ndarray, "history step feature"]
-    intended: Int[np.ndarray, "history step"] | None = None
+    next_observations: Integer[np.ndarray, "history step feature"]
+    intended: Integer[np.ndarray, "history step"] | None = None
     """The targets at each step; None: the actions."""
 
 
