@@ -18,8 +18,13 @@ from attnscope.cli.app import app
 from attnscope.errors import ConflictError, JobCancelledError, NotFoundError, RequestRefusedError
 from attnscope_model.checkpoints.registry import CheckpointRegistry
 from attnscope_server.records.database import Database
+from attnscope_server.records.job_store import JobStore
 from attnscope_server.records.keys import KeyStore
+from attnscope_server.root.backup import back_up
+from attnscope_server.root.doctor import examine
 from attnscope_server.root.paths import capture_path
+from attnscope_server.root.rebuild import rebuild_database
+from attnscope_server.root.restoring import restore
 from attnscope_server.serving import serve_background
 from attnscope_storage.reading.reader import CaptureReader
 from attnscope_storage.verify import verify
@@ -230,6 +235,24 @@ def test_parts_belong_to_their_owner_and_go_with_their_decision(running, client)
     assert not path.exists()
     with pytest.raises(NotFoundError):
         client.job(part.id)
+
+
+def test_parts_are_backed_up_and_known_to_doctor_and_rebuild(running, decided, tmp_path):
+    """A backup holds the parts, doctor knows whose they are, and a database made anew enters no part as a job."""
+    parts = set(decided.decision().card.children.values())
+    manifest = back_up(running.settings, tmp_path / "backup")
+    assert parts <= set(manifest.captures)
+    strays = [found for found in examine(running.settings, quick=True) if "no job has" in found.said]
+    assert strays == []
+    restore(tmp_path / "backup", tmp_path / "root")
+    settings = running.settings.model_copy(update={"data_root": tmp_path / "root"})
+    settings.database_path.unlink()
+    rebuild_database(settings)
+    database = Database.open(settings.database_path)
+    jobs = JobStore(database)
+    assert jobs.get(decided.id) is not None
+    assert [part for part in parts if jobs.get(UUID(part)) is not None] == []
+    database.close()
 
 
 def test_a_linked_capture_is_read_and_never_copied(client, decided):
