@@ -17,7 +17,9 @@ import attnscope
 from attnscope.cli.main import app
 from attnscope.proposal import ProposalError, fresh_seeds, propose
 from attnscope.recommendations import Advice
-from attnscope_storage.wire import CaptureSpec, TaskChoice
+from attnscope.recommendations.expense import position_policy
+from attnscope_model.compression import default_positions
+from attnscope_storage.wire import CaptureSpec, PolicyDescription, TaskChoice
 
 CONTEXT, STEPS, ENVS = 100, 140, 16
 
@@ -222,3 +224,16 @@ def test_a_report_without_advice_is_refused(tmp_path):
             (tmp_path / "compression_recommendations.json").write_text(content)
         ran = CliRunner().invoke(app, ["trial", "--from-report", str(tmp_path)])
         assert isinstance(ran.exception, ProposalError), content
+
+
+@pytest.mark.parametrize(
+    ("positions", "query_slot"),
+    [(kind, "last") for kind in ("learned-absolute", "rotary", "sinusoidal", "none")] + [("learned-absolute", "first")],
+)
+def test_advice_and_trials_have_one_default(positions, query_slot):
+    """Where kept tokens stand first is the same for the advice and for a trial that names no positions."""
+    policy = PolicyDescription(
+        family="ad-reference", layers=1, heads=1, width=8, context_length=9, actions=2, causal=True,
+        positions=positions, query_slot=query_slot, tokens_per_transition=1, observation="cell", parameters=1,
+    )  # fmt: skip
+    assert position_policy(policy)[0] == default_positions(policy)

@@ -18,21 +18,18 @@ def flops_saved(policy: RecordedPolicy, tokens: float, kept: float) -> float:
 
 
 def position_policy(policy: RecordedPolicy) -> tuple[str, str]:
-    """Return which positions kept tokens should get first in a trial, and why."""
-    if policy.query_slot == "first":
-        return "reindex", "the query comes first and shorter contexts were trained, so kept tokens close up"
+    """Return which positions kept tokens get first, as in a trial that names none, and why."""
     if policy.positions is None:
         why = "the imported file does not say the position encoding: keep fits absolute positions, reindex rotary ones"
         return "keep", why
-    if policy.positions in {"rotary", "none"}:
-        return (
-            "reindex",
-            f"positions are {policy.positions}: only distances change, and the query keeps none of its own",
-        )
+    if policy.positions != "learned-absolute":
+        return "reindex", f"positions are {policy.positions}: kept tokens close up"
+    if policy.query_slot == "first":
+        return "keep", "positions are learned: kept tokens keep theirs, and the query stays in front of them"
     if policy.family == "ad-reference":
         why = (
             "the query was trained at the last position only, so kept tokens keep theirs and it stays there; "
             "right_align does too and closes the gaps, reindex moves it to a position it was never trained at"
         )
         return "keep", why
-    return "keep", "positions are absolute: kept tokens keep theirs; reindex and right_align must be tried beside it"
+    return "keep", "positions are learned: kept tokens keep theirs; reindex and right_align must be tried beside it"
