@@ -18,7 +18,7 @@ ABSENT: Final = 255
 def as_u8(values: Shaped[np.ndarray, "*any"]) -> UInt8[np.ndarray, "*any"]:
     """Return round(254·√x) of weights in 0..1, of any floating type; 255 where NaN."""
     if values.dtype == np.float16:
-        return _shades_of_halves()[values.view(np.uint16)]
+        return np.asarray(_shades_of_halves()[values.view(np.uint16)])
     wide = np.asarray(values, dtype=np.float32)
     scaled = np.rint(LARGEST * np.sqrt(np.clip(np.nan_to_num(wide), 0, 1)))
     return np.where(np.isnan(wide), ABSENT, scaled).astype(np.uint8)

@@ -202,7 +202,7 @@ class LazyArray:
         """Return means over axes as float32 or float16, or rounded to bytes."""
         dtype = np.dtype({"u8": np.uint8, "f16": np.float16}.get(form, np.float32))
         if self._slicer is None or selection.size == 0:
-            values = self._fetch(selection)
+            values = np.asarray(self._fetch(selection))
             values = _mean(values, [self.dims[axis] for axis in selection.kept_axes], over) if over else values
             return as_u8(values) if form == "u8" else values.astype(dtype)
         if form != "u8" and not over:
