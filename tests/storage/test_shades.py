@@ -28,3 +28,11 @@ def test_a_half_has_the_shade_of_its_value(wide):
     halves = np.arange(2**16, dtype=np.uint16).view(np.float16)
     with np.errstate(invalid="ignore"):
         assert np.array_equal(as_u8(halves), as_u8(halves.astype(wide)))
+
+
+@pytest.mark.parametrize("kind", [np.float16, np.float32])
+def test_a_single_weight_stays_an_array(kind):
+    """A weight without axes is an array without axes, both ways, as the signatures say."""
+    shade = as_u8(np.array(0.25, kind))
+    assert isinstance(shade, np.ndarray)
+    assert from_u8(shade) == pytest.approx(0.25)
