@@ -61,8 +61,8 @@ def draw_kept(axes: Axes, card: DecisionCard) -> Axes:
             axes.plot([rung.tokens], [rung.kept], "o", markersize=11, fillstyle="none", color=colour, gid="chosen")
         name = rung.arm if len(rung.arm) <= LABEL else f"{rung.arm[: LABEL - 1]}…"
         axes.annotate(
-            f"{name}\n{rung.verdict}", (rung.tokens, rung.kept), xytext=(9, 0), textcoords="offset points",
-            fontsize=6.5, va="center", color=COLOURS["text"],
+            f"{name}\n{rung.verdict}", (rung.tokens, rung.kept), xytext=(9, 3), textcoords="offset points",
+            fontsize=6.5, va="bottom", color=COLOURS["text"],
         )  # fmt: skip
     widest = max(rung.tokens for rung in card.rungs)
     axes.set_xlim(0, 1.45 * max([widest, *(arm.tokens for arm in card.arms)]))
