@@ -22,8 +22,9 @@ from selenium.webdriver.support.ui import WebDriverWait
 
 import attnscope
 from attnscope.capture import Capture
+from attnscope.page.assets import ASSETS, asset
 from attnscope.page.opening import served
-from attnscope.page.server import ASSETS, PageServer, asset
+from attnscope.page.server import PageServer
 from attnscope.page.subjects import Subject
 from attnscope_server.serving import serve_background
 from attnscope_server.settings import Settings

@@ -72,12 +72,13 @@ def note(path: Path, running: Running) -> None:
 def noted(path: Path) -> Running | None:
     """Return the page server that a state file describes; None where there is none, or others can write there."""
     try:
-        found = path.stat()
-        if os.name == "posix" and (found.st_mode & 0o077 or found.st_uid != os.getuid()):
-            return None
-        said = json.loads(path.read_text(encoding="utf-8"))
+        with path.open(encoding="utf-8") as file:
+            found = os.fstat(file.fileno())  # of the file that is read, whatever the path leads to by now
+            if os.name == "posix" and (found.st_mode & 0o077 or found.st_uid != os.getuid()):
+                return None
+            said = json.load(file)
         return Running(int(said["port"]), int(said["pid"]), str(said["secret"]))
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, OverflowError):
         return None
 
 
@@ -116,7 +117,7 @@ class Prover:
             known = said.get("challenge", "") in self._challenges
             self._challenges.pop(said.get("challenge", ""), None)
         expected = proof(self._secret, "client", said.get("challenge", ""), said.get("subject", ""))
-        return known and hmac.compare_digest(expected.encode(), said.get("proof", "").encode())
+        return known and hmac.compare_digest(expected.encode(), said.get("proof", "").encode(errors="replace"))
 
 
 def ask_again(running: Running, subject: str) -> Link | None:

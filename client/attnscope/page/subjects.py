@@ -198,7 +198,7 @@ def environments(capture: Capture) -> list[str]:
     """Return a label for each stored environment: its task, and its rollout where a task has several."""
     names = capture.names()
     held = [int(one) for one in capture["attention/row_env"][:]] if "attention/row_env" in names else None
-    entries = list(range(capture.resolved.envs)) if held is None else held
+    entries = range(capture.resolved.envs) if held is None else held
     if "env/task" not in names:
         return [f"environment {env}" for env in entries[:MOST_LISTED]]
     tasks = capture["env/task"][:].tolist()

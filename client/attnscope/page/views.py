@@ -25,6 +25,9 @@ COLUMNS: Final = 512
 BINS: Final = 256
 """Slots of a band, at most; a bin of several slots holds their mean."""
 
+MOST_STORED: Final = 1024
+"""Layers, and heads of a layer, that the page shows, at most."""
+
 VIEW_BYTES: Final = 160_000
 """Bytes of weights of one view, at most."""
 
@@ -34,11 +37,22 @@ Head = tuple[int, int]
 
 
 def stored(capture: Capture, axis: str) -> list[int]:
-    """Return the layers or heads that are stored, by number."""
+    """Return the layers or heads that are stored, by number.
+
+    Raises
+    ------
+    OutsideError
+        There are too many to show, as only a damaged capture says.
+    """
     name = f"attention/row_{axis}"
     if name in capture.names():
         return [int(entry) for entry in capture[name][:]]
-    return list(range(getattr(capture.policy, f"{axis}s")))
+    count = getattr(capture.policy, f"{axis}s")
+    if count > MOST_STORED:
+        raise OutsideError(
+            f"the capture says that its policy has {count} {axis}s; the page shows {MOST_STORED} at most"
+        )
+    return list(range(count))
 
 
 def row_steps(capture: Capture) -> range | list[int]:
@@ -47,7 +61,7 @@ def row_steps(capture: Capture) -> range | list[int]:
         return []
     if "attention/row_step" in capture.names():
         return [int(step) for step in capture["attention/row_step"][:]]
-    return range(len(capture.rows))
+    return range(min(len(capture.rows), capture.steps_committed))
 
 
 def band(capture: Capture, rollout: Rollout, first: int, last: int, head: Head | None = None) -> Frame:

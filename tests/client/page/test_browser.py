@@ -15,8 +15,8 @@ from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.support.ui import WebDriverWait
 
 import attnscope
+from attnscope.page.assets import ASSETS, asset
 from attnscope.page.opening import served
-from attnscope.page.server import ASSETS, asset
 from attnscope.page.subjects import Subject
 from attnscope_storage.shades import as_u8
 from chromium import rest, shown, text, view_of

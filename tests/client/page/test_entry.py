@@ -6,8 +6,9 @@ import re
 
 import pytest
 
+from attnscope.page.assets import ASSETS, HEADERS
 from attnscope.page.entry import CODE_SECONDS, MOST_SESSIONS, Entry, is_own_host
-from attnscope.page.server import ASSETS, BODY_BYTES, HEADERS
+from attnscope.page.handler import BODY_BYTES
 from attnscope.page.subjects import Subject
 
 

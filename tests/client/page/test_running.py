@@ -46,7 +46,8 @@ def test_a_state_file_that_others_can_write_is_not_believed(tmp_path):
     path.chmod(0o620)
     assert noted(path) is None
     path.chmod(0o600)
-    for text in ("", "[]", '{"port": 1}', '{"port": "x", "pid": 1, "secret": "s"}'):
+    numbers = [f'{{"port": {port}, "pid": 1, "secret": "s"}}' for port in ('"x"', "1e999", "[]")]
+    for text in ("", "[]", '{"port": 1}', *numbers):
         path.write_text(text)
         assert noted(path) is None, text
 

@@ -131,6 +131,27 @@ def test_without_rows_there_are_still_returns(planted):
         views.heads(bare, all_of(bare), 3, "rows")
 
 
+def test_rows_beyond_the_commit_are_not_looked_for(folder, hostile_root, tmp_path):
+    """A document that claims a thousand million rows costs no more than the committed ones."""
+
+    def claim(_: dict, arrays: dict) -> None:
+        arrays["attention/rows"]["shape"][0] = 10**9
+
+    lying = attnscope.open(hostile_root(folder, tmp_path / "lying.zarr", claim))
+    assert len(views.row_steps(lying)) == 90
+    assert np.array_equal(views.heads(lying, all_of(lying), 89, "rows").shades, as_u8(lying.rows[89, 0, ..., :30]))
+
+
+def test_heads_that_nobody_could_show_are_refused(folder, hostile_root, tmp_path):
+    """A policy of a thousand million layers is a damaged document, and no list of that length is made."""
+
+    def claim(document: dict, _: dict) -> None:
+        document["attributes"]["policy"]["layers"] = 10**9
+
+    with pytest.raises(LookupError, match="1000000000 layers"):
+        Subject.of_folder(hostile_root(folder, tmp_path / "lying.zarr", claim)).about()
+
+
 def test_a_transition_is_told_by_its_fields(capture):
     """State, action, reward and episode of each step; no step that is not committed."""
     told = transitions(capture, 1, 85, 4000)

@@ -1,0 +1,42 @@
+"""The files of the page and the headers of its answers: all that a browser gets without a session.
+
+No file holds a word of a capture; a view is never a file.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from importlib.resources import files
+from types import MappingProxyType
+from typing import Final
+
+MODULES: Final = ("main", "session", "state", "api", "paint", "colours", "band", "heads", "words", "axes", "taking")
+"""The page's modules, files of this package."""
+
+ASSETS: Final[Mapping[str, tuple[str, str]]] = MappingProxyType(
+    {
+        "/": ("page.html", "text/html; charset=utf-8"),
+        "/page.css": ("page.css", "text/css; charset=utf-8"),
+        **{f"/{name}.js": (f"{name}.js", "text/javascript; charset=utf-8") for name in MODULES},
+    }
+)
+"""Files by path, with their media types: all that is served without a session, and none holds a word of a capture."""
+
+HEADERS: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
+        "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+        "Cross-Origin-Opener-Policy": "same-origin",
+        "Cross-Origin-Resource-Policy": "same-origin",
+        "Referrer-Policy": "no-referrer",
+        "X-Content-Type-Options": "nosniff",
+        "X-Frame-Options": "DENY",
+        "Cache-Control": "no-store",
+    }
+)
+"""Headers of every answer."""
+
+
+def asset(path: str) -> bytes:
+    """Return a file of the page, by its path."""
+    return files("attnscope.page").joinpath("static", ASSETS[path][0]).read_bytes()
