@@ -79,12 +79,23 @@ class Entry:
             self._codes[code] = self._clock() + CODE_SECONDS
         return code
 
-    def exchange(self, code: str) -> Session | None:
-        """Return a new session for a code; None where it is unknown, used or too old."""
+    def exchange(self, code: str, cookies: str = "") -> Session | None:
+        """Return a session for a code; None where it is unknown, used or too old.
+
+        A browser that has a session keeps it: another cookie would end the session of its other tabs.
+
+        Parameters
+        ----------
+        cookies
+            The Cookie header as it was sent.
+        """
+        held = self._cookie_in(cookies)
         with self._lock:
             until = self._codes.pop(code, None)
             if until is None or self._clock() > until:
                 return None
+            if held in self._sessions:
+                return Session(held, self._sessions[held])
             made = Session(secrets.token_urlsafe(24), secrets.token_urlsafe(24))
             self._sessions[made.cookie] = made.token
             while len(self._sessions) > MOST_SESSIONS:
@@ -101,8 +112,11 @@ class Entry:
         token
             What `TOKEN_HEADER` held.
         """
-        pairs = (part.strip().partition("=") for part in cookies.split(";"))
-        held = next((value for name, _, value in pairs if name == self.cookie_name), "")
         with self._lock:
-            expected = self._sessions.get(held)
+            expected = self._sessions.get(self._cookie_in(cookies))
         return expected is not None and hmac.compare_digest(expected.encode(), token.encode())
+
+    def _cookie_in(self, cookies: str) -> str:
+        """Return this server's cookie of a Cookie header; empty where there is none."""
+        pairs = (part.strip().partition("=") for part in cookies.split(";"))
+        return next((value for name, _, value in pairs if name == self.cookie_name), "")

@@ -99,12 +99,15 @@ class Handler(BaseHTTPRequestHandler):
         return sent[0] if len(sent) == 1 else None
 
     def _admitted(self) -> bool:
-        token, cookies = self._one(TOKEN_HEADER) or "", "; ".join(self.headers.get_all("Cookie", []))
-        return is_own_origin(self.headers, required=False) and self.server.entry.admits(cookies, token)
+        own, token = is_own_origin(self.headers, required=False), self._one(TOKEN_HEADER) or ""
+        return own and self.server.entry.admits(self._cookies(), token)
+
+    def _cookies(self) -> str:
+        return "; ".join(self.headers.get_all("Cookie", []))
 
     def _begin_session(self, body: Mapping[str, str]) -> None:
         own = is_own_origin(self.headers, required=True)
-        session = self.server.entry.exchange(body.get("code", "")) if own else None
+        session = self.server.entry.exchange(body.get("code", ""), self._cookies()) if own else None
         if session is None:
             self._refuse(HTTPStatus.UNAUTHORIZED, ENTER_FIRST)
             return

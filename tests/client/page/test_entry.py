@@ -97,6 +97,20 @@ def test_a_second_browser_is_refused(browser, stranger):
     assert browser.ask().status == 200
 
 
+def test_a_second_link_leaves_the_browsers_other_tabs_in(browser, page, stranger):
+    """They share its one cookie, so the session stays; a cookie of nobody gets a session of its own."""
+    first = browser.token
+    assert browser.enter(page.entry.new_code()).status == 200
+    assert browser.token == first
+    assert browser.ask().status == 200
+    other = stranger()
+    other.cookie = f"{page.entry.cookie_name}=of-nobody"
+    assert other.enter(page.entry.new_code()).status == 200
+    assert "of-nobody" not in other.cookie
+    assert other.ask().status == 200
+    assert browser.enter("used").status == 401
+
+
 def test_sessions_are_bounded():
     """The oldest ends when one too many begins."""
     entry = Entry()
