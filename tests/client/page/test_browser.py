@@ -37,6 +37,7 @@ def entered(folder, state_folder, chrome) -> Iterator[webdriver.Chrome]:
     """Return the browser, led to the page of that capture."""
     with served(None, Subject.of_folder, folder=state_folder) as server:
         chrome.page_server = server
+        chrome.get_log("browser")  # of other tests' pages
         chrome.get(server.show(Subject.of_folder(folder)).file.as_uri())  # as `open` leads a browser
         WebDriverWait(chrome, 30).until(lambda _: shown(chrome) >= 2)
         yield chrome
@@ -126,6 +127,17 @@ def test_maps_have_the_colours_of_the_array(page, folder):
     for query, key in ((0, 0), (20, 3), (29, 29), (29, 28)):
         at = large[int(12 + (query + 0.5) * cell), int(58 + (key + 0.5) * cell), :3]
         assert np.array_equal(at, wanted[query, key]), (query, key)
+
+
+@pytest.mark.parametrize("view", [{"from": 50, "to": 10}, {"from": 5}, {"from": 500, "to": 900}, {"to": 7}])
+def test_an_absurd_view_is_the_whole_one(page, view):
+    """Steps in the wrong order or past the end show the overview of all steps, and the last step's heads."""
+    look(page, step=999_999_999, **view)
+    assert text(page, "band-words") == "Steps 0 to 119."
+    assert text(page, "heads-title") == "Heads at step 119"
+    assert not page.find_element(By.ID, "band-note").is_displayed()
+    look(page, env=99)
+    assert "env 99 is not stored" in text(page, "heads-note")
 
 
 @pytest.mark.parametrize("kind", ["rows", "maps"])

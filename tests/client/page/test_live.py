@@ -6,6 +6,7 @@ import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 from selenium.webdriver.common.by import By
+from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.support.ui import WebDriverWait
 
 from attnscope.connecting.connection import Connection
@@ -15,7 +16,7 @@ from attnscope.page import answers, subjects
 from attnscope.page.opening import served
 from attnscope.page.subjects import Subject
 from attnscope.service import Service
-from chromium import shown, text
+from chromium import rest, shown, text
 from page_browser import Browser
 
 
@@ -75,6 +76,27 @@ def test_another_tab_is_let_in(chrome, page):
     chrome.switch_to.window(first)
 
 
+def test_a_second_link_is_followed_and_leaves_the_first_tab_in(chrome, page, planted):
+    """Pasted into the same tab it shows its own capture, its code leaves the address, and another tab reads on."""
+    first = next(iter(page.subjects.values()))
+    chrome.get("about:blank")
+    chrome.get(page.show(first).address)
+    WebDriverWait(chrome, 30).until(lambda _: shown(chrome) >= 2)
+    here = chrome.current_window_handle
+    chrome.switch_to.new_window("tab")
+    chrome.get(page.show(first).address)
+    WebDriverWait(chrome, 30).until(lambda _: shown(chrome) >= 2)
+    chrome.get(page.show(Subject.of_folder(planted(steps=20, name="AD-other@2"))).address)
+    WebDriverWait(chrome, 30).until(lambda _: text(chrome, "title") == "AD-other@2")
+    assert "code" not in chrome.current_url
+    chrome.close()
+    chrome.switch_to.window(here)
+    chrome.find_element(By.ID, "back").click()
+    rest(chrome)
+    assert text(chrome, "heads-note") == ""
+    assert text(chrome, "heads-title") == "Heads at step 118"
+
+
 def test_without_a_session_the_page_says_what_to_do(chrome, page):
     """It shows nothing of the capture."""
     chrome.switch_to.new_window("tab")
@@ -109,12 +131,18 @@ def test_a_running_job_grows_and_its_service_may_die(chrome, planted, serve, sta
         wait.until(lambda _: text(chrome, "of") == "of 32")
         wait.until(lambda _: "Steps 0 to 31." in text(chrome, "band-words"))
         assert text(chrome, "heads-title") == "Heads at step 31"
+        chrome.execute_script("location.hash += '&step=3'")
+        wait.until(lambda _: text(chrome, "heads-title") == "Heads at step 3")
+        rest(chrome)
+        chrome.find_element(By.ID, "focus").send_keys(Keys.ARROW_LEFT)
+        wait.until(lambda _: text(chrome, "words").startswith("Step 3: the query itself"))
         fake.down = True
         wait.until(lambda _: "does not answer" in text(chrome, "banner"))
         fake.down, fake.stored, fake.state = False, planted(until=5), "cancelled"
         wait.until(lambda _: text(chrome, "of") == "of 40")
         wait.until(lambda _: text(chrome, "state") == "cancelled at step 40")
         assert not chrome.find_element(By.ID, "banner").is_displayed()
+        assert text(chrome, "words").startswith("Step 3: the query itself"), "a commit leaves the reader's cursor alone"
         assert chrome.execute_script("return window.mine") is True
         kept = "JSON.stringify(sessionStorage), JSON.stringify(localStorage)"
         said = chrome.execute_script(f"return [document.documentElement.outerHTML, location.href, {kept}]")

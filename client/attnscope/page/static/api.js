@@ -13,28 +13,26 @@ export class Refused extends Error {
 
 const AWAY = "The program that serves this page has ended. Run attnscope open again in a terminal.";
 
-async function ask(path, asked, signal) {
+async function ask(path, asked, signal, body) {
   const query = new URLSearchParams({ at: state.at, ...asked });
-  let answer;
+  let answer, said;
   try {
     answer = await fetch(`${path}?${query}`, { headers: headers(), signal });
+    said = await (answer.ok ? answer[body]() : answer.json());
   } catch (error) {
     if (error.name === "AbortError") throw error;
     throw new Refused(AWAY, 0);
   }
-  if (answer.ok) return answer;
-  const said = await answer.json();
+  if (answer.ok) return said;
   throw new Refused(said.error, answer.status);
 }
 
 /** Return the JSON answer to a question. */
-export async function json(path, asked = {}, signal = undefined) {
-  return (await ask(path, asked, signal)).json();
-}
+export const json = (path, asked = {}, signal = undefined) => ask(path, asked, signal, "json");
 
 /** Return a frame: its numbers, and `shades`, one byte a weight. */
 export async function frame(path, asked = {}, signal = undefined) {
-  const content = await (await ask(path, asked, signal)).arrayBuffer();
+  const content = await ask(path, asked, signal, "arrayBuffer");
   const length = new DataView(content).getUint32(0, true);
   const head = JSON.parse(new TextDecoder().decode(new Uint8Array(content, 4, length)));
   return { ...head, shades: new Uint8Array(content, 4 + length) };

@@ -2,7 +2,7 @@
 
 import { across, begin, colourBar, line, said, theme, ticks, upright } from "./axes.js";
 import { ABSENT, hatch, mostOf, picture, put, weightOf } from "./paint.js";
-import { change, state } from "./state.js";
+import { change, shownSteps, state } from "./state.js";
 
 const BAND = { left: 58, right: 82, top: 10, high: 236 };
 const GAP = 12;
@@ -34,11 +34,6 @@ export class Band {
     this.draw();
   }
 
-  /** Return the first step of the axis and the one after its last. */
-  domain() {
-    return state.from >= 0 ? [state.from, state.to] : [0, Math.max(1, this.news.total)];
-  }
-
   boxes(width) {
     const w = width - BAND.left - BAND.right;
     const band = { x: BAND.left, y: BAND.top, w, h: BAND.high };
@@ -46,7 +41,7 @@ export class Band {
   }
 
   x(step, box) {
-    const [first, last] = this.domain();
+    const [first, last] = shownSteps(this.news.total);
     return box.x + ((step - first) / (last - first)) * box.w;
   }
 
@@ -59,7 +54,7 @@ export class Band {
     const drawn = this.data && this.data.steps.length;
     if (drawn) this.drawBand(pen, band, colours);
     this.drawReturns(pen, returns, colours);
-    const [first, last] = this.domain();
+    const [first, last] = shownSteps(this.news.total);
     const middle = (step) => this.x(step + 0.5, returns);
     across(pen, returns, ticks(first, last - 1, width / 110, true), middle, "environment step", colours);
     this.drawCursors(pen, band, returns, colours);
@@ -194,7 +189,7 @@ export class Band {
   stepAt(event) {
     const area = this.canvas.getBoundingClientRect();
     const { band } = this.boxes(area.width);
-    const [first, last] = this.domain();
+    const [first, last] = shownSteps(this.news.total);
     const step = Math.floor(first + ((event.clientX - area.left - band.x) / band.w) * (last - first));
     return Math.min(Math.max(step, first), Math.min(last, Math.max(1, this.news.committed)) - 1);
   }

@@ -6,6 +6,7 @@ import { change, state } from "./state.js";
 
 const SIDES = { left: 58, right: 82, top: 12, below: 44 };
 const STRIP = 22;
+const MAP_DIMS = 4; // layer, head, query, slot
 const ARROWS = { ArrowLeft: [0, -1], ArrowRight: [0, 1], ArrowUp: [-1, 0], ArrowDown: [1, 0] };
 
 /** Draws the heads of one step, and takes clicks and keys. */
@@ -62,12 +63,17 @@ export class Heads {
     return [Math.min(state.layer, layers.length - 1), Math.min(state.head, heads.length - 1)];
   }
 
+  /** Return whether maps are shown; while another kind is asked for, the one before stays. */
+  maps() {
+    return this.data ? this.data.shape.length === MAP_DIMS : state.kind === "maps";
+  }
+
   /** Return the weights of the chosen head, and the slots that one of them stands for. */
   focus() {
     const frame = this.one || this.data;
     const shades = this.one ? this.one.shades : this.cut(this.data, ...this.chosen());
     const n = frame.shape[frame.shape.length - 1];
-    return { shades, n, unit: frame.unit, maps: state.kind === "maps", top: state.scale === "shared" ? this.top : topOf(shades) };
+    return { shades, n, unit: frame.unit, maps: this.maps(), top: state.scale === "shared" ? this.top : topOf(shades) };
   }
 
   draw() {
@@ -79,7 +85,7 @@ export class Heads {
 
   drawGrid() {
     const [layer, head] = this.chosen();
-    const maps = state.kind === "maps";
+    const maps = this.maps();
     this.grid.classList.toggle("maps", maps);
     [...this.grid.children].forEach((button, place) => {
       const [row, column] = [Math.floor(place / this.about.heads.length), place % this.about.heads.length];
@@ -107,13 +113,13 @@ export class Heads {
 
   box(width) {
     const side = width - SIDES.left - SIDES.right;
-    const high = state.kind === "maps" ? Math.min(side, 620) : 220;
-    return { x: SIDES.left, y: SIDES.top, w: state.kind === "maps" ? high : side, h: high };
+    const high = this.maps() ? Math.min(side, 620) : 220;
+    return { x: SIDES.left, y: SIDES.top, w: this.maps() ? high : side, h: high };
   }
 
   drawFocus() {
     const colours = theme();
-    const maps = state.kind === "maps";
+    const maps = this.maps();
     const wide = Math.max(120, Math.floor(this.canvas.parentElement.clientWidth));
     const box = this.box(wide);
     const { pen } = begin(this.canvas, SIDES.top + box.h + (maps ? 0 : STRIP + 8) + SIDES.below);
@@ -207,7 +213,7 @@ export class Heads {
     const { n } = this.focus();
     const key = Math.floor(((event.clientX - area.left - box.x) / box.w) * n);
     const query = Math.floor(((event.clientY - area.top - box.y) / box.h) * n);
-    const maps = state.kind === "maps";
+    const maps = this.maps();
     const inside = key >= 0 && key < n && query >= 0 && (query < n || !maps);
     return inside ? { key, query: maps ? query : n - 1 } : null;
   }
@@ -250,7 +256,7 @@ export class Heads {
     event.preventDefault();
     event.stopPropagation();
     const { n } = this.focus();
-    const maps = state.kind === "maps";
+    const maps = this.maps();
     const from = this.cursor || { key: n - 1, query: n - 1 };
     const inside = (value) => Math.min(n - 1, Math.max(0, value));
     this.put(this.cursor ? { key: inside(from.key + move[1]), query: maps ? inside(from.query + move[0]) : n - 1 } : from);

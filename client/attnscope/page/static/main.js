@@ -3,13 +3,14 @@
 import { frame, json, newest, Refused } from "./api.js";
 import { Band } from "./band.js";
 import { Heads } from "./heads.js";
-import { enter } from "./session.js";
-import { change, follow, onChange, state } from "./state.js";
+import { enter, renew } from "./session.js";
+import { change, follow, onChange, shownSteps, state } from "./state.js";
 import { wireTaking } from "./taking.js";
 import { sentence } from "./words.js";
 
 const el = (name) => document.getElementById(name);
 const AGAIN_MS = 2000;
+const UNAUTHORIZED = 401;
 const MOST_OFFERED = 24;
 const POINT = "Point at a picture: the transition under the cursor is told here.";
 
@@ -53,7 +54,8 @@ function forget() {
 }
 
 const askBand = newest(async (signal) => {
-  const asked = { env: state.env, first: Math.max(0, state.from), last: state.from < 0 ? news.committed : state.to };
+  const [first, last] = shownSteps(news.total);
+  const asked = { env: state.env, first, last };
   if (state.by === "head") Object.assign(asked, { layer: state.layer, head: state.head });
   const found = await frame("/api/band", asked, signal);
   band.show(found, about, news);
@@ -113,7 +115,7 @@ function render(changed) {
   if (has("env", "from", "to", "by", "news") || mine) shown("band", askBand);
   else band.show(band.data, about, news);
   const other = state.kind === "maps" && heads.data && heads.data.unit > 1 && has("layer", "head");
-  if (has("env", "step", "kind") || other || (has("news") && state.step < 0)) shown("heads", askHeads);
+  if (has("env", "step", "kind") || other) shown("heads", askHeads);
   else if (has("layer", "head", "scale")) heads.draw();
 }
 
@@ -185,11 +187,20 @@ function offer() {
   el("stored").replaceChildren(label, ...steps);
 }
 
+/** Return what the news change: the overview at a commit, the heads where their step moved; both where they failed. */
+function due(seen, before) {
+  const changed = new Set();
+  if (!seen.startsWith(`${news.committed}.`) || !el("band-note").hidden) changed.add("news");
+  if (step() !== before || !heads.data) changed.add("step");
+  return changed;
+}
+
 /** Ask how the job is, for ever; a question is held until something is other than it was. */
 async function watch() {
   let seen = "";
   for (;;) {
     try {
+      const before = news && step();
       news = await json("/api/news", { seen });
       banner(news.lost ? `The service does not answer; what was fetched stays. ${news.lost}` : "");
       el("state").textContent = news.words;
@@ -197,12 +208,13 @@ async function watch() {
       if (news.committed && !about) await meet();
       el("waiting").hidden = Boolean(news.committed);
       el("main").hidden = !news.committed;
-      if (news.mark !== seen) render(new Set(seen.startsWith(`${news.committed}.`) ? [] : ["news", "step"]));
+      if (news.mark !== seen) render(due(seen, before));
       seen = news.mark;
       document.body.dataset.committed = String(news.committed);
     } catch (error) {
       if (!(error instanceof Refused)) throw error;
       banner(error.message);
+      if (error.status === UNAUTHORIZED) await renew();
       await new Promise((resolve) => setTimeout(resolve, AGAIN_MS));
     }
     while (document.hidden) await new Promise((resolve) => document.addEventListener("visibilitychange", resolve, { once: true }));
@@ -210,7 +222,6 @@ async function watch() {
 }
 
 async function start() {
-  follow();
   const entered = await enter();
   if (!entered) return banner("This browser has no access: the link works once, within a minute. Run attnscope open again for another.");
   follow();
@@ -218,4 +229,7 @@ async function start() {
   await watch();
 }
 
-start();
+start().catch((error) => {
+  banner(`This page failed: ${error.message}. Load it again.`);
+  throw error;
+});

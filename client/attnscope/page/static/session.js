@@ -31,14 +31,26 @@ async function exchanged(code) {
 /** Ask the other tabs of this page, which alone can hear it, for their token. */
 function ofAnotherTab() {
   return new Promise((resolve) => {
-    const giveUp = setTimeout(() => resolve(""), ASK_MS);
-    tabs.addEventListener("message", (event) => {
-      if (typeof event.data.token !== "string") return;
+    const hear = (event) => {
+      if (typeof event.data.token === "string") end(event.data.token);
+    };
+    const end = (found) => {
       clearTimeout(giveUp);
-      resolve(event.data.token);
-    });
+      tabs.removeEventListener("message", hear);
+      resolve(found);
+    };
+    const giveUp = setTimeout(end, ASK_MS, "");
+    tabs.addEventListener("message", hear);
     tabs.postMessage({ asks: true });
   });
+}
+
+/** Take the token of another tab, because this one's was refused: a server that was started again knows no old one. */
+export async function renew() {
+  token = "";
+  sessionStorage.removeItem(KEPT);
+  token = await ofAnotherTab();
+  if (token) sessionStorage.setItem(KEPT, token);
 }
 
 /** Return whether this tab may ask; a code in the address counts first. */

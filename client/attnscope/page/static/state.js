@@ -1,6 +1,7 @@
 // What is looked at, kept in the address: a view can be linked, and the back button works.
 
 const DEFAULTS = { at: "", env: 0, step: -1, layer: 0, head: 0, kind: "rows", scale: "shared", y: "age", by: "mean", from: -1, to: -1 };
+const LATER_MS = 1000;
 const ONE_OF = { kind: ["rows", "maps"], scale: ["shared", "own"], y: ["age", "transition"], by: ["mean", "head"] };
 
 /** The view; step −1 is the last committed one, from and to −1 are all steps. */
@@ -20,7 +21,14 @@ function read() {
       if (/^\d{1,9}$/.test(text)) found[name] = Number(text);
     } else if (!(name in ONE_OF) || ONE_OF[name].includes(text)) found[name] = text;
   }
+  if (found.from < 0 || found.to <= found.from) found.from = found.to = -1;
   return found;
+}
+
+/** Return the first step of the overview and the one after its last, of so many steps in all. */
+export function shownSteps(total) {
+  const end = Math.max(1, total);
+  return state.from < 0 || state.from >= end ? [0, end] : [state.from, Math.min(state.to, end)];
 }
 
 function written() {
@@ -35,18 +43,31 @@ function take(found) {
   if (changed.length) for (const listener of listeners) listener(new Set(changed));
 }
 
-/** Change the view; a leap is a step of the back button, a slide is not. */
-export function change(found, leap = false) {
-  const before = location.hash;
-  take(found);
-  const after = written();
-  if (after === before) return;
-  if (leap) history.pushState(null, "", after);
-  else history.replaceState(null, "", after);
+let later = 0;
+
+/** Write the view into the address; browsers bound how often that is done, so a refused one is written later. */
+function write(leap) {
+  clearTimeout(later);
+  try {
+    history[leap ? "pushState" : "replaceState"](null, "", written());
+  } catch {
+    later = setTimeout(write, LATER_MS, false);
+  }
 }
 
-/** Take the view from the address, now and whenever the reader goes back or pastes another. */
+/** Change the view; a leap is a step of the back button, a slide is not. */
+export function change(found, leap = false) {
+  take(found);
+  if (written() !== location.hash) write(leap);
+}
+
+/** Take the view from the address, now and whenever the reader goes back or pastes another; a link loads anew. */
 export function follow() {
   Object.assign(state, read());
-  addEventListener("popstate", () => take(read()));
+  addEventListener("popstate", () => {
+    clearTimeout(later);
+    const found = read();
+    if (found.at !== state.at || new URLSearchParams(location.hash.slice(1)).has("code")) location.reload();
+    else take(found);
+  });
 }
