@@ -1,4 +1,4 @@
-"""Where a benchmark ran: processor, cores, memory, versions, and how busy the machine was."""
+"""The machine of a benchmark: processor, cores, memory, versions, and how busy the machine was."""
 
 from __future__ import annotations
 

@@ -26,7 +26,7 @@ WIDTH, HEIGHT = 1280, 1060
 LARGEST = 250_000
 """Bytes of the picture, at most."""
 VIEW = "&step=171&layer=1&head=2"
-"""What is looked at: a step of the ninth episode, whose context is full."""
+"""The step that the picture shows: it lies in the ninth episode, and its context is full."""
 SPEC = CaptureSpec(
     checkpoint=CHECKPOINT,
     tasks=TaskChoice(split="validation", indices=(1, 5)),

@@ -1,4 +1,4 @@
-"""How attention is captured today, re-created from its description as the baseline.
+"""The usual way to capture attention today, re-created from its description as the baseline.
 
 Each step re-runs every layer by hand for the attention weights and then runs the model again for the action; every
 whole map stays in memory until the end, and is pickled then; each environment is a process of its own. The model is
@@ -65,7 +65,7 @@ class EncoderPolicy(nn.Module):
 
 @dataclass
 class ReferenceRun:
-    """What one rollout leaves in memory."""
+    """The arrays that one rollout leaves in memory."""
 
     maps: list[list[np.ndarray]] = field(default_factory=list)
     logits: list[np.ndarray] = field(default_factory=list)

@@ -1,4 +1,4 @@
-"""What the soak's clients do at random, checking all that they read, and what kills the worker under them."""
+"""The clients of the soak: they act at random and check all that they read, while another thread kills the worker."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def chance_of(seed: int) -> random.Random:
 
 @dataclass
 class Soak:
-    """What the threads share."""
+    """The values that the threads share."""
 
     url: str
     key: str

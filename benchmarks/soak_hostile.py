@@ -29,14 +29,14 @@ BODY_BYTES = 1_000_000
 """Size of an invalid body, just below the cap."""
 
 STOPPED_SECONDS = (2.0, 6.0)
-"""How long a worker is stopped; one in `LEFT_STOPPED` is never woken, and the service has to end it."""
+"""Seconds for which a worker is stopped; one in `LEFT_STOPPED` is never woken, and the service has to end it."""
 
 LEFT_STOPPED = 4
 
 
 @dataclass
 class Hostile:
-    """What the hostile threads share."""
+    """The values that the hostile threads share."""
 
     url: str
     key: str
@@ -46,7 +46,7 @@ class Hostile:
 
     @property
     def going(self) -> bool:
-        """Whether there is time left."""
+        """True while there is time left."""
         return time.monotonic() < self.until
 
     def client(self) -> httpx.Client:

@@ -1,4 +1,4 @@
-"""What the suites measure: the reference's checkpoint in a registry, and captures of it that are timed."""
+"""The subjects of the suites: the reference's checkpoint in a registry, and captures of it that are timed."""
 
 from __future__ import annotations
 

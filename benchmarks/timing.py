@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 @dataclass
 class Cost:
-    """What a run took, in seconds."""
+    """The duration of a run, in seconds."""
 
     wall: float = 0.0
     cpu: float = 0.0

@@ -19,7 +19,7 @@ from benchmarks.calibration.worlds import World
 
 @dataclass(frozen=True)
 class Covered:
-    """How often the interval that a test ends with lies beside the truth, and how its point does."""
+    """Misses of the interval that a test ends with, and the share of its points that lie above the truth."""
 
     too_high: float
     """Share of tests whose whole interval lies above the truth."""

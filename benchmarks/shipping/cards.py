@@ -110,7 +110,7 @@ LAYOUTS = {
     "native": "causal pre-norm decoder over factorised coordinates (a float16 file, computed in float32)",
     "reference": "causal post-norm encoder over raw coordinates, in the AD reference's layout (float32)",
 }
-"""What each layout is, for a reader of a card."""
+"""A description of each layout, for a reader of a card."""
 
 SOURCES = {
     "explorer": "exploration-first, which searches every cell and then walks to what it found, and knows no goal",
@@ -119,7 +119,7 @@ SOURCES = {
     "q-learning": "tabular Q-learning with replay",
     "ppo": "PPO by stable-baselines3, one policy a task, each of its streams a history",
 }
-"""What each source is, for a reader of a card."""
+"""A description of each source, for a reader of a card."""
 
 
 def _chosen(shipment: Shipment) -> str:

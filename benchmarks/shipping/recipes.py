@@ -28,7 +28,7 @@ class Shipment:
     episodes: int = 50
     """Episodes of an evaluation's rollouts."""
     remark: str = ""
-    """What the plan does not say about how the shipped weights came about."""
+    """The part of the shipped weights' training that the plan does not tell."""
     limits: str = "It does not learn anything that its window has no room for."
 
 

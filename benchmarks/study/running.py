@@ -19,7 +19,7 @@ from benchmarks.study.subjects import CAPTURE_SEEDS, FRESH_SEEDS, UNTIMED, Subje
 
 @dataclass(frozen=True)
 class Found:
-    """What the study of one policy gave."""
+    """The results of the study on one policy."""
 
     advice: dict[str, Any]
     """Frozen before any trial was run; from validation tasks."""

@@ -1,4 +1,4 @@
-"""What the study tries: policies, tasks, and the trials of each."""
+"""The subjects of the study: policies, tasks, and the trials of each."""
 
 from __future__ import annotations
 
@@ -77,13 +77,13 @@ class Subject:
     tokens: tuple[int, ...] = (16, 40, 64, 96)
     """Budgets in transitions."""
     positions: PositionPolicy = "reindex"
-    """Where kept tokens stand, unless the trial is about that."""
+    """Positions of kept tokens, in every trial that does not compare positions."""
     shares: tuple[float, ...] = SHARES
     """Budgets of the whole board."""
     few: tuple[float, ...] = FEW_SHARES
     """Budgets of the other trials."""
     left_out: bool = False
-    """Whether the leave-one-out oracle is tried too, which costs a forward for every transition of a context."""
+    """True where the leave-one-out oracle is tried too; it costs a forward for every transition of a context."""
 
 
 SUBJECTS: Final = (

@@ -1,4 +1,4 @@
-"""What the study wrote down: a table a trial, a summary a policy, and pictures."""
+"""The files of the study: a table a trial, a summary a policy, and pictures."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a job adds: from submitting to its first commit and its end, with a worker warm or not started yet."""
+"""The time that a job adds: from submitting to its first commit and its end, with a worker warm or not started yet."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What capture adds to acting: the same engine at a full window, 64 environments, more than 8,000 env-steps.
+"""The cost of capturing beside acting: the same engine at a full window, 64 environments, more than 8,000 env-steps.
 
 Without capture the policy decides by the same code on the same contexts, draws the same numbers and steps the same
 environments, and nothing is recorded or written. Measured twice: whole runs in turn, by the clock and by processor

@@ -1,4 +1,4 @@
-"""What a screen costs: 20 deployable rules × 4 budgets × 512 decisions of the shipped 9×9 policy, on one thread.
+"""The cost of a screen: 20 deployable rules × 4 budgets × 512 decisions of the shipped 9×9 policy, on one thread.
 
 Beside it a trial of the same arms on the same tasks, measured on a few rollouts of each and scaled to 8 tasks × 5
 seeds; and whether decisions depart as they do in a trial on the same history.

@@ -33,7 +33,7 @@ VIEWS = {
     "one cell over time": {"row_env": 2, "layer": 1, "head": 2, "slot": 80},
     "one env": {"row_env": 5},
 }
-"""What is asked for, as one index an axis."""
+"""The requested part of the array, as one index an axis."""
 
 AXES = ("step", "row_env", "layer", "head", "slot")
 HEADERS = {"Authorization": f"Bearer {KEY}"}

@@ -1,4 +1,4 @@
-"""What compression buys: decisions of 64 environments beside uncompressed ones, and what it costs in return.
+"""The gain of compression: decisions of 64 environments beside uncompressed ones, and the return that it costs.
 
 The shipped absolute Darkroom policy acts under strategies × budgets on held-out tasks, paired with its uncompressed
 rollouts; decisions are timed in turns in one process, on the same recompute path, the strategy's own work included.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import numpy as np
@@ -76,8 +75,7 @@ def parsed_here(monkeypatch):
 
     def parse(source, folder, choice=None):
         with torch.inference_mode(mode=False):
-            parse_here(source, folder, choice)
-        return json.loads((folder / "contents.json").read_text())
+            return parse_here(source, folder, choice)
 
     def examine(folder, name):  # noqa: ARG001 - the child names it in refusals
         with torch.inference_mode(mode=False):

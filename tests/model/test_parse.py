@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import pickle  # noqa: TID251 - the tests write hostile files
 import zipfile
@@ -17,6 +16,7 @@ from attnscope_model.checkpoints import foreign
 from attnscope_model.checkpoints.foreign import parse_apart, parse_here
 from attnscope_model.errors import CheckpointUnreadableError
 from attnscope_model.parsing import apart
+from attnscope_model.parsing.messages import Parsed
 
 pytestmark = pytest.mark.usefixtures("_outside_inference_mode")
 
@@ -50,7 +50,7 @@ def test_code_in_a_pickle_is_not_run(tmp_path, folder, zipped):
     canary, source = tmp_path / "canary", tmp_path / "hostile.pt"
     content = {"model": {"w": torch.zeros(2)}, "config": Touch(canary)}
     torch.save(content, source, _use_new_zipfile_serialization=zipped)
-    notes = parse_apart(source, folder)["notes"]
+    notes = parse_apart(source, folder).notes
     assert any("system, whose values are not read" in note for note in notes)
     assert any("neither imported nor run: " in note and "system" in note for note in notes)
     assert not canary.exists()
@@ -78,8 +78,8 @@ def test_modules_of_the_current_folder_are_not_run(tmp_path, folder, monkeypatch
     for module in ("torch", "json", "resource", "attnscope_model"):
         (tmp_path / f"{module}.py").write_text(f"open({str(canary)!r}, 'w')")
     monkeypatch.chdir(tmp_path)
-    contents = parse_apart(saved(tmp_path / "good.pt", {"model": {"w": torch.zeros(2)}}), folder)
-    assert contents == {"step": None, "config": {}, "notes": []}
+    parsed = parse_apart(saved(tmp_path / "good.pt", {"model": {"w": torch.zeros(2)}}), folder)
+    assert parsed == Parsed(step=None, config={}, notes=())
     assert not canary.exists()
 
 
@@ -156,7 +156,7 @@ def test_contents_that_are_no_checkpoint_are_refused(tmp_path, folder, content, 
     with pytest.raises(CheckpointUnreadableError, match=reason) as caught:
         parse_here(saved(tmp_path / "odd.pt", content), folder)
     assert "; " in caught.value.message or "entries" in caught.value.message
-    assert not (folder / "contents.json").exists()
+    assert list(folder.iterdir()) == []
 
 
 @pytest.mark.parametrize("cut", [0, 1, 1000, 100_000, -1])
@@ -205,11 +205,13 @@ def test_configurations_come_out_plain(tmp_path, folder):
         "huge": 10**30,
         "nan": float("nan"),
         "long": "x" * 5000,
+        "half": "\ud800",
+        "\udfff": "half a name",
         "where": torch.device("cpu"),
         3: "three",
     }
     for step, read in ((60_000, 60_000), (-1, None), (True, None), (10**30, None), ("1", None)):
-        parse_here(saved(tmp_path / "c.pt", {"model": {"w": torch.zeros(1)}, "config": config, "step": step}), folder)
-        contents = json.loads((folder / "contents.json").read_text())
-        assert contents["step"] == read
-    assert contents["config"] == {"tf_n_head": 4, "lr": 0.1, "flash_attn": True, "env": "darkroom", "3": "three"}
+        content = {"model": {"w": torch.zeros(1)}, "config": config, "step": step}
+        parsed = parse_here(saved(tmp_path / "c.pt", content), folder)
+        assert parsed.step == read
+    assert parsed.config == {"tf_n_head": 4, "lr": 0.1, "flash_attn": True, "env": "darkroom", "3": "three"}

@@ -22,8 +22,7 @@ def run(tmp_path, monkeypatch):
     """Return a function that runs a checkpoint verb over a fresh data root."""
 
     def parse(source, folder, choice=None):
-        parse_here(source, folder, choice)
-        return json.loads((folder / "contents.json").read_text())
+        return parse_here(source, folder, choice)
 
     monkeypatch.setattr(conversion, "parse_apart", parse)
     monkeypatch.setenv("ATTNSCOPE_SERVER_DATA_ROOT", str(tmp_path / "root"))

@@ -10,6 +10,7 @@ import pytest
 from typer.testing import CliRunner
 
 from attnscope.connecting.connection import find_connection
+from attnscope.errors import ConfigurationError
 from attnscope_server.cli import app
 from attnscope_server.errors import DataRootInUseError, DataRootUnusableError, ExposureError, KeyUnknownError
 from attnscope_server.records.keys import ALL_SCOPES, KEY_PATTERN, KeyStore, Scope
@@ -126,6 +127,20 @@ def test_the_local_client_finds_its_key_by_itself(where, keys, tmp_path):
     assert local_key(where, keys) == key
     keys.revoke(key.split("_")[1])
     assert local_key(where, keys) != key
+
+
+@pytest.mark.parametrize("content", ["", "[]", '{"url": 3}', '{"url": "http://127.0.0.1:1", "key": ["x"]}', "[" * 9999])
+def test_a_damaged_announcement_is_a_sentence_and_no_obstacle(where, keys, tmp_path, content):
+    """The client says which file to delete; a service that starts makes a new key, one that ends leaves the file."""
+    told = tmp_path / "config" / "local.json"
+    told.parent.mkdir()
+    for path in (told, where.data_root / "local.key"):
+        path.write_text(content)
+    with pytest.raises(ConfigurationError, match=r"local\.json holds no url and key as JSON texts; delete it"):
+        find_connection(environment={}, config_folder=told.parent)
+    withdraw(where, "http://127.0.0.1:1")
+    assert told.exists()
+    assert keys.identify(local_key(where, keys)).owner == LOCAL_OWNER
 
 
 def test_a_service_that_ended_is_announced_no_longer(where, keys, tmp_path):

@@ -7,7 +7,6 @@ the caller names, unless both have the same origin. This module opens no connect
 from __future__ import annotations
 
 import ipaddress
-import json
 import os
 import re
 import tomllib
@@ -18,8 +17,10 @@ from typing import Final
 from urllib.parse import SplitResult, urlsplit
 
 import platformdirs
+from pydantic import ValidationError
 
 from attnscope.errors import ConfigurationError
+from attnscope_storage.wire.announcing import Announcement
 
 URL_VARIABLE: Final = "ATTNSCOPE_URL"
 KEY_VARIABLE: Final = "ATTNSCOPE_API_KEY"
@@ -164,14 +165,16 @@ def _read_config(path: Path) -> _Found:
 
 def _read_local(path: Path) -> _Found:
     try:
-        entries = json.loads(path.read_text(encoding="utf-8"))
+        told = Announcement.model_validate_json(path.read_bytes())
     except FileNotFoundError:
         return _Found(None, None, str(path))
-    except (OSError, ValueError) as error:
+    except ValidationError as error:
+        raise ConfigurationError(
+            f"{path} holds no url and key as JSON texts; delete it, or start the service again"
+        ) from error
+    except OSError as error:
         raise ConfigurationError(f"{path} cannot be read: {error}; delete it, or start the service again") from error
-    if not isinstance(entries, dict):
-        raise ConfigurationError(f"{path} holds no JSON object; delete it, or start the service again")
-    return _Found(_text(entries, "url", path), _text(entries, "key", path), str(path))
+    return _Found(told.url or None, told.key or None, str(path))
 
 
 def _text(entries: Mapping[str, object], name: str, path: Path) -> str | None:

@@ -19,6 +19,7 @@ from attnscope.page.answers import QUESTIONS, Answer
 from attnscope.page.assets import ASSETS, HEADERS, asset
 from attnscope.page.entry import TOKEN_HEADER, is_own_host, is_own_origin
 from attnscope.page.frames import Frame
+from attnscope.page.running import AGAIN, LINK, PROVEN, Link, Proven
 from attnscope_storage.errors import AttnscopeError
 
 if TYPE_CHECKING:
@@ -42,11 +43,17 @@ NO_REQUEST: Final = "expected a request as the page makes it"
 ENTER_FIRST: Final = "this browser has no access yet, or its link was used or is too old: run `attnscope open` again"
 
 
-def encoded(answer: Answer) -> tuple[bytes, str]:
-    """Return an answer's bytes and media type; texts come without characters that move or turn other text."""
-    if isinstance(answer, Frame):
-        return answer.encode(), "application/octet-stream"
-    return json.dumps(plain_values(answer), allow_nan=False).encode(), "application/json"
+def encoded(answer: Answer | Proven | Link) -> tuple[bytes, str]:
+    """Return an answer's bytes and media type; a browser's texts have no characters that move or turn other text."""
+    match answer:
+        case Frame():
+            return answer.encode(), "application/octet-stream"
+        case Proven():
+            return PROVEN.dump_json(answer), "application/json"
+        case Link():
+            return LINK.dump_json(answer), "application/json"
+        case _:
+            return json.dumps(plain_values(answer), allow_nan=False).encode(), "application/json"
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -115,10 +122,11 @@ class Handler(BaseHTTPRequestHandler):
         self._send(HTTPStatus.OK, *encoded({"token": session.token}), {"Set-Cookie": cookie})
 
     def _open_again(self, body: Mapping[str, str]) -> None:
-        if self.headers.get("Origin") is not None or not self.server.prover.believes(body):
+        again = AGAIN.validate_python(body)
+        if self.headers.get("Origin") is not None or not self.server.prover.believes(again):
             self._refuse(HTTPStatus.FORBIDDEN, "only `attnscope open` of the same user may ask this")
             return
-        self._answer(lambda: self.server.show_named(body.get("subject", "")).told())
+        self._answer(lambda: self.server.show_named(again.subject))
 
     def _view(self, path: str, asked: Mapping[str, str]) -> None:
         subject = self.server.subjects.get(asked.get("at", ""))
@@ -129,7 +137,7 @@ class Handler(BaseHTTPRequestHandler):
             return
         self._answer(lambda: QUESTIONS[path](subject, asked))
 
-    def _answer(self, work: Callable[[], Answer]) -> None:
+    def _answer(self, work: Callable[[], Answer | Link]) -> None:
         """Answer with what the work returns, or with its error's reason; of an unforeseen error the terminal tells."""
         try:
             content, kind = encoded(work())

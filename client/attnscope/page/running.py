@@ -11,16 +11,19 @@ import json
 import os
 import secrets
 import threading
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 import httpx
 import platformdirs
+from pydantic import TypeAdapter
 
 SECONDS: Final = 5.0
 """Seconds that a running page server has for an answer."""
+
+JSON: Final = {"Content-Type": "application/json"}
+"""Header of a request whose body is a message."""
 
 MOST_CHALLENGES: Final = 64
 """Challenges that wait for their answer, at most."""
@@ -44,9 +47,29 @@ class Link:
     file: Path
     """A private file that leads a browser there."""
 
-    def told(self) -> dict[str, str]:
-        """Return the link as it is told to a second ``open``."""
-        return {"address": self.address, "file": str(self.file)}
+
+@dataclass(frozen=True)
+class Proven:
+    """The server's answer to a nonce: its proof of the secret, and a challenge for the client."""
+
+    challenge: str
+    proof: str
+
+
+@dataclass(frozen=True)
+class Again:
+    """The request of a second ``open``: a subject, and the client's proof of the secret for a challenge."""
+
+    challenge: str = ""
+    subject: str = ""
+    proof: str = ""
+
+
+RUNNING: Final = TypeAdapter(Running)
+LINK: Final = TypeAdapter(Link)
+PROVEN: Final = TypeAdapter(Proven)
+AGAIN: Final = TypeAdapter(Again)
+"""Readers and writers of the messages between a page server and a second ``open``, each as JSON."""
 
 
 def state_file(service: str | None, folder: Path | None = None) -> Path:
@@ -66,19 +89,18 @@ def write_private(path: Path, text: str) -> None:
 
 def note(path: Path, running: Running) -> None:
     """Write the state file of a page server."""
-    write_private(path, json.dumps(asdict(running)))
+    write_private(path, RUNNING.dump_json(running).decode())
 
 
 def noted(path: Path) -> Running | None:
     """Return the page server that a state file describes; None where there is none, or others can write there."""
     try:
-        with path.open(encoding="utf-8") as file:
+        with path.open("rb") as file:
             found = os.fstat(file.fileno())  # of the file that is read, whatever the path leads to by now
             if os.name == "posix" and (found.st_mode & 0o077 or found.st_uid != os.getuid()):
                 return None
-            said = json.load(file)
-        return Running(int(said["port"]), int(said["pid"]), str(said["secret"]))
-    except (OSError, ValueError, KeyError, TypeError, OverflowError):
+            return RUNNING.validate_json(file.read())
+    except (OSError, ValueError):  # also where it does not describe a page server
         return None
 
 
@@ -102,22 +124,22 @@ class Prover:
         self._challenges: dict[str, None] = {}
         self._lock = threading.Lock()
 
-    def answer(self, nonce: str) -> dict[str, str]:
+    def answer(self, nonce: str) -> Proven:
         """Return the proof of the secret for a nonce, and a challenge for the client."""
         challenge = secrets.token_hex(16)
         with self._lock:
             self._challenges[challenge] = None
             while len(self._challenges) > MOST_CHALLENGES:
                 self._challenges.pop(next(iter(self._challenges)))
-        return {"challenge": challenge, "proof": proof(self._secret, "server", nonce, challenge)}
+        return Proven(challenge, proof(self._secret, "server", nonce, challenge))
 
-    def believes(self, said: Mapping[str, str]) -> bool:
+    def believes(self, asked: Again) -> bool:
         """Return whether a client proved the secret for a challenge of ours; each challenge counts once."""
         with self._lock:
-            known = said.get("challenge", "") in self._challenges
-            self._challenges.pop(said.get("challenge", ""), None)
-        expected = proof(self._secret, "client", said.get("challenge", ""), said.get("subject", ""))
-        return known and hmac.compare_digest(expected.encode(), said.get("proof", "").encode(errors="replace"))
+            known = asked.challenge in self._challenges
+            self._challenges.pop(asked.challenge, None)
+        expected = proof(self._secret, "client", asked.challenge, asked.subject)
+        return known and hmac.compare_digest(expected.encode(), asked.proof.encode(errors="replace"))
 
 
 def ask_again(running: Running, subject: str) -> Link | None:
@@ -134,14 +156,12 @@ def ask_again(running: Running, subject: str) -> Link | None:
     base = f"http://127.0.0.1:{running.port}"
     try:
         with httpx.Client(base_url=base, timeout=SECONDS, trust_env=False, follow_redirects=False) as client:
-            said = client.get("/proof", params={"nonce": nonce}).json()
-            challenge = str(said["challenge"])
-            if not hmac.compare_digest(proof(running.secret, "server", nonce, challenge), str(said["proof"])):
+            proven = PROVEN.validate_json(client.get("/proof", params={"nonce": nonce}).content)
+            expected = proof(running.secret, "server", nonce, proven.challenge)
+            if not hmac.compare_digest(expected.encode(), proven.proof.encode()):
                 return None
-            body = {"challenge": challenge, "subject": subject}
-            body["proof"] = proof(running.secret, "client", challenge, subject)
-            answer = client.post("/again", json=body, timeout=60.0)
-            told = answer.json() if answer.status_code == httpx.codes.OK else None
-            return None if told is None else Link(str(told["address"]), Path(str(told["file"])))
-    except (httpx.HTTPError, ValueError, KeyError, TypeError):
+            asked = Again(proven.challenge, subject, proof(running.secret, "client", proven.challenge, subject))
+            answer = client.post("/again", content=AGAIN.dump_json(asked), headers=JSON, timeout=60.0)
+            return LINK.validate_json(answer.content) if answer.status_code == httpx.codes.OK else None
+    except (httpx.HTTPError, ValueError):  # also where an answer is none of ours
         return None

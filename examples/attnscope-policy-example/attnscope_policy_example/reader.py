@@ -1,4 +1,4 @@
-"""What attnscope asks for: the network as a policy, and a reader of its files."""
+"""The two parts that attnscope asks for: the network as a policy, and a reader of its files."""
 
 from __future__ import annotations
 

@@ -24,7 +24,7 @@ from attnscope_model.errors import (
     TrainTasksError,
 )
 from attnscope_model.parsing.choosing import Choice
-from attnscope_model.parsing.limits import CONTENTS, MAX_FILE_BYTES
+from attnscope_model.parsing.limits import MAX_FILE_BYTES
 from attnscope_model.readers import CheckpointReader, ParsedFile, reader_of, readers
 from attnscope_model.readers.base import QUESTIONS, Answer
 from attnscope_model.readers.presets import FACTS, split_note, unheard_of
@@ -91,16 +91,15 @@ def read_checkpoint(
     copy = folder / "source"
     try:
         digest = _copy(source, copy)
-        contents = parse_apart(copy, folder, choice)
+        parsed = parse_apart(copy, folder, choice)
     except OSError as error:
         raise CheckpointUnreadableError(f"{source.name}: {error.strerror or error}") from error
     except CheckpointUnreadableError as error:
         raise CheckpointUnreadableError(error.message.replace(f"{copy.name}:", f"{source.name}:", 1)) from error
     copy.unlink()
-    (folder / CONTENTS).unlink()
     beside = config or settings_beside(source, within=folder_given)
-    values = contents["config"] if beside is None else joined(contents["config"], read_sidecar(beside), beside.name)
-    file = ParsedFile(load_file(folder / WEIGHTS), values, contents["step"])
+    values = parsed.config if beside is None else joined(parsed.config, read_sidecar(beside), beside.name)
+    file = ParsedFile(load_file(folder / WEIGHTS), values, parsed.step)
     try:
         reader = reader_of(file)
         kept = reader.kept(file)
@@ -108,8 +107,8 @@ def read_checkpoint(
         raise CheckpointUnreadableError(f"{source.name}: {error.message}") from error
     if kept.keys() != file.tensors.keys():
         save_file(kept, folder / WEIGHTS)
-    notes, unread = tuple(contents["notes"]), unread_beside(source, beside)
-    return CheckpointContents(reader, replace(file, tensors=kept), source.name, digest, notes, unread)
+    unread = unread_beside(source, beside)
+    return CheckpointContents(reader, replace(file, tensors=kept), source.name, digest, parsed.notes, unread)
 
 
 def convert(

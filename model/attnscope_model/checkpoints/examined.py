@@ -1,7 +1,7 @@
 """A native folder, examined apart: its configuration against its tensors first, then its policy built.
 
-``python -m attnscope_model.checkpoints.examined FOLDER`` writes ``contents.json`` into FOLDER, or ``error.json``, in a
-process with the limits of every reading of foreign bytes.
+``python -m attnscope_model.checkpoints.examined FOLDER`` leaves a report in FOLDER, in a process with the limits
+of every reading of foreign bytes.
 """
 
 from __future__ import annotations
@@ -19,7 +19,8 @@ from attnscope_model.checkpoints.native import CONFIG, WEIGHTS, load_policy
 from attnscope_model.errors import CheckpointUnreadableError
 from attnscope_model.families import ad
 from attnscope_model.parsing.apart import run_apart
-from attnscope_model.parsing.limits import CONTENTS, EXPANSION, MAX_REFUSAL, REFUSAL, limit
+from attnscope_model.parsing.limits import EXPANSION, limit
+from attnscope_model.parsing.messages import Examined, Refused, leave
 from attnscope_model.parsing.remedies import refuse
 from attnscope_model.parsing.safe import read_safetensors
 from attnscope_model.parsing.tensors import plain_tensors
@@ -57,9 +58,7 @@ def examine_apart(folder: Path, name: str) -> PolicyDescription:
     CheckpointUnreadableError
         Its configuration is not that of its tensors, or building it took too much memory or time.
     """
-    said = run_apart("attnscope_model.checkpoints.examined", [str(folder)], folder, name)
-    (folder / CONTENTS).unlink()
-    return PolicyDescription.model_validate(said)
+    return run_apart("attnscope_model.checkpoints.examined", [str(folder)], folder, name, Examined).policy
 
 
 def examine_here(folder: Path) -> PolicyDescription:
@@ -139,15 +138,11 @@ def main() -> None:
     folder = Path(sys.argv[1])
     limit(sum((folder / name).stat().st_size for name in (WEIGHTS, CONFIG)))
     try:
-        said = examine_here(folder).model_dump(mode="json")
+        leave(folder, Examined(policy=examine_here(folder)))
     except MemoryError:
-        (folder / REFUSAL).write_text(
-            json.dumps("it takes more memory than files of their size should"), encoding="utf-8"
-        )
+        leave(folder, Refused.because("it takes more memory than files of their size should"))
     except AttnscopeError as error:
-        (folder / REFUSAL).write_text(json.dumps(error.message[:MAX_REFUSAL]), encoding="utf-8")
-    else:
-        (folder / CONTENTS).write_text(json.dumps(said), encoding="utf-8")
+        leave(folder, Refused.because(error.message))
 
 
 if __name__ == "__main__":

@@ -1,14 +1,13 @@
-"""Read a foreign checkpoint in a process of its own, and leave tensors and plain JSON behind.
+"""Read a foreign checkpoint in a process of its own, and leave tensors and a report of plain values behind.
 
-``python -m attnscope_model.checkpoints.foreign SOURCE FOLDER CHOICE`` writes ``model.safetensors`` and
-``contents.json`` into FOLDER, or ``error.json``. Memory, processor time and what it may write are bounded by the size
-of the file, so that a file that expands without end takes this process down and nothing more.
+``python -m attnscope_model.checkpoints.foreign SOURCE FOLDER ORDER`` writes ``model.safetensors`` into FOLDER and
+leaves a report there. Memory, processor time and the bytes written are bounded by the size of the file, so that a file
+that expands without end takes this process down and nothing more.
 """
 
 from __future__ import annotations
 
 import io
-import json
 import struct
 import sys
 import zipfile
@@ -24,7 +23,8 @@ from attnscope_model.parsing.apart import run_apart
 from attnscope_model.parsing.archive import TorchArchive
 from attnscope_model.parsing.choosing import Choice, chosen
 from attnscope_model.parsing.legacy import StorageOf, read_legacy
-from attnscope_model.parsing.limits import CONTENTS, EXPANSION, MAX_FILE_BYTES, MAX_REFUSAL, REFUSAL, WEIGHTS, limit
+from attnscope_model.parsing.limits import EXPANSION, MAX_FILE_BYTES, WEIGHTS, limit
+from attnscope_model.parsing.messages import Parse, Parsed, Refused, leave
 from attnscope_model.parsing.plain import configuration, training_step
 from attnscope_model.parsing.rebuilding import Rebuilder
 from attnscope_model.parsing.remedies import COPY_AGAIN, refuse
@@ -45,8 +45,8 @@ MAX_UNKNOWN: Final = 5
 """Unknown names that a note lists."""
 
 
-def parse_apart(source: Path, folder: Path, choice: Choice | None = None) -> dict[str, Any]:
-    """Parse `source` in a child process into `folder`; return its contents without the tensors.
+def parse_apart(source: Path, folder: Path, choice: Choice | None = None) -> Parsed:
+    """Parse `source` in a child process; return its plain values, and leave its tensors in `folder`.
 
     Raises
     ------
@@ -57,13 +57,12 @@ def parse_apart(source: Path, folder: Path, choice: Choice | None = None) -> dic
         raise CheckpointUnreadableError(f"there is no file {source}")
     if (size := source.stat().st_size) > MAX_FILE_BYTES:
         raise CheckpointUnreadableError(f"{source.name} has {size} bytes, more than the {MAX_FILE_BYTES} read here")
-    said = choice or Choice()
-    words = json.dumps({"key": said.key, "prefix": said.prefix, "ignore": said.ignore})
-    return run_apart(MODULE, [str(source), str(folder), words], folder, source.name)
+    order = Parse.by(choice or Choice())
+    return run_apart(MODULE, [str(source), str(folder), order.model_dump_json()], folder, source.name, Parsed)
 
 
-def parse_here(source: Path, folder: Path, choice: Choice | None = None) -> None:
-    """Parse in this process, within whatever limits it has.
+def parse_here(source: Path, folder: Path, choice: Choice | None = None) -> Parsed:
+    """Parse in this process, within its limits; return the plain values, and leave the tensors in `folder`.
 
     Raises
     ------
@@ -76,11 +75,11 @@ def parse_here(source: Path, folder: Path, choice: Choice | None = None) -> None
             found = chosen(content, choice or Choice(), _recognised)
             top = content if isinstance(content, Mapping) else {}
             config, notes = configuration(top)
-            contents = {
-                "step": training_step(top),
-                "config": config,
-                "notes": [*found.notes, *notes, *_unknown_note(unknown)],
-            }
+            parsed = Parsed(
+                step=training_step(top),
+                config=config,
+                notes=(*found.notes, *notes, *_unknown_note(unknown)),
+            )
             tensors = plain_tensors(found.values, EXPANSION * source.stat().st_size + SLACK_BYTES)
         save_file(tensors, folder / WEIGHTS)
     except MemoryError as error:
@@ -91,7 +90,7 @@ def parse_here(source: Path, folder: Path, choice: Choice | None = None) -> None
         if isinstance(error, CheckpointUnreadableError):
             raise
         raise refuse(f"it is damaged ({_cause(error)})") from error
-    (folder / CONTENTS).write_text(json.dumps(contents), encoding="utf-8")
+    return parsed
 
 
 def _content(source: Path, opened: ExitStack) -> tuple[Any, set[str]]:
@@ -138,13 +137,12 @@ def _cause(error: Exception) -> str:
 
 def main() -> None:
     """Parse what the parent names."""
-    source, folder, said = Path(sys.argv[1]), Path(sys.argv[2]), json.loads(sys.argv[3])
+    source, folder, order = Path(sys.argv[1]), Path(sys.argv[2]), Parse.model_validate_json(sys.argv[3])
     limit(source.stat().st_size)
-    choice = Choice(said["key"], said["prefix"], tuple(said["ignore"]))
     try:
-        parse_here(source, folder, choice)
+        leave(folder, parse_here(source, folder, order.choice))
     except AttnscopeError as error:
-        (folder / REFUSAL).write_text(json.dumps(error.message[:MAX_REFUSAL]), encoding="utf-8")
+        leave(folder, Refused.because(error.message))
 
 
 if __name__ == "__main__":

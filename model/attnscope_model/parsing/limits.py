@@ -9,8 +9,7 @@ from pathlib import Path
 from typing import Final
 
 WEIGHTS: Final = "model.safetensors"
-CONTENTS: Final = "contents.json"
-REFUSAL: Final = "error.json"
+REPORT: Final = "report.json"
 
 MAX_FILE_BYTES: Final = 4 * 2**30
 """Size of a checkpoint file, at most."""
@@ -29,6 +28,9 @@ WALL_SECONDS: Final = 180
 
 MAX_REFUSAL: Final = 1500
 """Characters of a refusal."""
+
+MAX_REPORT_BYTES: Final = 64 * 2**20
+"""Size of a report, at most; ten full configurations of a thousand texts each take about 10 MB."""
 
 
 def limit(file_bytes: int) -> None:

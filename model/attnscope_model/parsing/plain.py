@@ -13,6 +13,9 @@ from attnscope_model.parsing.values import Array, StandIn, StoredTensor, shown
 MAX_CONFIG_ENTRIES: Final = 1000
 """Entries of a configuration, at most; a reference file has 50."""
 
+MAX_KEY: Final = 100
+"""Characters of a configuration's name; a longer one is cut."""
+
 MAX_TEXT: Final = 1000
 """Characters of a configuration's text."""
 
@@ -41,9 +44,9 @@ def plain_config(config: Mapping[Any, Any]) -> dict[str, Plain]:
     if len(config) > MAX_CONFIG_ENTRIES:
         raise CheckpointUnreadableError(f"its configuration has {len(config)} entries, more than {MAX_CONFIG_ENTRIES}")
     return {
-        str(key)[:100]: value
+        str(key)[:MAX_KEY]: value
         for key, value in config.items()
-        if isinstance(key, str | int) and key != "device" and _is_plain(value)
+        if isinstance(key, str | int) and key != "device" and _is_text(str(key)) and _is_plain(value)
     }
 
 
@@ -120,6 +123,11 @@ def _is_plain(value: object) -> bool:
         case float():
             return math.isfinite(value)
         case str():
-            return len(value) <= MAX_TEXT
+            return len(value) <= MAX_TEXT and _is_text(value)
         case _:
             return False
+
+
+def _is_text(value: str) -> bool:
+    """Return whether a text is whole: a pickle may hold one half of a pair of surrogates, which is no character."""
+    return not any("\ud800" <= character <= "\udfff" for character in value)

@@ -1,4 +1,4 @@
-"""Whose job is next: owners are served in turn, and a job's place in the queue follows from the same rule.
+"""The owner whose job is next: owners are served in turn, and a job's place in the queue follows from the same rule.
 
 The next owner is the one with the fewest running jobs, then the one that was served longest ago, then the one whose
 job waits longest. An owner's own jobs go in the order of their submission.
@@ -34,7 +34,7 @@ class Waiting(Protocol):
     @property
     @abstractmethod
     def owner(self) -> str:
-        """Whose it is."""
+        """The owner of the job."""
         ...
 
     @property

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
-import json
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,6 +14,7 @@ from attnscope_server.records.database import Database
 from attnscope_server.records.keys import KeyStore
 from attnscope_server.root.disk import NO_LOCKS, refuse_network, without_locks
 from attnscope_server.settings import Settings
+from attnscope_storage.wire.announcing import Announcement
 
 MANIFEST = "backup.json"
 """File of a backup that says what belongs to it; no data root has it."""
@@ -98,16 +98,16 @@ def held(root: Path) -> Iterator[None]:
 
 def local_key(settings: Settings, keys: KeyStore) -> str:
     """Return the key of this machine's user, made where there is no valid one."""
-    with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
-        stored = json.loads((settings.data_root / "local.key").read_text(encoding="utf-8"))["key"]
-        if keys.identify(stored) is not None:
-            return str(stored)
+    with contextlib.suppress(OSError, ValueError):  # pydantic's errors are ValueErrors
+        stored = Announcement.model_validate_json((settings.data_root / "local.key").read_bytes()).key
+        if stored is not None and keys.identify(stored) is not None:
+            return stored
     return keys.create(LOCAL_OWNER, label="made by the first start")
 
 
 def announce(settings: Settings, url: str, key: str) -> None:
     """Write url and key where the local client finds them."""
-    content = json.dumps({"url": url, "key": key}) + "\n"
+    content = Announcement(url=url, key=key).model_dump_json() + "\n"
     write_private(settings.data_root / "local.key", content)
     if settings.announce:
         settings.announce_folder.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -117,8 +117,8 @@ def announce(settings: Settings, url: str, key: str) -> None:
 def withdraw(settings: Settings, url: str) -> None:
     """Take back what `announce` told the local client, unless another service has told it something since."""
     path = settings.announce_folder / "local.json"
-    with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
-        if settings.announce and json.loads(path.read_text(encoding="utf-8"))["url"] == url:
+    with contextlib.suppress(OSError, ValueError):
+        if settings.announce and Announcement.model_validate_json(path.read_bytes()).url == url:
             path.unlink()
 
 

@@ -170,7 +170,7 @@ if TYPE_CHECKING:
     Resolved = ResolvedJob
 else:  # the base is no schema of the document, so a web framework that walks annotations must not meet it
     Resolved = Annotated[Any, _Of(_resolved, resolutions)]
-    """What a specification of any kind means; each has fields that the others lack."""
+    """The meaning of a specification of any kind; each kind has fields that the others lack."""
 
 JOB_SPEC: Final[TypeAdapter[Specification]] = TypeAdapter(JobSpec)
 """Validates a specification of any registered kind."""

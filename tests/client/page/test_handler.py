@@ -60,7 +60,7 @@ def test_what_no_browser_sends_is_refused_in_words(page, line, headers, status, 
 
 def test_a_proof_of_half_characters_is_refused(page, capfd):
     """JSON can spell halves of characters, which no encoding writes."""
-    challenge = page.prover.answer("")["challenge"]
+    challenge = page.prover.answer("").challenge
     body = json.dumps({"challenge": challenge, "subject": "\ud800", "proof": "\ud800"})
     sent = request(page, "POST /again", f"Content-Length: {len(body)}") + body.encode()
     assert answer_to(page.port, sent)[0] == 403

@@ -13,7 +13,7 @@ import pytest
 
 from attnscope.errors import ConfigurationError
 from attnscope.page.opening import running_already, served
-from attnscope.page.running import Prover, Running, note, noted, proof, state_file
+from attnscope.page.running import Again, Prover, Running, note, noted, proof, state_file
 from attnscope.page.subjects import Subject
 from page_browser import Browser, code_of
 
@@ -127,7 +127,7 @@ def test_a_server_s_proof_is_not_a_client_s():
     """A squatter cannot hand the server's own proof back to it."""
     prover = Prover("secret")
     given = prover.answer("")
-    assert not prover.believes({"challenge": given["challenge"], "subject": "", "proof": given["proof"]})
+    assert not prover.believes(Again(given.challenge, "", given.proof))
 
 
 def test_the_state_file_goes_with_the_server(tmp_path):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import pickle  # noqa: TID251 - the tests write a reference's history; nothing is unpickled
 from pathlib import Path
 from unittest import mock
@@ -46,8 +45,7 @@ EARLY = {"steps": [1, 39]}
 
 
 def _parse(source: Path, target: Path, choice: object = None) -> object:
-    parse_here(source, target, choice)
-    return json.loads((target / "contents.json").read_text(encoding="utf-8"))
+    return parse_here(source, target, choice)
 
 
 def registry_of(folder: Path) -> CheckpointRegistry:
