@@ -7,23 +7,22 @@ from __future__ import annotations
 
 import json
 import re
+from abc import abstractmethod
 from collections.abc import Callable, Mapping
 from http import HTTPStatus
-from http.server import BaseHTTPRequestHandler
-from typing import TYPE_CHECKING, Final
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Final
 from urllib.parse import parse_qsl
 
 from attnscope.connecting.plain import plain, plain_values
 from attnscope.errors import BusyError, ConnectionFailedError
 from attnscope.page.answers import QUESTIONS, Answer
 from attnscope.page.assets import ASSETS, HEADERS, asset
-from attnscope.page.entry import TOKEN_HEADER, is_own_host, is_own_origin
+from attnscope.page.entry import TOKEN_HEADER, Entry, is_own_host, is_own_origin
 from attnscope.page.frames import Frame
-from attnscope.page.running import AGAIN, LINK, PROVEN, Link, Proven
+from attnscope.page.running import AGAIN, LINK, PROVEN, Link, Proven, Prover
+from attnscope.page.subjects import Subject
 from attnscope_storage.errors import AttnscopeError
-
-if TYPE_CHECKING:
-    from attnscope.page.server import PageServer
 
 BODY_BYTES: Final = 4096
 """Bytes of a request's body, at most."""
@@ -56,10 +55,22 @@ def encoded(answer: Answer | Proven | Link) -> tuple[bytes, str]:
             return json.dumps(plain_values(answer), allow_nan=False).encode(), "application/json"
 
 
+class Shows(ThreadingHTTPServer):
+    """The server as its connections use it: who may enter, and the subjects that may be asked about."""
+
+    entry: Entry
+    prover: Prover
+    subjects: dict[str, Subject]
+
+    @abstractmethod
+    def show_named(self, name: str) -> Link:
+        """Open the subject that a second ``attnscope open`` names, and return a link to it."""
+
+
 class Handler(BaseHTTPRequestHandler):
     """One connection of a browser, or of a second ``attnscope open``."""
 
-    server: PageServer
+    server: Shows
     protocol_version = "HTTP/1.1"
     disable_nagle_algorithm = True
     timeout = STRANGER_SECONDS

@@ -9,13 +9,12 @@ import sys
 import threading
 from collections.abc import Callable
 from contextlib import suppress
-from http.server import ThreadingHTTPServer
 from pathlib import Path
 from typing import Any, Final
 
 from attnscope.errors import ConfigurationError
 from attnscope.page.entry import Entry
-from attnscope.page.handler import Handler
+from attnscope.page.handler import Handler, Shows
 from attnscope.page.links import LinkFiles
 from attnscope.page.running import Link, Prover
 from attnscope.page.subjects import Subject
@@ -24,7 +23,7 @@ CONNECTIONS: Final = 64
 """Connections at a time; further ones are closed at once."""
 
 
-class PageServer(ThreadingHTTPServer):
+class PageServer(Shows):
     """One page server, listening on loopback.
 
     Parameters
