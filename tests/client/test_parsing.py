@@ -48,11 +48,12 @@ def test_what_is_no_strategy_is_refused(text):
 
 
 def test_budgets_are_numbers_or_shares():
-    """Whole numbers count transitions, numbers with a point are shares; several by comma."""
+    """Whole numbers count transitions, numbers with a point or a percent sign are shares; several by comma."""
     assert budgets(["40", "0.4, 0.25"]) == (40, 0.4, 0.25)
+    assert budgets(["40%", "57 , 12.5%"]) == (0.4, 57, 0.125)
     assert [type(one) for one in budgets(["1,1.0"])] == [int, float]
-    for text in ("x", "", "-1", "1e3", "40%", "0.1,,0.2", "inf", "nan"):
-        with pytest.raises(typer.BadParameter, match=r"expected 40 or 0\.4"):
+    for text in ("x", "", "-1", "1e3", "40 %", "%", "0.1,,0.2", "inf", "nan"):
+        with pytest.raises(typer.BadParameter, match=r"expected 40, 0\.4 or 40%"):
             budgets([text])
 
 

@@ -80,14 +80,18 @@ def _strategy(text: str) -> StrategyChoice:
 
 
 def budgets(texts: list[str] | None) -> tuple[int | float, ...] | None:
-    """Return ``40`` as a number of transitions and ``0.4`` as a share; several by comma."""
+    """Return ``40`` as a number of transitions, ``0.4`` and ``40%`` as a share; several by comma."""
     if not texts:
         return None
     found: list[int | float] = []
     for part in ",".join(texts).split(","):
-        if re.fullmatch(r"\s*\d{1,7}(\.\d{1,17})?\s*", part) is None:
-            raise typer.BadParameter(f"expected 40 or 0.4, got {part!r}", param_hint="--budget")
-        found.append(float(part) if "." in part else int(part))
+        bare = part.strip()
+        if re.fullmatch(r"\d{1,7}(\.\d{1,17})?%?", bare) is None:
+            raise typer.BadParameter(f"expected 40, 0.4 or 40%, got {part!r}", param_hint="--budget")
+        if bare.endswith("%"):
+            found.append(float(bare.removesuffix("%")) / 100)
+        else:
+            found.append(float(bare) if "." in bare else int(bare))
     return tuple(found)
 
 

@@ -13,7 +13,7 @@ from attnscope_server.deciding.answer import Answer, AnswerKind
 from attnscope_server.deciding.climbing import begin, look_pieces
 from attnscope_server.deciding.closing import capped
 from attnscope_server.deciding.gate import Standing, gate
-from attnscope_server.deciding.hopeless import all_lose, unraced
+from attnscope_server.deciding.hopeless import all_lose, unraced, with_fewer_judges
 from attnscope_server.deciding.race import FIRST_PAIRS, Round, following, opening
 from attnscope_server.deciding.state import (
     UNCOMPRESSED,
@@ -150,7 +150,10 @@ def after_race(state: DecisionState, rolled: Sequence[Rolled]) -> DecisionState:
             f"rollouts each; {order[0]} loses least, and no smaller budget races"
         )
         budget = next(arm.budget for arm in state.arms if arm.name == order[0])
-        changes = {"raced": raced, "rollouts": spent, "winners": {**state.winners, budget: order[0]}}
+        # A larger budget that has a winner may hold, and needs all of the judges.
+        plan = state.plan if state.winners else with_fewer_judges(state.plan)
+        winners = {**state.winners, budget: order[0]}
+        changes = {"plan": plan, "raced": raced, "rollouts": spent, "winners": winners}
         return _race_next(_moved(state, line, hopeless=True, **changes))
     if following_round is not None:
         line = f"race: {len(order)} arms after {done.last} rollouts each, {len(following_round.arms)} go on"

@@ -26,6 +26,22 @@ def first_binding_episode(tokens: Int[np.ndarray, "rollout episode"], budget: in
     return int(np.argmax(binds)) if binds.any() else None
 
 
+def held_share(budget: int, capacity: int, steps: int) -> float:
+    """Tokens that an arm with a count holds over a whole rollout, as a share of the uncompressed policy's.
+
+    While the context grows, a count drops nothing, so that this share is larger than the count's share of a full one.
+
+    Parameters
+    ----------
+    budget, capacity
+        Transitions that the arm keeps, and that a full context holds.
+    steps
+        Decisions of a rollout.
+    """
+    before = np.arange(steps)
+    return float(np.minimum(before, budget).sum() / max(1, np.minimum(before, capacity).sum()))
+
+
 def mean_return(episodes: Float[np.ndarray, "*sample episode"], first: int = 0) -> Float[np.ndarray, "*sample"]:
     """Mean return an episode from one episode index on; episodes that a rollout did not finish are NaN.
 

@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 from jaxtyping import Float
 
-from attnscope_server.deciding.state import DecisionState
+from attnscope_server.deciding.plans import Reach
+from attnscope_server.deciding.state import DecisionPlan, DecisionState
 
 LOST = 3.0
 """Standard errors of a paired difference by which every arm must lose before a race is given up."""
+
+JUDGES = 8
+"""Named tasks that judge after such a race: large losses show on few tasks, and half of 16 tasks cost half as much."""
 
 
 def all_lose(state: DecisionState, returns: Float[np.ndarray, "arm pair"]) -> bool:
@@ -44,3 +49,14 @@ def unraced(names: Sequence[str], winners: Sequence[str]) -> str:
     """Return the arm that stands for a budget without a race: one of the last winner's rule, else the first listed."""
     rule = winners[-1].split(" ")[0] if winners else ""
     return next((name for name in names if name.split(" ")[0] == rule), names[0])
+
+
+def with_fewer_judges(plan: DecisionPlan) -> DecisionPlan:
+    """Return the plan of a ladder after a race that nobody could win: the first `JUDGES` named tasks judge.
+
+    The race ran on other tasks or seeds, so that no judging rollout has any part in this choice.
+    """
+    scope = plan.scope
+    if scope.reach is Reach.BEYOND or len(scope.tasks) <= JUDGES:
+        return plan
+    return plan.model_copy(update={"scope": replace(scope, tasks=scope.tasks[:JUDGES], whole_split=False)})

@@ -114,7 +114,7 @@ def test_a_trial_is_what_its_command_line_meant(sent, line):
         ("submit --checkpoint a --goal 5", "expected numbers like 5,4"),
         ("submit --checkpoint a --env-kwarg size", "expected name=value"),
         ("trial --budget 8 --strategy recency", "needed, unless --from-report or --recommended says it"),
-        ("trial --checkpoint a --strategy recency --budget 40%", "expected 40 or 0.4"),
+        ("trial --checkpoint a --strategy recency --budget 40x", "expected 40, 0.4 or 40%"),
         ("trial --checkpoint a --strategy recency --budget 8 --from-report . --recommended last", "not both"),
     ],
 )

@@ -171,6 +171,21 @@ def test_a_race_that_nobody_can_win_ends_at_once():
     assert len([key for key in policy.ran if key[0] != UNCOMPRESSED]) - 40 == 52
 
 
+def test_eight_tasks_judge_where_nobody_could_win_the_race():
+    """Of 16 named tasks the first 8 judge after such a race, and the answer says so; a race with a winner keeps 16."""
+    sixteen = choose_scope("held-out", range(16), ())
+    policy = Told({"newest 64": 0.6, "newest 32": 0.55})
+    state = decide(policy, resume=True, scope=sixteen)
+    assert state.answer.kind is AnswerKind.DO_NOT_COMPRESS
+    assert state.answer.scope == "these 8 tasks"
+    judging = {task for _, task, seed in policy.ran if seed >= 10_000}
+    assert judging == set(sixteen.tasks[:8])
+    assert len([key for key in policy.ran if key[0] != UNCOMPRESSED]) == 12 + 40 + 40
+    won = Told({"newest 64": 1.0, "newest 32": 0.6})
+    assert decide(won, scope=sixteen).answer.scope == "these 16 tasks, all of the held-out split"
+    assert {task for _, task, seed in won.ran if seed >= 10_000} == set(sixteen.tasks)
+
+
 def test_one_good_arm_keeps_the_race_open():
     """An arm that keeps the gain is found as before, told or not."""
     told, silent = Told(GOOD), Policy(GOOD)

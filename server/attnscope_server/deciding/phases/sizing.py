@@ -8,6 +8,7 @@ from typing import Final
 import numpy as np
 
 from attnscope_server.deciding.driver import first_pairs
+from attnscope_server.deciding.episodes import held_share
 from attnscope_server.deciding.phases.naming import budget_text
 from attnscope_server.deciding.race import Round, following, opening
 from attnscope_server.deciding.state import Arm, DecisionPlan
@@ -39,6 +40,17 @@ def budgets_of(spec: DecisionSpec, policy: PolicyDescription) -> tuple[Budget, .
 def transitions_of(budget: Budget, policy: PolicyDescription) -> int:
     """Return the transitions that a budget keeps of a full context."""
     return max(1, int(policy.transitions * budget + 1e-9)) if isinstance(budget, float) else int(budget)
+
+
+def late_count_notes(budgets: Sequence[Budget], policy: PolicyDescription, steps: int) -> tuple[str, ...]:
+    """Say from which step on the largest budget drops anything, where it is a count, and what a whole rollout holds."""
+    count = budgets[0]
+    if isinstance(count, float):
+        return ()
+    held = 100 * held_share(count, policy.transitions, steps)
+    dropping = f"{count} transitions are a count: nothing is dropped before step {count + 1}"
+    holding = f"a rollout of {steps} steps holds {held:.0f} % of the uncompressed tokens"
+    return (f"{dropping}, and {holding}; a share, such as --budget 40%, drops from the first steps on",)
 
 
 def children_of(plan: DecisionPlan, budgets: Sequence[Budget], *, quick: bool, captures: bool) -> tuple[str, ...]:

@@ -24,6 +24,7 @@ from attnscope_server.deciding.phases.proposing import ballots_of, in_waves, pro
 from attnscope_server.deciding.phases.record import Record
 from attnscope_server.deciding.phases.resolving import plan_of
 from attnscope_server.deciding.phases.rollouts import UNIFORM_SEEDS, Stage, axis_of
+from attnscope_server.deciding.phases.sizing import late_count_notes
 from attnscope_server.deciding.phases.specifying import whole_rows
 from attnscope_server.deciding.phases.timing import Timer
 from attnscope_server.deciding.state import UNCOMPRESSED, Arm, Captured, Phase, Request, Rolled
@@ -130,7 +131,8 @@ class Worker:
         begins = self._rollouts.begins(episodes)
         held = np.where(begins < 0, -1, np.minimum(begins, description.transitions))
         first = first_binding_episode(held * description.tokens_per_transition, self._resolved.most_tokens)
-        notes = self.record.notes
+        budgets, steps = self._resolved.budgets, self._resolved.steps
+        notes = (*self.record.notes, *late_count_notes(budgets, description, steps))
         if first is None:
             first = episodes - max(1, episodes // 3)
             notes = (*notes, f"no episode begins with a full budget in every rollout: judged from episode {first} on")
