@@ -10,7 +10,20 @@ from importlib.resources import files
 from types import MappingProxyType
 from typing import Final
 
-MODULES: Final = ("main", "session", "state", "api", "paint", "colours", "band", "heads", "words", "axes", "taking")
+MODULES: Final = (
+    "main",
+    "session",
+    "state",
+    "api",
+    "paint",
+    "colours",
+    "band",
+    "returns",
+    "heads",
+    "words",
+    "axes",
+    "taking",
+)
 """The page's modules, files of this package."""
 
 ASSETS: Final[Mapping[str, tuple[str, str]]] = MappingProxyType(

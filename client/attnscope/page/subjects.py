@@ -168,7 +168,6 @@ class Subject:
                 "noRows": capture.lacks("attention/rows"),
                 "mapSteps": capture.map_steps(),
                 "replays": self._handle is not None,
-                "columns": views.COLUMNS,
             }
 
     def environments(self) -> list[str]:

@@ -236,6 +236,25 @@ def test_nothing_is_cut_at_any_width(page, width):
     page.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
 
 
+def test_a_capture_of_one_step_is_shown(chrome, planted, state_folder):
+    """Its axes have one place, its cursor one cell, and nothing divides by the distance of its ends."""
+    with served("one step", Subject.of_folder, folder=state_folder) as server:
+        chrome.get_log("browser")
+        chrome.get(server.show(Subject.of_folder(planted(steps=1, envs=1))).address)
+        WebDriverWait(chrome, 30).until(lambda _: shown(chrome) >= 2)
+        assert (text(chrome, "heads-title"), text(chrome, "band-words")) == ("Heads at step 0", "Steps 0 to 0.")
+        focus = chrome.find_element(By.ID, "focus")
+        focus.send_keys(Keys.PAGE_DOWN)
+        rest(chrome)
+        for key in (Keys.ARROW_RIGHT, Keys.ARROW_LEFT):
+            focus.send_keys(key)
+        WebDriverWait(chrome, 10).until(lambda _: text(chrome, "words").startswith("Step 0: the query itself"))
+        assert "weight 1.0, 1.0 × uniform" in text(chrome, "words")
+        ActionChains(chrome).double_click(chrome.find_element(By.ID, "band")).perform()
+        rest(chrome)
+        assert [entry for entry in chrome.get_log("browser") if entry["level"] == "SEVERE"] == []
+
+
 def test_page_and_modules_are_small():
     """Everything that is loaded before the first view is 150 kB at most."""
     assert sum(len(asset(path)) for path in ASSETS) <= 150_000

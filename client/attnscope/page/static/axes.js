@@ -1,7 +1,6 @@
 // Canvases with axes: sharp on any screen, ticks at round numbers, a colour bar with weights, colours of the theme.
 
-import { COLOURS } from "./colours.js";
-import { placeOf } from "./paint.js";
+import { colourOf } from "./paint.js";
 
 const FONT = "12px system-ui, sans-serif";
 const NAMES = ["ink", "soft", "line", "panel", "accent", "cursor", "reward", "absent", "hatch", "mark"];
@@ -86,8 +85,7 @@ export function upright(pen, box, values, place, title, colours) {
 export function colourBar(pen, box, top, colours, cut = false) {
   const bar = { x: box.x + box.w + 14, y: box.y, w: 12, h: box.h };
   for (let row = 0; row < bar.h; row++) {
-    const at = 3 * placeOf(top * (1 - row / (bar.h - 1)), top);
-    pen.fillStyle = `rgb(${COLOURS[at]} ${COLOURS[at + 1]} ${COLOURS[at + 2]})`;
+    pen.fillStyle = colourOf(top * (1 - row / (bar.h - 1)), top);
     pen.fillRect(bar.x, bar.y + row, bar.w, 1.5);
   }
   pen.fillStyle = pen.strokeStyle = colours.soft;
@@ -109,8 +107,7 @@ export function colourBar(pen, box, top, colours, cut = false) {
 /** Draw the colour scale lying, with weights below it. */
 export function colourBarAcross(pen, box, top, colours) {
   for (let column = 0; column < box.w; column++) {
-    const at = 3 * placeOf((top * column) / Math.max(1, box.w - 1), top);
-    pen.fillStyle = `rgb(${COLOURS[at]} ${COLOURS[at + 1]} ${COLOURS[at + 2]})`;
+    pen.fillStyle = colourOf((top * column) / Math.max(1, box.w - 1), top);
     pen.fillRect(box.x + column, box.y, 1.5, box.h);
   }
   const most = (top / 254) ** 2;

@@ -2,13 +2,13 @@
 
 import { across, begin, colourBar, line, said, theme, ticks, upright } from "./axes.js";
 import { ABSENT, hatch, mostOf, picture, put, weightOf } from "./paint.js";
+import { drawReturns } from "./returns.js";
 import { change, shownSteps, state } from "./state.js";
 
 const BAND = { left: 58, right: 82, top: 10, high: 236 };
 const GAP = 12;
 const RETURNS = 78;
 const BELOW = 44;
-const MOST_LINES = 120;
 
 /** Draws the band on a canvas, and takes clicks, drags and keys there. */
 export class Band {
@@ -21,6 +21,7 @@ export class Band {
     canvas.addEventListener("pointerdown", (event) => this.down(event));
     canvas.addEventListener("pointermove", (event) => this.move(event));
     canvas.addEventListener("pointerup", (event) => this.up(event));
+    canvas.addEventListener("pointercancel", () => this.cancel());
     canvas.addEventListener("pointerleave", () => this.leave());
     canvas.addEventListener("dblclick", () => change({ from: -1, to: -1 }, true));
   }
@@ -53,7 +54,7 @@ export class Band {
     hatch(pen, band, colours);
     const drawn = this.data && this.data.steps.length;
     if (drawn) this.drawBand(pen, band, colours);
-    this.drawReturns(pen, returns, colours);
+    drawReturns(pen, returns, this.data, (step) => this.x(step, returns), colours);
     const [first, last] = shownSteps(this.news.total);
     const middle = (step) => this.x(step + 0.5, returns);
     across(pen, returns, ticks(first, last - 1, width / 110, true), middle, "environment step", colours);
@@ -92,7 +93,7 @@ export class Band {
   }
 
   byAge() {
-    const { shades, shape, steps, unit, lengths } = this.data;
+    const { shades, shape, unit } = this.data;
     const [columns, bins] = shape;
     const out = new Uint8Array(columns * bins).fill(ABSENT);
     for (let column = 0; column < columns; column++) {
@@ -101,7 +102,7 @@ export class Band {
       }
     }
     this.range = [0, (bins * unit) / this.about.tokens];
-    return picture(out, steps.length && lengths.length ? columns : 0, bins, this.top);
+    return picture(out, columns, bins, this.top);
   }
 
   byTransition() {
@@ -128,43 +129,6 @@ export class Band {
     const history = this.about.queryFirst ? slot - 1 : slot;
     if (this.about.queryFirst && slot === 0) return this.data.steps[column];
     return this.data.starts[column] + Math.floor(history / this.about.tokens);
-  }
-
-  drawReturns(pen, box, colours) {
-    pen.strokeStyle = colours.line;
-    pen.lineWidth = 1;
-    pen.strokeRect(box.x + 0.5, box.y + 0.5, box.w - 1, box.h - 1);
-    if (!this.data) return;
-    const { returns, rewards, boundaries, steps, last } = this.data;
-    const most = Math.max(1e-9, ...returns.map(([, value]) => value));
-    const least = Math.min(0, ...returns.map(([, value]) => value));
-    const floor = box.y + box.h - 14;
-    const up = (value) => floor - ((value - least) / (most - least)) * (box.h - 24);
-    if (boundaries.length <= MOST_LINES) {
-      pen.strokeStyle = colours.line;
-      for (const step of boundaries) line(pen, this.x(step, box), box.y, this.x(step, box), box.y + box.h);
-    }
-    pen.fillStyle = colours.reward;
-    (rewards || []).forEach((value, column) => {
-      if (!value) return;
-      const from = this.x(steps[column], box);
-      const next = column + 1 < steps.length ? steps[column + 1] : last;
-      pen.fillRect(from, box.y + box.h - 10, Math.max(1, this.x(next, box) - from), 9);
-    });
-    pen.strokeStyle = pen.fillStyle = colours.accent;
-    pen.lineWidth = 2;
-    pen.beginPath();
-    for (const [step, value] of returns) pen.lineTo(this.x(step + 0.5, box), up(value));
-    pen.stroke();
-    for (const [step, value] of returns.length <= MOST_LINES ? returns : []) {
-      pen.beginPath();
-      pen.arc(this.x(step + 0.5, box), up(value), 2.5, 0, 7);
-      pen.fill();
-    }
-    if (returns.length) upright(pen, { ...box, h: box.h }, ticks(least, most, 2), up, "return", colours);
-    pen.fillStyle = colours.reward;
-    pen.textAlign = "left";
-    pen.fillText("rewards", box.x + box.w + 6, box.y + box.h - 6);
   }
 
   drawCursors(pen, band, returns, colours) {
@@ -216,6 +180,12 @@ export class Band {
     this.drag = null;
     if (!moved) change({ step }, true);
     else if (Math.abs(end - step) >= 3) change({ from: Math.min(step, end), to: Math.max(step, end) + 1 }, true);
+    this.draw();
+  }
+
+  /** Forget a drag that the browser took for its own, as a scroll by touch is. */
+  cancel() {
+    this.drag = null;
     this.draw();
   }
 

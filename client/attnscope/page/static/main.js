@@ -82,7 +82,7 @@ async function shown(name, work) {
     return;
   } catch (error) {
     if (!(error instanceof Refused)) throw error;
-    note(name === "band" ? "band" : "heads", error.message);
+    note(name, error.message);
     if (name === "heads") heads.clear();
   } finally {
     el(name).removeAttribute("aria-busy");

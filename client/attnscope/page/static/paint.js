@@ -24,7 +24,7 @@ export function mostOf(shades, share = 0.998) {
 }
 
 /** Return the place of a byte in the colour scale whose end is `top`. */
-export const placeOf = (byte, top) => Math.min(255, Math.round((255 * byte) / top));
+const placeOf = (byte, top) => Math.min(255, Math.round((255 * byte) / top));
 
 /** Return a byte's colour for the style of a pen. */
 export function colourOf(byte, top) {

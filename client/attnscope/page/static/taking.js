@@ -6,7 +6,7 @@ import { state } from "./state.js";
 const TOLD_MS = 2500;
 
 /** Return the Python line that gives what the large picture shows. */
-export function python(about, data) {
+function python(about, data) {
   const head = `layer=${state.layer}, head=${state.head}`;
   if (data.shape.length === 4) return `${about.python}.map(${data.step}, ${head}, env=${state.env})`;
   return `${about.python}.rows[${data.entry}, ${state.env}, ${state.layer}, ${state.head}, :${data.length}]`;

@@ -7,7 +7,7 @@ const BLOCK = 512;
 const blocks = new Map();
 
 /** Return the fields of a transition, perhaps after a question; null where it is not committed. */
-export async function fields(transition, committed) {
+async function fields(transition, committed) {
   const first = Math.floor(transition / BLOCK) * BLOCK;
   const last = Math.min(first + BLOCK, committed);
   if (transition >= last) return null;
@@ -37,7 +37,7 @@ function happened(found) {
 }
 
 /** Return a weight and how many times uniform attention it is. */
-export function weightWords(weight, seen) {
+function weightWords(weight, seen) {
   if (Number.isNaN(weight)) return "masked";
   return `weight ${weight.toPrecision(2)}, ${(weight * seen).toPrecision(2)} × uniform`;
 }
