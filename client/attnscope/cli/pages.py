@@ -43,7 +43,7 @@ def open_page(
     with _closed_with_the_terminal():
         if folder.is_dir():
             first, where, subject = Subject.of_folder(folder), None, str(folder.resolve())
-            link = running_already(where, subject)
+            link = running_already(where, subject, port)
             if link is None:
                 with served(where, lambda name: Subject.of_folder(Path(name)), port) as server:
                     _show_until_stopped(server, first, no_browser=no_browser)
@@ -51,7 +51,7 @@ def open_page(
         else:
             with connect() as service:
                 job, where = service.job(what), service.address
-                link = running_already(where, str(job.id))
+                link = running_already(where, str(job.id), port)
                 if link is None:
                     first = Subject.of_job(job)
                     with served(where, lambda name: Subject.of_job(service.job(name)), port) as server:
@@ -126,7 +126,7 @@ def _stop(*_: object) -> None:
 def _lead(link: Link, *, no_browser: bool) -> None:
     """Lead the user's browser to a link; where there is none, print it."""
     if not no_browser and _has_display() and webbrowser.open(link.file.as_uri()):
-        tell("the page opens in your browser")
+        tell("the page opens in your browser; if it does not, --no-browser prints a link")
     else:
         tell(f"open this link within a minute; it works once: {link.address}")
 

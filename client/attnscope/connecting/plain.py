@@ -14,6 +14,7 @@ _UNSAFE: Final = re.compile(
     "["
     "\x00-\x08\x0b-\x1f\x7f-\x9f"  # controls, escape sequences among them; tab and newline may stay
     "\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff"  # invisible, or turning the direction of text
+    "\u00ad\u180e\ufff9-\ufffb\U000e0000-\U000e007f"  # invisible too: soft hyphens, annotations, tags
     "\ud800-\udfff"  # halves of characters, which cannot be written out
     "]"
 )

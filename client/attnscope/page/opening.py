@@ -13,7 +13,7 @@ from attnscope.page.server import PageServer
 from attnscope.page.subjects import Subject
 
 
-def running_already(where: str | None, subject: str, folder: Path | None = None) -> Link | None:
+def running_already(where: str | None, subject: str, port: int = 0, folder: Path | None = None) -> Link | None:
     """Return a link of the page server that runs for this service; None where none proves itself.
 
     Parameters
@@ -22,11 +22,15 @@ def running_already(where: str | None, subject: str, folder: Path | None = None)
         Address of the service; None for downloaded folders.
     subject
         Id of a job, or the resolved path of a folder.
+    port
+        The port that it must have, because a tunnel leads there; 0 takes any.
     folder
         Of the state files; the user's own where None.
     """
     running = noted(state_file(where, folder))
-    return None if running is None else ask_again(running, subject)
+    if running is None or port not in {0, running.port}:
+        return None
+    return ask_again(running, subject)
 
 
 @contextmanager

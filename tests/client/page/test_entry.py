@@ -172,9 +172,9 @@ def test_questions_are_read_strictly(browser):
 
 def test_labels_come_without_control_characters(page, planted, browser):
     """Escape sequences and characters that turn the direction of text are spelled out; markup stays a text."""
-    hostile = "<img src=x onerror=alert(1)>\x1b[31m\u202e\u200b"
+    hostile = "<img src=x onerror=alert(1)>\x1b[31m\u202e\u200b\u00ad\U000e0041"
     subject = Subject.of_folder(planted(name=hostile, steps=20))
     page.show(subject)
     answer = browser.ask(at=subject.name)
-    assert answer.json()["title"] == "<img src=x onerror=alert(1)>\\x1b[31m\\u202e\\u200b"
+    assert answer.json()["title"] == "<img src=x onerror=alert(1)>\\x1b[31m\\u202e\\u200b\\xad\\U000e0041"
     assert answer.headers["Content-Type"] == "application/json"

@@ -21,13 +21,20 @@ from page_browser import Browser, code_of
 def test_a_second_open_gets_a_link_of_the_first(page, planted, state_folder):
     """The link's code opens the capture that the second one named, on the same port."""
     other = planted(steps=20)
-    link = running_already(None, str(other), state_folder)
+    link = running_already(None, str(other), folder=state_folder)
     assert link.address.startswith(f"http://127.0.0.1:{page.port}/#code=")
     visitor = Browser(page)
     assert visitor.enter(code_of(link.address)).status == 200
     name = link.address.partition("&at=")[2]
     assert visitor.ask(at=name).json()["name"] == Subject.of_folder(other).name
     assert link.address in link.file.read_text().replace("&amp;", "&")
+
+
+def test_another_port_needs_another_server(page, planted, state_folder):
+    """A tunnel leads to one port, so a page that runs on another is of no use there."""
+    folder = str(planted(steps=20))
+    assert running_already(None, folder, page.port + 1, state_folder) is None
+    assert running_already(None, folder, page.port, state_folder) is not None
 
 
 def test_what_leads_there_is_its_owners_alone(page, state_folder):
@@ -88,7 +95,7 @@ def test_a_squatted_port_is_not_taken_for_ours(said, tmp_path):
         thread.start()
         secret = "5" * 64
         note(state_file(None, tmp_path), Running(squatter.server_address[1], os.getpid(), secret))
-        assert running_already(None, "/a/secret/folder", tmp_path) is None
+        assert running_already(None, "/a/secret/folder", folder=tmp_path) is None
         squatter.shutdown()
         thread.join()
     assert len(handler.heard) == 1
@@ -101,7 +108,7 @@ def test_nobody_listens_there_any_more(tmp_path):
     with ThreadingHTTPServer(("127.0.0.1", 0), Squatter) as ended:
         port = ended.server_address[1]
     note(state_file(None, tmp_path), Running(port, os.getpid(), "secret"))
-    assert running_already(None, "/folder", tmp_path) is None
+    assert running_already(None, "/folder", folder=tmp_path) is None
 
 
 def test_only_somebody_with_the_secret_opens_more(page, planted, stranger):
