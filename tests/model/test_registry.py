@@ -115,6 +115,14 @@ def test_removing(empty, causal_file):
         empty.remove(info.name)
 
 
+@pytest.mark.parametrize(("name", "hinted"), [("model.pt", True), ("runs/mine", True), ("model", False)])
+def test_a_file_in_place_of_a_name_is_told_what_to_run_first(empty, name, hinted):
+    """A path is no name: the refusal says how a file is registered; a mistyped name is told nothing of files."""
+    with pytest.raises(CheckpointUnknownError) as refused:
+        empty.get(name)
+    assert ("checkpoint add FILE" in str(refused.value)) is hinted
+
+
 def test_a_failure_while_adding_leaves_nothing(empty, causal_file, monkeypatch):
     """Until its folder is moved in, an entry does not exist."""
 

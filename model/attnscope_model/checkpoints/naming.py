@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import Final
 
@@ -13,6 +14,12 @@ MIN_ID_PREFIX: Final = 6
 
 MIN_NAME_PREFIX: Final = 2
 """Characters of a name that may stand for it."""
+
+
+FILE: Final = re.compile(r"/|\.(pt|pth|ckpt|safetensors|pkl|bin)$")
+"""Part of a text that is rather a file's path than a checkpoint's name."""
+
+FILE_HINT: Final = " (a file is registered first, beside the service: attnscope-server checkpoint add FILE --name NAME)"
 
 
 def named(every: Sequence[CheckpointInfo], name: str) -> CheckpointInfo:
@@ -28,7 +35,8 @@ def named(every: Sequence[CheckpointInfo], name: str) -> CheckpointInfo:
     fitting = exact or former or [info for info in every if _fits(info, name)]
     if not fitting:
         known = ", ".join(info.name for info in every) or "none"
-        raise CheckpointUnknownError(f"no checkpoint {name!r} is registered; registered are: {known}")
+        first = FILE_HINT if FILE.search(name) else ""
+        raise CheckpointUnknownError(f"no checkpoint {name!r} is registered{first}; registered are: {known}")
     if len(fitting) > 1:
         several = ", ".join(f"{info.name} ({info.id[:12]})" for info in fitting)
         raise CheckpointAmbiguousError(f"{name!r} fits several checkpoints: {several}")
