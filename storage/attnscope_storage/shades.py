@@ -1,4 +1,4 @@
-"""Weights at drawing precision, for both sides: one byte each, the square root rounded to 1/254, 255 where absent."""
+"""Weights at drawing precision, for client and service: a byte holds 254·√x, rounded; 255 means absent."""
 
 from __future__ import annotations
 
@@ -33,5 +33,5 @@ def from_u8(shades: UInt8[np.ndarray, "*any"]) -> Float32[np.ndarray, "*any"]:
 
 @cache
 def _shades_of_halves() -> UInt8[np.ndarray, " bits"]:
-    """Return `as_u8` of every float16 there is, by its bits."""
+    """Return `as_u8` of every float16 value, indexed by its bits."""
     return as_u8(np.arange(2**16, dtype=np.uint16).view(np.float16).astype(np.float32))

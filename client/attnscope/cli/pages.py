@@ -75,7 +75,7 @@ def look(
     no_browser: NoBrowser = False,
     port: Port = 0,
 ) -> None:
-    """Look at a checkpoint on this machine: a service of its own, a short capture, the page. Needs the server extra."""
+    """Start a service for a checkpoint on this machine, capture a little and show the page. Needs the server extra."""
     from attnscope.page.looking import captured  # noqa: PLC0415 - loads zarr
     from attnscope.page.opening import served  # noqa: PLC0415 - loads zarr
     from attnscope.page.subjects import Subject  # noqa: PLC0415 - loads zarr
@@ -109,7 +109,7 @@ def _show_until_stopped(server: PageServer, subject: Subject, *, no_browser: boo
 
 @contextmanager
 def _closed_with_the_terminal() -> Iterator[None]:
-    """End in order, as Ctrl-C does, where the terminal is closed or the program is told to stop."""
+    """End as after Ctrl-C, where the terminal is closed or the program is told to stop."""
     names = [name for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
     before = {name: signal.signal(getattr(signal, name), _stop) for name in names}
     try:
@@ -132,5 +132,5 @@ def _lead(link: Link, *, no_browser: bool) -> None:
 
 
 def _has_display() -> bool:
-    """Return whether a browser could be seen: text browsers would take the terminal, and Ctrl-C with it."""
+    """Return whether a graphical browser can be shown: a text browser would take the terminal, and Ctrl-C with it."""
     return sys.platform in {"darwin", "win32"} or bool(os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))

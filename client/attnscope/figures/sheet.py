@@ -1,4 +1,4 @@
-"""A figure that is shown again and again while little of it changes: what stays is drawn once."""
+"""A figure that is shown many times while little of it changes: its constant part is drawn once."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from attnscope.figures.look import Picture
 
 
 class Sheet(Picture):
-    """A figure whose still part is drawn once a resolution, and whose `changing` artists are drawn over it each time.
+    """A figure whose constant part is drawn once for each resolution, and its `changing` artists each time.
 
-    Whatever changes of it after its first picture has to be among them; vector formats draw all of it every time.
+    An artist that changes after the first picture must be among them. Vector formats draw the whole figure each time.
     """
 
     def __init__(self, **options: Any) -> None:  # noqa: ANN401 - Figure's own

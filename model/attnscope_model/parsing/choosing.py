@@ -1,6 +1,6 @@
 """The state dict of a policy within a file's content: found by its family's names, or refused where several fit.
 
-Which names are a family's is handed in. A choice between two that fit is never made here.
+The caller hands in the test for a family's names. Where two state dicts fit, neither is chosen here.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ class Choice:
     """The user's statement about the place of the policy in a file."""
 
     key: str | None = None
-    """Of the state dict, dotted; `WHOLE` for the top level."""
+    """Dotted key of the state dict; `WHOLE` for the top level."""
     prefix: str | None = None
     """The beginning of the names."""
     ignore: tuple[str, ...] = ()
@@ -64,12 +64,12 @@ class Found:
     values: Mapping[str, Any]
     wrappers: frozenset[str] = frozenset()
     left_out: tuple[str, ...] = ()
-    """Names beside the prefix."""
+    """Names without the prefix."""
     notes: tuple[str, ...] = field(default=())
 
     @property
     def words(self) -> str:
-        """Return how it is chosen on the command line."""
+        """Return the options that choose it on the command line."""
         prefix = f" --prefix {shown(self.prefix)}" if self.prefix else ""
         return f"--key {self.key}{prefix} ({len(self.values)} entries)"
 
@@ -133,7 +133,7 @@ def _fits(key: str, state: Mapping[str, Any], prefix: str | None, recognise: Rec
 
 
 def _under(key: str, state: Mapping[str, Any], prefix: str) -> Found | None:
-    """Return what stands under a stated prefix, of the file's names or of those without wrappers."""
+    """Return the entries under a stated prefix: of the file's names, or else of the names without wrappers."""
     raw = Found(key, "", state)
     for whole in (raw, _unwrapped(key, state)) if prefix else (_unwrapped(key, state),):
         part = _beneath(whole, prefix)
@@ -225,7 +225,7 @@ def _without(found: Found, ignore: tuple[str, ...]) -> Found:
 
 
 def _notes(found: Found, ignored: list[str]) -> Iterator[str]:
-    """Yield what a user should know of the choice."""
+    """Yield notes on the choice for the user."""
     if found.key not in _USUAL:
         yield f"its weights were read from {found.key}"
     if found.wrappers or found.prefix:
@@ -249,7 +249,7 @@ def _refuse_key(choice: Choice, candidates: list[tuple[str, Mapping[str, Any]]])
 
 
 def _nothing(content: object) -> Exception:
-    """Return the refusal of a content without a state dict, by what stands where one would."""
+    """Return the refusal of a file without a state dict; it names the object that stands in its place."""
     top = list(content.values()) if isinstance(content, dict) else []
     below = [entry for value in top if isinstance(value, dict) for entry in value.values()]
     inside = next((value for value in (*top, *below) if isinstance(value, StandIn)), None)

@@ -27,13 +27,13 @@ KEY_WANTED: Final = "send a valid API key as Authorization: Bearer …"
 
 
 def service_state(request: Request) -> State:
-    """Return what the app holds."""
+    """Return the state that the app holds."""
     state: State = request.app.state.service
     return state
 
 
 def identified(wanted: SecurityScopes, request: Request, _documented: Annotated[object, Security(BEARER)]) -> Identity:
-    """Return whose key was sent, if it has every scope that the route wants."""
+    """Return the owner of the key that was sent, if the key has every scope that the route needs."""
     identity = request.scope.get(IDENTITY)
     if not isinstance(identity, Identity):
         raise refusal(ProblemCode.UNAUTHENTICATED, KEY_WANTED)
@@ -51,14 +51,14 @@ Admin = Annotated[Identity, Security(identified, scopes=[Scope.ADMIN.value])]
 
 
 def json_only(request: Request) -> None:
-    """Refuse a body that does not say it is JSON, so that no web page's form can submit one."""
+    """Refuse a request whose media type is not JSON, so that no form of a web page can submit one."""
     if not is_json(request):
         detail = f"expected application/json, got {_content_type(request)[:100] or 'no content type'}"
         raise refusal(ProblemCode.UNSUPPORTED_MEDIA_TYPE, detail)
 
 
 def is_json(request: Request) -> bool:
-    """Return True where the body says that it is JSON."""
+    """Return True where the media type is JSON."""
     return _content_type(request) == "application/json"
 
 
@@ -67,9 +67,9 @@ def _content_type(request: Request) -> str:
 
 
 def owned(state: State, identity: Identity, name: UUID) -> StoredJob:
-    """Return this owner's job of that name; another's is as unknown as one that never was.
+    """Return this owner's job of that name; another owner's job is unknown, like one that never existed.
 
-    Whatever is asked of the service's own parts about the job is asked by its ``id``, which is not always its name.
+    Inside the service a job is found by its ``id``, which is not always its name.
     """
     try:
         stored = state.jobs.find(identity.owner, name)
@@ -97,7 +97,7 @@ def placed(state: State, identity: Identity, name: UUID) -> UUID:
 
 
 def _refuse_part(state: State, identity: Identity, name: UUID) -> None:
-    """Refuse to do to a part of a job what is done to jobs."""
+    """Refuse a request that is only for whole jobs, where the name is that of a part."""
     part = part_of_job(state, identity.owner, name)
     if part is not None:
         detail = f"{name} is {part.label}, a part of job {part.of.name}: it is kept, cancelled and deleted with it"

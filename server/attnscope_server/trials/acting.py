@@ -28,7 +28,7 @@ class Deciding(Protocol):
         ...
 
     def pass_by(self, observation: Any) -> None:  # noqa: ANN401 - as above
-        """Go on without the decision at an observation."""
+        """Pass an observation without a decision."""
 
     def append(self, observation: Any, action: Any, reward: Any, next_observation: Any, ended: Any) -> None:  # noqa: ANN401 - as above
         """Add a finished transition."""
@@ -81,7 +81,7 @@ def roll_out(
     temperature
         Of sampling; None is greedy.
     at_step
-        Hears of every decision, after it is taken and before the environments are stepped.
+        Called with every decision, before the environments are stepped.
     """
     rolled = _RolledOut(decider, host_choices(axis, temperature), at_step)
     act(range(steps), rooms, rolled, rolled)
@@ -99,7 +99,7 @@ def take_again(
     Raises
     ------
     NotReproducibleError
-        They give other rewards than those that are stored.
+        Their rewards are not the stored ones.
     """
     taken = _TakenAgain(actions, rewards, at_step)
     act(range(actions.shape[1]), rooms, taken, taken)
@@ -115,7 +115,7 @@ class _RolledOut:
         self.recorded = Recorded()
 
     def begin(self, step: int) -> None:
-        """Do nothing: `at_step` hears of the decision."""
+        """Do nothing: `at_step` is called with the decision."""
 
     def decide(self, _step: int, observation: HostArray) -> Tensor:
         return self._decider.decide(observation)

@@ -11,7 +11,7 @@ from attnscope.trials.naming import label_of
 from attnscope.trials.results import TrialResults
 
 MARKERS: Final = {"reindex": "o", "keep": "s", "right_align": "^", "mask": "D"}
-"""By position policy."""
+"""Marker of each position policy."""
 
 Line = Literal["-", "--", ":"]
 
@@ -19,7 +19,7 @@ BLIND: Final[dict[str, tuple[str, Line]]] = {"uniform": (COLOURS["uniform"], "--
 """Colour and line of the controls."""
 
 LEFT: Final = "#C9CED3"
-"""Colour of conditions that are only there to be seen beside the others."""
+"""Colour of conditions beyond the palette."""
 
 LABEL: Final = 26
 """Characters of a strategy's name in a legend."""
@@ -28,7 +28,7 @@ SIGNS: Final = {"non-inferior": "✓", "inferior": "✗", "inconclusive": "?"}
 
 
 def caption_of_trial(board: Board) -> str:
-    """Return the provenance of a trial's figures and what its intervals are."""
+    """Return the provenance of a trial's figures and the kind of its intervals."""
     results, bootstrap = board.results, board.bootstrap
     resolved, provenance = results.resolved, results.provenance
     mask = policy_words({"causal": results.policy.causal, "causal_stated_by": "unknown"} | dict(provenance))
@@ -67,7 +67,7 @@ def strategies_of(rows: tuple[Row, ...]) -> dict[str, list[Row]]:
 
 
 def labels_of(rows: tuple[Row, ...]) -> dict[str, str]:
-    """Return what each strategy, by its whole text, is called where room is short; no two are called alike."""
+    """Return a short name for each strategy, by its whole text; no two names are equal."""
     found: dict[str, str] = {}
     for row in rows:
         label = label_of(row.condition)
@@ -84,7 +84,7 @@ def positions_of(board: Board) -> list[str]:
 
 
 def looks(names: list[str]) -> dict[str, tuple[str, Line]]:
-    """Return colour and line of each strategy: controls have their own, the first others the palette's."""
+    """Return colour and line of each strategy: controls have their own, the others take the palette's in order."""
     free = iter(SERIES)
     found: dict[str, tuple[str, Line]] = {}
     for name in names:

@@ -17,8 +17,8 @@ from attnscope_model.strategies.view import ContextView
 class RecentRows(Scored):
     """Keep the tokens with the most attention in the last decision rows, smoothed (SnapKV: Li et al., 2024).
 
-    In a recomputed context the "last queries" are the decisions of the last steps. Entries that a row did not see do
-    not count in their mean.
+    In a recomputed context the "last queries" are the decisions of the last steps. A row counts in an entry's mean only
+    where it saw the entry.
     """
 
     name: ClassVar[str] = "snapkv"
@@ -57,7 +57,7 @@ def _smooth(
     held: Bool[Array, "*batch entry"],
     kernel: int,
 ) -> Float[Array, "*batch entry"]:
-    """Return the mean over `kernel` held neighbours, of those that were judged; edges average what there is."""
+    """Return the mean over `kernel` held neighbours, of those that were judged; at an edge there are fewer."""
     xp = namespace(mean)
     half = kernel // 2
     if half == 0:

@@ -1,4 +1,4 @@
-"""Earlier decisions on the same checkpoint and environment, as they are still stored beside a decision's own store."""
+"""Earlier decisions on the same checkpoint and environment, read from the stores beside a decision's own."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def earlier_decisions(order: Order[DecisionSpec, ResolvedDecision]) -> tuple[Car
             continue
         try:
             one = _told(CaptureReader.open(path), order)
-        except (AttnscopeError, ValueError, KeyError):  # what doctor reports is no decision that could be listed
+        except (AttnscopeError, ValueError, KeyError):  # a damaged store cannot be listed; the doctor reports it
             continue
         if one is not None:
             found.append(((path / "zarr.json").stat().st_mtime_ns, one))
@@ -26,7 +26,7 @@ def earlier_decisions(order: Order[DecisionSpec, ResolvedDecision]) -> tuple[Car
 
 
 def _told(reader: CaptureReader, order: Order[DecisionSpec, ResolvedDecision]) -> CardEarlier | None:
-    """Return a stored decision in short; None where it is another's, or on something else, or has begun nothing."""
+    """Return a stored decision in short; None where its owner or subject is another, or it is quick or empty."""
     if reader.kind != DecisionSchema.kind or reader.attributes["owner"] != order.owner or not reader.steps_committed:
         return None
     spec = DecisionSpec.model_validate(reader.attributes["spec"])
