@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from abc import abstractmethod
 from typing import Any, Final, Protocol
 from uuid import UUID
 
@@ -30,16 +31,22 @@ class Awaited(Protocol):
     """The part of `JobHandle` that waiting needs."""
 
     @property
+    @abstractmethod
     def id(self) -> UUID:
         """The job's id."""
+        ...
 
     @property
+    @abstractmethod
     def state(self) -> JobState:
         """The state that the service said last."""
+        ...
 
     @property
+    @abstractmethod
     def info(self) -> Job:
         """The job as the service said it last."""
+        ...
 
     def refresh(self, wait: float = 0.0) -> Any:  # noqa: ANN401 - the handle itself
         """Ask the service again, which may hold its answer for so many seconds."""

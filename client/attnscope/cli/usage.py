@@ -39,7 +39,7 @@ def _sentence(error: Exception) -> str:
         case "MissingParameter":
             return f"{place} is needed"
         case "NoSuchOption":
-            near = sorted(getattr(error, "possibilities", None) or ())
+            near: list[str] = sorted(getattr(error, "possibilities", None) or [])
             return f"there is no option {getattr(error, 'option_name', '')}" + _near(near)
         case "BadOptionUsage":
             name = getattr(error, "option_name", "")

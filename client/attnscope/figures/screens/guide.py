@@ -32,7 +32,7 @@ def draw_marks(axes: Axes, bands: Sequence[tuple[int, int]], misleads: Sequence[
     for (first, last), how in zip(bands, misleads, strict=True):
         if how is not None:
             axes.axvspan(first - 0.5, last + 0.5, color=MARKS[how], alpha=0.25, linewidth=0, zorder=0, gid=how)
-    seen = dict.fromkeys(how for how in misleads if how is not None)
+    seen: dict[Misleads, None] = dict.fromkeys(how for how in misleads if how is not None)
     return [Patch(color=MARKS[how], alpha=0.25, label=how) for how in seen]
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 from uuid import UUID
 
 import numpy as np
@@ -31,9 +31,6 @@ from attnscope_storage.wire import CheckpointInfo, Phase, TaskCell, TrialSpec
 from attnscope_storage.wire.cards import CardArm
 from attnscope_storage.wire.decisions import DecisionSpec, ResolvedDecision
 from attnscope_storage.wire.parts import CAPTURE, SCREEN, child_id
-
-SpecT = TypeVar("SpecT")
-ResolvedT = TypeVar("ResolvedT")
 
 
 @dataclass(frozen=True)
@@ -94,7 +91,7 @@ class Children:
                 writer.close(complete=False)
         return self._made(name, asked, run_trial)
 
-    def _order(self, name: str, spec: SpecT, resolved: ResolvedT) -> Order[Any, Any]:
+    def _order(self, name: str, spec: object, resolved: object) -> Order[Any, Any]:
         mine = self.order
         return Order(
             job=str(child_id(self.store, name)),
