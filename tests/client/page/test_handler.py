@@ -67,6 +67,15 @@ def test_a_proof_of_half_characters_is_refused(page, capfd):
     assert capfd.readouterr().err == ""
 
 
+@pytest.mark.parametrize("said", [{}, {"subject": "/"}, {"challenge": "", "proof": "", "subject": "", "more": "x"}])
+def test_a_message_of_another_shape_is_refused(page, said, capfd):
+    """Fields that are missing or unknown prove nothing."""
+    body = json.dumps(said)
+    sent = request(page, "POST /again", f"Content-Length: {len(body)}") + body.encode()
+    assert answer_to(page.port, sent)[0] == 403
+    assert capfd.readouterr().err == ""
+
+
 def test_an_unforeseen_error_is_answered_and_told_in_the_terminal(browser, page, planted, monkeypatch, capfd):
     """The browser learns that the view failed and nothing else; the page goes on."""
     subject = Subject.of_folder(planted(steps=20))
