@@ -172,7 +172,7 @@ class Capture(CapturedArrays):
     def _replayed(self, decision: Decision) -> Float[np.ndarray, ...]:
         if self._replayer is None:
             raise NotReplayableError(
-                f"{decision.kind} of a step that is not stored needs the checkpoint, so a service: "
+                f"the checkpoint is needed for {decision.kind} of a step that is not stored, so a service: "
                 f"attnscope.connect().job({self.job!r}).capture()"
             )
         return self._replayer.fetch(decision)

@@ -22,19 +22,21 @@ from attnscope_server.root.verbs import Root, settings_of
 from attnscope_server.training import verbs
 from attnscope_storage.errors import AttnscopeError
 from attnscope_storage.terminal import take_any_terminal
+from attnscope_storage.usage import WRONG_USAGE, UsageError, WordedGroup, said_of
 from attnscope_storage.wire import JobState
 
 LONGEST_DAYS = 36_500
 """Days that a key may be valid, at most, where it expires at all."""
 
 app = typer.Typer(
+    cls=WordedGroup,
     help="The attnscope service.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,  # markup would take [ppo] for a style
 )
-checkpoints = typer.Typer(help="Registered checkpoints.", no_args_is_help=True)
-keys = typer.Typer(help="API keys.", no_args_is_help=True)
+checkpoints = typer.Typer(cls=WordedGroup, help="Registered checkpoints.", no_args_is_help=True)
+keys = typer.Typer(cls=WordedGroup, help="API keys.", no_args_is_help=True)
 app.add_typer(checkpoints, name="checkpoint")
 app.add_typer(keys, name="key")
 root_verbs.register(app)
@@ -84,7 +86,8 @@ def listed_in(path: Path) -> Any:  # noqa: ANN401 - checked by the settings
     try:
         return json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
-        raise typer.BadParameter(f"{path}: expected a JSON file: {error}", param_hint="--environments") from error
+        reason = (error.strerror if isinstance(error, OSError) else None) or error
+        raise typer.BadParameter(f"{path}: expected a JSON file: {reason}", param_hint="--environments") from error
 
 
 def registry_of(data_root: Path | None) -> CheckpointRegistry:
@@ -222,7 +225,9 @@ def create_key(
 ) -> None:
     """Make a key; it is shown once."""
     if days is not None and not 0 < days <= LONGEST_DAYS:
-        raise typer.BadParameter(f"expected more than 0 and at most {LONGEST_DAYS} days, got {days}")
+        raise typer.BadParameter(
+            f"expected more than 0 and at most {LONGEST_DAYS} days, got {days}", param_hint="--days"
+        )
     expires = None if days is None else datetime.now(UTC) + timedelta(days=days)
     typer.echo(key_store(data_root).create(owner, scope or EVERYDAY_SCOPES, label=label, expires_at=expires))
 
@@ -243,11 +248,17 @@ def revoke_key(key_id: str, data_root: Root = None) -> None:
 
 
 def main() -> None:
-    """Run the command line; an error that attnscope explains is one line, and status 1."""
+    """Run the command line; an error that attnscope explains is one line, with status 2 for wrong usage, else 1."""
     os.umask(0o077)  # what this process and its workers write is readable by their owner alone
     take_any_terminal(sys.stdout, sys.stderr)
     try:
-        app()
+        raise SystemExit(app(prog_name="attnscope-server", standalone_mode=False) or 0)
+    except UsageError as error:
+        typer.echo(said_of(error), err=True)
+        raise SystemExit(WRONG_USAGE) from error
+    except typer.Abort:
+        typer.echo("stopped", err=True)
+        raise SystemExit(1) from None
     except AttnscopeError as error:
         typer.echo(f"error: {error.message}", err=True)
         raise SystemExit(1) from error

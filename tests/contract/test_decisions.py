@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import multiprocessing
 import subprocess
 import sys
+from operator import attrgetter
 from uuid import UUID
 
 import numpy as np
@@ -105,6 +107,18 @@ def test_a_decision_ends_in_the_right_answer(running, decided):
     assert decision.complete
     report = verify(reader_of(running, decided))
     assert report.ok, report.problems
+
+
+def test_a_decision_travels_to_a_spawned_process(running, decided, monkeypatch, tmp_path):
+    """Remote and downloaded: a process that shares nothing with this one reads the same card."""
+    monkeypatch.setenv("ATTNSCOPE_URL", running.url)
+    monkeypatch.setenv("ATTNSCOPE_API_KEY", running.key)
+    remote = decided.decision()
+    local = attnscope.open_decision(remote.download(tmp_path / "decision.zarr"))
+    with multiprocessing.get_context("spawn").Pool(1) as pool:
+        for decision in (remote, local):
+            there = pool.apply(attrgetter("card", "answer", "state"), (decision,))
+            assert there == (local.card, local.answer, "complete")
 
 
 def test_every_rollout_is_stored_and_counted(running, decided):

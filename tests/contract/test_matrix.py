@@ -20,11 +20,11 @@ SERVICE = "service"
 MAPS = "whole attention maps"
 """In the sentence of what an imported file of arrays does not say."""
 
-LOCAL = {"influence": SERVICE}
-"""Of a capture without a service: this runs the policy."""
+JOB = "name the job"
+"""In the sentence of what is a job about a job."""
 
-JOBS_ONLY = {"screen"}
-"""Consumers that take no folder: a screen is a job about a job."""
+LOCAL = {"influence": SERVICE, "screen": JOB}
+"""Of a capture without a service: these run the policy."""
 
 GOLDEN = dict.fromkeys(("summary", "heatmap", "rows", "recommend", "report", "compare", "notebook"), "ResolvedCapture")
 """The oldest store holds arrays of a made-up rollout, and no document that says what they are."""
@@ -39,7 +39,7 @@ EXPECTED: dict[str, dict[str, str]] = {
     "imported without": LOCAL,
     "imported arrays": {**LOCAL, "heatmap": MAPS},
     "golden store": {**LOCAL, **GOLDEN},
-    "one step": {"recommend": "no history", "influence": "no transition"},
+    "one step": {"recommend": "no history", "influence": "no transition", "screen": JOB},
     "one head": LOCAL,
     "one environment": LOCAL,
     "three tokens": LOCAL,
@@ -132,8 +132,9 @@ def test_every_consumer_takes_every_capture_on_this_disk(local, tmp_path):
         "first",
         1,
     )
-    consumers = [consumer for consumer in cells.CONSUMERS if consumer not in JOBS_ONLY]
-    judge(outcomes(tmp_path, [(name, place, consumer) for name, place in local.items() for consumer in consumers]))
+    judge(
+        outcomes(tmp_path, [(name, place, consumer) for name, place in local.items() for consumer in cells.CONSUMERS])
+    )
 
 
 @pytest.mark.parametrize("encoding", ["ascii", "cp1252"])
@@ -154,7 +155,7 @@ def test_every_consumer_takes_the_capture_of_every_job(tmp_path, service_setting
         with attnscope.connect(running.url, running.key) as service:
             fetched = str(service.job(jobs["captured"]).capture().download(tmp_path / "fetched.zarr"))
         asked = [(name, job, consumer) for name, job in jobs.items() for consumer in cells.CONSUMERS]
-        asked += [("fetched", fetched, consumer) for consumer in cells.CONSUMERS if consumer not in JOBS_ONLY]
+        asked += [("fetched", fetched, consumer) for consumer in cells.CONSUMERS]
         judge(outcomes(tmp_path, asked, **surroundings))
 
 

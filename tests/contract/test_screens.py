@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import multiprocessing
+from operator import attrgetter
 
 import httpx
 import numpy as np
@@ -59,6 +61,20 @@ def test_a_screen_is_read_like_any_store(screened, service, tmp_path):
     assert screened.info.progress.steps_done == screened.info.progress.steps_total == 4
     with pytest.raises(StoreKindError, match="is a screen, not a trial"):
         screened.trial()
+
+
+def test_a_screen_travels_to_a_spawned_process(screened, service, monkeypatch, tmp_path):
+    """Remote and downloaded, itself and its results: another process reads the same numbers."""
+    monkeypatch.setenv("ATTNSCOPE_URL", service.url)
+    monkeypatch.setenv("ATTNSCOPE_API_KEY", service.key)
+    remote = screened.screen()
+    local = attnscope.open_screen(remote.download(tmp_path / "screen.zarr"))
+    truth = local.results().tv_live.value
+    with multiprocessing.get_context("spawn").Pool(1) as pool:
+        for screen in (remote, local):
+            assert pool.apply(attrgetter("arms", "state"), (screen,)) == (local.arms, "complete")
+            there = pool.apply(attrgetter("tv_live.value"), (screen.results(),))
+            assert np.array_equal(there, truth, equal_nan=True)
 
 
 def test_advice_finds_the_screen_of_its_capture(screened, captured, service, monkeypatch, tmp_path):

@@ -1,11 +1,17 @@
-"""Where the service listens, and what is said where it cannot."""
+"""The service as a process: its address, its clock, its files, and what is said where it cannot listen."""
 
 from __future__ import annotations
 
 import socket
+import stat
+import subprocess
+import sys
+from datetime import UTC, datetime
+from types import SimpleNamespace
 
 import pytest
 
+from attnscope_server import app as app_module
 from attnscope_server.errors import AddressUnusableError
 from attnscope_server.serving import serve_background
 
@@ -24,3 +30,25 @@ def test_an_address_of_another_machine_is_a_sentence(where, host):
     elsewhere = where.model_copy(update={"host": host, "port": 0, "behind_proxy": True})
     with pytest.raises(AddressUnusableError, match="cannot listen"), serve_background(elsewhere):
         pass
+
+
+def test_keys_end_by_the_settled_clock(where, monkeypatch):
+    """The service's keys take their time from it, so that a jump of the wall clock ends none."""
+    noon = datetime(2031, 3, 1, 12, tzinfo=UTC)
+    monkeypatch.setattr(app_module, "SettledClock", lambda: SimpleNamespace(now=lambda: noon))
+    with serve_background(
+        where.model_copy(update={"port": 0, "announce": False, "shipped_checkpoints": False})
+    ) as running:
+        running.state.keys.create("me", label="made at noon")
+        made = [key for key in running.state.keys.list() if key.label == "made at noon"]
+    assert [key.created_at for key in made] == [noon]
+
+
+def test_nobody_else_reads_what_the_program_writes(tmp_path):
+    """Each file and folder of a data root is its owner's alone, whatever the shell's mask is."""
+    program = "from attnscope_server.cli import main; main()"
+    words = ["key", "create", "--owner", "me", "--data-root", str(tmp_path / "root")]
+    subprocess.run([sys.executable, "-c", program, *words], check=True, capture_output=True, umask=0o022)
+    modes = {path.name: stat.S_IMODE(path.stat().st_mode) for path in (tmp_path / "root").rglob("*")}
+    assert modes
+    assert {name: oct(mode) for name, mode in modes.items() if mode & 0o077} == {}

@@ -13,6 +13,12 @@ from matplotlib.transforms import Bbox
 SLACK = 1.0
 """Pixels over the edge that rounding explains."""
 
+HOSTILE = {
+    "text.usetex": True, "axes.grid": True, "axes.facecolor": "red", "figure.facecolor": "black", "font.size": 30,
+    "savefig.bbox": "tight", "xtick.labelsize": 40, "figure.constrained_layout.use": True, "lines.linewidth": 9,
+}  # fmt: skip
+"""Settings of a user who asks for everything odd."""
+
 
 def faults(figure: Figure) -> list[str]:
     """Return texts that run over the edge of the canvas, and axes of which two ticks have one label."""

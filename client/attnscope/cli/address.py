@@ -4,17 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from contextvars import ContextVar
-from difflib import get_close_matches
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Final
 
-from typer.core import TyperGroup
-
 import attnscope
-from attnscope.cli.usage import no_such_verb
 from attnscope.errors import ConfigurationError
 from attnscope.service import Service
+from attnscope_storage.usage import WordedGroup
 
 ANYWHERE: Final = ("--url", "--key-file", "--key")
 """Options of the program that may also stand behind a verb; no verb has one of the same name."""
@@ -26,7 +23,7 @@ _named: ContextVar[Mapping[str, str]] = ContextVar("named", default=MappingProxy
 """The options of the command that runs, as far as they were said."""
 
 
-class AddressedGroup(TyperGroup):
+class AddressedGroup(WordedGroup):
     """The program: its options that name the service may stand anywhere before ``--``."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:  # noqa: ANN401 - click's context, or typer's own copy
@@ -34,12 +31,6 @@ class AddressedGroup(TyperGroup):
         left = super().parse_args(ctx, to_front(args))
         _named.set({name: str(ctx.params[name]) for name in ("url", "key_file") if ctx.params.get(name) is not None})
         return left
-
-    def resolve_command(self, ctx: Any, args: list[str]) -> Any:  # noqa: ANN401 - as above
-        """Return the verb that is asked for; one that there is not is refused with those whose names are near."""
-        if args and not args[0].startswith("-") and self.get_command(ctx, args[0]) is None:
-            raise no_such_verb(args[0], get_close_matches(args[0], self.list_commands(ctx)), ctx)
-        return super().resolve_command(ctx, args)
 
 
 def to_front(args: list[str]) -> list[str]:

@@ -31,6 +31,10 @@ def influence(
     if positions not in ("reindex", "mask"):
         raise typer.BadParameter(f"expected reindex or mask, got {positions!r}", param_hint="--positions")
     stand: Literal["reindex", "mask"] = "mask" if positions == "mask" else "reindex"
+    if (Path(job) / "zarr.json").exists():
+        raise typer.BadParameter(
+            f"{job} is a folder, and influence runs the policy: name the job of the capture", param_hint="JOB"
+        )
     with connect() as service:
         capture = service.job(job).capture()
         last = capture.steps_committed - 1

@@ -24,7 +24,6 @@ from attnscope.cli import (
     trials,
 )
 from attnscope.cli.app import STOPPED, app
-from attnscope.cli.usage import WRONG_USAGE, UsageError, said_of
 from attnscope.connecting.plain import plain
 from attnscope.errors import (
     AuthenticationError,
@@ -35,6 +34,7 @@ from attnscope.errors import (
 )
 from attnscope_storage.errors import AttnscopeError
 from attnscope_storage.terminal import take_any_terminal
+from attnscope_storage.usage import WRONG_USAGE, UsageError, said_of
 from attnscope_storage.wire.wording import wrong_fields
 
 VERBS = (
@@ -72,10 +72,7 @@ def main() -> None:
     try:
         raise SystemExit(app(prog_name="attnscope", standalone_mode=False) or 0)
     except UsageError as error:
-        if type(error).__name__ == "NoArgsIsHelpError":  # no word was typed: the help is the answer
-            sys.stderr.write(f"{error}\n")
-        else:
-            sys.stderr.write(f"error: {plain(said_of(error))}\n")
+        sys.stderr.write(f"{plain(said_of(error))}\n")
         raise SystemExit(WRONG_USAGE) from error
     except typer.Abort:
         sys.stderr.write("stopped\n")

@@ -44,6 +44,10 @@ def screen(
     as_json: Json = False,
 ) -> None:
     """Screen a capture: how far each rule at each budget changes the policy's decisions. It never says what is safe."""
+    if (Path(job) / "zarr.json").exists():
+        raise typer.BadParameter(
+            f"{job} is a folder, and a screen runs the policy: name the job of the capture", param_hint="JOB"
+        )
     with connect() as service:
         capture = service.job(job)
         asked["capture"] = capture.id

@@ -6,7 +6,7 @@ import dataclasses
 import json
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 import typer
 from pydantic import ValidationError
@@ -26,6 +26,9 @@ from attnscope_storage.wire.wording import sentence
 Root = Annotated[Path | None, typer.Option("--data-root", help="Folder of captures, checkpoints, keys and jobs.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
+REPEATED: Final = frozenset({"devices", "allowed_hosts"})
+"""Settings of several values, each of which an option in the singular names."""
+
 
 def settings_of(data_root: Path | None, **changes: Any) -> Settings:  # noqa: ANN401 - settings fields
     """Return the settings; what is named on the command line goes before the environment."""
@@ -33,8 +36,15 @@ def settings_of(data_root: Path | None, **changes: Any) -> Settings:  # noqa: AN
     try:
         return Settings(**named)
     except ValidationError as error:
-        first = error.errors()[0]
-        raise typer.BadParameter(f"{'.'.join(map(str, first['loc']))}: {sentence(first)}") from error
+        first = error.errors(include_url=False)[0]
+        raise typer.BadParameter(sentence(first), param_hint=_said_by(first["loc"], named)) from None
+
+
+def _said_by(place: tuple[int | str, ...], named: dict[str, Any]) -> str:
+    """Return the option, else the variable, that a setting comes from; what lies inside of it stands behind."""
+    first, *inside = map(str, place or ("settings",))
+    option = f"--{first.removesuffix('s') if first in REPEATED else first}".replace("_", "-")
+    return ".".join([option if first in named else f"ATTNSCOPE_SERVER_{first.upper()}", *inside])
 
 
 def say(findings: Iterable[Finding], *, as_json: bool) -> None:

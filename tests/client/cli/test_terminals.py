@@ -36,6 +36,8 @@ def test_an_error_in_characters_that_the_terminal_lacks_is_still_said(told, prog
     done = program("list", PYTHONIOENCODING=f"{encoding}:strict", ATTNSCOPE_API_KEY="wrong-key")
     assert done.returncode == 6, done.stderr
     assert done.stderr.decode(encoding).startswith("error: no key [bold]here[/bold]")
+    refused = program("heatmap", "--format", "\N{MINUS SIGN}", PYTHONIOENCODING=encoding)
+    assert "got '-'" in refused.stderr.decode(encoding)  # by itself Python would spell it \\u2212
 
 
 def test_characters_of_our_texts_have_a_spelling_in_ascii(tmp_path):
@@ -46,9 +48,10 @@ def test_characters_of_our_texts_have_a_spelling_in_ascii(tmp_path):
     assert (tmp_path / "text").read_bytes() == b"-1 +/- 2 -> 3 x ?"
 
 
-def test_a_backend_of_another_program_does_not_matter(program, stored, tmp_path):
-    """An inherited MPLBACKEND is not even looked at."""
-    done = program("heatmap", "--capture", str(stored), "--out", str(tmp_path), MPLBACKEND="module://nobody.has.this")
+@pytest.mark.parametrize("backend", ["module://nobody.has.this", "no-such-backend"])
+def test_a_backend_of_another_program_does_not_matter(program, stored, tmp_path, backend):
+    """An inherited MPLBACKEND is not even looked at; one of no known name would end matplotlib's import."""
+    done = program("heatmap", "--capture", str(stored), "--out", str(tmp_path), MPLBACKEND=backend)
     assert done.returncode == 0, done.stderr
     assert len(list(tmp_path.glob("*.png"))) == 2
 

@@ -11,7 +11,7 @@ import pytest
 import attnscope
 from attnscope.comparison import write_comparison
 from attnscope.comparison.consistency import Consistency, patterns_of
-from attnscope.comparison.differences import corresponding, difference
+from attnscope.comparison.differences import Change, Difference, corresponding, difference
 from attnscope.comparison.drawing import measures_figure, multiples
 from attnscope.comparison.numbers import MEASURES
 from attnscope.comparison.writing import short_names, unlike
@@ -52,6 +52,17 @@ def test_a_verdict_is_taken_on_the_lift(planted):
     assert found.distinct is found.lift.distinct is True
     assert f"lift {one:.3g} to {other:.3g}" in str(found)
     assert difference(first, second, MEASURES[-1]).lift is None, "a return has no uniform attention"
+
+
+@pytest.mark.parametrize("rises", [True, False])
+def test_where_share_and_lift_disagree_the_lift_decides(rises):
+    """A share that falls with the context's length alone is no difference, and a lift that rises is one."""
+    apart, even = Change(0.5, 0.3, 0.7), Change(-0.02, -0.05, 0.01)
+    share, lift = (even, apart) if rises else (apart, even)
+    found = Difference(
+        "self", share.value, share.low, share.high, paired=True, reliable=True, lifts=(1.6, 2.1), lift=lift
+    )
+    assert found.distinct is rises
 
 
 def test_different_rollouts_are_not_paired(captures, planted):

@@ -15,13 +15,9 @@ from attnscope.figures.heatmap import heatmap
 from attnscope.figures.style import fold, pixels
 from attnscope.report.report import FIGURES
 from attnscope.study import study
-from canvas import faults, in_a_cell
+from canvas import HOSTILE, faults, in_a_cell
 
 NAME = "AD-absolute-darkroom-reference-seed0@6000"
-HOSTILE = {
-    "text.usetex": True, "axes.grid": True, "axes.facecolor": "red", "figure.facecolor": "black", "font.size": 30,
-    "savefig.bbox": "tight", "xtick.labelsize": 40, "figure.constrained_layout.use": True, "lines.linewidth": 9,
-}  # fmt: skip
 
 
 class Replays:

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import math
 
+import matplotlib as mpl
 import numpy as np
 import pytest
 
 from attnscope.figures.decisions.kept import kept_by_tokens
 from attnscope.figures.decisions.ladder import ladder
-from attnscope.figures.style import save
+from attnscope.figures.style import pixels, save
 from attnscope_storage.wire.decisions import CardArm, CardRung, DecisionCard
 from attnscope_storage.wire.looks import CardLook
+from canvas import HOSTILE, faults, in_a_cell
 
 NAMES = ("recency 64, keep", "recency 32, keep", "sinks 32, keep")
 
@@ -99,3 +101,44 @@ def test_where_nothing_was_judged_the_figures_say_so(card):
     none = card.model_copy(update={"rungs": (), "looks": (), "chosen": None})
     for draw in (ladder, kept_by_tokens):
         assert [text.get_text() for text in draw(none).axes[0].texts] == ["no arm was judged"]
+
+
+LONG = "attention-sinks-of-the-first-episode {tokens}, keep, every 4 steps, first_rewarded=True"
+
+
+@pytest.fixture
+def long_card(card) -> DecisionCard:
+    """Return a card of eight arms with long names and near budgets, each looked at four times."""
+    tokens = (160, 80, 40, 39, 38, 20, 10, 5)
+    names = [LONG.format(tokens=count) for count in tokens]
+    arms = [card.arms[0].model_copy(update={"name": name, "tokens": n}) for name, n in zip(names, tokens, strict=True)]
+    looks = [look(name, 1 + at, "undecided", 0.97, 0.9 + 0.01 * at, 1.0 + at) for name in names for at in range(4)]
+    rungs = [
+        card.rungs[0].model_copy(update={"arm": name, "tokens": count})
+        for name, count in zip(names, tokens, strict=True)
+    ]
+    changed = {"arms": tuple(arms), "looks": tuple(looks), "rungs": tuple(rungs), "chosen": arms[3]}
+    return card.model_copy(update=changed | {"checkpoint_name": "AD-absolute-darkroom-reference-seed0@6000"})
+
+
+@pytest.mark.parametrize("draw", [ladder, kept_by_tokens])
+@pytest.mark.parametrize("asked", ["card", "long_card", "no looks", "nothing judged"])
+def test_the_figures_are_whole(draw, asked, card, long_card):
+    """No text leaves the canvas and no two ticks are equal or over each other; a cell shows each figure."""
+    found = {
+        "card": card,
+        "long_card": long_card,
+        "no looks": long_card.model_copy(update={"looks": ()}),
+        "nothing judged": card.model_copy(update={"rungs": (), "looks": (), "chosen": None}),
+    }[asked]
+    figure = draw(found)
+    assert faults(figure) == []
+    assert in_a_cell(figure).startswith(b"\x89PNG")
+
+
+@pytest.mark.parametrize("draw", [ladder, kept_by_tokens])
+def test_the_users_settings_are_not_seen(draw, card):
+    """The same pixels, whatever another's matplotlibrc says."""
+    plain = pixels(draw(card))
+    with mpl.rc_context(HOSTILE):
+        assert np.array_equal(pixels(draw(card)), plain)

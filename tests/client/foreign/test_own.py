@@ -59,12 +59,15 @@ def test_one_environment_needs_no_axis_and_zeros_may_pad(tmp_path):
         padded.returns()
 
 
-@pytest.mark.parametrize("weight", [np.nan, np.inf, -0.5])
-def test_a_weight_that_is_none_is_named(tmp_path, weight):
+@pytest.mark.parametrize(
+    ("weight", "why"),
+    [(np.nan, "nan of slot 4 is NaN inside the context"), (np.inf, "slot 4 is infinite"), (-0.5, "slot 4 is negative")],
+)
+def test_a_weight_that_is_none_is_named(tmp_path, weight, why):
     """A NaN, infinite or negative weight inside a context is refused with its place, and nothing is left behind."""
     rows, lengths = attention()
     rows[20, 1, 1, 2, 4] = weight
-    with pytest.raises(ForeignFileError, match=r"step 20, environment 1, layer 1, head 2: the weight .* of slot 4"):
+    with pytest.raises(ForeignFileError, match=f"step 20, environment 1, layer 1, head 2: the weight .*{why}"):
         attnscope.import_arrays(rows, lengths, out=tmp_path / "c.zarr")
     assert list(tmp_path.iterdir()) == []
 

@@ -127,6 +127,26 @@ def test_no_exception_ends_the_supervisor(supervisor, runner, jobs, submitted, m
     assert runner.ran[-1][0] == again.id
 
 
+@pytest.mark.parametrize("duty", ["_settle", "_watch", "_feed"])
+def test_a_duty_that_fails_leaves_the_others_done(supervisor, monkeypatch, duty):
+    """An error that no duty catches itself ends that duty for this look alone."""
+    done = []
+    for name in ("_settle", "_watch", "_feed"):
+        monkeypatch.setattr(supervisor, name, lambda name=name: 1 / 0 if name == duty else done.append(name))
+    supervisor.look()
+    assert done == [name for name in ("_settle", "_watch", "_feed") if name != duty]
+
+
+def test_a_runner_that_fails_leaves_the_others_their_jobs(where, jobs, make_runner, submitted, clock, monkeypatch):
+    """The job goes to the second runner in the same look in which the first cannot say its slots."""
+    broken, good = make_runner(name="broken"), make_runner(name="good")
+    supervisor = Supervisor(where, jobs, (broken, good), now=clock)
+    monkeypatch.setattr(broken, "slots", lambda: 1 / 0)
+    job = submitted(jobs)
+    supervisor.look()
+    assert [ran[0] for ran in good.ran] == [job.id]
+
+
 def test_a_report_that_cannot_be_taken_does_not_end_the_runners_thread(
     supervisor, runner, jobs, submitted, monkeypatch
 ):

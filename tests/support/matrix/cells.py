@@ -83,6 +83,11 @@ def influence(place: str, folder: Path) -> None:
     save(causal_map(capture, [capture.steps_committed - 1]), folder / "influence.png")
 
 
+def screen(place: str, folder: Path) -> None:
+    """Ask what a screen of the capture would cost; a folder is named in the place of a job."""
+    verb("screen", place, "--dry-run")(place, folder)
+
+
 def xarray(place: str, _: Path) -> None:
     """Open with xarray and read one array."""
     opened(place).to_xarray()["stats"]["entropy"][:1].to_numpy()
@@ -118,7 +123,7 @@ CONSUMERS: dict[str, Callable[[str, Path], None]] = {
     "report": verb("report", "{}", "--out", "OUT"),
     "compare": verb("compare", "{}", "{}", "--out", "OUT"),
     "influence": influence,
-    "screen": verb("screen", "{}", "--dry-run"),
+    "screen": screen,
     "xarray": xarray,
     "worker": worker,
     "notebook": notebook,

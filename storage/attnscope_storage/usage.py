@@ -1,4 +1,4 @@
-"""Wrong usage said in this program's words: the option or argument, what was expected, and what came.
+"""Wrong usage of the two programs in our words: the option or argument, what was expected, and what came.
 
 Knows typer's errors by name and attributes alone: typer brings its own copy of click, earlier versions used click
 itself, and neither is imported here.
@@ -6,10 +6,13 @@ itself, and neither is imported here.
 
 from __future__ import annotations
 
+import re
+from difflib import get_close_matches
 from typing import Any, Final
 
 import typer
 from pydantic import ValidationError
+from typer.core import TyperGroup
 
 from attnscope_storage.wire.wording import sentence
 
@@ -19,17 +22,38 @@ WRONG_USAGE: Final = 2
 UsageError: Final[type[Exception]] = typer.BadParameter.__mro__[1]
 """The error that typer raises for every wrong use of a program; typer exports only this subclass."""
 
+QUOTE: Final = "'"
+
 MANY_WORDS: Final = "Got unexpected extra argument"
 NO_VERB: Final = "Missing command"
 """The beginnings of two errors that have no class of their own."""
 
 
+class WordedGroup(TyperGroup):
+    """A program or a group of its verbs: a verb that there is not is refused with those whose names are near."""
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:  # noqa: ANN401 - click's, or typer's own copy
+        """Return the verb that is asked for.
+
+        Raises
+        ------
+        typer.BadParameter
+            There is no such verb.
+        """
+        if args and not args[0].startswith("-") and self.get_command(ctx, args[0]) is None:
+            near = get_close_matches(args[0], self.list_commands(ctx))
+            raise typer.BadParameter(f"there is no verb {args[0]!r}{_near(near)}", ctx=ctx)
+        return super().resolve_command(ctx, args)
+
+
 def said_of(error: Exception) -> str:
-    """Return the sentence for wrong usage, and how to see what is right."""
+    """Return the text for wrong usage: its sentence and how to see what is right; the help where no word was typed."""
+    if type(error).__name__ == "NoArgsIsHelpError":
+        return str(error)
     context = getattr(error, "ctx", None)
     path = getattr(context, "command_path", None)
     more = f" (see: {path} --help)" if path else ""
-    return f"{_sentence(error)}{more}"
+    return f"error: {_sentence(error)}{more}"
 
 
 def _sentence(error: Exception) -> str:
@@ -48,6 +72,8 @@ def _sentence(error: Exception) -> str:
             cause = error.__cause__
             if isinstance(cause, ValidationError):
                 message = sentence(cause.errors(include_url=False)[0])
+            if (choice := re.fullmatch(r"(.+) is not one of (.+?)\.?", message)) is not None:
+                message = f"expected one of {choice[2].replace(QUOTE, '')}, got {choice[1]}"
             return f"{place}: {message}" if place else message
     if message.startswith(MANY_WORDS):
         return f"too many arguments: {message.partition('(s) ')[2]}"
@@ -68,8 +94,3 @@ def _place(error: Exception) -> str:
 
 def _near(names: list[str]) -> str:
     return f"; did you mean {' or '.join(names)}?" if names else ""
-
-
-def no_such_verb(asked: str, near: list[str], context: Any) -> Exception:  # noqa: ANN401 - click's, or typer's own copy
-    """Return the error of a verb that there is not."""
-    return typer.BadParameter(f"there is no verb {asked!r}{_near(near)}", ctx=context)

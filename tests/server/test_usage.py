@@ -1,0 +1,77 @@
+"""Wrong usage of the operator's command line: said in our words, with status 2, and never by a library's text."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+
+import pytest
+
+from attnscope_server.cli import main
+
+WRONG = {
+    "odd": "there is no verb 'odd' (see: attnscope-server --help)",
+    "key creat": "there is no verb 'creat'; did you mean create? (see: attnscope-server key --help)",
+    "serve --prt 3": "there is no option --prt; did you mean --port? (see: attnscope-server serve --help)",
+    "serve --port x": "--port: expected a whole number, got 'x' (see: attnscope-server serve --help)",
+    "serve --port 99999": "--port: expected at most 65535, got 99999 (see: attnscope-server serve --help)",
+    "serve --host": "--host needs a value behind it",
+    "serve --environments nowhere.json": "--environments: nowhere.json: expected a JSON file: No such file",
+    "key create": "--owner is needed (see: attnscope-server key create --help)",
+    "key create --owner a --scope odd": "--scope: expected one of jobs:read, ",
+    "key create --owner a --days -1": "--days: expected more than 0 and at most 36500 days, got -1.0",
+    "checkpoint add x --train-tasks a": "--train-tasks: expected task indices like 0,1,2, got 'a'",
+    "restore": "FOLDER is needed (see: attnscope-server restore --help)",
+    "train --threads 0": "--threads: expected at least 1, got '0' (see: attnscope-server train --help)",
+    "train --layout odd": "--layout: expected one of native, reference, got 'odd'",
+    "verify a b": "too many arguments: (b) (see: attnscope-server verify --help)",
+}
+"""By command line, the beginning of the sentence."""
+
+
+@pytest.fixture
+def said(monkeypatch, capsys, tmp_path):
+    """Return a function that runs the program in this process, and returns its status and what it wrote."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("ATTNSCOPE_SERVER_DATA_ROOT", str(tmp_path / "root"))
+    monkeypatch.setattr("os.umask", lambda mask: mask)
+
+    def run(line: str) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["attnscope-server", *shlex.split(line)])
+        with pytest.raises(SystemExit) as ended:
+            main()
+        return int(ended.value.code or 0), *capsys.readouterr()
+
+    return run
+
+
+@pytest.mark.parametrize("line", WRONG)
+def test_wrong_usage_is_said_in_our_words(said, line):
+    """One line: the option or argument, what was expected, what came, and where the help is."""
+    status, out, err = said(line)
+    assert (status, out) == (2, "")
+    assert err.startswith(f"error: {WRONG[line]}")
+    assert err.count("\n") == 1
+
+
+def test_a_wrong_variable_is_named(said, monkeypatch):
+    """A setting that the environment says wrongly is refused by the name of its variable."""
+    monkeypatch.setenv("ATTNSCOPE_SERVER_PORT", "x")
+    assert said("key list")[::2] == (
+        2,
+        "error: ATTNSCOPE_SERVER_PORT: expected a whole number, got 'x' (see: attnscope-server key list --help)\n",
+    )
+
+
+def test_the_help_answers_a_program_without_a_word(said):
+    """No verb at all is answered by the list of verbs."""
+    status, out, err = said("")
+    assert status == 2
+    assert "Usage: attnscope-server" in out + err
+
+
+def test_a_question_that_is_not_answered_stops(said, monkeypatch, tmp_path):
+    """An operator who says no to a rebuild ends with status 1, and nothing is made."""
+    monkeypatch.setattr("typer.confirm", lambda *_a, **_k: (_ for _ in ()).throw(__import__("typer").Abort))
+    assert said("doctor --rebuild")[::2] == (1, "stopped\n")
+    assert not (tmp_path / "root").exists()
