@@ -18,7 +18,7 @@ WRONG = {
     "serve --host": "--host needs a value behind it",
     "serve --environments nowhere.json": "--environments: nowhere.json: expected a JSON file: No such file",
     "key create": "--owner is needed (see: attnscope-server key create --help)",
-    "key create --owner a --scope odd": "--scope: expected one of jobs:read, ",
+    "key create --owner a --scope odd": "--scope: expected one of jobs:write, jobs:read",
     "key create --owner a --days -1": "--days: expected more than 0 and at most 36500 days, got -1.0",
     "checkpoint add x --train-tasks a": "--train-tasks: expected task indices like 0,1,2, got 'a'",
     "restore": "FOLDER is needed (see: attnscope-server restore --help)",
