@@ -22,6 +22,12 @@ CPU = torch.device("cpu")
 JOB = UUID("6f1b4a38-0c7e-4b7b-9d0a-1f5c8c6a2b11")
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _one_thread():
+    """Leave the other cores to other tests: on a busy machine two threads wait for each other."""
+    torch.set_num_threads(1)
+
+
 @pytest.fixture(scope="package")
 def registry(tmp_path_factory):
     """Return a registry with the shipped policies and the planted one."""

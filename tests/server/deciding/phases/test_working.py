@@ -91,7 +91,7 @@ def test_stopped_anywhere_it_goes_on_to_the_same_bits(decided, order, decide, di
     while not (stopped.path / "zarr.json").exists() or not CaptureReader.open(stopped.path).complete:
         first, times = next(calls), times + 1
         try:
-            decide(stopped, lambda first=first: next(calls) > first + 700)
+            decide(stopped, lambda first=first: next(calls) > first + 300)
         except RolloutStoppedError:
             continue
     assert times > 3
@@ -130,7 +130,8 @@ def test_a_known_random_return_costs_nothing_and_an_unknown_one_is_rolled_out_on
 def test_a_second_decision_is_the_second_attempt(decided, asked, order, decide):
     """Another first seed on the same checkpoint counts the decision before it, and quotes its sentence."""
     first, _ = decided
-    again = order(*asked(**SMALL, **NEAR, seeds=[7]), first.path.parent, UUID(int=8))
+    # Its answer is nothing to this test, so that it may end at its first phase that exceeds the cap.
+    again = order(*asked(**SMALL, **NEAR, seeds=[7], most_rollouts=50), first.path.parent, UUID(int=8))
     decide(again)
     card = card_of(again)
     assert (card.attempt, [one.job for one in card.earlier]) == (2, [first.job])
