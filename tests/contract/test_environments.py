@@ -57,7 +57,7 @@ def test_long_splits_come_page_by_page(listing_client):
     [
         ({"id": "CartPole-v1"}, UnknownEnvironmentError, "FrozenLake-v1"),
         ({"id": "FrozenLake-v1"}, RequestRefusedError, "acts in attnscope/Darkroom-v0"),
-        ({"id": "os:system"}, RequestRefusedError, "pattern"),
+        ({"id": "os:system"}, RequestRefusedError, "environment.id: expected text like"),
     ],
 )
 def test_only_listed_environments_are_taken(listing_client, environment, error, words):

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Coroutine
-from typing import Any
+from typing import Any, get_type_hints
 
 from fastapi import Request, Response
 from fastapi.exceptions import RequestValidationError
+from fastapi.params import Security
 from fastapi.routing import APIRoute
+from fastapi.security import SecurityScopes
 from starlette.concurrency import run_in_threadpool
 
 from attnscope_server.errors import refusal
-from attnscope_server.http.access import is_json, service_state
+from attnscope_server.http.access import identified, is_json, service_state
 from attnscope_storage.wire import ProblemCode
 
 
@@ -41,7 +43,10 @@ class ReadApart(APIRoute):
         if self.body_field is None:
             return handle
 
+        scopes = self._scopes()
+
         async def read_first(request: Request) -> Response:
+            identified(scopes, request, None)  # a key that may not write learns nothing of its body
             content = await request.body()
             if content and is_json(request):  # anything else is refused by its content type
                 refuse_many_lists(content, service_state(request).settings.limits.body_lists)
@@ -49,6 +54,12 @@ class ReadApart(APIRoute):
             return await handle(request)
 
         return read_first
+
+    def _scopes(self) -> SecurityScopes:
+        """Return the scopes that the route asks a key for."""
+        hints = get_type_hints(self.endpoint, include_extras=True).values()
+        marks = [mark for hint in hints for mark in getattr(hint, "__metadata__", ())]
+        return SecurityScopes([scope for mark in marks if isinstance(mark, Security) for scope in mark.scopes or ()])
 
     def _read(self, content: bytes) -> Any:  # noqa: ANN401 - of the body's type
         """Return a body as what the route takes.

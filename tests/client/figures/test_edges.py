@@ -48,8 +48,8 @@ def test_a_report_is_written_whatever_was_captured(planted, tmp_path, asked):
 
 
 def test_nothing_committed_is_refused(planted):
-    """A capture without a step has nothing to draw, and says to wait."""
-    with pytest.raises(NotCapturedError, match="wait"):
+    """A capture without a step has nothing to draw, and says so."""
+    with pytest.raises(NotCapturedError, match="no step is committed"):
         study(attnscope.open(planted(until=0)))
 
 

@@ -69,8 +69,8 @@ def test_a_running_job_is_advised_on_what_is_committed(planted):
 
 
 def test_nothing_committed_is_said(planted):
-    """A job that has made no step yet has no advice, and the error says to wait."""
-    with pytest.raises(NotCapturedError, match="wait"):
+    """A capture without a step has no advice, and the error says so."""
+    with pytest.raises(NotCapturedError, match="no step is committed"):
         planted(until=0)
 
 
