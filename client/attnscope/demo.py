@@ -11,6 +11,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from threading import Timer
+from typing import Final
+from uuid import UUID
 
 from attnscope.connecting.connection import Connection
 from attnscope.connecting.transport import Transport
@@ -45,6 +47,12 @@ BUDGETS = (0.25, 0.4)
 START_SECONDS = 120.0
 """Until a service that said nothing is given up."""
 
+PATIENT: Final = {"OMP_WAIT_POLICY": "PASSIVE"}
+"""Environment of the service: a thread that waits for another one sleeps.
+
+Threads that spin instead burn many times the work's own CPU time where other programs hold the cores.
+"""
+
 
 @contextmanager
 def own_service(root: Path) -> Iterator[Service]:
@@ -56,7 +64,7 @@ def own_service(root: Path) -> Iterator[Service]:
         The server is not installed, or did not start.
     """
     program = server_program()
-    environment = {**os.environ, "ATTNSCOPE_SERVER_API_KEY": os.urandom(24).hex()}
+    environment = {**PATIENT, **os.environ, "ATTNSCOPE_SERVER_API_KEY": os.urandom(24).hex()}
     command = [program, "serve", "--data-root", str(root), "--port", "0", "--no-announce"]
     with (root / "service.log").open("w", encoding="utf-8") as log:
         process = subprocess.Popen(  # noqa: S603 - our own program, its arguments from here
@@ -106,6 +114,17 @@ def _first_line(process: subprocess.Popen[str]) -> str:
         giving_up.cancel()
 
 
+def captured() -> CaptureSpec:
+    """Return the capture that the demo asks for."""
+    tasks = TaskChoice(split="validation", indices=TASKS)
+    return CaptureSpec(checkpoint=CHECKPOINT, tasks=tasks, episodes=EPISODES, replicas=REPLICAS, label="demo")
+
+
+def screened(capture: UUID) -> ScreenSpec:
+    """Return the screen of that capture: every rule, at fewer budgets and decisions than usual."""
+    return ScreenSpec(capture=capture, budgets=BUDGETS, decisions=SCREENED)
+
+
 def run(out: Path, *, decide: bool = False) -> list[Path]:
     """Capture the shipped policy on some of its validation goals and screen it; return the files of its report.
 
@@ -116,16 +135,8 @@ def run(out: Path, *, decide: bool = False) -> list[Path]:
     """
     out.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="attnscope-demo-") as folder, own_service(Path(folder)) as service:
-        spec = CaptureSpec(
-            checkpoint=CHECKPOINT,
-            tasks=TaskChoice(split="validation", indices=TASKS),
-            episodes=EPISODES,
-            replicas=REPLICAS,
-            label="demo",
-        )
-        job = service.submit(spec).wait(progress=True)
-        screens = ScreenSpec(capture=job.id, budgets=BUDGETS, decisions=SCREENED)
-        screen = service.submit(screens).wait(progress=True).screen()
+        job = service.submit(captured()).wait(progress=True)
+        screen = service.submit(screened(job.id)).wait(progress=True).screen()
         card = _decided(service) if decide else shipped_card(CHECKPOINT)
         capture = job.capture()
         summary, own = out / "summary.txt", out / "decision_card.json"

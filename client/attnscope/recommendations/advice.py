@@ -158,7 +158,7 @@ def recommend_from(
         job=capture.job,
         verdict=verdict,
         lead=lead_of(capture, gate, beside, best),
-        table=screen_table(best, known, ranked=gate.ranks and beside.screen.orders)
+        table=screen_table(best, known, ranked=gate.ranks and beside.screen.orders, decided=beside.answered)
         if beside.screen is not None and best
         else attention_table(ranked, measured, ranked=gate.ranks),
         headline=headline(judged, verdict, kept, read),

@@ -46,7 +46,7 @@ def basis(study: Study, decisions: Decisions, how: str, judging: Scope) -> tuple
     source = Claim(
         "source",
         f"For this checkpoint and environment: {resolved.checkpoint_name}, {mask}, "
-        f"{resolved.environment_id}, job {study.capture.job}.",
+        f"{resolved.environment_id}, job {study.capture.job[:8]}.",
     )
     sample = claim(
         "sample",

@@ -23,9 +23,11 @@ SCREEN_TITLE: Final = "RULES THAT COULD BE DEPLOYED, each at its best count and 
 SCREEN_UNORDERED: Final = "RULES THAT COULD BE DEPLOYED, in no order"
 SCREEN_KEY: Final = (
     "departs: actions of an episode that would differ, 95 %. TV: share of live decisions. signed: leaving what the "
-    "policy prefers, where reward follows. bound: TV of the same rule choosing before every decision, which saves "
-    "nothing. attention: share of it on what is kept."
+    "policy prefers, where reward follows. attention: share of it on what is kept."
 )
+SCREEN_BOUND: Final = " bound: TV of the same rule choosing before every decision, which saves nothing."
+"""Key of a column that only a screen with oracles has."""
+DECIDED: Final = "The screen ordered these rules; rollouts decided, so the answer above may be another rule."
 ATTENTION_TITLE: Final = "RULES THAT COULD BE DEPLOYED, by the attention on what they keep; that predicts no cost"
 ATTENTION_KEY: Final = (
     "evenly spaced: attention on as many of these. of possible gain: 0 chooses as well as they do, 1 as well as any "
@@ -62,12 +64,22 @@ class Table:
         return [*found, f"({self.left} more are in the JSON.)"] if self.left else found
 
 
-def screen_table(best: Sequence[Best], trials: Sequence[MeasuredTrial], *, ranked: bool) -> Table:
-    """Return the table of a screen's deployable rules."""
+def screen_table(
+    best: Sequence[Best], trials: Sequence[MeasuredTrial], *, ranked: bool, decided: bool = False
+) -> Table:
+    """Return the table of a screen's deployable rules.
+
+    Parameters
+    ----------
+    decided
+        True where the answer of a decision stands above the table.
+    """
     order = sorted(best, key=lambda one: np.nan_to_num(one.row.per_episode, nan=np.inf)) if ranked else list(best)
     cells = tuple(_screened(one, _measured_of(one, trials)) for one in order[:MOST])
     title = SCREEN_TITLE if ranked else SCREEN_UNORDERED
-    return Table(title, SCREENED, cells, key=SCREEN_KEY, left=max(0, len(order) - MOST))
+    bound = SCREEN_BOUND if any(one.bound is not None for one in order[:MOST]) else ""
+    said = f"{DECIDED} " if ranked and decided else ""
+    return Table(title, SCREENED, cells, key=f"{said}{SCREEN_KEY}{bound}", left=max(0, len(order) - MOST))
 
 
 def attention_table(found: Sequence[Recommendation], measured: Mapping[str, MeasuredTrial], *, ranked: bool) -> Table:

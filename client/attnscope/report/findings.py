@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from textwrap import fill
+from typing import Final
+
 import numpy as np
 
 from attnscope.figures.potential import fixed_curve, positions_for
@@ -10,6 +13,9 @@ from attnscope.reading.blocks import LEVELS, RECENT
 from attnscope.report.uniformity import uniformity
 from attnscope.study import Study
 from attnscope.study.captions import caption_of_study
+
+WIDTH: Final = 110
+"""Columns of the text."""
 
 
 def findings(study: Study) -> list[str]:
@@ -85,5 +91,9 @@ def _number(interval: Interval, place: int) -> str:
 
 def findings_text(study: Study) -> str:
     """Return the sentences as a text with their provenance."""
-    lines = ["What the attention looks like, for this checkpoint and these tasks", caption_of_study(study), ""]
-    return "\n".join([*lines, *(f"- {sentence}" for sentence in findings(study))]) + "\n"
+    caption = [fill(line, WIDTH, break_long_words=False) for line in caption_of_study(study).splitlines()]
+    said = [
+        fill(f"- {one}", WIDTH, subsequent_indent="  ", break_long_words=False, break_on_hyphens=False)
+        for one in findings(study)
+    ]
+    return "\n".join(["What the attention looks like, for this checkpoint and these tasks", *caption, "", *said]) + "\n"

@@ -25,11 +25,13 @@ def binding_words(row: Row) -> str:
 
 
 def scope_words(results: TrialResults, scope: str) -> str:
-    """Return how far a trial's verdicts reach, e.g. ``for these 8 tasks``."""
-    tasks = len(results.tasks)
+    """Return how far a trial's verdicts reach, e.g. ``for these 8 tasks, all of the held-out split``."""
+    tasks, resolved = len(results.tasks), results.resolved
     if scope != "these tasks":
         return "for tasks like these"
-    return "for this task" if tasks == 1 else f"for these {tasks} tasks"
+    whole = resolved.whole_split if tasks == len(resolved.tasks) else None
+    every = "" if whole is None else f", all of the {whole} split"
+    return "for this task" if tasks == 1 else f"for these {tasks} tasks{every}"
 
 
 def speed_words(results: TrialResults) -> str:

@@ -82,6 +82,18 @@ class Subject:
         used = {*self.checkpoint.train_tasks, *(self.checkpoint.validation_tasks or ())}
         return used.isdisjoint(task.index for task in self.tasks)
 
+    def unseen(self) -> tuple[str, tuple[Task, ...]]:
+        """Return the name of the split whose tasks neither trained nor chose the policy, and its tasks.
+
+        The split is the checkpoint's own where it names one, else the preset's test list. Without both it is empty.
+        """
+        known = self.checkpoint
+        if known.held_out_tasks:
+            return "held-out", tuple(self.preset.task(index) for index in known.held_out_tasks)
+        used = {*(known.train_tasks or ()), *(known.validation_tasks or ())}
+        left = tuple(task for task in self.preset.tasks("test") if task.index not in used)
+        return ("held-out" if known.train_tasks is not None else "test"), left
+
     def resolved(self, spec: ActingSpecification) -> ResolvedSubject:
         """Return what jobs of every kind say of it."""
         return ResolvedSubject(

@@ -54,6 +54,7 @@ def resolve_trial(spec: TrialSpec, registry: CheckpointRegistry, listings: Listi
     rules = _rules(spec)
     _refuse_unfit(spec, rules, policy, subject.checkpoint.name)
     steps = spec.episodes * subject.preset.horizon
+    split, unseen = subject.unseen()
     return ResolvedTrial(
         **dict(subject.resolved(spec)),
         envs=subject.envs(len(spec.seeds)),
@@ -61,6 +62,7 @@ def resolve_trial(spec: TrialSpec, registry: CheckpointRegistry, listings: Listi
         conditions=_conditions(spec, rules),
         divergence_steps=evenly_spaced(spec.divergence_steps, steps),
         kept_steps=evenly_spaced(spec.kept_steps, steps),
+        whole_split=split if {task.index for task in unseen} == {task.index for task in subject.tasks} else None,
     )
 
 

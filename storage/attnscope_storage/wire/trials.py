@@ -147,6 +147,9 @@ class ResolvedTrial(ResolvedJob):
     conditions: tuple[Condition, ...]
     divergence_steps: tuple[int, ...]
     kept_steps: tuple[int, ...]
+    whole_split: str | None = Field(
+        default=None, description="Name of the split that its tasks are all of; None where they are a part of one."
+    )
 
     @property
     def steps_total(self) -> int:

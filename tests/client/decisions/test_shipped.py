@@ -19,6 +19,8 @@ def test_the_card_of_the_demos_policy_is_a_real_answer():
     assert card.chosen is not None
     assert card.rungs[0].arm == card.chosen.name
     assert card.rungs[0].verdict == "non-inferior"
+    assert {look.arm for look in card.looks} == {rung.arm for rung in card.rungs}
+    assert len(card.looks) > len(card.rungs)  # each rung's earlier looks too, not its last one alone
     assert any("repeated interval" in line for line in card.lines)
     assert card.command.startswith(f"attnscope decide {card.checkpoint_id[:12]}")
 

@@ -103,3 +103,12 @@ def test_a_trial_at_other_budgets_scores_but_reorders_nothing(captures):
     assert [one.key for one in beside.recommendations] == [one.key for one in alone.recommendations]
     assert beside.measured
     assert not alone.measured
+
+
+def test_the_text_stays_short_beside_a_trial(captures):
+    """What was measured, the table and the description of attention have at most 80 lines together."""
+    capture = attnscope.open(captures["recent"])
+    losses = dict(zip(NAMES, (0.0, 0.05, 0.35, 0.4, 0.1, 0.03), strict=True))
+    text = attnscope.recommend(capture, trials=[measured(capture, losses)]).text
+    assert "MEASURED BY TRIAL" in text
+    assert len(text.splitlines()) <= 80

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import csv
+import dataclasses
 import html
 import io
 import json
 import re
 from html.parser import HTMLParser
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -15,7 +17,7 @@ from PIL import Image
 from typer.testing import CliRunner
 
 import attnscope
-from attnscope.cli.boards import _cells
+from attnscope.cli.boards import _cells, show_board
 from attnscope.cli.main import app
 from attnscope.figures.trials.curves import trial_curves
 from attnscope.figures.trials.kept_timeline import KEPT, LOST, POOLED, SAVED, states
@@ -31,7 +33,7 @@ from attnscope.study import study
 from attnscope.trials.board import board
 from attnscope.trials.sameness import same_as
 from attnscope.trials.selection import winner
-from attnscope.trials.words import binding_words, number
+from attnscope.trials.words import binding_words, number, scope_words
 
 
 @pytest.fixture(scope="module")
@@ -182,6 +184,21 @@ def test_every_output_has_the_same_words(plant):
     assert binding_words(made.rows[2]) == "–"  # a share binds from the start
     assert text.splitlines()[0].endswith(f"these {len(made.results.tasks)} tasks")
     assert "no speed-up is claimed there" in " ".join(text.split())
+
+
+def test_a_whole_split_is_said_in_terminal_and_text(plant, capsys):
+    """The scope names the split where the trial ran on all of its tasks, and not where a part of them is looked at."""
+    found = plant(seeds=2)
+    resolved = found.resolved.model_copy(update={"whole_split": "held-out"})
+    whole = dataclasses.replace(found, resolved=resolved)
+    tasks = len(resolved.tasks)
+    said = f"these {tasks} tasks, all of the held-out split"
+    made = board(whole, samples=100)
+    show_board(SimpleNamespace(results=lambda: whole), as_json=False)
+    assert said in " ".join(capsys.readouterr().out.split())
+    assert said in trial_text(made, None)
+    assert scope_words(whole.cut(tasks=range(tasks - 1)), "these tasks") == f"for these {tasks - 1} tasks"
+    assert scope_words(found, "these tasks") == f"for these {tasks} tasks"
 
 
 def test_conditions_that_are_one_are_said_to_be(plant):

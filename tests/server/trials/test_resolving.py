@@ -39,6 +39,12 @@ def test_the_grid_is_positions_by_budgets_by_strategies(asked):
     assert resolved.steps_total == len(grid) * 3 * 20
 
 
+def test_tasks_that_are_all_of_the_split_are_said_to_be(asked):
+    """A trial on every test task names the split, as decisions do; one on a part of them names none."""
+    assert asked(tasks={"split": "test"})[1].whole_split in {"test", "held-out"}
+    assert asked(tasks={"split": "test", "indices": [0, 1]})[1].whole_split is None
+
+
 def test_every_condition_can_be_built_again(asked):
     """A condition's name and parameters, defaults filled in, make the strategy that its text shows."""
     _, resolved = asked(strategies=[{"name": "anchored", "parameters": {"inner": {"name": "h2o", "recent": 0.25}}}])

@@ -163,19 +163,14 @@ def _subject(spec: DecisionSpec, registry: CheckpointRegistry, listings: Listing
 
 def _judges(spec: DecisionSpec, subject: Subject) -> tuple[str, tuple[Task, ...]]:
     """Return the tasks that may judge and the name of their split: what was asked for, else what is held out."""
-    choice, known = spec.tasks, subject.checkpoint
+    choice = spec.tasks
     if choice.goals is not None or choice.indices is not None:
         return "named", subject.tasks
     if choice.split is not None:
         return choice.split, subject.tasks
-    listed = subject.preset.tasks("test")
-    if known.held_out_tasks:
-        return "held-out", tuple(subject.preset.task(index) for index in known.held_out_tasks)
-    if not listed:
+    if not (subject.checkpoint.held_out_tasks or subject.preset.tasks("test")):
         return "whole", subject.tasks
-    used = {*(known.train_tasks or ()), *(known.validation_tasks or ())}
-    left = tuple(task for task in listed if task.index not in used)
-    return ("held-out" if known.train_tasks is not None else "test"), left
+    return subject.unseen()
 
 
 def _named(spec: DecisionSpec, registry: CheckpointRegistry, listings: Listings) -> tuple[str, tuple[Task, ...]]:

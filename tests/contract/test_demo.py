@@ -1,0 +1,55 @@
+"""The demo: its plan stays small, its service sleeps instead of spinning, and its report proposes no oracle."""
+
+from __future__ import annotations
+
+from uuid import uuid4
+
+import pytest
+
+from attnscope import demo
+from attnscope.errors import ConnectionFailedError
+from attnscope_env import LISTED
+from attnscope_model.checkpoints.registry import CheckpointRegistry
+from attnscope_server.capturing.resolving import resolve
+from attnscope_server.kinds import Referred
+from attnscope_server.screening.kind import KIND
+
+DECISIONS, ARMS, JUDGED = 10_000, 90, 320
+"""Decisions that the demo rolls out; arms and decisions that it screens; at most. Two minutes hold no more."""
+
+
+@pytest.fixture(scope="module")
+def registry(tmp_path_factory):
+    """Return a registry with the shipped checkpoints."""
+    found = CheckpointRegistry(tmp_path_factory.mktemp("registry"))
+    found.add_shipped()
+    return found
+
+
+def test_the_plan_stays_small(registry):
+    """Counts bound the demo's time: decisions that are rolled out, arms and decisions that are screened."""
+    spec = demo.captured()
+    captured = resolve(spec, registry)
+    assert captured.envs * captured.steps <= DECISIONS
+    assert not captured.held_out
+    screened = KIND.resolve_on(
+        demo.screened(uuid4()), Referred(uuid4(), spec, captured, captured.steps), registry, LISTED
+    )
+    assert len(screened.arms) <= ARMS
+    assert len(screened.envs) * screened.decisions_each <= JUDGED
+    assert not any(arm.oracle for arm in screened.arms)
+    assert not screened.bands
+
+
+@pytest.mark.parametrize(("own", "told"), [(None, "PASSIVE"), ("ACTIVE", "ACTIVE")])
+def test_the_services_threads_sleep_while_they_wait(monkeypatch, tmp_path, own, told):
+    """The service gets the setting by its environment; what the user set already stays."""
+    monkeypatch.delenv("OMP_WAIT_POLICY", raising=False)
+    if own is not None:
+        monkeypatch.setenv("OMP_WAIT_POLICY", own)
+    program = tmp_path / "attnscope-server"
+    program.write_text('#!/bin/sh\necho "waits: $OMP_WAIT_POLICY" >&2\necho "no service"\n')
+    program.chmod(0o755)
+    monkeypatch.setattr(demo, "server_program", lambda: str(program))
+    with pytest.raises(ConnectionFailedError, match=f"waits: {told}"), demo.own_service(tmp_path):
+        pytest.fail("no service was started")
