@@ -115,7 +115,7 @@ def read_moment(chunks: DecodedChunks, reader: CaptureReader, step: int, env: in
         action=action,
         reward=stored("rollout/reward", start, step),
         next_observation=stored("rollout/next_observation", start, step),
-        query=stored("rollout/observation", step, step + 1)[0],
+        query=np.asarray(stored("rollout/observation", step, step + 1)[0]),
     )
 
 
