@@ -64,7 +64,7 @@ def test_offline_says_what_is_stored_and_how_to_get_the_rest(stored):
     offline = attnscope.open(stored)
     with pytest.raises(MapNotSampledError, match=r"stored are: 4, 89.*attnscope\.connect\(\)\.job\('1111"):
         offline.map(5)
-    with pytest.raises(NotReplayableError, match="needs the checkpoint"):
+    with pytest.raises(NotReplayableError, match="the checkpoint is needed"):
         offline.map(89, kind="value-weighted")
     with pytest.raises(NotReplayableError, match="leave-one-out"):
         offline.leave_one_out(5)

@@ -50,6 +50,7 @@ class DecisionSpec(ActingSpecification):
     memories: tuple[Memory, ...] = Field(
         default=("stateless",),
         min_length=1,
+        max_length=2,
         description="stateless selects from the stored window; stateful has lost what it dropped.",
     )
     path: Recompute = Field(

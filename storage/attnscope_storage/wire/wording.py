@@ -139,6 +139,8 @@ def _told(error: Mapping[str, Any]) -> dict[str, str]:
     value = error.get("input", _HIDDEN)
     counted = error.get("type") in {"string_too_long", "string_too_short"} and isinstance(value, str)
     told = {name: str(part)[:MAX_MESSAGE] for name, part in (error.get("ctx") or {}).items()}
+    if "expected_tags" in told:  # in one order, whichever kind was registered first
+        told["expected_tags"] = ", ".join(sorted(told["expected_tags"].split(", ")))
     return defaultdict(str, {**told, "given": str(len(value)) if counted else _given(value)})
 
 

@@ -126,5 +126,6 @@ def test_the_end_closes_every_connection(tmp_path):
         held = socket.create_connection(("127.0.0.1", server.port), timeout=PATIENCE)
         held.sendall(request(server, "GET /nothing"))
         assert held.recv(65536).startswith(b"HTTP/1.1 404")
-    with closing(held):
-        assert held.recv(65536) == b""
+    with closing(held):  # an end that does not come is a timeout
+        rest = b"".join(iter(lambda: held.recv(65536), b""))
+    assert len(rest) < 65536
