@@ -200,8 +200,9 @@ async function watch() {
   let seen = "";
   for (;;) {
     try {
-      const before = news && step();
-      news = await json("/api/news", { seen });
+      const answer = await json("/api/news", { seen });
+      const before = news && step(); // the step may have been changed while the question was held
+      news = answer;
       banner(news.lost ? `The service does not answer; what was fetched stays. ${news.lost}` : "");
       el("state").textContent = news.words;
       el("state").dataset.state = news.state;
