@@ -136,10 +136,10 @@ def screenshot(path: Path, folder: Path) -> bool:
     return True
 
 
-def quantised(path: Path) -> bytes:
-    """Return a PNG of 256 colours."""
+def quantised(picture: Path | io.BytesIO) -> bytes:
+    """Return a picture as a PNG of 256 colours."""
     out = io.BytesIO()
-    with Image.open(path) as image:
+    with Image.open(picture) as image:
         image.convert("RGB").quantize(256, dither=Image.Dither.NONE).save(out, "PNG", optimize=True)
     return out.getvalue()
 

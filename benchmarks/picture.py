@@ -9,13 +9,13 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from PIL import Image
 from selenium.webdriver.support.ui import WebDriverWait
 
 from attnscope.demo import CHECKPOINT, own_service
 from attnscope.page.opening import served
 from attnscope.page.subjects import Subject
 from attnscope_storage.wire import CaptureSpec, TaskChoice
+from benchmarks.gallery import quantised
 
 chromium: Any = importlib.import_module("tests.support.chromium")
 """The tests' Chromium."""
@@ -56,10 +56,7 @@ def photograph(path: Path, folder: Path) -> bytes:
         WebDriverWait(chrome, 60).until(lambda _: "uniform" in chromium.text(chrome, "words"))
         chrome.execute_script("document.activeElement.blur()")
         shot = io.BytesIO(chrome.get_screenshot_as_png())
-    out = io.BytesIO()
-    with Image.open(shot) as image:
-        image.convert("RGB").quantize(256, dither=Image.Dither.NONE).save(out, "PNG", optimize=True)
-    return out.getvalue()
+    return quantised(shot)
 
 
 def main() -> None:

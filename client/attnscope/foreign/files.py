@@ -140,7 +140,8 @@ def read_arrays(path: Path, kind: Kind) -> dict[str, Shaped[np.ndarray, ...]]:
         with np.load(path, allow_pickle=False) as data:
             known = [name for name in data.files if name in NAMES]
             return {name: data[name] for name in known} or dict.fromkeys(data.files[:8], np.zeros(0))
-    # zipfile raises the last two for compressions that it does not know and for encrypted entries.
+    # A file of a stranger: np.load raises the first three; zipfile the fourth for damage, NotImplementedError for
+    # compressions that it does not know, RuntimeError for encrypted entries. Each becomes one refusal, its cause kept.
     except (OSError, ValueError, EOFError, zipfile.BadZipFile, NotImplementedError, RuntimeError) as error:
         if isinstance(error, ForeignFileError):
             raise
