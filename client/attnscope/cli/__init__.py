@@ -1,4 +1,4 @@
-"""The laptop's command line: ``attnscope``."""
+"""The program ``attnscope``: its options, tables and errors. The verbs themselves are in ``verbs``."""
 
 from attnscope.cli.main import main
 

@@ -8,7 +8,8 @@ import sys
 import typer
 from pydantic import ValidationError
 
-from attnscope.cli import (
+from attnscope.cli.app import STOPPED, app
+from attnscope.cli.verbs import (
     advice,
     bulk,
     captures,
@@ -23,7 +24,6 @@ from attnscope.cli import (
     screens,
     trials,
 )
-from attnscope.cli.app import STOPPED, app
 from attnscope.connecting.plain import plain
 from attnscope.errors import (
     AuthenticationError,

@@ -9,8 +9,8 @@ VIEW = register(
         kind="capture",
         stored="attnscope.capture:Capture",
         opened_by="attnscope.open",
-        summary="attnscope.cli.captures:summarise_capture",
-        report="attnscope.cli.reports:report_capture",
+        summary="attnscope.cli.verbs.captures:summarise_capture",
+        report="attnscope.cli.verbs.reports:report_capture",
     )
 )
 """Reads, summarises and reports captures."""

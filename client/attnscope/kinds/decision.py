@@ -9,8 +9,8 @@ VIEW = register(
         kind="decision",
         stored="attnscope.decisions.decision:Decision",
         opened_by="attnscope.open_decision",
-        summary="attnscope.cli.decisions:show_decision",
-        report="attnscope.cli.decisions:report_decision",
+        summary="attnscope.cli.verbs.decisions:show_decision",
+        report="attnscope.cli.verbs.decisions:report_decision",
     )
 )
 """Reads, summarises and reports decisions."""

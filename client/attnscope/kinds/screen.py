@@ -9,8 +9,8 @@ VIEW = register(
         kind="screen",
         stored="attnscope.screens.screen:Screen",
         opened_by="attnscope.open_screen",
-        summary="attnscope.cli.screens:show_screen",
-        report="attnscope.cli.screens:report_screen",
+        summary="attnscope.cli.verbs.screens:show_screen",
+        report="attnscope.cli.verbs.screens:report_screen",
     )
 )
 """Reads, summarises and reports screens."""

@@ -10,7 +10,7 @@ VIEW = register(
         stored="attnscope.trials.trial:Trial",
         opened_by="attnscope.open_trial",
         summary="attnscope.cli.boards:show_board",
-        report="attnscope.cli.reports:report_trial",
+        report="attnscope.cli.verbs.reports:report_trial",
     )
 )
 """Reads, summarises and reports trials."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from attnscope.cli.jobs import stands
+from attnscope.cli.verbs.jobs import stands
 
 
 @pytest.mark.parametrize(

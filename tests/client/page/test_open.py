@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from attnscope.cli import pages
+from attnscope.cli.verbs import pages
 from attnscope.page.running import Link
 from page_browser import Browser, Standing, code_of
 

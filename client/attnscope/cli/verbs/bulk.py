@@ -10,8 +10,8 @@ import typer
 from attnscope.cli.address import connect
 from attnscope.cli.app import Json, app, out, say
 from attnscope.cli.completion import job_names
-from attnscope.cli.jobs import show
 from attnscope.cli.parsing import job_state
+from attnscope.cli.verbs.jobs import show
 from attnscope.job import JobHandle
 from attnscope.service import Service
 from attnscope_storage.wire import JobState

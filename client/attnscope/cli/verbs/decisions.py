@@ -12,16 +12,16 @@ from rich.markup import escape
 from attnscope.cli.address import connect
 from attnscope.cli.app import Json, app, goes_on, out, say
 from attnscope.cli.asking import NUMBERS, SEVERAL, SPELLINGS, DryRun
-from attnscope.cli.jobs import cells, cost, show, stands
 from attnscope.cli.options import Asked, Spelling, asks, specified
 from attnscope.cli.parsing import goals, integers, share, times
+from attnscope.cli.verbs.jobs import cells, cost, show, stands
 from attnscope.errors import WaitTimeoutError
 from attnscope.job import JobHandle
 from attnscope_storage.wire import Estimate
 from attnscope_storage.wire.decisions import DecisionSpec
 
 if TYPE_CHECKING:
-    from attnscope.cli.reports import Asked as ReportAsked
+    from attnscope.cli.verbs.reports import Asked as ReportAsked
     from attnscope.decisions.decision import Decision
 
 CAPTURE: Final = "capture"

@@ -14,13 +14,13 @@ from rich.markup import escape
 from attnscope.cli.address import connect
 from attnscope.cli.app import JobName, Json, app, goes_on, out, say, tell
 from attnscope.cli.asking import SPELLINGS, DryRun
-from attnscope.cli.jobs import cost, show, stands
 from attnscope.cli.options import Asked, asks, specified
 from attnscope.cli.records import show_table
+from attnscope.cli.verbs.jobs import cost, show, stands
 from attnscope_storage.wire.screens import ScreenSpec
 
 if TYPE_CHECKING:
-    from attnscope.cli.reports import Asked as ReportAsked
+    from attnscope.cli.verbs.reports import Asked as ReportAsked
     from attnscope.screens.board import Row
     from attnscope.screens.screen import Screen
 

@@ -13,8 +13,8 @@ from attnscope.cli.address import connect
 from attnscope.cli.app import Json, app, goes_on, out, say
 from attnscope.cli.asking import SPELLINGS, DryRun, Wait
 from attnscope.cli.boards import show_board
-from attnscope.cli.jobs import cells, cost, show, stands
 from attnscope.cli.options import Asked, asks, specified
+from attnscope.cli.verbs.jobs import cells, cost, show, stands
 from attnscope.proposal import FIRST, Proposal, fresh_seeds, propose, read_proposal
 from attnscope.service import Service
 from attnscope_storage.wire import Resolved, TrialSpec

@@ -12,9 +12,9 @@ from rich.markup import escape
 
 import attnscope
 from attnscope.cli.address import connect
-from attnscope.cli.advice import beside as find
 from attnscope.cli.app import Json, app, out, say, tell
 from attnscope.cli.narrowing import Cells, Environments, Length, Places
+from attnscope.cli.verbs.advice import beside as find
 from attnscope.kinds.view import view_of
 from attnscope_storage.wire.contract import imported
 
