@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float64
 
-from attnscope.recommendations.agreement import correlation
+from attnscope.recommendations.attention.agreement import correlation
 
 BUDGETS = 3
 RULES = 20

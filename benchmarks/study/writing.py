@@ -19,7 +19,7 @@ from attnscope.figures.trials.pareto import pareto
 from attnscope.figures.trials.predicted import predicted
 from attnscope.figures.trials.table import trial_table
 from attnscope.proposal import FIRST
-from attnscope.recommendations.basis import gather
+from attnscope.recommendations.attention.basis import gather
 from attnscope.report.report import small_png
 from attnscope.study import study
 from attnscope.trials.board import Board, Row, board, known

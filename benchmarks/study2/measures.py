@@ -9,7 +9,7 @@ import numpy as np
 from jaxtyping import Bool, Float
 
 from attnscope.measures.intervals import Estimate
-from attnscope.recommendations.agreement import FEWEST, Group, ceiling, correlation
+from attnscope.recommendations.attention.agreement import FEWEST, Group, ceiling, correlation
 from attnscope.screens.dips import NEAR
 from attnscope_server.deciding.estimates import estimate, student_quantile
 from attnscope_server.deciding.kept import Kept, kept

@@ -17,7 +17,7 @@ import attnscope
 from attnscope.cli.main import app
 from attnscope.proposal import ProposalError, fresh_seeds, propose
 from attnscope.recommendations import Advice
-from attnscope.recommendations.expense import position_policy
+from attnscope.recommendations.attention.expense import position_policy
 from attnscope_model.compression import default_positions
 from attnscope_storage.wire import CaptureSpec, PolicyDescription, TaskChoice
 

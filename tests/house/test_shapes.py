@@ -13,7 +13,7 @@ from jaxtyping import Float, TypeCheckError
 from signatures import checked, holds_arrays, sparing
 
 WRONG = {
-    "attnscope.recommendations.evaluation:split_rollouts": (np.zeros((2, 2), np.int64),),
+    "attnscope.recommendations.attention.evaluation:split_rollouts": (np.zeros((2, 2), np.int64),),
     "attnscope_server.training.reporting:interval": (np.zeros((2, 3)), 0),
     "attnscope_model.acting.sampling:choose_actions": (torch.zeros(2, 5), np.zeros(3), 1.0),
     "attnscope_env.rooms.noise:uniforms": (np.zeros(2, np.uint64), np.zeros(3, np.int64)),

@@ -11,12 +11,13 @@ import numpy as np
 from attnscope.capture import Capture
 from attnscope.decisions.decision import Decision
 from attnscope.kinds.trial import VIEW
-from attnscope.recommendations.basis import gather
+from attnscope.recommendations.attention.basis import gather
+from attnscope.recommendations.attention.candidates import applicable
+from attnscope.recommendations.attention.decisions import one_of
+from attnscope.recommendations.attention.evaluation import split_rollouts
+from attnscope.recommendations.attention.expense import flops_saved, position_policy
+from attnscope.recommendations.attention.ranking import Judged, choose, judge
 from attnscope.recommendations.beside import Beside, beside_of
-from attnscope.recommendations.candidates import applicable
-from attnscope.recommendations.decisions import one_of
-from attnscope.recommendations.evaluation import split_rollouts
-from attnscope.recommendations.expense import flops_saved, position_policy
 from attnscope.recommendations.gate import gate_of
 from attnscope.recommendations.lead import Lead, lead_of
 from attnscope.recommendations.measured import (
@@ -29,7 +30,6 @@ from attnscope.recommendations.measured import (
 )
 from attnscope.recommendations.patterns import patterns
 from attnscope.recommendations.proposing import proposed
-from attnscope.recommendations.ranking import Judged, choose, judge
 from attnscope.recommendations.results import MeasuredTrial, Recommendation
 from attnscope.recommendations.screened import best_arms
 from attnscope.recommendations.sentences import basis, falsified, headline, notes, why

@@ -9,11 +9,11 @@ from typing import Final
 import numpy as np
 
 from attnscope.measures.refusals import NotMeasurableError
-from attnscope.recommendations.basis import Basis
+from attnscope.recommendations.attention.basis import Basis
+from attnscope.recommendations.attention.ranking import Judged
+from attnscope.recommendations.attention.scoring import Correlation, PredictionScore, score
 from attnscope.recommendations.claims import Claim, claim, numbers_of, spread
-from attnscope.recommendations.ranking import Judged
 from attnscope.recommendations.results import MeasuredTrial
-from attnscope.recommendations.scoring import Correlation, PredictionScore, score
 from attnscope.trials.bootstrap import PairedBootstrap
 from attnscope.trials.naming import name_of
 from attnscope.trials.results import TrialResults

@@ -8,10 +8,10 @@ import numpy as np
 
 from attnscope.measures.intervals import LEVEL, RELIABLE_ROLLOUTS, Scope
 from attnscope.provenance import policy_words
+from attnscope.recommendations.attention.decisions import Decisions
+from attnscope.recommendations.attention.expense import position_policy
+from attnscope.recommendations.attention.ranking import FLAT, Judged, Verdict
 from attnscope.recommendations.claims import Claim, claim, numbers_of, spread
-from attnscope.recommendations.decisions import Decisions
-from attnscope.recommendations.expense import position_policy
-from attnscope.recommendations.ranking import FLAT, Judged, Verdict
 from attnscope.study import Study
 from attnscope_storage.wire import RecordedPolicy
 

@@ -18,10 +18,10 @@ from attnscope.figures.trials.predicted import predicted
 from attnscope.figures.trials.table import trial_table
 from attnscope.figures.trials.words import positions_of
 from attnscope.measures.intervals import Scope
-from attnscope.recommendations.basis import gather
+from attnscope.recommendations.attention.basis import gather
+from attnscope.recommendations.attention.predictions import Prediction
+from attnscope.recommendations.attention.scoring import PredictionScore, score
 from attnscope.recommendations.measured import score_claims
-from attnscope.recommendations.predictions import Prediction
-from attnscope.recommendations.scoring import PredictionScore, score
 from attnscope.report.report import small_png
 from attnscope.report.trial_findings import trial_text
 from attnscope.report.trial_page import trial_page

@@ -9,8 +9,8 @@ import attnscope
 from attnscope.measures import ContextLayout
 from attnscope.reading import Choice, read
 from attnscope.reading.reading import Burst
-from attnscope.recommendations.decisions import decide, history_mass
-from attnscope.recommendations.evaluation import split_rollouts
+from attnscope.recommendations.attention.decisions import decide, history_mass
+from attnscope.recommendations.attention.evaluation import split_rollouts
 
 
 def test_a_burst_and_the_full_reading_give_the_same_decision(planted):

@@ -10,8 +10,8 @@ import pytest
 from attnscope.measures.intervals import Resampling
 from attnscope.reading.judging import JudgedRows, judge_evenly, judge_rows
 from attnscope.reading.plan import Size, plan
-from attnscope.recommendations.evaluation import Outcome
-from attnscope.recommendations.uncertainty import Intervals
+from attnscope.recommendations.attention.evaluation import Outcome
+from attnscope.recommendations.attention.uncertainty import Intervals
 
 STEPS, ROLLOUTS, MANY, RUNS = 600, 12, 60, 120
 NUMBERS = ("retained", "lift", "excess", "skill")

@@ -9,8 +9,8 @@ from attnscope.figures.trials.kept_timeline import kept_timeline
 from attnscope.figures.trials.pareto import pareto
 from attnscope.figures.trials.predicted import SHORT, predicted
 from attnscope.figures.trials.table import trial_table
-from attnscope.recommendations.predictions import Prediction
-from attnscope.recommendations.scoring import score
+from attnscope.recommendations.attention.predictions import Prediction
+from attnscope.recommendations.attention.scoring import score
 from attnscope.trials.board import board
 from canvas import faults, in_a_cell
 

@@ -25,7 +25,7 @@ from attnscope.figures.trials.pareto import front, pareto, speed_ratio
 from attnscope.figures.trials.table import trial_table
 from attnscope.figures.trials.words import labels_of, strategies_of
 from attnscope.measures import NotMeasurableError
-from attnscope.recommendations.basis import gather
+from attnscope.recommendations.attention.basis import gather
 from attnscope.report.trial import shown_rows, write_trial_report
 from attnscope.report.trial_findings import trial_findings, trial_text
 from attnscope.report.trial_page import trial_page

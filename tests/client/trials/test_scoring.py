@@ -9,10 +9,10 @@ from scipy import stats
 
 from attnscope.measures import NotMeasurableError
 from attnscope.measures.ranks import ranks, spearman
-from attnscope.recommendations.agreement import ceiling, correlation, pooled
+from attnscope.recommendations.attention.agreement import ceiling, correlation, pooled
+from attnscope.recommendations.attention.predictions import Prediction
+from attnscope.recommendations.attention.scoring import merged, score
 from attnscope.recommendations.measured import score_claims
-from attnscope.recommendations.predictions import Prediction
-from attnscope.recommendations.scoring import merged, score
 
 NAMES = ("recency", "tova", "h2o", "snapkv", "sinks", "decay", "uniform", "random", "dedup", "relevant")
 BUDGETS = (0.1, 0.3, 0.5)

@@ -14,8 +14,8 @@ from attnscope.figures.look import Picture, styled
 from attnscope.figures.style import COLOURS, finish
 from attnscope.figures.trials.words import BLIND, MARKERS, caption_of_trial, title_of_trial
 from attnscope.measures.intervals import Estimate
-from attnscope.recommendations.predictions import BUDGET_ONLY, Prediction
-from attnscope.recommendations.scoring import PredictionScore
+from attnscope.recommendations.attention.predictions import BUDGET_ONLY, Prediction
+from attnscope.recommendations.attention.scoring import PredictionScore
 from attnscope.trials.board import Board
 
 SHORT: Final = {

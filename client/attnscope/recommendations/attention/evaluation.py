@@ -10,7 +10,7 @@ import numpy as np
 from jaxtyping import Bool, Float64, Int
 
 from attnscope.reading.judging import JudgedRows
-from attnscope.recommendations.decisions import Decisions
+from attnscope.recommendations.attention.decisions import Decisions
 from attnscope_model.strategies import ContextView, Strategy, strategy
 
 ELEMENTS = 2**22

@@ -13,7 +13,7 @@ from jaxtyping import Float64
 from attnscope.measures.intervals import Estimate, Resampling
 from attnscope.measures.sampling import StepError, step_error
 from attnscope.reading.judging import JudgedRows
-from attnscope.recommendations.evaluation import ROUNDING, Outcome
+from attnscope.recommendations.attention.evaluation import ROUNDING, Outcome
 
 
 @dataclass(frozen=True, eq=False)

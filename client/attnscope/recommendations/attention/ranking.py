@@ -9,10 +9,10 @@ import numpy as np
 from jaxtyping import Int
 
 from attnscope.measures.intervals import Estimate, Resampling, default_scope
-from attnscope.recommendations.candidates import BUDGETS
-from attnscope.recommendations.decisions import Decisions
-from attnscope.recommendations.evaluation import Outcome, evaluate, kept_mass
-from attnscope.recommendations.uncertainty import Intervals
+from attnscope.recommendations.attention.candidates import BUDGETS
+from attnscope.recommendations.attention.decisions import Decisions
+from attnscope.recommendations.attention.evaluation import Outcome, evaluate, kept_mass
+from attnscope.recommendations.attention.uncertainty import Intervals
 from attnscope_model.strategies import Candidate, Strategy, looks_at_attention
 
 TARGET: Final = 0.8

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 from attnscope.errors import NotCapturedError
 from attnscope.measures.refusals import NotMeasurableError
-from attnscope.recommendations.decisions import Decisions, decide, joined
-from attnscope.recommendations.predictions import Prediction, predictions
-from attnscope.recommendations.scoring import PredictionScore, score
+from attnscope.recommendations.attention.decisions import Decisions, decide, joined
+from attnscope.recommendations.attention.predictions import Prediction, predictions
+from attnscope.recommendations.attention.scoring import PredictionScore, score
 from attnscope.study import Study
 from attnscope.trials.results import TrialResults
 

@@ -17,8 +17,8 @@ from jaxtyping import Float64
 from attnscope.measures.intervals import Estimate
 from attnscope.measures.ranks import spearman
 from attnscope.measures.refusals import NotMeasurableError
-from attnscope.recommendations.agreement import FEWEST, Group, ceiling, drawn_strategies, estimated, pooled
-from attnscope.recommendations.predictions import BUDGET_ONLY, Prediction
+from attnscope.recommendations.attention.agreement import FEWEST, Group, ceiling, drawn_strategies, estimated, pooled
+from attnscope.recommendations.attention.predictions import BUDGET_ONLY, Prediction
 from attnscope.trials.bootstrap import PairedBootstrap
 from attnscope.trials.phases import gain
 from attnscope.trials.results import TrialResults

@@ -8,8 +8,8 @@ from typing import Final
 
 import numpy as np
 
-from attnscope.recommendations.decisions import Decisions
-from attnscope.recommendations.evaluation import Outcome, evaluate
+from attnscope.recommendations.attention.decisions import Decisions
+from attnscope.recommendations.attention.evaluation import Outcome, evaluate
 from attnscope.trials.naming import name_of
 from attnscope.trials.results import TrialResults
 from attnscope.trials.sameness import same_as
