@@ -7,9 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Int
 
-from attnscope_server.deciding.estimates import PairedReturns, difference, gain
-from attnscope_server.deciding.looks import signs
-from attnscope_server.deciding.plans import Look, LookPlan, Reach
+from attnscope_server.deciding.statistics.estimates import PairedReturns, difference, gain
+from attnscope_server.deciding.statistics.looks import signs
+from attnscope_server.deciding.statistics.plans import Look, LookPlan, Reach
 from benchmarks.calibration.worlds import World
 
 MARGIN = 0.05

@@ -14,7 +14,6 @@ from jaxtyping import Float
 from attnscope_server.deciding.answer import AnswerKind
 from attnscope_server.deciding.climbing import after_look
 from attnscope_server.deciding.driver import after_capture, after_race, after_screen, request, start
-from attnscope_server.deciding.scopes import choose_scope
 from attnscope_server.deciding.state import (
     UNCOMPRESSED,
     Arm,
@@ -25,6 +24,7 @@ from attnscope_server.deciding.state import (
     Piece,
     Rolled,
 )
+from attnscope_server.deciding.statistics.scopes import choose_scope
 from benchmarks.calibration.boards import Board, Truth
 from benchmarks.calibration.worlds import World
 

@@ -9,7 +9,7 @@ import numpy as np
 from jaxtyping import Float
 
 from attnscope_env.presets.named import PRESETS
-from attnscope_server.deciding.gate import gate
+from attnscope_server.deciding.statistics.gate import gate
 
 Draw = Callable[[np.random.Generator, tuple[int, ...]], Float[np.ndarray, "..."]]
 

@@ -13,9 +13,9 @@ import numpy as np
 from jaxtyping import Float, Int, Shaped
 
 from attnscope_model.compression import Compression
-from attnscope_server.deciding.episodes import first_binding_episode, mean_return
-from attnscope_server.deciding.estimates import PairedReturns
-from attnscope_server.deciding.gate import Gate, gate
+from attnscope_server.deciding.statistics.episodes import first_binding_episode, mean_return
+from attnscope_server.deciding.statistics.estimates import PairedReturns
+from attnscope_server.deciding.statistics.gate import Gate, gate
 from attnscope_storage.proposing import BASELINES, Votes, distinct, votes_of
 from benchmarks.study2.subjects import SUBJECTS, Subject, named
 

@@ -16,10 +16,10 @@ from attnscope_env.presets.named import PRESETS
 from attnscope_model.checkpoints.native import load_policy
 from attnscope_model.checkpoints.registry import CheckpointRegistry
 from attnscope_model.compression import Compression
-from attnscope_server.deciding.episodes import first_binding_episode, mean_return
-from attnscope_server.deciding.gate import Gate, gate
 from attnscope_server.deciding.phases.rollouts import Stage, axis_of
-from attnscope_server.deciding.race import race
+from attnscope_server.deciding.statistics.episodes import first_binding_episode, mean_return
+from attnscope_server.deciding.statistics.gate import Gate, gate
+from attnscope_server.deciding.statistics.race import race
 from attnscope_server.screening import Histories, screen
 from attnscope_storage.proposing import BASELINES, distinct, first_of_each, least_departing, votes_of
 from benchmarks.study2.subjects import (

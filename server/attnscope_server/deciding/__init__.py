@@ -1,1 +1,1 @@
-"""The statistics of a decision: looks, ladder, race, gate and answer as pure functions; no rollout, job or file."""
+"""Decisions: the driver that asks for rollouts and gives one answer, and the job. Rollouts lie in ``phases``."""

@@ -7,7 +7,7 @@ from enum import Enum
 
 from pydantic import BaseModel, ConfigDict
 
-from attnscope_server.deciding.power import SizeNeeded
+from attnscope_server.deciding.statistics.power import SizeNeeded
 
 LARGEST_SIZE = 1_000
 """Seeds or tasks beyond which a size is only called larger."""

@@ -8,14 +8,14 @@ import numpy as np
 from jaxtyping import Float
 
 from attnscope_server.deciding.closing import capped, climb_of, finish, look_line, look_of, summarise, without_gain
-from attnscope_server.deciding.estimates import PairedReturns
-from attnscope_server.deciding.ladder import Ladder, Rung
-from attnscope_server.deciding.looks import LookResult, Verdict, judge
-from attnscope_server.deciding.plans import Look
-from attnscope_server.deciding.power import is_futile
-from attnscope_server.deciding.race import front
-from attnscope_server.deciding.sameness import ENOUGH_DECISIONS, Sameness, sameness
 from attnscope_server.deciding.state import UNCOMPRESSED, UNIFORM, Arm, DecisionState, Phase, Piece, Rolled
+from attnscope_server.deciding.statistics.estimates import PairedReturns
+from attnscope_server.deciding.statistics.ladder import Ladder, Rung
+from attnscope_server.deciding.statistics.looks import LookResult, Verdict, judge
+from attnscope_server.deciding.statistics.plans import Look
+from attnscope_server.deciding.statistics.power import is_futile
+from attnscope_server.deciding.statistics.race import front
+from attnscope_server.deciding.statistics.sameness import ENOUGH_DECISIONS, Sameness, sameness
 
 GAIN_BOUND = 1.959963984540054
 """z value that the gain must exceed before an arm is judged."""

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from attnscope_server.deciding.answer import Answer, AnswerKind, RungSummary, number
-from attnscope_server.deciding.final_point import median_unbiased_kept
-from attnscope_server.deciding.ladder import Climb, End
-from attnscope_server.deciding.looks import LookResult, Verdict
-from attnscope_server.deciding.power import size_needed
-from attnscope_server.deciding.sameness import Sameness
 from attnscope_server.deciding.state import Arm, DecisionState, LookSummary, Phase
+from attnscope_server.deciding.statistics.final_point import median_unbiased_kept
+from attnscope_server.deciding.statistics.ladder import Climb, End
+from attnscope_server.deciding.statistics.looks import LookResult, Verdict
+from attnscope_server.deciding.statistics.power import size_needed
+from attnscope_server.deciding.statistics.sameness import Sameness
 
 _KINDS = {
     End.HOLDS: AnswerKind.COMPRESS_TO,

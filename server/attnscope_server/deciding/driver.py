@@ -12,9 +12,7 @@ import numpy as np
 from attnscope_server.deciding.answer import Answer, AnswerKind
 from attnscope_server.deciding.climbing import begin, look_pieces
 from attnscope_server.deciding.closing import capped
-from attnscope_server.deciding.gate import Standing, gate
 from attnscope_server.deciding.hopeless import all_lose, unraced, with_fewer_judges
-from attnscope_server.deciding.race import FIRST_PAIRS, Round, following, opening
 from attnscope_server.deciding.state import (
     UNCOMPRESSED,
     Arm,
@@ -26,6 +24,8 @@ from attnscope_server.deciding.state import (
     Request,
     Rolled,
 )
+from attnscope_server.deciding.statistics.gate import Standing, gate
+from attnscope_server.deciding.statistics.race import FIRST_PAIRS, Round, following, opening
 
 DUEL = 1
 """Arms at which the race of the largest budget ends: its last two race on, as the ladder begins with their winner."""

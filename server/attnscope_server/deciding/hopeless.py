@@ -9,8 +9,8 @@ from dataclasses import replace
 import numpy as np
 from jaxtyping import Float
 
-from attnscope_server.deciding.plans import Reach
 from attnscope_server.deciding.state import DecisionPlan, DecisionState
+from attnscope_server.deciding.statistics.plans import Reach
 
 LOST = 3.0
 """Standard errors of a paired difference by which every arm must lose before a race is given up."""

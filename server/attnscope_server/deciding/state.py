@@ -7,8 +7,8 @@ from enum import Enum
 from pydantic import BaseModel, ConfigDict, Field
 
 from attnscope_server.deciding.answer import Answer, RungSummary
-from attnscope_server.deciding.plans import LookPlan, Reach
-from attnscope_server.deciding.scopes import Scope
+from attnscope_server.deciding.statistics.plans import LookPlan, Reach
+from attnscope_server.deciding.statistics.scopes import Scope
 
 UNCOMPRESSED = "uncompressed"
 """Name of the arm that every other is paired with."""

@@ -15,9 +15,9 @@ from attnscope_server.deciding.driver import (
     rollout_range,
     start,
 )
-from attnscope_server.deciding.plans import Reach
-from attnscope_server.deciding.scopes import choose_scope
 from attnscope_server.deciding.state import UNCOMPRESSED, Arm, Captured, DecisionPlan, DecisionState, Phase, Rolled
+from attnscope_server.deciding.statistics.plans import Reach
+from attnscope_server.deciding.statistics.scopes import choose_scope
 
 ARMS = tuple(
     Arm(name=f"{rule} {tokens}", tokens=tokens, budget=str(tokens))

@@ -10,8 +10,8 @@ from benchmarks.calibration.decisions import outcomes
 from benchmarks.calibration.ladders import ends
 from benchmarks.calibration.worlds import World
 
-from attnscope_server.deciding.ladder import End
-from attnscope_server.deciding.plans import seeds_plan, tasks_plan
+from attnscope_server.deciding.statistics.ladder import End
+from attnscope_server.deciding.statistics.plans import seeds_plan, tasks_plan
 
 THESE, BEYOND, EXTENDABLE = seeds_plan(8), tasks_plan(64), seeds_plan(8, extendable=True)
 

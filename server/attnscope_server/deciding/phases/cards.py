@@ -9,11 +9,11 @@ from typing import Any, Final
 import numpy as np
 
 from attnscope_server.deciding.answer import Answer, RungSummary
-from attnscope_server.deciding.looks import Verdict
 from attnscope_server.deciding.phases.pasting import command, paste
 from attnscope_server.deciding.phases.record import Record
 from attnscope_server.deciding.phases.timing import memory_of
 from attnscope_server.deciding.state import DecisionState, LookSummary
+from attnscope_server.deciding.statistics.looks import Verdict
 from attnscope_server.kinds import Order
 from attnscope_storage.wire import CheckpointInfo
 from attnscope_storage.wire.cards import CardArm, CardRefused, CardRung, DecisionCard

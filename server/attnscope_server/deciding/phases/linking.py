@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from attnscope_server.deciding.scopes import Scope
+from attnscope_server.deciding.statistics.scopes import Scope
 from attnscope_server.errors import ProblemError, refusal
 from attnscope_storage.wire import CaptureSpec, CheckpointInfo, ProblemCode, ResolvedCapture
 

@@ -27,9 +27,9 @@ from attnscope_server.deciding.phases.sizing import (
     room_of,
     transitions_of,
 )
-from attnscope_server.deciding.plans import Reach
-from attnscope_server.deciding.scopes import Scope, TooFewJudgesError, choose_scope
 from attnscope_server.deciding.state import DecisionPlan
+from attnscope_server.deciding.statistics.plans import Reach
+from attnscope_server.deciding.statistics.scopes import Scope, TooFewJudgesError, choose_scope
 from attnscope_server.errors import refusal
 from attnscope_storage.wire import CheckpointInfo, PolicyDescription, ProblemCode, TaskChoice
 from attnscope_storage.wire.decisions import DecisionSpec, ResolvedDecision

@@ -8,10 +8,10 @@ from typing import Final
 import numpy as np
 
 from attnscope_server.deciding.driver import first_pairs
-from attnscope_server.deciding.episodes import held_share
 from attnscope_server.deciding.phases.naming import budget_text
-from attnscope_server.deciding.race import Round, following, opening
 from attnscope_server.deciding.state import Arm, DecisionPlan
+from attnscope_server.deciding.statistics.episodes import held_share
+from attnscope_server.deciding.statistics.race import Round, following, opening
 from attnscope_server.errors import refusal
 from attnscope_storage.wire import PolicyDescription, ProblemCode
 from attnscope_storage.wire.decisions import DecisionSpec

@@ -14,7 +14,6 @@ from attnscope_model.forward.stack import StackedPolicy
 from attnscope_server.acting.errors import RolloutStoppedError
 from attnscope_server.deciding.climbing import after_look
 from attnscope_server.deciding.driver import after_capture, after_race, after_screen, race_round, request, start
-from attnscope_server.deciding.episodes import first_binding_episode, mean_return
 from attnscope_server.deciding.phases.captured import CapturedRollouts
 from attnscope_server.deciding.phases.children import Children, condition_of
 from attnscope_server.deciding.phases.looping import loop_sample
@@ -28,6 +27,7 @@ from attnscope_server.deciding.phases.sizing import late_count_notes
 from attnscope_server.deciding.phases.specifying import whole_rows
 from attnscope_server.deciding.phases.timing import Timer
 from attnscope_server.deciding.state import UNCOMPRESSED, Arm, Captured, Phase, Request, Rolled
+from attnscope_server.deciding.statistics.episodes import first_binding_episode, mean_return
 from attnscope_server.trials.results import ConditionResult
 from attnscope_storage.reading.reader import CaptureReader
 from attnscope_storage.wire import TaskCell

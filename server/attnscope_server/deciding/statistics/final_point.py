@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import math
 
-from attnscope_server.deciding.crossing import crossing
-from attnscope_server.deciding.estimates import Estimate
-from attnscope_server.deciding.looks import LookResult
-from attnscope_server.deciding.plans import LookPlan
-from attnscope_server.deciding.solving import zero
+from attnscope_server.deciding.statistics.crossing import crossing
+from attnscope_server.deciding.statistics.estimates import Estimate
+from attnscope_server.deciding.statistics.looks import LookResult
+from attnscope_server.deciding.statistics.plans import LookPlan
+from attnscope_server.deciding.statistics.solving import zero
 
 WIDEST = 12.0
 """Distance in standard errors within which the point is sought."""

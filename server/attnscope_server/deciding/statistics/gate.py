@@ -14,8 +14,8 @@ from enum import Enum
 import numpy as np
 from jaxtyping import Bool, Float
 
-from attnscope_server.deciding.estimates import estimate, student_quantile
-from attnscope_server.deciding.plans import Reach
+from attnscope_server.deciding.statistics.estimates import estimate, student_quantile
+from attnscope_server.deciding.statistics.plans import Reach
 
 MOST_EARN = 0.80
 """Share of capture rollouts that must ever earn before a screen ranks rules."""

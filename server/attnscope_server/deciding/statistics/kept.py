@@ -6,9 +6,9 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from attnscope_server.deciding.estimates import PairedReturns, difference, gain
-from attnscope_server.deciding.plans import Reach
-from attnscope_server.deciding.solving import zero
+from attnscope_server.deciding.statistics.estimates import PairedReturns, difference, gain
+from attnscope_server.deciding.statistics.plans import Reach
+from attnscope_server.deciding.statistics.solving import zero
 
 FARTHEST = 16.0
 """Distance from the point, as a kept share, at which a limit counts as infinite."""

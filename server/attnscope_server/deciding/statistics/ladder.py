@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from enum import Enum
 
-from attnscope_server.deciding.looks import Verdict
+from attnscope_server.deciding.statistics.looks import Verdict
 
 
 @dataclass(frozen=True)

@@ -8,9 +8,9 @@ from enum import Enum
 import numpy as np
 from jaxtyping import Int8
 
-from attnscope_server.deciding.estimates import Estimate, PairedReturns, difference, gain
-from attnscope_server.deciding.kept import Kept, kept
-from attnscope_server.deciding.plans import Look, Reach
+from attnscope_server.deciding.statistics.estimates import Estimate, PairedReturns, difference, gain
+from attnscope_server.deciding.statistics.kept import Kept, kept
+from attnscope_server.deciding.statistics.plans import Look, Reach
 
 
 class Verdict(Enum):

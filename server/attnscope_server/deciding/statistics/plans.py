@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from enum import Enum
 from functools import cache
 
-from attnscope_server.deciding.crossing import crossing
-from attnscope_server.deciding.solving import zero
+from attnscope_server.deciding.statistics.crossing import crossing
+from attnscope_server.deciding.statistics.solving import zero
 
 ERROR = 0.025
 """One-sided error of a false verdict over all looks of a plan, a side."""

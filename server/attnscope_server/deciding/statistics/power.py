@@ -5,9 +5,9 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from attnscope_server.deciding.crossing import crossing
-from attnscope_server.deciding.estimates import Estimate
-from attnscope_server.deciding.plans import LookPlan, Reach
+from attnscope_server.deciding.statistics.crossing import crossing
+from attnscope_server.deciding.statistics.estimates import Estimate
+from attnscope_server.deciding.statistics.plans import LookPlan, Reach
 
 FUTILE = 0.10
 """Conditional power below which further rollouts are called futile."""

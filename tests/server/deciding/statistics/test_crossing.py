@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from attnscope_server.deciding.crossing import crossing
+from attnscope_server.deciding.statistics.crossing import crossing
 
 
 def joint(fractions):

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from attnscope_server.deciding.episodes import first_binding_episode, held_share, mean_return
+from attnscope_server.deciding.statistics.episodes import first_binding_episode, held_share, mean_return
 
 
 def test_a_budget_binds_once_every_rollout_holds_more():

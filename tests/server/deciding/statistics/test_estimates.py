@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from attnscope_server.deciding.estimates import PairedReturns, difference, estimate, gain
-from attnscope_server.deciding.plans import Reach
+from attnscope_server.deciding.statistics.estimates import PairedReturns, difference, estimate, gain
+from attnscope_server.deciding.statistics.plans import Reach
 
 
 def returns(generator, tasks=8, seeds=10, error=None):

@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 from benchmarks.calibration.worlds import World
 
-from attnscope_server.deciding.estimates import PairedReturns
-from attnscope_server.deciding.final_point import median_unbiased_drift, median_unbiased_kept
-from attnscope_server.deciding.looks import Verdict, judge
-from attnscope_server.deciding.plans import Reach, seeds_plan
+from attnscope_server.deciding.statistics.estimates import PairedReturns
+from attnscope_server.deciding.statistics.final_point import median_unbiased_drift, median_unbiased_kept
+from attnscope_server.deciding.statistics.looks import Verdict, judge
+from attnscope_server.deciding.statistics.plans import Reach, seeds_plan
 
 PLAN = seeds_plan(8)
 

@@ -5,7 +5,7 @@ import pytest
 from benchmarks.calibration.gates import SHAPES, passed, passed_in_room
 from scipy import stats
 
-from attnscope_server.deciding.gate import gate
+from attnscope_server.deciding.statistics.gate import gate
 
 RANDOM = np.ones(4)
 

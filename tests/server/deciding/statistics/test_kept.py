@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 from benchmarks.calibration.worlds import World
 
-from attnscope_server.deciding.estimates import PairedReturns, difference
-from attnscope_server.deciding.kept import kept
-from attnscope_server.deciding.looks import Verdict, judge
-from attnscope_server.deciding.plans import Reach, seeds_plan, tasks_plan
+from attnscope_server.deciding.statistics.estimates import PairedReturns, difference
+from attnscope_server.deciding.statistics.kept import kept
+from attnscope_server.deciding.statistics.looks import Verdict, judge
+from attnscope_server.deciding.statistics.plans import Reach, seeds_plan, tasks_plan
 
 
 def one(drawn, repetition=0):

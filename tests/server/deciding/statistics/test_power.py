@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from benchmarks.calibration.worlds import World
 
-from attnscope_server.deciding.estimates import Estimate, difference
-from attnscope_server.deciding.plans import Reach, seeds_plan, tasks_plan
-from attnscope_server.deciding.power import conditional_power, is_futile, size_needed
+from attnscope_server.deciding.statistics.estimates import Estimate, difference
+from attnscope_server.deciding.statistics.plans import Reach, seeds_plan, tasks_plan
+from attnscope_server.deciding.statistics.power import conditional_power, is_futile, size_needed
 
 PLAN = seeds_plan(8)
 

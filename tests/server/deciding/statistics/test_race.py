@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from attnscope_server.deciding.race import front, opening, race
+from attnscope_server.deciding.statistics.race import front, opening, race
 
 TRUTH = {f"arm {i}": -0.1 * i for i in range(9)}
 

@@ -3,7 +3,7 @@
 import pytest
 from scipy import stats
 
-from attnscope_server.deciding.sameness import sameness
+from attnscope_server.deciding.statistics.sameness import sameness
 
 
 @pytest.mark.parametrize(("episodes", "differing"), [(100, 0), (100, 2), (40, 39)])

@@ -2,8 +2,8 @@
 
 import pytest
 
-from attnscope_server.deciding.plans import Reach
-from attnscope_server.deciding.scopes import TooFewJudgesError, choose_scope
+from attnscope_server.deciding.statistics.plans import Reach
+from attnscope_server.deciding.statistics.scopes import TooFewJudgesError, choose_scope
 
 
 def test_eight_held_out_tasks_are_all_of_the_split():
