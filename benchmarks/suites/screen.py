@@ -38,7 +38,7 @@ from attnscope_server.trials.resolving import resolve_trial
 from attnscope_server.trials.rollout import TrialRunner
 from attnscope_storage.reading.reader import CaptureReader
 from attnscope_storage.wire import CaptureSpec, TrialSpec
-from attnscope_storage.wire.screens import ScreenSpec
+from attnscope_storage.wire.specifications.screens import ScreenSpec
 from benchmarks.study.subjects import BLIND, GUIDED
 from benchmarks.subject import CPU
 

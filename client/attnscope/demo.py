@@ -23,8 +23,8 @@ from attnscope.report import write_report
 from attnscope.report.summary import summarise
 from attnscope.service import Service
 from attnscope_storage.wire import CaptureSpec, TaskChoice
-from attnscope_storage.wire.decisions import DecisionCard, DecisionSpec
-from attnscope_storage.wire.screens import ScreenSpec
+from attnscope_storage.wire.specifications.decisions import DecisionCard, DecisionSpec
+from attnscope_storage.wire.specifications.screens import ScreenSpec
 
 CHECKPOINT = "AD-absolute-darkroom-reference-seed0@6000"
 """The shipped policy that is captured: Darkroom 9×9, learned positions; its entry names the goals of its training."""

@@ -31,7 +31,7 @@ from attnscope_server.serving import serve_background
 from attnscope_storage.reading.reader import CaptureReader
 from attnscope_storage.verify import verify
 from attnscope_storage.wire import JobState
-from attnscope_storage.wire.decisions import CARD_SCHEMA, DecisionCard, DecisionSpec
+from attnscope_storage.wire.specifications.decisions import CARD_SCHEMA, DecisionCard, DecisionSpec
 from planted import Planted, write_planted
 
 CLOSE = [[4, 5], [5, 4], [3, 4], [4, 3]]

@@ -15,7 +15,8 @@ import pytest
 from bodies import BODIES, filled
 
 READS = (
-    "json/decoder.py", "wire/base.py", "wire/union.py", "wire/specs.py", "wire/trials.py", "_compat/v2.py:validate",
+    "json/decoder.py", "wire/base.py", "wire/union.py", "_compat/v2.py:validate",
+    "wire/specifications/choices.py", "wire/specifications/trials.py",
     "http/reading.py:_read",
 )  # fmt: skip
 """Places, in ``file:function``, that read or check a body; a problem's own few fields are checked elsewhere."""

@@ -7,7 +7,7 @@ import numpy as np
 from attnscope.screens.results import ScreenResults
 from attnscope_model.strategies import candidates
 from attnscope_storage.wire import Condition, PolicyDescription
-from attnscope_storage.wire.decisions import CardArm, CardRung, DecisionCard
+from attnscope_storage.wire.specifications.decisions import CardArm, CardRung, DecisionCard
 
 SENTENCE = "Compress to recency 12, keep: non-inferior at 5 % (kept 0.990 [0.972, 1.008], 20 seeds, these 8 tasks)."
 

@@ -18,7 +18,7 @@ from jaxtyping import Float, Int, Shaped
 from attnscope.decisions.decision import Decision
 from attnscope.errors import LoopUnfitError
 from attnscope.fetching.stored import Stored
-from attnscope_storage.wire.decisions import LoopSample
+from attnscope_storage.wire.specifications.decisions import LoopSample
 
 FUNCTION: Final = "distributions"
 """Function that a file with somebody's loop has."""

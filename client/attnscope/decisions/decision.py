@@ -6,7 +6,7 @@ from attnscope.connecting.plain import plain_values
 from attnscope.fetching.stored import Stored
 from attnscope_storage.errors import NotCommittedError
 from attnscope_storage.kinds.decision.schema import DOCUMENT, decoded
-from attnscope_storage.wire.decisions import (
+from attnscope_storage.wire.specifications.decisions import (
     CardArm,
     CardRung,
     DecisionCard,

@@ -7,7 +7,7 @@ from importlib.resources import files
 from typing import Final
 
 from attnscope_storage.errors import ChunkDamagedError
-from attnscope_storage.wire.decisions import DecisionCard
+from attnscope_storage.wire.specifications.decisions import DecisionCard
 
 FOLDER: Final = "cards"
 """Folder beside this file: a JSON document a checkpoint, and the digests of all in `SHA256SUMS`."""

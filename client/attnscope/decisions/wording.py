@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from attnscope_storage.wire.cards import DecisionCard
+from attnscope_storage.wire.specifications.cards import DecisionCard
 
 
 def card_facts(card: DecisionCard) -> list[tuple[str, str]]:

@@ -40,7 +40,7 @@ from attnscope.screens.screen import Screen
 from attnscope.study import Choice, Study, study
 from attnscope.trials.results import TrialResults
 from attnscope_storage.wire import Capabilities
-from attnscope_storage.wire.decisions import DecisionCard
+from attnscope_storage.wire.specifications.decisions import DecisionCard
 
 
 def recommend(

@@ -14,7 +14,7 @@ from attnscope.screens.results import ScreenResults
 from attnscope.screens.screen import Screen
 from attnscope_storage.errors import StorageError
 from attnscope_storage.wire import JobState
-from attnscope_storage.wire.decisions import DecisionCard
+from attnscope_storage.wire.specifications.decisions import DecisionCard
 
 if TYPE_CHECKING:
     from attnscope.capture import Capture

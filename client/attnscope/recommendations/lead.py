@@ -19,7 +19,7 @@ from attnscope.recommendations.screened import Best, agreement, votes
 from attnscope.screens.board import Row
 from attnscope.screens.results import ScreenResults
 from attnscope.screens.sentences import warned
-from attnscope_storage.wire.decisions import CardRung, DecisionCard
+from attnscope_storage.wire.specifications.decisions import CardRung, DecisionCard
 
 Kind = Literal["answer", "screened", "none"]
 

@@ -18,7 +18,7 @@ from attnscope.figures.decisions.card import decision_card
 from attnscope.figures.png import png
 from attnscope.figures.style import pixels, save
 from attnscope.report.page import part
-from attnscope_storage.wire.cards import DecisionCard, card_schema
+from attnscope_storage.wire.specifications.cards import DecisionCard, card_schema
 
 CARD: Final = "decision_card.json"
 """File that holds the card."""

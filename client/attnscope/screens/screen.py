@@ -6,7 +6,7 @@ from attnscope.fetching.stored import ReadOnce, Stored
 from attnscope.screens.results import ScreenResults
 from attnscope_storage.errors import NotCommittedError
 from attnscope_storage.wire import Condition, PolicyDescription
-from attnscope_storage.wire.screens import ResolvedScreen, ScreenSpec
+from attnscope_storage.wire.specifications.screens import ResolvedScreen, ScreenSpec
 
 
 class Screen(Stored):

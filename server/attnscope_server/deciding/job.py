@@ -32,8 +32,8 @@ from attnscope_server.kinds import Heard, Order
 from attnscope_storage.kinds.decision.contract import decision_schema
 from attnscope_storage.kinds.decision.schema import DOCUMENT, decoded, encoded
 from attnscope_storage.wire import CheckpointInfo
-from attnscope_storage.wire.decisions import DecisionSpec, ResolvedDecision
 from attnscope_storage.wire.parts import LISTED, child_id
+from attnscope_storage.wire.specifications.decisions import DecisionSpec, ResolvedDecision
 from attnscope_storage.writing.writer import CaptureWriter
 
 DecisionOrder = Order[DecisionSpec, ResolvedDecision]

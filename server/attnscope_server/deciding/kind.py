@@ -16,8 +16,8 @@ from attnscope_storage.kinds.decision.contract import CONTRACT
 from attnscope_storage.kinds.decision.schema import DOCUMENT, decoded
 from attnscope_storage.reading.reader import CaptureReader
 from attnscope_storage.wire import CaptureSpec, Estimate, PolicyDescription, ProblemCode, ResolvedCapture
-from attnscope_storage.wire.decisions import DecisionSpec, ResolvedDecision
 from attnscope_storage.wire.flops import forward_flops
+from attnscope_storage.wire.specifications.decisions import DecisionSpec, ResolvedDecision
 
 ROLLOUT_BYTES = 16
 """Decoded bytes of one step of a tried rollout and of its uncompressed twin."""

@@ -30,7 +30,7 @@ from attnscope_storage.errors import CaptureNotFoundError
 from attnscope_storage.kinds.screen.contract import screen_schema
 from attnscope_storage.reading.reader import CaptureReader
 from attnscope_storage.wire import CheckpointInfo, Phase
-from attnscope_storage.wire.screens import ResolvedScreen, ScreenSpec
+from attnscope_storage.wire.specifications.screens import ResolvedScreen, ScreenSpec
 from attnscope_storage.writing.writer import CaptureWriter, Commit
 
 ScreenOrder = Order[ScreenSpec, ResolvedScreen]

@@ -27,7 +27,7 @@ from attnscope_server.screening.episodes import episodes_of
 from attnscope_server.screening.histories import Histories, Source
 from attnscope_server.screening.measuring import Arrays, Measured
 from attnscope_server.screening.resolving import NO_ROWS, block_of, spelled
-from attnscope_storage.wire.trials import Condition, PositionPolicy
+from attnscope_storage.wire.specifications.trials import Condition, PositionPolicy
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from attnscope_server.screening.plan import screen_flops, screen_memory
 from attnscope_server.screening.resolving import Captured, resolve_screen
 from attnscope_storage.kinds.screen.contract import CONTRACT
 from attnscope_storage.wire import CaptureSpec, PolicyDescription, ProblemCode, ResolvedCapture
-from attnscope_storage.wire.screens import ResolvedScreen, ScreenSpec
+from attnscope_storage.wire.specifications.screens import ResolvedScreen, ScreenSpec
 
 
 class ScreenKind(Kind[ScreenSpec, ResolvedScreen]):

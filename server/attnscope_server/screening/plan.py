@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from attnscope_storage.wire import Condition, PolicyDescription
 from attnscope_storage.wire.flops import forward_flops
-from attnscope_storage.wire.screens import ResolvedScreen
+from attnscope_storage.wire.specifications.screens import ResolvedScreen
 
 FLOAT_BYTES = 4
 

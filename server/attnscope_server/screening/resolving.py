@@ -22,7 +22,7 @@ from attnscope_server.screening.arms import Arm, arms_of
 from attnscope_server.screening.bands import ages_of, episodes_back
 from attnscope_server.screening.decisions import chosen_rollouts
 from attnscope_storage.wire import CaptureSpec, Condition, PolicyDescription, ProblemCode, ResolvedCapture
-from attnscope_storage.wire.screens import ResolvedScreen, ScreenSpec
+from attnscope_storage.wire.specifications.screens import ResolvedScreen, ScreenSpec
 
 BLOCK_DECISIONS: Final = 128
 """Decisions of a block, about: as many share their forwards, and are lost when a screen is interrupted."""

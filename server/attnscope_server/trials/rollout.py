@@ -31,7 +31,7 @@ from attnscope_server.trials.tally import Tally
 from attnscope_server.trials.waves import waves_of
 from attnscope_storage.layout.store_schema import SPLITS
 from attnscope_storage.wire import Phase
-from attnscope_storage.wire.trials import Condition, ResolvedTrial, TrialSpec
+from attnscope_storage.wire.specifications.trials import Condition, ResolvedTrial, TrialSpec
 
 LANE: int = 100_003
 """The weight of a seed in a rollout's lane, the number that strategies draw by."""

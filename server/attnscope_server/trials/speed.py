@@ -20,7 +20,7 @@ from attnscope_model.compression.deciding import CompressedDecider, PlainDecider
 from attnscope_model.forward.policy import Policy
 from attnscope_server.trials.acting import Recorded
 from attnscope_storage.kinds.trial.schema import PHASES
-from attnscope_storage.wire.trials import SpeedChoice
+from attnscope_storage.wire.specifications.trials import SpeedChoice
 
 WARM_UP: Final = 2
 """Decisions of an arm that are taken before any is timed."""

@@ -16,7 +16,7 @@ from attnscope_server.trials.divergence import Diverged
 from attnscope_server.trials.results import ConditionResult
 from attnscope_storage.wire import PolicyDescription
 from attnscope_storage.wire.flops import forward_flops
-from attnscope_storage.wire.trials import ResolvedTrial
+from attnscope_storage.wire.specifications.trials import ResolvedTrial
 
 
 class Tally:

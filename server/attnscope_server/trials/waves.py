@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-from attnscope_storage.wire.trials import Condition
+from attnscope_storage.wire.specifications.trials import Condition
 
 LARGEST: Final = 192
 """Rollouts of a wave at most, where it has more than one condition; also what a trial that stops may lose."""

@@ -1,7 +1,6 @@
-"""Wire types that service and client share."""
+"""The types that service and client exchange. Stores and their layout are no part of it."""
 
 from attnscope_storage.wire.base import Received, Sent, Specification
-from attnscope_storage.wire.captures import CaptureSpec, ResolvedCapture
 from attnscope_storage.wire.catalogue import (
     Capabilities,
     CheckpointInfo,
@@ -44,7 +43,8 @@ from attnscope_storage.wire.problems import (
     problem,
 )
 from attnscope_storage.wire.resolved import ResolvedJob, ResolvedSubject
-from attnscope_storage.wire.specs import (
+from attnscope_storage.wire.specifications.captures import CaptureSpec, ResolvedCapture
+from attnscope_storage.wire.specifications.choices import (
     DEFAULT_EPISODES,
     DEFAULT_MAX_STEPS,
     ActingSpecification,
@@ -54,9 +54,7 @@ from attnscope_storage.wire.specs import (
     SamplingChoice,
     TaskChoice,
 )
-from attnscope_storage.wire.strategies import FitInfo, ParameterInfo, StrategyInfo
-from attnscope_storage.wire.tasks import TaskCell
-from attnscope_storage.wire.trials import (
+from attnscope_storage.wire.specifications.trials import (
     MAX_CONDITIONS,
     POSITION_POLICIES,
     Budget,
@@ -69,6 +67,8 @@ from attnscope_storage.wire.trials import (
     StrategyChoice,
     TrialSpec,
 )
+from attnscope_storage.wire.strategies import FitInfo, ParameterInfo, StrategyInfo
+from attnscope_storage.wire.tasks import TaskCell
 from attnscope_storage.wire.union import (
     JOB_SPEC,
     RESOLVED,

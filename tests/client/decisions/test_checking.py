@@ -5,7 +5,7 @@ import pytest
 
 from attnscope.decisions.checking import check_loop, loop_of, uncompressed_of
 from attnscope.errors import LoopUnfitError
-from attnscope_storage.wire.decisions import LoopSample
+from attnscope_storage.wire.specifications.decisions import LoopSample
 
 RANDOM = np.random.default_rng(4)
 ARM = RANDOM.dirichlet(np.ones(5), 100)

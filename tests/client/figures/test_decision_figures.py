@@ -11,8 +11,8 @@ import pytest
 from attnscope.figures.decisions.kept import kept_by_tokens
 from attnscope.figures.decisions.ladder import ladder
 from attnscope.figures.style import pixels, save
-from attnscope_storage.wire.decisions import CardArm, CardRung, DecisionCard
-from attnscope_storage.wire.looks import CardLook
+from attnscope_storage.wire.specifications.cards import CardLook
+from attnscope_storage.wire.specifications.decisions import CardArm, CardRung, DecisionCard
 from canvas import HOSTILE, faults, in_a_cell
 
 NAMES = ("recency 64, keep", "recency 32, keep", "sinks 32, keep")

@@ -24,7 +24,7 @@ from attnscope_server.settings import Limits
 from attnscope_storage.reading.reader import CaptureReader
 from attnscope_storage.verify import verify
 from attnscope_storage.wire import CaptureSpec
-from attnscope_storage.wire.screens import ScreenSpec
+from attnscope_storage.wire.specifications.screens import ScreenSpec
 
 GOLDEN = Path(__file__).resolve().parents[2] / "golden"
 CPU = torch.device("cpu")

@@ -16,8 +16,8 @@ from attnscope_server.capturing.rollout import RolloutStoppedError
 from attnscope_server.trials.resolving import resolve_trial
 from attnscope_server.trials.results import ConditionResult
 from attnscope_server.trials.rollout import TrialRunner
+from attnscope_storage.wire.specifications.trials import Condition, ResolvedTrial, TrialSpec
 from attnscope_storage.wire.tasks import TaskCell
-from attnscope_storage.wire.trials import Condition, ResolvedTrial, TrialSpec
 
 TASKS = (0, 7, 30)
 GOLDEN = Path(__file__).resolve().parents[2] / "golden"

@@ -12,7 +12,7 @@ from attnscope_server.capturing.rollout import RolloutStoppedError
 from attnscope_server.trials import speed
 from attnscope_server.trials.acting import Recorded
 from attnscope_server.trials.speed import SpeedMeter
-from attnscope_storage.wire.trials import SpeedChoice
+from attnscope_storage.wire.specifications.trials import SpeedChoice
 
 CHOICE = SpeedChoice(envs=(1, 5), decisions=4, rounds=2)
 

@@ -18,7 +18,7 @@ from attnscope.cli.verbs.jobs import cells, cost, show, stands
 from attnscope.errors import WaitTimeoutError
 from attnscope.job import JobHandle
 from attnscope_storage.wire import Estimate
-from attnscope_storage.wire.decisions import DecisionSpec
+from attnscope_storage.wire.specifications.decisions import DecisionSpec
 
 if TYPE_CHECKING:
     from attnscope.cli.verbs.reports import Asked as ReportAsked

@@ -17,7 +17,7 @@ from attnscope.cli.asking import SPELLINGS, DryRun
 from attnscope.cli.options import Asked, asks, specified
 from attnscope.cli.records import show_table
 from attnscope.cli.verbs.jobs import cost, show, stands
-from attnscope_storage.wire.screens import ScreenSpec
+from attnscope_storage.wire.specifications.screens import ScreenSpec
 
 if TYPE_CHECKING:
     from attnscope.cli.verbs.reports import Asked as ReportAsked

@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from attnscope.decisions.wording import card_facts
 from attnscope.figures.look import Picture, styled
 from attnscope.figures.style import COLOURS, finish, fold, refuse
-from attnscope_storage.wire.cards import CardRung, DecisionCard
+from attnscope_storage.wire.specifications.cards import CardRung, DecisionCard
 
 WIDTH: Final = 6.4
 """Inches."""

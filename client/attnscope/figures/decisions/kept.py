@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from attnscope.figures.decisions.words import SHADES, caption_of_card
 from attnscope.figures.look import Picture, styled
 from attnscope.figures.style import COLOURS, finish, refuse
-from attnscope_storage.wire.decisions import DecisionCard
+from attnscope_storage.wire.specifications.decisions import DecisionCard
 
 LABEL: Final = 30
 """Characters of an arm's name in the picture."""

@@ -12,8 +12,8 @@ from matplotlib.figure import Figure
 from attnscope.figures.decisions.words import SHADES, caption_of_card
 from attnscope.figures.look import Picture, styled
 from attnscope.figures.style import COLOURS, finish, fold, refuse
-from attnscope_storage.wire.decisions import CardRung, DecisionCard
-from attnscope_storage.wire.looks import CardLook
+from attnscope_storage.wire.specifications.cards import CardLook
+from attnscope_storage.wire.specifications.decisions import CardRung, DecisionCard
 
 RUNGS: Final = 5
 """Arms that are drawn, at most: the ladder stops at the first that does not hold."""

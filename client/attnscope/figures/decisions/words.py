@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from attnscope.figures.style import COLOURS
-from attnscope_storage.wire.decisions import DecisionCard
+from attnscope_storage.wire.specifications.decisions import DecisionCard
 
 SHADES: Final = {"non-inferior": COLOURS["third"], "inferior": COLOURS["second"], "undecided": COLOURS["muted"]}
 """Colours of verdicts."""

@@ -16,9 +16,8 @@ from attnscope_server.deciding.state import DecisionState, LookSummary
 from attnscope_server.deciding.statistics.looks import Verdict
 from attnscope_server.kinds import Order
 from attnscope_storage.wire import CheckpointInfo
-from attnscope_storage.wire.cards import CardArm, CardRefused, CardRung, DecisionCard
-from attnscope_storage.wire.decisions import DecisionDocument, DecisionSpec, ResolvedDecision
-from attnscope_storage.wire.looks import CardLook
+from attnscope_storage.wire.specifications.cards import CardArm, CardLook, CardRefused, CardRung, DecisionCard
+from attnscope_storage.wire.specifications.decisions import DecisionDocument, DecisionSpec, ResolvedDecision
 
 LEFT_OUT: Final = (
     "rules that leave transitions out one after the other are not tried: they save no time",

@@ -28,9 +28,9 @@ from attnscope_server.trials.job import submit, trial_writer
 from attnscope_server.trials.results import ConditionResult
 from attnscope_storage.reading.reader import CaptureReader
 from attnscope_storage.wire import CheckpointInfo, Phase, TaskCell, TrialSpec
-from attnscope_storage.wire.cards import CardArm
-from attnscope_storage.wire.decisions import DecisionSpec, ResolvedDecision
 from attnscope_storage.wire.parts import CAPTURE, SCREEN, child_id
+from attnscope_storage.wire.specifications.cards import CardArm
+from attnscope_storage.wire.specifications.decisions import DecisionSpec, ResolvedDecision
 
 
 @dataclass(frozen=True)

@@ -6,8 +6,8 @@ from attnscope_server.kinds import Order
 from attnscope_storage.errors import AttnscopeError
 from attnscope_storage.kinds.decision.schema import DOCUMENT, DecisionSchema, decoded
 from attnscope_storage.reading.reader import CaptureReader
-from attnscope_storage.wire.cards import CardEarlier
-from attnscope_storage.wire.decisions import DecisionSpec, ResolvedDecision
+from attnscope_storage.wire.specifications.cards import CardEarlier
+from attnscope_storage.wire.specifications.decisions import DecisionSpec, ResolvedDecision
 
 
 def earlier_decisions(order: Order[DecisionSpec, ResolvedDecision]) -> tuple[CardEarlier, ...]:

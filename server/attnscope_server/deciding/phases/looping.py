@@ -17,8 +17,8 @@ from attnscope_server.trials.acting import Deciding, Recorded
 from attnscope_server.trials.divergence import decisions_at
 from attnscope_server.trials.rollout import LANE
 from attnscope_storage.reading.reader import CaptureReader
-from attnscope_storage.wire.cards import CardArm
-from attnscope_storage.wire.decisions import LoopSample
+from attnscope_storage.wire.specifications.cards import CardArm
+from attnscope_storage.wire.specifications.decisions import LoopSample
 
 COMPARED: Final = 100
 """Decisions that a loop is compared at, the last ones of the history."""

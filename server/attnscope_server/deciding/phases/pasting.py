@@ -11,8 +11,8 @@ from typing import Final
 from attnscope_model.strategies import Strategy, looks_at_attention, strategy
 from attnscope_model.strategies.fitting import ATTENTION
 from attnscope_storage.wire import PolicyDescription, TaskChoice
-from attnscope_storage.wire.cards import CardArm
-from attnscope_storage.wire.decisions import DecisionSpec, ResolvedDecision
+from attnscope_storage.wire.specifications.cards import CardArm
+from attnscope_storage.wire.specifications.decisions import DecisionSpec, ResolvedDecision
 
 STANDS: Final = MappingProxyType(
     {

@@ -30,9 +30,9 @@ from attnscope_storage.proposing import (
 )
 from attnscope_storage.reading.reader import CaptureReader
 from attnscope_storage.wire import PolicyDescription
-from attnscope_storage.wire.cards import CardArm
-from attnscope_storage.wire.decisions import DecisionSpec, ResolvedDecision
-from attnscope_storage.wire.screens import ResolvedScreen
+from attnscope_storage.wire.specifications.cards import CardArm
+from attnscope_storage.wire.specifications.decisions import DecisionSpec, ResolvedDecision
+from attnscope_storage.wire.specifications.screens import ResolvedScreen
 
 
 @dataclass(frozen=True)

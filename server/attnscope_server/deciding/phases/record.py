@@ -9,8 +9,8 @@ from pydantic import BaseModel, ConfigDict, Field
 from attnscope_model.compression import Compression
 from attnscope_model.strategies import strategy
 from attnscope_server.deciding.state import DecisionState, Phase
-from attnscope_storage.wire.cards import CardArm, CardEarlier, CardSpeed
-from attnscope_storage.wire.decisions import DecisionDocument, LoopSample
+from attnscope_storage.wire.specifications.cards import CardArm, CardEarlier, CardSpeed
+from attnscope_storage.wire.specifications.decisions import DecisionDocument, LoopSample
 
 
 class Record(BaseModel):

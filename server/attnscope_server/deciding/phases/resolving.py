@@ -32,8 +32,8 @@ from attnscope_server.deciding.statistics.plans import Reach
 from attnscope_server.deciding.statistics.scopes import Scope, TooFewJudgesError, choose_scope
 from attnscope_server.errors import refusal
 from attnscope_storage.wire import CheckpointInfo, PolicyDescription, ProblemCode, TaskChoice
-from attnscope_storage.wire.decisions import DecisionSpec, ResolvedDecision
-from attnscope_storage.wire.trials import PositionPolicy
+from attnscope_storage.wire.specifications.decisions import DecisionSpec, ResolvedDecision
+from attnscope_storage.wire.specifications.trials import PositionPolicy
 
 SCREENING_TASKS: Final = 4
 """Tasks that are captured, screened and raced on, where there are as many."""

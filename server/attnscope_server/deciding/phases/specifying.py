@@ -29,10 +29,10 @@ from attnscope_storage.wire import (
     TaskChoice,
     TrialSpec,
 )
-from attnscope_storage.wire.cards import CardArm
-from attnscope_storage.wire.decisions import DecisionSpec, ResolvedDecision
 from attnscope_storage.wire.resolved import ResolvedSubject
-from attnscope_storage.wire.screens import ResolvedScreen, ScreenSpec
+from attnscope_storage.wire.specifications.cards import CardArm
+from attnscope_storage.wire.specifications.decisions import DecisionSpec, ResolvedDecision
+from attnscope_storage.wire.specifications.screens import ResolvedScreen, ScreenSpec
 
 
 @dataclass(frozen=True)

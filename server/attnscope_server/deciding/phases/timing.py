@@ -20,7 +20,7 @@ from attnscope_server.deciding.phases.record import setup_of
 from attnscope_server.trials.acting import Deciding
 from attnscope_storage.reading.reader import CaptureReader
 from attnscope_storage.wire import PolicyDescription
-from attnscope_storage.wire.cards import CardArm, CardMemory, CardPhase, CardSpeed
+from attnscope_storage.wire.specifications.cards import CardArm, CardMemory, CardPhase, CardSpeed
 
 ENVS: Final = 8
 """Environments that are timed together."""

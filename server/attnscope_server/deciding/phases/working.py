@@ -31,9 +31,9 @@ from attnscope_server.deciding.statistics.episodes import first_binding_episode,
 from attnscope_server.trials.results import ConditionResult
 from attnscope_storage.reading.reader import CaptureReader
 from attnscope_storage.wire import TaskCell
-from attnscope_storage.wire.cards import CardArm
-from attnscope_storage.wire.decisions import DecisionSpec, ResolvedDecision
 from attnscope_storage.wire.parts import look_name, race_name
+from attnscope_storage.wire.specifications.cards import CardArm
+from attnscope_storage.wire.specifications.decisions import DecisionSpec, ResolvedDecision
 
 UNIFORM_ROLLOUTS = 40
 """Rollouts of uniform actions a screening task, where its random return is not known."""

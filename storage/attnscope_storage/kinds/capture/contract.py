@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from attnscope_storage.kinds.capture.schema import CaptureDims, CaptureSchema, build_schema
-from attnscope_storage.wire.captures import CaptureSpec, ResolvedCapture
 from attnscope_storage.wire.catalogue import PolicyDescription
 from attnscope_storage.wire.contract import Contract, Words, register
+from attnscope_storage.wire.specifications.captures import CaptureSpec, ResolvedCapture
 
 
 def capture_schema(

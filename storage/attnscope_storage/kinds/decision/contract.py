@@ -5,7 +5,7 @@ from __future__ import annotations
 from attnscope_storage.kinds.decision.schema import DecisionSchema, build_decision_schema
 from attnscope_storage.wire.catalogue import PolicyDescription
 from attnscope_storage.wire.contract import Contract, Words, register
-from attnscope_storage.wire.decisions import DecisionSpec, ResolvedDecision
+from attnscope_storage.wire.specifications.decisions import DecisionSpec, ResolvedDecision
 
 
 def decision_schema(spec: DecisionSpec, resolved: ResolvedDecision, policy: PolicyDescription) -> DecisionSchema:

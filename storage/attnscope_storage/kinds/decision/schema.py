@@ -16,7 +16,7 @@ from jaxtyping import Int8
 
 from attnscope_storage.errors import ChunkDamagedError
 from attnscope_storage.layout.store_schema import ArraySpec, Axis, StoreSchema, array_spec
-from attnscope_storage.wire.decisions import DecisionDocument
+from attnscope_storage.wire.specifications.decisions import DecisionDocument
 
 DOCUMENT: Final = "decision/document"
 """JSON in UTF-8, filled up with zeros."""

@@ -11,7 +11,7 @@ from attnscope_storage.errors import ChunkDamagedError
 from attnscope_storage.kinds.decision.schema import DOCUMENT, decoded
 from attnscope_storage.reading.reader import CaptureReader
 from attnscope_storage.verify import VerificationReport
-from attnscope_storage.wire.decisions import DecisionDocument
+from attnscope_storage.wire.specifications.decisions import DecisionDocument
 
 ROUNDING: Final = 1e-4
 """Difference that means of float32 returns may have."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from attnscope_storage.kinds.screen.schema import ScreenDims, ScreenSchema, build_screen_schema
 from attnscope_storage.wire.catalogue import PolicyDescription
 from attnscope_storage.wire.contract import Contract, Words, register
-from attnscope_storage.wire.screens import ResolvedScreen, ScreenSpec
+from attnscope_storage.wire.specifications.screens import ResolvedScreen, ScreenSpec
 
 
 def screen_schema(spec: ScreenSpec, resolved: ResolvedScreen, policy: PolicyDescription) -> ScreenSchema:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from attnscope_storage.kinds.trial.schema import TrialDims, TrialSchema, build_trial_schema
 from attnscope_storage.wire.catalogue import PolicyDescription
 from attnscope_storage.wire.contract import Contract, Words, register
-from attnscope_storage.wire.trials import ResolvedTrial, TrialSpec
+from attnscope_storage.wire.specifications.trials import ResolvedTrial, TrialSpec
 
 
 def trial_schema(spec: TrialSpec, resolved: ResolvedTrial, policy: PolicyDescription) -> TrialSchema:

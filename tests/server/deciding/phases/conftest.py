@@ -15,7 +15,7 @@ from attnscope_server.deciding.job import run
 from attnscope_server.deciding.phases.resolving import resolve_decision
 from attnscope_server.kinds import Order
 from attnscope_storage.reading.reader import CaptureReader
-from attnscope_storage.wire.decisions import DecisionSpec
+from attnscope_storage.wire.specifications.decisions import DecisionSpec
 from planted import Planted, write_planted
 
 CPU = torch.device("cpu")

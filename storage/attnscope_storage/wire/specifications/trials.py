@@ -8,7 +8,7 @@ from pydantic import Field, model_validator
 
 from attnscope_storage.wire.base import MAX_NAMED, Received, Sent
 from attnscope_storage.wire.resolved import ResolvedJob
-from attnscope_storage.wire.specs import (
+from attnscope_storage.wire.specifications.choices import (
     ActingSpecification,
     Seed,
     refuse_doubles,

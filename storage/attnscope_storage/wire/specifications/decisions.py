@@ -8,11 +8,11 @@ from uuid import UUID
 from pydantic import Field, model_validator
 
 from attnscope_storage.wire.base import Received
-from attnscope_storage.wire.cards import CARD_SCHEMA, CardArm, CardRung, DecisionCard
 from attnscope_storage.wire.resolved import ResolvedJob
-from attnscope_storage.wire.specs import ActingSpecification, Seed, TaskChoice, refuse_doubles
+from attnscope_storage.wire.specifications.cards import CARD_SCHEMA, CardArm, CardRung, DecisionCard
+from attnscope_storage.wire.specifications.choices import ActingSpecification, Seed, TaskChoice, refuse_doubles
+from attnscope_storage.wire.specifications.trials import Budget, Memory, PositionPolicy, Recompute
 from attnscope_storage.wire.tasks import TaskCell
-from attnscope_storage.wire.trials import Budget, Memory, PositionPolicy, Recompute
 
 
 class DecisionSpec(ActingSpecification):

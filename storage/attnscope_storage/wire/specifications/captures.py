@@ -7,7 +7,7 @@ from typing import Literal, Self
 from pydantic import Field, model_validator
 
 from attnscope_storage.wire.resolved import ResolvedJob
-from attnscope_storage.wire.specs import (
+from attnscope_storage.wire.specifications.choices import (
     ActingSpecification,
     MapsChoice,
     RowsChoice,
