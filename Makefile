@@ -51,7 +51,7 @@ picture: setup-dev browser  ## Capture the shipped policy and photograph the liv
 	$(BIN)/python -m benchmarks.picture $(CAPTURE)
 
 kills: setup-dev  ## Kill worker and service ten times each, and ten times before a first commit; every array must be bit-equal
-	ATTNSCOPE_KILLS=10 $(BIN)/python -m pytest tests/contract/test_interruptions.py -k kills
+	ATTNSCOPE_KILLS=10 $(BIN)/python -m pytest tests/contract/faults/test_interruptions.py -k kills
 
 train-shipped: setup  ## Train, evaluate and write the policies that travel with attnscope; hours on a CPU, goes on where it was
 	$(BIN)/python -m benchmarks.shipping --runs runs --images docs/images

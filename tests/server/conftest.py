@@ -12,24 +12,8 @@ from attnscope_server.records.job_store import JobStore
 from attnscope_server.records.listing import Cut, JobFilter
 from attnscope_server.root.data_root import open_database, prepare
 from attnscope_server.settings import Settings
-from attnscope_storage.wire import CaptureSpec, JobState, ResolvedCapture
-
-SPEC = CaptureSpec(checkpoint="AD-toy", steps=5)
-RESOLVED = ResolvedCapture(
-    checkpoint_id="c" * 64,
-    checkpoint_name="AD-toy@1",
-    environment_id="attnscope/Darkroom-v0",
-    preset="darkroom-reference",
-    horizon=20,
-    tasks=(),
-    held_out=None,
-    envs=1,
-    steps=5,
-    map_steps=(),
-    row_envs=(0,),
-    row_layers=(0,),
-    row_heads=(0,),
-)
+from attnscope_storage.wire import JobState
+from submitted import RESOLVED, SPEC
 
 
 @pytest.fixture

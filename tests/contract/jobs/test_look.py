@@ -20,7 +20,7 @@ from attnscope.page.running import ask_again, noted
 from attnscope_storage.shades import from_u8
 from page_browser import Browser, Standing, code_of
 
-GOLDEN = Path(__file__).resolve().parents[1] / "golden"
+GOLDEN = Path(__file__).resolve().parents[2] / "golden"
 PROGRAM = [sys.executable, "-c", "from attnscope.cli import main; main()"]
 
 

@@ -23,7 +23,7 @@ from attnscope_server.records.keys import Scope
 from attnscope_server.root.captures import Captures
 from attnscope_storage.wire import MAP_KINDS, PROBLEM_MEDIA_TYPE, PROBLEMS, ProblemCode
 
-GOLDEN = Path(__file__).resolve().parents[1] / "golden"
+GOLDEN = Path(__file__).resolve().parents[2] / "golden"
 
 
 def client_of(running) -> Service:

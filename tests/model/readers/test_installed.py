@@ -18,7 +18,7 @@ from attnscope_model.checkpoints.native import load_policy
 from attnscope_model.errors import CheckpointUnreadableError, PolicyPackageError, StatementMissingError
 from attnscope_model.readers import READERS, readers
 
-EXAMPLE = Path(__file__).resolve().parents[2] / "examples" / "attnscope-policy-example"
+EXAMPLE = Path(__file__).resolve().parents[3] / "examples" / "attnscope-policy-example"
 
 pytestmark = pytest.mark.usefixtures("parsed_here")
 

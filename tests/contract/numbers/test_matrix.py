@@ -73,7 +73,7 @@ def outcomes(folder: Path, asked: list[tuple[str, str, str]], **surroundings: st
     """Run cells in a process of their own, where a missing encoding is an error, and return their results."""
     name = f"{len(list(folder.iterdir()))}.json"
     (folder / name).write_text(json.dumps(asked), encoding="utf-8")
-    support = Path(cells.__file__).parents[1]
+    support = Path(cells.__file__).parents[2]
     environment = os.environ | {"PYTHONPATH": str(support), "MPLCONFIGDIR": str(folder)} | surroundings
     command = [
         sys.executable,

@@ -28,7 +28,7 @@ from attnscope_storage.wire import JobState, contract
 from attnscope_storage.wire.jobs import Job
 from attnscope_storage.wire.union import UnknownResolved, UnknownSpecification
 
-SUPPORT = Path(__file__).resolve().parents[1] / "support"
+SUPPORT = Path(__file__).resolve().parents[2] / "support"
 SPEC = {"kind": "count", "checkpoint": "AD-darkroom", "entries": 6, "label": "invented"}
 
 

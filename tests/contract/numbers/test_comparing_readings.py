@@ -20,7 +20,7 @@ from attnscope_server.capturing.job import CaptureOrder, run_capture
 from attnscope_server.capturing.resolving import resolve
 from attnscope_storage.wire import CaptureSpec
 
-GOLDEN = Path(__file__).resolve().parents[1] / "golden"
+GOLDEN = Path(__file__).resolve().parents[2] / "golden"
 CPU = torch.device("cpu")
 RECENT = MEASURES[0].name
 

@@ -21,7 +21,7 @@ from attnscope_storage.reading.decoded import DecodedChunks
 from attnscope_storage.reading.reader import CaptureReader
 from attnscope_storage.wire import CaptureSpec
 
-GOLDEN = Path(__file__).resolve().parents[1] / "golden"
+GOLDEN = Path(__file__).resolve().parents[2] / "golden"
 CPU = torch.device("cpu")
 
 

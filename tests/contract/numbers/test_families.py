@@ -69,7 +69,7 @@ def parse(source, folder, choice=None):
 def example(tmp_path_factory):
     """Return a folder that the example policy package is installed into, with nothing fetched from anywhere."""
     source, target = tmp_path_factory.mktemp("source") / "example", tmp_path_factory.mktemp("installed")
-    shutil.copytree(Path(__file__).parents[2] / "examples" / "attnscope-policy-example", source)
+    shutil.copytree(Path(__file__).parents[3] / "examples" / "attnscope-policy-example", source)
     command = [sys.executable, "-m", "pip", "install", "--quiet", "--no-index", "--no-deps", "--no-build-isolation"]
     subprocess.run([*command, "--target", str(target), str(source)], check=True, capture_output=True)
     return target

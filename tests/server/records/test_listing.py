@@ -18,8 +18,7 @@ from attnscope_server.records.listing import Cut, JobFilter, page_of
 from attnscope_server.serving import serve_background
 from attnscope_server.settings import Limits, Settings
 from attnscope_storage.wire import Job, JobPage, JobState, ProblemCode, SummaryPage
-
-from .conftest import RESOLVED, SPEC
+from submitted import RESOLVED, SPEC
 
 LARGE = RESOLVED.model_copy(update={"row_envs": tuple(range(30_000))})
 """What a specification means of which about 210 kB of JSON are stored."""

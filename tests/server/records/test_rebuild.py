@@ -17,8 +17,7 @@ from attnscope_server.root import rebuild
 from attnscope_server.root.data_root import open_database
 from attnscope_server.root.rebuild import rebuild_database
 from attnscope_storage.wire import JobState
-
-from .conftest import RESOLVED, SPEC
+from submitted import RESOLVED, SPEC
 
 STATES = ("queued", "running", "interrupted", "cancelled", "failed", "deleted", "complete")
 
