@@ -11,7 +11,7 @@ import math
 from typing import Any
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor
 from torch.nn import functional
 
@@ -44,6 +44,34 @@ def every_decision(
     return policy.read(q.flatten(0, 1)).view(*q.shape[:2], -1)
 
 
+def some_decisions(
+    policy: StackedPolicy,
+    transitions: Float[Tensor, "window transition width"],
+    queries: Float[Tensor, "window query width"],
+    slots: Int[Tensor, " query"],
+) -> Float[Tensor, "window query action"]:
+    """Return the logits at some prefixes of a window only, with less work than at all of them.
+
+    Parameters
+    ----------
+    policy, transitions
+        As for every decision.
+    queries
+        Embedded queries of these prefixes.
+    slots
+        Slot of every query, the number of transitions before it.
+    """
+    x, at = policy.place(transitions), slots.expand(len(queries), -1)
+    q = policy.place(queries, at)
+    *early, last = policy.layers()
+    for layer in early:
+        x_queries, keys, values = layer.project(x)
+        q = layer.finish(q, masked_attention(*layer.project(q, at), keys, values, slots))
+        x = layer.finish(x, _causal(x_queries, keys, values))
+    q = last.finish(q, masked_attention(*last.project(q, at), *last.memory(x), slots))
+    return policy.read(q.flatten(0, 1)).view(*q.shape[:2], -1)
+
+
 def _causal(queries: Tensor, keys: Tensor, values: Tensor) -> Tensor:
     """Return causal attention, in float32 on a CPU, where it is faster than in bfloat16."""
     with torch.autocast(queries.device.type, enabled=queries.device.type != "cpu"):
@@ -68,11 +96,18 @@ def masked_attention(
     own_values: Float[Tensor, "window head query size"],
     keys: Float[Tensor, "window head transition size"],
     values: Float[Tensor, "window head transition size"],
+    slots: Int[Tensor, " query"] | None = None,
 ) -> Float[Tensor, "window head query size"]:
-    """Return the same by one masked attention over both streams' keys; on any device, more work."""
-    tokens, held = queries.shape[2], keys.shape[2]
-    slots = torch.arange(tokens, device=queries.device)
-    seen = torch.cat([slots[:held] < slots[:, None], slots == slots[:, None]], dim=1)
+    """Return the same by one masked attention over both streams' keys; on any device, more work.
+
+    Parameters
+    ----------
+    slots
+        Slot of every query; None: they stand at every slot from the first on.
+    """
+    at = torch.arange(queries.shape[2], device=queries.device) if slots is None else slots
+    before = torch.arange(keys.shape[2], device=queries.device) < at[:, None]
+    seen = torch.cat([before, at == at[:, None]], dim=1)
     both_keys, both_values = torch.cat([keys, own_keys], dim=2), torch.cat([values, own_values], dim=2)
     return functional.scaled_dot_product_attention(queries, both_keys, both_values, attn_mask=seen)
 

@@ -1,25 +1,38 @@
-"""The loss of a batch: cross-entropy of the action at every step of a window, given all transitions before it."""
+"""The loss of a batch: cross-entropy of the action at steps of a window, given all transitions before each."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+import torch
 from jaxtyping import Float
 from torch import Tensor
 from torch.nn import functional
 
 from attnscope_model.forward.stack import StackedPolicy
-from attnscope_model.training.forward import every_decision
+from attnscope_model.training.forward import every_decision, some_decisions
 from attnscope_model.training.windows import Batch
 
 
-def imitation_loss(policy: StackedPolicy, batch: Batch) -> Float[Tensor, ""]:
-    """Return the mean cross-entropy over windows and steps, nats."""
-    logits = window_logits(policy, batch)
+def imitation_loss(policy: StackedPolicy, batch: Batch, lengths: Sequence[int] | None = None) -> Float[Tensor, ""]:
+    """Return the mean cross-entropy over windows and steps, nats.
+
+    Parameters
+    ----------
+    lengths
+        Context lengths, in tokens with the query, at whose decisions there is a loss; None: at every one.
+    """
+    logits = window_logits(policy, batch, lengths)
     targets = batch.actions if batch.intended is None else batch.intended
+    if lengths is not None:
+        targets = targets[:, [length - 1 for length in lengths]]
     return functional.cross_entropy(logits.flatten(0, 1).float(), targets.flatten())
 
 
-def window_logits(policy: StackedPolicy, batch: Batch) -> Float[Tensor, "window step action"]:
-    """Return the logits at every step of every window."""
+def window_logits(
+    policy: StackedPolicy, batch: Batch, lengths: Sequence[int] | None = None
+) -> Float[Tensor, "window step action"]:
+    """Return the logits at every step of every window, or at the steps whose contexts have one of these lengths."""
     windows, steps = batch.actions.shape
     transitions = policy.embed_transition(
         batch.observations[:, :-1].flatten(0, 1),
@@ -27,5 +40,10 @@ def window_logits(policy: StackedPolicy, batch: Batch) -> Float[Tensor, "window 
         batch.rewards[:, :-1].flatten(),
         batch.next_observations[:, :-1].flatten(0, 1),
     )
-    queries = policy.embed_query(batch.observations.flatten(0, 1))
-    return every_decision(policy, transitions.view(windows, steps - 1, -1), queries.view(windows, steps, -1))
+    placed = transitions.view(windows, steps - 1, -1)
+    if lengths is None:
+        queries = policy.embed_query(batch.observations.flatten(0, 1))
+        return every_decision(policy, placed, queries.view(windows, steps, -1))
+    slots = torch.tensor(lengths, device=batch.actions.device) - 1
+    queries = policy.embed_query(batch.observations[:, slots].flatten(0, 1))
+    return some_decisions(policy, placed, queries.view(windows, len(slots), -1), slots)

@@ -49,6 +49,8 @@ class Recipe:
     episode_steps: int | None = None
     """Steps of an episode, where windows begin with episodes and a slot's position is the sum of its episode's part and
     its step's; the policy then knows how far an episode is, while its window grows. None: windows begin anywhere."""
+    lengths: tuple[int, ...] | None = None
+    """Context lengths, in tokens with the query, at whose decisions a window has a loss. None: at every one."""
 
     def rate(self, step: int) -> float:
         """Return the learning rate of a step."""
@@ -62,6 +64,10 @@ class Recipe:
         if self.short_length is None or step >= self.short_share * self.steps:
             return context_length, self.batch
         return self.short_length, self.batch * context_length // self.short_length
+
+    def learned(self, length: int) -> tuple[int, ...] | None:
+        """Return the context lengths with a loss in windows of a length; None where every one has."""
+        return None if self.lengths is None else tuple(one for one in self.lengths if one <= length)
 
 
 class Trainer:
@@ -81,7 +87,7 @@ class Trainer:
         length, count = self.recipe.windows(self.step, self.policy.description.context_length)
         batch = self._windows.draw(self.step, length=length, batch=count)
         with torch.autocast("cpu", torch.bfloat16, enabled=self.recipe.bfloat16):
-            loss = imitation_loss(self.policy, batch)
+            loss = imitation_loss(self.policy, batch, self.recipe.learned(length))
         self._optimiser.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]  # torch does not type it
         nn.utils.clip_grad_norm_(self.policy.parameters(), self.recipe.gradient_norm)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import pairwise
 from typing import Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -119,6 +120,8 @@ class TrainingPlan(BaseModel):
         parts = ["AD", "reference" if self.layout == "reference" else kind]
         if self.histories.source != "explorer":
             parts.append(self.histories.source)
+        if self.recipe.lengths is not None:
+            parts += ["at", *map(str, self.recipe.lengths)]
         return "-".join(parts)
 
     @property
@@ -164,6 +167,7 @@ class TrainingPlan(BaseModel):
             )
         if recipe.short_length is not None and not 1 < recipe.short_length <= self.context_length:
             raise PlanUnfitError(f"expected short windows of 2 to {self.context_length}, got {recipe.short_length}")
+        self._refuse_odd_lengths()
         if (episode := recipe.episode_steps) is not None and (
             episode != room.horizon or self.context_length % episode or self.positions == "rotary"
         ):
@@ -182,6 +186,18 @@ class TrainingPlan(BaseModel):
             raise PlanUnfitError(f"expected a share of short windows from 0 to 1, got {recipe.short_share}")
         if not 0 <= recipe.seed < SEEDS:
             raise PlanUnfitError(f"expected a seed from 0 to {SEEDS - 1}, got {recipe.seed}")
+
+    def _refuse_odd_lengths(self) -> None:
+        """Refuse learned context lengths that no window has, or that leave short windows without a loss."""
+        lengths, least = self.recipe.lengths, self.recipe.short_length or self.context_length
+        if lengths is None:
+            return
+        rising = all(one < other for one, other in pairwise(lengths))
+        if not lengths or not rising or lengths[0] < 1 or lengths[-1] > self.context_length or lengths[0] > least:
+            raise PlanUnfitError(
+                f"expected rising lengths of 1 to {self.context_length} tokens, the first of {least} at most, got "
+                f"{', '.join(map(str, lengths)) or 'none'}"
+            )
 
     def _refuse_what_the_reference_cannot_say(self) -> None:
         if self.preset != REFERENCE_PRESET:

@@ -78,6 +78,9 @@ def train(
     episode_steps: Annotated[
         int | None, typer.Option(help="The horizon: windows begin with episodes, positions know them.")
     ] = None,
+    lengths: Annotated[
+        list[int] | None, typer.Option(help="Context length that is learned; repeat for several. Default: all.")
+    ] = None,
     seed: Annotated[int, typer.Option(help="Of weights and windows.")] = 0,
     evaluate_every: Annotated[int, typer.Option(help="Steps between evaluations on validation tasks.")] = 400,
     runs: Annotated[Path, typer.Option(help="Folder of the runs; the run's own is named by model, env, seed.")] = Path(
@@ -115,6 +118,7 @@ def train(
                 short_share=short_share,
                 seed=seed,
                 episode_steps=episode_steps,
+                lengths=tuple(lengths) if lengths else None,
             ),
             evaluate_every=evaluate_every,
         )

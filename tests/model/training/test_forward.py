@@ -45,6 +45,16 @@ def batch() -> Batch:
     return Batch(cells[0], actions, torch.rand(3, STEPS, generator=rng), cells[1])
 
 
+def test_some_decisions_are_those_of_all(policy, batch):
+    """Decisions at chosen context lengths have the logits and the gradients that they have among all."""
+    lengths = [1, 4, STEPS]
+    some = window_logits(policy, batch, lengths)
+    whole = window_logits(policy, batch)[:, [length - 1 for length in lengths]]
+    assert (some - whole).abs().max() < 1e-5
+    gradients = [torch.autograd.grad(one.square().sum(), list(policy.parameters())) for one in (some, whole)]
+    assert all(torch.allclose(one, other, atol=1e-4) for one, other in zip(*gradients, strict=True))
+
+
 def test_training_decides_as_inference_does(policy, batch):
     """At every prefix, both kinds of positions, the logits are inference's to 1e-5."""
     trained = window_logits(policy, batch)

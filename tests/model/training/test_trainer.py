@@ -58,6 +58,26 @@ def test_what_was_meant_is_the_target_where_it_was_kept(histories):
     assert torch.allclose(imitation_loss(policy, other), expected)
 
 
+def test_only_the_decisions_of_learned_lengths_are_learned(histories):
+    """The loss falls at those context lengths, and hardly at a length between them whose position nothing trained."""
+    policy = ADPolicy(ADConfig((6,), 2, 12, width=16, layers=2, heads=2, feedforward=32))
+    initialise(policy, 0)
+    trained = Trainer(policy, histories, replace(RECIPE, steps=300, lengths=(6, 12)))
+    for _ in range(300):
+        trained.advance()
+    batch = Windows(histories, 0).draw(999, length=12, batch=64)
+    with torch.no_grad():
+        losses = {length: float(imitation_loss(policy, batch, [length])) for length in (6, 9, 12)}
+    assert max(losses[6], losses[12]) < 0.25 < losses[9]
+
+
+def test_short_windows_have_the_losses_that_fit_in_them():
+    """Lengths beyond a window's wait for longer windows."""
+    recipe = replace(RECIPE, lengths=(4, 8, 12))
+    assert recipe.learned(8) == (4, 8)
+    assert RECIPE.learned(8) is None
+
+
 @pytest.mark.parametrize("bfloat16", [True, False])
 def test_an_interrupted_training_ends_with_the_same_bits(histories, bfloat16, tmp_path):
     """State saved at step 7, restored in a new trainer, gives the uninterrupted run's weights."""

@@ -161,6 +161,10 @@ def test_the_reference_layout_is_read_by_its_reader(plan, tmp_path):
         ({"recipe": Recipe(steps=2, short_share=7.0)}, "from 0 to 1, got 7.0"),
         ({"recipe": Recipe(steps=2, seed=-1)}, "a seed from 0 to 4294967295, got -1"),
         ({"recipe": Recipe(steps=2, episode_steps=20)}, "a context of whole episodes"),
+        ({"recipe": Recipe(steps=2, lengths=())}, "rising lengths of 1 to .*, got none"),
+        ({"recipe": Recipe(steps=2, lengths=(4, 4))}, "rising lengths"),
+        ({"recipe": Recipe(steps=2, lengths=(999,))}, "got 999"),
+        ({"recipe": Recipe(steps=2, lengths=(12,), short_length=6)}, "the first of 6 at most, got 12"),
     ],
 )
 def test_a_plan_that_cannot_work_is_refused_before_anything_is_written(plan, tmp_path, changed, words):
