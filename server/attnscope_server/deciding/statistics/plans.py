@@ -17,7 +17,13 @@ ERROR = 0.025
 """One-sided error of a false verdict over all looks of a plan, a side."""
 
 SEED_LOOKS = (5, 10, 20, 40)
-"""Seeds a task at each look of a claim about named tasks."""
+"""Seeds a task at each look of a claim about named tasks, where these are `FULL_TASKS` or fewer."""
+
+FULL_TASKS = 8
+"""Named tasks beyond which a look has no more rollouts: more tasks then have fewer seeds each.
+
+A rollout of a named task tells as much as one of another named task, so that more of them would only cost more.
+"""
 
 MORE_SEED_LOOKS = (80, 160, 320)
 """Seeds a task at the further looks of an extendable plan."""
@@ -28,7 +34,7 @@ TASK_LOOKS = (8, 16, 32, 64)
 SEEDS_A_TASK = 5
 """Seeds a task where a claim reaches beyond the judged tasks."""
 
-FIRST_SAFE_SEEDS = 10
+FIRST_SAFE_SEEDS = 5
 """Fewest seeds a task with which named tasks may be called safe."""
 
 ONE_TASK_LOOKS = (20, 40, 80, 160)
@@ -105,7 +111,7 @@ def seeds_plan(tasks: int, *, extendable: bool = False, at_most: int | None = No
     Parameters
     ----------
     tasks
-        Named tasks; with one, looks have 20, 40, 80 and 160 seeds.
+        Named tasks; with one, looks have 20, 40, 80 and 160 seeds; with 16, they have 3, 5, 10 and 20.
     extendable
         True where further seeds may be added after the last ordinary look, which must be said before the first.
     at_most
@@ -118,9 +124,10 @@ def seeds_plan(tasks: int, *, extendable: bool = False, at_most: int | None = No
     """
     if tasks < 1:
         raise ValueError(f"a plan needs a task, got {tasks}")
-    ordinary = ONE_TASK_LOOKS if tasks == 1 else SEED_LOOKS
+    ordinary = ONE_TASK_LOOKS if tasks == 1 else _shared_out(SEED_LOOKS, tasks)
+    further = _shared_out(MORE_SEED_LOOKS, tasks)
     sizes = tuple(n for n in ordinary if at_most is None or n <= at_most)
-    later = tuple(n for n in MORE_SEED_LOOKS if n > ordinary[-1] and (at_most is None or n <= at_most))
+    later = tuple(n for n in further if n > ordinary[-1] and (at_most is None or n <= at_most))
     more = later if extendable else ()
     if not sizes:
         raise ValueError(f"the first look has {ordinary[0]} seeds a task, at most {at_most} were allowed")
@@ -134,6 +141,11 @@ def seeds_plan(tasks: int, *, extendable: bool = False, at_most: int | None = No
         Look(i + 1, tasks, n, n / every[-1], safe[i], harm, may_be_safe=may_be_safe(n)) for i, n in enumerate(every)
     )
     return LookPlan(Reach.THESE, looks, extendable=bool(more))
+
+
+def _shared_out(looks: tuple[int, ...], tasks: int) -> tuple[int, ...]:
+    """Return seeds a task, at least as many in all as `FULL_TASKS` tasks have."""
+    return tuple(n if tasks <= FULL_TASKS else -(-FULL_TASKS * n // tasks) for n in looks)
 
 
 def tasks_plan(tasks: int) -> LookPlan:

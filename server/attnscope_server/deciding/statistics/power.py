@@ -7,13 +7,16 @@ from dataclasses import dataclass
 
 from attnscope_server.deciding.statistics.crossing import crossing
 from attnscope_server.deciding.statistics.estimates import Estimate
-from attnscope_server.deciding.statistics.plans import LookPlan, Reach
+from attnscope_server.deciding.statistics.plans import FULL_TASKS, LookPlan, Reach
 
 FUTILE = 0.10
 """Conditional power below which further rollouts are called futile."""
 
 FIRST_FUTILE_SEEDS = 10
-"""Fewest seeds a task before futility is looked at; beyond named tasks, the second look."""
+"""Fewest seeds a task before futility is looked at, or as many rollouts as `FULL_TASKS` tasks then have.
+
+Beyond named tasks, it is looked at from the second look on.
+"""
 
 END = 1.2815515655446004
 """z value of one end of an 80 % interval."""
@@ -56,7 +59,8 @@ def is_futile(tested: Estimate, plan: LookPlan, number: int) -> bool:
     It binds nothing: going on regardless keeps the error, and its answer is undecided, never harm.
     """
     look = plan.looks[number - 1]
-    early = look.seeds < FIRST_FUTILE_SEEDS if plan.reach is Reach.THESE else number == 1
+    few = look.seeds < FIRST_FUTILE_SEEDS and look.tasks * look.seeds < FULL_TASKS * FIRST_FUTILE_SEEDS
+    early = few if plan.reach is Reach.THESE else number == 1
     if early or math.isnan(float(tested.score)):
         return False
     return conditional_power(tested, plan, number) < FUTILE

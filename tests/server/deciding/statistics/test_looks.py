@@ -9,6 +9,7 @@ from attnscope_server.deciding.statistics.plans import seeds_plan, tasks_plan
 
 PLANS = {
     "these": seeds_plan(8),
+    "these 16 tasks": seeds_plan(16),
     "this task": seeds_plan(1),
     "these, extendable": seeds_plan(8, extendable=True),
     "beyond": tasks_plan(64),
@@ -58,7 +59,7 @@ def test_looking_four_times_at_a_plain_bound_would_err_more():
     assert many(World(0.95), loose, REPETITIONS, seed=11).share(1) > 0.05
 
 
-@pytest.mark.parametrize("tasks", [1, 4, 8])
+@pytest.mark.parametrize("tasks", [1, 4, 8, 16])
 def test_rare_losses_are_not_overlooked(tasks):
     """One rollout in twenty loses a margin's worth for all: with few rollouts none shows it, so few may not be safe."""
     assert many(World(0.95, "rare", between=0), seeds_plan(tasks), 4_000, seed=15).share(1) < 0.045

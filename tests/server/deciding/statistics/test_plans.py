@@ -12,6 +12,8 @@ PLANS = {
     "8 tasks": seeds_plan(8),
     "8 tasks, 20 seeds at most": seeds_plan(8, at_most=20),
     "8 tasks, extendable": seeds_plan(8, extendable=True),
+    "16 tasks": seeds_plan(16),
+    "12 tasks, extendable": seeds_plan(12, extendable=True),
     "one task": seeds_plan(1),
     "beyond, 64 tasks": tasks_plan(64),
     "beyond, 16 tasks": tasks_plan(16),
@@ -41,6 +43,15 @@ def test_bounds_of_four_doubling_looks():
     assert [round(look.safe, 2) for look in plan.looks] == [5.59, 3.96, 2.80, 1.98]
     assert {round(look.harm, 2) for look in plan.looks} == {2.41}
     assert [look.seeds for look in plan.looks] == [5, 10, 20, 40]
+
+
+@pytest.mark.parametrize(("tasks", "seeds"), [(9, [5, 9, 18, 36]), (12, [4, 7, 14, 27]), (16, [3, 5, 10, 20])])
+def test_more_tasks_have_fewer_seeds_each(tasks, seeds):
+    """A look at more than 8 tasks has as many rollouts as one at 8, and the second look may call an arm safe."""
+    plan = seeds_plan(tasks)
+    assert [look.seeds for look in plan.looks] == seeds
+    assert all(0 <= tasks * look.seeds - 8 * n < tasks for look, n in zip(plan.looks, (5, 10, 20, 40), strict=True))
+    assert [look.may_be_safe for look in plan.looks] == [False, True, True, True]
 
 
 def test_rounded_bounds_spend_slightly_more():
