@@ -22,7 +22,7 @@ COLUMNS = ("condition", "positions", "tokens", "return", "gain kept", "where it 
 def show_board(trial: Trial, *, as_json: bool) -> None:
     """Print every committed condition of a trial, the uncompressed one first."""
     from attnscope.trials.board import board  # noqa: PLC0415 - loads zarr
-    from attnscope.trials.words import scope_words, speed_words  # noqa: PLC0415 - as above
+    from attnscope.trials.words import speed_words  # noqa: PLC0415 - as above
 
     found = board(trial.results())
     if as_json:
@@ -31,7 +31,7 @@ def show_board(trial: Trial, *, as_json: bool) -> None:
     means = found.results.returns.mean(axis=tuple(range(1, found.results.returns.ndim)))
     show_table(COLUMNS, [_cells(row, f"{mean:.2f}") for row, mean in zip(found.rows, means, strict=False)])
     out.print(READ, markup=False)
-    out.print(f"Verdicts hold {scope_words(found.results, found.bootstrap.scope)}. {speed_words(found.results)}")
+    out.print(f"{found.reach} {speed_words(found.results)}")
     for reason in sorted({row.verdict.reason for row in found.rows if row.verdict.reason is not None}):
         out.print(escape(f"nothing can be told where {reason}"))
 

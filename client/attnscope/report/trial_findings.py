@@ -11,10 +11,11 @@ import numpy as np
 from attnscope.figures.trials.words import caption_of_trial
 from attnscope.trials.board import Board, Row
 from attnscope.trials.phases import mean_return
+from attnscope.trials.reach import scope_words
 from attnscope.trials.sameness import same_as
 from attnscope.trials.selection import Winner
 from attnscope.trials.speed import speed_at
-from attnscope.trials.words import binding_words, number, scope_words, speed_words
+from attnscope.trials.words import binding_words, number, speed_words
 from attnscope_model.strategies import StrategyError, strategy
 from attnscope_model.strategies.fitting import looks_at_attention
 
@@ -34,7 +35,7 @@ WIDTH: Final = 110
 def trial_findings(board: Board, winner: Winner | None) -> list[str]:
     """Return sentences about a trial, what must be known first at the top."""
     judged = board.rows[1:]
-    said = [*_warnings(board), _baseline(board), _margin(board)]
+    said = [*_warnings(board), _baseline(board), f"{_margin(board)} {board.reach}"]
     if winner is not None:
         said.append(_won(board, winner))
     said += [_cheapest(judged), _against_uniform(judged)]

@@ -25,6 +25,7 @@ from attnscope.trials.costs import (
 from attnscope.trials.learning import Reached, episodes_to
 from attnscope.trials.naming import name_of
 from attnscope.trials.phases import PHASES, Phase, binds_from, episodes_of
+from attnscope.trials.reach import reach_words
 from attnscope.trials.results import TrialResults
 from attnscope.trials.scores import TaskLosses, difference, iqm, over_blind, retained, task_losses
 from attnscope.trials.speed import Speed, speed_at, speeds
@@ -86,9 +87,14 @@ class Board:
     bootstrap: PairedBootstrap
     rows: tuple[Row, ...]
 
+    @property
+    def reach(self) -> str:
+        """Sentence on how far the verdicts reach."""
+        return reach_words(self.results, self.bootstrap.scope)
+
     def csv(self) -> str:
         """Return the table, a line a condition; what is not known is empty."""
-        lines = [_flat(row) for row in self.rows]
+        lines = [_flat(row) | {"reach": self.reach} for row in self.rows]
         text = io.StringIO()
         writer = csv.DictWriter(text, list(dict.fromkeys(name for line in lines for name in line)), restval="")
         writer.writeheader()
@@ -105,6 +111,7 @@ class Board:
             "complete": results.complete,
             "margin": results.spec.margin,
             "scope": self.bootstrap.scope,
+            "reach": self.reach,
             "seeds": results.seeds,
             "tasks": list(results.task_names),
             "spec": results.spec.model_dump(mode="json"),

@@ -24,16 +24,6 @@ def binding_words(row: Row) -> str:
     return "–" if row.binding is None else f"{number(row.binding.kept)} from episode {row.binds_from + 1}"
 
 
-def scope_words(results: TrialResults, scope: str) -> str:
-    """Return how far a trial's verdicts reach, e.g. ``for these 8 tasks, all of the held-out split``."""
-    tasks, resolved = len(results.tasks), results.resolved
-    if scope != "these tasks":
-        return "for tasks like these"
-    whole = resolved.whole_split if tasks == len(resolved.tasks) else None
-    every = "" if whole is None else f", all of the {whole} split"
-    return "for this task" if tasks == 1 else f"for these {tasks} tasks{every}"
-
-
 def speed_words(results: TrialResults) -> str:
     """Return what speeds are compared with, and where none may be claimed."""
     policy = results.policy

@@ -31,9 +31,10 @@ from attnscope.report.trial_findings import trial_findings, trial_text
 from attnscope.report.trial_page import trial_page
 from attnscope.study import study
 from attnscope.trials.board import board
+from attnscope.trials.reach import scope_words
 from attnscope.trials.sameness import same_as
 from attnscope.trials.selection import winner
-from attnscope.trials.words import binding_words, number, scope_words
+from attnscope.trials.words import binding_words, number
 
 
 @pytest.fixture(scope="module")
@@ -186,17 +187,23 @@ def test_every_output_has_the_same_words(plant):
     assert "no speed-up is claimed there" in " ".join(text.split())
 
 
-def test_a_whole_split_is_said_in_terminal_and_text(plant, capsys):
-    """The scope names the split where the trial ran on all of its tasks, and not where a part of them is looked at."""
+def test_a_whole_split_is_said_in_every_form(plant, capsys):
+    """The scope names the split where the trial ran on all of its tasks, and not where a part of them is looked at.
+
+    Terminal, text, page, table and JSON have one sentence.
+    """
     found = plant(seeds=2)
     resolved = found.resolved.model_copy(update={"whole_split": "held-out"})
     whole = dataclasses.replace(found, resolved=resolved)
     tasks = len(resolved.tasks)
-    said = f"these {tasks} tasks, all of the held-out split"
+    said = f"Verdicts hold for these {tasks} tasks, all of the held-out split."
     made = board(whole, samples=100)
     show_board(SimpleNamespace(results=lambda: whole), as_json=False)
     assert said in " ".join(capsys.readouterr().out.split())
-    assert said in trial_text(made, None)
+    assert said in " ".join(trial_text(made, None).split())
+    assert said in html.unescape(trial_page(made, None, {}))
+    assert {line["reach"] for line in csv.DictReader(io.StringIO(made.csv()))} == {said}
+    assert json.loads(made.json())["reach"] == said
     assert scope_words(whole.cut(tasks=range(tasks - 1)), "these tasks") == f"for these {tasks - 1} tasks"
     assert scope_words(found, "these tasks") == f"for these {tasks} tasks"
 
