@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -22,18 +22,24 @@ LEAST, MOST = -0.3, 1.5
 
 
 def draw(policies: Sequence[Published], to: Path = IMAGES) -> list[Path]:
-    """Draw the figures and return their paths."""
-    made = {"second-kept": kept(policies), "second-ranks": ranks(policies), "second-regret": regret(policies)}
+    """Draw the figures of the second study and return their paths."""
+    return drawn(
+        {"second-kept": kept(policies), "second-ranks": ranks(policies), "second-regret": regret(policies)}, to
+    )
+
+
+def drawn(figures: Mapping[str, Figure], to: Path = IMAGES) -> list[Path]:
+    """Write figures by their names and return their paths."""
     to.mkdir(parents=True, exist_ok=True)
     paths = []
-    for name, figure in made.items():
+    for name, figure in figures.items():
         path = to / f"{name}.png"
         path.write_bytes(small_png(figure, save(figure, path)))
         paths.append(path)
     return paths
 
 
-def kept(policies: Sequence[Published]) -> Figure:
+def kept(policies: Sequence[Published], caption: str = CAPTION) -> Figure:
     """Draw kept share against the count kept, a panel a policy, the race's picks with their intervals."""
     with styled():
         down = -(-len(policies) // 4)
@@ -47,7 +53,7 @@ def kept(policies: Sequence[Published]) -> Figure:
             axes.set_ylabel("kept share")
         handles, labels = panels[0, 0].get_legend_handles_labels()
         figure.legend(handles, labels, loc="outside upper right", ncols=3)
-        return finish(figure, "Kept share on held-out tasks: every arm, and what the race picked", CAPTION)
+        return finish(figure, "Kept share on held-out tasks: every arm, and what the race picked", caption)
 
 
 def _kept_panel(axes: Axes, policy: Published) -> None:
@@ -71,14 +77,21 @@ def _kept_panel(axes: Axes, policy: Published) -> None:
     axes.minorticks_off()
 
 
-def ranks(policies: Sequence[Published]) -> Figure:
-    """Draw rank correlations with cost, within a rule and within a budget, beside their ceilings."""
+def ranks(policies: Sequence[Published], caption: str = CAPTION, inside: Sequence[str] = ("departure",)) -> Figure:
+    """Draw rank correlations with cost, within a rule and within a budget, beside their ceilings.
+
+    Parameters
+    ----------
+    inside
+        Votes that are drawn within a rule.
+    """
     with styled():
         figure = Picture(figsize=(9.0, 0.9 + 0.42 * len(policies)), layout="constrained")
         left, right = figure.subplots(1, 2, sharey=True)
         for row, policy in enumerate(policies):
-            own = within_rules(policy)
-            _dot(left, row, own.found.value, own.found.low, own.found.high, SERIES[0], "departure" if not row else None)
+            for number, name in enumerate(inside):
+                own, at = within_rules(policy, name), row + (number - (len(inside) - 1) / 2) * 0.22
+                _dot(left, at, own.found.value, own.found.low, own.found.high, SERIES[number], None if row else name)
             _ceiling(left, row, own.ceiling, "ceiling" if not row else None)
             for number, (name, one) in enumerate(within_budgets(policy).items()):
                 at, label = row + (number - 1) * 0.22, name if not row else None
@@ -95,10 +108,10 @@ def ranks(policies: Sequence[Published]) -> Figure:
         handles = [pair for axes in (left, right) for pair in zip(*axes.get_legend_handles_labels(), strict=True)]
         by_label = {label: handle for handle, label in handles}
         figure.legend(list(by_label.values()), list(by_label), loc="outside lower right", ncols=5)
-        return finish(figure, "Do departures and votes order costs?", CAPTION)
+        return finish(figure, "Do departures and votes order costs?", caption)
 
 
-def regret(policies: Sequence[Published]) -> Figure:
+def regret(policies: Sequence[Published], caption: str = CAPTION) -> Figure:
     """Draw the regret of the race's pick, of each vote's first choice and of recency."""
     names = ("the race's pick", "first by departure", "first by signed loss", "first by retained attention", "recency")
     with styled():
@@ -118,7 +131,7 @@ def regret(policies: Sequence[Published]) -> Figure:
         axes.set_yticks(range(len(policies)), [policy.subject.title for policy in policies])
         axes.invert_yaxis()
         figure.legend(loc="outside right upper")
-        return finish(figure, "Regret of the choices; aim at .05, failed beyond .10", CAPTION)
+        return finish(figure, "Regret of the choices; aim at .05, failed beyond .10", caption)
 
 
 def _dot(axes: Axes, at: float, value: float, low: float, high: float, colour: str, label: str | None) -> None:

@@ -14,7 +14,7 @@ from attnscope.screens.dips import NEAR
 from attnscope_server.deciding.statistics.estimates import estimate, student_quantile
 from attnscope_server.deciding.statistics.kept import Kept, kept
 from attnscope_server.deciding.statistics.plans import Reach
-from attnscope_storage.proposing import first_of_each, least_departing, votes_of
+from attnscope_storage.proposing import first_of_each, least_of, votes_of
 from benchmarks.study2.published import Published
 from benchmarks.study2.subjects import DIP_COUNTS, POSITIONS
 
@@ -156,7 +156,7 @@ def _ranked(policy: Published, values: Float[np.ndarray, " arm"], arms: np.ndarr
 
 def _first(policy: Published, count: int) -> dict[str, list[int]]:
     members = [place for place in policy.single if policy.arms[place].budget == count]
-    return first_of_each(policy.votes, least_departing(policy.votes, policy.rules, members))
+    return first_of_each(policy.votes, least_of(policy.votes.named[policy.stands], policy.rules, members))
 
 
 def _recency(policy: Published, count: int) -> int:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -31,6 +31,8 @@ class Published:
 
     subject: Subject
     arrays: Arrays
+    stands: str = "departure"
+    """Vote that chose the positions of a rule that raced."""
 
     @cached_property
     def arms(self) -> tuple[Compression, ...]:
@@ -112,11 +114,11 @@ class Published:
         return np.swapaxes(mean_return(returns.astype(np.float64), self.first), -1, -2)
 
 
-def publish(folder: Path, to: Path = FOLDER) -> list[str]:
+def publish(folder: Path, to: Path = FOLDER, subjects: Sequence[Subject] = SUBJECTS) -> list[str]:
     """Put the parts of every finished policy into one file each; return the policies that are there."""
     to.mkdir(parents=True, exist_ok=True)
     done = []
-    for subject in SUBJECTS:
+    for subject in subjects:
         parts = folder / subject.key
         boards = [parts / f"board-{first:03}.npz" for first in range(0, len(subject.arms), len(subject.rules))]
         if all(path.exists() for path in (*boards, parts / "race.npz", parts / "plain.npz")):
@@ -127,7 +129,9 @@ def publish(folder: Path, to: Path = FOLDER) -> list[str]:
     return done
 
 
-def published(folder: Path = FOLDER) -> list[Published]:
+def published(
+    folder: Path = FOLDER, subjects: Sequence[Subject] = SUBJECTS, stands: str = "departure"
+) -> list[Published]:
     """Return every published policy, in the order of the registration.
 
     Raises
@@ -137,14 +141,14 @@ def published(folder: Path = FOLDER) -> list[Published]:
     """
     sums = dict(reversed(line.split("  ")) for line in (folder / SUMS).read_text(encoding="utf-8").splitlines())
     found = []
-    for subject in SUBJECTS:
+    for subject in subjects:
         path = folder / f"{subject.key}.npz"
         if path.name not in sums:
             continue
         if hashlib.sha256(path.read_bytes()).hexdigest() != sums[path.name]:
             raise ValueError(f"{path.name} is not the file whose checksum was published")
         with np.load(path) as stored:
-            found.append(Published(subject, dict(stored)))
+            found.append(Published(subject, dict(stored), stands))
     return found
 
 

@@ -21,16 +21,15 @@ from attnscope_server.deciding.statistics.episodes import first_binding_episode,
 from attnscope_server.deciding.statistics.gate import Gate, gate
 from attnscope_server.deciding.statistics.race import race
 from attnscope_server.screening import Histories, screen
-from attnscope_storage.proposing import BASELINES, distinct, first_of_each, least_departing, votes_of
+from attnscope_storage.proposing import BASELINES, distinct, first_of_each, least_of, votes_of
 from benchmarks.study2.subjects import (
-    BOARD_SEED,
     CAPTURE_SEEDS,
     CAPTURE_TASKS,
-    CONFIRM_SEED,
     CONFIRM_SEEDS,
     DECISIONS,
-    RACE_SEED,
     RACE_TASKS,
+    SECOND,
+    Blocks,
     Subject,
     checkpoint_of,
     named,
@@ -58,11 +57,17 @@ class Study:
         Holds the shipped checkpoints.
     folder
         Keeps the parts; a part that is there is not made again.
+    blocks
+        First seeds of the parts.
+    stands
+        Vote that chooses the positions of a rule that races.
     """
 
     subject: Subject
     registry: CheckpointRegistry
     folder: Path
+    blocks: Blocks = SECOND
+    stands: str = "departure"
 
     def __post_init__(self) -> None:
         """Find the policy, its room and its tasks."""
@@ -97,7 +102,7 @@ class Study:
         gated = self.gate()
         print(f"{self.subject.key}: {gated.sentence}", flush=True)
         self.part("race", self._race)
-        self.part("plain", lambda: self._uncompressed(BOARD_SEED, self.subject.seeds))
+        self.part("plain", lambda: self._uncompressed(self.blocks.board, self.subject.seeds))
         arms, each = self.subject.arms, len(self.subject.rules)
         for first in range(0, len(arms), each):
             self.part(f"board-{first:03}", lambda first=first: self._board(arms[first : first + each]))  # type: ignore[misc]
@@ -107,9 +112,9 @@ class Study:
         pick = self.subject.arms[int(self.part("race", self._race)["pick"][0])]
 
         def rolled() -> Arrays:
-            seeds = (CONFIRM_SEED, CONFIRM_SEED + CONFIRM_SEEDS)
+            seeds = (self.blocks.confirm, self.blocks.confirm + CONFIRM_SEEDS)
             [arm] = self.stage.compressed([pick], axis_of(self.judges, *seeds))
-            return {"return": self._shaped(arm.returns), **self._uncompressed(CONFIRM_SEED, CONFIRM_SEEDS)}
+            return {"return": self._shaped(arm.returns), **self._uncompressed(self.blocks.confirm, CONFIRM_SEEDS)}
 
         self.part("confirm", rolled)
 
@@ -147,7 +152,9 @@ class Study:
         return np.array([self.preset.task(task).random_return for task in tasks], np.float64)
 
     def _capture(self) -> Arrays:
-        rolled, histories = self.stage.captured(axis_of(self.screening, *CAPTURE_SEEDS))
+        rolled, histories = self.stage.captured(
+            axis_of(self.screening, self.blocks.capture, self.blocks.capture + CAPTURE_SEEDS)
+        )
         capacity, episodes = self.description.transitions, self.subject.episodes
         begins = np.full((len(rolled.episode), episodes), -1, np.int64)
         for number in range(episodes):
@@ -190,7 +197,8 @@ class Study:
         single = distinct(arrays, [arm.budget for arm in arms], order)
         picks, spent, proposed = [], 0, np.zeros((len(self.subject.counts), len(arms)), np.bool_)
         for number, count in enumerate(self.subject.counts):
-            mine = least_departing(votes, rules, [place for place in single if arms[place].budget == count])
+            members = [place for place in single if arms[place].budget == count]
+            mine = least_of(votes.named[self.stands], rules, members)
             voted = {place for places in first_of_each(votes, mine).values() for place in places}
             if not self.gate().screen_ranks:
                 voted = set(mine)
@@ -204,13 +212,13 @@ class Study:
 
     def _pairs(self, names: tuple[str, ...], first: int, last: int) -> Float[np.ndarray, "arm pair"]:
         tasks = self.screening[:RACE_TASKS]
-        axis = axis_of(tasks, RACE_SEED + first // len(tasks), RACE_SEED + last // len(tasks))
+        axis = axis_of(tasks, self.blocks.race + first // len(tasks), self.blocks.race + last // len(tasks))
         rolled = self.stage.compressed([self.subject.arms[int(name)] for name in names], axis)
         means = [mean_return(one.returns, self.first_episode()).reshape(len(tasks), -1) for one in rolled]
         return np.stack([one.T.ravel() for one in means])
 
     def _board(self, arms: tuple[Compression, ...]) -> Arrays:
-        axis = axis_of(self.judges, BOARD_SEED, BOARD_SEED + self.subject.seeds)
+        axis = axis_of(self.judges, self.blocks.board, self.blocks.board + self.subject.seeds)
         return {"return": np.stack([self._shaped(one.returns) for one in self.stage.compressed(arms, axis)])}
 
     def _uncompressed(self, first: int, seeds: int) -> Arrays:

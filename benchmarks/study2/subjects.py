@@ -18,17 +18,10 @@ RULES: Final = ("recency", "uniform", "random", "sinks", "anchored", "rewards", 
 POSITIONS: Final[tuple[PositionPolicy, ...]] = ("keep", "reindex")
 
 CAPTURE_TASKS: Final = 8
-CAPTURE_SEEDS: Final = (100, 104)
-"""Seeds of the capture, from the first to before the second."""
+CAPTURE_SEEDS: Final = 4
+"""Seeds a task of the capture."""
 
 RACE_TASKS: Final = 4
-RACE_SEED: Final = 1_000
-"""First seed of the race."""
-
-BOARD_SEED: Final = 10_000
-"""First seed of the board; a confirmation goes on behind it."""
-
-CONFIRM_SEED: Final = 20_000
 CONFIRM_SEEDS: Final = 10
 """Seeds a judging task of the confirmation."""
 
@@ -37,6 +30,20 @@ DIP_COUNTS: Final = (18, 19, 20, 21, 38, 39, 40, 41, 78, 79, 80, 81)
 
 DECISIONS: Final = 512
 """Decisions that a screen judges."""
+
+
+@dataclass(frozen=True)
+class Blocks:
+    """First seeds of a study's parts; no rollout belongs to two parts or to two studies."""
+
+    capture: int
+    race: int
+    board: int
+    confirm: int
+
+
+SECOND: Final = Blocks(100, 1_000, 10_000, 20_000)
+"""Seeds of the second study."""
 
 
 @dataclass(frozen=True)

@@ -37,7 +37,7 @@ NEAR_ALL = 0.90
 def tables(policies: Sequence[Published]) -> dict[str, str]:
     """Return every table of the page by the name of its mark."""
     return {
-        "picks": _table(
+        "picks": table(
             (
                 "policy",
                 "count",
@@ -48,7 +48,7 @@ def tables(policies: Sequence[Published]) -> dict[str, str]:
             ),
             (line for policy in policies for line in _picks(policy)),
         ),
-        "ranks": _table(
+        "ranks": table(
             (
                 "policy",
                 "earn",
@@ -61,7 +61,7 @@ def tables(policies: Sequence[Published]) -> dict[str, str]:
             ),
             (_ranks(policy) for policy in policies),
         ),
-        "regrets": _table(
+        "regrets": table(
             (
                 "policy",
                 "the race's pick",
@@ -73,7 +73,7 @@ def tables(policies: Sequence[Published]) -> dict[str, str]:
             ),
             (_regrets(policy) for policy in policies),
         ),
-        "afterwards": _table(
+        "afterwards": table(
             ("policy", "in a rule: signed", "retained", "better positions by TV-live", "by signed", "keep", "reindex"),
             (_afterwards(policy) for policy in policies),
         ),
@@ -90,8 +90,8 @@ def claims(policies: Sequence[Published]) -> list[str]:
     over = [key for key, loss in lost.items() if loss.value > MOST_REGRET]
     failed = [key for key, loss in lost.items() if loss.high > FAILED_REGRET]
     found = [
-        _held("Within-rule Spearman of TV-live ≥ .6", within, [k for k, v in within.items() if not v >= LEAST_WITHIN]),
-        _held("The signed measure is positive within budgets", signed, [k for k, v in signed.items() if not v > 0]),
+        held("Within-rule Spearman of TV-live ≥ .6", within, [k for k, v in within.items() if not v >= LEAST_WITHIN]),
+        held("The signed measure is positive within budgets", signed, [k for k, v in signed.items() if not v > 0]),
         f"Regret of the pick ≤ .05: {len(lost) - len(over)} of {len(lost)} policies"
         + (f", not {', '.join(over)}" if over else "")
         + f". Upper limit > .10, failed: {', '.join(failed) or 'none'}.",
@@ -121,15 +121,15 @@ def _picks(policy: Published) -> Iterable[tuple[str, ...]]:
     fresh = confirmed(policy)
     for at, (count, arm) in enumerate(zip(policy.subject.counts, policy.picks, strict=True)):
         found, each = kept_of(policy, arm), by_task(policy, arm)
-        again = "" if at or fresh is None else f"{_interval(fresh.point, fresh.low, fresh.high)}"
+        again = "" if at or fresh is None else f"{interval(fresh.point, fresh.low, fresh.high)}"
         again += "" if at or fresh is None or fresh.low <= HOLDS else ", non-inferior"
         again += "" if at or fresh is None or fresh.high >= HOLDS else ", inferior"
-        spread = f"{_number(float(each.min()))} … {_number(float(each.max()))}"
+        spread = f"{number(float(each.min()))} … {number(float(each.max()))}"
         yield (
             "" if at else policy.subject.key,
             str(count),
             policy.name(arm),
-            _interval(found.point, found.low, found.high),
+            interval(found.point, found.low, found.high),
             spread,
             again,
         )
@@ -142,17 +142,17 @@ def _ranks(policy: Published) -> tuple[str, ...]:
     return (
         policy.subject.key,
         f"{policy.gate.earning:.0%}",
-        _rank(within),
-        _number(within.ceiling),
-        *("" if one is None else _rank(one) for one in three),
-        _number(limit),
+        rank_words(within),
+        number(within.ceiling),
+        *("" if one is None else rank_words(one) for one in three),
+        number(limit),
     )
 
 
 def _afterwards(policy: Published) -> tuple[str, ...]:
-    ranked = (_rank(within_rules(policy, vote)) for vote in ("signed loss", "retained attention"))
+    ranked = (rank_words(within_rules(policy, vote)) for vote in ("signed loss", "retained attention"))
     right = (f"{better_positions(policy, vote):.0%}" for vote in ("departure", "signed loss"))
-    means = (_number(value) for value in by_positions(policy).values())
+    means = (number(value) for value in by_positions(policy).values())
     return (policy.subject.key, *ranked, *right, *means)
 
 
@@ -163,12 +163,13 @@ def _regrets(policy: Published) -> tuple[str, ...]:
         *(f"first by {vote}" for vote in ("departure", "signed loss", "retained attention")),
         "recency",
     )
-    losses = (_loss(found[name]) if name in found else "" for name in names)
-    return (policy.subject.key, *losses, _number(best_kept(policy)))
+    losses = (loss_words(found[name]) if name in found else "" for name in names)
+    return (policy.subject.key, *losses, number(best_kept(policy)))
 
 
-def _held(claim: str, values: dict[str, float], without: list[str]) -> str:
-    listed = ", ".join(f"{key} {_number(values[key])}" for key in without)
+def held(claim: str, values: dict[str, float], without: list[str]) -> str:
+    """Return on how many policies a claim holds, and where it does not."""
+    listed = ", ".join(f"{key} {number(values[key])}" for key in without)
     return f"{claim}: {len(values) - len(without)} of {len(values)} policies" + (f"; not {listed}." if listed else ".")
 
 
@@ -180,7 +181,7 @@ def _lossy(policies: Sequence[Published]) -> str:
     for policy in lossy:
         fresh = confirmed(policy)
         words = "not confirmed" if fresh is None else "below .95 as claimed" if fresh.high < HOLDS else "not below .95"
-        said.append(f"{policy.subject.key} (best arm {_number(best_kept(policy))}; {words})")
+        said.append(f"{policy.subject.key} (best arm {number(best_kept(policy))}; {words})")
     return "; ".join(said) + "."
 
 
@@ -189,24 +190,29 @@ def _dipped(policy: Published) -> str:
     return f"{policy.subject.key}: {' and '.join(found) or 'none'}"
 
 
-def _table(columns: Sequence[str], lines: Iterable[Sequence[str]]) -> str:
+def table(columns: Sequence[str], lines: Iterable[Sequence[str]]) -> str:
+    """Return a table of Markdown."""
     rows = [columns, ["---"] * len(columns), *lines]
     return "\n".join(f"| {' | '.join(row)} |" for row in rows)
 
 
-def _rank(ranked: Ranked) -> str:
-    return _interval(ranked.found.value, ranked.found.low, ranked.found.high)
+def rank_words(ranked: Ranked) -> str:
+    """Return a correlation with its interval."""
+    return interval(ranked.found.value, ranked.found.low, ranked.found.high)
 
 
-def _loss(loss: Loss) -> str:
-    return _interval(loss.value, loss.low, loss.high)
+def loss_words(loss: Loss) -> str:
+    """Return a loss with its interval."""
+    return interval(loss.value, loss.low, loss.high)
 
 
-def _interval(value: float, low: float, high: float) -> str:
-    return f"{_number(value)} [{_number(low)}, {_number(high)}]"
+def interval(value: float, low: float, high: float) -> str:
+    """Return a number with its interval."""
+    return f"{number(value)} [{number(low)}, {number(high)}]"
 
 
-def _number(value: float) -> str:
+def number(value: float) -> str:
+    """Return a number of two digits, or that there is none."""
     if np.isnan(value):
         return "–"
     if np.isinf(value):

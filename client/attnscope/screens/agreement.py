@@ -8,7 +8,7 @@ from __future__ import annotations
 from attnscope.screens.board import name_of
 from attnscope.screens.results import ScreenResults
 from attnscope.screens.wording import budget_words
-from attnscope_storage.proposing import distinct, first_of_each, least_departing
+from attnscope_storage.proposing import Doubts, distinct, doubts_of, first_of_each, least_departing
 
 Budget = int | float
 
@@ -32,6 +32,13 @@ def proposals(results: ScreenResults) -> dict[Budget, dict[str, tuple[str, ...]]
         if budget is not None:
             found[budget] = {vote: tuple(names[arm] for arm in order) for vote, order in first.items()}
     return found
+
+
+def doubts(results: ScreenResults) -> Doubts:
+    """Return the numbers by which a screen's own order of counts and positions is not believed."""
+    arms = results.arms
+    members = [arm.index for arm in arms if arm.budget is not None and not arm.oracle]
+    return doubts_of(results.votes, [name_of(arm) for arm in arms], members)
 
 
 def disagreement(results: ScreenResults) -> list[str]:

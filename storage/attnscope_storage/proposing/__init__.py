@@ -1,5 +1,6 @@
 """Proposing: from a screen's arrays, which arms may race, and which arms are the same. No file is read here."""
 
+from attnscope_storage.proposing.doubts import AGREES, Doubts, doubts_of
 from attnscope_storage.proposing.votes import (
     BASELINES,
     FIRST,
@@ -8,18 +9,23 @@ from attnscope_storage.proposing.votes import (
     first_listed,
     first_of_each,
     least_departing,
+    least_of,
     rollout_means,
     votes_of,
 )
 
 __all__ = [
+    "AGREES",
     "BASELINES",
     "FIRST",
+    "Doubts",
     "Votes",
     "distinct",
+    "doubts_of",
     "first_listed",
     "first_of_each",
     "least_departing",
+    "least_of",
     "rollout_means",
     "votes_of",
 ]

@@ -96,13 +96,13 @@ def distinct(arrays: Arrays, budgets: Sequence[Hashable], order: Sequence[int]) 
     return found
 
 
-def least_departing(votes: Votes, rules: Sequence[Hashable], members: Sequence[int]) -> list[int]:
-    """Return one arm of every rule: that of the positions under which it departs least.
-
-    Within a rule departures order positions well where the policy has found its goal, and not where it has not.
+def least_of(values: Float64[np.ndarray, " arm"], rules: Sequence[Hashable], members: Sequence[int]) -> list[int]:
+    """Return one arm of every rule: that of the positions under which its value is the least, the first of equal ones.
 
     Parameters
     ----------
+    values
+        Number of every arm.
     rules
         Rule of every arm.
     members
@@ -110,9 +110,17 @@ def least_departing(votes: Votes, rules: Sequence[Hashable], members: Sequence[i
     """
     best: dict[Hashable, int] = {}
     for arm in members:
-        if rules[arm] not in best or votes.departure[arm] < votes.departure[best[rules[arm]]]:
+        if rules[arm] not in best or values[arm] < values[best[rules[arm]]]:
             best[rules[arm]] = arm
     return list(best.values())
+
+
+def least_departing(votes: Votes, rules: Sequence[Hashable], members: Sequence[int]) -> list[int]:
+    """Return one arm of every rule: that of the positions under which it departs least.
+
+    Within a rule departures order positions well where the policy has found its goal, and not where it has not.
+    """
+    return least_of(votes.departure, rules, members)
 
 
 def first_listed(rules: Sequence[Hashable], members: Sequence[int]) -> list[int]:

@@ -57,3 +57,30 @@ def test_a_policy_that_has_not_found_its_goal_gets_no_order(share, orders):
     assert any("no order is claimed" in sentence for sentence in said(found)) != orders
     names = [row.name for row in ordered(rows(found), oracles=False, ranks=found.orders)]
     assert names == (list(reversed(RULES)) if orders else list(RULES))
+
+
+def positioned(departs, signed):
+    """Return a screen of one rule at two budgets and two positions."""
+    arms = [
+        arm_of(place, "recency", budget, positions=stands)
+        for place, (budget, stands) in enumerate([(10, "keep"), (10, "reindex"), (20, "keep"), (20, "reindex")])
+    ]
+    shape = (len(TASK), len(arms), 4)
+    departure, loss = (np.broadcast_to(np.array(values, np.float32)[:, None], shape) for values in (departs, signed))
+    return screen_of(arms, departure, TASK, earned=1, screen__signed=loss)
+
+
+def test_a_screen_whose_votes_turn_within_a_rule_is_doubted():
+    """Where arms that depart more have less signed loss, the reader is told that departing may help."""
+    turned = " ".join(said(positioned((0.1, 0.2, 0.3, 0.4), (0.4, 0.3, 0.2, 0.1))))
+    assert "this policy may gain by departing" in turned
+    assert "rank correlation -1.00" in turned
+    agreeing = " ".join(said(positioned((0.1, 0.2, 0.3, 0.4), (0.1, 0.2, 0.3, 0.4))))
+    assert "may gain" not in agreeing
+    assert "hardly" not in agreeing
+
+
+def test_a_screen_whose_arms_hardly_depart_is_doubted():
+    """At fewer than one action in a hundred a few decisions make the order."""
+    sentences = " ".join(said(positioned((0.001, 0.002, 0.004, 0.2), (0.1, 0.2, 0.3, 0.4))))
+    assert "75% of the arms depart at fewer than one live decision in 100" in sentences
