@@ -10,7 +10,7 @@ import pytest
 import torch
 from jaxtyping import Float, TypeCheckError
 
-from signatures import checked, holds_arrays, sparing
+from signatures import checked, described, holds_arrays, sparing
 
 WRONG = {
     "attnscope.recommendations.attention.evaluation:split_rollouts": (np.zeros((2, 2), np.int64),),
@@ -69,3 +69,50 @@ def test_functions_without_arrays_are_left_as_they_are():
         takes(np.zeros(3))
         with pytest.raises(TypeCheckError):
             takes(np.zeros((3, 1)))
+
+
+def test_shapes_that_passed_stand_for_themselves_alone():
+    """After a call that passed, another length, dtype or result is still refused: in keywords and tuples too."""
+
+    @sparing(typechecker=checked)
+    def joined(
+        rows: tuple[Float[np.ndarray, " row"], ...], by: Float[np.ndarray, " row"], *, drop: int = 0
+    ) -> Float[np.ndarray, " row"]:
+        return (rows[0] * by)[drop:]
+
+    three = np.zeros(3)
+    for _ in range(3):
+        assert len(joined((three, three), by=three)) == 3
+    for rows, by, drop in (
+        ((np.zeros(2),), three, 0),
+        ((three, three), np.zeros(1), 0),
+        ((three, three), np.zeros(3, int), 0),
+        ((three, three), three, 1),
+        ((np.zeros(3, int),), three, 0),
+    ):
+        with pytest.raises(TypeCheckError):
+            joined(rows, by=by, drop=drop)
+
+
+def test_what_is_not_seen_is_checked_every_time():
+    """A length that the value of an argument names, a long list, and arrays of unknown containers."""
+
+    @sparing(typechecker=checked)
+    def made(size: int, filled: int) -> Float[np.ndarray, " {size}"]:
+        return np.zeros(filled or size)
+
+    @sparing(typechecker=checked)
+    def first(*rows: Float[np.ndarray, " row"]) -> Float[np.ndarray, " row"]:
+        return rows[0]
+
+    for takes, right, wrong in (
+        (made, (3, 3), (3, 2)),
+        (first, (np.zeros(2), np.zeros(2)), (np.zeros(2), np.zeros(3))),
+    ):
+        takes(*right)
+        takes(*right)
+        with pytest.raises(TypeCheckError):
+            takes(*wrong)
+    assert described([1] * 17) is None
+    assert described({1: {2}}) is None
+    assert described(np.zeros((2, 3))) == (np.ndarray, (2, 3), np.dtype(float))
