@@ -3,16 +3,18 @@
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
-TEST_ARGS ?= -n 2
+# Two processes, each with a run of neighbouring tests, which share what their folders make; whoever ends first helps.
+TEST_ARGS ?= -n 2 --dist worksteal
+MARKS ?= not slow
 MINUTES ?= 5
 
-.PHONY: demo test slow coverage browser lint docs bench study gallery picture kills soak train-shipped serve setup setup-dev clean
+.PHONY: demo test slow coverage browser lint style types types-again docs bench study gallery picture kills soak train-shipped serve setup setup-dev clean
 
 demo: setup  ## Capture and screen the shipped policy, show its answer, draw it into demo-output/; DECIDE=1 decides live
 	$(BIN)/attnscope demo --out demo-output $(if $(DECIDE),--decide)
 
 test: setup-dev browser  ## Run every test but the slow ones
-	$(BIN)/python -m pytest -m "not slow" $(TEST_ARGS)
+	$(BIN)/python -m pytest -m "$(MARKS)" $(TEST_ARGS)
 
 slow: setup-dev  ## Run the tests that are marked slow: every page of docs, as its reader would
 	$(BIN)/python -m pytest -m slow
@@ -32,10 +34,16 @@ coverage: setup-dev browser  ## Run every test and list the lines that none reac
 docs: setup-dev  ## The site with the API reference, into site/; a broken link or an unexplained parameter fails
 	$(BIN)/mkdocs build --strict --quiet
 
-lint: setup-dev  ## Ruff, format, mypy strict, basedpyright
+lint: style types types-again  ## Ruff, format, mypy strict, basedpyright; --jobs 2 checks types twice at a time
+
+style: setup-dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+
+types: setup-dev
 	$(BIN)/mypy
+
+types-again: setup-dev
 	$(BIN)/basedpyright
 
 bench: setup-dev  ## Print the ratios that docs/benchmarks.md quotes; BENCH_ARGS="capture --quick" for less

@@ -23,6 +23,17 @@ from attnscope_storage.shades import as_u8
 from attnscope_storage.writing.blocks import StepBlock, is_buffered
 from attnscope_storage.writing.writer import CaptureWriter
 
+FOLDER = Path(__file__).parent
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark the tests of this folder that need no extra: a laptop's install runs them."""
+    for item in items:
+        if FOLDER in item.path.parents and item.get_closest_marker("service") is None:
+            item.add_marker("laptop")
+
+
 JOB = "11111111-2222-4333-8444-555555555555"
 STEPS, SLOTS, EPISODE = 90, 30, 20
 POLICY = {

@@ -6,6 +6,10 @@ import json
 import subprocess
 import sys
 
+import pytest
+
+pytestmark = pytest.mark.service  # without the extra there is no torch that could be loaded
+
 NEVER = {"torch", "fastapi", "gymnasium", "sqlalchemy", "starlette", "attnscope_server", "attnscope_model"}
 LATER = {"zarr", "matplotlib", "numcodecs", "xarray"}
 
