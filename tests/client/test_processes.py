@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import pickle  # noqa: TID251 - what a pool of workers does
 import subprocess
@@ -144,3 +145,15 @@ def test_a_selection_is_repeated_the_same_on_both_sides():
     assert echo_of([("step", "٣\r\n")]).isascii()
     assert "\n" not in echo_of([("step", "1\n")])
     assert len(echo_of([("step", ",".join(map(str, range(4000))))])) < LONGEST
+
+
+def test_a_copy_that_nobody_closes_closes_itself(capture):
+    """What came out of a pickle, as the result of a worker process, leaves no open connection behind."""
+    copy = pickle.loads(pickle.dumps(capture))  # noqa: S301 - our own
+    copy.rows[5]
+    client = copy._slicer._transport._client
+    assert not client.is_closed
+    del copy
+    gc.collect()
+    assert client.is_closed
+    capture.rows[6]

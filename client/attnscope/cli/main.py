@@ -25,6 +25,7 @@ from attnscope.cli.verbs import (
     trials,
 )
 from attnscope.connecting.plain import plain
+from attnscope.connecting.transport import close_all
 from attnscope.errors import (
     AuthenticationError,
     ConfigurationError,
@@ -70,17 +71,26 @@ def main() -> None:
     os.environ["MPLBACKEND"] = "Agg"  # figures are files here; another program's backend may not exist
     take_any_terminal(sys.stdout, sys.stderr)
     try:
-        raise SystemExit(app(prog_name="attnscope", standalone_mode=False) or 0)
+        status = app(prog_name="attnscope", standalone_mode=False) or 0
+        if status == STOPPED:  # Ctrl-C
+            _stop()
+        raise SystemExit(status)
     except UsageError as error:
         sys.stderr.write(f"{plain(said_of(error))}\n")
         raise SystemExit(WRONG_USAGE) from error
     except typer.Abort:
-        sys.stderr.write("stopped\n")
+        _stop()
         raise SystemExit(STOPPED) from None
     except (AttnscopeError, ValueError, OSError, ImportError) as error:
         sys.stderr.write(f"error: {plain(words(error))}\n")
         ours = isinstance(error, AttnscopeError)
         raise SystemExit(next((code for kind, code in STATUS if ours and isinstance(error, kind)), 1)) from error
+
+
+def _stop() -> None:
+    """Let no thread wait for an answer that nobody wants any more, and say that the command was stopped."""
+    close_all()
+    sys.stderr.write("stopped\n")
 
 
 def words(error: Exception) -> str:

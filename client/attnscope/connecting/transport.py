@@ -6,9 +6,10 @@ redirects are never followed, so a key cannot end up at another origin. Knows no
 
 from __future__ import annotations
 
-import time
+import weakref
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from threading import Event
 from typing import Final, Self, TypeVar
 
 import httpx
@@ -20,6 +21,7 @@ from attnscope.connecting.connection import Connection
 from attnscope.connecting.copies import keep_key, key_again, renew_in_children
 from attnscope.connecting.plain import plain, plain_values
 from attnscope.connecting.retry import SAFE_METHODS, Backoff, may_repeat
+from attnscope.connecting.sockets import Sockets
 from attnscope.errors import ConnectionFailedError, UnexpectedAnswerError, error_of
 from attnscope_storage.wire import PROBLEM_MEDIA_TYPE, Problem
 from attnscope_storage.wire.wording import sentence
@@ -45,8 +47,20 @@ class Answer:
     body: bytes
 
 
+_OPEN: Final[weakref.WeakSet[Transport]] = weakref.WeakSet()
+"""Transports of this process."""
+
+
+def close_all() -> None:
+    """Close every transport, as a program does that is stopped: no thread then waits for an answer."""
+    for one in list(_OPEN):
+        one.close()
+
+
 class Transport:
     """Requests to one service; may be used from several threads.
+
+    A transport that nobody closed closes itself when nothing uses it any more, as the copy that came out of a pickle.
 
     Parameters
     ----------
@@ -55,32 +69,43 @@ class Transport:
     backoff
         How often and after which waits a request is repeated where that is safe.
     sleep
-        Waits so many seconds; tests pass their own.
+        Waits so many seconds; tests pass their own. None waits until the transport is closed, at most.
     """
 
     def __init__(
-        self, connection: Connection, *, backoff: Backoff | None = None, sleep: Callable[[float], None] = time.sleep
+        self,
+        connection: Connection,
+        *,
+        backoff: Backoff | None = None,
+        sleep: Callable[[float], object] | None = None,
     ) -> None:
         self.connection = connection
         self._backoff = backoff or Backoff()
+        self._closed = Event()
         self._sleep = sleep
-        self._client = new_client(connection)
+        self._client, self._sockets = new_client(connection), Sockets()
+        self._closing = weakref.finalize(self, self._client.close)
         self._of_parent: list[httpx.Client] = []
         keep_key(connection)
         renew_in_children(self)
+        _OPEN.add(self)
 
     def renew(self) -> None:
         """Begin without connections, as a forked child must: the parent's would carry the answers of both."""
         self._of_parent.append(self._client)  # kept, so that nothing in the child closes it
-        self._client = new_client(self.connection)
+        self._closing.detach()
+        self._client, self._sockets, self._closed = new_client(self.connection), Sockets(), Event()
+        self._closing = weakref.finalize(self, self._client.close)
 
     def __reduce__(self) -> tuple[Callable[[str, str], Transport], tuple[str, str]]:
         """Pickle the address alone; the copy connects anew, with the key that `key_again` finds there."""
         return _reconnected, (self.connection.url, self.connection.source)
 
     def close(self) -> None:
-        """Close every connection."""
-        self._client.close()
+        """Close every connection; threads that wait for an answer are told at once that none comes."""
+        self._closed.set()
+        self._sockets.end()
+        self._closing()
 
     def __enter__(self) -> Self:
         return self
@@ -128,6 +153,7 @@ class Transport:
             headers=headers,
         )
         built.extensions["timeout"] = httpx.Timeout(READ_SECONDS + patience, connect=CONNECT_SECONDS).as_dict()
+        built.extensions["trace"] = self._sockets.note
         twice = method in SAFE_METHODS if repeatable is None else repeatable
         waits = self._backoff.waits()
         while True:
@@ -135,11 +161,13 @@ class Transport:
             try:
                 return self._send_once(built, limit)
             except _TryAgainError as again:
-                if wait is None or not (twice or again.unprocessed):
+                if wait is None or self._closed.is_set() or not (twice or again.unprocessed):
                     raise again.reason from again.reason.__cause__
-                self._sleep(self._backoff.obey(again.retry_after, wait))
+                (self._sleep or self._closed.wait)(self._backoff.obey(again.retry_after, wait))
 
     def _send_once(self, request: httpx.Request, limit: int) -> Answer:
+        if self._closed.is_set():
+            raise ConnectionFailedError(f"the connection to {self.connection.url} was closed: connect again")
         try:
             response = self._client.send(request, stream=True)
         except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout) as error:

@@ -18,6 +18,7 @@ reached the disk. Readers then report them as lost or damaged; they never read a
 from __future__ import annotations
 
 import asyncio
+import atexit
 import contextlib
 import errno
 import os
@@ -32,11 +33,14 @@ from zarr.core.sync import sync
 from zarr.storage import LocalStore
 
 from attnscope_storage.errors import StorageFullError, StorageUnwritableError
+from attnscope_storage.layout.ending import end_loop
 
 PARTIAL_SUFFIX: Final = ".partial"
 """The ending of a file's name until the file is whole. One writer a capture, so the name may be fixed."""
 
 _NO_SPACE: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+
+atexit.register(end_loop)  # registered after zarr's own, it runs before it
 
 
 class DurableStore(LocalStore):
