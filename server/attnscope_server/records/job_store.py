@@ -34,6 +34,9 @@ ANY: Final = Claim()
 Resolve = Callable[[AnySpec, StoredJob | None], Resolved]
 """Returns the meaning of a specification, given the stored job that it refers to."""
 
+RANDOM: Final = 4
+"""Version of the ids that are drawn by chance; the ids of parts have another (`attnscope_storage.wire.parts`)."""
+
 STAMPED_WITHIN: Final = timedelta(seconds=5)
 """Distance of an expiry from the job's end and retention, at most, where retention set it and not the owner."""
 
@@ -88,8 +91,9 @@ class JobStore(JobQueries):
             if row is not None:
                 return _same(stored_job(row), spec), False
             self._refuse_full(session, owner, queue_limit)
-            # Another owner's job of that name must not show, so this one lives elsewhere.
-            job = name if row_of(session, name) is None else uuid4()
+            # Another owner's job of that name must not show, so this one lives elsewhere; and no name that is computed,
+            # as those of a decision's parts are, may lead to a store that is there.
+            job = name if name.version == RANDOM and row_of(session, name) is None else uuid4()
             row = new_row(job, name, owner, spec, resolved, self._now())
             session.add(row)
             session.flush()

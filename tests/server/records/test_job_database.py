@@ -25,6 +25,9 @@ from attnscope_server.records.keys import KeyStore
 from attnscope_server.records.tables import Base
 from attnscope_server.root.data_root import open_database
 from attnscope_storage.wire import JobState, ProblemCode
+from attnscope_storage.wire.parts import CAPTURE, child_id
+
+from .conftest import RESOLVED, SPEC
 
 PLACEMENT = ("lease_until", "runner", "slot", "placed_on", "last_heard_at", "served_turn", "ran_seconds")
 """Columns of the third version."""
@@ -216,3 +219,17 @@ def test_a_locked_database_answers_when_it_is_free(where, monkeypatch, submitted
         other.rollback()
     assert submitted(jobs).state is JobState.QUEUED
     opened.close()
+
+
+def test_no_name_of_a_job_leads_to_a_part_of_another(jobs, submitted):
+    """Ids of parts are computed from their owner's, and may be known: a job that is named so has a store elsewhere."""
+    mine = submitted(jobs)
+    part = child_id(mine.id, CAPTURE)
+    for owner in ("me", "a stranger"):
+        made, new = jobs.submit(part, owner, SPEC, lambda *_: RESOLVED, queue_limit=10)
+        assert new
+        assert made.name == part
+        assert made.id != part
+        assert made.id.version == 4
+    assert jobs.find("me", part).name == part
+    assert mine.id == mine.name

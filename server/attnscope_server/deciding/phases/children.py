@@ -15,6 +15,7 @@ import numpy as np
 import torch
 from jaxtyping import Shaped
 
+from attnscope_model.errors import CaptureInvalidError
 from attnscope_model.forward.policy import Policy
 from attnscope_server.attempts.opening import Watching, committed
 from attnscope_server.capturing.job import run as run_capture
@@ -26,6 +27,7 @@ from attnscope_server.screening.job import run as run_screen
 from attnscope_server.trials.job import run as run_trial
 from attnscope_server.trials.job import submit, trial_writer
 from attnscope_server.trials.results import ConditionResult
+from attnscope_storage.errors import CaptureNotFoundError
 from attnscope_storage.reading.reader import CaptureReader
 from attnscope_storage.wire import CheckpointInfo, Phase, TaskCell, TrialSpec
 from attnscope_storage.wire.parts import CAPTURE, SCREEN, child_id
@@ -63,7 +65,10 @@ class Children:
         """Return the capture, which is made where it is missing; another job's is opened as it is."""
         linked = self.order.resolved.capture_store
         if linked is not None:
-            return CaptureReader.open(beside(self.order.path, linked))
+            try:
+                return CaptureReader.open(beside(self.order.path, linked))
+            except CaptureNotFoundError as error:
+                raise CaptureInvalidError("the capture that this decision reads was deleted") from error
         asked = captured(self.order.spec, self.order.resolved, self.checkpoint)
         return self._made(CAPTURE, asked, run_capture)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from attnscope_server.kinds import Order
 from attnscope_storage.errors import AttnscopeError
 from attnscope_storage.kinds.decision.schema import DOCUMENT, DecisionSchema, decoded
+from attnscope_storage.layout.root import ROOT_KEY
 from attnscope_storage.reading.reader import CaptureReader
 from attnscope_storage.wire.specifications.cards import CardEarlier
 from attnscope_storage.wire.specifications.decisions import DecisionSpec, ResolvedDecision
@@ -18,10 +19,13 @@ def earlier_decisions(order: Order[DecisionSpec, ResolvedDecision]) -> tuple[Car
             continue
         try:
             one = _told(CaptureReader.open(path), order)
-        except (AttnscopeError, ValueError, KeyError):  # a damaged store cannot be listed; the doctor reports it
+            at = (path / ROOT_KEY).stat().st_mtime_ns
+        except (AttnscopeError, ValueError, LookupError, TypeError):  # damaged: the doctor reports it
+            continue
+        except FileNotFoundError:  # deleted meanwhile
             continue
         if one is not None:
-            found.append(((path / "zarr.json").stat().st_mtime_ns, one))
+            found.append((at, one))
     return tuple(one for _, one in sorted(found, key=lambda pair: (pair[0], pair[1].job)))
 
 
