@@ -33,6 +33,7 @@ RC: dict[Any, Any] = {
     "figure.titlesize": 10,
     "savefig.dpi": 200,
     "image.composite_image": False,
+    "text.parse_math": False,  # names and sentences of a service are no formulas: a $ in them is a $
     "svg.hashsalt": "attnscope",
     "svg.fonttype": "none",
     "pdf.fonttype": 42,

@@ -8,6 +8,7 @@ import matplotlib as mpl
 import numpy as np
 import pytest
 
+from attnscope.figures.decisions.card import decision_card
 from attnscope.figures.decisions.kept import kept_by_tokens
 from attnscope.figures.decisions.ladder import ladder
 from attnscope.figures.style import pixels, save
@@ -142,3 +143,13 @@ def test_the_users_settings_are_not_seen(draw, card):
     plain = pixels(draw(card))
     with mpl.rc_context(HOSTILE):
         assert np.array_equal(pixels(draw(card)), plain)
+
+
+@pytest.mark.parametrize("text", ["$\\frac{$ and $x_$", "a\n" * 5000, "long " * 5000, "<img src=x> {0} %s"])
+def test_no_text_of_a_card_is_a_formula_or_makes_a_picture_large(card, text):
+    """A card may come from a service that is not trusted: its texts are drawn as they are, and so are few of them."""
+    rung = card.rungs[0].model_copy(update={"arm": text, "verdict": text})
+    told = {"sentence": text, "scope": text, "command": text, "checkpoint_name": text, "rungs": (rung,) * 3000}
+    figure = decision_card(card.model_copy(update=told))
+    assert figure.get_size_inches().prod() < 6.4 * 40
+    assert pixels(figure, 20).size

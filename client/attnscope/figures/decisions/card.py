@@ -18,11 +18,25 @@ WIDTH: Final = 6.4
 
 TEXT_POINTS: Final = 7.5
 
+MOST_RUNGS: Final = 24
+"""Rungs that are drawn, at most; a decision has nine."""
+
+MOST_NAMED: Final = 60
+"""Characters of an arm's name that are drawn, at most."""
+
+LONGEST: Final = 1_000
+"""Characters of a line that are drawn, at most: a service sends cards too, and a picture's size follows from them."""
+
 SHOWN: Final = frozenset({"policy", "scope", "cost", "speed", "memory"})
 """Facts that the picture tells; the rungs are drawn."""
 
 SHADES: Final = {"non-inferior": COLOURS["third"], "inferior": COLOURS["second"], "undecided": COLOURS["muted"]}
 """Colours of verdicts."""
+
+
+def _one_line(text: str) -> str:
+    """Return a text of a card as it is drawn."""
+    return " ".join(text[:LONGEST].split())
 
 
 def draw_rungs(axes: Axes, rungs: tuple[CardRung, ...], margin: float) -> Axes:
@@ -38,7 +52,10 @@ def draw_rungs(axes: Axes, rungs: tuple[CardRung, ...], margin: float) -> Axes:
         ends = np.clip(np.nan_to_num([rung.low, rung.high], nan=low, neginf=low, posinf=high), low, high)
         axes.plot(ends, [place, place], color=colour, linewidth=2.0)
         axes.plot([rung.kept], [place], "o", color=colour, markersize=4)
-    axes.set_yticks(range(len(rungs)), [f"{rung.arm}\n{rung.verdict}" for rung in rungs])
+    axes.set_yticks(
+        range(len(rungs)),
+        [f"{_one_line(rung.arm)[:MOST_NAMED]}\n{_one_line(rung.verdict)[:MOST_NAMED]}" for rung in rungs],
+    )
     axes.set_ylim(len(rungs) - 0.5, -0.5)
     axes.set_xlabel("share of the gain over random actions that is kept, with the repeated interval")
     return axes
@@ -49,16 +66,19 @@ def decision_card(card: DecisionCard) -> Figure:
     said = [
         f"{word}: {text}" for word, text in card_facts(card) if word in {"policy", "scope", "cost", "speed", "memory"}
     ]
-    lines = [fold(line, 0.95 * WIDTH, TEXT_POINTS) for line in (card.sentence or "No answer yet.", *said)]
+    lines = [fold(_one_line(line), 0.95 * WIDTH, TEXT_POINTS) for line in (card.sentence or "No answer yet.", *said)]
+    rungs = card.rungs[:MOST_RUNGS]
     count = sum(line.count("\n") + 1 for line in lines)
     with styled():
-        figure = Picture(figsize=(WIDTH, 1.4 + 0.16 * count + 0.45 * max(1, len(card.rungs))), layout="constrained")
-        text, axes = figure.subplots(2, 1, height_ratios=[0.16 * count, 0.6 + 0.45 * max(1, len(card.rungs))])
+        figure = Picture(figsize=(WIDTH, 1.4 + 0.16 * count + 0.45 * max(1, len(rungs))), layout="constrained")
+        text, axes = figure.subplots(2, 1, height_ratios=[0.16 * count, 0.6 + 0.45 * max(1, len(rungs))])
         text.set_axis_off()
         shown = "\n".join(lines)
         text.text(0, 1, shown, va="top", fontsize=TEXT_POINTS, color=COLOURS["text"], transform=text.transAxes)
-        draw_rungs(axes, card.rungs, card.margin)
-        title = f"{card.checkpoint_name}: {card.answer or 'not decided'}"
+        draw_rungs(axes, rungs, card.margin)
+        title = _one_line(f"{card.checkpoint_name}: {card.answer or 'not decided'}")
         return finish(
-            figure, title, f"attnscope decision {card.job}; ladder {card.ladder[:12] or 'none'}; {card.command}"
+            figure,
+            title,
+            _one_line(f"attnscope decision {card.job}; ladder {card.ladder[:12] or 'none'}; {card.command}"),
         )
