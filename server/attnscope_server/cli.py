@@ -14,6 +14,7 @@ import typer
 from attnscope_model.checkpoints.registry import CheckpointRegistry, inspect
 from attnscope_model.parsing.choosing import Choice
 from attnscope_server import logs, serving
+from attnscope_server.records.database import UNANSWERED
 from attnscope_server.records.job_store import JobStore
 from attnscope_server.records.keys import EVERYDAY_SCOPES, KeyStore, Scope
 from attnscope_server.root import verbs as root_verbs
@@ -261,4 +262,13 @@ def main() -> None:
         raise SystemExit(1) from None
     except AttnscopeError as error:
         typer.echo(f"error: {error.message}", err=True)
+        raise SystemExit(1) from error
+    except UNANSWERED as error:
+        typer.echo(
+            f"error: the job database did not answer ({error}); another program may hold it: try again", err=True
+        )
+        raise SystemExit(1) from error
+    except OSError as error:
+        where = f"{error.filename}: " if error.filename is not None else ""
+        typer.echo(f"error: {where}{error.strerror or error}", err=True)
         raise SystemExit(1) from error

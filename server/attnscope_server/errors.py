@@ -18,6 +18,7 @@
         ├── BackupUnreadableError (ValueError) this is no backup, or a damaged one
         ├── AddressUnusableError (OSError)     the service cannot listen where it should
         ├── ExposureError (ValueError)         the service would listen beyond this machine unprotected
+        ├── SettingUnusableError (ValueError)  a setting names what this machine does not have
         └── KeyUnknownError (LookupError)      no API key of that id
 """
 
@@ -96,6 +97,10 @@ class AddressUnusableError(ServiceError, OSError):
 
 class ExposureError(ServiceError, ValueError):
     """The service would listen beyond this machine unprotected."""
+
+
+class SettingUnusableError(ServiceError, ValueError):
+    """A setting names what this machine does not have, so that every job or every start would fail by it."""
 
 
 class KeyUnknownError(ServiceError, LookupError):

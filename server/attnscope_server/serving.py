@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import errno
+import os
+import shutil
 import socket
 import threading
 import time
@@ -11,12 +13,14 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 import uvicorn
+from fastapi import FastAPI
 
 from attnscope_server.app import create_app
-from attnscope_server.errors import AddressUnusableError, ExposureError, ServiceError
+from attnscope_server.errors import AddressUnusableError, ExposureError, ServiceError, SettingUnusableError
 from attnscope_server.http.connections import bounded_connections
 from attnscope_server.http.state import State
 from attnscope_server.root.data_root import announce, local_key, withdraw
+from attnscope_server.running.devices import refuse_unusable
 from attnscope_server.settings import Settings
 
 START_SECONDS = 60.0
@@ -66,6 +70,29 @@ def refuse_exposure(settings: Settings) -> None:
         )
 
 
+def refuse_unusable_settings(settings: Settings) -> None:
+    """Refuse settings by which every job, or every start, would fail later.
+
+    Raises
+    ------
+    SettingUnusableError
+        A device, a program or a folder that they name is not here.
+    """
+    for command in (settings.worker_command, settings.replay_command):
+        if shutil.which(command[0]) is None:
+            raise SettingUnusableError(f"there is no program {command[0]}, which is to start workers or replays")
+    if settings.announce:
+        folder = settings.announce_folder
+        try:
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            reason = None if os.access(folder, os.W_OK | os.X_OK) else "it cannot be written"
+        except OSError as error:
+            reason = error.strerror or str(error)
+        if reason is not None:
+            raise SettingUnusableError(f"{folder}, where the local client looks: {reason}; or say --no-announce")
+    refuse_unusable(settings.devices)
+
+
 def _listening(settings: Settings) -> socket.socket:
     """Return the socket that the service listens on.
 
@@ -90,7 +117,9 @@ def _listening(settings: Settings) -> socket.socket:
 
 def _prepared(settings: Settings, listening: Callable[[Running], None]) -> tuple[_Server, socket.socket]:
     refuse_exposure(settings)
+    refuse_unusable_settings(settings)
     app = create_app(settings)
+    config = _configured(app, settings)
     place = _listening(settings)
     # Inherited too. asyncio sets it only on sockets that name their protocol; without it the body of an answer waits
     # for the header's acknowledgement, which its receiver delays by 40 ms.
@@ -106,6 +135,17 @@ def _prepared(settings: Settings, listening: Callable[[Running], None]) -> tuple
         announce(settings, url, key)
         listening(Running(url, key, settings, state))
 
+    return _Server(config, tell, lambda: withdraw(settings, url)), place
+
+
+def _configured(app: FastAPI, settings: Settings) -> uvicorn.Config:
+    """Return the server's configuration, with the TLS files read.
+
+    Raises
+    ------
+    SettingUnusableError
+        They cannot be read, or do not belong together.
+    """
     config = uvicorn.Config(
         app,
         log_config=None,
@@ -117,7 +157,12 @@ def _prepared(settings: Settings, listening: Callable[[Running], None]) -> tuple
         ssl_certfile=settings.tls_certificate,
         ssl_keyfile=settings.tls_key,
     )
-    return _Server(config, tell, lambda: withdraw(settings, url)), place
+    try:
+        config.load()
+    except OSError as error:  # errors of TLS are such too
+        files = f"the TLS files {settings.tls_certificate} and {settings.tls_key}"
+        raise SettingUnusableError(f"{files} cannot be used: {error.strerror or error}") from error
+    return config
 
 
 def run(settings: Settings) -> None:

@@ -7,9 +7,10 @@ Values come from the constructor, then from the environment (``ATTNSCOPE_SERVER_
 from __future__ import annotations
 
 import ipaddress
+import re
 import sys
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Annotated, Final, Literal, Self
 
 from platformdirs import user_config_path, user_data_path
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
@@ -23,6 +24,12 @@ DEFAULT_PORT = 8642
 
 MIB = 2**20
 """Bytes."""
+
+DEVICE: Final = re.compile(r"auto|(?:cpu|cuda|mps|xpu|hpu)(?::[0-9]{1,3})?")
+"""Names of devices that torch may know."""
+
+HOST: Final = re.compile(r"\*|[A-Za-z0-9._-]{1,253}|\[[0-9a-fA-F:.]+\]")
+"""A host as requests name it, without scheme, path or port."""
 
 Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Bytes = Annotated[int, Field(gt=0)]
@@ -99,7 +106,9 @@ class Settings(BaseSettings):
     devices: Annotated[tuple[str, ...], NoDecode] = Field(
         default=("auto",), min_length=1, description="One worker each; auto is the first GPU, else the CPU."
     )
-    threads: int | None = Field(default=None, ge=1, description="Torch threads of a worker; None leaves torch's own.")
+    threads: int | None = Field(
+        default=None, ge=1, le=1024, description="Torch threads of a worker; None leaves torch's own."
+    )
     fused_attention: bool = Field(
         default=True, description="Use the compiled attention for small heads on a CPU where numba is installed."
     )
@@ -143,6 +152,24 @@ class Settings(BaseSettings):
     def _comma_separated(cls, value: object) -> object:
         return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
 
+    @field_validator("devices")
+    @classmethod
+    def _of_torch(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for name in value:
+            if DEVICE.fullmatch(name) is None:
+                raise ValueError(f"expected a device like auto, cpu, cuda or cuda:1, got {name[:40]!r}")
+        return value
+
+    @field_validator("allowed_hosts")
+    @classmethod
+    def _hosts_alone(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for name in value:
+            if HOST.fullmatch(name) is None:
+                raise ValueError(
+                    f"expected a host without scheme, port or path, like box.example.org, got {name[:80]!r}"
+                )
+        return value
+
     @field_validator("api_key")
     @classmethod
     def _long_enough(cls, value: SecretStr | None) -> SecretStr | None:
@@ -160,6 +187,15 @@ class Settings(BaseSettings):
     def _both_tls_files(self) -> Self:
         if (self.tls_certificate is None) != (self.tls_key is None):
             raise ValueError("TLS needs both a certificate and a key")
+        return self
+
+    @model_validator(mode="after")
+    def _signs_in_time(self) -> Self:
+        if self.silent_seconds <= self.alive_seconds:
+            raise ValueError(
+                f"silent_seconds: a worker that gives a sign of life every {self.alive_seconds:g} s would be ended "
+                f"after {self.silent_seconds:g} s; ask for more silent_seconds, or fewer alive_seconds"
+            )
         return self
 
     @property

@@ -12,8 +12,10 @@ from types import SimpleNamespace
 import pytest
 
 from attnscope_server import app as app_module
-from attnscope_server.errors import AddressUnusableError
+from attnscope_server.errors import AddressUnusableError, SettingUnusableError
+from attnscope_server.root.data_root import open_database, prepare
 from attnscope_server.serving import serve_background
+from attnscope_server.settings import Settings
 
 
 def test_a_taken_port_is_a_sentence(where):
@@ -52,3 +54,37 @@ def test_nobody_else_reads_what_the_program_writes(tmp_path):
     modes = {path.name: stat.S_IMODE(path.stat().st_mode) for path in (tmp_path / "root").rglob("*")}
     assert modes
     assert {name: oct(mode) for name, mode in modes.items() if mode & 0o077} == {}
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"worker_command": ("no-such-program",)}, "no program no-such-program"),
+        ({"replay_command": ("no-such-program",)}, "no program no-such-program"),
+        ({"tls_certificate": "nowhere.pem", "tls_key": "nowhere.key"}, r"nowhere\.pem.*No such file"),
+        ({"announce": True, "announce_folder": "file/below"}, "say --no-announce"),
+    ],
+)
+def test_what_would_fail_later_is_refused_at_the_start(where, tmp_path, changes, words):
+    """A program, a folder or a certificate that is not there: one sentence, before anything listens."""
+    (tmp_path / "file").touch()
+    told = {name: tmp_path / value if isinstance(value, str) else value for name, value in changes.items()}
+    wrong = where.model_copy(update={"port": 0, "announce": False} | told)
+    with pytest.raises(SettingUnusableError, match=words), serve_background(wrong):
+        pass
+
+
+def test_signs_of_life_must_come_before_their_deadline(tmp_path):
+    """Else every worker would be ended, again and again."""
+    with pytest.raises(ValueError, match="would be ended"):
+        Settings(data_root=tmp_path, alive_seconds=200.0)
+
+
+@pytest.mark.parametrize("name", ["a?b=c", "a#b", "100%41", "a b&c", "ü"])
+def test_a_data_root_may_have_any_name(tmp_path, name):
+    """The database lies in the folder that was named, though an address would read some characters otherwise."""
+    where = Settings(data_root=tmp_path / name / "root")
+    prepare(where)
+    open_database(where).close()
+    assert where.database_path.is_file()
+    assert [path.name for path in tmp_path.iterdir()] == [name]

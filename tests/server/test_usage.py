@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import shlex
+import sqlite3
 import sys
+from contextlib import closing
 
 import pytest
 
@@ -16,6 +18,10 @@ WRONG = {
     "serve --port x": "--port: expected a whole number, got 'x' (see: attnscope-server serve --help)",
     "serve --port 99999": "--port: expected at most 65535, got 99999 (see: attnscope-server serve --help)",
     "serve --host": "--host needs a value behind it",
+    "serve --device odd": "--device: expected a device like auto, cpu, cuda or cuda:1, got 'odd'",
+    "serve --threads 5000": "--threads: expected at most 1024, got 5000",
+    "serve --allowed-host http://box": "--allowed-host: expected a host without scheme, port or path",
+    "evaluate x --out nowhere/x.json": "--out: there is no folder nowhere",
     "serve --environments nowhere.json": "--environments: nowhere.json: expected a JSON file: No such file",
     "key create": "--owner is needed (see: attnscope-server key create --help)",
     "key create --owner a --scope odd": "--scope: expected one of jobs:write, jobs:read",
@@ -75,3 +81,26 @@ def test_a_question_that_is_not_answered_stops(said, monkeypatch, tmp_path):
     monkeypatch.setattr("typer.confirm", lambda *_a, **_k: (_ for _ in ()).throw(__import__("typer").Abort))
     assert said("doctor --rebuild")[::2] == (1, "stopped\n")
     assert not (tmp_path / "root").exists()
+
+
+def test_a_database_that_another_program_holds_is_a_sentence(said, monkeypatch, tmp_path):
+    """The operator is told that another try may succeed, and sees no traceback."""
+    assert said("key list")[0] == 0
+    monkeypatch.setattr("attnscope_server.records.database.BUSY_MILLISECONDS", 1)
+    with closing(sqlite3.connect(tmp_path / "root" / "service.sqlite3")) as other:
+        other.execute("BEGIN IMMEDIATE")
+        status, _, err = said("key create --owner me")
+    assert status == 1
+    assert err.startswith("error: the job database ")
+    assert err.count("\n") == 1
+
+
+def test_what_the_system_refuses_is_a_sentence(said, tmp_path):
+    """A folder that cannot be made is named, with the system's reason."""
+    (tmp_path / "file").touch()
+    assert said("key list")[0] == 0
+    status, _, err = said("backup file/kept")
+    assert status == 1
+    assert err.startswith("error: ")
+    assert "file/kept cannot be made: " in err
+    assert err.count("\n") == 1

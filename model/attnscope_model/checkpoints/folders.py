@@ -19,6 +19,7 @@ from pydantic import ValidationError
 from attnscope_model.errors import CheckpointUnreadableError
 from attnscope_storage.wire import CheckpointInfo
 from attnscope_storage.wire.wording import sentence
+from attnscope_storage.writing.lock import NO_LOCKS
 
 ENTRY: Final = "entry.json"
 _STEP: Final = re.compile(r"step-(\d{1,18})")
@@ -80,7 +81,13 @@ def held(folder: Path) -> Iterator[None]:
     """
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            if error.errno not in NO_LOCKS:
+                raise
+            reason = f"{error.strerror}; the disk knows no locks: name a folder on a disk of this machine"
+            raise OSError(error.errno, reason, str(folder)) from error
         yield
     finally:
         os.close(descriptor)

@@ -121,7 +121,7 @@ def sha256_of(path: Path) -> str:
 def _copy_database(live: Path, target: Path) -> dict[str, str]:
     """Copy the database as it is at one moment; return the state of each job that is not deleted, by its id."""
     try:
-        with closing(_read_only(live)) as source, closing(sqlite3.connect(target)) as copy:
+        with closing(_read_only(live)) as source, closing(_unlocked(target)) as copy:
             source.backup(copy)
             copy.execute("PRAGMA journal_mode = DELETE")  # one file, which a read-only disk can hold too
             return dict(copy.execute("SELECT id, state FROM jobs WHERE deleted_at IS NULL").fetchall())
@@ -165,7 +165,7 @@ def _with_children(settings: Settings, jobs: dict[str, str]) -> dict[str, str]:
 def _deleted_since(live: Path, copy: Path, job: str) -> bool:
     """Say whether a job was deleted after the database was copied; the copy then takes its row as it is now."""
     try:
-        with closing(_read_only(live)) as source, closing(sqlite3.connect(copy)) as target:
+        with closing(_read_only(live)) as source, closing(_unlocked(copy)) as target:
             cursor = source.execute("SELECT * FROM jobs WHERE id = ? AND deleted_at IS NOT NULL", (job,))
             row = cursor.fetchone()
             if row is None:
@@ -201,6 +201,13 @@ def digests(folder: Path) -> dict[str, str]:
     return {
         path.relative_to(folder).as_posix(): sha256_of(path) for path in sorted(folder.rglob("*")) if path.is_file()
     }
+
+
+def _unlocked(path: Path) -> sqlite3.Connection:
+    """Return a connection to a database that this process alone knows; its disk may lack locks."""
+    connection = sqlite3.connect(f"{path.resolve().as_uri()}?vfs=unix-none", uri=True)
+    connection.execute("PRAGMA locking_mode = EXCLUSIVE")  # else the index of its journal would be a shared mapping
+    return connection
 
 
 def _read_only(path: Path) -> sqlite3.Connection:

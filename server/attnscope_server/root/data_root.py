@@ -12,9 +12,10 @@ from pathlib import Path
 from attnscope_server.errors import DatabaseMissingError, DataRootInUseError, DataRootUnusableError
 from attnscope_server.records.database import Database
 from attnscope_server.records.keys import KeyStore
-from attnscope_server.root.disk import NO_LOCKS, refuse_network, without_locks
+from attnscope_server.root.disk import refuse_network, without_locks
 from attnscope_server.settings import Settings
 from attnscope_storage.wire.announcing import Announcement
+from attnscope_storage.writing.lock import NO_LOCKS
 
 MANIFEST = "backup.json"
 """File of a backup that says what belongs to it; no data root has it."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import re
 from pathlib import Path
 from typing import Final
@@ -17,9 +16,6 @@ NETWORK: Final = frozenset(
     | {f"fuse.{name}" for name in ("sshfs", "s3fs", "glusterfs", "ceph", "ceph-fuse", "juicefs", "gcsfuse", "rclone")}
 )
 """File systems of several machines: SQLite's locks and its shared memory do not hold there."""
-
-NO_LOCKS: Final = frozenset({errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOTSUP, errno.EINVAL})
-"""Errors of a disk that knows no locks."""
 
 REMEDY: Final = "name a folder on a disk of this machine with --data-root or ATTNSCOPE_SERVER_DATA_ROOT"
 

@@ -100,7 +100,7 @@ def _database(settings: Settings) -> tuple[dict[str, str] | None, list[Finding]]
     if not path.exists():
         return None, [bad("database", f"{path} is missing", RESTORE)]
     try:
-        with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True, timeout=5)) as connection:
+        with closing(sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True, timeout=5)) as connection:
             pages = connection.execute("PRAGMA integrity_check(3)").fetchall()
             version = connection.execute(
                 "SELECT value FROM service_metadata WHERE name = 'database_version'"
@@ -220,7 +220,7 @@ def _devices(settings: Settings) -> Iterator[Finding]:
         device = ("cuda:0" if torch.cuda.is_available() else "cpu") if name == "auto" else name
         try:
             torch.zeros(1, device=device)
-        except (RuntimeError, AssertionError) as error:
+        except (RuntimeError, AssertionError, NotImplementedError) as error:
             yield bad(f"device {name}", str(error).splitlines()[0], "name devices that are here by --device")
         else:
             yield good(f"device {name}", f"torch {torch.__version__} computes on {device}")

@@ -27,11 +27,11 @@ def staged(folder: Path) -> Iterator[Path]:
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
         fresh.mkdir(mode=0o700)
-    except FileExistsError as error:
-        raise BackupRefusedError(
-            f"{fresh} is there: another copy is under way, or one was interrupted; then remove it"
-        ) from error
     except OSError as error:
+        if isinstance(error, FileExistsError) and fresh.is_dir():
+            raise BackupRefusedError(
+                f"{fresh} is there: another copy is under way, or one was interrupted; then remove it"
+            ) from error
         raise BackupRefusedError(f"{folder} cannot be made: {error.strerror}") from error
     try:
         yield fresh

@@ -27,6 +27,7 @@ from attnscope_server.kinds import Heard, Order, kind_of
 from attnscope_server.root.paths import capture_path
 from attnscope_server.running.channel import Channel
 from attnscope_server.running.child import become_child
+from attnscope_server.running.devices import choose_device
 from attnscope_server.running.messages import (
     Advanced,
     Cancelled,
@@ -163,13 +164,6 @@ class Worker:
             steps_per_second=rate if rate is not None and rate > 0 else None,
         )
         self.channel.tell(told)
-
-
-def choose_device(name: str) -> str:
-    """Return the torch device of a settings entry; ``auto`` is the first GPU, else the CPU."""
-    if name != "auto":
-        return name
-    return "cuda:0" if torch.cuda.is_available() else "cpu"
 
 
 def placement(device: torch.device, dtype: str) -> Placement:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +43,18 @@ class RunLog:
             self._events.flush()
 
 
+def refuse_without_tensorboard() -> None:
+    """Refuse to begin what is to be written as TensorBoard events, where TensorBoard is not installed.
+
+    Raises
+    ------
+    TensorBoardMissingError
+        It is not.
+    """
+    if find_spec("tensorboard") is None:
+        raise TensorBoardMissingError("TensorBoard is not installed: pip install 'attnscope[train]'")
+
+
 def _whole_lines(path: Path) -> list[str]:
     """Return the lines that were written to their end; an interruption may leave a part of the last."""
     written = path.read_text(encoding="utf-8").splitlines(keepends=True) if path.exists() else []
@@ -49,8 +62,7 @@ def _whole_lines(path: Path) -> list[str]:
 
 
 def _writer(folder: Path, step: int) -> Any:  # noqa: ANN401 - an optional package's class
-    try:
-        from torch.utils.tensorboard import SummaryWriter  # noqa: PLC0415 - optional
-    except ImportError as error:
-        raise TensorBoardMissingError("TensorBoard is not installed: pip install 'attnscope[train]'") from error
+    refuse_without_tensorboard()
+    from torch.utils.tensorboard import SummaryWriter  # noqa: PLC0415 - optional
+
     return SummaryWriter(str(folder), purge_step=step)

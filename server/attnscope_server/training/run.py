@@ -18,7 +18,7 @@ from attnscope_model.training.windows import HistoryArrays
 from attnscope_server.training.checkpoints import new_policy, write_checkpoint
 from attnscope_server.training.collecting import collect, fit_room
 from attnscope_server.training.evaluation import episode_returns
-from attnscope_server.training.logging import RunLog
+from attnscope_server.training.logging import RunLog, refuse_without_tensorboard
 from attnscope_server.training.plan import TrainingPlan, tasks_of
 from attnscope_storage.errors import AttnscopeError
 
@@ -66,6 +66,8 @@ class TrainingRun:
         The plan's values do not fit together; nothing is written.
     SourceUnfitError, SourceMissingError
         The source cannot make histories in this room, or is not installed; nothing is written.
+    TensorBoardMissingError
+        Events are asked for, and TensorBoard is not installed; nothing is written.
     RunFolderError
         The folder cannot be made.
     PlanChangedError
@@ -81,6 +83,8 @@ class TrainingRun:
         tell: Callable[[int, int], None] = lambda _done, _tasks: None,
     ) -> None:
         plan.refuse_unfit()
+        if tensorboard:
+            refuse_without_tensorboard()
         if not (folder / HISTORIES).exists():
             fit_room(plan.environment(), plan.histories)
         self.folder, self.plan = folder, plan

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -87,7 +88,9 @@ def train(
         "runs"
     ),
     tensorboard: Annotated[bool, typer.Option("--tensorboard", help="Write events; wants attnscope[train].")] = False,
-    threads: Annotated[int, typer.Option(min=1, help="Torch threads; other numbers give other roundings.")] = 1,
+    threads: Annotated[
+        int, typer.Option(min=1, max=1024, help="Torch threads; other numbers give other roundings.")
+    ] = 1,
 ) -> None:
     """Train a policy from nothing, or go on with an interrupted run of the same plan."""
     import torch  # noqa: PLC0415 - heavy
@@ -138,7 +141,7 @@ def evaluate(
     at_most: Annotated[int, typer.Option(min=1, help="Tasks of a split, spread evenly over it.")] = 40,
     seed: Annotated[int, typer.Option(min=0, help="Of the sampled actions.")] = 0,
     out: Annotated[Path | None, typer.Option(help="Also write every return as JSON.")] = None,
-    threads: Annotated[int, typer.Option(min=1)] = 1,
+    threads: Annotated[int, typer.Option(min=1, max=1024)] = 1,
     data_root: Annotated[
         Path | None, typer.Option(help="Where the names are registered; else as settings say.")
     ] = None,
@@ -186,6 +189,8 @@ def _refuse_unwritable(out: Path, suffix: str, hint: str) -> None:
         raise typer.BadParameter(f"there is no folder {out.parent}", param_hint=hint)
     if out.is_dir() or out.suffix != suffix:
         raise typer.BadParameter(f"expected a file named *{suffix}, got {out}", param_hint=hint)
+    if not os.access(out if out.exists() else out.parent, os.W_OK):
+        raise typer.BadParameter(f"{out} cannot be written", param_hint=hint)
 
 
 def register(app: typer.Typer) -> None:

@@ -6,6 +6,8 @@ import json
 import shutil
 import sqlite3
 import stat
+import subprocess
+import sys
 from contextlib import closing
 from uuid import UUID
 
@@ -201,3 +203,41 @@ def test_the_copy_of_a_growing_capture_is_one_commit(furnished_root, tmp_path, m
     copied = CaptureReader.open(capture_path(tmp_path / "kept", job))
     assert copied.root.stored == before
     assert np.isfinite(copied.array("stats/entropy")[:]).all()
+
+
+def test_what_is_only_in_the_journal_is_in_the_copy(furnished_root, tmp_path):
+    """A running service has committed what its file does not hold yet: a copy of the file would lose it."""
+    where, _ = furnished_root
+    database = Database.open(where.database_path, durable=False)
+    KeyStore(database).create("late")
+    back_up(where, tmp_path / "kept")
+    database.close()
+    with closing(
+        sqlite3.connect(f"{(tmp_path / 'kept' / 'service.sqlite3').as_uri()}?immutable=1", uri=True)
+    ) as copied:
+        assert ("late",) in copied.execute("SELECT owner FROM api_keys").fetchall()
+
+
+LOCKED = """
+import fcntl, sys
+with open(sys.argv[1], "r+b") as file:
+    fcntl.lockf(file, fcntl.LOCK_EX)
+    print("locked", flush=True)
+    sys.stdin.read()
+"""
+
+
+def test_a_backup_may_lie_on_a_disk_without_locks(furnished_root, tmp_path):
+    """The copy of the database is this process's alone: no lock is asked for, which a network disk may not have."""
+    where, _ = furnished_root
+    target = tmp_path / "copy.sqlite3"
+    target.touch()
+    holder = [sys.executable, "-c", LOCKED, str(target)]  # any lock that is asked for there is refused
+    with subprocess.Popen(holder, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as other:
+        assert other.stdout.readline() == b"locked\n"
+        assert len(backing_up._copy_database(where.database_path, target)) == 1
+        other.stdin.close()
+    with closing(sqlite3.connect(f"{target.as_uri()}?immutable=1", uri=True)) as copied:
+        assert copied.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
+        assert copied.execute("PRAGMA journal_mode").fetchall() == [("delete",)]
+    assert [path.name for path in tmp_path.glob("copy*")] == ["copy.sqlite3"]

@@ -155,6 +155,16 @@ def test_a_service_that_ended_is_announced_no_longer(where, keys, tmp_path):
     assert (where.data_root / "local.key").exists()
 
 
+def test_a_key_for_which_no_scope_is_named_is_no_admin(tmp_path):
+    """It may do all that a researcher does, and no more; the data root's own key is made otherwise."""
+    root = str(tmp_path / "root")
+    made = CliRunner().invoke(app, ["key", "create", "--owner", "me", "--data-root", root])
+    assert made.exit_code == 0, made.output
+    assert CliRunner().invoke(app, ["key", "list", "--data-root", root]).output.split()[2] == (
+        "jobs:write,jobs:read,data:read"
+    )
+
+
 @pytest.mark.parametrize("days", ["nan", "inf", "0", "-1", "1e9"])
 def test_a_key_is_not_made_for_days_that_no_calendar_has(tmp_path, days):
     """The command line refuses them by name instead of failing over them."""

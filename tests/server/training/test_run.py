@@ -14,6 +14,7 @@ from attnscope_model.checkpoints.native import load_policy
 from attnscope_model.checkpoints.registry import CheckpointRegistry
 from attnscope_model.errors import CheckpointChangedError, CheckpointUnreadableError
 from attnscope_model.training.trainer import Recipe
+from attnscope_server.training import logging
 from attnscope_server.training.logging import RunLog
 from attnscope_server.training.plan import HistoryPlan, PlanUnfitError, TrainingPlan
 from attnscope_server.training.run import PlanChangedError, TrainingRun
@@ -207,3 +208,11 @@ def test_an_interruption_says_that_the_same_command_goes_on(plan, tmp_path, monk
     monkeypatch.undo()
     assert watch(tmp_path / "run", plan) == tmp_path / "run"
     assert (tmp_path / "run" / "step-8").is_dir()
+
+
+def test_missing_tensorboard_is_noticed_before_the_histories(plan, tmp_path, monkeypatch):
+    """They may take hours: nothing is made before the refusal."""
+    monkeypatch.setattr(logging, "find_spec", lambda _: None)
+    with pytest.raises(logging.TensorBoardMissingError, match=r"pip install 'attnscope\[train\]'"):
+        TrainingRun(tmp_path / "run", plan, tensorboard=True)
+    assert not (tmp_path / "run").exists()
