@@ -25,7 +25,9 @@ def unnamed(tree: ast.AST) -> Iterator[ast.Call]:
         reads = name == "read_text" and not call.args
         writes = name == "write_text" and len(call.args) == 1
         opens = name in ("open", "fdopen", "NamedTemporaryFile", "TemporaryFile") and bool(as_text)
-        opens |= name == "open" and isinstance(call.func, ast.Attribute) and not call.args and not words
+        opens |= name == "open" and isinstance(call.func, ast.Attribute) and not call.args and "mode" not in words
+        opens |= name == "open" and isinstance(call.func, ast.Name) and len(call.args) == 1 and "mode" not in words
+        opens |= name in ("TextIOWrapper", "FileHandler", "RotatingFileHandler")
         starts = any(
             isinstance(words.get(one), ast.Constant) and words[one].value for one in ("text", "universal_newlines")
         )
@@ -54,6 +56,12 @@ def test_text_names_its_encoding(folder):
         "p.open('a')",
         "run(c, text=True)",
         "fdopen(d, 'w')",
+        "open(p)",
+        "p.open(buffering=1)",
+        "open(p, mode='w')",
+        "TextIOWrapper(stream)",
+        "NamedTemporaryFile(mode='w')",
+        "Popen(c, universal_newlines=True)",
     ],
 )
 def test_the_search_finds_what_it_looks_for(line):

@@ -18,7 +18,9 @@ MAX_KEY_LENGTH: Final = 512
 """Characters of a key, at most; longer ones are unknown."""
 
 _CHUNK: Final = re.compile(r"c((?:\.(?:0|[1-9][0-9]{0,17}))+)")
-_NAME: Final = re.compile(r"[a-z][a-z0-9_]*(?:/[a-z][a-z0-9_]*)*")
+_DEVICE: Final = r"(?!(?:con|prn|aux|nul|com[0-9]|lpt[0-9])(?:/|$))"
+_NAME: Final = re.compile(rf"{_DEVICE}[a-z][a-z0-9_]*(?:/{_DEVICE}[a-z][a-z0-9_]*)*")
+"""Names that are folders on every system: no upper case, no dot, and none of the devices of Windows."""
 
 
 @dataclass(frozen=True)

@@ -130,7 +130,16 @@ def test_etags_tell_chunks_documents_and_captures_apart(reader, finished):
     assert reader.etag("../zarr.json") is None
 
 
-@pytest.mark.parametrize("name", ["", "/a", "a/", "a//b", "..", "a/..", "a.b", "A", "1a", "a\n", "a\\b", "a" * 600])
+@pytest.mark.parametrize(
+    "name",
+    ["", "/a", "a/", "a//b", "..", "a/..", "a.b", "A", "1a", "a\n", "a\\b", "a" * 600, "nul", "stats/con", "com1/a"],
+)
 def test_names_that_a_capture_may_not_have(name):
     """A root document from another machine cannot name a folder outside its capture's."""
     assert not is_name(name)
+
+
+@pytest.mark.parametrize("name", ["nulls", "stats/console", "com10", "a1/b_2"])
+def test_names_that_only_begin_like_a_device_are_names(name):
+    """Windows keeps the devices' own names alone."""
+    assert is_name(name)

@@ -35,7 +35,7 @@ def fetch(
             written = found.capture().save_npz(to or Path())
         else:
             stored = found.stored()
-            written = stored.download(to or Path(f"{stored.kind}-{stored.job[:8]}.zarr"))
+            written = stored.download(to or Path(f"{stored.kind}-{str(found.id)[:8]}.zarr"))
     say({"path": str(written)}) if as_json else out.print(f"wrote {escape(str(written))}")
 
 
