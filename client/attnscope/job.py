@@ -6,7 +6,8 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Self
 from uuid import UUID
 
-from attnscope.connecting.transport import Transport, read_model
+from attnscope.connecting.answers import read_model
+from attnscope.connecting.transport import Transport
 from attnscope.kinds.view import view_of
 from attnscope.waiting import until_ended
 from attnscope_storage.errors import StoreKindError

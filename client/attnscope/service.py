@@ -8,7 +8,8 @@ from uuid import UUID, uuid4
 
 from pydantic import ValidationError
 
-from attnscope.connecting.transport import Transport, read_model, read_models
+from attnscope.connecting.answers import read_model, read_models
+from attnscope.connecting.transport import Transport
 from attnscope.errors import JobNameError, RequestRefusedError
 from attnscope.job import JobHandle
 from attnscope_storage.wire import (

@@ -10,10 +10,9 @@ import weakref
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from threading import Event
-from typing import Final, Self, TypeVar
+from typing import Final, Self
 
 import httpx
-from pydantic import BaseModel, ValidationError
 from pydantic_core import from_json
 
 from attnscope.connecting.channel import CONNECT_SECONDS, READ_SECONDS, new_client
@@ -24,7 +23,6 @@ from attnscope.connecting.retry import SAFE_METHODS, Backoff, may_repeat
 from attnscope.connecting.sockets import Sockets
 from attnscope.errors import ConnectionFailedError, UnexpectedAnswerError, error_of
 from attnscope_storage.wire import PROBLEM_MEDIA_TYPE, Problem
-from attnscope_storage.wire.wording import sentence
 
 JSON_BYTES: Final = 64 * 1024 * 1024
 """Bytes of a JSON answer, at most."""
@@ -34,8 +32,6 @@ PROBLEM_BYTES: Final = 64 * 1024
 
 Parameters = Sequence[tuple[str, str]]
 """Query parameters, in order."""
-
-ModelT = TypeVar("ModelT", bound=BaseModel)
 
 
 @dataclass(frozen=True)
@@ -257,33 +253,3 @@ def _problem(response: httpx.Response) -> Problem | None:
         return Problem.model_validate(plain_values(from_json(_body(response, PROBLEM_BYTES))))
     except (ValueError, UnexpectedAnswerError):
         return None
-
-
-def read_model(kind: type[ModelT], answer: Answer) -> ModelT:
-    """Return a JSON answer as `kind`; fields that a newer service added are ignored, in a job's specification too."""
-    try:
-        return kind.model_validate(plain_values(from_json(answer.body)), extra="ignore")
-    except ValidationError as error:
-        raise _not_understood(error) from error
-    except ValueError as error:
-        raise UnexpectedAnswerError(f"the service's answer is no JSON: {error}") from error
-
-
-def read_models(kind: type[ModelT], answer: Answer) -> list[ModelT]:
-    """Return a JSON list as `read_model` returns one."""
-    try:
-        entries = plain_values(from_json(answer.body))
-        if not isinstance(entries, list):
-            raise UnexpectedAnswerError("the service's answer is not what this version understands: it is no list")
-        return [kind.model_validate(entry, extra="ignore") for entry in entries]
-    except ValidationError as error:
-        raise _not_understood(error) from error
-    except ValueError as error:
-        raise UnexpectedAnswerError(f"the service's answer is no JSON: {error}") from error
-
-
-def _not_understood(error: ValidationError) -> UnexpectedAnswerError:
-    first = error.errors(include_url=False, include_input=False)[0]
-    place = ".".join(str(part) for part in first["loc"]) or "the body"
-    said = sentence(first)
-    return UnexpectedAnswerError(f"the service's answer is not what this version understands: {place}: {said}")

@@ -5,10 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from uuid import UUID
 
+from pydantic import ValidationError
+
 from attnscope_server.http.state import State
 from attnscope_server.records.job import StoredJob
 from attnscope_server.root.children import owner_of
-from attnscope_storage.errors import AttnscopeError
+from attnscope_storage.errors import AttnscopeError, ChunkDamagedError
 from attnscope_storage.wire import JobState, Progress, resolved_as, specification_as
 
 
@@ -28,7 +30,13 @@ class Part:
 
 
 def part_of_job(state: State, owner: str, name: UUID) -> Part | None:
-    """Return the part of this owner's job that has an id; None where there is none that this owner may read."""
+    """Return the part of this owner's job that has an id; None where there is none that this owner may read.
+
+    Raises
+    ------
+    ChunkDamagedError
+        It is there, and its root document is not what this version writes.
+    """
     try:
         reader = state.captures.open(name)
     except AttnscopeError:
@@ -38,7 +46,11 @@ def part_of_job(state: State, owner: str, name: UUID) -> Part | None:
     if told is None or job is None or job.owner != owner or job.deleted_at is not None:
         return None
     attributes = reader.attributes
-    resolved = resolved_as(reader.kind, attributes["resolved"])
+    try:
+        resolved = resolved_as(reader.kind, attributes["resolved"])
+        spec = specification_as(reader.kind, attributes["spec"])
+    except (KeyError, ValidationError) as error:
+        raise ChunkDamagedError(f"the root document of the part {told.name} is not what this version writes") from error
     ended = JobState.SUCCEEDED if reader.complete else job.state
     done = reader.steps_committed * resolved.steps_each
     progress = Progress(steps_total=resolved.steps_total, steps_done=done, steps_committed=done)
@@ -48,7 +60,7 @@ def part_of_job(state: State, owner: str, name: UUID) -> Part | None:
         kind=reader.kind,
         label=told.name,
         state=ended,
-        spec=specification_as(reader.kind, attributes["spec"]),
+        spec=spec,
         resolved=resolved,
         progress=progress.model_copy(update={"phase": "ended"}) if ended.final else progress,
         failure=None if reader.complete else job.failure,

@@ -47,6 +47,7 @@ def arms_of(
     *,
     attention: bool = True,
     oracles: bool = True,
+    most: int | None = None,
 ) -> list[Arm]:
     """Return every arm that fits the policy, deployable ones first.
 
@@ -63,8 +64,10 @@ def arms_of(
         Whether rules that look at attention can be screened: not without stored rows.
     oracles
         Whether rules that look at attention are judged at every decision too, as a bound.
+    most
+        Arms after which no more are looked for: whoever refuses more needs not know how many there are.
     """
-    found = [
+    every_arm = (
         arm
         for place in _positions(policy, positions)
         for memory in memories
@@ -73,8 +76,13 @@ def arms_of(
         for every in _intervals(rule, memory, intervals or (interval,), oracles=oracles)
         for arm in _of_rule(policy, rule, budgets, place, every, memory)
         if oracles or arm.deployable
-    ]
-    return sorted(dict.fromkeys(found), key=lambda arm: not arm.deployable)
+    )
+    found: dict[Arm, None] = {}
+    for one in every_arm:
+        found[one] = None
+        if most is not None and len(found) >= most:
+            break
+    return sorted(found, key=lambda arm: not arm.deployable)
 
 
 def _named(rules: Sequence[Strategy] | None) -> list[tuple[Strategy, Interval]]:

@@ -143,15 +143,14 @@ def _arms(spec: ScreenSpec, policy: PolicyDescription, *, rows: bool) -> list[Ar
         spec.memories,
         attention=rows,
         oracles=spec.oracles,
+        most=MAX_ARMS + 1,
     )
     if not arms:
         why = "" if rows else f"; {NO_ROWS}"
         raise refusal(ProblemCode.INVALID_REQUEST, f"no strategy, budget and position policy named fit the policy{why}")
     if len(arms) > MAX_ARMS:
-        detail = "name fewer strategies, budgets, position policies or intervals"
-        raise refusal(
-            ProblemCode.TOO_LARGE, f"this screen has {len(arms)} arms: {detail}", limit=MAX_ARMS, requested=len(arms)
-        )
+        detail = f"this screen has more than {MAX_ARMS} arms: name fewer strategies, budgets, positions or intervals"
+        raise refusal(ProblemCode.TOO_LARGE, detail, limit=MAX_ARMS, requested=len(arms))
     return arms
 
 

@@ -161,12 +161,11 @@ def test_every_consumer_takes_the_capture_of_every_job(tmp_path, service_setting
 
 @pytest.mark.slow
 def test_every_consumer_takes_the_capture_of_a_running_job(tmp_path, service_settings):
-    """A job whose worker is at it, some steps committed: everything that needs no worker answers."""
+    """A job whose worker is at it, some steps committed: all answer, influence too, which another process replays."""
     deaf = (sys.executable, "-c", "import sys; [line for line in sys.stdin]")
     where = service_settings(worker_command=deaf, worker_start_seconds=3600, housekeeping_seconds=3600)
     jobs = producers.enter_jobs(where, running=True)
     with serve_background(where) as running:
         surroundings = {"ATTNSCOPE_URL": running.url, "ATTNSCOPE_API_KEY": running.key}
-        consumers = [consumer for consumer in cells.CONSUMERS if consumer != "influence"]  # its worker never answers
-        asked = [("running", jobs["running"], consumer) for consumer in consumers]
+        asked = [("running", jobs["running"], consumer) for consumer in cells.CONSUMERS]
         judge(outcomes(tmp_path, asked, **surroundings))

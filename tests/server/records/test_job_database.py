@@ -26,8 +26,7 @@ from attnscope_server.records.tables import Base
 from attnscope_server.root.data_root import open_database
 from attnscope_storage.wire import JobState, ProblemCode
 from attnscope_storage.wire.parts import CAPTURE, child_id
-
-from .conftest import RESOLVED, SPEC
+from submitted import RESOLVED, SPEC
 
 PLACEMENT = ("lease_until", "runner", "slot", "placed_on", "last_heard_at", "served_turn", "ran_seconds")
 """Columns of the third version."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 import threading
-from contextlib import closing
+from contextlib import ExitStack, closing
 
 import pytest
 from sqlalchemy import event, text
@@ -62,11 +62,14 @@ def test_a_crowd_of_waiting_writers_is_bounded(database, monkeypatch):
 
 
 def test_reads_do_not_share_the_writers_connection(database):
-    """While a writer holds its connection, more readers than the writers' pool has are served."""
-    with database.write() as writing:
+    """While a writer holds its connection, more readers than the writers' pool has are served, all at once."""
+    with database.write() as writing, ExitStack() as stack:
+        taken = [writing.connection().connection.dbapi_connection]
         for _ in range(3):
-            with database.read() as reading:
-                assert reading.get_bind() is not writing.get_bind()
+            session = stack.enter_context(database.read())
+            assert session.execute(text("SELECT 1")).scalar() == 1
+            taken.append(session.connection().connection.dbapi_connection)
+        assert len(set(map(id, taken))) == 4
 
 
 def test_a_key_is_read_behind_a_locked_writer_without_waiting(database, where):
