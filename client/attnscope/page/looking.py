@@ -35,7 +35,8 @@ def register(source: Path, root: Path, options: list[str]) -> None:
     CheckpointRefusedError
         The file cannot be read, or leaves something open that the command must say.
     """
-    command = [server_program(), "checkpoint", "add", str(source), *options, "--name", NAME, "--data-root", str(root)]
+    command = [server_program(), "checkpoint", "add", *options, "--name", NAME, "--data-root", str(root)]
+    command += ["--", str(source)]  # whose name may begin like an option
     done = subprocess.run(  # noqa: S603 - our own program, its arguments from here
         command, capture_output=True, text=True, encoding="utf-8", errors="replace", check=False
     )

@@ -12,6 +12,7 @@ import numpy as np
 
 from attnscope.absent import imported_from
 from attnscope.capture import Capture
+from attnscope.decisions.wording import own_command
 from attnscope.recommendations.beside import Beside
 from attnscope.recommendations.claims import Claim, claim
 from attnscope.recommendations.gate import Gate
@@ -67,7 +68,7 @@ def lead_of(capture: Capture, gate: Gate, beside: Beside, best: list[Best]) -> L
     if card is not None and card.answer is not None:
         job = beside.decision_job
         card_at = () if job is None else (("the whole card", f"attnscope summary {job}"),)
-        return Lead("answer", _answer(card), (*card_at, ("decide again", card.command)))
+        return Lead("answer", _answer(card), (*card_at, ("decide again", own_command(card))))
     refused = gate.claims()
     decide = (("decide by rollouts, in one command", decide_command(capture)),)
     if imported_from(capture.provenance):

@@ -12,7 +12,7 @@ from pathlib import Path
 from string import Template
 from typing import Final
 
-from attnscope.decisions.wording import card_facts, card_lines
+from attnscope.decisions.wording import card_facts, card_lines, own_command
 from attnscope.errors import DownloadRefusedError
 from attnscope.figures.decisions.card import decision_card
 from attnscope.figures.png import png
@@ -40,7 +40,7 @@ def decision_section(card: DecisionCard) -> str:
         f"<tr><th>{html.escape(word)}</th><td>{html.escape(text)}</td></tr>" for word, text in card_facts(card)
     )
     pasted = "" if card.paste is None else f"<h3>For your own loop</h3><pre>{html.escape(card.paste)}</pre>"
-    sentence, again = html.escape(card.sentence or "No answer yet."), html.escape(card.command)
+    sentence, again = html.escape(card.sentence or "No answer yet."), html.escape(own_command(card))
     return "".join(
         (
             f'<section id="decision"><h2>Decision</h2><p><strong>{sentence}</strong></p>',

@@ -76,12 +76,12 @@ def look(
     port: Port = 0,
 ) -> None:
     """Start a service for a checkpoint on this machine, capture a little and show the page. Needs the server extra."""
-    from attnscope.page.looking import captured  # noqa: PLC0415 - loads zarr
+    from attnscope.page.looking import NAME, captured  # noqa: PLC0415 - loads zarr
     from attnscope.page.opening import served  # noqa: PLC0415 - loads zarr
     from attnscope.page.subjects import Subject  # noqa: PLC0415 - loads zarr
 
     chosen = TaskChoice(indices=integers(tasks, "--tasks"))
-    spec = CaptureSpec(checkpoint=checkpoint, tasks=chosen, episodes=episodes, label="look")
+    spec = CaptureSpec(checkpoint=NAME, tasks=chosen, episodes=episodes, label="look")
     mask = [] if causal is None else ["--causal" if causal else "--non-causal"]
     options = [*mask, *([] if preset is None else ["--preset", preset])]
     tell("starts a service on this machine")

@@ -8,7 +8,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from attnscope.decisions.wording import card_facts
+from attnscope.decisions.wording import card_facts, own_command
 from attnscope.figures.look import Picture, styled
 from attnscope.figures.style import COLOURS, finish, fold, refuse
 from attnscope_storage.wire.specifications.cards import CardRung, DecisionCard
@@ -80,5 +80,5 @@ def decision_card(card: DecisionCard) -> Figure:
         return finish(
             figure,
             title,
-            _one_line(f"attnscope decision {card.job}; ladder {card.ladder[:12] or 'none'}; {card.command}"),
+            _one_line(f"attnscope decision {card.job}; ladder {card.ladder[:12] or 'none'}; {own_command(card)}"),
         )
