@@ -9,6 +9,7 @@ from uuid import uuid4
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
 from sqlalchemy.exc import OperationalError
 
 from attnscope_server.errors import (
@@ -20,6 +21,7 @@ from attnscope_server.errors import (
     ProblemError,
 )
 from attnscope_server.records import database as database_module
+from attnscope_server.records import upgrading
 from attnscope_server.records.job_store import JobStore
 from attnscope_server.records.keys import KeyStore
 from attnscope_server.records.tables import Base
@@ -232,3 +234,13 @@ def test_no_name_of_a_job_leads_to_a_part_of_another(jobs, submitted):
         assert made.id.version == 4
     assert jobs.find("me", part).name == part
     assert mine.id == mine.name
+
+
+def test_a_database_of_this_version_is_opened_without_migrations(where, monkeypatch):
+    """The second start loads no Alembic; the version that it trusts is the last migration's."""
+    open_database(where).close()
+    assert ScriptDirectory.from_config(upgrading.migrations()).get_heads() == [
+        upgrading.REVISIONS[upgrading.DATABASE_VERSION]
+    ]
+    monkeypatch.setattr(upgrading, "migrations", lambda: pytest.fail("nothing is left to migrate"))
+    open_database(where).close()
