@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, Final
 
+from pydantic import BaseModel, ConfigDict
+
 UNKNOWN: Final = "unknown"
 
 SEEDS: Final = 6
@@ -14,6 +16,12 @@ SEEDS: Final = 6
 
 RUNNING: Final = frozenset({"queued", "running", "cancelling", "interrupted"})
 """States of a job that may commit more."""
+
+NOTHING_SAID: Final[Mapping[str, Any]] = MappingProxyType(
+    dict.fromkeys(("checkpoint", "checkpoint_name", "family", "environment", "causal_stated_by"), UNKNOWN)
+    | {"causal": None}
+)
+"""The parts of a provenance that sentences are made of, where a store says nothing of them."""
 
 HELD_OUT: Final[Mapping[bool | None, str]] = MappingProxyType(
     {
@@ -23,6 +31,22 @@ HELD_OUT: Final[Mapping[bool | None, str]] = MappingProxyType(
     }
 )
 """The words for a capture's tasks, by the truth of "all of them were held out"."""
+
+
+class Recorded(BaseModel):
+    """A provenance as a store says it: what sentences are made of has its type, anything else stays as it is."""
+
+    model_config = ConfigDict(extra="allow", frozen=True)
+
+    checkpoint: str | None = None
+    checkpoint_name: str | None = None
+    family: str | None = None
+    environment: str | None = None
+    causal: bool | None = None
+    causal_stated_by: str | None = None
+    device: str | None = None
+    seeds: list[int | str] = []
+    stated_by_user: dict[str, Any] = {}
 
 
 def policy_words(provenance: Mapping[str, Any]) -> str:

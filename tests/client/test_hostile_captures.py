@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
 
 import pytest
 from numcodecs.zstd import Zstd
@@ -17,7 +21,9 @@ from attnscope.errors import (
     RequestRefusedError,
     UnexpectedAnswerError,
 )
-from attnscope_storage.errors import ChunkDamagedError
+from attnscope.page.subjects import Subject
+from attnscope.report.summary import summarise
+from attnscope_storage.errors import AttnscopeError, ChunkDamagedError
 
 
 @pytest.fixture
@@ -129,3 +135,47 @@ def test_a_bomb_is_not_unpacked(fake, tmp_path, monkeypatch):
             with pytest.raises(ChunkDamagedError, match=r"rollout/reward/c\.0\.0"):
                 rollout.reward[0]
     assert decoded == []
+
+
+def odd_roots(root: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Yield the root document with one attribute left out or of another type, those of the provenance among them."""
+    attributes = root["attributes"]
+    for part in ("", "provenance"):
+        held = attributes[part] if part else attributes
+        for name in held:
+            for odd in (7, "x", [], {"a": 1}, ...):
+                changed = json.loads(json.dumps(root))
+                place = changed["attributes"][part] if part else changed["attributes"]
+                if odd is ...:
+                    del place[name]
+                else:
+                    place[name] = odd
+                yield f"{part}.{name}: {odd!r}", changed
+
+
+def told(what: Callable[[Path], object], folder: Path) -> str | None:
+    """Return how somebody's look at a folder fails, if it is neither a result nor one of our sentences."""
+    try:
+        what(folder)
+    except AttnscopeError:
+        return None
+    except Exception as error:  # noqa: BLE001 - it is the finding
+        return f"{type(error).__name__}: {error}"
+    return None
+
+
+def test_whatever_a_root_document_says_is_a_result_or_a_sentence(stored, tmp_path):
+    """A folder of another program, or a damaged one: notebook, page and summary never end in an error of Python."""
+    folder = tmp_path / "c.zarr"
+    shutil.copytree(stored, folder)
+    root = json.loads((folder / "zarr.json").read_text(encoding="utf-8"))
+    looks = {
+        "notebook": lambda path: (repr(attnscope.open(path)), attnscope.open(path)._repr_html_()),
+        "page": lambda path: Subject.of_folder(path).about(),
+    }
+    wrong = []
+    for name, changed in odd_roots(root):
+        (folder / "zarr.json").write_text(json.dumps(changed), encoding="utf-8")
+        asked = looks | ({"summary": lambda path: summarise(attnscope.open(path))} if name.endswith("Ellipsis") else {})
+        wrong += [f"{look} of {name}: {why}" for look, what in asked.items() if (why := told(what, folder)) is not None]
+    assert wrong == []

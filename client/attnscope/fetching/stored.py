@@ -20,7 +20,7 @@ from attnscope.fetching.http_store import HttpStore
 from attnscope.fetching.lazy import LazyArray
 from attnscope.fetching.remote import Slicer
 from attnscope.kinds.view import view_of
-from attnscope.provenance import RUNNING
+from attnscope.provenance import NOTHING_SAID, RUNNING, UNKNOWN, Recorded
 from attnscope_storage.errors import CaptureNotFoundError, ChunkDamagedError, StoreKindError
 from attnscope_storage.reading.reader import CaptureReader
 from attnscope_storage.wire import RecordedPolicy
@@ -134,12 +134,18 @@ class Stored:
     @property
     def job(self) -> str:
         """Id of the job that made it; a store is not trusted, and this names folders and stands in commands."""
-        return _NO_PART_OF_A_NAME.sub("_", str(self._reader.attributes["job"]))[:LONGEST_ID]
+        return _NO_PART_OF_A_NAME.sub("_", str(self._reader.attributes.get("job", UNKNOWN)))[:LONGEST_ID]
 
     @property
     def provenance(self) -> dict[str, Any]:
-        """The origin of the store: checkpoint, mask and who stated it, environment, seeds, versions, device."""
-        return dict(plain_values(self._reader.attributes["provenance"]))
+        """The origin of the store: checkpoint, mask and who stated it, environment, seeds, versions, device.
+
+        What sentences are made of is always there; what the store does not say of it is ``unknown``.
+        """
+        said = self._attribute("provenance", Recorded)
+        known = said.model_dump(exclude_unset=True)
+        unsaid = [name for name in NOTHING_SAID if known.get(name) is None]
+        return {**known, **{name: NOTHING_SAID[name] for name in unsaid}}
 
     @property
     def policy(self) -> RecordedPolicy:
@@ -199,12 +205,15 @@ class Stored:
         return download(self._reader, path)
 
     def _attribute(self, attribute: str, model: type[ModelT]) -> ModelT:
-        """Return an attribute of the store as a model; a store of another program may hold any value there."""
+        """Return an attribute of the store as a model; a store of another program may hold any value there, or none."""
+        said = f"the {self.kind}'s root document holds no {model.__name__}"
+        if attribute not in self._reader.attributes:
+            raise ChunkDamagedError(f"{said}: {attribute} is missing")
         try:
             return model.model_validate(plain_values(self._reader.attributes[attribute]))
         except ValidationError as error:
             wrong = "; ".join(wrong_fields(error.errors(include_url=False)))
-            raise ChunkDamagedError(f"the {self.kind}'s root document holds no {model.__name__}: {wrong}") from error
+            raise ChunkDamagedError(f"{said}: {wrong}") from error
 
 
 class ReadOnce(Mapping[str, Shaped[np.ndarray, "..."]]):
