@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+from typing import Final
+from uuid import UUID
+
+from pydantic import TypeAdapter, ValidationError
+
 from attnscope.connecting.plain import plain_values
 from attnscope.fetching.stored import Stored
-from attnscope_storage.errors import NotCommittedError
+from attnscope_storage.errors import ChunkDamagedError, NotCommittedError
 from attnscope_storage.kinds.decision.schema import DOCUMENT, decoded
+from attnscope_storage.wire.parts import LISTED
 from attnscope_storage.wire.specifications.decisions import (
     CardArm,
     CardRung,
@@ -15,6 +21,9 @@ from attnscope_storage.wire.specifications.decisions import (
     LoopSample,
     ResolvedDecision,
 )
+
+PARTS: Final = TypeAdapter(dict[str, UUID])
+"""Reader of the ids of stores by name."""
 
 
 class Decision(Stored):
@@ -58,6 +67,20 @@ class Decision(Stored):
             raise NotCommittedError(f"decision {self.job[:8]}: {self.none_of('request')}")
         card = self._document().card
         return DecisionCard.model_validate(plain_values(card.model_dump(mode="json")))
+
+    @property
+    def requests_committed(self) -> int:
+        """Requests of the procedure that can be read: each is a gate, a capture, a screen, a race's round or a look."""
+        return self._reader.steps_committed
+
+    @property
+    def parts(self) -> dict[str, UUID]:
+        """Ids of all stores that the decision may come to own, by name; empty for one of an earlier version."""
+        listed = self._reader.attributes.get(LISTED, {})
+        try:
+            return PARTS.validate_python(plain_values(listed))
+        except ValidationError as error:
+            raise ChunkDamagedError("the decision's root document does not name its stores by their ids") from error
 
     @property
     def loop(self) -> LoopSample | None:

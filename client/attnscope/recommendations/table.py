@@ -49,18 +49,27 @@ class Table:
     left: int = 0
     """Rows that are only in the JSON."""
 
+    def shown(self) -> tuple[tuple[str, ...], list[tuple[str, ...]], list[tuple[str, ...]]]:
+        """Return head, rows and bounds without the columns in which nothing is known."""
+        every = [*self.rows, *self.bounds]
+        keep = [place for place in range(len(self.head)) if any(row[place] not in {"", "–"} for row in every)]
+
+        def kept(row: Sequence[str]) -> tuple[str, ...]:
+            return tuple(row[place] for place in keep)
+
+        return kept(self.head), [kept(row) for row in self.rows], [kept(row) for row in self.bounds]
+
     def lines(self) -> list[str]:
         """Return the table as text, its columns padded."""
-        shown = [self.head, *self.rows, *self.bounds]
-        wide = [max(len(row[place]) for row in shown) for place in range(len(self.head))]
-        keep = [place for place in range(len(self.head)) if any(row[place] not in {"", "–"} for row in shown[1:])]
+        head, rows, bounds = self.shown()
+        wide = [max(map(len, column)) for column in zip(head, *rows, *bounds, strict=True)]
 
         def padded(row: Sequence[str]) -> str:
-            return "  ".join(row[place].ljust(wide[place]) for place in keep).rstrip()
+            return "  ".join(cell.ljust(width) for cell, width in zip(row, wide, strict=True)).rstrip()
 
-        found = [self.title, padded(self.head), *map(padded, self.rows)]
-        if self.bounds:
-            found += [f"-- {BOUNDS}:", *map(padded, self.bounds)]
+        found = [self.title, padded(head), *map(padded, rows)]
+        if bounds:
+            found += [f"-- {BOUNDS}:", *map(padded, bounds)]
         return [*found, f"({self.left} more are in the JSON.)"] if self.left else found
 
 

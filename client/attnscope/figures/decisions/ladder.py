@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from typing import Final
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from attnscope.decisions.columns import Column, columns, limits
 from attnscope.figures.decisions.words import SHADES, caption_of_card
 from attnscope.figures.look import Picture, styled
 from attnscope.figures.style import COLOURS, finish, fold, refuse
-from attnscope_storage.wire.specifications.cards import CardLook
-from attnscope_storage.wire.specifications.decisions import CardRung, DecisionCard
-
-RUNGS: Final = 5
-"""Arms that are drawn, at most: the ladder stops at the first that does not hold."""
+from attnscope_storage.wire.specifications.decisions import DecisionCard
 
 TITLE_POINTS: Final = 7.0
 
@@ -28,26 +24,24 @@ def ladder(card: DecisionCard) -> Figure:
     non-inferior where all of it lies above 1 − margin, inferior where all of it lies below. A card without looks is
     drawn with the last look of each arm.
     """
-    arms = {one.arm: [look for look in card.looks if look.arm == one.arm] for one in card.looks}
-    shown: Mapping[str, Sequence[CardLook | CardRung]] = arms or {rung.arm: [rung] for rung in card.rungs}
+    shown = columns(card)
     title = f"The ladder and its looks · {card.checkpoint_name} · decision {card.job[:8]}"
     with styled():
         if not shown:
             figure = Picture(figsize=(5, 2.4), layout="constrained")
             refuse(figure.subplots(), "no arm was judged")
             return finish(figure, title, caption_of_card(card))
-        names = list(shown)[:RUNGS]
-        scored = bool(arms)
-        figure = Picture(figsize=(1.2 + 2.1 * len(names), 4.4 if scored else 2.9), layout="constrained")
+        scored = bool(shown[0].looks)
+        figure = Picture(figsize=(1.2 + 2.1 * len(shown), 4.4 if scored else 2.9), layout="constrained")
         rows = 2 if scored else 1
-        panels = figure.subplots(rows, len(names), squeeze=False, sharey="row", height_ratios=[3, 2][:rows])
-        _limits(panels[0, 0], [look for name in names for look in shown[name]], card.margin)
-        for place, name in enumerate(names):
-            draw_looks(panels[0, place], shown[name], card.margin)
-            panels[0, place].set_title(fold(f"{place + 1}. {name}", 2.0, TITLE_POINTS), fontsize=TITLE_POINTS)
+        panels = figure.subplots(rows, len(shown), squeeze=False, sharey="row", height_ratios=[3, 2][:rows])
+        panels[0, 0].set_ylim(*limits(shown, card.margin))
+        for place, column in enumerate(shown):
+            draw_looks(panels[0, place], column, card.margin)
+            panels[0, place].set_title(fold(f"{place + 1}. {column.arm}", 2.0, TITLE_POINTS), fontsize=TITLE_POINTS)
             if scored:
-                draw_scores(panels[1, place], arms[name])
-            panels[-1, place].set_xlabel("seeds a task" if len({look.tasks for look in shown[name]}) == 1 else "tasks")
+                draw_scores(panels[1, place], column)
+            panels[-1, place].set_xlabel(column.unit)
         panels[0, 0].set_ylabel("share of the gain kept")
         panels[0, 0].annotate(
             "1 − margin", (0.02, 1 - card.margin), xycoords=("axes fraction", "data"), xytext=(0, -2),
@@ -59,9 +53,10 @@ def ladder(card: DecisionCard) -> Figure:
         return finish(figure, title, caption_of_card(card))
 
 
-def draw_looks(axes: Axes, looks: Sequence[CardLook | CardRung], margin: float) -> Axes:
+def draw_looks(axes: Axes, column: Column, margin: float) -> Axes:
     """Draw the kept share of one arm at each look with its repeated interval, over the two sides of 1 − margin."""
     low, high = axes.get_ylim()
+    looks = column.shown
     border = 1 - margin
     axes.axhspan(border, high, color=SHADES["non-inferior"], alpha=0.07, linewidth=0)
     axes.axhspan(low, border, color=SHADES["inferior"], alpha=0.07, linewidth=0)
@@ -77,11 +72,12 @@ def draw_looks(axes: Axes, looks: Sequence[CardLook | CardRung], margin: float) 
         color=SHADES.get(looks[-1].verdict, COLOURS["muted"]),
     )  # fmt: skip
     axes.set_ylim(low, high)
-    return _at_looks(axes, looks)
+    return _at_looks(axes, column)
 
 
-def draw_scores(axes: Axes, looks: Sequence[CardLook]) -> Axes:
+def draw_scores(axes: Axes, column: Column) -> Axes:
     """Draw the score of one arm at each look between the bounds of that look."""
+    looks = column.looks
     place = np.arange(len(looks))
     safe = np.array([look.safe if look.may_be_safe else np.nan for look in looks])
     axes.plot(place, safe, "v-", color=SHADES["non-inferior"], markersize=4, linewidth=0.9, label="non-inferior above")
@@ -90,22 +86,11 @@ def draw_scores(axes: Axes, looks: Sequence[CardLook]) -> Axes:
     score = np.array([look.score for look in looks], np.float64)
     axes.plot(place, score, "o-", color=COLOURS["text"], markersize=4, linewidth=0.9, label="score", gid="score")
     axes.axhline(0, color=COLOURS["muted"], linewidth=0.6)
-    return _at_looks(axes, looks)
+    return _at_looks(axes, column)
 
 
-def _at_looks(axes: Axes, looks: Sequence[CardLook | CardRung]) -> Axes:
+def _at_looks(axes: Axes, column: Column) -> Axes:
     """Name each look by its sample."""
-    same = len({look.tasks for look in looks}) == 1
-    axes.set_xticks(range(len(looks)), [str(look.seeds if same else look.tasks) for look in looks])
-    axes.set_xlim(-0.5, len(looks) - 0.5)
+    axes.set_xticks(range(len(column.samples)), column.samples)
+    axes.set_xlim(-0.5, len(column.samples) - 0.5)
     return axes
-
-
-def _limits(axes: Axes, looks: Sequence[CardLook | CardRung], margin: float) -> None:
-    """Set limits that hold every finite end within a share of 1 of the points."""
-    points = [look.kept for look in looks if np.isfinite(look.kept)] or [1.0]
-    ends = [end for look in looks for end in (look.low, look.high) if np.isfinite(end)]
-    near = [end for end in ends if min(points) - 1 <= end <= max(points) + 1]
-    found = [*points, *near, 1 - 2 * margin, 1 + margin]
-    room = 0.06 * (max(found) - min(found))
-    axes.set_ylim(min(found) - room, max(found) + room)

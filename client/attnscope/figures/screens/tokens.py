@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final
 
 import numpy as np
@@ -11,8 +12,9 @@ from matplotlib.figure import Figure
 from attnscope.figures.look import Picture, styled
 from attnscope.figures.screens.words import subject
 from attnscope.figures.style import BAND, COLOURS, SERIES, finish, refuse
-from attnscope.screens.board import Row, rows
-from attnscope.screens.dips import Dip, dips
+from attnscope.screens.board import Row
+from attnscope.screens.dips import Dip
+from attnscope.screens.panels import curves
 from attnscope.screens.results import ScreenResults
 
 PANELS: Final = 6
@@ -21,7 +23,7 @@ PANELS: Final = 6
 COLUMNS: Final = 3
 
 
-def draw_tokens(axes: Axes, table: list[Row], positions: tuple[str, ...], named: dict[int, Dip]) -> Axes:
+def draw_tokens(axes: Axes, table: Sequence[Row], positions: tuple[str, ...], named: dict[int, Dip]) -> Axes:
     """Draw one rule's departures against the tokens that it keeps, by position policy, with 95 % bands.
 
     Parameters
@@ -30,7 +32,7 @@ def draw_tokens(axes: Axes, table: list[Row], positions: tuple[str, ...], named:
         Dips, by their arms.
     """
     for colour, place in zip(SERIES, positions, strict=False):
-        mine = sorted((row for row in table if row.positions == place), key=lambda row: row.tokens)
+        mine = [row for row in table if row.positions == place]
         if not mine:
             continue
         tokens = np.array([row.tokens for row in mine])
@@ -54,11 +56,8 @@ def draw_tokens(axes: Axes, table: list[Row], positions: tuple[str, ...], named:
 
 def departure_by_tokens(results: ScreenResults) -> Figure:
     """Return a panel a rule on shared axes, of the rules with most budgets."""
-    table = [row for row in rows(results) if not row.oracle and row.budget is not None]
-    by_rule: dict[str, list[Row]] = {}
-    for row in table:
-        by_rule.setdefault(row.name, []).append(row)
-    chosen = sorted(by_rule, key=lambda name: (-len(by_rule[name]), min(row.tv_live for row in by_rule[name])))[:PANELS]
+    found = curves(results)
+    chosen = list(found.rules)[:PANELS]
     title = "Departure of a live decision against tokens kept"
     with styled():
         if not chosen:
@@ -69,10 +68,8 @@ def departure_by_tokens(results: ScreenResults) -> Figure:
         down = -(-len(chosen) // across)
         figure = Picture(figsize=(0.6 + 2.4 * across, 1.0 + 1.9 * down), layout="constrained")
         panels = figure.subplots(down, across, squeeze=False, sharex=True, sharey=True)
-        positions = tuple(dict.fromkeys(row.positions for row in table))
-        named = {dip.arm: dip for dip in dips(results)}
         for axes, name in zip(panels.flat, chosen, strict=False):
-            draw_tokens(axes, by_rule[name], positions, named)
+            draw_tokens(axes, found.rules[name], found.positions, found.dips)
             axes.set_title(name)
         for axes in panels.flat[len(chosen) :]:
             axes.set_axis_off()
