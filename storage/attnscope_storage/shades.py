@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import cache
 from typing import Final
 
@@ -13,6 +14,12 @@ LARGEST: Final = 254
 
 ABSENT: Final = 255
 """Byte of a weight that is not there, which is NaN as a number."""
+
+SQUARE_ROOT: Final = "round(254*sqrt(weight)), 255 absent"
+"""The attribute ``encoding`` of an array that is stored so."""
+
+U8_ERROR: Final = (1 / LARGEST) * (1 + 1 / (4 * LARGEST))
+"""The distance of a weight from the one that its byte stands for, at most: half a step of the root, at the weight 1."""
 
 
 def as_u8(values: Shaped[np.ndarray, "*any"]) -> UInt8[np.ndarray, "*any"]:
@@ -29,6 +36,13 @@ def from_u8(shades: UInt8[np.ndarray, "*any"]) -> Float32[np.ndarray, "*any"]:
     weights = np.square(np.arange(ABSENT + 1, dtype=np.float32) / LARGEST)
     weights[ABSENT] = np.nan
     return np.asarray(weights[shades], np.float32)
+
+
+def as_weights(stored: Shaped[np.ndarray, "*any"], attributes: Mapping[str, object]) -> Shaped[np.ndarray, "*any"]:
+    """Return stored values as weights in float16, if the attributes of their array say that they are shades."""
+    if stored.dtype == np.uint8 and attributes.get("encoding") == SQUARE_ROOT:
+        return from_u8(stored).astype(np.float16)
+    return stored
 
 
 @cache

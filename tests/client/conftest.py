@@ -17,6 +17,7 @@ import numpy as np
 import pytest
 
 from attnscope_storage import reductions
+from attnscope_storage.ages import SHARES, bin_edges
 from attnscope_storage.kinds.capture.schema import RECENCY_WINDOWS, CaptureDims, build_schema
 from attnscope_storage.reading.reader import CaptureReader
 from attnscope_storage.shades import as_u8
@@ -355,6 +356,20 @@ def planted_rows(length: int, layers: int, heads: int, kind: str) -> np.ndarray:
     return weight / weight.sum(axis=-1, keepdims=True)
 
 
+def planted_forms(weights: np.ndarray, dims: CaptureDims) -> dict[str, np.ndarray]:
+    """Return rows [layer, head, slot] in every form that a capture may store, by array."""
+    edges = bin_edges(dims.slots)[:-1]
+    history = -np.sort(-weights[..., :-1], axis=-1)
+    running = weights[..., -1:] + np.concatenate([np.zeros_like(history[..., :1]), history.cumsum(axis=-1)], axis=-1)
+    most = history.shape[-1]
+    budgets = [min(most, max(1, int(most * share + 1e-9))) if share else 0 for share in SHARES]
+    return {
+        "attention/rows": as_u8(weights) if dims.row_form == "u8" else weights,
+        "attention/bins": np.add.reduceat(weights[..., ::-1], edges[edges < weights.shape[-1]], axis=-1),
+        "attention/curve": running[..., budgets] if most else np.ones((*weights.shape[:-1], len(SHARES))),
+    }
+
+
 def write_planted(
     path: Path,
     *,
@@ -372,6 +387,8 @@ def write_planted(
     task: int = 49,
     map_steps: tuple[int, ...] = (),
     flush: int | None = 8,
+    form: str = "f16",
+    curve: bool = False,
 ) -> Path:
     """Write a capture of known attention; `until` leaves it running after so many commits of `flush` steps.
 
@@ -388,7 +405,10 @@ def write_planted(
         actions=5,
         observation_shape=(2,),
         observation_dtype="int32",
-        row_envs=tuple(range(envs)) if rows else None,
+        row_envs=tuple(range(envs)) if rows and form in {"f16", "u8"} else None,
+        row_form="u8" if form == "u8" else "f16",
+        bin_envs=tuple(range(envs)) if form == "bins" else (),
+        curve=curve,
         row_layers=tuple(range(layers)),
         row_heads=tuple(range(heads)),
         row_every=1,
@@ -404,7 +424,8 @@ def write_planted(
     static["stats/window"][:] = RECENCY_WINDOWS
     static["env/task"][:] = task
     static["env/seed"][:] = np.arange(envs)
-    for subset in ("row_env", "row_layer", "row_head"):
+    static |= {"attention/bin_edge": bin_edges(slots)} if form == "bins" else {}
+    for subset in ("row_env", "row_layer", "row_head", "bin_env"):
         if f"attention/{subset}" in static:
             static[f"attention/{subset}"][:] = np.arange(len(static[f"attention/{subset}"]))
     policy = {**POLICY, "layers": layers, "heads": heads, "context_length": slots}
@@ -450,8 +471,9 @@ def fill_planted(block: StepBlock, dims: CaptureDims, step: int, row: int, kind:
     }
     for array, value in values.items():
         block.arrays[array][row] = value
-    if "attention/rows" in block.arrays:
-        block.arrays["attention/rows"][row, ..., :n] = weights
+    for array, value in planted_forms(weights, dims).items():
+        if array in block.arrays:
+            block.arrays[array][row, ..., : value.shape[-1]] = value
     if step in dims.map_steps:
         whole = np.full((dims.envs, dims.layers, dims.heads, dims.slots, dims.slots), np.nan, np.float16)
         whole[..., :n, :n] = 0

@@ -1,4 +1,4 @@
-"""Write the golden capture: a tiny finished capture as schema version 1 stores it, and its arrays beside it.
+"""Write the golden capture: a tiny finished capture as the newest schema version stores it, and its arrays beside it.
 
 Run once per schema version, by the code of that version::
 
@@ -32,7 +32,7 @@ def main() -> None:
     path = HERE / f"capture-v{SCHEMA_VERSION}"
     if path.exists():
         sys.exit(f"{path} exists; an old capture is never written again")
-    schema = rollout.schema(steps=6, row_layers=(1,), map_steps=(2,))
+    schema = rollout.schema(steps=6, row_layers=(1,), map_steps=(2,), bin_envs=(0, 1), curve=True)
     rollout.write(path, schema)
     path.with_name(path.name + ".lock").unlink()
     # The values as the rollout made them, not as the reader reads them.

@@ -16,8 +16,10 @@ from unittest import mock
 
 import numpy as np
 
-from attnscope_storage.kinds.capture import schema as schema_module
+from attnscope_storage.ages import SHARES, bin_edges
+from attnscope_storage.kinds.capture import lengths
 from attnscope_storage.kinds.capture.schema import RECENCY_WINDOWS, CaptureDims, CaptureSchema, build_schema
+from attnscope_storage.shades import as_u8
 from attnscope_storage.writing.blocks import StepBlock
 from attnscope_storage.writing.writer import CaptureWriter, Commit
 
@@ -45,7 +47,8 @@ def dims(**changes: Any) -> CaptureDims:
 
 def schema(chunk_bytes: int = 256, **changes: Any) -> CaptureSchema:
     """Return the arrays of a small capture that commits every few steps (4 where nothing is changed)."""
-    with mock.patch.object(schema_module, "CHUNK_BYTES", chunk_bytes):
+    short = {"CHUNK_BYTES": chunk_bytes, "LEAST_STEPS": 1, "LONG_STEPS": 8}
+    with mock.patch.multiple(lengths, **short):
         return build_schema(dims(**changes))
 
 
@@ -88,6 +91,9 @@ def static(of: CaptureSchema) -> dict[str, np.ndarray]:
         "env/replica": np.zeros(sizes.envs, np.int32),
         "env/split": np.full(sizes.envs, 2, np.int8),
         "attention/row_env": np.array(sizes.row_envs or sizes.map_envs, np.int32),
+        "attention/bin_env": np.array(sizes.bin_envs, np.int32),
+        "attention/bin_edge": bin_edges(sizes.slots),
+        "attention/curve_share": np.array(SHARES, np.float32),
         "attention/row_layer": np.array(sizes.row_layers, np.int32),
         "attention/row_head": np.array(sizes.row_heads, np.int32),
     }
@@ -119,16 +125,36 @@ def _fill_step(block: StepBlock, sizes: CaptureDims, step: int, row: int) -> Non
     }
     for name, value in values.items():
         block.arrays[name][row] = value
-    if sizes.row_envs is not None and step % sizes.row_every == 0:
-        picked = weights[np.ix_(sizes.row_envs, sizes.row_layers, sizes.row_heads)]
-        block.arrays["attention/rows"][row // sizes.row_every, ..., :length] = picked
-        if sizes.row_every > 1:
+    if step % sizes.row_every == 0:
+        for name, value in kept(sizes, weights).items():
+            block.arrays[name][row // sizes.row_every, ..., : value.shape[-1]] = value
+        if "attention/row_step" in block.arrays:
             block.arrays["attention/row_step"][row // sizes.row_every] = step
     if step in sizes.map_steps:
         axes = (len(sizes.map_envs), len(sizes.row_layers), len(sizes.row_heads))
         whole = np.full((*axes, sizes.slots, sizes.slots), np.nan, np.float16)
         whole[..., :length, :length] = softmax(rng.normal(size=(*axes, length, length)))
         block.maps.append((step, whole))
+
+
+def kept(sizes: CaptureDims, weights: np.ndarray) -> dict[str, np.ndarray]:
+    """Return a step's rows as they are stored: of the query that is last."""
+    found = {}
+    if sizes.row_envs is not None:
+        picked = weights[np.ix_(sizes.row_envs, sizes.row_layers, sizes.row_heads)]
+        found["attention/rows"] = as_u8(picked) if sizes.row_form == "u8" else picked
+    if sizes.bin_envs:
+        aged = weights[np.ix_(sizes.bin_envs, sizes.row_layers, sizes.row_heads)][..., ::-1]
+        edges = bin_edges(sizes.slots)
+        reached = edges[:-1][edges[:-1] < aged.shape[-1]]
+        found["attention/bins"] = np.add.reduceat(aged, reached, axis=-1)
+    if sizes.curve:
+        own, history = weights[..., -1:], -np.sort(-weights[..., :-1], axis=-1)
+        running = np.concatenate([np.zeros_like(own), history.cumsum(axis=-1)], axis=-1)
+        most = history.shape[-1]
+        budgets = [min(most, max(1, int(most * share + 1e-9))) if share else 0 for share in SHARES]
+        found["attention/curve"] = (own + running[..., budgets])[:, sizes.row_layers][:, :, sizes.row_heads]
+    return found
 
 
 def softmax(logits: np.ndarray) -> np.ndarray:

@@ -31,6 +31,8 @@ def edit(path, name, change):
         {"row_envs": None, "map_envs": (0, 1, 2)},
         {"map_steps": ()},
         {"steps": 1, "map_steps": (0,)},
+        {"row_form": "u8"},
+        {"row_envs": None, "map_steps": (), "bin_envs": (0, 2), "curve": True},
     ],
 )
 def test_nothing_is_wrong_with_a_good_capture(tmp_path, rollout, changes):
@@ -44,8 +46,28 @@ def test_nothing_is_wrong_with_a_good_capture(tmp_path, rollout, changes):
     assert report.steps == of.dims.steps
     assert report.chunks == len(list(reader.root.chunk_keys()))
     shapes = {name: reader.array(name).shape for name in reader.names()}
-    assert report.rows == np.prod(shapes.get("attention/rows", (0,))[:4])
+    rows = [np.prod(shapes.get(f"attention/{form}", (0,))[:4]) for form in ("rows", "bins")]
+    assert report.rows == sum(rows)
     assert report.maps == np.prod(shapes.get("attention/maps", (0,))[:4])
+
+
+@pytest.mark.parametrize(
+    ("name", "change", "said"),
+    [
+        ("attention/bins", lambda bins: bins.__setitem__((5, 1, 0, 0, 0), 0.9), "attention/bins at step 5, env 2"),
+        ("attention/curve", lambda curve: curve.__setitem__((7, 1, 1, 0, 3), 0), "attention/curve at step 7, env 1"),
+        ("attention/rows", lambda rows: rows.__setitem__((3, 1, 0, 1, 0), 254), "attention/rows at step 3, env 2"),
+    ],
+)
+def test_what_stands_in_the_place_of_rows_is_checked(tmp_path, rollout, name, change, said):
+    """A bin, a budget or a byte that is another number than the writer's is named with its step and environment."""
+    form = {"row_form": "u8"} if name == "attention/rows" else {"row_envs": None, "map_steps": ()}
+    of = rollout.schema(bin_envs=(0, 2), curve=True, **form)
+    path = rollout.write(tmp_path / "c.zarr", of)
+    edit(path, name, change)
+    report = verify(CaptureReader.open(path))
+    assert [problem for problem in report.problems if said in problem] == report.problems
+    assert report.wrong == 1
 
 
 def test_a_running_capture_verifies_up_to_its_commit(running):

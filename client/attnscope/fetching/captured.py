@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 import numpy as np
 from jaxtyping import Float, Int
@@ -10,6 +10,7 @@ from jaxtyping import Float, Int
 from attnscope.absent import WORDS, imported_from, why_absent
 from attnscope.errors import AbsentArrayError, NotCapturedError
 from attnscope.fetching.lazy import LazyArray
+from attnscope.fetching.spread import SpreadRows
 from attnscope.fetching.stored import Stored
 from attnscope_storage.wire import CaptureSpec, ResolvedCapture
 
@@ -40,9 +41,40 @@ class CapturedArrays(Stored):
     kind: ClassVar[str] = "capture"
 
     @property
-    def rows(self) -> LazyArray:
-        """Decision rows, float16 [step, row_env, layer, head, slot]; NaN past the context."""
-        return self["attention/rows"]
+    def rows(self) -> LazyArray | SpreadRows:
+        """Decision rows, float16 [step, row_env, layer, head, slot]; NaN past the context.
+
+        Of a capture that stores age bins alone, the rows that the bins say: see `attnscope.fetching.spread`.
+        """
+        return self._spread() if self.row_form == "bins" else self["attention/rows"]
+
+    @property
+    def row_form(self) -> Literal["f16", "u8", "bins", "none"]:
+        """The form of the decision rows that are stored: weights, bytes, age bins, or none."""
+        names = self.names()
+        if "attention/rows" in names:
+            return "u8" if "encoding" in self["attention/rows"].attributes else "f16"
+        return "bins" if "attention/bins" in names else "none"
+
+    def row_envs(self) -> list[int] | None:
+        """Return the entries of the env axis whose rows are stored; None where they are all, or no row is."""
+        held = [name for name in ("attention/row_env", "attention/bin_env") if name in self.names()]
+        return [int(env) for env in self[held[0]][:]] if held else None
+
+    def _spread(self) -> SpreadRows:
+        bins, committed = self["attention/bins"], self.steps_committed
+        made = self.__dict__.get("_spread_rows")
+        if made is None or len(made) != len(bins):
+            every = self["attention/row_step"][:] if "attention/row_step" in self.names() else np.arange(committed)
+            made = SpreadRows(
+                bins,
+                np.asarray(self["attention/bin_edge"][:], np.int64),
+                self.context.length[:],
+                (np.asarray(every, np.int64), np.asarray(self["attention/bin_env"][:], np.int64)),
+                query_first=self.policy.query_slot == "first",
+            )
+            self.__dict__["_spread_rows"] = made
+        return made
 
     @property
     def rollout(self) -> ArrayGroup:
@@ -99,7 +131,8 @@ class CapturedArrays(Stored):
         env
             Place among the stored environments.
         """
-        return int(self["attention/row_env"][env]) if "attention/row_env" in self.names() else env
+        stored = self.row_envs()
+        return env if stored is None else stored[env]
 
     def length(self, step: int, env: int = 0) -> int:
         """Return the tokens of the context, the query among them.

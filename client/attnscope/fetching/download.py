@@ -6,13 +6,18 @@ import hashlib
 import math
 import shutil
 from pathlib import Path
+from typing import Final
 
 import numpy as np
 
 from attnscope.errors import DownloadRefusedError, UnexpectedAnswerError
 from attnscope.fetching.whole_file import write_whole
+from attnscope_storage.layout.keys import Committed
 from attnscope_storage.layout.snapshot import Root
 from attnscope_storage.reading.reader import CaptureReader
+
+GROWING: Final = ".growing"
+"""The ending of a chunk's name that later commits add to, until the download is whole."""
 
 
 def download(reader: CaptureReader, path: str | Path) -> Path:
@@ -32,15 +37,26 @@ def download(reader: CaptureReader, path: str | Path) -> Path:
     _refuse_too_much(root, target)
     # Named after the capture too, so that an earlier try for another one is never taken for a part of this.
     capture_id = hashlib.sha256(str(root.attributes["capture_id"]).encode()).hexdigest()[:16]
-    scratch = target.with_name(f".{target.name}.{capture_id}.partial")
+    scratch, whole = (target.with_name(f".{target.name}.{capture_id}.{state}") for state in ("partial", "whole"))
+    _refuse_links(whole, whole)
+    shutil.rmtree(whole, ignore_errors=True)
+    growing: set[Path] = set()
     for key in (*root.metadata_keys()[1:], *root.chunk_keys(), root.metadata_keys()[0]):
-        file = scratch / key  # keys come from a parsed root document, which admits plain names only
+        located = root.locate(key)
+        grows = isinstance(located, Committed) and not root.is_full(located)
+        file = scratch / (key + GROWING * grows)  # keys come from a parsed root document, which admits plain names only
+        growing |= {file} if grows else set()
         _refuse_links(scratch, file)
-        is_document = key.split("/")[-1] == "zarr.json"
-        if not is_document and file.is_file():
-            continue  # fetched by an earlier try: a committed chunk never changes
-        write_whole(file, root.node_bytes(key) if is_document else reader.chunk_bytes(key))
-    scratch.rename(target)
+        if isinstance(located, Committed) and not grows and file.is_file():
+            continue  # fetched by an earlier try: a full chunk never changes
+        write_whole(file, reader.chunk_bytes(key) if isinstance(located, Committed) else root.node_bytes(key))
+    for left in set(scratch.rglob(f"*{GROWING}")) - growing:
+        left.unlink()  # of an earlier try, when the chunk was not full
+    scratch.rename(whole)  # from here on a chunk may have its name though a later try would have to fetch it again
+    for file in growing:
+        moved = whole / file.relative_to(scratch)
+        moved.rename(moved.with_name(moved.name.removesuffix(GROWING)))
+    whole.rename(target)
     return target
 
 

@@ -35,6 +35,7 @@ class LazyArray:
         self._array = array
         self._slicer = slicer
         self.name, self.dims, self.shape, self.dtype = array.name, array.dims, array.shape, array.dtype
+        self.attributes = array.attributes
         self._whole: Shaped[np.ndarray, ...] | None = None
 
     def __repr__(self) -> str:
@@ -203,7 +204,7 @@ class LazyArray:
         dtype = np.dtype({"u8": np.uint8, "f16": np.float16}.get(form, np.float32))
         if self._slicer is None or selection.size == 0:
             values = np.asarray(self._fetch(selection))
-            values = _mean(values, [self.dims[axis] for axis in selection.kept_axes], over) if over else values
+            values = mean_over(values, [self.dims[axis] for axis in selection.kept_axes], over) if over else values
             return as_u8(values) if form == "u8" else values.astype(dtype)
         if form != "u8" and not over:
             raise ValueError("a float view without a reduction is an index expression")
@@ -229,7 +230,7 @@ def _halves(selection: Selection, axis: int = 0) -> tuple[Selection, Selection] 
     return selection.with_pick(axis, whole[:middle]), selection.with_pick(axis, whole[middle:])
 
 
-def _mean(values: Shaped[np.ndarray, ...], dims: list[str], over: tuple[str, ...]) -> Float32[np.ndarray, ...]:
+def mean_over(values: Shaped[np.ndarray, ...], dims: list[str], over: tuple[str, ...]) -> Float32[np.ndarray, ...]:
     """Return means as the slice route takes them: in float64, NaN left out, all-NaN stays NaN."""
     axes = tuple(dims.index(dim) for dim in over)
     wide = values.astype(np.float64)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 import numpy as np
 from jaxtyping import Float, Int
 from matplotlib.axes import Axes
@@ -14,6 +16,11 @@ from attnscope.figures.heatmap import stored
 from attnscope.figures.look import Picture, styled
 from attnscope.figures.provenance import progress_of, source_of, task_label
 from attnscope.figures.style import COLOURS, finish, places
+
+NO_SLOTS: Final = (
+    "this capture stores its rows as age bins, which do not say the weight of each slot: "
+    "submit with --row-form f16 or u8, or ask for a whole map"
+)
 
 
 def draw_row(
@@ -95,6 +102,8 @@ def decision_rows(capture: Capture, step: int, *, env: int = 0) -> Figure:
 
 
 def _rows(capture: Capture, step: int, env: int) -> Float[np.ndarray, "layer head slot"]:
+    if capture.row_form == "bins":
+        raise NotCapturedError(NO_SLOTS)
     entry = step
     if "attention/row_step" in capture.names():
         (places,) = np.nonzero(capture["attention/row_step"][:] == step)

@@ -150,7 +150,7 @@ class Subject:
     def about(self) -> dict[str, Any]:
         """Return what does not change while the capture grows: names, sizes, environments."""
         with self.reading() as capture:
-            policy, names = capture.policy, capture.names()
+            policy = capture.policy
             return {
                 "name": self.name,
                 "title": capture.resolved.checkpoint_name,
@@ -164,7 +164,8 @@ class Subject:
                 "tokens": policy.tokens_per_transition,
                 "queryFirst": policy.query_slot == "first",
                 "causal": policy.causal,
-                "rows": "attention/rows" in names,
+                "rows": capture.row_form != "none",
+                "rowForm": capture.row_form,
                 "noRows": capture.lacks("attention/rows"),
                 "mapSteps": capture.map_steps(),
                 "replays": self._handle is not None,
@@ -196,7 +197,7 @@ def mark(news: dict[str, Any]) -> str:
 def environments(capture: Capture) -> list[str]:
     """Return a label for each stored environment: its task, and its rollout where a task has several."""
     names = capture.names()
-    held = [int(one) for one in capture["attention/row_env"][:]] if "attention/row_env" in names else None
+    held = capture.row_envs()
     entries = range(capture.resolved.envs) if held is None else held
     if "env/task" not in names:
         return [f"environment {env}" for env in entries[:MOST_LISTED]]

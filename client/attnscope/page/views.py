@@ -57,7 +57,7 @@ def stored(capture: Capture, axis: str) -> list[int]:
 
 def row_steps(capture: Capture) -> range | list[int]:
     """Return the steps whose decision rows are committed; empty where rows are not captured."""
-    if "attention/rows" not in capture.names():
+    if capture.row_form == "none":
         return []
     if "attention/row_step" in capture.names():
         return [int(step) for step in capture["attention/row_step"][:]]

@@ -56,11 +56,8 @@ def select_envs(capture: Capture, envs: tuple[int, ...] | None) -> tuple[tuple[i
     NotCapturedError
         A place is asked for twice, or is not there.
     """
-    names = capture.names()
-    if "attention/row_env" in names:
-        stored = np.asarray(capture["attention/row_env"][:], np.int64)
-    else:
-        stored = np.arange(capture.context.length.shape[1], dtype=np.int64)
+    held = capture.row_envs()
+    stored = np.arange(capture.context.length.shape[1], dtype=np.int64) if held is None else np.asarray(held, np.int64)
     if envs is None:
         return tuple(range(len(stored))), stored
     if len(set(envs)) < len(envs):
@@ -81,7 +78,8 @@ def places_of_goals(capture: Capture, cells: tuple[tuple[int, ...], ...]) -> tup
     goal_of = {cell.index: cell.goal for cell in capture.resolved.tasks}
     names = capture.names()
     tasks = [goal_of.get(int(task)) for task in capture.env.task[:]] if "env/task" in names else []
-    stored = capture["attention/row_env"][:].tolist() if "attention/row_env" in names else range(len(tasks))
+    held = capture.row_envs()
+    stored = range(len(tasks)) if held is None else held
     goals = [tasks[env] if env < len(tasks) else None for env in stored]
     missing = [cell for cell in cells if cell not in goals]
     if missing:

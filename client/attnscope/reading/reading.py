@@ -17,7 +17,7 @@ from attnscope.errors import NotCapturedError
 from attnscope.measures.layout import ContextLayout
 from attnscope.reading.choosing import Choice, least_length, select_envs
 from attnscope.reading.plan import Part, ReadingPlan, Size, followed, overview, plan
-from attnscope.reading.reduced import mean_profile, mean_retained, mean_statistic
+from attnscope.reading.reduced import between_shares, mean_profile, mean_retained, mean_statistic
 from attnscope.reading.rollout import Phases, labels, phases_of, returns_of
 
 KEPT_BYTES = 64 * 2**20
@@ -209,10 +209,24 @@ class Reading:
         return mean_profile(self.capture, self.plan.heads, self.row_places, self.least, self.size.slots)
 
     def head_retained(self, budgets: int) -> Float[np.ndarray, "env layer head budget"] | None:
-        """Return the mass that each head's own best tokens hold over the plan's `heads`, None as above."""
+        """Return the mass that each head's own best tokens hold: over every step where a curve of each is stored.
+
+        Else over the plan's `heads`, None as above.
+        """
+        if self.curve is not None:
+            return between_shares(self.curve[self.row_envs], budgets)
         if self.plan is None or self.plan.heads is None:
             return None
         return mean_retained(self.capture, self.plan.heads, self.row_places, self.least, self.size.slots, budgets)
+
+    @cached_property
+    def curve(self) -> Float64[np.ndarray, "env layer head share"] | None:
+        """The stored retained-mass curve of each head, mean over every step whose context counts; None without one."""
+        names = self.capture.names()
+        if "attention/curve" not in names or "attention/row_step" in names:
+            return None
+        envs = [int(env) for env in self.envs]
+        return mean_statistic(self.capture, "attention/curve", self.length, envs, self.least)
 
     def followed(self, env: int) -> tuple[range, Float[np.ndarray, "step slot"]]:
         """Return entries of the last steps, every one, and their mean rows at drawing precision."""
@@ -273,7 +287,7 @@ def read(capture: Capture, choice: Choice | None = None) -> Reading:
 def _row_steps(capture: Capture, steps: int) -> Int64[np.ndarray, " row"]:
     """Return the environment step of every stored row within so many steps; none where rows were not captured."""
     names = capture.names()
-    if "attention/rows" not in names:
+    if capture.row_form == "none":
         return np.zeros(0, np.int64)
     if "attention/row_step" in names:
         step = np.asarray(capture["attention/row_step"][:], np.int64)

@@ -11,7 +11,8 @@ import numpy as np
 from jaxtyping import Float, Float64, Int64
 
 from attnscope.capture import Capture
-from attnscope.fetching.lazy import LISTED
+from attnscope.fetching.lazy import LISTED, LazyArray
+from attnscope_storage.ages import SHARES
 from attnscope_storage.reductions import Total, age_profile, per_largest_entropy, retained_mass, total_over_steps
 
 BLOCK_BYTES = 4 * 2**20
@@ -97,6 +98,17 @@ def mean_retained(
     return _of_rows(capture, entries, places, (slots, budgets), asked, reduce)
 
 
+def between_shares(curve: Float64[np.ndarray, "*head share"], budgets: int) -> Float64[np.ndarray, "*head budget"]:
+    """Return a stored curve at `budgets` evenly spaced shares of the history; straight between the stored ones.
+
+    A retained mass is concave, so a straight line understates it.
+    """
+    wanted, stored = np.arange(1, budgets + 1) / budgets, np.asarray(SHARES)
+    place = np.minimum(np.searchsorted(stored, wanted, side="left"), len(stored) - 1)
+    part = (wanted - stored[place - 1]) / (stored[place] - stored[place - 1])
+    return np.asarray(curve[..., place - 1] * (1 - part) + curve[..., place] * part)
+
+
 def _of_rows(
     capture: Capture,
     entries: Int64[np.ndarray, " row"],
@@ -107,7 +119,7 @@ def _of_rows(
 ) -> Float[np.ndarray, "env layer head cell"]:
     rows, (slots, cells) = capture.rows, sizes
     at = ..., slice(0, slots)
-    if rows.remote and len(entries) <= LISTED:
+    if isinstance(rows, LazyArray) and rows.remote and len(entries) <= LISTED:
         key = (list(map(int, entries)), list(places), *at)
         return rows.over_steps(key, asked, (*rows.shape[2:4], cells))
     steps = np.asarray(capture["attention/row_step"][:]) if "attention/row_step" in capture.names() else None

@@ -106,7 +106,7 @@ def write_report(
     for step, figure in zip(steps, heatmaps(capture, steps, env=place), strict=True):
         keep(save(figure, out / f"attention_heatmap_step{step}.{form}"))
     read = study(capture, asked)
-    if not steps and read.reading.plan is not None:
+    if not steps and read.reading.plan is not None and capture.row_form != "bins":
         step = int(read.reading.row_step[-1])
         keep(save(decision_rows(capture, step, env=place), out / f"attention_decision_step{step}.{form}"))
     shown: dict[str, bytes] = {}

@@ -2,7 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Final
+
 from attnscope.study.study import Study
+from attnscope_storage.ages import EXACT_AGES
+from attnscope_storage.shades import U8_ERROR
+
+FORMS: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        "f16": "",
+        "u8": f" (one byte a weight, error up to {U8_ERROR:.1g})",
+        "bins": f" (age bins: a weight older than {EXACT_AGES} tokens is its bin's mean, so attention looks flatter)",
+    }
+)
+"""Words about rows by their form: what was lost when they were stored."""
 
 
 def caption_of_study(study: Study) -> str:
@@ -24,11 +39,13 @@ def rows_of(study: Study) -> str:
     plan = study.reading.plan
     if plan is None:
         return "statistics of every step, no rows captured"
+    form = FORMS[study.capture.row_form]
     read, heads = plan.rows_read, plan.head_rows_read if plan.heads is None else len(plan.heads)
     if plan.whole:
-        return f"statistics of every step, rows of {read} of {study.steps} steps"
+        return f"statistics of every step, rows{form} of {read} of {study.steps} steps"
     some = "" if len(plan.envs) == len(study.envs) else f" of {len(plan.envs)} environments"
-    return f"statistics of every step, mean rows of {read} of {study.steps} steps, each head's rows of {heads}{some}"
+    mean = f"mean rows{form} of {read} of {study.steps} steps"
+    return f"statistics of every step, {mean}, each head's rows of {heads}{some}"
 
 
 def title_of(study: Study, what: str) -> str:

@@ -23,6 +23,7 @@ from attnscope_storage.errors import NotCommittedError
 from attnscope_storage.kinds.capture.agreement import RELATIVE, SUBNORMAL
 from attnscope_storage.reading.decoded import DecodedChunks
 from attnscope_storage.reading.reader import CaptureReader
+from attnscope_storage.shades import U8_ERROR
 from attnscope_storage.wire import PolicyDescription
 
 SLACK: Final = 5e-5
@@ -169,7 +170,7 @@ def check(replayed: Replayed, chunks: DecodedChunks, reader: CaptureReader) -> N
     """Compare a replayed decision with everything that the capture stored of it.
 
     Logits and entropies are stored of every step; decision rows of some, in float16, which rounds a weight `a` by at
-    most ``a·2⁻¹¹`` or 2⁻²⁵.
+    most ``a·2⁻¹¹`` or 2⁻²⁵, or as a byte each, which rounds it by `U8_ERROR` at most.
 
     Raises
     ------
@@ -194,7 +195,9 @@ def check(replayed: Replayed, chunks: DecodedChunks, reader: CaptureReader) -> N
         layers, heads = _kept(chunks, reader, "layer"), _kept(chunks, reader, "head")
         weights = rows.cpu().numpy()[np.ix_(layers, heads)]
         then = row[..., : weights.shape[-1]]
-        _require_near("decision row", replayed.moment, weights, then, SLACK + RELATIVE * np.abs(then) + SUBNORMAL)
+        shades = reader.root.arrays["attention/rows"].dtype == "uint8"
+        rounded = np.full(then.shape, U8_ERROR) if shades else RELATIVE * np.abs(then)
+        _require_near("decision row", replayed.moment, weights, then, SLACK + rounded + SUBNORMAL)
 
 
 def _require_near(

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from attnscope_storage.kinds.capture.schema import CaptureSchema
-from attnscope_storage.writing.blocks import StepBlock, is_buffered
+from attnscope_storage.writing.blocks import StepBlock, block_shape, is_buffered
 
 
 class DeviceBlock:
@@ -30,7 +30,7 @@ class DeviceBlock:
     def __init__(self, schema: CaptureSchema, device: torch.device) -> None:
         specs = [spec for spec in schema.arrays.values() if is_buffered(spec)]
         self._fills = {spec.name: spec.fill for spec in specs}
-        host = {spec.name: np.empty((spec.chunks[0], *spec.shape[1:]), spec.dtype) for spec in specs}
+        host = {spec.name: np.empty(block_shape(schema, spec), spec.dtype) for spec in specs}
         self.arrays: dict[str, Tensor] = {name: torch.from_numpy(empty).to(device) for name, empty in host.items()}
         """By name, all growing arrays but the maps; first axis: the commit's steps, or its stored rows."""
         self.steps = 0

@@ -20,7 +20,8 @@ from attnscope_server.acting.loop import act
 from attnscope_server.capturing.device_block import DeviceBlock
 from attnscope_server.capturing.device_rooms import device_rooms
 from attnscope_server.capturing.listening import BlockRecorder
-from attnscope_server.capturing.rollout import Rollout
+from attnscope_server.capturing.reducing import Reductions, as_shades
+from attnscope_server.capturing.rollout import DRAWN_STEPS, Rollout
 
 
 @dataclass
@@ -32,6 +33,7 @@ class DeviceRollout(Rollout):
         dims = self.schema.dims
         kept = (dims.row_envs or dims.map_envs, dims.row_layers, dims.row_heads)
         indices = [torch.tensor(part, device=self.device) for part in kept]
+        self._reductions = Reductions(self.schema, self.policy.description.query_slot)
         self._kept = (indices[0][:, None, None], indices[1][:, None], indices[2])
 
     def _new_decider(self) -> Decider:
@@ -44,7 +46,7 @@ class DeviceRollout(Rollout):
         if rooms is None:
             raise ValueError("expected an environment with a twin on the device")
         total, flush = self.schema.dims.steps, self.schema.flush_steps
-        choices = device_choices(self.axis, self._temperature, flush, self.device)
+        choices = device_choices(self.axis, self._temperature, max(flush, DRAWN_STEPS), self.device)
         actor = PolicyActor[Tensor](self._decider, choices, rows=True, map_steps=self._attention.map_steps)
         blocks = [DeviceBlock(self.schema, self.device) for _ in range(2)]
         sent: DeviceBlock | None = None
@@ -81,10 +83,14 @@ class DeviceRollout(Rollout):
         dims, length = self.schema.dims, decision.rows.shape[-1]
         for name, values in self._statistics(decision.rows).items():
             block.arrays[f"stats/{name}"][row] = values
-        if "attention/rows" in block.arrays and step % dims.row_every == 0:
+        if step % dims.row_every == 0:
             index = row // dims.row_every
-            block.arrays["attention/rows"][index, ..., :length] = decision.rows[self._kept].to(torch.float16)
-            if dims.row_every > 1:
+            if "attention/rows" in block.arrays:
+                kept, place = decision.rows[self._kept], block.arrays["attention/rows"]
+                place[index, ..., :length] = as_shades(kept) if dims.row_form == "u8" else kept.to(torch.float16)
+            for name, reduced in self._reductions.of(decision.rows).items():
+                block.arrays[name][index] = reduced
+            if "attention/row_step" in block.arrays:
                 block.arrays["attention/row_step"][index] = step
         if decision.maps is not None:
             half = decision.maps[self._kept].to(torch.float16)

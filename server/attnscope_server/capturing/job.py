@@ -33,6 +33,7 @@ from attnscope_server.capturing.rollout import Rollout
 from attnscope_server.kinds import Heard, Order
 from attnscope_storage.kinds.capture.contract import capture_schema
 from attnscope_storage.kinds.capture.schema import CaptureSchema
+from attnscope_storage.layout.store_schema import SCHEMA_VERSION
 from attnscope_storage.wire import CaptureSpec, CheckpointInfo, Phase, PolicyDescription, ResolvedCapture
 from attnscope_storage.writing.writer import Commit
 
@@ -85,7 +86,8 @@ def run_capture(
     choose_attention(policy, device, reader, allowed=order.fused)
     axis = env_axis(order.spec, order.resolved)
     environment = environments_of(order)(axis)
-    schema = _schema(order, policy.description, environment)
+    version = SCHEMA_VERSION if reader is None else reader.schema_version
+    schema = _schema(order, policy.description, environment, version)
 
     def new() -> tuple[dict[str, object], Arrays]:
         own = {
@@ -129,6 +131,8 @@ def _kind(order: CaptureOrder, environment: VectorEnv[Any, Any, Any], device: to
     return DeviceRollout if wanted and device_rooms(environment, device) is not None else Rollout
 
 
-def _schema(order: CaptureOrder, policy: PolicyDescription, environment: VectorEnv[Any, Any, Any]) -> CaptureSchema:
+def _schema(
+    order: CaptureOrder, policy: PolicyDescription, environment: VectorEnv[Any, Any, Any], version: int
+) -> CaptureSchema:
     shape, dtype = observation_layout(environment.single_observation_space)
-    return capture_schema(order.spec, order.resolved, policy, shape, dtype)
+    return capture_schema(order.spec, order.resolved, policy, shape, dtype, version)

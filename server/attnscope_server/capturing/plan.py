@@ -8,6 +8,7 @@ import numpy as np
 
 from attnscope_model.forward.small_heads import fits, installed
 from attnscope_server.acting.axis import EnvAxis
+from attnscope_storage.ages import SHARES, bin_edges
 from attnscope_storage.kinds.capture.schema import RECENCY_WINDOWS, TOKEN_KINDS, CaptureSchema
 from attnscope_storage.layout.store_schema import SPLITS, StoreSchema
 from attnscope_storage.wire import CaptureSpec, PolicyDescription, ResolvedCapture
@@ -84,6 +85,9 @@ def static_arrays(schema: CaptureSchema, axis: EnvAxis, policy: PolicyDescriptio
         "env/replica": axis.replica,
         "env/split": axis.split,
         "attention/row_env": np.array(dims.row_envs or dims.map_envs, np.int32),
+        "attention/bin_env": np.array(dims.bin_envs, np.int32),
+        "attention/bin_edge": bin_edges(dims.slots),
+        "attention/curve_share": np.array(SHARES, np.float32),
         "attention/row_layer": np.array(dims.row_layers, np.int32),
         "attention/row_head": np.array(dims.row_heads, np.int32),
     }

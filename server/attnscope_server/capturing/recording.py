@@ -11,6 +11,7 @@ from torch import Tensor
 from attnscope_model.acting.deciding import Decision
 from attnscope_model.acting.tape import furthest_off, refuse_off
 from attnscope_model.forward.statistics import compiled_statistics, row_statistics
+from attnscope_server.capturing.reducing import Reductions, as_shades
 from attnscope_storage.kinds.capture.schema import CaptureSchema
 from attnscope_storage.writing.blocks import StepBlock
 
@@ -38,6 +39,7 @@ class AttentionRecorder:
         self.compiled = compiled
         """True where statistics are taken by the compiled kernel."""
         self._kept = np.ix_(*(np.array(part) for part in kept))
+        self._reductions = Reductions(schema, query_slot)
         self.map_steps = frozenset(dims.map_steps)
         """Steps whose whole maps are kept."""
 
@@ -63,10 +65,14 @@ class AttentionRecorder:
         length = decision.rows.shape[-1]
         for name, values in self._statistics(decision.rows).items():
             block.arrays[f"stats/{name}"][row] = values
-        if "attention/rows" in block.arrays and step % self._every == 0:
-            self._keep(decision.rows, block.arrays["attention/rows"][row // self._every, ..., :length])
-            if self._every > 1:
-                block.arrays["attention/row_step"][row // self._every] = step
+        if step % self._every == 0:
+            place = row // self._every
+            if "attention/rows" in block.arrays:
+                self._keep(decision.rows, block.arrays["attention/rows"][place, ..., :length])
+            for name, reduced in self._reductions.of(decision.rows).items():
+                block.arrays[name][place] = reduced.cpu().numpy()
+            if "attention/row_step" in block.arrays:
+                block.arrays["attention/row_step"][place] = step
         if decision.maps is not None:
             half = decision.maps.to(torch.float16).cpu().numpy()[self._kept]
             whole = np.full((*half.shape[:3], self._slots, self._slots), np.nan, np.float16)
@@ -82,12 +88,13 @@ class AttentionRecorder:
         return found
 
     def _keep(self, rows: Tensor, place: np.ndarray[Any, Any]) -> None:
-        """Round the rows that the capture keeps to float16, into their place in the block."""
+        """Round the rows that the capture keeps to the form that they are stored in, into their place in the block."""
+        rounded = as_shades(rows) if place.dtype == np.uint8 else rows
         if self._whole and rows.device.type == "cpu":
-            torch.from_numpy(place).copy_(rows)
+            torch.from_numpy(place).copy_(rounded)
         else:
-            half = rows.to(torch.float16).cpu().numpy()
-            place[...] = half if self._whole else half[self._kept]  # the index copies
+            stored = (rounded if place.dtype == np.uint8 else rows.to(torch.float16)).cpu().numpy()
+            place[...] = stored if self._whole else stored[self._kept]  # the index copies
 
 
 def on_host(statistics: dict[str, Tensor]) -> dict[str, np.ndarray[Any, Any]]:

@@ -13,6 +13,7 @@ from attnscope_env.presets.listing import LISTED, Listings
 from attnscope_env.presets.tasks import EnvPreset, Task
 from attnscope_model.checkpoints.registry import CheckpointRegistry
 from attnscope_model.errors import CheckpointAmbiguousError, CheckpointUnknownError
+from attnscope_server.capturing.keeping import LARGE_MAP_BYTES, keep
 from attnscope_server.errors import ProblemError
 from attnscope_storage.wire import (
     DEFAULT_EPISODES,
@@ -47,14 +48,19 @@ def resolve(spec: CaptureSpec, registry: CheckpointRegistry, listings: Listings 
     envs = subject.envs(len(spec.seeds), spec.replicas)
     steps = _steps(spec, subject.preset.horizon)
     policy = subject.checkpoint.policy
+    layers = _subset(spec.rows.layers, policy.layers, "rows.layers")
+    heads = _subset(spec.rows.heads, policy.heads, "rows.heads")
+    cells = len(layers) * len(heads)
+    exact = _subset(spec.rows.exact or (), envs, "rows.exact")
+    kept = keep(spec.rows, _subset(spec.rows.envs, envs, "rows.envs"), exact, cells, policy)
     return ResolvedCapture(
         **dict(subject.resolved(spec)),
         envs=envs,
         steps=steps,
-        map_steps=_map_steps(spec, steps),
-        row_envs=_subset(spec.rows.envs, envs, "rows.envs"),
-        row_layers=_subset(spec.rows.layers, policy.layers, "rows.layers"),
-        row_heads=_subset(spec.rows.heads, policy.heads, "rows.heads"),
+        map_steps=_map_steps(spec, steps, default=2 * cells * policy.context_length**2 <= LARGE_MAP_BYTES),
+        row_layers=layers,
+        row_heads=heads,
+        **vars(kept),
     )
 
 
@@ -219,11 +225,18 @@ def _steps(spec: CaptureSpec, horizon: int) -> int:
     return min(DEFAULT_EPISODES * horizon, DEFAULT_MAX_STEPS)
 
 
-def _map_steps(spec: CaptureSpec, steps: int) -> tuple[int, ...]:
-    """Return the sampled steps, ascending; evenly spaced ones end with the last step."""
+def _map_steps(spec: CaptureSpec, steps: int, *, default: bool) -> tuple[int, ...]:
+    """Return the sampled steps, ascending; evenly spaced ones end with the last step.
+
+    Parameters
+    ----------
+    default
+        Sample `DEFAULT_MAPS` where nothing is said; maps too large for that are replayed when they are asked for.
+    """
     if spec.maps.steps is not None:
         return tuple(sorted(_subset(spec.maps.steps, steps, "maps.steps")))
-    return evenly_spaced(DEFAULT_MAPS if spec.maps.count is None else spec.maps.count, steps)
+    unsaid = DEFAULT_MAPS if default else 0
+    return evenly_spaced(unsaid if spec.maps.count is None else spec.maps.count, steps)
 
 
 def evenly_spaced(count: int, steps: int) -> tuple[int, ...]:

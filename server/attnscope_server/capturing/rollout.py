@@ -32,6 +32,9 @@ from attnscope_storage.writing.writer import CaptureWriter
 
 __all__ = ["NotReproducibleError", "Rollout", "RolloutStoppedError"]
 
+DRAWN_STEPS = 512
+"""Steps whose random numbers are drawn at a time, where a commit is shorter."""
+
 REPORT_SECONDS = 0.2
 """Seconds between two reports of progress."""
 
@@ -88,7 +91,7 @@ class Rollout:
     def _roll(self) -> None:
         """Roll out what is not committed yet, a commit at a time."""
         total, flush = self.schema.dims.steps, self.schema.flush_steps
-        choices = host_choices(self.axis, self._temperature, flush)
+        choices = host_choices(self.axis, self._temperature, max(flush, DRAWN_STEPS))
         actor = PolicyActor[HostArray](self._decider, choices, rows=True, map_steps=self._attention.map_steps)
         for first in range(self.writer.steps_committed, total, flush):
             block = self.writer.acquire()

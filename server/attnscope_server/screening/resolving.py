@@ -129,7 +129,8 @@ def _whole_rows(found: Captured, policy: PolicyDescription) -> bool:
     rows, resolved = found.spec.rows, found.resolved
     whole = (resolved.envs, policy.layers, policy.heads)
     kept = (len(resolved.row_envs), len(resolved.row_layers), len(resolved.row_heads))
-    return rows.enabled and rows.every == 1 and kept == whole
+    stored = rows.enabled and resolved.row_form != "none"
+    return stored and rows.every == 1 and kept == whole
 
 
 def _arms(spec: ScreenSpec, policy: PolicyDescription, *, rows: bool) -> list[Arm]:

@@ -39,6 +39,10 @@ class StoredArray:
         """The number of committed chunks along each axis."""
         return grid_of(self.shape, self.chunks)
 
+    def is_full(self, number: int) -> bool:
+        """Return whether the chunks at a place of the first axis hold as many entries as they have room for."""
+        return (number + 1) * self.chunks[0] <= self.shape[0]
+
 
 @dataclass(frozen=True)
 class Metadata:
@@ -50,7 +54,7 @@ class Metadata:
 
 @dataclass(frozen=True)
 class Committed:
-    """The key of a committed chunk: it must exist, and never changes again."""
+    """The key of a committed chunk: it must exist, and its committed entries never change again."""
 
     array: StoredArray
     index: tuple[int, ...]

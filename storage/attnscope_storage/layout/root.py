@@ -13,7 +13,8 @@ from typing import Any, Final
 import numpy as np
 
 from attnscope_storage.layout.chunks import ZSTD_LEVEL
-from attnscope_storage.layout.store_schema import SCHEMA_VERSION, ArraySpec, StoreSchema
+from attnscope_storage.layout.store_schema import ArraySpec, StoreSchema
+from attnscope_storage.shades import SQUARE_ROOT
 
 Document = dict[str, Any]
 """A ``zarr.json``, parsed."""
@@ -46,10 +47,11 @@ def array_document(spec: ArraySpec, length: int) -> Document:
     Raises
     ------
     ValueError
-        The dtype has no value that means "never written": only floats (NaN) and signed integers (-1) do.
+        The dtype has no value that means "never written": floats (NaN), signed integers (-1) and shades (255) do.
     """
-    if np.dtype(spec.dtype).kind not in "fi":
-        raise ValueError(f"{spec.name}: expected a float or a signed integer dtype, got {spec.dtype}")
+    shades = spec.dtype == "uint8" and spec.attributes.get("encoding") == SQUARE_ROOT
+    if np.dtype(spec.dtype).kind not in "fi" and not shades:
+        raise ValueError(f"{spec.name}: expected a float or a signed integer dtype, or shades, got {spec.dtype}")
     shape = (length, *spec.shape[1:])
     return array_node(shape=shape, dtype=spec.dtype, chunks=spec.chunks, dims=spec.dims, attributes=spec.attributes)
 
@@ -70,7 +72,7 @@ def array_node(
         "data_type": dtype,
         "chunk_grid": {"name": "regular", "configuration": {"chunk_shape": list(chunks)}},
         "chunk_key_encoding": CHUNK_KEYS,
-        "fill_value": "NaN" if np.dtype(dtype).kind == "f" else -1,
+        "fill_value": {"f": "NaN", "u": 255}.get(np.dtype(dtype).kind, -1),
         "codecs": codecs(dtype),
         "dimension_names": list(dims),
         "attributes": dict(attributes),
@@ -114,7 +116,7 @@ def root_document(schema: StoreSchema, steps: int, attributes: Mapping[str, Any]
     nodes = {name: array_document(spec, schema.length(spec, steps)) for name, spec in schema.arrays.items()}
     nodes |= {group: group_document({}) for group in group_names(nodes)}
     own = {
-        "attnscope_schema": SCHEMA_VERSION,
+        "attnscope_schema": schema.version,
         "kind": schema.kind,
         "steps_committed": steps,
         "steps_total": schema.total,

@@ -23,13 +23,13 @@ from attnscope_storage.layout.keys import Committed, Located, Metadata, StoredAr
 from attnscope_storage.layout.root import ROOT_KEY, Document, array_node, document_bytes, group_document
 from attnscope_storage.layout.store_schema import FIRST_KIND, KIND_NAME
 
-KNOWN_SCHEMAS: Final = frozenset({1})
+KNOWN_SCHEMAS: Final = frozenset({1, 2})
 """Schema versions that this version reads."""
 
 MAX_CHUNK_BYTES: Final = 2**31
 """Decoded bytes of a chunk, at most: a reader allocates that much."""
 
-_DTYPES: Final = frozenset({"float16", "float32", "float64", "int8", "int16", "int32", "int64"})
+_DTYPES: Final = frozenset({"float16", "float32", "float64", "int8", "int16", "int32", "int64", "uint8"})
 _CAPTURE_ID: Final = re.compile(r"[0-9a-f]{32}")
 
 
@@ -132,14 +132,19 @@ class Root:
         below = {name.removeprefix(prefix): node for name, node in self.nodes.items() if name.startswith(prefix)}
         return document_bytes(group_document({}, below))
 
-    def etag(self, key: str) -> str | None:
-        """Return a strong ETag, quotes included, for a document or a committed chunk, else None.
+    def is_full(self, chunk: Committed) -> bool:
+        """Return whether no later commit adds to a committed chunk, so that its bytes never change."""
+        return bool(self.attributes["complete"]) or chunk.array.is_full(chunk.index[0])
 
-        A chunk's needs no read: a committed chunk never changes, and no other capture has this one's id.
+    def etag(self, key: str) -> str | None:
+        """Return a strong ETag, quotes included, for a document or a full chunk, else None.
+
+        A full chunk's needs no read: it never changes, and no other capture has this one's id. A chunk that later
+        commits add to has none here; its bytes tell.
         """
         located = self.locate(key)
         if isinstance(located, Committed):
-            return f'"{self.attributes["capture_id"]}/{key}"'
+            return f'"{self.attributes["capture_id"]}/{key}"' if self.is_full(located) else None
         document = self.metadata_bytes(key)
         return None if document is None else f'"{hashlib.sha256(document).hexdigest()[:32]}"'
 

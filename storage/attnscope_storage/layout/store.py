@@ -22,10 +22,12 @@ import atexit
 import contextlib
 import errno
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeVar
 
 from zarr.abc.store import Store
 from zarr.core.buffer import Buffer, default_buffer_prototype
@@ -35,8 +37,13 @@ from zarr.storage import LocalStore
 from attnscope_storage.errors import StorageFullError, StorageUnwritableError
 from attnscope_storage.layout.ending import end_loop
 
+ResultT = TypeVar("ResultT")
+
 PARTIAL_SUFFIX: Final = ".partial"
 """The ending of a file's name until the file is whole. One writer a capture, so the name may be fixed."""
+
+WRITERS: Final = 8
+"""Files that are written at a time where each is made durable; most of the time they wait for the disk."""
 
 _NO_SPACE: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 
@@ -85,11 +92,11 @@ class DurableStore(LocalStore):
         self._check_writable()
         # Strings, not Paths: those intern every part, and the keys of a long capture are many.
         path = f"{self.root}/{key}"
-        partial = path + PARTIAL_SUFFIX
+        unfinished = path + PARTIAL_SUFFIX
         with explained(path):
             self._make_folder(path.rpartition("/")[0])
             try:
-                with open(partial, "wb") as file:  # noqa: PTH123  # as above
+                with open(unfinished, "wb") as file:  # noqa: PTH123  # as above
                     file.write(value.as_buffer_like())
                     file.flush()
                     if self.durable:
@@ -97,17 +104,19 @@ class DurableStore(LocalStore):
             except OSError:
                 # A full disk should at least get back what the failed write took.
                 with contextlib.suppress(OSError):
-                    os.unlink(partial)  # noqa: PTH108  # as above
+                    os.unlink(unfinished)  # noqa: PTH108  # as above
                 raise
-        return Staged(self, partial, path)
+        return Staged(self, unfinished, path)
+
+    def written(self, calls: Iterable[Callable[[], ResultT]]) -> list[ResultT]:
+        """Return the results of calls that write keys: several at a time where each write is made durable."""
+        return at_once(calls) if self.durable else [call() for call in calls]
 
     def settle(self) -> None:
         """Make the names of all keys written so far outlast a power loss, if the store is durable."""
-        while self._unsettled:
-            folder = self._unsettled.pop()
-            if self.durable:
-                with explained(folder):
-                    _sync_folder(folder)
+        folders, self._unsettled = self._unsettled, set()
+        if self.durable:
+            at_once(partial(_settle_folder, folder) for folder in sorted(folders))
 
     def _make_folder(self, folder: str) -> None:
         if not os.path.isdir(folder):  # noqa: PTH112  # as above
@@ -131,6 +140,19 @@ class Staged:
         with explained(self.path):
             os.replace(self.partial, self.path)  # noqa: PTH105  # strings, as in `stage`
         self.store._unsettled.add(self.path.rpartition("/")[0])  # noqa: SLF001  # the two are one mechanism
+
+
+def at_once(calls: Iterable[Callable[[], ResultT]]) -> list[ResultT]:
+    """Make calls that wait for the disk, `WRITERS` at a time, and return their results once all have ended.
+
+    The disk makes files durable together that are asked for together, and one file is compressed while others wait.
+    After the first error no further call begins, and the error is raised.
+    """
+    pool = ThreadPoolExecutor(WRITERS, thread_name_prefix="attnscope-files")
+    try:
+        return [ended.result() for ended in [pool.submit(call) for call in calls]]
+    finally:
+        pool.shutdown(cancel_futures=True)
 
 
 def read_bytes(store: Store, key: str) -> bytes | None:
@@ -157,6 +179,11 @@ def explained(path: str | Path) -> Iterator[None]:
         if error.errno in _NO_SPACE:
             raise StorageFullError(f"no space left to write {path}: {reason}") from error
         raise StorageUnwritableError(f"cannot write {path}: {reason}") from error
+
+
+def _settle_folder(folder: str) -> None:
+    with explained(folder):
+        _sync_folder(folder)
 
 
 def _sync_folder(folder: str) -> None:

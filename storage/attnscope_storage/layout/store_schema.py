@@ -8,14 +8,18 @@ from __future__ import annotations
 import math
 import re
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import ClassVar, Final, Literal
+from typing import ClassVar, Final, Literal, Protocol
 
 import numpy as np
+from jaxtyping import Shaped
 
-SCHEMA_VERSION: Final = 1
-"""Version of the layout, stored in every capture."""
+SCHEMA_VERSION: Final = 2
+"""Newest version of the layout. Each store names its own: 2 may hold several commits in one chunk."""
+
+FIRST_VERSION: Final = 1
+"""Version in which one commit is one chunk of every growing array."""
 
 SPLITS: Final = ("train", "validation", "test")
 """Meaning of `env/split`, by value; -1 is unknown."""
@@ -26,8 +30,14 @@ FIRST_KIND: Final = "capture"
 KIND_NAME: Final = re.compile(r"[a-z][a-z0-9-]{0,39}")
 """The form of a kind's name."""
 
-Growth = Literal["step", "row_step", "sample", "static"]
-"""The growth of an array's first axis: with every step, with every stored row, with every sampled map, or never."""
+Growth = Literal["step", "row_step", "sample", "column", "static"]
+"""The growth of an array's first axis.
+
+It grows with every step, every stored row, every sampled map or every whole column of the overview, or never.
+"""
+
+Entries = Shaped[np.ndarray, "..."]
+"""New entries of a growing array."""
 
 Axis = tuple[str, int]
 """An axis: its name and its length in the finished capture."""
@@ -52,13 +62,42 @@ class ArraySpec:
 
     @property
     def fill(self) -> float | int:
-        """The value of never-written data: NaN for floats, -1 for integers."""
-        return math.nan if np.dtype(self.dtype).kind == "f" else -1
+        """The value of never-written data: NaN for floats, -1 for integers, 255 for bytes."""
+        return {"f": math.nan, "u": 255}.get(np.dtype(self.dtype).kind, -1)
 
     @property
     def nbytes(self) -> int:
         """Decoded size of the finished array, in bytes."""
         return math.prod(self.shape) * np.dtype(self.dtype).itemsize
+
+
+class Deriver(Protocol):
+    """Computes arrays that follow from others, in the writer's thread, so that no producer has to."""
+
+    def resume(self, committed: int, read: Callable[[str, int, int], Entries]) -> None:
+        """Take in what is committed but belongs to an entry that is not whole yet.
+
+        Parameters
+        ----------
+        committed
+            Committed entries of the growing axis.
+        read
+            Returns an array's entries, from one to before another, as they are stored.
+        """
+
+    def derive(self, arrays: Mapping[str, Entries], first: int, steps: int) -> Mapping[str, Entries]:
+        """Return the entries that become whole with these steps, by array.
+
+        Parameters
+        ----------
+        arrays
+            The arrays of a block; the first axis is the block's steps, or its stored rows.
+        first
+            Step that the block begins with.
+        steps
+            Steps in the block.
+        """
+        ...
 
 
 class StoreSchema(ABC):
@@ -78,6 +117,11 @@ class StoreSchema(ABC):
         """Entries of the growing axis once the store is complete: a capture's steps, a trial's conditions."""
 
     @property
+    def version(self) -> int:
+        """Version of the layout that the store is written in."""
+        return FIRST_VERSION
+
+    @property
     def row_every(self) -> int:
         """Steps from one stored decision row to the next."""
         return 1
@@ -90,6 +134,10 @@ class StoreSchema(ABC):
     @abstractmethod
     def length(self, spec: ArraySpec, steps: int) -> int:
         """Return the length of an array's first axis once `steps` entries of the growing axis are committed."""
+
+    def deriver(self) -> Deriver | None:
+        """Return what computes the arrays that follow from others; None where there are none."""
+        return None
 
 
 def array_spec(

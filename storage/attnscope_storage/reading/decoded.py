@@ -17,13 +17,14 @@ from attnscope_storage.errors import ChunkDamagedError, ChunkLostError, NotCommi
 from attnscope_storage.layout.chunks import chunk_key, decode_chunk
 from attnscope_storage.layout.keys import StoredArray
 from attnscope_storage.reading.reader import CaptureReader
+from attnscope_storage.shades import as_weights
 
 HELD_BYTES: Final = 128 * 2**20
 """Decoded bytes that are held, at most."""
 
 
 class DecodedChunks:
-    """Decoded chunks of any captures, the last used ones; a committed chunk never changes.
+    """Decoded chunks of any captures, the last used ones; a committed entry never changes, but a chunk may gain some.
 
     Parameters
     ----------
@@ -33,7 +34,7 @@ class DecodedChunks:
 
     def __init__(self, limit: int = HELD_BYTES) -> None:
         self._limit = limit
-        self._held: OrderedDict[tuple[str, str], Shaped[np.ndarray, ...]] = OrderedDict()
+        self._held: OrderedDict[tuple[str, str, int], Shaped[np.ndarray, ...]] = OrderedDict()
         self._bytes = 0
 
     def steps(
@@ -62,7 +63,7 @@ class DecodedChunks:
             chunk = self._chunk(reader, array, (number, entry // width, *(0,) * (len(array.shape) - 2)))
             inside = chunk[begin - number * length : end - number * length, entry % width]
             out[begin - first : end - first] = inside[(slice(None), *map(slice, array.shape[2:]))]
-        return out
+        return as_weights(out, array.attributes)
 
     def entries(self, reader: CaptureReader, name: str) -> Shaped[np.ndarray, " entry"]:
         """Return a short array of one axis that is stored in one chunk, such as ``attention/row_env``.
@@ -79,7 +80,8 @@ class DecodedChunks:
 
     def _chunk(self, reader: CaptureReader, array: StoredArray, index: tuple[int, ...]) -> Shaped[np.ndarray, ...]:
         key = chunk_key(array.name, index)
-        place = (str(reader.attributes["capture_id"]), key)
+        held = min(array.shape[0], (index[0] + 1) * array.chunks[0])
+        place = (str(reader.attributes["capture_id"]), key, held)
         if place in self._held:
             self._held.move_to_end(place)
             return self._held[place]

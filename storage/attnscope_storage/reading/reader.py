@@ -33,6 +33,7 @@ from attnscope_storage.layout.store import read_bytes
 from attnscope_storage.reading.committed import CommittedStore
 from attnscope_storage.reading.confined import ConfinedStore, refuse_links
 from attnscope_storage.reading.selection import AxisIndex, Selection, resolve
+from attnscope_storage.shades import as_weights
 from attnscope_storage.wire.catalogue import PolicyDescription
 
 
@@ -180,8 +181,9 @@ class CommittedArray:
         self.dims = stored.dims
         self.shape = stored.shape
         self.chunks = stored.chunks
-        self.dtype: np.dtype[Any] = np.dtype(stored.dtype)
         self.attributes = stored.attributes
+        self.dtype: np.dtype[Any] = as_weights(np.empty(0, stored.dtype), stored.attributes).dtype
+        """As values are read; rows that are stored as bytes are read as float16."""
 
     def __reduce__(self) -> tuple[type[CommittedArray], tuple[CommittedStore, StoredArray]]:
         """Pickle the place; the copy has the same length, whatever was committed since."""
@@ -211,7 +213,8 @@ class CommittedArray:
         """
         index = resolve(selection, self._stored)
         try:
-            return np.asarray(self._zarr.get_orthogonal_selection(index))
+            stored = np.asarray(self._zarr.get_orthogonal_selection(index))
+            return as_weights(stored, self.attributes)
         except (RuntimeError, ValueError, MemoryError):
             self._blame(index)
             raise

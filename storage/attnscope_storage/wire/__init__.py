@@ -15,6 +15,7 @@ from attnscope_storage.wire.catalogue import (
 )
 from attnscope_storage.wire.contract import Contract, Words, contract_of, contracts
 from attnscope_storage.wire.jobs import (
+    Alternative,
     Estimate,
     Job,
     JobChanges,
@@ -96,6 +97,7 @@ __all__ = [
     "PROBLEM_TYPE_PREFIX",
     "RESOLVED",
     "ActingSpecification",
+    "Alternative",
     "AnySpec",
     "Budget",
     "Capabilities",

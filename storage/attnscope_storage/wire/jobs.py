@@ -123,6 +123,14 @@ class SummaryPage(Received):
     next_cursor: str | None = None
 
 
+class Alternative(Received):
+    """The bytes of a job with another choice of what is kept of each decision."""
+
+    form: str = Field(description="A form of the rows, e.g. u8, or default.")
+    bytes_raw: int
+    bytes_on_disk: int
+
+
 class Estimate(Received):
     """The cost of a specification, before anything is queued."""
 
@@ -135,4 +143,7 @@ class Estimate(Received):
         default=None, description="Of a job that may end early: guess of the time if it does not."
     )
     seconds_basis: str = Field(description="What the guess of the time rests on.")
+    alternatives: tuple[Alternative, ...] = Field(
+        default=(), description="The same job with the rows in other forms; a form that is left out is the job's own."
+    )
     disk_free_bytes: int

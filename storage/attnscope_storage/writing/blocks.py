@@ -11,12 +11,12 @@ import threading
 from collections import deque
 
 import numpy as np
-from jaxtyping import Float16, Shaped
+from jaxtyping import Float16
 
-from attnscope_storage.layout.store_schema import ArraySpec, StoreSchema
+from attnscope_storage.layout.store_schema import ArraySpec, Entries, StoreSchema
 
 MAP_ARRAYS = frozenset({"attention/maps", "attention/map_step"})
-"""Arrays that come one sample at a time, in `StepBlock.maps`."""
+"""Arrays that come one sample at a time, in `StepBlock.maps`; those of the growth ``column`` are derived."""
 
 
 class StepBlock:
@@ -28,8 +28,8 @@ class StepBlock:
 
     def __init__(self, schema: StoreSchema) -> None:
         self._specs = [spec for spec in schema.arrays.values() if is_buffered(spec)]
-        self.arrays: dict[str, Shaped[np.ndarray, "*chunk"]] = {
-            spec.name: np.empty((spec.chunks[0], *spec.shape[1:]), dtype=spec.dtype) for spec in self._specs
+        self.arrays: dict[str, Entries] = {
+            spec.name: np.empty(block_shape(schema, spec), dtype=spec.dtype) for spec in self._specs
         }
         """By name, all growing arrays but the maps. First axis: the commit's steps, or its stored rows."""
         self.maps: list[tuple[int, Float16[np.ndarray, "row_env layer head query slot"]]] = []
@@ -48,7 +48,12 @@ class StepBlock:
 
 def is_buffered(spec: ArraySpec) -> bool:
     """Return whether a block holds an array for this spec."""
-    return spec.growth != "static" and spec.name not in MAP_ARRAYS
+    return spec.growth not in {"static", "column"} and spec.name not in MAP_ARRAYS
+
+
+def block_shape(schema: StoreSchema, spec: ArraySpec) -> tuple[int, ...]:
+    """Return the shape of an array in a block: the entries of one commit, and all of the other axes."""
+    return (max(1, schema.length(spec, schema.flush_steps)), *spec.shape[1:])
 
 
 class BlockPool:

@@ -1,26 +1,28 @@
 """The commit protocol: what is written in which order, so that a kill at any moment leaves a whole capture.
 
-1. the chunks of one block of steps, under keys that no committed shape covers yet;
+1. the chunks of one block of steps: under keys that no committed shape covers yet, or again, with their committed
+   entries as they were, where the last chunk of an array has room for more;
 2. each grown array's own ``zarr.json``;
 3. the root ``zarr.json``, with all of them inline, by one atomic rename.
 
 Only the rename commits, and it commits every array at once. A crash before it leaves chunks that nobody reads and
-array documents that may be ahead of the root; resuming overwrites the first and puts the second back. Creation goes the
-same way, so a capture whose creation died is no capture. Knows nothing of threads and queues.
+array documents that may be ahead of the root; resuming overwrites the first and puts the second back. A chunk may hold
+more entries than its root commits: those that are committed read the same, so a live reader never sees a hole. Creation
+goes the same way, so a capture whose creation died is no capture. Knows nothing of threads and queues.
 """
 
 from __future__ import annotations
 
-import json
 import uuid
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, Final
 
 import numpy as np
-from jaxtyping import Shaped
 
-from attnscope_storage.errors import CaptureExistsError, CaptureNotFoundError, SchemaMismatchError
-from attnscope_storage.layout.chunks import chunk_key, encode_chunk, grid_of, indices
+from attnscope_storage.errors import CaptureExistsError, CaptureNotFoundError
+from attnscope_storage.layout.chunks import chunk_key, encode_chunk
 from attnscope_storage.layout.root import (
     ROOT_KEY,
     WRITER_ATTRIBUTES,
@@ -32,17 +34,31 @@ from attnscope_storage.layout.root import (
 )
 from attnscope_storage.layout.snapshot import Root
 from attnscope_storage.layout.store import DurableStore, as_buffer, read_bytes
-from attnscope_storage.layout.store_schema import SCHEMA_VERSION, ArraySpec, StoreSchema
-from attnscope_storage.writing.blocks import StepBlock, is_buffered
+from attnscope_storage.layout.store_schema import ArraySpec, Entries, StoreSchema
+from attnscope_storage.reading.reader import CaptureReader
+from attnscope_storage.shades import as_u8
+from attnscope_storage.writing.blocks import StepBlock
+from attnscope_storage.writing.fitting import Static, checked_static, refuse_other_schema
+from attnscope_storage.writing.tails import Tail, last_chunk, parts_of
+
+MAPS: Final = "attention/maps"
+"""The array whose entries come one by one, each as a chunk."""
 
 AtStage = Callable[[str], None]
 """Called as the protocol passes a point where a crash leaves another state behind."""
 
-Static = Mapping[str, Shaped[np.ndarray, "..."]]
-
 
 class AbandonedError(Exception):
     """The commit was given up before its root was renamed."""
+
+
+@dataclass(frozen=True)
+class Chunk:
+    """A chunk to write: its key, its values, and the tail that counts its bytes where a later commit may add to it."""
+
+    key: str
+    values: Entries
+    tail: Tail | None
 
 
 class Committer:
@@ -62,6 +78,9 @@ class Committer:
         self._store = store
         self._attributes = attributes
         self._at_stage = at_stage or (lambda _: None)
+        self._deriver = schema.deriver()
+        buffered = [spec for spec in schema.arrays.values() if spec.growth != "static" and spec.name != MAPS]
+        self._tails = {spec.name: Tail(spec) for spec in buffered}
 
     @classmethod
     def create(
@@ -82,13 +101,12 @@ class Committer:
         committer = cls(store, schema, {**attributes, **own}, at_stage)
         # Before any file appears: attributes that are no JSON, or arrays that do not fit the schema.
         document_bytes(root_document(schema, 0, committer._attributes))
-        for spec, values in _checked_static(schema, static):
-            committer._write_chunks(spec, values, 0)
+        for spec, values in checked_static(schema, static):
+            committer._write(committer._chunks(spec, values, 0))
         committer._at_stage("chunks-written")
         for group in sorted(group_names(schema.arrays)):
             committer._set(f"{group}/{ROOT_KEY}", document_bytes(group_document({})))
-        for spec in schema.arrays.values():
-            committer._write_document(spec, 0)
+        committer._write_documents(list(schema.arrays.values()), 0)
         committer._publish(0)
         return committer
 
@@ -99,7 +117,7 @@ class Committer:
         if stored is None:
             raise CaptureNotFoundError(f"there is no capture at {store.root}")
         root = Root.parse(stored)
-        _refuse_other_schema(root, schema)
+        refuse_other_schema(root, schema)
         attributes = dict(root.attributes)
         committer = cls(store, schema, attributes, at_stage)
         committer.steps = root.steps_committed
@@ -109,7 +127,21 @@ class Committer:
             if key != ROOT_KEY and document is not None and _stored(store, key) != document:
                 committer._set(key, document)
         store.settle()
+        committer._take_up(CaptureReader(store.with_read_only(read_only=True), root))
         return committer
+
+    def _take_up(self, reader: CaptureReader) -> None:
+        """Read what the next commit adds to: chunks with room left, and what derived arrays are computed from."""
+
+        def read(name: str, first: int, last: int) -> Entries:
+            values: Entries = reader.array(name)[first:last]
+            return as_u8(values) if self.schema.arrays[name].dtype == "uint8" else values
+
+        for name in self._tails:
+            spec = self.schema.arrays[name]
+            self._tails[name] = Tail(spec, last_chunk(reader, spec, self._length(spec, self.steps)))
+        if self._deriver is not None and self.steps:
+            self._deriver.resume(self.steps, read)
 
     @property
     def complete(self) -> bool:
@@ -125,22 +157,23 @@ class Committer:
             `abandoned()` became true on the way; the capture is as it was.
         """
         before, after = self.steps, self.steps + block.steps
+        derived = {} if self._deriver is None else self._deriver.derive(block.arrays, before, block.steps)
+        entries: dict[str, Entries] = {**block.arrays, **derived}
+        if block.maps:
+            entries["attention/map_step"] = np.array([step for step, _ in block.maps], np.int32)
         grown = [spec for spec in self.schema.arrays.values() if self._length(spec, after) > self._length(spec, before)]
+        chunks: list[Chunk] = []
         for spec in grown:
-            if abandoned():
-                raise AbandonedError
-            if is_buffered(spec):
-                self._write_chunks(spec, block.arrays[spec.name], before // self.schema.flush_steps)
+            if spec.name != MAPS:
+                chunks += self._append(spec, entries[spec.name], self._length(spec, before), self._length(spec, after))
         first = sum(1 for step in self.schema.map_steps if step < before)
-        for sample, (step, values) in enumerate(block.maps, start=first):
-            self._write_chunks(self.schema.arrays["attention/maps"], values[None], sample)
-            stamp = np.array([step], dtype=np.int32)
-            self._write_chunks(self.schema.arrays["attention/map_step"], stamp, sample)
+        for sample, (_, values) in enumerate(block.maps, start=first):
+            chunks += self._chunks(self.schema.arrays[MAPS], values[None], sample)
+        self._write(chunks, abandoned)
         self._at_stage("chunks-written")
         if abandoned():
             raise AbandonedError
-        for spec in grown:
-            self._write_document(spec, after)
+        self._write_documents(grown, after)
         self._publish(after)
         self.steps = after
 
@@ -154,18 +187,49 @@ class Committer:
     def _length(self, spec: ArraySpec, steps: int) -> int:
         return self.schema.length(spec, steps)
 
-    def _write_chunks(self, spec: ArraySpec, values: Shaped[np.ndarray, ...], first: int) -> None:
-        """Write every chunk that `values`, one chunk long on the first axis, consists of."""
-        for index in indices(grid_of(values.shape, spec.chunks)):
-            cut = tuple(slice(i * size, (i + 1) * size) for i, size in zip(index, spec.chunks, strict=True))
-            encoded = encode_chunk(values[cut])
-            self._set(chunk_key(spec.name, (first + index[0], *index[1:])), encoded)
-            self.bytes_written += len(encoded)
+    def _append(self, spec: ArraySpec, entries: Entries, before: int, after: int) -> Iterator[Chunk]:
+        """Yield the chunks that hold an array's entries from `before` to `after`.
 
-    def _write_document(self, spec: ArraySpec, steps: int) -> None:
-        document = array_document(spec, self._length(spec, steps))
-        self._set(f"{spec.name}/{ROOT_KEY}", document_bytes(document))
-        self._at_stage(f"array-metadata-written:{spec.name}")
+        A chunk that has room left is written again with every commit that adds to it. Its committed entries stay as
+        they are, so a reader of an older root reads the same values in it.
+        """
+        tail, size = self._tails[spec.name], spec.chunks[0]
+        if before % size:
+            self.bytes_written -= tail.written
+        for number in range(before // size, -(-after // size)):
+            first, end = max(before, number * size), min(after, (number + 1) * size)
+            new = np.asarray(entries[first - before : end - before], spec.dtype)
+            whole = new if len(new) == size else tail.joined(new, first % size)
+            tail.written = 0  # counted as its chunks are written
+            yield from self._chunks(spec, whole, number, tail)
+
+    def _chunks(self, spec: ArraySpec, values: Entries, number: int, tail: Tail | None = None) -> Iterator[Chunk]:
+        """Yield every chunk that values, at most one chunk long on the first axis, consist of."""
+        for index, part in parts_of(spec, values):
+            yield Chunk(chunk_key(spec.name, (number + index[0], *index[1:])), part, tail)
+
+    def _write(self, chunks: Iterable[Chunk], abandoned: Callable[[], bool] = lambda: False) -> None:
+        """Write chunks and count their bytes."""
+
+        def write(chunk: Chunk) -> int:
+            if abandoned():
+                raise AbandonedError
+            encoded = encode_chunk(chunk.values)
+            self._set(chunk.key, encoded)
+            return len(encoded)
+
+        held = list(chunks)
+        for chunk, size in zip(held, self._store.written(partial(write, chunk) for chunk in held), strict=True):
+            self.bytes_written += size
+            if chunk.tail is not None:
+                chunk.tail.written += size
+
+    def _write_documents(self, specs: list[ArraySpec], steps: int) -> None:
+        def write(spec: ArraySpec) -> None:
+            self._set(f"{spec.name}/{ROOT_KEY}", document_bytes(array_document(spec, self._length(spec, steps))))
+            self._at_stage(f"array-metadata-written:{spec.name}")
+
+        self._store.written(partial(write, spec) for spec in specs)
 
     def _publish(self, steps: int) -> None:
         self._attributes["bytes_written"] = self.bytes_written
@@ -180,41 +244,6 @@ class Committer:
 
     def _set(self, key: str, value: bytes) -> None:
         self._store.set_sync(key, as_buffer(value))
-
-
-def _checked_static(schema: StoreSchema, static: Static) -> list[tuple[ArraySpec, Shaped[np.ndarray, ...]]]:
-    specs = [spec for spec in schema.arrays.values() if spec.growth == "static"]
-    names = {spec.name for spec in specs}
-    if names != static.keys():
-        raise ValueError(
-            f"static arrays: missing {sorted(names - static.keys())}, not in the schema {sorted(static.keys() - names)}"
-        )
-    for spec in specs:
-        values = static[spec.name]
-        if values.shape != spec.shape or not np.can_cast(values.dtype, spec.dtype, casting="same_kind"):
-            raise ValueError(f"{spec.name}: expected {spec.dtype}{spec.shape}, got {values.dtype}{values.shape}")
-    return [(spec, static[spec.name].astype(spec.dtype)) for spec in specs]
-
-
-def _refuse_other_schema(root: Root, schema: StoreSchema) -> None:
-    """Raise `SchemaMismatchError` unless the stored arrays are those of `schema`; descriptive attributes may differ."""
-    if root.kind != schema.kind:
-        raise SchemaMismatchError(f"what is stored here is a {root.kind}, no {schema.kind}")
-    if root.schema_version != SCHEMA_VERSION:
-        raise SchemaMismatchError(
-            f"written by schema {root.schema_version}; schema {SCHEMA_VERSION} cannot continue it"
-        )
-    stored = dict(root.nodes)
-    expected = root_document(schema, root.steps_committed, root.attributes)
-    wanted: dict[str, Any] = json.loads(document_bytes(expected))["consolidated_metadata"]["metadata"]
-    for name in sorted(stored.keys() | wanted.keys()):
-        have, want = ({**nodes.get(name, {}), "attributes": None} for nodes in (stored, wanted))
-        if have != want:
-            raise SchemaMismatchError(f"{name}: the capture has {have}, its specification asks for {want}")
-    for name in ("steps_total", "flush_steps", "row_every"):
-        if root.attributes[name] != expected["attributes"][name]:
-            have, want = root.attributes[name], expected["attributes"][name]
-            raise SchemaMismatchError(f"{name}: the capture has {have}, its specification asks for {want}")
 
 
 def _stored(store: DurableStore, key: str) -> bytes | None:

@@ -10,7 +10,7 @@ from unittest import mock
 import numpy as np
 import pytest
 
-from attnscope_storage.kinds.capture import schema as schema_module
+from attnscope_storage.kinds.capture import lengths
 from attnscope_storage.kinds.capture.schema import RECENCY_WINDOWS, CaptureDims, build_schema
 from attnscope_storage.writing.writer import CaptureWriter
 
@@ -59,7 +59,7 @@ def write(
         **sizes,
     )  # fmt: skip
     # Several commits only where the capture stays unfinished: each costs time.
-    with mock.patch.object(schema_module, "CHUNK_BYTES", schema_module.CHUNK_BYTES if until == STEPS else 4096):
+    with mock.patch.object(lengths, "CHUNK_BYTES", lengths.CHUNK_BYTES if until == STEPS else 4096):
         schema = build_schema(dims)
     static = {spec.name: np.zeros(spec.shape, spec.dtype) for spec in schema.arrays.values() if spec.growth == "static"}
     if "attention/row_env" in static:

@@ -16,7 +16,7 @@ from attnscope_server.capturing.job import CaptureOrder, run_capture
 from attnscope_server.capturing.precision import PrecisionUnavailableError, precision
 from attnscope_server.capturing.resolving import resolve
 from attnscope_server.capturing.rollout import RolloutStoppedError
-from attnscope_storage.kinds.capture import schema
+from attnscope_storage.kinds.capture import lengths
 from attnscope_storage.reading.reader import CaptureReader
 from attnscope_storage.wire import CaptureSpec
 
@@ -69,7 +69,8 @@ def differing(one: CaptureReader, other: CaptureReader) -> list[str]:
 )
 def test_stores_what_the_host_stores(capture, monkeypatch, options):
     """Growing and sliding windows, sampled and greedy, whole and partial rows, maps: every array is bit-equal."""
-    monkeypatch.setattr(schema, "CHUNK_BYTES", 2**16)
+    monkeypatch.setattr(lengths, "CHUNK_BYTES", 2**16)
+    monkeypatch.setattr(lengths, "LEAST_STEPS", 1)
     host, device = capture("host", on_device=False, **options), capture("device", on_device=True, **options)
     assert device.complete
     assert differing(host, device) == []
@@ -77,7 +78,8 @@ def test_stores_what_the_host_stores(capture, monkeypatch, options):
 
 def test_resumes_to_the_same_bits(capture, monkeypatch):
     """Stopped inside the growing window and after it, the device's way ends with every array bit-equal."""
-    monkeypatch.setattr(schema, "CHUNK_BYTES", 2**14)
+    monkeypatch.setattr(lengths, "CHUNK_BYTES", 2**14)
+    monkeypatch.setattr(lengths, "LEAST_STEPS", 1)
     whole = capture("whole", on_device=True)
     for stop_at in (45, 110):
         asked = iter(range(10_000))

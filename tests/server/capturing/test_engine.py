@@ -23,7 +23,7 @@ from attnscope_server.capturing.resolving import resolve
 from attnscope_server.capturing.rollout import NotReproducibleError, RolloutStoppedError
 from attnscope_server.errors import ProblemError
 from attnscope_server.kinds import Means, Planned
-from attnscope_storage.kinds.capture import schema
+from attnscope_storage.kinds.capture import lengths
 from attnscope_storage.reading.reader import CaptureReader
 from attnscope_storage.verify import verify
 from attnscope_storage.wire import CaptureSpec
@@ -161,7 +161,8 @@ def test_a_resumed_capture_has_the_same_bits(capture, tmp_path, stop_at):
 @pytest.mark.parametrize("name", ["causal", "noncausal"])
 def test_interrupted_at_random_commits_it_has_the_same_bits(capture, tmp_path, monkeypatch, name):
     """Stopped after random commits, most while the window grows and is cached, every array ends bit-equal."""
-    monkeypatch.setattr(schema, "CHUNK_BYTES", 2**14)  # 8 steps a commit
+    monkeypatch.setattr(lengths, "CHUNK_BYTES", 2**14)  # 8 steps a commit
+    monkeypatch.setattr(lengths, "LEAST_STEPS", 1)
     random, path = np.random.default_rng(5), tmp_path / "resumed.zarr"
     options = {"checkpoint": name, "tasks": {"split": "test", "indices": [0, 3, 7]}, "steps": 130}
     options |= {"maps": {"steps": [3, 60, 129]}}

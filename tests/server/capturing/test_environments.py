@@ -20,7 +20,7 @@ from attnscope_server.capturing.job import CaptureOrder, run_capture
 from attnscope_server.capturing.resolving import resolve
 from attnscope_server.capturing.rollout import RolloutStoppedError
 from attnscope_server.errors import ProblemError
-from attnscope_storage.kinds.capture import schema
+from attnscope_storage.kinds.capture import lengths
 from attnscope_storage.reading.decoded import DecodedChunks
 from attnscope_storage.reading.reader import CaptureReader
 from attnscope_storage.verify import verify
@@ -154,7 +154,8 @@ PRESETS = {
 @pytest.mark.parametrize("preset", sorted(PRESETS))
 def test_a_resumed_capture_has_the_same_bits(capture, tmp_path, monkeypatch, preset):
     """Stopped twice, early and past the slide, the capture ends bit-equal; its attention replays at any step."""
-    monkeypatch.setattr(schema, "CHUNK_BYTES", 2**10)  # a few steps a commit
+    monkeypatch.setattr(lengths, "CHUNK_BYTES", 2**10)  # a few steps a commit
+    monkeypatch.setattr(lengths, "LEAST_STEPS", 1)
     options = {"tasks": PRESETS[preset], "seeds": [0, 5], "replicas": 2, "steps": 48}
     whole, policy = capture(preset, "whole", **options)
     for stop_at in (9, 25):

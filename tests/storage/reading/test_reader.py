@@ -24,7 +24,7 @@ CHUNK = "attention/rows/c.1.0.0.0.0"
 def test_a_finished_capture_says_what_it_is(pristine):
     """Progress, policy and arrays are there without a chunk being read."""
     reader = CaptureReader.open(pristine)
-    assert (reader.steps_committed, reader.steps_total, reader.complete, reader.schema_version) == (22, 22, True, 1)
+    assert (reader.steps_committed, reader.steps_total, reader.complete, reader.schema_version) == (22, 22, True, 2)
     assert reader.policy.query_slot == "last"
     assert reader.attributes["provenance"] == {"mask": "stated by user"}
     rows = reader.array("attention/rows")
@@ -81,13 +81,13 @@ def test_uncommitted_steps_are_refused_until_they_are_committed(running, rollout
 
 def test_orphans_of_a_crash_are_not_shown(running):
     """Chunks and array documents ahead of the root are as if they were not there."""
-    ahead = running / "rollout/action/c.2.0"
-    shutil.copy(running / "rollout/action/c.1.0", ahead)
+    ahead = running / "rollout/action/c.1.0"
+    shutil.copy(running / "rollout/action/c.0.0", ahead)
     own = running / "rollout/action/zarr.json"
     own.write_text(own.read_text().replace('"shape":[8,3]', '"shape":[12,3]'))
     reader = CaptureReader.open(running)
     assert reader.array("rollout/action").shape == (8, 3)
-    assert reader.chunk_path("rollout/action/c.2.0") is None
+    assert reader.chunk_path("rollout/action/c.1.0") is None
     assert zarr.open_array(reader.store, path="rollout/action", mode="r").shape == (8, 3)
 
 
@@ -233,7 +233,8 @@ class TestCommittedStore:
 
     def test_listing_follows_the_root(self, running):
         """What is listed is what the root commits, on every level."""
-        (running / "rollout/action/c.2.0").write_bytes(b"orphan")
+        (running / "attention/map_step/c.1").write_bytes(b"orphan")
+        (running / "attention/rows/c.2.0.0.0.0").write_bytes(b"orphan")
         store = CaptureReader.open(running).store
 
         async def names(listing):
@@ -242,11 +243,12 @@ class TestCommittedStore:
         assert sorted(sync(names(store.list_dir("")))) == sorted(
             ["zarr.json", "attention", "context", "env", "policy", "rollout", "stats"]
         )
-        assert sorted(sync(names(store.list_dir("rollout/action")))) == ["c.0.0", "c.1.0", "zarr.json"]
-        assert sync(names(store.list_prefix("rollout/action/c"))) == ["rollout/action/c.0.0", "rollout/action/c.1.0"]
-        assert sync(store.exists("rollout/action/c.1.0"))
+        rows = [f"c.{step}.{env}.0.0.0" for step in range(2) for env in range(2)]
+        assert sorted(sync(names(store.list_dir("attention/rows")))) == [*rows, "zarr.json"]
+        assert sync(names(store.list_prefix("attention/rows/c"))) == [f"attention/rows/{row}" for row in rows]
+        assert sync(store.exists("attention/rows/c.1.0.0.0.0"))
         assert sync(store.exists("rollout/zarr.json"))
-        assert not sync(store.exists("rollout/action/c.2.0"))
+        assert not sync(store.exists("attention/rows/c.2.0.0.0.0"))
 
     def test_two_views_of_one_commit_are_equal(self, pristine, running):
         """Stores compare by what they show."""

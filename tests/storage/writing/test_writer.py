@@ -128,7 +128,7 @@ def test_a_full_disk_reaches_the_rollout_and_leaves_a_readable_store(tmp_path, r
     with rollout.create(path, rollout.schema(), blocks=3) as writer:
         submit(rollout, writer, 0)
         spare, other = writer.acquire(), writer.acquire()
-        (path / f"stats/entropy/c.1.0.0.0{PARTIAL_SUFFIX}").symlink_to("/dev/full")
+        (path / f"attention/rows/c.1.0.0.0.0{PARTIAL_SUFFIX}").symlink_to("/dev/full")
         rollout.fill(spare, writer.schema, 4, 4)
         rollout.fill(other, writer.schema, 8, 4)
         writer.submit(spare)

@@ -27,7 +27,7 @@ from attnscope_server.records.job_store import JobStore
 from attnscope_server.root.captures import Captures
 from attnscope_server.root.data_root import prepare
 from attnscope_server.settings import Settings
-from attnscope_storage.kinds.capture import schema
+from attnscope_storage.kinds.capture import lengths
 from attnscope_storage.wire import CaptureSpec, JobState
 from forwards import layouts
 
@@ -81,7 +81,7 @@ def capture(registry: CheckpointRegistry, path: Path, checkpoint: str, *, commit
     def stop(_: object) -> None:
         seen.append(1)
 
-    with mock.patch.object(schema, "CHUNK_BYTES", 1024):
+    with mock.patch.multiple(lengths, CHUNK_BYTES=1024, LEAST_STEPS=1):
         try:
             run_capture(order, policy, info, CPU, on_commit=stop, stopped=lambda: 0 < commits <= len(seen))
         except Exception as error:

@@ -78,6 +78,12 @@ def cost(guess: Estimate) -> str:
     )
 
 
+def alternatives(guess: Estimate) -> str:
+    """Return the sizes of a capture whose rows have other forms, in one line."""
+    sizes = [f"{other.form} {other.bytes_on_disk / 1e6:.1f} MB" for other in guess.alternatives]
+    return f"with --row-form: {', '.join(sizes)}"
+
+
 @app.command()
 @asks(CaptureSpec, SPELLINGS)
 def submit(asked: Asked, wait: Wait = False, dry_run: DryRun = False, as_json: Json = False) -> None:
@@ -91,6 +97,8 @@ def submit(asked: Asked, wait: Wait = False, dry_run: DryRun = False, as_json: J
                 return
             out.print(escape(cells(guess.resolved)))
             out.print(escape(cost(guess)))
+            if guess.alternatives:
+                out.print(escape(alternatives(guess)))
             return
         job = service.submit(spec)
         if not as_json:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 from jaxtyping import Float
 from matplotlib.axes import Axes
@@ -11,6 +13,7 @@ from matplotlib.ticker import FixedLocator, FormatStrFormatter, NullLocator
 from attnscope.figures.look import Picture, styled
 from attnscope.figures.style import COLOURS, finish, refuse
 from attnscope.reading.blocks import BUDGETS
+from attnscope.reading.reduced import between_shares
 from attnscope.study import Study
 from attnscope.study.captions import caption_of_study, title_of
 
@@ -20,6 +23,8 @@ CURVES = {
     "newest": ("the newest", COLOURS["second"]),
 }
 """Ways to choose, the most free first."""
+
+Curves = Mapping[str, Float[np.ndarray, "layer head budget"]]
 
 TICKS = (0, 0.5, 1)
 """Few, so that neighbouring panels' numbers stay apart."""
@@ -46,12 +51,12 @@ def draw_cost(
 def cost_curves(study: Study) -> Figure:
     """Return a panel a layer and head on shared axes."""
     with styled():
-        if study.tally is None:
+        found = _curves(study)
+        if found is None:
             figure = Picture(figsize=(5, 3), layout="constrained")
             refuse(figure.subplots(), "decision rows were not captured")
             return finish(figure, title_of(study, "Cost of keeping fewer tokens"), caption_of_study(study))
-        curves = study.tally.cost_curves()
-        blind = study.tally.mean(study.tally.blind)[0, 0]
+        curves, blind = found
         layers, heads = curves["own"].shape[:2]
         panels = 1.5 * heads
         width, height = max(4.5, 0.5 + panels + 1.75), 0.45 + 1.4 * layers + 0.75
@@ -60,7 +65,8 @@ def cost_curves(study: Study) -> Figure:
         between = {**sides, "wspace": 0.12, "hspace": 0.22}
         grid = figure.subplots(layers, heads, squeeze=False, gridspec_kw=between)
         for (layer, head), axes in np.ndenumerate(grid):
-            draw_cost(axes, np.asarray(BUDGETS), {n: curve[layer, head] for n, curve in curves.items()}, blind)
+            retained = {name: curve[layer, head] for name, curve in curves.items()}
+            draw_cost(axes, np.asarray(BUDGETS), retained, blind[layer % len(blind), head % blind.shape[1]])
             axes.set_title(f"layer {layer}, head {head}", pad=2)
         for axes in grid[-1]:
             axes.set_xlabel("History kept (share)")
@@ -72,3 +78,18 @@ def cost_curves(study: Study) -> Figure:
         corner = ((0.55 + panels) / width, 1 - 0.5 / height)
         figure.legend(handles, labels, loc="upper left", bbox_to_anchor=corner, title="kept", alignment="left")
         return finish(figure, title_of(study, "Cost of keeping fewer tokens"), caption_of_study(study))
+
+
+def _curves(study: Study) -> tuple[Curves, Float[np.ndarray, "*panel budget"]] | None:
+    """Return the mass retained by each way to choose, and by a blind choice; None where nothing tells it.
+
+    Without rows a stored retained-mass curve tells the first way, and the mass of the query's own token the blind one.
+    """
+    if study.tally is not None:
+        return study.tally.cost_curves(), study.tally.mean(study.tally.blind)
+    stored = study.reading.curve
+    if stored is None:
+        return None
+    own = study.mean(between_shares(stored, len(BUDGETS)))
+    alone = study.mean(stored[..., :1])
+    return {"own": own}, np.asarray(alone + (1 - alone) * np.asarray(BUDGETS))

@@ -58,7 +58,7 @@ def gather(study: Study) -> Basis:
         The policy's context, or every one so far, is its query alone.
     """
     reading = study.reading
-    if "attention/rows" not in study.capture.names():
+    if study.capture.row_form == "none":
         raise NotCapturedError(
             "recommendations rest on decision rows, which this job did not store: submit with --rows"
         )

@@ -5,6 +5,7 @@ A trial is read like a capture, at the same addresses: both are the Zarr store o
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -30,7 +31,10 @@ from attnscope_storage.wire.echo import ARRAY_HEADER, JOB_HEADER, KEY_HEADER, SE
 router = APIRouter(tags=["captures"], prefix="/captures/{job_id}")
 
 IMMUTABLE = "private, max-age=31536000, immutable"
-"""Caching of a committed chunk, which never changes."""
+"""Caching of a full chunk, which never changes."""
+
+REVALIDATED = "private, no-cache"
+"""Caching of a document, and of a chunk that later commits add to."""
 
 RANGE = re.compile(r"bytes=(\d{0,15})-(\d{0,15})")
 NOT_AXES = frozenset({"array", "reduce", "over", "format", "least", "per", "budgets", "pool", "pool_by"})
@@ -84,9 +88,11 @@ def get_key(job_id: UUID, key: str, request: Request, state: Service, identity: 
     if not isinstance(located, Metadata | Committed):
         why = "beyond the committed shape" if isinstance(located, Beyond) else "no key of this store"
         raise refusal(ProblemCode.NOT_FOUND, f"{key[:200]!r} is {why}")
+    full = isinstance(located, Committed) and root.root.is_full(located)
+    grown = None if full or isinstance(located, Metadata) else _chunk(state, identity, job_id, root, key)
     headers = {
-        "ETag": str(root.etag(key)),
-        "Cache-Control": IMMUTABLE if isinstance(located, Committed) else "private, no-cache",
+        "ETag": str(root.etag(key)) if grown is None else f'"{hashlib.sha256(grown).hexdigest()[:32]}"',
+        "Cache-Control": IMMUTABLE if full else REVALIDATED,
         "Accept-Ranges": "bytes",
         JOB_HEADER: str(job_id),
         KEY_HEADER: key,
@@ -96,10 +102,15 @@ def get_key(job_id: UUID, key: str, request: Request, state: Service, identity: 
     same = request.headers.get("if-range", headers["ETag"]).strip() == headers["ETag"]
     asked = request.headers.get("range") if same else None  # of another version: the whole, so that none are mixed
     _refuse_parts(asked, state.settings.limits.range_parts)
+    if isinstance(located, Metadata):
+        return ranged(root.metadata_bytes(key) or b"", asked, headers, "application/json")
+    content = _chunk(state, identity, job_id, root, key) if grown is None else grown
+    return ranged(content, asked, headers, "application/octet-stream")
+
+
+def _chunk(state: State, identity: Identity, job_id: UUID, reader: CaptureReader, key: str) -> bytes:
     with lost_if_not_deleted(state, identity, job_id):
-        content = root.chunk_bytes(key) if isinstance(located, Committed) else root.metadata_bytes(key)
-    media = "application/octet-stream" if isinstance(located, Committed) else "application/json"
-    return ranged(content or b"", asked, headers, media)
+        return reader.chunk_bytes(key)
 
 
 @contextmanager

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from attnscope_storage.kinds.capture.schema import CaptureDims, CaptureSchema, build_schema
+from attnscope_storage.layout.store_schema import SCHEMA_VERSION
 from attnscope_storage.wire.catalogue import PolicyDescription
 from attnscope_storage.wire.contract import Contract, Words, register
 from attnscope_storage.wire.specifications.captures import CaptureSpec, ResolvedCapture
@@ -14,8 +15,16 @@ def capture_schema(
     policy: PolicyDescription,
     observation_shape: tuple[int, ...] = (2,),
     observation_dtype: str = "int32",
+    version: int = SCHEMA_VERSION,
 ) -> CaptureSchema:
-    """Return the arrays that a capture is stored in."""
+    """Return the arrays that a capture is stored in.
+
+    Parameters
+    ----------
+    version
+        Version of the layout; a capture that an older version began goes on in that version.
+    """
+    kept = spec.rows.enabled and resolved.row_form != "none"
     return build_schema(
         CaptureDims(
             steps=resolved.steps,
@@ -26,13 +35,17 @@ def capture_schema(
             actions=policy.actions,
             observation_shape=observation_shape,
             observation_dtype=observation_dtype,
-            row_envs=resolved.row_envs if spec.rows.enabled else None,
+            row_envs=resolved.row_envs if kept else None,
             row_layers=resolved.row_layers,
             row_heads=resolved.row_heads,
             row_every=spec.rows.every,
             map_steps=resolved.map_steps,
             map_envs=resolved.row_envs,
             tokens_per_transition=policy.tokens_per_transition,
+            row_form="u8" if resolved.row_form == "u8" else "f16",
+            bin_envs=resolved.bin_envs,
+            curve=resolved.curve,
+            version=version,
         )
     )
 

@@ -4,8 +4,9 @@ A trial's are in `attnscope_storage.kinds.trial.schema`; the base of both is `at
 
 Everything that knows an array's name gets it from here. Nothing here touches a disk.
 
-The step axes grow with every commit. A commit is `CaptureSchema.flush_steps` environment steps, which is exactly
-one chunk of every growing array; only a finished capture's last chunk may be partial.
+The step axes grow with every commit. A commit is `CaptureSchema.flush_steps` environment steps: several chunks of
+decision rows, and a part of the longer chunks of everything else (`attnscope_storage.kinds.capture.lengths`). In the
+first version of the layout it was exactly one chunk of every growing array.
 """
 
 from __future__ import annotations
@@ -15,45 +16,25 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, Final
 
-from attnscope_storage.layout.store_schema import SPLITS, ArraySpec, Axis, Growth, StoreSchema, array_spec
+import numpy as np
 
-RECENCY_WINDOWS: Final = (1, 5, 10, 20)
-"""Windows of `stats/recency`, in tokens before the query."""
+from attnscope_storage.kinds.capture.attention import attention_arrays
+from attnscope_storage.kinds.capture.dims import RECENCY_WINDOWS, CaptureDims, Lengths, lengths_of
+from attnscope_storage.kinds.capture.overview import SOURCES, Overview, overview_arrays, overview_stride
+from attnscope_storage.layout.store_schema import (
+    FIRST_VERSION,
+    SPLITS,
+    ArraySpec,
+    Axis,
+    Deriver,
+    StoreSchema,
+    array_spec,
+)
 
-CHUNK_BYTES: Final = 256 * 1024
-"""Decoded size, in bytes, that a chunk of decision rows reaches (so it lies between 0.25 and 0.5 MB)."""
-
-MAX_FLUSH_STEPS: Final = 4096
-"""Environment steps of a commit, at most."""
-
-STATISTICS_FLUSH_STEPS: Final = 512
-"""Environment steps of a commit, at most, where no rows are kept: more would be lost with an interrupted worker."""
+__all__ = ["RECENCY_WINDOWS", "CaptureDims", "CaptureSchema", "build_schema", "row_sum_tolerance"]
 
 TOKEN_KINDS: Final = ("transition", "state", "action", "reward", "query", "summary")
 """Meaning of `context/token_kind`, by value."""
-
-
-@dataclass(frozen=True)
-class CaptureDims:
-    """The sizes that determine a capture's arrays."""
-
-    steps: int
-    envs: int
-    layers: int
-    heads: int
-    slots: int
-    """Tokens of a full context, the query among them."""
-    actions: int
-    observation_shape: tuple[int, ...]
-    observation_dtype: str
-    row_envs: tuple[int, ...] | None
-    """Env axis entries whose rows are stored; None when rows are off (maps then cover every environment)."""
-    row_layers: tuple[int, ...]
-    row_heads: tuple[int, ...]
-    row_every: int
-    map_steps: tuple[int, ...]
-    map_envs: tuple[int, ...]
-    tokens_per_transition: int = 1
 
 
 @dataclass(frozen=True)
@@ -70,6 +51,11 @@ class CaptureSchema(StoreSchema):
     def total(self) -> int:
         """Environment steps of the finished capture."""
         return self.dims.steps
+
+    @property
+    def version(self) -> int:
+        """Version of the layout that the capture is written in."""
+        return self.dims.version
 
     @property
     def row_every(self) -> int:
@@ -90,8 +76,15 @@ class CaptureSchema(StoreSchema):
                 return -(-steps // self.dims.row_every)
             case "sample":
                 return sum(1 for step in self.dims.map_steps if step < steps)
+            case "column":
+                return spec.shape[0] if steps == self.dims.steps else steps // (overview_stride(self.dims) or 1)
             case "static":
                 return spec.shape[0]
+
+    def deriver(self) -> Deriver | None:
+        """Return what computes the overview of a long capture."""
+        names = frozenset(SOURCES.keys() & self.arrays.keys())
+        return Overview(self.dims, names) if names else None
 
 
 def build_schema(dims: CaptureDims) -> CaptureSchema:
@@ -100,49 +93,15 @@ def build_schema(dims: CaptureDims) -> CaptureSchema:
     Static arrays are ``env/*``, ``context/token_kind``, ``stats/window``, ``attention/row_env`` and, where layers or
     heads are a subset, ``attention/row_layer`` and ``attention/row_head``; every other array grows.
     """
-    flush = _flush_steps(dims)
-    specs = [*_attention_arrays(dims, flush), *_step_arrays(dims, flush), *_static_arrays(dims)]
-    return CaptureSchema(dims=dims, flush_steps=flush, arrays={spec.name: spec for spec in specs})
+    chunk = lengths_of(dims)
+    specs = [*attention_arrays(dims, chunk), *_step_arrays(dims, chunk), *_static_arrays(dims)]
+    arrays = {spec.name: spec for spec in specs}
+    if dims.version > FIRST_VERSION:
+        arrays |= {spec.name: spec for spec in overview_arrays(dims, arrays)}
+    return CaptureSchema(dims=dims, flush_steps=chunk.flush, arrays=arrays)
 
 
-def _attention_arrays(dims: CaptureDims, flush: int) -> Iterator[ArraySpec]:
-    layer: Axis = ("layer" if len(dims.row_layers) == dims.layers else "row_layer", len(dims.row_layers))
-    head: Axis = ("head" if len(dims.row_heads) == dims.heads else "row_head", len(dims.row_heads))
-    slot: Axis = ("slot", dims.slots)
-    if dims.row_envs is not None:
-        growth: Growth = "step" if dims.row_every == 1 else "row_step"
-        rows = flush // dims.row_every
-        step: Axis = (growth, -(-dims.steps // dims.row_every))
-        yield array_spec(
-            "attention/rows",
-            "float16",
-            (step, ("row_env", len(dims.row_envs)), layer, head, slot),
-            growth=growth,
-            chunk=(rows, 1),
-            long_name="attention of the deciding query",
-        )
-        if growth == "row_step":
-            yield array_spec("attention/row_step", "int32", (step,), growth=growth, chunk=(rows,))
-    if dims.map_steps:
-        sample: Axis = ("sample", len(dims.map_steps))
-        yield array_spec(
-            "attention/maps",
-            "float16",
-            (sample, ("row_env", len(dims.map_envs)), layer, head, ("query", dims.slots), slot),
-            growth="sample",
-            chunk=(1, 1),
-            long_name="whole attention maps",
-        )
-        yield array_spec("attention/map_step", "int32", (sample,), growth="sample", chunk=(1,))
-    if dims.row_envs is not None or dims.map_steps:
-        yield array_spec("attention/row_env", "int32", (("row_env", len(dims.row_envs or dims.map_envs)),))
-        if layer[0] == "row_layer":
-            yield array_spec("attention/row_layer", "int32", (layer,))
-        if head[0] == "row_head":
-            yield array_spec("attention/row_head", "int32", (head,))
-
-
-def _step_arrays(dims: CaptureDims, flush: int) -> Iterator[ArraySpec]:
+def _step_arrays(dims: CaptureDims, chunk: Lengths) -> Iterator[ArraySpec]:
     step: Axis = ("step", dims.steps)
     env: Axis = ("env", dims.envs)
     layer: Axis = ("layer", dims.layers)
@@ -153,7 +112,9 @@ def _step_arrays(dims: CaptureDims, flush: int) -> Iterator[ArraySpec]:
     )
 
     def grows(name: str, dtype: str, *axes: Axis, **attributes: object) -> ArraySpec:
-        return array_spec(name, dtype, (step, env, *axes), growth="step", chunk=(flush,), **attributes)
+        entry = np.dtype(dtype).itemsize * dims.envs * math.prod(size for _, size in axes)
+        length = chunk.long(entry, chunk.flush)
+        return array_spec(name, dtype, (step, env, *axes), growth="step", chunk=(length,), **attributes)
 
     for statistic, units in (("entropy", "nats"), ("max", "1"), ("effective", "tokens"), ("sink", "1"), ("self", "1")):
         yield grows(f"stats/{statistic}", "float32", layer, head, units=units)
@@ -180,26 +141,6 @@ def _static_arrays(dims: CaptureDims) -> Iterator[ArraySpec]:
     yield array_spec("env/replica", "int32", (env,))
     splits: dict[str, Any] = {"flag_values": list(range(len(SPLITS))), "flag_meanings": " ".join(SPLITS)}
     yield array_spec("env/split", "int8", (env,), **splits)
-
-
-def _flush_steps(dims: CaptureDims) -> int:
-    """Return a power of two times `row_every`, such that a chunk of rows holds at least `CHUNK_BYTES`.
-
-    Without rows, a chunk of one statistic does, within `STATISTICS_FLUSH_STEPS`.
-    """
-    if dims.row_envs is None:
-        row_bytes, most = 4 * dims.envs * dims.layers * dims.heads, STATISTICS_FLUSH_STEPS
-    else:
-        row_bytes, most = 2 * len(dims.row_layers) * len(dims.row_heads) * dims.slots, MAX_FLUSH_STEPS
-    rows = _power_of_two(CHUNK_BYTES / row_bytes)
-    rows = min(rows, _power_of_two(dims.steps / dims.row_every))
-    while rows > 1 and rows * dims.row_every > most:
-        rows //= 2
-    return rows * dims.row_every
-
-
-def _power_of_two(at_least: float) -> int:
-    return 1 << max(0, math.ceil(math.log2(max(at_least, 1))))
 
 
 def row_sum_tolerance(slots: int) -> float:

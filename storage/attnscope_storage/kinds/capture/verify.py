@@ -9,11 +9,13 @@ from collections.abc import Iterator
 from typing import Final
 
 import numpy as np
-from jaxtyping import Bool, Float16, Integer
+from jaxtyping import Bool, Float16, Float64, Integer
 
 from attnscope_storage.kinds.capture.agreement import disagreements
+from attnscope_storage.kinds.capture.reduced import check_bins, check_curve
 from attnscope_storage.kinds.capture.schema import row_sum_tolerance
 from attnscope_storage.reading.reader import CaptureReader
+from attnscope_storage.shades import LARGEST
 from attnscope_storage.verify import VerificationReport
 
 _STATISTICS: Final = ("entropy", "max", "effective", "sink", "self", "recency")
@@ -23,12 +25,19 @@ def check_capture(reader: CaptureReader, names: set[str], report: VerificationRe
     """Check every row, map and statistic of the arrays `names`, whose chunks all decode.
 
     A row must sum to 1 within `row_sum_tolerance` of the capture's schema and be NaN exactly past its context length; a
-    statistic must be that of its row within float16 rounding.
+    statistic must be that of its row within float16 rounding. Of rows that are stored as bytes, each weight is known
+    within `U8_ERROR`, so their sums are held to that and the statistics are not compared. Age bins must sum to 1, and
+    a retained-mass curve must rise to 1.
     """
     if {"attention/rows", "attention/row_env", "context/length"} <= names:
-        with_statistics = {"stats/window", *(f"stats/{name}" for name in _STATISTICS)} <= names
+        exact = reader.root.arrays["attention/rows"].dtype == "float16"
+        with_statistics = exact and {"stats/window", *(f"stats/{name}" for name in _STATISTICS)} <= names
         for first, last in _row_chunks(reader):
             _check_rows(reader, first, last, report, with_statistics=with_statistics)
+    if {"attention/bins", "attention/bin_env", "attention/bin_edge", "context/length"} <= names:
+        check_bins(reader, report)
+    if {"attention/curve", "attention/curve_share"} <= names:
+        check_curve(reader, report)
     if {"attention/maps", "attention/map_step", "attention/row_env", "context/length"} <= names:
         _check_maps(reader, report)
 
@@ -48,7 +57,9 @@ def _check_rows(
     rows = reader.array("attention/rows")[first:last]
     lengths = reader.array("context/length")[steps, envs]
     report.rows += int(np.prod(rows.shape[:-1]))
-    wrong = {"attention/rows": np.any(breaks_contract(rows, lengths[:, :, None, None]), axis=(2, 3))}
+    exact = reader.root.arrays["attention/rows"].dtype == "float16"
+    broken = breaks_contract(rows, lengths[:, :, None, None], None if exact else shade_tolerance(rows))
+    wrong = {"attention/rows": np.any(broken, axis=(2, 3))}
     # A statistic of a row that is no distribution would only be noise beside the row itself.
     if with_statistics and not wrong["attention/rows"].any():
         layers, heads = _picked(reader, "layer"), _picked(reader, "head")
@@ -83,7 +94,9 @@ def _check_maps(reader: CaptureReader, report: VerificationReport) -> None:
 
 
 def breaks_contract(
-    rows: Float16[np.ndarray, "*rows slot"], lengths: Integer[np.ndarray, ...]
+    rows: Float16[np.ndarray, "*rows slot"],
+    lengths: Integer[np.ndarray, ...],
+    tolerance: Float64[np.ndarray, "*rows"] | None = None,
 ) -> Bool[np.ndarray, "*rows"]:
     """Return which rows do not hold weights in [0, 1] that sum to 1 over their context, and NaN exactly past it.
 
@@ -93,13 +106,25 @@ def breaks_contract(
         Stored rows.
     lengths
         Context lengths in tokens; broadcast against the rows.
+    tolerance
+        How far each row may sum from 1; by default as far as float16 rounds.
     """
     slots = rows.shape[-1]
     inside = np.arange(slots) < np.asarray(lengths)[..., None]
     weights = rows.astype(np.float64)
     sums = np.where(inside, weights, 0.0).sum(axis=-1)
-    off = ~(np.abs(sums - 1.0) <= row_sum_tolerance(slots))  # a NaN inside the context makes the comparison false
+    off = ~(
+        np.abs(sums - 1.0) <= (row_sum_tolerance(slots) if tolerance is None else tolerance)
+    )  # a NaN inside the context makes the comparison false
     misplaced = np.any(np.isnan(weights) == inside, axis=-1)
     outside_range = np.any((weights < 0) | (weights > 1), axis=-1)
     broken: Bool[np.ndarray, "*rows"] = off | misplaced | outside_range
     return broken
+
+
+def shade_tolerance(rows: Float16[np.ndarray, "*rows slot"]) -> Float64[np.ndarray, "*rows"]:
+    """Return how far rows that are stored as bytes may sum from 1: the rounding of every root, to the weight."""
+    half = 0.5 / LARGEST
+    weights = np.nan_to_num(rows.astype(np.float64))
+    moved = np.where(np.isnan(rows), 0.0, 2 * np.sqrt(weights) * half + half**2)
+    return np.asarray(moved.sum(axis=-1) + row_sum_tolerance(rows.shape[-1]))

@@ -49,6 +49,9 @@ class ResolvedCapture(ResolvedJob):
     row_envs: tuple[int, ...]
     row_layers: tuple[int, ...]
     row_heads: tuple[int, ...]
+    row_form: Literal["f16", "u8", "none"] = Field(default="f16", description="Form of the rows of `row_envs`.")
+    bin_envs: tuple[int, ...] = Field(default=(), description="Environments whose rows are stored as age bins.")
+    curve: bool = Field(default=False, description="A retained-mass curve of every decision is stored.")
 
     @property
     def steps_total(self) -> int:

@@ -84,9 +84,25 @@ class SamplingChoice(Sent):
 
 
 class RowsChoice(Sent):
-    """Which decision rows are stored. Statistics are kept for every environment in any case."""
+    """Which decision rows are stored, and in which form. Statistics are kept for every environment in any case."""
 
     enabled: bool = Field(default=True, description="Store decision rows.")
+    form: Literal["f16", "u8", "bins", "none"] | None = Field(
+        default=None,
+        description="f16: weights as float16; u8: a byte each, error 0.004 at most; bins: the mass of about 100 age "
+        "bins; none. By default f16 where a step's rows are small, else bins, a curve, and float16 rows of a few "
+        "environments.",
+    )
+    exact: tuple[Index, ...] | None = Field(
+        default=None,
+        max_length=MAX_ENTRIES,
+        description="With bins: env axis entries whose float16 rows are stored too; where no form is named, a few.",
+    )
+    curve: bool | None = Field(
+        default=None,
+        description="Store the mass that each head's own best tokens hold at 21 budgets; by default beside bins that "
+        "were not asked for.",
+    )
     envs: tuple[Index, ...] | None = Field(
         default=None,
         min_length=1,
@@ -109,8 +125,12 @@ class RowsChoice(Sent):
 
     @model_validator(mode="after")
     def _no_doubles(self) -> Self:
-        for name in ("envs", "layers", "heads"):
+        for name in ("envs", "layers", "heads", "exact"):
             refuse_doubles(getattr(self, name), name)
+        if not self.enabled and self.form not in {None, "none"}:
+            raise ValueError(f"rows are not enabled, yet form is {self.form}; leave out one of them")
+        if self.exact is not None and self.form not in {None, "bins"}:
+            raise ValueError(f"exact names rows beside bins, and the form is {self.form}; name them by envs")
         return self
 
 
