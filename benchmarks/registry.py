@@ -1,4 +1,4 @@
-"""Which suites there are: the files of `benchmarks/suites/`."""
+"""The list of suites: the files of `benchmarks/suites/`."""
 
 from __future__ import annotations
 

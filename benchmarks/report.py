@@ -23,7 +23,8 @@ from matplotlib import pyplot as plt
 
 import attnscope
 from attnscope.connecting.connection import Connection
-from attnscope.connecting.transport import Answer, Transport
+from attnscope.connecting.responses import Response
+from attnscope.connecting.transport import Transport
 from attnscope.figures.comprehensive import comprehensive
 from attnscope.figures.heatmap import heatmap, heatmaps
 from attnscope.figures.layer_head import layer_head
@@ -143,7 +144,7 @@ class Counted(Transport):
 
     received = 0
 
-    def request(self, *arguments: Any, **options: Any) -> Answer:  # noqa: ANN401 - whatever the transport takes
+    def request(self, *arguments: Any, **options: Any) -> Response:  # noqa: ANN401 - whatever the transport takes
         """Ask, and count."""
         answer = super().request(*arguments, **options)
         self.received += len(answer.body)

@@ -8,8 +8,8 @@ import numpy as np
 from jaxtyping import Int
 
 from attnscope_server.deciding.statistics.estimates import PairedReturns, difference, gain
+from attnscope_server.deciding.statistics.look_plans import Look, LookPlan, Reach
 from attnscope_server.deciding.statistics.looks import signs
-from attnscope_server.deciding.statistics.plans import Look, LookPlan, Reach
 from benchmarks.calibration.worlds import World
 
 MARGIN = 0.05

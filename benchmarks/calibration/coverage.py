@@ -10,8 +10,8 @@ from jaxtyping import Float, Int
 
 from attnscope_server.deciding.statistics.estimates import Estimate, PairedReturns, difference, gain
 from attnscope_server.deciding.statistics.final_point import median_unbiased_kept
+from attnscope_server.deciding.statistics.look_plans import LookPlan
 from attnscope_server.deciding.statistics.looks import judge
-from attnscope_server.deciding.statistics.plans import LookPlan
 from attnscope_server.deciding.statistics.power import conditional_power, is_futile
 from benchmarks.calibration.claims import MARGIN, first_verdicts, part
 from benchmarks.calibration.worlds import World

@@ -9,8 +9,8 @@ import numpy as np
 
 from attnscope_server.deciding.statistics.estimates import PairedReturns
 from attnscope_server.deciding.statistics.ladder import Climb, Rung
+from attnscope_server.deciding.statistics.look_plans import LookPlan
 from attnscope_server.deciding.statistics.looks import Verdict
-from attnscope_server.deciding.statistics.plans import LookPlan
 from benchmarks.calibration.claims import first_verdicts
 from benchmarks.calibration.worlds import World
 

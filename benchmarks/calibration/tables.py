@@ -7,7 +7,7 @@ import math
 import numpy as np
 
 from attnscope_server.deciding.statistics.ladder import End
-from attnscope_server.deciding.statistics.plans import LookPlan, seeds_plan, tasks_plan
+from attnscope_server.deciding.statistics.look_plans import LookPlan, seeds_plan, tasks_plan
 from benchmarks.calibration.boards import Board, flat_board, read_board
 from benchmarks.calibration.claims import many
 from benchmarks.calibration.coverage import covered, futile, promised

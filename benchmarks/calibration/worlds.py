@@ -8,7 +8,7 @@ import numpy as np
 from jaxtyping import Float
 
 from attnscope_server.deciding.statistics.estimates import PairedReturns
-from attnscope_server.deciding.statistics.plans import Reach
+from attnscope_server.deciding.statistics.look_plans import Reach
 
 RARE = 0.05
 """Share of rollouts that lose much in the `rare` shape."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import hashlib
 import io
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 import attnscope
+from attnscope.documents import document
 from attnscope.figures.style import save
 from attnscope.figures.trials.pareto import pareto
 from attnscope.figures.trials.predicted import predicted
@@ -22,7 +22,7 @@ from attnscope.proposal import FIRST
 from attnscope.recommendations.attention.basis import gather
 from attnscope.report.report import small_png
 from attnscope.study import study
-from attnscope.trials.board import Board, Row, board, known
+from attnscope.trials.board import Board, Row, board
 from attnscope.trials.selection import winner
 from benchmarks.study.running import Found
 from benchmarks.study.subjects import Subject
@@ -48,7 +48,7 @@ def write(subject: Subject, found: Found) -> None:
     }
     if "board" in boards:
         summary["predictions"] = _whole(subject, found, boards["board"])
-    text = json.dumps(known(summary), indent=1, allow_nan=False)
+    text = document(summary)
     (TABLES / f"{subject.key}.json").write_text(text + "\n", encoding="utf-8")
     print(f"{subject.key}: wrote {len(boards)} tables")
 

@@ -13,7 +13,7 @@ from attnscope.recommendations.attention.agreement import FEWEST, Group, ceiling
 from attnscope.screens.dips import NEAR
 from attnscope_server.deciding.statistics.estimates import estimate, student_quantile
 from attnscope_server.deciding.statistics.kept import Kept, kept
-from attnscope_server.deciding.statistics.plans import Reach
+from attnscope_server.deciding.statistics.look_plans import Reach
 from attnscope_storage.proposing import first_of_each, least_of, votes_of
 from benchmarks.study2.published import Published
 from benchmarks.study2.subjects import DIP_COUNTS, POSITIONS

@@ -1,4 +1,4 @@
-"""How long a wrong body of a megabyte holds the service's event loop: work of its thread, and wall time.
+"""The time that a wrong body of a megabyte holds the service's event loop: work of its thread, and wall time.
 
 A probe on the loop asks to be called every millisecond; how much later it is called is a hold. Bodies are posted by a
 process of its own, so that the client takes no time from the loop. Wall time holds what other programs take too.

@@ -24,9 +24,10 @@ from attnscope_model.compression import Compression
 from attnscope_model.compression.deciding import CompressedDecider, PlainDecider
 from attnscope_model.forward.policy import Policy
 from attnscope_model.strategies import build, looks_at_attention
+from attnscope_server.attempts.order import Order
 from attnscope_server.capturing.job import CaptureOrder, run_capture
 from attnscope_server.capturing.resolving import resolve
-from attnscope_server.kinds import Order, Referred
+from attnscope_server.kinds import Referred
 from attnscope_server.screening import Histories, screen
 from attnscope_server.screening.job import run_screen
 from attnscope_server.screening.kind import KIND

@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from attnscope_server.capturing.plan import env_axis, static_arrays
 from attnscope_server.capturing.resolving import resolve
+from attnscope_server.capturing.sizing import env_axis, static_arrays
 from attnscope_storage.kinds.capture.contract import capture_schema
 from attnscope_storage.kinds.capture.schema import CaptureSchema
 from attnscope_storage.writing.writer import CaptureWriter

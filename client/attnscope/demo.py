@@ -71,10 +71,10 @@ def own_service(root: Path) -> Iterator[Service]:
             command, stdout=subprocess.PIPE, stderr=log, text=True, encoding="utf-8", env=environment
         )
     try:
-        said = _first_line(process)
-        if not said.startswith("listening on "):
+        line = _first_line(process)
+        if not line.startswith("listening on "):
             raise ConnectionFailedError(f"the service did not start: {_last_line(root / 'service.log')}")
-        url = said.removeprefix("listening on ").strip()
+        url = line.removeprefix("listening on ").strip()
         with Service(Transport(Connection(url, environment["ATTNSCOPE_SERVER_API_KEY"], "the demo"))) as service:
             yield service
     finally:

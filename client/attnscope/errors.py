@@ -4,39 +4,23 @@
 
     AttnscopeError                                   attnscope_storage.errors
     ├── StorageError and its tree                    attnscope_storage.errors: captures on this disk
-    ├── ConfigurationError (ValueError)              no service named, or a key that must not travel
-    ├── ConnectionFailedError (ConnectionError)      no answer from the service
-    ├── UnexpectedAnswerError (RuntimeError)         an answer that breaks the contract
-    ├── MissingPackageError (ImportError)            an optional package is not installed
-    ├── JobNameError (LookupError)                   no job of that name, or several
-    ├── MapNotSampledError (LookupError)             no whole map is stored for that step
-    ├── OutsideError (IndexError)                    an index lies outside what is stored
-    ├── LoopUnfitError (ValueError)                  a loop of one's own gives nothing to compare
-    ├── DownloadRefusedError (FileExistsError)       the folder holds something else
-    ├── CheckpointRefusedError (ValueError)          a checkpoint of this machine cannot be registered
-    ├── WaitTimeoutError (TimeoutError)              the job did not end in the time given
-    ├── JobFailedError (RuntimeError)                the job ended by an error
-    ├── JobCancelledError (RuntimeError)             the job was cancelled
+    ├── ConfigurationError, LoopUnfitError, CheckpointRefusedError (ValueError)
+    ├── JobNameError, MapNotSampledError (LookupError), OutsideError (IndexError), MissingPackageError (ImportError)
+    ├── ConnectionFailedError (ConnectionError), WaitTimeoutError (TimeoutError), DownloadRefusedError (FileExistsError)
+    ├── UnexpectedAnswerError, JobFailedError, JobCancelledError (RuntimeError)
     └── ServiceError                                 the service said why: a problem document
         ├── RequestRefusedError (ValueError)         the request must change
         │   ├── UnknownCheckpointError, UnknownEnvironmentError, AmbiguousNameError, NotCapturedError (LookupError)
         │   │   └── AbsentArrayError (NotCapturedError, AttributeError)
         │   └── InvalidRequestError, MethodNotAllowedError, UnsupportedMediaTypeError, TooLargeError,
         │       RangeNotSatisfiableError, NotReplayableError, ConflictError
-        ├── AuthenticationError (PermissionError)
-        │   ├── UnauthenticatedError
-        │   └── ForbiddenError
-        ├── NotFoundError (LookupError)
-        │   └── GoneError
-        ├── BusyError                                the same request may succeed later
-        │   ├── TooManyRequestsError
-        │   └── UnavailableError
-        ├── RemoteStorageError                       also the storage error it resembles
-        │   ├── RemoteNotCommittedError (NotCommittedError)
-        │   ├── RemoteChunkLostError (ChunkLostError)
-        │   ├── RemoteChunkDamagedError (ChunkDamagedError)
-        │   ├── RemoteStorageFullError (StorageFullError)
-        │   └── RemoteStorageUnwritableError (StorageUnwritableError)
+        ├── AuthenticationError (PermissionError)    UnauthenticatedError, ForbiddenError
+        ├── NotFoundError (LookupError)              GoneError
+        ├── BusyError                                the same request may succeed later: TooManyRequestsError,
+        │                                            UnavailableError
+        ├── RemoteStorageError                       also the storage error it resembles: RemoteNotCommittedError,
+        │                                            RemoteChunkLostError, RemoteChunkDamagedError,
+        │                                            RemoteStorageFullError, RemoteStorageUnwritableError
         └── ServiceFaultError (RuntimeError)         the service or a job of it went wrong
             ├── OutOfMemoryError (MemoryError)
             └── CheckpointUnreadableError, RecordUnreadableError, NotReproducibleError, CaptureInvalidError,

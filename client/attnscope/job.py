@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Self
 from uuid import UUID
 
-from attnscope.connecting.answers import read_model
+from attnscope.connecting.responses import read_model
 from attnscope.connecting.transport import Transport
 from attnscope.kinds.view import view_of
 from attnscope.waiting import until_ended
@@ -146,8 +146,8 @@ class JobHandle:
         JobHandle
             This job, with the moment that now holds.
         """
-        said = {"expires_at": until, "pinned": pinned}
-        changes = JobChanges.model_validate({name: value for name, value in said.items() if value is not None})
+        fields = {"expires_at": until, "pinned": pinned}
+        changes = JobChanges.model_validate({name: value for name, value in fields.items() if value is not None})
         content = changes.model_dump_json(exclude_unset=True).encode()
         path, kind = f"/v1/jobs/{self.id}", {"Content-Type": "application/json"}
         self.summary = read_model(

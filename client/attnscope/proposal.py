@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import count, islice
 from pathlib import Path
 from typing import Any, Final
 
@@ -147,11 +148,6 @@ def choice_of(strategy: Mapping[str, Any]) -> StrategyChoice:
     return StrategyChoice(name=parameters.pop("name", ""), parameters=parameters)
 
 
-def fresh_seeds(used: Sequence[int], count: int = SEEDS) -> tuple[int, ...]:
+def fresh_seeds(used: Sequence[int]) -> tuple[int, ...]:
     """Return the smallest seeds that a capture did not use: advice is tried on rollouts that it has not seen."""
-    taken, found, seed = set(used), list[int](), 0
-    while len(found) < count:
-        if seed not in taken:
-            found.append(seed)
-        seed += 1
-    return tuple(found)
+    return tuple(islice((seed for seed in count() if seed not in used), SEEDS))

@@ -8,7 +8,7 @@ from uuid import UUID, uuid4
 
 from pydantic import ValidationError
 
-from attnscope.connecting.answers import read_model, read_models
+from attnscope.connecting.responses import read_model, read_models
 from attnscope.connecting.transport import Transport
 from attnscope.errors import JobNameError, RequestRefusedError
 from attnscope.job import JobHandle
@@ -166,7 +166,11 @@ class Service:
         """
         text = str(name).lower()
         if "/" in text:
-            return self._part(*text.split("/", 1))
+            owner, part = text.split("/", 1)
+            children = self.job(owner).decision().card.children
+            if part not in children:
+                raise JobNameError(f"{owner} owns no {part!r}; it owns {', '.join(children) or 'nothing yet'}")
+            return self.job(children[part])
         if text == "last":
             for handle in self.jobs():
                 return handle
@@ -180,13 +184,6 @@ class Service:
                 raise JobNameError(f"{name!r}: {found}; give an id, a longer prefix, or 'last'") from None
             return fitting[0]
         return self._handle(read_model(Job, self._transport.request("GET", f"/v1/jobs/{full}")))
-
-    def _part(self, job: str, name: str) -> JobHandle:
-        """Return a store that a decision owns as a job of its kind."""
-        children = self.job(job).decision().card.children
-        if name not in children:
-            raise JobNameError(f"{job} owns no {name!r}; it owns {', '.join(children) or 'nothing yet'}")
-        return self.job(children[name])
 
     def checkpoints(self) -> list[CheckpointInfo]:
         """Return the registered checkpoints.

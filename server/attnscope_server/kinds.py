@@ -13,20 +13,17 @@ from dataclasses import dataclass
 from functools import cache
 from importlib import import_module
 from importlib.util import find_spec
-from pathlib import Path
 from types import MappingProxyType
-from typing import Any, Final, Generic, TypedDict, TypeVar
+from typing import Any, Final, Generic, TypeVar
 from uuid import UUID
 
 import attnscope_server
-from attnscope_env.presets.listing import LISTED, Listings
+from attnscope_env.presets.listing import Listings
 from attnscope_model.checkpoints.registry import CheckpointRegistry
 from attnscope_server.settings import Limits
 from attnscope_storage.layout.store_schema import StoreSchema
 from attnscope_storage.reading.reader import CaptureReader
-from attnscope_storage.wire import Contract, Estimate, Phase, PolicyDescription, ResolvedJob, Specification
-from attnscope_storage.wire.parts import PART_OF
-from attnscope_storage.writing.writer import Commit
+from attnscope_storage.wire import Contract, Estimate, PolicyDescription, ResolvedJob, Specification
 
 SpecT = TypeVar("SpecT", bound=Specification)
 ResolvedT = TypeVar("ResolvedT", bound=ResolvedJob)
@@ -90,41 +87,6 @@ class Means:
     """Workers may attend by the compiled kernel, where it is installed and the policy's heads fit."""
 
 
-@dataclass(frozen=True)
-class Order(Generic[SpecT, ResolvedT]):
-    """All that a runner is told of a job."""
-
-    job: str
-    owner: str
-    spec: SpecT
-    resolved: ResolvedT
-    path: Path
-    """Folder of the job's store."""
-    durable: bool = True
-    listings: Listings = LISTED
-    """Environments that this service lists."""
-    fused: bool = True
-    """Use the compiled attention where it fits."""
-    part_of: tuple[str, str] | None = None
-    """The store that owns the job's store, and its name there; None where the job stands for itself."""
-
-    @property
-    def belonging(self) -> dict[str, object]:
-        """Root attribute that says which store owns this one; none where no store does."""
-        return {} if self.part_of is None else {PART_OF: {"store": self.part_of[0], "name": self.part_of[1]}}
-
-
-class Heard(TypedDict):
-    """The functions by which a runner and its worker hear of each other while a job runs."""
-
-    stopped: Callable[[], bool]
-    """Says when to raise `RolloutStoppedError`."""
-    tell: Callable[[Phase, int], None]
-    """Takes the phase, and the steps so far."""
-    on_commit: Callable[[Commit], None]
-    """Takes every commit."""
-
-
 class Kind(ABC, Generic[SpecT, ResolvedT]):
     """The service's half of one kind of job."""
 
@@ -132,7 +94,7 @@ class Kind(ABC, Generic[SpecT, ResolvedT]):
     runner: str
     """Import path of the function that runs a job, ``module:function``; only a worker imports it.
 
-    It takes an `Order`, the policy, its `CheckpointInfo` and the torch device, and by name what `Heard` lists.
+    It takes an `Order`, the policy, its `CheckpointInfo` and the torch device, and `Callbacks` by name.
     """
 
     alike: tuple[str, ...] = ()

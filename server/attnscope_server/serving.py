@@ -129,13 +129,13 @@ def _prepared(settings: Settings, listening: Callable[[Running], None]) -> tuple
         place.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, patience)
     url = f"{settings.scheme}://{settings.host}:{place.getsockname()[1]}"
 
-    def tell() -> None:
+    def on_listening() -> None:
         state: State = app.state.service
         key = local_key(settings, state.keys)
         announce(settings, url, key)
         listening(Running(url, key, settings, state))
 
-    return _Server(config, tell, lambda: withdraw(settings, url)), place
+    return _Server(config, on_listening, lambda: withdraw(settings, url)), place
 
 
 def _configured(app: FastAPI, settings: Settings) -> uvicorn.Config:

@@ -136,17 +136,17 @@ def pooled(
     shape = tuple((extent + gap) // step for extent, gap in zip(maps.shape[-2:], short, strict=True))
     flat = maps.reshape(-1, *maps.shape[-2:])
     found = np.empty((len(flat), *shape), np.float32)
-    for place, one in enumerate(flat):  # map by map, so that one map in float32 is all the memory that this takes
+    for index, one in enumerate(flat):  # map by map, so that one map in float32 is all the memory that this takes
         wide = np.pad(one.astype(np.float32), [(0, gap) for gap in short], constant_values=np.nan)
         cells = wide.reshape(shape[0], step, shape[1], step)
         held = np.isfinite(cells)
         there = held.any(axis=(1, 3))
         if by == "max":
             most = np.where(held, cells, -np.inf).max(axis=(1, 3))
-            found[place] = np.where(there, most, np.nan)
+            found[index] = np.where(there, most, np.nan)
         else:
             total = np.where(held, cells, 0).sum(axis=(1, 3), dtype=np.float64)
-            found[place] = np.divide(total, held.sum(axis=(1, 3)), out=np.full(shape, np.nan), where=there)
+            found[index] = np.divide(total, held.sum(axis=(1, 3)), out=np.full(shape, np.nan), where=there)
     return found.reshape(*maps.shape[:-2], *shape)
 
 

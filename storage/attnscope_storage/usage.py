@@ -46,7 +46,7 @@ class WordedGroup(TyperGroup):
         return super().resolve_command(ctx, args)
 
 
-def said_of(error: Exception) -> str:
+def message_of(error: Exception) -> str:
     """Return the text for wrong usage: its sentence and how to see what is right; the help where no word was typed."""
     if type(error).__name__ == "NoArgsIsHelpError":
         return str(error)

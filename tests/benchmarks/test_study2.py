@@ -101,7 +101,7 @@ def test_the_arrays_are_small_and_their_checksums_hold(policies, tmp_path):
 
 
 def test_planted_costs_are_ranked(planted):
-    """Where cost is departure both correlations are 1 and a signed loss that is its opposite has −1."""
+    """With costs that are departures both correlations are 1 and a signed loss that is its opposite has −1."""
     assert within_rules(planted).found.value == pytest.approx(1)
     found = within_budgets(planted)
     assert found["departure"].found.value == pytest.approx(1)

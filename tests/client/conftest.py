@@ -155,7 +155,7 @@ class FakeService(ThreadingHTTPServer):
         self.answered = 0
         """Bytes of all bodies."""
         self.label = "a label"
-        """What stands in its texts."""
+        """The text in its documents."""
         self.moved = "http://example.invalid/"
         self.cap: int | None = None
         """Bytes of a slice, at most."""

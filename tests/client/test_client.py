@@ -233,5 +233,5 @@ def test_commands_write_files(fake, monkeypatch, tmp_path):
     ],
 )
 def test_wrong_usage_is_status_2(arguments):
-    """What cannot be understood is refused before anything is sent."""
+    """A specification that cannot be understood is refused before anything is sent."""
     assert RUN.invoke(app, arguments).exit_code == 2

@@ -36,7 +36,7 @@ from attnscope_storage.reading.reader import CaptureReader
 from attnscope_storage.wire import JobState
 
 ESCAPES = "a\x1b]0;owned\x07b\x9b31mc\u202ed\x00[bold]e[/bold]<script>f</script>"
-"""What a hostile service writes into every text: it would set a title, colours, direction and markup."""
+"""The text of a hostile service: it would set a title, colours, direction and markup."""
 
 
 @pytest.fixture
@@ -55,7 +55,7 @@ def hostile(fake, tmp_path, hostile_root):
 
 
 def no_tricks(text: str) -> bool:
-    """Whether a text can neither move a cursor nor hide or turn what stands beside it."""
+    """Return True if a text can neither move a cursor nor hide or turn what stands beside it."""
     return not re.search("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]", text)
 
 
@@ -77,7 +77,7 @@ def test_no_terminal_is_taken_over(hostile, monkeypatch, arguments):
 
 
 def test_no_notebook_is_taken_over(hostile):
-    """What a notebook shows of a job, a capture or an array is without tricks, and its markup is escaped."""
+    """The notebook view of a job, a capture or an array is without tricks, and its markup is escaped."""
     with attnscope.connect(hostile.url, "right-key") as service:
         job = service.job("last")
         capture = job.capture()

@@ -1,4 +1,4 @@
-"""What notebooks show, and the examples, run as they stand."""
+"""Notebook views, and the examples, run as they stand."""
 
 from __future__ import annotations
 

@@ -14,7 +14,7 @@ import pytest
 
 import attnscope
 from attnscope.connecting.repeated import refuse_another
-from attnscope.connecting.transport import Answer
+from attnscope.connecting.responses import Response
 from attnscope.errors import UnauthenticatedError, UnexpectedAnswerError
 from attnscope_storage.wire.echo import LONGEST, SELECTION_HEADER, echo_of
 
@@ -74,7 +74,7 @@ def test_a_pickled_capture_opens_itself_again(capture, fake):
 
 
 def test_pickled_arrays_jobs_and_downloads_open_themselves_again(capture, stored, tmp_path, monkeypatch):
-    """What belongs to a capture can travel alone; a downloaded one is found from another folder, too."""
+    """The parts of a capture can travel alone; a downloaded one is found from another folder, too."""
     rows = pickle.loads(pickle.dumps(capture.rows))  # noqa: S301 - our own
     np.testing.assert_array_equal(rows[3], capture.rows[3])
     monkeypatch.chdir(stored.parent)
@@ -124,7 +124,7 @@ def test_an_answer_to_another_question_is_refused(capture, monkeypatch):
         answer = request(*words, **options)
         headers = answer.headers.copy()
         headers[SELECTION_HEADER] = "step=7"
-        return Answer(answer.status, headers, answer.body)
+        return Response(answer.status, headers, answer.body)
 
     monkeypatch.setattr(transport, "request", mixed)
     with pytest.raises(UnexpectedAnswerError, match="answered another question"):
@@ -148,7 +148,7 @@ def test_a_selection_is_repeated_the_same_on_both_sides():
 
 
 def test_a_copy_that_nobody_closes_closes_itself(capture):
-    """What came out of a pickle, as the result of a worker process, leaves no open connection behind."""
+    """A result of a worker process, which came out of a pickle, leaves no open connection behind."""
     copy = pickle.loads(pickle.dumps(capture))  # noqa: S301 - our own
     copy.rows[5]
     client = copy._slicer._transport._client

@@ -54,7 +54,7 @@ def test_other_kinds_have_their_axes(capture, fake):
 
 
 def test_an_answer_of_another_shape_is_refused(capture):
-    """What was not asked for is never taken for it."""
+    """An answer to another question is never taken for the right one."""
     with pytest.raises(UnexpectedAnswerError):
         capture.leave_one_out(9, transitions=[3])
 
@@ -71,7 +71,7 @@ def test_offline_says_what_is_stored_and_how_to_get_the_rest(stored):
 
 
 def test_an_older_service_is_told_apart(capture, fake):
-    """Where the route does not exist, the stored steps are named as before."""
+    """If the route does not exist, the stored steps are named as before."""
     fake.replays = False
     with pytest.raises(MapNotSampledError, match=r"4, 89.*older version"):
         capture.map(5)

@@ -1,4 +1,4 @@
-"""What the client makes of interrupted downloads and of answers that cannot be right."""
+"""The client's reading of interrupted downloads and of answers that cannot be right."""
 
 from __future__ import annotations
 

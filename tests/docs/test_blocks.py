@@ -37,7 +37,7 @@ BEFORE = {
     "docs/strategies.md": [SERVICE],
     "docs/trials.md": [SERVICE, CAPTURE],
 }
-"""What a page's reader did before: the README's first steps, in small."""
+"""The earlier steps of a page's reader: the README's first steps, in small."""
 
 
 def all_blocks() -> list[Block]:

@@ -41,7 +41,7 @@ CLASSES = (
     "attnscope_model.strategies:Selection",
     "attnscope_model.strategies:Scored",
 )
-"""What a user holds, and what an entry point asks for."""
+"""The classes of a user, and the protocols of entry points."""
 
 
 def offered(module: str) -> Iterator[tuple[str, Any]]:

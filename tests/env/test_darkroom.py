@@ -89,7 +89,7 @@ def test_drawn_goal_follows_the_seed_and_stays():
     ],
 )
 def test_impossible_rooms_are_refused(kwargs, reason):
-    """What lies outside the room or is no cell is refused with what was expected."""
+    """A cell outside the room, or no cell at all, is refused with what was expected."""
     with pytest.raises(ValueError, match=reason):
         DarkroomEnv(**kwargs)
 

@@ -122,7 +122,7 @@ def test_a_room_that_ended_waits_for_its_reset_when_autoreset_is_disabled():
 
 
 def test_rooms_can_be_taken_elsewhere_as_arrays():
-    """What a twin on a device begins from is the rooms as they stand, in cells and moves."""
+    """A twin on a device begins from the rooms as they stand, in cells and moves."""
     environment = DarkroomVectorEnv([(5, 4), (0, 0)], horizon=3, size=9, start=(4, 4))
     environment.reset()
     environment.step(np.array([0, 3]))

@@ -84,7 +84,7 @@ def test_kwargs_outside_the_schema_are_refused(kwargs):
     ],
 )
 def test_impossible_entries_are_refused(changes, reason):
-    """What an operator cannot mean is refused when the settings are read."""
+    """A list that an operator cannot mean is refused when the settings are read."""
     with pytest.raises(ValueError, match=reason):
         GymnasiumEntry.model_validate(LAKE.model_dump() | changes)
 

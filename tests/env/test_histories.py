@@ -206,7 +206,7 @@ def test_a_recorder_wants_exactly_its_steps():
 
 
 def test_parts_with_intentions_are_not_joined_without_them():
-    """What a searching source meant to do is not dropped silently; without it the parts stand one after another."""
+    """A searching source's intended action is never dropped; without it the parts stand one after another."""
     parts = [q_learned(episodes=2, every=12), q_learned(episodes=2, every=12)]
     assert np.array_equal(Histories.joined(parts).actions, np.concatenate([part.actions for part in parts]))
     with pytest.raises(ValueError, match="got one with what it meant to do"):

@@ -75,7 +75,7 @@ def test_steps_like_gymnasiums_vectorisation_of_the_single_room(single_rooms, as
 
 @pytest.mark.parametrize("named", [{}, {"key": (1, 2)}, {"door": (1, 2)}])
 def test_drawn_cells_are_those_of_the_single_room(assert_same, named):
-    """What nobody names, rooms seeded s, s+1, … draw as single rooms with those seeds do."""
+    """Unnamed cells are drawn: rooms seeded s, s+1, … draw as single rooms with those seeds do."""
     ours = gymnasium.make_vec(KEY_TO_DOOR_ID, 4, vectorization_mode="vector_entry_point", **named)
     theirs = gymnasium.make_vec(KEY_TO_DOOR_ID, 4, vectorization_mode="sync", **named)
     for seed in (5, None, [1, None, 3, 4]):

@@ -150,7 +150,7 @@ def test_make_vector_steps_the_tasks_goals():
 
 
 def test_presets_fill_the_wire_types():
-    """What presets and listings say of themselves validates as the wire's types and survives JSON."""
+    """The descriptions of presets and listings validate as the wire's types and survives JSON."""
     for entry in LISTED:
         info = EnvironmentInfo.model_validate(entry.info())
         assert EnvironmentInfo.model_validate_json(info.model_dump_json()) == info
@@ -182,7 +182,7 @@ def test_listing_turns_kwargs_into_presets():
 
 @pytest.mark.parametrize("name", sorted(PRESETS))
 def test_a_presets_own_kwargs_name_it(name):
-    """What a capture stores of its environment gives the same preset again, split rule and all."""
+    """The environment that a capture stores gives the same preset again, split rule and all."""
     chosen = preset(name)
     assert listing(chosen.environment_id).preset(chosen.kwargs) is chosen
 

@@ -11,9 +11,9 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 
-FOLDERS = ("client", "server", "model", "env", "storage", "benchmarks", "examples")
+FOLDERS = ("client", "server", "model", "env", "storage", "benchmarks", "examples", "tests")
 
-QUESTION = re.compile(r"\s*(what|whether|who|whose|whom|where|how)\b", re.IGNORECASE)
+QUESTION = re.compile(r"\s*(what|whether|who|whose|whom|where|how|which)\b", re.IGNORECASE)
 """A docstring that leaves its noun to the rest of the sentence."""
 
 

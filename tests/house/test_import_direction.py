@@ -1,4 +1,4 @@
-"""Who may import whom, read from the source: DESIGN's diagram as a test."""
+"""The allowed imports between packages, read from the source: DESIGN's diagram as a test."""
 
 from __future__ import annotations
 

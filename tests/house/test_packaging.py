@@ -1,4 +1,4 @@
-"""What the tree promises its users: env/ is in git and in the wheel, versions agree, the container files hold."""
+"""The promises of the tree to its users: env/ is in git and in the wheel, versions agree, the container files hold."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def test_versions_agree():
 
 
 def test_the_base_dependencies_are_the_laptops():
-    """What needs a GPU box is an extra."""
+    """Packages for a GPU box are an extra."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     base = " ".join(project["dependencies"])
     assert not any(name in base for name in ("torch", "fastapi", "gymnasium", "sqlalchemy"))

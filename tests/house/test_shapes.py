@@ -40,7 +40,7 @@ def test_arrays_are_found_wherever_they_stand():
 
 
 def test_a_result_is_held_to_its_shape():
-    """What a function returns is checked as what it takes; other annotations are not."""
+    """A function's result is checked like its arguments; other annotations are not."""
 
     def made(size: int) -> tuple[Float[np.ndarray, " row"], str]:
         return np.zeros(size), "text"

@@ -140,7 +140,7 @@ def test_one_of_several_state_dicts_is_named(run, tmp_path):
 
 
 def test_a_configuration_that_is_an_object_is_said_not_to_be_read(run, tmp_path):
-    """Where heads are missing because an object holds them, the refusal says so, and what to do."""
+    """If heads are missing because an object holds them, the refusal says so, and what to do."""
     way = WAYS["dataclass configuration"]
     torch.save(way.content, tmp_path / "m.pt")
     reason = r"state --heads N, .*; its config is a forwards\.ways\.Settings, whose values are not read: state them, or"

@@ -79,7 +79,7 @@ class Stopped:
 
 
 def test_lost_lines_are_counted():
-    """What did not fit is said where there is room again."""
+    """Dropped lines are counted in the log once there is room again."""
     stream = Stopped()
     lines = LogLines(stream, most=2)
     lines.write("first\n")

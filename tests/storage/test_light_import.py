@@ -1,4 +1,4 @@
-"""What the laptop imports first stays light."""
+"""The first imports of the laptop stay light."""
 
 from __future__ import annotations
 

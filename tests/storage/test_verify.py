@@ -71,7 +71,7 @@ def test_what_stands_in_the_place_of_rows_is_checked(tmp_path, rollout, name, ch
 
 
 def test_a_running_capture_verifies_up_to_its_commit(running):
-    """What is not committed is not missed."""
+    """Chunks that are not committed are not missed."""
     report = verify(CaptureReader.open(running))
     assert report.ok
     assert (report.steps, report.rows) == (8, 8 * 2 * 2 * 2)
@@ -154,7 +154,7 @@ def test_float16_rounding_alone_is_never_a_problem(rollout, slots, scale):
 
 
 def test_a_query_in_front_has_its_own_slot_first():
-    """Where the query is first, `self` is slot 0 and recency counts from the end without it."""
+    """If the query is first, `self` is slot 0 and recency counts from the end without it."""
     rows = np.array([0.5, 0.125, 0.125, 0.25, np.nan], np.float16)[None, None, None, None]
     statistics = {
         "entropy": -np.sum(np.log([0.5, 0.125, 0.125, 0.25]) * [0.5, 0.125, 0.125, 0.25]),

@@ -1,4 +1,4 @@
-"""What a figure must be as a figure: no text off the canvas, no two ticks equal or over each other."""
+"""The rules that every figure keeps: no text off the canvas, no two ticks equal or over each other."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def faults(figure: Figure) -> list[str]:
 
 
 def _overlap(one: Bbox, other: Bbox) -> bool:
-    """Whether two boxes share more than their edges."""
+    """Return True if two boxes share more than their edges."""
     wide = min(one.x1, other.x1) - max(one.x0, other.x0)
     high = min(one.y1, other.y1) - max(one.y0, other.y0)
     return wide > SLACK and high > SLACK

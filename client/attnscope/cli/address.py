@@ -73,8 +73,8 @@ def key_of(path: Path) -> str:
 
 def connect() -> Service:
     """Return the service that the options of the program name, else the one that `attnscope.connect` finds."""
-    said = _named.get()
-    asked = {"url": said["url"]} if "url" in said else {}
-    if "key_file" in said:
-        asked["api_key"] = key_of(Path(said["key_file"]))
+    named = _named.get()
+    asked = {"url": named["url"]} if "url" in named else {}
+    if "key_file" in named:
+        asked["api_key"] = key_of(Path(named["key_file"]))
     return attnscope.connect(**asked)

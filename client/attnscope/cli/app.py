@@ -48,8 +48,8 @@ def _version(asked: bool) -> None:
         raise typer.Exit
 
 
-def _no_key(said: str | None) -> None:
-    if said is not None:
+def _no_key(key: str | None) -> None:
+    if key is not None:
         raise typer.BadParameter(
             "every user of this machine sees the arguments of a command: write the key into a file and name it with "
             "--key-file, or set ATTNSCOPE_API_KEY",

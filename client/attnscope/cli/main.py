@@ -35,7 +35,7 @@ from attnscope.errors import (
 )
 from attnscope_storage.errors import AttnscopeError
 from attnscope_storage.terminal import take_any_terminal
-from attnscope_storage.usage import WRONG_USAGE, UsageError, said_of
+from attnscope_storage.usage import WRONG_USAGE, UsageError, message_of
 from attnscope_storage.wire.wording import wrong_fields
 
 VERBS = (
@@ -76,7 +76,7 @@ def main() -> None:
             _stop()
         raise SystemExit(status)
     except UsageError as error:
-        sys.stderr.write(f"{plain(said_of(error))}\n")
+        sys.stderr.write(f"{plain(message_of(error))}\n")
         raise SystemExit(WRONG_USAGE) from error
     except typer.Abort:
         _stop()

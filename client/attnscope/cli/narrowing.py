@@ -17,7 +17,7 @@ Cells = Annotated[list[str] | None, typer.Option("--goal", help="Only these goal
 
 
 class Environments:
-    """Which environments are asked for, by place or by goal."""
+    """Environments that are asked for, by place or by goal."""
 
     def __init__(self, envs: str | None, goal: list[str] | None) -> None:
         self._places, self._cells = integers(envs, "--envs"), goals(goal)

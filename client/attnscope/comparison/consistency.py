@@ -8,7 +8,7 @@ from typing import Final
 from attnscope.measures.intervals import Estimate
 from attnscope.recommendations import recommend_from
 from attnscope.recommendations.patterns import patterns
-from attnscope.recommendations.results import Answer
+from attnscope.recommendations.results import PatternAnswer
 from attnscope.study import Study
 
 YARDSTICKS: Final = ("none", "uniform")
@@ -21,7 +21,7 @@ class Consistency:
 
     pattern: str
     advice: str
-    answers: tuple[Answer, ...]
+    answers: tuple[PatternAnswer, ...]
 
     @property
     def consistent(self) -> bool:
@@ -76,7 +76,7 @@ def strategies_of(studies: list[Study]) -> list[Consistency]:
     ]
 
 
-def _ahead(excess: Estimate) -> Answer:
+def _ahead(excess: Estimate) -> PatternAnswer:
     if not excess.has_interval:
         return "unclear"
     return "yes" if excess.low > 0 else "no" if excess.high < 0 else "unclear"

@@ -58,11 +58,11 @@ class Difference:
         if not np.isfinite(self.value):
             return "not captured in both"
         kind = "paired" if self.paired else "unpaired"
-        said = f"{self.value:+.3g} ({_between(self)}, {kind}{'' if self.reliable else ', unreliable'})"
+        text = f"{self.value:+.3g} ({_between(self)}, {kind}{'' if self.reliable else ', unreliable'})"
         if self.lifts is None or self.lift is None:
-            return said
+            return text
         first, second = self.lifts
-        return f"{said}; lift {first:.3g} to {second:.3g}, {self.lift.value:+.3g} ({_between(self.lift)})"
+        return f"{text}; lift {first:.3g} to {second:.3g}, {self.lift.value:+.3g} ({_between(self.lift)})"
 
 
 def differences(first: Study, second: Study) -> list[Difference]:

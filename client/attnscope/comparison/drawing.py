@@ -31,11 +31,11 @@ def draw_values(
     uniform: Float[np.ndarray, " capture"],
 ) -> Axes:
     """Draw one measure of every capture with its interval, beside uniform attention (dashes)."""
-    for place, name in enumerate(names):
-        colour = SERIES[place % len(SERIES)]
-        axes.plot([low[place], high[place]], [place, place], color=colour, linewidth=2, alpha=0.5)
-        axes.plot([values[place]], [place], "o", color=colour, markersize=4, gid=name)
-        axes.plot([uniform[place]], [place], "|", color=COLOURS["uniform"], markersize=9, gid=f"{name}-uniform")
+    for index, name in enumerate(names):
+        colour = SERIES[index % len(SERIES)]
+        axes.plot([low[index], high[index]], [index, index], color=colour, linewidth=2, alpha=0.5)
+        axes.plot([values[index]], [index], "o", color=colour, markersize=4, gid=name)
+        axes.plot([uniform[index]], [index], "|", color=COLOURS["uniform"], markersize=9, gid=f"{name}-uniform")
     axes.set_yticks(range(len(names)), names)
     axes.set_ylim(len(names) - 0.4, -0.6)
     return axes

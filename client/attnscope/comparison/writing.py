@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from itertools import combinations
 from pathlib import Path
 
@@ -13,6 +12,7 @@ from attnscope.comparison.consistency import Consistency, patterns_of, strategie
 from attnscope.comparison.differences import Difference, differences
 from attnscope.comparison.drawing import measures_figure, multiples
 from attnscope.comparison.numbers import MEASURES
+from attnscope.documents import document
 from attnscope.errors import NotCapturedError
 from attnscope.figures.provenance import progress_of, source_of
 from attnscope.figures.style import save
@@ -56,7 +56,7 @@ def write_comparison(captures: list[Capture], out: Path, choice: Choice | None =
     out.mkdir(parents=True, exist_ok=True)
     text, data = out / "comparison.txt", out / "comparison.json"
     text.write_text(_text(studies, names, pairs, found, unsaid), encoding="utf-8")
-    data.write_text(json.dumps(_data(studies, names, pairs, found), indent=1) + "\n", encoding="utf-8")
+    data.write_text(document(_data(studies, names, pairs, found)) + "\n", encoding="utf-8")
     figures = [
         save(measures_figure(studies, names), out / "comparison_measures.png"),
         save(multiples(studies, names), out / "comparison_multiples.png"),
@@ -67,14 +67,14 @@ def write_comparison(captures: list[Capture], out: Path, choice: Choice | None =
 def short_names(captures: list[Capture]) -> list[str]:
     """Return a name for each capture: the checkpoint's, with what tells it from the others of that name."""
     names = []
-    for place, capture in enumerate(captures):
+    for index, capture in enumerate(captures):
         name = capture.resolved.checkpoint_name
         same = [other for other in captures if other.resolved.checkpoint_name == name]
         if len(same) > 1 and len({other.origin.mask for other in same}) == len(same):
             name += " " + capture.origin.mask.split(" ")[0]
         elif len(same) > 1:
             name += f" {capture.job[:8]}"
-        names.append(f"{name} ({place + 1})" if name in names else name)
+        names.append(f"{name} ({index + 1})" if name in names else name)
     return names
 
 
@@ -109,17 +109,13 @@ def _text(studies: list[Study], names: list[str], pairs: Pairs, found: list[Cons
     lines += [unsaid, ""] if unsaid else [""]
     for (a, b), parts in pairs.items():
         lines.append(f"{names[b]} minus {names[a]}")
-        lines += [f"  {part.measure:<32} {part}{_mark(part)}" for part in parts]
+        lines += [f"  {part.measure:<32} {part}{('  differs' if part.distinct else '')}" for part in parts]
         lines.append("")
     return "\n".join(lines)
 
 
 def _contexts(read: Study) -> str:
     return f"means at contexts of {read.least} to {int(read.length.max())} tokens, {read.tokens:.0f} on average"
-
-
-def _mark(part: Difference) -> str:
-    return "  differs" if part.distinct else ""
 
 
 def _data(studies: list[Study], names: list[str], pairs: Pairs, found: list[Consistency]) -> dict[str, object]:

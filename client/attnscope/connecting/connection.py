@@ -165,7 +165,7 @@ def _read_config(path: Path) -> _Found:
 
 def _read_local(path: Path) -> _Found:
     try:
-        told = Announcement.model_validate_json(path.read_bytes())
+        announced = Announcement.model_validate_json(path.read_bytes())
     except FileNotFoundError:
         return _Found(None, None, str(path))
     except ValidationError as error:
@@ -174,7 +174,7 @@ def _read_local(path: Path) -> _Found:
         ) from error
     except OSError as error:
         raise ConfigurationError(f"{path} cannot be read: {error}; delete it, or start the service again") from error
-    return _Found(told.url or None, told.key or None, str(path))
+    return _Found(announced.url or None, announced.key or None, str(path))
 
 
 def _text(entries: Mapping[str, object], name: str, path: Path) -> str | None:

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from attnscope.connecting.plain import plain
-from attnscope.connecting.transport import Answer
+from attnscope.connecting.responses import Response
 from attnscope.errors import UnexpectedAnswerError
 
 
-def refuse_another(answer: Answer, asked: Mapping[str, str]) -> None:
+def refuse_another(answer: Response, asked: Mapping[str, str]) -> None:
     """Refuse an answer whose headers repeat another question; a service that repeats none is believed.
 
     Raises

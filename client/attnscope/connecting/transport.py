@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from threading import Event
 from typing import Final, Self
 
@@ -19,6 +18,7 @@ from attnscope.connecting.channel import CONNECT_SECONDS, READ_SECONDS, new_clie
 from attnscope.connecting.connection import Connection
 from attnscope.connecting.copies import keep_key, key_again, renew_in_children
 from attnscope.connecting.plain import plain, plain_values
+from attnscope.connecting.responses import Response
 from attnscope.connecting.retry import SAFE_METHODS, Backoff, may_repeat
 from attnscope.connecting.sockets import Sockets
 from attnscope.errors import ConnectionFailedError, UnexpectedAnswerError, error_of
@@ -32,15 +32,6 @@ PROBLEM_BYTES: Final = 64 * 1024
 
 Parameters = Sequence[tuple[str, str]]
 """Query parameters, in order."""
-
-
-@dataclass(frozen=True)
-class Answer:
-    """A successful answer."""
-
-    status: int
-    headers: httpx.Headers
-    body: bytes
 
 
 _OPEN: Final[weakref.WeakSet[Transport]] = weakref.WeakSet()
@@ -120,7 +111,7 @@ class Transport:
         limit: int = JSON_BYTES,
         patience: float = 0.0,
         repeatable: bool | None = None,
-    ) -> Answer:
+    ) -> Response:
         """Send a request, again where that is safe, and return its answer.
 
         Parameters
@@ -161,7 +152,7 @@ class Transport:
                     raise again.reason from again.reason.__cause__
                 (self._sleep or self._closed.wait)(self._backoff.obey(again.retry_after, wait))
 
-    def _send_once(self, request: httpx.Request, limit: int) -> Answer:
+    def _send_once(self, request: httpx.Request, limit: int) -> Response:
         if self._closed.is_set():
             raise ConnectionFailedError(f"the connection to {self.connection.url} was closed: connect again")
         try:
@@ -177,14 +168,14 @@ class Transport:
         finally:
             response.close()
 
-    def _read(self, request: httpx.Request, response: httpx.Response, limit: int) -> Answer:
+    def _read(self, request: httpx.Request, response: httpx.Response, limit: int) -> Response:
         if response.has_redirect_location:
             raise UnexpectedAnswerError(
                 f"{self.connection.url} redirects to {response.headers['location']!r}; redirects are not followed, so "
                 "that the key stays where it belongs: connect to the final address"
             )
         if response.is_success or response.status_code == httpx.codes.NOT_MODIFIED:
-            return Answer(response.status_code, response.headers, _body(response, limit))
+            return Response(response.status_code, response.headers, _body(response, limit))
         self._refuse(request, response)
         raise AssertionError  # _refuse always raises
 

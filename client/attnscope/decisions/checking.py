@@ -96,7 +96,7 @@ def loop_of(path: Path) -> Callable[[History], Any]:
     return loop
 
 
-def said_by(loop: Path | None, answers: Path | None, history: History) -> Shaped[np.ndarray, ...]:
+def outputs_of(loop: Path | None, answers: Path | None, history: History) -> Shaped[np.ndarray, ...]:
     """Return what a loop says of a history: by its function, or by the file that it wrote elsewhere."""
     if answers is not None:
         return np.asarray(np.load(answers, allow_pickle=False))
@@ -129,7 +129,7 @@ def uncompressed_of(sample: LoopSample) -> Float[np.ndarray, "decision action"]:
 
 
 def check_loop(
-    said: Shaped[np.ndarray, ...],
+    outputs: Shaped[np.ndarray, ...],
     sample: LoopSample,
     uncompressed: Float[np.ndarray, "step action"] | None = None,
 ) -> LoopCheck:
@@ -149,7 +149,7 @@ def check_loop(
         They are of another shape, or no probabilities.
     """
     wanted = np.array(sample.probabilities, np.float64)
-    own = _at_steps(np.asarray(said), sample, wanted.shape[1])
+    own = _at_steps(np.asarray(outputs), sample, wanted.shape[1])
     apart = _apart(own, wanted)
     other = apart > SAME
     like = uncompressed is not None and bool((_apart(own, np.asarray(uncompressed)) <= SAME).mean() >= 1 - MOST_OTHER)
@@ -163,23 +163,23 @@ def check_loop(
     )
 
 
-def _at_steps(said: Shaped[np.ndarray, ...], sample: LoopSample, actions: int) -> Shaped[np.ndarray, "decision ..."]:
+def _at_steps(outputs: Shaped[np.ndarray, ...], sample: LoopSample, actions: int) -> Shaped[np.ndarray, "decision ..."]:
     """Return what was said of the compared steps."""
     lengths = (max(sample.steps) + 1, len(sample.steps))
-    if said.ndim not in (1, 2) or len(said) not in lengths or (said.ndim == 2 and said.shape[1] != actions):  # noqa: PLR2004 - [step, action]
+    if outputs.ndim not in (1, 2) or len(outputs) not in lengths or (outputs.ndim == 2 and outputs.shape[1] != actions):  # noqa: PLR2004 - [step, action]
         expected = f"[{lengths[0]}, {actions}] probabilities or [{lengths[0]}] actions"
-        raise LoopUnfitError(f"expected {expected}, or those of the {lengths[1]} compared steps, got {said.shape}")
-    mine = said if len(said) == lengths[1] else said[np.array(sample.steps)]
+        raise LoopUnfitError(f"expected {expected}, or those of the {lengths[1]} compared steps, got {outputs.shape}")
+    mine = outputs if len(outputs) == lengths[1] else outputs[np.array(sample.steps)]
     if mine.ndim == 2 and not (np.isfinite(mine).all() and np.allclose(mine.sum(axis=1), 1, atol=1e-3)):  # noqa: PLR2004 - as above
         raise LoopUnfitError("expected probabilities that sum to 1 at every compared step")
     return np.asarray(mine)
 
 
 def _apart(
-    said: Float[np.ndarray, "decision action"] | Int[np.ndarray, " decision"],
+    outputs: Float[np.ndarray, "decision action"] | Int[np.ndarray, " decision"],
     wanted: Float[np.ndarray, "decision action"],
 ) -> Float[np.ndarray, " decision"]:
     """Return the total variation at every decision; for actions, 1 where another one is the most likely."""
-    if said.ndim == 1:
-        return np.asarray(said.astype(int) != wanted.argmax(axis=1), np.float64)
-    return np.asarray(0.5 * np.abs(said - wanted).sum(axis=1))
+    if outputs.ndim == 1:
+        return np.asarray(outputs.astype(int) != wanted.argmax(axis=1), np.float64)
+    return np.asarray(0.5 * np.abs(outputs - wanted).sum(axis=1))

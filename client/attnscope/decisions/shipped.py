@@ -32,8 +32,8 @@ def shipped_card(checkpoint: str) -> DecisionCard:
     """
     folder = files("attnscope.decisions").joinpath(FOLDER)
     name = f"{checkpoint}.json"
-    told = [line.split("  ", 1) for line in folder.joinpath(DIGESTS).read_text("utf-8").splitlines()]
-    known = {file: digest for digest, file in told}
+    digests = [line.split("  ", 1) for line in folder.joinpath(DIGESTS).read_text("utf-8").splitlines()]
+    known = {file: digest for digest, file in digests}
     if name not in known:
         raise LookupError(f"no decision on {checkpoint} is shipped; there are {', '.join(known)}")
     content = folder.joinpath(name).read_bytes()

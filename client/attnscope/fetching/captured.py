@@ -163,14 +163,14 @@ class CapturedArrays(Stored):
 
     def unsaid(self) -> list[str]:
         """Return in words everything that an imported capture leaves unknown; nothing of any other capture."""
-        said = self._said()
-        return [words for name, words in WORDS.items() if name not in said] if imported_from(self.provenance) else []
+        stated = self._said()
+        return [words for name, words in WORDS.items() if name not in stated] if imported_from(self.provenance) else []
 
     def _said(self) -> set[str]:
         names, policy = set(self.names()), self.policy.model_dump()
         fields = {f"policy.{name}" for name, value in policy.items() if value is not None}
-        told = self._reader.attributes.get("episode_returns") is not None
-        return names | fields | ({"returns"} if told or {"rollout/reward", "rollout/episode"} <= names else set())
+        returned = self._reader.attributes.get("episode_returns") is not None
+        return names | fields | ({"returns"} if returned or {"rollout/reward", "rollout/episode"} <= names else set())
 
     def transition_index(self, step: int, env: int = 0) -> Int[np.ndarray, " slot"]:
         """Return the transition in each slot of a context; the query's own slot has the index of this step.
@@ -223,9 +223,9 @@ class CapturedArrays(Stored):
         >>> capture.returns().shape  # environments, finished episodes
         (2, 3)
         """
-        told = self._reader.attributes.get("episode_returns")  # of an imported capture, which has no step's reward
-        if told is not None:
-            return np.asarray(told, np.float64)
+        stored = self._reader.attributes.get("episode_returns")  # of an imported capture, which has no step's reward
+        if stored is not None:
+            return np.asarray(stored, np.float64)
         if (why := self.lacks("returns")) is not None:
             raise NotCapturedError(why)
         reward, episode = self.rollout.reward[:], self.rollout.episode[:]

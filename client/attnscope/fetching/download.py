@@ -64,15 +64,11 @@ def _refuse_too_much(root: Root, target: Path) -> None:
     """Refuse a capture that would not fit even compressed as far as a service says; a hostile one has no end."""
     decoded = sum(math.prod(array.shape) * np.dtype(array.dtype).itemsize for array in root.arrays.values())
     chunks = sum(math.prod(array.grid) for array in root.arrays.values())
-    free = shutil.disk_usage(_existing(target)).free
+    free = shutil.disk_usage(next(parent for parent in target.absolute().parents if parent.exists())).free
     if chunks > free // 512 or decoded // 1000 > free:  # no chunk takes less than a block, nor zstd 0.1 % of its values
         raise UnexpectedAnswerError(
             f"the capture claims {decoded:.3g} decoded bytes in {chunks:.3g} chunks; {free:.3g} bytes are free here"
         )
-
-
-def _existing(path: Path) -> Path:
-    return next(parent for parent in path.absolute().parents if parent.exists())
 
 
 def _refuse_links(scratch: Path, file: Path) -> None:

@@ -15,7 +15,7 @@ from attnscope.fetching.selection import Selection, select
 from attnscope_storage.errors import ChunkDamagedError, ChunkLostError, NotCommittedError
 from attnscope_storage.reading.reader import CommittedArray
 from attnscope_storage.reading.selection import GROWING_DIMS
-from attnscope_storage.reductions import PoolBy, factor, pooled
+from attnscope_storage.reductions import factor, pooled
 from attnscope_storage.shades import as_u8, from_u8
 
 VIEW_BYTES = 8 * 2**20
@@ -121,8 +121,8 @@ class LazyArray:
         means: Float16[np.ndarray, ...] = self._reduced(self._viewed(key), over, "f16")
         return means
 
-    def pooled_shades(self, key: Any, size: int, by: PoolBy = "mean") -> UInt8[np.ndarray, ...]:  # noqa: ANN401 - as above
-        """Return maps pooled to at most `size` × `size` cells, as bytes; the pooling is done where the data lies.
+    def pooled_shades(self, key: Any, size: int) -> UInt8[np.ndarray, ...]:  # noqa: ANN401 - as above
+        """Return maps averaged over at most `size` × `size` cells, as bytes; the pooling is done where the data lies.
 
         Parameters
         ----------
@@ -130,15 +130,13 @@ class LazyArray:
             A selection whose last two axes are query and slot.
         size
             Queries and keys that are left, 256 at most.
-        by
-            A cell holds the mean of its weights, or the largest.
         """
         selection = self._viewed(key)
         if self._slicer is None or selection.size == 0:
-            return as_u8(pooled(self._fetch(selection), size, by))
+            return as_u8(pooled(self._fetch(selection), size, "mean"))
         step = factor(max(selection.shape[-2:]), size)
         shape = (*selection.shape[:-2], *(-(-extent // step) for extent in selection.shape[-2:]))
-        asked: dict[str, str | int] = {"pool": size, "pool_by": by, "format": "u8"}
+        asked: dict[str, str | int] = {"pool": size, "pool_by": "mean", "format": "u8"}
         expected = (shape, np.dtype(np.uint8))
         found: UInt8[np.ndarray, ...] = self._slicer.shaped(self.name, self.dims, selection, asked, expected)
         return found

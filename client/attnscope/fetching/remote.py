@@ -12,7 +12,8 @@ import numpy as np
 from jaxtyping import Shaped
 
 from attnscope.connecting.repeated import refuse_another
-from attnscope.connecting.transport import Answer, Transport
+from attnscope.connecting.responses import Response
+from attnscope.connecting.transport import Transport
 from attnscope.errors import TooLargeError, UnexpectedAnswerError
 from attnscope.fetching.selection import Pick, Selection
 from attnscope_storage.wire.echo import ARRAY_HEADER, JOB_HEADER, SELECTION_HEADER, echo_of
@@ -81,7 +82,7 @@ class Slicer:
         """Pickle nothing that was fetched."""
         return type(self), (self._transport, self._job)
 
-    def _compare(self, answer: Answer, name: str, parameters: Sequence[tuple[str, str]]) -> None:
+    def _compare(self, answer: Response, name: str, parameters: Sequence[tuple[str, str]]) -> None:
         """Refuse the answer to another question."""
         asked = {JOB_HEADER: self._job, ARRAY_HEADER: name, SELECTION_HEADER: echo_of(parameters)}
         refuse_another(answer, asked)

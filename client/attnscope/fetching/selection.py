@@ -90,14 +90,14 @@ def select(key: Any, dims: Sequence[str], shape: Sequence[int]) -> Selection:  #
 
 def _one_per_axis(key: object, axes: int) -> list[object]:
     parts: list[object] = list(key) if isinstance(key, tuple) else [key]
-    dots = [place for place, part in enumerate(parts) if part is Ellipsis]
+    dots = [index for index, part in enumerate(parts) if part is Ellipsis]
     if len(dots) > 1:
         raise IndexError("an index can hold one '...'")
     missing = axes - (len(parts) - len(dots))
     if missing < 0:
         raise IndexError(f"too many indices: the array has {axes} axes, {len(parts) - len(dots)} were indexed")
-    place = dots[0] if dots else len(parts)
-    return [*parts[:place], *[slice(None)] * missing, *parts[place + len(dots) :]]
+    index = dots[0] if dots else len(parts)
+    return [*parts[:index], *[slice(None)] * missing, *parts[index + len(dots) :]]
 
 
 def _entries(one: object, dim: str, size: int) -> Pick:

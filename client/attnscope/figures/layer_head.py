@@ -32,13 +32,13 @@ FAR = 4.0
 
 
 def draw_matrix(
-    axes: Axes, values: Float[np.ndarray, "layer head"], title: str, *, low: float = 0.0, high: float = 1.0
+    axes: Axes, values: Float[np.ndarray, "layer head"], title: str, *, high: float = 1.0
 ) -> tuple[Axes, AxesImage]:
     """Draw one number a layer and head, written into its cell."""
     shown = np.asarray(values, np.float64)
-    image = axes.imshow(np.ma.masked_invalid(shown), cmap="cividis", vmin=low, vmax=high, aspect="auto")
+    image = axes.imshow(np.ma.masked_invalid(shown), cmap="cividis", vmin=0.0, vmax=high, aspect="auto")
     for (layer, head), value in np.ndenumerate(shown):
-        dark = (value - low) > PALE * (high - low)
+        dark = value > PALE * high
         digits = 1 if high > 10 else 2 if high > 0.1 else 3  # noqa: PLR2004 - small shares need a third
         text = "–" if np.isnan(value) else f"{value:.{digits}f}"
         axes.text(head, layer, text, ha="center", va="center", fontsize=7, color="black" if dark else "white")

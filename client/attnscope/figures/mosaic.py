@@ -103,8 +103,8 @@ class Mosaic:
 
     def name(self, titles: Iterable[str]) -> None:
         """Write a title above each panel, row by row."""
-        for place, title in enumerate(titles):
-            row, column = divmod(place, self.columns)
+        for index, title in enumerate(titles):
+            row, column = divmod(index, self.columns)
             left, top = column * self.pitch - 0.5, row * self.pitch - 0.5
             above = self._points(0, 3 if row else 14)
             self.axes.text(left, top, title, va="bottom", fontsize=8, transform=above, gid="panel")
@@ -206,7 +206,7 @@ class Mosaic:
         return moved.T
 
     def _starts(self, count: int) -> list[float]:
-        return [place * self.pitch for place in range(count)]
+        return [index * self.pitch for index in range(count)]
 
     def _points(self, right: float, up: float) -> Transform:
         """Return the data's transform, moved by so many points."""

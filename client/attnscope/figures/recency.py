@@ -30,11 +30,11 @@ def draw_recent(
     """Draw recent, distant and own mass over time with their intervals; dashed, the same of uniform attention."""
     even = uniform_parts(length, window)
     names = {"recent": f"newest {window}", "distant": "older", "own": "query's own slot"}
-    for place, part in enumerate(PARTS):
+    for index, part in enumerate(PARTS):
         colour = COLOUR[part]
-        axes.plot(steps, masses[:, place], color=colour, label=names[part], gid=part)
-        axes.fill_between(steps, low[:, place], high[:, place], color=colour, alpha=BAND, linewidth=0)
-        axes.plot(steps, even[:, place], "--", color=colour, linewidth=0.8, gid=f"{part}-uniform")
+        axes.plot(steps, masses[:, index], color=colour, label=names[part], gid=part)
+        axes.fill_between(steps, low[:, index], high[:, index], color=colour, alpha=BAND, linewidth=0)
+        axes.plot(steps, even[:, index], "--", color=colour, linewidth=0.8, gid=f"{part}-uniform")
     axes.plot([], [], "--", color=COLOURS["uniform"], linewidth=0.8, label="uniform attention")
     axes.set(xlabel="Environment step", ylabel="Share of attention", ylim=(0, 1.3), title="Recent against distant")
     axes.set_yticks([0, 0.25, 0.5, 0.75, 1])

@@ -1,4 +1,4 @@
-"""Which heads do the same."""
+"""Heads that do the same."""
 
 from __future__ import annotations
 

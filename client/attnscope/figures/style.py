@@ -73,6 +73,10 @@ def refuse(axes: Axes, why: str) -> Axes:
     return axes
 
 
+BOTTOM = 0.85
+"""Inches below the panels of a figure, for its caption."""
+
+
 def places(
     figure: Figure,
     rows: int,
@@ -81,14 +85,13 @@ def places(
     left: float,
     right: float,
     top: float = 0.55,
-    bottom: float = 0.85,
     across: float = 0.0,
     down: float = 0.0,
 ) -> dict[str, float]:
     """Return where a grid of panels lies, from sides and gaps in inches: solving a layout takes longer than drawing."""
     width, height = figure.get_size_inches()
-    wide, high = (width - left - right + across) / columns - across, (height - top - bottom + down) / rows - down
-    sides = {"left": left / width, "right": 1 - right / width, "bottom": bottom / height, "top": 1 - top / height}
+    wide, high = (width - left - right + across) / columns - across, (height - top - BOTTOM + down) / rows - down
+    sides = {"left": left / width, "right": 1 - right / width, "bottom": BOTTOM / height, "top": 1 - top / height}
     return {**sides, "wspace": across / wide, "hspace": down / high}
 
 

@@ -1,4 +1,4 @@
-"""Which past events are kept in view: attention to each transition while it is in the context, rewards marked."""
+"""Past events kept in view: attention to each transition while it is in the context, rewards marked."""
 
 from __future__ import annotations
 

@@ -56,10 +56,10 @@ def kind_of(path: Path) -> Kind:
             return "torch"
         if any(name.endswith(".npy") for name in names):
             return "npz"
-    told = next((words for start, words in OTHERS.items() if first.startswith(start)), None)
-    if told is None and (path.suffix in {".pkl", ".pickle"} or first[:1] == b"\x80"):
+    named = next((words for start, words in OTHERS.items() if first.startswith(start)), None)
+    if named is None and (path.suffix in {".pkl", ".pickle"} or first[:1] == b"\x80"):
         return "pickle"
-    raise ForeignFileError(f"{path.name} is {told or 'no file of arrays'}; {WANTED_FILES}")
+    raise ForeignFileError(f"{path.name} is {named or 'no file of arrays'}; {WANTED_FILES}")
 
 
 def import_file(

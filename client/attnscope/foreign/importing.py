@@ -16,9 +16,9 @@ import numpy as np
 from jaxtyping import Float64
 
 from attnscope.foreign.checks import check_map
+from attnscope.foreign.facts import Facts
 from attnscope.foreign.refusals import ForeignFileError
 from attnscope.foreign.stream import inner_lists
-from attnscope.foreign.told import Told
 from attnscope.foreign.writing import Moment, write
 
 MAX_REWARDS_BYTES = 64 * 2**20
@@ -98,7 +98,7 @@ def import_reference(
     causal = _is_causal(history)
     with history.open("rb") as content:
         digest = hashlib.file_digest(content, "sha256").hexdigest()
-    told = Told(
+    facts = Facts(
         source=history.name,
         digest=digest,
         name=name or history.resolve().parent.name,
@@ -114,16 +114,16 @@ def import_reference(
         map_steps=tuple(every.tolist()),
         known=frozenset({"rollout/episode"} if left == 0 else ()),
     )
-    return write(out, told, _moments(history, told), tell=tell)
+    return write(out, facts, _moments(history, facts), tell=tell)
 
 
-def _moments(history: Path, told: Told) -> Iterator[Moment]:
+def _moments(history: Path, facts: Facts) -> Iterator[Moment]:
     """Yield the steps of a file; every weight of every map is looked at, kept or not."""
     for step, arrays in enumerate(inner_lists(history)):
         whole = np.stack([np.asarray(array.value, np.float64)[0] for array in arrays])
         check_map(step, whole)
-        labels = {"rollout/episode": np.array([step // told.horizon])} if told.horizon else {}
-        kept = whole[None] if step in told.map_steps else None
+        labels = {"rollout/episode": np.array([step // facts.horizon])} if facts.horizon else {}
+        kept = whole[None] if step in facts.map_steps else None
         yield Moment(whole[None, :, :, -1], np.array([whole.shape[-1]]), labels, kept)
 
 

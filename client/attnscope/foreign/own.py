@@ -11,8 +11,8 @@ from typing import Any, Final, Literal
 import numpy as np
 from jaxtyping import Float64, Int64, Shaped
 
+from attnscope.foreign.facts import Facts
 from attnscope.foreign.refusals import WANTED, ForeignFileError
-from attnscope.foreign.told import Told
 from attnscope.foreign.writing import Moment, write
 
 LABELS: Final = {"rewards": "rollout/reward", "episodes": "rollout/episode", "actions": "rollout/action"}
@@ -72,7 +72,7 @@ def write_arrays(out: Path, arrays: Mapping[str, Any], described: Described, *, 
         labels["rollout/episode"] = _episodes(labels["rollout/episode"])
     _refuse_late(lengths, described.tokens_per_transition)
     tasks = None if "tasks" not in held else _of_shape("tasks", held["tasks"], (envs,), "[env]")
-    told = Told(
+    facts = Facts(
         source=source,
         digest=_digest(held),
         name=described.name or source,
@@ -91,7 +91,7 @@ def write_arrays(out: Path, arrays: Mapping[str, Any], described: Described, *, 
         returns=_returns(held.get("returns"), labels, envs),
         known=frozenset(labels) | ({"env/task"} if tasks is not None else frozenset()),
     )
-    return write(out, told, _moments(rows, lengths, labels, told.slots), {} if tasks is None else {"env/task": tasks})
+    return write(out, facts, _moments(rows, lengths, labels, facts.slots), {} if tasks is None else {"env/task": tasks})
 
 
 def _moments(

@@ -119,9 +119,9 @@ class _Machine:
 
     def run_of_items(self) -> list[Any]:
         """Take the items since the last mark."""
-        place = max(place for place, item in enumerate(self.stack) if item is MARK)
-        items = self.stack[place + 1 :]
-        del self.stack[place:]
+        index = max(index for index, item in enumerate(self.stack) if item is MARK)
+        items = self.stack[index + 1 :]
+        del self.stack[index:]
         return items
 
     def tuple_of(self, count: int) -> None:
@@ -173,7 +173,7 @@ class _Machine:
         view = np.lib.stride_tricks.as_strided(
             flat[offset:], shape, [step * kind.itemsize for step in stride], writeable=False
         )
-        return _widened(view) if held.kind == "BFloat16Storage" else view.copy()
+        return (view.astype(np.uint32) << 16).view(np.float32) if held.kind == "BFloat16Storage" else view.copy()
 
     @property
     def big_endian(self) -> bool:
@@ -192,11 +192,6 @@ class _Machine:
         if not isinstance(self.stack[-1], dict) or len(items) % 2:
             raise self.refuse("items without a dictionary")
         self.stack[-1].update(zip(items[::2], items[1::2], strict=True))
-
-
-def _widened(bits: Shaped[np.ndarray, ...]) -> Shaped[np.ndarray, ...]:
-    """Return bfloat16 as float32, whose upper half it is."""
-    return (bits.astype(np.uint32) << 16).view(np.float32)
 
 
 def _push(value: Callable[[], Any]) -> Callable[[_Machine, Any], None]:

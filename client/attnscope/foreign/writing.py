@@ -12,7 +12,7 @@ import numpy as np
 from jaxtyping import Float, Float64, Int, Shaped
 
 from attnscope.foreign.checks import checked
-from attnscope.foreign.told import Told
+from attnscope.foreign.facts import Facts
 from attnscope.measures import (
     entropy,
     inverse_participation,
@@ -69,7 +69,7 @@ class Moment:
 
 def write(
     out: Path,
-    told: Told,
+    facts: Facts,
     moments: Iterable[Moment],
     static: Mapping[str, Shaped[np.ndarray, " env"]] | None = None,
     tell: Callable[[int, int], None] = lambda _done, _all: None,
@@ -88,11 +88,11 @@ def write(
     ForeignFileError
         A step is not attention over its context.
     """
-    schema = _schema(told)
-    made = CaptureWriter.create(out, schema, told.attributes(), {**_static(schema, told), **(static or {})})
+    schema = _schema(facts)
+    made = CaptureWriter.create(out, schema, facts.attributes(), {**_static(schema, facts), **(static or {})})
     try:
         with made as writer:
-            _fill(writer, told, moments, tell)
+            _fill(writer, facts, moments, tell)
             writer.close(complete=True)
     except BaseException:
         shutil.rmtree(out, ignore_errors=True)
@@ -101,32 +101,32 @@ def write(
     return out
 
 
-def _fill(writer: CaptureWriter, told: Told, moments: Iterable[Moment], tell: Callable[[int, int], None]) -> None:
+def _fill(writer: CaptureWriter, facts: Facts, moments: Iterable[Moment], tell: Callable[[int, int], None]) -> None:
     flush, block = writer.schema.flush_steps, writer.acquire()
     for step, moment in enumerate(moments):
-        _put(block, step % flush, step, moment, told)
+        _put(block, step % flush, step, moment, facts)
         if moment.maps is not None:
             n = moment.maps.shape[-1]
-            kept = np.full((*moment.maps.shape[:-2], told.slots, told.slots), np.nan, np.float16)
+            kept = np.full((*moment.maps.shape[:-2], facts.slots, facts.slots), np.nan, np.float16)
             kept[..., :n, :n] = moment.maps
             block.maps.append((step, kept))
         block.steps = step % flush + 1
-        if block.steps == flush or step + 1 == told.steps:
+        if block.steps == flush or step + 1 == facts.steps:
             writer.submit(block)
-            tell(step + 1, told.steps)
-            if step + 1 < told.steps:
+            tell(step + 1, facts.steps)
+            if step + 1 < facts.steps:
                 block = writer.acquire()
 
 
-def _put(block: StepBlock, place: int, step: int, moment: Moment, told: Told) -> None:
+def _put(block: StepBlock, place: int, step: int, moment: Moment, facts: Facts) -> None:
     """Put a step's rows, statistics, context and labels into their place of a block."""
     rows = checked(step, moment.rows, moment.length)
     block.arrays["attention/rows"][place, ..., : rows.shape[-1]] = rows
-    layout = ContextLayout(told.query_slot, told.tokens_per_transition)
+    layout = ContextLayout(facts.query_slot, facts.tokens_per_transition)
     for name, value in _statistics(rows, moment.length, layout).items():
         block.arrays[f"stats/{name}"][place] = value
     block.arrays["context/length"][place] = moment.length
-    block.arrays["context/start"][place] = step - (moment.length - 1) // told.tokens_per_transition
+    block.arrays["context/start"][place] = step - (moment.length - 1) // facts.tokens_per_transition
     for name, values in moment.labels.items():
         block.arrays[name][place] = values
 
@@ -144,35 +144,35 @@ def _statistics(
     }
 
 
-def _schema(told: Told) -> CaptureSchema:
+def _schema(facts: Facts) -> CaptureSchema:
     dims = CaptureDims(
-        steps=told.steps,
-        envs=told.envs,
-        layers=told.layers,
-        heads=told.heads,
-        slots=told.slots,
-        actions=told.actions or 1,
+        steps=facts.steps,
+        envs=facts.envs,
+        layers=facts.layers,
+        heads=facts.heads,
+        slots=facts.slots,
+        actions=facts.actions or 1,
         observation_shape=(),
         observation_dtype="int32",
-        row_envs=tuple(range(told.envs)),
-        row_layers=tuple(range(told.layers)),
-        row_heads=tuple(range(told.heads)),
+        row_envs=tuple(range(facts.envs)),
+        row_layers=tuple(range(facts.layers)),
+        row_heads=tuple(range(facts.heads)),
         row_every=1,
-        map_steps=told.map_steps,
-        map_envs=tuple(range(told.envs)),
-        tokens_per_transition=told.tokens_per_transition,
+        map_steps=facts.map_steps,
+        map_envs=tuple(range(facts.envs)),
+        tokens_per_transition=facts.tokens_per_transition,
     )
     whole = build_schema(dims)
-    known = MEASURED | told.known
+    known = MEASURED | facts.known
     return replace(whole, arrays={name: spec for name, spec in whole.arrays.items() if name in known})
 
 
-def _static(schema: CaptureSchema, told: Told) -> dict[str, np.ndarray[Any, Any]]:
-    kind = TOKEN_KINDS.index("transition") if told.tokens_per_transition == 1 else -1
+def _static(schema: CaptureSchema, facts: Facts) -> dict[str, np.ndarray[Any, Any]]:
+    kind = TOKEN_KINDS.index("transition") if facts.tokens_per_transition == 1 else -1
     kinds = np.full(schema.dims.slots, kind, np.int8)
-    kinds[0 if told.query_slot == "first" else -1] = TOKEN_KINDS.index("query")
+    kinds[0 if facts.query_slot == "first" else -1] = TOKEN_KINDS.index("query")
     return {
         "stats/window": np.array(RECENCY_WINDOWS, np.int32),
         "context/token_kind": kinds,
-        "attention/row_env": np.arange(told.envs, dtype=np.int32),
+        "attention/row_env": np.arange(facts.envs, dtype=np.int32),
     }

@@ -1,4 +1,4 @@
-"""Which heads do the same: divergence between heads' rows, and groups of heads that look alike.
+"""Heads that do the same: divergence between heads' rows, and groups of heads that look alike.
 
 Heads are numbered layer by layer: head h of layer l is l × heads + h.
 """

@@ -81,7 +81,7 @@ class Resampling:
     """
 
     task: Shaped[np.ndarray, " rollout"]
-    """Which task each rollout belongs to."""
+    """Task of each rollout."""
     scope: Scope = "these tasks"
     samples: int = RESAMPLES
     seed: int = 0

@@ -85,4 +85,4 @@ def places_of_goals(capture: Capture, cells: tuple[tuple[int, ...], ...]) -> tup
     if missing:
         there = ", ".join(sorted({str(goal) for goal in goals if goal is not None})) or "none is known"
         raise NotCapturedError(f"no stored environment has the goal {missing[0]}; goals are: {there}")
-    return tuple(place for place, goal in enumerate(goals) if goal in cells)
+    return tuple(index for index, goal in enumerate(goals) if goal in cells)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import shlex
 from collections.abc import Sequence
 
 import numpy as np
@@ -18,6 +16,7 @@ from attnscope.recommendations.attention.evaluation import split_rollouts
 from attnscope.recommendations.attention.expense import flops_saved, position_policy
 from attnscope.recommendations.attention.ranking import Judged, choose, judge
 from attnscope.recommendations.beside import Beside, beside_of
+from attnscope.recommendations.commands import trial_command
 from attnscope.recommendations.gate import gate_of
 from attnscope.recommendations.lead import Lead, lead_of
 from attnscope.recommendations.measured import (
@@ -31,9 +30,9 @@ from attnscope.recommendations.measured import (
 from attnscope.recommendations.patterns import patterns
 from attnscope.recommendations.proposing import proposed
 from attnscope.recommendations.results import MeasuredTrial, Recommendation
-from attnscope.recommendations.screened import best_arms
+from attnscope.recommendations.screened import Best, best_arms
 from attnscope.recommendations.sentences import basis, falsified, headline, notes, why
-from attnscope.recommendations.table import attention_table, screen_table
+from attnscope.recommendations.table import Table, attention_table, screen_table
 from attnscope.recommendations.text import Advice
 from attnscope.screens.results import ScreenResults
 from attnscope.screens.screen import Screen
@@ -139,17 +138,17 @@ def recommend_from(
     choosing, judging, how = split_rollouts(task)
     kept, rules = choose(candidates, decisions.of(choosing) if len(choosing) else None, budget)
     judged, verdict = judge(candidates, rules, kept, decisions.of(judging), task[judging], ranks=gate.ranks)
-    known = [
-        one for given in trials for one in (measured_trials(given) if isinstance(given, TrialResults) else [given])
-    ]
+    known = _conditions(trials)
     positions, _ = position_policy(capture.policy)
     tried = {one.candidate.key: find_measured(known, one.rule.spec, kept, positions) for one in judged}
     measured = {key: trial for key, trial in tried.items() if trial is not None}
     ordered = measured_first(judged, measured) if gate.ranks else judged
-    command = _Commands(capture, capabilities)
+    offered = capabilities is not None and VIEW.kind in capabilities.job_kinds and kept < 1  # 1 compresses nothing
     ranked = tuple(
-        _recommendation(place if gate.ranks else None, one, kept, capture, command, measured.get(one.candidate.key))
-        for place, one in enumerate(ordered, start=1)
+        _recommendation(
+            rank if gate.ranks else None, one, kept, capture, measured.get(one.candidate.key), offered=offered
+        )
+        for rank, one in enumerate(ordered, start=1)
     )
     scored = score_of(found, trials)
     return Advice(
@@ -158,9 +157,7 @@ def recommend_from(
         job=capture.job,
         verdict=verdict,
         lead=lead_of(capture, gate, beside, best),
-        table=screen_table(best, known, ranked=gate.ranks and beside.screen.orders, decided=beside.answered)
-        if beside.screen is not None and best
-        else attention_table(ranked, measured, ranked=gate.ranks),
+        table=_table(beside, best, known, ranked, measured, ranks=gate.ranks),
         headline=headline(judged, verdict, kept, read),
         basis=basis(read, decisions, how, judged[0].retained.scope),
         patterns=patterns(read),
@@ -170,6 +167,26 @@ def recommend_from(
         proposal=proposed(gate, beside.screen, best, ranked),
         measured=(*lead_of_trials(trials), *(() if scored is None else score_claims(scored))),
     )
+
+
+def _table(
+    beside: Beside,
+    best: list[Best],
+    known: list[MeasuredTrial],
+    ranked: tuple[Recommendation, ...],
+    measured: dict[str, MeasuredTrial],
+    *,
+    ranks: bool,
+) -> Table:
+    """Return the one table: of the screen where there is one, else of attention."""
+    if beside.screen is None or not best:
+        return attention_table(ranked, measured, ranked=ranks)
+    return screen_table(best, known, ranked=ranks and beside.screen.orders, decided=beside.answered)
+
+
+def _conditions(trials: Sequence[MeasuredTrial | TrialResults]) -> list[MeasuredTrial]:
+    """Return every measured condition of some trials."""
+    return [one for given in trials for one in (measured_trials(given) if isinstance(given, TrialResults) else [given])]
 
 
 def lead_beside(read: Study, beside: Beside) -> Lead:
@@ -183,8 +200,9 @@ def _recommendation(
     one: Judged,
     budget: float,
     capture: Capture,
-    command: _Commands,
     measured: MeasuredTrial | None,
+    *,
+    offered: bool,
 ) -> Recommendation:
     policy, outcome = capture.policy, one.outcome
     per = policy.tokens_per_transition
@@ -215,27 +233,6 @@ def _recommendation(
         guide=one.candidate.guide,
         claims=why(one, saved),
         falsified_by=falsified(one),
-        command=command.line(one, budget, positions),
+        command=trial_command(capture, one, budget, positions) if offered else None,
         measured=measured,
     )
-
-
-class _Commands:
-    """Writes the command that tries a strategy, where the service takes trials."""
-
-    def __init__(self, capture: Capture, capabilities: Capabilities | None) -> None:
-        self._capture = capture
-        self._offered = capabilities is not None and VIEW.kind in capabilities.job_kinds
-
-    def line(self, one: Judged, budget: float, positions: str) -> str | None:
-        """Return the command, None where the service takes no trials, or a budget of everything compresses nothing."""
-        if not self._offered or budget >= 1:
-            return None
-        resolved, asked = self._capture.resolved, self._capture.spec.environment
-        words = ["attnscope", "trial", "--checkpoint", resolved.checkpoint_name, "--env", resolved.environment_id]
-        for name, value in (asked.kwargs if asked is not None else {}).items():
-            words += ["--env-kwarg", f"{name}={json.dumps(value)}"]
-        words += ["--strategy", json.dumps(one.rule.spec), "--budget", str(budget), "--positions", positions]
-        if one.candidate.interval != 1:  # at every decision it would be an oracle
-            words += ["--interval", str(one.candidate.interval)]
-        return shlex.join(words)

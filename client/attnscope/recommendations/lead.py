@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import shlex
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final, Literal
@@ -15,6 +13,7 @@ from attnscope.capture import Capture
 from attnscope.decisions.wording import own_command
 from attnscope.recommendations.beside import Beside
 from attnscope.recommendations.claims import Claim, claim
+from attnscope.recommendations.commands import decide_command
 from attnscope.recommendations.gate import Gate
 from attnscope.recommendations.screened import Best, agreement, votes
 from attnscope.screens.board import Row
@@ -89,17 +88,6 @@ ADD: Final = (
 )
 
 
-def decide_command(capture: Capture) -> str:
-    """Return the command that decides about a capture's policy, in its environment."""
-    resolved, asked = capture.resolved, capture.spec.environment
-    words = ["attnscope", "decide", resolved.checkpoint_name]
-    if asked is not None:
-        words += ["--env", resolved.environment_id]
-        for name, value in asked.kwargs.items():
-            words += ["--env-kwarg", f"{name}={json.dumps(value)}"]
-    return shlex.join(words)
-
-
 def _answer(card: DecisionCard) -> tuple[Claim, ...]:
     sentence = card.sentence or f"{card.answer}."
     scope = (
@@ -150,9 +138,9 @@ def _notes(results: ScreenResults, *, ranks: bool) -> list[str]:
 def _vote(name: str, of: list[Best]) -> Claim:
     """Return a vote with the numbers that it orders by."""
     words, numbers = list[str](), dict[str, float]()
-    for place, one in enumerate(of):
+    for index, one in enumerate(of):
         value, digits = _NUMBERS[name](one.row)
-        numbers[f"of{place}"] = float(value)
+        numbers[f"of{index}"] = float(value)
         words.append(f"{one.name} ({value:{digits}})")
     return Claim(f"screen.vote.{name}", f"  by {name}: {'; '.join(words)}", numbers)
 

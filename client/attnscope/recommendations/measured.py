@@ -84,7 +84,7 @@ def measured_first(judged: list[Judged], found: dict[str, MeasuredTrial]) -> lis
 
 def lead_of_trials(trials: Sequence[MeasuredTrial | TrialResults]) -> tuple[Claim, ...]:
     """Return what whole trials found, the non-inferior conditions named; single results stand in the table only."""
-    return tuple(said for one in trials if isinstance(one, TrialResults) for said in _found_by(one))
+    return tuple(one_claim for one in trials if isinstance(one, TrialResults) for one_claim in _found_by(one))
 
 
 def _found_by(results: TrialResults) -> Iterator[Claim]:
@@ -114,10 +114,10 @@ def _found_by(results: TrialResults) -> Iterator[Claim]:
 def _named(title: str, members: list[tuple[Condition, Verdict]]) -> Claim:
     """Return the conditions of a group with what they keep."""
     words, numbers = list[str](), dict[str, float]()
-    for place, (one, verdict) in enumerate(members[:NAMED]):
+    for index, (one, verdict) in enumerate(members[:NAMED]):
         kept = verdict.kept
         words.append(f"{name_of(one)}, {one.positions} ({kept.value:.3f}, {kept.low:.3f} to {kept.high:.3f})")
-        numbers |= {f"kept{place}": kept.value, f"low{place}": kept.low, f"high{place}": kept.high}
+        numbers |= {f"kept{index}": kept.value, f"low{index}": kept.low, f"high{index}": kept.high}
     more = f"; and {len(members) - NAMED} more" if len(members) > NAMED else ""
     key = "trial.jointly" if members[0][1].jointly else "trial.single"
     return Claim(key, f"{title}: {'; '.join(words)}{more}.", numbers)
@@ -156,18 +156,18 @@ def score_claims(found: PredictionScore) -> tuple[Claim, ...]:
         f"they lose with a rank correlation of {{value:.2f}} ({_close(spread(retained_by.within))}), their number of "
         "tokens with {baseline:.2f}."
     )
-    said = [claim("score.within", template, strategies=found.strategies, **numbers_of(retained_by.within))]
+    claims = [claim("score.within", template, strategies=found.strategies, **numbers_of(retained_by.within))]
     if np.isfinite(found.ceiling):
         template = "The noise of the trial would let a perfect predictor reach {ceiling:.2f}."
-        said.append(claim("score.ceiling", template, ceiling=found.ceiling))
+        claims.append(claim("score.ceiling", template, ceiling=found.ceiling))
     if found.regret is not None and np.isfinite(found.regret.to_best.value):
         best = numbers_of(found.regret.to_best)
         template = (
             "Its first choices lose {value:.3f} of the gain against the best of their budget "
             f"({spread(found.regret.to_best)}), on rollouts that did not choose it."
         )
-        said.append(claim("score.regret", template, **best))
-    return *said, _conclusion(found, retained_by)
+        claims.append(claim("score.regret", template, **best))
+    return *claims, _conclusion(found, retained_by)
 
 
 def _conclusion(found: PredictionScore, retained_by: Correlation) -> Claim:

@@ -13,7 +13,7 @@ from attnscope.measures.intervals import Estimate
 from attnscope.measures.profiles import fit_decay
 from attnscope.reading.blocks import LEVELS
 from attnscope.recommendations.claims import Claim, Number, claim, numbers_of, spread
-from attnscope.recommendations.results import Answer, Pattern
+from attnscope.recommendations.results import Pattern, PatternAnswer
 from attnscope.study import Study
 
 WINDOWS: Final = (5, 10, 20)
@@ -44,7 +44,7 @@ def patterns(study: Study) -> tuple[Pattern, ...]:
     return recency(study), sparsity(study), anchors(study)
 
 
-def side(estimate: Estimate, bound: float) -> Answer:
+def side(estimate: Estimate, bound: float) -> PatternAnswer:
     """Return whether the whole interval lies above a bound (yes) or below it (no)."""
     if not estimate.has_interval:
         return "unclear"
@@ -109,9 +109,9 @@ def sparsity(study: Study) -> Pattern:
     rule = f"does a head need at most {FEW} of the positions for {LEVELS[0]} of its attention"
     each, shared = study.quantity(f"positions.{LEVELS[0]}"), study.quantity(f"shared_positions.{LEVELS[0]}")
     found: list[Claim] = []
-    answer: Answer = "unclear"
+    answer: PatternAnswer = "unclear"
     if each is not None and shared is not None:
-        flipped: dict[Answer, Answer] = {"yes": "no", "no": "yes", "unclear": "unclear"}
+        flipped: dict[PatternAnswer, PatternAnswer] = {"yes": "no", "no": "yes", "unclear": "unclear"}
         answer = flipped[side(each.estimate, FEW)]
         found = [
             claim(
@@ -147,7 +147,7 @@ def anchors(study: Study) -> Pattern:
     """Return whether marked places get far more than their share."""
     rule = f"does a place hold more than {ANCHOR_LIFT} times its uniform share"
     found: list[Claim] = []
-    answers: dict[str, Answer] = {}
+    answers: dict[str, PatternAnswer] = {}
     for name, words in ANCHORS.items():
         one = study.quantity(name)
         if one is None:
@@ -163,7 +163,9 @@ def anchors(study: Study) -> Pattern:
         )
         numbers = {**numbers_of(lift), "mass": mass.value, "baseline": mass.baseline or np.nan}
         found.append(claim(f"anchor.{name}", template, **numbers))
-    answer: Answer = "yes" if "yes" in answers.values() else "no" if set(answers.values()) == {"no"} else "unclear"
+    answer: PatternAnswer = (
+        "yes" if "yes" in answers.values() else "no" if set(answers.values()) == {"no"} else "unclear"
+    )
     found.append(
         _rule("anchor.rule", answer, "a place with more than {bound:.1f} times its uniform share", bound=ANCHOR_LIFT)
     )
@@ -173,14 +175,14 @@ def anchors(study: Study) -> Pattern:
     return Pattern("position-specific anchors", answer, rule, tuple(found))
 
 
-def _rule(key: str, answer: Answer, template: str, **numbers: Number) -> Claim:
+def _rule(key: str, answer: PatternAnswer, template: str, **numbers: Number) -> Claim:
     """Return the sentence that says by which rule the answer came."""
-    said = {
+    begins = {
         "yes": "Yes: the whole interval says ",
         "no": "No: the whole interval denies ",
         "unclear": "Unclear: no interval, or one on both sides of the bound, for ",
     }
-    return claim(key, said[answer] + template + ".", **numbers)
+    return claim(key, begins[answer] + template + ".", **numbers)
 
 
 def _capital(words: str) -> str:

@@ -8,7 +8,7 @@ from typing import Any, Literal
 from attnscope.measures.intervals import Estimate
 from attnscope.recommendations.claims import Claim, estimate_json
 
-Answer = Literal["yes", "no", "unclear"]
+PatternAnswer = Literal["yes", "no", "unclear"]
 
 
 @dataclass(frozen=True)
@@ -16,7 +16,7 @@ class Pattern:
     """One of the guide's three questions, answered with its numbers."""
 
     name: Literal["recency bias", "sparse attention", "position-specific anchors"]
-    answer: Answer
+    answer: PatternAnswer
     rule: str
     """The one rule that the answer follows, with its bound."""
     claims: tuple[Claim, ...]
@@ -34,18 +34,18 @@ class MeasuredTrial:
     verdict: Literal["non-inferior", "inferior", "inconclusive"]
     job: str | None = None
     positions: str | None = None
-    """Position policy that it was measured with; None: not said."""
+    """Position policy that it was measured with; None: not stated."""
     kept: Estimate | None = None
     """Share of the uncompressed policy's gain over uniform actions that is kept: what the verdict rests on."""
     jointly: bool = False
     """True where the verdict holds with all conditions of its trial judged at once; nothing else is called safe."""
-    said: str | None = None
+    reported: str | None = None
     """The verdict as the trial's own report prints it; None where only the word is known."""
 
     @property
     def words(self) -> str:
         """The verdict as the trial's own report prints it."""
-        return self.said or (self.verdict if self.verdict == "inconclusive" else f"{self.verdict}, by itself")
+        return self.reported or (self.verdict if self.verdict == "inconclusive" else f"{self.verdict}, by itself")
 
 
 @dataclass(frozen=True)

@@ -87,8 +87,8 @@ def screen_table(
     cells = tuple(_screened(one, _measured_of(one, trials)) for one in order[:MOST])
     title = SCREEN_TITLE if ranked else SCREEN_UNORDERED
     bound = SCREEN_BOUND if any(one.bound is not None for one in order[:MOST]) else ""
-    said = f"{DECIDED} " if ranked and decided else ""
-    return Table(title, SCREENED, cells, key=f"{said}{SCREEN_KEY}{bound}", left=max(0, len(order) - MOST))
+    verdict = f"{DECIDED} " if ranked and decided else ""
+    return Table(title, SCREENED, cells, key=f"{verdict}{SCREEN_KEY}{bound}", left=max(0, len(order) - MOST))
 
 
 def attention_table(found: Sequence[Recommendation], measured: Mapping[str, MeasuredTrial], *, ranked: bool) -> Table:

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import html
-import json
-import math
 from dataclasses import dataclass
 from textwrap import fill
 from typing import Any, Final, Literal
 
+from attnscope.documents import document
 from attnscope.recommendations.claims import Claim
 from attnscope.recommendations.lead import Lead
 from attnscope.recommendations.proposing import Proposed
@@ -97,7 +96,7 @@ class Advice:
 
     def json(self) -> str:
         """Return the JSON document."""
-        return json.dumps(_known(self.to_json()), indent=1, allow_nan=False)
+        return document(self.to_json())
 
     def __str__(self) -> str:
         """Return the text."""
@@ -144,19 +143,10 @@ def _measured(claims: tuple[Claim, ...]) -> list[str]:
 
 
 def _pattern(pattern: Pattern) -> str:
-    said = " ".join(one.sentence for one in pattern.claims if one.key in SHOWN)
-    return f"{pattern.name}: {pattern.answer}. {said}".rstrip()
+    sentences = " ".join(one.sentence for one in pattern.claims if one.key in SHOWN)
+    return f"{pattern.name}: {pattern.answer}. {sentences}".rstrip()
 
 
 def _wrap(text: str) -> str:
     indent = text[: len(text) - len(text.lstrip())]
     return fill(text.strip(), WIDTH, initial_indent=indent, subsequent_indent=indent, break_long_words=False)
-
-
-def _known(value: Any) -> Any:  # noqa: ANN401 - anything JSON
-    """Return the value with null where a number is not known."""
-    if isinstance(value, dict):
-        return {name: _known(one) for name, one in value.items()}
-    if isinstance(value, list | tuple):
-        return [_known(one) for one in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value

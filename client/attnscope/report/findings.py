@@ -20,13 +20,13 @@ WIDTH: Final = 110
 
 def findings(study: Study) -> list[str]:
     """Return sentences about a study, warnings first."""
-    said = uniformity(study).sentences()
+    sentences = uniformity(study).sentences()
     if study.returns is not None and study.returns.shape[1]:
         by_episode = study.interval(study.returns)
         first, last = _number(by_episode, 0), _number(by_episode, -1)
-        said.append(f"Return: {first} in the first episode, {last} in episode {study.returns.shape[1]}.")
-    said += _recency(study)
-    said += (
+        sentences.append(f"Return: {first} in the first episode, {last} in episode {study.returns.shape[1]}.")
+    sentences += _recency(study)
+    sentences += (
         _positions(study) if study.tally else ["Decision rows were not captured, so attention by position is unknown."]
     )
     if "normalised_entropy" in study.statistics:
@@ -35,12 +35,12 @@ def findings(study: Study) -> list[str]:
             np.unravel_index(np.nanargmin(spread), spread.shape),
             np.unravel_index(np.nanargmax(spread), spread.shape),
         )
-        said.append(
-            f"Normalised entropy: {_said(study, 'normalised_entropy')} on average (1 is uniform); least in layer "
+        sentences.append(
+            f"Normalised entropy: {_quantity(study, 'normalised_entropy')} on average (1 is uniform); least in layer "
             f"{least[0]} head {least[1]} ({spread[least]:.2f}), most in layer {most[0]} head {most[1]} "
             f"({spread[most]:.2f})."
         )
-    return said
+    return sentences
 
 
 def _recency(study: Study) -> list[str]:
@@ -48,12 +48,10 @@ def _recency(study: Study) -> list[str]:
     if recent is None or own is None:
         return ["Recency is unknown: neither its statistic nor decision rows were captured."]
     even, own_even = recent.estimate.baseline or np.nan, own.estimate.baseline or np.nan
-    told = (
-        f"Recency: the newest {RECENT} tokens hold {_said(study, f'recency.{RECENT}')} of the attention at contexts of "
-        f"{study.least}+ tokens; uniform attention would give them {even:.3f}. The query's own slot holds "
-        f"{_said(study, 'self')} (uniform {own_even:.3f})."
-    )
-    return [told]
+    newest = f"the newest {RECENT} tokens hold {_quantity(study, f'recency.{RECENT}')}"
+    at = f"at contexts of {study.least}+ tokens; uniform attention would give them {even:.3f}"
+    held = f"The query's own slot holds {_quantity(study, 'self')} (uniform {own_even:.3f})"
+    return [f"Recency: {newest} of the attention {at}. {held}."]
 
 
 def _positions(study: Study) -> list[str]:
@@ -63,14 +61,14 @@ def _positions(study: Study) -> list[str]:
     for level in LEVELS:
         found = study.quantity(f"shared_positions.{level}")
         even = np.nan if found is None or found.estimate.baseline is None else found.estimate.baseline
-        held = f"{_said(study, f'shared_positions.{level}')} of them chosen at every step (uniform {even:.3f})"
+        held = f"{_quantity(study, f'shared_positions.{level}')} of them chosen at every step (uniform {even:.3f})"
         shares.append(f"{level:.0%} in {held} or in {positions_for(fixed, level)} fixed ones")
     longest = int(study.length.max())
     of = f"{longest}" if study.least == longest else f"{study.least} to {longest}"
     return [f"Positions that hold the attention of the mean row, in contexts of {of}: {', '.join(shares)}."]
 
 
-def _said(study: Study, name: str) -> str:
+def _quantity(study: Study, name: str) -> str:
     """Return a quantity with its interval."""
     found = study.quantity(name)
     if found is None:
@@ -92,8 +90,10 @@ def _number(interval: Interval, place: int) -> str:
 def findings_text(study: Study) -> str:
     """Return the sentences as a text with their provenance."""
     caption = [fill(line, WIDTH, break_long_words=False) for line in caption_of_study(study).splitlines()]
-    said = [
+    lines = [
         fill(f"- {one}", WIDTH, subsequent_indent="  ", break_long_words=False, break_on_hyphens=False)
         for one in findings(study)
     ]
-    return "\n".join(["What the attention looks like, for this checkpoint and these tasks", *caption, "", *said]) + "\n"
+    return (
+        "\n".join(["What the attention looks like, for this checkpoint and these tasks", *caption, "", *lines]) + "\n"
+    )

@@ -60,7 +60,7 @@ def page(study: Study, steps: list[int], figures: dict[str, bytes], recommendati
     content = payload(study, steps, env)
     style, script = styled("page"), part("page.js")
     warned = uniformity(study).sentences()
-    said = [sentence for sentence in findings(study) if sentence not in warned]
+    sentences = [sentence for sentence in findings(study) if sentence not in warned]
     fields = {
         "title": f"Attention of {capture.resolved.checkpoint_name}",
         "state": f"{capture.steps_committed} of {capture.resolved.steps} steps, {capture.origin.condition}",
@@ -76,7 +76,7 @@ def page(study: Study, steps: list[int], figures: dict[str, bytes], recommendati
         "style_hash": _hash(style),
         "script_hash": _hash(script),
         "warnings": "".join(f'<p class="warning">{html.escape(sentence)}</p>' for sentence in warned),
-        "findings": "".join(f"<li>{html.escape(sentence)}</li>" for sentence in said),
+        "findings": "".join(f"<li>{html.escape(sentence)}</li>" for sentence in sentences),
         "step_disabled": "" if content["maps"] else " disabled",
         "map": _canvas("map", "Attention map: queries down, keys across", 600, 600) + KEYS
         if content["maps"]

@@ -12,7 +12,7 @@ from attnscope.figures.screens.tokens import departure_by_tokens
 from attnscope.figures.style import save
 from attnscope.screens.board import WORDS, as_csv
 from attnscope.screens.results import ScreenResults
-from attnscope.screens.sentences import said
+from attnscope.screens.sentences import screen_sentences
 
 FIGURES = {"screen_map": screen_map, "screen_departure_by_tokens": departure_by_tokens}
 """Figures by the names of their files."""
@@ -35,7 +35,7 @@ def write_screen_report(results: ScreenResults, folder: Path, form: str = "png")
         The folder holds a file of such a name already.
     """
     drawn = FIGURES | (BY_AGE if results.bands else {})
-    texts = {"screen.csv": as_csv(results), "screen.txt": "\n".join([WORDS, *said(results), ""])}
+    texts = {"screen.csv": as_csv(results), "screen.txt": "\n".join([WORDS, *screen_sentences(results), ""])}
     figures = {f"{name}.{form}": draw for name, draw in drawn.items()}
     there = [name for name in (*texts, *figures) if (folder / name).exists()]
     if there:

@@ -81,13 +81,13 @@ def _recency(read: Study) -> list[str]:
         "  newest   attention   uniform   lift   lowest and highest head",
     ]
     heads = read.mean(read.statistics["recency"])
-    for place, window in enumerate(windows):
+    for index, window in enumerate(windows):
         found = read.quantity(f"recency.{window}")
         assert found is not None  # noqa: S101 - its statistic is stored
         one, lift = found.estimate, found.lift
         ratio = "     –" if lift is None else f"{lift.value:6.2f}"
         lines.append(
-            f"  {window:>6}   {one.value:9.3f}   {one.baseline:7.3f} {ratio}   {heads[..., place].min():.3f} to"
-            f" {heads[..., place].max():.3f}"
+            f"  {window:>6}   {one.value:9.3f}   {one.baseline:7.3f} {ratio}   {heads[..., index].min():.3f} to"
+            f" {heads[..., index].max():.3f}"
         )
     return lines

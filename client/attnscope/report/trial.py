@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +9,7 @@ from pathlib import Path
 from matplotlib.figure import Figure
 
 from attnscope.capture import Capture
+from attnscope.documents import document
 from attnscope.figures.style import save
 from attnscope.figures.trials.curves import trial_curves
 from attnscope.figures.trials.kept_timeline import PANELS, kept_timeline
@@ -26,7 +26,7 @@ from attnscope.report.report import small_png
 from attnscope.report.trial_findings import trial_text
 from attnscope.report.trial_page import trial_page
 from attnscope.study import study
-from attnscope.trials.board import Board, Row, board, known
+from attnscope.trials.board import Board, Row, board
 from attnscope.trials.results import TrialResults
 from attnscope.trials.selection import Winner, winner
 
@@ -75,15 +75,15 @@ def write_trial_report(
         path = save(figure, out / f"{name}.{form}")
         keep(path)
         shown[title] = small_png(figure, path)
-    said = [] if scored is None else [claim.sentence for claim in score_claims(scored.score)]
+    sentences = [] if scored is None else [claim.sentence for claim in score_claims(scored.score)]
     texts = {
         "trial_conditions.csv": measured.csv(),
         "trial_conditions.json": measured.json(),
-        "trial_findings.txt": trial_text(measured, won, said),
-        "trial_report.html": trial_page(measured, won, shown, said),
+        "trial_findings.txt": trial_text(measured, won, sentences),
+        "trial_report.html": trial_page(measured, won, shown, sentences),
     }
     if scored is not None:
-        texts["trial_predictions.json"] = json.dumps(known(scored.score.to_json()), indent=1, allow_nan=False)
+        texts["trial_predictions.json"] = document(scored.score.to_json())
     for name, text in texts.items():
         (out / name).write_text(text, encoding="utf-8")
         keep(out / name)

@@ -35,20 +35,20 @@ WIDTH: Final = 110
 def trial_findings(board: Board, winner: Winner | None) -> list[str]:
     """Return sentences about a trial, what must be known first at the top."""
     judged = board.rows[1:]
-    said = [*_warnings(board), _baseline(board), f"{_margin(board)} {board.reach}"]
+    sentences = [*_warnings(board), _baseline(board), f"{_margin(board)} {board.reach}"]
     if winner is not None:
-        said.append(_won(board, winner))
-    said += [_cheapest(judged), _against_uniform(judged)]
+        sentences.append(_won(board, winner))
+    sentences += [_cheapest(judged), _against_uniform(judged)]
     fast = _fast(judged)
-    said += [*fast, *([speed_words(board.results)] if fast else []), *_lost(judged)]
-    said += _repeated(board)
+    sentences += [*fast, *([speed_words(board.results)] if fast else []), *_lost(judged)]
+    sentences += _repeated(board)
     paired = [row.pairing for row in judged if np.isfinite(row.pairing) and row.condition.strategy != "none"]
     if paired:
-        said.append(
+        sentences.append(
             f"Pairing: within tasks, compressed and uncompressed returns correlate by {np.median(paired):.2f} (median "
             f"over conditions; {min(paired):.2f} to {max(paired):.2f}); what paths share narrows the intervals."
         )
-    return said
+    return sentences
 
 
 def trial_text(board: Board, winner: Winner | None, more: Sequence[str] = ()) -> str:
@@ -59,9 +59,11 @@ def trial_text(board: Board, winner: Winner | None, more: Sequence[str] = ()) ->
         caption_of_trial(board),
         "",
     ]
-    lines += [fill(f"- {said}", WIDTH, subsequent_indent="  ") for said in [*trial_findings(board, winner), *more]]
+    lines += [
+        fill(f"- {sentence}", WIDTH, subsequent_indent="  ") for sentence in [*trial_findings(board, winner), *more]
+    ]
     table = [(*COLUMNS,), *map(_cells, board.rows)]
-    wide = [max(len(row[place]) for row in table) for place in range(len(COLUMNS))]
+    wide = [max(len(row[index]) for row in table) for index in range(len(COLUMNS))]
     lines += [
         "",
         *("  ".join(cell.ljust(most) for cell, most in zip(row, wide, strict=True)).rstrip() for row in table),
@@ -98,15 +100,15 @@ def attends(row: Row) -> bool:
 
 
 def _warnings(board: Board) -> list[str]:
-    results, said = board.results, []
+    results, warnings = board.results, []
     if not results.complete:
-        said.append(f"Still running: {results.committed} of {len(results.resolved.conditions)} conditions.")
+        warnings.append(f"Still running: {results.committed} of {len(results.resolved.conditions)} conditions.")
     reason = board.rows[0].verdict.reason
     if reason is not None:
-        said.append(f"Nothing can be judged: {reason}.")
+        warnings.append(f"Nothing can be judged: {reason}.")
     elif not board.bootstrap.informative:
-        said.append("One rollout has no interval: more seeds are needed for any verdict.")
-    return said
+        warnings.append("One rollout has no interval: more seeds are needed for any verdict.")
+    return warnings
 
 
 def _baseline(board: Board) -> str:

@@ -57,7 +57,9 @@ def trial_page(board: Board, winner: Winner | None, figures: dict[str, bytes], m
     made = {
         "style": style,
         "style_hash": "sha256-" + base64.b64encode(hashlib.sha256(style.encode()).digest()).decode(),
-        "findings": "".join(f"<li>{html.escape(said)}</li>" for said in [*trial_findings(board, winner), *more]),
+        "findings": "".join(
+            f"<li>{html.escape(sentence)}</li>" for sentence in [*trial_findings(board, winner), *more]
+        ),
         "head": "".join(f"<th>{html.escape(one)}</th>" for one in HEAD),
         "rows": "\n".join(_line(row) for row in board.rows),
         "figures": "".join(_figure(title, png) for title, png in figures.items()),

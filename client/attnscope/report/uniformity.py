@@ -43,30 +43,32 @@ class Uniformity:
 
     def sentences(self) -> list[str]:
         """Return warnings; none where attention has structure and the policy acts better than chance."""
-        said = []
+        found = []
         if self.flat:
-            said.append(
+            found.append(
                 f"The heatmaps look uniform: even the most selective head is {self.flattest:.2f} from uniform "
                 f"attention (total variation; 0 is uniform, below {FLAT} counts as flat)."
             )
         if self.better_than_random is False:
             how = "acts no better" if self.worse_or_equal else "is not shown to act better"
-            said.append(
+            found.append(
                 f"The policy {how} than uniform actions: late return {self.late_return:.2f}, uniform actions "
                 f"{self.random_return:.2f}."
             )
         if self.flat and self.better_than_random is False:
-            said.append(
+            found.append(
                 "Likely cause: the policy is not the trained one, or is not fed as in training. Check the mask that "
                 "was stated, the environment's preset (action numbering, start), and that training had learned by then."
             )
         elif self.flat:
-            said.append("Likely cause: this policy averages over its history, so attention gives nothing to choose by.")
+            found.append(
+                "Likely cause: this policy averages over its history, so attention gives nothing to choose by."
+            )
         elif self.better_than_random is False and self.flattest is not None and self.tokens >= SHORT:
-            said.append(
+            found.append(
                 "Attention has structure all the same; it may be that of a policy that does not solve these tasks."
             )
-        return said
+        return found
 
 
 def uniformity(study: Study) -> Uniformity:

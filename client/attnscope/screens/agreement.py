@@ -48,7 +48,7 @@ def disagreement(results: ScreenResults) -> list[str]:
         common = set.intersection(*(set(names) for names in of.values())) if of else set()
         most = max((len(names) for names in of.values()), default=0)
         if len(common) < most:
-            said = "; ".join(f"{vote}: {', '.join(names)}" for vote, names in of.items())
+            named = "; ".join(f"{vote}: {', '.join(names)}" for vote, names in of.items())
             shared = f"{len(common)} of {most} in common" if common else "none in common"
-            found.append(f"at {budget_words(budget)} the votes disagree ({shared}). First by {said}")
+            found.append(f"at {budget_words(budget)} the votes disagree ({shared}). First by {named}")
     return found

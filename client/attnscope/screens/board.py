@@ -69,10 +69,10 @@ def rows(results: ScreenResults) -> list[Row]:
     cost = predicted_cost if applies(results) else None
     bounds = {"per_episode": results.per_episode, "tv_live": results.tv_live, "signed": results.signed}
     found = []
-    for place, arm in enumerate(results.arms):
+    for index, arm in enumerate(results.arms):
         values: dict[str, float] = {}
         for name, interval in bounds.items():
-            values |= _ends(name, interval, place)
+            values |= _ends(name, interval, index)
         found.append(
             Row(
                 arm=arm.index,
@@ -83,18 +83,18 @@ def rows(results: ScreenResults) -> list[Row]:
                 interval=arm.interval,
                 memory=arm.memory,
                 oracle=arm.oracle,
-                tokens=float(results.tokens[place]),
-                share=float(results.share[place]),
-                episode_changed=float(results.changed.value[place]),
-                tv_all=float(results.tv_all.value[place]),
-                kl=float(kl[place]),
-                flips=float(flips[place]),
-                retained=None if results.retained is None else float(results.retained.value[place]),
-                time_growing=float(growing[place]),
-                time_full=float(full[place]),
-                predicted_cost=None if cost is None else cost(float(results.per_episode.value[place])),
+                tokens=float(results.tokens[index]),
+                share=float(results.share[index]),
+                episode_changed=float(results.changed.value[index]),
+                tv_all=float(results.tv_all.value[index]),
+                kl=float(kl[index]),
+                flips=float(flips[index]),
+                retained=None if results.retained is None else float(results.retained.value[index]),
+                time_growing=float(growing[index]),
+                time_full=float(full[index]),
+                predicted_cost=None if cost is None else cost(float(results.per_episode.value[index])),
                 **values,
-                **{name: float(of[place]) for name, of in phases.items()},
+                **{name: float(of[index]) for name, of in phases.items()},
             )
         )
     return found

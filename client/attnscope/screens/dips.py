@@ -72,10 +72,10 @@ def _judged(
 def _curves(arms: Sequence[Condition]) -> Iterator[list[tuple[int, int]]]:
     """Yield (count, arm) of the arms that differ in nothing but the count, in order."""
     curves: dict[tuple[object, ...], list[tuple[int, int]]] = {}
-    for place, arm in enumerate(arms):
+    for index, arm in enumerate(arms):
         if isinstance(arm.budget, int):
             curves.setdefault((arm.text, arm.positions, arm.interval, arm.memory, arm.path), []).append(
-                (arm.budget, place)
+                (arm.budget, index)
             )
     yield from (sorted(curve) for curve in curves.values())
 

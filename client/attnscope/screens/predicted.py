@@ -38,13 +38,13 @@ class Curve:
 @cache
 def curve() -> Curve:
     """Return the committed curve."""
-    said = json.loads(files("attnscope.screens").joinpath(FILE).read_text(encoding="utf-8"))
+    document = json.loads(files("attnscope.screens").joinpath(FILE).read_text(encoding="utf-8"))
     return Curve(
-        np.array([knot[0] for knot in said["knots"]], np.float64),
-        np.array([knot[1] for knot in said["knots"]], np.float64),
-        max(float(of["error"]) for of in said["policies"]),
-        tuple(str(of["checkpoint"]) for of in said["policies"]),
-        str(said["command"]),
+        np.array([knot[0] for knot in document["knots"]], np.float64),
+        np.array([knot[1] for knot in document["knots"]], np.float64),
+        max(float(of["error"]) for of in document["policies"]),
+        tuple(str(of["checkpoint"]) for of in document["policies"]),
+        str(document["command"]),
     )
 
 

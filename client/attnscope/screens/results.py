@@ -212,12 +212,5 @@ class ScreenResults:
         held = np.asarray(self.arrays["decision/held"])[inside]
         exact = fastest_exact(self.policy, held, full=phase == "full window").mean()
         kept: Int[np.ndarray, "arm decision"] = np.moveaxis(self.arrays["screen/kept"], 1, 0)[:, inside]
-        found = np.array([work_of(arm, self.policy, kept[place], held).mean() for place, arm in enumerate(self.arms)])
+        found = np.array([work_of(arm, self.policy, kept[index], held).mean() for index, arm in enumerate(self.arms)])
         return np.asarray(found / exact, np.float64)
-
-    @cached_property
-    def seconds_per_flop(self) -> float:
-        """Processor seconds of an operation, of the uncompressed pass where the screen ran."""
-        held = np.asarray(self.arrays["decision/held"])
-        flops = work_of(None, self.policy, held, held).sum()
-        return float(self.arrays["cost/seconds"][:, 0].sum() / flops)

@@ -11,7 +11,7 @@ from attnscope.screens.results import ScreenResults
 from attnscope_storage.proposing import AGREES
 
 
-def said(results: ScreenResults) -> list[str]:
+def screen_sentences(results: ScreenResults) -> list[str]:
     """Return what a reader must know beside the table, in plain sentences."""
     found = warned(results)
     found += [f"dip: {_dip(results, dip)}" for dip in dips(results)]
@@ -72,8 +72,8 @@ def _misleading(results: ScreenResults) -> list[str]:
     for how in ("used, hardly seen", "seen, hardly used"):
         mine = [band for band, one in zip(ages.bands, ages.misleads, strict=True) if one == how]
         if mine:
-            said = ", ".join(f"{first}" if first == last else f"{first} to {last}" for first, last in _joined(mine))
-            found.append(f"attention misleads at ages {said}: {how}")
+            ranges = ", ".join(f"{first}" if first == last else f"{first} to {last}" for first, last in _joined(mine))
+            found.append(f"attention misleads at ages {ranges}: {how}")
     return found
 
 

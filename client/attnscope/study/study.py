@@ -12,7 +12,8 @@ from attnscope.capture import Capture
 from attnscope.measures import ContextLayout, slot_transitions
 from attnscope.measures.intervals import Interval, Resampling, default_scope
 from attnscope.reading import Choice, Reading, read
-from attnscope.reading.tally import Tally, tally
+from attnscope.reading.measuring import tally
+from attnscope.reading.tally import Tally
 from attnscope.study.quantities import Quantity, quantity
 
 

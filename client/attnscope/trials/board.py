@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import csv
 import io
-import json
-import math
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
+from attnscope.documents import document
 from attnscope.measures.intervals import RESAMPLES, Estimate, Scope
 from attnscope.trials.bootstrap import PairedBootstrap
 from attnscope.trials.costs import (
@@ -120,7 +119,7 @@ class Board:
 
     def json(self) -> str:
         """Return the JSON document."""
-        return json.dumps(known(self.to_json()), indent=1, allow_nan=False)
+        return document(self.to_json())
 
 
 def board(results: TrialResults, scope: Scope = "these tasks", samples: int = RESAMPLES) -> Board:
@@ -138,7 +137,7 @@ def board(results: TrialResults, scope: Scope = "these tasks", samples: int = RE
     return Board(
         results,
         bootstrap,
-        tuple(_row(results, bootstrap, place, verdict) for place, verdict in enumerate(verdicts)),
+        tuple(_row(results, bootstrap, index, verdict) for index, verdict in enumerate(verdicts)),
     )
 
 
@@ -247,12 +246,3 @@ def _judged(verdict: Verdict) -> dict[str, Any]:
 
 def _cell(value: Any) -> Any:  # noqa: ANN401 - anything a cell holds
     return "" if value is None or (isinstance(value, float) and not np.isfinite(value)) else value
-
-
-def known(value: Any) -> Any:  # noqa: ANN401 - anything JSON
-    """Return the value with null where a number is not known."""
-    if isinstance(value, dict):
-        return {name: known(one) for name, one in value.items()}
-    if isinstance(value, list | tuple):
-        return [known(one) for one in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -1,4 +1,4 @@
-"""Which episodes a number is of: all, those of a growing or a full context, or the last third."""
+"""The episodes that a number is of: all, those of a growing or a full context, or the last third."""
 
 from __future__ import annotations
 

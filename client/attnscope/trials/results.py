@@ -150,12 +150,12 @@ class TrialResults:
         """Return what labels an axis, such as ``divergence/step``; empty where there is no such axis."""
         return np.asarray(self.arrays.get(name, []), np.int64)
 
-    def control(self, condition: int, strategy: str = "uniform") -> int | None:
-        """Return the condition of a content-free strategy at the same budget and positions, or None."""
+    def control(self, condition: int) -> int | None:
+        """Return the condition of uniform selection at the same budget and positions, or None."""
         of = self.conditions[condition]
         same = (of.budget, of.positions, of.interval, of.memory, of.path)
         for other in self.conditions[1:]:
-            if other.strategy == strategy and same == (
+            if other.strategy == "uniform" and same == (
                 other.budget, other.positions, other.interval, other.memory, other.path
             ):  # fmt: skip
                 return other.index

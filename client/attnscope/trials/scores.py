@@ -10,7 +10,7 @@ from jaxtyping import Float, Float64
 
 from attnscope.measures.intervals import Estimate
 from attnscope.trials.bootstrap import PairedBootstrap
-from attnscope.trials.phases import Phase, gain, mean_return
+from attnscope.trials.phases import gain, mean_return
 from attnscope.trials.results import TrialResults
 
 TRIMMED: Final = 0.25
@@ -48,10 +48,10 @@ def interquartile_mean(values: Float[np.ndarray, "*batch score"]) -> Float64[np.
     return np.asarray(np.sort(np.asarray(values, np.float64), axis=-1)[..., cut : count - cut].mean(axis=-1))
 
 
-def scaled(results: TrialResults, condition: int, phase: Phase = "all") -> Float64[np.ndarray, "seed task"]:
+def scaled(results: TrialResults, condition: int) -> Float64[np.ndarray, "seed task"]:
     """Return (return − random) ÷ (optimal − random) of every rollout; NaN where the task's range is not known."""
     span = results.optimal_return - results.random_return
-    return np.asarray(gain(results, condition, phase) / np.where(span > 0, span, np.nan))
+    return np.asarray(gain(results, condition) / np.where(span > 0, span, np.nan))
 
 
 def iqm(results: TrialResults, condition: int, bootstrap: PairedBootstrap) -> Estimate | None:
@@ -64,15 +64,15 @@ def iqm(results: TrialResults, condition: int, bootstrap: PairedBootstrap) -> Es
     return bootstrap.estimate(value, drawn, own.reshape(results.seeds, -1), beside)
 
 
-def difference(results: TrialResults, condition: int, bootstrap: PairedBootstrap, phase: Phase = "all") -> Estimate:
+def difference(results: TrialResults, condition: int, bootstrap: PairedBootstrap) -> Estimate:
     """Return compressed − uncompressed return of an episode; safe where the uncompressed one is near 0."""
-    own, plain = mean_return(results, condition, phase), mean_return(results, 0, phase)
+    own, plain = mean_return(results, condition), mean_return(results, 0)
     return bootstrap.mean(np.asarray(own - plain), 0.0)
 
 
-def retained(results: TrialResults, condition: int, bootstrap: PairedBootstrap, phase: Phase = "all") -> Estimate:
+def retained(results: TrialResults, condition: int, bootstrap: PairedBootstrap) -> Estimate:
     """Return compressed ÷ uncompressed return; NaN where the uncompressed one is not above 0."""
-    return bootstrap.ratio(mean_return(results, condition, phase), mean_return(results, 0, phase))
+    return bootstrap.ratio(mean_return(results, condition), mean_return(results, 0))
 
 
 def task_losses(results: TrialResults, condition: int) -> TaskLosses:
@@ -108,9 +108,9 @@ def over_blind(
     ]
     if condition == 0 or not blind or not np.isfinite(gain(results, 0)).all():
         return None
-    known = sorted((_share(results, place), place) for place in [*blind, 0])
+    known = sorted((_share(results, index), index) for index in [*blind, 0])
     share = float(np.clip(_share(results, condition), known[0][0], known[-1][0]))
-    below = max(place for place, (at, _) in enumerate(known) if at <= share + CLOSE)
+    below = max(index for index, (at, _) in enumerate(known) if at <= share + CLOSE)
     (low, first), (high, last) = known[below], known[min(below + 1, len(known) - 1)]
     part = (share - low) / (high - low) if high > low else 0.0
     beside = (1 - part) * gain(results, first) + part * gain(results, last)

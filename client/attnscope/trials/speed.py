@@ -65,10 +65,6 @@ def speeds(results: TrialResults, condition: int) -> tuple[Speed, ...]:
     return tuple(found)
 
 
-def speed_at(found: tuple[Speed, ...], envs: int | None = None, phase: str = "full") -> Speed | None:
-    """Return the speed at a number of environments, by default the largest, in a phase; None where not timed."""
-    of_phase = [one for one in found if one.phase == phase]
-    if not of_phase:
-        return None
-    wanted = max(one.envs for one in of_phase) if envs is None else envs
-    return next((one for one in of_phase if one.envs == wanted), None)
+def speed_at(found: tuple[Speed, ...]) -> Speed | None:
+    """Return the speed with a full context at the largest number of environments; None where it was not timed."""
+    return max((one for one in found if one.phase == "full"), key=lambda one: one.envs, default=None)

@@ -114,29 +114,29 @@ def judge(
     return Verdict(word, kept, bound, decides=near, decides_far=far)
 
 
-def judge_all(results: TrialResults, bootstrap: PairedBootstrap, phase: Phase = "all") -> list[Verdict]:
+def judge_all(results: TrialResults, bootstrap: PairedBootstrap) -> list[Verdict]:
     """Return the verdict on every condition, and whether it holds with all of them judged at once.
 
     Jointly, the interval is as wide as the largest of all the conditions' standardised deviations needs (Westfall &
     Young, 1993): conditions that vary together cost less than Bonferroni would charge.
     """
-    verdicts = [judge(results, place, bootstrap, phase) for place in range(results.committed)]
-    judged = [place for place, one in enumerate(verdicts) if one.reason is None and one.kept.has_interval]
+    verdicts = [judge(results, index, bootstrap) for index in range(results.committed)]
+    judged = [index for index, one in enumerate(verdicts) if one.reason is None and one.kept.has_interval]
     if not judged:
         return verdicts
-    drawn = np.stack([_drawn(results, place, bootstrap, phase) for place in judged])
-    centre = np.array([verdicts[place].kept.value for place in judged])[:, None]
+    drawn = np.stack([_drawn(results, index, bootstrap) for index in judged])
+    centre = np.array([verdicts[index].kept.value for index in judged])[:, None]
     error = np.nanstd(drawn, axis=1)
     apart = np.divide(
         np.abs(drawn - centre), error[:, None], out=np.zeros_like(drawn), where=(error[:, None] > 0)
     )  # fmt: skip
     widest = float(np.quantile(np.nan_to_num(apart).max(axis=0), LEVEL))
-    for place, one_error in zip(judged, error, strict=True):
-        one = verdicts[place]
-        wider = student(bootstrap.freedom(_influence(results, place, one.kept.value, phase))) / NORMAL
+    for index, one_error in zip(judged, error, strict=True):
+        one = verdicts[index]
+        wider = student(bootstrap.freedom(_influence(results, index, one.kept.value))) / NORMAL
         reach = wider * widest * float(one_error)
         held = _word(one.kept.value - reach, one.kept.value + reach, one.bound) == one.word != "inconclusive"
-        verdicts[place] = Verdict(**{**vars(one), "jointly": held})
+        verdicts[index] = Verdict(**{**vars(one), "jointly": held})
     return verdicts
 
 
@@ -183,10 +183,8 @@ def _word(low: float, high: float, bound: float) -> Word:
     return "inferior" if high < bound else "inconclusive"
 
 
-def _drawn(
-    results: TrialResults, condition: int, bootstrap: PairedBootstrap, phase: Phase
-) -> Float[np.ndarray, " sample"]:
-    above, below = bootstrap.means(gain(results, condition, phase)), bootstrap.means(gain(results, 0, phase))
+def _drawn(results: TrialResults, condition: int, bootstrap: PairedBootstrap) -> Float[np.ndarray, " sample"]:
+    above, below = bootstrap.means(gain(results, condition)), bootstrap.means(gain(results, 0))
     return np.asarray(np.divide(above, below, out=np.full(bootstrap.samples, np.nan), where=below > 0))
 
 
@@ -198,5 +196,5 @@ def _error(
     return float(np.nanstd(np.divide(above, below, out=np.full(bootstrap.samples, np.nan), where=below > 0)))
 
 
-def _influence(results: TrialResults, condition: int, kept: float, phase: Phase) -> Float[np.ndarray, "seed task"]:
-    return np.asarray(gain(results, condition, phase) - kept * gain(results, 0, phase))
+def _influence(results: TrialResults, condition: int, kept: float) -> Float[np.ndarray, "seed task"]:
+    return np.asarray(gain(results, condition) - kept * gain(results, 0))

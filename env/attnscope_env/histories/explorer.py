@@ -19,7 +19,7 @@ from jaxtyping import Bool, Float, Int
 from attnscope_env.rooms.actions import numbering
 
 Order = Literal["nearest", "sweep"]
-"""Which cell is searched next."""
+"""Order in which cells are searched."""
 
 MAX_NOISE = 0.1
 """Largest share of random actions at a history's beginning; each history draws its own, and it decays to 0."""

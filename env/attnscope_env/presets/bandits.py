@@ -43,8 +43,8 @@ class BanditPreset(RuledPreset):
     def make_vector(self, tasks: Sequence[Task]) -> Vector:
         """Return an environment that steps these tasks as arrays; a task may occur several times."""
         means = np.array([task.parameters["means"] for task in tasks])
-        said = {"arms": self.arms, "reward": self.reward, "variance": self.variance}
-        return self._vector(num_envs=len(tasks), means=means, **said)
+        fields = {"arms": self.arms, "reward": self.reward, "variance": self.variance}
+        return self._vector(num_envs=len(tasks), means=means, **fields)
 
     def _task(self, index: int) -> Task:
         means: Float64[np.ndarray, " arm"] = np.random.default_rng([self.means_seed, index]).random(self.arms)
@@ -72,11 +72,11 @@ def bandit_preset(
 ) -> BanditPreset:
     """Return a preset of bandits; they are split by the reference's rule."""
     rule = rule or SplitRule()
-    said = {"arms": arms, "reward": reward, "variance": variance, "horizon": horizon}
+    fields = {"arms": arms, "reward": reward, "variance": variance, "horizon": horizon}
     return BanditPreset(
         name=name,
         environment_id=BANDIT_ID,
-        kwargs=MappingProxyType(said | {"tasks": tasks, "means_seed": means_seed} | rule.kwargs()),
+        kwargs=MappingProxyType(fields | {"tasks": tasks, "means_seed": means_seed} | rule.kwargs()),
         horizon=horizon,
         actions=tuple(f"arm {number}" for number in range(arms)),
         description=description,

@@ -95,5 +95,5 @@ class GymnasiumEntry(BaseModel):
             where = ".".join(str(part) for part in error.absolute_path)
             raise ValueError(f"{where}: {error.message}" if where else error.message)
         properties = self.kwargs_schema.get("properties", {})
-        defaults = {name: said["default"] for name, said in properties.items() if "default" in said}
+        defaults = {name: schema["default"] for name, schema in properties.items() if "default" in schema}
         return copy.deepcopy(defaults | dict(kwargs))

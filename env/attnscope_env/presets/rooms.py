@@ -142,9 +142,9 @@ KEY_TO_DOOR_RULE = SplitRule(seed=4, train_ratio=0.95)
 
 def _room(size: int, horizon: int, actions: str, start: tuple[int, int] | None, rule: SplitRule) -> dict[str, Any]:
     row, column = (int(x) for x in start_cell(size, start))
-    said = {"size": size, "horizon": horizon, "actions": actions, "start": [row, column]}
+    fields = {"size": size, "horizon": horizon, "actions": actions, "start": [row, column]}
     return {
-        "kwargs": MappingProxyType(said | rule.kwargs()),
+        "kwargs": MappingProxyType(fields | rule.kwargs()),
         "horizon": horizon,
         "actions": numbering(actions).names,
         "rule": rule,

@@ -1,4 +1,4 @@
-"""Which tasks a policy was trained on: the published split rules. They know task numbers, not what a task is."""
+"""The tasks that a policy was trained on: the published split rules. They know task numbers, not what a task is."""
 
 from __future__ import annotations
 

@@ -19,7 +19,7 @@ from jaxtyping import Bool, Float64, Int, Shaped
 
 Seeds = int | Sequence[int | None] | None
 Rooms = Bool[np.ndarray, " env"]
-"""Which rooms of the batch are meant."""
+"""Rooms of the batch."""
 
 StepResult = tuple[
     Shaped[np.ndarray, "env ..."],

@@ -148,7 +148,7 @@ def convert(
     preset = str(settled.answers["preset"])
     hint = reader.hint(file) if settled.by_user.keys() - {"sampling"} else None
     unheard = unheard_of(file.config, reader.environments)
-    told = () if unheard is None else (f"its preset was stated: its file says that it was {unheard}",)
+    stated_note = () if unheard is None else (f"its preset was stated: its file says that it was {unheard}",)
     info = CheckpointInfo(
         id=identity((folder / WEIGHTS).read_bytes(), stored),
         name=checked_name(name or reader.default_name(file)),
@@ -162,7 +162,11 @@ def convert(
         source_sha256=contents.source_sha256,
         source_name=contents.source_name,
         added_at=datetime.now(UTC),
-        notes=(*(note for note in (hint, split_note(preset, file.config)) if note is not None), *told, *contents.notes),
+        notes=(
+            *(note for note in (hint, split_note(preset, file.config)) if note is not None),
+            *stated_note,
+            *contents.notes,
+        ),
     )
     write_entry(folder, info)
     return info

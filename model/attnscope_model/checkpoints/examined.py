@@ -123,7 +123,7 @@ def _check_own(config: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> None
         "context_length": (own.context_length, MAX_TOKENS),
         "actions": (own.actions, MAX_ACTIONS),
         "features": (len(own.features), MAX_FEATURES),
-        **{f"feature {place}": (size, MAX_VALUES) for place, size in enumerate(own.features[:MAX_FEATURES])},
+        **{f"feature {index}": (size, MAX_VALUES) for index, size in enumerate(own.features[:MAX_FEATURES])},
     }
     if odd := [name for name, (size, _) in sizes.items() if type(size) is not int]:
         raise CheckpointUnreadableError(f"{CONFIG}: expected whole numbers as {', '.join(odd[:5])}")

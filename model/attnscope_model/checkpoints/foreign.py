@@ -131,8 +131,8 @@ def _unknown_note(unknown: Collection[str]) -> list[str]:
 
 
 def _cause(error: Exception) -> str:
-    said = (str(error).splitlines() or [""])[0]
-    return f"{type(error).__name__}: {said}"[:200]
+    line = (str(error).splitlines() or [""])[0]
+    return f"{type(error).__name__}: {line}"[:200]
 
 
 def main() -> None:

@@ -227,8 +227,8 @@ def inspect(source: Path, config: Path | None = None, choice: Choice | None = No
         from attnscope_model.checkpoints.adoption import adopt  # noqa: PLC0415 - imports torch
 
         with tempfile.TemporaryDirectory() as scratch:
-            said = adopt(native, Path(scratch)).model_dump(mode="json", exclude_none=True)
-        return said | {key: len(tasks) for key, tasks in said.items() if key.endswith("_tasks")}
+            answers = adopt(native, Path(scratch)).model_dump(mode="json", exclude_none=True)
+        return answers | {key: len(tasks) for key, tasks in answers.items() if key.endswith("_tasks")}
     from attnscope_model.checkpoints import conversion  # noqa: PLC0415 - imports torch
 
     return conversion.inspect(source, config, choice)

@@ -136,7 +136,7 @@ class CachedContext(StatefulContext):
         for name, fresh in (("keys", keys), ("values", values)):
             room = self._facts.get(f"{name}.{number}") if self._facts else None
             if room is not None and fresh.shape[2] > 1:
-                room[lanes, old] = _flat(fresh[:, :, :-1])
+                room[lanes, old] = fresh[:, :, :-1].transpose(1, 2).flatten(1)
             kept = None if room is None or not old else _unflat(room[lanes, :old], keys, per)
             whole.append(fresh if kept is None else torch.cat([kept, fresh], dim=2))
         turned = layer.turned(whole[0], slots)
@@ -147,11 +147,6 @@ class CachedContext(StatefulContext):
         """Return room for a new entry's keys and values in every layer."""
         names = [f"{name}.{layer}" for layer in range(self._policy.layers) for name in ("keys", "values")]
         return {name: torch.zeros_like(embedded) for name in names}
-
-
-def _flat(x: Float[Tensor, "env head token size"]) -> Float[Tensor, "env all"]:
-    """Return a transition's keys or values as one row."""
-    return x.transpose(1, 2).flatten(1)
 
 
 def _unflat(rows: Float[Tensor, "env entry all"], like: Tensor, per: int) -> Float[Tensor, "env head token size"]:

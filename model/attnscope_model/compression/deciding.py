@@ -135,7 +135,7 @@ class CompressedDecider:
 
     def _recomputed(self) -> dict[int, StatelessContext | StatefulContext]:
         """Return the contexts that are computed anew at every decision, by their places."""
-        return {place: context for place, context in enumerate(self.contexts) if not isinstance(context, CachedContext)}
+        return {index: context for index, context in enumerate(self.contexts) if not isinstance(context, CachedContext)}
 
     def _decided(
         self, contexts: list[StatelessContext | StatefulContext], query: Query, *, rows: bool

@@ -33,7 +33,7 @@ class Piece:
     """Contexts to be decided together, of equal length or padded."""
 
     lanes: Int[Tensor, " env"] | None
-    """Which rollouts they are; None: all, in order."""
+    """The rollouts of the batch; None: all, in order."""
     tokens: Float[Tensor, "env token width"]
     slots: Slots = FIRST
     hidden: Bool[Tensor, "env token"] | None = None

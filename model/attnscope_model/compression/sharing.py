@@ -27,18 +27,18 @@ def decide(policy: Policy, pieces: list[Piece], *, rows: bool = False) -> list[D
     """
     found: dict[int, Decided] = {}
     alike = [
-        [place for place, piece in enumerate(pieces) if piece.kind == kind]
+        [index for index, piece in enumerate(pieces) if piece.kind == kind]
         for kind in dict.fromkeys(piece.kind for piece in pieces)
     ]
     for places in alike if rows or not pads(policy) else _merged(alike, pieces):
-        together = _together([pieces[place] for place in places])
+        together = _together([pieces[index] for index in places])
         whole = tiled(policy, together, rows=rows)
-        ends = [len(pieces[place].tokens) for place in places]
+        ends = [len(pieces[index].tokens) for index in places]
         logits = torch.split(whole.logits, ends)
         parts = [None] * len(ends) if whole.rows is None else torch.split(whole.rows, ends)
         decisions = [Decided(part, row) for part, row in zip(logits, parts, strict=True)]
         found |= dict(zip(places, decisions, strict=True))
-    return [found[place] for place in range(len(pieces))]
+    return [found[index] for index in range(len(pieces))]
 
 
 def pads(policy: Policy) -> bool:

@@ -20,7 +20,7 @@ class Query:
     observation: Float[Tensor, "env feature"]
     episode: Int[Tensor, " env"]
     lane: Int[Tensor, " env"]
-    """Which rollout it is, wherever it stands in a batch."""
+    """Number of the rollout, the same in every batch."""
 
     def of(self, lanes: slice | Int[Tensor, " part"]) -> Query:
         """Return the queries of some rollouts."""

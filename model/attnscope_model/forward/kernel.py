@@ -11,16 +11,12 @@ the one signature that they have, and kept on disk. Knows nothing of tensors.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from typing import Any, Final, TypeVar
+from typing import Any, Final
 
-import numba
 import numpy as np
-from llvmlite import ir
-from numba import types
-from numba.extending import intrinsic
 
-Function = TypeVar("Function", bound=Callable[..., Any])
+from attnscope_model.forward.instructions import compiled, exponent, larger, mantissa, power_of_two
+
 f32 = np.float32
 
 BLOCK: Final = 4
@@ -42,107 +38,25 @@ _NAN_KEPT: Final = {"reassoc", "contract", "arcp", "nsz"}
 """Fast maths under which what is not a number stays so."""
 
 
-def _compiled(
-    function: Function,
-    signature: str | None = None,
-    fastmath: bool | set[str] = True,
-) -> Function:
-    """Return the function compiled, kept on disk where numba finds a place for it.
-
-    Without a signature it is compiled for what it is first called with.
-    """
-    njit: Any = numba.njit
-    options = {"nogil": True, "fastmath": fastmath, "error_model": "numpy"}
-    arguments = () if signature is None else (signature,)
-    try:
-        compiled: Function = njit(*arguments, cache=True, **options)(function)
-    except RuntimeError:  # numba's word for having no folder to write to
-        compiled = njit(*arguments, **options)(function)
-    return compiled
-
-
-def _instruction(generator: Function) -> Function:
-    """Return what numba compiles to the instructions that `generator` gives."""
-    made: Any = intrinsic
-    instruction: Function = made(generator)
-    return instruction
-
-
-@_instruction
-def _power_of_two(_context: Any, _exponent: Any = None) -> Any:  # noqa: ANN401 - numba's own
-    """2 to an int32, made of the bits of a float32; numba's integers would widen to 64 bits."""
-
-    def generate(_context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:  # noqa: ANN401 - numba's own
-        word = ir.IntType(32)
-        biased = builder.add(arguments[0], ir.Constant(word, 127))
-        return builder.bitcast(builder.shl(biased, ir.Constant(word, 23)), ir.FloatType())
-
-    return types.float32(types.int32), generate
-
-
-_SQUARE_ROOT_OF_HALF: Final = 0x3F3504F3
-"""The bits of √½: counted from there, a float32's exponent leaves a mantissa between √½ and √2."""
-
-
-@_instruction
-def _exponent(_context: Any, _value: Any = None) -> Any:  # noqa: ANN401 - numba's own
-    """Return the power of two in a float32, as a float32."""
-
-    def generate(_context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:  # noqa: ANN401 - numba's own
-        return builder.sitofp(_power(builder, builder.bitcast(arguments[0], ir.IntType(32))), ir.FloatType())
-
-    return types.float32(types.float32), generate
-
-
-@_instruction
-def _mantissa(_context: Any, _value: Any = None) -> Any:  # noqa: ANN401 - numba's own
-    """Return what a float32 is without its power of two."""
-
-    def generate(_context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:  # noqa: ANN401 - numba's own
-        word = ir.IntType(32)
-        bits = builder.bitcast(arguments[0], word)
-        shifted = builder.shl(_power(builder, bits), ir.Constant(word, 23))
-        return builder.bitcast(builder.sub(bits, shifted), ir.FloatType())
-
-    return types.float32(types.float32), generate
-
-
-def _power(builder: Any, bits: Any) -> Any:  # noqa: ANN401 - numba's own
-    word = ir.IntType(32)
-    return builder.ashr(builder.sub(bits, ir.Constant(word, _SQUARE_ROOT_OF_HALF)), ir.Constant(word, 23))
-
-
-@_instruction
-def _larger(_context: Any, _one: Any, _other: Any = None) -> Any:  # noqa: ANN401 - numba's own
-    """Return the larger of two float32; a comparison of numba's is not vectorised in a reduction."""
-
-    def generate(_context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:  # noqa: ANN401 - numba's own
-        single = ir.FloatType()
-        function = builder.module.declare_intrinsic("llvm.maxnum", [single], ir.FunctionType(single, [single, single]))
-        return builder.call(function, arguments, fastmath=("fast",))
-
-    return types.float32(types.float32, types.float32), generate
-
-
-@_compiled
+@compiled
 def _softmax(scores: Any, slots: Any) -> Any:  # noqa: ANN401 - numba's own
     """Turn scores, in powers of two, into weights times a constant; return its reciprocal."""
     largest = _LOWEST
     for j in range(slots):
-        largest = _larger(largest, scores[j])
+        largest = larger(largest, scores[j])
     for j in range(slots):
-        x = _larger(scores[j] - largest, _SMALLEST_POWER)
+        x = larger(scores[j] - largest, _SMALLEST_POWER)
         whole = np.int32(x - _HALF)  # rounds to the nearest, as x is never above 0
         r = x - f32(whole)
         power = _ONE + r * (_T1 + r * (_T2 + r * (_T3 + r * (_T4 + r * (_T5 + r * _T6)))))
-        scores[j] = power * _power_of_two(whole)
+        scores[j] = power * power_of_two(whole)
     total = _ZERO
     for j in range(slots):
         total += scores[j]
     return _ONE / total
 
 
-@_compiled
+@compiled
 def _score(queries: Any, keys: Any, scores: Any, slots: Any) -> None:  # noqa: ANN401 - numba's own
     """Fill the scores of two queries: `queries` [2, size], `keys` [size, slot], `scores` [2, slot]."""
     one, other = scores[0], scores[1]
@@ -160,7 +74,7 @@ def _score(queries: Any, keys: Any, scores: Any, slots: Any) -> None:  # noqa: A
                 other[j] += b0 * k0[j] + b1 * k1[j] + b2 * k2[j] + b3 * k3[j]
 
 
-@_compiled
+@compiled
 def _mix(weights: Any, values: Any, mixed: Any, slots: Any) -> None:  # noqa: ANN401 - numba's own
     """Fill `mixed` [4, size] with the sums of `values` [size, slot] weighted by `weights` [4, slot]."""
     w0, w1, w2, w3 = weights[0], weights[1], weights[2], weights[3]
@@ -195,8 +109,8 @@ def _attend(queries: Any, keys: Any, values: Any, out: Any, rows: Any, causal: A
     weights = np.zeros((BLOCK, tokens), f32)
     block, mixed = np.empty((BLOCK, size), f32), np.empty((BLOCK, size), f32)
     shares = np.empty(BLOCK, f32)
-    for place in range(first, last):
-        env, head = place // heads, place % heads
+    for index in range(first, last):
+        env, head = index // heads, index % heads
         for t in range(tokens):
             for d in range(size):
                 turned_keys[d, t] = keys[env, head, t, d] * scale
@@ -222,7 +136,7 @@ def _attend(queries: Any, keys: Any, values: Any, out: Any, rows: Any, causal: A
                     out[env, start + i, head, d] = mixed[i, d] * shares[i]
 
 
-attend = _compiled(
+attend = compiled(
     _attend,
     "void(f4[:,:,:,:], f4[:,:,:,:], f4[:,:,:,:], f4[:,:,:,::1], f4[:,:,:], boolean, intp, intp)",
 )
@@ -254,14 +168,14 @@ def _summarise(rows: Any, windows: Any, query_last: Any, single: Any, recency: A
         total, squares, entropy, largest = _ZERO, _ZERO, _ZERO, _ZERO
         for j in range(slots):
             weight = row[j]
-            f = _mantissa(weight) - _ONE
+            f = mantissa(weight) - _ONE
             s = f / (f + _TWO)
             z = s * s
-            logarithm = _exponent(weight) * _T1 + s * (_TWO + z * (_L1 + z * (_L2 + z * (_L3 + z * _L4))))
+            logarithm = exponent(weight) * _T1 + s * (_TWO + z * (_L1 + z * (_L2 + z * (_L3 + z * _L4))))
             entropy -= weight * logarithm  # where the weight is 0 this adds 0: the logarithm is finite
             total += weight
             squares += weight * weight
-            largest = _larger(largest, weight)
+            largest = larger(largest, weight)
         single[0, i], single[1, i], single[2, i] = entropy, largest, _ONE / squares
         single[3, i], single[4, i] = row[0], row[slots - 1] if query_last else row[0]
         totals[i] = total
@@ -273,6 +187,4 @@ def _summarise(rows: Any, windows: Any, query_last: Any, single: Any, recency: A
             recency[i, k] = recent
 
 
-summarise = _compiled(
-    _summarise, "void(f4[:,::1], i8[::1], boolean, f4[:,::1], f4[:,::1], f4[::1])", fastmath=_NAN_KEPT
-)
+summarise = compiled(_summarise, "void(f4[:,::1], i8[::1], boolean, f4[:,::1], f4[:,::1], f4[::1])", fastmath=_NAN_KEPT)

@@ -88,8 +88,8 @@ class WatchedPolicy(Policy):
                 "imported by name goes around it; torch.backends.mha.set_fastpath_enabled(False) ends the first"
             )
         if taped and length > 1 and looks_ahead == self.description.causal:
-            said, found = ("causal", "a") if self.description.causal else ("non-causal", "no")
-            raise CaptureInvalidError(f"the policy is described as {said}, but {found} token attends to a later one")
+            stated, found = ("causal", "a") if self.description.causal else ("non-causal", "no")
+            raise CaptureInvalidError(f"the policy is described as {stated}, but {found} token attends to a later one")
         return logits
 
 

@@ -15,11 +15,11 @@ from attnscope_model.parsing.messages import Examined, Parsed, Refused, take
 STOPPED: Final = "its file is damaged or was made to do harm: do not open it without these limits"
 
 
-Answer = TypeVar("Answer", Parsed, Examined)
+ReportT = TypeVar("ReportT", Parsed, Examined)
 """The report that a child leaves where it does not refuse the file."""
 
 
-def run_apart(module: str, words: list[str], folder: Path, name: str, answer: type[Answer]) -> Answer:
+def run_apart(module: str, words: list[str], folder: Path, name: str, answer: type[ReportT]) -> ReportT:
     """Run a module of ours in a child process; take the report that it leaves in `folder`.
 
     Raises

@@ -5,20 +5,17 @@ The caller hands in the test for a family's names. Where two state dicts fit, ne
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import Any, Final
 
+from attnscope_model.parsing.names import MAX_DEPTH, Found, beginnings, beneath, under, unwrapped
 from attnscope_model.parsing.remedies import RESAVE, refuse
 from attnscope_model.parsing.values import Array, StandIn, StoredTensor, is_tensor, shown
 
 WHOLE: Final = "."
 """The name of a file's top level for ``--key``."""
-
-MAX_DEPTH: Final = 4
-"""Dictionaries within each other that are looked into."""
 
 MAX_VISITED: Final = 20_000
 """Dictionaries that are looked into."""
@@ -26,20 +23,10 @@ MAX_VISITED: Final = 20_000
 MAX_NAMES: Final = 20_000
 """Names of a state dict, at most."""
 
-MAX_PREFIXES: Final = 200
-"""Beginnings of names that are tried; those of most names come first."""
-
 MAX_LISTED: Final = 8
 """State dicts and names that a refusal or a note lists."""
 
-WRAPPERS: Final = ("module.", "_orig_mod.", "_fsdp_wrapped_module.", "_checkpoint_wrapped_module.")
-"""Prefixes that wrappers of training put before names."""
-
-_INNER_WRAPPERS: Final = tuple(f".{wrapper}" for wrapper in WRAPPERS[1:])
 _USUAL: Final[tuple[str, ...]] = ("model", "state_dict", "model_state_dict", WHOLE)
-_COUNTER: Final = "n_averaged"
-"""The prefix that torch's averaged model adds to the names of the model that it wraps."""
-
 Recognise = Callable[[Collection[str]], bool]
 
 
@@ -53,25 +40,6 @@ class Choice:
     """The beginning of the names."""
     ignore: tuple[str, ...] = ()
     """Patterns of names to leave out, since no decision of the policy uses them."""
-
-
-@dataclass(frozen=True)
-class Found:
-    """One state dict, under the names that a family's model gives its tensors."""
-
-    key: str
-    prefix: str
-    values: Mapping[str, Any]
-    wrappers: frozenset[str] = frozenset()
-    left_out: tuple[str, ...] = ()
-    """Names without the prefix."""
-    notes: tuple[str, ...] = field(default=())
-
-    @property
-    def words(self) -> str:
-        """Return the options that choose it on the command line."""
-        prefix = f" --prefix {shown(self.prefix)}" if self.prefix else ""
-        return f"--key {self.key}{prefix} ({len(self.values)} entries)"
 
 
 def chosen(content: object, choice: Choice, recognise: Recognise) -> Found:
@@ -121,73 +89,15 @@ def _fits(key: str, state: Mapping[str, Any], prefix: str | None, recognise: Rec
     if len(state) > MAX_NAMES:
         raise refuse(f"the state dict {key} has {len(state)} names, more than {MAX_NAMES}")
     if prefix is not None:
-        found = _under(key, state, prefix)
+        found = under(key, state, prefix)
         if found is not None and recognise(found.values.keys()):
             yield found
         return
-    plain = _unwrapped(key, state)
-    for beginning in ("", *_beginnings(plain.values)):
-        part = _beneath(plain, beginning)
+    plain = unwrapped(key, state)
+    for beginning in ("", *beginnings(plain.values)):
+        part = beneath(plain, beginning)
         if recognise(part.values.keys()):
             yield part
-
-
-def _under(key: str, state: Mapping[str, Any], prefix: str) -> Found | None:
-    """Return the entries under a stated prefix: of the file's names, or else of the names without wrappers."""
-    raw = Found(key, "", state)
-    for whole in (raw, _unwrapped(key, state)) if prefix else (_unwrapped(key, state),):
-        part = _beneath(whole, prefix)
-        if part.values:
-            inner = _unwrapped(key, part.values)
-            return Found(key, prefix, inner.values, whole.wrappers | inner.wrappers, part.left_out)
-    return None
-
-
-def _beneath(found: Found, prefix: str) -> Found:
-    if not prefix:
-        return found
-    values = {name.removeprefix(prefix): value for name, value in found.values.items() if name.startswith(prefix)}
-    beside = tuple(name for name in found.values if not name.startswith(prefix))
-    return Found(found.key, prefix, values, found.wrappers, beside)
-
-
-def _unwrapped(key: str, state: Mapping[str, Any]) -> Found:
-    """Return a state dict without the names of wrappers.
-
-    Raises
-    ------
-    CheckpointUnreadableError
-        Two names become one.
-    """
-    values: dict[str, Any] = {}
-    wrappers: set[str] = set()
-    averaged = _COUNTER in state and any(name.startswith(WRAPPERS[0]) for name in state)
-    for name, value in state.items():
-        if averaged and name == _COUNTER:
-            continue
-        plain = name
-        while wrapper := next((wrapper for wrapper in WRAPPERS if plain.startswith(wrapper)), None):
-            plain = plain.removeprefix(wrapper)
-            wrappers.add(wrapper)
-        for inner in _INNER_WRAPPERS:
-            while inner in plain:
-                plain = plain.replace(inner, ".")
-                wrappers.add(inner[1:])
-        if plain in values:
-            raise refuse(
-                f"{shown(plain)}: stored twice under different prefixes", "say which with --prefix, e.g. module."
-            )
-        values[plain] = value
-    return Found(key, "", values, frozenset(wrappers), (_COUNTER,) if averaged else ())
-
-
-def _beginnings(names: Collection[str]) -> list[str]:
-    """Return the dotted beginnings of names, those of most names first."""
-    counted: Counter[str] = Counter()
-    for name in names:
-        parts = name.split(".")[:-1]
-        counted.update(".".join(parts[:count]) + "." for count in range(1, min(len(parts), MAX_DEPTH) + 1))
-    return [beginning for beginning, _ in counted.most_common(MAX_PREFIXES)]
 
 
 def _usual(candidates: list[tuple[str, Mapping[str, Any]]], prefix: str | None) -> Found:
@@ -195,7 +105,7 @@ def _usual(candidates: list[tuple[str, Mapping[str, Any]]], prefix: str | None) 
     by_key = dict(candidates)
     key = next((key for key in _USUAL if key in by_key), None)
     key = key or max(candidates, key=lambda candidate: len(candidate[1]))[0]
-    found = _unwrapped(key, by_key[key]) if prefix is None else _under(key, by_key[key], prefix)
+    found = unwrapped(key, by_key[key]) if prefix is None else under(key, by_key[key], prefix)
     if found is None:
         raise refuse(f"no name of {key} begins with {shown(prefix)}", f"names are {_listed(by_key[key])}")
     return found

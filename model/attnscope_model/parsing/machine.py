@@ -137,10 +137,10 @@ class Machine:
 
     def to_mark(self) -> list[Any]:
         """Return the items since the last mark."""
-        for place in range(len(self.stack) - 1, -1, -1):
-            if self.stack[place] is _MARK:
-                items = self.stack[place + 1 :]
-                del self.stack[place:]
+        for index in range(len(self.stack) - 1, -1, -1):
+            if self.stack[index] is _MARK:
+                items = self.stack[index + 1 :]
+                del self.stack[index:]
                 return items
         raise self.refuse("a run of items has no beginning")
 

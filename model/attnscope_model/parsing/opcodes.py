@@ -44,14 +44,14 @@ def _long(form: str) -> Callable[[Machine], None]:
 
 
 def _int_line(machine: Machine) -> None:
-    said = machine.line()
+    line = machine.line()
     constants = {"00": False, "01": True}
-    machine.push(constants[said] if said in constants else _parsed(machine, said.removesuffix("L"), int))
+    machine.push(constants[line] if line in constants else _parsed(machine, line.removesuffix("L"), int))
 
 
-def _parsed(machine: Machine, said: str, kind: Callable[[str], Any]) -> Any:  # noqa: ANN401 - by `kind`
+def _parsed(machine: Machine, line: str, kind: Callable[[str], Any]) -> Any:  # noqa: ANN401 - by `kind`
     try:
-        return kind(said)
+        return kind(line)
     except ValueError:
         raise machine.refuse("a number that is none") from None
 

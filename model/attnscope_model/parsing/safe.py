@@ -61,7 +61,7 @@ def read_safetensors(path: Path) -> dict[str, StoredTensor]:
             raise refuse(f"its header claims {length} bytes", COPY_AGAIN)
         header = _parsed(file.read(length))
     start = LENGTH_BYTES + length
-    entries = {name: _entry(name, said) for name, said in header.items() if name != "__metadata__"}
+    entries = {name: _entry(name, entry) for name, entry in header.items() if name != "__metadata__"}
     end = 0
     for name, (_, _, begin, stop) in sorted(entries.items(), key=lambda item: item[1][2:]):
         if begin != end:
@@ -69,7 +69,7 @@ def read_safetensors(path: Path) -> dict[str, StoredTensor]:
         end = stop
     if start + end != size:
         raise refuse(f"its tensors end at byte {start + end}, the file at {size}", COPY_AGAIN)
-    return {name: _stored(path, start, *said) for name, said in entries.items()}
+    return {name: _stored(path, start, *entry) for name, entry in entries.items()}
 
 
 def _parsed(raw: bytes) -> dict[str, Any]:
@@ -91,9 +91,9 @@ def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return found
 
 
-def _entry(name: str, said: object) -> tuple[str, tuple[int, ...], int, int]:
+def _entry(name: str, entry: object) -> tuple[str, tuple[int, ...], int, int]:
     """Return dtype, shape and the range of bytes of one tensor."""
-    match said:
+    match entry:
         case {"dtype": str(code), "shape": list(shape), "data_offsets": [int(begin), int(stop)]}:
             kind = DTYPES.get(code)
         case _:

@@ -45,12 +45,12 @@ class CccadReader(MappedReader):
 
     def says(self, file: ParsedFile) -> dict[str, Answer]:
         """Return the context length from the position table, heads and environment from the configuration."""
-        said = {
+        answers = {
             "heads": positive(file.config, "tf_n_head"),
             "context_length": shape(file.tensors, "transformer.pos_embedding", 3)[1],
             "preset": preset_of_env(file.config, self.environments),
         }
-        return {name: answer for name, answer in said.items() if answer is not None}
+        return {name: answer for name, answer in answers.items() if answer is not None}
 
     def values(self, file: ParsedFile, answers: Mapping[str, Any]) -> dict[str, Any]:
         """Return the configuration from shapes and answers."""

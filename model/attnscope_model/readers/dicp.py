@@ -54,12 +54,12 @@ class DicpAdReader(MappedReader):
 
     def says(self, file: ParsedFile) -> dict[str, Answer]:
         """Return heads, context length and environment from the configuration."""
-        said = {
+        answers = {
             "heads": positive(file.config, "tf_n_head"),
             "context_length": positive(file.config, "n_transit"),
             "preset": preset_of_env(file.config, self.environments),
         }
-        return {name: answer for name, answer in said.items() if answer is not None}
+        return {name: answer for name, answer in answers.items() if answer is not None}
 
     def values(self, file: ParsedFile, answers: Mapping[str, Any]) -> dict[str, Any]:
         """Return the configuration from shapes and answers."""

@@ -78,9 +78,9 @@ class RadReader(_Gpt2Reader):
     def says(self, file: ParsedFile) -> dict[str, Answer]:
         """Return the context length from the position table, the heads from the configuration."""
         preset_of_env(file.config, self.environments)
-        said: dict[str, Answer] = {"context_length": shape(file.tensors, "transformer_model.wpe.weight", 2)[0]}
+        answers: dict[str, Answer] = {"context_length": shape(file.tensors, "transformer_model.wpe.weight", 2)[0]}
         heads = positive(file.config, "tf_n_head")
-        return said if heads is None else said | {"heads": heads}
+        return answers if heads is None else answers | {"heads": heads}
 
     def values(self, file: ParsedFile, answers: Mapping[str, Any]) -> dict[str, Any]:
         """Return the configuration from shapes and answers."""
@@ -134,8 +134,8 @@ class DptReader(_Gpt2Reader):
         if rows % _DPT_ROWS:
             raise CheckpointUnreadableError(f"transformer.wpe.weight: expected 4 · (1 + H) positions, got {rows}")
         preset = preset_of_env(file.config, self.environments)
-        said: dict[str, Answer] = {"context_length": rows // _DPT_ROWS}
-        return said if preset is None else said | {"preset": preset}
+        answers: dict[str, Answer] = {"context_length": rows // _DPT_ROWS}
+        return answers if preset is None else answers | {"preset": preset}
 
     def values(self, file: ParsedFile, answers: Mapping[str, Any]) -> dict[str, Any]:
         """Return the configuration from shapes and answers."""

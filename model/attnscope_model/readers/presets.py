@@ -1,4 +1,4 @@
-"""Which environment a policy was trained in: the preset's size, horizon, actions and tasks, held against its file.
+"""The environment that a policy was trained in: the preset's size, horizon, actions and tasks, held against its file.
 
 The environments themselves are another package; a test holds these numbers against its presets.
 """
@@ -85,8 +85,8 @@ def unheard_of(config: Mapping[str, Any], presets: Mapping[str, str]) -> str | N
     """Say which environment a configuration names that nobody here has heard of; None where it names none such."""
     if not presets:
         return None
-    said = ((key, config[key]) for key in ENV_KEYS if key in config)
-    unknown = [(key, name) for key, name in said if name not in presets]
+    named = ((key, config[key]) for key in ENV_KEYS if key in config)
+    unknown = [(key, name) for key, name in named if name not in presets]
     return undescribed(*unknown[0], presets) if unknown else None
 
 
@@ -103,8 +103,8 @@ def check_preset(preset: str | None, config: Mapping[str, Any], shapes: Mapping[
     if preset is None:
         return
     facts = FACTS[preset]
-    said = dict(shapes) | {name: config[name] for name in ("grid_size", "horizon", "num_actions") if name in config}
-    for name, value in said.items():
+    stated = dict(shapes) | {name: config[name] for name in ("grid_size", "horizon", "num_actions") if name in config}
+    for name, value in stated.items():
         if value != getattr(facts, name):
             raise CheckpointUnreadableError(
                 f"trained with {name} {value!r}, but the preset {preset} has {getattr(facts, name)!r}: "
@@ -121,10 +121,10 @@ def split_note(preset: str, config: Mapping[str, Any]) -> str | None:
     if facts is None or facts.split is None:
         return None
     names = ("env_split_seed", "train_env_ratio")
-    said = tuple(config.get(name, ours) for name, ours in zip(names, facts.split, strict=True))
-    if said == facts.split:
+    stated = tuple(config.get(name, ours) for name, ours in zip(names, facts.split, strict=True))
+    if stated == facts.split:
         return None
-    (seed, share), (our_seed, our_share) = said, facts.split
+    (seed, share), (our_seed, our_share) = stated, facts.split
     return (
         f"its training split tasks by seed {seed!r} and ratio {share!r}, the preset {preset} by {our_seed} and "
         f"{our_share}: the preset's train and test tasks are not those of its training"

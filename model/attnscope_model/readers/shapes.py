@@ -41,10 +41,10 @@ def side(cells: int) -> int:
     return math.isqrt(cells)
 
 
-def divisor(heads: object, width: int, name: str = "heads") -> int:
+def divisor(heads: object, width: int) -> int:
     """Return a number of heads after checking that it divides the width."""
     if not isinstance(heads, int) or isinstance(heads, bool) or not 1 <= heads <= width or width % heads:
-        raise CheckpointUnreadableError(f"{name}: expected a divisor of the width {width}, got {heads!r}")
+        raise CheckpointUnreadableError(f"heads: expected a divisor of the width {width}, got {heads!r}")
     return heads
 
 

@@ -55,8 +55,8 @@ def read_sidecar(path: Path) -> dict[str, Any]:
     try:
         read = json.loads(content, object_pairs_hook=_once) if path.suffix == ".json" else _yaml(content)
     except (ValueError, yaml.YAMLError, RecursionError) as error:
-        said = str(error).splitlines() or [type(error).__name__]
-        raise CheckpointUnreadableError(f"{path.name}: not a plain configuration: {said[0][:200]}") from error
+        lines = str(error).splitlines() or [type(error).__name__]
+        raise CheckpointUnreadableError(f"{path.name}: not a plain configuration: {lines[0][:200]}") from error
     if not isinstance(read, Mapping):
         raise CheckpointUnreadableError(
             f"{path.name}: expected a mapping of names to values, got {type(read).__name__}"

@@ -64,7 +64,7 @@ def settle(
             raise CheckpointUnreadableError(
                 f"{source_name}: a policy of {reader.family} acts in one of {list(reader.presets)}, not in {answer!r}"
             )
-        if name in answers and answers[name] != answer and not _may_be_changed(reader, name):
+        if name in answers and answers[name] != answer and not (name in reader.defaults and name not in reader.facts):
             said_by = source_name if origins[name] == "file" else f"the family {reader.family}"
             raise CheckpointUnreadableError(f"{said_by} says {name} {answers[name]}, not {answer}")
         if answers.get(name) != answer:
@@ -79,8 +79,3 @@ def settle(
                 f"{source_name}: its config says {name} {file.config[name]!r}, but the answer is {answer!r}"
             )
     return Settled(answers, origins)
-
-
-def _may_be_changed(reader: CheckpointReader, name: str) -> bool:
-    """Return whether an answer only says how the family's own evaluation acts."""
-    return name in reader.defaults and name not in reader.facts

@@ -69,12 +69,12 @@ class AdEpsReader(MappedReader):
 
     def says(self, file: ParsedFile) -> dict[str, Answer]:
         """Return the context length from the sinusoids; heads and environment from the configuration."""
-        said = {
+        answers = {
             "heads": positive(file.config, "num_heads"),
             "context_length": shape(file.tensors, self.table, 3)[1] - TOKENS + 1,
             "preset": preset_of_env(file.config, self.environments),
         }
-        return {name: answer for name, answer in said.items() if answer is not None}
+        return {name: answer for name, answer in answers.items() if answer is not None}
 
     def values(self, file: ParsedFile, answers: Mapping[str, Any]) -> dict[str, Any]:
         """Return the configuration from shapes and answers."""
@@ -129,13 +129,13 @@ class CinemereReader(AdEpsReader):
 
     def says(self, file: ParsedFile) -> dict[str, Answer]:
         """Return what AD-eps's files say, the place of the norms, and how its evaluation acted."""
-        said = super().says(file)
+        answers = super().says(file)
         for question, (key, meanings) in _CINEMERE_WORDS.items():
             if key in file.config:
                 if (word := file.config[key]) not in meanings:
                     raise CheckpointUnreadableError(f"config {key}: expected {' or '.join(meanings)}, got {word!r}")
-                said[question] = meanings[word]
-        return said
+                answers[question] = meanings[word]
+        return answers
 
     def hint(self, file: ParsedFile) -> str:  # noqa: ARG002 - the same for every file
         """Return where the family keeps what its tensors do not say."""

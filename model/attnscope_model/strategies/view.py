@@ -41,7 +41,7 @@ class ContextView:
     influence: Float[Array, "*batch entry"] | None = None
     """The change of the decision, in nats, when an entry is left out of the whole context; NaN where nobody tried."""
     lane: Int[Array, "*batch"] | None = None
-    """Which rollout it is, so that random choices differ between rollouts; 0 where None."""
+    """Number of the rollout, so that random choices differ between rollouts; 0 where None."""
 
     @property
     def count(self) -> Int[Array, "*batch"]:

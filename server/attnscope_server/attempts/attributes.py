@@ -9,7 +9,8 @@ from typing import Any
 
 import torch
 
-from attnscope_server.kinds import Order, ResolvedT
+from attnscope_server.attempts.order import Order
+from attnscope_server.kinds import ResolvedT
 from attnscope_storage.wire import CheckpointInfo
 
 

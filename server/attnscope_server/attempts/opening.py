@@ -16,7 +16,8 @@ from attnscope_model.forward.fused import NUMBA, implementation, prefer_fused
 from attnscope_model.forward.policy import Policy
 from attnscope_server.acting.axis import EnvAxis
 from attnscope_server.acting.errors import NotReproducibleError
-from attnscope_server.kinds import Order, ResolvedT
+from attnscope_server.attempts.order import Order
+from attnscope_server.kinds import ResolvedT
 from attnscope_storage.errors import CaptureNotFoundError
 from attnscope_storage.layout.store_schema import StoreSchema
 from attnscope_storage.reading.reader import CaptureReader

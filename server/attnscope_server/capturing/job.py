@@ -25,12 +25,12 @@ from attnscope_server.attempts.opening import (
     environments_of,
     open_store,
 )
+from attnscope_server.attempts.order import Callbacks, Order
 from attnscope_server.capturing.device_rollout import DeviceRollout
 from attnscope_server.capturing.device_rooms import device_rooms
-from attnscope_server.capturing.plan import WRITER_BLOCKS, env_axis, growing_window, static_arrays
 from attnscope_server.capturing.precision import precision, refuse_unavailable
 from attnscope_server.capturing.rollout import Rollout
-from attnscope_server.kinds import Heard, Order
+from attnscope_server.capturing.sizing import WRITER_BLOCKS, env_axis, growing_window, static_arrays
 from attnscope_storage.kinds.capture.contract import capture_schema
 from attnscope_storage.kinds.capture.schema import CaptureSchema
 from attnscope_storage.layout.store_schema import SCHEMA_VERSION
@@ -51,10 +51,10 @@ def run(
     policy: Policy,
     checkpoint: CheckpointInfo,
     device: torch.device,
-    **heard: Unpack[Heard],
+    **callbacks: Unpack[Callbacks],
 ) -> None:
     """Run a capture as a worker does, by the service's order."""
-    run_capture(CaptureOrder(**vars(order)), policy, checkpoint, device, **heard)
+    run_capture(CaptureOrder(**vars(order)), policy, checkpoint, device, **callbacks)
 
 
 def run_capture(
@@ -64,7 +64,7 @@ def run_capture(
     device: torch.device,
     *,
     stopped: Callable[[], bool] = lambda: False,
-    tell: Callable[[Phase, int], None] = lambda _phase, _steps: None,
+    on_progress: Callable[[Phase, int], None] = lambda _phase, _steps: None,
     on_commit: Callable[[Commit], None] | None = None,
     at_stage: Callable[[str], None] | None = None,
 ) -> None:
@@ -81,20 +81,17 @@ def run_capture(
     StorageError
         When the store cannot be written; what was committed stays readable.
     """
-    refuse_unavailable(order.spec.dtype, device)
+    spec = order.spec
+    refuse_unavailable(spec.dtype, device)
     reader = committed(order.path)
     choose_attention(policy, device, reader, allowed=order.fused)
-    axis = env_axis(order.spec, order.resolved)
+    axis = env_axis(spec, order.resolved)
     environment = environments_of(order)(axis)
     version = SCHEMA_VERSION if reader is None else reader.schema_version
     schema = _schema(order, policy.description, environment, version)
 
     def new() -> tuple[dict[str, object], Arrays]:
-        own = {
-            "seeds": sorted(order.spec.seeds),
-            "dtype": order.spec.dtype,
-            "growing_window": growing_window(checkpoint.policy),
-        }
+        own = {"seeds": sorted(spec.seeds), "dtype": spec.dtype, "growing_window": growing_window(checkpoint.policy)}
         attributes = attributes_of(order, checkpoint, device, implementation(policy), own)
         return attributes, static_arrays(schema, axis, policy.description)
 
@@ -110,12 +107,12 @@ def run_capture(
             writer,
             device,
             stopped,
-            tell,
+            on_progress,
             order.resolved.environment_id,
         )
-        with precision(order.spec.dtype, device):
+        with precision(spec.dtype, device):
             rollout.run(reader)
-        tell("finishing", schema.dims.steps)
+        on_progress("finishing", schema.dims.steps)
         writer.close(complete=True)
 
 

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from attnscope_env.presets.listing import Listings
 from attnscope_model.checkpoints.registry import CheckpointRegistry
 from attnscope_server.capturing.keeping import FORMS, keep
-from attnscope_server.capturing.plan import capture_flops, capture_memory
 from attnscope_server.capturing.resolving import resolve
+from attnscope_server.capturing.sizing import capture_flops, capture_memory
 from attnscope_server.kinds import COMPRESSION, Kind, Means, Planned, register
 from attnscope_storage.kinds.capture.contract import CONTRACT, capture_schema
 from attnscope_storage.wire import Alternative, CaptureSpec, Estimate, PolicyDescription, ResolvedCapture, RowsChoice

@@ -51,7 +51,7 @@ class Rollout:
     writer: CaptureWriter
     device: torch.device
     stopped: Callable[[], bool] = lambda: False
-    tell: Callable[[Phase, int], None] = lambda _phase, _steps: None
+    on_progress: Callable[[Phase, int], None] = lambda _phase, _steps: None
     environment_id: str = "the environment"
     """Name of the environment in errors."""
     _reported_at: float = field(default=0.0, init=False)
@@ -140,4 +140,4 @@ class Rollout:
         now = time.monotonic()
         if now - self._reported_at >= REPORT_SECONDS:
             self._reported_at = now
-            self.tell(phase, steps)
+            self.on_progress(phase, steps)

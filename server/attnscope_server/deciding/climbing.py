@@ -11,8 +11,8 @@ from attnscope_server.deciding.closing import capped, climb_of, finish, look_lin
 from attnscope_server.deciding.state import UNCOMPRESSED, UNIFORM, Arm, DecisionState, Phase, Piece, Rolled
 from attnscope_server.deciding.statistics.estimates import PairedReturns
 from attnscope_server.deciding.statistics.ladder import Ladder, Rung
+from attnscope_server.deciding.statistics.look_plans import Look
 from attnscope_server.deciding.statistics.looks import LookResult, Verdict, judge
-from attnscope_server.deciding.statistics.plans import Look
 from attnscope_server.deciding.statistics.power import is_futile
 from attnscope_server.deciding.statistics.race import front
 from attnscope_server.deciding.statistics.sameness import ENOUGH_DECISIONS, Sameness, sameness
@@ -51,14 +51,9 @@ def digest(state: DecisionState) -> str:
     return Ladder(rungs, plan.margin, plan.scope.reach.value, plan.scope.tasks, plan.seed_base, bounds).digest()
 
 
-def _contestants(state: DecisionState) -> tuple[Arm, ...]:
-    """List the rungs; after one inferior rung the contrast stands second where there is no other."""
-    return (*state.rungs, state.contrast) if state.contrast and climb_of(state).is_contrast else state.rungs
-
-
 def current(state: DecisionState) -> Arm | None:
     """Give the arm that is judged now; None at the end of the ladder."""
-    arms = _contestants(state)
+    arms = (*state.rungs, state.contrast) if state.contrast and climb_of(state).is_contrast else state.rungs
     at = climb_of(state).next_rung([Rung(arm.name, arm.tokens) for arm in arms])
     return None if at is None else arms[at]
 

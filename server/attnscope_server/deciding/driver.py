@@ -170,12 +170,12 @@ def rollout_range(plan: DecisionPlan, arms: Sequence[Arm]) -> tuple[int, int]:
     """Estimate the rollouts of a decision before it starts: an answer at the first look, and the most there can be."""
     before = len(plan.screening_tasks) * plan.capture_seeds
     budgets = list(dict.fromkeys(arm.budget for arm in arms))
-    for place, budget in enumerate(budgets):
+    for index, budget in enumerate(budgets):
         names = [arm.name for arm in arms if arm.budget == budget]
         now: Round | None = opening(names, first_pairs(plan))
         while now is not None:
             before += now.rollouts
-            now, _ = following(now, np.zeros((len(now.arms), now.last)), LAST if place else DUEL)
+            now, _ = following(now, np.zeros((len(now.arms), now.last)), LAST if index else DUEL)
     first, last = plan.looks.looks[0], plan.looks.looks[-1]
     most = before + (len(budgets) + 1) * last.tasks * last.seeds
     return before + 2 * first.tasks * first.seeds, min(most, plan.most_rollouts)

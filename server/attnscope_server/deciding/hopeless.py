@@ -10,7 +10,7 @@ import numpy as np
 from jaxtyping import Float
 
 from attnscope_server.deciding.state import DecisionPlan, DecisionState
-from attnscope_server.deciding.statistics.plans import Reach
+from attnscope_server.deciding.statistics.look_plans import Reach
 
 LOST = 3.0
 """Standard errors of a paired difference by which every arm must lose before a race is given up."""
@@ -39,7 +39,7 @@ def all_lose(state: DecisionState, returns: Float[np.ndarray, "arm pair"]) -> bo
     if len(state.twins) < pairs or len(state.chance) != tasks or pairs < 2:  # noqa: PLR2004 - an error needs two
         return False
     margin, twins = state.plan.margin, np.array(state.twins[:pairs])
-    chance = np.array([state.chance[place % tasks] for place in range(pairs)])
+    chance = np.array([state.chance[index % tasks] for index in range(pairs)])
     difference = returns - (1 - margin) * twins - margin * chance
     error = difference.std(axis=1, ddof=1) / math.sqrt(pairs)
     return bool((difference.mean(axis=1) < -LOST * error).all())

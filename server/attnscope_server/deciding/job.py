@@ -20,6 +20,7 @@ from attnscope_server.attempts.opening import (
     environments_of,
     open_store,
 )
+from attnscope_server.attempts.order import Callbacks, Order
 from attnscope_server.deciding.phases.cards import document_of
 from attnscope_server.deciding.phases.children import Children
 from attnscope_server.deciding.phases.earlier import earlier_decisions
@@ -28,7 +29,6 @@ from attnscope_server.deciding.phases.record import record_of
 from attnscope_server.deciding.phases.rollouts import Stage
 from attnscope_server.deciding.phases.working import Worker
 from attnscope_server.deciding.state import Phase
-from attnscope_server.kinds import Heard, Order
 from attnscope_storage.kinds.decision.contract import decision_schema
 from attnscope_storage.kinds.decision.schema import DOCUMENT, decoded, encoded
 from attnscope_storage.wire import CheckpointInfo
@@ -44,7 +44,11 @@ WRITER_BLOCKS = 2
 
 
 def run(
-    order: DecisionOrder, policy: Policy, checkpoint: CheckpointInfo, device: torch.device, **heard: Unpack[Heard]
+    order: DecisionOrder,
+    policy: Policy,
+    checkpoint: CheckpointInfo,
+    device: torch.device,
+    **callbacks: Unpack[Callbacks],
 ) -> None:
     """Decide, going on from the last committed request.
 
@@ -60,10 +64,10 @@ def run(
     done = 0 if reader is None else reader.steps_committed
 
     def advanced(share: float) -> None:
-        heard["tell"]("rolling", round((done + min(share, 1.0)) * order.resolved.steps))
+        callbacks["on_progress"]("rolling", round((done + min(share, 1.0)) * order.resolved.steps))
 
-    stage = _stage(order, policy, device, heard["stopped"], advanced)
-    children = Children(order, policy, checkpoint, device, heard["stopped"], advanced)
+    stage = _stage(order, policy, device, callbacks["stopped"], advanced)
+    children = Children(order, policy, checkpoint, device, callbacks["stopped"], advanced)
     worker = Worker(order.spec, order.resolved, policy, stage, children)
     if reader is not None and done:
         worker.record = record_of(decoded(reader.array(DOCUMENT)[done - 1]))
@@ -77,7 +81,7 @@ def run(
         listed = {LISTED: {name: str(child_id(store, name)) for name in order.resolved.children}}
         return attributes_of(order, checkpoint, device, implementation(policy), own) | listed, {}
 
-    watching = Watching(heard["on_commit"])
+    watching = Watching(callbacks["on_commit"])
     with open_store(order, reader, schema, new, blocks=WRITER_BLOCKS, watching=watching) as writer:
         while not worker.record.over:
             looked = worker.record.driver.phase is Phase.LADDER
@@ -89,7 +93,7 @@ def run(
             if looked and not worker.record.over:
                 writer.close(complete=False)
                 raise SlotGivenBackError("a look is over: whoever waits may go first")
-        heard["tell"]("finishing", done * order.resolved.steps)
+        callbacks["on_progress"]("finishing", done * order.resolved.steps)
         writer.close(complete=True)
 
 

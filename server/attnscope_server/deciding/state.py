@@ -7,7 +7,7 @@ from enum import Enum
 from pydantic import BaseModel, ConfigDict, Field
 
 from attnscope_server.deciding.answer import Answer, RungSummary
-from attnscope_server.deciding.statistics.plans import LookPlan, Reach
+from attnscope_server.deciding.statistics.look_plans import LookPlan, Reach
 from attnscope_server.deciding.statistics.scopes import Scope
 
 UNCOMPRESSED = "uncompressed"

@@ -95,13 +95,17 @@ class _Jobs(Collector):
         yield jobs
         running = [job for _, job in self._state.supervisor.devices() if job is not None]
         found = [(job, self._state.supervisor.progress(job.id)) for job in running]
-        told = [progress for _, progress in found if progress is not None]
-        lags = [progress.steps_done - progress.steps_committed for progress in told]
+        reported = [progress for _, progress in found if progress is not None]
+        lags = [progress.steps_done - progress.steps_committed for progress in reported]
         gauges: tuple[tuple[str, str, float], ...] = (
-            ("attnscope_steps_per_second", "Of all running jobs.", sum(p.steps_per_second or 0.0 for p in told)),
-            ("attnscope_jobs_stalled", "Running jobs without a sign of work for long.", sum(p.stalled for p in told)),
+            ("attnscope_steps_per_second", "Of all running jobs.", sum(p.steps_per_second or 0.0 for p in reported)),
+            (
+                "attnscope_jobs_stalled",
+                "Running jobs without a sign of work for long.",
+                sum(p.stalled for p in reported),
+            ),
             ("attnscope_commit_lag_steps", "Steps not yet committed, at most of a job.", max(lags, default=0)),
-            ("attnscope_running_bytes_written", "Stored by the running jobs.", sum(p.bytes_written for p in told)),
+            ("attnscope_running_bytes_written", "Stored by the running jobs.", sum(p.bytes_written for p in reported)),
             ("attnscope_devices", "Devices that run jobs.", len(self._state.supervisor.devices())),
             ("attnscope_devices_busy", "Devices with a job.", len(running)),
             ("attnscope_slices_waiting", "Slices that wait for a turn.", self._state.slices.waiting),

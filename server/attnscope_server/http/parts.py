@@ -41,16 +41,18 @@ def part_of_job(state: State, owner: str, name: UUID) -> Part | None:
         reader = state.captures.open(name)
     except AttnscopeError:
         return None
-    told = owner_of(reader, name)
-    job = None if told is None else state.jobs.get(told.store)
-    if told is None or job is None or job.owner != owner or job.deleted_at is not None:
+    owned_by = owner_of(reader, name)
+    job = None if owned_by is None else state.jobs.get(owned_by.store)
+    if owned_by is None or job is None or job.owner != owner or job.deleted_at is not None:
         return None
     attributes = reader.attributes
     try:
         resolved = resolved_as(reader.kind, attributes["resolved"])
         spec = specification_as(reader.kind, attributes["spec"])
     except (KeyError, ValidationError) as error:
-        raise ChunkDamagedError(f"the root document of the part {told.name} is not what this version writes") from error
+        raise ChunkDamagedError(
+            f"the root document of the part {owned_by.name} is not what this version writes"
+        ) from error
     ended = JobState.SUCCEEDED if reader.complete else job.state
     done = reader.steps_committed * resolved.steps_each
     progress = Progress(steps_total=resolved.steps_total, steps_done=done, steps_committed=done)
@@ -58,7 +60,7 @@ def part_of_job(state: State, owner: str, name: UUID) -> Part | None:
         id=name,
         name=name,
         kind=reader.kind,
-        label=told.name,
+        label=owned_by.name,
         state=ended,
         spec=spec,
         resolved=resolved,

@@ -94,9 +94,9 @@ def install(app: FastAPI) -> None:
 
 def _cap(item: Any) -> tuple[float | None, float | None]:  # noqa: ANN401 - pydantic's description of an error
     """Return the cap that a field exceeds and the value that was asked for; None where the error is another."""
-    told, given = item.get("ctx") or {}, item.get("input")
+    context, given = item.get("ctx") or {}, item.get("input")
     for name in ("max_length", "le", "lt"):
-        if isinstance(told.get(name), int | float):
-            size = told.get("actual_length", len(given) if isinstance(given, str | list) else given)
-            return told[name], size if isinstance(size, int | float) and math.isfinite(size) else None
+        if isinstance(context.get(name), int | float):
+            size = context.get("actual_length", len(given) if isinstance(given, str | list) else given)
+            return context[name], size if isinstance(size, int | float) and math.isfinite(size) else None
     return None, None

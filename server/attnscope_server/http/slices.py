@@ -48,7 +48,7 @@ class Cut:
     def shape(self) -> tuple[int, ...]:
         """The lengths of the axes that remain."""
         return tuple(
-            _count(axis, size)
+            len(entries_of(axis, size))
             for axis, size in zip(self.axes, self.array.shape, strict=True)
             if not isinstance(axis, int)
         )
@@ -87,8 +87,8 @@ def parse_cut(array: CommittedArray, selectors: Mapping[str, str]) -> Cut:
             f"{array.name} has the axes {', '.join(array.dims)}, not {', '.join(sorted(unknown))}",
         )
     axes = tuple(
-        parse_selector(selectors[dim], dim, size, grows=place == 0) if dim in selectors else slice(0, size, 1)
-        for place, (dim, size) in enumerate(zip(array.dims, array.shape, strict=True))
+        parse_selector(selectors[dim], dim, size, grows=index == 0) if dim in selectors else slice(0, size, 1)
+        for index, (dim, size) in enumerate(zip(array.dims, array.shape, strict=True))
     )
     return Cut(array, axes)
 
@@ -166,7 +166,3 @@ def entries_of(axis: Axis, size: int) -> range | list[int]:
     if isinstance(axis, int):
         return [axis]
     return range(*axis.indices(size)) if isinstance(axis, slice) else axis
-
-
-def _count(axis: Axis, size: int) -> int:
-    return len(entries_of(axis, size))

@@ -97,7 +97,7 @@ class JobStore(JobQueries):
             row = new_row(job, name, owner, spec, resolved, self._now())
             session.add(row)
             session.flush()
-            self._record(session, row, None)
+            record_event(session, row, self._now(), None)
             return stored_job(row), True
 
     def claim(self, claim: Claim = ANY) -> StoredJob | None:
@@ -161,7 +161,8 @@ class JobStore(JobQueries):
             The job cannot go there from the state that it is in by now.
         """
         with self._database.write() as session:
-            return self._move(session, known_row(session, job), state, detail, **changes)
+            row = known_row(session, job)
+            return self._write(session, row, stored_job(row).move(state, self._now(), **changes), detail)
 
     def interrupt(self, job: UUID, committed: int, detail: str, *, counted: bool) -> StoredJob:
         """Mark a running job as interrupted when `committed` steps were safe."""
@@ -234,18 +235,12 @@ class JobStore(JobQueries):
             detail = f"{waiting} jobs of yours wait already; wait for some or cancel them"
             raise refusal(ProblemCode.TOO_MANY_REQUESTS, detail, limit=limit, requested=waiting + 1)
 
-    def _move(self, session: Session, row: JobRow, state: JobState, detail: str | None, **changes: Any) -> StoredJob:  # noqa: ANN401 - fields of StoredJob
-        return self._write(session, row, stored_job(row).move(state, self._now(), **changes), detail)
-
     def _write(self, session: Session, row: JobRow, job: StoredJob, detail: str | None) -> StoredJob:
         write_state(row, job)
         if job.state.final and row.expires_at is None and self._retention is not None:
             row.expires_at = self._now() + self._retention
-        self._record(session, row, detail)
-        return job
-
-    def _record(self, session: Session, row: JobRow, detail: str | None) -> None:
         record_event(session, row, self._now(), detail)
+        return job
 
 
 def _same(job: StoredJob, spec: AnySpec) -> StoredJob:

@@ -35,7 +35,7 @@ ROW_BYTES: Final = 1000
 
 @dataclass(frozen=True)
 class JobFilter:
-    """Which jobs a page shows."""
+    """The jobs that a page shows."""
 
     owner: str
     states: tuple[JobState, ...] = ()

@@ -70,9 +70,9 @@ def stored_version(connection: Connection) -> int:
     DatabaseVersionError, DatabaseDamagedError
         This attnscope does not know it, or it is no version at all.
     """
-    said = connection.execute(text("SELECT value FROM service_metadata WHERE name = 'database_version'")).scalar()
+    stored = connection.execute(text("SELECT value FROM service_metadata WHERE name = 'database_version'")).scalar()
     try:
-        version = int(str(said))
+        version = int(str(stored))
     except ValueError:
         version = 0
     if version > DATABASE_VERSION:
@@ -80,7 +80,7 @@ def stored_version(connection: Connection) -> int:
             f"the job database has version {version}, this attnscope knows {DATABASE_VERSION}: update it"
         )
     if version not in REVISIONS:
-        raise DatabaseDamagedError(f"the job database says its version is {said!r}; restore it from a backup")
+        raise DatabaseDamagedError(f"the job database says its version is {stored!r}; restore it from a backup")
     return version
 
 

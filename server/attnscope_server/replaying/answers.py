@@ -60,13 +60,13 @@ class Question:
 
     def tag(self, form: str) -> str:
         """Return a strong ETag: a committed step never changes, so neither does what this version says of it."""
-        told = json.dumps([__version__, form, *vars(self).values()])
-        return f'"{hashlib.sha256(told.encode()).hexdigest()[:32]}"'
+        text = json.dumps([__version__, form, *vars(self).values()])
+        return f'"{hashlib.sha256(text.encode()).hexdigest()[:32]}"'
 
     def order(self) -> Ask:
         """Return the question as the replay process reads it; the process numbers it."""
-        told = {name: value for name, value in vars(self).items() if name in Ask.model_fields}
-        return Ask(id=0, **told)
+        fields = {name: value for name, value in vars(self).items() if name in Ask.model_fields}
+        return Ask(id=0, **fields)
 
 
 def refuse_too_large(question: Question, policy: PolicyDescription, limits: Limits) -> None:

@@ -46,7 +46,7 @@ STALLED_SHARE: Final = 0.25
 
 GONE: Final = "the replay process ended; the next request starts another"
 
-Answer = Float32[np.ndarray, "..."]
+Replayed = Float32[np.ndarray, "..."]
 
 
 class _GoneError(Exception):
@@ -136,7 +136,7 @@ class ReplayProcess:
             self._end_quietly()
             waiting.future.set_exception(refusal(ProblemCode.UNAVAILABLE, GONE))
 
-    def _ask(self, waiting: _Waiting) -> Answer:
+    def _ask(self, waiting: _Waiting) -> Replayed:
         if self._stopping:
             raise refusal(ProblemCode.UNAVAILABLE, "the service is stopping")
         process = self._running()

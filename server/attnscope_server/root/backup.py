@@ -37,7 +37,7 @@ FORMAT: Final = 1
 DATABASE: Final = "service.sqlite3"
 """Job database of a data root, and of its backup."""
 
-Told = Callable[[str], None]
+Report = Callable[[str], None]
 """Called with a line about each part that is done."""
 
 
@@ -77,7 +77,7 @@ class Manifest(BaseModel):
     """Job → why its capture could not be copied."""
 
 
-def back_up(settings: Settings, folder: Path, told: Told = lambda _: None) -> Manifest:
+def back_up(settings: Settings, folder: Path, report: Report = lambda _: None) -> Manifest:
     """Copy a data root into a folder, which appears only when the backup is whole.
 
     A damaged capture is left out, and the manifest says why; all others are copied.
@@ -96,10 +96,10 @@ def back_up(settings: Settings, folder: Path, told: Told = lambda _: None) -> Ma
         raise BackupRefusedError(f"{folder} lies in the data root and would be lost with it: name another folder")
     with staged(folder) as fresh:
         jobs = _copy_database(settings.database_path, fresh / DATABASE)
-        told(f"database: {len(jobs)} jobs")
-        captures, left_out = _copy_captures(settings, fresh, jobs, told)
+        report(f"database: {len(jobs)} jobs")
+        captures, left_out = _copy_captures(settings, fresh, jobs, report)
         checkpoints = _copy_checkpoints(settings.checkpoints_folder, fresh / "checkpoints")
-        told(f"checkpoints: {len(checkpoints)}")
+        report(f"checkpoints: {len(checkpoints)}")
         manifest = Manifest(
             taken_at=datetime.now(UTC),
             jobs=len(jobs),
@@ -130,7 +130,7 @@ def _copy_database(live: Path, target: Path) -> dict[str, str]:
 
 
 def _copy_captures(
-    settings: Settings, fresh: Path, jobs: dict[str, str], told: Told
+    settings: Settings, fresh: Path, jobs: dict[str, str], report: Report
 ) -> tuple[dict[str, CopiedStore], dict[str, str]]:
     """Copy the captures of jobs; return what was copied, and why others were not."""
     (fresh / "captures").mkdir(mode=0o700)
@@ -149,7 +149,7 @@ def _copy_captures(
             left_out[job] = error.message
         else:
             copied[job] = CopiedStore.of(one)
-            told(f"capture {job}: {one.steps} committed, {one.chunks} chunks, {one.bytes / 2**20:.1f} MiB")
+            report(f"capture {job}: {one.steps} committed, {one.chunks} chunks, {one.bytes / 2**20:.1f} MiB")
     return copied, left_out
 
 

@@ -38,9 +38,9 @@ def children_of(path: Path) -> dict[str, Path]:
 
 def owner_of(reader: CaptureReader, store: UUID) -> Owner | None:
     """Return the store that owns this one; None where none does, or where the id is not the one that follows."""
-    told = reader.attributes.get(PART_OF)
+    stored = reader.attributes.get(PART_OF)
     try:
-        owner = Owner(UUID(told["store"]), str(told["name"])) if isinstance(told, dict) else None
+        owner = Owner(UUID(stored["store"]), str(stored["name"])) if isinstance(stored, dict) else None
     except (KeyError, TypeError, ValueError):
         return None
     return owner if owner is not None and child_id(owner.store, owner.name) == store else None

@@ -108,11 +108,11 @@ def _database(settings: Settings) -> tuple[dict[str, str] | None, list[Finding]]
             rows = connection.execute("SELECT id, state FROM jobs WHERE deleted_at IS NULL").fetchall()
     except sqlite3.DatabaseError as error:
         return None, [_unread(path, error)]
-    said = None if version is None else str(version[0])
-    wrong = _wrong(path, pages, said)
+    stored = None if version is None else str(version[0])
+    wrong = _wrong(path, pages, stored)
     if wrong is not None:
         return None, [wrong]
-    return dict(rows), [good("database", f"version {said}, {len(rows)} jobs")]
+    return dict(rows), [good("database", f"version {stored}, {len(rows)} jobs")]
 
 
 def _unread(path: Path, error: sqlite3.DatabaseError) -> Finding:
@@ -124,14 +124,14 @@ def _unread(path: Path, error: sqlite3.DatabaseError) -> Finding:
     return bad("database", f"{path} does not answer: {error}", "see who else has it open")
 
 
-def _wrong(path: Path, pages: list[tuple[str]], said: str | None) -> Finding | None:
+def _wrong(path: Path, pages: list[tuple[str]], stored: str | None) -> Finding | None:
     """Return what is wrong with a database's pages or with the version that it says; None where nothing is."""
     if pages != [("ok",)]:
         return bad("database", f"{path} is damaged: {pages[0][0]}", RESTORE)
-    if said is None or not said.isdecimal() or int(said) == 0:
-        return bad("database", f"its version is {said!r}", RESTORE)
-    if int(said) > DATABASE_VERSION:
-        return bad("database", f"version {said}; this attnscope knows {DATABASE_VERSION}", "update attnscope")
+    if stored is None or not stored.isdecimal() or int(stored) == 0:
+        return bad("database", f"its version is {stored!r}", RESTORE)
+    if int(stored) > DATABASE_VERSION:
+        return bad("database", f"version {stored}; this attnscope knows {DATABASE_VERSION}", "update attnscope")
     return None
 
 
@@ -176,14 +176,14 @@ def _capture(settings: Settings, job: str, state: str | None, *, quick: bool) ->
     except AttnscopeError as error:
         return bad(part, error.message, "restore it from a backup, or delete the job and submit it again")
     if not report.ok:
-        said = f"{report.wrong} problems: {'; '.join(report.problems[:3])}"
-        return bad(part, said, "restore it from a backup, or delete the job and submit it again")
+        text = f"{report.wrong} problems: {'; '.join(report.problems[:3])}"
+        return bad(part, text, "restore it from a backup, or delete the job and submit it again")
     if state == JobState.SUCCEEDED and not reader.complete:
         return bad(part, "its job succeeded, and it is not complete", "delete the job and submit it again")
-    return good(part, _said(reader, None if quick else report))
+    return good(part, _described(reader, None if quick else report))
 
 
-def _said(reader: CaptureReader, report: VerificationReport | None) -> str:
+def _described(reader: CaptureReader, report: VerificationReport | None) -> str:
     """Return what is said of a capture or trial that is as it should be; without a report, only its root was read."""
     known = contracts().get(reader.kind)
     if report is None:

@@ -49,12 +49,16 @@ def rebuild_database(settings: Settings, old: Path | None = None) -> Counter[Job
         if settings.database_path.exists():
             raise DataRootInUseError(f"there is a job database at {settings.database_path}; move it away first")
         known = {} if old is None else states_in(old)
-        told = [found for path in settings.captures_folder.glob("*.zarr") if (found := _told(path)) is not None]
+        found_stores = [
+            found for path in settings.captures_folder.glob("*.zarr") if (found := _found_in(path)) is not None
+        ]
         entered: Counter[JobState] = Counter()
         database = Database.open(settings.database_path, durable=settings.durable)
         try:
             with database.write() as session:
-                for found in sorted(told, key=lambda one: one.job != one.name):  # before copies, which lie elsewhere
+                for found in sorted(
+                    found_stores, key=lambda one: one.job != one.name
+                ):  # before copies, which lie elsewhere
                     state = _state(found, known)
                     if state is not None:
                         adopt(session, found, state, datetime.now(UTC))
@@ -92,19 +96,19 @@ def _state(found: Found, known: dict[UUID, JobState | None]) -> JobState | None:
     return JobState.FAILED if was is JobState.FAILED else JobState.CANCELLED
 
 
-def _told(path: Path) -> Found | None:
+def _found_in(path: Path) -> Found | None:
     """Return what a capture tells of its job; None where it is none, which `doctor` reports."""
     try:
         reader = CaptureReader.open(path)
-        told = reader.attributes
+        attributes = reader.attributes
         if owner_of(reader, UUID(path.stem)) is not None:
             return None  # it is its owner's, which has a job
         return Found(
             job=UUID(path.stem),
-            name=UUID(told["job"]),
-            owner=str(told["owner"]),
-            spec=specification_as(reader.kind, told["spec"]),
-            resolved=resolved_as(reader.kind, told["resolved"]),
+            name=UUID(attributes["job"]),
+            owner=str(attributes["owner"]),
+            spec=specification_as(reader.kind, attributes["spec"]),
+            resolved=resolved_as(reader.kind, attributes["resolved"]),
             complete=reader.complete,
         )
     except (AttnscopeError, ValidationError, KeyError, ValueError):

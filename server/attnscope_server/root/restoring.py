@@ -18,7 +18,7 @@ from attnscope_server.root.backup import (
     FORMAT,
     CopiedStore,
     Manifest,
-    Told,
+    Report,
     digests,
     sha256_of,
 )
@@ -55,7 +55,7 @@ def manifest_of(backup: Path) -> Manifest:
     return manifest
 
 
-def restore(backup: Path, data_root: Path, told: Told = lambda _: None) -> Manifest:
+def restore(backup: Path, data_root: Path, report: Report = lambda _: None) -> Manifest:
     """Make a data root from a backup; it appears only when all of it is there.
 
     Raises
@@ -74,12 +74,12 @@ def restore(backup: Path, data_root: Path, told: Told = lambda _: None) -> Manif
             (fresh / folder).mkdir(mode=0o700)
         for job, stored in manifest.captures.items():
             _restore_store(capture_path(backup, job), capture_path(fresh, job), stored)
-            told(f"capture {job}: {stored.steps} committed")
+            report(f"capture {job}: {stored.steps} committed")
         for checkpoint in manifest.checkpoints:
             shutil.copytree(backup / "checkpoints" / checkpoint, fresh / "checkpoints" / checkpoint)
-        told(f"checkpoints: {len(manifest.checkpoints)}")
+        report(f"checkpoints: {len(manifest.checkpoints)}")
         shutil.copyfile(backup / DATABASE, fresh / DATABASE)
-        told(f"database: {manifest.jobs} jobs")
+        report(f"database: {manifest.jobs} jobs")
     return manifest
 
 

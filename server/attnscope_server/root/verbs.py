@@ -37,10 +37,10 @@ def settings_of(data_root: Path | None, **changes: Any) -> Settings:  # noqa: AN
         return Settings(**named)
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
-        raise typer.BadParameter(sentence(first), param_hint=_said_by(first["loc"], named)) from None
+        raise typer.BadParameter(sentence(first), param_hint=_source_of(first["loc"], named)) from None
 
 
-def _said_by(place: tuple[int | str, ...], named: dict[str, Any]) -> str:
+def _source_of(place: tuple[int | str, ...], named: dict[str, Any]) -> str:
     """Return the option, else the variable, that a setting comes from; what lies inside of it stands behind."""
     first, *inside = map(str, place or ("settings",))
     option = f"--{first.removesuffix('s') if first in REPEATED else first}".replace("_", "-")

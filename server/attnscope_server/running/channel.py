@@ -33,7 +33,7 @@ class Channel:
     alive_seconds: float = ALIVE_SECONDS
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
-    def tell(self, report: Report) -> None:
+    def report(self, report: Report) -> None:
         """Report to the service."""
         with self._lock:
             self.reports.write(report.line)
@@ -62,7 +62,7 @@ class Channel:
         """Say from time to time that the process lives, whatever its job does; a full pipe ends with the service."""
         while not self.stopping.wait(self.alive_seconds):
             try:
-                self.tell(Alive())
+                self.report(Alive())
             except OSError:
                 return
             except Exception:  # a worker without signs of life is ended, however well it works

@@ -86,7 +86,7 @@ class LocalWorker:
             os.setpriority(os.PRIO_PROCESS, self._process.pid, nice)
         self._threads = [
             threading.Thread(target=target, name=f"worker-{self._process.pid}-{target.__name__}", daemon=True)
-            for target in (self._listen, self._tell)
+            for target in (self._listen, self._write_orders)
         ]
         try:
             for thread in self._threads:
@@ -121,20 +121,20 @@ class LocalWorker:
         self._orders.put(order)
         return True
 
-    def tell(self, order: Order) -> None:
+    def send(self, order: Order) -> None:
         """Send an order; one to a process that is gone is dropped."""
         self._orders.put(order)
 
     def leave(self, seconds: float) -> None:
         """Let the idle process end by itself; kill it where it has not after so many seconds."""
-        self.tell(Stop())
+        self.send(Stop())
         timer = threading.Timer(seconds, self.kill)
         timer.daemon = True
         timer.start()
 
     def cancel(self, attempt: Attempt, first: float, second: float) -> None:
         """Set the flag of a job; after `first` seconds send SIGTERM, after `second` more SIGKILL."""
-        self.tell(Cancel(job=attempt.job, attempt=attempt.number))
+        self.send(Cancel(job=attempt.job, attempt=attempt.number))
         for delay, way in ((first, signal.SIGTERM), (first + second, signal.SIGKILL)):
             timer = threading.Timer(delay, self._end_if_still_on, (attempt, way))
             timer.daemon = True
@@ -162,7 +162,7 @@ class LocalWorker:
         if self._attempt == attempt:
             self._signal(way)
 
-    def _tell(self) -> None:
+    def _write_orders(self) -> None:
         assert self._process.stdin is not None  # noqa: S101 - it was asked for
         with contextlib.suppress(OSError, ValueError):  # the end of the process is noticed by the thread that reads
             while (order := self._orders.get()) is not None:

@@ -85,7 +85,7 @@ def _write(jobs: JobStore, placed: Placed, *, stopping: bool) -> None:
     match placed.ending:
         case Succeeded():
             jobs.move(job.id, JobState.SUCCEEDED)
-        case _ if placed.verdict is not None and _state(jobs, job) is JobState.RUNNING:
+        case _ if placed.verdict is not None and (jobs.get(job.id) or job).state is JobState.RUNNING:
             jobs.move(job.id, JobState.FAILED, placed.verdict.detail, failure=placed.verdict)
         case Failed(problem=failure):
             jobs.move(job.id, JobState.FAILED, failure.detail, failure=failure)
@@ -98,10 +98,6 @@ def _write(jobs: JobStore, placed: Placed, *, stopping: bool) -> None:
             given_back(jobs, job, queue=not stopping)
         case Interrupted():
             interrupted(jobs, job, placed.why or "the worker was stopped", counted=False, queue=not stopping)
-
-
-def _state(jobs: JobStore, job: StoredJob) -> JobState:
-    return (jobs.get(job.id) or job).state
 
 
 def _death(code: int | None) -> str:

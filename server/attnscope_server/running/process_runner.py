@@ -78,7 +78,7 @@ class ProcessRunner(Runner):
         with self._lock:
             workers, self._workers = tuple(self._workers.values()), {}
         for worker in workers:
-            worker.tell(Stop())
+            worker.send(Stop())
         deadline = time.monotonic() + self._settings.stop_grace_seconds
         for worker in workers:
             if not worker.wait(max(0.0, deadline - time.monotonic())):

@@ -27,14 +27,11 @@ from attnscope_server.running.messages import ENDINGS, Advanced, Alive, AnyJobRe
 from attnscope_server.running.placed import Placed, interrupted, write_end
 from attnscope_server.running.placing import Placing
 from attnscope_server.running.runner import Runner, SlotKind, SlotKinds
-from attnscope_server.running.watching import pass_on_cancel, progress_of, shown, watch
+from attnscope_server.running.watching import advance, pass_on_cancel, shown, watch
 from attnscope_server.settings import Settings
 from attnscope_storage.wire import JobState, Progress
 
 log = structlog.get_logger("attnscope.supervisor")
-
-PROGRESS_WRITTEN_EVERY: Final = 1.0
-"""Seconds between two writes of a running job's progress."""
 
 LOOK_EVERY: Final = 1.0
 """Seconds between two looks at the queue and at the signs of life, at most."""
@@ -81,7 +78,7 @@ class Supervisor:
         self._placing = Placing(settings, jobs, self._placed, dict(takes or {}), now)
         self._thread = threading.Thread(target=self._loop, name="supervisor", daemon=True)
         for runner in runners:
-            runner.connect(partial(self._hear, runner.name))
+            runner.connect(partial(self._on_report, runner.name))
 
     def start(self) -> None:
         """Take back what an earlier service left behind, then begin. That service's death counts for no job."""
@@ -129,13 +126,9 @@ class Supervisor:
 
     def devices(self) -> list[tuple[str, StoredJob | None]]:
         """Return each device and the job it runs."""
-        found = [(runner.name, slot) for runner in self._runners.values() for slot in runner.slots()]
-        placed = dict(self._placed)
-        return [
-            (slot.device, placed[name, slot.name].job if (name, slot.name) in placed else None)
-            for name, slot in found
-            if slot.kind is SlotKind.DEVICE
-        ]
+        jobs = {key: placed.job for key, placed in tuple(self._placed.items())}
+        slots = [(runner.name, slot) for runner in self._runners.values() for slot in runner.slots()]
+        return [(slot.device, jobs.get((name, slot.name))) for name, slot in slots if slot.kind is SlotKind.DEVICE]
 
     def cancel(self, job: StoredJob) -> StoredJob:
         """Cancel a job; it stays `cancelling` until its work has ended.
@@ -203,7 +196,7 @@ class Supervisor:
                     self._settle()
                     self._changed()
 
-    def _hear(self, runner: str, slot: str, report: AnyJobReport | Alive) -> None:
+    def _on_report(self, runner: str, slot: str, report: AnyJobReport | Alive) -> None:
         """Take a report; it comes on a thread of the runner, which must outlive whatever is wrong here."""
         try:
             with self._lock:
@@ -230,14 +223,7 @@ class Supervisor:
             placed.placed_on = report.placed_on
             with contextlib.suppress(*UNANSWERED):  # told to nobody yet
                 self._jobs.place(placed.job.id, report.placed_on.model_dump(mode="json"))
-        elif isinstance(report, Advanced):
-            self._advance(placed, report, now)
-
-    def _advance(self, placed: Placed, report: Advanced, now: float) -> None:
-        before, placed.progress = placed.progress, progress_of(placed.job, report)
-        committed = before is None or before.steps_committed != report.steps_committed
-        if committed or now - placed.written >= PROGRESS_WRITTEN_EVERY:
-            placed.written = now
+        elif isinstance(report, Advanced) and advance(placed, report, now):
             with contextlib.suppress(*UNANSWERED):  # the end of the job, or the next report, writes it
                 self._jobs.record(placed.job.id, placed.progress, heard_at=placed.signs.moved_at)
 

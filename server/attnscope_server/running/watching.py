@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 import structlog
 
 from attnscope_server.records.job import StoredJob
@@ -12,18 +14,30 @@ from attnscope_storage.wire import ProblemCode, Progress, problem
 
 log = structlog.get_logger("attnscope.supervisor")
 
+PROGRESS_WRITTEN_EVERY: Final = 1.0
+"""Seconds between two writes of a running job's progress."""
+
 
 def shown(placed: Placed, settings: Settings, now: float) -> Progress | None:
     """Return the progress of a placed job, None where the database knows as much; of a stalled one, no rate."""
-    told = {"last_sign_at": placed.signs.moved_at}
+    sign = {"last_sign_at": placed.signs.moved_at}
     if not placed.signs.stalled(settings, now):
-        return None if placed.progress is None else placed.progress.model_copy(update=told)
+        return None if placed.progress is None else placed.progress.model_copy(update=sign)
     known = placed.progress or placed.job.progress
-    return known.model_copy(update=told | {"stalled": True, "steps_per_second": None, "eta_seconds": None})
+    return known.model_copy(update=sign | {"stalled": True, "steps_per_second": None, "eta_seconds": None})
 
 
-def progress_of(job: StoredJob, report: Advanced) -> Progress:
-    """Return the progress that a report tells."""
+def advance(placed: Placed, report: Advanced, now: float) -> bool:
+    """Take in a report of progress; True where it is to be written: a new commit, or none was written for long."""
+    before, placed.progress = placed.progress, _progress(placed.job, report)
+    committed = before is None or before.steps_committed != report.steps_committed
+    if not committed and now - placed.written < PROGRESS_WRITTEN_EVERY:
+        return False
+    placed.written = now
+    return True
+
+
+def _progress(job: StoredJob, report: Advanced) -> Progress:
     rate, total = report.steps_per_second, job.resolved.steps_total
     progress = Progress(
         phase=report.phase,

@@ -22,8 +22,9 @@ from attnscope_model.checkpoints.registry import CheckpointRegistry
 from attnscope_model.forward.policy import Policy
 from attnscope_server.acting.errors import RolloutStoppedError, SlotGivenBackError
 from attnscope_server.attempts.opening import committed
+from attnscope_server.attempts.order import Callbacks, Order
 from attnscope_server.failures import problem_of
-from attnscope_server.kinds import Heard, Order, kind_of
+from attnscope_server.kinds import kind_of
 from attnscope_server.root.paths import capture_path
 from attnscope_server.running.channel import Channel
 from attnscope_server.running.child import become_child
@@ -71,10 +72,10 @@ class Worker:
 
     def serve(self) -> None:
         """Run orders until told to stop."""
-        self.channel.tell(Ready())
+        self.channel.report(Ready())
         while isinstance(order := self.channel.orders.get(), Run):
             if self.channel.stopping.is_set():  # told to stop before the job was taken
-                self.channel.tell(Interrupted(job=order.job, attempt=order.attempt))
+                self.channel.report(Interrupted(job=order.job, attempt=order.attempt))
             else:
                 self.run(order)
 
@@ -90,18 +91,18 @@ class Worker:
             except RolloutStoppedError:
                 report = Interrupted(**about) if self.channel.stopping.is_set() else Cancelled(**about)
                 log.info("job stopped", outcome=report.type)
-                self.channel.tell(report)
+                self.channel.report(report)
             except SlotGivenBackError:
                 log.info("slot given back")
-                self.channel.tell(GivenBack(**about))
+                self.channel.report(GivenBack(**about))
             except Exception as error:
                 failure = problem_of(error, where="in the worker", reduce=REDUCE)
                 log.exception("job failed", problem=failure.type, detail=failure.detail)
-                self.channel.tell(Failed(**about, problem=failure))
+                self.channel.report(Failed(**about, problem=failure))
                 self._loaded = None
             else:
                 log.info("job succeeded")
-                self.channel.tell(Succeeded(**about))
+                self.channel.report(Succeeded(**about))
 
     def _job(self, order: Run) -> None:
         if order.threads:
@@ -109,8 +110,8 @@ class Worker:
         device = torch.device(choose_device(order.device))
         spec, resolved = order.spec, order.resolved
         placed_on = placement(device, getattr(spec, "dtype", "float32"))  # a kind without a choice computes so
-        self.channel.tell(Taken(job=order.job, attempt=order.attempt, placed_on=placed_on))
-        told = Order(
+        self.channel.report(Taken(job=order.job, attempt=order.attempt, placed_on=placed_on))
+        job = Order(
             job=str(order.name),
             owner=order.owner,
             spec=spec,
@@ -121,17 +122,17 @@ class Worker:
             fused=order.fused,
         )
         self._steps_each = resolved.steps_each
-        if (earlier := committed(told.path)) is not None:
+        if (earlier := committed(job.path)) is not None:
             so_far = earlier.steps_committed * self._steps_each
             self._committed = Commit(so_far, int(earlier.attributes.get("bytes_written", 0)))
         self._progress(order, "loading", 0)
         policy, info = self._policy(order.data_root, resolved.checkpoint_id, device)
-        heard: Heard = {
+        callbacks: Callbacks = {
             "stopped": lambda: (order.job, order.attempt) in self.channel.cancelled or self.channel.stopping.is_set(),
-            "tell": lambda phase, steps: self._progress(order, phase, steps),
+            "on_progress": lambda phase, steps: self._progress(order, phase, steps),
             "on_commit": lambda commit: self._commit(order, commit),
         }
-        imported(kind_of(spec.kind).runner)(told, policy, info, device, **heard)
+        imported(kind_of(spec.kind).runner)(job, policy, info, device, **callbacks)
 
     def _policy(self, root: Path, checkpoint: str, device: torch.device) -> tuple[Policy, CheckpointInfo]:
         registry = CheckpointRegistry(root / "checkpoints")
@@ -154,7 +155,7 @@ class Worker:
             self._rate_from = (now, steps)
         since = self._rate_from
         rate = (steps - since[1]) / (now - since[0]) if since is not None and now > since[0] else None
-        told = Advanced(
+        report = Advanced(
             job=order.job,
             attempt=order.attempt,
             phase=phase,
@@ -163,7 +164,7 @@ class Worker:
             bytes_written=self._committed.bytes_written,
             steps_per_second=rate if rate is not None and rate > 0 else None,
         )
-        self.channel.tell(told)
+        self.channel.report(report)
 
 
 def placement(device: torch.device, dtype: str) -> Placement:

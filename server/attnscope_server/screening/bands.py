@@ -51,7 +51,7 @@ def episodes_touched(ended: Bool[np.ndarray, "rollout step"], transitions: int) 
 
 @dataclass(frozen=True)
 class Ages:
-    """Which parts are left out, one at a time."""
+    """The parts that are left out, one at a time."""
 
     bands: tuple[Band, ...]
     episodes: int

@@ -1,4 +1,4 @@
-"""Which decisions of which rollouts a screen judges: spread over tasks, rollouts and time, by a seed."""
+"""The decisions that a screen judges: spread over tasks, rollouts and time, by a seed."""
 
 from __future__ import annotations
 

@@ -16,7 +16,7 @@ from attnscope_model.forward.policy import Policy
 from attnscope_server.acting.errors import NotReproducibleError, RolloutStoppedError
 from attnscope_server.attempts.attributes import attributes_of
 from attnscope_server.attempts.opening import Watching, choose_attention, committed, open_store
-from attnscope_server.kinds import Heard, Order
+from attnscope_server.attempts.order import Callbacks, Order
 from attnscope_server.root.paths import beside
 from attnscope_server.screening.arms import arm_of
 from attnscope_server.screening.bands import Ages
@@ -47,10 +47,10 @@ LOOSER: Final = 0.1
 
 
 def run(
-    order: ScreenOrder, policy: Policy, checkpoint: CheckpointInfo, device: torch.device, **heard: Unpack[Heard]
+    order: ScreenOrder, policy: Policy, checkpoint: CheckpointInfo, device: torch.device, **callbacks: Unpack[Callbacks]
 ) -> None:
     """Run a screen as a worker does, by the service's order."""
-    run_screen(order, policy, checkpoint, device, **heard)
+    run_screen(order, policy, checkpoint, device, **callbacks)
 
 
 def _before_step(refuse_stopped: Callable[[], None], signs: Signs) -> None:
@@ -66,7 +66,7 @@ def run_screen(
     device: torch.device,
     *,
     stopped: Callable[[], bool] = lambda: False,
-    tell: Callable[[Phase, int], None] = lambda _phase, _rollouts: None,
+    on_progress: Callable[[Phase, int], None] = lambda _phase, _rollouts: None,
     on_commit: Callable[[Commit], None] | None = None,
     at_stage: Callable[[str], None] | None = None,
 ) -> None:
@@ -107,14 +107,14 @@ def run_screen(
             if block.start < done:
                 continue
             refuse_stopped()
-            tell("measuring", block.start)
-            signs = Signs(partial(tell, "measuring", block.start))
+            on_progress("measuring", block.start)
+            signs = Signs(partial(on_progress, "measuring", block.start))
             before_step = partial(_before_step, refuse_stopped, signs)
             found = screen_block(policy, histories, plan, block, device, before_step)
             _refuse_other(found["policy/logits"], histories, plan, block, order)
             _submit(writer, found, block.stop - block.start)
-            tell("measuring", block.stop)
-        tell("finishing", len(resolved.envs))
+            on_progress("measuring", block.stop)
+        on_progress("finishing", len(resolved.envs))
         writer.close(complete=True)
 
 

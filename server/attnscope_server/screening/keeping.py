@@ -149,8 +149,8 @@ class Frame:
         window, beyond = part.window, self.transition.shape[1]
         columns = torch.where(window.held, window.index - self.base[part.which][:, None], beyond)
         room = torch.zeros(2, len(columns), beyond + 1, dtype=torch.bool, device=columns.device)
-        for place, marks in enumerate((plan.leads, plan.alone)):
-            room[place].scatter_(1, columns, marks & window.held)
+        for index, marks in enumerate((plan.leads, plan.alone)):
+            room[index].scatter_(1, columns, marks & window.held)
         return room[0, :, :-1], room[1, :, :-1]
 
     def _mixed(
@@ -188,8 +188,8 @@ def _seen(part: Part, arm: Compression, seen: SeenRows | None) -> ContextView:
     key = (arm.interval, arm.rows)
     if key not in part.judged:
         part.judged[key] = seen.judged(part.moments, *key)
-    said = part.judged[key]
-    return replace(part.view, attention=said.attention, accumulated=said.accumulated, expected=said.expected)
+    judged = part.judged[key]
+    return replace(part.view, attention=judged.attention, accumulated=judged.accumulated, expected=judged.expected)
 
 
 def _limit(arm: Compression, held: Int[Tensor, " decision"]) -> Int[Tensor, " decision"]:

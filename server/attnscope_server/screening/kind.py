@@ -6,8 +6,8 @@ from attnscope_env.presets.listing import Listings
 from attnscope_model.checkpoints.registry import CheckpointRegistry
 from attnscope_server.errors import refusal
 from attnscope_server.kinds import Kind, Means, Planned, Referred, register
-from attnscope_server.screening.plan import screen_flops, screen_memory
 from attnscope_server.screening.resolving import Captured, resolve_screen
+from attnscope_server.screening.sizing import screen_flops, screen_memory
 from attnscope_storage.kinds.screen.contract import CONTRACT
 from attnscope_storage.wire import CaptureSpec, PolicyDescription, ProblemCode, ResolvedCapture
 from attnscope_storage.wire.specifications.screens import ResolvedScreen, ScreenSpec

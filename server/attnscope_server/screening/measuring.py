@@ -76,18 +76,18 @@ class Measured:
         columns = self._frame.window.shape
         counts = torch.zeros(len(arms), columns[0], dtype=torch.int64, device=self._block.device)
         alone = torch.zeros(len(arms), *columns, dtype=torch.bool, device=self._block.device)
-        direct = [place for place, arm in enumerate(arms) if not walks(arm)]
+        direct = [index for index, arm in enumerate(arms) if not walks(arm)]
         placed = []
-        for place in direct:
+        for index in direct:
             self._before_step()
-            kept = self._frame.kept(arms[place], self._seen)
-            placed.append(Placed(kept, arms[place].positions))
-            counts[place], alone[place] = kept.counts, kept.alone & self._frame.window
+            kept = self._frame.kept(arms[index], self._seen)
+            placed.append(Placed(kept, arms[index].positions))
+            counts[index], alone[index] = kept.counts, kept.alone & self._frame.window
         if placed:
             logits[direct] = self._contexts.logits(placed)
-        walking = [place for place, arm in enumerate(arms) if walks(arm)]
+        walking = [index for index, arm in enumerate(arms) if walks(arm)]
         if walking:
-            walk = Walk(self._frame, [arms[place] for place in walking], self._before_step)
+            walk = Walk(self._frame, [arms[index] for index in walking], self._before_step)
             logits[walking], counts[walking], alone[walking] = walk.logits, walk.counts, walk.alone
         return self._numbers(logits, counts, alone)
 
@@ -136,9 +136,9 @@ class Measured:
         frame = self._frame
         history = torch.zeros(frame.window.shape, device=self._block.device)
         own = torch.zeros(len(frame.moments), device=self._block.device)
-        for place, (rollout, step) in enumerate(
+        for index, (rollout, step) in enumerate(
             zip(frame.moments.rollout.tolist(), frame.moments.step.tolist(), strict=True)
         ):
-            history[place, frame.window[place]] = seen.row(step)[rollout]
-            own[place] = seen.own(step)[rollout]
+            history[index, frame.window[index]] = seen.row(step)[rollout]
+            own[index] = seen.own(step)[rollout]
         return history, own

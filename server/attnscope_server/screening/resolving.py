@@ -157,13 +157,13 @@ def _arms(spec: ScreenSpec, policy: PolicyDescription, *, rows: bool) -> list[Ar
 
 def _rules(spec: ScreenSpec) -> Sequence[Strategy]:
     rules: list[Strategy] = []
-    for place, choice in enumerate(spec.strategies or ()):
+    for index, choice in enumerate(spec.strategies or ()):
         try:
             made = build(choice.name, choice.parameters)
         except StrategyError as error:
-            raise refusal(ProblemCode.INVALID_REQUEST, f"strategies.{place}: {error}") from error
+            raise refusal(ProblemCode.INVALID_REQUEST, f"strategies.{index}: {error}") from error
         if made in rules:
-            raise refusal(ProblemCode.INVALID_REQUEST, f"strategies.{place}: {made} is named twice")
+            raise refusal(ProblemCode.INVALID_REQUEST, f"strategies.{index}: {made} is named twice")
         rules.append(made)
     return rules
 

@@ -74,10 +74,10 @@ class SeenRows:
         start, held = step - min(step, block.capacity), min(step, block.capacity)
         due = self._due(step, interval)[-rows:]
         some = self._rowless(len(mine), len(due), width)
-        for place, at in enumerate(due):
+        for index, at in enumerate(due):
             gone = start - (at - min(at, block.capacity))
             there = self.row(at)[lanes, max(0, gone) :]
-            some[:, place, : there.shape[1]] = there
+            some[:, index, : there.shape[1]] = there
         received, even = self._summed(interval)[step]
         wide = self._rowless(len(mine), 1, width)[:, 0]
         wide[:, :held] = received[lanes]

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import fields
 from itertools import pairwise
-from typing import Final, Literal
+from typing import Any, Final, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -55,7 +56,7 @@ def plainly() -> Iterator[None]:
 
 
 class TaskLists(BaseModel):
-    """Which tasks are trained on, which choose, and which are used once at the end; task indices, disjoint."""
+    """Disjoint task indices: to train on, to choose by, and to use once at the end."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -65,7 +66,7 @@ class TaskLists(BaseModel):
 
 
 class HistoryPlan(BaseModel):
-    """Which learning histories are made."""
+    """The learning histories that are made."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -112,6 +113,17 @@ class TrainingPlan(BaseModel):
     recipe: Recipe = Recipe(steps=2400)
     evaluate_every: int = Field(default=400, ge=1, description="Steps between evaluations on validation tasks.")
     save_every: int = Field(default=250, ge=1, description="Steps between checkpoints; each is kept.")
+
+    @classmethod
+    def of_options(cls, options: Mapping[str, Any]) -> Self:
+        """Return the plan of options by name: fields of the plan, of its histories, and of its recipe."""
+
+        def named(names: Iterable[str]) -> dict[str, Any]:
+            return {name: options[name] for name in names if name in options}
+
+        histories = HistoryPlan(**named(HistoryPlan.model_fields.keys() - {"seed"}))
+        recipe = Recipe(**named(field.name for field in fields(Recipe)))
+        return cls(histories=histories, recipe=recipe, **named(cls.model_fields.keys() - {"histories", "recipe"}))
 
     @property
     def model_name(self) -> str:

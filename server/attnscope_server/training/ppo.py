@@ -76,11 +76,11 @@ class Streams(VecEnv):
         after = terminal_observations(following, infos)
         self._recorder.take(self._at, self._actions, rewards, after)
         self._at = following
-        told: list[dict[str, Any]] = [{} for _ in range(self.num_envs)]
+        info_of: list[dict[str, Any]] = [{} for _ in range(self.num_envs)]
         reached = self._seen(after)
         for stream in np.flatnonzero(truncated):
-            told[stream] = {"terminal_observation": reached[stream], "TimeLimit.truncated": True}
-        return self._seen(following), rewards.astype(np.float32), truncated, told
+            info_of[stream] = {"terminal_observation": reached[stream], "TimeLimit.truncated": True}
+        return self._seen(following), rewards.astype(np.float32), truncated, info_of
 
     def close(self) -> None:
         """Close the rooms."""
@@ -173,8 +173,8 @@ def _on_its_own() -> Iterator[None]:
 
 def _part_name(room: RoomPreset, plan: HistoryPlan, index: int) -> str:
     """Return the name of a task's part, which no other plan's has."""
-    said = f"{room.name} {plan.model_dump_json()}"
-    return f"{hashlib.sha256(said.encode()).hexdigest()[:16]}-task-{index}.npz"
+    text = f"{room.name} {plan.model_dump_json()}"
+    return f"{hashlib.sha256(text.encode()).hexdigest()[:16]}-task-{index}.npz"
 
 
 def _keep(histories: Histories, part: Path) -> None:

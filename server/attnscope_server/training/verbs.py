@@ -20,6 +20,7 @@ Noise = Annotated[float, typer.Option(help="Random actions of explorer and sweep
 TargetsOption = Annotated[
     Literal["taken", "intended"], typer.Option(help="Learn what explorer and sweeper did, or what they meant to do.")
 ]
+Threads = Annotated[int, typer.Option(min=1, max=1024, help="Torch threads; other numbers give other roundings.")]
 Episodes = Annotated[int, typer.Option(help="Episodes of a history.")]
 Every = Annotated[int, typer.Option(help="Episodes that the source plays for each one kept, the last of them.")]
 
@@ -88,43 +89,18 @@ def train(
         "runs"
     ),
     tensorboard: Annotated[bool, typer.Option("--tensorboard", help="Write events; wants attnscope[train].")] = False,
-    threads: Annotated[
-        int, typer.Option(min=1, max=1024, help="Torch threads; other numbers give other roundings.")
-    ] = 1,
+    threads: Threads = 1,
 ) -> None:
     """Train a policy from nothing, or go on with an interrupted run of the same plan."""
+    options = dict(locals())
     import torch  # noqa: PLC0415 - heavy
 
-    from attnscope_model.training.trainer import Recipe  # noqa: PLC0415 - imports torch
-    from attnscope_server.training.plan import HistoryPlan, TrainingPlan, plainly  # noqa: PLC0415 - as above
+    from attnscope_server.training.plan import TrainingPlan, plainly  # noqa: PLC0415 - imports torch
     from attnscope_server.training.watching import watch  # noqa: PLC0415 - as above
 
     torch.set_num_threads(threads)
     with plainly():
-        plan = TrainingPlan(
-            preset=preset,
-            histories=HistoryPlan(
-                source=source, per_task=per_task, episodes=episodes, every=every, noise=noise, targets=targets
-            ),
-            layout=layout,
-            positions=positions,
-            context_length=context_length,
-            width=width,
-            layers=layers,
-            heads=heads,
-            feedforward=feedforward,
-            recipe=Recipe(
-                steps=steps,
-                batch=batch,
-                learning_rate=learning_rate,
-                short_length=short_length,
-                short_share=short_share,
-                seed=seed,
-                episode_steps=episode_steps,
-                lengths=tuple(lengths) if lengths else None,
-            ),
-            evaluate_every=evaluate_every,
-        )
+        plan = TrainingPlan.of_options({**options, "lengths": tuple(lengths) if lengths else None})
     typer.echo(f"trained: {watch(runs / plan.run_name, plan, tensorboard=tensorboard)}")
 
 
@@ -141,7 +117,7 @@ def evaluate(
     at_most: Annotated[int, typer.Option(min=1, help="Tasks of a split, spread evenly over it.")] = 40,
     seed: Annotated[int, typer.Option(min=0, help="Of the sampled actions.")] = 0,
     out: Annotated[Path | None, typer.Option(help="Also write every return as JSON.")] = None,
-    threads: Annotated[int, typer.Option(min=1, max=1024)] = 1,
+    threads: Threads = 1,
     data_root: Annotated[
         Path | None, typer.Option(help="Where the names are registered; else as settings say.")
     ] = None,

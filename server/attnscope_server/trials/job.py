@@ -1,6 +1,6 @@
 """One trial from its specification to its store: run every wave of conditions, or those that are not committed yet.
 
-The seam between a job (what a worker is told) and compressed rollouts (what a `Runner` does).
+The seam between a job (what a worker is told) and compressed rollouts (what a `WaveRunner` does).
 """
 
 from __future__ import annotations
@@ -29,10 +29,10 @@ from attnscope_server.attempts.opening import (
     environments_of,
     open_store,
 )
-from attnscope_server.kinds import Heard, Order
-from attnscope_server.trials.plan import WRITER_BLOCKS, static_arrays
+from attnscope_server.attempts.order import Callbacks, Order
 from attnscope_server.trials.results import ConditionResult
 from attnscope_server.trials.rollout import TrialRunner
+from attnscope_server.trials.sizing import WRITER_BLOCKS, static_arrays
 from attnscope_storage.kinds.trial.contract import trial_schema
 from attnscope_storage.kinds.trial.schema import DEPARTURE
 from attnscope_storage.reading.reader import CaptureReader
@@ -42,11 +42,11 @@ from attnscope_storage.writing.writer import CaptureWriter, Commit
 Environments = Callable[[EnvAxis], "VectorEnv[Any, Any, Any]"]
 """Makes the environments of an axis, in its order."""
 
-Tell = Callable[[Phase, int], None]
+OnProgress = Callable[[Phase, int], None]
 """Hears the phase, and the steps that a wave has taken: those of all its conditions together."""
 
 
-class Runner(Protocol):
+class WaveRunner(Protocol):
     """A runner of conditions; `attnscope_server.trials.rollout.TrialRunner` is one."""
 
     @abstractmethod
@@ -75,8 +75,8 @@ class MakeRunner(Protocol):
         environments: Environments,
         device: torch.device,
         stopped: Callable[[], bool],
-        tell: Tell,
-    ) -> Runner:
+        on_progress: OnProgress,
+    ) -> WaveRunner:
         """Return the runner."""
         ...
 
@@ -86,10 +86,10 @@ TrialOrder = Order[TrialSpec, ResolvedTrial]
 
 
 def run(
-    order: TrialOrder, policy: Policy, checkpoint: CheckpointInfo, device: torch.device, **heard: Unpack[Heard]
+    order: TrialOrder, policy: Policy, checkpoint: CheckpointInfo, device: torch.device, **callbacks: Unpack[Callbacks]
 ) -> None:
     """Run a trial as a worker does, by the service's order."""
-    run_trial(order, policy, checkpoint, device, TrialRunner, **heard)
+    run_trial(order, policy, checkpoint, device, TrialRunner, **callbacks)
 
 
 def run_trial(
@@ -100,7 +100,7 @@ def run_trial(
     make: MakeRunner,
     *,
     stopped: Callable[[], bool] = lambda: False,
-    tell: Tell = lambda _phase, _steps: None,
+    on_progress: OnProgress = lambda _phase, _steps: None,
     on_commit: Callable[[Commit], None] | None = None,
     at_stage: Callable[[str], None] | None = None,
 ) -> None:
@@ -108,7 +108,7 @@ def run_trial(
 
     Parameters
     ----------
-    tell
+    on_progress
         Hears the phase, and the steps of all conditions so far.
 
     Raises
@@ -122,7 +122,7 @@ def run_trial(
     """
     reader = committed(order.path)
     choose_attention(policy, device, reader, allowed=order.fused)
-    progress = _Progress(tell, order.resolved.steps)
+    progress = _Progress(on_progress, order.resolved.steps)
     runner = make(order.spec, order.resolved, policy, environments_of(order), device, stopped, progress.hear)
     waves = runner.waves()
     if list(chain(*waves)) != [condition.index for condition in order.resolved.conditions]:
@@ -130,7 +130,7 @@ def run_trial(
     with trial_writer(order, checkpoint, device, policy, reader, Watching(on_commit, at_stage)) as writer:
         done = writer.steps_committed
         if reader is not None and done:
-            tell("resuming", done * order.resolved.steps)
+            on_progress("resuming", done * order.resolved.steps)
             runner.restore(reader.array("rollout/action")[0], reader.array("rollout/reward")[0])
         for wave in waves:
             if wave[-1] < done:
@@ -141,7 +141,7 @@ def run_trial(
                     submit(writer, result)
             if stopped():
                 raise RolloutStoppedError
-        tell("finishing", order.resolved.steps_total)
+        on_progress("finishing", order.resolved.steps_total)
         writer.close(complete=True)
 
 
@@ -149,12 +149,12 @@ def run_trial(
 class _Progress:
     """Adds what the waves before took."""
 
-    tell: Tell
+    on_progress: OnProgress
     steps: int
     base: int = 0
 
     def hear(self, phase: Phase, steps: int) -> None:
-        self.tell(phase, self.base + steps)
+        self.on_progress(phase, self.base + steps)
 
 
 def trial_writer(

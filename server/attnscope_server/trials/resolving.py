@@ -74,9 +74,9 @@ def _refuse_unfit(spec: TrialSpec, rules: list[Rule], policy: PolicyDescription,
             detail = f"budgets: a full context of {name} holds {full} transitions, {budget} would drop none of them"
             raise refusal(ProblemCode.INVALID_REQUEST, f"{detail}; all of them is the strategy none")
     for positions in spec.positions or ():
-        for place, rule in enumerate(rules):
+        for index, rule in enumerate(rules):
             if (reason := why_not(rule.made, policy, positions, spec.memory, spec.path)) is not None:
-                where = "controls" if rule.control else f"strategies.{place}"
+                where = "controls" if rule.control else f"strategies.{index}"
                 raise refusal(ProblemCode.INVALID_REQUEST, f"{where}: {reason} (positions {positions})")
             if (reason := unfit(policy, positions, spec.memory, spec.path)) is not None:
                 raise refusal(ProblemCode.INVALID_REQUEST, f"positions, memory and path for {name}: {reason}")
@@ -84,8 +84,8 @@ def _refuse_unfit(spec: TrialSpec, rules: list[Rule], policy: PolicyDescription,
 
 def _rules(spec: TrialSpec) -> list[Rule]:
     rules: list[Rule] = []
-    for place, choice in enumerate(spec.strategies):
-        where = f"strategies.{place}"
+    for index, choice in enumerate(spec.strategies):
+        where = f"strategies.{index}"
         try:
             made = build(choice.name, choice.parameters)
         except StrategyError as error:

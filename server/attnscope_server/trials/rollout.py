@@ -52,7 +52,7 @@ class TrialRunner:
         Where decisions are taken.
     stopped
         Asked before every step.
-    tell
+    on_progress
         Told how many steps, of every condition of the wave, are done.
     """
 
@@ -64,15 +64,10 @@ class TrialRunner:
         environments: Callable[[EnvAxis], Environment],
         device: torch.device,
         stopped: Callable[[], bool] = lambda: False,
-        tell: Callable[[Phase, int], None] = lambda _phase, _steps: None,
+        on_progress: Callable[[Phase, int], None] = lambda _phase, _steps: None,
     ) -> None:
-        self._spec = spec
-        self._resolved = resolved
-        self._policy = policy
-        self._environments = environments
-        self._device = device
-        self._stopped = stopped
-        self._tell = tell
+        self._spec, self._resolved, self._policy, self._device = spec, resolved, policy, device
+        self._environments, self._stopped, self._on_progress = environments, stopped, on_progress
         self._axis = trial_axis(spec, resolved)
         self._temperature = spec.sampling.temperature if resolved.sampling == "sample" else None
         self._baseline: Recorded | None = None
@@ -96,7 +91,7 @@ class TrialRunner:
 
         def at_step(step: int) -> None:
             self._refuse_stopped()
-            self._tell("resuming", step)
+            self._on_progress("resuming", step)
 
         with torch.inference_mode(), closing(self._environments(self._axis)) as environment:
             flat = actions.reshape(envs, -1), rewards.reshape(envs, -1)
@@ -199,11 +194,11 @@ class TrialRunner:
 
     def _begin(self, step: int, conditions: int) -> None:
         self._refuse_stopped()
-        self._tell("rolling", conditions * step)
+        self._on_progress("rolling", conditions * step)
 
     def _measuring(self, steps: int) -> None:
         self._refuse_stopped()
-        self._tell("measuring", steps)
+        self._on_progress("measuring", steps)
 
     def _refuse_stopped(self) -> None:
         if self._stopped():

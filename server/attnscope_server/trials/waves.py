@@ -24,9 +24,9 @@ def waves_of(conditions: Sequence[Condition], envs: int) -> list[tuple[int, ...]
     """
     waves: list[tuple[int, ...]] = []
     most = max(1, LARGEST // envs)
-    for place, condition in enumerate(conditions):
-        last = conditions[place - 1] if place else None
-        shares = last is not None and place > 1 and _kind(last) == _kind(condition) and condition.budget is not None
+    for index, condition in enumerate(conditions):
+        last = conditions[index - 1] if index else None
+        shares = last is not None and index > 1 and _kind(last) == _kind(condition) and condition.budget is not None
         if shares and len(waves[-1]) < most:
             waves[-1] = (*waves[-1], condition.index)
         else:

@@ -114,14 +114,14 @@ def _joined(errors: Iterable[Mapping[str, Any]]) -> str:
     whole: list[str] = []
     given = ""
     for error in errors:
-        kind, told = str(error.get("type", "")), _told(error)
+        kind, fields = str(error.get("type", "")), _fields_of(error)
         if kind in EXPECTED:
-            given = told["given"]
-            _once(wanted, EXPECTED[kind].format_map(told))
+            given = fields["given"]
+            _once(wanted, EXPECTED[kind].format_map(fields))
         elif kind == "extra_forbidden" and not error.get("ctx"):
             _once(whole, "there is no such field")
         elif kind in COUNTED:
-            _once(whole, COUNTED[kind].format_map(told)[:MAX_MESSAGE])
+            _once(whole, COUNTED[kind].format_map(fields)[:MAX_MESSAGE])
         else:
             _once(whole, str(error["msg"])[:MAX_MESSAGE].removeprefix("Value error, "))
     if wanted:
@@ -134,14 +134,14 @@ def _once(words: list[str], word: str) -> None:
         words.append(word)
 
 
-def _told(error: Mapping[str, Any]) -> dict[str, str]:
+def _fields_of(error: Mapping[str, Any]) -> dict[str, str]:
     """Return what an error tells by name; a name that it lacks is empty, so that no refusal fails by itself."""
     value = error.get("input", _HIDDEN)
     counted = error.get("type") in {"string_too_long", "string_too_short"} and isinstance(value, str)
-    told = {name: str(part)[:MAX_MESSAGE] for name, part in (error.get("ctx") or {}).items()}
-    if "expected_tags" in told:  # in one order, whichever kind was registered first
-        told["expected_tags"] = ", ".join(sorted(told["expected_tags"].split(", ")))
-    return defaultdict(str, {**told, "given": str(len(value)) if counted else _given(value)})
+    fields = {name: str(part)[:MAX_MESSAGE] for name, part in (error.get("ctx") or {}).items()}
+    if "expected_tags" in fields:  # in one order, whichever kind was registered first
+        fields["expected_tags"] = ", ".join(sorted(fields["expected_tags"].split(", ")))
+    return defaultdict(str, {**fields, "given": str(len(value)) if counted else _given(value)})
 
 
 def _given(value: object) -> str:

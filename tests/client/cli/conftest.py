@@ -16,7 +16,7 @@ from attnscope.cli.main import main
 
 @dataclass(frozen=True)
 class Said:
-    """How a command ended."""
+    """The end of a command."""
 
     status: int
     out: str

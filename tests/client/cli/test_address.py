@@ -52,5 +52,5 @@ def test_a_key_file_that_holds_more_than_a_key_is_refused(command, tmp_path):
     ],
 )
 def test_options_of_the_program_go_to_the_front(typed, read):
-    """What stands behind two dashes stays there."""
+    """Words behind two dashes stay there."""
     assert to_front(typed.split()) == read.split()

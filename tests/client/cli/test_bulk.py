@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 import attnscope
 from attnscope.cli import completion
 from attnscope.cli.main import app, main
-from attnscope.connecting.transport import Answer
+from attnscope.connecting.responses import Response
 from attnscope.errors import ConnectionFailedError
 from attnscope.service import Service
 
@@ -37,7 +37,7 @@ class Memory:
         owner = "another" if name == IDS[4] else "o"
         return self._job | {"id": name, "state": STATES[name], "owner": owner, "label": LABELS.get(name)}
 
-    def request(self, method: str, path: str, *, parameters=(), **_: object) -> Answer:
+    def request(self, method: str, path: str, *, parameters=(), **_: object) -> Response:
         """Answer like the service, whose administrators see the jobs of all owners."""
         asked, name = dict(parameters or ()), path.removeprefix("/v1/jobs/").removesuffix("/cancel")
         if "wait" in asked and self.interrupted:
@@ -54,7 +54,7 @@ class Memory:
             raise ConnectionFailedError("no answer")
         else:
             body = self._document(name if name in STATES else IDS[0])
-        return Answer(200, httpx.Headers(), json.dumps(body).encode())
+        return Response(200, httpx.Headers(), json.dumps(body).encode())
 
 
 @pytest.fixture

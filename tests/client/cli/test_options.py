@@ -86,7 +86,7 @@ def test_only_what_was_said_is_asked(run):
     ],
 )
 def test_fields_keep_their_ranges(run, words, refusal):
-    """What a field refuses its option refuses, by the same bounds, as wrong usage."""
+    """An option refuses the values that its field refuses, as wrong usage."""
     heard, result = run(*words)
     assert heard is None
     assert result.exit_code == 2

@@ -1,4 +1,4 @@
-"""Where kept tokens stand, in the words of every verb that tries compression."""
+"""The positions of kept tokens, in the words of every verb that tries compression."""
 
 from __future__ import annotations
 
@@ -19,6 +19,6 @@ from attnscope.cli.verbs.jobs import stands
 )
 def test_a_default_is_told_from_what_was_said(positions, said, words):
     """A policy that was not named comes with its reason, and with the option that says otherwise."""
-    found = stands(positions, said=said)
+    found = stands(positions, stated=said)
     assert found.startswith(words)
     assert ("--positions says otherwise" in found) == (not said and bool(positions))

@@ -41,7 +41,7 @@ def test_an_error_in_characters_that_the_terminal_lacks_is_still_said(told, prog
 
 
 def test_characters_of_our_texts_have_a_spelling_in_ascii(tmp_path):
-    """What we print ourselves is spelled out; what others wrote becomes question marks."""
+    """Our own characters are spelled out; those of other people's texts become question marks."""
     with (tmp_path / "text").open("w", encoding="ascii") as file:
         take_any_terminal(file)
         file.write("−1 ± 2 → 3 × 標")

@@ -39,6 +39,6 @@ def test_a_command_that_is_none_of_ours_is_shown_nowhere(command):
 
 
 def test_odd_arguments_that_are_quoted_are_shown():
-    """What the service writes comes back as it is."""
+    """A text of the service comes back as it is."""
     command = shlex.join(["attnscope", "decide", "c", "--env-kwarg", 'name="; $(x) \' "'])
     assert own_command(card(command)) == command

@@ -1,4 +1,4 @@
-"""What is missing: an error that says so, or a figure that is right all the same."""
+"""Missing parts: an error that says so, or a figure that is right all the same."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ def test_environments_are_chosen_by_place_or_goal(planted):
 
 @pytest.mark.parametrize("asked", [{"slots": 1, "steps": 20}, {"steps": 1}], ids=str)
 def test_a_query_alone_is_no_history_to_advise_on(planted, tmp_path, asked):
-    """Where every context is one token, the text says why nothing is recommended, and calls nothing flat."""
+    """If every context is one token, the text says why nothing is recommended, and calls nothing flat."""
     write_report(attnscope.open(planted(**asked)), tmp_path)
     text = (tmp_path / "compression_recommendations.txt").read_text()
     assert text.startswith("No recommendation: ")

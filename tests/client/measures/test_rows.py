@@ -113,7 +113,7 @@ def test_tokens_of_one_transition_are_summed():
     ],
 )
 def test_rows_that_are_no_attention_are_refused(rows, length, why):
-    """What breaks the contract is refused with the reason; steps never written (length -1) among it."""
+    """Rows that break the contract are refused with the reason, steps never written (length -1) too."""
     with pytest.raises(m.RowsInvalidError, match=why):
         m.check_rows(rows, np.array(length))
 

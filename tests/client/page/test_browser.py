@@ -261,7 +261,7 @@ def test_page_and_modules_are_small():
 
 
 def test_the_newest_token_is_of_the_step_before(chrome, tmp_path, state_folder):
-    """Where the query stands first and a transition takes three tokens, ages and transitions are still right."""
+    """With the query first and three tokens a transition, ages and transitions are still right."""
     weights = np.full((12, 1, 1, 1, 10), np.nan)
     lengths = np.array([[3 * min(step, 3) + 1] for step in range(12)])
     for step, (n,) in enumerate(lengths):

@@ -58,7 +58,7 @@ def test_a_running_job_grows(subject, running, planted):
 
 
 def test_a_cancelled_job_says_where_it_ended(subject, running):
-    """What was committed stays."""
+    """Committed steps stay."""
     running.state = "cancelled"
     news = subject.wait("", 0)
     assert (news["words"], news["committed"], news["ended"]) == ("cancelled at step 16", 16, True)
@@ -67,7 +67,7 @@ def test_a_cancelled_job_says_where_it_ended(subject, running):
 
 
 def test_a_service_that_is_away_is_said_and_waited_for(subject, running, planted):
-    """What was there stays; the news say why, and when the service is back they go on."""
+    """The steps that were there stay; the news say why, and when the service is back they go on."""
     before = subject.wait("", 0)
     running.down = True
     away = subject.wait(before["mark"], 60)

@@ -14,7 +14,7 @@ from attnscope.recommendations.attention.evaluation import split_rollouts
 
 
 def test_a_burst_and_the_full_reading_give_the_same_decision(planted):
-    """What is known of a decision does not depend on what else was read."""
+    """The known history of a decision does not depend on the other rows that were read."""
     capture = attnscope.open(planted(steps=60, envs=2))
     whole = read(capture, Choice(full=True))
     (block,) = whole.bursts()

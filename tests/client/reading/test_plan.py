@@ -57,7 +57,7 @@ def test_bursts_lie_in_every_phase_and_few_in_the_growing_context():
 
 
 def test_fewer_environments_are_of_different_tasks():
-    """Where 64 environments do not fit, those that are read are of as many tasks as there is room for."""
+    """If 64 environments do not fit, those that are read are of as many tasks as there is room for."""
     made = plan(Size(10_000, 64, 144, 1024), np.repeat(np.arange(16), 4))
     assert len(made.envs) < 16
     assert len({env // 4 for env in made.envs}) == len(made.envs)

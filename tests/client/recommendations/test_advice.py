@@ -74,7 +74,7 @@ def test_recent_attention_is_found_and_the_simplest_rule_is_first(advice):
 
 
 def test_lasting_heavy_hitters_need_attention(advice):
-    """Where a few transitions are attended for life, rules by attention beat recency, and attention says so."""
+    """If a few transitions are attended for life, rules by attention beat recency, and attention says so."""
     found = by_key(advice["lasting"])
     assert advice["lasting"].verdict == "selective"
     assert found["h2o"].skill.low > found["recency"].skill.high
@@ -167,7 +167,7 @@ def test_sentences_about_patterns_are_measured_again(advice, captures):
 
 
 def test_retained_attention_is_measured_again(advice, captures):
-    """What recency keeps is summed by hand over every decision, as --full asks, of the rollouts that judged it."""
+    """The mass that recency keeps is summed by hand over every decision of the rollouts that judged it (--full)."""
     found = by_key(advice["recent"])["recency"]
     capture = attnscope.open(captures["recent"])
     rows = np.nan_to_num(capture.rows[:].astype(np.float64))

@@ -66,7 +66,7 @@ def test_without_evidence_the_command_leads(gaining):
 
 
 def test_a_policy_without_a_gain_is_ranked_by_nothing(make):
-    """Where uniform actions earn as much, the first sentence says so; no rule has a rank, and nothing is proposed."""
+    """If uniform actions earn as much, the first sentence says so; no rule has a rank, and nothing is proposed."""
     capture = make(random=1.0)
     advice = attnscope.recommend(capture, screen=screened(capture))
     first = " ".join(lines_of(advice.text)[2:5])
@@ -158,7 +158,7 @@ def test_the_report_leads_with_the_same_words_on_its_page(gaining, tmp_path):
 
 
 def test_a_capture_without_rows_still_leads_with_its_answer(make, tmp_path):
-    """Where attention says nothing the decision does, and without one the command is there."""
+    """If attention says nothing the decision does, and without one the command is there."""
     capture = make(random=0.2, rows=False)
     write_report(capture, tmp_path / "with", beside=Beside(decided(capture)))
     text = (tmp_path / "with" / "compression_recommendations.txt").read_text()

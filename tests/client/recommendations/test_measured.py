@@ -95,7 +95,7 @@ def test_predictions_that_did_not_are_said_not_to_and_the_measured_order_rules(c
 
 
 def test_a_trial_at_other_budgets_scores_but_reorders_nothing(captures):
-    """What was measured at a half says nothing of a strategy at a seventh."""
+    """A measurement at a half says nothing of a strategy at a seventh."""
     capture = attnscope.open(captures["recent"])
     losses = dict.fromkeys(NAMES, 0.5)
     beside = attnscope.recommend(capture, budget=0.7, trials=[measured(capture, losses)])
@@ -106,7 +106,7 @@ def test_a_trial_at_other_budgets_scores_but_reorders_nothing(captures):
 
 
 def test_the_text_stays_short_beside_a_trial(captures):
-    """What was measured, the table and the description of attention have at most 80 lines together."""
+    """Measured results, the table and the description of attention have at most 80 lines together."""
     capture = attnscope.open(captures["recent"])
     losses = dict(zip(NAMES, (0.0, 0.05, 0.35, 0.4, 0.1, 0.03), strict=True))
     text = attnscope.recommend(capture, trials=[measured(capture, losses)]).text

@@ -62,7 +62,7 @@ def test_intervals_of_strategies_hold_the_error_of_sampled_decisions():
 
 
 def test_what_every_decision_gives_has_no_error_of_sampling():
-    """Where every row is judged the interval is that of the rollouts alone."""
+    """If every row is judged, the interval is that of the rollouts alone."""
     every = masses(np.random.default_rng(0), ROLLOUTS)
     judged = judge_evenly(STEPS)
     resampling = Resampling(np.zeros(ROLLOUTS, np.int64))
@@ -90,7 +90,7 @@ def test_a_phase_with_one_judged_row_joins_another():
 
 
 def test_a_rollout_without_room_is_left_out_of_the_skill():
-    """Where no choice can gain anything a rollout has no skill, and the others' interval stays."""
+    """If no choice can gain anything, a rollout has no skill, and the others' interval stays."""
     every = masses(np.random.default_rng(0), ROLLOUTS)
     every[:, :, 0] = 0.5
     judged = plan(Size(STEPS, ROLLOUTS, 144, 512), np.zeros(ROLLOUTS, np.int64)).judged

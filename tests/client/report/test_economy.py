@@ -1,4 +1,4 @@
-"""How many bytes a picture and a report need."""
+"""The bytes of a picture and of a report."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def test_a_study_reads_what_its_plan_says(remote, planted):
 
 
 def test_reductions_of_heads_are_the_same_near_and_far(remote, planted):
-    """Where few rows are read, the service reduces more of them by head; a downloaded capture gives the same."""
+    """If few rows are read, the service reduces more of them by head; a downloaded capture gives the same."""
     asked = {"layers": 3, "heads": 4, "slots": 12, "steps": 40, "envs": 2}
     _, far = remote(**asked)
     entries = np.arange(3, 40, 4)
@@ -74,7 +74,7 @@ def test_a_report_receives_what_its_parts_are_planned_to_take(remote, tmp_path):
 
 
 def test_bytes_of_square_roots_move_no_root_by_more_than_half_a_step():
-    """What is absent stays absent."""
+    """Absent values stay absent."""
     weights = np.linspace(0, 1, 1001, dtype=np.float32)
     assert np.abs(np.sqrt(from_u8(as_u8(weights))) - np.sqrt(weights)).max() <= 0.5 / 254 + 1e-6
     assert np.isnan(from_u8(as_u8(np.array([np.nan]))))[0]

@@ -8,7 +8,7 @@ import pytest
 from attnscope.figures.screens.ages import NOTHING, departure_by_age
 from attnscope.figures.screens.guide import guide
 from attnscope.screens.ages import ages_of
-from attnscope.screens.sentences import said
+from attnscope.screens.sentences import screen_sentences
 from canvas import faults
 from screens import arm_of, screen_of
 
@@ -39,7 +39,7 @@ def test_a_band_that_attention_overlooks_is_marked():
     """Seen as much as used is no mark; four times as much either way is one; a small band is not judged."""
     found = screened((0.4, 0.2, 0.1, 0.001), (0.1, 0.2, 0.4, 0.01))
     assert ages_of(found).misleads == ("used, hardly seen", None, "seen, hardly used", None)
-    assert said(found)[-2:] == [
+    assert screen_sentences(found)[-2:] == [
         "attention misleads at ages 1: used, hardly seen",
         "attention misleads at ages 4 to 8: seen, hardly used",
     ]

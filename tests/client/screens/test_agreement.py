@@ -7,7 +7,7 @@ import pytest
 
 from attnscope.screens.agreement import disagreement, proposals
 from attnscope.screens.board import ordered, rows
-from attnscope.screens.sentences import said
+from attnscope.screens.sentences import screen_sentences
 from screens import arm_of, screen_of
 
 RULES = ("recency", "uniform", "random", "sinks", "tova")
@@ -38,7 +38,7 @@ def test_votes_that_disagree_are_named():
     assert "1 of 3 in common" in sentence
     assert "departure: recency, uniform, random" in sentence
     assert "retained attention: tova, sinks, random" in sentence
-    assert sentence in said(found)
+    assert sentence in screen_sentences(found)
 
 
 def test_equal_arms_vote_once():
@@ -54,7 +54,7 @@ def test_a_policy_that_has_not_found_its_goal_gets_no_order(share, orders):
     earned = np.arange(len(TASK)) < share * len(TASK)
     found = screened((0.5, 0.4, 0.3, 0.2, 0.1), (0.1, 0.2, 0.7, 0.8, 0.9), earned=earned)
     assert bool(proposals(found)) == orders
-    assert any("no order is claimed" in sentence for sentence in said(found)) != orders
+    assert any("no order is claimed" in sentence for sentence in screen_sentences(found)) != orders
     names = [row.name for row in ordered(rows(found), oracles=False, ranks=found.orders)]
     assert names == (list(reversed(RULES)) if orders else list(RULES))
 
@@ -71,16 +71,16 @@ def positioned(departs, signed):
 
 
 def test_a_screen_whose_votes_turn_within_a_rule_is_doubted():
-    """Where arms that depart more have less signed loss, the reader is told that departing may help."""
-    turned = " ".join(said(positioned((0.1, 0.2, 0.3, 0.4), (0.4, 0.3, 0.2, 0.1))))
+    """If arms that depart more have less signed loss, the reader is told that departing may help."""
+    turned = " ".join(screen_sentences(positioned((0.1, 0.2, 0.3, 0.4), (0.4, 0.3, 0.2, 0.1))))
     assert "this policy may gain by departing" in turned
     assert "rank correlation -1.00" in turned
-    agreeing = " ".join(said(positioned((0.1, 0.2, 0.3, 0.4), (0.1, 0.2, 0.3, 0.4))))
+    agreeing = " ".join(screen_sentences(positioned((0.1, 0.2, 0.3, 0.4), (0.1, 0.2, 0.3, 0.4))))
     assert "may gain" not in agreeing
     assert "hardly" not in agreeing
 
 
 def test_a_screen_whose_arms_hardly_depart_is_doubted():
     """At fewer than one action in a hundred a few decisions make the order."""
-    sentences = " ".join(said(positioned((0.001, 0.002, 0.004, 0.2), (0.1, 0.2, 0.3, 0.4))))
+    sentences = " ".join(screen_sentences(positioned((0.001, 0.002, 0.004, 0.2), (0.1, 0.2, 0.3, 0.4))))
     assert "75% of the arms depart at fewer than one live decision in 100" in sentences

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from attnscope.screens.dips import dips
-from attnscope.screens.sentences import said
+from attnscope.screens.sentences import screen_sentences
 from screens import arm_of, screen_of
 
 TASKS, ROLLOUTS, DECISIONS = 8, 4, 16
@@ -38,7 +38,10 @@ def test_a_planted_dip_is_named_with_its_depth():
     assert dip.count == 39
     assert dip.depth == pytest.approx(0.5, abs=0.1)
     assert 0.1 < dip.low < dip.depth < dip.high
-    assert any("recency under reindex departs" in sentence and "39 transitions" in sentence for sentence in said(found))
+    assert any(
+        "recency under reindex departs" in sentence and "39 transitions" in sentence
+        for sentence in screen_sentences(found)
+    )
 
 
 def test_a_smooth_curve_has_none():

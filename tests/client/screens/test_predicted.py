@@ -7,7 +7,7 @@ import pytest
 
 from attnscope.screens.board import rows
 from attnscope.screens.predicted import applies, curve, predicted_cost
-from attnscope.screens.sentences import said
+from attnscope.screens.sentences import screen_sentences
 from screens import arm_of, screen_of
 
 TASK = np.repeat(np.arange(8), 4)
@@ -29,7 +29,7 @@ def test_near_its_ceiling_a_cost_stands_in_the_table_with_its_error():
     most, least = (row.predicted_cost for row in rows(found))
     assert (most, least) == pytest.approx((predicted_cost(2.0), predicted_cost(0.5)), rel=1e-5)
     assert most > least > 0
-    (sentence,) = [one for one in said(found) if "predicted_cost" in one]
+    (sentence,) = [one for one in screen_sentences(found) if "predicted_cost" in one]
     assert f"off by up to {curve().error:.2f}" in sentence
     assert "no verdict" in sentence
 
@@ -43,7 +43,7 @@ def test_elsewhere_there_is_none(found):
     """A weak policy may gain by departing; of an unknown ceiling nothing is said."""
     assert not applies(found)
     assert {row.predicted_cost for row in rows(found)} == {None}
-    assert not any("predicted_cost" in sentence for sentence in said(found))
+    assert not any("predicted_cost" in sentence for sentence in screen_sentences(found))
 
 
 def test_a_store_of_an_older_version_has_none():

@@ -15,7 +15,7 @@ from attnscope.figures.screens.tokens import departure_by_tokens
 from attnscope.report.screen import write_screen_report
 from attnscope.screens.board import least, ordered, rows
 from attnscope.screens.results import ScreenResults
-from attnscope.screens.sentences import said
+from attnscope.screens.sentences import screen_sentences
 from attnscope_storage.wire import Condition, PolicyDescription
 from canvas import faults, in_a_cell
 
@@ -119,7 +119,7 @@ def test_what_few_rollouts_cannot_say_is_said(results):
     """Too few tasks and rollouts, too few that earn, and what was left out."""
     assert not results.reliable
     assert not results.orders
-    sentences = " ".join(said(results))
+    sentences = " ".join(screen_sentences(results))
     assert "2 tasks" in sentences
     assert "50% of the rollouts earn" in sentences
     assert "nor the ways to stand" in sentences
@@ -155,7 +155,7 @@ def test_the_table_has_oracles_apart(results, tmp_path):
 
 
 def test_screening_here_needs_the_extra(monkeypatch):
-    """Where the service is not installed the client says what to install."""
+    """If the service is not installed, the client says what to install."""
 
     def absent(name):
         raise ModuleNotFoundError(name)

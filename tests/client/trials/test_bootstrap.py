@@ -50,7 +50,7 @@ def test_picks_are_the_rollouts_that_the_weights_weigh():
 
 
 def test_freedom_counts_the_tasks_that_spread():
-    """Where one task makes all of the spread, its own rollouts are all there is to judge by."""
+    """If one task makes all of the spread, its own rollouts are all there is to judge by."""
     bootstrap = PairedBootstrap(4, 6)
     values = np.zeros((4, 6))
     values[:, 2] = [1, 2, 3, 5]

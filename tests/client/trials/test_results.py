@@ -21,7 +21,7 @@ def test_a_trial_knows_its_conditions_tasks_and_full_episodes(trial):
 
 
 def test_a_running_trial_has_the_conditions_that_are_committed(plant):
-    """What is not committed is not there, rather than absent values."""
+    """A condition that is not committed is not there, rather than absent values."""
     running = plant(until=3)
     assert running.committed == len(running.conditions) == 3
     assert not running.complete

@@ -1,4 +1,4 @@
-"""Whether predictions came true, on planted costs and predictions."""
+"""Scores of predictions on planted costs and predictions."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from attnscope.recommendations.measured import score_claims
 NAMES = ("recency", "tova", "h2o", "snapkv", "sinks", "decay", "uniform", "random", "dedup", "relevant")
 BUDGETS = (0.1, 0.3, 0.5)
 WORTH = np.linspace(0, 0.3, len(NAMES))
-"""What each strategy loses beyond what its budget does."""
+"""The loss of each strategy beyond that of its budget."""
 
 
 @pytest.fixture(scope="module")

@@ -1,4 +1,4 @@
-"""What captures and trials have in common: their root document says what they are, and may say anything."""
+"""The common part of captures and trials: their root document says what they are, and may say anything."""
 
 from __future__ import annotations
 

@@ -187,7 +187,7 @@ def test_places_that_would_lose_something_are_refused(furnished_root, tmp_path):
 
 
 def test_the_copy_of_a_growing_capture_is_one_commit(furnished_root, tmp_path, monkeypatch):
-    """What is committed while it is copied is not in the copy: its root and chunks are those of the beginning."""
+    """Steps that are committed during a copy are not in it: its root and chunks are those of the beginning."""
     where, job = furnished_root
     source = capture_path(where.data_root, job)
     before = (source / "zarr.json").read_bytes()

@@ -1,4 +1,4 @@
-"""What is said of a job that ended without storing anything: nothing that would make somebody wait for more."""
+"""The words on a job that ended without storing anything: nothing that would make somebody wait for more."""
 
 from __future__ import annotations
 

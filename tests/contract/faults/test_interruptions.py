@@ -47,7 +47,7 @@ def wait_until(condition, seconds: float = 90) -> None:
 
 
 def ended(job) -> bool:
-    """Whether the job has ended by now."""
+    """Return True if the job has ended."""
     return job.refresh(wait=1.0).state.final
 
 

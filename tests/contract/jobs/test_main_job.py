@@ -261,7 +261,7 @@ def test_stock_zarr_reads_a_running_capture_without_holes(service, client):
 
 
 def test_bad_submissions_name_the_field(client):
-    """What is wrong is said before anything is queued."""
+    """A wrong field is named before anything is queued."""
     for options, words in (
         ({"checkpoint": "nobody"}, "nobody"),
         ({"checkpoint": "AD-darkroom", "steps": 0}, "steps"),

@@ -84,7 +84,7 @@ def test_any_step_equals_the_golden_rows(maps, golden_jobs, name):
 
 
 def test_a_stored_map_is_the_replayed_one(maps, golden_jobs):
-    """Where a map was sampled too, both are the same to float16 rounding; parts and formats are cuts of the whole."""
+    """If a map was sampled too, both are the same to float16 rounding; parts and formats are cuts of the whole."""
     whole = array(maps(step=70))
     stored = golden_jobs["causal"].capture().map(70)
     assert (np.abs(whole - stored) <= 2e-5 + 2.0**-11 * whole).all()
@@ -307,7 +307,7 @@ def test_a_process_that_hangs_is_told_as_retryable(second_service):
 
 
 def test_capabilities_and_openapi_tell_of_it(http):
-    """What is replayed is listed with its caps, and the document describes the route."""
+    """Kinds of replayed maps are listed with their caps, and the document describes the route."""
     told = http.get("/v1/capabilities").json()
     assert told["map_kinds"] == list(MAP_KINDS)
     assert told["limits"]["replays_per_owner"] == 4

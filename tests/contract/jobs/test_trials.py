@@ -138,7 +138,7 @@ def test_every_output_of_a_trial_gives_one_value(tried, tmp_path, capsys):
 
 
 def test_a_trial_is_no_capture(tried, service, tmp_path):
-    """Where a capture is asked for, a trial is refused by name, and the other way round."""
+    """If a capture is asked for, a trial is refused by name, and the other way round."""
     with pytest.raises(StoreKindError, match="is a trial"):
         tried.capture()
     folder = tried.trial().download(tmp_path / "trial.zarr")

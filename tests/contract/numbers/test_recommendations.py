@@ -108,7 +108,7 @@ def evenly(_row, count, many, *_):
 
 
 def test_sentences_about_strategies_are_true(shipped):
-    """What recency, evenly spaced tokens, rewarded transitions and the best choice keep is summed up by hand."""
+    """The mass that recency, even spacing, rewarded transitions and the best choice keep is summed by hand."""
 
     def newest(_row, count, many, *_):
         return np.arange(count) >= count - many
@@ -231,7 +231,7 @@ def test_a_report_without_advice_is_refused(tmp_path):
     [(kind, "last") for kind in ("learned-absolute", "rotary", "sinusoidal", "none")] + [("learned-absolute", "first")],
 )
 def test_advice_and_trials_have_one_default(positions, query_slot):
-    """Where kept tokens stand first is the same for the advice and for a trial that names no positions."""
+    """The first position policy is the same for the advice and for a trial that names no positions."""
     policy = PolicyDescription(
         family="ad-reference", layers=1, heads=1, width=8, context_length=9, actions=2, causal=True,
         positions=positions, query_slot=query_slot, tokens_per_transition=1, observation="cell", parameters=1,

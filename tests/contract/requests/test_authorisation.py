@@ -1,4 +1,4 @@
-"""Who may do what: every route of the OpenAPI document against every kind of key, and what the gate refuses."""
+"""Rights: every route of the OpenAPI document against every kind of key, and what the gate refuses."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class Operation:
 
     @property
     def of_a_job(self) -> bool:
-        """Whether it names a job."""
+        """Return True if it names a job."""
         return "{job_id}" in self.path
 
     def send(self, furnished, job: str, headers: dict[str, str]) -> httpx.Response:
@@ -93,7 +93,7 @@ def test_only_health_wants_no_scope(every):
 
 
 def test_no_route_hides_from_the_document(every, tmp_path):
-    """What the application answers is documented, but for the document itself and HEAD, which is GET without a body."""
+    """Every answer of the application is documented, but for the document itself and HEAD."""
     document, *included = create_app(Settings(data_root=tmp_path)).routes
     routes = [route for router in included for route in router.original_router.routes]
     assert document.path == "/v1/openapi.json"
@@ -202,7 +202,7 @@ def test_tags_and_ranges_tell_nothing_to_strangers(furnished):
 
 
 def test_devices_do_not_name_other_owners_jobs(furnished):
-    """What runs on a device is named to its owner only."""
+    """The job of a device is named to its owner only."""
     owner = furnished.key("busy owner")
     job = furnished.http.post(f"{furnished.url}/v1/jobs", json=SPEC, headers=owner).json()["id"]
     shown = furnished.http.get(f"{furnished.url}/v1/capabilities", headers=furnished.key("curious")).text

@@ -276,7 +276,7 @@ def test_bad_specifications(ask, change, status, code):
 
 @pytest.mark.parametrize(("body", "status", "code"), BODIES, ids=short)
 def test_bad_bodies(ask, body, status, code):
-    """What is no JSON, or none that a specification can be, is refused before it is taken for one."""
+    """A body that is no JSON, or no specification's JSON, is refused before it is taken for one."""
     content = body.encode("latin-1")
     refused(ask("POST", "/v1/jobs", content=content, headers={"Content-Type": "application/json"}), status, code)
 

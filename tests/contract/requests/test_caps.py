@@ -66,7 +66,7 @@ def test_a_body_over_the_cap_is_not_read(furnished, ask):
 
 
 def test_the_free_disk_and_the_size_of_a_capture_are_caps(ask):
-    """What would not fit says how much there is and how much it would be."""
+    """A job that would not fit says how much there is and how much it would be."""
     document = refused(ask("POST", "/v1/jobs", json=SPEC | {"steps": 1_000_000_000}), 507, "storage-full")
     assert document["requested"] > document["limit"] > 0
 

@@ -76,7 +76,7 @@ def test_a_header_over_its_cap_is_refused(narrow):
 
 
 def test_busy_connections_are_not_ended_for_newer_ones(narrow):
-    """Where every connection is in the middle of a request, a further one is told to come back."""
+    """While every connection is in the middle of a request, a further one is told to come back."""
     key = narrow.key
     answered: list[int] = []
 

@@ -11,7 +11,7 @@ from attnscope.connecting.transport import Transport
 from attnscope.errors import NotFoundError, RequestRefusedError, UnknownEnvironmentError
 from attnscope.service import Service
 from attnscope_env import preset
-from attnscope_server.cli import settings_of
+from attnscope_server.root.verbs import settings_of
 
 LAKE = {
     "id": "FrozenLake-v1",

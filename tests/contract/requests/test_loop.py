@@ -82,7 +82,7 @@ def test_a_megabyte_is_neither_parsed_nor_checked_on_the_loop(furnished, idle, m
 
 
 def test_the_look_sees_the_loop(furnished):
-    """What the loop does for any request is seen; else the test above could not fail."""
+    """The work of the loop for any request is seen; else the test above could not fail."""
     seen = " ".join(post(furnished, b"{}"))
     assert "http/gate.py" in seen
     assert "h11" in seen

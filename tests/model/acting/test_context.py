@@ -132,7 +132,7 @@ def test_a_refilled_window_has_the_same_bits(policies, name, envs):
 
 
 def test_rewards_and_cells_of_any_integer_dtype_are_taken(policies):
-    """What environments and stored arrays hold (int32 cells, float32 rewards) gives the tokens of int64 and float64."""
+    """The numbers of environments and stores (int32 cells, float32 rewards) give the tokens of int64 and float64."""
     tokens = []
     for integer, real in ((np.int64, np.float64), (np.int32, np.float32)):
         window = ContextWindow(policies["causal"], 1, CPU)

@@ -72,7 +72,7 @@ def test_layers_that_do_not_record_once_are_refused(policy, tokens, forwards):
 
 
 def test_a_layer_without_a_site_is_noticed(policy, tokens, monkeypatch):
-    """Where a fast path hides a layer from the tape, the count of the policy's description tells."""
+    """If a fast path hides a layer from the tape, the count of the policy's description tells."""
     sites = policy.attentions()
     monkeypatch.setattr(policy, "attentions", lambda: sites[:-1])
     with pytest.raises(CaptureInvalidError, match="of 4 layers, got 3"), AttentionTape(policy):

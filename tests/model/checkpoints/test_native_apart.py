@@ -66,7 +66,7 @@ def test_a_deep_entry_is_damaged(empty, folder):
 
 @pytest.mark.usefixtures("parsed_here")
 def test_an_entry_that_describes_another_policy_is_refused(empty, folder, monkeypatch):
-    """What the child builds is held against the entry's description."""
+    """The policy that the child builds is held against the entry's description."""
     entry = PolicyDescription.model_validate(json.loads((folder / "entry.json").read_text())["policy"])
     monkeypatch.setattr(adoption, "examine_apart", lambda *_: entry.model_copy(update={"actions": 7}))
     with pytest.raises(CheckpointUnreadableError, match=r"describes .* its weights give"):

@@ -103,7 +103,7 @@ def test_a_prefix_of_two_names_is_ambiguous(empty, causal_file):
 
 
 def test_removing(empty, causal_file):
-    """What captures need stays; what nothing needs goes, whole."""
+    """A checkpoint that captures need stays; one that nothing needs goes, whole."""
     info = empty.add(causal_file, causal=True)
     with pytest.raises(CheckpointInUseError, match="need it for replay"):
         empty.remove(info.name, in_use={info.id})

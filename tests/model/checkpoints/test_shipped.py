@@ -1,4 +1,4 @@
-"""What travels with attnscope: whole, small, honest about its tasks, and able to learn in context."""
+"""The shipped checkpoints: whole, small, honest about its tasks, and able to learn in context."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def test_a_shipped_policy_has_a_card(folder):
 
 
 def test_every_figure_of_the_table_of_policies_is_of_a_card():
-    """What docs/policies.md says in its table is what an evaluation on held-out tasks printed, to the last digit."""
+    """The table of docs/policies.md holds the numbers of an evaluation on held-out tasks, to the last digit."""
     page = (Path(__file__).parents[3] / "docs" / "policies.md").read_text()
     table = page.partition("## What they reach")[2].partition("![")[0]
     claimed = re.findall(r"\d+\.\d+ \[\d+\.\d+, \d+\.\d+\]", table)

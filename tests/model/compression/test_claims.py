@@ -1,4 +1,4 @@
-"""What strategies say of where they fit: they act there, on every family, and what is refused has its reason."""
+"""The policies that strategies claim to fit: they act there, on every family, and what is refused has its reason."""
 
 from __future__ import annotations
 

@@ -87,7 +87,7 @@ def test_the_kernel_says_how_far_sums_are_off():
 
 
 def test_the_kernel_gives_a_row_the_same_bits_in_any_batch():
-    """What stands beside a row does not change its statistics, so a subset or another batch has equal bits."""
+    """The rows beside a row do not change its statistics, so a subset or another batch has equal bits."""
     rows = torch.softmax(3 * torch.randn(5, 2, 3, 77), dim=-1)
     whole, alone = by_kernel(rows, "last"), by_kernel(rows[3:4].clone(), "last")
     for name, values in whole.items():
@@ -128,7 +128,7 @@ def test_a_context_of_the_query_alone(one_row):
 
 
 def test_a_query_in_front(one_row):
-    """Where the query stands first, its own slot is 0 and the newest tokens are still the last ones."""
+    """If the query stands first, its own slot is 0 and the newest tokens are still the last ones."""
     found = one_row([0.5, 0.25, 0.125, 0.125], "first")
     assert found["self"] == [0.5]
     assert found["recency"] == [0.125, 0.5, 0.5, 0.5]

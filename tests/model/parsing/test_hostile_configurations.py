@@ -56,7 +56,7 @@ def test_a_hostile_configuration_is_refused(empty, tmp_path, name, text, reason)
 
 
 def test_a_configuration_may_not_contradict_the_file(empty, tmp_path):
-    """What a checkpoint says of itself is not overruled by what lies beside it; two that lie beside are too many."""
+    """A checkpoint's own configuration is not overruled by one beside it; two that lie beside are too many."""
     path = tmp_path / "m.pt"
     torch.save(LAYOUTS["cccad"].content(), path)
     path.with_name("m.pt.json").write_text('{"tf_n_head": 8}')

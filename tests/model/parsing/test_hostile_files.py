@@ -226,6 +226,6 @@ def test_a_file_cut_short_is_refused(empty, tmp_path, family, share):
 
 @pytest.mark.parametrize("family", FAMILIES)
 def test_the_unspoilt_file_is_taken(empty, tmp_path, family):
-    """What the corpus spoils is good as long as nobody does."""
+    """The files of the corpus are good before they are spoiled."""
     file = File(family, tmp_path / "canary")
     assert empty.add(file.save(tmp_path / "good.pt"), **file.stated).policy.family == family

@@ -346,7 +346,7 @@ def test_a_made_up_archive_is_refused(tmp_path, mechanism):
 
 
 def test_the_older_format_is_read_where_it_does_not_lie(tmp_path):
-    """What the corpus spoils is good as long as nobody does."""
+    """The files of the corpus are good before they are spoiled."""
     (tmp_path / "m.pt").write_bytes(old(keys(b"0") + struct.pack("<q", 2) + WEIGHTS))
     parse_here(tmp_path / "m.pt", tmp_path)
     assert load_file(tmp_path / "model.safetensors")["w"].tolist() == [1.0, 2.0]
@@ -401,7 +401,7 @@ def test_a_made_up_safetensors_header_is_refused(tmp_path, mechanism):
 
 @pytest.mark.parametrize("odd", ["\x1b[2J" * 5000, "\u202egnp.exe", "a\nb; rm -rf ~", "n" * 5000])
 def test_foreign_names_are_cut_to_plain_characters(tmp_path, odd):
-    """What a message or a note says of a file's names fits a terminal and cannot steer it."""
+    """The part of a message or note that holds a file's names fits a terminal and cannot steer it."""
     beside = name("m" + odd[:60].replace("\n", " "), "f") + b")R"
     (tmp_path / "m.pt").write_bytes(packed(content(beside)))
     notes = parse_here(tmp_path / "m.pt", tmp_path).notes

@@ -64,7 +64,7 @@ def test_a_configuration_that_contradicts_is_refused(empty, tmp_path, name, conf
 
 
 def test_a_configuration_that_fits_is_no_contradiction(empty, tmp_path):
-    """What published configurations say of sizes is what their tensors say."""
+    """The sizes of published configurations are those of their tensors."""
     sizes = {"tf_n_embd": 32, "tf_n_layer": 3, "dim_states": 2}
     for name, length in (("reference", 24), ("cccad", 24), ("rad", 8)):
         assert added(empty, tmp_path, name, {**sizes, "n_transit": length}).policy.layers == 3

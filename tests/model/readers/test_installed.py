@@ -134,7 +134,7 @@ def refuse():
     ],
 )
 def test_a_broken_package_is_named(monkeypatch, load, reason):
-    """What is installed and does not work is an error with its name, so that no file is silently of another family."""
+    """A package that does not work is an error with its name, so that no file is silently of another family."""
     monkeypatch.setattr("attnscope_model.readers.installed.entry_points", lambda **_: [Point(load)])
     with pytest.raises(PolicyPackageError, match=reason):
         readers()

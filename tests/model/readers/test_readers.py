@@ -152,13 +152,13 @@ def test_what_nobody_says_is_refused_with_the_way_to_state_it(tensors, missing):
     ],
 )
 def test_a_user_may_not_contradict_a_file(tensors, stated, reason):
-    """What the file says stands; a statement that differs is refused, not preferred."""
+    """The file's own answer stands; a statement that differs is refused, not preferred."""
     with pytest.raises(CheckpointUnreadableError, match=reason):
         settle(READER, parsed(tensors), {"causal": True} | stated, "x.pt")
 
 
 def test_the_familys_own_sampling_may_be_stated_otherwise(tensors):
-    """How a family's evaluation acts is a default: a user's other word is kept as stated."""
+    """The sampling of a family's evaluation is a default: a user's other word is kept as stated."""
     default = settle(READER, parsed(tensors), {"causal": True}, "x.pt")
     assert (default.answers["sampling"], default.origins["sampling"]) == ("sample", "family")
     stated = settle(READER, parsed(tensors), {"causal": True, "sampling": "greedy"}, "x.pt")

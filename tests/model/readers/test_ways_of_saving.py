@@ -45,7 +45,7 @@ def written(tmp_path):
 
 @pytest.mark.parametrize("name", WAYS)
 def test_a_way_of_saving_is_read_or_refused_with_what_to_do(empty, written, other, tmp_path, name):
-    """What is read decides as the plain file does; what is refused names the remedy, and the remedy works."""
+    """A file that is read decides as the plain one; a refusal names the remedy, and the remedy works."""
     way = WAYS[name]
     path = written(way)
     if way.refused is not None:

@@ -146,7 +146,7 @@ def test_layouts_of_other_families():
 
 
 def test_histories_of_unequal_length_are_filled_up():
-    """Where a rule keeps fewer in one environment, that one's newest others fill the batch; nothing is padded."""
+    """If a rule keeps fewer in one environment, that one's newest others fill the batch; nothing is padded."""
     compressor = ContextCompressor(strategy("dedup"), 4, attention_of="context")
     context = with_query(np.concatenate([token(number, 2) for number in range(5)], axis=1), 0)
     known = {"state": np.array([[0, 0, 0, 0, 0], [0, 1, 2, 3, 4]]), "action": np.zeros((2, 5), int)}

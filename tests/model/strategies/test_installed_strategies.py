@@ -102,7 +102,7 @@ class Abstract(Selection):
     ],
 )
 def test_a_broken_package_is_named(monkeypatch, load, reason):
-    """What is installed and does not work is an error with its name, and built-in strategies go on."""
+    """An installed package that does not work is an error with its name, and built-in strategies go on."""
     monkeypatch.setattr("attnscope_model.strategies.installed.entry_points", lambda **_: [Point(load)])
     with pytest.raises(StrategyPackageError, match=reason):
         strategies()

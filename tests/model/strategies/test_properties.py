@@ -1,4 +1,4 @@
-"""What every strategy promises, on any context: budget, order, identities, something kept, one answer everywhere."""
+"""The promises of every strategy, on any context: budget, order, identities, something kept, one answer everywhere."""
 
 from __future__ import annotations
 

@@ -39,7 +39,7 @@ class ReusedArrays(VectorEnv):
 
 
 def test_transitions_own_their_arrays():
-    """What a step gave is the same after later steps, though the environment has overwritten its arrays."""
+    """The result of a step is the same after later steps, though the environment has overwritten its arrays."""
     rooms = HostRooms(ReusedArrays(), AXIS)
     begun = rooms.observation.copy()
     transitions = [rooms.step(np.array([step, -step])) for step in range(4)]

@@ -18,9 +18,9 @@ from attnscope_model.errors import CaptureInvalidError
 from attnscope_model.forward.fused import NUMBA, TORCH
 from attnscope_server.capturing.job import CaptureOrder, run_capture
 from attnscope_server.capturing.kind import KIND
-from attnscope_server.capturing.plan import COMPILED_BYTES
 from attnscope_server.capturing.resolving import resolve
 from attnscope_server.capturing.rollout import NotReproducibleError, RolloutStoppedError
+from attnscope_server.capturing.sizing import COMPILED_BYTES
 from attnscope_server.errors import ProblemError
 from attnscope_server.kinds import Means, Planned
 from attnscope_storage.kinds.capture import lengths
@@ -177,7 +177,7 @@ def test_interrupted_at_random_commits_it_has_the_same_bits(capture, tmp_path, m
 
 
 def test_resuming_refuses_an_environment_that_does_not_reproduce(capture, tmp_path, monkeypatch):
-    """Where the re-stepped environment gives another reward, the job fails and says so."""
+    """If the re-stepped environment gives another reward, the job fails and says so."""
     path, asked = tmp_path / "resumed.zarr", iter(range(10_000))
     options = {"steps": 420, "maps": {"count": 0}}
     with pytest.raises(RolloutStoppedError):

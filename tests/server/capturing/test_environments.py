@@ -241,7 +241,7 @@ def test_key_and_door_name_a_task(capture):
 
 
 def test_allowed_arguments_reach_the_environment(capture):
-    """What the operator's schema lets through changes the environment: every step of a standing pole pays 0."""
+    """A value that the operator's schema allows changes the environment: every step of a standing pole pays 0."""
     reader, _ = capture("CartPole-v1", environment={"kwargs": {"sutton_barto_reward": True}}, steps=40)
     terminated = reader.array("rollout/terminated")[:].astype(bool)
     assert (reader.array("rollout/reward")[:] == np.where(terminated, -1, 0)).all()
@@ -255,6 +255,6 @@ def test_a_listing_with_other_actions_than_the_policy_chooses_among_is_refused(c
 
 
 def test_a_checkpoint_whose_environment_is_gone_says_so(capture):
-    """Where the operator's list lacks the checkpoint's preset, a job for it is refused with that reason."""
+    """If the operator's list lacks the checkpoint's preset, a job for it is refused with that reason."""
     with pytest.raises(ProblemError, match="'CartPole-v1', which is not listed here"):
         capture("CartPole-v1", steps=2, listings=Listings())

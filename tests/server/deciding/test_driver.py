@@ -16,7 +16,7 @@ from attnscope_server.deciding.driver import (
     start,
 )
 from attnscope_server.deciding.state import UNCOMPRESSED, Arm, Captured, DecisionPlan, DecisionState, Phase, Rolled
-from attnscope_server.deciding.statistics.plans import Reach
+from attnscope_server.deciding.statistics.look_plans import Reach
 from attnscope_server.deciding.statistics.scopes import choose_scope
 
 ARMS = tuple(
@@ -157,7 +157,7 @@ class Told(Policy):
 
 
 def test_a_race_that_nobody_can_win_ends_at_once():
-    """Where every arm of the largest budget clearly loses, no further round is run and no smaller budget races."""
+    """If every arm of the largest budget clearly loses, no further round is run and no smaller budget races."""
     policy = Told({"newest 64": 0.6, "newest 32": 0.55})
     state = decide(policy, resume=True)
     assert state.hopeless
@@ -240,7 +240,7 @@ def test_the_cap_on_rollouts_holds(cap, kind):
 
 
 def test_an_arm_that_never_differs_holds_by_its_bound():
-    """Where no rollout differs, the bound on their share is the answer once it is below the margin."""
+    """If no rollout differs, the bound on their share is the answer once it is below the margin."""
     state = decide(Policy(GOOD, differing=0))
     assert state.answer.kind is AnswerKind.COMPRESS_TO
     assert "changes almost nothing: at most" in state.answer.sentence

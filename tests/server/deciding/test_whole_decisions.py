@@ -11,7 +11,7 @@ from benchmarks.calibration.ladders import ends
 from benchmarks.calibration.worlds import World
 
 from attnscope_server.deciding.statistics.ladder import End
-from attnscope_server.deciding.statistics.plans import seeds_plan, tasks_plan
+from attnscope_server.deciding.statistics.look_plans import seeds_plan, tasks_plan
 
 THESE, BEYOND, EXTENDABLE = seeds_plan(8), tasks_plan(64), seeds_plan(8, extendable=True)
 

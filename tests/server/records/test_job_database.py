@@ -196,7 +196,7 @@ def test_a_database_that_cannot_be_opened_says_so(where):
 
 
 def test_a_database_taken_away_takes_no_more_writes(jobs, where, submitted):
-    """What would be written into a file that nobody will find again is refused instead."""
+    """A write into a file that nobody will find again is refused."""
     job = submitted(jobs)
     where.database_path.rename(where.database_path.with_suffix(".away"))
     with pytest.raises(DatabaseGoneError):

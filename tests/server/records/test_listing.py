@@ -21,7 +21,7 @@ from attnscope_storage.wire import Job, JobPage, JobState, ProblemCode, SummaryP
 from submitted import RESOLVED, SPEC
 
 LARGE = RESOLVED.model_copy(update={"row_envs": tuple(range(30_000))})
-"""What a specification means of which about 210 kB of JSON are stored."""
+"""The meaning of a specification of which about 210 kB of JSON are stored."""
 
 MIB = 2**20
 

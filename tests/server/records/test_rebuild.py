@@ -39,7 +39,7 @@ def lost(where, tmp_path, monkeypatch):
         state = next(state for state, job in ids.items() if str(job) == path.stem)
         return Found(ids[state], ids[state], "me", SPEC, RESOLVED, complete=state == "complete")
 
-    monkeypatch.setattr(rebuild, "_told", told)
+    monkeypatch.setattr(rebuild, "_found_in", told)
     return ids
 
 

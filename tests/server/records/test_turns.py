@@ -1,4 +1,4 @@
-"""Whose job is next, and the place in the queue that follows from the same rule."""
+"""The next job, and the place in the queue that follows from the same rule."""
 
 from __future__ import annotations
 

@@ -153,7 +153,7 @@ def test_lost_and_damaged_chunks_give_no_map(capture, policies):
 
 
 def test_an_unfinished_capture_is_replayed_up_to_its_commit(policies, tmp_path, registry):
-    """What is committed is replayed while the rest is missing; beyond it there is nothing."""
+    """Committed steps are replayed while the rest is missing; beyond it there is nothing."""
     asked = iter(range(10_000))
     spec = CaptureSpec(checkpoint="causal", tasks={"goals": [(5, 4)]}, steps=400, maps={"count": 0})
     order = CaptureOrder("u", "tester", spec, resolve(spec, registry), tmp_path / "u.zarr", durable=False)

@@ -12,7 +12,7 @@ from attnscope_storage.verify import VerificationReport
 
 
 def test_doctor_prints_as_it_goes(where, monkeypatch):
-    """What is found before a part that fails is printed already."""
+    """Findings before a part that fails are printed already."""
     open_database(where).close()
     monkeypatch.setattr(doctor, "_devices", lambda _: (_ for _ in ()).throw(KeyboardInterrupt))
     result = CliRunner().invoke(app, ["doctor", "--quick", "--data-root", str(where.data_root)])

@@ -1,4 +1,4 @@
-"""What expires, what is kept, and what is deleted, whatever the clock and the disk do."""
+"""Expiry, retention and deletion of jobs, whatever the clock and the disk do."""
 
 from __future__ import annotations
 

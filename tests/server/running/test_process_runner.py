@@ -169,7 +169,7 @@ def test_an_older_attempt_ends_nothing(started, job):
 
 
 def test_no_process_is_left_where_no_thread_can_be_had(started, job, monkeypatch):
-    """Where a thread is refused, the process is ended again, and the job was not taken."""
+    """If a thread is refused, the process is ended again, and the job was not taken."""
     runner, heard = started(READS_NOTHING)
 
     def refuse(_thread):

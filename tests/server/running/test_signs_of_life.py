@@ -13,7 +13,7 @@ class Failing(Channel):
 
     tries = 0
 
-    def tell(self, report) -> None:
+    def report(self, report) -> None:
         """Fail twice, then let the worker stop."""
         assert isinstance(report, Alive)
         self.tries += 1

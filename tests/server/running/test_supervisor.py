@@ -60,7 +60,7 @@ def test_a_job_goes_its_way(supervisor, runner, jobs, submitted):
 
 
 def test_reports_of_an_older_attempt_are_dropped(supervisor, runner, jobs, submitted):
-    """What an orphan of the first attempt says changes nothing about the second."""
+    """The report of an orphan of the first attempt changes nothing about the second."""
     job = submitted(jobs)
     supervisor.look()
     runner.die()
@@ -182,7 +182,7 @@ def test_no_ending_is_lost_while_the_database_refuses(supervisor, runner, databa
 
 
 def test_an_interruption_half_written_is_ended(supervisor, runner, jobs, submitted, monkeypatch):
-    """Where only the first of an interruption's two changes was written, the job still gets back to the queue."""
+    """If only the first of an interruption's two changes was written, the job still gets back to the queue."""
     job = submitted(jobs)
     supervisor.look()
     runner.die()
@@ -252,7 +252,7 @@ def test_a_cancel_that_a_runner_refuses_is_passed_on_later(supervisor, runner, j
 
 
 def test_a_cancel_does_not_wait_behind_a_supervisor_that_waits(supervisor, jobs, submitted, monkeypatch):
-    """Where the supervisor is held up by the database, a cancel is refused and can be sent again."""
+    """While the supervisor waits for the database, a cancel is refused and can be sent again."""
     monkeypatch.setattr(supervisor_module, "CANCEL_WAITS", 0.0)
     job = submitted(jobs)
     held, done = threading.Event(), threading.Event()

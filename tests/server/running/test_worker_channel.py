@@ -70,13 +70,13 @@ def test_an_order_that_is_none_ends_the_worker(monkeypatch):
 def test_a_worker_says_that_it_lives():
     """Again and again while nothing else is said, until it is told to stop."""
     channel = Channel(io.BytesIO(), io.BytesIO(), alive_seconds=0.001)
-    tell = channel.tell
+    report_to = channel.report
 
     def counted(report) -> None:
-        tell(report)
+        report_to(report)
         if len(said(channel)) == 3:
             channel.stopping.set()
 
-    channel.tell = counted
+    channel.report = counted
     channel.live()
     assert said(channel) == [Alive()] * 3

@@ -14,10 +14,11 @@ from attnscope_model.checkpoints.native import load_policy
 from attnscope_model.checkpoints.registry import CheckpointRegistry
 from attnscope_model.errors import CaptureInvalidError
 from attnscope_server.acting.errors import NotReproducibleError, RolloutStoppedError
+from attnscope_server.attempts.order import Order
 from attnscope_server.capturing.job import CaptureOrder, run_capture
 from attnscope_server.capturing.resolving import resolve
 from attnscope_server.errors import ProblemError
-from attnscope_server.kinds import Order, Referred
+from attnscope_server.kinds import Referred
 from attnscope_server.screening.job import run_screen
 from attnscope_server.screening.kind import KIND
 from attnscope_server.settings import Limits
@@ -111,7 +112,7 @@ def test_a_screen_is_stored_with_its_schema_and_verifies(order, screen):
     """Arms are the grid that fits, every array is whole, and `none` departs by exactly 0."""
     asked = order("verified")
     told = []
-    screen(asked, tell=lambda phase, done: told.append((phase, done)))
+    screen(asked, on_progress=lambda phase, done: told.append((phase, done)))
     reader = CaptureReader.open(asked.path)
     assert reader.complete
     assert verify(reader).ok

@@ -129,7 +129,7 @@ def test_a_source_that_is_not_installed_is_named_before_anything_is_made(plan, t
 
 @pytest.mark.parametrize("verb", [["collect", "h.npz"], ["train"]])
 def test_the_command_line_works_without_the_extra(verb, tmp_path):
-    """Where stable-baselines3 cannot be imported, the verbs load, and PPO is refused in one line."""
+    """If stable-baselines3 cannot be imported, the verbs load, and PPO is refused in one line."""
     program = """
 import sys
 sys.modules["stable_baselines3"] = None

@@ -43,7 +43,7 @@ def test_rollouts_do_not_depend_on_their_neighbours(checkpoint):
 
 
 def test_environments_are_seeded_by_the_evaluation():
-    """Where an episode's start is drawn, the same seed gives the same returns, alone too; another seed gives others."""
+    """If an episode's start is drawn, the same seed gives the same returns, alone too; another seed gives others."""
     entry = GymnasiumEntry(id="field/Drawn-v0", module="field_environments", horizon=5, actions=("a", "b", "c"))
     drawn = Listings([entry]).preset(entry.preset_name)
     torch.manual_seed(0)

@@ -146,9 +146,9 @@ def asked(registry) -> Callable[..., tuple[TrialSpec, ResolvedTrial]]:
 class MadeUp:
     """A runner whose results are random numbers of the condition; waves of three after the uncompressed one."""
 
-    def __init__(self, spec, resolved, policy, environments, device, stopped, tell) -> None:
+    def __init__(self, spec, resolved, policy, environments, device, stopped, on_progress) -> None:
         self.spec, self.resolved, self.policy = spec, resolved, policy
-        self.environments, self.device, self.stopped, self.tell = environments, device, stopped, tell
+        self.environments, self.device, self.stopped, self.on_progress = environments, device, stopped, on_progress
         self.restored: tuple[np.ndarray, np.ndarray] | None = None
         self.ran: list[tuple[int, ...]] = []
 
@@ -167,7 +167,7 @@ class MadeUp:
         for place, index in enumerate(wave):
             if self.stopped():
                 raise RolloutStoppedError
-            self.tell("rolling", (place + 1) * self.resolved.steps)
+            self.on_progress("rolling", (place + 1) * self.resolved.steps)
             yield self.result(index)
 
     def result(self, index: int) -> ConditionResult:

@@ -72,9 +72,9 @@ def test_a_trial_stores_every_condition(run):
 
 
 def test_steps_are_told_over_the_whole_grid(run):
-    """What is told grows from wave to wave up to every condition's steps, and commits count conditions."""
+    """The reported steps grow from wave to wave up to every condition's steps, and commits count conditions."""
     told, commits = [], []
-    _, runner = run(tell=lambda phase, steps: told.append((phase, steps)), on_commit=commits.append)
+    _, runner = run(on_progress=lambda phase, steps: told.append((phase, steps)), on_commit=commits.append)
     steps = [steps for phase, steps in told if phase == "rolling"]
     assert steps == sorted(steps)
     assert steps[-1] == runner.resolved.steps_total

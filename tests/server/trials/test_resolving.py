@@ -1,4 +1,4 @@
-"""What a trial's specification means: the grid in its order, oracles named, and what cannot be refused by name."""
+"""The meaning of a trial's specification: the grid in its order, oracles named, and what cannot be refused by name."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from attnscope_model.strategies import strategy
 from attnscope_server.errors import ProblemError
 from attnscope_server.kinds import Means, Planned
 from attnscope_server.trials.kind import KIND
-from attnscope_server.trials.plan import decisions, trial_flops
+from attnscope_server.trials.sizing import decisions, trial_flops
 from attnscope_storage.wire import MAX_CONDITIONS, TrialSpec
 
 

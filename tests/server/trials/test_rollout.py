@@ -123,7 +123,7 @@ def test_no_wave_runs_unpaired(runner):
 def test_a_trial_that_is_told_to_stop_stops(runner, ran, after):
     """In the uncompressed rollout, in a wave, or while divergence is measured; and it told how far it was."""
     asked, told = iter(range(10**6)), []
-    trial = runner(*SEVERAL, stopped=lambda: next(asked) >= after, tell=lambda _phase, steps: told.append(steps))
+    trial = runner(*SEVERAL, stopped=lambda: next(asked) >= after, on_progress=lambda _phase, steps: told.append(steps))
     with pytest.raises(RolloutStoppedError):
         ran(trial)
     assert len(told) <= after

@@ -1,4 +1,4 @@
-"""What is timed of a trial: which decisions, of what contexts, beside which."""
+"""The timed decisions of a trial: their contexts, and the decisions beside them."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def test_a_strategys_look_at_the_whole_window_is_timed(counted, recorded):
 
 
 def test_leaving_out_is_not_timed(counted, recorded):
-    """What takes a forward an entry before each decision has no speed, and holds up nobody else's."""
+    """A rule that takes a forward an entry before each decision has no speed, and holds up nobody else's."""
     bound = strategy("anchored", inner=strategy("leave-one-out"))
     found = counted(recorded, [Compression(bound, 10), Compression(strategy("recency"), 10)])
     assert np.isnan(found[0].seconds).all()

@@ -71,6 +71,6 @@ def test_arms_that_kept_and_decided_the_same_are_one():
 
 
 def test_the_default_positions_are_those_listed_first():
-    """Where departures order nothing, the first way to stand of a rule stands for it, however much it departs."""
+    """If departures order nothing, a rule's first position policy stands for it, however much it departs."""
     assert first_listed(["newest", "newest", "random", "random"], [0, 1, 2, 3]) == [0, 2]
     assert first_listed(["newest", "newest", "random", "random"], [1, 3]) == [1, 3]

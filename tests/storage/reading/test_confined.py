@@ -34,6 +34,6 @@ def test_a_link_is_damage_wherever_it_stands(pristine, tmp_path, place):
 
 
 def test_the_folder_itself_may_be_a_link(pristine, tmp_path):
-    """What the caller named is followed; so a capture may lie on another disk."""
+    """A link that the caller named is followed; so a capture may lie on another disk."""
     (tmp_path / "link.zarr").symlink_to(pristine)
     assert CaptureReader.open(tmp_path / "link.zarr").chunk_bytes(KEY)

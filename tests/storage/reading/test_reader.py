@@ -232,7 +232,7 @@ class TestCommittedStore:
         assert same.to_bytes() == whole[cut]
 
     def test_listing_follows_the_root(self, running):
-        """What is listed is what the root commits, on every level."""
+        """A listing holds the arrays that the root commits, on every level."""
         (running / "attention/map_step/c.1").write_bytes(b"orphan")
         (running / "attention/rows/c.2.0.0.0.0").write_bytes(b"orphan")
         store = CaptureReader.open(running).store

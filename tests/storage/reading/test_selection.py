@@ -1,4 +1,4 @@
-"""What may stand in an array's brackets."""
+"""The selections that an array's brackets take."""
 
 from __future__ import annotations
 

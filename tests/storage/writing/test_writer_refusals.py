@@ -1,4 +1,4 @@
-"""What a writer refuses: other writers, other schemas, blocks that would leave a hole."""
+"""The refusals of a writer: other writers, other schemas, blocks that would leave a hole."""
 
 from __future__ import annotations
 

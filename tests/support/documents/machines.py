@@ -63,7 +63,7 @@ def free_port() -> int:
 
 @dataclass
 class Shared:
-    """What the machines of one page share: the wheel, the tree, the network, the keys that were printed."""
+    """The common parts of the machines of one page: the wheel, the tree, the network, the keys that were printed."""
 
     wheel: Path
     tree: Path

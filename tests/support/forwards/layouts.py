@@ -49,11 +49,11 @@ class Layout:
     state: Callable[[], dict[str, torch.Tensor]]
     config: Mapping[str, Any]
     stated: Mapping[str, Any] = field(default_factory=dict)
-    """What its user states."""
+    """The user's statements."""
     bare: bool = False
     """A state dict alone, its configuration beside it."""
     facts: Mapping[str, Any] = field(default_factory=dict)
-    """What the independent forward needs besides the configuration."""
+    """Arguments of the independent forward besides the configuration."""
 
     def content(self, prefix: str = "") -> dict[str, Any]:
         """Return what is saved."""

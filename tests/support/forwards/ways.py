@@ -29,7 +29,7 @@ STATE = LAYOUTS["reference"].state()
 CFG = {**CONFIG, "tf_n_layer": 3, "n_transit": 24, "lr": 0.01, "env_split_seed": 0, "train_env_ratio": 0.9}
 BASE = {"step": 1000, "config": CFG, "model": STATE}
 STATED = {"heads": 4, "preset": "darkroom-reference"}
-"""What is to be stated where a file's configuration is not read."""
+"""The statements that stand for a configuration that is not read."""
 
 
 class Part(nn.Module):
@@ -63,11 +63,11 @@ class Way:
     write: Callable[[Any, Path], None] = torch.save
     name: str = "ckpt-1000.pt"
     add: Mapping[str, Any] = field(default_factory=dict)
-    """What its user states, where the file does not say it."""
+    """The user's statements where the file has none."""
     choose: Mapping[str, Any] = field(default_factory=dict)
-    """What `--key`, `--prefix` and `--ignore` say."""
+    """The values of `--key`, `--prefix` and `--ignore`."""
     refused: str | None = None
-    """What the refusal says, without `choose` where that has something; None: it is read."""
+    """The refusal's words, without `choose` where that has something; None: it is read."""
     state: Mapping[str, torch.Tensor] = field(default_factory=lambda: STATE)
     """The weights that are read, whatever they are saved as."""
 

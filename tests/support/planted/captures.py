@@ -19,9 +19,9 @@ from torch import Tensor
 from attnscope_env import environment_seeds, preset, terminal_observations
 from attnscope_model.forward.statistics import row_statistics
 from attnscope_server.attempts.attributes import attributes_of
-from attnscope_server.capturing.plan import env_axis, growing_window, static_arrays
+from attnscope_server.attempts.order import Order
 from attnscope_server.capturing.resolving import Subject
-from attnscope_server.kinds import Order
+from attnscope_server.capturing.sizing import env_axis, growing_window, static_arrays
 from attnscope_storage.kinds.capture.contract import capture_schema
 from attnscope_storage.kinds.capture.schema import CaptureSchema
 from attnscope_storage.reading.reader import CaptureReader

@@ -18,6 +18,7 @@ from attnscope.cli.narrowing import Cells, Environments, Length, Places
 if TYPE_CHECKING:
     from attnscope.capture import Capture
     from attnscope.decisions.decision import Decision
+    from attnscope.recommendations.text import Advice
     from attnscope.screens.screen import Screen
     from attnscope.service import Service
 
@@ -66,6 +67,11 @@ def recommend(
             envs=Environments(envs, goal).of(capture),
             steps=steps,
         )
+    _show(advice, to, as_json=as_json)
+
+
+def _show(advice: Advice, to: Path | None, *, as_json: bool) -> None:
+    """Write advice into a folder where one is named, else print it."""
     if to is not None:
         to.mkdir(parents=True, exist_ok=True)
         (to / FILE).write_text(advice.text, encoding="utf-8")

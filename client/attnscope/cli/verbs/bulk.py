@@ -39,7 +39,7 @@ def cancel(
             job.cancel()
         if as_json:
             documents = [job.info.model_dump(mode="json") for job in found]
-            say(documents[0] if _single(jobs) else documents)
+            say(documents[0] if jobs is not None and len(jobs) == 1 else documents)
             return
         for job in found:
             show(job, as_json=False)
@@ -102,7 +102,3 @@ def chosen(
     owner = service.whoami().owner  # a key of an administrator sees the jobs of others, too
     found = service.jobs(states=states or (), label=label)
     return [job for job in found if job.summary.owner == owner and job.state.final is ended]
-
-
-def _single(jobs: list[str] | None) -> bool:
-    return jobs is not None and len(jobs) == 1

@@ -70,14 +70,16 @@ def strategies(
     if as_json:
         say([info.model_dump(mode="json") for info in found])
     elif name is not None:
-        _tell(found[0])
+        _show(found[0])
     else:
-        parameters = [", ".join(f"{told.name}={_default(told)}" for told in info.parameters) for info in found]
+        parameters = [
+            ", ".join(f"{parameter.name}={_default(parameter)}" for parameter in info.parameters) for info in found
+        ]
         rows = [(info.name, needs, info.summary) for info, needs in zip(found, parameters, strict=True)]
         show_table(("name", "parameters", "what it keeps"), rows)
 
 
-def _tell(info: StrategyInfo) -> None:
+def _show(info: StrategyInfo) -> None:
     """Print all about one strategy."""
     lines = [f"{info.name}: {info.summary}", *map(_parameter, info.parameters)]
     lines.append(f"looks at: {', '.join(info.uses) or 'places alone'}")
@@ -96,15 +98,19 @@ def _tell(info: StrategyInfo) -> None:
         out.print(escape(line))
 
 
-def _parameter(told: ParameterInfo) -> str:
-    ends = [] if told.minimum is None else [f"{'above' if told.exclusive_minimum else 'from'} {told.minimum:g}"]
-    ends += [] if told.maximum is None else [f"to {told.maximum:g}"]
-    kind = " ".join([f"{'odd ' if told.odd else ''}{told.type}", *ends])
-    return f"  {told.name}: {kind}, default {_default(told)}. {told.meaning}"
+def _parameter(parameter: ParameterInfo) -> str:
+    ends = (
+        []
+        if parameter.minimum is None
+        else [f"{'above' if parameter.exclusive_minimum else 'from'} {parameter.minimum:g}"]
+    )
+    ends += [] if parameter.maximum is None else [f"to {parameter.maximum:g}"]
+    kind = " ".join([f"{'odd ' if parameter.odd else ''}{parameter.type}", *ends])
+    return f"  {parameter.name}: {kind}, default {_default(parameter)}. {parameter.meaning}"
 
 
-def _default(told: ParameterInfo) -> str:
-    return str(told.default.get("name")) if isinstance(told.default, dict) else str(told.default)
+def _default(parameter: ParameterInfo) -> str:
+    return str(parameter.default.get("name")) if isinstance(parameter.default, dict) else str(parameter.default)
 
 
 def _fit(fit: FitInfo) -> str:

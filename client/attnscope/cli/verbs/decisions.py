@@ -14,7 +14,7 @@ from attnscope.cli.app import Json, app, goes_on, out, say
 from attnscope.cli.asking import NUMBERS, SEVERAL, SPELLINGS, DryRun
 from attnscope.cli.options import Asked, Spelling, asks, specified
 from attnscope.cli.parsing import goals, integers, share, times
-from attnscope.cli.verbs.jobs import cells, cost, show, stands
+from attnscope.cli.verbs.jobs import cells, show, show_estimates, stands
 from attnscope.errors import WaitTimeoutError
 from attnscope.job import JobHandle
 from attnscope_storage.wire import Estimate
@@ -76,14 +76,12 @@ def decide(
         if CAPTURE in asked:
             asked[CAPTURE] = service.job(asked[CAPTURE]).id
         spec = specified(DecisionSpec, asked)
-        if dry_run:
-            guess = service.estimate(spec)
-            if as_json:
-                say(guess.model_dump(mode="json"))
-                return
-            out.print(f"{escape(cells(guess.resolved))}\n{escape(cost(guess))}\n{escape(about(guess))}")
-            return
         guess = service.estimate(spec)
+        if dry_run:
+            show_estimates([guess], lambda one: cells(one.resolved), as_json=as_json)
+            if not as_json:
+                out.print(escape(about(guess)))
+            return
         made = service.submit(spec)
         if not wait:
             show(made, as_json=as_json)
@@ -91,7 +89,7 @@ def decide(
         if not as_json:
             out.print(f"decision {made.id}  {escape(cells(made.info.resolved))}")
             places = getattr(made.info.resolved, "positions", ())
-            out.print(escape(stands(places, said=spec.positions is not None)))
+            out.print(escape(stands(places, stated=spec.positions is not None)))
             out.print(escape(about(guess)))
         with goes_on(made):
             follow(made, shown=not as_json)

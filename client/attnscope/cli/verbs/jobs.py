@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 from itertools import islice
 from typing import Annotated
@@ -46,14 +46,14 @@ def cells(resolved: Resolved) -> str:
     return f"{resolved.checkpoint_name} on {tasks}{more}: {resolved.size}"
 
 
-def stands(positions: Iterable[str], *, said: bool) -> str:
+def stands(positions: Iterable[str], *, stated: bool) -> str:
     """Return where kept tokens stand, in words.
 
     Parameters
     ----------
     positions
         Position policies that are tried.
-    said
+    stated
         Whether the specification named them; else they are the policy's default.
     """
     names = list(dict.fromkeys(positions))
@@ -62,11 +62,21 @@ def stands(positions: Iterable[str], *, said: bool) -> str:
         "reindex": "the default of policies without learned absolute positions, and of stateful contexts",
     }
     default = ""
-    if not said and len(names) > 1:
+    if not stated and len(names) > 1:
         default = " (the screen chooses; --positions says otherwise)"
-    elif not said and names and names[0] in why:
+    elif not stated and names and names[0] in why:
         default = f" ({why[names[0]]}; --positions says otherwise)"
     return f"kept tokens stand: {' or '.join(names) or 'as they are'}{default}"
+
+
+def show_estimates(guesses: Sequence[Estimate], words: Callable[[Estimate], str], *, as_json: bool) -> None:
+    """Print what jobs would cost, each behind its words; as JSON one document, or a list where there are several."""
+    if as_json:
+        documents = [guess.model_dump(mode="json") for guess in guesses]
+        say(documents[0] if len(documents) == 1 else documents)
+        return
+    for guess in guesses:
+        out.print(escape(f"{words(guess)}\n{cost(guess)}"))
 
 
 def cost(guess: Estimate) -> str:
@@ -92,12 +102,8 @@ def submit(asked: Asked, wait: Wait = False, dry_run: DryRun = False, as_json: J
     with connect() as service:
         if dry_run:
             guess = service.estimate(spec)
-            if as_json:
-                say(guess.model_dump(mode="json"))
-                return
-            out.print(escape(cells(guess.resolved)))
-            out.print(escape(cost(guess)))
-            if guess.alternatives:
+            show_estimates([guess], lambda one: cells(one.resolved), as_json=as_json)
+            if guess.alternatives and not as_json:
                 out.print(escape(alternatives(guess)))
             return
         job = service.submit(spec)

@@ -42,8 +42,8 @@ def check_loop(
             steps = len(history["action"])
             out.print(f"wrote {escape(str(export))}: {steps} steps; compared are the last {len(sample.steps)}")
             return
-        said = checking.said_by(loop, answers, history)
-        found = checking.check_loop(said, sample, checking.uncompressed_of(sample))
+        outputs = checking.outputs_of(loop, answers, history)
+        found = checking.check_loop(outputs, sample, checking.uncompressed_of(sample))
     if as_json:
         say(asdict(found) | {"same": found.same, "sentence": found.sentence})
     else:

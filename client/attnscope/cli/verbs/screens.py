@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from dataclasses import asdict
 from pathlib import Path
@@ -12,11 +11,12 @@ import typer
 from rich.markup import escape
 
 from attnscope.cli.address import connect
-from attnscope.cli.app import JobName, Json, app, goes_on, out, say, tell
+from attnscope.cli.app import JobName, Json, app, goes_on, out, tell
 from attnscope.cli.asking import SPELLINGS, DryRun
 from attnscope.cli.options import Asked, asks, specified
 from attnscope.cli.records import show_table
-from attnscope.cli.verbs.jobs import cost, show, stands
+from attnscope.cli.verbs.jobs import show, show_estimates, stands
+from attnscope.documents import document
 from attnscope_storage.wire.specifications.screens import ScreenSpec
 
 if TYPE_CHECKING:
@@ -53,11 +53,7 @@ def screen(
         asked["capture"] = capture.id
         spec = specified(ScreenSpec, asked)
         if dry_run:
-            guess = service.estimate(spec)
-            if as_json:
-                say(guess.model_dump(mode="json"))
-                return
-            out.print(f"{escape(guess.resolved.size)}\n{escape(cost(guess))}")
+            show_estimates([service.estimate(spec)], lambda guess: guess.resolved.size, as_json=as_json)
             return
         made = service.submit(spec)
         if not wait:
@@ -66,7 +62,7 @@ def screen(
         if not as_json:
             out.print(f"screen {made.id} of {escape(made.info.resolved.checkpoint_name)}: {made.info.resolved.size}")
             places = [arm.positions for arm in getattr(made.info.resolved, "arms", ())]
-            out.print(escape(stands(places, said=spec.positions is not None)))
+            out.print(escape(stands(places, stated=spec.positions is not None)))
         with goes_on(made):
             made.wait(progress=not as_json)
         found = made.screen()
@@ -80,13 +76,13 @@ def screen(
 def show_screen(found: Screen, *, as_json: bool) -> None:
     """Print every arm of a screen: deployable ones, then oracles as bounds."""
     from attnscope.screens.board import WORDS, least, ordered, rows  # noqa: PLC0415 - loads numbers and strategies
-    from attnscope.screens.sentences import said  # noqa: PLC0415 - as above
+    from attnscope.screens.sentences import screen_sentences  # noqa: PLC0415 - as above
 
     results = found.results()
     table = rows(results)
     predicts = any(row.predicted_cost is not None for row in table)
     if as_json:
-        tell(json.dumps({"arms": [asdict(row) for row in table], "said": said(results)}, allow_nan=True))
+        tell(document({"arms": [asdict(row) for row in table], "said": screen_sentences(results)}))
         return
     for oracles, title in ((False, "Rules that could be deployed"), (True, "Oracles, as bounds: they save nothing")):
         mine = least(ordered(table, oracles=oracles, ranks=results.orders))
@@ -97,7 +93,7 @@ def show_screen(found: Screen, *, as_json: bool) -> None:
             costs = ("cost",) if predicts else ()
             show_table((*COLUMNS, *costs), [_cells(row) for row in shown])
     out.print("\n".join([READ, *([COST] if predicts else []), WORDS]))
-    for sentence in said(results):
+    for sentence in screen_sentences(results):
         out.print(escape(sentence))
 
 

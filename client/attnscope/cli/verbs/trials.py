@@ -10,11 +10,11 @@ from rich.markup import escape
 
 import attnscope
 from attnscope.cli.address import connect
-from attnscope.cli.app import Json, app, goes_on, out, say
+from attnscope.cli.app import Json, app, goes_on, out
 from attnscope.cli.asking import SPELLINGS, DryRun, Wait
 from attnscope.cli.boards import show_board
 from attnscope.cli.options import Asked, asks, specified
-from attnscope.cli.verbs.jobs import cells, cost, show, stands
+from attnscope.cli.verbs.jobs import cells, show, show_estimates, stands
 from attnscope.proposal import FIRST, Proposal, fresh_seeds, propose, read_proposal
 from attnscope.service import Service
 from attnscope_storage.wire import Resolved, TrialSpec
@@ -39,16 +39,23 @@ def trial(
     if from_report is not None and recommended is not None:
         raise typer.BadParameter("name a report or a capture's job, not both", param_hint="--from-report")
     with connect() as service:
-        wanted = _asked(service, asked, from_report, recommended, first, told=not as_json)
+        wanted = _asked(service, asked, from_report, recommended, first, shown=not as_json)
         specs = [specification(one) for one in wanted]
         if dry_run:
-            _estimated(service, specs, as_json=as_json)
+            guesses = [service.estimate(spec) for spec in specs]
+            stated = specs[0].positions is not None
+            show_estimates(
+                guesses,
+                lambda guess: f"{cells(guess.resolved)}\n{_stands(guess.resolved, stated=stated)}",
+                as_json=as_json,
+            )
             return
         jobs = []
         for spec in specs:
             job = service.submit(spec)
             if not as_json:
-                out.print(escape(f"{cells(job.info.resolved)}\n{_stands(job.info.resolved, spec)}"))
+                stood = _stands(job.info.resolved, stated=spec.positions is not None)
+                out.print(escape(f"{cells(job.info.resolved)}\n{stood}"))
             jobs.append(job)
         for job in jobs:
             if wait:
@@ -59,19 +66,8 @@ def trial(
             show(job, as_json=as_json)
 
 
-def _estimated(service: Service, specs: list[TrialSpec], *, as_json: bool) -> None:
-    """Say what trials would cost; as JSON one document, or a list where there are several."""
-    guesses = [service.estimate(spec) for spec in specs]
-    if as_json:
-        told = [guess.model_dump(mode="json") for guess in guesses]
-        say(told[0] if len(told) == 1 else told)
-        return
-    for spec, guess in zip(specs, guesses, strict=True):
-        out.print(escape(f"{cells(guess.resolved)}\n{_stands(guess.resolved, spec)}\n{cost(guess)}"))
-
-
 def _asked(
-    service: Service, asked: Asked, report: Path | None, job: str | None, first: int, *, told: bool
+    service: Service, asked: Asked, report: Path | None, job: str | None, first: int, *, shown: bool
 ) -> list[Asked]:
     """Return what each trial is asked for: one, or one a combination of budget, positions and interval of advice."""
     if report is not None:
@@ -81,7 +77,7 @@ def _asked(
     else:
         return [asked]
     found = proposed(asked, proposal, more)
-    if told:
+    if shown:
         for sentence in proposal.words:
             out.print(escape(sentence))
         if len(found) > 1:
@@ -89,10 +85,10 @@ def _asked(
     return found
 
 
-def _stands(resolved: Resolved, spec: TrialSpec) -> str:
+def _stands(resolved: Resolved, *, stated: bool) -> str:
     """Return where kept tokens stand, and whether the policy's default said so."""
     conditions = getattr(resolved, "conditions", ())
-    return stands([one.positions for one in conditions[1:]], said=spec.positions is not None)
+    return stands([one.positions for one in conditions[1:]], stated=stated)
 
 
 def specification(asked: Asked) -> TrialSpec:

@@ -47,11 +47,11 @@ def draw_rungs(axes: Axes, rungs: tuple[CardRung, ...], margin: float) -> Axes:
     axes.axvline(1, color=COLOURS["muted"], linewidth=0.6)
     finite = [one for rung in rungs for one in (rung.low, rung.kept, rung.high) if np.isfinite(one)]
     low, high = min([*finite, 1 - 2 * margin]), max([*finite, 1 + margin])
-    for place, rung in enumerate(rungs):
+    for index, rung in enumerate(rungs):
         colour = SHADES.get(rung.verdict, COLOURS["muted"])
         ends = np.clip(np.nan_to_num([rung.low, rung.high], nan=low, neginf=low, posinf=high), low, high)
-        axes.plot(ends, [place, place], color=colour, linewidth=2.0)
-        axes.plot([rung.kept], [place], "o", color=colour, markersize=4)
+        axes.plot(ends, [index, index], color=colour, linewidth=2.0)
+        axes.plot([rung.kept], [index], "o", color=colour, markersize=4)
     axes.set_yticks(
         range(len(rungs)),
         [f"{_one_line(rung.arm)[:MOST_NAMED]}\n{_one_line(rung.verdict)[:MOST_NAMED]}" for rung in rungs],
@@ -63,10 +63,10 @@ def draw_rungs(axes: Axes, rungs: tuple[CardRung, ...], margin: float) -> Axes:
 
 def decision_card(card: DecisionCard) -> Figure:
     """Return the card as a figure."""
-    said = [
+    lead = [
         f"{word}: {text}" for word, text in card_facts(card) if word in {"policy", "scope", "cost", "speed", "memory"}
     ]
-    lines = [fold(_one_line(line), 0.95 * WIDTH, TEXT_POINTS) for line in (card.sentence or "No answer yet.", *said)]
+    lines = [fold(_one_line(line), 0.95 * WIDTH, TEXT_POINTS) for line in (card.sentence or "No answer yet.", *lead)]
     rungs = card.rungs[:MOST_RUNGS]
     count = sum(line.count("\n") + 1 for line in lines)
     with styled():

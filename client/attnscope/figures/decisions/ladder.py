@@ -36,12 +36,12 @@ def ladder(card: DecisionCard) -> Figure:
         rows = 2 if scored else 1
         panels = figure.subplots(rows, len(shown), squeeze=False, sharey="row", height_ratios=[3, 2][:rows])
         panels[0, 0].set_ylim(*limits(shown, card.margin))
-        for place, column in enumerate(shown):
-            draw_looks(panels[0, place], column, card.margin)
-            panels[0, place].set_title(fold(f"{place + 1}. {column.arm}", 2.0, TITLE_POINTS), fontsize=TITLE_POINTS)
+        for index, column in enumerate(shown):
+            draw_looks(panels[0, index], column, card.margin)
+            panels[0, index].set_title(fold(f"{index + 1}. {column.arm}", 2.0, TITLE_POINTS), fontsize=TITLE_POINTS)
             if scored:
-                draw_scores(panels[1, place], column)
-            panels[-1, place].set_xlabel(column.unit)
+                draw_scores(panels[1, index], column)
+            panels[-1, index].set_xlabel(column.unit)
         panels[0, 0].set_ylabel("share of the gain kept")
         panels[0, 0].annotate(
             "1 − margin", (0.02, 1 - card.margin), xycoords=("axes fraction", "data"), xytext=(0, -2),
@@ -61,12 +61,12 @@ def draw_looks(axes: Axes, column: Column, margin: float) -> Axes:
     axes.axhspan(border, high, color=SHADES["non-inferior"], alpha=0.07, linewidth=0)
     axes.axhspan(low, border, color=SHADES["inferior"], alpha=0.07, linewidth=0)
     axes.axhline(border, color=COLOURS["text"], linewidth=0.8, linestyle="--", gid="border")
-    for place, look in enumerate(looks):
+    for index, look in enumerate(looks):
         ends = np.clip(np.nan_to_num([look.low, look.high], nan=low, neginf=low, posinf=high), low, high)
         colour = SHADES.get(look.verdict, COLOURS["muted"])
-        axes.plot([place, place], ends, color=colour, linewidth=2.2, solid_capstyle="butt", gid="interval")
+        axes.plot([index, index], ends, color=colour, linewidth=2.2, solid_capstyle="butt", gid="interval")
         if np.isfinite(look.kept):
-            axes.plot([place], [np.clip(look.kept, low, high)], "o", color=colour, markersize=4.5, gid="kept")
+            axes.plot([index], [np.clip(look.kept, low, high)], "o", color=colour, markersize=4.5, gid="kept")
     axes.annotate(
         looks[-1].verdict, (0.97, 0.03), xycoords="axes fraction", ha="right", fontsize=7,
         color=SHADES.get(looks[-1].verdict, COLOURS["muted"]),

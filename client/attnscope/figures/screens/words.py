@@ -10,5 +10,5 @@ def subject(results: ScreenResults) -> str:
     tasks, rollouts = len(results.resampling.per_task), len(results.task)
     decisions = results.arrays["decision/live"].size
     few = "" if results.reliable else "; fewer than 8 tasks of 4 rollouts: unreliable"
-    said = f"{decisions} decisions of {rollouts} rollouts of {tasks} tasks, 95 %{few}. It shows changes, no costs."
-    return f"{results.name}: {said}" if results.name else said
+    text = f"{decisions} decisions of {rollouts} rollouts of {tasks} tasks, 95 %{few}. It shows changes, no costs."
+    return f"{results.name}: {text}" if results.name else text

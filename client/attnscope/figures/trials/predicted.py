@@ -51,14 +51,14 @@ def _conditions(axes: Axes, board: Board, found: list[Prediction]) -> Axes:
     shades = mpl.colormaps["viridis"](np.linspace(0.9, 0.1, len(budgets)))
     colours = {name: shade for (name, _), shade in zip(budgets, shades, strict=True)}
     for name, _ in budgets:
-        of = [place for place, row in enumerate(rows) if str(row.condition.budget) == name]
+        of = [index for index, row in enumerate(rows) if str(row.condition.budget) == name]
         budget = rows[of[0]].condition.budget
         label = f"{budget:.0%}" if isinstance(budget, float) else f"{budget} transitions"
         axes.plot([], [], "o", color=colours[name], markersize=4, label=label)
-        for place in of:
-            row = rows[place]
+        for index in of:
+            row = rows[index]
             face = "none" if row.condition.strategy in BLIND else colours[name]
-            at = (1 - found[place].costs["retained"], row.verdict.kept.value)
+            at = (1 - found[index].costs["retained"], row.verdict.kept.value)
             axes.plot(
                 *at, MARKERS[row.condition.positions], markersize=4, markerfacecolor=face,
                 markeredgecolor=colours[name],

@@ -86,7 +86,7 @@ def _centred_ranks(
 
 def drawn_strategies(names: Sequence[str]) -> Int64[np.ndarray, "sample condition"]:
     """Return how often each condition is in each sample: strategies are drawn, each with all its conditions."""
-    strategies = {name: place for place, name in enumerate(dict.fromkeys(names))}
+    strategies = {name: index for index, name in enumerate(dict.fromkeys(names))}
     share = np.full(len(strategies), 1 / len(strategies))
     times = np.random.default_rng(0).multinomial(len(strategies), share, SAMPLES)
     return np.asarray(times[:, [strategies[name] for name in names]], np.int64)

@@ -1,4 +1,4 @@
-"""Which strategies are ranked, and at which budgets; each rule's own file says in which forms it is."""
+"""The strategies that are ranked, and their budgets; each rule's own file says in which forms it is."""
 
 from __future__ import annotations
 

@@ -148,9 +148,9 @@ def merged(results: TrialResults, found: Sequence[Prediction]) -> list[Predictio
 
 def _groups(results: TrialResults, found: list[Prediction]) -> list[Group]:
     members: dict[tuple[object, ...], list[int]] = {}
-    for place, one in enumerate(found):
+    for index, one in enumerate(found):
         of = results.conditions[one.condition]
-        members.setdefault((of.budget, of.positions), []).append(place)
+        members.setdefault((of.budget, of.positions), []).append(index)
     return [np.array(places) for places in members.values() if len(places) >= FEWEST]
 
 

@@ -1,1 +1,4 @@
-"""The selection rules, one file each. A file placed here is listed, recommended and tried; no other file names it."""
+"""The selection rules, one file each: a file placed here is listed, recommended and tried.
+
+No other file names it, so the room may grow long. Plans, views and registries of rules lie one room up.
+"""

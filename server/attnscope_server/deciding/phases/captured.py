@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from functools import cache
 
 import numpy as np
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool, Float, Int, Shaped
 
+from attnscope_server.deciding.statistics.episodes import first_binding_episode
 from attnscope_server.trials.results import ConditionResult
 from attnscope_storage.reading.reader import CaptureReader
 from attnscope_storage.wire import PolicyDescription
@@ -61,9 +62,16 @@ class CapturedRollouts:
             found[there, number] = (self.episode == number).argmax(axis=1)[there]
         return found
 
+    def binds_from(
+        self, begins: Int[np.ndarray, "rollout episode"], policy: PolicyDescription, tokens: int
+    ) -> int | None:
+        """Return the first episode at whose beginning every context holds more tokens than a budget; None without."""
+        held = np.where(begins < 0, -1, np.minimum(begins, policy.transitions))
+        return first_binding_episode(held * policy.tokens_per_transition, tokens)
+
     def places(self, tasks: Sequence[int], seeds: Sequence[int]) -> Int[np.ndarray, "seed task"] | None:
         """Return where the rollouts of tasks × seeds are; None where one is not there."""
-        known = {key: place for place, key in enumerate(zip(self.task.tolist(), self.seed.tolist(), strict=True))}
+        known = {key: index for index, key in enumerate(zip(self.task.tolist(), self.seed.tolist(), strict=True))}
         keys = [[(task, seed) for task in tasks] for seed in seeds]
         if not all(key in known for row in keys for key in row):
             return None
@@ -98,3 +106,14 @@ class CapturedRollouts:
         np.add.at(sums, (rows, episode), np.broadcast_to(of_step, episode.shape))
         np.add.at(count, (rows, episode), 1.0)
         return np.asarray((sums / np.maximum(count, 1))[:, :episodes], np.float32)
+
+
+def by_task(values: Shaped[np.ndarray, "seed task ..."]) -> Shaped[np.ndarray, "rollout ..."]:
+    """Return rollouts in the order task × seed."""
+    turned = np.swapaxes(values, 0, 1)
+    return np.asarray(turned.reshape(-1, *values.shape[2:]))
+
+
+def nested(values: Shaped[np.ndarray, "task seed"]) -> tuple[tuple[float, ...], ...]:
+    """Return an array as the state document holds it."""
+    return tuple(tuple(float(one) for one in row) for row in values)

@@ -8,13 +8,13 @@ from typing import Any, Final
 
 import numpy as np
 
+from attnscope_server.attempts.order import Order
 from attnscope_server.deciding.answer import Answer, RungSummary
 from attnscope_server.deciding.phases.pasting import command, paste
 from attnscope_server.deciding.phases.record import Record
 from attnscope_server.deciding.phases.timing import memory_of
 from attnscope_server.deciding.state import DecisionState, LookSummary
 from attnscope_server.deciding.statistics.looks import Verdict
-from attnscope_server.kinds import Order
 from attnscope_storage.wire import CheckpointInfo
 from attnscope_storage.wire.specifications.cards import CardArm, CardLook, CardRefused, CardRung, DecisionCard
 from attnscope_storage.wire.specifications.decisions import DecisionDocument, DecisionSpec, ResolvedDecision
@@ -117,8 +117,8 @@ def _rung(rung: RungSummary) -> CardRung:
 
 
 def _look(look: LookSummary) -> CardLook:
-    told = look.model_dump()
-    return CardLook(kept=told.pop("point"), **told)
+    fields = look.model_dump()
+    return CardLook(kept=fields.pop("point"), **fields)
 
 
 def _refused(record: Record, chosen: CardArm | None) -> Iterator[CardRefused]:

@@ -18,9 +18,9 @@ from jaxtyping import Shaped
 from attnscope_model.errors import CaptureInvalidError
 from attnscope_model.forward.policy import Policy
 from attnscope_server.attempts.opening import Watching, committed
+from attnscope_server.attempts.order import Callbacks, Order
 from attnscope_server.capturing.job import run as run_capture
 from attnscope_server.deciding.phases.specifying import Named, captured, screened, tried
-from attnscope_server.kinds import Heard, Order
 from attnscope_server.root.paths import beside
 from attnscope_server.screening.arms import Arm
 from attnscope_server.screening.job import run as run_screen
@@ -116,11 +116,15 @@ class Children:
         if before is None or not before.complete:
             total = max(1, asked[1].steps_total)
 
-            def tell(_phase: Phase, steps: int) -> None:
+            def on_progress(_phase: Phase, steps: int) -> None:
                 self.advanced(steps / total)
 
-            heard: Heard = {"stopped": self.stopped, "tell": tell, "on_commit": lambda _commit: None}
-            runner(self._order(name, *asked), self.policy, self.checkpoint, self.device, **heard)
+            callbacks: Callbacks = {
+                "stopped": self.stopped,
+                "on_progress": on_progress,
+                "on_commit": lambda _commit: None,
+            }
+            runner(self._order(name, *asked), self.policy, self.checkpoint, self.device, **callbacks)
         return CaptureReader.open(self.path(name))
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from attnscope_server.kinds import Order
+from attnscope_server.attempts.order import Order
 from attnscope_storage.errors import AttnscopeError
 from attnscope_storage.kinds.decision.schema import DOCUMENT, DecisionSchema, decoded
 from attnscope_storage.layout.root import ROOT_KEY
@@ -18,7 +18,7 @@ def earlier_decisions(order: Order[DecisionSpec, ResolvedDecision]) -> tuple[Car
         if path == order.path or path.is_symlink():
             continue
         try:
-            one = _told(CaptureReader.open(path), order)
+            one = _earlier(CaptureReader.open(path), order)
             at = (path / ROOT_KEY).stat().st_mtime_ns
         except (AttnscopeError, ValueError, LookupError, TypeError):  # damaged: the doctor reports it
             continue
@@ -29,7 +29,7 @@ def earlier_decisions(order: Order[DecisionSpec, ResolvedDecision]) -> tuple[Car
     return tuple(one for _, one in sorted(found, key=lambda pair: (pair[0], pair[1].job)))
 
 
-def _told(reader: CaptureReader, order: Order[DecisionSpec, ResolvedDecision]) -> CardEarlier | None:
+def _earlier(reader: CaptureReader, order: Order[DecisionSpec, ResolvedDecision]) -> CardEarlier | None:
     """Return a stored decision in short; None where its owner or subject is another, or it is quick or empty."""
     if reader.kind != DecisionSchema.kind or reader.attributes["owner"] != order.owner or not reader.steps_committed:
         return None

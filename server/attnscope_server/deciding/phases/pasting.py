@@ -94,14 +94,14 @@ def _tasks(choice: TaskChoice, begins: str) -> Iterator[str]:
 
 def _options(spec: DecisionSpec) -> Iterator[str]:
     """Yield the options of the procedure that differ from their defaults."""
-    told = spec.model_dump(mode="json", exclude_defaults=True)
+    options = spec.model_dump(mode="json", exclude_defaults=True)
     for name in ("margin", "worth", "episodes", "most_rollouts", "screened", "path"):
-        if name in told:
-            yield from (f"--{name.replace('_', '-')}", str(told[name]))
+        if name in options:
+            yield from (f"--{name.replace('_', '-')}", str(options[name]))
     yield from () if spec.capture is None else ("--from", str(spec.capture))
-    if "seeds" in told:
+    if "seeds" in options:
         yield from ("--seeds", str(spec.seeds[0]))
     for name, flag in (("budgets", "--budget"), ("positions", "--positions"), ("memories", "--memory")):
-        for value in told.get(name) or ():
+        for value in options.get(name) or ():
             yield from (flag, str(value))
-    yield from (f"--{name}" for name in ("extendable", "beyond", "quick") if told.get(name))
+    yield from (f"--{name}" for name in ("extendable", "beyond", "quick") if options.get(name))

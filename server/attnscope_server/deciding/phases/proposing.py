@@ -93,9 +93,9 @@ def _on_path(setup: Compression, spec: DecisionSpec, policy: PolicyDescription) 
 
 def ballots_of(screen: CaptureReader, resolved: ResolvedDecision, policy: PolicyDescription) -> list[Ballot]:
     """Return the ballots of a stored screen, baselines first, without arms that are the same as an earlier one."""
-    told = ResolvedScreen.model_validate(screen.attributes["resolved"])
+    resolved_screen = ResolvedScreen.model_validate(screen.attributes["resolved"])
     arrays = {name: np.asarray(screen.array(name)[:]) for name in screen.names()}
-    setups = [screened_setup(arm) for arm in told.arms]
+    setups = [screened_setup(arm) for arm in resolved_screen.arms]
     votes, live_each = votes_of(arrays, arrays["rollout/task"]), float(arrays["rollout/live_each"].mean())
     groups = [group_of(setup, place, arrays, resolved, policy) for place, setup in enumerate(setups)]
     order = sorted(range(len(setups)), key=lambda place: setups[place].rule.name not in BASELINES)
@@ -150,14 +150,14 @@ def proposed(ballots: Sequence[Ballot], groups: Sequence[str], *, ranks: bool) -
     votes = Votes(*(np.array([getattr(one, name) for one in ballots]) for name in ("departure", "signed", "lost")))
     rules = [(str(one.setup.rule), one.setup.memory) for one in ballots]
     for group in groups:
-        members = [place for place, one in enumerate(ballots) if one.group == group]
+        members = [index for index, one in enumerate(ballots) if one.group == group]
         mine = least_departing(votes, rules, members) if ranks else first_listed(rules, members)
-        listed = [place for place in mine if _guided(ballots[place].setup)]
+        listed = [index for index in mine if _guided(ballots[index].setup)]
         orders = first_of_each(votes, mine) if ranks else {"the guide's list": listed}
-        for place in mine:
-            voted = tuple(name for name, order in orders.items() if place in order)
-            if voted or ballots[place].setup.rule.name in BASELINES:
-                found.append(_card_arm(ballots[place], voted))
+        for index in mine:
+            voted = tuple(name for name, order in orders.items() if index in order)
+            if voted or ballots[index].setup.rule.name in BASELINES:
+                found.append(_card_arm(ballots[index], voted))
     return found
 
 

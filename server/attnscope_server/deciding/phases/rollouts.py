@@ -107,9 +107,9 @@ class Stage:
     def uncompressed(self, axis: EnvAxis) -> Rollouts:
         """Roll the policy out with its whole context."""
         waves, parts = _waves(axis), []
-        for place, part in enumerate(waves):
+        for index, part in enumerate(waves):
             decider = PlainDecider(self.policy, len(part.task), self.device)
-            parts.append(_summed(self._rolled(decider, part, (place, len(waves))), self.episodes))
+            parts.append(_summed(self._rolled(decider, part, (index, len(waves))), self.episodes))
         return _joined(parts)
 
     def captured(self, axis: EnvAxis) -> tuple[Rollouts, Histories]:
@@ -133,11 +133,11 @@ class Stage:
         at_once = max(1, LARGEST // len(axis.task))
         waves = [(first, part) for first in range(0, len(setups), at_once) for part in _waves(axis)]
         found: dict[int, list[Rollouts]] = {number: [] for number in range(len(setups))}
-        for place, (first, part) in enumerate(waves):
+        for index, (first, part) in enumerate(waves):
             some = setups[first : first + at_once]
             lanes = torch.from_numpy(lanes_of(part))
             decider = CompressedDecider(self.policy, some, lanes, self.device)
-            recorded = self._rolled(decider, repeated(part, len(some)), (place, len(waves)))
+            recorded = self._rolled(decider, repeated(part, len(some)), (index, len(waves)))
             rolled = _summed(recorded, self.episodes)
             for number in range(len(some)):
                 found[first + number].append(_part(rolled, slice(number * len(lanes), (number + 1) * len(lanes))))

@@ -59,22 +59,20 @@ def children_of(plan: DecisionPlan, budgets: Sequence[Budget], *, quick: bool, c
     found.append(SCREEN)
     if quick:
         return tuple(found)
-    found += [race_name(budget_text(budget), number) for budget in budgets for number in range(1, _rounds(plan) + 1)]
+    rounds = range(1, len(_rounds(plan)) + 1)
+    found += [race_name(budget_text(budget), number) for budget in budgets for number in rounds]
     looks = [(rung, look.number) for rung in range(1, len(budgets) + 2) for look in plan.looks.looks]
     return (*found, *(look_name(rung, look) for rung, look in looks))
 
 
-def _rounds(plan: DecisionPlan) -> int:
+def _rounds(plan: DecisionPlan) -> list[Round]:
     """Return the rounds of the longest race of one budget."""
-    rounds, now = 0, _opening(plan)
+    rounds: list[Round] = []
+    now: Round | None = opening([str(n) for n in range(MOST_RACED)], first_pairs(plan))
     while now is not None:
-        rounds += 1
+        rounds.append(now)
         now, _ = following(now, np.zeros((len(now.arms), now.last)))
     return rounds
-
-
-def _opening(plan: DecisionPlan) -> Round | None:
-    return opening([str(n) for n in range(MOST_RACED)], first_pairs(plan))
 
 
 def placeholders(budgets: Sequence[Budget], policy: PolicyDescription) -> list[Arm]:
@@ -93,15 +91,12 @@ def room_of(plan: DecisionPlan, budgets: Sequence[Budget], *, quick: bool) -> tu
     largest = tasks * plan.capture_seeds
     if quick:
         return 2, largest
-    rounds = 0
-    now = _opening(plan)
-    while now is not None:
-        rounds, largest = rounds + 1, max(largest, now.rollouts)
-        now, _ = following(now, np.zeros((len(now.arms), now.last)))
+    rounds = _rounds(plan)
+    largest = max([largest, *(one.rollouts for one in rounds)])
     looks = plan.looks.looks
     before = 0
     for look in looks:
         rollouts = look.tasks * look.seeds
         largest = max(largest, 2 * (rollouts - before), rollouts + (rollouts - before))
         before = rollouts
-    return 2 + len(budgets) * rounds + (len(budgets) + 1) * len(looks), min(largest, plan.most_rollouts)
+    return 2 + len(budgets) * len(rounds) + (len(budgets) + 1) * len(looks), min(largest, plan.most_rollouts)

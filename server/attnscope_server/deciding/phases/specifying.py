@@ -107,10 +107,10 @@ def whole_rows(capture: CaptureReader) -> bool:
     """Tell whether a capture holds the attention of every decision, layer and head."""
     if "attention/rows" not in capture.names():
         return False
-    told = ResolvedCapture.model_validate(capture.attributes["resolved"])
+    stored = ResolvedCapture.model_validate(capture.attributes["resolved"])
     spec, policy = CaptureSpec.model_validate(capture.attributes["spec"]), capture.policy
-    whole = (told.envs, policy.layers, policy.heads)
-    return spec.rows.every == 1 and whole == (len(told.row_envs), len(told.row_layers), len(told.row_heads))
+    whole = (stored.envs, policy.layers, policy.heads)
+    return spec.rows.every == 1 and whole == (len(stored.row_envs), len(stored.row_layers), len(stored.row_heads))
 
 
 def tried(
@@ -201,7 +201,7 @@ def _acting(spec: DecisionSpec, resolved: ResolvedDecision, tasks: Sequence[Task
 
 def _subject(resolved: ResolvedDecision, tasks: Sequence[TaskCell], checkpoint: CheckpointInfo) -> dict[str, Any]:
     """Return who acts where, on some of the tasks."""
-    told = {name: getattr(resolved, name) for name in ResolvedSubject.model_fields}
+    fields = {name: getattr(resolved, name) for name in ResolvedSubject.model_fields}
     used = {*(checkpoint.train_tasks or ()), *(checkpoint.validation_tasks or ())}
     apart = used.isdisjoint(one.index for one in tasks)
-    return told | {"tasks": tuple(tasks), "held_out": None if checkpoint.train_tasks is None else apart}
+    return fields | {"tasks": tuple(tasks), "held_out": None if checkpoint.train_tasks is None else apart}

@@ -157,14 +157,14 @@ class Timer:
 def speed_words(phases: tuple[CardPhase, ...]) -> str:
     """Say where an arm is faster than the fastest exact way to serve the uncompressed policy, and where it is not."""
     when = {"growing": "while the window grows", "full": "once the window slides"}
-    said = []
+    parts = []
     for one in phases:
         way = "recomputing" if one.cached is None or one.recomputed <= one.cached else "the exact cache"
         if one.ratio >= CLEARLY:
-            said.append(f"{one.ratio:.1f}× faster than {way} {when[one.phase]}")
+            parts.append(f"{one.ratio:.1f}× faster than {way} {when[one.phase]}")
         else:
-            said.append(f"no faster than {way} {when[one.phase]} ({one.ratio:.2f}×)")
-    return "; ".join(said)
+            parts.append(f"no faster than {way} {when[one.phase]} ({one.ratio:.2f}×)")
+    return "; ".join(parts)
 
 
 def memory_of(arm: CardArm, policy: PolicyDescription) -> CardMemory:

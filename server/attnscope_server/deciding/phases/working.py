@@ -7,14 +7,14 @@ from functools import cached_property
 
 import numpy as np
 import torch
-from jaxtyping import Float, Shaped
+from jaxtyping import Float
 
 from attnscope_model.forward.policy import Policy
 from attnscope_model.forward.stack import StackedPolicy
 from attnscope_server.acting.errors import RolloutStoppedError
 from attnscope_server.deciding.climbing import after_look
 from attnscope_server.deciding.driver import after_capture, after_race, after_screen, race_round, request, start
-from attnscope_server.deciding.phases.captured import CapturedRollouts
+from attnscope_server.deciding.phases.captured import CapturedRollouts, by_task, nested
 from attnscope_server.deciding.phases.children import Children, condition_of
 from attnscope_server.deciding.phases.looping import loop_sample
 from attnscope_server.deciding.phases.naming import budget_text
@@ -27,7 +27,7 @@ from attnscope_server.deciding.phases.sizing import late_count_notes
 from attnscope_server.deciding.phases.specifying import whole_rows
 from attnscope_server.deciding.phases.timing import Timer
 from attnscope_server.deciding.state import UNCOMPRESSED, Arm, Captured, Phase, Request, Rolled
-from attnscope_server.deciding.statistics.episodes import first_binding_episode, mean_return
+from attnscope_server.deciding.statistics.episodes import mean_return
 from attnscope_server.trials.results import ConditionResult
 from attnscope_storage.reading.reader import CaptureReader
 from attnscope_storage.wire import TaskCell
@@ -115,12 +115,12 @@ class Worker:
         error = tuple(random[task][1] for task in piece.tasks)
         best = tuple(cell.optimal_return for cell in tasks)
         captured = Captured(
-            late=_nested(late),
+            late=nested(late),
             random=tuple(random[task][0] for task in piece.tasks),
             random_error=error if any(error) else None,
             earned=tuple(tuple(bool(one) for one in row) for row in rolled.earned[places.T].reshape(shape)),
             optimal=None if any(one is None for one in best) else tuple(float(one) for one in best if one is not None),
-            judged=_nested(mean_return(returns, self.record.first_episode)[places.T]),
+            judged=nested(mean_return(returns, self.record.first_episode)[places.T]),
         )
         self._found(driver=after_capture(self.record.driver, captured))
         return part
@@ -129,8 +129,7 @@ class Worker:
         """Return the first episode from whose first decision on the largest budget binds in every rollout."""
         description, episodes = self._policy.description, self._resolved.episodes
         begins = self._rollouts.begins(episodes)
-        held = np.where(begins < 0, -1, np.minimum(begins, description.transitions))
-        first = first_binding_episode(held * description.tokens_per_transition, self._resolved.most_tokens)
+        first = self._rollouts.binds_from(begins, description, self._resolved.most_tokens)
         budgets, steps = self._resolved.budgets, self._resolved.steps
         notes = (*self.record.notes, *late_count_notes(budgets, description, steps))
         if first is None:
@@ -162,12 +161,12 @@ class Worker:
         cells, seeds = self._resolved.screening_tasks, range(first.first, first.last)
         twin = self._rollouts.twin(first.tasks, seeds, self._resolved.episodes, self._policy.description)
         reader = self._children.trial(race_name(arms[0].group, race_round(driver)), arms, cells, seeds, twin)
-        told = []
+        outcomes = []
         for piece in pieces:
             one = condition_of(reader, 1 + [arm.name for arm in arms].index(piece.arm))
-            part.add(self._number(piece.arm), piece, _by_task(one.returns), _by_task(one.action))
-            told.append(Rolled(returns=self._means(one)))
-        self._found(driver=after_race(driver, told))
+            part.add(self._number(piece.arm), piece, by_task(one.returns), by_task(one.action))
+            outcomes.append(Rolled(returns=self._means(one)))
+        self._found(driver=after_race(driver, outcomes))
         return part
 
     def _look(self, asked: Request) -> Part:
@@ -180,16 +179,16 @@ class Worker:
         reader = self._children.trial(look_name(rung, driver.look), [arm], cells, seeds, twin)
         plain, compressed = (condition_of(reader, index) for index in (0, 1))
         different = (plain.action != compressed.action)[..., self.record.first_step :].sum(axis=-1)
-        told = []
+        outcomes = []
         for one in asked.pieces:
             mine = plain if one.arm == UNCOMPRESSED else compressed
             counts = None if one.arm == UNCOMPRESSED else different.T
             number = 0 if one.arm == UNCOMPRESSED else self._number(one.arm)
-            part.add(number, one, _by_task(mine.returns), _by_task(mine.action), counts)
+            part.add(number, one, by_task(mine.returns), by_task(mine.action), counts)
             rows = None if counts is None else tuple(tuple(int(n) for n in row) for row in counts)
-            told.append(Rolled(returns=self._means(mine), differing=rows))
+            outcomes.append(Rolled(returns=self._means(mine), differing=rows))
         tasks = driver.plan.scope.tasks
-        self._found(driver=after_look(driver, told, self._known(tasks), self._uniform(tasks)))
+        self._found(driver=after_look(driver, outcomes, self._known(tasks), self._uniform(tasks)))
         return part
 
     def _shared(self, look: int) -> ConditionResult:
@@ -204,14 +203,14 @@ class Worker:
         cells = {cell.index: cell for cell in self._resolved.tasks}
         return [cells[task] for task in tasks]
 
-    def _told(self) -> dict[int, float]:
+    def _preset_random(self) -> dict[int, float]:
         """Return the random returns that the preset knows, by task."""
         cells = (*self._resolved.tasks, *self._resolved.screening_tasks)
         return {cell.index: cell.random_return for cell in cells if cell.random_return is not None}
 
     def _random(self, tasks: Sequence[int]) -> dict[int, tuple[float, float]]:
         """Return the random return of screening tasks with its error; what nobody knows is rolled out once."""
-        known = self._told()
+        known = self._preset_random()
         lacking = [task for task in tasks if task not in known and task not in self.record.random]
         if lacking:
             first = self.record.driver.plan.seed_base + UNIFORM_SEEDS
@@ -223,12 +222,12 @@ class Worker:
 
     def _known(self, tasks: Sequence[int]) -> dict[int, tuple[float, float]]:
         """Return the random return of judging tasks; 0 stands where uniform actions on the judging seeds replace it."""
-        known = self._told()
+        known = self._preset_random()
         return {task: (known.get(task, 0.0), 0.0) for task in tasks}
 
     def _uniform(self, tasks: Sequence[int]) -> dict[int, tuple[float, ...]] | None:
         """Return the returns of uniform actions on the judging seeds so far; None where the preset knows their mean."""
-        known, driver = self._told(), self.record.driver
+        known, driver = self._preset_random(), self.record.driver
         if all(task in known for task in tasks):
             return None
         asked = request(driver)
@@ -250,7 +249,7 @@ class Worker:
 
     def _means(self, found: ConditionResult) -> tuple[tuple[float, ...], ...]:
         """Return the mean return of a judged episode, [task, seed]."""
-        return _nested(mean_return(found.returns, self.record.first_episode).T)
+        return nested(mean_return(found.returns, self.record.first_episode).T)
 
     def _found(self, **changes: object) -> None:
         self.record = self.record.model_copy(update=changes)
@@ -260,13 +259,3 @@ class Worker:
 
     def _number(self, name: str) -> int:
         return 1 + [arm.name for arm in self.record.arms].index(name)
-
-
-def _by_task(values: Shaped[np.ndarray, "seed task ..."]) -> Shaped[np.ndarray, "rollout ..."]:
-    """Return rollouts in the order task × seed."""
-    turned = np.swapaxes(values, 0, 1)
-    return np.asarray(turned.reshape(-1, *values.shape[2:]))
-
-
-def _nested(values: Shaped[np.ndarray, "task seed"]) -> tuple[tuple[float, ...], ...]:
-    return tuple(tuple(float(one) for one in row) for row in values)

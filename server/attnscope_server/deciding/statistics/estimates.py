@@ -11,7 +11,7 @@ import numpy as np
 from jaxtyping import Float
 from scipy.special import ndtr, ndtri, stdtr, stdtrit
 
-from attnscope_server.deciding.statistics.plans import Reach
+from attnscope_server.deciding.statistics.look_plans import Reach
 
 SMALLEST_TAIL = 1e-300
 """Tail probability below which a z value no longer grows."""

@@ -5,9 +5,8 @@ from __future__ import annotations
 import math
 
 from attnscope_server.deciding.statistics.crossing import crossing
-from attnscope_server.deciding.statistics.estimates import Estimate
+from attnscope_server.deciding.statistics.look_plans import LookPlan
 from attnscope_server.deciding.statistics.looks import LookResult
-from attnscope_server.deciding.statistics.plans import LookPlan
 from attnscope_server.deciding.statistics.solving import zero
 
 WIDEST = 12.0
@@ -58,8 +57,4 @@ def median_unbiased_kept(result: LookResult, plan: LookPlan, margin: float) -> f
         return result.kept.point
     drift = median_unbiased_drift(plan, result.look.number, score)
     naive = score / math.sqrt(result.look.fraction)
-    return _share(result.tested, result.gain, margin, drift / naive)
-
-
-def _share(tested: Estimate, whole: Estimate, margin: float, shrunk: float) -> float:
-    return 1 - margin + float(tested.mean) * shrunk / float(whole.mean)
+    return 1 - margin + float(result.tested.mean) * (drift / naive) / float(result.gain.mean)

@@ -15,7 +15,7 @@ import numpy as np
 from jaxtyping import Bool, Float
 
 from attnscope_server.deciding.statistics.estimates import estimate, student_quantile
-from attnscope_server.deciding.statistics.plans import Reach
+from attnscope_server.deciding.statistics.look_plans import Reach
 
 MOST_EARN = 0.80
 """Share of capture rollouts that must ever earn before a screen ranks rules."""

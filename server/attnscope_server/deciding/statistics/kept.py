@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from attnscope_server.deciding.statistics.estimates import PairedReturns, difference, gain
-from attnscope_server.deciding.statistics.plans import Reach
+from attnscope_server.deciding.statistics.look_plans import Reach
 from attnscope_server.deciding.statistics.solving import zero
 
 FARTHEST = 16.0

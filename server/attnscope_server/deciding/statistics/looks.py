@@ -10,7 +10,7 @@ from jaxtyping import Int8
 
 from attnscope_server.deciding.statistics.estimates import Estimate, PairedReturns, difference, gain
 from attnscope_server.deciding.statistics.kept import Kept, kept
-from attnscope_server.deciding.statistics.plans import Look, Reach
+from attnscope_server.deciding.statistics.look_plans import Look, Reach
 
 
 class Verdict(Enum):

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from attnscope_server.deciding.statistics.crossing import crossing
 from attnscope_server.deciding.statistics.estimates import Estimate
-from attnscope_server.deciding.statistics.plans import FULL_TASKS, LookPlan, Reach
+from attnscope_server.deciding.statistics.look_plans import FULL_TASKS, LookPlan, Reach
 
 FUTILE = 0.10
 """Conditional power below which further rollouts are called futile."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from attnscope_server.deciding.statistics.plans import TASK_LOOKS, LookPlan, Reach, seeds_plan, tasks_plan
+from attnscope_server.deciding.statistics.look_plans import TASK_LOOKS, LookPlan, Reach, seeds_plan, tasks_plan
 
 FEWEST_JUDGES = 4
 """Fewest tasks that judge where an environment has several."""

@@ -121,9 +121,9 @@ def get_jobs(
     wanted = JobFilter(owner=identity.owner, states=tuple(states or ()), kind=kind, label=label)
     cut = Cut(min(limit, limits.page_jobs), limits.page_bytes, cursor, whole=view == "whole")
 
-    def current(job: UUID, told: JobSummary) -> JobSummary:
+    def current(job: UUID, summary: JobSummary) -> JobSummary:
         progress = state.supervisor.progress(job)
-        return told if progress is None else told.model_copy(update={"progress": progress})
+        return summary if progress is None else summary.model_copy(update={"progress": progress})
 
     jobs, following = state.jobs.list(wanted, cut, current, state.sending.reserve)
     content = b'{"jobs":[%b],"next_cursor":%b}' % (b",".join(jobs), json.dumps(following).encode())

@@ -87,21 +87,24 @@ async def get_maps(
         _refuse_format(kind, form)
     refuse_too_large(question, reader.policy, state.settings.limits)
     tag = question.tag(f"{form} {sorted(dropped)}")
-    headers = {
-        "ETag": tag,
+    headers = {"ETag": tag, JOB_HEADER: str(job_id), SELECTION_HEADER: echo_of(request.query_params.multi_items())}
+    headers |= _described(question, reader)
+    if tag in [sent.strip() for sent in request.headers.get("if-none-match", "").split(",")]:
+        return Response(status_code=304, headers=headers)
+    found = await state.replays.answer(identity.owner, question)
+    return await run_in_threadpool(encoded, found, MAP_DIMS[kind], dropped, form, headers)
+
+
+def _described(question: Question, reader: CaptureReader) -> dict[str, str]:
+    """Return the headers that say which window of which capture an answer is of."""
+    return {
         "Cache-Control": "private, no-cache",
-        JOB_HEADER: str(job_id),
-        SELECTION_HEADER: echo_of(request.query_params.multi_items()),
         "X-Attnscope-Step": str(question.step),
         "X-Attnscope-Env": str(question.env),
         "X-Attnscope-Start": str(question.step - (question.tokens - 1) // reader.policy.tokens_per_transition),
         "X-Attnscope-Committed": str(reader.steps_committed),
         "X-Attnscope-Complete": str(reader.complete).lower(),
     }
-    if tag in [sent.strip() for sent in request.headers.get("if-none-match", "").split(",")]:
-        return Response(status_code=304, headers=headers)
-    found = await state.replays.answer(identity.owner, question)
-    return await run_in_threadpool(encoded, found, MAP_DIMS[kind], dropped, form, headers)
 
 
 def refuse_unreplayable(kind: str) -> None:

@@ -58,8 +58,8 @@ def disagreements(
     recency = statistics["recency"]
     wrong["recency"] = np.any(
         [
-            _differs(recency[..., place], *_recency(weights, lengths, query_slot, int(window)), slots)
-            for place, window in enumerate(windows)
+            _differs(recency[..., index], *_recency(weights, lengths, query_slot, int(window)), slots)
+            for index, window in enumerate(windows)
         ],
         axis=0,
     )

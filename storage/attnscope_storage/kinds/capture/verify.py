@@ -85,12 +85,12 @@ def _check_maps(reader: CaptureReader, report: VerificationReport) -> None:
     maps, length = reader.array("attention/maps"), reader.array("context/length")
     envs, steps = reader.array("attention/row_env")[:], reader.array("attention/map_step")[:]
     for sample, step in enumerate(steps):
-        for place, tokens in enumerate(length[int(step), envs]):
-            values = maps[sample, place]
+        for index, tokens in enumerate(length[int(step), envs]):
+            values = maps[sample, index]
             report.maps += int(np.prod(values.shape[:2]))
             inside = values[:, :, :tokens]
             if np.any(breaks_contract(inside, tokens)) or not np.all(np.isnan(values[:, :, tokens:])):
-                report.note(f"attention/maps at step {step}, env {envs[place]} is no map of attention")
+                report.note(f"attention/maps at step {step}, env {envs[index]} is no map of attention")
 
 
 def breaks_contract(

@@ -87,11 +87,11 @@ def encoded(document: DecisionDocument, size: int) -> Int8[np.ndarray, " byte"]:
     ValueError
         It has more bytes than there is room for.
     """
-    told = document.model_dump_json().encode()
-    if len(told) > size:
-        raise ValueError(f"the decision's document has {len(told)} bytes, there is room for {size}")
+    content = document.model_dump_json().encode()
+    if len(content) > size:
+        raise ValueError(f"the decision's document has {len(content)} bytes, there is room for {size}")
     found = np.zeros(size, np.int8)
-    found[: len(told)] = np.frombuffer(told, np.int8)
+    found[: len(content)] = np.frombuffer(content, np.int8)
     return found
 
 

@@ -145,8 +145,8 @@ def _static(dims: TrialDims) -> Iterator[ArraySpec]:
 
 def _grows(name: str, dtype: str, *axes: Axis, **attributes: object) -> ArraySpec:
     whole = array_spec(name, dtype, axes, growth="step", chunk=(1,), **attributes)
-    seeds = [place for place, (axis, _) in enumerate(axes) if axis == "seed"]
+    seeds = [index for index, (axis, _) in enumerate(axes) if axis == "seed"]
     if not seeds or math.prod(whole.chunks) * np.dtype(dtype).itemsize <= CHUNK_BYTES:
         return whole
-    chunks = tuple(1 if place in {0, *seeds} else size for place, size in enumerate(whole.chunks))
+    chunks = tuple(1 if index in {0, *seeds} else size for index, size in enumerate(whole.chunks))
     return replace(whole, chunks=chunks)

@@ -30,7 +30,7 @@ def refuse_doubles(values: tuple[Any, ...] | None, name: str) -> None:
 
 
 class EnvironmentChoice(Sent):
-    """Which environment, where it is not the checkpoint's own preset as it stands."""
+    """An environment other than the checkpoint's own preset as it stands."""
 
     id: str | None = Field(
         default=None,
@@ -46,7 +46,7 @@ class EnvironmentChoice(Sent):
 
 
 class TaskChoice(Sent):
-    """Which tasks: entries of a split in the reference's order, or the numbers that name them."""
+    """The tasks: entries of a split in the reference's order, or the numbers that name them."""
 
     split: Literal["train", "validation", "test", "all"] | None = Field(
         default=None, description="The split that `indices` counts in; 'test' where nothing is said."
@@ -84,7 +84,7 @@ class SamplingChoice(Sent):
 
 
 class RowsChoice(Sent):
-    """Which decision rows are stored, and in which form. Statistics are kept for every environment in any case."""
+    """The decision rows that are stored, and their form. Statistics are kept for every environment in any case."""
 
     enabled: bool = Field(default=True, description="Store decision rows.")
     form: Literal["f16", "u8", "bins", "none"] | None = Field(

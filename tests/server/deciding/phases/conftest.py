@@ -11,9 +11,9 @@ import torch
 from attnscope_model.checkpoints.native import load_policy
 from attnscope_model.checkpoints.registry import CheckpointRegistry
 from attnscope_server.acting.errors import SlotGivenBackError
+from attnscope_server.attempts.order import Order
 from attnscope_server.deciding.job import run
 from attnscope_server.deciding.phases.resolving import resolve_decision
-from attnscope_server.kinds import Order
 from attnscope_storage.reading.reader import CaptureReader
 from attnscope_storage.wire.specifications.decisions import DecisionSpec
 from planted import Planted, write_planted
@@ -67,10 +67,10 @@ def decide(registry):
     policy, info = load_policy(registry.folder("stays"), CPU), registry.get("stays")
 
     def go(order, stopped=lambda: False, *, most=100):
-        heard = {"stopped": stopped, "tell": lambda _phase, _steps: None, "on_commit": lambda _commit: None}
+        callbacks = {"stopped": stopped, "on_progress": lambda _phase, _steps: None, "on_commit": lambda _commit: None}
         for turn in range(most):
             try:
-                run(order, policy, info, CPU, **heard)
+                run(order, policy, info, CPU, **callbacks)
             except SlotGivenBackError:
                 continue
             return turn

@@ -28,7 +28,7 @@ def test_judges_are_drawn_by_a_fixed_seed_and_are_at_most_16(asked):
 
 
 def test_tasks_that_screen_do_not_judge(asked):
-    """Where one list names both, the screening tasks are taken out and the scope says so."""
+    """If one list names both, the screening tasks are taken out and the scope says so."""
     goals = [[4, 5], [5, 4], [3, 4], [4, 3], [3, 3]]
     _, resolved = asked(tasks={"goals": goals}, screening={"goals": goals[:1]})
     assert len(resolved.tasks) == 4

@@ -107,7 +107,7 @@ def test_stopped_anywhere_it_goes_on_to_the_same_bits(decided, order, decide, di
 def test_a_known_random_return_costs_nothing_and_an_unknown_one_is_rolled_out_on_the_judging_seeds(
     asked, order, decide, decided
 ):
-    """Where the preset does not say it, uniform actions run once on every judging seed, and stand beside it."""
+    """If the preset does not state it, uniform actions run once on every judging seed, and stand beside it."""
     assert card_of(decided[0]).random_rollouts == 0
     spec, resolved = asked(**SMALL, **NEAR)
     hidden = {

@@ -7,7 +7,7 @@ import pytest
 from scipy import stats
 
 from attnscope_server.deciding.statistics.estimates import PairedReturns, difference, estimate, gain
-from attnscope_server.deciding.statistics.plans import Reach
+from attnscope_server.deciding.statistics.look_plans import Reach
 
 
 def returns(generator, tasks=8, seeds=10, error=None):
@@ -82,7 +82,7 @@ def test_the_guard_holds_the_error_of_skewed_rollouts():
 
 
 def test_equal_rollouts_give_no_score():
-    """Where nothing varies, there is no test: the score is not a number."""
+    """If nothing varies, there is no test: the score is not a number."""
     paired = PairedReturns(np.full((4, 5), 3.0), np.full((4, 5), 3.0), np.zeros(4))
     assert np.isnan(difference(paired, 0.05, Reach.THESE).score)
 

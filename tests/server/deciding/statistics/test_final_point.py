@@ -6,8 +6,8 @@ from benchmarks.calibration.worlds import World
 
 from attnscope_server.deciding.statistics.estimates import PairedReturns
 from attnscope_server.deciding.statistics.final_point import median_unbiased_drift, median_unbiased_kept
+from attnscope_server.deciding.statistics.look_plans import Reach, seeds_plan
 from attnscope_server.deciding.statistics.looks import Verdict, judge
-from attnscope_server.deciding.statistics.plans import Reach, seeds_plan
 
 PLAN = seeds_plan(8)
 

@@ -6,8 +6,8 @@ from benchmarks.calibration.worlds import World
 
 from attnscope_server.deciding.statistics.estimates import PairedReturns, difference
 from attnscope_server.deciding.statistics.kept import kept
+from attnscope_server.deciding.statistics.look_plans import Reach, seeds_plan, tasks_plan
 from attnscope_server.deciding.statistics.looks import Verdict, judge
-from attnscope_server.deciding.statistics.plans import Reach, seeds_plan, tasks_plan
 
 
 def one(drawn, repetition=0):
@@ -61,7 +61,7 @@ def test_the_interval_covers(shape):
 
 
 def test_a_gain_lost_in_noise_has_no_limits():
-    """Where the gain is not positive at the bound, the ratio has no finite limit and no verdict."""
+    """If the gain is not positive at the bound, the ratio has no finite limit and no verdict."""
     generator = np.random.default_rng(4)
     paired = PairedReturns(generator.standard_normal((8, 10)), generator.standard_normal((8, 10)), np.zeros(8))
     result = judge(paired, 0.05, Reach.THESE, seeds_plan(8).looks[1])
@@ -77,7 +77,7 @@ def test_a_look_judges_its_own_rollouts():
 
 
 def test_an_arm_that_is_its_twin_keeps_all():
-    """Where every rollout is that of the uncompressed policy, the share kept is 1, and no limit is not a number."""
+    """If every rollout is that of the uncompressed policy, the share kept is 1, and no limit is not a number."""
     up = np.random.default_rng(3).standard_normal((8, 5)) + 5
     found = kept(PairedReturns(up, up, np.zeros(8)), 0.05, Reach.THESE, 2.0, 2.0)
     assert found.point == 1

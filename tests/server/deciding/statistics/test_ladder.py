@@ -8,8 +8,8 @@ from benchmarks.calibration.ladders import ends
 from benchmarks.calibration.worlds import World
 
 from attnscope_server.deciding.statistics.ladder import Climb, End, Ladder, Rung
+from attnscope_server.deciding.statistics.look_plans import seeds_plan
 from attnscope_server.deciding.statistics.looks import Verdict
-from attnscope_server.deciding.statistics.plans import seeds_plan
 
 SAFE, HARM, OPEN = Verdict.SAFE, Verdict.HARM, Verdict.OPEN
 RUNGS = (Rung("newest 64", 64), Rung("newest 32", 32), Rung("newest 16", 16))

@@ -5,7 +5,7 @@ import pytest
 from benchmarks.calibration.claims import many
 from benchmarks.calibration.worlds import World
 
-from attnscope_server.deciding.statistics.plans import seeds_plan, tasks_plan
+from attnscope_server.deciding.statistics.look_plans import seeds_plan, tasks_plan
 
 PLANS = {
     "these": seeds_plan(8),

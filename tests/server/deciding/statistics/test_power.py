@@ -7,7 +7,7 @@ import pytest
 from benchmarks.calibration.worlds import World
 
 from attnscope_server.deciding.statistics.estimates import Estimate, difference
-from attnscope_server.deciding.statistics.plans import Reach, seeds_plan, tasks_plan
+from attnscope_server.deciding.statistics.look_plans import Reach, seeds_plan, tasks_plan
 from attnscope_server.deciding.statistics.power import conditional_power, is_futile, size_needed
 
 PLAN = seeds_plan(8)
@@ -60,7 +60,7 @@ def test_sizes_at_both_ends_of_the_interval():
 
 
 def test_an_interval_over_the_margin_has_no_far_size():
-    """Where the far end lies at the margin or beyond it, no size decides for it."""
+    """If the far end lies at the margin or beyond it, no size decides for it."""
     assert size_needed(at(0.5), PLAN, 2).if_far is None
     assert size_needed(at(-3.0), PLAN, 2).if_far is not None
     assert size_needed(at(np.nan), PLAN, 2).if_near is None

@@ -2,7 +2,7 @@
 
 import pytest
 
-from attnscope_server.deciding.statistics.plans import Reach
+from attnscope_server.deciding.statistics.look_plans import Reach
 from attnscope_server.deciding.statistics.scopes import TooFewJudgesError, choose_scope
 
 

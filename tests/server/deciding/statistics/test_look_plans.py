@@ -6,7 +6,7 @@ from scipy import stats
 
 from attnscope_server.deciding.statistics.crossing import crossing
 from attnscope_server.deciding.statistics.estimates import student_quantile
-from attnscope_server.deciding.statistics.plans import ERROR, Reach, seeds_plan, tasks_plan
+from attnscope_server.deciding.statistics.look_plans import ERROR, Reach, seeds_plan, tasks_plan
 
 PLANS = {
     "8 tasks": seeds_plan(8),

@@ -1,21 +1,31 @@
-"""JSON answers of a service, read as models of the wire; knows no connection."""
+"""Answers of the service, and their bodies read as models; no body is trusted before it fits its model."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TypeVar
 
+import httpx
 from pydantic import BaseModel, ValidationError
 from pydantic_core import from_json
 
 from attnscope.connecting.plain import plain_values
-from attnscope.connecting.transport import Answer
 from attnscope.errors import UnexpectedAnswerError
 from attnscope_storage.wire.wording import sentence
 
 ModelT = TypeVar("ModelT", bound=BaseModel)
 
 
-def read_model(kind: type[ModelT], answer: Answer) -> ModelT:
+@dataclass(frozen=True)
+class Response:
+    """A successful answer of the service."""
+
+    status: int
+    headers: httpx.Headers
+    body: bytes
+
+
+def read_model(kind: type[ModelT], answer: Response) -> ModelT:
     """Return a JSON answer as `kind`; fields that a newer service added are ignored, in a job's specification too."""
     try:
         return kind.model_validate(plain_values(from_json(answer.body)), extra="ignore")
@@ -25,7 +35,7 @@ def read_model(kind: type[ModelT], answer: Answer) -> ModelT:
         raise UnexpectedAnswerError(f"the service's answer is no JSON: {error}") from error
 
 
-def read_models(kind: type[ModelT], answer: Answer) -> list[ModelT]:
+def read_models(kind: type[ModelT], answer: Response) -> list[ModelT]:
     """Return a JSON list as `read_model` returns one."""
     try:
         entries = plain_values(from_json(answer.body))
@@ -41,5 +51,6 @@ def read_models(kind: type[ModelT], answer: Answer) -> list[ModelT]:
 def _not_understood(error: ValidationError) -> UnexpectedAnswerError:
     first = error.errors(include_url=False, include_input=False)[0]
     place = ".".join(str(part) for part in first["loc"]) or "the body"
-    said = sentence(first)
-    return UnexpectedAnswerError(f"the service's answer is not what this version understands: {place}: {said}")
+    return UnexpectedAnswerError(
+        f"the service's answer is not what this version understands: {place}: {sentence(first)}"
+    )

@@ -30,7 +30,7 @@ def screen_memory(resolved: ResolvedScreen, policy: PolicyDescription) -> float:
     judged = resolved.block * resolved.decisions_each
     history = resolved.block * resolved.steps * (2 * policy.width * policy.tokens_per_transition + 64)
     rows = resolved.steps * policy.context_length * (resolved.block + 2 * policy.layers * policy.heads)
-    windows = judged * full * (policy.width * policy.tokens_per_transition * _pooling(resolved) + 64)
+    windows = judged * full * (policy.width * policy.tokens_per_transition * max(2, len(resolved.arms) // 8) + 64)
     kept = 2 * judged * full * (len(resolved.arms) + 3 * len(resolved.bands) + resolved.episodes_back)
     return FLOAT_BYTES * (history + rows * int(resolved.rows) + windows) + kept
 
@@ -41,8 +41,3 @@ def _tokens(arm: Condition, policy: PolicyDescription) -> int:
     budget = full if arm.budget is None or arm.positions == "mask" else arm.budget
     kept = int(full * budget) if isinstance(budget, float) else budget
     return max(1, min(full, kept)) * policy.tokens_per_transition + 1
-
-
-def _pooling(resolved: ResolvedScreen) -> int:
-    """Return how many arms may build tokens of their own: those of one strategy in eight, two at least."""
-    return max(2, len(resolved.arms) // 8)

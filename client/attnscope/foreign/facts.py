@@ -1,6 +1,6 @@
-"""Everything that a foreign source says beside its weights, and the attributes of a capture made of it.
+"""The facts that a foreign source states beside its weights, and the attributes of a capture made of it.
 
-A fact that the source does not say is None here and in the capture, never zero and never a guess.
+A fact that the source does not state is None here and in the capture, never zero and never a guess.
 """
 
 from __future__ import annotations
@@ -13,14 +13,14 @@ import numpy as np
 from jaxtyping import Float64
 
 UNKNOWN: Final = "unknown"
-"""A name that nobody said, in texts."""
+"""Stands in texts for a name that the source does not state."""
 
 MAX_NAME: Final = 200
 """Characters of a policy's name."""
 
 
 @dataclass(frozen=True, eq=False)
-class Told:
+class Facts:
     """The known facts of a foreign capture; None is unknown."""
 
     source: str
@@ -53,7 +53,6 @@ class Told:
         """Return the root attributes of the capture."""
         name = self.name[:MAX_NAME] or UNKNOWN
         environment = self.environment or UNKNOWN
-        shape = {"layers": self.layers, "heads": self.heads}
         return {
             "job": str(UUID(self.digest[:32])),
             "owner": "imported",
@@ -73,19 +72,7 @@ class Told:
                 "row_layers": list(range(self.layers)),
                 "row_heads": list(range(self.heads)),
             },
-            "policy": {
-                **shape,
-                "family": UNKNOWN,
-                "width": self.width,
-                "context_length": self.slots,
-                "actions": self.actions,
-                "causal": self.causal,
-                "positions": None,
-                "query_slot": self.query_slot,
-                "tokens_per_transition": self.tokens_per_transition,
-                "observation": None,
-                "parameters": None,
-            },
+            "policy": self._policy(),
             "query_slot": self.query_slot,
             "tokens_per_transition": self.tokens_per_transition,
             "episode_returns": None if self.returns is None else self.returns.tolist(),
@@ -99,4 +86,20 @@ class Told:
                 "seeds": [UNKNOWN],
                 "imported_from": self.source,
             },
+        }
+
+    def _policy(self) -> dict[str, Any]:
+        return {
+            "layers": self.layers,
+            "heads": self.heads,
+            "family": UNKNOWN,
+            "width": self.width,
+            "context_length": self.slots,
+            "actions": self.actions,
+            "causal": self.causal,
+            "positions": None,
+            "query_slot": self.query_slot,
+            "tokens_per_transition": self.tokens_per_transition,
+            "observation": None,
+            "parameters": None,
         }
