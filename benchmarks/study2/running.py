@@ -98,14 +98,14 @@ class Study:
         self.part("capture", self._capture)
         self.part("screen", self._screen)
         if self.subject.dips:
-            self.part("dips", lambda: self._screened(self.subject.dip_arms))
+            self.part("dips", lambda: self.screened(self.subject.dip_arms))
         gated = self.gate()
         print(f"{self.subject.key}: {gated.sentence}", flush=True)
         self.part("race", self._race)
-        self.part("plain", lambda: self._uncompressed(self.blocks.board, self.subject.seeds))
+        self.part("plain", lambda: self.uncompressed(self.blocks.board, self.subject.seeds))
         arms, each = self.subject.arms, len(self.subject.rules)
         for first in range(0, len(arms), each):
-            self.part(f"board-{first:03}", lambda first=first: self._board(arms[first : first + each]))  # type: ignore[misc]
+            self.part(f"board-{first:03}", lambda first=first: self._board(first, arms[first : first + each]))  # type: ignore[misc]
 
     def confirm(self) -> None:
         """Judge the race's pick of the smallest saving on fresh seeds of the judging tasks."""
@@ -114,7 +114,7 @@ class Study:
         def rolled() -> Arrays:
             seeds = (self.blocks.confirm, self.blocks.confirm + CONFIRM_SEEDS)
             [arm] = self.stage.compressed([pick], axis_of(self.judges, *seeds))
-            return {"return": self._shaped(arm.returns), **self._uncompressed(self.blocks.confirm, CONFIRM_SEEDS)}
+            return {"return": self.shaped(arm.returns), **self.uncompressed(self.blocks.confirm, CONFIRM_SEEDS)}
 
         self.part("confirm", rolled)
 
@@ -170,7 +170,8 @@ class Study:
         kept = {name: value for name, value in stored.items() if name not in {"captured", "begins"}}
         return Histories(**{**kept, "rows": kept["rows"].astype(np.float32)})
 
-    def _screened(self, arms: tuple[Compression, ...]) -> Arrays:
+    def screened(self, arms: tuple[Compression, ...]) -> Arrays:
+        """Screen the captured histories under some arms."""
         found = screen(
             self.stage.policy,
             self._histories(),
@@ -186,7 +187,7 @@ class Study:
         return arrays | small | {name: found.arrays[name] for name in TOLD} | {"task": found.task}
 
     def _screen(self) -> Arrays:
-        return self._screened(self.subject.arms)
+        return self.screened(self.subject.arms)
 
     def _race(self) -> Arrays:
         """Race each count's proposals on screening tasks; of every count the arm that stayed longest is the pick."""
@@ -217,15 +218,26 @@ class Study:
         means = [mean_return(one.returns, self.first_episode()).reshape(len(tasks), -1) for one in rolled]
         return np.stack([one.T.ravel() for one in means])
 
-    def _board(self, arms: tuple[Compression, ...]) -> Arrays:
-        axis = axis_of(self.judges, self.blocks.board, self.blocks.board + self.subject.seeds)
-        return {"return": np.stack([self._shaped(one.returns) for one in self.stage.compressed(arms, axis)])}
+    def _board(self, first: int, arms: tuple[Compression, ...]) -> Arrays:
+        """Roll some arms out seed by seed: a rollout depends on its task, seed and arm alone."""
 
-    def _uncompressed(self, first: int, seeds: int) -> Arrays:
+        def seed(number: int) -> Arrays:
+            rolled = self.stage.compressed(arms, axis_of(self.judges, number, number + 1))
+            return {"return": np.stack([self.shaped(one.returns) for one in rolled])}
+
+        begin = self.blocks.board
+        parts = [
+            self.part(f"board-{first:03}-{number}", lambda number=number: seed(number))  # type: ignore[misc]
+            for number in range(begin, begin + self.subject.seeds)
+        ]
+        return {"return": np.concatenate([part["return"] for part in parts], axis=1)}
+
+    def uncompressed(self, first: int, seeds: int) -> Arrays:
+        """Roll the uncompressed policy out on the judging tasks."""
         rolled = self.stage.uncompressed(axis_of(self.judges, first, first + seeds))
-        return {"plain": self._shaped(rolled.returns), "random": self._random(self.judges)}
+        return {"plain": self.shaped(rolled.returns), "random": self._random(self.judges)}
 
-    def _shaped(self, returns: Float[np.ndarray, "rollout episode"]) -> Float[np.ndarray, "seed task episode"]:
+    def shaped(self, returns: Float[np.ndarray, "rollout episode"]) -> Float[np.ndarray, "seed task episode"]:
         """Return returns [seed, task, episode], in float32."""
         by_task = returns.reshape(len(self.judges), -1, returns.shape[-1])
         return np.ascontiguousarray(by_task.transpose(1, 0, 2).astype(np.float32))

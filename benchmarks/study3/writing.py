@@ -19,6 +19,7 @@ from benchmarks.study2.measures import (
 )
 from benchmarks.study2.published import FOLDER as SECOND
 from benchmarks.study2.published import Published, published
+from benchmarks.study2.subjects import DIP_COUNTS, POSITIONS
 from benchmarks.study2.writing import (
     FAILED_REGRET,
     HOLDS,
@@ -32,6 +33,8 @@ from benchmarks.study2.writing import (
     rewritten,
     table,
 )
+from benchmarks.study3 import lengths
+from benchmarks.study3.lengths import TRAINED, Lengths
 from benchmarks.study3.subjects import STANDS, SUBJECTS
 
 FOLDER: Final = SECOND.parent / "third"
@@ -43,7 +46,8 @@ HALF: Final = 0.5
 def write() -> list[Path]:
     """Write the page's tables and draw its figures; return the figures' paths."""
     policies = read()
-    PAGE.write_text(rewritten(PAGE.read_text(encoding="utf-8"), tables(policies)), encoding="utf-8")
+    made = tables(policies, lengths.read(FOLDER))
+    PAGE.write_text(rewritten(PAGE.read_text(encoding="utf-8"), made), encoding="utf-8")
     inside = ("departure", "signed loss")
     return drawn(
         {
@@ -64,8 +68,14 @@ def doubted(policy: Published) -> Doubts:
     return doubts_of(policy.votes, policy.rules, range(len(policy.arms)))
 
 
-def tables(policies: Sequence[Published]) -> dict[str, str]:
-    """Return every table of the page by the name of its mark."""
+def tables(policies: Sequence[Published], trained: Lengths | None) -> dict[str, str]:
+    """Return every table of the page by the name of its mark.
+
+    Parameters
+    ----------
+    trained
+        The policy with trained lengths; None where it was not screened.
+    """
     return {
         "picks": table(
             ("policy", "count", "the race's pick", "kept on the board", "worst and best task"),
@@ -97,11 +107,12 @@ def tables(policies: Sequence[Published]) -> dict[str, str]:
             ),
             map(_regrets, policies),
         ),
-        "claims": "\n".join(f"{place}. {line}" for place, line in enumerate(claims(policies), 1)),
+        "lengths": table(("transitions", "TV-live, keep", "reindex", "kept, keep", "reindex"), _lengths(trained)),
+        "claims": "\n".join(f"{place}. {line}" for place, line in enumerate(claims(policies, trained), 1)),
     }
 
 
-def claims(policies: Sequence[Published]) -> list[str]:
+def claims(policies: Sequence[Published], trained: Lengths | None) -> list[str]:
     """Return what became of every registered claim, in its order."""
     within = {policy.subject.key: within_rules(policy, STANDS).found.value for policy in policies}
     right = {policy.subject.key: better_positions(policy, STANDS) for policy in policies}
@@ -124,6 +135,7 @@ def claims(policies: Sequence[Published]) -> list[str]:
         + (f", not {', '.join(over)}" if over else "")
         + f". Upper limit > .10, failed: {', '.join(failed) or 'none'}.",
         _doubt(policies),
+        *([] if trained is None else [_dipped(trained)]),
     ]
     return [*found, f"Not finished: {', '.join(missing)}."] if missing else found
 
@@ -137,6 +149,30 @@ def _doubt(policies: Sequence[Published]) -> str:
         f"The screen doubts itself on {', '.join(says) or 'none'}; TV-live is under .6 within rules on "
         f"{', '.join(bad) or 'none'}. Missed: {', '.join(missed) or 'none'}; in vain: {', '.join(cried) or 'none'}."
     )
+
+
+def _dipped(trained: Lengths) -> str:
+    """Return the dips that were found, and the trained counts that keep more than both neighbours."""
+    listed = {place: ", ".join(map(str, counts)) or "none" for place, counts in trained.dips().items()}
+    more = {place: ", ".join(map(str, trained.better(place))) or "none" for place in listed}
+    return (
+        "Trained lengths: "
+        + "; ".join(
+            f"under {place} dips at {listed[place]}, more kept than at both neighbours at {more[place]}"
+            for place in listed
+        )
+        + "."
+    )
+
+
+def _lengths(trained: Lengths | None) -> Iterable[tuple[str, ...]]:
+    if trained is None:
+        return
+    departure, kept = trained.departures(), trained.kept()
+    for at, count in enumerate(DIP_COUNTS):
+        shares = (number(kept[place][count]) if count in kept[place] else "" for place in POSITIONS)
+        mark = " (trained)" if count in TRAINED else ""
+        yield f"{count}{mark}", *(f"{departure[place][at]:.3f}" for place in POSITIONS), *shares
 
 
 def _picks(policy: Published) -> Iterable[tuple[str, ...]]:
