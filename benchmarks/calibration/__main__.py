@@ -15,6 +15,7 @@ TABLES = {
     "gates": lambda n: tables.gates(n // 4),
     "ranks": lambda n: tables.ranks(n // 10),
     "whole": lambda n: tables.whole(n // 20),
+    "others": lambda n: tables.others(n // 200),
 }
 """Every table, with the repetitions that it gets of those asked for."""
 

@@ -8,9 +8,15 @@ from pathlib import Path
 
 import numpy as np
 
+from attnscope_storage.proposing import least_departing
+from benchmarks.study2.published import Published
+
 TABLES = Path(__file__).resolve().parents[2] / "docs" / "study"
 BOARD_ROLLOUTS = 40
 """Rollouts of every condition of those boards: 8 tasks × 5 seeds."""
+
+FORMER_GRID = 20 * 5 * BOARD_ROLLOUTS
+"""Rollouts of the former grid: 20 rules at 5 budgets."""
 
 FULL = 160
 """Tokens of a full context; only ratios matter here."""
@@ -58,6 +64,28 @@ def read_board(name: str) -> Board:
             Truth(one, int(FULL * share), float(k), float(s)) for one, k, s in zip(names, truth, spread, strict=True)
         ]
     return Board(name, tuple(arms), len(conditions) * BOARD_ROLLOUTS)
+
+
+def study_board(policy: Published) -> Board:
+    """Return a policy of a later study: of every rule and count the positions that depart least, as a screen chooses.
+
+    The former grid would have had 20 rules at five budgets, whatever the study tried.
+    """
+    gain = float((policy.plain - policy.arrays["random"][:, None]).mean())
+    shares, arms = policy.kept(), list[Truth]()
+    for count in policy.subject.counts:
+        members = [place for place in policy.single if policy.arms[place].budget == count]
+        mine = least_departing(policy.votes, policy.rules, members)
+        lost = (policy.means[mine] - policy.plain) / gain
+        spread = np.sqrt(lost.var(axis=2, ddof=1).mean(axis=1))
+        kept, error = shares[mine], np.maximum(spread / np.sqrt(lost[0].size), 1e-3)
+        reliability = max(0.0, 1 - float((error**2).mean()) / max(float(kept.var(ddof=1)), 1e-9))
+        truth = kept.mean() + reliability * (kept - kept.mean())
+        arms += [
+            Truth(f"{policy.rules[place]} {count}", count, float(k), float(s))
+            for place, k, s in zip(mine, truth, spread, strict=True)
+        ]
+    return Board(policy.subject.key, tuple(arms), FORMER_GRID)
 
 
 def flat_board(kept: dict[int, float], rules: int = 6, spread: float = 0.12) -> Board:

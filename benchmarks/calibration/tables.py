@@ -8,7 +8,7 @@ import numpy as np
 
 from attnscope_server.deciding.statistics.ladder import End
 from attnscope_server.deciding.statistics.look_plans import LookPlan, seeds_plan, tasks_plan
-from benchmarks.calibration.boards import Board, flat_board, read_board
+from benchmarks.calibration.boards import Board, flat_board, read_board, study_board
 from benchmarks.calibration.claims import many
 from benchmarks.calibration.coverage import covered, futile, promised
 from benchmarks.calibration.decisions import outcomes, rival
@@ -17,6 +17,7 @@ from benchmarks.calibration.gates import passed, passed_in_room
 from benchmarks.calibration.ladders import ends
 from benchmarks.calibration.ranking import COPIES, RULES, told
 from benchmarks.calibration.worlds import World
+from benchmarks.study2.published import published
 
 PLANS: dict[str, LookPlan] = {
     "these 8 tasks": seeds_plan(8),
@@ -193,6 +194,24 @@ def whole(repetitions: int) -> None:
             safe = outcomes(_margin(0.95), count, seed=12, shape=shape, **options).false_safe
             harm = outcomes(_margin(0.65), count, seed=13, shape=shape, **options).false_harm
             row(scope, shape, f"{safe:.4f}", f"{harm:.4f}")
+
+
+def others(repetitions: int) -> None:
+    """Print answers and rollouts of whole decisions on the policies of the second study, which set no plan."""
+    head(
+        "Whole decisions by the driver on the second study's policies, these 8 tasks; the capture's gate is passed",
+        *("policy", "answers", "rollouts, mean ± error", "share of the former grid", "false"),
+    )
+    ratios = []
+    for policy in published():
+        board = study_board(policy)
+        found = outcomes(board, repetitions, seed=15)
+        ratios.append(found.rollouts / (board.grid + 40))
+        words = ", ".join(f"{kind} {share:.0%}" for kind, share in found.kinds.items())
+        error = float(found.spent.std(ddof=1)) / math.sqrt(repetitions)
+        false = f"{found.false_safe + found.false_harm:.3f}"
+        row(board.name, words, f"{found.rollouts:.0f} ± {error:.0f}", f"{ratios[-1]:.3f}", false)
+    print(f"\nMean share of the former grid: {np.mean(ratios):.3f}")
 
 
 def _margin(second: float) -> Board:

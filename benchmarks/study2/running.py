@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -205,11 +206,15 @@ class Study:
                 voted = set(mine)
             racing = [place for place in mine if place in voted or rules[place] in BASELINES]
             proposed[number, racing] = True
-            standing = race([str(place) for place in racing], self._pairs)
+            standing = race([str(place) for place in racing], partial(self._round, count))
             picks.append(int(standing.order[0]))
             spent += standing.rollouts
             print(f"{self.subject.key}: race at {count}: {named(arms[picks[-1]])} of {len(racing)}", flush=True)
         return {"pick": np.array(picks), "proposed": proposed, "rollouts": np.array(spent)}
+
+    def _round(self, count: int, names: tuple[str, ...], first: int, last: int) -> Float[np.ndarray, "arm pair"]:
+        """Return the pairs of one round, which is kept: a race goes on where it was."""
+        return self.part(f"race-{count}-{first}", lambda: {"pairs": self._pairs(names, first, last)})["pairs"]
 
     def _pairs(self, names: tuple[str, ...], first: int, last: int) -> Float[np.ndarray, "arm pair"]:
         tasks = self.screening[:RACE_TASKS]

@@ -55,19 +55,28 @@ def make(run: Path, folder: Path, to: Path) -> Path:
     registry = CheckpointRegistry(folder / "registry")
     registry.add(run)
     study = Study(SUBJECT, registry, folder, THIRD)
-    dips = study.part("dips", lambda: study.screened(SUBJECT.dip_arms))
-    axis = axis_of(study.judges, THIRD.board, THIRD.board + SEEDS)
+    screened = study.part("dips", lambda: study.screened(SUBJECT.dip_arms))
+    each = len(TRIED)
 
-    def rolled() -> dict[str, np.ndarray[Any, Any]]:
-        found = study.stage.compressed(arms(), axis)
-        return {
-            "return": np.stack([study.shaped(one.returns) for one in found]),
-            **study.uncompressed(THIRD.board, SEEDS),
-        }
+    def rolled(first: int, seed: int) -> dict[str, np.ndarray[Any, Any]]:
+        found = study.stage.compressed(arms()[first : first + each], axis_of(study.judges, seed, seed + 1))
+        return {"return": np.stack([study.shaped(one.returns) for one in found])}
 
+    boards = [
+        np.concatenate(
+            [
+                study.part(f"board-{first}-{seed}", lambda first=first, seed=seed: rolled(first, seed))["return"]  # type: ignore[misc]
+                for seed in range(THIRD.board, THIRD.board + SEEDS)
+            ],
+            axis=1,
+        )
+        for first in range(0, len(arms()), each)
+    ]
+    plain = study.part("plain", lambda: study.uncompressed(THIRD.board, SEEDS))
     to.mkdir(parents=True, exist_ok=True)
     path = to / NAME
-    arrays = {f"dips/{name}": values for name, values in dips.items()} | dict(study.part("board", rolled))
+    arrays = {f"dips/{name}": values for name, values in screened.items()} | dict(plain)
+    arrays["return"] = np.concatenate(boards)
     np.savez_compressed(path, **arrays)  # type: ignore[arg-type]
     return path
 

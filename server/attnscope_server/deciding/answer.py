@@ -87,10 +87,14 @@ class Answer(BaseModel):
     ladder: str = ""
     """Digest of the ladder that was fixed before rung 1."""
 
+    attempt: int = 1
+    """Number of the decision on its checkpoint and environment."""
+
     @property
     def sentence(self) -> str:
         """The answer in plain words."""
-        return _SENTENCES[self.kind](self)
+        again = f" This is decision number {self.attempt} on this policy here." if self.attempt > 1 else ""
+        return _SENTENCES[self.kind](self) + again
 
 
 def number(value: float, digits: int = 3) -> str:
@@ -103,10 +107,12 @@ def number(value: float, digits: int = 3) -> str:
 def size_words(needed: SizeNeeded, unit: str) -> str:
     """Sizes that would decide, at both ends of the 80 % interval."""
     if needed.if_near is None:
-        return "no number can be given"
-    near, far = (_size(needed.if_near), _size(needed.if_far))
+        return "no number that would decide can be given"
+    each = "seeds a task" if unit == "seeds" else unit
+    near, far = _size(needed.if_near), _size(needed.if_far)
     return (
-        f"{near} {unit} would decide in four cases of five at the near end of the 80 % interval, {far} at its far end"
+        f"{near} {each} would decide in four cases of five if its true share lies far from the margin, {far} if it "
+        "lies near (the ends of the 80 % interval)"
     )
 
 
@@ -116,29 +122,40 @@ def _size(size: int | None) -> str:
     return str(size) if size <= LARGEST_SIZE else f"more than {LARGEST_SIZE}"
 
 
-def _judged(answer: Answer, rung: RungSummary) -> str:
-    return f"{rung.kept_words}, {rung.seeds} seeds, {answer.scope}"
+def _where(answer: Answer, rung: RungSummary) -> str:
+    """Return on how many seeds of which tasks a rung was judged."""
+    if answer.scope.startswith("these"):
+        return f"{rung.seeds} seeds on each of {answer.scope}"
+    if answer.unit == "tasks":
+        return f"{rung.seeds} seeds a task, {answer.scope}"
+    return f"{rung.seeds} seeds on {answer.scope}"
 
 
-def _percent(answer: Answer) -> str:
-    return f"{100 * answer.margin:g} %"
+def _keeps(rung: RungSummary) -> str:
+    if rung.changes_almost_nothing is not None:
+        return f"it changes almost nothing (at most {rung.changes_almost_nothing:.1%} of rollouts differ)"
+    return f"it keeps {number(rung.point)} [{number(rung.low)}, {number(rung.high)}] of the gain over random actions"
+
+
+def _margin(answer: Answer) -> str:
+    return f"at a margin of {100 * answer.margin:g} %"
 
 
 def _compress(answer: Answer) -> str:
     at = answer.chosen or 0
     rung = answer.rungs[at]
-    first = f"Compress to {rung.arm}: non-inferior at {_percent(answer)} ({_judged(answer, rung)})."
+    first = f"Compress to {rung.arm}: {_keeps(rung)}, non-inferior {_margin(answer)} ({_where(answer, rung)})."
     if at + 1 == len(answer.rungs):
         return first
     after = answer.rungs[at + 1]
-    return f"{first} The next rung, {after.arm}, is {after.verdict} ({after.kept_words})."
+    return f"{first} The next smaller, {after.arm}, is {after.verdict} ({after.kept_words})."
 
 
 def _none(answer: Answer) -> str:
     rung = answer.rungs[0]
     return (
-        f"None of the arms tried holds at {_percent(answer)}: {rung.arm}, the smallest saving, is inferior "
-        f"({_judged(answer, rung)})."
+        f"None of the arms tried holds {_margin(answer)}: {rung.arm}, the smallest saving, is inferior; {_keeps(rung)} "
+        f"({_where(answer, rung)})."
     )
 
 
@@ -146,20 +163,18 @@ def _do_not(answer: Answer) -> str:
     first, second = answer.rungs[:2]
     return (
         f"Do not compress: the best arms at two budgets, {first.arm} ({first.kept_words}) and {second.arm} "
-        f"({second.kept_words}), are both inferior at {_percent(answer)} "
-        f"({answer.scope})."
+        f"({second.kept_words}), are both inferior {_margin(answer)} ({answer.scope})."
     )
 
 
 def _undecided(answer: Answer) -> str:
     rung = answer.rungs[0]
-    size = rung.tasks if answer.unit == "tasks" else rung.seeds
-    futile = " (futility)" if rung.futile else ""
+    futile = ", as further looks would hardly decide" if rung.futile else ""
     more = "more tasks are needed: " if answer.unit == "tasks" else ""
     needed = size_words(SizeNeeded(rung.needed_near, rung.needed_far), answer.unit)
     return (
-        f"Undecided{futile} at {size} {answer.unit}, {answer.scope}: {rung.arm} keeps between {number(rung.low)} and "
-        f"{number(rung.high)}; {more}{needed}."
+        f"Undecided{futile} ({_where(answer, rung)}): {rung.arm} keeps between {number(rung.low)} and "
+        f"{number(rung.high)} of the gain over random actions; {more}{needed}."
     )
 
 

@@ -120,6 +120,7 @@ def _answered(state: DecisionState, kind: AnswerKind, *, chosen: int | None = No
         unit=state.plan.unit,
         rollouts=state.rollouts,
         ladder=state.ladder,
+        attempt=state.plan.attempt,
     )
     lines = (*state.lines, answer.sentence)
     return state.model_copy(update={"phase": Phase.DONE, "answer": answer, "lines": lines})

@@ -78,6 +78,7 @@ def after_capture(state: DecisionState, captured: Captured) -> DecisionState:
         scope=state.plan.scope.words(len(state.plan.scope.tasks)),
         reason=found.sentence,
         rollouts=new.rollouts,
+        attempt=state.plan.attempt,
     )
     return _moved(new, answer.sentence, phase=Phase.DONE, answer=answer)
 

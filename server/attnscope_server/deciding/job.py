@@ -72,7 +72,7 @@ def run(
     if reader is not None and done:
         worker.record = record_of(decoded(reader.array(DOCUMENT)[done - 1]))
     else:
-        worker.record = worker.record.model_copy(update={"earlier": earlier_decisions(order)})
+        worker.record = worker.record.after(earlier_decisions(order))
     schema = decision_schema(order.spec, order.resolved, policy.description)
 
     def new() -> tuple[dict[str, object], Arrays]:

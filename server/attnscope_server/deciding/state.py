@@ -73,6 +73,9 @@ class DecisionPlan(_Frozen):
     most_rollouts: int = Field(default=2000, ge=1)
     """Cap on rollouts in all phases together."""
 
+    attempt: int = Field(default=1, ge=1)
+    """Number of this decision on its checkpoint and environment; the answer says so from the second one on."""
+
     @property
     def first_seed(self) -> int:
         """First seed of the capture, and of the race on the same rollouts."""

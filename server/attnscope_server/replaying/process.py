@@ -26,6 +26,7 @@ from jaxtyping import Float32
 
 from attnscope_server.errors import ProblemError, refusal
 from attnscope_server.replaying.messages import REPLAY_REPORT, Ask, Refused, ReplayReport
+from attnscope_server.running.environment import computing
 from attnscope_server.running.messages import Ready
 from attnscope_server.settings import Settings
 from attnscope_storage.wire import ProblemCode
@@ -168,14 +169,13 @@ class ReplayProcess:
         if self._process is not None and self._process.poll() is None:
             return self._process
         self._end()
-        environment = {k: v for k, v in os.environ.items() if not k.startswith("ATTNSCOPE_SERVER_API_KEY")}
         self._process = subprocess.Popen(  # noqa: S603 - the operator's own command
             (*self._settings.replay_command, str(self._settings.data_root.resolve())),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             bufsize=0,
             pipesize=READ_BYTES,  # fewer hand-overs of a map between the two processes
-            env=environment,
+            env=computing(os.environ),
             start_new_session=True,  # a terminal's Ctrl-C reaches the service, which ends its children in order
         )
         log.info("replay process started", process=self._process.pid)

@@ -19,6 +19,7 @@ from uuid import UUID
 import structlog
 from pydantic import ValidationError
 
+from attnscope_server.running.environment import computing
 from attnscope_server.running.messages import (
     ENDINGS,
     REPORT,
@@ -36,9 +37,6 @@ log = structlog.get_logger("attnscope.workers")
 
 LINE_BYTES: Final = 16 * 2**20
 """Bytes of one report, at most; the largest name a failure and a placement, in some kilobytes."""
-
-KEY_SETTING: Final = "ATTNSCOPE_SERVER_API_KEY"
-"""Prefix of the environment variables that no child gets."""
 
 
 @dataclass(frozen=True)
@@ -78,7 +76,7 @@ class LocalWorker:
             command,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            env={name: value for name, value in os.environ.items() if not name.startswith(KEY_SETTING)},
+            env=computing(os.environ),
             start_new_session=True,  # a terminal's Ctrl-C reaches the service, which stops its workers in order
         )
         with contextlib.suppress(OSError):

@@ -150,6 +150,23 @@ def first_of_each(votes: Votes, members: Sequence[int], first: int = FIRST) -> d
     return found
 
 
+def by_votes(votes: Votes, members: Sequence[int]) -> list[int]:
+    """Return arms by their mean rank over the votes, best first; equal ranks keep their order.
+
+    In a race, arms whose returns are equal fall out from the end of their list.
+
+    Parameters
+    ----------
+    members
+        The arms that are compared: those of one budget.
+    """
+    mine = np.asarray(members, np.int64)
+    ranks = np.zeros(len(mine))
+    for values in votes.named.values():
+        ranks += (values[mine][:, None] > values[mine][None]).sum(axis=1)
+    return [int(arm) for arm in mine[np.argsort(ranks, kind="stable")]]
+
+
 def _over_tasks(
     values: Float[np.ndarray, "rollout arm"], task: Shaped[np.ndarray, " rollout"]
 ) -> Float64[np.ndarray, " arm"]:

@@ -81,6 +81,16 @@ def test_the_ladder_draws_each_look_beside_its_bounds(card, tmp_path):
     assert save(figure, tmp_path / "ladder.png").exists()
 
 
+def test_the_picture_of_a_card_holds_its_sentence(card):
+    """However long the answer, no text leaves the canvas; it begins at the left edge and not at that of the axes."""
+    said = card.model_copy(update={"sentence": "Compress to recency 64, keep: it keeps what it should. " * 6})
+    figure = decision_card(said)
+    assert not faults(figure)
+    texts = [text for part in figure.subfigs for text in part.texts]
+    assert [text.get_position()[0] for text in texts] == [0.015]
+    assert texts[0].get_text().startswith("Compress to recency 64")
+
+
 def test_a_card_without_looks_is_drawn_by_its_rungs(card):
     """Cards of earlier versions tell the last look of each arm; scores are not drawn then."""
     figure = ladder(card.model_copy(update={"looks": ()}))

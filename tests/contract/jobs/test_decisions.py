@@ -100,7 +100,7 @@ def test_a_decision_ends_in_the_right_answer(running, decided):
     assert card.answer == "compress to"
     assert (card.chosen.strategy, card.chosen.budget) == ("recency", 8)
     assert decision.answer == card.sentence == card.lines[-1]
-    assert card.sentence.startswith("Compress to recency 8, reindex: non-inferior at 5 % (changes almost nothing")
+    assert card.sentence.startswith("Compress to recency 8, reindex: it changes almost nothing (at most ")
     assert [look.verdict for look in decision.looks] == ["non-inferior"]
     assert "recency" in {arm.strategy for arm in decision.arms}
     assert (card.card_schema, card.job) == (CARD_SCHEMA, str(decided.id))

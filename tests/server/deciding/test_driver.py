@@ -86,8 +86,8 @@ def test_a_good_arm_is_kept_and_said_in_one_sentence():
     assert [rung.name for rung in state.rungs] == ["newest 64", "newest 32"]
     assert state.answer.rungs[0].verdict == "non-inferior"
     assert state.screen_ranks is True
-    assert "non-inferior at 5 %" in state.answer.sentence
-    assert "these 8 tasks, all of the held-out split" in state.answer.sentence
+    assert "of the gain over random actions, non-inferior at a margin of 5 %" in state.answer.sentence
+    assert "seeds on each of these 8 tasks, all of the held-out split)" in state.answer.sentence
     assert any(line.startswith("rung 1 of 2: newest 64, 5 seeds so far, kept ") for line in state.lines)
     assert any(line.endswith(": goes on") for line in state.lines)
     assert state.lines[-1] == state.answer.sentence
@@ -130,7 +130,7 @@ def test_a_safe_rung_below_an_inferior_one_gives_no_word():
     state = decide(Turned({"newest 64": 1.0, "newest 32": 0.6}))
     assert state.answer.kind is AnswerKind.NONE_HOLDS
     assert state.answer.chosen is None
-    assert state.answer.sentence.startswith("None of the arms tried holds at 5 %: newest 64")
+    assert state.answer.sentence.startswith("None of the arms tried holds at a margin of 5 %: newest 64")
 
 
 def test_an_arm_at_the_margin_is_undecided_with_sizes_at_both_ends():
@@ -138,9 +138,9 @@ def test_an_arm_at_the_margin_is_undecided_with_sizes_at_both_ends():
     state = decide(Policy({"newest 64": 0.953, "newest 32": 0.9}))
     assert state.answer.kind is AnswerKind.UNDECIDED
     assert state.answer.sentence.startswith(
-        "Undecided at 40 seeds, these 8 tasks, all of the held-out split: newest 64"
+        "Undecided (40 seeds on each of these 8 tasks, all of the held-out split): newest 64 keeps between 0."
     )
-    assert "at the near end of the 80 % interval" in state.answer.sentence
+    assert "seeds a task would decide in four cases of five if its true share lies far from" in state.answer.sentence
 
 
 class Told(Policy):
@@ -243,7 +243,7 @@ def test_an_arm_that_never_differs_holds_by_its_bound():
     """If no rollout differs, the bound on their share is the answer once it is below the margin."""
     state = decide(Policy(GOOD, differing=0))
     assert state.answer.kind is AnswerKind.COMPRESS_TO
-    assert "changes almost nothing: at most" in state.answer.sentence
+    assert "it changes almost nothing (at most 3.1% of rollouts differ)" in state.answer.sentence
 
 
 def test_few_differing_decisions_give_no_verdict():

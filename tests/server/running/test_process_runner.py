@@ -11,7 +11,7 @@ import threading
 import psutil
 import pytest
 
-from attnscope_server.running import local_worker
+from attnscope_server.running import environment, local_worker
 from attnscope_server.running.messages import Alive, Died, Succeeded
 from attnscope_server.running.process_runner import ProcessRunner
 from attnscope_server.running.runner import SlotKind
@@ -41,6 +41,13 @@ import subprocess, sys, time
 subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
 print('{"type": "alive"}', flush=True)
 time.sleep(600)
+"""
+
+
+SAYS_HOW_IT_WAITS = """
+import os
+way = {None: 4, "PASSIVE": 5, "ACTIVE": 6}[os.environ.get("OMP_WAIT_POLICY")]
+raise SystemExit(way + 10 * ("ATTNSCOPE_SERVER_API_KEY" in os.environ))
 """
 
 
@@ -100,6 +107,27 @@ def test_a_worker_that_ends_at_once_is_reported(started, job):
     for attempt in (1, 2, 3):
         runner.run(job, attempt, "0")
         assert heard.get(timeout=60) == ("0", Died(job=job.id, attempt=attempt, code=3))
+
+
+@pytest.mark.parametrize(("own", "busy", "code"), [(None, True, 5), (None, False, 4), ("ACTIVE", True, 6)])
+def test_threads_of_a_worker_sleep_on_a_busy_machine(started, job, monkeypatch, own, busy, code):
+    """A worker that starts where others hold the cores waits patiently, unless the user said how; it gets no key."""
+    monkeypatch.delenv("OMP_WAIT_POLICY", raising=False)
+    monkeypatch.setenv("ATTNSCOPE_SERVER_API_KEY", "secret")
+    if own is not None:
+        monkeypatch.setenv("OMP_WAIT_POLICY", own)
+    monkeypatch.setattr(environment, "crowded", lambda: busy)
+    runner, heard = started(SAYS_HOW_IT_WAITS)
+    runner.run(job, 1, "0")
+    assert heard.get(timeout=60) == ("0", Died(job=job.id, attempt=1, code=code))
+
+
+def test_a_machine_is_crowded_from_a_load_of_its_cores_on(monkeypatch):
+    """The load of the last minute is compared with the cores that this process may use."""
+    monkeypatch.setattr(environment.os, "sched_getaffinity", lambda _pid: {0, 1, 2, 3}, raising=False)
+    for load, found in ((3.9, False), (4.0, True)):
+        monkeypatch.setattr(environment.os, "getloadavg", lambda load=load: (load, 0.0, 0.0), raising=False)
+        assert environment.crowded() == found
 
 
 def test_a_worker_that_reads_nothing_holds_up_nobody(started, job):

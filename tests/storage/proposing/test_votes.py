@@ -5,7 +5,16 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from attnscope_storage.proposing import distinct, first_listed, first_of_each, least_departing, rollout_means, votes_of
+from attnscope_storage.proposing import (
+    Votes,
+    by_votes,
+    distinct,
+    first_listed,
+    first_of_each,
+    least_departing,
+    rollout_means,
+    votes_of,
+)
 
 TASK = np.array([3, 3, 8])
 DEPARTURE = np.array(
@@ -53,6 +62,15 @@ def test_each_vote_has_its_own_first_arms():
     """Departure and retained attention want the least change, signed loss the least loss."""
     first = first_of_each(votes_of(ARRAYS, TASK), [0, 1, 2], first=1)
     assert first == {"departure": [1], "signed loss": [0], "retained attention": [1]}
+
+
+def test_arms_are_listed_by_their_mean_rank():
+    """The arm that no vote puts behind others is first; equal ranks keep their order; absent votes do not count."""
+    nothing = np.full(4, np.nan)
+    votes = Votes(np.array([0.3, 0.1, 0.2, 0.3]), np.array([0.0, 0.2, 0.1, 0.3]), nothing)
+    assert by_votes(votes, [0, 1, 2, 3]) == [0, 1, 2, 3]
+    assert by_votes(votes, [3, 1, 2]) == [1, 2, 3]
+    assert by_votes(Votes(votes.departure, nothing, nothing), [3, 0, 1, 2]) == [1, 2, 3, 0]
 
 
 def test_the_positions_that_depart_least_stand_for_a_rule():

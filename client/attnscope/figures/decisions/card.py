@@ -27,6 +27,9 @@ MOST_NAMED: Final = 60
 LONGEST: Final = 1_000
 """Characters of a line that are drawn, at most: a service sends cards too, and a picture's size follows from them."""
 
+LINE: Final = 0.145
+"""Inches from one line of text to the next."""
+
 SHOWN: Final = frozenset({"policy", "scope", "cost", "speed", "memory"})
 """Facts that the picture tells; the rungs are drawn."""
 
@@ -66,17 +69,16 @@ def decision_card(card: DecisionCard) -> Figure:
     lead = [
         f"{word}: {text}" for word, text in card_facts(card) if word in {"policy", "scope", "cost", "speed", "memory"}
     ]
-    lines = [fold(_one_line(line), 0.95 * WIDTH, TEXT_POINTS) for line in (card.sentence or "No answer yet.", *lead)]
-    rungs = card.rungs[:MOST_RUNGS]
-    count = sum(line.count("\n") + 1 for line in lines)
+    lines = [fold(_one_line(line), 0.96 * WIDTH, TEXT_POINTS) for line in (card.sentence or "No answer yet.", *lead)]
+    rungs, shown = card.rungs[:MOST_RUNGS], "\n".join(lines)
+    heights = [LINE * (shown.count("\n") + 1) + 0.1, 0.7 + 0.45 * max(1, len(rungs))]
     with styled():
-        figure = Picture(figsize=(WIDTH, 1.4 + 0.16 * count + 0.45 * max(1, len(rungs))), layout="constrained")
-        text, axes = figure.subplots(2, 1, height_ratios=[0.16 * count, 0.6 + 0.45 * max(1, len(rungs))])
-        text.set_axis_off()
-        shown = "\n".join(lines)
-        text.text(0, 1, shown, va="top", fontsize=TEXT_POINTS, color=COLOURS["text"], transform=text.transAxes)
-        draw_rungs(axes, rungs, card.margin)
-        title = _one_line(f"{card.checkpoint_name}: {card.answer or 'not decided'}")
+        figure = Picture(figsize=(WIDTH, 0.65 + sum(heights)), layout="constrained")
+        above, below = figure.subfigures(2, 1, height_ratios=heights, squeeze=False)[:, 0]
+        above.text(0.015, 0.98, shown, va="top", fontsize=TEXT_POINTS, color=COLOURS["text"], linespacing=1.3)
+        draw_rungs(below.subplots(), rungs, card.margin)
+        decided = card.answer or "not decided"
+        title = _one_line(f"{card.checkpoint_name}: {decided}" + (f" {card.chosen.name}" if card.chosen else ""))
         return finish(
             figure,
             title,

@@ -78,6 +78,7 @@ def _card(
         random_rollouts=record.random_rollouts,
         speed=record.speed,
         memory=None if chosen is None else memory_of(chosen, checkpoint.policy),
+        first_seed=spec.seeds[0],
         attempt=1 + len(record.earlier),
         earlier=record.earlier,
         capture=None if spec.capture is None else str(spec.capture),

@@ -22,6 +22,7 @@ from attnscope_server.screening.resolving import setup_of as screened_setup
 from attnscope_storage.proposing import (
     BASELINES,
     Votes,
+    by_votes,
     distinct,
     first_listed,
     first_of_each,
@@ -137,7 +138,9 @@ def group_of(
 
 
 def proposed(ballots: Sequence[Ballot], groups: Sequence[str], *, ranks: bool) -> list[CardArm]:
-    """Return the arms that race, budget after budget.
+    """Return the arms that race, budget after budget; of a budget those that the votes rank first stand first.
+
+    Where few rollouts of a race return the same under many arms, as rewards are rare, the order decides who goes on.
 
     Parameters
     ----------
@@ -151,7 +154,7 @@ def proposed(ballots: Sequence[Ballot], groups: Sequence[str], *, ranks: bool) -
     rules = [(str(one.setup.rule), one.setup.memory) for one in ballots]
     for group in groups:
         members = [index for index, one in enumerate(ballots) if one.group == group]
-        mine = least_departing(votes, rules, members) if ranks else first_listed(rules, members)
+        mine = by_votes(votes, least_departing(votes, rules, members)) if ranks else first_listed(rules, members)
         listed = [index for index in mine if _guided(ballots[index].setup)]
         orders = first_of_each(votes, mine) if ranks else {"the guide's list": listed}
         for index in mine:

@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from attnscope_model.compression import Compression
 from attnscope_model.strategies import strategy
 from attnscope_server.deciding.state import DecisionState, Phase
-from attnscope_storage.wire.specifications.cards import CardArm, CardEarlier, CardSpeed
+from attnscope_storage.wire.specifications.cards import CardArm, CardEarlier, CardSpeed, attempt_words
 from attnscope_storage.wire.specifications.decisions import DecisionDocument, LoopSample
 
 
@@ -38,6 +38,15 @@ class Record(BaseModel):
     """Decisions of the chosen arm, for a comparison with a loop of one's own."""
     speed: CardSpeed | None = None
     """Speed of the chosen arm; measured, so that a second run gives another."""
+
+    def after(self, earlier: tuple[CardEarlier, ...]) -> Record:
+        """Return the record of a decision that begins after others on its checkpoint and environment."""
+        driver, said = self.driver, attempt_words(earlier, self.driver.plan.seed_base)
+        plan = driver.plan.model_copy(update={"attempt": 1 + len(earlier)})
+        lines = driver.lines if said is None else (*driver.lines, said)
+        return self.model_copy(
+            update={"earlier": earlier, "driver": driver.model_copy(update={"plan": plan, "lines": lines})}
+        )
 
     @property
     def over(self) -> bool:

@@ -134,7 +134,10 @@ class Worker:
         notes = (*self.record.notes, *late_count_notes(budgets, description, steps))
         if first is None:
             first = episodes - max(1, episodes // 3)
-            notes = (*notes, f"no episode begins with a full budget in every rollout: judged from episode {first} on")
+            notes = (
+                *notes,
+                f"no episode begins with a full budget in every rollout: judged from episode {first + 1} on",
+            )
         return {"first_episode": first, "first_step": int(begins[:, first].min()), "notes": notes}
 
     def _screen(self, asked: Request) -> Part:

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from typing import Any, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from attnscope_storage.wire.specifications.trials import Memory, PositionPolicy, Recompute
 
-CARD_SCHEMA: Final = 2
-"""Version of the card's fields. A card of version 1 is read too: what it lacks has its default."""
+CARD_SCHEMA: Final = 3
+"""Version of the card's fields. Cards of versions 1 and 2 are read too: what they lack has its default."""
 
 
 class CardLook(BaseModel):
@@ -85,7 +86,11 @@ class CardPhase(_Shown):
     seconds: float = Field(description="Of a decision of the chosen arm.")
     recomputed: float = Field(description="Of a decision of the uncompressed policy, computed anew.")
     cached: float | None = Field(description="Of one from kept keys and values, where that is exact; else None.")
-    ratio: float = Field(description="Fastest exact uncompressed decision ÷ decision of the chosen arm.")
+    ratio: float = Field(description="Fastest exact uncompressed decision ÷ decision of the chosen arm, median round.")
+    low: float | None = Field(
+        default=None, description="Lower limit of the median ratio, 96 %; None in cards before version 3."
+    )
+    high: float | None = Field(default=None, description="Its upper limit.")
 
 
 class CardSpeed(_Shown):
@@ -94,7 +99,9 @@ class CardSpeed(_Shown):
     envs: int
     device: str
     phases: tuple[CardPhase, ...]
-    words: str = Field(description="No claim where the uncompressed policy is as fast.")
+    words: str = Field(description="No claim where the uncompressed policy may be as fast.")
+    load: float | None = Field(default=None, description="Processes that ran or waited, over the minute before.")
+    cores: int | None = Field(default=None, description="Cores that the timing process might use.")
 
 
 class CardMemory(_Shown):
@@ -115,6 +122,35 @@ class CardEarlier(_Shown):
     margin: float
     first_seed: int
     same_tasks: bool = Field(description="It had the same judging tasks.")
+
+
+def attempt_words(earlier: Sequence[CardEarlier], first_seed: int | None) -> str | None:
+    """Return what several decisions on one checkpoint and environment mean for their errors; None of the first one.
+
+    Parameters
+    ----------
+    earlier
+        The decisions before this one.
+    first_seed
+        First seed of this one.
+    """
+    if not earlier:
+        return None
+    number = len(earlier) + 1
+    said = (
+        f"decision number {number} on this checkpoint and environment: nothing is pooled, and as each may falsely call "
+        f"an arm non-inferior in {ERROR:.1%} of cases, at least one of {number} may in up to "
+        f"{min(1.0, number * ERROR):.1%}"
+    )
+    same = sum(one.same_tasks and one.first_seed == first_seed for one in earlier)
+    if same:
+        of = "one of them" if same == 1 else f"{same} of them"
+        said += f"; {of} had these judging tasks and seeds: equal rollouts are no further evidence"
+    return said
+
+
+ERROR: Final = 0.025
+"""Largest probability that a decision falsely calls an arm non-inferior."""
 
 
 class DecisionCard(_Shown):
@@ -143,6 +179,7 @@ class DecisionCard(_Shown):
     random_rollouts: int = Field(default=0, description="Rollouts of uniform actions, where no return is known.")
     speed: CardSpeed | None = Field(default=None, description="Of the chosen arm; None where no arm is chosen.")
     memory: CardMemory | None = Field(default=None, description="Of the chosen arm; None where no arm is chosen.")
+    first_seed: int | None = Field(default=None, description="First seed; None in cards before version 3.")
     attempt: int = Field(default=1, description="Number of this decision on the same checkpoint and environment.")
     earlier: tuple[CardEarlier, ...] = Field(default=(), description="Earlier ones still stored, oldest first.")
     capture: str | None = Field(default=None, description="Job of the capture, where another job's was linked.")
@@ -169,5 +206,6 @@ __all__ = [
     "CardRung",
     "CardSpeed",
     "DecisionCard",
+    "attempt_words",
     "card_schema",
 ]

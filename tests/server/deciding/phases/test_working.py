@@ -17,6 +17,7 @@ from attnscope_storage.kinds.decision.schema import DOCUMENT, decoded
 from attnscope_storage.reading.reader import CaptureReader
 from attnscope_storage.verify import verify
 from attnscope_storage.wire.parts import LISTED, child_id
+from attnscope_storage.wire.specifications.cards import attempt_words
 
 SMALL = {"episodes": 3, "budgets": [8], "positions": ["reindex"], "screened": 64}
 NEAR = {"tasks": {"goals": [[4, 5], [5, 4], [3, 4], [4, 3]]}, "screening": {"goals": [[3, 3], [5, 5], [3, 5], [5, 3]]}}
@@ -137,7 +138,13 @@ def test_a_second_decision_is_the_second_attempt(decided, asked, order, decide):
     assert (card.attempt, [one.job for one in card.earlier]) == (2, [first.job])
     assert card.earlier[0].sentence == card_of(first).sentence
     assert card.earlier[0].same_tasks
-    assert card_of(first).attempt == 1
+    assert card.sentence.endswith("This is decision number 2 on this policy here.")
+    assert card.lines[0] == attempt_words(card.earlier, 7)
+    assert "at least one of 2 may in up to 5.0%" in card.lines[0]
+    assert "no further evidence" not in card.lines[0]
+    assert "one of them had these judging tasks and seeds" in attempt_words(card.earlier, 0)
+    assert (card_of(first).attempt, attempt_words((), 0)) == (1, None)
+    assert "number" not in card_of(first).sentence
 
 
 def test_the_card_says_what_was_refused_and_what_it_costs(decided):
@@ -148,10 +155,11 @@ def test_the_card_says_what_was_refused_and_what_it_costs(decided):
     assert all(one.reason for one in card.refused)
     assert card.memory.tokens == 8
     assert {one.phase for one in card.speed.phases} == {"growing", "full"}
-    assert all(one.seconds > 0 for one in card.speed.phases)
+    assert all(one.seconds > 0 and one.low <= one.ratio <= one.high for one in card.speed.phases)
+    assert card.speed.cores
     assert card.left_out == (*LEFT_OUT, STATELESS)
     assert card.rungs[0].low <= card.rungs[0].kept <= card.rungs[0].high
-    assert json.loads(card.model_dump_json())["card_schema"] == 2
+    assert json.loads(card.model_dump_json())["card_schema"] == 3
 
 
 def test_the_rate_of_a_decision_counts_what_ran(decided, registry):
