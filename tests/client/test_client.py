@@ -53,6 +53,17 @@ def test_a_code_of_the_future_is_a_service_error():
     assert type(error_of(future)) is ServiceError
 
 
+def test_a_large_sparse_selection_comes_in_parts_over_the_slice_route(service, fake, stored, monkeypatch):
+    """One head of every step is a part of every chunk: it is asked for in slices, and no whole chunk travels."""
+    monkeypatch.setattr("attnscope.fetching.lazy.VIEW_BYTES", 1024)
+    capture = service.job("last").capture()
+    rows = capture.rows[:, 0, 1, 1]
+    asked = [path for path in fake.asked if "attention/rows" in path or "attention%2Frows" in path]
+    assert len(asked) == -(-rows.nbytes // 1024)
+    assert all("/slice?" in path for path in asked)
+    assert np.array_equal(rows, attnscope.open(stored).rows[:, 0, 1, 1], equal_nan=True)
+
+
 def test_slices_and_bulk_read_the_same(service, fake):
     """Small cuts come over the slice route, and as whole chunks they are the same numbers."""
     capture = service.job("last").capture()

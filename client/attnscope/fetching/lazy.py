@@ -19,7 +19,10 @@ from attnscope_storage.reductions import factor, pooled
 from attnscope_storage.shades import as_u8, from_u8
 
 VIEW_BYTES = 8 * 2**20
-"""Selections up to this size come over the slice route; larger ones as whole chunks."""
+"""Selections up to this size come over the slice route; larger ones as whole chunks, unless they are sparse."""
+
+SPARSE = 4
+"""A selection is sparse if its chunks decode to so many times its bytes: it comes in parts over the slice route."""
 
 LISTED = 400
 """Entries that one request lists, at most, so that its address stays short."""
@@ -71,6 +74,11 @@ class LazyArray:
             )
         if self._slicer is not None and size <= VIEW_BYTES:
             return self._slicer.fetch(self.name, self.dims, selection, self.dtype)
+        if self._slicer is not None and size * SPARSE <= self._chunks_bytes(selection):
+            first = selection.picks[0]
+            length = 1 if isinstance(first, int) else max(1, len(first) * VIEW_BYTES // size)
+            parts = [self._in_parts(part) for _, part in selection.split(0, length)]
+            return parts[0] if len(parts) == 1 else np.concatenate(parts)
         whole = self._kept_whole()
         if whole is not None:
             return _picked(whole, selection)
@@ -79,6 +87,13 @@ class LazyArray:
             for p in selection.picks
         )
         return np.asarray(self._array[tuple(picks)])
+
+    def _chunks_bytes(self, selection: Selection) -> int:
+        """Return the decoded bytes of every chunk that a selection touches."""
+        touched = self.dtype.itemsize
+        for pick, chunk in zip(selection.picks, self._array.chunks, strict=True):
+            touched *= chunk * (1 if isinstance(pick, int) else len({entry // chunk for entry in pick}))
+        return touched
 
     def _kept_whole(self) -> Shaped[np.ndarray, ...] | None:
         """Return all of a small local array, which is read once; None where a part of it cannot be read."""

@@ -146,9 +146,19 @@ class Decider:
             return Decision(_joined(forwards))
         envs, length = tokens.shape[:2]
         room = self._row_room(envs) if rows else self._new_room(envs)  # rows that are not asked for overwrite none
-        with AttentionTape(self._policy, maps=maps, places=room.places(length, tile)) as tape:
+        whole = self._map_room(envs, length) if maps else None
+        parts = [] if whole is None else torch.split(whole, tile)
+        map_places = [part[:, layer] for part in parts for layer in range(part.shape[1])]
+        places = room.places(length, tile)
+        with AttentionTape(self._policy, maps=maps, places=places, map_places=map_places) as tape:
             logits = _joined(forwards)
-        return Decision(logits, room.rows(length) if rows else None, tape.maps)
+        del tape
+        return Decision(logits, room.rows(length) if rows else None, whole)
+
+    def _map_room(self, envs: int, length: int) -> Float[Tensor, "env layer head query slot"]:
+        """Return memory for the whole maps of one decision, filled tile by tile."""
+        description = self._policy.description
+        return torch.empty(envs, description.layers, description.heads, length, length, device=self._off.device)
 
     def _row_room(self, envs: int) -> RowRoom:
         if self._room is None:

@@ -74,6 +74,8 @@ class AttentionTape:
         Where each record's row goes, layer by layer; as many forwards run inside the block as there are rounds of
         layers, and their sums are for the caller to look at (`furthest_off`). By default one forward, whose rows the
         tape keeps and looks at.
+    map_places
+        Where each record's map goes, in the same order, so that no map is held twice; by default the tape keeps them.
 
     Raises
     ------
@@ -82,7 +84,14 @@ class AttentionTape:
         of another shape than its place.
     """
 
-    def __init__(self, policy: Policy, *, maps: bool = False, places: Sequence[Tensor] | None = None) -> None:
+    def __init__(
+        self,
+        policy: Policy,
+        *,
+        maps: bool = False,
+        places: Sequence[Tensor] | None = None,
+        map_places: Sequence[Tensor] | None = None,
+    ) -> None:
         self.with_maps = maps
         self._sites = policy.attentions()
         self._layers = policy.description.layers
@@ -90,6 +99,7 @@ class AttentionTape:
         self._recorded = 0
         self._recorded_rows: list[Tensor] = []
         self._recorded_maps: list[Tensor] = []
+        self._map_places = map_places
         self._rows: Tensor | None = None
 
     def place(self) -> Float[Tensor, "env head 1 slot"] | None:
@@ -106,6 +116,8 @@ class AttentionTape:
             if row.shape != place.shape:
                 raise CaptureInvalidError(f"expected a row of {list(place.shape)}, got {list(row.shape)}")
             place.copy_(row)
+        if whole is not None and self._map_places is not None:
+            whole = self._map_places[len(self._recorded_maps)].copy_(whole)
         if whole is not None:
             self._recorded_maps.append(whole)
 

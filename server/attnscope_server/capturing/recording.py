@@ -74,10 +74,17 @@ class AttentionRecorder:
             if "attention/row_step" in block.arrays:
                 block.arrays["attention/row_step"][place] = step
         if decision.maps is not None:
-            half = decision.maps.to(torch.float16).cpu().numpy()[self._kept]
-            whole = np.full((*half.shape[:3], self._slots, self._slots), np.nan, np.float16)
-            whole[..., :length, :length] = half
-            block.maps.append((step, whole))
+            block.maps.append((step, self._whole_maps(decision.maps)))
+
+    def _whole_maps(self, maps: Tensor) -> np.ndarray[Any, Any]:
+        """Return the kept maps as float16, NaN past the context; environment by environment, so that none is twice."""
+        envs, layers, heads = (part.ravel() for part in self._kept)
+        length = maps.shape[-1]
+        whole = np.full((len(envs), len(layers), len(heads), self._slots, self._slots), np.nan, np.float16)
+        for place, env in enumerate(envs):
+            half = maps[int(env)].to(torch.float16).cpu().numpy()
+            whole[place, ..., :length, :length] = half[np.ix_(layers, heads)]
+        return whole
 
     def _statistics(self, rows: Tensor) -> dict[str, np.ndarray[Any, Any]]:
         if self.compiled:

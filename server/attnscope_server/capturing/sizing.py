@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,7 @@ from attnscope_model.forward.small_heads import fits, installed
 from attnscope_server.acting.axis import EnvAxis
 from attnscope_storage.ages import SHARES, bin_edges
 from attnscope_storage.kinds.capture.schema import RECENCY_WINDOWS, TOKEN_KINDS, CaptureSchema
-from attnscope_storage.layout.store_schema import SPLITS, StoreSchema
+from attnscope_storage.layout.store_schema import SPLITS, ArraySpec, StoreSchema
 from attnscope_storage.wire import CaptureSpec, PolicyDescription, ResolvedCapture
 from attnscope_storage.wire.flops import forward_flops
 
@@ -61,12 +62,18 @@ def capture_memory(
     growing = sum(array.nbytes for array in schema.arrays.values() if array.growth in {"step", "row_step"})
     block = growing * min(1.0, schema.flush_steps / resolved.steps)
     maps = sum(array.nbytes for array in schema.arrays.values() if array.growth == "sample")
-    one_map = maps / max(1, len(resolved.map_steps))
+    one_map = maps / max(1, len(resolved.map_steps))  # as float16: twice that in float32, once more in the block
+    tails = sum(_chunk_bytes(array) for array in schema.arrays.values() if array.growth not in {"static", "sample"})
     activations = 4 * resolved.envs * policy.context_length * policy.width * 12
     if policy.causal and policy.query_slot == "last":  # keys and values of every layer while the window grows
         activations += 8 * resolved.envs * policy.context_length * policy.width * policy.layers
     kernel = COMPILED_BYTES if compiled and fits(policy) and installed() else 0
-    return kernel + 4 * policy.parameters + WRITER_BLOCKS * block + 3 * one_map + activations
+    return kernel + 4 * policy.parameters + WRITER_BLOCKS * block + tails + 3 * one_map + activations
+
+
+def _chunk_bytes(array: ArraySpec) -> int:
+    """Return the decoded bytes of an array's last chunk, which the writer keeps until it is full."""
+    return array.chunks[0] * math.prod(array.shape[1:]) * np.dtype(array.dtype).itemsize
 
 
 def growing_window(policy: PolicyDescription) -> str:

@@ -29,6 +29,9 @@ LOCAL = {"influence": SERVICE, "screen": JOB}
 GOLDEN = dict.fromkeys(("summary", "heatmap", "rows", "recommend", "report", "compare", "notebook"), "ResolvedCapture")
 """The oldest store holds arrays of a made-up rollout, and no document that says what they are."""
 
+NO_ROWS = dict.fromkeys(("rows", "recommend"), "decision rows")
+"""Of a capture that keeps none; its report says so in the place of what it lacks."""
+
 EXPECTED: dict[str, dict[str, str]] = {
     "captured": {},
     "cancelled": {},
@@ -39,6 +42,10 @@ EXPECTED: dict[str, dict[str, str]] = {
     "imported without": LOCAL,
     "imported arrays": {**LOCAL, "heatmap": MAPS},
     "golden store": {**LOCAL, **GOLDEN},
+    "newest golden store": {**LOCAL, **GOLDEN},
+    "bytes": LOCAL,
+    "age bins": {**LOCAL, "rows": "age bins"},
+    "a curve alone": {**LOCAL, **NO_ROWS},
     "one step": {"recommend": "no history", "influence": "no transition", "screen": JOB},
     "one head": LOCAL,
     "one environment": LOCAL,

@@ -105,8 +105,12 @@ def local(folder: Path) -> dict[str, str]:
     found["one step"] = capture(registry, folder / "step.zarr", "native", steps=1, maps={"steps": [0]})
     found["one head"] = capture(registry, folder / "head.zarr", "one head")
     found["one environment"] = capture(registry, folder / "env.zarr", "native", tasks=one)
+    forms = {"bytes": {"form": "u8"}, "age bins": {"form": "bins"}, "a curve alone": {"form": "none", "curve": True}}
+    for name, rows in forms.items():
+        found[name] = capture(registry, folder / f"{name.replace(' ', '-')}.zarr", "native", rows=rows)
     found |= imported(folder)
-    found["golden store"] = Path(__file__).parents[2] / "golden" / "capture-v1"
+    golden = Path(__file__).parents[2] / "golden"
+    found |= {"golden store": golden / "capture-v1", "newest golden store": golden / "capture-v2"}
     return {name: str(path) for name, path in found.items()}
 
 
