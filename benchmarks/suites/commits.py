@@ -144,7 +144,7 @@ def run(*, quick: bool) -> dict[str, Any]:
     values, results = one_step(), {}
     with tempfile.TemporaryDirectory() as folder:
         runs = {form: Run(form, Path(folder), values) for form in WRITTEN}
-        taken = rounds(runs, 1 if quick else 5)
+        taken = rounds(runs, 1 if quick else 3)
         read = {form: reading(Path(folder) / f"{form}.zarr") for form in WRITTEN}
     each = {form: [Cost(c.wall / WRITTEN[form], c.cpu / WRITTEN[form]) for c in costs] for form, costs in taken.items()}
     for form, costs in each.items():
