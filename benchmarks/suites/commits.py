@@ -1,15 +1,20 @@
 """Commits of a research-size policy: files and milliseconds a step, each form of the rows beside the first layout.
 
-The writer alone, durable, with rows of random weights at L12 H12 T1024 and 8 environments. The first layout is written
-by its own schema in the same rounds.
+The writer alone, durable, with made-up rows at L12 H12 T1024 and 8 environments. The first layout is written in the
+same rounds: by its schema and the present writer, one file at a time, or by an older version's writer from its own
+source, where ATTNSCOPE_OLDER names the ``storage`` folder of that source (``git worktree add`` makes one).
 """
 
 from __future__ import annotations
 
+import json
 import math
+import os
 import shutil
+import subprocess
+import sys
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -24,7 +29,7 @@ from attnscope_storage.layout import store
 from attnscope_storage.layout.store_schema import FIRST_VERSION, ArraySpec
 from attnscope_storage.reading.reader import CaptureReader
 from attnscope_storage.writing.writer import CaptureWriter
-from benchmarks.suites.writer import softmax_rows
+from benchmarks.rows import softmax_rows
 from benchmarks.timing import Cost, measured, ratios, rounds, shown, spread
 
 ENVS, LAYERS, HEADS, SLOTS = 8, 12, 12, 1024
@@ -127,6 +132,20 @@ class Run:
         return cost
 
 
+@dataclass(frozen=True)
+class Older:
+    """The first layout, written by an older version in a process of its own."""
+
+    source: str
+
+    def __call__(self) -> Cost:
+        """Write the steps of a round; return the cost until the last commit."""
+        command = [sys.executable, "-m", "benchmarks.older_writer", str(WRITTEN["first layout"])]
+        surroundings = os.environ | {"PYTHONPATH": self.source}
+        ran = subprocess.run(command, env=surroundings, capture_output=True, check=True)
+        return Cost(**json.loads(ran.stdout))
+
+
 def reading(path: Path) -> dict[str, float]:
     """Return milliseconds of one decision's rows, and of one statistic of every step and environment."""
     reader = CaptureReader.open(path)
@@ -143,9 +162,12 @@ def run(*, quick: bool) -> dict[str, Any]:
     """Print files and milliseconds a step by layout."""
     values, results = one_step(), {}
     with tempfile.TemporaryDirectory() as folder:
-        runs = {form: Run(form, Path(folder), values) for form in WRITTEN}
+        runs: dict[str, Callable[[], Cost]] = {form: Run(form, Path(folder), values) for form in WRITTEN}
+        if source := os.environ.get("ATTNSCOPE_OLDER"):
+            runs["first layout"] = Older(source)
         taken = rounds(runs, 1 if quick else 3)
-        read = {form: reading(Path(folder) / f"{form}.zarr") for form in WRITTEN}
+        kept = {form: Path(folder) / f"{form}.zarr" for form in WRITTEN}
+        read = {form: reading(path) for form, path in kept.items() if path.exists()}
     each = {form: [Cost(c.wall / WRITTEN[form], c.cpu / WRITTEN[form]) for c in costs] for form, costs in taken.items()}
     for form, costs in each.items():
         schema = build_schema(dims(form, STEPS))
@@ -155,11 +177,11 @@ def run(*, quick: bool) -> dict[str, Any]:
             "milliseconds_a_step": spread([1000 * cost.wall for cost in costs]),
             "processor_milliseconds_a_step": spread([1000 * cost.cpu for cost in costs]),
             "first_layout_over_this": ratios(each["first layout"], costs),
-            "milliseconds_read": read[form],
+            "milliseconds_read": read.get(form),
         }
         print(
             f"   {form:<13} {schema.flush_steps:>3} steps a commit, {files(schema):>6} files per 1,000 steps, "
             f"{shown(results[form]['milliseconds_a_step'], 1)} ms a step, "
-            f"first layout ÷ this {shown(results[form]['first_layout_over_this'], 1)}, read {read[form]}"
+            f"first layout ÷ this {shown(results[form]['first_layout_over_this'], 1)}, read {read.get(form)}"
         )
     return results

@@ -13,17 +13,12 @@ from attnscope_server.capturing.sizing import env_axis, static_arrays
 from attnscope_storage.kinds.capture.contract import capture_schema
 from attnscope_storage.kinds.capture.schema import CaptureSchema
 from attnscope_storage.writing.writer import CaptureWriter
+from benchmarks.rows import softmax_rows
 from benchmarks.subject import Subject, subject
 from benchmarks.timing import Cost, measured, rounds, shown, spread
 
 BLOCKS = 6
 """Commits of a run."""
-
-
-def softmax_rows(shape: tuple[int, ...]) -> np.ndarray:
-    """Return rows as peaked as a trained policy's."""
-    scores = np.exp(2 * np.random.default_rng(0).standard_normal(shape, dtype=np.float32))
-    return (scores / scores.sum(axis=-1, keepdims=True)).astype(np.float16)
 
 
 def write(schema: CaptureSchema, static: dict[str, Any], rows: np.ndarray, path: Path, *, durable: bool) -> Cost:

@@ -9,15 +9,17 @@ import pytest
 import torch
 
 from attnscope_env.presets.listing import LISTED
+from attnscope_model.acting.replay import check, read_moment, replay
 from attnscope_model.checkpoints.native import load_policy
 from attnscope_model.checkpoints.registry import CheckpointRegistry
 from attnscope_server.acting.errors import RolloutStoppedError
-from attnscope_server.capturing import keeping
+from attnscope_server.capturing import job, keeping
 from attnscope_server.capturing.job import CaptureOrder, run_capture
 from attnscope_server.capturing.kind import KIND, alternatives
 from attnscope_server.capturing.resolving import resolve
 from attnscope_server.settings import Limits
 from attnscope_storage.ages import SHARES, bin_edges
+from attnscope_storage.reading.decoded import DecodedChunks
 from attnscope_storage.reading.reader import CaptureReader
 from attnscope_storage.reductions import age_profile, retained_mass
 from attnscope_storage.shades import U8_ERROR
@@ -84,6 +86,13 @@ def test_bytes_are_the_rows_within_their_error(capture, whole):
     assert np.array_equal(shades.array("stats/entropy")[:], whole.array("stats/entropy")[:])
 
 
+def test_a_replay_is_compared_with_bytes_within_their_error(capture, registry):
+    """The replayed row of a capture that stores bytes is the stored one, as far as a byte tells."""
+    reader, chunks = capture("replayed", form="u8"), DecodedChunks()
+    policy = load_policy(registry.folder(registry.get("causal").id), CPU)
+    check(replay(policy, read_moment(chunks, reader, 165, 1), CPU), chunks, reader)
+
+
 def test_bins_hold_the_attention_of_their_ages(whole, binned):
     """Every bin is the sum of the row's weights at its ages; exact for the newest, and no mass is dropped."""
     assert verify(binned).problems == []
@@ -132,6 +141,19 @@ def test_a_resumed_capture_has_the_same_bins(capture, binned):
         for name in binned.names():
             values = binned.array(name)[:]
             assert np.array_equal(values, other.array(name)[:], equal_nan=values.dtype.kind == "f"), name
+
+
+def test_a_capture_that_an_older_version_began_goes_on_in_it(capture, monkeypatch, whole):
+    """Stopped in the first layout, it is continued in the first layout, to the values of a new capture."""
+    monkeypatch.setattr(job, "SCHEMA_VERSION", 1)
+    with pytest.raises(RolloutStoppedError):
+        capture("older", 150)
+    monkeypatch.undo()
+    resumed = capture("older")
+    assert (resumed.schema_version, resumed.complete, whole.schema_version) == (1, True, 2)
+    for name in resumed.names():
+        values = resumed.array(name)[:]
+        assert np.array_equal(values, whole.array(name)[:], equal_nan=values.dtype.kind == "f"), name
 
 
 def test_the_weight_of_a_row_chooses_the_form(registry, monkeypatch):
