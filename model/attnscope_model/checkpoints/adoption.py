@@ -9,6 +9,8 @@ from itertools import combinations
 from pathlib import Path
 from typing import Any, Final
 
+from pydantic import ValidationError
+
 from attnscope_model.checkpoints.conversion import checked_name, checked_tasks, write_entry
 from attnscope_model.checkpoints.examined import MAX_CONFIG_BYTES, examine_apart
 from attnscope_model.checkpoints.native import CONFIG, ENTRY, WEIGHTS, identity
@@ -16,6 +18,7 @@ from attnscope_model.errors import CheckpointChangedError, CheckpointUnreadableE
 from attnscope_model.parsing.limits import MAX_FILE_BYTES
 from attnscope_model.readers.presets import FACTS
 from attnscope_storage.wire import CheckpointInfo
+from attnscope_storage.wire.wording import sentence
 
 MAX_ENTRY_BYTES: Final = 2**20
 """Size of an entry, at most; its lists of tasks are the longest part."""
@@ -46,7 +49,8 @@ def adopt(source: Path, folder: Path) -> CheckpointInfo:
     try:
         info = CheckpointInfo.model_validate(json.loads((folder / ENTRY).read_bytes()))
     except (ValueError, RecursionError) as error:
-        raise CheckpointUnreadableError(f"the entry of {source.name} is damaged: {str(error)[:500]}") from error
+        wrong = sentence(error.errors(include_url=False)[0]) if isinstance(error, ValidationError) else str(error)
+        raise CheckpointUnreadableError(f"the entry of {source.name} is damaged: {wrong[:500]}") from error
     checked_name(info.name)
     if identity((folder / WEIGHTS).read_bytes(), (folder / CONFIG).read_bytes()) != info.id:
         raise CheckpointChangedError(f"the bytes of checkpoint {info.id[:12]} are not those that were registered")

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 from jaxtyping import Float, Float64
+from pydantic import ValidationError
 
 from attnscope_env import preset
 from attnscope_env.presets.tasks import EnvPreset, Task
@@ -19,6 +20,7 @@ from attnscope_server.training.evaluation import episode_returns
 from attnscope_server.training.plan import tasks_of
 from attnscope_storage.errors import AttnscopeError
 from attnscope_storage.wire import CheckpointInfo
+from attnscope_storage.wire.wording import sentence
 
 RESAMPLES = 2000
 """Bootstrap resamples of an interval."""
@@ -179,7 +181,8 @@ def _entry(folder: Path) -> CheckpointInfo:
     try:
         return CheckpointInfo.model_validate(json.loads((folder / ENTRY).read_bytes()))
     except (OSError, ValueError) as error:
-        raise CheckpointUnreadableError(f"{folder} is no checkpoint folder: {error}") from error
+        wrong = sentence(error.errors(include_url=False)[0]) if isinstance(error, ValidationError) else error
+        raise CheckpointUnreadableError(f"{folder} is no checkpoint folder: {wrong}") from error
 
 
 def _tasks(entries: Sequence[CheckpointInfo], split: str, room: EnvPreset) -> tuple[int, ...]:

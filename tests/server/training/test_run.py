@@ -216,3 +216,11 @@ def test_missing_tensorboard_is_noticed_before_the_histories(plan, tmp_path, mon
     with pytest.raises(logging.TensorBoardMissingError, match=r"pip install 'attnscope\[train\]'"):
         TrainingRun(tmp_path / "run", plan, tensorboard=True)
     assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize("said", ["", "[]", "{}", '{"recipe": 3}', '{"preset": 7}'])
+def test_a_damaged_plan_is_a_sentence(plan, tmp_path, said):
+    """The folder is named, with what to do."""
+    (tmp_path / "plan.json").write_text(said, encoding="utf-8")
+    with pytest.raises(PlanChangedError, match="name another folder or remove it"):
+        TrainingRun(tmp_path, plan)

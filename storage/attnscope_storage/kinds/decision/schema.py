@@ -13,10 +13,12 @@ from typing import ClassVar, Final
 
 import numpy as np
 from jaxtyping import Int8
+from pydantic import ValidationError
 
 from attnscope_storage.errors import ChunkDamagedError
 from attnscope_storage.layout.store_schema import ArraySpec, Axis, StoreSchema, array_spec
 from attnscope_storage.wire.specifications.decisions import DecisionDocument
+from attnscope_storage.wire.wording import sentence
 
 DOCUMENT: Final = "decision/document"
 """JSON in UTF-8, filled up with zeros."""
@@ -105,8 +107,9 @@ def decoded(values: Int8[np.ndarray, " byte"]) -> DecisionDocument:
     """
     try:
         return DecisionDocument.model_validate_json(values.tobytes().rstrip(b"\0"))
-    except ValueError as error:
-        raise ChunkDamagedError(f"{DOCUMENT} holds no document of a decision: {error}") from error
+    except ValidationError as error:
+        wrong = sentence(error.errors(include_url=False)[0])
+        raise ChunkDamagedError(f"{DOCUMENT} holds no document of a decision: {wrong}") from error
 
 
 def _grows(name: str, dtype: str, axes: tuple[Axis, ...], **attributes: object) -> ArraySpec:
