@@ -7,7 +7,7 @@ import shlex
 import pytest
 
 from attnscope.decisions.wording import NOT_OURS, card_lines, own_command
-from attnscope.report.decision import decision_section
+from attnscope.report.decision import decision_page, decision_section
 from attnscope_storage.wire.specifications.decisions import DecisionCard
 
 
@@ -42,3 +42,13 @@ def test_odd_arguments_that_are_quoted_are_shown():
     """A text of the service comes back as it is."""
     command = shlex.join(["attnscope", "decide", "c", "--env-kwarg", 'name="; $(x) \' "'])
     assert own_command(card(command)) == command
+
+
+def test_no_text_of_a_card_becomes_markup():
+    """Every text field of a card stands in its page as text, and the page runs nothing."""
+    odd = "<img src=x onerror=alert(1)>\"'&{{x}}${title}"
+    told = {name: odd for name, value in card("c").model_dump().items() if isinstance(value, str)}
+    page = decision_page(card("c").model_copy(update=told | {"sentence": odd, "paste": odd, "notes": (odd,)}))
+    assert "<img src=x" not in page
+    assert page.count("&lt;img src=x onerror=alert(1)&gt;&quot;&#x27;&amp;{{x}}${title}") >= 4
+    assert "<script" not in page
