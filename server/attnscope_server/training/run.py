@@ -172,12 +172,11 @@ class TrainingRun:
 def refuse_other_plan(folder: Path, plan: TrainingPlan) -> None:
     """Refuse a folder whose run is of a plan that gives other weights; `PlanChangedError` says what differs."""
     try:
-        stored = json.loads((folder / PLAN).read_text(encoding="utf-8"))
+        stored = dict(json.loads((folder / PLAN).read_text(encoding="utf-8")).items())
         theirs = TrainingPlan.model_validate({key: stored[key] for key in TrainingPlan.model_fields if key in stored})
-    except (ValueError, TypeError, AttributeError) as error:
-        raise PlanChangedError(
-            f"{folder / PLAN} is no plan that can be read: name another folder or remove it"
-        ) from error
+    except (ValueError, AttributeError) as error:
+        why = f"{folder / PLAN} is no plan that can be read"
+        raise PlanChangedError(f"{why}: name another folder or remove it") from error
     before = {**_resolved(theirs), "tasks": stored.get("tasks")}
     decided = {key: value for key, value in _resolved(plan).items() if key not in LOOKED}
     if differing := sorted(name for key, value in decided.items() for name in _differing(key, value, before[key])):
