@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import socket
 import stat
 import subprocess
@@ -12,7 +13,7 @@ from types import SimpleNamespace
 import pytest
 
 from attnscope_server import app as app_module
-from attnscope_server.errors import AddressUnusableError, SettingUnusableError
+from attnscope_server.errors import AddressUnusableError, DataRootUnusableError, SettingUnusableError
 from attnscope_server.root.data_root import open_database, prepare
 from attnscope_server.serving import serve_background
 from attnscope_server.settings import Settings
@@ -88,3 +89,13 @@ def test_a_data_root_may_have_any_name(tmp_path, name):
     open_database(where).close()
     assert where.database_path.is_file()
     assert [path.name for path in tmp_path.iterdir()] == [name]
+
+
+def test_a_command_with_a_folder_can_be_pasted(tmp_path):
+    """A folder's name is quoted where a shell would take it apart."""
+    folder = tmp_path / "my backup; of May"
+    folder.mkdir()
+    (folder / "backup.json").touch()
+    with pytest.raises(DataRootUnusableError) as refused:
+        prepare(Settings(data_root=folder))
+    assert shlex.split(refused.value.message.split("`")[1])[2] == str(folder)

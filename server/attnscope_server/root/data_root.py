@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
+import shlex
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -34,7 +35,8 @@ def prepare(settings: Settings) -> None:
     """
     root = settings.data_root
     if (root / MANIFEST).exists():
-        raise DataRootUnusableError(f"{root} is a backup: `attnscope-server restore {root} --data-root NEW`")
+        command = shlex.join(["attnscope-server", "restore", str(root), "--data-root", "NEW"])
+        raise DataRootUnusableError(f"{root} is a backup: `{command}`")
     try:
         root.mkdir(mode=0o700, parents=True, exist_ok=True)
         for folder in (settings.captures_folder, settings.checkpoints_folder):

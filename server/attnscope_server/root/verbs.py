@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import shlex
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Any, Final
@@ -127,7 +128,8 @@ def restore(
     """Make a data root from a backup; it appears when all is there."""
     manifest = restore_backup(folder, data_root, typer.echo)
     typer.echo(f"{data_root}: {manifest.jobs} jobs, as of {manifest.taken_at:%Y-%m-%d %H:%M:%S} UTC")
-    typer.echo(f"start it with `attnscope-server serve --data-root {data_root}`: jobs that ran go on from a commit")
+    command = shlex.join(["attnscope-server", "serve", "--data-root", str(data_root)])
+    typer.echo(f"start it with `{command}`: jobs that ran go on from a commit")
 
 
 def register(app: typer.Typer) -> None:

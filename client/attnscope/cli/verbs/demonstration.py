@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import Annotated
 
@@ -37,4 +38,4 @@ def demo(
     out.print("  attnscope summary last")
     out.print("  attnscope screen JOB")
     typer.echo(f"  attnscope decide {CHECKPOINT}")
-    out.print(f"  attnscope report last --out {escape(str(to / 'by-hand'))}")
+    out.print(f"  attnscope report last --out {escape(shlex.quote(str(to / 'by-hand')))}")
