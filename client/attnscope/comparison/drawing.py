@@ -6,6 +6,7 @@ import numpy as np
 from jaxtyping import Float
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from attnscope.comparison.numbers import MEASURES
 from attnscope.figures.comprehensive import by_age, potential
@@ -18,6 +19,9 @@ from attnscope.study import Study
 
 COLUMN_INCHES, ASIDE_INCHES = 2.9, 0.75
 """Of a capture's column, and of it beside the panels."""
+
+TICKS = 3
+"""Intervals between ticks of a measure, at most: small shares that hardly differ have labels of seven characters."""
 
 ROWS = ("return", "age", "potential", "entropy")
 
@@ -38,6 +42,7 @@ def draw_values(
         axes.plot([uniform[index]], [index], "|", color=COLOURS["uniform"], markersize=9, gid=f"{name}-uniform")
     axes.set_yticks(range(len(names)), names)
     axes.set_ylim(len(names) - 0.4, -0.6)
+    axes.xaxis.set_major_locator(MaxNLocator(TICKS))
     return axes
 
 
