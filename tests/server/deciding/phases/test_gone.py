@@ -26,7 +26,7 @@ def test_an_earlier_decision_that_is_deleted_meanwhile_is_left_out(tmp_path, mon
         return CardEarlier(job=path.stem, sentence=None, margin=0.05, first_seed=0, same_tasks=True)
 
     monkeypatch.setattr(earlier, "CaptureReader", SimpleNamespace(open=lambda path: path))
-    monkeypatch.setattr(earlier, "_told", told)
+    monkeypatch.setattr(earlier, "_earlier", told)
     order = SimpleNamespace(path=tmp_path / "mine.zarr")
     assert [one.job for one in earlier.earlier_decisions(order)] == ["b"]
 
