@@ -7,7 +7,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from threading import Timer
@@ -16,6 +16,7 @@ from uuid import UUID
 
 from attnscope.connecting.connection import Connection
 from attnscope.connecting.transport import Transport
+from attnscope.decisions.following import about, lines_of
 from attnscope.decisions.shipped import shipped_card
 from attnscope.errors import ConnectionFailedError
 from attnscope.recommendations.beside import beside_of
@@ -125,19 +126,21 @@ def screened(capture: UUID) -> ScreenSpec:
     return ScreenSpec(capture=capture, budgets=BUDGETS, decisions=SCREENED)
 
 
-def run(out: Path, *, decide: bool = False) -> list[Path]:
+def run(out: Path, *, decide: bool = False, tell: Callable[[str], None] = lambda _line: None) -> list[Path]:
     """Capture the shipped policy on some of its validation goals and screen it; return the files of its report.
 
     Parameters
     ----------
     decide
         Decide live what it may forget, which takes many minutes. Else the decision that is shipped with it is shown.
+    tell
+        Hears how long a live decision may take, and its lines as they come.
     """
     out.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="attnscope-demo-") as folder, own_service(Path(folder)) as service:
         job = service.submit(captured()).wait(progress=True)
         screen = service.submit(screened(job.id)).wait(progress=True).screen()
-        card = _decided(service) if decide else shipped_card(CHECKPOINT)
+        card = _decided(service, tell) if decide else shipped_card(CHECKPOINT)
         capture = job.capture()
         summary, own = out / "summary.txt", out / "decision_card.json"
         summary.write_text(summarise(capture), encoding="utf-8")
@@ -145,5 +148,11 @@ def run(out: Path, *, decide: bool = False) -> list[Path]:
         return [*write_report(capture, out, beside=beside_of(capture, card, screen)), summary, own]
 
 
-def _decided(service: Service) -> DecisionCard:
-    return service.submit(DecisionSpec(checkpoint=CHECKPOINT)).wait(progress=True).decision().card
+def _decided(service: Service, tell: Callable[[str], None]) -> DecisionCard:
+    """Decide as `attnscope decide` does, every line of it told."""
+    spec = DecisionSpec(checkpoint=CHECKPOINT)
+    tell(f"decision on {CHECKPOINT}: {about(service.estimate(spec))}")
+    job = service.submit(spec)
+    for line in lines_of(job):
+        tell(line)
+    return job.decision().card

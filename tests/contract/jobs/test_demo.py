@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
 from uuid import uuid4
 
 import pytest
 
 from attnscope import demo
-from attnscope.errors import ConnectionFailedError
+from attnscope.errors import ConnectionFailedError, WaitTimeoutError
 from attnscope_env import LISTED
 from attnscope_model.checkpoints.registry import CheckpointRegistry
 from attnscope_server.capturing.resolving import resolve
@@ -53,3 +54,34 @@ def test_the_services_threads_sleep_while_they_wait(monkeypatch, tmp_path, own, 
     monkeypatch.setattr(demo, "server_program", lambda: str(program))
     with pytest.raises(ConnectionFailedError, match=f"waits: {told}"), demo.own_service(tmp_path):
         pytest.fail("no service was started")
+
+
+def test_a_live_decision_tells_its_lines_as_they_come():
+    """How long it may take stands first; each line is told once, those of the last look too."""
+    lines, waits = ["gate: it learns", "screen: 3 arms", "Compress."], iter([1, 2, 3])
+
+    class Job:
+        """A decision that commits a line between two looks and ends at the third."""
+
+        info = SimpleNamespace(progress=SimpleNamespace(steps_committed=1))
+        known = 0
+
+        def wait(self, *, timeout):
+            """End at the third look."""
+            assert timeout
+            self.known = next(waits)
+            if self.known < 3:
+                raise WaitTimeoutError("not yet")
+
+        def decision(self):
+            """Return the lines so far."""
+            return SimpleNamespace(lines=lines[: self.known], card="the card")
+
+    guess = SimpleNamespace(seconds=120.0, seconds_most=600.0, seconds_basis="by the last capture")
+    service = SimpleNamespace(estimate=lambda _spec: guess, submit=lambda _spec: Job())
+    told = []
+    assert demo._decided(service, told.append) == "the card"
+    assert told == [
+        f"decision on {demo.CHECKPOINT}: about 2 minutes here, 10 if every look is needed (by the last capture)",
+        *lines,
+    ]

@@ -15,9 +15,7 @@ from attnscope.cli.asking import NUMBERS, SEVERAL, SPELLINGS, DryRun
 from attnscope.cli.options import Asked, Spelling, asks, specified
 from attnscope.cli.parsing import goals, integers, share, times
 from attnscope.cli.verbs.jobs import cells, show, show_estimates, stands
-from attnscope.errors import WaitTimeoutError
-from attnscope.job import JobHandle
-from attnscope_storage.wire import Estimate
+from attnscope.decisions.following import about, lines_of
 from attnscope_storage.wire.specifications.decisions import DecisionSpec
 
 if TYPE_CHECKING:
@@ -26,9 +24,6 @@ if TYPE_CHECKING:
 
 CAPTURE: Final = "capture"
 """Field that names a linked capture."""
-
-POLL_SECONDS: Final = 2.0
-"""Seconds between two looks at a running decision."""
 
 SPELLED: Final = MappingProxyType(
     {
@@ -92,16 +87,10 @@ def decide(
             out.print(escape(stands(places, stated=spec.positions is not None)))
             out.print(escape(about(guess)))
         with goes_on(made):
-            follow(made, shown=not as_json)
+            for line in lines_of(made):
+                if not as_json:
+                    out.print(escape(line))
         shown(made.decision(), out_folder, as_json=as_json)
-
-
-def about(guess: Estimate) -> str:
-    """Return how long a decision takes here, in words."""
-    if guess.seconds is None or guess.seconds_most is None:
-        return "how long it takes here is not known: no decision, trial or capture has ended on this service yet"
-    first, most = (max(1, round(seconds / 60)) for seconds in (guess.seconds, guess.seconds_most))
-    return f"about {first} minutes here, {most} if every look is needed ({guess.seconds_basis})"
 
 
 def shown(found: Decision, folder: Path | None, *, as_json: bool) -> None:
@@ -113,22 +102,6 @@ def shown(found: Decision, folder: Path | None, *, as_json: bool) -> None:
         for path in write_decision_report(found.card, folder):
             if not as_json:
                 out.print(f"wrote {escape(str(path))}")
-
-
-def follow(job: JobHandle, *, shown: bool) -> None:
-    """Print the lines of a decision as they come, until it has ended."""
-    printed, ended = 0, False
-    while not ended:
-        try:
-            job.wait(timeout=POLL_SECONDS)
-            ended = True
-        except WaitTimeoutError:
-            pass
-        if shown and job.info.progress.steps_committed:
-            lines = job.decision().lines
-            for line in lines[printed:]:
-                out.print(escape(line))
-            printed = len(lines)
 
 
 def show_decision(found: Decision, *, as_json: bool) -> None:

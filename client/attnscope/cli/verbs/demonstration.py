@@ -23,7 +23,11 @@ def demo(
     """Start a service here, capture and screen the shipped policy, show what it may forget. Needs the server extra."""
     from attnscope.demo import CHECKPOINT, EPISODES, REPLICAS, TASKS, run  # noqa: PLC0415 - loads matplotlib and zarr
 
-    written = run(to, decide=decide)
+    def told(line: str) -> None:
+        if not as_json:
+            out.print(escape(line))
+
+    written = run(to, decide=decide, tell=told)
     if as_json:
         say({"files": [str(path) for path in written]})
         return
