@@ -40,6 +40,8 @@ def faults(figure: Figure) -> list[str]:
     for text in figure.findobj(Text):
         if text in hidden or text in unseen or not text.get_visible() or not text.get_text().strip():
             continue
+        if "\\mathdefault" in text.get_text():
+            found.append(f"a formula that is not set: {text.get_text()!r}")
         box = text.get_window_extent(renderer)
         if box.x0 < -SLACK or box.y0 < -SLACK or box.x1 > width + SLACK or box.y1 > height + SLACK:
             found.append(f"off the canvas: {text.get_text()!r}")

@@ -11,10 +11,12 @@ from jaxtyping import Float, UInt8
 from matplotlib.cm import ScalarMappable
 from matplotlib.colors import LogNorm, PowerNorm
 from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, NullFormatter
 
 from attnscope.capture import Capture
 from attnscope.figures.look import Picture, styled
 from attnscope.figures.mosaic import COLOURMAP, MASKED, SHADES, Mosaic
+from attnscope.figures.profile import as_power
 from attnscope.figures.provenance import progress_of, source_of, task_label
 from attnscope.figures.sheet import Sheet
 from attnscope.figures.style import FORMATS, entitle, finish, save
@@ -104,6 +106,9 @@ class _Heatmaps:
         mosaic.name(f"layer {layer}, head {head}" for layer in layers for head in heads)
         norm = LogNorm(LOG_FLOOR, 1.0, clip=True) if self.log else PowerNorm(0.5, 0.0, 1.0, clip=True)
         scale = mosaic.figure.colorbar(ScalarMappable(norm, COLOURMAP), cax=mosaic.scale)
+        if self.log:  # matplotlib's own are formulas, which no figure of ours sets
+            scale.ax.yaxis.set_major_formatter(FuncFormatter(as_power))
+            scale.ax.yaxis.set_minor_formatter(NullFormatter())
         scale.set_label(f"attention weight ({'log' if self.log else '√'} scale)")
         marks = MARKS.format(episodes=self.capture.lacks("rollout/episode") or EPISODES)
         marks = marks if unit == 1 else f"{marks}; each cell is the mean of {unit} × {unit} weights"

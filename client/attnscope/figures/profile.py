@@ -60,7 +60,7 @@ def draw_profile(
         axis.set_minor_locator(LogLocator(subs=(2.0, 5.0)))
     axes.xaxis.set_major_formatter(FuncFormatter(_plainly))
     axes.xaxis.set_minor_formatter(NullFormatter())
-    axes.yaxis.set_major_formatter(FuncFormatter(_by_span(axes, _as_power)))
+    axes.yaxis.set_major_formatter(FuncFormatter(_by_span(axes, as_power)))
     axes.yaxis.set_minor_formatter(FuncFormatter(_by_span(axes, lambda _value, _place: "")))
     axes.set_title("Attention by relative position")
     axes.legend(loc="lower left", frameon=True, framealpha=0.8, edgecolor="none")  # curves may pass behind it
@@ -81,6 +81,6 @@ def _by_span(axes: Axes, wide: Form) -> Form:
     return form
 
 
-def _as_power(value: float, _: float) -> str:
+def as_power(value: float, _: float) -> str:
     """Return 10⁻³ and the like, which costs no typesetting."""
     return "10" + str(round(np.log10(value))).translate(RAISED)

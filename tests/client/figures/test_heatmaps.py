@@ -6,12 +6,14 @@ import io
 
 import numpy as np
 import pytest
+from matplotlib.text import Text
 
 import attnscope
 from attnscope.figures.heatmap import heatmap, heatmaps
 from attnscope.figures.look import styled
 from attnscope.figures.mosaic import MASKED, shade_colours
 from attnscope.figures.style import pixels
+from canvas import faults
 
 
 def test_heatmap_at_drawing_precision_is_the_map(planted):
@@ -28,7 +30,10 @@ def test_heatmap_at_drawing_precision_is_the_map(planted):
 def test_the_logarithmic_scale_spans_four_decades(planted):
     """1 is the brightest shade and a ten-thousandth or less the darkest, in equal steps a decade."""
     capture = attnscope.open(planted())
-    shades = panel(heatmap(capture, 59, log=True), 0, 0)
+    figure = heatmap(capture, 59, log=True)
+    assert faults(figure) == []
+    assert {"10⁻⁴", "10⁰"} <= {text.get_text() for text in figure.findobj(Text)}
+    shades = panel(figure, 0, 0)
     stored = capture.map(59)[0, 0].astype(np.float32)
     seen = np.tril(np.ones(stored.shape, bool))
     decades = np.log10(np.maximum(stored[seen], 1e-4))
