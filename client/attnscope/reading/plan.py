@@ -103,7 +103,7 @@ class Size:
 
 
 @dataclass(frozen=True)
-class Part:
+class Stretch:
     """Adjacent entries of the rows' axis that are read together."""
 
     first: int
@@ -119,7 +119,7 @@ class Part:
 class ReadingPlan:
     """Entries of the rows' first axis to read, and the environments whose rows are read."""
 
-    parts: tuple[Part, ...]
+    parts: tuple[Stretch, ...]
     envs: tuple[int, ...]
     """Places among the reading's environments."""
     judged: JudgedRows
@@ -207,12 +207,12 @@ def followed(entries: int, slots: int) -> range:
     return range(max(0, entries - min(FOLLOWED_CONTEXTS * slots, most)), entries)
 
 
-def _whole(total: int, block: int) -> tuple[Part, ...]:
+def _whole(total: int, block: int) -> tuple[Stretch, ...]:
     ends = [(first, min(total, first + block)) for first in range(0, total, block)]
-    return tuple(Part(max(0, first - LEAD), end, first, heads=end - first) for first, end in ends)
+    return tuple(Stretch(max(0, first - LEAD), end, first, heads=end - first) for first, end in ends)
 
 
-def _bursts(total: int, count: int, counted: int) -> tuple[Part, ...]:
+def _bursts(total: int, count: int, counted: int) -> tuple[Stretch, ...]:
     """Return one burst in each of `count` stretches of the strata, at a place drawn with a fixed seed."""
     drawn = np.random.default_rng(total)
     before = min(round(count * counted / total), max(1, int(GROWTH * count)), counted // (LEAD + 1))
@@ -229,14 +229,14 @@ def _phases(total: int, counted: int) -> list[int]:
     return [*([0] if counted else []), *np.linspace(counted, total, STRATA + 1).astype(int).tolist()]
 
 
-def _stretches(first: int, end: int, count: int, stratum: int, drawn: np.random.Generator) -> list[Part]:
+def _stretches(first: int, end: int, count: int, stratum: int, drawn: np.random.Generator) -> list[Stretch]:
     """Return a burst in each of `count` equal stretches of a stratum; fewer where they would overlap."""
     count = min(count, max(1, (end - first) // (LEAD + 1)))
     if count < 1 or end <= first:
         return []
     edges = np.linspace(first, end, count + 1).astype(np.int64)
     starts = drawn.integers(edges[:-1], np.maximum(edges[1:] - LEAD, edges[:-1] + 1))
-    return [Part(int(at), min(int(at) + LEAD + 1, end), int(at), stratum) for at in starts]
+    return [Stretch(int(at), min(int(at) + LEAD + 1, end), int(at), stratum) for at in starts]
 
 
 def _some(tasks: Int64[np.ndarray, " env"], most: int) -> tuple[int, ...]:

@@ -15,7 +15,7 @@ from jaxtyping import Float, Float16, Float32, Float64, Int, Int64, Shaped
 from attnscope.capture import Capture
 from attnscope.measures.layout import ContextLayout
 from attnscope.reading.choosing import Choice
-from attnscope.reading.plan import Part, ReadingPlan, Size, followed, overview
+from attnscope.reading.plan import ReadingPlan, Size, Stretch, followed, overview
 from attnscope.reading.reduced import between_shares, mean_profile, mean_retained, mean_statistic
 from attnscope.reading.rollout import Phases, labels, phases_of, returns_of
 
@@ -182,7 +182,7 @@ class Reading:
         return np.asarray(rows, np.float16)
 
     def _means(
-        self, part: Part, rows: Float16[np.ndarray, "last env layer head slot"]
+        self, part: Stretch, rows: Float16[np.ndarray, "last env layer head slot"]
     ) -> Float32[np.ndarray, "row env slot"]:
         """Return the rows averaged over layers and heads: of whole rows here, else where the data lies."""
         if part.heads == part.end - part.fresh:

@@ -10,7 +10,7 @@ from attnscope.measures.intervals import LEVEL, RELIABLE_ROLLOUTS, Scope
 from attnscope.provenance import policy_words
 from attnscope.recommendations.attention.decisions import Decisions
 from attnscope.recommendations.attention.expense import position_policy
-from attnscope.recommendations.attention.ranking import FLAT, Judged, Verdict
+from attnscope.recommendations.attention.ranking import FLAT, Judged, Selectivity
 from attnscope.recommendations.claims import Claim, claim, numbers_of, spread
 from attnscope.study import Study
 from attnscope_storage.wire import RecordedPolicy
@@ -86,7 +86,7 @@ def basis(study: Study, decisions: Decisions, how: str, judging: Scope) -> tuple
     return (source, *asked, sample, split, scope)
 
 
-def headline(judged: list[Judged], verdict: Verdict, budget: float, study: Study) -> tuple[Claim, ...]:
+def headline(judged: list[Judged], verdict: Selectivity, budget: float, study: Study) -> tuple[Claim, ...]:
     """Return whether attention tells rules apart at all; nothing where no rule is ranked."""
     best = max((one for one in judged if one.candidate.key != "none"), key=lambda one: one.excess.value)
     if verdict == "no gain":

@@ -15,7 +15,7 @@ from attnscope_storage.wire import JobState, Progress, resolved_as, specificatio
 
 
 @dataclass(frozen=True)
-class Part:
+class OwnedStore:
     """A store that a job owns."""
 
     of: StoredJob
@@ -29,7 +29,7 @@ class Part:
         return self.job.label or ""
 
 
-def part_of_job(state: State, owner: str, name: UUID) -> Part | None:
+def part_of_job(state: State, owner: str, name: UUID) -> OwnedStore | None:
     """Return the part of this owner's job that has an id; None where there is none that this owner may read.
 
     Raises
@@ -67,4 +67,4 @@ def part_of_job(state: State, owner: str, name: UUID) -> Part | None:
         progress=progress.model_copy(update={"phase": "ended"}) if ended.final else progress,
         failure=None if reader.complete else job.failure,
     )
-    return Part(job, shown)
+    return OwnedStore(job, shown)

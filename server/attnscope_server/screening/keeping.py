@@ -48,7 +48,7 @@ class Kept:
 
 
 @dataclass(frozen=True, eq=False)
-class Part:
+class Batch:
     """Decisions that are planned together, at their newest selections."""
 
     which: Int[Tensor, " part"]
@@ -86,7 +86,7 @@ class Frame:
         inside = self.transition < moments.step[:, None]
         self.window = inside & (self.transition >= self.start[:, None])
         """Columns of the uncompressed window."""
-        self._parts: dict[Interval, list[Part]] = {}
+        self._parts: dict[Interval, list[Batch]] = {}
 
     def kept(self, arm: Compression, seen: SeenRows | None) -> Kept:
         """Return what an arm keeps.
@@ -118,14 +118,14 @@ class Frame:
             return torch.where(self.held == self.block.capacity, step, 0)
         return step - step % interval
 
-    def _selecting(self, interval: Interval) -> list[Part]:
+    def _selecting(self, interval: Interval) -> list[Batch]:
         """Return the decisions that follow a selection, windows of nearly equal length together."""
         if interval in self._parts:
             return self._parts[interval]
         block, at = self.block, self._selected_at(interval)
         which = torch.nonzero(at > 0)[:, 0]
         which = which[at[which].argsort(stable=True)]
-        found: list[Part] = []
+        found: list[Batch] = []
         while len(which):
             few = max(1, PAIRS // int(block.held(at[which[-1]])) ** 2)
             mine, which = which[-few:], which[:-few]
@@ -140,11 +140,11 @@ class Frame:
                 lane=block.lanes[moments.rollout],
                 **{name: block.taken(name, moments, window.index) for name in CHOSEN_BY},
             )
-            found.append(Part(mine, moments, window, view))
+            found.append(Batch(mine, moments, window, view))
         self._parts[interval] = found
         return found
 
-    def _placed(self, plan: Plan, part: Part) -> tuple[Tensor, Tensor]:
+    def _placed(self, plan: Plan, part: Batch) -> tuple[Tensor, Tensor]:
         """Return a plan's tokens by column, and those that are kept as they are."""
         window, beyond = part.window, self.transition.shape[1]
         columns = torch.where(window.held, window.index - self.base[part.which][:, None], beyond)
@@ -154,7 +154,7 @@ class Frame:
         return room[0, :, :-1], room[1, :, :-1]
 
     def _mixed(
-        self, plan: Plan, part: Part, tokens: Float[Tensor, "part column size"]
+        self, plan: Plan, part: Batch, tokens: Float[Tensor, "part column size"]
     ) -> Float[Tensor, "part column size"]:
         """Return the tokens with the built ones at their leaders' columns."""
         index = part.window.index
@@ -179,7 +179,7 @@ class Frame:
         return torch.maximum(over, slid)
 
 
-def _seen(part: Part, arm: Compression, seen: SeenRows | None) -> ContextView:
+def _seen(part: Batch, arm: Compression, seen: SeenRows | None) -> ContextView:
     """Return a part's windows as a rule sees them."""
     if not arm.looks:
         return part.view

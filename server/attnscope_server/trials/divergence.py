@@ -27,7 +27,7 @@ class Diverged:
     """True where the most likely action is another."""
 
 
-class Divergence:
+class DivergenceMeter:
     """The uncompressed decisions at some steps of an uncompressed rollout, to compare others with.
 
     Parameters

@@ -24,7 +24,7 @@ from attnscope_server.acting.axis import EnvAxis
 from attnscope_server.acting.errors import RolloutStoppedError
 from attnscope_server.acting.rooms import Environment, HostRooms
 from attnscope_server.trials.acting import Recorded, roll_out, take_again
-from attnscope_server.trials.divergence import Diverged, Divergence, plain_logits
+from attnscope_server.trials.divergence import Diverged, DivergenceMeter, plain_logits
 from attnscope_server.trials.results import ConditionResult
 from attnscope_server.trials.speed import SpeedMeter
 from attnscope_server.trials.tally import Tally
@@ -71,7 +71,7 @@ class TrialRunner:
         self._axis = trial_axis(spec, resolved)
         self._temperature = spec.sampling.temperature if resolved.sampling == "sample" else None
         self._baseline: Recorded | None = None
-        self._divergence: Divergence | None = None
+        self._divergence: DivergenceMeter | None = None
 
     def waves(self) -> list[tuple[int, ...]]:
         """Return the conditions of every wave; the same for the same specification."""
@@ -172,7 +172,7 @@ class TrialRunner:
     def _adopt(self, recorded: Recorded, logits: dict[int, Float[torch.Tensor, "env action"]]) -> None:
         """Take a rollout for the uncompressed one that all others are paired with."""
         self._baseline = recorded
-        self._divergence = Divergence(recorded, self._resolved.divergence_steps, logits, self._temperature)
+        self._divergence = DivergenceMeter(recorded, self._resolved.divergence_steps, logits, self._temperature)
 
     def _new_tally(self, conditions: int) -> Tally:
         seeds, tasks = len(self._spec.seeds), len(self._resolved.tasks)

@@ -21,7 +21,7 @@ TARGET: Final = 0.8
 FLAT: Final = 0.02
 """Mass beyond evenly spaced tokens that is worth a rule: below it attention is too flat to choose by."""
 
-Verdict = Literal["selective", "flat", "undecided", "no gain"]
+Selectivity = Literal["selective", "flat", "undecided", "no gain"]
 """True where a rule keeps more attention than evenly spaced tokens; ``no gain``: rules are not ranked (`gate`)."""
 
 
@@ -82,7 +82,7 @@ def judge(
     task: Int[np.ndarray, " env"],
     *,
     ranks: bool = True,
-) -> tuple[list[Judged], Verdict]:
+) -> tuple[list[Judged], Selectivity]:
     """Return the candidates, those that can be deployed first, and whether any keeps more attention than blind ones.
 
     The order is by skill: the gain over as many evenly spaced tokens as a share of the largest gain that there is, so
@@ -105,7 +105,7 @@ def judge(
     if not ranks:
         return real + bounds + none, "no gain"
     if not best.excess.has_interval:
-        verdict: Verdict = "undecided"
+        verdict: Selectivity = "undecided"
     else:
         verdict = "selective" if best.excess.low > FLAT else "flat"
     ordered = _tiers(real, intervals)
