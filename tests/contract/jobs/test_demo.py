@@ -57,7 +57,7 @@ def test_the_services_threads_sleep_while_they_wait(monkeypatch, tmp_path, own, 
 
 
 def test_a_live_decision_tells_its_lines_as_they_come():
-    """How long it may take stands first; each line is told once, those of the last look too."""
+    """The time that it may take stands first; each line is printed once, those of the last look too."""
     lines, waits = ["gate: it learns", "screen: 3 arms", "Compress."], iter([1, 2, 3])
 
     class Job:
