@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final
 
@@ -39,7 +38,7 @@ from attnscope_storage.reading.reader import CaptureReader
 from attnscope_storage.shades import as_u8
 from attnscope_storage.writing.blocks import StepBlock
 from attnscope_storage.writing.fitting import Static, checked_static, refuse_other_schema
-from attnscope_storage.writing.tails import Tail, last_chunk, parts_of
+from attnscope_storage.writing.tails import Chunk, Tail, last_chunk, parts_of
 
 MAPS: Final = "attention/maps"
 """The array whose entries come one by one, each as a chunk."""
@@ -50,15 +49,6 @@ AtStage = Callable[[str], None]
 
 class AbandonedError(Exception):
     """The commit was given up before its root was renamed."""
-
-
-@dataclass(frozen=True)
-class Chunk:
-    """A chunk to write: its key, its values, and the tail that counts its bytes where a later commit may add to it."""
-
-    key: str
-    values: Entries
-    tail: Tail | None
 
 
 class Committer:
@@ -157,19 +147,8 @@ class Committer:
             `abandoned()` became true on the way; the capture is as it was.
         """
         before, after = self.steps, self.steps + block.steps
-        derived = {} if self._deriver is None else self._deriver.derive(block.arrays, before, block.steps)
-        entries: dict[str, Entries] = {**block.arrays, **derived}
-        if block.maps:
-            entries["attention/map_step"] = np.array([step for step, _ in block.maps], np.int32)
         grown = [spec for spec in self.schema.arrays.values() if self._length(spec, after) > self._length(spec, before)]
-        chunks: list[Chunk] = []
-        for spec in grown:
-            if spec.name != MAPS:
-                chunks += self._append(spec, entries[spec.name], self._length(spec, before), self._length(spec, after))
-        first = sum(1 for step in self.schema.map_steps if step < before)
-        for sample, (_, values) in enumerate(block.maps, start=first):
-            chunks += self._chunks(self.schema.arrays[MAPS], values[None], sample)
-        self._write(chunks, abandoned)
+        self._write(self._grown(block, grown, before, after), abandoned)
         self._at_stage("chunks-written")
         if abandoned():
             raise AbandonedError
@@ -186,6 +165,22 @@ class Committer:
 
     def _length(self, spec: ArraySpec, steps: int) -> int:
         return self.schema.length(spec, steps)
+
+    def _grown(self, block: StepBlock, grown: list[ArraySpec], before: int, after: int) -> Iterator[Chunk]:
+        """Yield the chunks of a commit; derived arrays last, so that they are computed while others are written."""
+        entries: dict[str, Entries] = dict(block.arrays)
+        if block.maps:
+            entries["attention/map_step"] = np.array([step for step, _ in block.maps], np.int32)
+        for spec in grown:
+            if spec.name != MAPS and spec.growth != "column":
+                yield from self._append(spec, entries[spec.name], self._length(spec, before), self._length(spec, after))
+        first = sum(1 for step in self.schema.map_steps if step < before)
+        for sample, (_, values) in enumerate(block.maps, start=first):
+            yield from self._chunks(self.schema.arrays[MAPS], values[None], sample)
+        if self._deriver is not None:
+            found = self._deriver.derive(block.arrays, before, block.steps)
+            for spec in [spec for spec in grown if spec.growth == "column"]:
+                yield from self._append(spec, found[spec.name], self._length(spec, before), self._length(spec, after))
 
     def _append(self, spec: ArraySpec, entries: Entries, before: int, after: int) -> Iterator[Chunk]:
         """Yield the chunks that hold an array's entries from `before` to `after`.
@@ -218,8 +213,14 @@ class Committer:
             self._set(chunk.key, encoded)
             return len(encoded)
 
-        held = list(chunks)
-        for chunk, size in zip(held, self._store.written(partial(write, chunk) for chunk in held), strict=True):
+        held: list[Chunk] = []
+
+        def calls() -> Iterator[Callable[[], int]]:
+            for chunk in chunks:
+                held.append(chunk)
+                yield partial(write, chunk)
+
+        for size, chunk in zip(self._store.written(calls()), held, strict=True):
             self.bytes_written += size
             if chunk.tail is not None:
                 chunk.tail.written += size

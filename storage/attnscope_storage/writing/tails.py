@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -45,6 +46,15 @@ class Tail:
             self._values = np.full((self._spec.chunks[0], *self._spec.shape[1:]), self._spec.fill, self._spec.dtype)
         self._values[place : place + len(new)] = new
         return self._values
+
+
+@dataclass(frozen=True)
+class Chunk:
+    """A chunk to write: its key, its values, and the tail that counts its bytes where a later commit may add to it."""
+
+    key: str
+    values: Entries
+    tail: Tail | None
 
 
 def last_chunk(reader: CaptureReader, spec: ArraySpec, length: int) -> Entries:

@@ -162,7 +162,8 @@ class Overview:
             if name in ROWS:
                 begins = range(-(-first // self._stride) * self._stride, first + steps, self._stride)
                 entry = -(-first // self.sizes.row_every)
-                found[name] = mean_cells(source[[step // self.sizes.row_every - entry for step in begins]])
+                rows = [source[step // self.sizes.row_every - entry][None] for step in begins]
+                found[name] = np.concatenate([mean_cells(source[:0]), *map(mean_cells, rows)])
             elif name == "overview/ended":
                 found[name] = ((source[:steps] > 0) | (arrays["rollout/terminated"][:steps] > 0)).astype(np.int32)
             elif name in FIRST:
@@ -175,15 +176,32 @@ class Overview:
 
 def mean_cells(rows: Shaped[np.ndarray, "entry env layer head slot"]) -> Float16[np.ndarray, "entry env cell"]:
     """Return rows averaged over layers and heads, and over the slots of each cell; NaN where no slot is reached."""
-    mean = _mean_of_shades(rows) if rows.dtype == np.uint8 else rows.mean(axis=(2, 3), dtype=np.float32)
+    mean = _mean_of_shades(rows) if rows.dtype == np.uint8 else _mean_of_halves(rows)
     unit = factor(mean.shape[-1], CELLS)
     if unit > 1:
         wide = np.pad(mean, [(0, 0), (0, 0), (0, -mean.shape[-1] % unit)], constant_values=np.nan)
-        wide = wide.reshape(*mean.shape[:2], -1, unit)
+        wide = wide.reshape(*mean.shape[:2], wide.shape[-1] // unit, unit)
         there = np.isfinite(wide).sum(axis=-1)
         total = np.where(np.isfinite(wide), wide, 0).sum(axis=-1)
         mean = np.divide(total, there, out=np.full(there.shape, np.nan, np.float32), where=there > 0)
     return np.asarray(mean, np.float16)
+
+
+def _mean_of_halves(rows: Float16[np.ndarray, "entry env layer head slot"]) -> Float32[np.ndarray, "entry env slot"]:
+    """Return the mean weight over layers and heads; NaN where a weight is absent.
+
+    NumPy widens float16 one number at a time. The bits of a weight, moved to those of a float32, are that weight times
+    2⁻¹¹², exactly; that takes a fifth of the time. Absent weights come out far above 1.
+    """
+    found = np.empty((*rows.shape[:2], rows.shape[-1]), np.float32)
+    for place in np.ndindex(*rows.shape[:2]):
+        bits = rows[place].view(np.uint16).astype(np.uint32)
+        bits &= 0x7FFF
+        bits <<= 13
+        wide = bits.view(np.float32)
+        wide *= np.float32(2.0**112)
+        found[place] = wide.reshape(-1, rows.shape[-1]).mean(axis=0)
+    return np.where(found > 2, np.float32(np.nan), found)  # noqa: PLR2004 - no mean of weights is
 
 
 def _mean_of_shades(rows: UInt8[np.ndarray, "entry env layer head slot"]) -> Float32[np.ndarray, "entry env slot"]:
