@@ -10,7 +10,7 @@ from jaxtyping import Float, Int
 from attnscope.absent import WORDS, imported_from, why_absent
 from attnscope.errors import AbsentArrayError, NotCapturedError
 from attnscope.fetching.lazy import LazyArray
-from attnscope.fetching.spread import SpreadRows
+from attnscope.fetching.spread import SpreadRows, refuse_damaged
 from attnscope.fetching.stored import Stored
 from attnscope_storage.wire import CaptureSpec, ResolvedCapture
 
@@ -66,11 +66,15 @@ class CapturedArrays(Stored):
         made = self.__dict__.get("_spread_rows")
         if made is None or len(made) != len(bins):
             every = self["attention/row_step"][:] if "attention/row_step" in self.names() else np.arange(committed)
+            edges = np.asarray(self["attention/bin_edge"][:], np.int64)
+            envs = np.asarray(self["attention/bin_env"][:], np.int64)
+            length = self.context.length[:]
+            refuse_damaged(bins.shape, edges, envs, length.shape[1])
             made = SpreadRows(
                 bins,
-                np.asarray(self["attention/bin_edge"][:], np.int64),
-                self.context.length[:],
-                (np.asarray(every, np.int64), np.asarray(self["attention/bin_env"][:], np.int64)),
+                edges,
+                length,
+                (np.asarray(every, np.int64), envs),
                 query_first=self.policy.query_slot == "first",
             )
             self.__dict__["_spread_rows"] = made

@@ -6,7 +6,7 @@ weights are means over their bin, so what is concentrated there looks flatter th
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 from jaxtyping import Float16, Float32, Float64, Int, Int64, UInt8
@@ -14,8 +14,12 @@ from jaxtyping import Float16, Float32, Float64, Int, Int64, UInt8
 from attnscope.fetching.lazy import LazyArray, mean_over
 from attnscope.fetching.selection import Selection, select
 from attnscope_storage.ages import spread
+from attnscope_storage.errors import ChunkDamagedError
 from attnscope_storage.layout.store_schema import Entries
 from attnscope_storage.shades import as_u8, from_u8
+
+MOST_SLOTS: Final = 2**20
+"""Tokens of a context that rows are made of, at most; more are only said by a damaged capture."""
 
 
 class SpreadRows:
@@ -103,6 +107,32 @@ class SpreadRows:
     def view(self, key: Any, *, over: tuple[str, ...] = ()) -> Float32[np.ndarray, ...]:  # noqa: ANN401 - as above
         """Return weights at drawing precision, as those of stored rows come."""
         return from_u8(self.shades(key, over=over))
+
+
+def refuse_damaged(
+    shape: tuple[int, ...], edges: Int64[np.ndarray, " edge"], envs: Int64[np.ndarray, " place"], most: int
+) -> None:
+    """Refuse bins that no row can be made of, before anything is allocated for them.
+
+    Parameters
+    ----------
+    shape
+        Of the bins.
+    most
+        Length of the env axis.
+
+    Raises
+    ------
+    ChunkDamagedError
+        The edges do not rise from 0, are not one more than the bins or too far away, or an environment is not there.
+    """
+    rises = len(edges) == shape[-1] + 1 and edges[0] == 0 and bool((np.diff(edges) > 0).all())
+    if not rises or edges[-1] > MOST_SLOTS:
+        raise ChunkDamagedError("attention/bin_edge: expected ages that rise from 0, one more than there are bins")
+    if len(envs) != shape[1] or envs.min(initial=0) < 0 or envs.max(initial=0) >= most:
+        raise ChunkDamagedError(
+            f"attention/bin_env: expected {shape[1]} of {most} environments, got {envs.tolist()[:8]}"
+        )
 
 
 def by_slot(

@@ -13,6 +13,8 @@ import numpy as np
 from jaxtyping import Float16, Float32, Int64, Shaped
 
 from attnscope.capture import Capture
+from attnscope.fetching.lazy import LazyArray
+from attnscope_storage.errors import ChunkDamagedError
 from attnscope_storage.kinds.capture.overview import CELLS, COLUMNS, STATISTICS, mean_cells
 from attnscope_storage.layout.store_schema import Entries
 from attnscope_storage.reductions import factor
@@ -63,7 +65,7 @@ def overview(capture: Capture, place: int) -> Overview:
         return _made(capture, place)
     env, names = capture.row_env(place), capture.names()
     step = np.asarray(capture["overview/step"][:], np.int64)
-    every = int(str(capture["overview/step"].attributes["steps_per_column"]))
+    every = _count(capture["overview/step"], "steps_per_column")
     rows = capture["overview/rows"] if "overview/rows" in names else None
 
     def column(name: str) -> Shaped[np.ndarray, " column"] | None:
@@ -80,7 +82,7 @@ def overview(capture: Capture, place: int) -> Overview:
         ended=_counts(column("ended")),
         statistics={name: values for name in STATISTICS if (values := column(name)) is not None},
         rows=None if rows is None else rows[: len(step), place],
-        slots=1 if rows is None else int(str(rows.attributes["entries_per_cell"])),
+        slots=1 if rows is None else _count(rows, "entries_per_cell"),
     )
 
 
@@ -137,6 +139,20 @@ def _row_every(capture: Capture) -> int:
         return 1
     stored = capture["attention/row_step"][: min(2, len(capture["attention/row_step"]))]
     return int(stored[1] - stored[0]) if len(stored) > 1 else max(1, capture.steps_committed)
+
+
+def _count(array: LazyArray, name: str) -> int:
+    """Return an attribute that counts something.
+
+    Raises
+    ------
+    ChunkDamagedError
+        It is none, as only a damaged capture says.
+    """
+    value = array.attributes.get(name)
+    if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+        raise ChunkDamagedError(f"{array.name}: expected {name} to be a whole number from 1 on, got {value!r:.40}")
+    return value
 
 
 def _counts(values: Shaped[np.ndarray, " column"] | None) -> Int64[np.ndarray, " column"] | None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+
 import numpy as np
 import pytest
 
@@ -13,6 +15,8 @@ from attnscope.report import write_report
 from attnscope.study import study
 from attnscope.study.captions import caption_of_study
 from attnscope_storage.ages import bin_edges, spread
+from attnscope_storage.errors import ChunkDamagedError
+from attnscope_storage.layout.chunks import encode_chunk
 
 LONG = {"steps": 150, "slots": 130, "envs": 2, "maps": False, "flush": 50}
 """Sizes of captures whose age bins hold several tokens each, and no whole map."""
@@ -75,6 +79,23 @@ def test_a_report_of_every_form_comes(planted, tmp_path, form):
     assert {"report.html", "cost_curves.png", "compression_recommendations.txt"} <= set(written)
     text = (tmp_path / "report" / "compression_recommendations.txt").read_text()
     assert ("decision rows were not captured" in text) == (form == "none")
+
+
+@pytest.mark.parametrize(
+    ("name", "values", "said"),
+    [
+        ("bin_edge", [0, 1, 2, 2, *range(4, 13)], "ages that rise from 0"),
+        ("bin_edge", [*range(12), 2**31 - 1], "ages that rise from 0"),
+        ("bin_env", [0, 7], "expected 2 of 2 environments, got .0, 7."),
+    ],
+)
+def test_damaged_bins_are_refused_before_they_take_memory(planted, tmp_path, name, values, said):
+    """Edges that do not rise, a context of billions of tokens, an environment that is not there: each is said."""
+    path = tmp_path / "c.zarr"
+    shutil.copytree(planted(steps=20, envs=2, form="bins", maps=False), path)
+    (path / f"attention/{name}/c.0").write_bytes(encode_chunk(np.array(values, np.int32)))
+    with pytest.raises(ChunkDamagedError, match=said):
+        attnscope.open(path).rows[0]
 
 
 def test_spread_bins_hold_their_mass_and_nothing_else():

@@ -9,6 +9,7 @@ import pytest
 
 import attnscope
 from attnscope.reading import overview
+from attnscope_storage.errors import ChunkDamagedError
 from attnscope_storage.kinds.capture import overview as stored
 
 
@@ -37,6 +38,18 @@ def test_a_stored_overview_is_the_one_of_the_steps(both):
         assert np.allclose(values, other.statistics[name], rtol=1e-5), name
     assert one.reward.sum() == long.rollout.reward[:, 1].sum()
     assert np.allclose(one.rows[-1], long.rows[56, 1].mean(axis=(0, 1)), atol=1e-3)
+
+
+def test_a_damaged_overview_is_refused(both, hostile_root, tmp_path):
+    """A column of no steps, as only a damaged capture has it, is said and not divided by."""
+    long, _ = both
+
+    def change(_root, arrays):
+        arrays["overview/step"]["attributes"]["steps_per_column"] = 0
+
+    folder = long._reader._store.root
+    with pytest.raises(ChunkDamagedError, match="expected steps_per_column to be a whole number from 1 on, got 0"):
+        overview(attnscope.open(hostile_root(folder, tmp_path / "c.zarr", change)), 0)
 
 
 def test_only_whole_columns_are_in_an_overview(planted, monkeypatch):
