@@ -30,7 +30,15 @@ CONTRACTS = [f"kinds.{found.name}.contract" for found in pkgutil.iter_modules(ki
 
 
 @pytest.mark.parametrize(
-    "module", ["errors", "kinds.capture.schema", "layout.store_schema", "wire.specs", "wire.problems", *CONTRACTS]
+    "module",
+    [
+        "errors",
+        "kinds.capture.schema",
+        "layout.store_schema",
+        "wire.specifications.choices",
+        "wire.problems",
+        *CONTRACTS,
+    ],
 )
 def test_the_contract_needs_no_zarr(module):
     """Errors, schema, wire types and the contract of every kind of job are read without the storage engine."""
