@@ -13,6 +13,7 @@ from benchmarks.rooms import ProcessRooms
 
 from attnscope_model.checkpoints.native import load_tensors
 from attnscope_model.checkpoints.registry import CheckpointRegistry
+from reading_here import reading_here
 
 GOLDEN = Path(__file__).resolve().parents[1] / "golden"
 
@@ -23,7 +24,8 @@ def pair(request, tmp_path_factory):
     torch.set_num_threads(1)
     causal = request.param == "causal"
     checkpoints = CheckpointRegistry(tmp_path_factory.mktemp("registry"))
-    info = checkpoints.add(GOLDEN / f"ckpt-{request.param}.pt", causal=causal)
+    with reading_here():
+        info = checkpoints.add(GOLDEN / f"ckpt-{request.param}.pt", causal=causal)
     policy = EncoderPolicy(load_tensors(checkpoints.folder(info.id)), heads=info.policy.heads, causal=causal)
     return policy, dict(np.load(GOLDEN / f"golden-{request.param}.npz"))
 

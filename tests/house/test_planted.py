@@ -17,6 +17,7 @@ from attnscope_storage.reading.reader import CaptureReader
 from attnscope_storage.verify import verify
 from attnscope_storage.wire import CaptureSpec
 from planted import Planted, planted_policy, write_large_capture, write_planted
+from reading_here import reading_here
 
 CPU = torch.device("cpu")
 STEPS = 60
@@ -40,7 +41,8 @@ def planted(request) -> Planted:
 def test_a_captured_planted_policy_attends_and_acts_as_planted(planted, tmp_path):
     """Registered and captured as any checkpoint: the row of its reader and the logits follow from 5 steps back."""
     registry = CheckpointRegistry(tmp_path / "registry")
-    info = registry.add(write_planted(tmp_path / "step-0", planted) and tmp_path / "step-0")
+    with reading_here():
+        info = registry.add(write_planted(tmp_path / "step-0", planted) and tmp_path / "step-0")
     spec = CaptureSpec(checkpoint="planted", tasks={"goals": [(4, 5), (5, 4), (4, 4)]}, steps=STEPS, maps={"count": 0})
     order = CaptureOrder("planted", "tester", spec, resolve(spec, registry), tmp_path / "a.zarr", durable=False)
     run_capture(order, load_policy(registry.folder(info.id), CPU), info, CPU)

@@ -8,12 +8,10 @@ import numpy as np
 import pytest
 import torch
 
-from attnscope_model.checkpoints import adoption, conversion
-from attnscope_model.checkpoints.examined import examine_here
-from attnscope_model.checkpoints.foreign import parse_here
 from attnscope_model.checkpoints.native import load_policy
 from attnscope_model.checkpoints.registry import CheckpointRegistry
 from attnscope_model.forward.policy import Policy
+from reading_here import reading_here
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -38,8 +36,9 @@ def golden(golden_folder) -> dict[str, dict[str, np.ndarray]]:
 def registry(golden_folder, tmp_path_factory) -> CheckpointRegistry:
     """Return a registry that holds both checkpoints under the names of their masks; not to be changed."""
     registry = CheckpointRegistry(tmp_path_factory.mktemp("registry"))
-    registry.add(golden_folder / "ckpt-causal.pt", causal=True, name="causal")
-    registry.add(golden_folder / "ckpt-noncausal.pt", causal=False, name="noncausal")
+    with reading_here():
+        registry.add(golden_folder / "ckpt-causal.pt", causal=True, name="causal")
+        registry.add(golden_folder / "ckpt-noncausal.pt", causal=False, name="noncausal")
     return registry
 
 
@@ -70,19 +69,10 @@ def _outside_inference_mode():
 
 
 @pytest.fixture
-def parsed_here(monkeypatch):
+def parsed_here():
     """Parse in this process, which is quicker than a child."""
-
-    def parse(source, folder, choice=None):
-        with torch.inference_mode(mode=False):
-            return parse_here(source, folder, choice)
-
-    def examine(folder, name):  # noqa: ARG001 - the child names it in refusals
-        with torch.inference_mode(mode=False):
-            return examine_here(folder)
-
-    monkeypatch.setattr(conversion, "parse_apart", parse)
-    monkeypatch.setattr(adoption, "examine_apart", examine)
+    with reading_here():
+        yield
 
 
 @pytest.fixture

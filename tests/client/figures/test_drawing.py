@@ -19,15 +19,14 @@ from attnscope.figures.profile import draw_profile
 from attnscope.figures.recency import draw_recent, uniform_parts
 from attnscope.figures.similarity import draw_similarity, similarity
 from attnscope.figures.style import pixels, save
-from attnscope.figures.timeline import lifetime_lift, timeline
+from attnscope.figures.timeline import lifetime_lift
 from attnscope.figures.trials.cost_curves import cost_curves
 from attnscope.figures.trials.learning import learning
 from attnscope.measures import RolloutMean, relative_profile, weights
 from attnscope.measures.intervals import Interval
 from attnscope.reading.tally import averaged
+from attnscope.report.report import FIGURES
 from attnscope.study import study
-
-FIGURES = [comprehensive, layer_head, learning, similarity, timeline, cost_curves]
 
 
 def axes_of_one():
@@ -231,7 +230,7 @@ def test_a_narrow_logarithmic_axis_keeps_its_numbers():
         assert all(text.startswith("0.") == named for text in powers)
 
 
-@pytest.mark.parametrize("draw", FIGURES)
+@pytest.mark.parametrize("draw", FIGURES.values())
 def test_figures_say_where_they_come_from(read, draw):
     """Checkpoint, mask and who stated it, environment, seeds, steps and what was read stand below each figure."""
     (caption,) = [text for text in draw(read).texts if text.get_gid() == "provenance"]

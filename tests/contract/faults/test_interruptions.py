@@ -8,6 +8,7 @@ import time
 import numpy as np
 import pytest
 
+import attnscope
 from attnscope_server.records.job import MAX_INTERRUPTIONS
 from attnscope_server.root.paths import capture_path
 from attnscope_storage.errors import CaptureNotFoundError
@@ -18,12 +19,23 @@ STEPS = 1500 if os.environ.get("ATTNSCOPE_KILLS") is None else 4000
 KILLS = int(os.environ.get("ATTNSCOPE_KILLS", "2"))
 """Kills of one run; `make kills` asks for ten."""
 
+VICTIMS = {"worker": KILLS, "service": KILLS if "ATTNSCOPE_KILLS" in os.environ else 1}
+"""Kills by what is killed: a service takes seconds to start again."""
+
 OPTIONS = {
     "checkpoint": "AD-darkroom",
     "tasks": {"split": "test", "indices": [2, 7]},
     "steps": STEPS,
     "maps": {"steps": [70, 700, STEPS - 1]},
 }
+
+
+@pytest.fixture(scope="module")
+def whole(service):
+    """Return the store of the job that nothing interrupted."""
+    with attnscope.connect(service.url, service.key) as client:
+        job = client.submit(**OPTIONS).wait()
+    return capture_path(service.settings.data_root, str(job.id))
 
 
 def committed(server, job) -> int:
@@ -52,46 +64,48 @@ def ended(job) -> bool:
 
 
 @pytest.mark.parametrize("victim", ["worker", "service"])
-def test_kills_leave_no_trace_in_the_arrays(server, differing, victim):
-    """Killed again and again with -9, worker or service, the job resumes by itself to the same bits."""
+def test_kills_leave_no_trace_in_the_arrays(server, whole, differing, victim):
+    """Killed again and again with -9, worker or service, the job resumes by itself to the same bits.
+
+    A worker is gone with its service.
+    """
     client = server.start()
-    whole = client.submit(**OPTIONS).wait()
     job = client.submit(**OPTIONS)
     chance, killed = np.random.default_rng(7), 0
-    for _ in range(KILLS):
+    for _ in range(VICTIMS[victim]):
         before = committed(server, job)
         wait_until(lambda before=before, job=job: committed(server, job) > before or job.refresh().state.final)
         time.sleep(chance.uniform(0, 0.2))
         if job.refresh().state.final:
             break
+        worker = server.worker()
         if victim == "worker":
-            server.worker().kill()
+            worker.kill()
         else:
             server.kill()
+            wait_until(lambda worker=worker: not worker.is_running() or worker.status() == "zombie", 20)
             client = server.start()
             job = client.job(job.id)
         killed += 1
     wait_until(lambda: ended(job))
     assert job.state is JobState.SUCCEEDED
-    assert killed == KILLS
-    paths = [capture_path(server.root, str(one.id)) for one in (whole, job)]
-    assert differing(*paths) == []
+    assert killed == VICTIMS[victim]
+    assert differing(whole, capture_path(server.root, str(job.id))) == []
 
 
 BEFORE_A_COMMIT = MAX_INTERRUPTIONS - 1
 """Kills of a worker before a job's first commit that the job outlives: one more fails it."""
 
 
-@pytest.mark.parametrize("victim", ["worker", "service"])
-def test_kills_before_the_first_commit_leave_no_trace(server, differing, victim):
+@pytest.mark.parametrize("victim", ["worker", pytest.param("service", marks=pytest.mark.slow)])
+def test_kills_before_the_first_commit_leave_no_trace(server, whole, differing, victim):
     """Killed while nothing is committed yet, the job begins anew by itself and ends with the same bits."""
     client = server.start()
     chance, killed, jobs = np.random.default_rng(11), 0, []
-    whole = client.submit(**OPTIONS).wait()
-    while killed < KILLS:
+    while killed < VICTIMS[victim]:
         job = client.submit(**OPTIONS)
         jobs.append(job.id)
-        for attempt in range(1, 1 + min(BEFORE_A_COMMIT, KILLS - killed)):
+        for attempt in range(1, 1 + min(BEFORE_A_COMMIT, VICTIMS[victim] - killed)):
             wait_until(lambda job=job, attempt=attempt: job.refresh().info.attempts == attempt)
             time.sleep(chance.uniform(0, 0.3))
             if victim == "worker":
@@ -108,10 +122,10 @@ def test_kills_before_the_first_commit_leave_no_trace(server, differing, victim)
         wait_until(lambda job=job: ended(job))
         assert job.state is JobState.SUCCEEDED
         assert job.info.attempts > 1
-        assert differing(*[capture_path(server.root, str(one.id)) for one in (whole, job)]) == []
+        assert differing(whole, capture_path(server.root, str(job.id))) == []
 
 
-def test_an_orderly_stop_resumes_at_the_next_start(server, differing):
+def test_an_orderly_stop_resumes_at_the_next_start(server, whole, differing):
     """SIGTERM lets the worker drop its partial chunk; the next start ends the job to the same bits."""
     client = server.start()
     job = client.submit(**OPTIONS)
@@ -119,16 +133,6 @@ def test_an_orderly_stop_resumes_at_the_next_start(server, differing):
     server.stop()
     client = server.start()
     job = client.job(job.id)
-    whole = client.submit(**OPTIONS).wait()
     wait_until(lambda: ended(job))
     assert job.state is JobState.SUCCEEDED
-    assert differing(*[capture_path(server.root, str(one.id)) for one in (whole, job)]) == []
-
-
-def test_the_worker_dies_with_its_service(server):
-    """After kill -9 of the service, its worker is gone too."""
-    client = server.start()
-    client.submit(**(OPTIONS | {"steps": 1_000_000, "maps": {"count": 0}}))
-    worker = server.worker()
-    server.kill()
-    wait_until(lambda: not worker.is_running() or worker.status() == "zombie", 20)
+    assert differing(whole, capture_path(server.root, str(job.id))) == []

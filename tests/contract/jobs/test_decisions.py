@@ -33,6 +33,7 @@ from attnscope_storage.verify import verify
 from attnscope_storage.wire import JobState
 from attnscope_storage.wire.specifications.decisions import CARD_SCHEMA, DecisionCard, DecisionSpec
 from planted import Planted, write_planted
+from reading_here import reading_here
 
 CLOSE = [[4, 5], [5, 4], [3, 4], [4, 3]]
 """Goals beside the start, which a policy that stays where it was rewarded soon finds."""
@@ -62,7 +63,8 @@ def running(service_settings, tmp_path_factory):
         ("wanders", Planted(back=5, reads="action"), "darkroom-reference"),
     ):
         write_planted(folder / name, planted, name=name, preset=preset)
-        registry.add(folder / name)
+        with reading_here():
+            registry.add(folder / name)
     with serve_background(settings) as running:
         yield running
 

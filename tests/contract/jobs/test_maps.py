@@ -22,6 +22,7 @@ from attnscope_model.checkpoints.registry import CheckpointRegistry
 from attnscope_server.records.keys import Scope
 from attnscope_server.root.captures import Captures
 from attnscope_storage.wire import MAP_KINDS, PROBLEM_MEDIA_TYPE, PROBLEMS, ProblemCode
+from reading_here import reading_here
 
 GOLDEN = Path(__file__).resolve().parents[2] / "golden"
 
@@ -42,7 +43,8 @@ def http(service):
 def golden_jobs(service):
     """Return the reference's greedy rollouts as finished jobs, by the mask of the checkpoint."""
     registry = CheckpointRegistry(service.settings.checkpoints_folder)
-    registry.add(GOLDEN / "ckpt-noncausal.pt", causal=False, name="noncausal")
+    with reading_here():
+        registry.add(GOLDEN / "ckpt-noncausal.pt", causal=False, name="noncausal")
     options = {"tasks": {"goals": [(5, 4)]}, "sampling": {"mode": "greedy"}, "maps": {"steps": [70]}}
     with client_of(service) as client:
         jobs = {

@@ -145,7 +145,7 @@ def test_a_trial_is_no_capture(tried, service, tmp_path):
     with pytest.raises(StoreKindError, match="open_trial"):
         attnscope.open(folder)
     with attnscope.connect(service.url, service.key) as client:
-        assert [job.id for job in client.jobs(kind="trial")] == [tried.id]
+        assert tried.id in [job.id for job in client.jobs(kind="trial")]
         assert list(client.jobs(kind="capture")) == []
 
 
@@ -217,32 +217,31 @@ def test_what_a_trial_cannot_be_is_refused(service, change, status, code):
         assert document["requested"] > document["limit"]
 
 
-def conditions(server, job) -> int:
+def conditions(root, job) -> int:
     """Return the conditions that are committed on the service's disk."""
     try:
-        return CaptureReader.open(capture_path(server.root, str(job.id))).steps_committed
+        return CaptureReader.open(capture_path(root, str(job.id))).steps_committed
     except CaptureNotFoundError:
         return 0
 
 
-def wait_for(server, job, count: int) -> None:
+def wait_for(root, job, count: int) -> None:
     """Return once so many conditions are committed."""
     deadline = time.monotonic() + 120
-    while conditions(server, job) < count:
+    while conditions(root, job) < count:
         assert time.monotonic() < deadline, "it did not come to that in time"
         time.sleep(0.01)
 
 
-def test_a_killed_trial_ends_with_the_same_arrays(server, differing):
+def test_a_killed_trial_ends_with_the_same_arrays(server, service, tried, differing):
     """Its worker killed with -9, then the whole service, a trial goes on by itself; only what was timed differs, and
     progress never says that less is committed than before.
     """
     client = server.start()
-    whole = client.submit(TrialSpec.model_validate(ASKED)).wait()
     job = client.submit(TrialSpec.model_validate(ASKED))
-    wait_for(server, job, 1)
+    wait_for(server.root, job, 1)
     server.worker().kill()
-    wait_for(server, job, 3)
+    wait_for(server.root, job, 3)
     server.kill()
     client = server.start()
     job = client.job(job.id)
@@ -252,14 +251,14 @@ def test_a_killed_trial_ends_with_the_same_arrays(server, differing):
     assert job.state is JobState.SUCCEEDED
     assert job.info.attempts > 1
     assert seen == sorted(seen)
-    paths = [capture_path(server.root, str(one.id)) for one in (whole, job)]
+    paths = capture_path(service.settings.data_root, str(tried.id)), capture_path(server.root, str(job.id))
     assert [name for name in differing(*paths) if name not in TIMED] == []
 
 
-def test_a_cancelled_trial_keeps_what_it_committed(server):
+def test_a_cancelled_trial_keeps_what_it_committed(service, client):
     """Cancelled within its grid, a trial ends, and the conditions that were committed stay readable."""
-    job = server.start().submit(TrialSpec.model_validate(ASKED | {"episodes": 60}))
-    wait_for(server, job, 1)
+    job = client.submit(TrialSpec.model_validate(ASKED | {"episodes": 20}))
+    wait_for(service.settings.data_root, job, 1)
     with pytest.raises(JobCancelledError):
         job.cancel().wait()
     trial = job.trial()

@@ -19,6 +19,7 @@ from attnscope_model.checkpoints.registry import CheckpointRegistry
 from attnscope_server.capturing.job import CaptureOrder, run_capture
 from attnscope_server.capturing.resolving import resolve
 from attnscope_storage.wire import CaptureSpec
+from reading_here import reading_here
 
 GOLDEN = Path(__file__).resolve().parents[2] / "golden"
 CPU = torch.device("cpu")
@@ -32,7 +33,8 @@ def readings(tmp_path_factory):
     folder = tmp_path_factory.mktemp("readings")
     registry, captures = CheckpointRegistry(folder / "registry"), []
     for name, causal in (("causal", True), ("non-causal", False)):
-        registry.add(GOLDEN / "ckpt-causal.pt", causal=causal, name=name)
+        with reading_here():
+            registry.add(GOLDEN / "ckpt-causal.pt", causal=causal, name=name)
         spec = CaptureSpec(checkpoint=name, tasks={"goals": [(5, 4), (2, 7)]}, steps=150, maps={"count": 2})
         resolved, info = resolve(spec, registry), registry.get(name)
         path = folder / f"{name}.zarr"

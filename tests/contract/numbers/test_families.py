@@ -128,7 +128,7 @@ def test_a_capture_of_every_family_is_what_numpy_computes(service, jobs, name):
         part: reader.array(f"rollout/{part}")[:, 1] for part in ("observation", "action", "reward", "next_observation")
     }
     tensors = {key: tensor.double().numpy() for key, tensor in layout.state().items()}
-    forward = getattr(forwards, layouts.FORWARD[layout.family])
+    forward = getattr(forwards, layout.forward)
     for step in (0, 1, 5, STEPS - 1):
         window = slice(int(reader.array("context/start")[step, 1]), step)
         moment = forwards.History(

@@ -12,6 +12,7 @@ from attnscope_server.capturing.job import CaptureOrder, run_capture
 from attnscope_server.capturing.resolving import resolve
 from attnscope_storage.wire import CaptureSpec, MapsChoice, TaskChoice
 from planted import write_random
+from reading_here import reading_here
 
 CPU = torch.device("cpu")
 
@@ -20,7 +21,8 @@ def test_the_gate_comes_first(tmp_path):
     """Its first sentence says that the policy acts no better than uniform actions; no rule is ranked or proposed."""
     registry = CheckpointRegistry(tmp_path / "registry")
     write_random(tmp_path / "weights")
-    info = registry.add(tmp_path / "weights")
+    with reading_here():
+        info = registry.add(tmp_path / "weights")
     tasks = TaskChoice(split="test", indices=(0, 1, 2, 3))
     spec = CaptureSpec(checkpoint=info.id, tasks=tasks, replicas=10, episodes=4, maps=MapsChoice(count=0))
     order = CaptureOrder("random", "me", spec, resolve(spec, registry), tmp_path / "random.zarr", durable=False)

@@ -9,12 +9,11 @@ import pytest
 import torch
 import yaml
 
-from attnscope_model.checkpoints import conversion
-from attnscope_model.checkpoints.foreign import parse_here
 from attnscope_model.checkpoints.native import load_policy
 from attnscope_model.checkpoints.registry import CheckpointRegistry
 from attnscope_model.families.ad import ADConfig, ADPolicy
 from forwards.layouts import LAYOUTS
+from reading_here import reading_here
 
 CPU = torch.device("cpu")
 
@@ -40,13 +39,8 @@ def families(tmp_path_factory):
     folder = tmp_path_factory.mktemp("files")
     registry = CheckpointRegistry(tmp_path_factory.mktemp("registry"))
 
-    def parsed(source, where, choice=None):
-        with torch.inference_mode(mode=False):
-            return parse_here(source, where, choice)
-
     found = {"ad-absolute": native("learned-absolute"), "ad-rotary": native("rotary")}
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(conversion, "parse_apart", parsed)
+    with reading_here():
         for name, layout in LAYOUTS.items():
             path = folder / f"{name}.pt"
             torch.save(layout.content(""), path)

@@ -87,7 +87,7 @@ def tokens_of(policy, moment):
 def expected(layout, moment):
     """Return the independent forward's logits and maps."""
     weights = {name: tensor.double().numpy() for name, tensor in layout.state().items()}
-    forward = getattr(forwards, layouts.FORWARD[layout.family])
+    forward = getattr(forwards, layout.forward)
     return forward(weights, {**layout.config, **layout.facts}, moment)
 
 

@@ -130,18 +130,8 @@ def hole(file):
 
 
 def a_million_layers(file):
-    """Say of one tensor that it is of layer 999,999."""
-    reader_layer = {
-        "ad-reference": "transformer_encoder.layers.999999.linear1.bias",
-        "dicp-ad": "transformer.blocks.999999.attn.attn.weight",
-        "dicp-dpt": "transformer.blocks.999999.attn.attn.weight",
-        "cccad-ad": "transformer.blocks.999999.attn.qkv_proj.weight",
-        "rad-dark-ad": "transformer_model.h.999999.attn.c_attn.weight",
-        "ad-eps": "blocks.999999.attention.in_proj_weight",
-        "cinemere-ad": "blocks.999999.attention.in_proj_weight",
-        "dpt": "transformer.h.999999.attn.c_attn.weight",
-    }
-    file.state[reader_layer[file.layout.family]] = torch.zeros(1)
+    """Say of one layer's tensors that they are of layer 999,999."""
+    file.state |= {n.replace(".1.", ".999999."): torch.zeros(1) for n in list(file.state) if ".1." in n}
     return r"layers between 1 and 64, got 1000000"
 
 
@@ -150,7 +140,8 @@ def heads_that_do_not_divide(file):
     if "heads" in file.stated:
         file.stated["heads"] = 5
     else:
-        file.configure(**{"num_heads" if "num_heads" in file.config else "tf_n_head": 5})
+        (name,) = (name for name in file.config if "head" in name)
+        file.configure(**{name: 5})
     return r"expected a divisor of the width 32, got 5"
 
 

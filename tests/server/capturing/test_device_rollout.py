@@ -19,6 +19,7 @@ from attnscope_server.capturing.rollout import RolloutStoppedError
 from attnscope_storage.kinds.capture import lengths
 from attnscope_storage.reading.reader import CaptureReader
 from attnscope_storage.wire import CaptureSpec
+from reading_here import reading_here
 
 GOLDEN = Path(__file__).resolve().parents[2] / "golden"
 CPU = torch.device("cpu")
@@ -29,8 +30,9 @@ def registry(tmp_path_factory):
     """Return a registry with both reference checkpoints, named by their mask."""
     torch.set_num_threads(1)
     registry = CheckpointRegistry(tmp_path_factory.mktemp("registry"))
-    registry.add(GOLDEN / "ckpt-causal.pt", causal=True, name="causal")
-    registry.add(GOLDEN / "ckpt-noncausal.pt", causal=False, name="noncausal")
+    with reading_here():
+        registry.add(GOLDEN / "ckpt-causal.pt", causal=True, name="causal")
+        registry.add(GOLDEN / "ckpt-noncausal.pt", causal=False, name="noncausal")
     return registry
 
 

@@ -84,7 +84,7 @@ def register_native(registry, name, kind):
 def plain(layout, moment):
     """Return the independent forward's logits and maps of a moment."""
     weights = {name: tensor.double().numpy() for name, tensor in layout.state().items()}
-    forward = getattr(forwards, layouts.FORWARD[layout.family])
+    forward = getattr(forwards, layout.forward)
     return forward(weights, {**layout.config, **layout.facts}, moment)
 
 

@@ -9,14 +9,13 @@ import pytest
 import torch
 
 from attnscope_model.acting.tape import AttentionTape
-from attnscope_model.checkpoints import conversion
-from attnscope_model.checkpoints.foreign import parse_here
 from attnscope_model.checkpoints.native import load_policy
 from attnscope_model.checkpoints.registry import CheckpointRegistry
 from attnscope_model.compression.deciding import PlainDecider
 from attnscope_model.families.ad import ADConfig, ADPolicy
 from attnscope_server.screening import Histories
 from forwards.layouts import LAYOUTS
+from reading_here import reading_here
 
 CPU = torch.device("cpu")
 NATIVE = {f"native-{kind}": kind for kind in ("learned-absolute", "rotary")}
@@ -47,12 +46,8 @@ def policies(tmp_path_factory):
     folder = tmp_path_factory.mktemp("files")
     registry = CheckpointRegistry(tmp_path_factory.mktemp("registry"))
 
-    def parsed(source, where, choice=None):
-        return parse_here(source, where, choice)
-
     found = {name: native(kind) for name, kind in NATIVE.items()}
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(conversion, "parse_apart", parsed)
+    with reading_here():
         for name, layout in LAYOUTS.items():
             path = folder / f"{name}.pt"
             torch.save(layout.content(), path)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from uuid import uuid4
 
@@ -26,6 +27,7 @@ from attnscope_storage.reading.reader import CaptureReader
 from attnscope_storage.verify import verify
 from attnscope_storage.wire import CaptureSpec
 from attnscope_storage.wire.specifications.screens import ScreenSpec
+from reading_here import reading_here
 
 GOLDEN = Path(__file__).resolve().parents[2] / "golden"
 CPU = torch.device("cpu")
@@ -48,8 +50,9 @@ BLOCKS = 2
 def registry(tmp_path_factory):
     """Return a registry with the reference's causal checkpoint."""
     registry = CheckpointRegistry(tmp_path_factory.mktemp("registry"))
-    registry.add(GOLDEN / "ckpt-causal.pt", causal=True, name="causal")
-    registry.add(GOLDEN / "ckpt-noncausal.pt", causal=False, name="other")
+    with reading_here():
+        registry.add(GOLDEN / "ckpt-causal.pt", causal=True, name="causal")
+        registry.add(GOLDEN / "ckpt-noncausal.pt", causal=False, name="other")
     return registry
 
 
@@ -83,7 +86,7 @@ def whole(captured):
     return captured()
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def order(whole, registry):
     """Return a function that orders a screen of the capture into a folder of some name."""
 
@@ -96,10 +99,31 @@ def order(whole, registry):
     return make
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def screen(policy, registry):
     """Return a function that runs an order."""
     return lambda order, **options: run_screen(order, policy, registry.get("causal"), CPU, **options)
+
+
+@dataclass(frozen=True)
+class Uninterrupted:
+    """A screen that ran to its end."""
+
+    order: Order
+    told: list[tuple[str, int]]
+    """Phases and steps that it told."""
+    asked: int
+    """Times that it asked whether to stop."""
+
+
+@pytest.fixture(scope="module")
+def uninterrupted(order, screen):
+    """Return a screen that nothing interrupted."""
+    complete, told, asked = order("complete"), [], []
+    screen(
+        complete, on_progress=lambda phase, done: told.append((phase, done)), stopped=lambda: bool(asked.append(None))
+    )
+    return Uninterrupted(complete, told, len(asked))
 
 
 def arrays(order):
@@ -108,15 +132,13 @@ def arrays(order):
     return {name: reader.array(name)[:] for name in reader.names() if name != "cost/seconds"}
 
 
-def test_a_screen_is_stored_with_its_schema_and_verifies(order, screen):
+def test_a_screen_is_stored_with_its_schema_and_verifies(uninterrupted):
     """Arms are the grid that fits, every array is whole, and `none` departs by exactly 0."""
-    asked = order("verified")
-    told = []
-    screen(asked, on_progress=lambda phase, done: told.append((phase, done)))
+    asked = uninterrupted.order
     reader = CaptureReader.open(asked.path)
     assert reader.complete
     assert verify(reader).ok
-    assert told[-1] == ("finishing", 6)
+    assert uninterrupted.told[-1] == ("finishing", 6)
     spelled = {(arm.strategy, arm.positions, arm.memory, arm.interval, arm.oracle) for arm in asked.resolved.arms}
     assert ("tova", "keep", "stateless", 1, True) in spelled
     assert ("tova", "reindex", "stateful", 10, False) in spelled
@@ -129,10 +151,9 @@ def test_a_screen_is_stored_with_its_schema_and_verifies(order, screen):
 
 
 @pytest.mark.parametrize("stage", ["chunks-written", "root-renamed"])
-def test_a_killed_screen_goes_on_to_the_same_bits(order, screen, stage):
+def test_a_killed_screen_goes_on_to_the_same_bits(order, screen, uninterrupted, stage):
     """Killed within its first commit or right after it, the screen ends as an uninterrupted one."""
-    complete, killed = order(f"complete-{stage}"), order(f"killed-{stage}")
-    screen(complete)
+    killed = order(f"killed-{stage}")
     seen = []
 
     class KilledError(BaseException):
@@ -147,20 +168,18 @@ def test_a_killed_screen_goes_on_to_the_same_bits(order, screen, stage):
         screen(killed, at_stage=kill)
     assert CaptureReader.open(killed.path).steps_committed in {0, killed.resolved.block}
     screen(killed)
-    one, other = arrays(complete), arrays(killed)
+    one, other = arrays(uninterrupted.order), arrays(killed)
     assert one.keys() == other.keys()
     assert [name for name in one if not np.array_equal(one[name], other[name], equal_nan=True)] == []
 
 
-def test_a_screen_that_is_told_to_stop_stops_and_goes_on(order, screen):
+def test_a_screen_that_is_told_to_stop_stops_and_goes_on(order, screen, uninterrupted):
     """Cancelled within its second block, what was committed stays, and a retry ends with the same bits."""
-    complete, stopped = order("complete"), order("stopped")
-    asked, after = [], []
-    screen(complete, stopped=lambda: bool(asked.append(None)))
+    stopped, after = order("stopped"), []
     with pytest.raises(RolloutStoppedError):
-        screen(stopped, stopped=lambda: bool(after.append(None)) or len(after) > 0.95 * len(asked))
+        screen(stopped, stopped=lambda: bool(after.append(None)) or len(after) > 0.95 * uninterrupted.asked)
     screen(stopped)
-    one, other = arrays(complete), arrays(stopped)
+    one, other = arrays(uninterrupted.order), arrays(stopped)
     assert [name for name in one if not np.array_equal(one[name], other[name], equal_nan=True)] == []
 
 

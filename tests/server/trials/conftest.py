@@ -18,6 +18,7 @@ from attnscope_server.trials.results import ConditionResult
 from attnscope_server.trials.rollout import TrialRunner
 from attnscope_storage.wire.specifications.trials import Condition, ResolvedTrial, TrialSpec
 from attnscope_storage.wire.tasks import TaskCell
+from reading_here import reading_here
 
 TASKS = (0, 7, 30)
 GOLDEN = Path(__file__).resolve().parents[2] / "golden"
@@ -128,7 +129,8 @@ def differing():
 def registry(tmp_path_factory) -> CheckpointRegistry:
     """Return a registry with the reference's causal checkpoint."""
     registry = CheckpointRegistry(tmp_path_factory.mktemp("registry"))
-    registry.add(GOLDEN / "ckpt-causal.pt", causal=True, name="causal")
+    with reading_here():
+        registry.add(GOLDEN / "ckpt-causal.pt", causal=True, name="causal")
     return registry
 
 

@@ -34,13 +34,18 @@ def assert_prefix(path, expected):
 
 
 def test_a_crash_at_every_stage_leaves_a_whole_capture(tmp_path, rollout, decoded, assert_same):
-    """Crashing at each stage in turn, and going on from there, ends with the uninterrupted arrays."""
+    """Crashing at each stage in turn, and going on from there, ends with the uninterrupted arrays.
+
+    The documents of single arrays are written at creation and in each commit alike: those of the first are enough.
+    """
     of = rollout.schema(steps=6, map_steps=(0, 5))
     stages: list[str] = []
     rollout.work(tmp_path / "whole.zarr", of, at_stage=stages.append)
     expected = decoded(tmp_path / "whole.zarr")
     assert stages.count("root-renamed") == 4  # creation, two commits, the declaration that it is complete
-    for place in range(len(stages)):
+    for place, reached in enumerate(stages):
+        if reached.startswith("array-metadata-written") and stages[:place].count(reached) > 1:
+            continue
         path, passed = tmp_path / f"{place}.zarr", []
 
         def crash(stage, passed=passed, place=place):

@@ -55,6 +55,11 @@ class Layout:
     facts: Mapping[str, Any] = field(default_factory=dict)
     """Arguments of the independent forward besides the configuration."""
 
+    @property
+    def forward(self) -> str:
+        """Name of the independent forward in `numpy_forwards`: that of the function that makes the tensors."""
+        return self.state.__name__
+
     def content(self, prefix: str = "") -> dict[str, Any]:
         """Return what is saved."""
         model = {prefix + name: tensor for name, tensor in self.state().items()}
@@ -240,15 +245,3 @@ LAYOUTS = {
     "dpt": Layout("dpt", dpt, {}, {"heads": 2, "preset": "darkroom-dpt"}, bare=True, facts={"heads": 2}),
 }
 """A file of every family and variant, by name."""
-
-FORWARD = {
-    "ad-reference": "reference",
-    "dicp-ad": "dicp_ad",
-    "dicp-dpt": "dicp_dpt",
-    "cccad-ad": "cccad",
-    "rad-dark-ad": "rad",
-    "ad-eps": "ad_eps",
-    "cinemere-ad": "cinemere",
-    "dpt": "dpt",
-}
-"""Name of the independent forward of each family."""

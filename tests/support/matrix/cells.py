@@ -16,6 +16,7 @@ import tempfile
 import traceback
 import warnings
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -98,12 +99,16 @@ def total(content: bytes) -> float:
     return float(pickle.loads(content).stats.entropy[0].sum())  # noqa: S301 - our own
 
 
+@cache
+def worker_process() -> Any:
+    """Return one spawned process for all cells; it ends with this one."""
+    return multiprocessing.get_context("spawn").Pool(1)
+
+
 def worker(place: str, _: Path) -> None:
     """Send the capture to a worker process and compare its number."""
     capture = opened(place)
-    content = pickle.dumps(capture)
-    with multiprocessing.get_context("spawn").Pool(1) as pool:
-        got = pool.apply(total, (content,))
+    got = worker_process().apply(total, (pickle.dumps(capture),))
     if got != float(capture.stats.entropy[0].sum()):
         raise AssertionError("the worker read another number")
 
@@ -147,6 +152,9 @@ def run(cells: Path, results: Path) -> None:
     warnings.filterwarnings("error", category=EncodingWarning, module=r"attnscope")
     asked = json.loads(cells.read_text(encoding="utf-8"))
     found = [[producer, consumer, result(place, consumer)] for producer, place, consumer in asked]
+    if worker_process.cache_info().currsize:
+        worker_process().terminate()
+        worker_process().join()
     results.write_text(json.dumps(found), encoding="utf-8")
 
 

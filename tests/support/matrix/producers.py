@@ -13,9 +13,7 @@ from safetensors.torch import save
 
 import attnscope
 from attnscope.foreign import import_file
-from attnscope_model.checkpoints import conversion
 from attnscope_model.checkpoints.conversion import write_entry
-from attnscope_model.checkpoints.foreign import parse_here
 from attnscope_model.checkpoints.native import CONFIG, WEIGHTS, config_bytes, identity, load_policy
 from attnscope_model.checkpoints.registry import CheckpointRegistry
 from attnscope_model.families.ad import ADConfig, ADPolicy, stored_config
@@ -30,6 +28,7 @@ from attnscope_server.settings import Settings
 from attnscope_storage.kinds.capture import lengths
 from attnscope_storage.wire import CaptureSpec, JobState
 from forwards import layouts
+from reading_here import reading_here
 
 CPU = torch.device("cpu")
 STEPS = 40
@@ -44,14 +43,10 @@ EARLY = {"steps": [1, 39]}
 """Whole maps of jobs: one lies before the end of a job that is stopped."""
 
 
-def _parse(source: Path, target: Path, choice: object = None) -> object:
-    return parse_here(source, target, choice)
-
-
 def registry_of(folder: Path) -> CheckpointRegistry:
     """Return a registry with a tiny policy of every shape that a producer needs."""
     registry = CheckpointRegistry(folder)
-    with mock.patch.object(conversion, "parse_apart", _parse):
+    with reading_here():
         for name in {"reference-causal", *FAMILIES.values()}:
             layout, file = layouts.LAYOUTS[name], folder.parent / f"{name}.pt"
             torch.save(layout.content(), file)

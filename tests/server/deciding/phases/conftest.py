@@ -17,6 +17,7 @@ from attnscope_server.deciding.phases.resolving import resolve_decision
 from attnscope_storage.reading.reader import CaptureReader
 from attnscope_storage.wire.specifications.decisions import DecisionSpec
 from planted import Planted, write_planted
+from reading_here import reading_here
 
 CPU = torch.device("cpu")
 JOB = UUID("6f1b4a38-0c7e-4b7b-9d0a-1f5c8c6a2b11")
@@ -35,7 +36,8 @@ def registry(tmp_path_factory):
     registry.add_shipped()
     folder = tmp_path_factory.mktemp("planted")
     write_planted(folder / "stays", Planted(back=1, reads="reward"), name="stays", preset="darkroom-toymeta")
-    registry.add(folder / "stays")
+    with reading_here():
+        registry.add(folder / "stays")
     return registry
 
 
