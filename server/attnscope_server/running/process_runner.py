@@ -8,10 +8,11 @@ from functools import partial
 from typing import Final
 from uuid import UUID
 
-from attnscope_server.kinds import kind_of, kinds
+from attnscope_server.kinds import kinds
 from attnscope_server.records.job import StoredJob
 from attnscope_server.running.local_worker import Attempt, LocalWorker
 from attnscope_server.running.messages import Failed, Run, Stop
+from attnscope_server.running.ordering import order_of
 from attnscope_server.running.runner import Hear, Runner, Slot, SlotKind
 from attnscope_server.settings import Settings
 from attnscope_storage.wire import ProblemCode, problem
@@ -50,7 +51,9 @@ class ProcessRunner(Runner):
             failure = problem(ProblemCode.INVALID_REQUEST, f"this service runs no kind of job {job.kind!r}")
             self._hear(slot, Failed(job=job.id, attempt=attempt, problem=failure))
             return
-        order = self._order(job, attempt, self._slots[slot])
+        place, settings = self._slots[slot], self._settings
+        threads = 1 if place.kind is SlotKind.SIDE else settings.threads
+        order = order_of(job, attempt, settings, device=place.device, threads=threads)
         worker = self._workers.get(slot)
         if worker is None or not worker.run(order):
             self._start(slot, order)
@@ -101,22 +104,3 @@ class ProcessRunner(Runner):
     def _on(self, attempt: Attempt) -> list[LocalWorker]:
         with self._lock:
             return [worker for worker in self._workers.values() if worker.attempt == attempt]
-
-    def _order(self, job: StoredJob, attempt: int, slot: Slot) -> Run:
-        settings = self._settings
-        return Run(
-            job=job.id,
-            attempt=attempt,
-            name=job.name,
-            owner=job.owner,
-            module=type(kind_of(job.kind)).__module__,
-            spec=job.spec,
-            resolved=job.resolved,
-            data_root=settings.data_root.resolve(),
-            device=slot.device,
-            threads=1 if slot.kind is SlotKind.SIDE else settings.threads,
-            durable=settings.durable,
-            environments=settings.environments,
-            fused=settings.fused_attention,
-            alive_seconds=settings.alive_seconds,
-        )
