@@ -25,10 +25,17 @@ server.serve_forever()
 """Serves a capture as the tests do; an argument is the checkout, so that either code meets its own service."""
 
 
+def of_either(name: str) -> Any:  # noqa: ANN401 - a module of the checkout's own
+    """Return a module of the client's connections, which older checkouts have at the root of the package."""
+    try:
+        return importlib.import_module(f"attnscope.connecting.{name}")
+    except ModuleNotFoundError:
+        return importlib.import_module(f"attnscope.{name}")
+
+
 def counting(url: str) -> Any:  # noqa: ANN401 - a class of the checkout's own
     """Return a transport that counts the bytes of every answer."""
-    transport = importlib.import_module("attnscope.connecting.transport").Transport
-    connection = importlib.import_module("attnscope.connecting.connection").Connection
+    transport, connection = of_either("transport").Transport, of_either("connection").Connection
 
     class Counted(transport):  # type: ignore[misc, valid-type]  # of the checkout that is measured
         received = 0

@@ -61,6 +61,12 @@ def measured(source: Path, capture: Path, verb: str, out: Path) -> dict[str, Any
     return found
 
 
+def write_wide(path: Path, side: int, slots: int) -> None:
+    """Write a planted capture of so many layers, as many heads, and tokens; 4 environments × 300 steps."""
+    command = [sys.executable, "-c", WRITE, str(path), str(side), str(slots)]
+    subprocess.run(command, env=environment(HERE, HERE / "tests" / "support"), check=True)
+
+
 def run(*, quick: bool) -> dict[str, Any]:
     """Print bytes, processor seconds and memory of both verbs, now and before."""
     side, slots = (4, 256) if quick else (12, 1024)
@@ -68,8 +74,7 @@ def run(*, quick: bool) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         path = folder / "wide.zarr"
-        command = [sys.executable, "-c", WRITE, str(path), str(side), str(slots)]
-        subprocess.run(command, env=environment(HERE, HERE / "tests" / "support"), check=True)
+        write_wide(path, side, slots)
         with checkout(BEFORE, folder / "before") as older:
             sources = {"now": HERE} | ({} if older is None else {"before": older})
             for verb in ("report", "recommend"):
