@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import importlib
 import math
+from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 import attnscope
+from attnscope.cli.verbs.screens import show_screen
 from attnscope.errors import MissingPackageError
 from attnscope.figures.screens.map import screen_map
 from attnscope.figures.screens.tokens import departure_by_tokens
@@ -178,3 +181,14 @@ def test_figures_of_screens_are_whole(results):
     figures = {"map": screen_map(results), "tokens": departure_by_tokens(results)}
     assert {name: found for name, figure in figures.items() if (found := faults(figure))} == {}
     assert all(in_a_cell(figure).startswith(b"\x89PNG") for figure in figures.values())
+
+
+def test_the_table_as_json_is_valid_json(results, capsys):
+    """A departure that was not measured is null; NaN would stop any strict reader."""
+    departs = results.arrays["screen/departure"].copy()
+    departs[:] = np.nan
+    unmeasured = replace(results, arrays={**results.arrays, "screen/departure": departs})
+    show_screen(SimpleNamespace(results=lambda: unmeasured), as_json=True)
+    text = capsys.readouterr().out
+    assert "null" in text
+    assert "NaN" not in text
