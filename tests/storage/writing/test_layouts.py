@@ -7,8 +7,10 @@ from unittest import mock
 import numpy as np
 import pytest
 
+from attnscope_storage.errors import StorageFullError
 from attnscope_storage.kinds.capture import overview
 from attnscope_storage.layout.keys import Committed
+from attnscope_storage.layout.store import PARTIAL_SUFFIX
 from attnscope_storage.reading.decoded import DecodedChunks
 from attnscope_storage.reading.reader import CaptureReader
 from attnscope_storage.shades import U8_ERROR
@@ -101,6 +103,40 @@ def test_a_store_of_the_first_version_is_continued_in_it(tmp_path, rollout):
     reader = CaptureReader.open(path)
     assert (reader.schema_version, reader.complete, reader.array("rollout/action").chunks[0]) == (1, True, 4)
     assert verify(reader).ok
+
+
+def finish(rollout, writer):
+    """Write a capture to its end."""
+    with writer:
+        rollout.roll(writer)
+        writer.close(complete=True)
+
+
+@pytest.mark.parametrize("stage", ["chunks-written", "array-metadata-written:rollout/reward", "root-staged"])
+def test_files_that_are_written_at_once_are_committed_at_once(tmp_path, rollout, decoded, assert_same, expected, stage):
+    """Made durable, several files a time: a crash leaves the commit before, and going on ends with the same arrays."""
+    path, passed = tmp_path / "c.zarr", []
+
+    def crash(name):
+        passed.append(name)
+        if passed.count(stage) == 3:  # the second commit; the first time is the creation
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        finish(rollout, rollout.create(path, rollout.schema(), durable=True, at_stage=crash))
+    assert CaptureReader.open(path).steps_committed == 4
+    rollout.work(path)
+    assert_same(decoded(path), expected)
+
+
+def test_a_full_disk_is_said_by_the_thread_that_meets_it(tmp_path, rollout):
+    """One of several files that are written at once does not fit: the rollout hears of it, and the commit is not."""
+    path = tmp_path / "c.zarr"
+    writer = rollout.create(path, rollout.schema(), durable=True)
+    (path / f"stats/entropy/c.0.0.0.0{PARTIAL_SUFFIX}").symlink_to("/dev/full")
+    with pytest.raises(StorageFullError, match="stats/entropy"):
+        finish(rollout, writer)
+    assert CaptureReader.open(path).steps_committed == 0
 
 
 def test_an_overview_says_what_its_steps_say(tmp_path, rollout):
