@@ -71,10 +71,10 @@ def test_bins_do_not_draw_the_row_of_slots(planted):
         decision_rows(attnscope.open(planted(**LONG, form="bins")), 149)
 
 
-@pytest.mark.parametrize("form", ["u8", "bins", "none"])
+@pytest.mark.parametrize("form", ["bins", "none"])
 def test_a_report_of_every_form_comes(planted, tmp_path, form):
     """Every figure and file is written; a capture without rows says so in the place of what it lacks."""
-    small = {"steps": 40, "envs": 2, "curve": form != "u8"}
+    small = {"steps": 40, "envs": 2, "curve": True}
     written = [path.name for path in write_report(attnscope.open(planted(**small, form=form)), tmp_path / "report")]
     assert {"report.html", "cost_curves.png", "compression_recommendations.txt"} <= set(written)
     text = (tmp_path / "report" / "compression_recommendations.txt").read_text()
