@@ -120,11 +120,12 @@ class Capture(CapturedArrays):
         >>> capture.map(30, layer=2, head=0).shape  # 30 transitions and the query
         (31, 31)
         """
-        sampled = self.map_steps() if kind == "weights" else []
+        at = self.exact_place(env)
+        sampled = self.map_steps() if kind == "weights" and at is not None else []
         if step in sampled:
             n = self.length(step, env)
             take = tuple(slice(None) if at is None else at for at in (layer, head))
-            return self["attention/maps"][(sampled.index(step), env, *take, slice(0, n), slice(0, n))]
+            return self["attention/maps"][(sampled.index(step), at, *take, slice(0, n), slice(0, n))]
         layers, heads = self._places("layer", layer), self._places("head", head)
         try:
             found = self._replayed(Decision(step, self.row_env(env), kind, layers, heads))

@@ -389,6 +389,7 @@ def write_planted(
     flush: int | None = 8,
     form: str = "f16",
     curve: bool = False,
+    exact: tuple[int, ...] = (),
 ) -> Path:
     """Write a capture of known attention; `until` leaves it running after so many commits of `flush` steps.
 
@@ -405,7 +406,7 @@ def write_planted(
         actions=5,
         observation_shape=(2,),
         observation_dtype="int32",
-        row_envs=tuple(range(envs)) if rows and form in {"f16", "u8"} else None,
+        row_envs=exact or (tuple(range(envs)) if rows and form in {"f16", "u8"} else None),
         row_form="u8" if form == "u8" else "f16",
         bin_envs=tuple(range(envs)) if form == "bins" else (),
         curve=curve,
@@ -413,7 +414,7 @@ def write_planted(
         row_heads=tuple(range(heads)),
         row_every=1,
         map_steps=(map_steps or tuple(sorted({0, steps // 2, steps - 1}))) if maps else (),
-        map_envs=tuple(range(envs)),
+        map_envs=exact or tuple(range(envs)),
     )
     schema = build_schema(dims)
     flush = flush or schema.flush_steps
@@ -428,6 +429,7 @@ def write_planted(
     for subset in ("row_env", "row_layer", "row_head", "bin_env"):
         if f"attention/{subset}" in static:
             static[f"attention/{subset}"][:] = np.arange(len(static[f"attention/{subset}"]))
+    static |= {"attention/row_env": np.array(exact, np.int32)} if exact else {}
     policy = {**POLICY, "layers": layers, "heads": heads, "context_length": slots}
     resolved = {**RESOLVED, "envs": envs, "steps": steps, "horizon": EPISODE_STEPS, "checkpoint_name": name}
     resolved |= {"map_steps": list(dims.map_steps)}
@@ -475,7 +477,7 @@ def fill_planted(block: StepBlock, dims: CaptureDims, step: int, row: int, kind:
         if array in block.arrays:
             block.arrays[array][row, ..., : value.shape[-1]] = value
     if step in dims.map_steps:
-        whole = np.full((dims.envs, dims.layers, dims.heads, dims.slots, dims.slots), np.nan, np.float16)
+        whole = np.full((len(dims.map_envs), dims.layers, dims.heads, dims.slots, dims.slots), np.nan, np.float16)
         whole[..., :n, :n] = 0
         for query in range(n):
             whole[..., query, : query + 1] = planted_rows(query + 1, dims.layers, dims.heads, kind)

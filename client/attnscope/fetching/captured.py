@@ -44,7 +44,8 @@ class CapturedArrays(Stored):
     def rows(self) -> LazyArray | SpreadRows:
         """Decision rows, float16 [step, row_env, layer, head, slot]; NaN past the context.
 
-        Of a capture that stores age bins alone, the rows that the bins say: see `attnscope.fetching.spread`.
+        Of a capture that stores age bins, the rows that the bins say, and the stored ones of the environments that have
+        some: see `attnscope.fetching.spread`.
         """
         return self._spread() if self.row_form == "bins" else self["attention/rows"]
 
@@ -52,14 +53,39 @@ class CapturedArrays(Stored):
     def row_form(self) -> Literal["f16", "u8", "bins", "none"]:
         """The form of the decision rows that are stored: weights, bytes, age bins, or none."""
         names = self.names()
-        if "attention/rows" in names:
-            return "u8" if "encoding" in self["attention/rows"].attributes else "f16"
-        return "bins" if "attention/bins" in names else "none"
+        if "attention/bins" in names:
+            return "bins"
+        if "attention/rows" not in names:
+            return "none"
+        return "u8" if "encoding" in self["attention/rows"].attributes else "f16"
 
     def row_envs(self) -> list[int] | None:
         """Return the entries of the env axis whose rows are stored; None where they are all, or no row is."""
-        held = [name for name in ("attention/row_env", "attention/bin_env") if name in self.names()]
+        held = [name for name in ("attention/bin_env", "attention/row_env") if name in self.names()]
         return [int(env) for env in self[held[0]][:]] if held else None
+
+    def exact_place(self, env: int) -> int | None:
+        """Return where whole rows and maps of a stored environment stand on their axis; None where it has none.
+
+        Parameters
+        ----------
+        env
+            Place among the stored environments.
+        """
+        if "attention/bin_env" not in self.names():
+            return env
+        held = self["attention/row_env"][:].tolist() if "attention/row_env" in self.names() else []
+        return held.index(self.row_env(env)) if self.row_env(env) in held else None
+
+    def has_exact_rows(self, env: int) -> bool:
+        """Return whether the rows of a stored environment are stored slot by slot.
+
+        Parameters
+        ----------
+        env
+            Place among the stored environments.
+        """
+        return "attention/rows" in self.names() and self.exact_place(env) is not None
 
     def _spread(self) -> SpreadRows:
         bins, committed = self["attention/bins"], self.steps_committed
@@ -70,11 +96,14 @@ class CapturedArrays(Stored):
             envs = np.asarray(self["attention/bin_env"][:], np.int64)
             length = self.context.length[:]
             refuse_damaged(bins.shape, edges, envs, length.shape[1])
+            whole = self["attention/rows"] if "attention/rows" in self.names() else None
+            exact = [None if whole is None else self.exact_place(place) for place in range(len(envs))]
             made = SpreadRows(
                 bins,
                 edges,
                 length,
                 (np.asarray(every, np.int64), envs),
+                exact=(whole, exact),
                 query_first=self.policy.query_slot == "first",
             )
             self.__dict__["_spread_rows"] = made

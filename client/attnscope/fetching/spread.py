@@ -6,10 +6,11 @@ weights are means over their bin, so what is concentrated there looks flatter th
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
 import numpy as np
-from jaxtyping import Float16, Float32, Float64, Int, Int64, UInt8
+from jaxtyping import Float, Float16, Float32, Float64, Int, Int64, UInt8
 
 from attnscope.fetching.lazy import LazyArray, mean_over
 from attnscope.fetching.selection import Selection, select
@@ -35,6 +36,8 @@ class SpreadRows:
         Context length of every committed step [step, env].
     step, env
         Environment step of each entry, and entry of the env axis of each place.
+    exact
+        The rows that are stored too, and for each place where they stand on their axis; None where it has none.
     query_first
         True where the query stands in slot 0.
     """
@@ -50,8 +53,10 @@ class SpreadRows:
         length: Int[np.ndarray, "step env"],
         places: tuple[Int64[np.ndarray, " entry"], Int64[np.ndarray, " place"]],
         *,
+        exact: tuple[LazyArray | None, Sequence[int | None]],
         query_first: bool,
     ) -> None:
+        self._whole, self._exact = exact
         self._bins, self._edges, self._length = bins, edges, length
         self._step, self._env = places
         self._query_first = query_first
@@ -72,14 +77,46 @@ class SpreadRows:
         return self._made(selection)[selection.reversal]
 
     def _made(self, selection: Selection) -> Entries:
-        picks = [[pick] if isinstance(pick, int) else list(pick) for pick in selection.picks]
-        entries, places, layers, heads, slots = picks
-        bins = self._bins[(*(list(pick) for pick in (entries, places, layers, heads)), slice(None))]
-        length = self._length[self._step[entries]][:, self._env[places]][:, :, None, None]
-        aged = spread(bins, self._edges, np.broadcast_to(length, bins.shape[:-1]))
-        whole = by_slot(aged, np.broadcast_to(length, bins.shape[:-1]), query_first=self._query_first)[..., slots]
+        """Return a selection of rows, all axes of it kept and then cut."""
+        entries, places, layers, heads, slots = self._picks(selection)
+        rows = self._spread(self._bins[(entries, places, layers, heads, slice(None))], entries, places)[..., slots]
+        for at, place in self._known(places):
+            rows[:, at] = self._stored()[(entries, place, layers, heads, slots)]
         kept = tuple(0 if isinstance(pick, int) else slice(None) for pick in selection.picks)
-        return np.asarray(whole, np.float16)[kept]
+        return np.asarray(rows, np.float16)[kept]
+
+    def _means(self, selection: Selection) -> Float32[np.ndarray, ...]:
+        """Return rows averaged over layers and heads, which is done where the bins lie."""
+        entries, places, layers, heads, slots = self._picks(selection)
+        over = self.dims[2:4]
+        bins = self._bins.mean((entries, places, layers, heads, slice(None)), over)
+        rows = self._spread(bins, entries, places)[..., slots].astype(np.float32)
+        for at, place in self._known(places):
+            rows[:, at] = self._stored().mean((entries, [place], layers, heads, slots), over)[:, 0]
+        kept = tuple(0 if isinstance(selection.picks[axis], int) else slice(None) for axis in (0, 1, 4))
+        return rows[kept]
+
+    def _picks(self, selection: Selection) -> list[list[int]]:
+        return [[pick] if isinstance(pick, int) else list(pick) for pick in selection.picks]
+
+    def _known(self, places: Sequence[int]) -> Iterator[tuple[int, int]]:
+        """Yield, of the places whose rows are stored, which of the places it is and where its rows stand."""
+        for at, place in enumerate(places):
+            exact = self._exact[place]
+            if exact is not None:
+                yield at, exact
+
+    def _stored(self) -> LazyArray:
+        assert self._whole is not None  # noqa: S101 - a place is exact only where rows are stored
+        return self._whole
+
+    def _spread(
+        self, bins: Float[np.ndarray, "entry place *head bin"], entries: list[int], places: list[int]
+    ) -> Float64[np.ndarray, "entry place *head slot"]:
+        """Return rows by slot whose bins hold the stored mass."""
+        length = self._length[self._step[entries]][:, self._env[places]]
+        length = np.broadcast_to(length.reshape(*length.shape, *[1] * (bins.ndim - 3)), bins.shape[:-1])
+        return by_slot(spread(bins, self._edges, length), length, query_first=self._query_first)
 
     def at(self, entries: Int[np.ndarray, " entry"], *rest: Any) -> Entries:  # noqa: ANN401 - as above
         """Return scattered entries of the first axis."""
@@ -87,6 +124,8 @@ class SpreadRows:
 
     def _over(self, key: Any, over: tuple[str, ...]) -> Float32[np.ndarray, ...]:  # noqa: ANN401 - as above
         selection = select(key, self.dims, self.shape)
+        if over == self.dims[2:4] and not any(isinstance(selection.picks[axis], int) for axis in (2, 3)):
+            return self._means(selection)
         values = self._made(selection)
         if not over:
             return np.asarray(values, np.float32)

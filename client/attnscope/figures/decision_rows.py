@@ -102,7 +102,7 @@ def decision_rows(capture: Capture, step: int, *, env: int = 0) -> Figure:
 
 
 def _rows(capture: Capture, step: int, env: int) -> Float[np.ndarray, "layer head slot"]:
-    if capture.row_form == "bins":
+    if capture.row_form == "bins" and not capture.has_exact_rows(env):
         raise NotCapturedError(NO_SLOTS)
     entry = step
     if "attention/row_step" in capture.names():

@@ -128,9 +128,10 @@ def drawn_map(capture: Capture, step: int, env: int) -> tuple[UInt8[np.ndarray, 
     A stored map travels as bytes and is pooled where it lies; another is one that the service replays.
     """
     sampled, size, n = capture.map_steps(), pooled_size(capture), capture.length(step, env)
-    if step not in sampled:
+    place = capture.exact_place(env)
+    if step not in sampled or place is None:
         return as_u8(pooled(capture.map(step, env=env), size)), factor(n, size)
-    maps, key = capture["attention/maps"], (sampled.index(step), env, ..., slice(0, n), slice(0, n))
+    maps, key = capture["attention/maps"], (sampled.index(step), place, ..., slice(0, n), slice(0, n))
     return maps.shades(key) if n <= size else maps.pooled_shades(key, size), factor(n, size)
 
 

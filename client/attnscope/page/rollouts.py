@@ -69,7 +69,9 @@ class Rollout:
         """Tokens of each context, the query among them."""
         self.start: Int[np.ndarray, " step"] = capture.context.start[steps, self.env]
         """Transition in the first slot of each context."""
-        self.sampled = capture.map_steps()
+        self.map_place = capture.exact_place(place)
+        """Place of the environment among those with stored maps; None where it has none."""
+        self.sampled = [] if self.map_place is None else capture.map_steps()
         """Steps whose maps are stored."""
         self.reward = column(capture, "rollout/reward", steps, self.env)
         self._tokens, self._last = capture.policy.tokens_per_transition, capture.policy.query_slot == "last"

@@ -157,7 +157,7 @@ def _map(capture: Capture, rollout: Rollout, step: int, head: Head | None, size:
     inside = slice(0, n)
     at = (...,) if head is None else head
     if step in rollout.sampled:
-        maps, key = capture["attention/maps"], (rollout.sampled.index(step), place, *at, inside, inside)
+        maps, key = capture["attention/maps"], (rollout.sampled.index(step), rollout.map_place, *at, inside, inside)
         shades = maps.shades(key) if n <= size else maps.pooled_shades(key, size)
     else:
         found: Float[np.ndarray, "layer head query slot"] = capture.map(step, env=place)  # one replay for all heads

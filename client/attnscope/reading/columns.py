@@ -43,7 +43,7 @@ class Overview:
     statistics: Mapping[str, Float32[np.ndarray, " column"]]
     """Means over steps, layers and heads: ``entropy`` in nats, ``max``, ``effective``, ``sink``, ``self``."""
     rows: Float16[np.ndarray, "column cell"] | None
-    """The first step's row, averaged over layers and heads and over the slots of a cell; None without stored rows."""
+    """The first step's row, averaged over layers and heads and over the slots of a cell; None without such rows."""
     slots: int
     """Slots of a cell."""
 
@@ -66,7 +66,8 @@ def overview(capture: Capture, place: int) -> Overview:
     env, names = capture.row_env(place), capture.names()
     step = np.asarray(capture["overview/step"][:], np.int64)
     every = _count(capture["overview/step"], "steps_per_column")
-    rows = capture["overview/rows"] if "overview/rows" in names else None
+    exact = capture.exact_place(place)
+    rows = capture["overview/rows"] if "overview/rows" in names and exact is not None else None
 
     def column(name: str) -> Shaped[np.ndarray, " column"] | None:
         return capture[f"overview/{name}"][: len(step), env] if f"overview/{name}" in names else None
@@ -81,7 +82,7 @@ def overview(capture: Capture, place: int) -> Overview:
         reward=column("reward"),
         ended=_counts(column("ended")),
         statistics={name: values for name in STATISTICS if (values := column(name)) is not None},
-        rows=None if rows is None else rows[: len(step), place],
+        rows=None if rows is None else rows[: len(step), exact],
         slots=1 if rows is None else _count(rows, "entries_per_cell"),
     )
 

@@ -101,12 +101,13 @@ def write_report(
         tell(path)
 
     asked = choice or Choice()
-    steps = heatmap_steps(capture, asked)
-    place = asked.envs[0] if asked.envs else 0
+    places = asked.envs or range(len(capture.row_envs() or (0,)))
+    place = next((env for env in places if capture.exact_place(env) is not None), places[0])
+    steps = [] if capture.exact_place(place) is None else heatmap_steps(capture, asked)
     for step, figure in zip(steps, heatmaps(capture, steps, env=place), strict=True):
         keep(save(figure, out / f"attention_heatmap_step{step}.{form}"))
     read = study(capture, asked)
-    if not steps and read.reading.plan is not None and capture.row_form != "bins":
+    if not steps and read.reading.plan is not None and capture.has_exact_rows(place):
         step = int(read.reading.row_step[-1])
         keep(save(decision_rows(capture, step, env=place), out / f"attention_decision_step{step}.{form}"))
     shown: dict[str, bytes] = {}

@@ -52,7 +52,10 @@ def resolve(spec: CaptureSpec, registry: CheckpointRegistry, listings: Listings 
     heads = _subset(spec.rows.heads, policy.heads, "rows.heads")
     cells = len(layers) * len(heads)
     exact = _subset(spec.rows.exact or (), envs, "rows.exact")
-    kept = keep(spec.rows, _subset(spec.rows.envs, envs, "rows.envs"), exact, cells, policy)
+    chosen = _subset(spec.rows.envs, envs, "rows.envs")
+    if left := sorted(set(exact) - set(chosen)):
+        raise _refuse(ProblemCode.INVALID_REQUEST, f"rows.exact: {left} are not among rows.envs, whose bins are stored")
+    kept = keep(spec.rows, chosen, exact, cells, policy)
     return ResolvedCapture(
         **dict(subject.resolved(spec)),
         envs=envs,

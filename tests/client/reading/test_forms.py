@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import attnscope
-from attnscope.errors import NotCapturedError
+from attnscope.errors import MapNotSampledError, NotCapturedError
 from attnscope.figures.decision_rows import decision_rows
 from attnscope.figures.trials.cost_curves import cost_curves
 from attnscope.report import write_report
@@ -63,6 +63,25 @@ def test_a_stored_curve_tells_the_potential_over_every_step(planted):
     lines = {line.get_gid(): line.get_ydata() for line in axes.get_lines()}
     assert lines.keys() == {"own", "blind"}
     assert np.allclose(lines["own"][4::5], 1 - own[0, 0, 4::5], atol=4e-3)
+
+
+def test_exact_rows_stand_in_the_place_of_their_bins(planted):
+    """Of the environments whose rows are stored too, rows, means and maps are the stored ones; of others, the bins'."""
+    sizes = {"steps": 150, "slots": 130, "envs": 3, "flush": 50}
+    rows, mixed = attnscope.open(planted(**sizes)), attnscope.open(planted(**sizes, form="bins", exact=(1,)))
+    bins = attnscope.open(planted(**sizes, form="bins", maps=False))
+    assert (mixed.row_envs(), [mixed.exact_place(env) for env in range(3)]) == ([0, 1, 2], [None, 0, None])
+    for key, over in (((slice(100, 103), [0, 1]), ("layer", "head")), ((120, 1, 0, 1), ()), ((120, 0), ())):
+        found = mixed.rows.view(key, over=over)
+        whole, spread_out = rows.rows.view(key, over=over), bins.rows.view(key, over=over)
+        exact = found[:, 1] if over else found
+        assert np.array_equal(exact, (whole[:, 1] if over else whole) if key[1] != 0 else spread_out, equal_nan=True)
+        assert not over or np.array_equal(found[:, 0], spread_out[:, 0], equal_nan=True)
+    assert np.array_equal(mixed.map(75, env=1), rows.map(75, env=1), equal_nan=True)
+    with pytest.raises(MapNotSampledError):
+        mixed.map(75, env=0)
+    assert decision_rows(mixed, 149, env=1) is not None
+    assert study(mixed).resampling.task.shape == (3,)
 
 
 def test_bins_do_not_draw_the_row_of_slots(planted):

@@ -17,6 +17,7 @@ from attnscope_server.capturing import job, keeping
 from attnscope_server.capturing.job import CaptureOrder, run_capture
 from attnscope_server.capturing.kind import KIND, alternatives
 from attnscope_server.capturing.resolving import resolve
+from attnscope_server.errors import ProblemError
 from attnscope_server.settings import Limits
 from attnscope_storage.ages import SHARES, bin_edges
 from attnscope_storage.reading.decoded import DecodedChunks
@@ -179,6 +180,12 @@ def test_an_estimate_tells_the_bytes_of_every_other_form(registry):
     assert list(sizes) == ["u8", "bins", "none"]
     assert planned.bytes_raw > sizes["u8"] > sizes["none"]
     assert sizes["bins"] > sizes["none"]
+
+
+def test_exact_rows_are_of_environments_whose_bins_are_stored(registry):
+    """An environment that has rows but no bins would be missing where bins are read; it is refused by its number."""
+    with pytest.raises(ProblemError, match=r"rows.exact: .0. are not among rows.envs"):
+        resolve(asked(form="bins", envs=[1], exact=[0]), registry)
 
 
 @pytest.mark.parametrize(
