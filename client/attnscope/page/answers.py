@@ -6,11 +6,17 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Any, Final
 
+import numpy as np
+
 from attnscope.errors import OutsideError, RequestRefusedError
+from attnscope.measures.ranks import spearman
 from attnscope.page import views
-from attnscope.page.frames import Frame
+from attnscope.page.frames import Frame, numbers
+from attnscope.page.metrics import metrics as metrics_of
 from attnscope.page.rollouts import transitions
+from attnscope.page.rooms import room as room_of
 from attnscope.page.subjects import Subject
+from attnscope.reading.influence import influence as influence_of
 
 Asked = Mapping[str, str]
 """Parameters of a question."""
@@ -91,18 +97,51 @@ def one_map(subject: Subject, asked: Asked) -> Answer:
 def rollout(subject: Subject, asked: Asked) -> Answer:
     """Answer with the transitions of some steps."""
     with subject.reading() as capture:
-        env = subject.rollout(_place(subject, asked)).env
+        env = subject.rollout(_place(subject, asked))
         return transitions(capture, env, number(asked, "first"), number(asked, "last"))
+
+
+def room(subject: Subject, asked: Asked) -> Answer:
+    """Answer with the environment's grid."""
+    with subject.reading() as capture:
+        return room_of(capture, subject.rollout(_place(subject, asked)))
+
+
+def metrics(subject: Subject, asked: Asked) -> Answer:
+    """Answer with the metrics of every head, at one step or over the run."""
+    with subject.reading() as capture:
+        env = subject.rollout(_place(subject, asked))
+        return metrics_of(capture, env, number(asked, "step"), "run" if asked.get("over") == "run" else "step")
+
+
+def influence(subject: Subject, asked: Asked) -> Answer:
+    """Answer with attention and influence of each transition at one step, once the service has computed it."""
+    place, step = _place(subject, asked), number(asked, "step")
+    layer, head = _head(subject, asked) if "head" in asked else (slice(None), slice(None))
+    with subject.reading() as capture:
+        if step >= capture.steps_committed:
+            raise OutsideError(f"step {step} is not committed; {capture.steps_committed} steps are")
+    found = influence_of(capture, step, place)  # takes seconds: other questions are answered meanwhile
+    attention = np.atleast_2d(found.attention[layer, head]).reshape(-1, len(found.influence)).mean(axis=0)
+    return {
+        "start": found.first,
+        "lost": numbers(found.influence),
+        "attention": numbers(attention),
+        "agreement": numbers(np.asarray(spearman(attention, found.influence))),
+    }
 
 
 QUESTIONS: Final[Mapping[str, Callable[[Subject, Asked], Answer]]] = MappingProxyType(
     {
-        "/api/about": about,
-        "/api/news": news,
-        "/api/band": band,
-        "/api/heads": heads,
-        "/api/map": one_map,
-        "/api/rollout": rollout,
+        "about": about,
+        "news": news,
+        "band": band,
+        "heads": heads,
+        "map": one_map,
+        "rollout": rollout,
+        "room": room,
+        "metrics": metrics,
+        "influence": influence,
     }
 )
-"""Every question, by path."""
+"""Every question about a capture, by name."""

@@ -6,23 +6,20 @@ No file holds a word of a capture; a view is never a file.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import cache
 from importlib.resources import files
 from types import MappingProxyType
 from typing import Final
 
-MODULES: Final = (
-    "main",
-    "session",
-    "state",
-    "api",
-    "paint",
-    "colours",
-    "band",
-    "returns",
-    "heads",
-    "words",
-    "axes",
-    "taking",
+MODULES: Final = tuple(
+    f"{folder}{name}"
+    for folder, names in (
+        ("", "main mount steps shared view address session live source pane dom"),
+        ("", "context frames transitions words taking"),
+        ("drawing/", "axes colours paint picture scale svg"),
+        ("panes/", "band focus heads influence jobs metrics overview pair place returns room rows"),
+    )
+    for name in names.split()
 )
 """The page's modules, files of this package."""
 
@@ -34,6 +31,9 @@ ASSETS: Final[Mapping[str, tuple[str, str]]] = MappingProxyType(
     }
 )
 """Files by path, with their media types: all that is served without a session, and none holds a word of a capture."""
+
+PRELOADED: Final = "\n".join(f'<link rel="modulepreload" href="/{name}.js">' for name in MODULES)
+"""Links of the document to every module."""
 
 HEADERS: Final[Mapping[str, str]] = MappingProxyType(
     {
@@ -50,6 +50,8 @@ HEADERS: Final[Mapping[str, str]] = MappingProxyType(
 """Headers of every answer."""
 
 
+@cache
 def asset(path: str) -> bytes:
-    """Return a file of the page, by its path."""
-    return files("attnscope.page").joinpath("static", ASSETS[path][0]).read_bytes()
+    """Return a file of the page, by its path; the document names every module, so that they load side by side."""
+    content = files("attnscope.page").joinpath("static", *ASSETS[path][0].split("/")).read_bytes()
+    return content.replace(b"<!-- modules -->", PRELOADED.encode()) if path == "/" else content

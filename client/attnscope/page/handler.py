@@ -33,6 +33,12 @@ IDLE_SECONDS: Final = 75.0
 STRANGER_SECONDS: Final = 10.0
 """Seconds that any other connection may be silent."""
 
+API: Final = "/api/"
+"""Begins the path of every question."""
+
+JOBS: Final = "/api/jobs"
+"""Path of the question about no capture of its own."""
+
 _LENGTH: Final = re.compile("[0-9]{1,4}")
 
 FAILED: Final = "the program that serves this page failed at this view; its terminal says why"
@@ -60,11 +66,18 @@ class Shows(ThreadingHTTPServer):
 
     entry: Entry
     prover: Prover
-    subjects: dict[str, Subject]
 
     @abstractmethod
     def show_named(self, name: str) -> Link:
         """Open the subject that a second ``attnscope open`` names, and return a link to it."""
+
+    @abstractmethod
+    def subject(self, name: str) -> Subject:
+        """Return the subject of a name."""
+
+    @abstractmethod
+    def list_jobs(self, seen: str) -> Answer:
+        """Return the jobs that can be looked at, once they differ from those that were seen."""
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -89,13 +102,13 @@ class Handler(BaseHTTPRequestHandler):
             self._send(HTTPStatus.OK, asset(path), ASSETS[path][1])
         elif path == "/proof":
             self._send(HTTPStatus.OK, *encoded(self.server.prover.answer(asked.get("nonce", ""))))
-        elif path not in QUESTIONS:
+        elif path != JOBS and path.removeprefix(API) not in QUESTIONS:
             self._refuse(HTTPStatus.NOT_FOUND, "there is nothing here")
         elif not self._admitted():
             self._refuse(HTTPStatus.UNAUTHORIZED, ENTER_FIRST)
         else:
             self.connection.settimeout(IDLE_SECONDS)
-            self._view(path, asked)
+            self._answer(lambda: self._asked(path, asked))
 
     def do_POST(self) -> None:
         """Exchange a code for a session, or open a further subject for a proven client."""
@@ -139,14 +152,11 @@ class Handler(BaseHTTPRequestHandler):
             return
         self._answer(lambda: self.server.show_named(again.subject))
 
-    def _view(self, path: str, asked: Mapping[str, str]) -> None:
-        subject = self.server.subjects.get(asked.get("at", ""))
-        if subject is None:
-            self._refuse(
-                HTTPStatus.NOT_FOUND, "this page server has not opened that capture: run `attnscope open` again"
-            )
-            return
-        self._answer(lambda: QUESTIONS[path](subject, asked))
+    def _asked(self, path: str, asked: Mapping[str, str]) -> Answer:
+        """Return the answer to a question, about the jobs or about one capture."""
+        if path == JOBS:
+            return self.server.list_jobs(asked.get("seen", ""))
+        return QUESTIONS[path.removeprefix(API)](self.server.subject(asked.get("at", "")), asked)
 
     def _answer(self, work: Callable[[], Answer | Link]) -> None:
         """Answer with what the work returns, or with its error's reason; of an unforeseen error the terminal tells."""

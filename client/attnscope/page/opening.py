@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from attnscope.job import JobHandle
 from attnscope.page.running import Link, Running, ask_again, forget, note, noted, state_file
 from attnscope.page.server import PageServer
 from attnscope.page.subjects import Subject
@@ -35,7 +36,11 @@ def running_already(where: str | None, subject: str, port: int = 0, folder: Path
 
 @contextmanager
 def served(
-    where: str | None, open_subject: Callable[[str], Subject], port: int = 0, folder: Path | None = None
+    where: str | None,
+    open_subject: Callable[[str], Subject],
+    port: int = 0,
+    folder: Path | None = None,
+    list_jobs: Callable[[], Iterable[JobHandle]] | None = None,
 ) -> Iterator[PageServer]:
     """Run a page server beside the calling thread, with a state file that leads a second ``open`` to it.
 
@@ -49,9 +54,11 @@ def served(
         0 takes a free one.
     folder
         Of the state files; the user's own where None.
+    list_jobs
+        Returns the jobs of the service; None where downloaded folders are shown.
     """
     path = state_file(where, folder)
-    server = PageServer(port, open_subject, path.parent)
+    server = PageServer(port, open_subject, path.parent, list_jobs)
     running = Running(server.port, os.getpid(), server.secret)
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.1}, daemon=True)
     note(path, running)

@@ -34,14 +34,15 @@ def column(capture: Capture, name: str, steps: slice, env: int) -> Shaped[np.nda
     return capture[name][steps, env] if name in capture.names() else None
 
 
-def transitions(capture: Capture, env: int, first: int, last: int) -> dict[str, Any]:
+def transitions(capture: Capture, rollout: Rollout, first: int, last: int) -> dict[str, Any]:
     """Return the transitions of the steps from `first` to before `last`, field by field; None where unknown.
 
     Parameters
     ----------
-    env
-        Entry of the env axis.
+    rollout
+        The environment.
     """
+    env = rollout.env
     last = min(last, first + MOST_STEPS, capture.steps_committed)
     first = min(max(first, 0), last)
     told: dict[str, Any] = {"first": first, "last": last}
@@ -50,6 +51,7 @@ def transitions(capture: Capture, env: int, first: int, last: int) -> dict[str, 
         wide = held and int(np.prod(capture[f"rollout/{name}"].shape[2:])) > MOST_FEATURES
         values = None if wide or not held else column(capture, f"rollout/{name}", slice(first, last), env)
         told[name] = None if values is None else numbers(values)
+    told["within"] = None if told["episode"] is None else rollout.within_episode(first, last)
     return told
 
 
@@ -91,6 +93,13 @@ class Rollout:
         edges = pairwise([0, *self.begins.tolist(), len(self.length)])
         sums = [(stop - 1, float(np.nansum(self.reward[start:stop], dtype=np.float64))) for start, stop in edges]
         return [(step, total) for step, total in sums if over[step]]
+
+    def within_episode(self, first: int, last: int) -> list[int]:
+        """Return how many steps the episode of each step from `first` to before `last` has behind it."""
+        steps = np.arange(first, last)
+        begins = np.concatenate([[0], self.begins])
+        found: list[int] = (steps - begins[np.searchsorted(begins, steps, side="right") - 1]).tolist()
+        return found
 
     def within(self, first: int, last: int) -> dict[str, Any]:
         """Return boundaries and returns of the steps from `first` to before `last`."""

@@ -161,6 +161,8 @@ class Subject:
                 "envs": self.environments(),
                 "layers": views.stored(capture, "layer"),
                 "heads": views.stored(capture, "head"),
+                "axes": list(capture.rows.dims[2:4]) if "attention/rows" in names else [],
+                "entries": [capture.row_env(place) for place in range(len(self.environments()))],
                 "tokens": policy.tokens_per_transition,
                 "queryFirst": policy.query_slot == "first",
                 "causal": policy.causal,
@@ -170,6 +172,26 @@ class Subject:
                 "mapSteps": capture.map_steps(),
                 "replays": self._handle is not None,
             }
+
+    def listed(self) -> dict[str, Any]:
+        """Return the subject as the list of the page has it."""
+        news, capture = self.news(), self._capture
+        return {
+            "id": self.name,
+            "kind": "capture",
+            "owner": "",
+            "label": "",
+            "checkpoint": "" if capture is None else capture.resolved.checkpoint_name,
+            "state": "succeeded" if news["state"] == "complete" else news["state"],
+            "done": news["committed"],
+            "total": news["total"],
+            "eta": None,
+            "place": None,
+            "stalled": False,
+            "made": "",
+            "failure": None,
+            "opens": True,
+        }
 
     def environments(self) -> list[str]:
         """Return a label for each stored environment, read once."""

@@ -95,7 +95,7 @@ def band(capture: Capture, rollout: Rollout, first: int, last: int, head: Head |
         shades = capture.rows.shades((*key, ..., slice(0, slots)), over=tuple(capture.rows.dims[2:4]))
     else:
         shades = capture.rows.shades((*key, *head, slice(0, slots)))
-    told |= {"steps": chosen.tolist(), "lengths": rollout.length[chosen].tolist()}
+    told |= {"entries": [low, high, every], "steps": chosen.tolist(), "lengths": rollout.length[chosen].tolist()}
     told |= {"starts": rollout.start[chosen].tolist(), "unit": unit, "every": every}
     return Frame(told | {"rewards": _by_column(rollout, chosen, last)}, binned(shades, unit))
 

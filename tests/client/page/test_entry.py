@@ -137,9 +137,12 @@ def test_every_answer_forbids_what_the_page_does_not_need(browser):
 
 
 def test_the_page_has_nothing_inline(browser):
-    """Its document holds no script, no style and no handler of its own, and names no other host."""
+    """Its document holds no script, no style and no handler of its own, and names no other host.
+
+    The name of SVG's elements looks like an address, and is never fetched.
+    """
     for path in ASSETS:
-        text = browser.send("GET", path).body.decode()
+        text = browser.send("GET", path).body.decode().replace("http://www.w3.org/2000/svg", "")
         assert not re.search(r"https?://", text), path
     document = browser.send("GET", "/").body.decode()
     assert not re.search(r"<script(?![^>]*src=)|<style|\son\w+=|\sstyle=|javascript:", document)

@@ -154,7 +154,7 @@ def test_heads_that_nobody_could_show_are_refused(folder, hostile_root, tmp_path
 
 def test_a_transition_is_told_by_its_fields(capture):
     """State, action, reward and episode of each step; no step that is not committed."""
-    told = transitions(capture, 1, 85, 4000)
+    told = transitions(capture, all_of(capture, 1), 85, 4000)
     assert (told["first"], told["last"]) == (85, 90)
     assert told["reward"] == capture.rollout.reward[85:90, 1].tolist()
     assert told["observation"] == capture.rollout.observation[85:90, 1].tolist()
@@ -189,7 +189,7 @@ def test_an_imported_capture_has_what_its_file_says(tmp_path):
     assert "the reward of each step" in about["unsaid"]
     with subject.reading() as capture:
         frame = views.band(capture, all_of(capture), 0, 12)
-        told = transitions(capture, 0, 0, 5)
+        told = transitions(capture, all_of(capture), 0, 5)
         boundaries = [all_of(capture).context(step)["boundaries"] for step in range(12)]
         assert boundaries == [capture.episode_boundaries(step).tolist() for step in range(12)]
     assert frame.head["rewards"] is None

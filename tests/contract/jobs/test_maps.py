@@ -16,7 +16,8 @@ from scipy import stats
 
 from attnscope.connecting.connection import Connection
 from attnscope.connecting.transport import Transport
-from attnscope.figures.causal import causal_map, influence
+from attnscope.figures.causal import causal_map
+from attnscope.reading.influence import influence
 from attnscope.service import Service
 from attnscope_model.checkpoints.registry import CheckpointRegistry
 from attnscope_server.records.keys import Scope

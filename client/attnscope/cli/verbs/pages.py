@@ -10,6 +10,7 @@ import threading
 import webbrowser
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from attnscope.page.running import Link
     from attnscope.page.server import PageServer
     from attnscope.page.subjects import Subject
+    from attnscope.service import Service
 
 NoBrowser = Annotated[bool, typer.Option("--no-browser", help="Print the link, and start no browser.")]
 Port = Annotated[int, typer.Option(help="Port on loopback, say for ssh -L; 0 takes a free one.", min=0, max=65535)]
@@ -54,7 +56,7 @@ def open_page(
                 link = running_already(where, str(job.id), port)
                 if link is None:
                     first = Subject.of_job(job)
-                    with served(where, lambda name: Subject.of_job(service.job(name)), port) as server:
+                    with served(where, partial(_of_job, service), port, list_jobs=service.jobs) as server:
                         _show_until_stopped(server, first, no_browser=no_browser)
                     return
     tell("a page runs already, and shows it until its own terminal is closed")
@@ -90,10 +92,17 @@ def look(
         _closed_with_the_terminal(),
         tempfile.TemporaryDirectory(prefix="attnscope-look-") as root,
         captured(checkpoint, spec, Path(root), options) as (service, job),
-        served(service.address, lambda name: Subject.of_job(service.job(name)), port) as server,
+        served(service.address, partial(_of_job, service), port, list_jobs=service.jobs) as server,
     ):
         tell(f"captures {job.info.resolved.size}; what is captured is deleted when the page ends")
         _show_until_stopped(server, Subject.of_job(job), no_browser=no_browser)
+
+
+def _of_job(service: Service, name: str) -> Subject:
+    """Return a job of a service as the page shows it."""
+    from attnscope.page.subjects import Subject  # noqa: PLC0415 - loads zarr
+
+    return Subject.of_job(service.job(name))
 
 
 def _show_until_stopped(server: PageServer, subject: Subject, *, no_browser: bool) -> None:

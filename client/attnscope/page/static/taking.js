@@ -1,54 +1,47 @@
-// What a reader takes along: the link, the Python line that gives the array, the large picture as PNG.
+// What a reader takes along of a picture: the Python line that gives its numbers, the picture as PNG or SVG.
 
-import { theme } from "./axes.js";
-import { state } from "./state.js";
+import { h } from "./dom.js";
 
 const TOLD_MS = 2500;
 
-/** Return the Python line that gives what the large picture shows. */
-function python(about, data) {
-  const head = `layer=${state.layer}, head=${state.head}`;
-  if (data.shape.length === 4) return `${about.python}.map(${data.step}, ${head}, env=${state.env})`;
-  return `${about.python}.rows[${data.entry}, ${state.env}, ${state.layer}, ${state.head}, :${data.length}]`;
+/** Save bytes as a file of the reader's. */
+function save(content, name) {
+  const link = h("a", { href: URL.createObjectURL(content), download: name });
+  link.click();
+  URL.revokeObjectURL(link.href);
 }
 
-/** Save a canvas as a file, on the colour that it lies on. */
-function save(canvas, name) {
-  const whole = new OffscreenCanvas(canvas.width, canvas.height);
-  const pen = whole.getContext("2d");
-  pen.fillStyle = theme().panel;
-  pen.fillRect(0, 0, whole.width, whole.height);
-  pen.drawImage(canvas, 0, 0);
-  whole.convertToBlob({ type: "image/png" }).then((content) => {
-    const link = document.createElement("a");
-    link.href = URL.createObjectURL(content);
-    link.download = name;
-    link.click();
-    URL.revokeObjectURL(link.href);
-  });
+/** Copy a text; a browser that gives no clipboard shows it instead. */
+export async function copied(text, what, say) {
+  try {
+    await navigator.clipboard.writeText(text);
+    say(`${what} copied`);
+  } catch {
+    say(text);
+  }
 }
 
-/** Wire the three buttons; `shown` returns what is shown, or null. */
-export function wireTaking(el, shown) {
-  const say = (text) => {
-    el("taken").textContent = text;
-    setTimeout(() => (el("taken").textContent = ""), TOLD_MS);
-  };
-  const copy = async (text, what) => {
-    try {
-      await navigator.clipboard.writeText(text);
-      say(`${what} copied`);
-    } catch {
-      say(text); // a browser that gives no clipboard shows the text instead
-    }
-  };
-  el("copy-link").addEventListener("click", () => copy(location.href, "link"));
-  el("copy-python").addEventListener("click", () => {
-    const { about, data } = shown();
-    if (data) copy(python(about, data), "Python");
-  });
-  el("save-png").addEventListener("click", () => {
-    const { data } = shown();
-    if (data) save(el("focus"), `attention-step${data.step}-layer${state.layer}-head${state.head}.png`);
-  });
+/** Buttons below a picture; `taken` returns `{picture, python, name}`, or null where nothing is shown. */
+export class Taking {
+  constructor(taken, ids = {}) {
+    const button = (id, text, does) => h("button", { id, type: "button", onclick: () => does(taken()) }, text);
+    this.told = h("span", { role: "status", id: ids.told });
+    this.element = h(
+      "div",
+      { class: "controls take" },
+      button(ids.python, "copy Python", (found) => found && found.python && copied(found.python, "Python", (text) => this.say(text))),
+      button(ids.png, "save PNG", async (found) => found && save(await found.picture.png(), `${found.name}.png`)),
+      button(ids.svg, "save SVG", (found) => found && this.svg(found)),
+      this.told,
+    );
+  }
+
+  svg({ picture, name }) {
+    save(new Blob([picture.svg()], { type: "image/svg+xml" }), `${name}.svg`);
+  }
+
+  say(text) {
+    this.told.textContent = text;
+    setTimeout(() => (this.told.textContent = ""), TOLD_MS);
+  }
 }

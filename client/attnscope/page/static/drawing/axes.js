@@ -1,19 +1,16 @@
-// Canvases with axes: sharp on any screen, ticks at round numbers, a colour bar with weights, colours of the theme.
-
-import { colourOf } from "./paint.js";
+// Canvases with axes: sharp on any screen, ticks at round numbers, a colour bar with its unit, colours of the theme.
 
 const FONT = "12px system-ui, sans-serif";
 const NAMES = ["ink", "soft", "line", "panel", "accent", "cursor", "reward", "absent", "hatch", "mark"];
 
-/** Return the colours of the page as it is now, dark or light. */
-export function theme() {
-  const style = getComputedStyle(document.documentElement);
+/** Return the colours of a canvas's surroundings as they are now, dark or light. */
+export function theme(canvas) {
+  const style = getComputedStyle(canvas);
   return Object.fromEntries(NAMES.map((name) => [name, style.getPropertyValue(`--${name}`).trim()]));
 }
 
-/** Return a cleared pen of a canvas that fills its place, in units of CSS pixels. */
-export function begin(canvas, height) {
-  const width = Math.max(120, Math.floor(canvas.parentElement.clientWidth));
+/** Return a cleared pen of a canvas of this size, in CSS pixels. */
+export function begin(canvas, width, height) {
   const ratio = devicePixelRatio || 1;
   const [wide, high] = [Math.round(width * ratio), Math.round(height * ratio)];
   if (canvas.width !== wide || canvas.height !== high) Object.assign(canvas, { width: wide, height: high });
@@ -43,14 +40,14 @@ export function ticks(low, high, count, whole = false) {
 export const said = (value) => (Math.abs(value) >= 1000 ? value.toLocaleString("en") : String(Number(value.toPrecision(4))));
 
 /** Draw a horizontal axis below a box: numbers where `place` puts them, and a title. */
-export function across(pen, box, values, place, title, colours) {
+export function across(pen, box, values, place, title, colours, words = said) {
   pen.fillStyle = pen.strokeStyle = colours.soft;
   pen.textAlign = "center";
   pen.textBaseline = "top";
   pen.lineWidth = 1;
   let free = -Infinity;
   for (const value of values) {
-    const [x, text] = [place(value), said(value)];
+    const [x, text] = [place(value), words(value)];
     const half = pen.measureText(text).width / 2;
     const middle = Math.min(Math.max(x, box.x + half - 6), box.x + box.w - half + 6);
     if (middle - half < free) continue;
@@ -81,39 +78,36 @@ export function upright(pen, box, values, place, title, colours) {
   pen.restore();
 }
 
-/** Draw the colour scale right of a box, with the weights that its colours stand for. */
-export function colourBar(pen, box, top, colours, cut = false) {
+/** Draw a colour scale right of a box, with the values that its colours stand for, and their unit below. */
+export function colourBar(pen, box, scale, colours) {
   const bar = { x: box.x + box.w + 14, y: box.y, w: 12, h: box.h };
   for (let row = 0; row < bar.h; row++) {
-    pen.fillStyle = colourOf(top * (1 - row / (bar.h - 1)), top);
+    pen.fillStyle = scale.at(1 - row / (bar.h - 1));
     pen.fillRect(bar.x, bar.y + row, bar.w, 1.5);
   }
   pen.fillStyle = pen.strokeStyle = colours.soft;
+  pen.lineWidth = 1;
   pen.textAlign = "left";
   pen.textBaseline = "middle";
-  const most = (top / 254) ** 2;
-  const shares = box.h > 150 ? [1, 0.75, 0.5, 0.25, 0] : [1, 0.5, 0];
-  for (const share of shares) {
+  for (const [share, text] of scale.marks(box.h > 150)) {
     const y = bar.y + bar.h * (1 - share);
-    const text = `${cut && share === 1 ? "≥" : ""}${Number((most * share ** 2).toPrecision(2))}`;
     line(pen, bar.x + bar.w, y, bar.x + bar.w + 3, y);
     pen.fillText(text, bar.x + bar.w + 6, y);
   }
   pen.textBaseline = "top";
   pen.fillStyle = colours.ink;
-  pen.fillText("weight", bar.x, bar.y + bar.h + 8);
+  pen.fillText(scale.short, bar.x - 6, bar.y + bar.h + 8);
 }
 
-/** Draw the colour scale lying, with weights below it. */
-export function colourBarAcross(pen, box, top, colours) {
+/** Draw a colour scale lying, with the values and their unit below it. */
+export function colourBarAcross(pen, box, scale, colours) {
   for (let column = 0; column < box.w; column++) {
-    pen.fillStyle = colourOf((top * column) / Math.max(1, box.w - 1), top);
+    pen.fillStyle = scale.at(column / Math.max(1, box.w - 1));
     pen.fillRect(box.x + column, box.y, 1.5, box.h);
   }
-  const most = (top / 254) ** 2;
-  const weights = [0, 0.25, 0.5, 0.75, 1].map((share) => Number((most * share ** 2).toPrecision(2)));
-  const place = (weight) => box.x + box.w * Math.min(1, Math.sqrt(weight / most));
-  across(pen, box, weights, place, "attention weight", colours);
+  const words = new Map(scale.marks(true));
+  const place = (share) => box.x + box.w * share;
+  across(pen, box, [...words.keys()], place, scale.unit, colours, (share) => words.get(share));
 }
 
 /** Draw a line. */

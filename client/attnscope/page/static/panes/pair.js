@@ -1,0 +1,29 @@
+// Two captures side by side: one view, so that step, head, zoom and cursor are linked.
+
+import { h } from "../dom.js";
+import { Mounted } from "../mount.js";
+import { Heads } from "./heads.js";
+import { Overview } from "./overview.js";
+import { Place } from "./place.js";
+
+const panes = (shared, transitions) => [new Overview(shared), new Heads(shared), new Place(shared, transitions)];
+
+/** Two captures; each stands in a shadow root, so that its names are its own. */
+export class Pair {
+  constructor(root, sources, view, { links, sheet }) {
+    this.element = h("div", { class: "pair" });
+    root.append(this.element);
+    this.sides = sources.map((source, place) => {
+      const side = h("div", { class: "side" });
+      this.element.append(side);
+      const inside = side.attachShadow({ mode: "open" });
+      inside.append(h("link", { rel: "stylesheet", href: sheet }));
+      return new Mounted(inside, source, view, { panes, steps: true, keys: place ? null : window, links: place ? [] : links });
+    });
+  }
+
+  end() {
+    for (const side of this.sides) side.end();
+    this.element.remove();
+  }
+}
