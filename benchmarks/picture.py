@@ -51,6 +51,7 @@ def photograph(path: Path, folder: Path) -> bytes:
         chrome.execute_cdp_cmd("Emulation.setScrollbarsHidden", {"hidden": True})
         chrome.get(server.show(subject).address + VIEW)
         WebDriverWait(chrome, 60).until(lambda _: chromium.shown(chrome) >= 2)
+        chromium.rest(chrome)
         chrome.find_element("id", "focus").send_keys("\ue012")  # the left arrow: a cursor, and its sentence
         chrome.find_element("id", "focus").send_keys("\ue012")
         WebDriverWait(chrome, 60).until(lambda _: "uniform" in chromium.text(chrome, "words"))

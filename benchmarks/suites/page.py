@@ -12,10 +12,12 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlencode
 
 import numpy as np
 from selenium.webdriver.support.ui import WebDriverWait
@@ -34,6 +36,9 @@ chromium: Any = importlib.import_module("tests.support.chromium")
 """The tests' Chromium."""
 client: Any = importlib.import_module("tests.support.page_browser")
 """The tests' bare client of the page."""
+
+VIEW_BUDGET = 200_000
+"""Bytes of one view, at most."""
 
 STEPS, ASKED, PAINTS = 400, 60, 5
 """Environment steps of the capture, steps that are asked for, and pages that are opened."""
@@ -55,30 +60,56 @@ def milliseconds(ask: Callable[[int], object], steps: list[int]) -> list[float]:
     return times
 
 
-def any_step(server: PageServer, steps: list[int], sampled: set[int]) -> dict[str, dict[str, float]]:
-    """Ask for every head at scattered steps over one connection, as the browser does."""
-    browser = client.Browser(server)
-    browser.enter(server.entry.new_code())
-    connection = http.client.HTTPConnection("127.0.0.1", server.port)
-    headers = {"Cookie": browser.cookie, "X-Attnscope-Page": browser.token}
-    name = next(iter(server.subjects))
+@dataclass
+class Asker:
+    """Asks questions over one connection, as the browser does, and notes the largest answer of each."""
 
-    def ask(kind: str, step: int) -> int:
-        connection.request("GET", f"/api/heads?at={name}&env=0&step={step}&kind={kind}", headers=headers)
-        answer = connection.getresponse()
+    server: PageServer
+    largest: dict[str, int] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        """Enter."""
+        browser = client.Browser(self.server)
+        browser.enter(self.server.entry.new_code())
+        self.headers = {"Cookie": browser.cookie, "X-Attnscope-Page": browser.token}
+        self.connection = http.client.HTTPConnection("127.0.0.1", self.server.port)
+
+    def __call__(self, question: str, **asked: object) -> None:
+        """Ask one question about the server's first subject."""
+        query = urlencode({"at": next(iter(self.server.subjects)), "env": 0, **asked})
+        self.connection.request("GET", f"/api/{question}?{query}", headers=self.headers)
+        answer = self.connection.getresponse()
         content = answer.read()
         assert answer.status == http.client.OK, content
-        return len(content)
+        name = f"{question} {asked.get('kind', '')}".strip()
+        self.largest[name] = max(self.largest.get(name, 0), len(content))
 
-    ask("maps", steps[-1])  # the replay process starts
+
+def any_step(server: PageServer, steps: list[int], sampled: set[int]) -> dict[str, dict[str, float]]:
+    """Ask for every view of scattered steps."""
+    ask, last = Asker(server), max(steps) + 1
+    ask("heads", kind="maps", step=steps[-1])  # the replay process starts
+    few, unsampled = steps[:10], [step for step in steps[:-1] if step not in sampled]
+
+    def beside(step: int) -> None:
+        ask("rollout", first=max(0, step - 200), last=step + 1)
+        ask("room")
+
     found = {
-        "stored decision rows": milliseconds(partial(ask, "rows"), steps),
-        "replayed maps": milliseconds(partial(ask, "maps"), [step for step in steps[:-1] if step not in sampled]),
+        "stored decision rows": milliseconds(lambda step: ask("heads", kind="rows", step=step), steps),
+        "replayed maps": milliseconds(lambda step: ask("heads", kind="maps", step=step), unsampled),
+        "head metrics": milliseconds(lambda step: ask("metrics", step=step), steps),
+        "transition and grid": milliseconds(beside, steps),
+        "overview": milliseconds(lambda step: ask("band", first=0, last=last - step % 7), steps),
+        "influence of every transition": milliseconds(lambda step: ask("influence", step=step), few),
     }
-    connection.close()
+    ask.connection.close()
     told = {what: spread(times) for what, times in found.items()}
     for what, times in told.items():
         print(f"  any step, {what:<34} p50 {shown(times, 1)} ms")
+    for name, size in ask.largest.items():
+        print(f"  largest answer to {name:<26} {size / 1e3:.1f} kB")
+        assert size <= VIEW_BUDGET, name
     return told
 
 

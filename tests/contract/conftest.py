@@ -124,15 +124,15 @@ class ServerProcess:
     url: str = ""
     closing: list[Callable[[], None]] = field(default_factory=list)
 
-    def start(self) -> Service:
-        """Start the service; return a client of it."""
+    def start(self, port: int = 0) -> Service:
+        """Start the service, on a free port or where it was before; return a client of it."""
         environment = os.environ | {
             "ATTNSCOPE_SERVER_API_KEY": KEY,
             "ATTNSCOPE_SERVER_DURABLE": "false",
             "ATTNSCOPE_SERVER_THREADS": "1",
         }
         command = [sys.executable, "-c", "from attnscope_server.cli import main; main()", "serve"]
-        command += ["--data-root", str(self.root), "--port", "0", "--no-announce"]
+        command += ["--data-root", str(self.root), "--port", str(port), "--no-announce"]
         log = (self.root.parent / "service.log").open("a")
         self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log, text=True, env=environment)
         log.close()

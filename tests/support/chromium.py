@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import shutil
+from importlib.resources import files
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
+import matplotlib as mpl
+import numpy as np
 import pytest
 from selenium import webdriver
 from selenium.webdriver.chrome.options import Options
@@ -56,3 +59,44 @@ def view_of(browser) -> dict[str, str]:
 def text(browser, name: str) -> str:
     """Return an element's text."""
     return browser.find_element(By.ID, name).text
+
+
+def press(browser, css: str) -> None:
+    """Click an element, once it stands in the middle of the window, where nothing lies over it."""
+    found = browser.find_element(By.CSS_SELECTOR, css)
+    browser.execute_script("arguments[0].scrollIntoView({block: 'center'})", found)
+    found.click()
+
+
+def look(browser, **view: object) -> None:
+    """Go to a view of the same capture by the address, as a link would, and wait until nothing is asked any more."""
+    name = view_of(browser)["at"]
+    said = "&".join([f"at={name}", *(f"{key}={value}" for key, value in view.items())])
+    script = "history.pushState(null, '', '#' + arguments[0]); dispatchEvent(new PopStateEvent('popstate'))"
+    browser.execute_script(script, said)
+    rest(browser)
+
+
+def colours(browser, canvas) -> np.ndarray:
+    """Return the pixels of a canvas, an element or a selector."""
+    script = (
+        "const c = typeof arguments[0] === 'string' ? document.querySelector(arguments[0]) : arguments[0];"
+        "return [c.width, c.height, Array.from(c.getContext('2d').getImageData(0, 0, c.width, c.height).data)]"
+    )
+    width, height, data = browser.execute_script(script, canvas)
+    return np.array(data, np.uint8).reshape(height, width, 4)
+
+
+def viridis(shades: np.ndarray, top: int) -> np.ndarray:
+    """Return viridis of bytes whose largest is `top`, as the page rounds."""
+    place = np.minimum(255, np.floor(255 * shades.astype(np.float64) / top + 0.5)).astype(int)
+    return np.rint(255 * mpl.colormaps["viridis"](place)[..., :3]).astype(np.uint8)
+
+
+def violations(browser) -> list[str]:
+    """Return the rules of axe-core that a page breaks, with the elements that break them."""
+    browser.execute_script(files("axe_core_python").joinpath("axe.min.js").read_text("utf-8"))
+    run = "const done = arguments[0]; axe.run(document).then(done, (error) => done({error: String(error)}))"
+    found = browser.execute_async_script(run)
+    assert "error" not in found, found["error"]
+    return [f"{one['id']}: {[node['target'] for node in one['nodes']][:4]}" for one in found["violations"]]

@@ -12,7 +12,7 @@ from attnscope.errors import OutsideError
 from attnscope.page.frames import numbers
 from attnscope.page.rollouts import Rollout
 from attnscope.page.views import stored
-from attnscope.reading.reading import read
+from attnscope.reading.reading import Reading, read
 
 UNITS: Final = {"max": "weight", "self": "share", "sink": "share", "entropy": "nats", "effective": "tokens"}
 """Statistics in the order of their columns, with units."""
@@ -47,12 +47,15 @@ def metrics(capture: Capture, rollout: Rollout, step: int, over: Over) -> dict[s
     names = [name for name in UNITS if f"stats/{name}" in capture.names()]
     if not names:
         raise OutsideError(capture.lacks("stats/entropy") or "no statistics are stored")
-    found = _of_step(capture, rollout.env, step) if over == "step" else _of_run(capture, rollout.place)
+    reading = read(capture) if over == "run" else None
+    found = _of_step(capture, rollout.env, step) if reading is None else _of_run(reading, rollout.place)
     picked = np.ix_(stored(capture, "layer"), stored(capture, "head"))
     windows = capture["stats/window"][:].tolist() if "recency" in found else []
     values = [found[name][picked] for name in names]
     values += [found["recency"][..., at][picked] for at in range(len(windows))]
-    whose = f"of the decision at step {step}" if over == "step" else "means over every step whose context is full"
+    whose = f"of the decision at step {step}"
+    if reading is not None:
+        whose = f"means over every step of this environment whose context has {reading.least} tokens or more"
     return {
         "names": [*names, *(f"recency {window}" for window in windows)],
         "units": [*(UNITS[name] for name in names), *("share" for _ in windows)],
@@ -66,7 +69,6 @@ def _of_step(capture: Capture, env: int, step: int) -> dict[str, Float[np.ndarra
     return {name: np.asarray(capture[f"stats/{name}"][step, env], np.float64) for name in held}
 
 
-def _of_run(capture: Capture, place: int) -> dict[str, Float[np.ndarray, "layer head *window"]]:
-    reading = read(capture)
+def _of_run(reading: Reading, place: int) -> dict[str, Float[np.ndarray, "layer head *window"]]:
     env = list(reading.places).index(place)
     return {name: values[env] for name, values in reading.statistics.items()}

@@ -97,14 +97,16 @@ class PageServer(Shows):
         CaptureNotFoundError
             It was not opened, and is no job; a path is never opened so.
         """
-        with self._opening:
-            if name not in self.subjects and self._jobs is not None and JOB_ID.fullmatch(name):
+        if name not in self.subjects and self._jobs is not None and JOB_ID.fullmatch(name):
+            opened = self._open_subject(name)  # may take long, and other subjects are asked about meanwhile
+            with self._opening:
                 if len(self.subjects) >= MOST_SUBJECTS:
                     self.subjects.pop(next(iter(self.subjects)))
-                self.subjects[name] = self._open_subject(name)
-            if name not in self.subjects:
-                raise CaptureNotFoundError("this page server has not opened that capture: run `attnscope open` again")
-            return self.subjects[name]
+                self.subjects.setdefault(name, opened)
+        found = self.subjects.get(name)
+        if found is None:
+            raise CaptureNotFoundError("this page server has not opened that capture: run `attnscope open` again")
+        return found
 
     def list_jobs(self, seen: str) -> dict[str, Any]:
         """Return the jobs of the service, or the folders that were opened, once they differ from those seen."""

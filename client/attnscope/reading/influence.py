@@ -61,6 +61,7 @@ def influence(capture: Capture, step: int, env: int = 0, *, positions: Positions
     """
     if step < 1:
         raise OutsideError(f"the decision at step {step} has no transition to leave out; name step 1 or a later one")
+    left_out = np.asarray(capture.leave_one_out(step, env, positions=positions), np.float64)
     rows = capture.map(step, env=env)
     query = 0 if capture.policy.query_slot == "first" else rows.shape[-1] - 1
     history = np.delete(np.asarray(rows[..., query, :], np.float64), query, axis=-1)
@@ -68,5 +69,4 @@ def influence(capture: Capture, step: int, env: int = 0, *, positions: Positions
     whole = history[..., : history.shape[-1] // per * per]
     summed = whole.reshape(*whole.shape[:-1], -1, per).sum(axis=-1)
     share = summed / np.maximum(summed.sum(axis=-1, keepdims=True), np.finfo(np.float64).tiny)
-    left_out = np.asarray(capture.leave_one_out(step, env, positions=positions), np.float64)
     return Influence(step, int(capture.transition_index(step, env).min()), share, left_out)

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from urllib.parse import parse_qs, urlsplit
 
-import matplotlib as mpl
 import numpy as np
 import pytest
 from selenium import webdriver
@@ -19,7 +17,7 @@ from attnscope.page.assets import ASSETS, asset
 from attnscope.page.opening import served
 from attnscope.page.subjects import Subject
 from attnscope_storage.shades import as_u8
-from chromium import rest, shown, text, view_of
+from chromium import colours, look, rest, shown, text, view_of, viridis
 
 EVIL = "</script><img src=x onerror=window.hacked=1><b>\u202e$title"
 STEPS, SLOTS = 120, 30
@@ -50,31 +48,6 @@ def page(entered) -> webdriver.Chrome:
     return entered
 
 
-def look(browser, **view: object) -> None:
-    """Go to a view by the address, as a link would, and wait until nothing is asked any more."""
-    name = parse_qs(urlsplit(browser.current_url).fragment)["at"][0]
-    said = "&".join([f"at={name}", *(f"{key}={value}" for key, value in view.items())])
-    script = "history.pushState(null, '', '#' + arguments[0]); dispatchEvent(new PopStateEvent('popstate'))"
-    browser.execute_script(script, said)
-    rest(browser)
-
-
-def colours(browser, css: str) -> np.ndarray:
-    """Return the pixels of a canvas."""
-    script = (
-        "const c = document.querySelector(arguments[0]);"
-        "return [c.width, c.height, Array.from(c.getContext('2d').getImageData(0, 0, c.width, c.height).data)]"
-    )
-    width, height, data = browser.execute_script(script, css)
-    return np.array(data, np.uint8).reshape(height, width, 4)
-
-
-def expected(shades: np.ndarray, top: int) -> np.ndarray:
-    """Return viridis of bytes whose largest is `top`, as the page rounds."""
-    place = np.minimum(255, np.floor(255 * shades.astype(np.float64) / top + 0.5)).astype(int)
-    return np.rint(255 * mpl.colormaps["viridis"](place)[..., :3]).astype(np.uint8)
-
-
 def test_the_page_enters_once_and_keeps_no_code(page, folder):
     """The code is gone from the address, the session is in the tab's storage alone, nothing came from elsewhere."""
     assert view_of(page) == {"at": Subject.of_folder(folder).name}
@@ -100,7 +73,7 @@ def test_heads_have_the_colours_of_the_array(page, folder, step):
     for layer in range(4):
         for head in range(4):
             drawn = colours(page, f"#heads button:nth-child({4 * layer + head + 1}) canvas")
-            assert np.array_equal(drawn[0, :, :3], expected(rows[layer, head], int(rows.max()))), (layer, head)
+            assert np.array_equal(drawn[0, :, :3], viridis(rows[layer, head], int(rows.max()))), (layer, head)
 
 
 def test_each_head_may_have_its_own_scale(page, folder):
@@ -109,7 +82,7 @@ def test_each_head_may_have_its_own_scale(page, folder):
     rows = as_u8(attnscope.open(folder).rows[119, 0])
     for layer, head in ((0, 0), (3, 3)):
         drawn = colours(page, f"#heads button:nth-child({4 * layer + head + 1}) canvas")
-        assert np.array_equal(drawn[0, :, :3], expected(rows[layer, head], int(rows[layer, head].max())))
+        assert np.array_equal(drawn[0, :, :3], viridis(rows[layer, head], int(rows[layer, head].max())))
 
 
 def test_maps_have_the_colours_of_the_array(page, folder):
@@ -118,7 +91,7 @@ def test_maps_have_the_colours_of_the_array(page, folder):
     n, whole = SLOTS, as_u8(attnscope.open(folder).map(60))
     drawn = colours(page, "#heads button:nth-child(7) canvas")
     below = np.tril(np.ones((n, n), bool))
-    wanted = expected(whole[1, 2], int(whole.max()))
+    wanted = viridis(whole[1, 2], int(whole.max()))
     assert np.array_equal(drawn[below][:, :3], wanted[below])
     assert (drawn[~below][:, 3] == 0).all()
     large = colours(page, "#focus")
@@ -228,8 +201,8 @@ def test_nothing_is_cut_at_any_width(page, width):
     page.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", screen)
     look(page, kind="maps", step=60)
     script = (
-        "const named = 'select, button, input, canvas, .wide';"
-        "const all = [...document.querySelectorAll(named)].filter((one) => one.offsetParent && !one.closest('.wide *'));"
+        "const named = [...document.querySelectorAll('select, button, input, canvas, .wide')];"
+        "const all = named.filter((one) => one.offsetParent && !one.closest('.wide *'));"
         "const ends = all.map((one) => Math.ceil(one.getBoundingClientRect().right));"
         "return [document.documentElement.scrollWidth, ...ends]"
     )

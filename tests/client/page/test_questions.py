@@ -8,7 +8,6 @@ import pytest
 import attnscope
 from attnscope.connecting.connection import Connection
 from attnscope.connecting.transport import Transport
-from attnscope.measures.ranks import spearman
 from attnscope.page import answers, jobs
 from attnscope.page.opening import served
 from attnscope.page.subjects import Subject
@@ -90,7 +89,7 @@ def test_influence_stands_beside_the_attention_of_its_transitions(service):
     one = ask(subject, "influence", env=0, step=50, layer=1, head=0)
     assert (every["start"], len(every["lost"]), every["lost"][:3]) == (21, 29, [0.0, 1.0, 2.0])
     assert sum(one["attention"]) == pytest.approx(1, abs=1e-5)
-    assert one["agreement"] is None or one["agreement"] == pytest.approx(spearman(*map(np.array, (one["attention"], one["lost"]))))
+    assert one["agreement"] is None, "the fake service's attention is uniform, so it has no ranks"
 
 
 @pytest.mark.parametrize(("step", "why"), [(0, "no transition to leave out"), (90, "not committed")])
@@ -108,19 +107,27 @@ def test_influence_of_a_folder_is_refused(subject):
 
 def test_jobs_of_a_service_are_listed_and_opened(service, state_folder):
     """Each with its state and progress; one that was not opened is opened by its id, and nothing else is."""
-    with served(service.address, lambda name: Subject.of_job(service.job(name)), folder=state_folder, list_jobs=service.jobs) as server:
+    with served(
+        service.address, lambda name: Subject.of_job(service.job(name)), folder=state_folder, list_jobs=service.jobs
+    ) as server:
         browser = Browser(server)
         assert browser.send("GET", "/api/jobs").status == 401
         browser.enter(server.entry.new_code())
         found = browser.send("GET", "/api/jobs").json()
         (job,) = found["jobs"]
-        assert (job["state"], job["done"], job["total"], job["kind"], job["opens"]) == ("succeeded", 90, 90, "capture", True)
+        assert (job["state"], job["done"], job["total"], job["kind"], job["opens"]) == (
+            "succeeded",
+            90,
+            90,
+            "capture",
+            True,
+        )
         assert browser.send("GET", f"/api/about?at={job['id']}").json()["title"] == "AD-planted@1"
         for name in ("last", job["id"][:8], "../x", "%2Ftmp"):
             assert browser.send("GET", f"/api/about?at={name}").status == 404, name
 
 
-def test_folders_that_were_opened_are_listed(page, browser, folder):
+def test_folders_that_were_opened_are_listed(browser, folder):
     """A folder is never opened by its path from a browser."""
     (listed,) = browser.send("GET", "/api/jobs").json()["jobs"]
     assert (listed["checkpoint"], listed["state"], listed["opens"]) == ("AD-planted@1", "succeeded", True)

@@ -16,6 +16,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+import attnscope
 from attnscope.page.running import ask_again, noted
 from attnscope_storage.shades import from_u8
 from page_browser import Browser, Standing, code_of
@@ -51,6 +52,8 @@ def looked(tmp_path_factory) -> Iterator[Looked]:
         "--episodes",
         "3",
         "--no-browser",
+        "--out",
+        "kept.zarr",
     ]
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
     with subprocess.Popen(command, env=environment, cwd=folder, **pipes) as process:
@@ -67,7 +70,9 @@ def looked(tmp_path_factory) -> Iterator[Looked]:
         yield Looked(process, said, browser, folder)
         process.send_signal(signal.SIGINT)
         assert process.wait(60) == 0
-    assert not list(folder.glob("attnscope-look-*")), "the capture and the service's root go with the page"
+        assert "show it again with: attnscope open kept.zarr" in process.stdout.read()
+    assert attnscope.open(folder / "kept.zarr").steps_committed == 60
+    assert not list(folder.glob("attnscope-look-*")), "the service's root goes with the page"
     assert not list((folder / "state" / "attnscope").iterdir())
 
 

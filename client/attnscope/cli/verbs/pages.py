@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import signal
 import sys
 import tempfile
@@ -19,9 +20,11 @@ import typer
 from attnscope.cli.address import connect
 from attnscope.cli.app import app, tell
 from attnscope.cli.parsing import integers
+from attnscope_storage.errors import CaptureNotFoundError
 from attnscope_storage.wire import CaptureSpec, TaskChoice
 
 if TYPE_CHECKING:
+    from attnscope.job import JobHandle
     from attnscope.page.running import Link
     from attnscope.page.server import PageServer
     from attnscope.page.subjects import Subject
@@ -74,6 +77,9 @@ def look(
     ] = None,
     tasks: Annotated[str, typer.Option(help="Held-out tasks, by place: 0 or 0-3.")] = "0-1",
     episodes: Annotated[int, typer.Option(help="Episodes of each rollout.", min=1)] = 12,
+    kept: Annotated[
+        Path | None, typer.Option("--out", help="New folder that keeps the capture; without it, it is deleted.")
+    ] = None,
     no_browser: NoBrowser = False,
     port: Port = 0,
 ) -> None:
@@ -86,6 +92,8 @@ def look(
     spec = CaptureSpec(checkpoint=NAME, tasks=chosen, episodes=episodes, label="look")
     mask = [] if causal is None else ["--causal" if causal else "--non-causal"]
     options = [*mask, *([] if preset is None else ["--preset", preset])]
+    if kept is not None and kept.exists():
+        raise typer.BadParameter(f"there is something at {kept} already", param_hint="--out")
     tell("starts a service on this machine")
     sys.stdout.flush()
     with (
@@ -94,8 +102,21 @@ def look(
         captured(checkpoint, spec, Path(root), options) as (service, job),
         served(service.address, partial(_of_job, service), port, list_jobs=service.jobs) as server,
     ):
-        tell(f"captures {job.info.resolved.size}; what is captured is deleted when the page ends")
+        fate = "deleted" if kept is None else f"kept in {kept}"
+        tell(f"captures {job.info.resolved.size}; what is captured is {fate} when the page ends")
         _show_until_stopped(server, Subject.of_job(job), no_browser=no_browser)
+        if kept is not None:
+            _keep(job, kept)
+
+
+def _keep(job: JobHandle, folder: Path) -> None:
+    """Download what a job has committed."""
+    try:
+        job.capture().download(folder)
+    except CaptureNotFoundError:
+        tell("nothing was committed, so nothing is kept")
+        return
+    tell(f"kept in {folder}; show it again with: attnscope open {shlex.quote(str(folder))}")
 
 
 def _of_job(service: Service, name: str) -> Subject:

@@ -14,8 +14,17 @@ export function cut(about, frame, layer, head) {
   return frame.shades.subarray(first, first + size);
 }
 
-/** Return the scale of one head's weights, as the view wants it; `all` are the weights of all heads. */
-export function scaleOf(values, frame, shades, all) {
-  if (values.scale === "lift") return LiftScale.of(topOf(all), frame.length);
-  return new WeightScale(topOf(values.scale === "own" ? shades : all));
+const tops = new WeakMap();
+
+/** Return the largest byte of all heads; it is looked for once a frame. */
+export function topOfAll(frame) {
+  if (!tops.has(frame)) tops.set(frame, topOf(frame.shades));
+  return tops.get(frame);
+}
+
+/** Return the scale of one head's weights, as the view wants it; `top` is the largest byte of all heads. */
+export function scaleOf(values, frame, shades, top = topOfAll(frame)) {
+  if (values.scale === "own") return new WeightScale(topOf(shades));
+  const most = Math.max(top, topOf(shades)); // a map that is shown whole has larger weights than a pooled one
+  return values.scale === "lift" ? LiftScale.of(most, frame.length) : new WeightScale(most);
 }

@@ -23,10 +23,10 @@ export function usualPanes(shared, transitions) {
 /**
  * A capture in a root, an element or a shadow root.
  * `panes` makes its panes; `keys` takes the keys of steps, null takes none; `steps` says whether it has controls;
- * `links` are elements beside its title.
+ * `links` are elements beside its title; `name` is that of a part of a page, and is left out where it is the whole page.
  */
 export class Mounted {
-  constructor(root, source, view, { panes = usualPanes, keys = undefined, steps = true, links = [] } = {}) {
+  constructor(root, source, view, { panes = usualPanes, keys = undefined, steps = true, links = [], name = "" } = {}) {
     const shared = (this.shared = new Shared(source, view));
     shared.root = root.host || root;
     shared.tell = (told) => this.tell(told);
@@ -34,7 +34,7 @@ export class Mounted {
     this.panes = panes(shared, this.transitions);
     this.steps = new Steps(shared);
     this.steps.element.hidden = !steps;
-    this.build(root, links);
+    this.build(root, links, name);
     this.decide = newest((signal) => shared.decide(signal));
     this.forgetting = view.onChange((changed) => this.render(changed));
     this.ended = new AbortController();
@@ -46,16 +46,17 @@ export class Mounted {
     this.watch();
   }
 
-  build(root, links) {
+  build(root, links, name) {
     this.title = h("h1", { id: "title" }, "A capture");
     this.state = h("p", { id: "state", class: "chip", role: "status" }, "asking …");
     this.origin = h("p", { id: "source" });
     this.header = h("header", {}, h("p", { class: "brand" }, "attnscope"), this.title, this.state, ...links, this.origin);
     this.banner = h("p", { id: "banner", role: "alert", hidden: true });
     this.waiting = h("p", { id: "waiting", class: "note", hidden: true }, "Nothing is committed yet. The first steps appear here by themselves.");
-    this.main = h("main", { id: "main", hidden: true }, this.steps.element, ...this.panes.map((pane) => pane.element), this.steps.hint);
+    if (name) for (const pane of this.panes) pane.element.setAttribute("role", "group"); // the part is the landmark
+    this.main = h(name ? "div" : "main", { id: "main", hidden: true }, this.steps.element, ...this.panes.map((pane) => pane.element), this.steps.hint);
     this.words = h("p", { id: "words", "aria-live": "polite" }, POINT);
-    this.page = h("div", { class: "page" }, this.header, this.banner, this.waiting, this.main, h("footer", {}, this.words));
+    this.page = h(name ? "section" : "div", { class: "page", "aria-label": name || false }, this.header, this.banner, this.waiting, this.main, h("footer", {}, this.words));
     root.append(this.page);
   }
 

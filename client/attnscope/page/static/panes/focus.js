@@ -5,7 +5,7 @@ import { hatch } from "../drawing/paint.js";
 import { Picture } from "../drawing/picture.js";
 import { weightOf } from "../drawing/scale.js";
 import { ageOfSlot, seenBy, slotOfAge, transitionOf } from "../context.js";
-import { cut, isMaps, scaleOf } from "../frames.js";
+import { cut, isMaps, scaleOf, topOfAll } from "../frames.js";
 import { newest, Refused } from "../source.js";
 import { Taking } from "../taking.js";
 import { BELOW_BARS, paintMap, paintRow } from "./rows.js";
@@ -73,7 +73,7 @@ export class Focus {
     const own = isMaps(frame) && frame.unit > 1 && this.one && this.one.of === frame ? this.one : null;
     const shades = own ? own.shades : cut(about, frame, ...this.shared.head);
     const drawn = own ? { ...frame, shape: own.shape, unit: own.unit } : frame;
-    const scale = scaleOf(values, drawn, shades, own && values.scale !== "own" ? [...frame.shades, ...shades] : frame.shades);
+    const scale = scaleOf(values, drawn, shades, topOfAll(frame));
     const seen = (query) => (isMaps(frame) ? seenBy(about, drawn, query) : frame.length);
     return { about, frame: drawn, shades, scale, seen, lift: values.scale === "lift", ...this.cursor(drawn) };
   }

@@ -72,7 +72,8 @@ export class Heads extends Pane {
     for (const select of this.controls.querySelectorAll("[data-choice]")) select.value = values[select.dataset.choice];
     this.title.textContent = `Heads at step ${step}`;
     this.stored.hidden = this.shared.about.replays || values.kind !== "maps";
-    if (values.kind === "maps" && has("env", "step", "kind", "news")) this.busy((signal) => this.ask(signal));
+    const due = has("env", "step", "kind") || (has("news") && !this.maps);
+    if (values.kind === "maps" && due) this.busy((signal) => this.ask(signal));
     if (values.kind === "rows" && has("decision", "kind")) {
       this.newest(() => null); // a map that is still asked for is not wanted any more
       this.refuse(this.shared.why);
@@ -127,7 +128,7 @@ export class Heads extends Pane {
       this.thumbnail(button.firstChild, place);
     });
     const { frame } = this;
-    this.ramp.scale = frame && scaleOf(values, frame, cut(about, frame, layer, head), frame.shades);
+    this.ramp.scale = frame && scaleOf(values, frame, cut(about, frame, layer, head));
     this.ramp.draw();
   }
 
@@ -150,7 +151,7 @@ export class Heads extends Pane {
     Object.assign(canvas, { width: n, height: maps ? n : 1 });
     if (!frame) return;
     const shades = cut(about, frame, Math.floor(place / about.heads.length), place % about.heads.length);
-    const scale = scaleOf(values, frame, shades, frame.shades);
+    const scale = scaleOf(values, frame, shades);
     const seen = maps ? (_, query) => seenBy(about, frame, query) : () => frame.length;
     canvas.getContext("2d").drawImage(picture(shades, n, maps ? n : 1, scale, seen), 0, 0);
   }

@@ -55,7 +55,7 @@ export class Influence extends Pane {
     this.start = h("button", { id: "influence-ask", type: "button", onclick: () => this.compute() }, "compute at this step");
     this.state = h("span", { id: "influence-state", role: "status" });
     this.controls.append(this.state, this.start);
-    const plot = drawing({ id: "influence", tabindex: 0, "aria-label": "Attention and influence of each transition", "aria-describedby": "influence-words" });
+    const plot = (this.plot = drawing({ id: "influence", tabindex: 0, "aria-label": "Attention and influence of each transition", "aria-describedby": "influence-words" }));
     this.picture = new Bars(plot.firstChild);
     this.picture.cursor = null;
     this.words = h("p", { class: "hint", id: "influence-words" });
@@ -88,7 +88,7 @@ export class Influence extends Pane {
     }
     if (this.refused !== this.key) this.refuse("");
     this.picture.found = found;
-    this.start.hidden = !this.shared.about.replays;
+    this.start.hidden = this.plot.hidden = this.taking.element.hidden = !this.shared.about.replays;
     this.start.disabled = Boolean(found) || running || this.shared.step < 1;
     if (!running) this.state.textContent = found ? `done, ${found.seconds.toFixed(1)} s` : "";
     this.words.textContent = found ? this.story(found) : this.hint();

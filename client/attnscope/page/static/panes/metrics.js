@@ -6,6 +6,15 @@ import { cut, scaleOf } from "../frames.js";
 import { Pane } from "../pane.js";
 
 const MOST_ROWS = 48;
+const SMALL = 0.001;
+const TEN = 10;
+
+/** Return a value in three digits; what is nearly nothing says so. */
+function short(value) {
+  if (value === null) return "–";
+  if (value !== 0 && Math.abs(value) < SMALL) return `<${SMALL}`;
+  return value.toFixed(Math.abs(value) < TEN ? 3 : 1);
+}
 
 /** The table of the heads' metrics. */
 export class Metrics extends Pane {
@@ -39,7 +48,7 @@ export class Metrics extends Pane {
       this.shared.metrics = await source.ask("metrics", { env, step, over: values.over }, signal);
       this.refuse("");
     } catch (error) {
-      this.key = "";
+      if (this.key === key) this.key = "";
       if (error.name !== "AbortError") this.shared.metrics = null;
       throw error;
     }
@@ -83,7 +92,7 @@ export class Metrics extends Pane {
     const chosen = layer === chosenLayer && head === chosenHead;
     const choose = () => view.change({ layer, head }, true);
     const name = h("button", { type: "button", onclick: choose, "aria-pressed": String(chosen) }, `${about.layers[layer]}.${about.heads[head]}`);
-    const cells = flat.map((values) => h("td", {}, values[place] === null ? "–" : values[place].toPrecision(3)));
+    const cells = flat.map((values) => h("td", {}, short(values[place])));
     return h("tr", { class: chosen ? "chosen" : false }, h("th", { scope: "row" }, name), h("td", {}, this.thumbnail(layer, head)), ...cells);
   }
 
@@ -93,7 +102,7 @@ export class Metrics extends Pane {
     if (!decision) return canvas;
     const shades = cut(about, decision, layer, head);
     canvas.width = shades.length;
-    const scale = scaleOf(values, decision, shades, decision.shades);
+    const scale = scaleOf(values, decision, shades);
     canvas.getContext("2d").drawImage(picture(shades, shades.length, 1, scale, () => decision.length), 0, 0);
     return canvas;
   }

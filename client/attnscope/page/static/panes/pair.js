@@ -11,14 +11,15 @@ const panes = (shared, transitions) => [new Overview(shared), new Heads(shared),
 /** Two captures; each stands in a shadow root, so that its names are its own. */
 export class Pair {
   constructor(root, sources, view, { links, sheet }) {
-    this.element = h("div", { class: "pair" });
+    this.element = h("main", { class: "pair" });
     root.append(this.element);
     this.sides = sources.map((source, place) => {
       const side = h("div", { class: "side" });
       this.element.append(side);
       const inside = side.attachShadow({ mode: "open" });
       inside.append(h("link", { rel: "stylesheet", href: sheet }));
-      return new Mounted(inside, source, view, { panes, steps: true, keys: place ? null : window, links: place ? [] : links });
+      const name = place ? "second capture" : "first capture";
+      return new Mounted(inside, source, view, { panes, name, keys: place ? null : window, links: place ? [] : links });
     });
   }
 

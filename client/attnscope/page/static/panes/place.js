@@ -60,7 +60,8 @@ export class Place extends Pane {
   async show(signal) {
     const { about, decision, step, values } = this.shared;
     const head = values.by === "head" ? this.shared.head : null;
-    const first = decision ? decision.start : Math.max(0, step - about.horizon);
+    const episode = step - (about.horizon || 0);
+    const first = Math.max(0, decision ? Math.min(decision.start, episode) : episode);
     const steps = await this.transitions.between(first, step + 1);
     if (signal.aborted) return;
     const weights = decision && decision.step === step ? weightsOf(about, decision, head) : [];
@@ -92,12 +93,12 @@ export class Place extends Pane {
   /** Draw the grid, where the states are cells; else say why there is none. */
   async place(steps, weights, found) {
     const { about, decision, env, source, step, values } = this.shared;
-    if (!this.rooms.has(env)) this.rooms.set(env, await source.ask("room", { env, committed: this.shared.news.committed }));
-    const room = this.rooms.get(env);
+    const key = `${env}.${this.shared.news.committed}`; // the borders may be those of the visited cells
+    if (!this.rooms.has(key)) this.rooms.set(key, await source.ask("room", { env }));
+    const room = this.rooms.get(key);
     this.side.hidden = !room.low;
     if (!room.low) return this.refuse(room.why);
     this.refuse("");
-    if (!room.known) this.rooms.delete(env); // its borders are those of the visited cells, which become more
     const known = new Map(steps.map((one) => [one.transition, one]));
     const history = weights.map((_, slot) => known.get(transitionOf(about, decision, slot)));
     const now = steps[steps.length - 1];
@@ -106,9 +107,8 @@ export class Place extends Pane {
     this.picture.shown = { room, cells, path, agent: now && now.observation, cell: found && found.observation };
     const who = values.by === "head" ? `head ${this.shared.headName}` : "all heads on average";
     const marks = room.marks.map((mark) => `${mark.name} (${mark.at.join(", ")})`).join(", ");
-    const [first] = steps;
     this.words.textContent =
-      `Cells by attention of ${who} at step ${step}, summed over the context from transition ${first ? first.transition : step}. ` +
+      `Cells by attention of ${who} at step ${step}, summed over the transitions of the context. ` +
       `Line: this episode; dot: the agent${marks ? `; green: ${marks}` : ""}; framed: the cursor's state.` +
       `${room.known ? "" : " The room is drawn as far as it was visited."}`;
     this.draw();

@@ -7,6 +7,28 @@ import { slotOf, transitionsOf } from "../context.js";
 
 const STRIP = 22;
 
+/** Write a value beside a place, inside a box. */
+function readout(pen, box, x, y, text, colours) {
+  const wide = pen.measureText(text).width + 12;
+  const left = x + 12 + wide > box.x + box.w ? x - 12 - wide : x + 12;
+  const top = Math.min(box.y + box.h - 22, Math.max(box.y, y - 26));
+  pen.fillStyle = colours.panel;
+  pen.fillRect(left, top, wide, 20);
+  pen.strokeStyle = colours.cursor;
+  pen.lineWidth = 1;
+  pen.strokeRect(left + 0.5, top + 0.5, wide - 1, 19);
+  pen.fillStyle = colours.ink;
+  pen.textAlign = "left";
+  pen.textBaseline = "middle";
+  pen.fillText(text, left + 6, top + 10.5);
+}
+
+/** Return the value under the cursor, as short as it can be. */
+function valueWords(byte, seen) {
+  const weight = weightOf(byte);
+  return Number.isNaN(weight) ? "masked" : `${weight.toPrecision(2)} · ${(weight * seen).toPrecision(2)}×`;
+}
+
 /** Pixels that a row needs below its bars. */
 export const BELOW_BARS = STRIP + 8;
 
@@ -47,6 +69,7 @@ export function paintRow(pen, box, shown, colours) {
   pen.strokeStyle = colours.cursor;
   pen.lineWidth = 2;
   pen.strokeRect(box.x + key * bar - 1, box.y, Math.max(bar, 2) + 2, box.h + STRIP + 5);
+  readout(pen, box, box.x + (key + 0.5) * bar, box.y + 30, valueWords(shades[key], frame.length), colours);
 }
 
 /** Draw a map; `shown` as above, with `query` the bin of the cursor's query or −1. */
@@ -71,4 +94,6 @@ export function paintMap(pen, box, shown, colours) {
   pen.lineWidth = 2;
   const cell = box.w / n;
   pen.strokeRect(box.x + key * cell - 1, box.y + query * cell - 1, cell + 2, cell + 2);
+  const value = valueWords(shades[query * n + key], seen(query));
+  readout(pen, box, box.x + (key + 0.5) * cell, box.y + query * cell, value, colours);
 }
