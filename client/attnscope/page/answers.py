@@ -117,12 +117,13 @@ def metrics(subject: Subject, asked: Asked) -> Answer:
 def influence(subject: Subject, asked: Asked) -> Answer:
     """Answer with attention and influence of each transition at one step, once the service has computed it."""
     place, step = _place(subject, asked), number(asked, "step")
-    layer, head = _head(subject, asked) if "head" in asked else (slice(None), slice(None))
+    every = slice(None)
+    chosen: tuple[int | slice, int | slice] = _head(subject, asked) if "head" in asked else (every, every)
     with subject.reading() as capture:
         if step >= capture.steps_committed:
             raise OutsideError(f"step {step} is not committed; {capture.steps_committed} steps are")
     found = influence_of(capture, step, place)  # takes seconds: other questions are answered meanwhile
-    attention = np.atleast_2d(found.attention[layer, head]).reshape(-1, len(found.influence)).mean(axis=0)
+    attention = np.atleast_2d(found.attention[chosen]).reshape(-1, len(found.influence)).mean(axis=0)
     return {
         "start": found.first,
         "lost": numbers(found.influence),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, Final
 
 import numpy as np
@@ -46,7 +47,7 @@ def _marks(capture: Capture, env: int) -> list[dict[str, Any]]:
     task = int(capture["env/task"][env])
     for cell in capture.resolved.tasks:
         if cell.index == task:
-            named = {"goal": cell.goal} if cell.goal is not None else cell.parameters
+            named: Mapping[str, tuple[float, ...]] = {"goal": cell.goal} if cell.goal is not None else cell.parameters
             return [{"name": name, "at": list(at)} for name, at in named.items() if _is_cell(at)]
     return []
 

@@ -4,6 +4,7 @@ import { drawing, h, selecting } from "../dom.js";
 import { colourBarAcross } from "../drawing/axes.js";
 import { picture } from "../drawing/paint.js";
 import { Picture } from "../drawing/picture.js";
+import { topOf, weightOf } from "../drawing/scale.js";
 import { seenBy } from "../context.js";
 import { cut, isMaps, scaleOf } from "../frames.js";
 import { Pane } from "../pane.js";
@@ -125,7 +126,7 @@ export class Heads extends Pane {
       button.tabIndex = place === chosen ? 0 : -1;
       const name = `${about.layers[Math.floor(place / about.heads.length)]}.${about.heads[place % about.heads.length]}`;
       button.lastChild.textContent = sorted && sorted[place] !== null ? `${name} · ${Number(sorted[place].toPrecision(2))}` : name;
-      this.thumbnail(button.firstChild, place);
+      this.thumbnail(button, place);
     });
     const { frame } = this;
     this.ramp.scale = frame && scaleOf(values, frame, cut(about, frame, layer, head));
@@ -143,15 +144,17 @@ export class Heads extends Pane {
     if (this.buttons.includes(focused)) focused.focus();
   }
 
-  thumbnail(canvas, place) {
+  thumbnail(button, place) {
     const { about, values } = this.shared;
     const { frame } = this;
+    const canvas = button.firstChild;
     const maps = values.kind === "maps";
     const n = frame ? frame.shape[frame.shape.length - 1] : 1;
     Object.assign(canvas, { width: n, height: maps ? n : 1 });
     if (!frame) return;
     const shades = cut(about, frame, Math.floor(place / about.heads.length), place % about.heads.length);
     const scale = scaleOf(values, frame, shades);
+    button.title = `${button.getAttribute("aria-label")}: largest weight ${weightOf(topOf(shades)).toPrecision(2)}`;
     const seen = maps ? (_, query) => seenBy(about, frame, query) : () => frame.length;
     canvas.getContext("2d").drawImage(picture(shades, n, maps ? n : 1, scale, seen), 0, 0);
   }
