@@ -161,7 +161,7 @@ class Subject:
                 "envs": self.environments(),
                 "layers": views.stored(capture, "layer"),
                 "heads": views.stored(capture, "head"),
-                "axes": list(capture.rows.dims[2:4]) if "attention/rows" in names else [],
+                "axes": list(capture.rows.dims[2:4]) if capture.row_form != "none" else [],
                 "entries": [capture.row_env(place) for place in range(len(self.environments()))],
                 "tokens": policy.tokens_per_transition,
                 "queryFirst": policy.query_slot == "first",

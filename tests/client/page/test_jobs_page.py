@@ -91,6 +91,8 @@ def test_influence_is_asked_for_and_stands_beside_attention(page, fake):
     press(page, "#influence-ask")
     wait.until(lambda _: text(page, "influence-state") == "refused")
     assert "replays nothing" in text(page, "influence-note")
+    (logged,) = page.get_log("browser")
+    assert "400" in logged["message"], "a refusal is all that the browser has to say"
     press(page, "#on")
     wait.until(lambda _: text(page, "influence-state").startswith("done"))
     assert not page.find_element(By.ID, "influence-note").is_displayed()

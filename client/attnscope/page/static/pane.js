@@ -13,7 +13,7 @@ export class Pane {
     this.note = h("p", { class: "note", id: `${id}-note`, hidden: true });
     this.body = h("div");
     const head = h("div", { class: "head" }, this.title, this.controls);
-    this.element = h("section", { "aria-labelledby": `${id}-title`, class: `pane ${id}` }, head, this.note, this.body);
+    this.element = h("div", { role: "region", "aria-labelledby": `${id}-title`, class: `pane ${id}` }, head, this.note, this.body);
     this.newest = newest((signal, work) => work(signal));
     this.waits = 0;
   }

@@ -71,7 +71,7 @@ export function upright(pen, box, values, place, title, colours) {
   }
   pen.save();
   pen.fillStyle = colours.ink;
-  pen.translate(11, box.y + box.h / 2);
+  pen.translate(8, box.y + box.h / 2);
   pen.rotate(-Math.PI / 2);
   pen.textAlign = "center";
   pen.fillText(title, 0, 0, box.h + 20);

@@ -6,6 +6,7 @@ import { Refused } from "../source.js";
 const AGAIN_MS = 2000;
 const STATES = ["queued", "running", "cancelling", "interrupted", "succeeded", "failed", "cancelled"];
 const COLUMNS = ["state", "progress", "checkpoint", "label", "kind", "owner", "made", "id"];
+const OPTIONAL = ["label", "owner", "made"].map((name) => [name, COLUMNS.indexOf(name)]);
 
 /** Return seconds as people say them. */
 export function duration(seconds) {
@@ -81,6 +82,10 @@ export class Jobs {
     const focused = document.activeElement && document.activeElement.dataset ? document.activeElement.dataset.id : undefined;
     const shown = this.chosen;
     this.rows.replaceChildren(...shown.map((job) => this.row(job)));
+    for (const [name, at] of OPTIONAL) { // the list of folders has none of these
+      const empty = !this.jobs.some((job) => job[name]);
+      for (const row of this.table.querySelectorAll("tr")) row.children[at].hidden = empty;
+    }
     const again = focused && [...this.rows.querySelectorAll("[data-id]")].find((one) => one.dataset.id === focused);
     if (again) again.focus();
     const more = this.more ? `; older ones are not listed` : "";

@@ -11,15 +11,17 @@ const panes = (shared, transitions) => [new Overview(shared), new Heads(shared),
 /** Two captures; each stands in a shadow root, so that its names are its own. */
 export class Pair {
   constructor(root, sources, view, { links, sheet }) {
-    this.element = h("main", { class: "pair" });
+    const sides = h("div", { class: "pair" });
+    const top = h("header", { class: "page" }, h("p", { class: "brand" }, "attnscope · two captures, one view"), ...links);
+    this.element = h("div", {}, top, h("main", {}, sides));
     root.append(this.element);
     this.sides = sources.map((source, place) => {
       const side = h("div", { class: "side" });
-      this.element.append(side);
+      sides.append(side);
       const inside = side.attachShadow({ mode: "open" });
       inside.append(h("link", { rel: "stylesheet", href: sheet }));
       const name = place ? "second capture" : "first capture";
-      return new Mounted(inside, source, view, { panes, name, keys: place ? null : window, links: place ? [] : links });
+      return new Mounted(inside, source, view, { panes, name, keys: place ? null : window });
     });
   }
 
