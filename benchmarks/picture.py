@@ -21,7 +21,7 @@ chromium: Any = importlib.import_module("tests.support.chromium")
 """The tests' Chromium."""
 
 PICTURE = Path(__file__).resolve().parents[1] / "docs" / "images" / "page.png"
-WIDTH, HEIGHT = 1280, 1060
+WIDTH, HEIGHT = 1280, 1120
 """Pixels of the window."""
 LARGEST = 250_000
 """Bytes of the picture, at most."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from urllib.parse import urlsplit
 
 import pytest
@@ -40,6 +41,7 @@ def test_a_job_is_watched_over_the_death_of_its_service(server, tmp_path, steps)
     chosen = {"checkpoint": "AD-darkroom", "tasks": {"split": "test", "indices": [2]}, "maps": {"count": 0}}
     job = running.client.submit(**chosen, steps=steps)
     watched = running.client.job(job.id)
+    worker = halted_after_a_commit(server, job)
     with (
         chromium(tmp_path / "profile") as chrome,
         served(running.client.address, lambda _: Subject.of_job(watched), folder=tmp_path / "state") as page,
@@ -49,6 +51,8 @@ def test_a_job_is_watched_over_the_death_of_its_service(server, tmp_path, steps)
         wait.until(lambda _: committed(chrome) > 0)
         chrome.execute_script("window.mine = true")
         first = committed(chrome)
+        assert first < steps
+        worker.resume()
         running.kill()
         wait.until(lambda _: "does not answer" in text(chrome, "banner"))
         assert committed(chrome) >= first
@@ -68,6 +72,17 @@ def test_a_job_is_watched_over_the_death_of_its_service(server, tmp_path, steps)
         endless.cancel()
         wait.until(lambda _: text(chrome, "state").startswith("cancelled at step "))
         assert text(chrome, "state") == f"cancelled at step {committed(chrome)}"
+
+
+def halted_after_a_commit(server, job):
+    """Return the worker, which stands still from the first commit on: a short job would end before it is watched."""
+    path, deadline = capture_path(server.root, str(job.id)), time.monotonic() + SECONDS
+    while not (path / "zarr.json").exists() or not CaptureReader.open(path).steps_committed:
+        assert time.monotonic() < deadline, "nothing was committed in time"
+        time.sleep(0.005)
+    worker = server.worker()
+    worker.suspend()
+    return worker
 
 
 def committed(chrome) -> int:
