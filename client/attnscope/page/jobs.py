@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable
 from itertools import islice
 from typing import Any, Final
 
+from attnscope.capture import Capture
 from attnscope.job import JobHandle
 from attnscope.page.subjects import Subject
 
@@ -17,9 +18,6 @@ MOST_JOBS: Final = 300
 
 LOOK_SECONDS: Final = 1.0
 """Seconds between two looks at a service's jobs."""
-
-OPENS: Final = frozenset({"capture"})
-"""Kinds of jobs that the page shows."""
 
 
 def listed(jobs: Iterable[JobHandle]) -> dict[str, Any]:
@@ -45,7 +43,7 @@ def _told(handle: JobHandle) -> dict[str, Any]:
         "stalled": progress.stalled,
         "made": f"{job.created_at:%Y-%m-%d %H:%M} UTC",
         "failure": None if job.failure is None else job.failure.detail,
-        "opens": job.kind in OPENS,
+        "opens": job.kind == Capture.kind,
     }
 
 

@@ -178,7 +178,7 @@ class Subject:
         news, capture = self.news(), self._capture
         return {
             "id": self.name,
-            "kind": "capture",
+            "kind": Capture.kind,
             "owner": "",
             "label": "",
             "checkpoint": "" if capture is None else capture.resolved.checkpoint_name,
