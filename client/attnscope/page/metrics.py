@@ -12,7 +12,8 @@ from attnscope.errors import OutsideError
 from attnscope.page.frames import numbers
 from attnscope.page.rollouts import Rollout
 from attnscope.page.views import stored
-from attnscope.reading.reading import Reading, read
+from attnscope.reading.opening import read
+from attnscope.reading.reading import Reading
 
 UNITS: Final = {"max": "weight", "self": "share", "sink": "share", "entropy": "nats", "effective": "tokens"}
 """Statistics in the order of their columns, with units."""

@@ -11,7 +11,7 @@ from attnscope.connecting.transport import Transport
 from attnscope.page import answers, jobs
 from attnscope.page.opening import served
 from attnscope.page.subjects import Subject
-from attnscope.reading.reading import read
+from attnscope.reading.opening import read
 from attnscope.service import Service
 from page_browser import Browser
 
