@@ -11,7 +11,8 @@ from typing import Any
 
 from selenium.webdriver.support.ui import WebDriverWait
 
-from attnscope.demo import CHECKPOINT, own_service
+from attnscope.demo import CHECKPOINT
+from attnscope.own_service import own_service
 from attnscope.page.opening import served
 from attnscope.page.subjects import Subject
 from attnscope_storage.wire import CaptureSpec, TaskChoice

@@ -1,4 +1,4 @@
-"""Jobs and captures in a notebook: small tables, with every text of the service escaped."""
+"""Services, jobs and stored results in a notebook: small tables, with every text of the service escaped."""
 
 from __future__ import annotations
 
@@ -6,9 +6,10 @@ import html
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Protocol
 
-from attnscope.progress import describe
+from attnscope.progress import describe, share_of
 from attnscope.provenance import Origin
 from attnscope_storage.wire import Job
+from attnscope_storage.wire.contract import imported
 
 if TYPE_CHECKING:
     import numpy as np
@@ -36,8 +37,7 @@ def job_html(job: Job) -> str:
     }
     if job.failure is not None:
         rows["failure"] = f"{job.failure.title}: {job.failure.detail}"
-    total = max(1, job.progress.steps_total)
-    return table(f"job {job.id}", rows, job.progress.steps_done / total)
+    return table(f"{job.kind} {job.id}", rows, share_of(job))
 
 
 class Described(Protocol):
@@ -53,3 +53,17 @@ def capture_html(origin: Origin, arrays: Mapping[str, Described]) -> str:
     held = {name: f"{one.dtype} {dict(zip(one.dims, one.shape, strict=True))}" for name, one in arrays.items()}
     rows = {"source": origin.source, "steps": f"{origin.committed} of {origin.steps}", **held}
     return table(f"capture {origin.job[:8]}", rows, origin.committed / max(1, origin.steps))
+
+
+def picture_of(figure: str, *given: object) -> bytes:
+    """Return the PNG of a figure that a function draws.
+
+    Parameters
+    ----------
+    figure
+        Import path of the function: it lies in a room that imports the caller's.
+    given
+        Its arguments.
+    """
+    content: bytes = imported(figure)(*given)._repr_png_()
+    return content

@@ -9,6 +9,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from attnscope.connecting.plain import plain_values
 from attnscope.fetching.stored import Stored
+from attnscope.notebook import picture_of, table
 from attnscope_storage.errors import ChunkDamagedError, NotCommittedError
 from attnscope_storage.kinds.decision.schema import DOCUMENT, decoded
 from attnscope_storage.wire.parts import LISTED
@@ -41,6 +42,20 @@ class Decision(Stored):
         state = "complete" if self.complete else "incomplete"
         return (
             f"<decision {self.job[:8]} on {self.resolved.checkpoint_name}: {self.answer or 'no answer yet'} ({state})>"
+        )
+
+    def _repr_html_(self) -> str:
+        rows: dict[str, object] = {"answer": self.answer or "none yet"}
+        if self.requests_committed:
+            card = self.card
+            rows |= {"policy": card.checkpoint_name, "scope": card.scope}
+            rows |= {f"{place}. {one.arm}": f"{one.verdict}, {one.words}" for place, one in enumerate(card.rungs, 1)}
+            rows |= {"progress": card.lines[-1]} if card.answer is None and card.lines else {}
+        return table(f"decision {self.job[:8]}", rows)
+
+    def _repr_png_(self) -> bytes | None:
+        return (
+            picture_of("attnscope.figures.decisions.card:decision_card", self.card) if self.requests_committed else None
         )
 
     @property

@@ -11,6 +11,7 @@ VIEW = register(
         opened_by="attnscope.open",
         summary="attnscope.cli.verbs.captures:summarise_capture",
         report="attnscope.cli.verbs.reports:report_capture",
+        page="attnscope.page.opened:capture_on_page",
     )
 )
 """Reads, summarises and reports captures."""

@@ -11,6 +11,7 @@ VIEW = register(
         opened_by="attnscope.open_decision",
         summary="attnscope.cli.verbs.decisions:show_decision",
         report="attnscope.cli.verbs.decisions:report_decision",
+        page="attnscope.page.opened:decision_on_page",
     )
 )
 """Reads, summarises and reports decisions."""

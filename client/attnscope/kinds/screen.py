@@ -11,6 +11,7 @@ VIEW = register(
         opened_by="attnscope.open_screen",
         summary="attnscope.cli.verbs.screens:show_screen",
         report="attnscope.cli.verbs.screens:report_screen",
+        page="attnscope.page.opened:screen_on_page",
     )
 )
 """Reads, summarises and reports screens."""

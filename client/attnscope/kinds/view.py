@@ -32,6 +32,8 @@ class View:
     """Import path of the function that prints a summary; takes the store, and ``as_json`` by name."""
     report: str
     """Import path of the function that writes a report; takes the store, a folder and the options of the command."""
+    page: str = ""
+    """Import path of the function that opens a job on the page; takes the service and the job. Empty: no page."""
 
 
 _registered: dict[str, View] = {}
@@ -68,6 +70,13 @@ def view_of(kind: str) -> View:
     if found is None:
         raise StoreKindError(f"this attnscope reads no {kind}; it reads {', '.join(sorted(_registered))}: update it")
     return found
+
+
+def page_of(kind: str) -> str:
+    """Return the import path of the function that opens a job of a kind on the page; empty where it has no view."""
+    _load()
+    found = _registered.get(kind)
+    return "" if found is None else found.page
 
 
 @cache

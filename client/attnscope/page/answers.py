@@ -132,6 +132,11 @@ def influence(subject: Subject, asked: Asked) -> Answer:
     }
 
 
+def answer(subject: Subject, _asked: Asked) -> Answer:
+    """Answer with the decision and the screen beside the capture."""
+    return subject.answers.document()
+
+
 QUESTIONS: Final[Mapping[str, Callable[[Subject, Asked], Answer]]] = MappingProxyType(
     {
         "about": about,
@@ -143,6 +148,7 @@ QUESTIONS: Final[Mapping[str, Callable[[Subject, Asked], Answer]]] = MappingProx
         "room": room,
         "metrics": metrics,
         "influence": influence,
+        "answer": answer,
     }
 )
 """Every question about a capture, by name."""

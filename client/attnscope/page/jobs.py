@@ -9,8 +9,8 @@ from collections.abc import Callable, Iterable
 from itertools import islice
 from typing import Any, Final
 
-from attnscope.capture import Capture
 from attnscope.job import JobHandle
+from attnscope.kinds.view import page_of
 from attnscope.page.subjects import Subject
 
 MOST_JOBS: Final = 300
@@ -43,7 +43,7 @@ def _told(handle: JobHandle) -> dict[str, Any]:
         "stalled": progress.stalled,
         "made": f"{job.created_at:%Y-%m-%d %H:%M} UTC",
         "failure": None if job.failure is None else job.failure.detail,
-        "opens": job.kind == Capture.kind,
+        "opens": bool(page_of(job.kind)),
     }
 
 

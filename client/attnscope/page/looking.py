@@ -8,9 +8,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
-from attnscope.demo import own_service, server_program
 from attnscope.errors import CheckpointRefusedError
 from attnscope.job import JobHandle
+from attnscope.own_service import own_service, server_program
 from attnscope.service import Service
 from attnscope_storage.wire import CaptureSpec
 

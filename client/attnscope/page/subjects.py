@@ -15,6 +15,7 @@ from attnscope.capture import Capture
 from attnscope.errors import BusyError, ConnectionFailedError, NotFoundError, UnavailableError
 from attnscope.job import JobHandle
 from attnscope.page import views
+from attnscope.page.evidence import Answers, Nothing
 from attnscope.page.rollouts import Rollout
 from attnscope.progress import describe
 from attnscope.provenance import state_words
@@ -53,6 +54,8 @@ class Subject:
         self._rollouts: dict[tuple[int, int], Rollout] = {}
         self._envs: list[str] | None = None
         self._reading, self._looking = threading.RLock(), threading.Lock()
+        self.answers = Answers(Nothing(), self.captured)
+        """The decision and the screen beside the capture."""
 
     @classmethod
     def of_job(cls, handle: JobHandle) -> Self:
@@ -67,6 +70,10 @@ class Subject:
         path = str(folder.resolve())
         name = hashlib.sha256(os.fsencode(path)).hexdigest()[:16]
         return cls(name, f"attnscope.open({path!a})", Capture(CaptureReader.open(folder)), None)
+
+    def captured(self) -> Capture | None:
+        """Return the capture; None where its job has committed nothing yet."""
+        return self._capture
 
     @contextmanager
     def reading(self) -> Iterator[Capture]:
@@ -86,9 +93,10 @@ class Subject:
         """Take note of what the job did since, if the last look is long enough ago."""
         with self._looking:
             ended = self._handle is not None and self._handle.state.final
-            if self._capture is not None and self._capture.complete:
+            if self._capture is not None and self._capture.complete and self.answers.beside.still:
                 self._lost = None
                 return
+            ended = ended and self.answers.beside.still
             if time.monotonic() - self._looked < (REST_SECONDS if ended else LOOK_SECONDS):
                 return
             try:
@@ -99,6 +107,7 @@ class Subject:
             self._looked = time.monotonic()
 
     def _look_now(self) -> None:
+        self.answers.beside.look()
         if self._handle is not None:
             self._handle.refresh()
         with self._reading:
@@ -128,6 +137,7 @@ class Subject:
             "words": words,
             "ended": ended,
             "lost": self._lost,
+            "answer": self.answers.beside.mark,
         }
 
     def wait(self, seen: str, seconds: float, sleep: Callable[[float], None] = time.sleep) -> dict[str, Any]:
@@ -213,7 +223,7 @@ class Subject:
 
 def mark(news: dict[str, Any]) -> str:
     """Return a short text that differs where the news differ, progress within a commit left out."""
-    return f"{news['committed']}.{news['state']}.{'lost' if news['lost'] else 'there'}"
+    return f"{news['committed']}.{news['state']}.{'lost' if news['lost'] else 'there'}.{news['answer']}"
 
 
 def environments(capture: Capture) -> list[str]:

@@ -97,10 +97,10 @@ def band(capture: Capture, rollout: Rollout, first: int, last: int, head: Head |
         shades = capture.rows.shades((*key, *head, slice(0, slots)))
     told |= {"entries": [low, high, every], "steps": chosen.tolist(), "lengths": rollout.length[chosen].tolist()}
     told |= {"starts": rollout.start[chosen].tolist(), "unit": unit, "every": every}
-    return Frame(told | {"rewards": _by_column(rollout, chosen, last)}, binned(shades, unit))
+    return Frame(told | {"rewards": by_column(rollout, chosen, last)}, binned(shades, unit))
 
 
-def _by_column(rollout: Rollout, chosen: Int64[np.ndarray, " column"], last: int) -> list[Any] | None:
+def by_column(rollout: Rollout, chosen: Int64[np.ndarray, " column"], last: int) -> list[Any] | None:
     """Return the reward from each column's step to before the next one's; None where rewards are unknown."""
     if rollout.reward is None:
         return None

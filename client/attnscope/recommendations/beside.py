@@ -6,20 +6,23 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import islice
 from typing import TYPE_CHECKING, Final, TypeVar
+from uuid import UUID
 
+from attnscope.connecting.transport import Transport
 from attnscope.decisions.decision import Decision
 from attnscope.errors import NotFoundError
 from attnscope.measures.refusals import NotMeasurableError
 from attnscope.screens.results import ScreenResults
 from attnscope.screens.screen import Screen
+from attnscope.service import Service
 from attnscope_storage.errors import StorageError
 from attnscope_storage.wire import JobState
 from attnscope_storage.wire.specifications.decisions import DecisionCard
+from attnscope_storage.wire.specifications.screens import ScreenSpec
 
 if TYPE_CHECKING:
     from attnscope.capture import Capture
     from attnscope.job import JobHandle
-    from attnscope.service import Service
 
 NEWEST: Final = 20
 """Jobs of a kind and checkpoint that are looked through, the newest ones."""
@@ -93,6 +96,15 @@ def find_beside(service: Service, capture: Capture) -> tuple[Decision | None, Sc
         next((one for one in decisions if one is not None and answers(one.card)), None),
         next((one for one in screens if one is not None), None),
     )
+
+
+def screen_of(transport: Transport, capture: Capture) -> Screen:
+    """Return the newest screen of a capture; where there is none, submit one and wait for it."""
+    service = Service(transport)
+    _, found = find_beside(service, capture)
+    if found is not None:
+        return found
+    return service.submit(ScreenSpec(capture=UUID(capture.job))).wait().screen()
 
 
 def _newest(service: Service, kind: str, checkpoint: str) -> Iterator[JobHandle]:

@@ -118,6 +118,7 @@ def test_the_copied_python_gives_the_array(page, folder, kind):
     """The line runs as it stands, also for a folder whose name would end a text; the link is the address."""
     look(page, step=60, kind=kind, layer=2, head=1, env=1)
     page.execute_script("navigator.clipboard.writeText = (text) => { window.copied = text; return Promise.resolve(); }")
+    page.execute_script("document.getElementById('copy-python').scrollIntoView({ block: 'center' })")
     page.find_element(By.ID, "copy-python").click()
     given = eval(page.execute_script("return window.copied"), {"attnscope": attnscope})  # noqa: S307 - our own line
     held = attnscope.open(folder)

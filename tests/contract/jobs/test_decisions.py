@@ -18,6 +18,8 @@ from typer.testing import CliRunner
 import attnscope
 from attnscope.cli.app import app
 from attnscope.errors import ConflictError, JobCancelledError, NotFoundError, RequestRefusedError
+from attnscope.page.answers import QUESTIONS
+from attnscope.page.opened import subject_of
 from attnscope_model.checkpoints.registry import CheckpointRegistry
 from attnscope_server.records.database import Database
 from attnscope_server.records.job_store import JobStore
@@ -369,3 +371,21 @@ def test_the_command_prints_lines_the_answer_and_the_card(running, tmp_path, mon
     page = (tmp_path / "report" / "decision_card.html").read_text()
     assert '<section id="decision">' in page
     assert "<script" not in page
+
+
+def test_the_page_opens_a_decision_and_its_parts(client, decided):
+    """A decision comes with its capture, its answer and its screen; its parts open as any capture or screen."""
+    subject = subject_of(client, str(decided.id))
+    for _ in range(2):
+        subject._look_now()
+    told = QUESTIONS["answer"](subject, {})
+    assert told["decision"]["sentence"] == decided.decision().answer
+    assert told["screen"]["rollouts"][0] == told["screen"]["rollouts"][1] > 0
+    about, news = QUESTIONS["about"](subject, {}), subject.news()
+    assert about["rows"]
+    assert (news["ended"], news["state"]) == (True, "succeeded")
+    assert news["committed"] > 0
+    screen = subject_of(client, str(decided.decision().card.children["screen"]))
+    screen._look_now()
+    assert QUESTIONS["answer"](screen, {})["screen"]["maps"] == told["screen"]["maps"]
+    assert QUESTIONS["about"](screen, {})["title"] == about["title"]

@@ -7,7 +7,7 @@ from uuid import uuid4
 
 import pytest
 
-from attnscope import demo
+from attnscope import demo, own_service
 from attnscope.errors import ConnectionFailedError, WaitTimeoutError
 from attnscope_env import LISTED
 from attnscope_model.checkpoints.registry import CheckpointRegistry
@@ -51,8 +51,8 @@ def test_the_services_threads_sleep_while_they_wait(monkeypatch, tmp_path, own, 
     program = tmp_path / "attnscope-server"
     program.write_text('#!/bin/sh\necho "waits: $OMP_WAIT_POLICY" >&2\necho "no service"\n')
     program.chmod(0o755)
-    monkeypatch.setattr(demo, "server_program", lambda: str(program))
-    with pytest.raises(ConnectionFailedError, match=f"waits: {told}"), demo.own_service(tmp_path):
+    monkeypatch.setattr(own_service, "server_program", lambda: str(program))
+    with pytest.raises(ConnectionFailedError, match=f"waits: {told}"), own_service.own_service(tmp_path):
         pytest.fail("no service was started")
 
 

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
@@ -36,7 +36,9 @@ Port = Annotated[int, typer.Option(help="Port on loopback, say for ssh -L; 0 tak
 
 @app.command("open")
 def open_page(
-    what: Annotated[str, typer.Argument(help="Id of a job, a prefix of it, 'last', or a downloaded folder.")] = "last",
+    what: Annotated[
+        str, typer.Argument(help="Id of a job, a prefix of it, 'last', a downloaded folder, or a report's.")
+    ] = "last",
     no_browser: NoBrowser = False,
     port: Port = 0,
 ) -> None:
@@ -45,6 +47,10 @@ def open_page(
     from attnscope.page.subjects import Subject  # noqa: PLC0415 - loads zarr
 
     folder = Path(what)
+    page = report_in(folder)
+    if page is not None:
+        _lead_to_file(page, no_browser=no_browser)
+        return
     with _closed_with_the_terminal():
         if folder.is_dir():
             first, where, subject = Subject.of_folder(folder), None, str(folder.resolve())
@@ -58,7 +64,7 @@ def open_page(
                 job, where = service.job(what), service.address
                 link = running_already(where, str(job.id), port)
                 if link is None:
-                    first = Subject.of_job(job)
+                    first = _of_job(service, str(job.id))
                     with served(where, partial(_of_job, service), port, list_jobs=service.jobs) as server:
                         _show_until_stopped(server, first, no_browser=no_browser)
                     return
@@ -86,7 +92,6 @@ def look(
     """Start a service for a checkpoint on this machine, capture a little and show the page. Needs the server extra."""
     from attnscope.page.looking import NAME, captured  # noqa: PLC0415 - loads zarr
     from attnscope.page.opening import served  # noqa: PLC0415 - loads zarr
-    from attnscope.page.subjects import Subject  # noqa: PLC0415 - loads zarr
 
     chosen = TaskChoice(indices=integers(tasks, "--tasks"))
     spec = CaptureSpec(checkpoint=NAME, tasks=chosen, episodes=episodes, label="look")
@@ -104,7 +109,7 @@ def look(
     ):
         fate = "deleted" if kept is None else f"kept in {kept}"
         tell(f"captures {job.info.resolved.size}; what is captured is {fate} when the page ends")
-        _show_until_stopped(server, Subject.of_job(job), no_browser=no_browser)
+        _show_until_stopped(server, _of_job(service, str(job.id)), no_browser=no_browser)
         if kept is not None:
             _keep(job, kept)
 
@@ -121,9 +126,26 @@ def _keep(job: JobHandle, folder: Path) -> None:
 
 def _of_job(service: Service, name: str) -> Subject:
     """Return a job of a service as the page shows it."""
-    from attnscope.page.subjects import Subject  # noqa: PLC0415 - loads zarr
+    from attnscope.page.opened import subject_of  # noqa: PLC0415 - loads zarr
 
-    return Subject.of_job(service.job(name))
+    return subject_of(service, name)
+
+
+REPORTS: Final = ("report.html", "trial_report.html", "decision_card.html")
+"""Pages that a report's folder may hold, the first one first."""
+
+
+def report_in(path: Path) -> Path | None:
+    """Return the page of a report's folder, or the page itself; None where there is none."""
+    if path.is_file() and path.suffix == ".html":
+        return path
+    return next((path / name for name in REPORTS if (path / name).is_file()), None)
+
+
+def _lead_to_file(page: Path, *, no_browser: bool) -> None:
+    """Lead the user's browser to an offline page, or say where it is."""
+    if no_browser or not _has_display() or not webbrowser.open(page.resolve().as_uri()):
+        tell(f"open this file in a browser; it needs no network: {page.resolve()}")
 
 
 def _show_until_stopped(server: PageServer, subject: Subject, *, no_browser: bool) -> None:

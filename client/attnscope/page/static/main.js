@@ -4,6 +4,7 @@ import { keepInAddress } from "./address.js";
 import { h } from "./dom.js";
 import { asked, LiveSource } from "./live.js";
 import { Mounted } from "./mount.js";
+import { AnswerPane } from "./panes/answer.js";
 import { Jobs } from "./panes/jobs.js";
 import { Pair } from "./panes/pair.js";
 import { enter } from "./session.js";
@@ -50,7 +51,7 @@ function links(view) {
 function shown(view) {
   const { at, page, with: other } = view.values;
   if (page === "jobs" || !at) return new Jobs(root, (question, given, signal) => asked(`/api/${question}`, given, signal));
-  if (!other) return new Mounted(root, new LiveSource(at), view, { keys: window, links: links(view) });
+  if (!other) return new Mounted(root, new LiveSource(at), view, { keys: window, links: links(view), above: (shared) => [new AnswerPane(shared)] });
   return new Pair(root, [new LiveSource(at), new LiveSource(other)], view, { links: links(view), sheet: "/page.css" });
 }
 

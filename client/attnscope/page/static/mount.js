@@ -23,18 +23,21 @@ export function usualPanes(shared, transitions) {
 /**
  * A capture in a root, an element or a shadow root.
  * `panes` makes its panes; `keys` takes the keys of steps, null takes none; `steps` says whether it has controls;
- * `links` are elements beside its title; `name` is that of a part of a page, and is left out where it is the whole page.
+ * `links` are elements beside its title; `name` is that of a part of a page, and is left out where it is the whole page;
+ * `above` makes panes above the steps, there from the first news on; without `head` there is no header of its own.
  */
 export class Mounted {
-  constructor(root, source, view, { panes = usualPanes, keys = undefined, steps = true, links = [], name = "" } = {}) {
+  constructor(root, source, view, { panes = usualPanes, keys = undefined, steps = true, links = [], name = "", above = () => [], head = true } = {}) {
     const shared = (this.shared = new Shared(source, view));
     shared.root = root.host || root;
     shared.tell = (told) => this.tell(told);
     this.transitions = new Transitions(shared);
     this.panes = panes(shared, this.transitions);
+    this.above = above(shared);
     this.steps = new Steps(shared);
     this.steps.element.hidden = !steps;
     this.build(root, links, name);
+    this.header.hidden = !head;
     this.decide = newest((signal) => shared.decide(signal));
     this.forgetting = view.onChange((changed) => this.render(changed));
     this.ended = new AbortController();
@@ -53,10 +56,10 @@ export class Mounted {
     this.header = h("header", {}, h("p", { class: "brand" }, "attnscope"), this.title, this.state, ...links, this.origin);
     this.banner = h("p", { id: "banner", role: "alert", hidden: true });
     this.waiting = h("p", { id: "waiting", class: "note", hidden: true }, "Nothing is committed yet. The first steps appear here by themselves.");
-    if (name) for (const pane of this.panes) pane.element.setAttribute("role", "group"); // the part is the landmark
+    if (name) for (const pane of [...this.above, ...this.panes]) pane.element.setAttribute("role", "group"); // the part is the landmark
     this.main = h(name ? "div" : "main", { id: "main", hidden: true }, this.steps.element, ...this.panes.map((pane) => pane.element), this.steps.hint);
     this.words = h("p", { id: "words", "aria-live": "polite" }, POINT);
-    this.page = h(name ? "section" : "div", { class: "page", "aria-label": name || false }, this.header, this.banner, this.waiting, this.main, h("footer", {}, this.words));
+    this.page = h(name ? "section" : "div", { class: "page", "aria-label": name || false }, this.header, this.banner, this.waiting, ...this.above.map((pane) => pane.element), this.main, h("footer", {}, this.words));
     root.append(this.page);
   }
 
@@ -75,7 +78,11 @@ export class Mounted {
 
   /** Say what is under the cursor; the last sentence stays where nothing is. */
   async tell(told) {
-    if (!told || !this.shared.about) return;
+    if (typeof told === "string") {
+      this.telling += 1;
+      this.words.textContent = told;
+    }
+    if (!told || typeof told === "string" || !this.shared.about) return;
     const mine = ++this.telling;
     try {
       const said = await sentence(told, this.shared, this.transitions);
@@ -109,6 +116,7 @@ export class Mounted {
   }
 
   draw() {
+    for (const pane of this.above) pane.draw();
     if (!this.shared.there) return;
     for (const pane of this.panes) pane.draw();
   }
@@ -141,6 +149,7 @@ export class Mounted {
     this.warn(news.lost ? `The service does not answer; what was fetched stays. ${news.lost}` : "");
     this.state.textContent = news.words;
     this.state.dataset.state = news.state;
+    for (const pane of this.above) pane.update(new Set(["news"]));
     if (news.committed && !shared.about) await this.meet();
     this.waiting.hidden = Boolean(news.committed);
     this.main.hidden = !news.committed;
