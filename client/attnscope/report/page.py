@@ -1,4 +1,4 @@
-"""The page: one file, no network, every text of the capture escaped."""
+"""The page of a capture: one file without a network, run by the modules of the live page; every text is text."""
 
 from __future__ import annotations
 
@@ -6,30 +6,23 @@ import base64
 import hashlib
 import html
 import json
-import zlib
+from collections.abc import Mapping
 from importlib.resources import files
 from string import Template
-from typing import Any
 
-import matplotlib as mpl
-import numpy as np
-from jaxtyping import Float, UInt8
-
-from attnscope.errors import MapNotSampledError
-from attnscope.figures.heatmap import drawn_map, stored
-from attnscope.figures.provenance import task_label
-from attnscope.figures.trials.learning import bounds
-from attnscope.reading.plan import PICTURE_BYTES, stratified
+from attnscope.page.answered import Evidence
+from attnscope.page.assets import STYLES, asset
+from attnscope.page.bundling import bundled
+from attnscope.page.evidence import Answers, Given
+from attnscope.recommendations import Advice
+from attnscope.recommendations.advice import lead_beside
+from attnscope.recommendations.beside import Beside
+from attnscope.report.embedding import embedded
 from attnscope.report.findings import findings
+from attnscope.report.sections import attention_words, lead_section, listed, paragraphs, table_section
 from attnscope.report.uniformity import uniformity
 from attnscope.study import Study
 from attnscope.study.captions import caption_of_study
-
-ROW_STEPS = 160
-"""Steps of decision rows on the page."""
-
-NO_ROWS = "Decision rows were not captured."
-NO_MAPS = "No whole map was sampled."
 
 
 def part(name: str) -> str:
@@ -38,51 +31,56 @@ def part(name: str) -> str:
 
 
 def styled(page: str) -> str:
-    """Return the style of a page: what all have in common, and its own."""
+    """Return the style of a page without a script: what all have in common, and its own."""
     return part("base.css") + part(f"{page}.css")
 
 
-def page(study: Study, steps: list[int], figures: dict[str, bytes], recommendations: str, env: int = 0) -> str:
-    """Return the page.
+def page(
+    read: Study,
+    steps: list[int],
+    figures: Mapping[str, bytes],
+    advice: Advice | str,
+    beside: Beside | None = None,
+    page_bytes: int | None = None,
+) -> str:
+    """Return the page: the answer first, then the screen, the rules as a table, and attention below.
 
     Parameters
     ----------
     steps
-        Steps whose whole maps are shown.
+        Steps whose whole maps are held.
     figures
         PNG by title.
-    recommendations
-        A text.
-    env
-        Place among the study's environments.
+    advice
+        What is known about compression, or why nothing is recommended by attention.
+    beside
+        A decision and a screen of the same policy.
+    page_bytes
+        Bytes of decision rows that the page may hold; None as `attnscope.report.embedding` says.
     """
-    capture = study.capture
-    content = payload(study, steps, env)
-    style, script = styled("page"), part("page.js")
-    warned = uniformity(study).sentences()
-    sentences = [sentence for sentence in findings(study) if sentence not in warned]
+    capture, beside = read.capture, beside or Beside()
+    content, held = embedded(read, steps, page_bytes)
+    evidence = Evidence(card=beside.decision, screen=beside.screen, screen_job=beside.screen_job)
+    content["answers"]["answer"] = Answers(Given(evidence), lambda: None).document()
+    style, script = "".join([*(asset(path).decode() for path in STYLES), part("page.css")]), bundled("report.js")
+    warned = uniformity(read).sentences()
+    sentences = [sentence for sentence in findings(read) if sentence not in warned]
     fields = {
         "title": f"Attention of {capture.resolved.checkpoint_name}",
         "state": f"{capture.steps_committed} of {capture.resolved.steps} steps, {capture.origin.condition}",
-        "provenance": caption_of_study(study),
-        "env": task_label(capture, int(study.envs[env])),
-        "row_count": "no" if content["rows"] is None else str(len(content["rows"]["steps"])),
-        "no_maps": "" if content["maps"] else NO_MAPS,
-        "recommendations": recommendations,
+        "provenance": caption_of_study(read),
+        "held": held,
     }
     made = {
         "style": style,
         "script": script,
-        "style_hash": _hash(style),
-        "script_hash": _hash(script),
-        "warnings": "".join(f'<p class="warning">{html.escape(sentence)}</p>' for sentence in warned),
-        "findings": "".join(f"<li>{html.escape(sentence)}</li>" for sentence in sentences),
-        "step_disabled": "" if content["maps"] else " disabled",
-        "map": _canvas("map", "Attention map: queries down, keys across", 600, 600) + KEYS
-        if content["maps"]
-        else f"<p>{NO_MAPS}</p>",
-        "time": (_canvas("time", "Decision rows over time", 1100, 240) if content["rows"] else f"<p>{NO_ROWS}</p>")
-        + (_canvas("returns", "Return of each episode", 1100, 110) if content["returns"] else ""),
+        "style_hash": hash_of(style),
+        "script_hash": hash_of(script),
+        "warnings": paragraphs(warned, "warning"),
+        "lead": _lead(read, advice, beside),
+        "rules": "" if isinstance(advice, str) else table_section(advice),
+        "findings": listed(sentences),
+        "words": "" if isinstance(advice, str) else _folded("Attention in words", attention_words(advice)),
         "figures": "".join(_figure(title, png) for title, png in figures.items()),
         "data": script_json(content),
     }
@@ -90,79 +88,21 @@ def page(study: Study, steps: list[int], figures: dict[str, bytes], recommendati
     return template.substitute({**{name: html.escape(text) for name, text in fields.items()}, **made})
 
 
-KEYS = '<div class="axes"><span>key 0 →</span><span>queries run down, the last row decides</span></div>'
+def _lead(read: Study, advice: Advice | str, beside: Beside) -> str:
+    """Return the first section; where attention gave no advice, with the reason."""
+    if not isinstance(advice, str):
+        return lead_section(advice.lead, [one.sentence for one in advice.measured])
+    return lead_section(lead_beside(read, beside), [f"No recommendation by attention: {advice}."])
 
 
-def payload(study: Study, steps: list[int], env: int) -> dict[str, Any]:
-    """Return what the page draws from, as JSON."""
-    capture = study.capture
-    at = int(study.envs[env])
-    reward = np.zeros(0) if study.reward is None else study.reward[:, env]
-    ends = [] if study.episode is None else np.flatnonzero(np.diff(study.episode[:, env], append=-1)).tolist()
-    returns = [] if study.returns is None else study.returns[env].tolist()
-    return {
-        "colours": base64.b64encode(_colours().tobytes()).decode(),
-        "layers": stored(capture, "layer"),
-        "heads": stored(capture, "head"),
-        "steps": study.steps,
-        "tokens": study.layout.tokens_per_transition,
-        "queryLast": study.layout.query_slot == "last",
-        "causal": bool(capture.policy.causal),
-        "maps": [_map(study, step, env, at) for step in steps],
-        "rows": _rows(study, env),
-        "returns": returns[: len(ends)],
-        "ends": ends,
-        "optimal": bounds(study)[0],
-        "rewards": np.flatnonzero(reward > 0).tolist(),
-    }
+def _folded(title: str, sentences: list[str]) -> str:
+    """Return sentences that are shown when they are asked for."""
+    return f"<details><summary>{html.escape(title)}</summary>{listed(sentences)}</details>"
 
 
-def _map(study: Study, step: int, env: int, at: int) -> dict[str, Any]:
-    capture, place = study.capture, study.place(env)
-    shades, unit = drawn_map(capture, step, place)
-    if shades.ndim != 4:  # noqa: PLR2004 - layer, head, query, slot
-        raise MapNotSampledError(f"the map of step {step} has no layer and head axes")
-    boundaries = (capture.episode_boundaries(step, place) / unit).tolist()
-    start = int(capture.context.start[step, at])
-    n = int(shades.shape[-1])
-    found = {"step": step, "n": n, "unit": unit, "tokens": capture.length(step, place), "start": start}
-    return {**found, "boundaries": boundaries, "data": _deflated(shades)}
-
-
-def _rows(study: Study, env: int) -> dict[str, Any] | None:
-    size = study.reading.size
-    if study.reading.plan is None:
-        return None
-    entries = stratified(size.entries, max(2, min(ROW_STEPS, PICTURE_BYTES // (size.cells * size.slots))))
-    steps = study.reading.row_step[entries]
-    values = study.capture.rows.shades((entries.tolist(), study.place(env), ..., slice(0, size.slots)))
-    starts = study.reading.start[steps, env]
-    return {
-        "steps": steps.tolist(),
-        "slots": int(values.shape[-1]),
-        "lengths": study.length[steps, env].tolist(),
-        "starts": starts.tolist(),
-        "data": _deflated(values),
-    }
-
-
-def _deflated(values: UInt8[np.ndarray, ...]) -> str:
-    return base64.b64encode(zlib.compress(values.tobytes(), 9)).decode()
-
-
-def _colours() -> UInt8[np.ndarray, "256 3"]:
-    shades: Float[np.ndarray, "256 4"] = mpl.colormaps["viridis"](np.arange(256))
-    return np.asarray(np.rint(255 * shades[:, :3]), np.uint8)
-
-
-def _hash(text: str) -> str:
+def hash_of(text: str) -> str:
+    """Return the word by which a content security policy allows exactly this script or style."""
     return "sha256-" + base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
-
-
-def _canvas(name: str, label: str, width: int, height: int) -> str:
-    return (
-        f'<canvas id="{name}" width="{width}" height="{height}" tabindex="0" role="img" aria-label="{label}"></canvas>'
-    )
 
 
 def _figure(title: str, png: bytes) -> str:

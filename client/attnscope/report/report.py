@@ -70,6 +70,7 @@ def write_report(
     form: str = "png",
     tell: Callable[[Path], None] = lambda _path: None,
     beside: Beside | None = None,
+    page_bytes: int | None = None,
 ) -> list[Path]:
     """Write the report of a capture, also of a running one, and return the files.
 
@@ -87,6 +88,8 @@ def write_report(
         Called with each file when it is written; the first is a heatmap.
     beside
         A decision and a screen of the same policy: they lead the recommendations, and their figures are drawn.
+    page_bytes
+        Bytes of decision rows that the page may hold; None takes 12 MiB, of a large capture 3 MiB.
 
     Returns
     -------
@@ -125,7 +128,7 @@ def write_report(
     keep(_write(out / "compression_recommendations.txt", text))
     if not isinstance(advice, str):
         keep(_write(out / "compression_recommendations.json", advice.json()))
-    keep(_write(out / "report.html", page(read, steps, shown, text)))
+    keep(_write(out / "report.html", page(read, steps, shown, advice, beside, page_bytes)))
     return written
 
 

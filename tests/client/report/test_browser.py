@@ -1,9 +1,10 @@
-"""The report's page in a real headless Chromium, from a file, without a network."""
+"""The report's page in a real headless Chromium, from a file, without a network: the page's own modules run there."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
+import matplotlib as mpl
 import numpy as np
 import pytest
 from selenium import webdriver
@@ -13,11 +14,14 @@ from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.support.ui import WebDriverWait
 
 import attnscope
+from attnscope.recommendations.beside import Beside
 from attnscope.report import write_report
-from attnscope.report.page import _colours
-from chromium import chromium
+from attnscope_storage.shades import as_u8
+from chromium import chromium, rest, text
+from evidence import card_of, screened
 
 EVIL = "</script><img src=x onerror=window.hacked=1>&amp;\u2028$title"
+SLOTS = 12
 
 
 @pytest.fixture(scope="module")
@@ -28,87 +32,135 @@ def browser(tmp_path_factory) -> Iterator[webdriver.Chrome]:
 
 
 @pytest.fixture(scope="module")
-def page(planted, tmp_path_factory, browser) -> webdriver.Chrome:
-    """Return the browser with the page of a capture whose policy has a hostile name."""
+def capture(planted):
+    """Return a capture whose policy has a hostile name."""
+    return attnscope.open(planted(name=EVIL))
+
+
+@pytest.fixture(scope="module")
+def page(capture, tmp_path_factory, browser) -> webdriver.Chrome:
+    """Return the browser with the report of that capture, a decision and a screen beside it."""
     out = tmp_path_factory.mktemp("report")
-    write_report(attnscope.open(planted(name=EVIL)), out)
+    write_report(capture, out, beside=Beside(decision=card_of(), screen=screened()))
     browser.get((out / "report.html").as_uri())
-    WebDriverWait(browser, 30).until(lambda b: b.execute_script("return document.body.dataset.ready") == "true")
+    WebDriverWait(browser, 30).until(lambda b: b.execute_script("return !document.getElementById('main').hidden"))
+    rest(browser)
     return browser
 
 
-def text(page, name: str) -> str:
-    """Return an element's text."""
-    return page.find_element(By.ID, name).text
-
-
-def pixel(page, canvas: str, x: float, y: float) -> list[int]:
-    """Return the colour at a place, in shares of the canvas."""
+def choose(page, name: str, value: object) -> None:
+    """Set a control, as a reader would, and wait for the view."""
     script = (
-        "const c = document.getElementById(arguments[0]);"
-        "return Array.from(c.getContext('2d').getImageData(arguments[1] * c.width, arguments[2] * c.height, 1, 1).data)"
+        "const [id, value] = arguments; const one = document.getElementById(id);"
+        "one.value = String(value); one.dispatchEvent(new Event('input')); one.dispatchEvent(new Event('change'));"
     )
-    return page.execute_script(script, canvas, x, y)[:3]
+    page.execute_script(script, name, value)
+    rest(page)
+
+
+def drawn(page, css: str) -> np.ndarray:
+    """Return the pixels of a canvas."""
+    script = (
+        "const c = document.querySelector(arguments[0]);"
+        "return [c.width, c.height, Array.from(c.getContext('2d').getImageData(0, 0, c.width, c.height).data)]"
+    )
+    width, height, data = page.execute_script(script, css)
+    return np.array(data, np.uint8).reshape(height, width, 4)
 
 
 def test_the_page_says_what_it_is_and_runs_nothing_of_the_capture(page):
-    """A hostile name is shown as it is written; nothing of it runs, and nothing is fetched."""
+    """Hostile names are shown as they are written; nothing of them runs, and nothing is fetched."""
     assert page.find_element(By.TAG_NAME, "h1").text.startswith("Attention of </script><img src=x")
     assert page.execute_script("return window.hacked") is None
     assert page.execute_script("return performance.getEntriesByType('resource').length") == 0
     assert [entry for entry in page.get_log("browser") if entry["level"] == "SEVERE"] == []
-    assert text(page, "state") == "60 of 60 steps, complete"
+    assert text(page, "condition") == "60 of 60 steps, complete"
     assert "mask stated by user" in page.find_element(By.CLASS_NAME, "provenance").text
 
 
-def test_the_map_has_the_colours_of_its_weights(page):
-    """The last query's own cell of head 0.0 at the last step is the planted weight, on the shared scale."""
-    slider = page.find_element(By.ID, "step")
-    slider.send_keys(Keys.END)
-    assert text(page, "stepname") == "59 of 60"
-    weight = np.exp(-np.arange(12) / 4)
-    root = np.rint(254 * np.sqrt(weight[0] / weight.sum()))
-    expected = _colours()[int(np.rint(255 * root / 254))]  # the first row's only weight is 1: the scale's top
-    assert np.abs(np.array(pixel(page, "map", 11.5 / 12, 11.5 / 12)) - expected).max() <= 4
+def test_the_answer_comes_first(page):
+    """The sentence of the decision, then ladder and map, then the table of rules, then attention."""
+    places = [
+        page.find_element(By.CSS_SELECTOR, css).location["y"]
+        for css in (".lead .sentence", ".rungs canvas", "table.map", ".rules table", "#band")
+    ]
+    assert places == sorted(places)
+    assert page.find_element(By.CSS_SELECTOR, ".lead .sentence").text.startswith("Compress to recency 20. <img")
+    assert page.find_elements(By.CSS_SELECTOR, "#answer img") == []
+    assert [one.text for one in page.find_elements(By.CSS_SELECTOR, "figcaption .verdict")] == [
+        "non-inferior",
+        "inferior",
+    ]
 
 
-def test_steps_and_heads_are_picked_with_the_keyboard_alone(page):
-    """Arrow keys move the slider, the head and the cursor; the readout follows."""
-    slider = page.find_element(By.ID, "step")
-    slider.send_keys(Keys.HOME)
-    assert text(page, "stepname") == "0 of 60"
-    slider.send_keys(Keys.ARROW_RIGHT)
-    assert text(page, "stepname") == "30 of 60"
-    page.find_element(By.CSS_SELECTOR, '.heads [aria-checked="true"]').send_keys(Keys.ARROW_RIGHT)
-    page.switch_to.active_element.send_keys(Keys.ARROW_DOWN)
-    chosen = page.find_element(By.CSS_SELECTOR, '.heads [aria-checked="true"]')
-    assert chosen.get_attribute("aria-label") == "layer 1, head 1"
-    assert page.switch_to.active_element == chosen
-    canvas = page.find_element(By.ID, "map")
-    canvas.send_keys(Keys.ARROW_UP)
-    canvas.send_keys(Keys.ARROW_UP)
-    assert "layer 1, head 1" in text(page, "readout")
-    assert "query slot 10 (transition 29)" in text(page, "readout")
+@pytest.mark.parametrize(("env", "step"), [(0, 7), (2, 59), (1, 31)])
+def test_any_step_of_any_environment_is_there(page, capture, env, step):
+    """Each head's picture is its decision row, pixel by weight, on the scale of all heads."""
+    choose(page, "env", env)
+    choose(page, "step", step)
+    assert text(page, "heads-title") == f"Heads at step {step}"
+    rows = as_u8(capture.rows[step, env, ..., : min(step + 1, SLOTS)])
+    for place in range(4):
+        shades = rows[place // 2, place % 2].astype(np.float64)
+        at = np.minimum(255, np.floor(255 * shades / rows.max() + 0.5)).astype(int)
+        wanted = np.rint(255 * mpl.colormaps["viridis"](at)[..., :3]).astype(np.uint8)
+        assert np.array_equal(drawn(page, f"#heads button:nth-child({place + 1}) canvas")[0, :, :3], wanted)
 
 
-def test_hovering_tells_weight_and_lift(page):
-    """The middle of the map is a cell, with its weight beside uniform attention."""
-    ActionChains(page).move_to_element(page.find_element(By.ID, "map")).perform()
-    assert "× uniform" in text(page, "readout")
-    ActionChains(page).move_to_element(page.find_element(By.ID, "time")).perform()
-    assert "transition" in text(page, "readout")
+def test_a_map_is_there_where_it_was_sampled(page):
+    """Another step names those that are held; a click on one shows it."""
+    choose(page, "env", 0)
+    choose(page, "step", 31)
+    page.find_element(By.CSS_SELECTOR, '[data-choice="kind"] option[value="maps"]').click()
+    rest(page)
+    assert "no map of step 31" in text(page, "heads-note")
+    page.find_element(By.CSS_SELECTOR, "#stored button:last-child").click()
+    rest(page)
+    assert text(page, "heads-title") == "Heads at step 59"
+    assert not page.find_element(By.ID, "heads-note").is_displayed()
+    page.find_element(By.CSS_SELECTOR, '[data-choice="kind"] option[value="rows"]').click()
+    rest(page)
 
 
-def test_the_timeline_is_linked_to_the_step(page):
-    """A click at its right end shows the last sampled map."""
-    time = page.find_element(By.ID, "time")
-    page.execute_script("arguments[0].scrollIntoView()", time)
-    ActionChains(page).move_to_element_with_offset(time, time.size["width"] // 2 - 3, 0).click().perform()
-    assert text(page, "stepname") == "59 of 60"
+def test_the_transition_under_the_cursor_is_told(page, capture):
+    """The keys put the cursor on the query, then on the transition before it, whose words and weight are right."""
+    choose(page, "env", 1)
+    choose(page, "step", 45)
+    focus = page.find_element(By.ID, "focus")
+    focus.send_keys(Keys.ARROW_LEFT)
+    focus.send_keys(Keys.ARROW_LEFT)
+    WebDriverWait(page, 10).until(lambda _: "transition 44" in text(page, "words"))
+    weight = float(capture.rows.view((45, 1, 0, 0, SLOTS - 2)))
+    assert f"weight {weight:.2g}" in text(page, "words")
 
 
-def test_a_screenshot_shows_a_page(page, tmp_path):
-    """It is a picture with many colours, not a blank one."""
-    path = tmp_path / "page.png"
-    assert page.save_screenshot(str(path))
-    assert path.stat().st_size > 20_000
+def test_a_cell_of_the_screen_s_map_is_told_and_chooses_its_curve(page):
+    """By pointer and by keys: departures with their interval, tokens kept; hostile words beside it stay text."""
+    first = page.find_element(By.CSS_SELECTOR, "table.map td[tabindex='0']")
+    page.execute_script("arguments[0].scrollIntoView({ block: 'center' })", first)
+    ActionChains(page).move_to_element(first).click().perform()
+    assert text(page, "words").startswith("uniform at 50%: 1.00 (1.00 to 1.00) actions of an episode differ")
+    first.send_keys(Keys.ARROW_DOWN)
+    page.switch_to.active_element.send_keys(Keys.ARROW_RIGHT)
+    page.switch_to.active_element.send_keys(Keys.ENTER)
+    rule = page.execute_script("return document.activeElement.parentElement.cells[0].textContent")
+    assert page.find_element(By.CSS_SELECTOR, ".answer select").get_attribute("value") == rule
+    assert f"{rule} at 10:" in text(page, "words")
+
+
+def test_a_look_of_the_ladder_is_told(page):
+    """The keys go from look to look; a limit that does not exist is said."""
+    canvas = page.find_element(By.CSS_SELECTOR, ".rungs canvas")
+    canvas.send_keys(Keys.ARROW_RIGHT)
+    assert "look 1 at 5 seeds a task: undecided. It keeps 1 (without limit to 1.02)" in text(page, "words")
+    canvas.send_keys(Keys.ARROW_RIGHT)
+    assert "look 2 at 10 seeds a task: non-inferior" in text(page, "words")
+
+
+@pytest.mark.parametrize("width", [1600, 800, 400])
+def test_nothing_is_cut_at_any_width(page, width):
+    """The page never scrolls sideways."""
+    screen = {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": False}
+    page.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", screen)
+    assert page.execute_script("return document.documentElement.scrollWidth") <= width
+    page.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})

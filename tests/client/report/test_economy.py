@@ -9,6 +9,7 @@ import attnscope
 from attnscope.figures.heatmap import heatmap
 from attnscope.reading.reduced import mean_profile, mean_retained
 from attnscope.report import write_report
+from attnscope.report.embedding import embedded
 from attnscope.study import Choice, study
 from attnscope_storage.shades import as_u8, from_u8
 
@@ -64,13 +65,26 @@ def test_a_report_receives_what_its_parts_are_planned_to_take(remote, tmp_path):
     """Over HTTP, every body counted, advice and page included; --full reads every row, once."""
     asked = {"steps": 500, "envs": 16, "layers": 3, "heads": 4, "slots": 60, "flush": None}
     server, capture = remote(**asked)
-    write_report(capture, tmp_path / "sample")
+    write_report(capture, tmp_path / "sample", page_bytes=2**18)
     sampled, rows = server.answered, capture.rows
     whole = rows.dtype.itemsize * int(np.prod(rows.shape))
     assert sampled < 0.25 * whole
     server.answered = 0
-    write_report(attnscope.connect(server.url).job("last").capture(), tmp_path / "full", Choice(full=True))
+    write_report(
+        attnscope.connect(server.url).job("last").capture(), tmp_path / "full", Choice(full=True), page_bytes=2**18
+    )
     assert server.answered > 1.02 * sampled
+
+
+def test_a_page_reads_every_row_once(remote):
+    """One byte a weight, for all environments, where a page may hold them; the transitions come beside them."""
+    server, capture = remote(steps=100, envs=4, layers=3, heads=4, slots=60, flush=None)
+    read = study(capture)
+    server.sent = 0
+    content, _ = embedded(read, [])
+    rows = 100 * 4 * 12 * 60
+    assert len(content["envs"]) == 4
+    assert rows <= server.sent < 1.3 * rows
 
 
 def test_bytes_of_square_roots_move_no_root_by_more_than_half_a_step():

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import base64
+import html
 import json
 import re
+import struct
 import zlib
 
 import numpy as np
@@ -12,10 +14,11 @@ import pytest
 
 import attnscope
 from attnscope.report import write_report
+from attnscope.report.embedding import embedded
 from attnscope.report.findings import findings
-from attnscope.report.page import page, payload, script_json
+from attnscope.report.page import page, script_json
 from attnscope.study import study
-from attnscope_storage.shades import from_u8
+from attnscope_storage.shades import as_u8, from_u8
 
 
 def test_json_cannot_leave_its_element():
@@ -36,17 +39,58 @@ def test_everything_is_inside_and_small(planted, tmp_path):
     assert "unsafe" not in text
 
 
-def test_maps_and_rows_on_the_page_are_the_capture_s(planted):
-    """Deflated bytes decode to the weights, at drawing precision."""
+def unpacked(text: str) -> tuple[dict, np.ndarray]:
+    """Return what is held of an environment: its description, and its bytes."""
+    content = zlib.decompress(base64.b64decode(text))
+    (length,) = struct.unpack("<I", content[:4])
+    return json.loads(content[4 : 4 + length]), np.frombuffer(content[4 + length :], np.uint8)
+
+
+def test_every_environment_has_its_rows_and_maps(planted):
+    """Packed bytes are the weights at drawing precision, of all steps; each row says its context."""
     capture = attnscope.open(planted())
-    content = payload(study(capture), [59], 0)
-    data = np.frombuffer(zlib.decompress(base64.b64decode(content["maps"][0]["data"])), np.uint8).reshape(2, 2, 12, 12)
-    assert from_u8(data) == pytest.approx(capture.map(59).astype(np.float32), abs=5e-3)
-    rows = content["rows"]
-    shown = np.frombuffer(zlib.decompress(base64.b64decode(rows["data"])), np.uint8).reshape(-1, 2, 2, 12)
-    stored = capture.rows[rows["steps"], 0].astype(np.float32)
-    assert np.isnan(from_u8(shown)).tolist() == np.isnan(stored).tolist()
-    assert content["returns"] == [0, 1, 2, 3, 4, 5]
+    content, words = embedded(study(capture), [0, 59])
+    assert list(content["envs"]) == ["0", "1", "2"]
+    assert words.startswith("In this file: every captured step of all 3 environments")
+    for env in range(3):
+        head, data = unpacked(content["envs"][str(env)])
+        sizes = [int(np.prod(one["shape"])) for one in (head["band"], head["rows"], *head["maps"])]
+        assert data.size == sum(sizes)
+        rows = data[sizes[0] : sizes[0] + sizes[1]].reshape(head["rows"]["shape"])
+        assert np.array_equal(rows, as_u8(capture.rows[:, env]))
+        last = data[-sizes[-1] :].reshape(head["maps"][-1]["shape"])
+        assert np.nan_to_num(from_u8(last)) == pytest.approx(np.nan_to_num(capture.map(59, env=env)), abs=5e-3)
+        assert [one["length"] for one in head["rows"]["contexts"]] == [min(step + 1, 12) for step in range(60)]
+        assert [value for _, value in head["band"]["returns"]] == [0, 1, 2, 3, 4, 5]
+        assert head["rollout"]["reward"] == capture["rollout/reward"][:, env].tolist()
+
+
+@pytest.mark.parametrize(("budget", "every"), [(3 * 60 * 48, 1), (3 * 60 * 24, 2)])
+def test_a_byte_budget_thins_the_steps(planted, budget, every):
+    """The last step is always there; the rows of all environments are at most the budget, and the page says so."""
+    content, words = embedded(study(attnscope.open(planted())), [], budget)
+    shapes = [unpacked(one)[0]["rows"] for one in content["envs"].values()]
+    assert sum(int(np.prod(one["shape"])) for one in shapes) <= budget
+    assert all(one["steps"] == list(range(59 % every, 60, every)) for one in shapes)
+    assert ("every captured step" if every == 1 else f"one captured step in {every}") in words
+
+
+def test_a_small_budget_leaves_environments_out(planted):
+    """Each one that is held has a number of steps that can be looked at; the page names how many are held."""
+    content, words = embedded(study(attnscope.open(planted())), [], 24 * 48 * 2)
+    assert len(content["envs"]) == len(content["answers"]["about"]["held"]) == 2
+    assert "2 of 3 environments" in words
+
+
+def test_the_rules_are_a_table(planted, tmp_path):
+    """One row a rule, escaped; the wall of text stays in its own file."""
+    write_report(attnscope.open(planted()), tmp_path)
+    text = (tmp_path / "report.html").read_text()
+    rows = re.findall(r'<tr><th scope="row">(.*?)</th>', text.split('class="rules"')[1].split("</section>")[0])
+    assert len(rows) >= 3
+    assert "<pre" not in text
+    words = (tmp_path / "compression_recommendations.txt").read_text()
+    assert all(html.unescape(row).split()[0] in words for row in rows)
 
 
 def test_sentences_are_true(planted):
@@ -69,6 +113,6 @@ def test_sentences_are_true(planted):
 
 def test_a_page_of_a_running_job_says_how_far(planted):
     """The state line names the committed steps."""
-    text = page(study(attnscope.open(planted(until=3))), [0], {}, "")
+    text = page(study(attnscope.open(planted(until=3))), [0], {}, "nothing is known")
     assert "24 of 60 steps, unfinished" in text
     assert "still running" not in text

@@ -1,0 +1,56 @@
+"""One script made of modules: every name finds its module, and what cannot be bundled is refused."""
+
+from __future__ import annotations
+
+import pytest
+
+from attnscope.page import bundling
+from attnscope.page.bundling import NoBundleError, bundled
+
+
+@pytest.fixture
+def modules(monkeypatch):
+    """Return the texts of invented modules, by path; a bundle is made of them."""
+    texts: dict[str, str] = {}
+    monkeypatch.setattr(bundling, "module_text", texts.__getitem__)
+    bundled.cache_clear()
+    yield texts
+    bundled.cache_clear()
+
+
+def test_modules_come_before_those_that_import_them(modules):
+    """A module of a folder is found from another folder; a name that is imported as another one gets that name."""
+    modules["a.js"] = 'import { two as other } from "./in/b.js";\nexport const one = other + 1;\n'
+    modules["in/b.js"] = 'import { three } from "../c.js";\nexport function two() {}\n'
+    modules["c.js"] = "const own = 3;\nexport const three = own;\n"
+    script = bundled("a.js", exports=("one",))
+    assert [script.index(word) for word in ("const own", "function two", "other + 1")] == sorted(
+        script.index(word) for word in ("const own", "function two", "other + 1")
+    )
+    assert "const { two: other } = m1;" in script
+    assert script.endswith("const one = m2.one;\nexport default { one };\n")
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ('import thing from "./c.js";\n', "no import or export by name"),
+        ("export let moving = 1;\n", "no import or export by name"),
+        ("export default 1;\n", "no import or export by name"),
+        ('import { a } from "./a.js";\n', "in a circle"),
+        ('export const text = "</script>";\n', "would end its script element"),
+    ],
+)
+def test_what_cannot_be_bundled_is_refused(modules, text, why):
+    """No module of the page needs it; a bundle that dropped it in silence would be another program."""
+    modules["a.js"], modules["c.js"] = text, "export const thing = 1;\n"
+    with pytest.raises(NoBundleError, match=why):
+        bundled("a.js")
+
+
+@pytest.mark.parametrize("entry", ["report.js", "widget.js"])
+def test_the_page_s_own_modules_can_be_bundled(entry):
+    """Every place that has no server gets all modules that it needs, and no import is left."""
+    script = bundled(entry)
+    assert "class Mounted" in script
+    assert "import {" not in script
