@@ -16,8 +16,14 @@ demo: setup  ## Capture and screen the shipped policy, show its answer, draw it 
 test: setup-dev browser  ## Run every test but the slow ones
 	$(BIN)/python -m pytest -m "$(MARKS)" $(TEST_ARGS)
 
-slow: setup-dev  ## Run the tests that are marked slow: every page of docs, as its reader would
-	$(BIN)/python -m pytest -m slow
+slow: setup-dev browser $(VENV)/lab/.ready  ## Run the tests that are marked slow: every page of docs as its reader would, JupyterLab
+	ATTNSCOPE_JUPYTERLAB=$(abspath $(VENV))/lab/bin/jupyter-lab $(BIN)/python -m pytest -m slow
+
+# JupyterLab is only driven by a test, so it has an environment of its own: nothing else gets its hundred packages.
+$(VENV)/lab/.ready: | $(BIN)/python
+	$(PYTHON) -m venv $(VENV)/lab
+	$(VENV)/lab/bin/python -m pip install --quiet "jupyterlab==4.*" "anywidget==0.11.0"
+	@touch $@
 
 browser:  ## Chromium and its driver, for the tests of the report's page: Debian and root; else says what to install
 	@if command -v chromium >/dev/null && command -v chromedriver >/dev/null; then :; \

@@ -22,6 +22,7 @@ from attnscope.fetching.replay import Decision, Replayer
 from attnscope.fetching.stored import reader_of
 from attnscope.notebook import capture_html
 from attnscope.provenance import Origin
+from attnscope.shown import Shown
 from attnscope_storage.reading.reader import CaptureReader
 from attnscope_storage.wire import MAP_DIMS, MapKind, Positions
 
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
     import xarray
 
 
-class Capture(CapturedArrays):
+class Capture(Shown, CapturedArrays):
     """The stored result of a capture job. Use `JobHandle.capture` or `attnscope.open`.
 
     Raises
@@ -45,9 +46,11 @@ class Capture(CapturedArrays):
         replayer: Replayer | None = None,
         *,
         ask_state: Callable[[], str] | None = None,
+        transport: Transport | None = None,
     ) -> None:
         super().__init__(reader, slicer, ask_state=ask_state)
         self._replayer = replayer
+        self._transport = transport
 
     @classmethod
     def remote(cls, transport: Transport, job: str, *, ask_state: Callable[[], str] | None = None) -> Self:
@@ -64,7 +67,7 @@ class Capture(CapturedArrays):
         """
         reader = reader_of(transport, job, ask_state)
         replayer = Replayer(transport, job, reader.policy)
-        return cls(reader, Slicer(transport, job), replayer, ask_state=ask_state)
+        return cls(reader, Slicer(transport, job), replayer, ask_state=ask_state, transport=transport)
 
     def __repr__(self) -> str:
         state = "complete" if self.complete else "incomplete"

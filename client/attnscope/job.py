@@ -79,13 +79,14 @@ class JobHandle:
         self.summary = read_model(Job, answer)
         return self
 
-    def wait(self, *, progress: bool = False, timeout: float | None = None) -> Self:
+    def wait(self, *, progress: bool | None = None, timeout: float | None = None) -> Self:
         """Return when the job has succeeded.
 
         Parameters
         ----------
         progress
-            Show a bar: steps, steps/s, time left, place in the queue; lines where there is no terminal.
+            Show a bar: steps, steps/s, time left, place in the queue; lines where output is piped. None shows one
+            in a notebook's cell alone.
         timeout
             Seconds; None waits for as long as it takes.
 

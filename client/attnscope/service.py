@@ -31,6 +31,8 @@ from attnscope_storage.wire import (
 from attnscope_storage.wire.wording import wrong_fields
 
 JSON = {"Content-Type": "application/json"}
+LISTED_JOBS = 8
+"""Jobs that a notebook's table of a service lists."""
 SHORTEST_PREFIX = 4
 """Characters of a job's id that a prefix needs."""
 
@@ -46,6 +48,19 @@ class Service:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+    def __repr__(self) -> str:
+        return "<attnscope service>"
+
+    def _repr_html_(self) -> str:
+        from attnscope.notebook import table  # noqa: PLC0415 - for notebooks only
+
+        rows: dict[str, object] = {}
+        for place, job in zip(range(LISTED_JOBS), self.jobs(), strict=False):
+            one = job.summary
+            named = f", {one.label}" if one.label else ""
+            rows[f"{place + 1}. {str(one.id)[:8]}"] = f"{one.kind} of {one.checkpoint_name}: {one.state}{named}"
+        return table("attnscope service, newest jobs", rows or {"jobs": "none yet"})
 
     @property
     def address(self) -> str:

@@ -14,7 +14,7 @@ from attnscope.errors import (
     UnavailableError,
     WaitTimeoutError,
 )
-from attnscope.progress import ProgressDisplay
+from attnscope.progress import ProgressDisplay, in_a_notebook
 from attnscope_storage.wire import Job, JobState
 
 POLL_SECONDS: Final = 1.0
@@ -52,13 +52,13 @@ class Awaited(Protocol):
         """Ask the service again, which may hold its answer for so many seconds."""
 
 
-def until_ended(job: Awaited, *, progress: bool, timeout: float | None) -> None:
+def until_ended(job: Awaited, *, progress: bool | None, timeout: float | None) -> None:
     """Return when a job has succeeded.
 
     Parameters
     ----------
     progress
-        Show a bar.
+        Show a bar; None shows one in a notebook alone.
     timeout
         Seconds; None waits for as long as it takes.
 
@@ -70,9 +70,10 @@ def until_ended(job: Awaited, *, progress: bool, timeout: float | None) -> None:
         The job has not ended in time; it goes on.
     """
     deadline = None if timeout is None else time.monotonic() + timeout
-    hold = POLL_SECONDS if progress else LONG_POLL_SECONDS
+    shown = in_a_notebook() if progress is None else progress
+    hold = POLL_SECONDS if shown else LONG_POLL_SECONDS
     _refresh_patiently(job, 0.0, deadline)
-    with ProgressDisplay(job.info, shown=progress) as display:
+    with ProgressDisplay(job.info, shown=shown) as display:
         while not job.state.final:
             display.update(job.info)
             if deadline is not None and time.monotonic() >= deadline:

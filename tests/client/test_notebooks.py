@@ -5,11 +5,17 @@ from __future__ import annotations
 import runpy
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 import attnscope
+from attnscope.decisions.decision import Decision
+from attnscope.errors import NotReplayableError
 from attnscope.notebook import table
+from attnscope.screens.screen import Screen
+from attnscope.trials.trial import Trial
+from evidence import card_of
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 
@@ -65,3 +71,40 @@ def test_notebooks_show_escaped_tables(serve, planted, monkeypatch):
 def test_bars_stay_inside(share):
     """A share that a server made up cannot leave the bar."""
     assert 'max="1"' in table("a", {}, share)
+
+
+def test_every_end_of_a_cell_is_shown(serve, planted, monkeypatch, tmp_path):
+    """A service lists its jobs without its address or key; figures and screens are pictures."""
+    monkeypatch.setenv("ATTNSCOPE_API_KEY", "right-key")
+    server = serve(planted())
+    service = attnscope.connect(server.url)
+    said = service._repr_html_() + repr(service)
+    assert "AD-toy@1" in said
+    assert "right-key" not in said
+    assert server.url not in said
+    capture = attnscope.open(planted())
+    assert capture.heatmap(59)._repr_png_().startswith(b"\x89PNG")
+    assert "report.html" in {path.name for path in capture.report(tmp_path / "report")}
+
+
+def test_stores_of_every_kind_are_tables():
+    """Trials, screens and decisions show their state; a decision its answer; what a store says is text."""
+    evil = "<b>here</b>"
+    resolved = SimpleNamespace(checkpoint_name=evil, environment_id="e", conditions=range(2), envs=range(4))
+    arms = [SimpleNamespace(index=0), SimpleNamespace(index=1, text="recency", budget=0.4, positions="keep")]
+    common = {"resolved": resolved, "job": "j" * 36, "state": "running"}
+    trial = SimpleNamespace(**common, conditions=arms, conditions_committed=1)
+    screen = SimpleNamespace(**common, arms=arms, rollouts_committed=1)
+    decision = SimpleNamespace(**common, card=card_of(), answer=card_of().sentence, requests_committed=3)
+    shown = [kind._repr_html_(one) for kind, one in ((Trial, trial), (Screen, screen), (Decision, decision))]
+    assert "to come" in shown[0]
+    assert 'value="0.2500"' in shown[1]
+    assert "Compress to recency 20" in shown[2]
+    assert not any("<b>here" in one or "<img" in one for one in shown)
+    assert Decision._repr_png_(decision).startswith(b"\x89PNG")
+
+
+def test_a_downloaded_capture_cannot_be_screened(planted):
+    """It says that the policy is needed, and where that is."""
+    with pytest.raises(NotReplayableError, match="needs a service"):
+        attnscope.open(planted()).screen()

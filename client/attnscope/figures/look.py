@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
@@ -59,6 +60,10 @@ def styled() -> Iterator[None]:
         yield
 
 
+CELL_DPI: Final = 110
+"""Dots an inch of a figure in a notebook's cell."""
+
+
 class Picture(Figure):
     """A figure that is drawn in attnscope's style wherever that is: in a notebook's cell, tight, or saved by others."""
 
@@ -71,6 +76,12 @@ class Picture(Figure):
         """Return the box of all that is drawn, in inches."""
         with styled():
             return super().get_tightbbox(*words, **options)
+
+    def _repr_png_(self) -> bytes:
+        """Return the figure as a notebook's cell shows it, whichever backend is set there."""
+        content = io.BytesIO()
+        self.savefig(content, format="png", dpi=CELL_DPI, bbox_inches="tight")
+        return content.getvalue()
 
     def savefig(self, *words: Any, **options: Any) -> None:  # noqa: ANN401 - as above
         """Save the figure, as `matplotlib.figure.Figure.savefig` does."""

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from attnscope.fetching.stored import ReadOnce, Stored
+from attnscope.notebook import picture_of, table
+from attnscope.provenance import state_words
 from attnscope.screens.results import ScreenResults
 from attnscope_storage.errors import NotCommittedError
 from attnscope_storage.wire import Condition, PolicyDescription
@@ -24,6 +26,20 @@ class Screen(Stored):
         state = "complete" if self.complete else "incomplete"
         committed, total = self.rollouts_committed, len(self.resolved.envs)
         return f"<screen {self.job[:8]} of {self.resolved.checkpoint_name}: {committed} of {total} rollouts, {state}>"
+
+    def _repr_html_(self) -> str:
+        done = self.rollouts_committed
+        rows = {
+            "checkpoint": self.resolved.checkpoint_name,
+            "arms": len(self.arms),
+            "state": state_words(self.state, done, "rollout"),
+        }
+        return table(f"screen {self.job[:8]}", rows, done / max(1, len(self.resolved.envs)))
+
+    def _repr_png_(self) -> bytes | None:
+        return (
+            picture_of("attnscope.figures.screens.map:screen_map", self.results()) if self.rollouts_committed else None
+        )
 
     @property
     def policy(self) -> PolicyDescription:

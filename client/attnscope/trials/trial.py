@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from attnscope.fetching.stored import ReadOnce, Stored
+from attnscope.notebook import table
+from attnscope.provenance import state_words
 from attnscope.trials.results import TrialResults
 from attnscope_storage.errors import NotCommittedError
 from attnscope_storage.wire import Condition, PolicyDescription, ResolvedTrial, TrialSpec
@@ -23,6 +25,18 @@ class Trial(Stored):
         state = "complete" if self.complete else "incomplete"
         committed, total = self.conditions_committed, len(self.resolved.conditions)
         return f"<trial {self.job[:8]} of {self.resolved.checkpoint_name}: {committed} of {total} conditions, {state}>"
+
+    def _repr_html_(self) -> str:
+        done, all_of_them = self.conditions_committed, self.conditions
+        rows: dict[str, object] = {
+            "checkpoint": self.resolved.checkpoint_name,
+            "environment": self.resolved.environment_id,
+            "state": state_words(self.state, done, "condition"),
+        }
+        for one in all_of_them[1:]:
+            there = "committed" if one.index < done else "to come"
+            rows[f"{one.index}. {one.text}"] = f"budget {one.budget}, positions {one.positions}, {there}"
+        return table(f"trial {self.job[:8]}", rows, done / max(1, len(all_of_them)))
 
     @property
     def policy(self) -> PolicyDescription:
