@@ -11,7 +11,8 @@ from torch.nn import functional
 
 from attnscope_model.acting.tape import AttentionTape
 from attnscope_model.errors import CaptureInvalidError
-from attnscope_model.forward.watched import WatchedPolicy, watching
+from attnscope_model.forward.noting import AttentionCall
+from attnscope_model.forward.watched import LOOKED_AT, WatchedPolicy, watching
 from attnscope_storage.wire import PolicyDescription
 
 BY_NAME = functional.scaled_dot_product_attention
@@ -57,23 +58,22 @@ class Foreign(WatchedPolicy):
 class Attend(nn.Module):
     """Layers of bare attention, called with these options."""
 
-    def __init__(self, layers=2, function=None, key_heads=2, **options):
+    def __init__(self, layers=2, function=None, **options):
         super().__init__()
-        self.layers, self.function, self.key_heads, self.options = layers, function, key_heads, options
+        self.layers, self.function, self.options = layers, function, options
 
     def forward(self, x):
         """Return x after each layer."""
         for _ in range(self.layers):
             attend = self.function or functional.scaled_dot_product_attention
             split = x.view(*x.shape[:2], 2, 4).transpose(1, 2)
-            keys = split[:, : self.key_heads]
-            x = attend(split, keys, keys, **self.options).transpose(1, 2).flatten(2)
+            x = attend(split, split, split, **self.options).transpose(1, 2).flatten(2)
         return x
 
 
-def tokens(seed=0):
+def tokens(seed=0, length=6):
     """Return a batch of contexts."""
-    return 2 * torch.randn(3, 6, 8, generator=torch.Generator().manual_seed(seed))
+    return 2 * torch.randn(3, length, 8, generator=torch.Generator().manual_seed(seed))
 
 
 def weights(x, *, allowed=None, added=None, scale=0.5):
@@ -106,12 +106,141 @@ def test_rows_and_maps_are_those_of_the_call(options, written):
     assert torch.equal(logits, policy(x))
 
 
-def test_grouped_heads_are_counted_as_queries():
-    """With one key head for two query heads there are still two rows a layer."""
-    policy = Foreign(Attend(key_heads=1, enable_gqa=True))
+@pytest.mark.parametrize("length", [6, LOOKED_AT + 9])
+@pytest.mark.parametrize("options", [{}, {"is_causal": True}, {"attn_mask": None}, {"scale": 1.3}])
+def test_the_row_alone_is_the_whole_maps_last(length, options):
+    """In contexts that are looked at whole and in longer ones, the deciding row is that of the whole map to 1e-6."""
+    if "attn_mask" in options:
+        options = {"attn_mask": torch.randn(length, length, generator=torch.Generator().manual_seed(2))}
+    policy, x = Foreign(Attend(**options), causal="is_causal" in options), tokens(length=length) / 2
+    with AttentionTape(policy) as rows:
+        policy(x)
+    with AttentionTape(policy, maps=True) as maps:
+        policy(x)
+    assert (rows.rows - maps.rows).abs().max() < 1e-6
+
+
+def test_a_long_context_makes_no_whole_map(monkeypatch):
+    """Beyond the first decisions of a capture only the deciding row is computed, whoever asks for no map."""
+    monkeypatch.setattr(AttentionCall, "map", lambda _: pytest.fail("a whole map was computed"))
+    policy = Foreign(Attend(is_causal=True), causal=True)
     with AttentionTape(policy) as tape:
+        policy(tokens(length=LOOKED_AT + 1))
+    assert tape.rows.shape == (3, 2, 2, LOOKED_AT + 1)
+
+
+@pytest.mark.parametrize("length", [6, LOOKED_AT + 9])
+def test_grouped_heads_are_those_that_share_a_key(length):
+    """With one key head for each two of four query heads, each row is that of its own key head, written out."""
+    x = tokens(length=length)
+    queries, keys = x.unflatten(2, (4, 2)).transpose(1, 2), x.unflatten(2, (4, 2)).transpose(1, 2)[:, ::2]
+
+    def grouped(tokens):
+        attended = functional.scaled_dot_product_attention(queries, keys, keys, enable_gqa=True)
+        return tokens + 0 * attended.transpose(1, 2).flatten(2)
+
+    policy = Foreign(grouped, layers=1, heads=4)
+    with AttentionTape(policy) as tape:
+        policy(x)
+    repeated = keys.repeat_interleave(2, dim=1)
+    written = (queries[:, :, -1:] @ repeated.transpose(-2, -1) / math.sqrt(2)).softmax(-1)[:, :, 0]
+    assert torch.allclose(tape.rows[:, 0], written, atol=1e-6)
+
+
+def last_query_only(x):
+    """Attend with the deciding query alone, as a module does that keeps keys and values of earlier tokens."""
+    split = x.unflatten(2, (2, 4)).transpose(1, 2)
+    for _ in range(2):
+        attended = functional.scaled_dot_product_attention(split[:, :, -1:], split, split)
+    return attended.transpose(1, 2).flatten(2)
+
+
+@pytest.mark.parametrize("length", [6, LOOKED_AT + 9])
+def test_fewer_queries_than_keys_give_the_row(length):
+    """A module that caches keys asks with its newest query alone: the row over all slots is noted."""
+    x = tokens(length=length)
+    policy = Foreign(last_query_only, causal=True)
+    with AttentionTape(policy) as tape:
+        policy(x)
+    split = x.unflatten(2, (2, 4)).transpose(1, 2)
+    written = (split[:, :, -1:] @ split.transpose(-2, -1) / 2).softmax(-1)[:, :, 0]
+    assert torch.allclose(tape.rows[:, 0], written, atol=1e-6)
+
+
+def test_fewer_queries_than_keys_give_no_map():
+    """There is no whole map where the module never computes the other rows; the refusal says what to ask for."""
+    policy = Foreign(last_query_only, causal=True)
+    with pytest.raises(CaptureInvalidError, match="computes 1 of 6: ask for a capture without maps"):  # noqa: SIM117 - the tape ends inside
+        with AttentionTape(policy, maps=True):
+            policy(tokens())
+
+
+class ByHand(Foreign):
+    """A module that computes its weights by itself, and hands them over."""
+
+    def __init__(self, handed=lambda weights: weights, *, causal=False, times=2):
+        super().__init__(None, causal=causal)
+        self.handed, self.times = handed, times
+
+    def run(self, tokens):
+        """Attend by hand, layer by layer."""
+        for _ in range(self.times):
+            split = tokens.unflatten(2, (2, 4)).transpose(1, 2)
+            scores = split @ split.transpose(-2, -1) / 2
+            if self.description.causal:
+                scores = scores + torch.full_like(scores, -math.inf).triu(1)
+            self.note_row(self.handed(scores.softmax(-1)))
+            tokens = (scores.softmax(-1) @ split).transpose(1, 2).flatten(2)
+        return tokens[:, -1]
+
+
+@pytest.mark.parametrize("length", [6, LOOKED_AT + 9])
+@pytest.mark.parametrize("causal", [False, True])
+def test_weights_that_are_handed_over_are_noted(causal, length):
+    """Rows and maps are those of the same attention through torch's function."""
+    x = tokens(length=length)
+    found = []
+    for policy in (ByHand(causal=causal), Foreign(Attend(is_causal=causal), causal=causal)):
+        with AttentionTape(policy, maps=True) as tape:
+            policy(x)
+        found.append(tape.maps)
+    assert torch.allclose(*found, atol=1e-6)
+    with AttentionTape(policy := ByHand(lambda weights: weights[:, :, -1:], causal=causal)) as tape:
+        policy(x)
+    assert torch.allclose(tape.rows, found[0][:, :, :, -1], atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("policy", "reason"),
+    [
+        (ByHand(lambda weights: weights[:, :1]), r"with \[3, 2, 6\], got \[3, 1, 6, 6\]"),
+        (ByHand(lambda weights: weights[:, :, -1]), r"with \[3, 2, 6\], got \[3, 2, 6\]"),
+        (ByHand(lambda weights: weights / 2), "rows that sum to 1"),
+        (ByHand(times=1), "saw 1"),
+        (ByHand(times=3), "saw 3"),
+    ],
+)
+def test_weights_of_another_shape_or_sum_are_refused(policy, reason):
+    """What a module hands over is held against the description, and each row sums to 1."""
+    with pytest.raises(CaptureInvalidError, match=reason), AttentionTape(policy):
         policy(tokens())
-    assert tape.rows.shape == (3, 2, 2, 6)
+    assert all(site.tape is None for site in policy.attentions())
+
+
+def test_weights_that_look_ahead_are_refused():
+    """A policy that says it is causal is believed no more when it hands its weights over."""
+    policy = ByHand()
+    policy.description = policy.description.model_copy(update={"causal": True})
+    policy.handed = lambda weights: torch.full_like(weights, 1 / 6)
+    with pytest.raises(CaptureInvalidError, match="described as causal, but a token attends to a later one"):  # noqa: SIM117 - the tape ends inside
+        with AttentionTape(policy):
+            policy(tokens())
+
+
+def test_weights_are_handed_over_during_a_forward_only():
+    """Outside a forward nobody records, and the call says so."""
+    with pytest.raises(RuntimeError, match="while the policy's forward runs"):
+        ByHand().note_row(torch.ones(1, 2, 1, 1))
 
 
 @pytest.mark.parametrize(
@@ -186,7 +315,7 @@ def test_the_function_comes_back_after_an_error():
     with pytest.raises(RuntimeError, match="shape"), AttentionTape(policy):
         policy(torch.zeros(3, 6, 7))
     assert functional.scaled_dot_product_attention is BY_NAME
-    with watching(lambda *_, **__: None):
+    with watching(lambda _: None):
         assert functional.scaled_dot_product_attention is not BY_NAME
     with AttentionTape(policy) as tape:
         policy(tokens())
