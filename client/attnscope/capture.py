@@ -174,6 +174,8 @@ class Capture(Shown, CapturedArrays):
         return self._replayed(at)
 
     def _replayed(self, decision: Decision) -> Float[np.ndarray, ...]:
+        if (reason := self.policy.why_whole) is not None:
+            raise NotReplayableError(f"only decision rows are stored of this capture: {reason}")
         if self._replayer is None:
             raise NotReplayableError(
                 f"the checkpoint is needed for {decision.kind} of a step that is not stored, so a service: "

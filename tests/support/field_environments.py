@@ -69,6 +69,30 @@ class Reused(Fresh):
         return self.info
 
 
+class Uneven(Fresh):
+    """Ends after a drawn number of steps, which it observes beside its count, and pays at the end."""
+
+    action_space = spaces.Discrete(5)
+    observation_space = spaces.Box(-np.inf, np.inf, (2,), np.float32)
+    last = LENGTH
+
+    def reset(self, *, seed=None, options=None):
+        """Begin at 0, with another number of steps."""
+        begun = super().reset(seed=seed, options=options)
+        self.last = int(self.np_random.integers(1, LENGTH + 1))
+        return self.observed(), begun[1]
+
+    def step(self, action):
+        """Count on."""
+        self.at += 1
+        ended = self.at >= self.last
+        return self.observed(), float(ended and action == self.last % 5), ended, False, {}
+
+    def observed(self) -> Any:
+        """Return the count and the number."""
+        return np.array([self.at, self.last], np.float32)
+
+
 class Drawn(Fresh):
     """Draws a number at the beginning of an episode, and pays it at every step; observes the count alone."""
 
@@ -122,6 +146,6 @@ class TwoRewards(Fresh):
         return np.array([1.0, float(action)])
 
 
-for kind in (Fresh, Reused, Drawn, NanReward, NanObservation, NanStart, TwoRewards):
+for kind in (Fresh, Reused, Uneven, Drawn, NanReward, NanObservation, NanStart, TwoRewards):
     if f"field/{kind.__name__}-v0" not in gymnasium.registry:
         gymnasium.register(f"field/{kind.__name__}-v0", entry_point=kind)

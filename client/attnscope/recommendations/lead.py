@@ -73,6 +73,9 @@ def lead_of(capture: Capture, gate: Gate, beside: Beside, best: list[Best]) -> L
     if imported_from(capture.provenance):
         why = "This capture is of another program, so no policy is here that could be screened or act compressed."
         return Lead("none", (Claim("lead.imported", f"{ATTENTION_ALONE} {why}"),), ADD, refused)
+    if (reason := capture.policy.why_whole) is not None:
+        why = f"No rule is proposed: {reason}."
+        return Lead("none", (Claim("lead.whole", f"{ATTENTION_ALONE} {why}"),), (), refused)
     if beside.screen is not None:
         found = _screened(beside.screen, beside.screen_job, best, ranks=gate.ranks)
         ranks = gate.ranks and beside.screen.orders

@@ -13,7 +13,7 @@ from typing import Final, Literal
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int, Shaped
+from jaxtyping import Bool, Float, Int, Shaped
 from torch import Tensor
 
 from attnscope_model.acting.context import ContextWindow, Observations
@@ -34,6 +34,8 @@ class Decision:
     rows: Float[Tensor, "env layer head slot"] | None = None
     """A view that the next decision of the same `Decider` overwrites."""
     maps: Float[Tensor, "env layer head query slot"] | None = None
+    lengths: Int[np.ndarray, " env"] | None = None
+    """Tokens of each context, where they differ: a row's weights beyond are 0; None where the rows' slots are all."""
 
 
 class Decider:
@@ -109,6 +111,7 @@ class Decider:
         action: Int[np.ndarray, " env"] | Int[Tensor, " env"],
         reward: Shaped[np.ndarray, " env"] | Shaped[Tensor, " env"],
         next_observation: Observations,
+        ended: Bool[np.ndarray, " env"] | Bool[Tensor, " env"] | None = None,  # noqa: ARG002 - contexts here outlive episodes
     ) -> None:
         """Add a finished transition to the contexts."""
         self.window.append(observation, action, reward, next_observation)

@@ -27,8 +27,9 @@ from attnscope_model.parsing.choosing import Choice
 from attnscope_model.parsing.limits import MAX_FILE_BYTES
 from attnscope_model.readers import CheckpointReader, ParsedFile, reader_of, readers
 from attnscope_model.readers.base import QUESTIONS, Answer
+from attnscope_model.readers.hub.folder import hub_folder, said_beside
 from attnscope_model.readers.presets import FACTS, split_note, unheard_of
-from attnscope_model.readers.sidecar import joined, read_sidecar
+from attnscope_model.readers.sidecar import joined
 from attnscope_model.readers.statements import known, settle
 from attnscope_storage.wire import CheckpointInfo
 
@@ -97,8 +98,9 @@ def read_checkpoint(
     except CheckpointUnreadableError as error:
         raise CheckpointUnreadableError(error.message.replace(f"{copy.name}:", f"{source.name}:", 1)) from error
     copy.unlink()
-    beside = config or settings_beside(source, within=folder_given)
-    values = parsed.config if beside is None else joined(parsed.config, read_sidecar(beside), beside.name)
+    declared = config if folder_given and hub_folder(source) else None
+    beside = (None if declared else config) or settings_beside(source, within=folder_given)
+    values = parsed.config if beside is None else joined(parsed.config, said_beside(beside, declared), beside.name)
     file = ParsedFile(load_file(folder / WEIGHTS), values, parsed.step)
     try:
         reader = reader_of(file)

@@ -105,7 +105,7 @@ def check_config(config: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> No
     if reader is None:
         raise CheckpointUnreadableError(f"expected a family that is read here, got {str(family)[:80]!r}")
     answers = {"preset": None, "sampling": "sample"} | {name: config[name] for name in QUESTIONS if name in config}
-    given = reader.native_config(ParsedFile(tensors, {}, None), answers)
+    given = reader.native_config(ParsedFile(tensors, reader.recalled(config), None), answers)
     if given != dict(config):
         differing = sorted(name for name in given.keys() | config.keys() if given.get(name) != config.get(name))
         raise CheckpointUnreadableError(f"{CONFIG} contradicts the shapes of the weights in {', '.join(differing[:5])}")

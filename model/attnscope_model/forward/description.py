@@ -7,7 +7,7 @@ from typing import Literal, Protocol
 
 from torch import nn
 
-from attnscope_storage.wire import PolicyDescription
+from attnscope_storage.wire import PolicyDescription, TokenKind
 
 
 class Sizes(Protocol):
@@ -52,8 +52,8 @@ def described(
     positions: Literal["learned-absolute", "sinusoidal", "rotary"],
     causal: bool = True,
     query_slot: Literal["first", "last"] = "last",
-    token_kinds: tuple[Literal["transition", "state", "action", "reward"], ...] = ("transition",),
-    observation: Literal["cell", "vector"] = "cell",
+    token_kinds: tuple[TokenKind, ...] = ("transition",),
+    observation: Literal["cell", "vector", "discrete"] = "cell",
 ) -> PolicyDescription:
     """Return the description of a policy of these sizes."""
     return PolicyDescription(

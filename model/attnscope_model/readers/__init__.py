@@ -5,14 +5,19 @@ from __future__ import annotations
 from typing import Final
 
 from attnscope_model.errors import CheckpointUnreadableError
+from attnscope_model.readers.amago import AmagoReader
 from attnscope_model.readers.base import CheckpointReader, ParsedFile
 from attnscope_model.readers.cccad import CccadReader
 from attnscope_model.readers.dicp import DicpAdReader, DicpDptReader
 from attnscope_model.readers.gpt2 import DptReader, RadReader
+from attnscope_model.readers.hub.decision import HubDecisionReader
+from attnscope_model.readers.hub.gpt2 import HubGpt2Reader
+from attnscope_model.readers.hub.llama import HubLlamaReader
 from attnscope_model.readers.installed import installed_readers
 from attnscope_model.readers.reference import ReferenceReader
 from attnscope_model.readers.refused import REFUSED
 from attnscope_model.readers.steps import AdEpsReader, CinemereReader
+from attnscope_model.readers.trxl import TrxlReader
 
 READERS: Final[tuple[CheckpointReader, ...]] = (
     ReferenceReader(),
@@ -23,6 +28,11 @@ READERS: Final[tuple[CheckpointReader, ...]] = (
     AdEpsReader(),
     CinemereReader(),
     DptReader(),
+    HubGpt2Reader(),
+    HubLlamaReader(),
+    HubDecisionReader(),
+    TrxlReader(),
+    AmagoReader(),
 )
 """Every family that attnscope itself reads; installed packages add to them."""
 

@@ -51,6 +51,8 @@ class CheckpointReader(ABC):
     family: ClassVar[str]
     presets: ClassVar[tuple[str, ...]]
     """Environment presets that a policy of the family may act in."""
+    any_preset: ClassVar[bool] = False
+    """A user may state any preset, those of further listed environments too: the family is bound to none."""
     environments: ClassVar[Mapping[str, str]] = MappingProxyType({})
     """Preset by what the family's configurations call an environment; empty where they are not read."""
     questions: ClassVar[tuple[str, ...]] = ("causal", "heads", "context_length", "preset", "sampling")
@@ -132,6 +134,16 @@ class CheckpointReader(ABC):
         file
             What was read of the checkpoint: tensors and configuration.
         """
+
+    def recalled(self, config: Mapping[str, Any]) -> dict[str, Any]:  # noqa: ARG002 - for families whose files say more
+        """Return the facts of a native configuration that stand in no tensor, as the family's files say them.
+
+        Parameters
+        ----------
+        config
+            Configuration that `native_config` returned.
+        """
+        return {}
 
     def kept(self, file: ParsedFile) -> dict[str, Tensor]:
         """Return the tensors that the policy needs; what its own model never uses is dropped.

@@ -22,9 +22,10 @@ def _any(pattern: str) -> Callable[[Collection[str]], bool]:
     return lambda names: any(map(compiled.match, names))
 
 
-def _all(*patterns: str) -> Callable[[Collection[str]], bool]:
+def _all(*patterns: str, without: str | None = None) -> Callable[[Collection[str]], bool]:
     parts = [_any(pattern) for pattern in patterns]
-    return lambda names: all(part(names) for part in parts)
+    other = _any(without) if without is not None else lambda _names: False
+    return lambda names: all(part(names) for part in parts) and not other(names)
 
 
 REFUSED: Final = (
@@ -37,7 +38,7 @@ REFUSED: Final = (
     RefusedLayout(
         "shunzh's AD",
         "it adds an embedding of the episode's timestep to every token, which a context here does not carry",
-        _all(r"encoder\.h\.\d+\.", r"embed_timestep\.weight"),
+        _all(r"encoder\.h\.\d+\.", r"embed_timestep\.weight", without=r"embed_return\."),
     ),
     RefusedLayout(
         "a TransformerLens model",

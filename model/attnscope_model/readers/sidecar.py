@@ -11,6 +11,8 @@ import yaml
 
 from attnscope_model.errors import CheckpointUnreadableError
 from attnscope_model.parsing.plain import plain_config
+from attnscope_model.readers.gin import SUFFIX as GIN
+from attnscope_model.readers.gin import read_gin
 
 MAX_BYTES: Final = 64 * 1024
 """Size of a configuration file, at most."""
@@ -37,8 +39,13 @@ def sidecar_of(source: Path) -> Path | None:
     return found[0] if found else None
 
 
-def read_sidecar(path: Path) -> dict[str, Any]:
-    """Return a configuration's plain values; YAML tags are refused, so nothing in it is run.
+def plain_values(read: Mapping[Any, Any]) -> dict[str, Any]:
+    """Return the plain values of a mapping that a configuration file holds."""
+    return plain_config(_unwrapped(read))
+
+
+def read_mapping(path: Path) -> Mapping[Any, Any]:
+    """Return the mapping that a JSON or YAML file, or one in gin's form, holds as it stands there.
 
     Raises
     ------
@@ -53,6 +60,8 @@ def read_sidecar(path: Path) -> dict[str, Any]:
     if len(content) > MAX_BYTES:
         raise CheckpointUnreadableError(f"{path.name} has more than the {MAX_BYTES} bytes of a configuration")
     try:
+        if path.suffix == GIN:
+            return read_gin(content, path.name)
         read = json.loads(content, object_pairs_hook=_once) if path.suffix == ".json" else _yaml(content)
     except (ValueError, yaml.YAMLError, RecursionError) as error:
         lines = str(error).splitlines() or [type(error).__name__]
@@ -61,7 +70,7 @@ def read_sidecar(path: Path) -> dict[str, Any]:
         raise CheckpointUnreadableError(
             f"{path.name}: expected a mapping of names to values, got {type(read).__name__}"
         )
-    return plain_config(_unwrapped(read))
+    return read
 
 
 def _unwrapped(read: Mapping[Any, Any]) -> Mapping[Any, Any]:

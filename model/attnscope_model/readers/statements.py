@@ -60,7 +60,7 @@ def settle(
             continue
         if name not in reader.questions:
             raise CheckpointUnreadableError(f"{source_name}: the family {reader.family} asks no {name}")
-        if name == "preset" and answer not in reader.presets:
+        if name == "preset" and not reader.any_preset and answer not in reader.presets:
             raise CheckpointUnreadableError(
                 f"{source_name}: a policy of {reader.family} acts in one of {list(reader.presets)}, not in {answer!r}"
             )

@@ -80,6 +80,7 @@ def why_not(
         ``recompute`` or ``cached``.
     """
     reasons = (
+        policy.why_whole,
         why_not_observation(rule, policy.observation),
         why_not_positions(rule, positions),
         why_not_memory(rule, memory),

@@ -11,7 +11,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from attnscope_model.acting.deciding import Decider, Decision
+from attnscope_model.acting.deciding import Decision
+from attnscope_model.acting.remembering import Deciding
 from attnscope_model.acting.sampling import ACTION_STREAM, choose_actions, choose_on_device, uniforms
 from attnscope_server.acting.axis import EnvAxis
 from attnscope_server.acting.loop import ArrayT, Transition
@@ -79,7 +80,7 @@ def device_choices(axis: EnvAxis, temperature: float | None, drawn: int, device:
 class PolicyActor(Generic[ArrayT]):
     """An uncompressed policy that acts, and records what its decisions attend to where that is asked for."""
 
-    decider: Decider
+    decider: Deciding
     choices: Choices[ArrayT]
     rows: bool = False
     """Record the decision rows."""
@@ -96,4 +97,10 @@ class PolicyActor(Generic[ArrayT]):
 
     def append(self, transition: Transition[ArrayT]) -> None:
         """Add a finished transition to the contexts."""
-        self.decider.append(transition.observation, transition.action, transition.reward, transition.next_observation)
+        self.decider.append(
+            transition.observation,
+            transition.action,
+            transition.reward,
+            transition.next_observation,
+            transition.ended,
+        )

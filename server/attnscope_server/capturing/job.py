@@ -14,6 +14,7 @@ import torch
 from gymnasium.vector import VectorEnv
 
 from attnscope_env import observation_layout
+from attnscope_model.acting.remembering import remembers
 from attnscope_model.forward.fused import implementation
 from attnscope_model.forward.policy import Policy
 from attnscope_server.attempts.attributes import attributes_of
@@ -98,7 +99,7 @@ def run_capture(
     watching = Watching(on_commit, at_stage)
     writer = open_store(order, reader, schema, new, blocks=WRITER_BLOCKS, watching=watching)
     with closing(environment), writer:
-        rollout = _kind(order, environment, device)(
+        rollout = _kind(order, policy, environment, device)(
             _decided(order),
             axis,
             schema,
@@ -122,9 +123,13 @@ def _decided(order: CaptureOrder) -> CaptureSpec:
     return order.spec.model_copy(update={"sampling": order.spec.sampling.model_copy(update={"mode": mode})})
 
 
-def _kind(order: CaptureOrder, environment: VectorEnv[Any, Any, Any], device: torch.device) -> type[Rollout]:
+def _kind(
+    order: CaptureOrder, policy: Policy, environment: VectorEnv[Any, Any, Any], device: torch.device
+) -> type[Rollout]:
     """Return the rollout that steps the environment where it is quickest."""
     wanted = device.type == "cuda" if order.on_device is None else order.on_device
+    if remembers(policy):
+        return Rollout  # its contexts are of unequal length, which the blocks of a device do not hold
     return DeviceRollout if wanted and device_rooms(environment, device) is not None else Rollout
 
 

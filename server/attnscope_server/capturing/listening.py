@@ -8,8 +8,8 @@ from typing import Any, Final, Generic
 
 import numpy as np
 
-from attnscope_model.acting.context import ContextWindow
-from attnscope_model.acting.deciding import Decider, Decision
+from attnscope_model.acting.deciding import Decision
+from attnscope_model.acting.remembering import Deciding, Window
 from attnscope_server.acting.choices import HostArray
 from attnscope_server.acting.errors import NotReproducibleError
 from attnscope_server.acting.loop import ArrayT, Transition
@@ -30,7 +30,7 @@ class BlockRecorder(Generic[ArrayT]):
     """The commit's arrays by name; the first axis is the step."""
     first: int
     """Step of the commit's first row."""
-    window: ContextWindow
+    window: Window
     """The contexts that decisions are taken over."""
     attend: Callable[[int, int, Decision], None]
     """Stores step, row and decision: logits, statistics, rows and maps."""
@@ -75,7 +75,7 @@ class RetakenSteps:
         reader: CaptureReader,
         committed: int,
         flush: int,
-        decider: Decider,
+        decider: Deciding,
         begin: Callable[[int], None],
         report: Callable[[], None],
     ) -> None:
@@ -120,4 +120,10 @@ class RetakenSteps:
 
     def append(self, transition: Transition[HostArray]) -> None:
         """Add the transition to the contexts."""
-        self._decider.append(transition.observation, transition.action, transition.reward, transition.next_observation)
+        self._decider.append(
+            transition.observation,
+            transition.action,
+            transition.reward,
+            transition.next_observation,
+            transition.ended,
+        )

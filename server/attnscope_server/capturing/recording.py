@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any, Literal
 
 import numpy as np
@@ -13,6 +14,7 @@ from attnscope_model.acting.tape import furthest_off, refuse_off
 from attnscope_model.forward.statistics import compiled_statistics, row_statistics
 from attnscope_server.capturing.reducing import Reductions, as_shades
 from attnscope_storage.kinds.capture.schema import CaptureSchema
+from attnscope_storage.shades import ABSENT
 from attnscope_storage.writing.blocks import StepBlock
 
 
@@ -63,14 +65,18 @@ class AttentionRecorder:
         if decision.rows is None:
             raise ValueError("expected a decision with its rows recorded")
         length = decision.rows.shape[-1]
-        for name, values in self._statistics(decision.rows).items():
-            block.arrays[f"stats/{name}"][row] = values
+        for envs, rows in of_one_length(decision):
+            for name, values in self._statistics(rows).items():
+                block.arrays[f"stats/{name}"][row, envs] = values
         if step % self._every == 0:
             place = row // self._every
             if "attention/rows" in block.arrays:
-                self._keep(decision.rows, block.arrays["attention/rows"][place, ..., :length])
-            for name, reduced in self._reductions.of(decision.rows).items():
-                block.arrays[name][place] = reduced.cpu().numpy()
+                stored = block.arrays["attention/rows"][place]
+                self._keep(decision.rows, stored[..., :length])
+                if decision.lengths is not None:
+                    self._clear(stored, decision.lengths)
+            for name, envs, reduced in self._reduced(decision):
+                block.arrays[name][place, envs] = reduced
             if "attention/row_step" in block.arrays:
                 block.arrays["attention/row_step"][place] = step
         if decision.maps is not None:
@@ -102,6 +108,38 @@ class AttentionRecorder:
         else:
             stored = (rounded if place.dtype == np.uint8 else rows.to(torch.float16)).cpu().numpy()
             place[...] = stored if self._whole else stored[self._kept]  # the index copies
+
+
+    def _clear(self, stored: np.ndarray[Any, Any], lengths: np.ndarray[Any, Any]) -> None:
+        """Mark as absent what lies beyond each kept environment's context."""
+        beyond = np.arange(stored.shape[-1]) >= lengths[self._kept[0].ravel(), None]
+        absent = stored.dtype.type(ABSENT if stored.dtype == np.uint8 else np.nan)
+        np.copyto(stored, absent, where=beyond[:, None, None])
+
+    def _reduced(self, decision: Decision) -> Iterator[tuple[str, Any, np.ndarray[Any, Any]]]:
+        """Yield what is stored in the place of rows: by array, of which of its environments, and the numbers."""
+        rows, lengths = decision.rows, decision.lengths
+        assert rows is not None  # noqa: S101 - the caller looked
+        if lengths is None:
+            for name, reduced in self._reductions.of(rows).items():
+                yield name, slice(None), reduced.cpu().numpy()
+            return
+        for length in np.unique(lengths):
+            for name, reduced in self._reductions.of(rows[..., :length]).items():
+                of_length = lengths[list(self._reductions.envs(name))] == length
+                yield name, of_length, reduced.cpu().numpy()[of_length]
+
+
+def of_one_length(decision: Decision) -> Iterator[tuple[Any, Tensor]]:
+    """Yield environments whose contexts have one length, and their rows over these slots alone."""
+    rows, lengths = decision.rows, decision.lengths
+    assert rows is not None  # noqa: S101 - the caller looked
+    if lengths is None:
+        yield slice(None), rows
+        return
+    for length in np.unique(lengths):
+        envs = np.flatnonzero(lengths == length)
+        yield envs, rows[torch.from_numpy(envs)][..., :length]
 
 
 def on_host(statistics: dict[str, Tensor]) -> dict[str, np.ndarray[Any, Any]]:

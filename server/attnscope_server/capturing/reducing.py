@@ -38,12 +38,17 @@ class Reductions:
         """Return what is stored of one step's rows, by array."""
         dims, found = self._dims, {}
         if "attention/bins" in self._names:
-            found["attention/bins"] = age_bins(self._picked(rows, dims.bin_envs), self._edges, self._query_slot)
+            picked = self._picked(rows, self.envs("attention/bins"))
+            found["attention/bins"] = age_bins(picked, self._edges, self._query_slot)
         if "attention/curve" in self._names:
-            every = tuple(range(dims.envs))
+            every = self.envs("attention/curve")
             per = dims.tokens_per_transition
             found["attention/curve"] = retained_curve(self._picked(rows, every), self._query_slot, per)
         return found
+
+    def envs(self, name: str) -> tuple[int, ...]:
+        """Return the environments that an array of reductions holds."""
+        return self._dims.bin_envs if name == "attention/bins" else tuple(range(self._dims.envs))
 
     def _picked(
         self, rows: Float[Tensor, "env layer head slot"], envs: tuple[int, ...]

@@ -21,6 +21,7 @@ from attnscope_storage.wire import (
     ActingSpecification,
     CaptureSpec,
     CheckpointInfo,
+    PolicyDescription,
     ProblemCode,
     ResolvedCapture,
     ResolvedSubject,
@@ -60,7 +61,7 @@ def resolve(spec: CaptureSpec, registry: CheckpointRegistry, listings: Listings 
         **dict(subject.resolved(spec)),
         envs=envs,
         steps=steps,
-        map_steps=_map_steps(spec, steps, default=2 * cells * policy.context_length**2 <= LARGE_MAP_BYTES),
+        map_steps=_map_steps(spec, steps, subject.checkpoint, cells),
         row_layers=layers,
         row_heads=heads,
         **vars(kept),
@@ -132,6 +133,18 @@ def find_subject(spec: ActingSpecification, registry: CheckpointRegistry, listin
         detail = f"{checkpoint.name} chooses among {chooses} actions, {chosen.name} has {len(chosen.actions)}"
         raise _refuse(ProblemCode.INVALID_REQUEST, detail)
     return Subject(checkpoint, chosen, _tasks(spec.tasks, chosen, checkpoint))
+
+
+def refuse_whole(policy: PolicyDescription, name: str) -> None:
+    """Refuse to shorten the context of a policy that keeps more than its context shows.
+
+    Raises
+    ------
+    ProblemError
+        invalid-request, with the reason.
+    """
+    if (reason := policy.why_whole) is not None:
+        raise _refuse(ProblemCode.INVALID_REQUEST, f"{name} takes no rule: {reason}; a capture shows what it looks at")
 
 
 def task_cell(task: Task) -> TaskCell:
@@ -228,17 +241,26 @@ def _steps(spec: CaptureSpec, horizon: int) -> int:
     return min(DEFAULT_EPISODES * horizon, DEFAULT_MAX_STEPS)
 
 
-def _map_steps(spec: CaptureSpec, steps: int, *, default: bool) -> tuple[int, ...]:
+def _map_steps(spec: CaptureSpec, steps: int, checkpoint: CheckpointInfo, cells: int) -> tuple[int, ...]:
     """Return the sampled steps, ascending; evenly spaced ones end with the last step.
+
+    A policy that computes no row but the deciding one has no whole map: it is asked for none, and none is promised.
+    Maps that are large are sampled only where they are asked for; any step's is replayed later.
 
     Parameters
     ----------
-    default
-        Sample `DEFAULT_MAPS` where nothing is said; maps too large for that are replayed when they are asked for.
+    cells
+        Layers times heads that are kept.
     """
+    policy = checkpoint.policy
+    if not policy.whole_maps:
+        if spec.maps.steps or spec.maps.count:
+            detail = f"maps: {checkpoint.name} computes the deciding token's attention alone, so it has no whole map"
+            raise _refuse(ProblemCode.INVALID_REQUEST, f"{detail}; ask for none (maps.count 0)")
+        return ()
     if spec.maps.steps is not None:
         return tuple(sorted(_subset(spec.maps.steps, steps, "maps.steps")))
-    unsaid = DEFAULT_MAPS if default else 0
+    unsaid = DEFAULT_MAPS if 2 * cells * policy.context_length**2 <= LARGE_MAP_BYTES else 0
     return evenly_spaced(unsaid if spec.maps.count is None else spec.maps.count, steps)
 
 

@@ -14,7 +14,8 @@ from typing import Any
 import torch
 from gymnasium.vector import VectorEnv
 
-from attnscope_model.acting.deciding import Decider, Decision
+from attnscope_model.acting.deciding import Decision
+from attnscope_model.acting.remembering import Deciding, deciding
 from attnscope_model.forward.fused import NUMBA, implementation
 from attnscope_model.forward.policy import Policy
 from attnscope_server.acting.axis import EnvAxis
@@ -62,9 +63,9 @@ class Rollout:
         compiled = implementation(self.policy) == NUMBA  # as provenance has it, so that a resume takes the same
         self._attention = AttentionRecorder(self.schema, self.policy.description.query_slot, compiled=compiled)
 
-    def _new_decider(self) -> Decider:
+    def _new_decider(self) -> Deciding:
         """Return the contexts; the recorder checks the sums of their rows."""
-        return Decider(self.policy, self.schema.dims.envs, self.device, sums="elsewhere")
+        return deciding(self.policy, self.schema.dims.envs, self.device, sums="elsewhere")
 
     @property
     def _temperature(self) -> float | None:

@@ -78,6 +78,8 @@ def _chunk_bytes(array: ArraySpec) -> int:
 
 def growing_window(policy: PolicyDescription) -> str:
     """Return how a capture's decisions are computed while the window grows."""
+    if policy.window != "recompute":
+        return "kept as it was computed, exact"
     return "key-value cache, exact" if policy.causal and policy.query_slot == "last" else "recompute"
 
 
@@ -104,6 +106,7 @@ def static_arrays(schema: CaptureSchema, axis: EnvAxis, policy: PolicyDescriptio
 def token_kinds(policy: PolicyDescription) -> np.ndarray[Any, np.dtype[np.int8]]:
     """Return the kind of each slot's token in a full context, by its place in `TOKEN_KINDS`; -1 is never filled."""
     history = [TOKEN_KINDS.index(kind) for kind in policy.token_kinds] * policy.transitions
-    query = [TOKEN_KINDS.index("query")]
+    first = policy.token_kinds[: policy.query_tokens - 1]
+    query = [*map(TOKEN_KINDS.index, first), TOKEN_KINDS.index("query")]
     kinds = [*history, *query] if policy.query_slot == "last" else [*query, *history]
     return np.array([*kinds, *[-1] * (policy.context_length - len(kinds))], np.int8)

@@ -17,6 +17,7 @@ from attnscope_model.checkpoints.registry import CheckpointRegistry
 from attnscope_model.compression import Compression
 from attnscope_model.errors import CheckpointAmbiguousError, CheckpointUnknownError
 from attnscope_model.strategies import Strategy, StrategyError, build, strategy
+from attnscope_server.capturing.resolving import refuse_whole
 from attnscope_server.errors import refusal
 from attnscope_server.screening.arms import Arm, arms_of
 from attnscope_server.screening.bands import ages_of, episodes_back
@@ -58,6 +59,7 @@ def resolve_screen(
     """
     _refuse_other(spec, found, registry)
     policy = registry.get(found.resolved.checkpoint_id).policy
+    refuse_whole(policy, found.resolved.checkpoint_name)
     task = np.repeat([cell.index for cell in found.resolved.tasks], len(found.spec.seeds) * found.spec.replicas)
     rows = _whole_rows(found, policy)
     arms = _arms(spec, policy, rows=rows)

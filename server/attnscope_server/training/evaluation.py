@@ -10,7 +10,8 @@ import torch
 from jaxtyping import Float64
 
 from attnscope_env.presets.tasks import EnvPreset, Task
-from attnscope_model.acting.deciding import Decider, Decision
+from attnscope_model.acting.deciding import Decision
+from attnscope_model.acting.remembering import deciding
 from attnscope_model.forward.policy import Policy
 from attnscope_server.acting.axis import EnvAxis
 from attnscope_server.acting.choices import HostArray, PolicyActor, host_choices
@@ -55,7 +56,7 @@ def episode_returns(
     """
     axis = evaluation_axis(tasks, rollouts, seed)
     environment = preset.make_vector([task for task in tasks for _ in range(rollouts)])
-    decider = Decider(policy, len(axis.task), torch.device("cpu"))
+    decider = deciding(policy, len(axis.task), torch.device("cpu"))
     returns = np.zeros((len(axis.task), episodes))
     with torch.inference_mode():
         rooms = HostRooms(environment, axis, preset.environment_id)

@@ -13,7 +13,7 @@ from attnscope_env.presets.listing import LISTED, Listings
 from attnscope_model.checkpoints.registry import CheckpointRegistry
 from attnscope_model.compression import default_positions, unfit
 from attnscope_model.strategies import Strategy, StrategyError, build, strategy, why_not, why_oracle
-from attnscope_server.capturing.resolving import evenly_spaced, find_subject
+from attnscope_server.capturing.resolving import evenly_spaced, find_subject, refuse_whole
 from attnscope_server.errors import refusal
 from attnscope_storage.wire import (
     MAX_CONDITIONS,
@@ -49,6 +49,7 @@ def resolve_trial(spec: TrialSpec, registry: CheckpointRegistry, listings: Listi
     """
     subject = find_subject(spec, registry, listings)
     policy = subject.checkpoint.policy
+    refuse_whole(policy, subject.checkpoint.name)
     if spec.positions is None:  # conditions echo it; the specification stays as it was sent
         spec = spec.model_copy(update={"positions": (default_positions(policy, spec.memory),)})
     rules = _rules(spec)

@@ -11,6 +11,7 @@ from attnscope_storage.wire.catalogue import (
     PresetInfo,
     RecordedPolicy,
     TaskPage,
+    TokenKind,
     WhoAmI,
 )
 from attnscope_storage.wire.contract import Contract, Words, contract_of, contracts
@@ -149,6 +150,7 @@ __all__ = [
     "TaskCell",
     "TaskChoice",
     "TaskPage",
+    "TokenKind",
     "TrialSpec",
     "UnknownResolved",
     "UnknownSpecification",

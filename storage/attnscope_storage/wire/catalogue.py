@@ -12,6 +12,9 @@ from attnscope_storage.wire.tasks import TaskCell
 
 PositionKind = Literal["learned-absolute", "sinusoidal", "rotary", "none"]
 
+TokenKind = Literal["transition", "state", "action", "reward", "return"]
+"""Kind of a transition's token; a return is the return that is still to come."""
+
 
 class RecordedPolicy(Received):
     """The shape of a policy as far as a capture says it: None is unknown, as captures of other programs leave it."""
@@ -26,13 +29,20 @@ class RecordedPolicy(Received):
     positions: PositionKind | None
     query_slot: Literal["first", "last"]
     tokens_per_transition: int
-    token_kinds: tuple[Literal["transition", "state", "action", "reward"], ...] = Field(
+    query_tokens: int = Field(
+        default=1, description="Tokens of the present step, of which the last one or the first one decides."
+    )
+    token_kinds: tuple[TokenKind, ...] = Field(
         default=("transition",), description="Kinds of one transition's tokens, in their order."
     )
-    window: Literal["recompute"] = Field(
+    window: Literal["recompute", "memory", "rolling"] = Field(
         default="recompute",
-        description="What a context that slides means to the policy: its tokens alone, computed anew at their new "
-        "slots, as it was trained. Keys and values that outlive their window would be another function.",
+        description="What a context that slides means to the policy. recompute: its tokens alone, computed anew at "
+        "their new slots, as it was trained. memory: inputs of layers, kept as they were computed; the query is no "
+        "key. rolling: keys and values, kept as they were computed.",
+    )
+    cleared: Literal["never", "episode"] = Field(
+        default="never", description="When the context is emptied: never, or at the end of each episode."
     )
     observation: Literal["cell", "vector", "discrete"] | None = Field(description="What the policy's observation is.")
     parameters: int | None
@@ -46,9 +56,30 @@ class RecordedPolicy(Received):
         return given
 
     @property
+    def why_whole(self) -> str | None:
+        """The reason for which no rule may shorten this policy's context; None where rules apply."""
+        if self.window != "recompute":
+            what = "inputs of layers" if self.window == "memory" else "keys and values"
+            return (
+                f"the policy keeps {what} that were computed with older transitions in view, so a rule that leaves a "
+                "transition out would not make it forget that transition"
+            )
+        if self.cleared == "episode":
+            return (
+                "the policy's context is emptied at the end of each episode, and its tokens say the time in it and the "
+                "return to come, which no rule keeps"
+            )
+        return None
+
+    @property
+    def whole_maps(self) -> bool:
+        """True where every token's attention can be had, False where the deciding token's alone is computed."""
+        return self.window == "recompute" and self.cleared == "never"
+
+    @property
     def transitions(self) -> int:
         """Transitions that a full context holds beside the query."""
-        return (self.context_length - 1) // self.tokens_per_transition
+        return (self.context_length - self.query_tokens) // self.tokens_per_transition
 
 
 class PolicyDescription(RecordedPolicy):

@@ -23,8 +23,13 @@ MAPS = "whole attention maps"
 JOB = "name the job"
 """In the sentence of what is a job about a job."""
 
+ROWS = "only decision rows are stored"
+"""In the sentence of what a policy that remembers computes no other row for."""
+
 LOCAL = {"influence": SERVICE, "screen": JOB}
 """Of a capture without a service: these run the policy."""
+
+REMEMBERED = {"heatmap": "no whole maps", "influence": ROWS, "screen": JOB}
 
 GOLDEN = dict.fromkeys(("summary", "heatmap", "rows", "recommend", "report", "compare", "notebook"), "ResolvedCapture")
 """The oldest store holds arrays of a made-up rollout, and no document that says what they are."""
@@ -57,6 +62,10 @@ EXPECTED: dict[str, dict[str, str]] = {
     "one environment": LOCAL,
     "three tokens": LOCAL,
     "dpt": LOCAL,
+    "language model": LOCAL,
+    "memory": REMEMBERED,
+    "rolling": REMEMBERED,
+    "returns": REMEMBERED,
 }
 """By producer, the consumers that refuse and a word of the sentence; every other cell is a result."""
 

@@ -156,10 +156,11 @@ def test_value_weighting_knows_every_output_map(loaded):
 
 def test_no_file_is_recognised_by_two_readers():
     """Every layout's names belong to exactly one reader, whose family is the layout's."""
-    for layout in layouts.LAYOUTS.values():
+    every = (layouts.LAYOUTS | layouts.REMEMBERING).values()
+    for layout in every:
         names = layout.state().keys()
         assert [reader.family for reader in READERS if reader.recognises(names)] == [layout.family]
-    assert {layout.family for layout in layouts.LAYOUTS.values()} == {reader.family for reader in READERS}
+    assert {layout.family for layout in every} == {reader.family for reader in READERS}
     assert {reader.family for reader in READERS} <= FAMILIES.keys()
 
 

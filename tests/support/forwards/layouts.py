@@ -189,6 +189,98 @@ def dpt() -> dict[str, torch.Tensor]:
     return w.tensors
 
 
+def hub_gpt2() -> dict[str, torch.Tensor]:
+    """Return a GPT-2 of the Transformers library, of 101 entries and 40 positions."""
+    w = _gpt2("transformer", 40, 7)
+    w.tensors["transformer.wte.weight"] *= math.sqrt(WIDTH) / 1.4
+    return w.tensors
+
+
+def hub_llama() -> dict[str, torch.Tensor]:
+    """Return a Llama of the Transformers library, of 101 entries, two query heads to a key head."""
+    w = Weights(8)
+    w.add("model.embed_tokens.weight", 101, WIDTH, scale=1.0)
+    for i in range(LAYERS):
+        p = f"model.layers.{i}."
+        w.norm(p + "input_layernorm", bias=False)
+        w.norm(p + "post_attention_layernorm", bias=False)
+        for part, rows in (("q", WIDTH), ("k", WIDTH // 2), ("v", WIDTH // 2), ("o", WIDTH)):
+            w.linear(f"{p}self_attn.{part}_proj", rows, WIDTH, bias=False)
+        for part, shape in (("gate", (INNER, WIDTH)), ("up", (INNER, WIDTH)), ("down", (WIDTH, INNER))):
+            w.linear(f"{p}mlp.{part}_proj", *shape, bias=False)
+    w.norm("model.norm", bias=False)
+    w.linear("lm_head", 101, WIDTH, bias=False)
+    return w.tensors
+
+
+def hub_decision() -> dict[str, torch.Tensor]:
+    """Return a Decision Transformer of the Transformers library over two numbers, with all of its predictions."""
+    w = _gpt2("encoder", 40, 11)
+    w.linear("embed_return", WIDTH, 1)
+    w.linear("embed_state", WIDTH, 2)
+    w.linear("embed_action", WIDTH, 5)
+    w.add("embed_timestep.weight", 30, WIDTH, scale=1.0)
+    w.norm("embed_ln")
+    for part, rows in (("action.0", 5), ("state", 2), ("return", 1)):
+        w.linear(f"predict_{part}", rows, WIDTH)
+    return w.tensors
+
+
+def trxl() -> dict[str, torch.Tensor]:
+    """Return a Transformer-XL of cleanrl over two numbers, with its value head."""
+    w, size = Weights(9), WIDTH // 4
+    w.linear("encoder", WIDTH, 2)
+    w.tensors["transformer.pos_embedding.inv_freqs"] = torch.ones(WIDTH // 2)
+    for i in range(LAYERS):
+        p = f"transformer.transformer_layers.{i}."
+        for part in ("values", "keys", "queries"):
+            w.add(f"{p}attention.{part}.weight", size, size, scale=1.0)
+        w.linear(p + "attention.fc_out", WIDTH, WIDTH)
+        for part in ("layer_norm_q", "norm_kv", "layer_norm_attn"):
+            w.norm(p + part)
+        w.linear(p + "fc_projection.0", WIDTH, WIDTH)
+    w.linear("hidden_post_trxl.0", WIDTH, WIDTH)
+    w.linear("actor_branches.0", 5, WIDTH)
+    w.linear("critic", 1, WIDTH)
+    return w.tensors
+
+
+def amago() -> dict[str, torch.Tensor]:
+    """Return an AMAGO policy over two numbers, with its critics."""
+    w = Weights(10)
+    w.add("tstep_encoder.in_norm.mu", 8, scale=0.2)
+    w.tensors["tstep_encoder.in_norm.nu"] = torch.full((8,), 4.0)
+    w.tensors["tstep_encoder.in_norm._t"] = torch.ones(1)
+    for stem, inputs, hidden, outputs in (("tstep_encoder", 8, 20, WIDTH), ("actor", WIDTH, 22, 35)):
+        w.linear(f"{stem}.base.in_layer", hidden, inputs)
+        w.linear(f"{stem}.base.layers.0", hidden, hidden)
+        w.linear(f"{stem}.base.out_layer", outputs, hidden)
+    w.norm("tstep_encoder.out_norm.norm")
+    w.linear("traj_encoder.tformer.inp", WIDTH, WIDTH)
+    for i in range(LAYERS):
+        p = f"traj_encoder.tformer.layers.{i}."
+        w.tensors[p + "attention_layer.head_scaler"] = torch.full((1, 1, 4, 1), 1.2)
+        shapes = {
+            "attention_layer.qkv_projection": (3 * WIDTH, WIDTH),
+            "attention_layer.out_projection": (WIDTH, WIDTH),
+        }
+        shapes |= {"ff1": (WIDTH, WIDTH), "ff2": (WIDTH, WIDTH)}
+        for part, (rows, columns) in shapes.items():
+            w.linear(p + part, rows, columns, bias="qkv" not in part)
+            w.tensors[f"{p}{part}.gamma"] = torch.full((1,), 1.5)
+            w.tensors[f"{p}{part}.u"] = torch.ones(rows) / math.sqrt(rows)
+            weight = w.tensors[f"{p}{part}.weight"]
+            v = weight.sum(0)
+            w.tensors[f"{p}{part}.v"] = v / v.norm()
+        for part in ("norm1", "norm2", "norm3", "norm4"):
+            w.norm(f"{p}{part}.norm")
+    w.norm("traj_encoder.tformer.norm.norm")
+    for part in ("mu", "nu", "w", "b", "_t"):
+        w.tensors[f"popart.{part}"] = torch.ones(7, 1)
+    w.linear("critics.net.inp_layer", 10, WIDTH)
+    return w.tensors
+
+
 def _sinusoids(positions: int, size: int) -> torch.Tensor:
     angles = torch.arange(positions)[:, None] * 10_000.0 ** (-torch.arange(0, size, 2) / size)
     return torch.stack([angles.sin(), angles.cos()], dim=-1).flatten(1)[None]
@@ -231,6 +323,28 @@ def cinemere() -> dict[str, torch.Tensor]:
 
 EPS_CONFIG = {"env_name": "DarkRoom-v0", "num_heads": 4, "seq_len": 8, "train_seed": 10}
 SIXTY = {"num_heads": 4, "seq_len": 8}
+DECLARED = {
+    "tokens": ["state", "action", "reward"],
+    "observation": "cell",
+    "grid_size": 9,
+    "first_state": 0,
+    "actions": 5,
+    "first_action": 81,
+    "rewards": 2,
+    "first_reward": 86,
+    "context_length": 22,
+    "preset": "darkroom-reference",
+}
+"""What a token of a language model is: 81 cells, 5 actions and 2 rewards, in this order."""
+GPT2_CONFIG = {"model_type": "gpt2", "n_embd": WIDTH, "n_layer": LAYERS, "n_head": 4, "n_positions": 40}
+LLAMA_CONFIG = {
+    "model_type": "llama",
+    "hidden_size": WIDTH,
+    "num_hidden_layers": LAYERS,
+    "num_attention_heads": 4,
+    "num_key_value_heads": 2,
+    "rms_norm_eps": 1e-5,
+}
 
 LAYOUTS = {
     "reference-causal": Layout("ad-reference", reference, CONFIG, {"causal": True}, facts={"causal": True}),
@@ -243,5 +357,40 @@ LAYOUTS = {
     "cinemere-post": Layout("cinemere-ad", cinemere, SIXTY | {"ln_placem": "postnorm"}, bare=True),
     "cinemere-pre": Layout("cinemere-ad", cinemere, SIXTY | {"ln_placem": "prenorm"}, bare=True),
     "dpt": Layout("dpt", dpt, {}, {"heads": 2, "preset": "darkroom-dpt"}, bare=True, facts={"heads": 2}),
+    "hub-gpt2": Layout("hub-gpt2", hub_gpt2, GPT2_CONFIG | {"attnscope": DECLARED}, bare=True),
+    "hub-llama": Layout("hub-llama", hub_llama, LLAMA_CONFIG | {"attnscope": DECLARED}, bare=True),
 }
 """A file of every family and variant, by name."""
+
+TRXL_CONFIG = {
+    "trxl_num_layers": LAYERS,
+    "trxl_num_heads": 4,
+    "trxl_dim": WIDTH,
+    "trxl_memory_length": 12,
+    "trxl_positional_encoding": "absolute",
+    "max_episode_steps": 20,
+}
+AMAGO_CONFIG = {
+    "TformerTrajEncoder.pos_emb": "fixed",
+    "TformerTrajEncoder.activation": "leaky_relu",
+    "FFTstepEncoder.activation": "leaky_relu",
+    "FFTstepEncoder.normalize_inputs": True,
+    "Actor.activation": "leaky_relu",
+}
+RETURNS = {
+    "actions": 5,
+    "steps": 6,
+    "target_return": 10.0,
+    "return_scale": 10.0,
+    "state_mean": [4.0, 4.0],
+    "state_std": [2.5, 2.5],
+    "preset": "darkroom-reference",
+}
+DECISION_CONFIG = {"model_type": "decision_transformer", "hidden_size": WIDTH, "n_layer": LAYERS, "n_head": 4}
+DECISION_CONFIG |= {"state_dim": 2, "act_dim": 5, "max_ep_len": 30, "activation_function": "relu", "attnscope": RETURNS}
+REMEMBERING = {
+    "decision": Layout("hub-decision-transformer", hub_decision, DECISION_CONFIG, bare=True),
+    "trxl": Layout("trxl-cleanrl", trxl, TRXL_CONFIG, {"preset": "darkroom-reference"}),
+    "amago": Layout("amago", amago, AMAGO_CONFIG, {"preset": "darkroom-reference", "context_length": 16}, bare=True),
+}
+"""Files of the families that decide out of a memory: their contexts are not made of tokens."""

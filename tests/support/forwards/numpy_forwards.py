@@ -245,6 +245,39 @@ def dpt(w, config, h):
     return affine(w, "pred_actions", x[-1]), maps
 
 
+def entries(table, h):
+    """Return tokens out of a vocabulary of 81 cells, 5 actions and 2 rewards."""
+    return three_tokens(table[states_of(h)], table[81 + h.actions], table[86 + h.rewards.astype(int)])
+
+
+def hub_gpt2(w, config, h):
+    """GPT-2 of the Transformers library: the vocabulary's own table reads the last state's output."""
+    table = w["transformer.wte.weight"]
+    x, maps = gpt2(entries(table, h), w, "transformer", config["n_head"])
+    return x[-1] @ table[81:86].T, maps
+
+
+def hub_llama(w, config, h):
+    """Llama of the Transformers library: grouped queries, rotary positions, a head of its own."""
+    x, maps, layer = entries(w["model.embed_tokens.weight"], h), [], 0
+    while f"model.layers.{layer}.input_layernorm.weight" in w:
+        p = f"model.layers.{layer}."
+        z = rms_norm(x, w[p + "input_layernorm.weight"])
+        q = heads_of(z @ w[p + "self_attn.q_proj.weight"].T, config["num_attention_heads"])
+        k, v = (
+            heads_of(z @ w[f"{p}self_attn.{part}_proj.weight"].T, config["num_key_value_heads"]) for part in ("k", "v")
+        )
+        shared = len(q) // len(k)
+        attended, weights = attention(rotary(q), np.repeat(rotary(k), shared, 0), np.repeat(v, shared, 0))
+        maps.append(weights)
+        x = x + attended @ w[p + "self_attn.o_proj.weight"].T
+        z = rms_norm(x, w[p + "post_attention_layernorm.weight"])
+        gate, up = z @ w[p + "mlp.gate_proj.weight"].T, z @ w[p + "mlp.up_proj.weight"].T
+        x = x + (gate / (1 + np.exp(-gate)) * up) @ w[p + "mlp.down_proj.weight"].T
+        layer += 1
+    return rms_norm(x[-1], w["model.norm.weight"]) @ w["lm_head.weight"][81:86].T, np.stack(maps)
+
+
 _MHA = {
     "qkv": "blocks.{}.attention.in_proj",
     "out": "blocks.{}.attention.out_proj",

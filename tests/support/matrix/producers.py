@@ -9,6 +9,7 @@ from uuid import UUID, uuid5
 
 import numpy as np
 import torch
+import yaml
 from safetensors.torch import save
 
 import attnscope
@@ -33,8 +34,11 @@ from reading_here import reading_here
 CPU = torch.device("cpu")
 STEPS = 40
 SPACE = UUID("6f0c6f60-3f6e-4a53-9d4e-0d4f4b7d2a11")
-FAMILIES = {"dpt": "dpt", "three tokens": "rad"}
+FAMILIES = {"dpt": "dpt", "three tokens": "rad", "language model": "hub-gpt2"}
 """Foreign layouts by producer."""
+
+REMEMBERING = {"memory": "trxl", "rolling": "amago", "returns": "decision"}
+"""Layouts of policies that decide out of a memory, by producer."""
 
 JOBS = {"captured": JobState.SUCCEEDED, "cancelled": JobState.CANCELLED, "failed": JobState.FAILED}
 
@@ -47,9 +51,11 @@ def registry_of(folder: Path) -> CheckpointRegistry:
     """Return a registry with a tiny policy of every shape that a producer needs."""
     registry = CheckpointRegistry(folder)
     with reading_here():
-        for name in {"reference-causal", *FAMILIES.values()}:
-            layout, file = layouts.LAYOUTS[name], folder.parent / f"{name}.pt"
+        for name in {"reference-causal", *FAMILIES.values(), *REMEMBERING.values()}:
+            layout, file = (layouts.LAYOUTS | layouts.REMEMBERING)[name], folder.parent / f"{name}.pt"
             torch.save(layout.content(), file)
+            if layout.bare and layout.config:
+                file.with_name(file.name + ".yaml").write_text(yaml.safe_dump(dict(layout.config)))
             registry.add(file, name=name, **layout.stated)
     for name, heads in (("native", 2), ("one head", 1)):
         config = ADConfig((9, 9), 5, 24, "learned-absolute", width=16, layers=heads, heads=heads, feedforward=32)
@@ -96,6 +102,8 @@ def local(folder: Path) -> dict[str, str]:
     torch.set_num_threads(1)
     registry = registry_of(folder / "checkpoints")
     found = {name: capture(registry, folder / f"{layout}.zarr", layout) for name, layout in FAMILIES.items()}
+    for name, layout in REMEMBERING.items():
+        found[name] = capture(registry, folder / f"{layout}.zarr", layout, maps={"count": 0})
     one = {"split": "all", "indices": [3]}
     found["one step"] = capture(registry, folder / "step.zarr", "native", steps=1, maps={"steps": [0]})
     found["one head"] = capture(registry, folder / "head.zarr", "one head")

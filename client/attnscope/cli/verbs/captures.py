@@ -57,6 +57,8 @@ def draw_heatmap(
         raise typer.BadParameter(f"expected one of {', '.join(FORMATS)}, got {form!r}", param_hint="--format")
     capture = find_capture(job, source)
     steps = step or capture.map_steps()
+    if not capture.policy.whole_maps:
+        raise MapNotSampledError("this policy computes the deciding token's attention alone: there are no whole maps")
     if not steps:
         why = capture.lacks("attention/maps") or capture.none_of("whole map")
         raise MapNotSampledError(f"{why}: name any step of a job with --step, or submit with --maps 5")

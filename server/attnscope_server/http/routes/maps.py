@@ -132,6 +132,8 @@ def parse_question(
     """
     place, reader = capture
     policy = reader.policy
+    if (reason := policy.why_whole) is not None:
+        raise refusal(ProblemCode.NOT_REPLAYABLE, f"only decision rows are stored of this capture: {reason}")
     if not INTEGER.fullmatch(step):
         raise refusal(ProblemCode.INVALID_REQUEST, f"step: expected one step, got {step[:40]!r}")
     at = parse_selector(step, "step", reader.steps_committed)

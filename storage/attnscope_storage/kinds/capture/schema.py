@@ -33,7 +33,7 @@ from attnscope_storage.layout.store_schema import (
 
 __all__ = ["RECENCY_WINDOWS", "CaptureDims", "CaptureSchema", "build_schema", "row_sum_tolerance"]
 
-TOKEN_KINDS: Final = ("transition", "state", "action", "reward", "query", "summary")
+TOKEN_KINDS: Final = ("transition", "state", "action", "reward", "query", "summary", "return")
 """Meaning of `context/token_kind`, by value."""
 
 

@@ -1,0 +1,126 @@
+"""Decision Transformers of the Transformers library: actions and attention are those of the library's own forward."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from torch.nn import functional
+
+from attnscope_model.checkpoints.native import load_policy
+from attnscope_model.errors import CaptureInvalidError, CheckpointError
+from attnscope_model.forward.attention import attention_map
+
+CPU = torch.device("cpu")
+MEASURED = 4.4e-7
+"""Largest distance of an independent forward in double precision from the library's; ten times that is allowed."""
+
+pytestmark = pytest.mark.usefixtures("parsed_here")
+
+
+@pytest.fixture
+def policy(empty, folder):
+    """Return the golden folder's policy, through the registry."""
+    return load_policy(empty.folder(empty.add(folder("decision_transformer").path).id), CPU)
+
+
+def tokens_of(policy, golden, steps):
+    """Return the tokens of so many golden steps, without the last action."""
+    parts = []
+    for step in range(steps):
+        at = torch.from_numpy(golden["timesteps"][:, step])
+        left, state, action = (
+            torch.from_numpy(golden[name][:, step]) for name in ("returns_to_go", "states", "actions")
+        )
+        parts.append(policy.placed(policy.present(left[:, 0], state), at))
+        parts.append(policy.placed(policy.embed_action(action)[:, None], at))
+    return torch.cat(parts[:-1], dim=1)
+
+
+@pytest.mark.parametrize("steps", [1, 5, 12])
+def test_actions_and_maps_are_the_librarys(policy, golden_of, steps):
+    """The last step's action and every map, but for the token of the action that is still to be chosen."""
+    golden = golden_of("decision_transformer")
+    tokens = tokens_of(policy, golden, steps)
+    action, rows = policy.decided(tokens)
+    assert np.abs(action[0].numpy() - golden[f"action_{steps}"]).max() < 10 * MEASURED
+    expected = golden[f"attention_{steps}"][:, :, :-1, :-1]
+    assert np.abs(rows[0].numpy() - expected[:, :, -1]).max() < 10 * MEASURED
+    for number, layer in enumerate(policy._stack):
+        queries, keys, _ = layer.project(tokens)
+        whole = attention_map(queries, keys, causal=True)[0].numpy()
+        assert np.abs(whole - expected[number]).max() < 10 * MEASURED
+        tokens = layer.forward(tokens)
+
+
+def test_a_memory_counts_returns_down_and_forgets_with_the_episode(policy):
+    """Step by step, the decision is that over the newest steps' tokens, each with its own time and return."""
+    random = np.random.default_rng(0)
+    memory, kept, left = policy.memory(2, CPU), [], torch.tensor([4.0, 4.0])
+    for step in range(30):
+        state = torch.from_numpy(random.normal(size=(2, 5)).astype(np.float32))
+        at = torch.full((2,), step % 20)
+        recalled = memory.decide(state)
+        present = policy.placed(policy.present(left, state), at)
+        logits, rows = policy.decided(torch.cat([*kept[-11:], present], dim=1))
+        assert torch.allclose(recalled.logits, logits, atol=1e-6)
+        assert torch.allclose(recalled.rows, rows, atol=1e-6)
+        action, reward = torch.tensor([step % 3, 2]), torch.tensor([0.5, -1.0])
+        one_hot = functional.one_hot(action, 3).float()
+        kept.append(torch.cat([present, policy.placed(policy.embed_action(one_hot)[:, None], at)], dim=1))
+        left = left - reward
+        ended = torch.full((2,), step == 19)
+        memory.append(action, reward, ended)
+        if step == 19:
+            kept, left = [], torch.tensor([4.0, 4.0])
+
+
+def test_unequal_episodes_are_computed_as_alone(policy):
+    """A batch whose contexts differ in length decides as each of its environments alone."""
+    random = np.random.default_rng(1)
+    both, alone = policy.memory(2, CPU), [policy.memory(1, CPU) for _ in range(2)]
+    for step in range(9):
+        state = torch.from_numpy(random.normal(size=(2, 5)).astype(np.float32))
+        recalled = both.decide(state)
+        for env, memory in enumerate(alone):
+            single = memory.decide(state[env : env + 1])
+            length = single.rows.shape[-1]
+            assert torch.allclose(recalled.logits[env], single.logits[0], atol=1e-6)
+            assert torch.allclose(recalled.rows[env, ..., :length], single.rows[0], atol=1e-6)
+            assert not recalled.rows[env, ..., length:].any()
+        action, reward, ended = torch.tensor([0, 1]), torch.ones(2), torch.tensor([step == 3, step == 5])
+        both.append(action, reward, ended)
+        for env, memory in enumerate(alone):
+            memory.append(action[env : env + 1], reward[env : env + 1], ended[env : env + 1])
+
+
+def test_an_episode_beyond_the_embeddings_is_refused(policy):
+    """There are 60 of them; the 61st step has none."""
+    memory = policy.memory(1, CPU)
+    memory.at += 60
+    with pytest.raises(CaptureInvalidError, match="more than the 60 steps that the policy has embeddings for"):
+        memory.decide(torch.zeros(1, 5))
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"actions": ...}, "its actions are vectors of 3 numbers, and a capture carries discrete actions alone"),
+        ({"steps": ...}, "write steps into attnscope.json"),
+        ({"target_return": ...}, "write target_return into attnscope.json"),
+        ({"target_return": float("nan")}, "target_return: expected a finite number"),
+        ({"return_scale": 0}, "return_scale: expected a number above 0"),
+        ({"state_mean": [1.0] * 5}, "state_mean, state_std: expected 5 numbers each, or neither, got 5 and 0"),
+        ({"state_mean": [1.0], "state_std": [1.0]}, "expected 5 numbers each, or neither, got 1 and 1"),
+        ({"state_std": "one"}, "state_std: expected a list of numbers"),
+        ({"tokens": ["state", "action"]}, "unknown keys tokens"),
+    ],
+)
+@pytest.mark.usefixtures("_outside_inference_mode")
+def test_a_declaration_that_does_not_fit_is_refused(empty, folder, changes, reason):
+    """Returns, steps and statistics of states stand in no tensor; continuous actions are not carried."""
+    spoilt = folder("decision_transformer")
+    spoilt.declare(**changes)
+    with pytest.raises(CheckpointError, match=reason):
+        empty.add(spoilt.path)
+    assert empty.list() == []

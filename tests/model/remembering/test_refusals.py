@@ -1,0 +1,103 @@
+"""Files of policies that remember: what they do not say is asked for, and what is not computed is refused."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from attnscope_model.errors import CheckpointError, StatementMissingError
+from forwards import layouts
+
+pytestmark = pytest.mark.usefixtures("parsed_here", "_outside_inference_mode")
+
+
+def trxl(path, state=(), **config):
+    """Save a Transformer-XL with other tensors or arguments; `...` leaves one out."""
+    layout = layouts.REMEMBERING["trxl"]
+    changed = {name: tensor for name, tensor in (layout.state() | dict(state)).items() if tensor is not ...}
+    said = {name: value for name, value in (dict(layout.config) | config).items() if value is not ...}
+    torch.save({"model_weights": changed, "args": said}, path)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("state", "config", "reason"),
+    [
+        ({}, {"max_episode_steps": ...}, "state max_episode_steps, from which its positions count down"),
+        ({}, {"trxl_positional_encoding": "rotary"}, "expected absolute, learned or none, got 'rotary'"),
+        ({"actor_branches.1.weight": torch.ones(3, 32)}, {}, "chooses 2 independent actions a step"),
+        ({"encoder.0.weight": torch.ones(3, 3, 8, 8)}, {}, "its observations are pictures"),
+        ({}, {"trxl_dim": 24}, "its config says trxl_dim 24, its tensors say 32"),
+        ({}, {"trxl_positional_encoding": "learned"}, "tensors are missing: transformer.pos_embedding"),
+    ],
+)
+def test_a_transformer_xl_that_is_not_computed_is_refused(empty, tmp_path, state, config, reason):
+    """Pictures, several actions a step, positions that nobody says, sizes that contradict the tensors."""
+    with pytest.raises(CheckpointError, match=reason):
+        empty.add(trxl(tmp_path / "run.cleanrl_model", state, **config), preset="darkroom-reference")
+    assert empty.list() == []
+
+
+@pytest.mark.parametrize("encoding", ["learned", ""])
+def test_other_positions_of_a_transformer_xl_are_read(empty, tmp_path, encoding):
+    """A learnt table says the longest episode itself; without positions nothing has to be said."""
+    table = {"transformer.pos_embedding": torch.zeros(20, 32)} if encoding else {}
+    dropped = {"transformer.pos_embedding.inv_freqs": ...}
+    path = trxl(tmp_path / "run.pt", table | dropped, trxl_positional_encoding=encoding, max_episode_steps=...)
+    info = empty.add(path, preset="darkroom-reference")
+    assert info.policy.positions == ("learned-absolute" if encoding else "none")
+    assert (info.policy.window, info.policy.cleared) == ("memory", "episode")
+    assert type(empty)(tmp_path / "other").add(empty.folder(info.id)).policy == info.policy
+
+
+GIN = {
+    "TformerTrajEncoder.pos_emb = 'fixed'": "",
+    "TformerTrajEncoder.activation = 'leaky_relu'": "",
+    "FFTstepEncoder.activation = 'leaky_relu'": "",
+    "FFTstepEncoder.normalize_inputs = True": "",
+    "Actor.activation = 'leaky_relu'": "",
+}
+"""Lines of a trainer's configuration."""
+
+
+@pytest.mark.parametrize(
+    ("line", "instead", "reason"),
+    [
+        ("TformerTrajEncoder.pos_emb = 'fixed'", "", "state TformerTrajEncoder.pos_emb by --config"),
+        ("TformerTrajEncoder.pos_emb = 'fixed'", "TformerTrajEncoder.pos_emb = 'alibi'", "expected fixed or learnable"),
+        ("", "TformerTrajEncoder.norm = 'rmsnorm'", "expected layer, got 'rmsnorm'"),
+        ("", "FFTstepEncoder.hide_rl2s = True", "expected False, got 'True'"),
+        ("", "Discrete.clip_prob_low = 2", "expected bounds of probabilities"),
+        ("", "TformerTrajEncoder.d_model = 24", "its config says TformerTrajEncoder.d_model 24, its tensors say 32"),
+        ("", "Agent.x = __import__('os').system('true')", "expected a plain value"),
+        ("", "import os", "expected 'Class.key = value', each key once"),
+        ("", "Actor.activation = 'relu'", "each key once"),
+    ],
+)
+def test_an_amago_configuration_that_is_not_computed_is_refused(empty, tmp_path, line, instead, reason):
+    """Positions and norms that are not computed, values that are no plain ones, lines that are none."""
+    layout, path, config = layouts.REMEMBERING["amago"], tmp_path / "policy_epoch_1.pt", tmp_path / "config.txt"
+    torch.save(layout.content(), path)
+    config.write_text("\n".join([*(kept for kept in GIN if kept != line), "# a comment", instead]))
+    with pytest.raises(CheckpointError, match=reason):
+        empty.add(path, config=config, **layout.stated)
+    assert empty.list() == []
+
+
+def test_an_amago_file_alone_asks_for_its_configuration(empty, tmp_path):
+    """Neither positions nor activations stand in a tensor, so nothing is taken for granted."""
+    layout, path = layouts.REMEMBERING["amago"], tmp_path / "policy_epoch_1.pt"
+    torch.save(layout.content(), path)
+    with pytest.raises(StatementMissingError, match=r"name the run.s ckpts/config\.txt with --config"):
+        empty.add(path, **layout.stated)
+
+
+@pytest.mark.parametrize("name", layouts.REMEMBERING)
+def test_a_native_folder_of_a_policy_that_remembers_is_added_as_it_is(empty, tmp_path, name):
+    """What stood in no tensor is kept in its configuration, which is held against the weights again."""
+    layout, path = layouts.REMEMBERING[name], tmp_path / "file.pt"
+    torch.save(layout.content(), path)
+    if layout.bare:
+        (tmp_path / "file.pt.yaml").write_text("\n".join(f"{key}: {value}" for key, value in layout.config.items()))
+    info = empty.add(path, **layout.stated)
+    assert type(empty)(tmp_path / "other").add(empty.folder(info.id)).policy == info.policy
