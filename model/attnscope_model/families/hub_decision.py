@@ -173,7 +173,7 @@ class ReturnMemory(Memory):
         envs, longest = len(held), int(held.max()) * TOKENS + 2
         logits = present.new_empty(envs, policy.description.actions)
         rows = present.new_zeros(envs, policy.description.layers, policy.description.heads, longest)
-        for count in held.unique().tolist():
+        for count in sorted(set(held.tolist())):
             group = torch.nonzero(held == count)[:, 0]
             tokens = torch.cat([self._past[group, :count].flatten(1, 2), present[group]], dim=1)
             found, seen = policy.decided(tokens)

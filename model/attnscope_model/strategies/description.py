@@ -45,6 +45,7 @@ def describe(kind: type[Strategy], policy: PolicyDescription | None = None) -> S
     """
     rule = kind()
     seen = get_args(Observation) if policy is None else (policy.observation,)
+    whole = None if policy is None else policy.why_whole
     return StrategyInfo(
         name=kind.name,
         summary=(kind.__doc__ or "").partition("\n")[0],
@@ -59,7 +60,7 @@ def describe(kind: type[Strategy], policy: PolicyDescription | None = None) -> S
         positions=tuple(_fit(name, why_not_positions(rule, name), mind) for name, mind in POSITIONS.items()),
         memories=tuple(_fit(name, why_not_memory(rule, name)) for name in get_args(Memory)),
         paths=tuple(_fit(name, why_not_path(rule, name, policy), mind) for name, mind in PATHS.items()),
-        observations=tuple(_fit(name, why_not_observation(rule, name)) for name in seen),
+        observations=tuple(_fit(name, whole or why_not_observation(rule, name)) for name in seen),
         package=_package(kind),
     )
 

@@ -10,7 +10,9 @@ from pydantic import Field, model_validator
 from attnscope_storage.wire.base import Received
 from attnscope_storage.wire.tasks import TaskCell
 
-PositionKind = Literal["learned-absolute", "sinusoidal", "rotary", "none"]
+PositionKind = Literal["learned-absolute", "sinusoidal", "rotary", "alibi", "relative", "none"]
+"""Kind of positions. alibi: a penalty of scores that grows with distance, one slope a head (Press et al., 2022).
+relative: a learnt bias of scores by distance."""
 
 TokenKind = Literal["transition", "state", "action", "reward", "return"]
 """Kind of a transition's token; a return is the return that is still to come."""

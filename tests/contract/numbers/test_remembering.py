@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -25,6 +27,9 @@ from attnscope_storage.wire import JobState
 from forwards import layouts
 
 STEPS = 50
+SUPPORT = Path(layouts.__file__).parents[1]
+"""Folder of the module that a worker imports to know the environment."""
+
 WINDOWS = {"trxl": (11, 1, 1), "amago": (15, 1, 1), "uneven": (11, 1, 1), "decision": (5, 3, 2)}
 """Past steps that a context shows, tokens of each, and tokens of the present one."""
 
@@ -39,8 +44,10 @@ def service(tmp_path_factory):
     """Return a running service that lists the environment."""
     root = tmp_path_factory.mktemp("service")
     given = Settings(data_root=root, port=0, announce=False, threads=1, durable=False, environments=(UNEVEN,))
-    with serve_background(given) as running:
-        yield running
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PYTHONPATH", os.pathsep.join([str(SUPPORT), os.environ.get("PYTHONPATH", "")]))
+        with serve_background(given) as running:
+            yield running
 
 
 @pytest.fixture(scope="module")

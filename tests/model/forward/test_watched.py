@@ -120,6 +120,21 @@ def test_the_row_alone_is_the_whole_maps_last(length, options):
     assert (rows.rows - maps.rows).abs().max() < 1e-6
 
 
+@pytest.mark.parametrize("length", [6, LOOKED_AT + 9])
+def test_biases_by_distance_are_part_of_the_row(length):
+    """ALiBi's penalties, which a module adds as a mask of numbers, are in the noted weights, written out here again."""
+    age = torch.arange(length)[:, None] - torch.arange(length)
+    slopes = torch.tensor([0.5, 0.25])[:, None, None]
+    bias = torch.where(age < 0, -math.inf, -slopes * age)
+    policy, x = Foreign(Attend(layers=1, attn_mask=bias), layers=1, causal=True), tokens(length=length)
+    policy.description = PolicyDescription(**{**policy.description.model_dump(), "positions": "alibi"})
+    with AttentionTape(policy) as tape:
+        policy(x)
+    split = x.unflatten(2, (2, 4)).transpose(1, 2)
+    written = (split[:, :, -1:] @ split.transpose(-2, -1) / 2 + bias[:, -1:]).softmax(-1)[:, :, 0]
+    assert torch.allclose(tape.rows[:, 0], written, atol=1e-6)
+
+
 def test_a_long_context_makes_no_whole_map(monkeypatch):
     """Beyond the first decisions of a capture only the deciding row is computed, whoever asks for no map."""
     monkeypatch.setattr(AttentionCall, "map", lambda _: pytest.fail("a whole map was computed"))

@@ -44,8 +44,8 @@ class HubDecisionReader(HubReader):
 
     def says(self, file: ParsedFile) -> dict[str, Answer]:
         """Return what the folder says; the context's length is that of its steps, without the present action."""
-        steps = file.config.get("steps")
-        return super().says(file) | ({} if steps is None else {"context_length": TOKENS * (steps - 1) + 2})
+        needed(self._config(file), "steps")
+        return super().says(file) | {"context_length": TOKENS * (file.config["steps"] - 1) + 2}
 
     def kept(self, file: ParsedFile) -> dict[str, Tensor]:
         """Return the tensors that decide: without masks, the token table, and predictions of state and return."""

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-GOLDEN = Path(__file__).resolve().parents[2] / "golden" / "hub"
+GOLDEN = Path(__file__).resolve().parents[3] / "golden" / "hub"
 
 DECLARATIONS = {
     "gpt2": {

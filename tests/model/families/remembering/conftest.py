@@ -12,7 +12,7 @@ import torch
 
 from attnscope_model.checkpoints.native import load_policy
 
-GOLDEN = Path(__file__).resolve().parents[2] / "golden"
+GOLDEN = Path(__file__).resolve().parents[3] / "golden"
 CPU = torch.device("cpu")
 
 

@@ -66,8 +66,8 @@ def test_episodes_of_unequal_length_share_a_batch(trxl_of, trxl_golden):
         assert longest == decider.window.length.max()
         if decision.lengths is not None:
             assert np.array_equal(decision.lengths, decider.window.length)
-            beyond = np.arange(longest) >= decision.lengths[:, None]
-            assert not decision.rows[np.broadcast_to(beyond[:, None, None], decision.rows.shape)].any()
+            beyond = torch.from_numpy(np.arange(longest) >= decision.lengths[:, None])
+            assert not decision.rows[beyond[:, None, None].expand_as(decision.rows)].any()
         lengths.add(decision.lengths is None)
         ended = within == np.array([len(steps) for steps in episodes]) - 1
         nothing = golden["pom_observation"][places]

@@ -1,0 +1,101 @@
+"""Captures of policies that remember: interrupted, they end with the same bits, and each environment acts as alone."""
+
+from __future__ import annotations
+
+import contextlib
+from uuid import uuid4
+
+import numpy as np
+import pytest
+import torch
+import yaml
+
+from attnscope_env.presets.gymnasium_entry import GymnasiumEntry
+from attnscope_env.presets.listing import Listings
+from attnscope_model.checkpoints import conversion
+from attnscope_model.checkpoints.foreign import parse_here
+from attnscope_model.checkpoints.native import load_policy
+from attnscope_model.checkpoints.registry import CheckpointRegistry
+from attnscope_server.capturing.job import CaptureOrder, run_capture
+from attnscope_server.capturing.resolving import resolve
+from attnscope_server.capturing.rollout import RolloutStoppedError
+from attnscope_storage.kinds.capture import schema
+from attnscope_storage.reading.reader import CaptureReader
+from attnscope_storage.verify import verify
+from attnscope_storage.wire import CaptureSpec
+from forwards import layouts
+
+CPU = torch.device("cpu")
+STEPS = 60
+LISTED = Listings(
+    [
+        GymnasiumEntry(
+            id="field/Uneven-v0", module="field_environments", horizon=5, actions=tuple("abcde"), preset="uneven"
+        )
+    ]
+)
+"""Episodes of one to five steps: contexts of a batch differ in length."""
+
+
+@pytest.fixture(scope="module")
+def registry(tmp_path_factory):
+    """Return a registry with each policy that remembers, acting where episodes end at different steps."""
+    torch.set_num_threads(1)
+    registry, files = CheckpointRegistry(tmp_path_factory.mktemp("registry")), tmp_path_factory.mktemp("files")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(conversion, "parse_apart", lambda source, folder, choice=None: parse_here(source, folder, choice))
+        for name, layout in layouts.REMEMBERING.items():
+            torch.save(layout.content(), files / f"{name}.pt")
+            config, stated = dict(layout.config), dict(layout.stated)
+            if "attnscope" in config:
+                config["attnscope"] = config["attnscope"] | {"preset": "uneven", "steps": 3}
+            else:
+                stated["preset"] = "uneven"
+            if layout.bare:
+                (files / f"{name}.pt.yaml").write_text(yaml.safe_dump(config))
+            registry.add(files / f"{name}.pt", name=name, **stated)
+    return registry
+
+
+@pytest.fixture
+def capture(registry, monkeypatch):
+    """Return a function that captures with a policy, a few steps a commit."""
+    monkeypatch.setattr(schema, "CHUNK_BYTES", 2**11)
+
+    def run(path, name, stopped=lambda: False, **changes):
+        asked = {"tasks": {"split": "all", "indices": [0]}, "replicas": 3, "steps": STEPS, "maps": {"count": 0}}
+        spec = CaptureSpec.model_validate({"checkpoint": name, **asked, **changes})
+        info = registry.get(name)
+        resolved = resolve(spec, registry, LISTED)
+        order = CaptureOrder(str(uuid4()), "local", spec, resolved, path, durable=False, listings=LISTED)
+        run_capture(order, load_policy(registry.folder(info.id), CPU), info, CPU, stopped=stopped)
+        return CaptureReader.open(path)
+
+    return run
+
+
+@pytest.mark.parametrize("name", layouts.REMEMBERING)
+def test_an_interrupted_capture_ends_with_the_same_bits(capture, tmp_path, name):
+    """What each step left behind is computed again, so every array is that of a capture without interruption."""
+    whole = capture(tmp_path / "whole.zarr", name)
+    assert verify(whole).ok
+    assert len(np.unique(whole.array("context/length")[5])) > 1
+    path = tmp_path / "resumed.zarr"
+    for stop_at in (33, 50):
+        asked = iter(range(1000))
+        with contextlib.suppress(RolloutStoppedError):
+            capture(path, name, stopped=lambda asked=asked, stop_at=stop_at: next(asked) >= stop_at)
+        assert 0 < CaptureReader.open(path).steps_committed < STEPS
+    resumed = capture(path, name)
+    for array in whole.root.arrays:
+        assert np.array_equal(whole.array(array)[:], resumed.array(array)[:], equal_nan=True), array
+
+
+@pytest.mark.parametrize("name", layouts.REMEMBERING)
+def test_rows_of_some_environments_are_those_of_all(capture, tmp_path, name):
+    """A capture that keeps rows of the last environment alone keeps the same row, NaN past its own length."""
+    whole = capture(tmp_path / "whole.zarr", name, steps=20)
+    some = capture(tmp_path / "some.zarr", name, steps=20, rows={"envs": [2], "layers": [1]})
+    assert verify(some).ok
+    expected = whole.array("attention/rows")[:, 2:, 1:2]
+    assert np.array_equal(some.array("attention/rows")[:], expected, equal_nan=True)
