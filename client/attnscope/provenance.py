@@ -49,6 +49,12 @@ class Recorded(BaseModel):
     stated_by_user: dict[str, Any] = {}
 
 
+KEPT: Final[Mapping[str, str]] = MappingProxyType(
+    {"memory": "a memory of its layers' inputs", "rolling": "keys and values kept as they were computed"}
+)
+"""By the window of a policy: what it keeps of its past besides tokens."""
+
+
 def policy_words(provenance: Mapping[str, Any]) -> str:
     """Return e.g. ``causal (mask stated by family), heads 2 and preset darkroom-dpt stated by user``.
 
@@ -62,9 +68,23 @@ def policy_words(provenance: Mapping[str, Any]) -> str:
     else:
         mask = "causal" if provenance["causal"] else "non-causal"
         words = f"{mask} (mask stated by {provenance['causal_stated_by']})"
+    words = ", ".join([words, *kept_words(provenance)])
     stated = provenance.get("stated_by_user", {})
     others = [f"{name.replace('_', ' ')} {answer}" for name, answer in stated.items() if name != "causal"]
     return f"{words}, {' and '.join(others)} stated by user" if others else words
+
+
+def kept_words(provenance: Mapping[str, Any]) -> list[str]:
+    """Return what a policy keeps of its past besides tokens, and when it forgets; nothing for a plain sliding window.
+
+    Parameters
+    ----------
+    provenance
+        A capture's.
+    """
+    kept = KEPT.get(str(provenance.get("window")))
+    emptied = "context emptied at each episode's end" if provenance.get("cleared") == "episode" else None
+    return [words for words in (kept, emptied) if words is not None]
 
 
 def state_words(state: str | None, committed: int, unit: str = "step") -> str:

@@ -7,7 +7,7 @@ import json
 import pytest
 
 import attnscope
-from attnscope.provenance import state_words
+from attnscope.provenance import policy_words, state_words
 from attnscope.report import write_report
 
 
@@ -27,6 +27,23 @@ from attnscope.report import write_report
 def test_each_state_has_its_words(state, words):
     """Only a job that may commit more is still running; one that ended says where."""
     assert state_words(state, 24) == words
+
+
+@pytest.mark.parametrize(
+    ("window", "cleared", "words"),
+    [
+        ("recompute", "never", ""),
+        ("recompute", "episode", ", context emptied at each episode's end"),
+        ("memory", "episode", ", a memory of its layers' inputs, context emptied at each episode's end"),
+        ("rolling", "episode", ", keys and values kept as they were computed, context emptied at each episode's end"),
+        ("told by a stranger", "never", ""),
+        (None, None, ""),
+    ],
+)
+def test_what_a_policy_keeps_stands_beside_its_mask(window, cleared, words):
+    """A memory and the end of it are said wherever the mask is; a plain sliding window needs no word."""
+    provenance = {"causal": True, "causal_stated_by": "family", "window": window, "cleared": cleared}
+    assert policy_words(provenance) == f"causal (mask stated by family){words}"
 
 
 @pytest.mark.parametrize("state", ["cancelled", "failed"])

@@ -48,6 +48,7 @@ def attributes_of(
             "dtype": "float32",
             "attention_implementation": attention,
             "window": policy.window,
+            "cleared": policy.cleared,
         }
         | dict(own)
         | machine(device),
