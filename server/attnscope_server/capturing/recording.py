@@ -109,7 +109,6 @@ class AttentionRecorder:
             stored = (rounded if place.dtype == np.uint8 else rows.to(torch.float16)).cpu().numpy()
             place[...] = stored if self._whole else stored[self._kept]  # the index copies
 
-
     def _clear(self, stored: np.ndarray[Any, Any], lengths: np.ndarray[Any, Any]) -> None:
         """Mark as absent what lies beyond each kept environment's context."""
         beyond = np.arange(stored.shape[-1]) >= lengths[self._kept[0].ravel(), None]

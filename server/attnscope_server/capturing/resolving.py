@@ -21,7 +21,6 @@ from attnscope_storage.wire import (
     ActingSpecification,
     CaptureSpec,
     CheckpointInfo,
-    PolicyDescription,
     ProblemCode,
     ResolvedCapture,
     ResolvedSubject,
@@ -133,18 +132,6 @@ def find_subject(spec: ActingSpecification, registry: CheckpointRegistry, listin
         detail = f"{checkpoint.name} chooses among {chooses} actions, {chosen.name} has {len(chosen.actions)}"
         raise _refuse(ProblemCode.INVALID_REQUEST, detail)
     return Subject(checkpoint, chosen, _tasks(spec.tasks, chosen, checkpoint))
-
-
-def refuse_whole(policy: PolicyDescription, name: str) -> None:
-    """Refuse to shorten the context of a policy that keeps more than its context shows.
-
-    Raises
-    ------
-    ProblemError
-        invalid-request, with the reason.
-    """
-    if (reason := policy.why_whole) is not None:
-        raise _refuse(ProblemCode.INVALID_REQUEST, f"{name} takes no rule: {reason}; a capture shows what it looks at")
 
 
 def task_cell(task: Task) -> TaskCell:

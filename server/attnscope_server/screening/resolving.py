@@ -17,7 +17,7 @@ from attnscope_model.checkpoints.registry import CheckpointRegistry
 from attnscope_model.compression import Compression
 from attnscope_model.errors import CheckpointAmbiguousError, CheckpointUnknownError
 from attnscope_model.strategies import Strategy, StrategyError, build, strategy
-from attnscope_server.capturing.resolving import refuse_whole
+from attnscope_server.capturing.shortening import refuse_whole
 from attnscope_server.errors import refusal
 from attnscope_server.screening.arms import Arm, arms_of
 from attnscope_server.screening.bands import ages_of, episodes_back

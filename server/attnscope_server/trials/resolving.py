@@ -13,7 +13,8 @@ from attnscope_env.presets.listing import LISTED, Listings
 from attnscope_model.checkpoints.registry import CheckpointRegistry
 from attnscope_model.compression import default_positions, unfit
 from attnscope_model.strategies import Strategy, StrategyError, build, strategy, why_not, why_oracle
-from attnscope_server.capturing.resolving import evenly_spaced, find_subject, refuse_whole
+from attnscope_server.capturing.resolving import evenly_spaced, find_subject
+from attnscope_server.capturing.shortening import refuse_whole
 from attnscope_server.errors import refusal
 from attnscope_storage.wire import (
     MAX_CONDITIONS,

@@ -17,10 +17,13 @@ from attnscope_model.checkpoints.foreign import parse_here
 from attnscope_model.checkpoints.native import load_policy
 from attnscope_model.checkpoints.registry import CheckpointRegistry
 from attnscope_server.capturing.job import CaptureOrder, run_capture
+from attnscope_server.capturing.reducing import age_bins, retained_curve
 from attnscope_server.capturing.resolving import resolve
 from attnscope_server.capturing.rollout import RolloutStoppedError
+from attnscope_storage.ages import bin_edges
 from attnscope_storage.kinds.capture import schema
 from attnscope_storage.reading.reader import CaptureReader
+from attnscope_storage.shades import ABSENT
 from attnscope_storage.verify import verify
 from attnscope_storage.wire import CaptureSpec
 from forwards import layouts
@@ -99,3 +102,24 @@ def test_rows_of_some_environments_are_those_of_all(capture, tmp_path, name):
     assert verify(some).ok
     expected = whole.array("attention/rows")[:, 2:, 1:2]
     assert np.array_equal(some.array("attention/rows")[:], expected, equal_nan=True)
+
+
+@pytest.mark.parametrize("name", layouts.REMEMBERING)
+def test_reductions_are_those_of_each_environments_own_context(capture, tmp_path, name):
+    """Bytes, age bins and retained mass of a batch of unequal contexts are those of each row cut to its length."""
+    options = {"steps": 20, "rows": {"form": "bins", "exact": [0, 1, 2], "curve": True}}
+    whole = capture(tmp_path / "bins.zarr", name, **options)
+    shades = capture(tmp_path / "u8.zarr", name, steps=20, rows={"form": "u8"})
+    assert verify(whole).ok
+    assert verify(shades).ok
+    rows, length = whole.array("attention/rows")[:].astype(np.float32), whole.array("context/length")[:]
+    assert np.array_equal(shades.array("attention/rows")[:] == ABSENT, np.isnan(rows))
+    edges, per = tuple(int(edge) for edge in bin_edges(rows.shape[-1])), whole.policy.tokens_per_transition
+    for step, env in np.ndindex(20, 3):
+        row = torch.from_numpy(rows[step, env : env + 1, ..., : length[step, env]])
+        for array, expected in (
+            ("attention/bins", age_bins(row, edges, "last")),
+            ("attention/curve", retained_curve(row, "last", per)),
+        ):
+            stored = whole.array(array)[step, env].astype(np.float32)
+            assert np.allclose(stored, expected[0].float().numpy(), atol=2e-3, equal_nan=True), (array, step, env)

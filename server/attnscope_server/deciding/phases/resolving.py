@@ -14,7 +14,8 @@ from attnscope_env.presets.listing import LISTED, Listings
 from attnscope_model.checkpoints.registry import CheckpointRegistry
 from attnscope_model.compression import default_positions, unfit
 from attnscope_model.families import OWN_FAMILIES
-from attnscope_server.capturing.resolving import refuse_whole, task_cell
+from attnscope_server.capturing.resolving import task_cell
+from attnscope_server.capturing.shortening import refuse_whole
 from attnscope_server.deciding.driver import rollout_range
 from attnscope_server.deciding.phases.linking import Linked
 from attnscope_server.deciding.phases.sizing import (
