@@ -21,7 +21,7 @@ from attnscope_server.capturing.reducing import age_bins, retained_curve
 from attnscope_server.capturing.resolving import resolve
 from attnscope_server.capturing.rollout import RolloutStoppedError
 from attnscope_storage.ages import bin_edges
-from attnscope_storage.kinds.capture import schema
+from attnscope_storage.kinds.capture import lengths
 from attnscope_storage.reading.reader import CaptureReader
 from attnscope_storage.shades import ABSENT
 from attnscope_storage.verify import verify
@@ -63,7 +63,8 @@ def registry(tmp_path_factory):
 @pytest.fixture
 def capture(registry, monkeypatch):
     """Return a function that captures with a policy, a few steps a commit."""
-    monkeypatch.setattr(schema, "CHUNK_BYTES", 2**11)
+    monkeypatch.setattr(lengths, "CHUNK_BYTES", 2**11)
+    monkeypatch.setattr(lengths, "LEAST_STEPS", 1)
 
     def run(path, name, stopped=lambda: False, **changes):
         asked = {"tasks": {"split": "all", "indices": [0]}, "replicas": 3, "steps": STEPS, "maps": {"count": 0}}
