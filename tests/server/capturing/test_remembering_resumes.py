@@ -23,7 +23,6 @@ from attnscope_server.capturing.rollout import RolloutStoppedError
 from attnscope_storage.ages import bin_edges
 from attnscope_storage.kinds.capture import lengths
 from attnscope_storage.reading.reader import CaptureReader
-from attnscope_storage.shades import ABSENT
 from attnscope_storage.verify import verify
 from attnscope_storage.wire import CaptureSpec
 from forwards import layouts
@@ -114,7 +113,7 @@ def test_reductions_are_those_of_each_environments_own_context(capture, tmp_path
     assert verify(whole).ok
     assert verify(shades).ok
     rows, length = whole.array("attention/rows")[:].astype(np.float32), whole.array("context/length")[:]
-    assert np.array_equal(shades.array("attention/rows")[:] == ABSENT, np.isnan(rows))
+    assert np.array_equal(np.isnan(shades.array("attention/rows")[:]), np.isnan(rows))
     edges, per = tuple(int(edge) for edge in bin_edges(rows.shape[-1])), whole.policy.tokens_per_transition
     for step, env in np.ndindex(20, 3):
         row = torch.from_numpy(rows[step, env : env + 1, ..., : length[step, env]])
