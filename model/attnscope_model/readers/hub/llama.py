@@ -15,7 +15,7 @@ from attnscope_model.readers.base import ParsedFile
 from attnscope_model.readers.hub.adapter import MAX_IDS
 from attnscope_model.readers.hub.base import HubReader, built_words, stored_words, tied_head, vocabulary_of
 from attnscope_model.readers.hub.gpt2 import check_activation
-from attnscope_model.readers.shapes import MAX_TOKENS, bounded, divisor, shape
+from attnscope_model.readers.shapes import MAX_TOKENS, bounded, shape
 
 _FREQUENCIES: Final = re.compile(r"model\.(layers\.\d{1,6}\.self_attn\.)?rotary_emb\.inv_freq")
 
@@ -102,4 +102,9 @@ class HubLlamaReader(HubReader):
                 f"head_dim: expected an even {width} / {heads}, got {config.get('head_dim', size)}: heads of another "
                 "size than their share of the width are not computed here"
             )
-        return divisor(config.get("num_key_value_heads", heads), heads, "num_key_value_heads")
+        key_heads = config.get("num_key_value_heads", heads)
+        if heads % key_heads:
+            raise CheckpointUnreadableError(
+                f"num_key_value_heads: expected a divisor of the heads {heads}, got {key_heads}"
+            )
+        return int(key_heads)

@@ -37,7 +37,7 @@ OF_LLAMA = [
     ({"rope_scaling": {"type": "linear", "factor": 2.0}}, "rope_scaling says"),
     ({"rms_norm_eps": float("inf")}, "rms_norm_eps: expected float, got 'inf'"),
     ({"head_dim": 8}, "head_dim: expected an even 32 / 8, got 8"),
-    ({"num_key_value_heads": 3}, "num_key_value_heads: expected a divisor of the width 8, got 3"),
+    ({"num_key_value_heads": 3}, "num_key_value_heads: expected a divisor of the heads 8, got 3"),
     ({"hidden_act": "swish_of_my_own"}, "expected an activation of gelu, "),
     ({"attention_bias": True}, "tensors are missing: .*q_proj.bias"),
 ]
