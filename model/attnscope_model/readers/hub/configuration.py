@@ -6,6 +6,7 @@ architecture. A key that is not listed here is therefore refused, whatever it sa
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -37,6 +38,11 @@ class ModelType:
     ignored: frozenset[str]
     """Keys of training, of text generation and of bookkeeping, which no decision uses."""
 
+
+MOST: Final = 1e12
+"""Number beyond which no base or epsilon is meant."""
+
+_EXPONENT: Final = re.compile(r"\d{1,20}e[-+]?\d{1,3}")
 
 _BOOKKEEPING: Final = frozenset(
     {
@@ -178,7 +184,9 @@ def _value(value: object, read: Read, where: str) -> int | float | str | None:
     if value is None:
         default: int | float | str | None = read.default
         return default
-    if read.kind is float and isinstance(value, int | float) and not isinstance(value, bool) and 0 < value < 1e12:  # noqa: PLR2004 - beyond it no base or epsilon is meant
+    if read.kind is float and isinstance(value, str) and _EXPONENT.fullmatch(value):
+        value = float(value)  # YAML takes a number without a point, such as 1e-05, for a text
+    if read.kind is float and isinstance(value, int | float) and not isinstance(value, bool) and 0 < value < MOST:
         return float(value)
     if read.kind is not float and type(value) is read.kind:
         if not isinstance(value, bool) and isinstance(value, int) and value < 1:
