@@ -236,7 +236,7 @@ def test_weights_that_are_handed_over_are_noted(causal, length):
     ],
 )
 def test_weights_of_another_shape_or_sum_are_refused(policy, reason):
-    """What a module hands over is held against the description, and each row sums to 1."""
+    """Weights that a module hands over are held against the description, and each row sums to 1."""
     with pytest.raises(CaptureInvalidError, match=reason), AttentionTape(policy):
         policy(tokens())
     assert all(site.tape is None for site in policy.attentions())

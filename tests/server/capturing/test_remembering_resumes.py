@@ -79,7 +79,7 @@ def capture(registry, monkeypatch):
 
 @pytest.mark.parametrize("name", layouts.REMEMBERING)
 def test_an_interrupted_capture_ends_with_the_same_bits(capture, tmp_path, name):
-    """What each step left behind is computed again, so every array is that of a capture without interruption."""
+    """Memories are computed again step by step, so every array is that of a capture without interruption."""
     whole = capture(tmp_path / "whole.zarr", name)
     assert verify(whole).ok
     assert len(np.unique(whole.array("context/length")[5])) > 1

@@ -335,7 +335,7 @@ DECLARED = {
     "context_length": 22,
     "preset": "darkroom-reference",
 }
-"""What a token of a language model is: 81 cells, 5 actions and 2 rewards, in this order."""
+"""The tokens of a language model: 81 cells, 5 actions and 2 rewards, in this order."""
 GPT2_CONFIG = {"model_type": "gpt2", "n_embd": WIDTH, "n_layer": LAYERS, "n_head": 4, "n_positions": 40}
 LLAMA_CONFIG = {
     "model_type": "llama",

@@ -94,7 +94,7 @@ def test_an_amago_file_alone_asks_for_its_configuration(empty, tmp_path):
 
 @pytest.mark.parametrize("name", layouts.REMEMBERING)
 def test_a_native_folder_of_a_policy_that_remembers_is_added_as_it_is(empty, tmp_path, name):
-    """What stood in no tensor is kept in its configuration, which is held against the weights again."""
+    """Facts that stood in no tensor are kept in its configuration, which is held against the weights again."""
     layout, path = layouts.REMEMBERING[name], tmp_path / "file.pt"
     torch.save(layout.content(), path)
     if layout.bare:

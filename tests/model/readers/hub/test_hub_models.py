@@ -88,7 +88,7 @@ def test_scores_are_scaled_as_the_configuration_says(empty, folder, golden_of, s
 
 
 def test_a_tied_llama_reads_by_its_table(empty, folder):
-    """Where the configuration ties them, the vocabulary's table is the head, stored once or twice."""
+    """The vocabulary's table is the head where the configuration ties them, stored once or twice."""
     from safetensors.torch import load_file, save_file  # noqa: PLC0415 - here only
 
     tied = folder("llama")

@@ -75,7 +75,7 @@ def test_a_llama_that_is_computed_otherwise_is_refused(empty, folder, changes, r
 @pytest.mark.parametrize("kind", ["gpt2", "llama"])
 @pytest.mark.parametrize(("changes", "reason"), DECLARATIONS)
 def test_a_declaration_that_does_not_fit_is_refused(empty, folder, kind, changes, reason):
-    """What a token is has to be said, within the vocabulary and as the environment has it."""
+    """The meaning of each token has to be said, within the vocabulary and as the environment has it."""
     spoilt = folder(kind)
     spoilt.declare(**changes)
     refused(empty, spoilt, reason)
