@@ -10,7 +10,7 @@ import numpy as np
 
 from attnscope.absent import imported_from
 from attnscope.capture import Capture
-from attnscope.decisions.wording import own_command
+from attnscope.decisions.wording import arm_words, own_command
 from attnscope.recommendations.beside import Beside
 from attnscope.recommendations.claims import Claim, claim
 from attnscope.recommendations.commands import decide_command
@@ -95,9 +95,13 @@ def _answer(card: DecisionCard) -> tuple[Claim, ...]:
     sentence = card.sentence or f"{card.answer}."
     scope = (
         f"Decision {card.job[:8]}: {card.scope}, margin {100 * card.margin:g} % of the gain over uniform actions, "
-        f"{card.rollouts} rollouts in all. Its judging rollouts chose nothing."
+        f"{card.rollouts} rollouts in all. The rollouts that judged had no part in choosing arms."
     )
-    found = [Claim("answer", sentence), Claim("answer.scope", scope)]
+    found = [Claim("answer", sentence)]
+    if card.chosen is not None:
+        words = arm_words(card.chosen)
+        found.append(Claim("answer.arm", f"{words[0].upper()}{words[1:]}."))
+    found.append(Claim("answer.scope", scope))
     if card.speed is not None:
         found.append(Claim("answer.speed", f"Speed: {card.speed.words} ({card.speed.envs} environments)."))
     named = [rung for rung in card.rungs if rung.arm not in sentence][:RUNGS]

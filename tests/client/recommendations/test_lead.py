@@ -134,6 +134,7 @@ def test_an_answer_leads(gaining):
     assert "Judged too: recency 6, keep inferior (kept 0.610 [0.400, 0.800], 20 seeds)." in text
     assert text.count("SCREENED, NOT DECIDED") == 0
     assert advice.to_json()["lead"]["claims"][0]["sentence"] == SENTENCE
+    assert "keep: each kept token keeps the position that it had in the whole window." in " ".join(text.split())
 
 
 def test_an_answer_of_another_policy_is_refused(gaining):
