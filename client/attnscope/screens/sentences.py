@@ -8,7 +8,6 @@ from attnscope.screens.board import name_of
 from attnscope.screens.dips import Dip, dips
 from attnscope.screens.predicted import applies, basis
 from attnscope.screens.results import ScreenResults
-from attnscope_storage.proposing import AGREES
 
 
 def screen_sentences(results: ScreenResults) -> list[str]:
@@ -36,24 +35,7 @@ def warned(results: ScreenResults) -> list[str]:
             f"only {results.earning:.0%} of the rollouts earn anything: departures of a policy that has not found its "
             "goal do not order rules, nor the ways to stand within one, and no order is claimed here"
         )
-    return [*found, *_doubted(results)]
-
-
-def _doubted(results: ScreenResults) -> list[str]:
-    """Return why the order of a rule's counts and positions may not be believed; rules of thumb from few policies."""
-    known, found = doubts(results), list[str]()
-    if known.disagree:
-        found.append(
-            f"departure and signed loss order the counts and positions of a rule differently (rank correlation "
-            f"{known.agreement:.2f}; {AGREES:g} or more was seen where departures ordered costs): this policy may gain "
-            "by departing, and the positions that depart least may be the worse ones"
-        )
-    if known.too_still:
-        found.append(
-            f"{known.still:.0%} of the arms depart at fewer than one live decision in 100: a few decisions make their "
-            "order, which says little about costs"
-        )
-    return found
+    return [*found, *doubts(results).sentences]
 
 
 def _dip(results: ScreenResults, dip: Dip) -> str:

@@ -1,6 +1,6 @@
 """Proposing: from a screen's arrays, which arms may race, and which arms are the same. No file is read here."""
 
-from attnscope_storage.proposing.doubts import AGREES, Doubts, doubts_of
+from attnscope_storage.proposing.doubts import Doubts, doubts_of
 from attnscope_storage.proposing.votes import (
     BASELINES,
     FIRST,
@@ -16,7 +16,6 @@ from attnscope_storage.proposing.votes import (
 )
 
 __all__ = [
-    "AGREES",
     "BASELINES",
     "FIRST",
     "Doubts",

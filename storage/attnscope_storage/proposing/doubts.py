@@ -51,6 +51,20 @@ class Doubts:
         """True where most arms hardly depart, so that a few decisions make their order."""
         return bool(self.still >= MOSTLY)
 
+    @property
+    def sentences(self) -> tuple[str, ...]:
+        """The doubts in words, as screens and decisions say them; none where there is no doubt."""
+        turned = (
+            "departure and signed loss order the counts and positions of a rule differently (rank correlation "
+            f"{self.agreement:.2f}; {AGREES:g} or more was seen where departures ordered costs): this policy may gain "
+            "by departing, and the positions that depart least may be the worse ones"
+        )
+        small = (
+            f"{self.still:.0%} of the arms depart at fewer than one live decision in 100: a few decisions make their "
+            "order, which says little about costs"
+        )
+        return (*((turned,) if self.disagree else ()), *((small,) if self.too_still else ()))
+
 
 def doubts_of(votes: Votes, rules: Sequence[Hashable], members: Sequence[int]) -> Doubts:
     """Return the doubts about a screen.

@@ -205,9 +205,12 @@ def test_a_killed_decision_goes_on_to_the_same_bits(running, client, decided, di
     assert job.info.attempts == decided.info.attempts + 1  # every look gives the slot back, and takes it again
     paths = [capture_path(running.settings.data_root, str(one.id)) for one in (decided, job)]
     assert differing(*paths) == ["decision/document"]
-    apart = {"job", "speed", "children", "attempt", "earlier"}
-    one, other = (handle.decision().card.model_dump(exclude=apart) for handle in (decided, job))
-    assert one == other
+    first, second = (handle.decision().card for handle in (decided, job))
+    apart = {"job", "speed", "children", "attempt", "earlier", "lines", "sentence"}
+    assert first.model_dump(exclude=apart) == second.model_dump(exclude=apart)
+    assert second.lines[1:-1] == first.lines[:-1]  # but for the first line and the answer's end, which count decisions
+    assert second.lines[0].startswith(f"decision number {second.attempt} on this checkpoint")
+    assert second.sentence == f"{first.sentence} This is decision number {second.attempt} on this policy here."
     for name in decided.decision().card.children:
         parts = [
             capture_path(running.settings.data_root, handle.decision().card.children[name]) for handle in (decided, job)

@@ -23,6 +23,7 @@ def test_agreement_is_within_rules(sign, agreement):
     found = doubts_of(votes(departure, [sign * value for value in (8, 9, 10, 11, 1, 2, 3, 4)]), RULES, ALL)
     assert found.agreement == pytest.approx(agreement)
     assert found.disagree == (sign < 0)
+    assert len(found.sentences) == (sign < 0)
     assert not found.too_still
 
 
@@ -31,6 +32,7 @@ def test_arms_that_hardly_depart_are_counted():
     found = doubts_of(votes([0.001, 0.001, 0.002, 0.003, 0.2, 0.3, 0.3, 0.5], [1, 1, 2, 3, 1, 2, 2, 3]), RULES, ALL)
     assert found.still == 0.5
     assert found.too_still
+    assert [sentence[:15] for sentence in found.sentences] == ["50% of the arms"]
     assert found.agreement == pytest.approx(1)
 
 

@@ -24,6 +24,7 @@ from attnscope_storage.proposing import (
     Votes,
     by_votes,
     distinct,
+    doubts_of,
     first_listed,
     first_of_each,
     least_departing,
@@ -113,6 +114,18 @@ def ballots_of(screen: CaptureReader, resolved: ResolvedDecision, policy: Policy
         for place in distinct(arrays, [setup.budget for setup in setups], order)
         if (group := groups[place]) is not None
     ]
+
+
+def doubted(screen: CaptureReader) -> tuple[str, ...]:
+    """Return why a stored screen's own order is not believed, in words for the card."""
+    arms = ResolvedScreen.model_validate(screen.attributes["resolved"]).arms
+    names = ("screen/departure", "screen/signed", "decision/live", "decision/follows", "rollout/task")
+    arrays = {name: np.asarray(screen.array(name)[:]) for name in names}
+    setups = [screened_setup(arm) for arm in arms]
+    members = [index for index, setup in enumerate(setups) if setup.budget is not None]
+    rules = [(str(setup.rule), setup.memory) for setup in setups]
+    found = doubts_of(votes_of(arrays, arrays["rollout/task"]), rules, members)
+    return tuple(f"the screen doubts itself: {one}" for one in found.sentences)
 
 
 def group_of(

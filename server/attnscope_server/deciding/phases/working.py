@@ -19,7 +19,7 @@ from attnscope_server.deciding.phases.children import Children, condition_of
 from attnscope_server.deciding.phases.looping import loop_sample
 from attnscope_server.deciding.phases.naming import budget_text
 from attnscope_server.deciding.phases.parts import Part
-from attnscope_server.deciding.phases.proposing import ballots_of, in_waves, proposed, screened_arms
+from attnscope_server.deciding.phases.proposing import ballots_of, doubted, in_waves, proposed, screened_arms
 from attnscope_server.deciding.phases.record import Record
 from attnscope_server.deciding.phases.resolving import plan_of
 from attnscope_server.deciding.phases.rollouts import UNIFORM_SEEDS, Stage, axis_of
@@ -153,7 +153,7 @@ class Worker:
         driver = self.record.driver
         if not self.record.quick:
             driver = after_screen(driver, [Arm(name=arm.name, tokens=arm.tokens, budget=arm.group) for arm in found])
-        self._found(driver=driver, arms=tuple(found))
+        self._found(driver=driver, arms=tuple(found), notes=(*self.record.notes, *doubted(reader)))
         return Part()
 
     def _race(self, asked: Request) -> Part:

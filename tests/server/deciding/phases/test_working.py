@@ -158,6 +158,8 @@ def test_the_card_says_what_was_refused_and_what_it_costs(decided):
     assert all(one.seconds > 0 and one.low <= one.ratio <= one.high for one in card.speed.phases)
     assert card.speed.cores
     assert card.left_out == (*LEFT_OUT, STATELESS)
+    doubts = [note for note in card.notes if note.startswith("the screen doubts itself: ")]
+    assert ["at fewer than one live decision in 100" in note for note in doubts] == [True]
     assert card.rungs[0].low <= card.rungs[0].kept <= card.rungs[0].high
     assert json.loads(card.model_dump_json())["card_schema"] == 3
 
