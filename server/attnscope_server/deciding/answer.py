@@ -134,7 +134,10 @@ def _where(answer: Answer, rung: RungSummary) -> str:
 def _keeps(rung: RungSummary) -> str:
     if rung.changes_almost_nothing is not None:
         return f"it changes almost nothing (at most {rung.changes_almost_nothing:.1%} of rollouts differ)"
-    return f"it keeps {number(rung.point)} [{number(rung.low)}, {number(rung.high)}] of the gain over random actions"
+    more = ", more than with the whole history" if rung.low > 1 else ""
+    return (
+        f"it keeps {number(rung.point)} [{number(rung.low)}, {number(rung.high)}] of the gain over random actions{more}"
+    )
 
 
 def _margin(answer: Answer) -> str:

@@ -83,7 +83,11 @@ def test_the_ladder_draws_each_look_beside_its_bounds(card, tmp_path):
 
 def test_the_picture_of_a_card_holds_its_sentence(card):
     """However long the answer, no text leaves the canvas; it begins at the left edge and not at that of the axes."""
-    said = card.model_copy(update={"sentence": "Compress to recency 64, keep: it keeps what it should. " * 6})
+    long = [
+        rung.model_copy(update={"arm": f"{rung.arm}, every 10, with a long name of its own"}) for rung in card.rungs
+    ]
+    sentence = "Compress to recency 64, keep: it keeps what it should. " * 6
+    said = card.model_copy(update={"sentence": sentence, "rungs": tuple(long)})
     figure = decision_card(said)
     assert not faults(figure)
     texts = [text for part in figure.subfigs for text in part.texts]

@@ -21,6 +21,9 @@ TEXT_POINTS: Final = 7.5
 MOST_RUNGS: Final = 24
 """Rungs that are drawn, at most; a decision has nine."""
 
+NAME_INCHES: Final = 1.8
+"""Width of an arm's name beside the axes."""
+
 MOST_NAMED: Final = 60
 """Characters of an arm's name that are drawn, at most."""
 
@@ -42,6 +45,11 @@ def _one_line(text: str) -> str:
     return " ".join(text[:LONGEST].split())
 
 
+def _named(arm: str) -> str:
+    """Return an arm's name on lines that leave the axes most of the width."""
+    return fold(_one_line(arm)[:MOST_NAMED], NAME_INCHES, TEXT_POINTS)
+
+
 def draw_rungs(axes: Axes, rungs: tuple[CardRung, ...], margin: float) -> Axes:
     """Draw the kept share of every judged rung with its repeated interval, and the border between verdicts."""
     if not rungs:
@@ -57,10 +65,10 @@ def draw_rungs(axes: Axes, rungs: tuple[CardRung, ...], margin: float) -> Axes:
         axes.plot([rung.kept], [index], "o", color=colour, markersize=4)
     axes.set_yticks(
         range(len(rungs)),
-        [f"{_one_line(rung.arm)[:MOST_NAMED]}\n{_one_line(rung.verdict)[:MOST_NAMED]}" for rung in rungs],
+        [f"{_named(rung.arm)}\n{_one_line(rung.verdict)[:MOST_NAMED]}" for rung in rungs],
     )
     axes.set_ylim(len(rungs) - 0.5, -0.5)
-    axes.set_xlabel("share of the gain over random actions that is kept, with the repeated interval")
+    axes.set_xlabel("kept share of the gain, with the repeated interval")
     return axes
 
 

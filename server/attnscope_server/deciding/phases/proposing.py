@@ -15,6 +15,7 @@ import numpy as np
 from attnscope_model.compression import Compression, unfit
 from attnscope_model.strategies import why_not
 from attnscope_model.strategies.candidates import candidates
+from attnscope_model.strategies.spelling import spelled
 from attnscope_server.deciding.phases.naming import budget_text
 from attnscope_server.deciding.phases.record import setup_of
 from attnscope_server.screening.arms import Arm, arm_of, arms_of
@@ -194,7 +195,7 @@ def _card_arm(ballot: Ballot, voted: tuple[str, ...]) -> CardArm:
     words += [] if setup.memory == "stateless" else [setup.memory]
     words += [] if setup.path == "recompute" else [setup.path]
     arm = CardArm(
-        name=f"{str(setup.rule).removesuffix('()')}{budget}, {', '.join(words)}",
+        name=f"{spelled(setup.rule.name, setup.rule.parameters)}{budget}, {', '.join(words)}",
         strategy=setup.rule.name,
         parameters=setup.rule.parameters,
         budget=setup.budget,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from attnscope_model.compression import Compression
 from attnscope_model.strategies import strategy
 from attnscope_server.deciding.phases.proposing import Ballot, proposed
@@ -35,3 +37,12 @@ def test_where_a_screen_ranks_nothing_the_list_stays():
     found = names(proposed(ballots(0.4, 0.5, 0.6, 0.3, 0.2, 0.1), ["8"], ranks=False))
     assert found[:3] == ["recency", "uniform", "random"]
     assert found == sorted(found, key=RULES.index)
+
+
+def test_an_arm_is_named_by_what_differs_from_its_rules_defaults():
+    """A name that is cited has no parameter that its rule has by itself."""
+    [ballot, *_] = ballots(0.4, 0.5, 0.6, 0.3, 0.2, 0.1)
+    rules = [strategy("random"), strategy("random", seed=3), strategy("anchored", inner={"name": "h2o", "recent": 0.0})]
+    made = [replace(ballot, setup=Compression(rule, 8, "keep")) for rule in rules]
+    found = [arm.name for arm in proposed(made, ["8"], ranks=True)]
+    assert found == ["random 8, keep", "random(seed=3) 8, keep", "anchored(inner=h2o(recent=0)) 8, keep"]
