@@ -161,7 +161,8 @@ def test_value_weighting_adds_up_to_what_attention_adds(captures, name):
             linear = next(m for m in layer.modules() if getattr(m, "weight", None) is layer.output())
             joined = (found.maps[number] @ values[0]).transpose(0, 1).flatten(1)
             moved = torch.einsum("hqk,hks,whs->hqkw", found.maps[number], values[0], heads_of(layer, values))
-            assert torch.allclose(moved.sum((0, 2)) + linear.bias, linear(joined), atol=1e-4)
+            bias = 0.0 if linear.bias is None else linear.bias
+            assert torch.allclose(moved.sum((0, 2)) + bias, linear(joined), atol=1e-4)
             assert torch.allclose(moved.norm(dim=-1), weighted[number], atol=1e-4)
             x = layer.forward(x)
     assert (rolled.sum(-1) - 1).abs().max() < 1e-5
