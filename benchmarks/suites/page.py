@@ -170,7 +170,7 @@ def first_paints(server: PageServer, capture: Capture, folder: Path, count: int)
             lines.append(painted(chrome, f"{other}/", "first-paint")["first-paint"])
     told = {
         "the page, first paint": spread([marks["first-paint"] for marks in ours[1:]]),
-        "the page, band drawn": spread([marks["attnscope-band"] for marks in ours[1:]]),
+        "the page, band drawn": spread([marks["attnscope-overview"] for marks in ours[1:]]),
         "the page, every head's map drawn": spread([marks["attnscope-heads"] for marks in ours[1:]]),
         "SVG lines of the same maps, first paint": spread(lines[1:]),
     }
