@@ -47,6 +47,9 @@ TITLE_POINTS, CAPTION_POINTS = 9.0, 5.5
 UNHINTED = 0.92
 """Width of small text as its outlines are, over that of its pixels in a coarse picture, at least."""
 
+TITLE_SIZES = (TITLE_POINTS, 8.0, 7.0)
+"""Sizes that are tried so that a title is one line: the panels below it leave no room for another."""
+
 SHORTEST = 12
 """Characters of a line that no folding makes shorter."""
 
@@ -116,9 +119,11 @@ def _width(line: str, font: FontProperties) -> float:
 
 
 def entitle(figure: Figure, title: str) -> Text:
-    """Put the title above a figure, in place of the one that is there, and fold it where it is wider."""
-    folded = fold(title, 0.98 * figure.get_size_inches()[0], TITLE_POINTS)
-    return figure.suptitle(folded, color=COLOURS["text"], fontsize=TITLE_POINTS, x=0.01, ha="left")
+    """Put the title above a figure, in place of the one that is there: smaller where that spares a line, else folded."""
+    inches, lines = 0.98 * figure.get_size_inches()[0], max(1, len(title.splitlines()))
+    fitting = (one for one in TITLE_SIZES if len(fold(title, inches, one).splitlines()) <= lines)
+    size = next(fitting, TITLE_POINTS)
+    return figure.suptitle(fold(title, inches, size), color=COLOURS["text"], fontsize=size, x=0.01, ha="left")
 
 
 def finish(figure: Figure, title: str, caption: str) -> Figure:
