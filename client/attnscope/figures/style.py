@@ -119,7 +119,7 @@ def _width(line: str, font: FontProperties) -> float:
 
 
 def entitle(figure: Figure, title: str) -> Text:
-    """Put the title above a figure, in place of the one that is there: smaller where that spares a line, else folded."""
+    """Put the title above a figure in place of its present one: smaller where that spares a line, else folded."""
     inches, lines = 0.98 * figure.get_size_inches()[0], max(1, len(title.splitlines()))
     fitting = (one for one in TITLE_SIZES if len(fold(title, inches, one).splitlines()) <= lines)
     size = next(fitting, TITLE_POINTS)

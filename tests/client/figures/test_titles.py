@@ -13,7 +13,7 @@ USUAL = "Heads alike · AD-absolute-darkroom-reference-seed0@6000 · job 0000000
 
 @pytest.mark.parametrize(
     ("title", "lines", "smaller"),
-    [("short", 1, False), (USUAL, 1, True), ("word " * 60, 4, False), ("one\ntwo", 2, False), ("", 0, False)],
+    [("short", 1, False), (USUAL, 1, True), ("word " * 60, 5, False), ("one\ntwo", 2, False), ("", 0, False)],
 )
 def test_a_title_is_as_large_as_fits_its_line(title, lines, smaller):
     """The usual name of a checkpoint makes the narrow figures' titles a little too wide for the usual size."""
