@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from uuid import UUID
 
-from attnscope.decisions.following import about, lines_of
+from attnscope.following import about, lines_of
 from attnscope.decisions.shipped import shipped_card
 from attnscope.own_service import own_service
 from attnscope.recommendations.beside import beside_of

@@ -46,6 +46,11 @@ class Shown:
         ----------
         folder
             Made where it does not exist.
+
+        Returns
+        -------
+        list of Path
+            The files that were written.
         """
         files: list[Path] = imported("attnscope.report:write_report")(self, Path(folder))
         return files

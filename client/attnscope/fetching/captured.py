@@ -8,7 +8,7 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from attnscope.absent import WORDS, imported_from, why_absent
-from attnscope.errors import AbsentArrayError, NotCapturedError
+from attnscope.errors import AbsentArrayError, NotCapturedError, OutsideError
 from attnscope.fetching.lazy import LazyArray
 from attnscope.fetching.spread import SpreadRows, refuse_damaged
 from attnscope.fetching.stored import Stored
@@ -163,9 +163,18 @@ class CapturedArrays(Stored):
         ----------
         env
             Place among the stored environments.
+
+        Raises
+        ------
+        OutsideError
+            Fewer environments are stored.
         """
         stored = self.row_envs()
-        return env if stored is None else stored[env]
+        if stored is None:
+            return env
+        if not -len(stored) <= env < len(stored):
+            raise OutsideError(f"env {env} is not stored; {len(stored)} environments are, counted from 0")
+        return stored[env]
 
     def length(self, step: int, env: int = 0) -> int:
         """Return the tokens of the context, the query among them.

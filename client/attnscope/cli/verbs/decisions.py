@@ -15,7 +15,7 @@ from attnscope.cli.asking import NUMBERS, SEVERAL, SPELLINGS, DryRun
 from attnscope.cli.options import Asked, Spelling, asks, specified
 from attnscope.cli.parsing import goals, integers, share, times
 from attnscope.cli.verbs.jobs import cells, show, show_estimates, stands
-from attnscope.decisions.following import about, lines_of
+from attnscope.following import about, lines_of
 from attnscope_storage.wire.specifications.decisions import DecisionSpec
 
 if TYPE_CHECKING:
