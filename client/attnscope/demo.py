@@ -7,8 +7,8 @@ from collections.abc import Callable
 from pathlib import Path
 from uuid import UUID
 
-from attnscope.following import about, lines_of
 from attnscope.decisions.shipped import shipped_card
+from attnscope.following import about, lines_of
 from attnscope.own_service import own_service
 from attnscope.recommendations.beside import beside_of
 from attnscope.report import write_report

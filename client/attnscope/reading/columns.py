@@ -105,7 +105,7 @@ def _made(capture: Capture, place: int) -> Overview:
             return None
         flat = values.reshape(len(values), -1).mean(axis=1, dtype=np.float64)
         sums = np.add.reduceat(flat, step)
-        return np.asarray(sums if name == "rollout/reward" else sums / np.diff([*step, end]), np.float32)
+        return np.asarray(sums if name == "rollout/reward" else sums / np.diff(np.append(step, end)), np.float32)
 
     def first(name: str) -> Int64[np.ndarray, " column"] | None:
         values = steps(name)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Literal
+from typing import Final, Literal
 
 import torch
 from jaxtyping import Float, Int, Num
@@ -19,9 +19,13 @@ from attnscope_model.errors import CaptureInvalidError
 from attnscope_model.forward.description import parameters_of
 from attnscope_model.forward.remembering import RollingPolicy, newest_weights
 from attnscope_storage.wire import PolicyDescription
+from attnscope_storage.wire.catalogue import PositionKind
 
 FAMILY = "trxl-cleanrl"
 """Name of the family in entries and captures."""
+
+POSITIONS: Final[dict[str, PositionKind]] = {"absolute": "sinusoidal", "learned": "learned-absolute", "": "none"}
+"""Encodings of the trainer, as a policy's description names them."""
 
 
 @dataclass(frozen=True)
@@ -114,7 +118,7 @@ class TrxlPolicy(RollingPolicy):
             context_length=config.context_length,
             actions=config.actions,
             causal=True,
-            positions={"absolute": "sinusoidal", "learned": "learned-absolute", "": "none"}[config.encoding],
+            positions=POSITIONS[config.encoding],
             query_slot="last",
             tokens_per_transition=1,
             window="memory",

@@ -149,9 +149,9 @@ class AmagoReader(MappedReader):
 
     def empty(self, values: Mapping[str, Any]) -> Policy:
         """Return a policy of this configuration, whatever its weights."""
-        lists = {name: tuple(values[name]) for name in ("encoder", "actor", "activations", "probabilities")}
-        own = {name: value for name, value in values.items() if name != "said"}
-        return AmagoPolicy(AmagoConfig(**(own | lists)))
+        fields: dict[str, Any] = {name: value for name, value in values.items() if name != "said"}
+        fields |= {name: tuple(values[name]) for name in ("encoder", "actor", "activations", "probabilities")}
+        return AmagoPolicy(AmagoConfig(**fields))
 
     def hint(self, file: ParsedFile) -> str:  # noqa: ARG002 - the same for every file
         """Return where the family keeps what its tensors do not say."""

@@ -31,7 +31,8 @@ class Reductions:
 
     def __init__(self, schema: CaptureSchema, query_slot: QuerySlot) -> None:
         dims = schema.dims
-        self._dims, self._query_slot, self._names = dims, query_slot, schema.arrays.keys()
+        self._query_slot: QuerySlot = query_slot
+        self._dims, self._names = dims, schema.arrays.keys()
         self._edges = tuple(int(edge) for edge in bin_edges(dims.slots))
 
     def of(self, rows: Float[Tensor, "env layer head slot"]) -> dict[str, Float16[Tensor, "env layer head cell"]]:

@@ -101,9 +101,9 @@ class HubDecisionReader(HubReader):
 
     def empty(self, values: Mapping[str, Any]) -> Policy:
         """Return a policy of this configuration, whatever its weights."""
-        lists = {name: tuple(values[name]) for name in ("state_mean", "state_std")}
-        own = {name: value for name, value in values.items() if name != "said"}
-        return HubDecisionPolicy(HubDecisionConfig(**(own | lists)))
+        fields: dict[str, Any] = {name: value for name, value in values.items() if name != "said"}
+        fields |= {name: tuple(values[name]) for name in ("state_mean", "state_std")}
+        return HubDecisionPolicy(HubDecisionConfig(**fields))
 
     def arranged(self, own_name: str, tensor: Tensor, config: Mapping[str, Any]) -> Tensor:
         """Return a tensor as the policy holds it."""

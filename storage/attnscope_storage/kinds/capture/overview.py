@@ -56,14 +56,17 @@ class Sizes(Protocol):
     @property
     def steps(self) -> int:
         """Steps of the finished capture."""
+        ...
 
     @property
     def envs(self) -> int:
         """Length of the env axis."""
+        ...
 
     @property
     def row_every(self) -> int:
         """Steps from one stored row to the next."""
+        ...
 
 
 def overview_stride(sizes: Sizes) -> int | None:
