@@ -126,6 +126,7 @@ def test_a_bomb_is_not_unpacked(fake, tmp_path, monkeypatch):
     bomb = Zstd(level=19, checksum=True).encode(bytes(64 * 2**20))
     huge = b"\x28\xb5\x2f\xfd\xe0" + (2**62).to_bytes(8, "little") + b"\x01\x00\x00"
     monkeypatch.setattr(attnscope.fetching.lazy, "VIEW_BYTES", 0)
+    monkeypatch.setattr(attnscope.fetching.lazy, "SPARSE", 2**40)
     decoded = []
     monkeypatch.setattr(Zstd, "decode", lambda *_args, **_options: decoded.append(1))
     for content in (bomb, huge, bomb[:20], b""):
