@@ -26,6 +26,8 @@ FAMILIES = [
     "dpt",
     "ad-absolute",
     "ad-rotary",
+    "hub-gpt2",
+    "hub-llama",
 ]
 POLICIES = ["reindex", "keep", "right_align", "mask"]
 RULES = [strategy("random"), strategy("hierarchical", fine=1, middle=3)]
