@@ -131,8 +131,9 @@ def hole(file):
 
 
 def a_million_layers(file):
-    """Say of one layer's tensors that they are of layer 999,999."""
-    file.state |= {n.replace(".1.", ".999999."): torch.zeros(1) for n in list(file.state) if ".1." in n}
+    """Say of one layer's weights that they are of layer 999,999; a mask would be refused before."""
+    weights = [name for name in file.state if ".1." in name and not name.endswith(("causal_mask", "attn.bias"))]
+    file.state |= {name.replace(".1.", ".999999."): torch.zeros(1) for name in weights}
     return r"layers between 1 and 64, got 1000000"
 
 
