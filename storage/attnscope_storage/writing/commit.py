@@ -191,12 +191,12 @@ class Committer:
         tail, size = self._tails[spec.name], spec.chunks[0]
         if before % size:
             self.bytes_written -= tail.written
+        tail.written = 0  # counted as the last chunk is written; the ones before it are full
         for number in range(before // size, -(-after // size)):
             first, end = max(before, number * size), min(after, (number + 1) * size)
             new = np.asarray(entries[first - before : end - before], spec.dtype)
             whole = new if len(new) == size else tail.joined(new, first % size)
-            tail.written = 0  # counted as its chunks are written
-            yield from self._chunks(spec, whole, number, tail)
+            yield from self._chunks(spec, whole, number, tail if end == after else None)
 
     def _chunks(self, spec: ArraySpec, values: Entries, number: int, tail: Tail | None = None) -> Iterator[Chunk]:
         """Yield every chunk that values, at most one chunk long on the first axis, consist of."""

@@ -49,6 +49,15 @@ def test_a_resumed_capture_of_every_form_is_the_uninterrupted_one(tmp_path, roll
             assert CaptureReader.open(path).attributes["bytes_written"] == stored
 
 
+def test_bytes_are_counted_once_where_a_commit_ends_one_chunk_and_begins_another(tmp_path, rollout):
+    """A commit that adds columns on both sides of a chunk's end counts both chunks, and the next one replaces one."""
+    with mock.patch.multiple(overview, COLUMNS=40, CHUNK_BYTES=700):
+        of = rollout.schema(chunk_bytes=4096, steps=640, row_every=3, map_steps=())
+    path = rollout.write(tmp_path / "capture.zarr", of)
+    stored = sum(chunk.stat().st_size for chunk in path.rglob("c.*"))
+    assert CaptureReader.open(path).attributes["bytes_written"] == stored
+
+
 def test_an_older_root_reads_the_same_of_a_chunk_that_grew(running, rollout, expected):
     """A reader that opened before a commit reads its own steps from chunks that the commit wrote again."""
     older = CaptureReader.open(running)
