@@ -81,7 +81,7 @@ class LazyArray:
             return parts[0] if len(parts) == 1 else np.concatenate(parts)
         whole = self._kept_whole()
         if whole is not None:
-            return _picked(whole, selection)
+            return selection.of(whole)
         picks = (
             slice(p.start, p.stop, p.step) if isinstance(p, range) else list(p) if isinstance(p, tuple) else p
             for p in selection.picks
@@ -173,7 +173,7 @@ class LazyArray:
             expected = ((selection.shape[1], *cell), dtype)
             return self._slicer.shaped(self.name, self.dims, selection, asked, expected)
         except TooLargeError:
-            parts = _halves(selection, axis=1)
+            parts = selection.halves(axis=1)
             if parts is None:
                 raise
             picked = [tuple(list(p) if isinstance(p, range | tuple) else p for p in part.picks) for part in parts]
@@ -207,7 +207,7 @@ class LazyArray:
         try:
             return self._slicer.fetch(self.name, self.dims, selection, self.dtype)
         except TooLargeError:
-            halves = _halves(selection)
+            halves = selection.halves()
             if halves is None:
                 raise
             return np.concatenate([self._in_parts(half) for half in halves])
@@ -229,18 +229,10 @@ class LazyArray:
         try:
             return self._slicer.shaped(self.name, self.dims, selection, asked, (shape, dtype))
         except TooLargeError:
-            halves = None if self.dims[0] in over else _halves(selection)
+            halves = None if self.dims[0] in over else selection.halves()
             if halves is None:
                 raise
             return np.concatenate([self._reduced(half, over, form) for half in halves])
-
-
-def _halves(selection: Selection, axis: int = 0) -> tuple[Selection, Selection] | None:
-    whole = selection.picks[axis]
-    if isinstance(whole, int) or len(whole) < 2:  # noqa: PLR2004 - nothing to halve
-        return None
-    middle = len(whole) // 2
-    return selection.with_pick(axis, whole[:middle]), selection.with_pick(axis, whole[middle:])
 
 
 def mean_over(values: Shaped[np.ndarray, ...], dims: list[str], over: tuple[str, ...]) -> Float32[np.ndarray, ...]:
@@ -251,12 +243,3 @@ def mean_over(values: Shaped[np.ndarray, ...], dims: list[str], over: tuple[str,
     total = np.nansum(wide, axis=axes)
     means = np.divide(total, there, out=np.full(np.shape(total), np.nan), where=there > 0)
     return np.asarray(means, np.float32)
-
-
-def _picked(whole: Shaped[np.ndarray, ...], selection: Selection) -> Shaped[np.ndarray, ...]:
-    """Return a selection of an array in memory, each axis's entries on their own, as a copy."""
-    for axis in reversed(range(whole.ndim)):
-        pick = selection.picks[axis]
-        entries = slice(pick.start, pick.stop, pick.step) if isinstance(pick, range) else pick
-        whole = whole[(slice(None),) * axis + (list(entries) if isinstance(entries, tuple) else entries,)]
-    return whole.copy()

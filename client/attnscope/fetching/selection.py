@@ -1,4 +1,4 @@
-"""The entries that an index expression asks for, axis by axis. Arithmetic: it knows no array and fetches nothing."""
+"""The entries that an index expression asks for, axis by axis. It fetches nothing."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+from jaxtyping import Shaped
 
 from attnscope.errors import OutsideError
 
@@ -59,6 +60,22 @@ class Selection:
         for first in range(0, len(pick), length):
             part = pick[first : first + length]
             yield slice(first, first + len(part)), self.with_pick(axis, part)
+
+    def halves(self, axis: int = 0) -> tuple[Selection, Selection] | None:
+        """Return the selection in two parts along an axis; None where it has a single entry there."""
+        whole = self.picks[axis]
+        if isinstance(whole, int) or len(whole) < 2:  # noqa: PLR2004 - nothing to halve
+            return None
+        middle = len(whole) // 2
+        return self.with_pick(axis, whole[:middle]), self.with_pick(axis, whole[middle:])
+
+    def of(self, whole: Shaped[np.ndarray, ...]) -> Shaped[np.ndarray, ...]:
+        """Return this part of an array in memory, each axis's entries on their own, as a copy."""
+        for axis in reversed(range(whole.ndim)):
+            pick = self.picks[axis]
+            entries = slice(pick.start, pick.stop, pick.step) if isinstance(pick, range) else pick
+            whole = whole[(slice(None),) * axis + (list(entries) if isinstance(entries, tuple) else entries,)]
+        return whole.copy()
 
 
 def select(key: Any, dims: Sequence[str], shape: Sequence[int]) -> Selection:  # noqa: ANN401 - any index expression

@@ -5,9 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import cached_property
 
-import numpy as np
 import torch
-from jaxtyping import Float
 
 from attnscope_model.forward.policy import Policy
 from attnscope_model.forward.stack import StackedPolicy
@@ -20,9 +18,10 @@ from attnscope_server.deciding.phases.looping import loop_sample
 from attnscope_server.deciding.phases.naming import budget_text
 from attnscope_server.deciding.phases.parts import Part
 from attnscope_server.deciding.phases.proposing import ballots_of, doubted, in_waves, proposed, screened_arms
+from attnscope_server.deciding.phases.randomly import RandomReturns
 from attnscope_server.deciding.phases.record import Record
 from attnscope_server.deciding.phases.resolving import plan_of
-from attnscope_server.deciding.phases.rollouts import UNIFORM_SEEDS, Stage, axis_of
+from attnscope_server.deciding.phases.rollouts import Stage
 from attnscope_server.deciding.phases.sizing import late_count_notes
 from attnscope_server.deciding.phases.specifying import whole_rows
 from attnscope_server.deciding.phases.timing import Timer
@@ -34,9 +33,6 @@ from attnscope_storage.wire import TaskCell
 from attnscope_storage.wire.parts import look_name, race_name
 from attnscope_storage.wire.specifications.cards import CardArm
 from attnscope_storage.wire.specifications.decisions import DecisionSpec, ResolvedDecision
-
-UNIFORM_ROLLOUTS = 40
-"""Rollouts of uniform actions a screening task, where its random return is not known."""
 
 
 class Worker:
@@ -58,7 +54,7 @@ class Worker:
         self, spec: DecisionSpec, resolved: ResolvedDecision, policy: Policy, stage: Stage, children: Children
     ) -> None:
         self._spec, self._resolved, self._policy, self._stage = spec, resolved, policy, stage
-        self._children = children
+        self._children, self._random = children, RandomReturns(resolved, stage)
         self.record = Record(driver=start(plan_of(spec, resolved)), quick=spec.quick)
         """The results so far."""
 
@@ -110,7 +106,8 @@ class Worker:
         returns = rolled.returns(episodes)
         part.add(0, piece, returns[places.T.ravel()], rolled.action[places.T.ravel()])
         self._found(**self._first_episode())
-        random, shape = self._random(piece.tasks), places.T.shape
+        random, self.record = self._random.on_screening(piece.tasks, self.record)
+        shape = places.T.shape
         late = mean_return(returns, episodes - max(1, episodes // 3))[places.T]
         error = tuple(random[task][1] for task in piece.tasks)
         best = tuple(cell.optimal_return for cell in tasks)
@@ -191,7 +188,8 @@ class Worker:
             rows = None if counts is None else tuple(tuple(int(n) for n in row) for row in counts)
             outcomes.append(Rolled(returns=self._means(mine), differing=rows))
         tasks = driver.plan.scope.tasks
-        self._found(driver=after_look(driver, outcomes, self._known(tasks), self._uniform(tasks)))
+        uniform, self.record = self._random.on_judging(tasks, self.record)
+        self._found(driver=after_look(driver, outcomes, self._random.known(tasks), uniform))
         return part
 
     def _shared(self, look: int) -> ConditionResult:
@@ -205,50 +203,6 @@ class Worker:
     def _cells(self, tasks: Sequence[int]) -> list[TaskCell]:
         cells = {cell.index: cell for cell in self._resolved.tasks}
         return [cells[task] for task in tasks]
-
-    def _preset_random(self) -> dict[int, float]:
-        """Return the random returns that the preset knows, by task."""
-        cells = (*self._resolved.tasks, *self._resolved.screening_tasks)
-        return {cell.index: cell.random_return for cell in cells if cell.random_return is not None}
-
-    def _random(self, tasks: Sequence[int]) -> dict[int, tuple[float, float]]:
-        """Return the random return of screening tasks with its error; what nobody knows is rolled out once."""
-        known = self._preset_random()
-        lacking = [task for task in tasks if task not in known and task not in self.record.random]
-        if lacking:
-            first = self.record.driver.plan.seed_base + UNIFORM_SEEDS
-            means = self._acted(lacking, first, first + UNIFORM_ROLLOUTS)
-            error = means.std(axis=1, ddof=1) / np.sqrt(means.shape[1])
-            pairs = zip(means.mean(axis=1).tolist(), error.tolist(), strict=True)
-            self._found(random={**self.record.random, **dict(zip(lacking, pairs, strict=True))})
-        return {task: (known[task], 0.0) if task in known else self.record.random[task] for task in tasks}
-
-    def _known(self, tasks: Sequence[int]) -> dict[int, tuple[float, float]]:
-        """Return the random return of judging tasks; 0 stands where uniform actions on the judging seeds replace it."""
-        known = self._preset_random()
-        return {task: (known.get(task, 0.0), 0.0) for task in tasks}
-
-    def _uniform(self, tasks: Sequence[int]) -> dict[int, tuple[float, ...]] | None:
-        """Return the returns of uniform actions on the judging seeds so far; None where the preset knows their mean."""
-        known, driver = self._preset_random(), self.record.driver
-        if all(task in known for task in tasks):
-            return None
-        asked = request(driver)
-        pieces = () if asked is None else asked.pieces
-        [piece] = [one for one in pieces if one.arm != UNCOMPRESSED]
-        found = {**self.record.uniform}
-        lacking = [task for task in piece.tasks if len(found.get(task, ())) < piece.last - driver.plan.judging_seed]
-        if lacking:
-            means = self._acted(lacking, piece.first, piece.last)
-            found |= {one: (*found.get(one, ()), *map(float, row)) for one, row in zip(lacking, means, strict=True)}
-            self._found(uniform=found)
-        return found
-
-    def _acted(self, tasks: Sequence[int], first: int, last: int) -> Float[np.ndarray, "task seed"]:
-        """Return the mean return an episode of uniform actions, and count their rollouts."""
-        rolled = self._stage.uniform(axis_of(tasks, first, last))
-        self._found(random_rollouts=self.record.random_rollouts + len(tasks) * (last - first))
-        return mean_return(rolled.returns).reshape(len(tasks), -1)
 
     def _means(self, found: ConditionResult) -> tuple[tuple[float, ...], ...]:
         """Return the mean return of a judged episode, [task, seed]."""

@@ -1,0 +1,27 @@
+"""The arrays of one group of a store as attributes."""
+
+from __future__ import annotations
+
+from attnscope.errors import AbsentArrayError, NotCapturedError
+from attnscope.fetching.lazy import LazyArray
+from attnscope.fetching.stored import Stored
+
+
+class ArrayGroup:
+    """The arrays of one group as attributes: ``capture.stats.entropy``."""
+
+    def __init__(self, capture: Stored, group: str) -> None:
+        self._capture = capture
+        self._group = group
+
+    def __getattr__(self, name: str) -> LazyArray:
+        if name.startswith("_"):
+            raise AttributeError(name)
+        try:
+            return self._capture[f"{self._group}/{name}"]
+        except NotCapturedError as error:
+            raise AbsentArrayError(error.message) from error
+
+    def __dir__(self) -> list[str]:
+        prefix = f"{self._group}/"
+        return [name.removeprefix(prefix) for name in self._capture.names() if name.startswith(prefix)]
