@@ -207,11 +207,18 @@ def _with_screen(known: Evidence, screen: Screen | None) -> Evidence:
     return replace(known, screen=screen.results(), screen_job=screen.job, rollouts=counted)
 
 
+def _decided(capture: Capture) -> list[tuple[str, str]]:
+    """Return the command that decides about a capture's policy."""
+    return [("An answer by rollouts, in one command", decide_command(capture))]
+
+
 class Answers:
     """The answer as JSON, made once for each state of its evidence; may be used from several threads."""
 
     def __init__(self, beside: Beside, capture: Callable[[], Capture | None]) -> None:
         self.beside, self._capture = beside, capture
+        self.commands: Callable[[Capture], list[tuple[str, str]]] = _decided
+        """Gives the commands that lead to an answer where there is none, each behind words for it."""
         self._made: tuple[str, dict[str, Any]] | None = None
         self._making = threading.Lock()
 
@@ -227,7 +234,5 @@ class Answers:
         evidence, capture = self.beside.evidence(), self._capture()
         known = evidence.card is not None or evidence.screen is not None
         answered = evidence.running or (evidence.card is not None and evidence.card.answer is not None)
-        ask = (
-            [] if answered or capture is None else [["An answer by rollouts, in one command", decide_command(capture)]]
-        )
+        ask = [] if answered or capture is None else [list(one) for one in self.commands(capture)]
         return {**answer_of(evidence), "commands": ask, "known": known}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -45,6 +46,23 @@ def register(source: Path, root: Path, options: list[str]) -> None:
         raise CheckpointRefusedError(
             (said or ["attnscope-server checkpoint add said nothing"])[-1].removeprefix("error: ")
         )
+
+
+def commands_for(source: Path, options: list[str]) -> list[tuple[str, str]]:
+    """Return the commands that lead from a file to an answer, which this service cannot give: it ends with the page.
+
+    Parameters
+    ----------
+    source
+        A file or the folder of a run, as the user named it.
+    options
+        Of ``attnscope-server checkpoint add``.
+    """
+    add = ["attnscope-server", "checkpoint", "add", *options, "--name", "mine", "--", str(source)]
+    return [
+        ("Keep the checkpoint in a service of your own", shlex.join(add)),
+        ("Then ask for an answer by rollouts", "attnscope decide mine"),
+    ]
 
 
 @contextmanager

@@ -57,6 +57,17 @@ def page(entered) -> Iterator[webdriver.Chrome]:
     assert [entry for entry in entered.get_log("browser") if entry["level"] == "SEVERE"] == []
 
 
+def test_a_page_that_is_not_shown_fails_nowhere(page):
+    """A hidden place, as another tab of a notebook has it, has no width; pictures wait, and come back as they were."""
+    look(page, step=45)
+    before = colours(page, "#room")
+    frames = "const done = arguments[1]; document.querySelector('main').style.display = arguments[0];"
+    frames += "requestAnimationFrame(() => requestAnimationFrame(() => setTimeout(done)))"
+    page.execute_async_script(frames, "none")
+    page.execute_async_script(frames, "")
+    assert np.array_equal(colours(page, "#room"), before)
+
+
 def test_a_step_is_told_and_stands_on_the_grid(page, folder):
     """Episode, state, action and weights in words; the agent's cell has the colour of all attention to it."""
     look(page, step=45, layer=1, head=1)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import signal
 import struct
 import subprocess
@@ -114,6 +115,15 @@ def test_one_command_leads_to_every_head_of_every_step(looked):
     band, means = frame(looked.browser, "/api/band", env=0, first=0, last=60)
     assert band["steps"] == list(range(60))
     assert np.abs(means[step, : step + 1] - rows.mean(axis=(0, 1))).max() < 0.01
+
+
+def test_the_way_to_an_answer_is_not_through_this_service(looked):
+    """This service ends with the page, and no other command finds it: the file goes into the user's own."""
+    whole(looked.browser)
+    commands = [shlex.split(command) for _, command in looked.browser.ask("/api/answer").json()["commands"]]
+    starts = [["attnscope-server", "checkpoint", "add"], ["attnscope", "decide", "mine"]]
+    assert [words[:3] for words in commands] == starts
+    assert (commands[0][-1], "--causal" in commands[0]) == (str(GOLDEN / "ckpt-causal.pt"), True)
 
 
 def test_no_key_is_in_the_command_line_the_output_or_the_files(looked):

@@ -60,6 +60,8 @@ def open_page(
                     _show_until_stopped(server, first, no_browser=no_browser)
                 return
         else:
+            if folder.is_absolute() or folder.suffix in {".zarr", ".html"}:  # no id of a job looks so
+                raise typer.BadParameter(f"there is nothing at {what}", param_hint="WHAT")
             with connect() as service:
                 job, where = service.job(what), service.address
                 link = running_already(where, str(job.id), port)
@@ -90,13 +92,14 @@ def look(
     port: Port = 0,
 ) -> None:
     """Start a service for a checkpoint on this machine, capture a little and show the page. Needs the server extra."""
-    from attnscope.page.looking import NAME, captured  # noqa: PLC0415 - loads zarr
+    from attnscope.page.looking import NAME, captured, commands_for  # noqa: PLC0415 - loads zarr
     from attnscope.page.opening import served  # noqa: PLC0415 - loads zarr
 
     chosen = TaskChoice(indices=integers(tasks, "--tasks"))
     spec = CaptureSpec(checkpoint=NAME, tasks=chosen, episodes=episodes, label="look")
     mask = [] if causal is None else ["--causal" if causal else "--non-causal"]
     options = [*mask, *([] if preset is None else ["--preset", preset])]
+    commands = commands_for(Path(checkpoint), options) if Path(checkpoint).exists() else None
     if kept is not None and kept.exists():
         raise typer.BadParameter(f"there is something at {kept} already", param_hint="--out")
     tell("starts a service on this machine")
@@ -105,11 +108,11 @@ def look(
         _closed_with_the_terminal(),
         tempfile.TemporaryDirectory(prefix="attnscope-look-") as root,
         captured(checkpoint, spec, Path(root), options) as (service, job),
-        served(service.address, partial(_of_job, service), port, list_jobs=service.jobs) as server,
+        served(service.address, partial(_of_job, service, commands=commands), port, list_jobs=service.jobs) as server,
     ):
         fate = "deleted" if kept is None else f"kept in {kept}"
         tell(f"captures {job.info.resolved.size}; what is captured is {fate} when the page ends")
-        _show_until_stopped(server, _of_job(service, str(job.id)), no_browser=no_browser)
+        _show_until_stopped(server, _of_job(service, str(job.id), commands), no_browser=no_browser)
         if kept is not None:
             _keep(job, kept)
 
@@ -124,11 +127,14 @@ def _keep(job: JobHandle, folder: Path) -> None:
     tell(f"kept in {folder}; show it again with: attnscope open {shlex.quote(str(folder))}")
 
 
-def _of_job(service: Service, name: str) -> Subject:
-    """Return a job of a service as the page shows it."""
+def _of_job(service: Service, name: str, commands: list[tuple[str, str]] | None = None) -> Subject:
+    """Return a job of a service as the page shows it, with the commands that lead to an answer where they are given."""
     from attnscope.page.opened import subject_of  # noqa: PLC0415 - loads zarr
 
-    return subject_of(service, name)
+    found = subject_of(service, name)
+    if commands is not None:
+        found.answers.commands = lambda _: commands
+    return found
 
 
 REPORTS: Final = ("report.html", "trial_report.html", "decision_card.html")

@@ -13,6 +13,7 @@ import { Transitions } from "./transitions.js";
 import { sentence } from "./words.js";
 
 const AGAIN_MS = 2000;
+const GONE = 404;
 const POINT = "Point at a picture: the transition under the cursor is told here.";
 
 /** Return the usual panes. */
@@ -172,6 +173,10 @@ export class Mounted {
           throw error;
         }
         this.warn(error.message);
+        if (error.status === GONE) {
+          this.state.textContent = "not there";
+          this.state.dataset.state = "failed";
+        }
         await new Promise((resolve) => setTimeout(resolve, AGAIN_MS));
       }
       while (document.hidden) await new Promise((resolve) => document.addEventListener("visibilitychange", resolve, { once: true }));

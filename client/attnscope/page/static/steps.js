@@ -35,7 +35,7 @@ export class Steps {
   /** List the environments, once they are known. */
   build() {
     const { about, values } = this.shared;
-    this.env.replaceChildren(...(about.held || about.envs.keys().toArray()).map((place) => new Option(about.envs[place], String(place))));
+    this.env.replaceChildren(...(about.held || [...about.envs.keys()]).map((place) => new Option(about.envs[place], String(place))));
     values.env = Math.min(values.env, about.envs.length - 1);
     values.layer = Math.min(values.layer, about.layers.length - 1);
     values.head = Math.min(values.head, about.heads.length - 1);

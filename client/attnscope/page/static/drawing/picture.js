@@ -9,9 +9,9 @@ export class Picture {
     this.canvas = canvas;
   }
 
-  /** Draw it on its canvas, as wide as the place of that. */
+  /** Draw it on its canvas, as wide as the place of that; where nothing is seen of the place, it has no width. */
   draw() {
-    if (!this.canvas.isConnected) return;
+    if (!this.canvas.isConnected || !this.canvas.parentElement.clientWidth) return;
     const width = Math.max(120, Math.floor(this.canvas.parentElement.clientWidth));
     const { pen } = begin(this.canvas, width, this.height(width));
     this.paint(pen, width, theme(this.canvas));

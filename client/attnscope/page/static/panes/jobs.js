@@ -4,6 +4,7 @@ import { h, selecting } from "../dom.js";
 import { Refused } from "../source.js";
 
 const AGAIN_MS = 2000;
+const LONG = 30;
 const STATES = ["queued", "running", "cancelling", "interrupted", "succeeded", "failed", "cancelled"];
 const COLUMNS = ["state", "progress", "checkpoint", "label", "kind", "owner", "made", "id"];
 const OPTIONAL = ["label", "owner", "made"].map((name) => [name, COLUMNS.indexOf(name)]);
@@ -104,7 +105,7 @@ export class Jobs {
     const state = h("span", { class: "chip", "data-state": job.state, title: job.failure || false }, job.state);
     const open = job.opens ? { onclick: (event) => event.target.closest("a") || link.click(), class: "opens" } : {};
     const cells = [state, h("span", { class: "steps" }, bar, steps), link, job.label, job.kind, job.owner, job.made, job.id.slice(0, 8)];
-    return h("tr", open, ...cells.map((cell) => h("td", {}, cell)));
+    return h("tr", open, ...cells.map((cell) => h("td", { title: typeof cell === "string" && cell.length > LONG && cell }, cell)));
   }
 
   /** Choose a job by arrows; Enter is a link's own key. */

@@ -5,7 +5,7 @@ import { Picture } from "../drawing/picture.js";
 import { topOf, WeightScale } from "../drawing/scale.js";
 
 const SIDES = { left: 46, right: 82, top: 8, below: 42 };
-const LARGEST = 300;
+const [SMALLEST, LARGEST] = [4, 300];
 
 /** Return bytes of the attention that each cell has, by "row,column": the sum over the transitions that began there. */
 export function cellsOf(states, weights) {
@@ -33,7 +33,7 @@ export class RoomPicture extends Picture {
 
   box(width) {
     const [rows, columns] = this.size;
-    const cell = Math.min((width - SIDES.left - SIDES.right) / columns, LARGEST / rows);
+    const cell = Math.max(SMALLEST, Math.min((width - SIDES.left - SIDES.right) / columns, LARGEST / rows));
     return { x: SIDES.left, y: SIDES.top, w: cell * columns, h: cell * rows, cell };
   }
 
