@@ -139,7 +139,7 @@ def spoil(reader, name, change):
 
 def test_lost_and_damaged_chunks_give_no_map(capture, policies):
     """A chunk of the window that is missing or does not decode is told by its key; later windows do not need it."""
-    reader = capture("causal", steps=300, maps={"count": 0})
+    reader = capture("causal", steps=640, maps={"count": 0})
     folder = reader.store._store.root
     first = folder / "rollout/reward/c.0.0"
     content = bytearray(first.read_bytes())
@@ -150,8 +150,8 @@ def test_lost_and_damaged_chunks_give_no_map(capture, policies):
     first.unlink()
     with pytest.raises(ChunkLostError, match=r"rollout/reward/c\.0\.0"):
         replayed(policies["causal"], reader, 20)
-    assert reader.root.arrays["rollout/reward"].chunks[0] < 150
-    assert replayed(policies["causal"], reader, 299).moment.start == 200
+    assert reader.root.arrays["rollout/reward"].chunks[0] <= 512
+    assert replayed(policies["causal"], reader, 639).moment.start == 540
 
 
 def test_an_unfinished_capture_is_replayed_up_to_its_commit(policies, tmp_path, registry):
