@@ -40,6 +40,7 @@ def page(planted, state_folder, chrome, growing) -> Iterator[webdriver.Chrome]:
     subject = Subject.of_folder(planted())
     subject.answers = Answers(growing, subject.captured)
     with served("the answer", Subject.of_folder, folder=state_folder) as server:
+        chrome.get("about:blank")  # so that no other test's page asks any more
         chrome.get_log("browser")
         chrome.get(server.show(subject).address)
         WebDriverWait(chrome, 30).until(lambda _: shown(chrome) >= 3)

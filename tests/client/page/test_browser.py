@@ -35,7 +35,8 @@ def entered(folder, state_folder, chrome) -> Iterator[webdriver.Chrome]:
     """Return the browser, led to the page of that capture."""
     with served(None, Subject.of_folder, folder=state_folder) as server:
         chrome.page_server = server
-        chrome.get_log("browser")  # of other tests' pages
+        chrome.get("about:blank")  # so that no other test's page asks any more
+        chrome.get_log("browser")
         chrome.get(server.show(Subject.of_folder(folder)).file.as_uri())  # as `open` leads a browser
         WebDriverWait(chrome, 30).until(lambda _: shown(chrome) >= 2)
         yield chrome
@@ -214,6 +215,7 @@ def test_nothing_is_cut_at_any_width(page, width):
 def test_a_capture_of_one_step_is_shown(chrome, planted, state_folder):
     """Its axes have one place, its cursor one cell, and nothing divides by the distance of its ends."""
     with served("one step", Subject.of_folder, folder=state_folder) as server:
+        chrome.get("about:blank")  # so that no other test's page asks any more
         chrome.get_log("browser")
         chrome.get(server.show(Subject.of_folder(planted(steps=1, envs=1))).address)
         WebDriverWait(chrome, 30).until(lambda _: shown(chrome) >= 2)

@@ -41,6 +41,7 @@ def page(fake, chrome, state_folder, monkeypatch) -> Iterator:
             fake.url, lambda name: Subject.of_job(service.job(name)), folder=state_folder, list_jobs=service.jobs
         ) as server,
     ):
+        chrome.get("about:blank")  # so that no other test's page asks any more
         chrome.get_log("browser")
         chrome.get(server.show(Subject.of_job(service.job("last"))).address)
         WebDriverWait(chrome, 30).until(lambda _: shown(chrome) >= 2)

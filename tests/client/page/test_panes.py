@@ -42,6 +42,7 @@ def other(planted):
 def entered(folder, other, state_folder, chrome) -> Iterator[webdriver.Chrome]:
     """Return the browser at the page of the first capture; the second was opened too."""
     with served("panes", Subject.of_folder, folder=state_folder) as server:
+        chrome.get("about:blank")  # so that no other test's page asks any more
         chrome.get_log("browser")
         server.show(Subject.of_folder(other))
         chrome.get(server.show(Subject.of_folder(folder)).address)

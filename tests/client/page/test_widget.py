@@ -65,6 +65,7 @@ def cell(chrome, widget, tmp_path_factory):
     page = tmp_path_factory.mktemp("cell") / "cell.html"
     page.write_text(MODEL, encoding="utf-8")
     traits = {"height": widget.height, "style_text": widget.style_text, "view": widget.view}
+    chrome.get("about:blank")  # so that no other test's page asks any more
     chrome.get_log("browser")
     chrome.get(page.as_uri())
     chrome.execute_script("window.traits = arguments[0]", traits)
