@@ -1,4 +1,4 @@
-"""The tokens without which the decision changes most: the upper bound that attention is judged against."""
+"""The tokens without which the decision changes most: what attention is judged against."""
 
 from __future__ import annotations
 
