@@ -173,7 +173,7 @@ class LazyArray:
             expected = ((selection.shape[1], *cell), dtype)
             return self._slicer.shaped(self.name, self.dims, selection, asked, expected)
         except TooLargeError:
-            parts = selection.halves(axis=1)
+            parts = selection.in_two(axis=1)
             if parts is None:
                 raise
             picked = [tuple(list(p) if isinstance(p, range | tuple) else p for p in part.picks) for part in parts]
@@ -207,7 +207,7 @@ class LazyArray:
         try:
             return self._slicer.fetch(self.name, self.dims, selection, self.dtype)
         except TooLargeError:
-            halves = selection.halves()
+            halves = selection.in_two()
             if halves is None:
                 raise
             return np.concatenate([self._in_parts(half) for half in halves])
@@ -229,7 +229,7 @@ class LazyArray:
         try:
             return self._slicer.shaped(self.name, self.dims, selection, asked, (shape, dtype))
         except TooLargeError:
-            halves = None if self.dims[0] in over else selection.halves()
+            halves = None if self.dims[0] in over else selection.in_two()
             if halves is None:
                 raise
             return np.concatenate([self._reduced(half, over, form) for half in halves])

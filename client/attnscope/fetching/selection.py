@@ -61,7 +61,7 @@ class Selection:
             part = pick[first : first + length]
             yield slice(first, first + len(part)), self.with_pick(axis, part)
 
-    def halves(self, axis: int = 0) -> tuple[Selection, Selection] | None:
+    def in_two(self, axis: int = 0) -> tuple[Selection, Selection] | None:
         """Return the selection in two parts along an axis; None where it has a single entry there."""
         whole = self.picks[axis]
         if isinstance(whole, int) or len(whole) < 2:  # noqa: PLR2004 - nothing to halve
