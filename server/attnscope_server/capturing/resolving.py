@@ -200,7 +200,9 @@ def _tasks(choice: TaskChoice, chosen: EnvPreset, checkpoint: CheckpointInfo) ->
     if split == "validation" and not listed:
         listed = _validation(checkpoint, chosen)
     if not listed:
-        raise _refuse(ProblemCode.INVALID_REQUEST, f"tasks.split: the {split!r} split of {chosen.name} is empty")
+        filled = ", ".join([*(name for name, count in chosen.task_counts.items() if count and name != "all"), "all"])
+        said = f"tasks.split: the {split!r} split of {chosen.name} is empty; splits with tasks: {filled}"
+        raise _refuse(ProblemCode.INVALID_REQUEST, said)
     return tuple(listed[i] for i in _subset(choice.indices, len(listed), f"tasks.indices (split {split!r})"))
 
 

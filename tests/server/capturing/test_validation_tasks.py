@@ -34,9 +34,11 @@ def test_validation_names_the_tasks_of_the_checkpoints_entry(registry):
 
 
 def test_a_checkpoint_that_names_no_validation_tasks_has_none(registry):
-    """The request is refused, and the refusal says that the split is empty."""
+    """The request is refused, and the refusal says that the split is empty and which ones are not."""
     name = next(
         info.name for info in registry.list() if not info.validation_tasks and info.preset.startswith("darkroom")
     )
-    with pytest.raises(ProblemError, match="'validation' split of darkroom-reference is empty"):
+    with pytest.raises(
+        ProblemError, match="'validation' split of darkroom-reference is empty; splits with tasks: train, test, all"
+    ):
         resolve(CaptureSpec(checkpoint=name, tasks={"split": "validation"}, steps=8), registry, LISTED)
