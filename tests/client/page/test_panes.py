@@ -78,6 +78,8 @@ def test_a_step_is_told_and_stands_on_the_grid(page, folder):
     assert "45, the query itself" in said
     assert "4, its step 5 of 10" in said
     assert f"{weight:.2g}, {weight * SLOTS:.2g} × uniform" in said
+    shades = as_u8(np.asarray(attnscope.open(folder).rows.view((45, 0, 1, 1, slice(0, SLOTS)))))
+    assert f"transition {16 + int(shades.argmax())}, state (" in said.partition("most of 1.1")[2]
     look(page, step=45, age=3)
     assert "42, 3 before the query" in text(page, "fields")
     assert text(page, "place-title") == "Step 45: transition 42"
@@ -214,6 +216,10 @@ def test_two_captures_stand_side_by_side_with_linked_cursors(page, other):
     weight = float(attnscope.open(other).rows.view((51, 0, 0, 0, 9)))
     assert f"weight {weight:.2g}, {weight * 12:.2g} × uniform" in inside(page, 1, "#words").text
     assert violations(page) == []
+    screen = {"width": 800, "height": 900, "deviceScaleFactor": 1, "mobile": False}
+    page.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", screen)
+    assert page.execute_script("return document.documentElement.scrollWidth") <= 800
+    page.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
     page.back()
     page.back()
 

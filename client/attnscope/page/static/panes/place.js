@@ -70,11 +70,20 @@ export class Place extends Pane {
     const at = slot < 0 ? step : transitionOf(about, decision, slot);
     const found = steps.find((other) => other.transition === at) || null;
     this.title.textContent = at === step ? `Step ${step}: the query` : `Step ${step}: transition ${at}`;
-    this.fill(found, at, slot < 0 ? null : [weights[slot], one[slot]]);
+    this.fill(found, at, slot < 0 ? null : [weights[slot], one[slot]], slot < 0 ? null : this.most(one, steps));
     await this.place(steps, weights, found);
   }
 
-  fill(found, at, weights) {
+  /** Return the transition to which the chosen head attends most, in words. */
+  most(weights, steps) {
+    const { about, decision } = this.shared;
+    const slot = weights.reduce((best, weight, at) => (weight > (weights[best] || 0) ? at : best), 0);
+    const at = transitionOf(about, decision, slot);
+    const state = steps.find((other) => other.transition === at);
+    return `transition ${at}${state ? `, state ${stateWords(state.observation)}` : ""}: ${weights[slot].toPrecision(2)}`;
+  }
+
+  fill(found, at, weights, most) {
     const { about, step, decision } = this.shared;
     const rows = [["transition", at === step ? `${at}, the query itself` : `${at}, ${step - at} before the query`]];
     if (found && found.episode !== null) {
@@ -86,6 +95,7 @@ export class Place extends Pane {
     if (found && (found.terminated > 0 || found.truncated > 0)) rows.push(["end", found.terminated > 0 ? "the episode ends" : "the episode is cut off"]);
     const said = (weight) => (Number.isNaN(weight) ? "masked" : `${weight.toPrecision(2)}, ${(weight * decision.length).toPrecision(2)} × uniform`);
     if (weights) rows.push([`head ${this.shared.headName}`, said(weights[1])]);
+    if (weights) rows.push([`most of ${this.shared.headName}`, most]);
     if (weights && this.shared.values.by === "mean") rows.push(["all heads, mean", said(weights[0])]);
     this.table.replaceChildren(...rows.flatMap(([name, text]) => [h("dt", {}, name), h("dd", {}, text)]));
   }
