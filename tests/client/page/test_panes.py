@@ -216,9 +216,9 @@ def test_two_captures_stand_side_by_side_with_linked_cursors(page, other):
     weight = float(attnscope.open(other).rows.view((51, 0, 0, 0, 9)))
     assert f"weight {weight:.2g}, {weight * 12:.2g} × uniform" in inside(page, 1, "#words").text
     assert violations(page) == []
-    screen = {"width": 800, "height": 900, "deviceScaleFactor": 1, "mobile": False}
+    screen = {"width": 720, "height": 900, "deviceScaleFactor": 1, "mobile": False}
     page.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", screen)
-    assert page.execute_script("return document.documentElement.scrollWidth") <= 800
+    assert page.execute_script("return document.documentElement.scrollWidth") <= 720
     page.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
     page.back()
     page.back()
