@@ -31,7 +31,8 @@ FOLDER = Path(__file__).parent
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark the tests of this folder that need no extra: a laptop's install runs them."""
     for item in items:
-        if FOLDER in item.path.parents and item.get_closest_marker("service") is None:
+        extra = item.get_closest_marker("service") or item.get_closest_marker("notebook")
+        if FOLDER in item.path.parents and extra is None:
             item.add_marker("laptop")
 
 

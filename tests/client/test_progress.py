@@ -5,6 +5,8 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from uuid import UUID
 
+import pytest
+
 from attnscope.progress import ProgressDisplay, describe, in_a_notebook
 from attnscope_storage.wire import Job, JobState, Progress
 
@@ -60,6 +62,7 @@ def test_nothing_is_shown_where_nothing_is_asked_for(capsys):
     assert not in_a_notebook()
 
 
+@pytest.mark.notebook
 def test_a_cell_gets_one_bar_that_moves(monkeypatch, capsys):
     """The first state is displayed, the others take its place; what a service says is text."""
     shown: list[str] = []

@@ -24,10 +24,13 @@ for name in ("fork", "forkpty", "register_at_fork", "pread", "pwrite", "geteuid"
 
 EVERYTHING = """
 import importlib, pkgutil
-import attnscope, attnscope_storage, attnscope_model.strategies
+import attnscope, attnscope.errors, attnscope_storage, attnscope_model.strategies
 for package in (attnscope, attnscope_storage, attnscope_model.strategies):
     for module in pkgutil.walk_packages(package.__path__, package.__name__ + "."):
-        importlib.import_module(module.name)
+        try:
+            importlib.import_module(module.name)
+        except attnscope.errors.MissingPackageError as error:  # of an extra, where it is not installed
+            print(error)
 print("imported")
 """
 

@@ -31,7 +31,7 @@ PATIENCE = 120
 
 TOKEN = "a-fixed-token"  # noqa: S105 - of a server that lives as long as the test
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.notebook]
 
 
 def free_port() -> int:

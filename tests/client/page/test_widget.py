@@ -13,6 +13,8 @@ import attnscope
 from attnscope.page.bundling import bundled
 from attnscope.page.widget import Look, look
 
+pytestmark = pytest.mark.notebook
+
 EVIL = "</script><img src=x onerror=window.hacked=3>"
 
 MODEL = """
