@@ -57,13 +57,15 @@ def main(source: str, capture: str, verb: str, out: str) -> None:
         [sys.executable, "-c", SERVE, source, capture], stdout=subprocess.PIPE, text=True, encoding="utf-8"
     )
     assert served.stdout is not None
-    counted = counting(served.stdout.readline().strip())
-    opened = importlib.import_module("attnscope.service").Service(counted).job("last").capture()
-    began, cpu = time.perf_counter(), time.process_time()
-    files = [path.name for path in report(opened, Path(out))] if verb == "report" else [recommend(opened).text]
-    spent = {"cpu": time.process_time() - cpu, "wall": time.perf_counter() - began, "bytes": counted.received}
-    served.terminate()
-    served.wait()
+    try:
+        counted = counting(served.stdout.readline().strip())
+        opened = importlib.import_module("attnscope.service").Service(counted).job("last").capture()
+        began, cpu = time.perf_counter(), time.process_time()
+        files = [path.name for path in report(opened, Path(out))] if verb == "report" else [recommend(opened).text]
+        spent = {"cpu": time.process_time() - cpu, "wall": time.perf_counter() - began, "bytes": counted.received}
+    finally:
+        served.terminate()
+        served.wait()
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
     print(json.dumps({**spent, "peak_mib": peak, "files": files if verb == "report" else []}))
 

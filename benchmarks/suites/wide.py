@@ -17,6 +17,9 @@ HERE = Path(__file__).resolve().parents[2]
 BEFORE = "5ab49cc"
 """The last commit at which figures and advice read a capture each for itself."""
 
+FIRST_LAYOUT = "18f7e39"
+"""The last commit that writes the first layout of captures."""
+
 PACKAGES = ("client", "server", "model", "env", "storage")
 
 WRITE = """
@@ -61,10 +64,13 @@ def measured(source: Path, capture: Path, verb: str, out: Path) -> dict[str, Any
     return found
 
 
-def write_wide(path: Path, side: int, slots: int) -> None:
-    """Write a planted capture of so many layers, as many heads, and tokens; 4 environments × 300 steps."""
+def write_wide(source: Path, path: Path, side: int, slots: int) -> None:
+    """Write a planted capture of so many layers, as many heads, and tokens; 4 environments × 300 steps.
+
+    A checkout that writes the first layout does so where there is one: the older code reads no other.
+    """
     command = [sys.executable, "-c", WRITE, str(path), str(side), str(slots)]
-    subprocess.run(command, env=environment(HERE, HERE / "tests" / "support"), check=True)
+    subprocess.run(command, env=environment(source, source / "tests" / "support"), check=True)
 
 
 def run(*, quick: bool) -> dict[str, Any]:
@@ -74,7 +80,8 @@ def run(*, quick: bool) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         path = folder / "wide.zarr"
-        write_wide(path, side, slots)
+        with checkout(FIRST_LAYOUT, folder / "writer") as writer:
+            write_wide(writer or HERE, path, side, slots)
         with checkout(BEFORE, folder / "before") as older:
             sources = {"now": HERE} | ({} if older is None else {"before": older})
             for verb in ("report", "recommend"):
