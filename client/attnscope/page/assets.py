@@ -5,25 +5,16 @@ No file holds a word of a capture; a view is never a file.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from functools import cache
 from importlib.resources import files
 from types import MappingProxyType
 from typing import Final
 
-MODULES: Final = tuple(
-    f"{folder}{name}"
-    for folder, names in (
-        ("", "main mount steps shared view address session live source pane dom"),
-        ("", "context frames transitions words taking"),
-        ("drawing/", "axes colours paint picture scale svg"),
-        ("answer/", "curves departures ladder"),
-        ("panes/", "answer band focus heads influence jobs metrics overview pair place returns room rows"),
-    )
-    for name in names.split()
-)
-"""The page's modules, files of this package."""
+from attnscope.page.modules import module_text, with_imports
+
+MODULES: Final = with_imports("main.js")
+"""The page's modules, files of this package: its entry and all that it imports."""
 
 STYLES: Final = ("/page.css", "/answer.css")
 """The page's styles, by path."""
@@ -32,12 +23,12 @@ ASSETS: Final[Mapping[str, tuple[str, str]]] = MappingProxyType(
     {
         "/": ("page.html", "text/html; charset=utf-8"),
         **{path: (path[1:], "text/css; charset=utf-8") for path in STYLES},
-        **{f"/{name}.js": (f"{name}.js", "text/javascript; charset=utf-8") for name in MODULES},
+        **{f"/{path}": (path, "text/javascript; charset=utf-8") for path in MODULES},
     }
 )
 """Files by path, with their media types: all that is served without a session, and none holds a word of a capture."""
 
-PRELOADED: Final = "\n".join(f'<link rel="modulepreload" href="/{name}.js">' for name in MODULES)
+PRELOADED: Final = "\n".join(f'<link rel="modulepreload" href="/{path}">' for path in MODULES)
 """Links of the document to every module."""
 
 HEADERS: Final[Mapping[str, str]] = MappingProxyType(
@@ -53,15 +44,6 @@ HEADERS: Final[Mapping[str, str]] = MappingProxyType(
     }
 )
 """Headers of every answer."""
-
-
-_COMMENT: Final = re.compile(r"^ *(?://|/\*\*|\*/|\* |\*$).*\n", re.MULTILINE)
-
-
-@cache
-def module_text(path: str) -> str:
-    """Return a module of the page by its path among the page's files, without the comments, an eighth of it."""
-    return _COMMENT.sub("", files("attnscope.page").joinpath("static", *path.split("/")).read_text("utf-8"))
 
 
 @cache

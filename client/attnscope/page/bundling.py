@@ -8,21 +8,13 @@ from __future__ import annotations
 
 import re
 from functools import cache
-from posixpath import dirname, join, normpath
 from typing import Final
 
-from attnscope.page.assets import module_text
+from attnscope.page.modules import IMPORT, NoBundleError, module_text, resolved, with_imports
 
-_IMPORT: Final = re.compile(
-    r'^import\s*(?:\{(?P<names>[^}]*)\}\s*from\s*)?"(?P<path>\.[^"]+)";[^\S\n]*\n', re.MULTILINE
-)
 _EXPORT: Final = re.compile(r"^export (?P<kind>async function|function|class|const) (?P<name>\w+)", re.MULTILINE)
 _WORD: Final = re.compile(r"^(?:import|export)\b.*", re.MULTILINE)
 _CLOSING: Final = re.compile(r"</script|<!--", re.IGNORECASE)
-
-
-class NoBundleError(ValueError):
-    """A module uses a form of import or export that no module of the page needs."""
 
 
 @cache
@@ -41,8 +33,7 @@ def bundled(entry: str, *, exports: tuple[str, ...] = ()) -> str:
     NoBundleError
         A module imports or exports in another form than by names, or modules import each other in a circle.
     """
-    order: list[str] = []
-    _visit(entry, order, ())
+    order = with_imports(entry)
     place = {path: f"m{number}" for number, path in enumerate(order)}
     parts = [_wrapped(path, place) for path in order]
     made = [f"const {name} = {place[entry]}.{name};" for name in exports]
@@ -53,21 +44,6 @@ def bundled(entry: str, *, exports: tuple[str, ...] = ()) -> str:
     return script if exports else f"(() => {{\n{script}}})();\n"
 
 
-def _visit(path: str, order: list[str], above: tuple[str, ...]) -> None:
-    """Append a module behind all that it imports."""
-    if path in above:
-        raise NoBundleError(f"{' → '.join([*above, path])}: modules import each other in a circle")
-    if path in order:
-        return
-    for found in _IMPORT.finditer(module_text(path)):
-        _visit(_resolved(path, found["path"]), order, (*above, path))
-    order.append(path)
-
-
-def _resolved(path: str, named: str) -> str:
-    return normpath(join(dirname(path), named))
-
-
 def _wrapped(path: str, place: dict[str, str]) -> str:
     """Return a module as a function that was called, its exports an object."""
 
@@ -75,9 +51,9 @@ def _wrapped(path: str, place: dict[str, str]) -> str:
         names = ", ".join(
             re.sub(r"\s+as\s+", ": ", one.strip()) for one in (found["names"] or "").split(",") if one.strip()
         )
-        return f"const {{ {names} }} = {place[_resolved(path, found['path'])]};\n" if names else ""
+        return f"const {{ {names} }} = {place[resolved(path, found['path'])]};\n" if names else ""
 
-    text = _IMPORT.sub(taken, module_text(path))
+    text = IMPORT.sub(taken, module_text(path))
     exported = [found["name"] for found in _EXPORT.finditer(text)]
     text = _EXPORT.sub(lambda found: f"{found['kind']} {found['name']}", text)
     if other := _WORD.search(text):

@@ -2,27 +2,41 @@
 
 from __future__ import annotations
 
+from importlib.resources import files
+from pathlib import Path
+
 import pytest
 
-from attnscope.page import bundling
-from attnscope.page.bundling import NoBundleError, bundled
+from attnscope.page import bundling, modules
+from attnscope.page.bundling import bundled
+from attnscope.page.modules import NoBundleError, with_imports
 
 
 @pytest.fixture
-def modules(monkeypatch):
+def invented(monkeypatch):
     """Return the texts of invented modules, by path; a bundle is made of them."""
     texts: dict[str, str] = {}
-    monkeypatch.setattr(bundling, "module_text", texts.__getitem__)
-    bundled.cache_clear()
+    for reader in (bundling, modules):
+        monkeypatch.setattr(reader, "module_text", texts.__getitem__)
+    for kept in (bundled, with_imports):
+        kept.cache_clear()
     yield texts
-    bundled.cache_clear()
+    for kept in (bundled, with_imports):
+        kept.cache_clear()
 
 
-def test_modules_come_before_those_that_import_them(modules):
+def test_every_module_of_the_page_is_used():
+    """The page, the report and the widget import all that is shipped; a module that nothing imports is dead."""
+    folder = Path(str(files("attnscope.page"))) / "static"
+    shipped = {path.relative_to(folder).as_posix() for path in folder.rglob("*.js")}
+    assert shipped == {path for entry in ("main.js", "report.js", "widget.js") for path in with_imports(entry)}
+
+
+def test_modules_come_before_those_that_import_them(invented):
     """A module of a folder is found from another folder; a name that is imported as another one gets that name."""
-    modules["a.js"] = 'import { two as other } from "./in/b.js";\nexport const one = other + 1;\n'
-    modules["in/b.js"] = 'import { three } from "../c.js";\nexport function two() {}\n'
-    modules["c.js"] = "const own = 3;\nexport const three = own;\n"
+    invented["a.js"] = 'import { two as other } from "./in/b.js";\nexport const one = other + 1;\n'
+    invented["in/b.js"] = 'import { three } from "../c.js";\nexport function two() {}\n'
+    invented["c.js"] = "const own = 3;\nexport const three = own;\n"
     script = bundled("a.js", exports=("one",))
     assert [script.index(word) for word in ("const own", "function two", "other + 1")] == sorted(
         script.index(word) for word in ("const own", "function two", "other + 1")
@@ -41,9 +55,9 @@ def test_modules_come_before_those_that_import_them(modules):
         ('export const text = "</script>";\n', "would end its script element"),
     ],
 )
-def test_what_cannot_be_bundled_is_refused(modules, text, why):
+def test_what_cannot_be_bundled_is_refused(invented, text, why):
     """No module of the page needs it; a bundle that dropped it in silence would be another program."""
-    modules["a.js"], modules["c.js"] = text, "export const thing = 1;\n"
+    invented["a.js"], invented["c.js"] = text, "export const thing = 1;\n"
     with pytest.raises(NoBundleError, match=why):
         bundled("a.js")
 
