@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any, ClassVar, Final
 
-import torch
 from torch import Tensor
 
 from attnscope_model.errors import CheckpointUnreadableError
@@ -15,11 +14,11 @@ from attnscope_model.families.gpt2 import DPT_FAMILY, RAD_FAMILY, DptConfig, Dpt
 from attnscope_model.families.tokens import CellConfig
 from attnscope_model.forward.policy import Policy
 from attnscope_model.readers.base import Answer, ParsedFile
+from attnscope_model.readers.gpt2_blocks import BLOCK_NAMES, CONV1D, is_mask
 from attnscope_model.readers.mapped import MappedReader
 from attnscope_model.readers.presets import check_preset, preset_of_env
 from attnscope_model.readers.shapes import MAX_TOKENS, lineage_sizes, positive, shape, side
 
-_CONV1D: Final = (".in_proj.weight", ".out_proj.weight", ".linear1.weight", ".linear2.weight")
 _COORDINATES: Final = 2
 _DPT_ROWS: Final = 4
 """Rows of DPT's position table for each token that its context may hold."""
@@ -29,35 +28,25 @@ def _renames(stack: str) -> tuple[tuple[str, str], ...]:
     """Return how GPT-2's names in this submodule are called here."""
     return (
         (f"{stack}.h.", "blocks."),
-        (".ln_1.", ".norm1."),
-        (".ln_2.", ".norm2."),
-        (".attn.c_attn.", ".in_proj."),
-        (".attn.c_proj.", ".out_proj."),
-        (".mlp.c_fc.", ".linear1."),
-        (".mlp.c_proj.", ".linear2."),
+        *BLOCK_NAMES,
         (f"{stack}.ln_f.", "final_norm."),
         (f"{stack}.wpe.weight", "positions"),
     )
 
 
 def _unused(stack: str) -> re.Pattern[str]:
-    """Return GPT-2's token table, which nothing looks up here, and its buffers of masks."""
-    return re.compile(rf"{stack}\.wte\.weight|{stack}\.h\.\d+\.attn\.(bias|masked_bias)")
+    """Return the name of GPT-2's token table, which nothing looks up here."""
+    return re.compile(rf"{stack}\.wte\.weight")
 
 
 class _Gpt2Reader(MappedReader):
     """Reader of a family on GPT-2's stack, whose older files hold the masks."""
 
-    transposed = _CONV1D
+    transposed = CONV1D
 
     def kept(self, file: ParsedFile) -> dict[str, Tensor]:
         """Return the tensors that are used, after checking that the masks are causal."""
-        for name, tensor in file.tensors.items():
-            if name.endswith(".attn.bias"):
-                slots = tensor.shape[-1] if tensor.ndim else 0
-                if not torch.equal(tensor.bool(), torch.ones(slots, slots).tril().bool().view(1, 1, slots, slots)):
-                    raise CheckpointUnreadableError(f"{name}: expected a causal mask, true where a slot is seen")
-        return super().kept(file)
+        return {name: tensor for name, tensor in super().kept(file).items() if not is_mask(name, tensor)}
 
 
 class RadReader(_Gpt2Reader):

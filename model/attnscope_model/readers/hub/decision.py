@@ -13,9 +13,10 @@ from attnscope_model.errors import CheckpointUnreadableError
 from attnscope_model.families.hub_decision import FAMILY, TOKENS, HubDecisionConfig, HubDecisionPolicy
 from attnscope_model.forward.policy import Policy
 from attnscope_model.readers.base import Answer, ParsedFile
+from attnscope_model.readers.gpt2_blocks import BLOCK_NAMES, CONV1D, is_mask
 from attnscope_model.readers.hub.adapter import MAX_IDS, needed
 from attnscope_model.readers.hub.base import HubReader
-from attnscope_model.readers.hub.gpt2 import BLOCK_NAMES, CONV1D, check_activation, dropped_mask, scaled_queries
+from attnscope_model.readers.hub.gpt2 import check_activation, scaled_queries
 from attnscope_model.readers.presets import FACTS, check_preset
 from attnscope_model.readers.shapes import MAX_TOKENS, MAX_WIDTH, bounded, shape
 
@@ -49,7 +50,7 @@ class HubDecisionReader(HubReader):
 
     def kept(self, file: ParsedFile) -> dict[str, Tensor]:
         """Return the tensors that decide: without masks, the token table, and predictions of state and return."""
-        return {name: tensor for name, tensor in super().kept(file).items() if not dropped_mask(name, tensor)}
+        return {name: tensor for name, tensor in super().kept(file).items() if not is_mask(name, tensor)}
 
     def values(self, file: ParsedFile, answers: Mapping[str, Any]) -> dict[str, Any]:
         """Return the configuration from shapes, answers and the folder's files."""

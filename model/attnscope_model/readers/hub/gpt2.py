@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Mapping
-from typing import Any, ClassVar, Final
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
@@ -14,24 +14,10 @@ from attnscope_model.errors import CheckpointUnreadableError
 from attnscope_model.families.hub_gpt2 import ACTIVATIONS, FAMILY, HubGpt2Config, HubGpt2Policy
 from attnscope_model.forward.policy import Policy
 from attnscope_model.readers.base import ParsedFile
+from attnscope_model.readers.gpt2_blocks import BLOCK_NAMES, CONV1D, is_mask
 from attnscope_model.readers.hub.adapter import MAX_IDS
 from attnscope_model.readers.hub.base import HubReader, built_words, stored_words, tied_head, vocabulary_of
 from attnscope_model.readers.shapes import MAX_TOKENS, bounded, shape
-
-CONV1D: Final = (".in_proj.weight", ".out_proj.weight", ".linear1.weight", ".linear2.weight")
-"""Ends of names whose tensors GPT-2 holds as (in, out)."""
-
-_MASKS: Final = re.compile(r".*\.attn\.(bias|masked_bias)")
-
-BLOCK_NAMES: Final = (
-    (".ln_1.", ".norm1."),
-    (".ln_2.", ".norm2."),
-    (".attn.c_attn.", ".in_proj."),
-    (".attn.c_proj.", ".out_proj."),
-    (".mlp.c_fc.", ".linear1."),
-    (".mlp.c_proj.", ".linear2."),
-)
-"""Parts of the names of a GPT-2 block, and what they are called here."""
 
 
 class HubGpt2Reader(HubReader):
@@ -56,7 +42,7 @@ class HubGpt2Reader(HubReader):
     def kept(self, file: ParsedFile) -> dict[str, Tensor]:
         """Return the tensors without causal masks, and without a second copy of a tied head."""
         kept = tied_head(file, "transformer.wte.weight")
-        return {name: tensor for name, tensor in kept.items() if not dropped_mask(name, tensor)}
+        return {name: tensor for name, tensor in kept.items() if not is_mask(name, tensor)}
 
     def values(self, file: ParsedFile, answers: Mapping[str, Any]) -> dict[str, Any]:
         """Return the configuration from shapes, answers and the folder's files."""
@@ -97,24 +83,6 @@ class HubGpt2Reader(HubReader):
     def arranged(self, own_name: str, tensor: Tensor, config: Mapping[str, Any]) -> Tensor:
         """Return a tensor as the policy holds it."""
         return scaled_queries(own_name, super().arranged(own_name, tensor, config), config)
-
-
-def dropped_mask(name: str, tensor: Tensor) -> bool:
-    """Return whether a tensor is a buffer of a causal mask, which older files hold.
-
-    Raises
-    ------
-    CheckpointUnreadableError
-        The mask is another one.
-    """
-    if _MASKS.fullmatch(name) is None:
-        return False
-    slots = tensor.shape[-1] if tensor.ndim else 0
-    if name.endswith(".bias") and not torch.equal(
-        tensor.bool(), torch.ones(slots, slots).tril().bool().view(1, 1, slots, slots)
-    ):
-        raise CheckpointUnreadableError(f"{name}: expected a causal mask, true where a slot is seen")
-    return True
 
 
 def check_activation(word: str) -> None:
