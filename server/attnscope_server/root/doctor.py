@@ -18,6 +18,7 @@ import torch
 from attnscope_model.checkpoints.native import load_tensors
 from attnscope_model.checkpoints.registry import CheckpointRegistry
 from attnscope_model.errors import CheckpointError
+from attnscope_server.acting.devices import choose_device, fault_of
 from attnscope_server.records.database import RESTORE
 from attnscope_server.records.upgrading import DATABASE_VERSION
 from attnscope_server.root.children import owner_of
@@ -217,10 +218,8 @@ def _checkpoints(settings: Settings, *, quick: bool) -> Iterator[Finding]:
 
 def _devices(settings: Settings) -> Iterator[Finding]:
     for name in settings.devices:
-        device = ("cuda:0" if torch.cuda.is_available() else "cpu") if name == "auto" else name
-        try:
-            torch.zeros(1, device=device)
-        except (RuntimeError, AssertionError, NotImplementedError) as error:
-            yield bad(f"device {name}", str(error).splitlines()[0], "name devices that are here by --device")
+        fault = fault_of(name)
+        if fault is None:
+            yield good(f"device {name}", f"torch {torch.__version__} computes on {choose_device(name)}")
         else:
-            yield good(f"device {name}", f"torch {torch.__version__} computes on {device}")
+            yield bad(f"device {name}", fault, "name devices that are here by --device")

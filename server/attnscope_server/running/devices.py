@@ -10,6 +10,7 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import Final
 
+from attnscope_server.acting.devices import fault_of
 from attnscope_server.errors import SettingUnusableError
 from attnscope_server.running.messages import Message
 
@@ -26,26 +27,10 @@ class Unusable(Message):
     reasons: dict[str, str]
 
 
-def choose_device(name: str) -> str:
-    """Return the torch device of a settings entry; ``auto`` is the first GPU, else the CPU."""
-    import torch  # noqa: PLC0415 - heavy; the service does not import it
-
-    if name != "auto":
-        return name
-    return "cuda:0" if torch.cuda.is_available() else "cpu"
-
-
 def unusable(names: Sequence[str]) -> Unusable:
     """Return the devices on which torch does not compute here, each with its reason."""
-    import torch  # noqa: PLC0415 - heavy; the service does not import it
-
-    found: dict[str, str] = {}
-    for name in names:
-        try:
-            torch.zeros(1, device=choose_device(name))
-        except (RuntimeError, AssertionError, NotImplementedError) as error:
-            found[name] = (str(error).splitlines() or [type(error).__name__])[0]
-    return Unusable(reasons=found)
+    found = {name: fault_of(name) for name in names}
+    return Unusable(reasons={name: reason for name, reason in found.items() if reason is not None})
 
 
 def asked_apart(names: Sequence[str]) -> Unusable:

@@ -20,6 +20,7 @@ from attnscope_env import Listings
 from attnscope_model.checkpoints.native import load_policy
 from attnscope_model.checkpoints.registry import CheckpointRegistry
 from attnscope_model.forward.policy import Policy
+from attnscope_server.acting.devices import choose_device
 from attnscope_server.acting.errors import RolloutStoppedError, SlotGivenBackError
 from attnscope_server.attempts.opening import committed
 from attnscope_server.attempts.order import Callbacks, Order
@@ -28,7 +29,6 @@ from attnscope_server.kinds import kind_of
 from attnscope_server.root.paths import capture_path
 from attnscope_server.running.channel import Channel
 from attnscope_server.running.child import become_child
-from attnscope_server.running.devices import choose_device
 from attnscope_server.running.messages import (
     Advanced,
     Cancelled,
