@@ -7,33 +7,9 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from attnscope_storage.wire import PROBLEM_MEDIA_TYPE
+from problems import refused
 
 SPEC = {"kind": "capture", "checkpoint": "AD-darkroom", "steps": 5}
-
-
-def refused(answer, status: int, code: str) -> dict:
-    """Check that an answer is a problem of this status and code; return it."""
-    assert answer.status_code == status, answer.text[:500]
-    assert answer.headers["content-type"] == PROBLEM_MEDIA_TYPE
-    document = answer.json()
-    assert document["type"].endswith(code)
-    assert 0 < len(document["detail"]) < 2000
-    assert "Traceback" not in answer.text
-    return document
-
-
-@pytest.fixture(scope="module")
-def ask(furnished):
-    """Return a function that asks with the owner's key."""
-    headers = furnished.key("local")
-
-    def send(method: str, path: str, **options):
-        return furnished.http.request(
-            method, furnished.url + path, **{**options, "headers": headers | options.get("headers", {})}
-        )
-
-    return send
 
 
 @pytest.mark.parametrize(
