@@ -12,8 +12,10 @@ from torch import Tensor
 
 from attnscope_model.acting.context import Observations, features
 from attnscope_model.acting.deciding import Decider, Decision
+from attnscope_model.acting.packing import PackingDecider
 from attnscope_model.acting.tape import furthest_off, refuse_off
 from attnscope_model.errors import CaptureInvalidError
+from attnscope_model.forward.compressing import CompressingPolicy
 from attnscope_model.forward.policy import Policy
 from attnscope_model.forward.remembering import RememberingPolicy
 
@@ -66,7 +68,7 @@ class Deciding(Protocol):
 
 def remembers(policy: Policy) -> bool:
     """Return whether a policy decides out of a memory of its own."""
-    return isinstance(policy, RememberingPolicy)
+    return isinstance(policy, RememberingPolicy | CompressingPolicy)
 
 
 def deciding(
@@ -79,6 +81,8 @@ def deciding(
     """Return the contexts of a policy, of tokens or out of its memory; see `Decider` for the parameters."""
     if isinstance(policy, RememberingPolicy):
         return RememberingDecider(policy, envs, device, sums=sums)
+    if isinstance(policy, CompressingPolicy):
+        return PackingDecider(policy, envs, device, sums=sums)
     return Decider(policy, envs, device, sums=sums)
 
 

@@ -8,6 +8,7 @@ from attnscope_model.errors import CheckpointUnreadableError
 from attnscope_model.readers.amago import AmagoReader
 from attnscope_model.readers.base import CheckpointReader, ParsedFile
 from attnscope_model.readers.cccad import CccadReader
+from attnscope_model.readers.compressing import CadReader, RadPackingReader
 from attnscope_model.readers.dicp import DicpAdReader, DicpDptReader
 from attnscope_model.readers.gpt2 import DptReader, RadReader
 from attnscope_model.readers.hub.decision import HubDecisionReader
@@ -25,6 +26,8 @@ READERS: Final[tuple[CheckpointReader, ...]] = (
     DicpDptReader(),
     CccadReader(),
     RadReader(),
+    CadReader(),
+    RadPackingReader(),
     AdEpsReader(),
     CinemereReader(),
     DptReader(),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from types import MappingProxyType
 from typing import Any, ClassVar, Final
 
@@ -16,6 +16,7 @@ from attnscope_model.forward.policy import Policy
 from attnscope_model.readers.base import Answer, ParsedFile
 from attnscope_model.readers.gpt2_blocks import BLOCK_NAMES, CONV1D, is_mask
 from attnscope_model.readers.mapped import MappedReader
+from attnscope_model.readers.packing import COMPRESSOR_QUERIES
 from attnscope_model.readers.presets import check_preset, preset_of_env
 from attnscope_model.readers.shapes import MAX_TOKENS, lineage_sizes, positive, shape, side
 
@@ -24,7 +25,7 @@ _DPT_ROWS: Final = 4
 """Rows of DPT's position table for each token that its context may hold."""
 
 
-def _renames(stack: str) -> tuple[tuple[str, str], ...]:
+def stack_renames(stack: str) -> tuple[tuple[str, str], ...]:
     """Return how GPT-2's names in this submodule are called here."""
     return (
         (f"{stack}.h.", "blocks."),
@@ -39,7 +40,7 @@ def _unused(stack: str) -> re.Pattern[str]:
     return re.compile(rf"{stack}\.wte\.weight")
 
 
-class _Gpt2Reader(MappedReader):
+class Gpt2Reader(MappedReader):
     """Reader of a family on GPT-2's stack, whose older files hold the masks."""
 
     transposed = CONV1D
@@ -49,7 +50,7 @@ class _Gpt2Reader(MappedReader):
         return {name: tensor for name, tensor in super().kept(file).items() if not is_mask(name, tensor)}
 
 
-class RadReader(_Gpt2Reader):
+class RadReader(Gpt2Reader):
     """Reads the AD of RAD_dark and Flow_AD."""
 
     family = RAD_FAMILY
@@ -61,8 +62,12 @@ class RadReader(_Gpt2Reader):
         {"transformer_model.wpe.weight", "embed_state.weight", "embed_action.weight", "embed_reward.weight"}
     )
     layer = re.compile(r"transformer_model\.h\.(\d{1,6})\.attn\.c_attn\.weight")
-    renames: ClassVar[tuple[tuple[str, str], ...]] = (*_renames("transformer_model"), ("pred_action.", "head."))
+    renames: ClassVar[tuple[tuple[str, str], ...]] = (*stack_renames("transformer_model"), ("pred_action.", "head."))
     unused = _unused("transformer_model")
+
+    def recognises(self, names: Collection[str]) -> bool:
+        """Return whether the names are those of the family; beside a compressor they are another's."""
+        return super().recognises(names) and COMPRESSOR_QUERIES not in names
 
     def says(self, file: ParsedFile) -> dict[str, Answer]:
         """Return the context length from the position table, the heads from the configuration."""
@@ -100,7 +105,7 @@ class RadReader(_Gpt2Reader):
         return "the repository keeps the heads (tf_n_head) in the checkpoint's config and falls back to 4"
 
 
-class DptReader(_Gpt2Reader):
+class DptReader(Gpt2Reader):
     """Reads the decision-pretrained transformer's bare state dicts."""
 
     family = DPT_FAMILY
@@ -111,7 +116,7 @@ class DptReader(_Gpt2Reader):
     signature = frozenset({"transformer.wpe.weight", "embed_transition.weight", "pred_actions.weight"})
     layer = re.compile(r"transformer\.h\.(\d{1,6})\.attn\.c_attn\.weight")
     renames: ClassVar[tuple[tuple[str, str], ...]] = (
-        *_renames("transformer"),
+        *stack_renames("transformer"),
         ("embed_transition.", "embed_transition_parts."),
         ("pred_actions.", "head."),
     )

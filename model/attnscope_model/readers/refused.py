@@ -30,10 +30,9 @@ def _all(*patterns: str, without: str | None = None) -> Callable[[Collection[str
 
 REFUSED: Final = (
     RefusedLayout(
-        "the compressing AD of CCCAD and RAD_dark (CAD)",
-        "a second transformer packs its older history into latent tokens, which stand for no transition: a capture's "
-        "slots would have no identity",
-        _any(r"compression_transformer\.|ad_transformer\.|latent_type_embedding"),
+        "the compressing AD of CCCAD_Meta",
+        "its encoder folds one more transition into the latents at every step, so no slot keeps its identity",
+        _all(r"encoder\.query_tokens\b", r"transformer_decoder\.layers\.\d+\."),
     ),
     RefusedLayout(
         "shunzh's AD",

@@ -37,11 +37,15 @@ class RecordedPolicy(Received):
     token_kinds: tuple[TokenKind, ...] = Field(
         default=("transition",), description="Kinds of one transition's tokens, in their order."
     )
-    window: Literal["recompute", "memory", "rolling"] = Field(
+    window: Literal["recompute", "memory", "rolling", "compressed"] = Field(
         default="recompute",
         description="What a context that slides means to the policy. recompute: its tokens alone, computed anew at "
         "their new slots, as it was trained. memory: inputs of layers, kept as they were computed; the query is no "
-        "key. rolling: keys and values, kept as they were computed.",
+        "key. rolling: keys and values, kept as they were computed. compressed: a second network packs what slides "
+        "out, together with what it packed before, into latents that stand at the front.",
+    )
+    latents: int = Field(
+        default=0, ge=0, description="Latents that one compression gives, where older transitions are packed."
     )
     cleared: Literal["never", "episode"] = Field(
         default="never", description="When the context is emptied: never, or at the end of each episode."
@@ -60,6 +64,11 @@ class RecordedPolicy(Received):
     @property
     def why_whole(self) -> str | None:
         """The reason for which no rule may shorten this policy's context; None where rules apply."""
+        if self.window == "compressed":
+            return (
+                "the policy packs its older transitions into latents by a network of its own, so a rule that leaves a "
+                "transition out would not make it forget that transition"
+            )
         if self.window != "recompute":
             what = "inputs of layers" if self.window == "memory" else "keys and values"
             return (
@@ -76,7 +85,7 @@ class RecordedPolicy(Received):
     @property
     def whole_maps(self) -> bool:
         """True where every token's attention can be had, False where the deciding token's alone is computed."""
-        return self.window == "recompute" and self.cleared == "never"
+        return self.window in {"recompute", "compressed"} and self.cleared == "never"
 
     @property
     def transitions(self) -> int:

@@ -96,7 +96,7 @@ def test_a_rotary_length_out_of_bounds_is_refused(empty, tmp_path, length):
             ["state_emb.weight", "type_emb.weight", "pos_emb", "transformer.layers.0.linear1.weight"],
             "the interleaved AD",
         ),
-        (["compression_transformer.x", "ad_transformer.y"], "the compressing AD"),
+        (["encoder.query_tokens", "transformer_decoder.layers.0.x"], "the compressing AD of CCCAD_Meta"),
         (["image_encoder.0.weight", "transformer.wpe.weight"], "DPT on images"),
     ],
 )

@@ -17,6 +17,7 @@ import yaml
 
 from attnscope_model.errors import CheckpointError
 from forwards import layouts
+from forwards.packing_layouts import PACKING
 
 MOST_BYTES = 2**30
 """Memory that adding a file may take beyond what this process has."""
@@ -24,7 +25,7 @@ MOST_BYTES = 2**30
 pytestmark = pytest.mark.usefixtures("parsed_here", "_outside_inference_mode", "_bounded")
 
 
-LAYOUTS = layouts.LAYOUTS | layouts.REMEMBERING
+LAYOUTS = layouts.LAYOUTS | layouts.REMEMBERING | PACKING
 FAMILIES = {layout.family: name for name, layout in LAYOUTS.items()}
 """One layout of every family."""
 
@@ -168,9 +169,9 @@ def another_familys_names(file):
 
 
 def a_compressor(file):
-    """Add the compressing transformer of CAD."""
+    """Add a tensor of a compressing transformer, which no policy without one has."""
     file.state["compression_transformer.latents"] = torch.zeros(3)
-    return r"the compressing AD .* is not supported, because"
+    return r"does not have: compression_transformer.latents"
 
 
 def twice(file):
