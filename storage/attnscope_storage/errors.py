@@ -11,6 +11,8 @@
         ├── ChunkLostError (OSError)              a committed chunk is missing on disk
         ├── ChunkDamagedError (OSError)           a committed chunk does not decode
         ├── CaptureLockedError (RuntimeError)     another writer holds the capture
+        ├── FencedError (RuntimeError)            a newer attempt has taken the capture over
+        ├── LeaseLostError (TimeoutError)         the attempt could not renew its lease, and may not write
         ├── SchemaVersionError (ValueError)       written by a schema this reader does not know
         ├── SchemaMismatchError (ValueError)      a resumed capture has other arrays than its spec asks for
         ├── VerificationError (ValueError)        a committed row breaks the contract
@@ -66,6 +68,14 @@ class ChunkDamagedError(StorageError, OSError):
 
 class CaptureLockedError(StorageError, RuntimeError):
     """Another writer holds this capture."""
+
+
+class FencedError(StorageError, RuntimeError):
+    """A newer attempt has taken this capture over."""
+
+
+class LeaseLostError(StorageError, TimeoutError):
+    """The attempt that writes could not renew its lease in time."""
 
 
 class SchemaVersionError(StorageError, ValueError):

@@ -21,6 +21,7 @@ from attnscope_storage.kinds.capture import lengths
 from attnscope_storage.kinds.capture.schema import RECENCY_WINDOWS, CaptureDims, CaptureSchema, build_schema
 from attnscope_storage.shades import as_u8
 from attnscope_storage.writing.blocks import StepBlock
+from attnscope_storage.writing.fence import Tenure
 from attnscope_storage.writing.writer import CaptureWriter, Commit
 
 
@@ -204,27 +205,32 @@ def work(
     of: CaptureSchema | None = None,
     at_stage: Callable[[str], None] | None = None,
     on_commit: Callable[[Commit], None] | None = None,
+    tenure: Tenure | None = None,
 ) -> None:
     """Create the capture or resume it, and write it to the end, as a worker does."""
     of = of or schema()
-    options: dict[str, Any] = {"durable": False, "at_stage": at_stage, "on_commit": on_commit}
+    options: dict[str, Any] = {"durable": False, "at_stage": at_stage, "on_commit": on_commit, "tenure": tenure}
     exists = (path / "zarr.json").exists()
     with CaptureWriter.resume(path, of, **options) if exists else create(path, of, **options) as writer:
         roll(writer)
         writer.close(complete=True)
 
 
-def main(path: str, stage: str = "", nth: str = "0") -> None:
-    """Work, and die at the `nth` time that the writer passes `stage`."""
+def main(path: str, stage: str = "", nth: str = "0", attempt: str = "") -> None:
+    """Work, and die at the `nth` time that the writer passes `stage`; as an attempt at a job, stop there."""
     left = int(nth)
+    end = signal.SIGSTOP if attempt else signal.SIGKILL
 
     def die(passed: str) -> None:
         nonlocal left
         left -= passed == stage
         if passed == stage and left == 0:
-            os.kill(os.getpid(), signal.SIGKILL)
+            os.kill(os.getpid(), end)
 
-    work(Path(path), at_stage=die, on_commit=lambda commit: print(commit.steps_committed, flush=True))  # noqa: T201
+    def tell(commit: Commit) -> None:
+        print(commit.steps_committed, flush=True)  # noqa: T201
+
+    work(Path(path), at_stage=die, on_commit=tell, tenure=Tenure(int(attempt)) if attempt else None)
 
 
 if __name__ == "__main__":

@@ -90,7 +90,7 @@ def open_store(
     blocks
         Blocks that the runner and the writer share.
     """
-    options: dict[str, Any] = {"durable": order.durable, "blocks": blocks, **vars(watching)}
+    options: dict[str, Any] = {"durable": order.durable, "blocks": blocks, "tenure": order.tenure, **vars(watching)}
     if reader is not None:
         return CaptureWriter.resume(order.path, schema, **options)
     attributes, static = new()

@@ -11,6 +11,7 @@ from attnscope_env.presets.listing import LISTED, Listings
 from attnscope_server.kinds import ResolvedT, SpecT
 from attnscope_storage.wire import Phase
 from attnscope_storage.wire.parts import PART_OF
+from attnscope_storage.writing.fence import Tenure
 from attnscope_storage.writing.writer import Commit
 
 
@@ -31,6 +32,9 @@ class Order(Generic[SpecT, ResolvedT]):
     """Use the compiled attention where it fits."""
     part_of: tuple[str, str] | None = None
     """The store that owns the job's store, and its name there; None where the job stands for itself."""
+
+    tenure: Tenure | None = None
+    """The attempt's right to write; None where one writer locks the store for as long as it writes."""
 
     @property
     def belonging(self) -> dict[str, object]:

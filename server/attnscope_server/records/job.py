@@ -6,6 +6,7 @@ Knows neither SQL nor workers: `attnscope_server.records.job_store` stores these
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from types import MappingProxyType
@@ -65,6 +66,23 @@ class StoredJob:
     last_heard_at: datetime | None = None
     ran_seconds: float = 0.0
     """Time that ended attempts took together."""
+    lease_until: datetime | None = None
+    """Until when the worker may write; None where nothing runs, or where it lives and dies with the service."""
+    runner: str | None = None
+    """Runner of the last attempt."""
+    slot: str | None = None
+    """Placement slot of the last attempt."""
+    placed_on: Mapping[str, Any] | None = None
+    """Device, number format, threads and torch of the last attempt that began."""
+    resume_elsewhere: bool = False
+    """True where the owner lets the job go on on another kind of device, not equal to the bit."""
+
+    @property
+    def resume_on(self) -> str | None:
+        """Device on which the job must go on; None where any will do."""
+        if self.resume_elsewhere or self.placed_on is None or self.progress.steps_committed == 0:
+            return None
+        return str(self.placed_on["device"])
 
     def evolve(self, **changes: Any) -> Self:  # noqa: ANN401 - fields of StoredJob
         """Return the job with other values in these fields."""

@@ -37,6 +37,7 @@ def new_row(job: UUID, name: UUID, owner: str, spec: AnySpec, resolved: Resolved
         interrupted_at_step=0,
         pinned=False,
         ran_seconds=0.0,
+        resume_elsewhere=False,
     )
 
 
@@ -116,6 +117,11 @@ def _stored_job(row: JobRow) -> StoredJob:
         deleted_at=row.deleted_at,
         last_heard_at=row.last_heard_at,
         ran_seconds=row.ran_seconds,
+        lease_until=row.lease_until,
+        runner=row.runner,
+        slot=row.slot,
+        placed_on=row.placed_on,
+        resume_elsewhere=row.resume_elsewhere,
     )
 
 

@@ -25,7 +25,7 @@ from attnscope_server.records.job_rows import (
 )
 from attnscope_server.records.repairs import fail_unreadable
 from attnscope_server.records.tables import EventRow, JobRow, MetadataRow
-from attnscope_server.records.turns import Claim, next_in_turn
+from attnscope_server.records.turns import BUSY, Claim, next_in_turn
 from attnscope_storage.wire import AnySpec, JobChanges, JobState, ProblemCode, Progress, Resolved
 
 ANY: Final = Claim()
@@ -111,8 +111,23 @@ class JobStore(JobQueries):
                 return None
             job = self._write(session, row, stored_job(row).move(JobState.RUNNING, self._now()), None)
             turn = session.scalar(select(func.max(EventRow.sequence)).where(EventRow.job == row.sequence))
-            row.served_turn, row.runner, row.slot, row.placed_on = turn, claim.runner, claim.slot, None
-            return job
+            row.served_turn, row.runner, row.slot = turn, claim.runner, claim.slot
+            row.lease_until = self._after(claim.lease_seconds)
+            return job.evolve(runner=row.runner, slot=row.slot, lease_until=row.lease_until)
+
+    def renew(self, job: UUID, attempt: int, seconds: float) -> None:
+        """Let the lease of a running attempt begin anew.
+
+        Raises
+        ------
+        TransitionError
+            The job has another attempt by now, or does not run.
+        """
+        with self._database.write() as session:
+            row = known_row(session, job)
+            if row.attempts != attempt or row.state not in BUSY:
+                raise TransitionError(f"job {row.name} is {row.state} in its attempt {row.attempts}, not {attempt}")
+            row.lease_until = self._after(seconds)
 
     def place(self, job: UUID, placed_on: dict[str, Any]) -> None:
         """Keep what a job's attempt runs on."""
@@ -228,6 +243,9 @@ class JobStore(JobQueries):
         with self._database.write() as session:
             known_row(session, job).removed_at = self._now()
 
+    def _after(self, seconds: float | None) -> datetime | None:
+        return None if seconds is None else self._now() + timedelta(seconds=seconds)
+
     def _refuse_full(self, session: Session, owner: str, limit: int) -> None:
         query = select(func.count()).where(JobRow.owner == owner, JobRow.state == JobState.QUEUED)
         waiting = session.scalar(query) or 0
@@ -239,6 +257,8 @@ class JobStore(JobQueries):
         write_state(row, job)
         if job.state.final and row.expires_at is None and self._retention is not None:
             row.expires_at = self._now() + self._retention
+        if job.state not in BUSY:
+            row.lease_until = None
         record_event(session, row, self._now(), detail)
         return job
 

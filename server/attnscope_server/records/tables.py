@@ -87,13 +87,15 @@ class JobRow(Base):
     slot: Mapped[str | None]
     """Placement slot of the last attempt."""
     placed_on: Mapped[dict[str, Any] | None]
-    """Device, number format, threads and torch of the last attempt."""
+    """Device, number format, threads and torch of the last attempt that began."""
     last_heard_at: Mapped[datetime | None]
     """Last report of the job."""
     served_turn: Mapped[int | None]
     """Number of the event of the job's last claim: an owner's greatest tells when the owner was last served."""
     ran_seconds: Mapped[float] = mapped_column(Double, default=0.0)
     """Time that ended attempts took together."""
+    resume_elsewhere: Mapped[bool] = mapped_column(default=False)
+    """True where the job may go on on another kind of device than the one that it began on."""
 
 
 class EventRow(Base):

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, func, select
+from sqlalchemy import ColumnElement, func, or_, select
 from sqlalchemy.orm import Session
 
 from attnscope_server.records.tables import JobRow
@@ -56,6 +56,10 @@ class Claim:
     """Jobs of one owner that may run at once; None: any number."""
     runner: str | None = None
     slot: str | None = None
+    hardware: str | None = None
+    """Device of the slot as torch names it; None where that is not known, and any job may be tried there."""
+    lease_seconds: float | None = None
+    """Length of the attempt's lease; None where it needs none."""
 
 
 @dataclass(frozen=True)
@@ -150,4 +154,14 @@ def _waiting(claim: Claim) -> list[ColumnElement[Any]]:
         wanted.append(JobRow.kind.in_(claim.only))
     if claim.never:
         wanted.append(JobRow.kind.not_in(claim.never))
+    if claim.hardware is not None:
+        began_on = JobRow.placed_on["device"].as_string()
+        wanted.append(
+            or_(
+                began_on.is_(None),
+                began_on == claim.hardware,
+                JobRow.resume_elsewhere,
+                JobRow.progress["steps_committed"].as_integer() == 0,
+            )
+        )
     return wanted

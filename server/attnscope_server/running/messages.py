@@ -45,6 +45,12 @@ class Run(Message):
     environments: tuple[GymnasiumEntry, ...] = ()
     fused: bool = True
     alive_seconds: float = Field(default=5.0, gt=0, description="From one sign of life to the next.")
+    lease_seconds: float | None = Field(
+        default=None, gt=0, description="Length of the lease; None where the worker lives and dies with the service."
+    )
+    resume_on: str | None = Field(
+        default=None, description="Device that the job's commits were computed on, where it must go on there."
+    )
 
     @field_validator("module")
     @classmethod
@@ -68,6 +74,15 @@ class Cancel(Message):
     attempt: int
 
 
+class Renewed(Message):
+    """Order: the lease of an attempt is renewed."""
+
+    type: Literal["renewed"] = "renewed"
+    job: UUID
+    attempt: int
+    said_at: float = Field(description="The `said_at` of the sign of life: the lease begins anew there.")
+
+
 class Stop(Message):
     """Order: end the process; a job that runs is interrupted."""
 
@@ -84,6 +99,9 @@ class Alive(Message):
     """Report: the process lives; a job that hangs does not stop it."""
 
     type: Literal["alive"] = "alive"
+    job: UUID | None = Field(default=None, description="Job that runs; None between jobs.")
+    attempt: int | None = None
+    said_at: float | None = Field(default=None, description="The worker's own clock; None where it has no lease.")
 
 
 class Placement(Message):
@@ -151,6 +169,13 @@ class GivenBack(JobReport):
     type: Literal["given-back"] = "given-back"
 
 
+class Misplaced(JobReport):
+    """Report: the job was not begun, because its commits were computed on another kind of device."""
+
+    type: Literal["misplaced"] = "misplaced"
+    placed_on: Placement
+
+
 class Died(JobReport):
     """Report that a runner makes itself: what ran the job is gone without a word about it."""
 
@@ -158,16 +183,16 @@ class Died(JobReport):
     code: int | None = Field(default=None, description="Exit status; negative is a signal; None where unknown.")
 
 
-Order = Run | Cancel | Stop
+Order = Run | Cancel | Renewed | Stop
 """An order to a worker."""
 
-AnyJobReport = Taken | Advanced | Succeeded | Failed | Cancelled | Interrupted | GivenBack | Died
+AnyJobReport = Taken | Advanced | Succeeded | Failed | Cancelled | Interrupted | GivenBack | Misplaced | Died
 """A report about an attempt, to the supervisor."""
 
 Report = Ready | Alive | AnyJobReport
 """A report of a worker."""
 
-ENDINGS: Final = (Succeeded, Failed, Cancelled, Interrupted, GivenBack, Died)
+ENDINGS: Final = (Succeeded, Failed, Cancelled, Interrupted, GivenBack, Misplaced, Died)
 """Reports after which an attempt says nothing more."""
 
 ORDER: Final[TypeAdapter[Order]] = TypeAdapter(Annotated[Order, Field(discriminator="type")])

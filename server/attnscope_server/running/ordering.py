@@ -8,7 +8,15 @@ from attnscope_server.running.messages import Run
 from attnscope_server.settings import Settings
 
 
-def order_of(job: StoredJob, attempt: int, settings: Settings, *, device: str, threads: int | None) -> Run:
+def order_of(
+    job: StoredJob,
+    attempt: int,
+    settings: Settings,
+    *,
+    device: str,
+    threads: int | None,
+    lease_seconds: float | None = None,
+) -> Run:
     """Return the order to run an attempt at a job.
 
     Parameters
@@ -23,6 +31,8 @@ def order_of(job: StoredJob, attempt: int, settings: Settings, *, device: str, t
         As the settings name it.
     threads
         Threads of the CPU; None leaves the choice to torch.
+    lease_seconds
+        Length of the runner's leases; None where it has none.
     """
     return Run(
         job=job.id,
@@ -39,4 +49,6 @@ def order_of(job: StoredJob, attempt: int, settings: Settings, *, device: str, t
         environments=settings.environments,
         fused=settings.fused_attention,
         alive_seconds=settings.alive_seconds,
+        lease_seconds=lease_seconds,
+        resume_on=job.resume_on,
     )

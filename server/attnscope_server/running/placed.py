@@ -17,6 +17,7 @@ from attnscope_server.running.messages import (
     GivenBack,
     Interrupted,
     JobReport,
+    Misplaced,
     Placement,
     Succeeded,
 )
@@ -52,6 +53,8 @@ class Placed:
     """The end of the attempt; kept until the database has it."""
     over: float | None = None
     """When the attempt ended, on the steady clock."""
+    leased_until: float | None = None
+    """When the attempt's lease ends, on the steady clock; None where its runner has no leases."""
 
     @property
     def key(self) -> tuple[str, str]:
@@ -95,7 +98,10 @@ def _write(jobs: JobStore, placed: Placed, *, stopping: bool) -> None:
             detail = placed.why or _death(code)
             interrupted(jobs, job, detail, counted=not stopping, queue=not stopping)
         case GivenBack():
-            given_back(jobs, job, queue=not stopping)
+            given_back(jobs, job, "gave its slot back", queue=not stopping)
+        case Misplaced(placed_on=found):
+            detail = f"it goes on only on {job.resume_on}, and this slot has {found.device}"
+            given_back(jobs, job, detail, queue=not stopping)
         case Interrupted():
             interrupted(jobs, job, placed.why or "the worker was stopped", counted=False, queue=not stopping)
 
@@ -107,14 +113,14 @@ def _death(code: int | None) -> str:
     return detail
 
 
-def given_back(jobs: JobStore, job: StoredJob, *, queue: bool = True) -> None:
-    """Queue a job again that let others go first; no interruption counts, and a cancel that came meanwhile holds."""
+def given_back(jobs: JobStore, job: StoredJob, detail: str, *, queue: bool = True) -> None:
+    """Queue a job again that left its slot by itself; nothing counts against it, and a cancel that came holds."""
     current = jobs.get(job.id) or job
     if current.state is JobState.CANCELLING:
         jobs.move(job.id, JobState.CANCELLED)
         return
     if current.state is not JobState.INTERRUPTED:  # else an earlier try got as far as that
-        jobs.interrupt(job.id, current.progress.steps_committed, "gave its slot back", counted=False)
+        jobs.interrupt(job.id, current.progress.steps_committed, detail, counted=False)
     if queue:
         jobs.move(job.id, JobState.QUEUED)
 

@@ -11,6 +11,7 @@ import structlog
 from attnscope_server.records.job import StoredJob
 from attnscope_server.records.job_store import JobStore
 from attnscope_server.records.turns import Claim
+from attnscope_server.running.leases import lease_from
 from attnscope_server.running.messages import Interrupted
 from attnscope_server.running.placed import Placed
 from attnscope_server.running.runner import Runner, Slot, SlotKind, SlotKinds
@@ -45,10 +46,19 @@ class Placing:
         self._settings, self._jobs, self._placed, self._takes, self._now = settings, jobs, placed, takes, now
         self._idle_since: dict[tuple[str, str], float] = {}
         self._refused: dict[tuple[str, str], tuple[int, float]] = {}
+        self._hardware: dict[tuple[str, str], str] = {}
 
     def freed(self, key: tuple[str, str]) -> None:
         """Note that a slot is free from now on."""
         self._idle_since[key] = self._now()
+
+    def found(self, key: tuple[str, str], hardware: str) -> None:
+        """Note the device that a job found on a slot."""
+        self._hardware[key] = hardware
+
+    def hardware(self, runner: str, slot: Slot) -> str | None:
+        """Return the device of a slot as torch names it; None where neither its runner nor a job has told it."""
+        return slot.hardware or self._hardware.get((runner, slot.name))
 
     def fill(self, runner: Runner, slot: Slot) -> bool:
         """Give a slot the next job, or let its worker go when it has been idle for long; True where a job was taken."""
@@ -63,6 +73,7 @@ class Placing:
             return False
         self._idle_since.pop(key, None)
         placed = self._placed[key] = Placed(runner, slot, job, Signs(self._now(), datetime.now(UTC)))
+        placed.leased_until = lease_from(runner, self._now())
         self._begin(placed)
         return True
 
@@ -87,5 +98,13 @@ class Placing:
             if not only:
                 return None
         never = tuple(kind for kind, slots in self._takes.items() if slot.kind not in slots)  # others take a device
-        cap = self._settings.limits.running_per_owner
-        return self._jobs.claim(Claim(only=only, never=never, per_owner=cap, runner=runner.name, slot=slot.name))
+        claim = Claim(
+            only=only,
+            never=never,
+            per_owner=self._settings.limits.running_per_owner,
+            runner=runner.name,
+            slot=slot.name,
+            hardware=self.hardware(runner.name, slot),
+            lease_seconds=runner.lease_seconds,
+        )
+        return self._jobs.claim(claim)

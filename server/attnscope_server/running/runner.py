@@ -40,6 +40,8 @@ class Slot:
     kind: SlotKind = SlotKind.DEVICE
     free: bool = True
     """True where the runner would take a job there now."""
+    hardware: str | None = None
+    """Name that torch gives the device; None where the runner does not know it before a job has run there."""
 
 
 class Runner(ABC):
@@ -50,6 +52,8 @@ class Runner(ABC):
 
     name: str
     """Unique among the runners of a service; stored with each job that runs here."""
+    lease_seconds: float | None = None
+    """Length of its leases; None where what it runs lives and dies with the service, so that nothing needs one."""
 
     @abstractmethod
     def connect(self, hear: Hear) -> None:
@@ -84,6 +88,19 @@ class Runner(ABC):
     @abstractmethod
     def stop(self) -> None:
         """Stop whatever runs in an orderly way, and wait for it."""
+
+    def renewed(self, job: UUID, attempt: int, said_at: float) -> None:  # noqa: B027 - most runners have no leases
+        """Tell the worker that its lease begins anew at `said_at`, a moment of the worker's own clock.
+
+        Called where `lease_seconds` is not None, by the thread that brought the sign of life, before `hear` returns.
+        """
+
+    def keep(self, job: StoredJob, attempt: int, slot: str) -> Slot | None:  # noqa: ARG002 - for runners with leases
+        """Take up an attempt that an earlier service began, whose lease is alive; return its slot.
+
+        None where nothing can have outlived that service: the job is then interrupted, and queued again.
+        """
+        return None
 
     def unwell(self) -> str | None:
         """Say what is wrong with the runner itself; None where it works."""

@@ -23,7 +23,8 @@ from attnscope_server.errors import DatabaseBusyError, TransitionError
 from attnscope_server.records.database import UNANSWERED
 from attnscope_server.records.job import StoredJob
 from attnscope_server.records.job_store import JobStore
-from attnscope_server.running.messages import ENDINGS, Advanced, Alive, AnyJobReport, Interrupted, Taken
+from attnscope_server.running.leases import renew, taken_up
+from attnscope_server.running.messages import ENDINGS, Advanced, Alive, AnyJobReport, Interrupted, Misplaced, Taken
 from attnscope_server.running.placed import Placed, interrupted, write_end
 from attnscope_server.running.placing import Placing
 from attnscope_server.running.runner import Runner, SlotKind, SlotKinds
@@ -81,25 +82,35 @@ class Supervisor:
             runner.connect(partial(self._on_report, runner.name))
 
     def start(self) -> None:
-        """Take back what an earlier service left behind, then begin. That service's death counts for no job."""
+        """Take back what an earlier service left behind, then begin. That service's death counts for no job.
+
+        A job whose lease is alive goes on where it runs, if its runner takes it up.
+        """
         self._jobs.fail_unreadable()
-        for job in self._jobs.in_state(JobState.CANCELLING):
-            self._jobs.move(job.id, JobState.CANCELLED, "the service had stopped")
-        for job in self._jobs.in_state(JobState.RUNNING):
-            interrupted(self._jobs, job, "the service had stopped", counted=False)
+        for job in self._jobs.in_state(JobState.RUNNING, JobState.CANCELLING):
+            kept = taken_up(job, self._runners.get(job.runner or ""), self._now())
+            if kept is not None and kept.key not in self._placed:
+                self._placed[kept.key] = kept
+            else:
+                interrupted(self._jobs, job, "the service had stopped", counted=False)
         for job in self._jobs.in_state(JobState.INTERRUPTED):
             self._jobs.move(job.id, JobState.QUEUED)
         self._thread.start()
         self._wake.set()
 
     def stop(self) -> None:
-        """Stop every worker in an orderly way; running jobs become interrupted and resume at the next start."""
+        """Stop every worker in an orderly way; running jobs become interrupted and resume at the next start.
+
+        Jobs with a lease run on: the next service takes them up, or their leases run out.
+        """
         with self._lock:
             self._stopping = True
         self._wake.set()
         self._thread.join()
         with self._lock:
             self._settle()
+            for key in [key for key, placed in self._placed.items() if placed.leased_until is not None]:
+                del self._placed[key]
             for placed in self._placed.values():
                 placed.ending = placed.ending or Interrupted(job=placed.job.id, attempt=placed.job.attempts)
                 placed.why, placed.over = placed.why or "the service stopped", placed.over or self._now()
@@ -210,12 +221,16 @@ class Supervisor:
     def _take(self, placed: Placed, report: AnyJobReport | Alive) -> None:
         now = self._now()
         if isinstance(report, Alive):
-            placed.signs.lives(now)
+            if (report.job, report.attempt) in {(None, None), (placed.job.id, placed.job.attempts)}:
+                placed.signs.lives(now)
+                renew(self._jobs, placed, report, now)
             return
         if not placed.belongs(report) or placed.ending is not None:
             log.info("a report of an older attempt was dropped", job=str(report.job), attempt=report.attempt)
             return
         placed.signs.moves(now, datetime.now(UTC))
+        if isinstance(report, (Taken, Misplaced)):
+            self._placing.found(placed.key, report.placed_on.device)
         if isinstance(report, ENDINGS):
             placed.ending, placed.over = report, now
             self._wake.set()

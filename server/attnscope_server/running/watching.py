@@ -7,6 +7,7 @@ from typing import Final
 import structlog
 
 from attnscope_server.records.job import StoredJob
+from attnscope_server.running.leases import lapsed
 from attnscope_server.running.messages import Advanced
 from attnscope_server.running.placed import Placed
 from attnscope_server.settings import Settings
@@ -57,6 +58,8 @@ def watch(placed: Placed, settings: Settings, now: float) -> None:
         return
     if placed.to_cancel:
         pass_on_cancel(placed)
+    if lapsed(placed, now):
+        return
     overdue = placed.signs.overdue(settings, now)
     if overdue is not None:
         if placed.why is None:

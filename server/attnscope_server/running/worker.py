@@ -27,7 +27,7 @@ from attnscope_server.attempts.order import Callbacks, Order
 from attnscope_server.failures import problem_of
 from attnscope_server.kinds import kind_of
 from attnscope_server.root.paths import capture_path
-from attnscope_server.running.channel import Channel
+from attnscope_server.running.channel import AttemptKey, Channel, Pipes
 from attnscope_server.running.child import become_child
 from attnscope_server.running.messages import (
     Advanced,
@@ -35,17 +35,17 @@ from attnscope_server.running.messages import (
     Failed,
     GivenBack,
     Interrupted,
+    Misplaced,
     Placement,
     Ready,
     Run,
     Succeeded,
     Taken,
 )
-from attnscope_storage.wire import (
-    CheckpointInfo,
-    Phase,
-)
+from attnscope_storage.errors import FencedError, LeaseLostError
+from attnscope_storage.wire import CheckpointInfo, Phase
 from attnscope_storage.wire.contract import imported
+from attnscope_storage.writing.fence import Tenure
 from attnscope_storage.writing.writer import Commit
 
 log = structlog.get_logger("attnscope.worker")
@@ -55,6 +55,14 @@ REDUCE = (
     "of rows, or fewer sampled maps; of a trial, fewer timed environments"
 )
 """Detail of a job that ran out of memory."""
+
+
+class _MisplacedError(Exception):
+    """The job must go on on another kind of device."""
+
+    def __init__(self, placed_on: Placement) -> None:
+        super().__init__(placed_on.device)
+        self.placed_on = placed_on
 
 
 @dataclass
@@ -84,14 +92,20 @@ class Worker:
         about = {"job": order.job, "attempt": order.attempt}
         self._rate_from, self._done = None, 0
         self._committed = Commit(steps_committed=0, bytes_written=0)
+        key = self.channel.running = (order.job, order.attempt)
         with structlog.contextvars.bound_contextvars(job=str(order.job)):
             log.info("job taken")
             try:
                 self._job(order)
-            except RolloutStoppedError:
-                report = Interrupted(**about) if self.channel.stopping.is_set() else Cancelled(**about)
+            except (RolloutStoppedError, LeaseLostError, FencedError) as error:
+                cancelled = isinstance(error, RolloutStoppedError) and self.channel.may_write(key)
+                stopped = self.channel.stopping.is_set() or not cancelled
+                report = Interrupted(**about) if stopped else Cancelled(**about)
                 log.info("job stopped", outcome=report.type)
                 self.channel.report(report)
+            except _MisplacedError as error:
+                log.info("job not begun", began_on=order.resume_on, device=error.placed_on.device)
+                self.channel.report(Misplaced(**about, placed_on=error.placed_on))
             except SlotGivenBackError:
                 log.info("slot given back")
                 self.channel.report(GivenBack(**about))
@@ -103,6 +117,9 @@ class Worker:
             else:
                 log.info("job succeeded")
                 self.channel.report(Succeeded(**about))
+            finally:
+                self.channel.running = None
+                self.channel.leases.pop(key, None)
 
     def _job(self, order: Run) -> None:
         if order.threads:
@@ -110,7 +127,10 @@ class Worker:
         device = torch.device(choose_device(order.device))
         spec, resolved = order.spec, order.resolved
         placed_on = placement(device, getattr(spec, "dtype", "float32"))  # a kind without a choice computes so
-        self.channel.report(Taken(job=order.job, attempt=order.attempt, placed_on=placed_on))
+        about = {"job": order.job, "attempt": order.attempt}
+        if order.resume_on not in {None, placed_on.device}:
+            raise _MisplacedError(placed_on)
+        self.channel.report(Taken(**about, placed_on=placed_on))
         job = Order(
             job=str(order.name),
             owner=order.owner,
@@ -120,6 +140,7 @@ class Worker:
             durable=order.durable,
             listings=Listings(order.environments),
             fused=order.fused,
+            tenure=self._tenure(order, placed_on),
         )
         self._steps_each = resolved.steps_each
         if (earlier := committed(job.path)) is not None:
@@ -128,11 +149,19 @@ class Worker:
         self._progress(order, "loading", 0)
         policy, info = self._policy(order.data_root, resolved.checkpoint_id, device)
         callbacks: Callbacks = {
-            "stopped": lambda: (order.job, order.attempt) in self.channel.cancelled or self.channel.stopping.is_set(),
+            "stopped": lambda: self._must_stop((order.job, order.attempt)),
             "on_progress": lambda phase, steps: self._progress(order, phase, steps),
             "on_commit": lambda commit: self._commit(order, commit),
         }
         imported(kind_of(spec.kind).runner)(job, policy, info, device, **callbacks)
+
+    def _tenure(self, order: Run, placed_on: Placement) -> Tenure:
+        key = (order.job, order.attempt)
+        return Tenure(order.attempt, lambda: self.channel.may_write(key), placed_on.model_dump(mode="json"))
+
+    def _must_stop(self, key: AttemptKey) -> bool:
+        channel = self.channel
+        return key in channel.cancelled or channel.stopping.is_set() or not channel.may_write(key)
 
     def _policy(self, root: Path, checkpoint: str, device: torch.device) -> tuple[Policy, CheckpointInfo]:
         registry = CheckpointRegistry(root / "checkpoints")
@@ -175,7 +204,7 @@ def placement(device: torch.device, dtype: str) -> Placement:
 
 def main() -> None:
     """Serve the service that started this process."""
-    channel = Channel(commands=sys.stdin.buffer, reports=become_child())
+    channel = Pipes(commands=sys.stdin.buffer, reports=become_child())
     for target in (channel.listen, channel.live):
         threading.Thread(target=target, name=target.__name__, daemon=True).start()
     Worker(channel).serve()

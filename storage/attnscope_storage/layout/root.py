@@ -27,15 +27,18 @@ CHUNK_KEYS: Final[Document] = {"name": "default", "configuration": {"separator":
 
 WRITER_ATTRIBUTES: Final = frozenset(
     {
+        "attempt",
         "attnscope_schema",
         "bytes_written",
         "capture_id",
         "complete",
         "flush_steps",
         "kind",
+        "placed_on",
         "row_every",
         "steps_committed",
         "steps_total",
+        "writer",
     }
 )
 """Root attributes that the writer sets; a caller's attributes may not use these names."""

@@ -40,7 +40,7 @@ from attnscope_storage.layout.ending import end_loop
 ResultT = TypeVar("ResultT")
 
 PARTIAL_SUFFIX: Final = ".partial"
-"""The ending of a file's name until the file is whole. One writer a capture, so the name may be fixed."""
+"""The ending of a file's name until the file is whole, where a capture has one writer; see `DurableStore`."""
 
 WRITERS: Final = 8
 """Files that are written at a time where each is made durable; most of the time they wait for the disk."""
@@ -61,6 +61,8 @@ class DurableStore(LocalStore):
         Refuse writes.
     durable
         Fsync files before they get their name, and folders when `settle` is called.
+    partial
+        Ending of a file's name until the file is whole; two writers of one folder need two.
 
     Raises
     ------
@@ -70,14 +72,16 @@ class DurableStore(LocalStore):
         From every write that fails for another reason of the file system's.
     """
 
-    def __init__(self, root: Path | str, *, read_only: bool = False, durable: bool = True) -> None:
+    def __init__(
+        self, root: Path | str, *, read_only: bool = False, durable: bool = True, partial: str = PARTIAL_SUFFIX
+    ) -> None:
         super().__init__(root, read_only=read_only)
-        self.durable = durable
+        self.durable, self._partial = durable, partial
         self._unsettled: set[str] = set()
 
     def with_read_only(self, read_only: bool = False) -> DurableStore:
         """Return a store on the same folder that does or does not refuse writes."""
-        return type(self)(self.root, read_only=read_only, durable=self.durable)
+        return type(self)(self.root, read_only=read_only, durable=self.durable, partial=self._partial)
 
     async def set(self, key: str, value: Buffer) -> None:
         """Write a key, as `set_sync` does."""
@@ -92,7 +96,7 @@ class DurableStore(LocalStore):
         self._check_writable()
         # Strings, not Paths: those intern every part, and the keys of a long capture are many.
         path = f"{self.root}/{key}"
-        unfinished = path + PARTIAL_SUFFIX
+        unfinished = path + self._partial
         with explained(path):
             self._make_folder(path.rpartition("/")[0])
             try:
@@ -140,6 +144,11 @@ class Staged:
         with explained(self.path):
             os.replace(self.partial, self.path)  # noqa: PTH105  # strings, as in `stage`
         self.store._unsettled.add(self.path.rpartition("/")[0])  # noqa: SLF001  # the two are one mechanism
+
+    def discard(self) -> None:
+        """Remove a value that will not be published; one that was published stays."""
+        with contextlib.suppress(OSError):
+            os.unlink(self.partial)  # noqa: PTH108  # strings, as in `stage`
 
 
 def at_once(calls: Iterable[Callable[[], ResultT]]) -> list[ResultT]:

@@ -1,9 +1,11 @@
 """The commit protocol: what is written in which order, so that a kill at any moment leaves a whole capture.
 
-1. the chunks of one block of steps: under keys that no committed shape covers yet, or again, with their committed
-   entries as they were, where the last chunk of an array has room for more;
-2. each grown array's own ``zarr.json``;
+1. the chunks of one block of steps and each grown array's own ``zarr.json``, whole but without their names;
+2. their names: of chunks, keys that no committed shape covers yet, or the same again, with their committed entries as
+   they were, where the last chunk of an array has room for more;
 3. the root ``zarr.json``, with all of them inline, by one atomic rename.
+
+Steps 2 and 3 are behind the `fence`: they happen together, or, after another attempt has taken over, not at all.
 
 Only the rename commits, and it commits every array at once. A crash before it leaves chunks that nobody reads and
 array documents that may be ahead of the root; resuming overwrites the first and puts the second back. A chunk may hold
@@ -15,6 +17,8 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Final
 
@@ -32,11 +36,12 @@ from attnscope_storage.layout.root import (
     root_document,
 )
 from attnscope_storage.layout.snapshot import Root
-from attnscope_storage.layout.store import DurableStore, as_buffer, read_bytes
+from attnscope_storage.layout.store import DurableStore, Staged, as_buffer, read_bytes
 from attnscope_storage.layout.store_schema import ArraySpec, Entries, StoreSchema
 from attnscope_storage.reading.reader import CaptureReader
 from attnscope_storage.shades import as_u8
 from attnscope_storage.writing.blocks import StepBlock
+from attnscope_storage.writing.fence import Fence, Tenure
 from attnscope_storage.writing.fitting import Static, checked_static, refuse_other_schema
 from attnscope_storage.writing.tails import Chunk, Tail, last_chunk, parts_of
 
@@ -58,7 +63,12 @@ class Committer:
     """
 
     def __init__(
-        self, store: DurableStore, schema: StoreSchema, attributes: dict[str, Any], at_stage: AtStage | None
+        self,
+        store: DurableStore,
+        schema: StoreSchema,
+        attributes: dict[str, Any],
+        at_stage: AtStage | None,
+        tenure: Tenure | None = None,
     ) -> None:
         self.schema = schema
         self.steps = 0
@@ -66,6 +76,7 @@ class Committer:
         self.bytes_written = 0
         """Encoded bytes of all committed chunks."""
         self._store = store
+        self._fence = Fence(store, tenure)
         self._attributes = attributes
         self._at_stage = at_stage or (lambda _: None)
         self._deriver = schema.deriver()
@@ -80,45 +91,67 @@ class Committer:
         attributes: Mapping[str, Any],
         static: Static,
         at_stage: AtStage | None = None,
+        tenure: Tenure | None = None,
     ) -> Committer:
         """Write an empty capture: its static arrays, every document, and the root last."""
         taken = WRITER_ATTRIBUTES & attributes.keys()
         if taken:
             raise ValueError(f"these attributes are the writer's own: {sorted(taken)}")
-        if _stored(store, ROOT_KEY) is not None:
-            raise CaptureExistsError(f"a capture exists at {store.root}")
         own = {"capture_id": uuid.uuid4().hex, "complete": False}
-        committer = cls(store, schema, {**attributes, **own}, at_stage)
+        committer = cls(store, schema, {**attributes, **own}, at_stage, tenure)
+        committer._attributes = committer._fence.marks(committer._attributes, 0)
         # Before any file appears: attributes that are no JSON, or arrays that do not fit the schema.
         document_bytes(root_document(schema, 0, committer._attributes))
-        for spec, values in checked_static(schema, static):
-            committer._write(committer._chunks(spec, values, 0))
-        committer._at_stage("chunks-written")
-        for group in sorted(group_names(schema.arrays)):
-            committer._set(f"{group}/{ROOT_KEY}", document_bytes(group_document({})))
-        committer._write_documents(list(schema.arrays.values()), 0)
-        committer._publish(0)
+        kept = checked_static(schema, static)
+        with committer._fence.entered() as stored:
+            if stored is not None:
+                raise CaptureExistsError(f"a capture exists at {store.root}")
+            with committer._staging() as staged:
+                for spec, values in kept:
+                    committer._stage_chunks(committer._chunks(spec, values, 0), staged)
+                groups = {f"{group}/{ROOT_KEY}": group_document({}) for group in sorted(group_names(schema.arrays))}
+                for key, document in groups.items():
+                    staged.chunks.append(store.stage(key, as_buffer(document_bytes(document))))
+                committer._stage_documents(list(schema.arrays.values()), 0, staged)
+                committer._publish(0, staged)
         return committer
 
     @classmethod
-    def resume(cls, store: DurableStore, schema: StoreSchema, at_stage: AtStage | None = None) -> Committer:
-        """Continue after the last committed step, and reset each array's document to its shape in the root document."""
-        stored = _stored(store, ROOT_KEY)
-        if stored is None:
-            raise CaptureNotFoundError(f"there is no capture at {store.root}")
-        root = Root.parse(stored)
-        refuse_other_schema(root, schema)
-        attributes = dict(root.attributes)
-        committer = cls(store, schema, attributes, at_stage)
-        committer.steps = root.steps_committed
-        committer.bytes_written = int(attributes.get("bytes_written", 0))
-        for key in root.metadata_keys():
-            document = root.node_bytes(key)
-            if key != ROOT_KEY and document is not None and _stored(store, key) != document:
-                committer._set(key, document)
-        store.settle()
+    def resume(
+        cls,
+        store: DurableStore,
+        schema: StoreSchema,
+        at_stage: AtStage | None = None,
+        tenure: Tenure | None = None,
+    ) -> Committer:
+        """Continue after the last committed step, and reset each array's document to its shape in the root document.
+
+        With a tenure, the root document names this attempt from here on, and refuses every earlier one.
+        """
+        committer = cls(store, schema, {}, at_stage, tenure)
+        with committer._fence.entered() as stored:
+            if stored is None:
+                raise CaptureNotFoundError(f"there is no capture at {store.root}")
+            root = Root.parse(stored)
+            refuse_other_schema(root, schema)
+            committer.steps = root.steps_committed
+            committer._attributes = committer._fence.marks(root.attributes, root.steps_committed)
+            committer.bytes_written = int(root.attributes.get("bytes_written", 0))
+            committer._put_back(root)
+            if tenure is not None:
+                document = document_bytes(root_document(schema, committer.steps, committer._attributes))
+                committer._fence.publish(document, lambda _: None)
+        committer._fence.sweep()
         committer._take_up(CaptureReader(store.with_read_only(read_only=True), root))
         return committer
+
+    def _put_back(self, root: Root) -> None:
+        """Write the array documents again that are ahead of the root document."""
+        for key in root.metadata_keys():
+            document = root.node_bytes(key)
+            if key != ROOT_KEY and document is not None and _stored(self._store, key) != document:
+                self._store.set_sync(key, as_buffer(document))
+        self._store.settle()
 
     def _take_up(self, reader: CaptureReader) -> None:
         """Read what the next commit adds to: chunks with room left, and what derived arrays are computed from."""
@@ -148,12 +181,14 @@ class Committer:
         """
         before, after = self.steps, self.steps + block.steps
         grown = [spec for spec in self.schema.arrays.values() if self._length(spec, after) > self._length(spec, before)]
-        self._write(self._grown(block, grown, before, after), abandoned)
-        self._at_stage("chunks-written")
-        if abandoned():
-            raise AbandonedError
-        self._write_documents(grown, after)
-        self._publish(after)
+        with self._staging() as staged:
+            self._stage_chunks(self._grown(block, grown, before, after), staged, abandoned)
+            self._stage_documents(grown, after, staged)
+            self._at_stage("chunks-staged")
+            if abandoned():
+                raise AbandonedError
+            with self._fence.held():
+                self._publish(after, staged, abandoned)
         self.steps = after
 
     def declare_complete(self) -> None:
@@ -161,7 +196,8 @@ class Committer:
         if self.steps != self.schema.total and not self.schema.may_end_early:
             raise ValueError(f"{self.steps} of {self.schema.total} steps are committed: not complete")
         self._attributes["complete"] = True
-        self._publish(self.steps)
+        with self._fence.held():
+            self._publish(self.steps, _Staging())
 
     def _length(self, spec: ArraySpec, steps: int) -> int:
         return self.schema.length(spec, steps)
@@ -203,14 +239,26 @@ class Committer:
         for index, part in parts_of(spec, values):
             yield Chunk(chunk_key(spec.name, (number + index[0], *index[1:])), part, tail)
 
-    def _write(self, chunks: Iterable[Chunk], abandoned: Callable[[], bool] = lambda: False) -> None:
-        """Write chunks and count their bytes."""
+    @contextmanager
+    def _staging(self) -> Iterator[_Staging]:
+        """Yield the files of a commit; those that were not published are removed."""
+        staged = _Staging()
+        try:
+            yield staged
+        except BaseException:
+            staged.discard()
+            raise
+
+    def _stage_chunks(
+        self, chunks: Iterable[Chunk], staged: _Staging, abandoned: Callable[[], bool] = lambda: False
+    ) -> None:
+        """Write chunks without their names, and count their bytes."""
 
         def write(chunk: Chunk) -> int:
             if abandoned():
                 raise AbandonedError
             encoded = encode_chunk(chunk.values)
-            self._set(chunk.key, encoded)
+            staged.chunks.append(self._store.stage(chunk.key, as_buffer(encoded)))
             return len(encoded)
 
         held: list[Chunk] = []
@@ -225,26 +273,39 @@ class Committer:
             if chunk.tail is not None:
                 chunk.tail.written += size
 
-    def _write_documents(self, specs: list[ArraySpec], steps: int) -> None:
+    def _stage_documents(self, specs: list[ArraySpec], steps: int, staged: _Staging) -> None:
         def write(spec: ArraySpec) -> None:
-            self._set(f"{spec.name}/{ROOT_KEY}", document_bytes(array_document(spec, self._length(spec, steps))))
-            self._at_stage(f"array-metadata-written:{spec.name}")
+            document = document_bytes(array_document(spec, self._length(spec, steps)))
+            staged.documents[spec.name] = self._store.stage(f"{spec.name}/{ROOT_KEY}", as_buffer(document))
 
         self._store.written(partial(write, spec) for spec in specs)
 
-    def _publish(self, steps: int) -> None:
+    def _publish(self, steps: int, staged: _Staging, abandoned: Callable[[], bool] = lambda: False) -> None:
+        """Give what is staged its names, then replace the root document; the fence is held."""
+        for chunk in staged.chunks:
+            chunk.publish()
+        self._at_stage("chunks-written")
+        if abandoned():
+            raise AbandonedError
+        for name, document in staged.documents.items():
+            document.publish()
+            self._at_stage(f"array-metadata-written:{name}")
         self._attributes["bytes_written"] = self.bytes_written
-        document = root_document(self.schema, steps, self._attributes)
-        # The root must not reach the disk before what it names.
-        self._store.settle()
-        staged = self._store.stage(ROOT_KEY, as_buffer(document_bytes(document)))
-        self._at_stage("root-staged")
-        staged.publish()
-        self._at_stage("root-renamed")
-        self._store.settle()
+        root = root_document(self.schema, steps, self._attributes)
+        self._fence.publish(document_bytes(root), self._at_stage)
 
-    def _set(self, key: str, value: bytes) -> None:
-        self._store.set_sync(key, as_buffer(value))
+
+@dataclass
+class _Staging:
+    """The files of a commit that are written and have no names yet."""
+
+    chunks: list[Staged] = field(default_factory=list)
+    documents: dict[str, Staged] = field(default_factory=dict)
+
+    def discard(self) -> None:
+        """Remove those that were not published."""
+        for one in (*self.chunks, *self.documents.values()):
+            one.discard()
 
 
 def _stored(store: DurableStore, key: str) -> bytes | None:

@@ -7,6 +7,9 @@ from __future__ import annotations
 
 import errno
 import os
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
@@ -20,6 +23,12 @@ except ImportError:  # no POSIX
 
 NO_LOCKS: Final = frozenset({errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOTSUP, errno.EINVAL})
 """Errors of a disk that knows no locks, as some network disks."""
+
+TURN_SECONDS: Final = 30.0
+"""Seconds that a writer waits for another one's publication, at most; it takes milliseconds."""
+
+RETRY_SECONDS: Final = 0.005
+"""Seconds between two tries to lock."""
 
 
 class CaptureLock:
@@ -82,6 +91,14 @@ class CaptureLock:
             os.close(holder)
             self._held = held
 
+    @property
+    def stands(self) -> bool:
+        """False where the lock file was deleted since it was opened: others lock another file of its name."""
+        try:
+            return self._descriptor is None or os.path.samestat(os.fstat(self._descriptor), os.stat(self.path))  # noqa: PTH116  # a pair
+        except OSError:
+            return False
+
     def release(self) -> None:
         """Let the next writer in; a second call does nothing."""
         if self._descriptor is not None:
@@ -90,6 +107,33 @@ class CaptureLock:
         if self._held is not None:
             self._held.unlink(missing_ok=True)
             self._held = None
+
+
+@contextmanager
+def locked_briefly(path: Path, seconds: float = TURN_SECONDS) -> Iterator[None]:
+    """Hold the lock of the capture at `path`, waiting for whoever has it for a moment.
+
+    Raises
+    ------
+    CaptureLockedError
+        Another writer holds it for longer than so many seconds.
+    """
+    deadline = time.monotonic() + seconds
+    while True:
+        try:
+            lock = CaptureLock(path)
+        except CaptureLockedError:
+            if time.monotonic() >= deadline:
+                raise
+            time.sleep(RETRY_SECONDS)
+            continue
+        if lock.stands:
+            break
+        lock.release()
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 CLOSE_ON_EXEC: Final = getattr(os, "O_CLOEXEC", 0)

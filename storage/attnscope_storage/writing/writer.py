@@ -10,6 +10,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -17,10 +18,11 @@ from typing import Any
 import numpy as np
 from jaxtyping import Shaped
 
-from attnscope_storage.layout.store import DurableStore
+from attnscope_storage.layout.store import PARTIAL_SUFFIX, DurableStore
 from attnscope_storage.layout.store_schema import StoreSchema
 from attnscope_storage.writing.blocks import BlockPool, StepBlock
 from attnscope_storage.writing.commit import AbandonedError, AtStage, Committer
+from attnscope_storage.writing.fence import Tenure
 from attnscope_storage.writing.lock import CaptureLock
 
 DEFAULT_BLOCKS = 3
@@ -46,7 +48,7 @@ class CaptureWriter:
     from the next `acquire`, `submit` or `close`; the capture then stays readable up to its last commit.
     """
 
-    def __init__(self, committer: Committer, lock: CaptureLock, blocks: int, on_commit: OnCommit | None) -> None:
+    def __init__(self, committer: Committer, lock: CaptureLock | None, blocks: int, on_commit: OnCommit | None) -> None:
         self.schema = committer.schema
         self._committer = committer
         self._lock = lock
@@ -65,6 +67,7 @@ class CaptureWriter:
         attributes: Mapping[str, Any],
         static: Mapping[str, Shaped[np.ndarray, ...]],
         *,
+        tenure: Tenure | None = None,
         durable: bool = True,
         blocks: int = DEFAULT_BLOCKS,
         on_commit: OnCommit | None = None,
@@ -82,6 +85,8 @@ class CaptureWriter:
             Root attributes, JSON; those in `attnscope_storage.layout.root.WRITER_ATTRIBUTES` are the writer's own.
         static
             Exactly the arrays that do not grow.
+        tenure
+            The right of a job's attempt, which a newer attempt takes over. None locks the capture instead.
         durable
             Fsync each commit before it is reported, so that it survives a power loss.
         blocks
@@ -101,9 +106,11 @@ class CaptureWriter:
         StorageFullError, StorageUnwritableError
             The disk is full, or refuses writes.
         """
-        return cls._locked(
+        store = _store(path, tenure, durable=durable)
+        return cls._made(
             path,
-            lambda: Committer.create(DurableStore(path, durable=durable), schema, attributes, static, at_stage),
+            tenure,
+            lambda: Committer.create(store, schema, attributes, static, at_stage, tenure),
             blocks,
             on_commit,
         )
@@ -114,12 +121,15 @@ class CaptureWriter:
         path: Path,
         schema: StoreSchema,
         *,
+        tenure: Tenure | None = None,
         durable: bool = True,
         blocks: int = DEFAULT_BLOCKS,
         on_commit: OnCommit | None = None,
         at_stage: AtStage | None = None,
     ) -> CaptureWriter:
-        """Return a writer that continues after the last commit. The capture's attributes stay as they are.
+        """Return a writer that continues after the last commit. The caller's attributes stay as they are.
+
+        With a tenure it takes the capture over from every earlier attempt, also from one that still runs.
 
         Raises
         ------
@@ -129,20 +139,28 @@ class CaptureWriter:
             The capture has other arrays than `schema`.
         CaptureLockedError
             Another writer holds it.
+        FencedError
+            A newer attempt has it.
         """
-        return cls._locked(
-            path, lambda: Committer.resume(DurableStore(path, durable=durable), schema, at_stage), blocks, on_commit
-        )
+        store = _store(path, tenure, durable=durable)
+        make = partial(Committer.resume, store, schema, at_stage, tenure)
+        return cls._made(path, tenure, make, blocks, on_commit)
 
     @classmethod
-    def _locked(
-        cls, path: Path, make: Callable[[], Committer], blocks: int, on_commit: OnCommit | None
+    def _made(
+        cls,
+        path: Path,
+        tenure: Tenure | None,
+        make: Callable[[], Committer],
+        blocks: int,
+        on_commit: OnCommit | None,
     ) -> CaptureWriter:
-        lock = CaptureLock(path)
+        lock = CaptureLock(path) if tenure is None else None
         try:
             return cls(make(), lock, blocks, on_commit)
         except BaseException:
-            lock.release()
+            if lock is not None:
+                lock.release()
             raise
 
     @property
@@ -190,13 +208,17 @@ class CaptureWriter:
         finally:
             # An interrupt may end the wait before the thread: then it still writes, and `abort` waits for it.
             if not self._thread.is_alive():
-                self._lock.release()
+                self._release()
 
     def abort(self) -> None:
         """Drop what is not committed, stop the thread and release the capture. Safe to call twice."""
         self._pool.finish(drop=True)
         self._thread.join()
-        self._lock.release()
+        self._release()
+
+    def _release(self) -> None:
+        if self._lock is not None:
+            self._lock.release()
 
     def __enter__(self) -> CaptureWriter:  # noqa: PYI034  # beartype cannot check Self under jaxtyping's hook
         return self
@@ -234,3 +256,8 @@ class CaptureWriter:
             return
         except BaseException as error:  # noqa: BLE001  # whatever it is belongs to the rollout, which waits for it
             self._pool.fail(error)
+
+
+def _store(path: Path, tenure: Tenure | None, *, durable: bool) -> DurableStore:
+    """Return the folder to write into; the unfinished files of two attempts have different names."""
+    return DurableStore(path, durable=durable, partial=PARTIAL_SUFFIX if tenure is None else tenure.partial)

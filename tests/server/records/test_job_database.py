@@ -30,8 +30,17 @@ from attnscope_storage.wire import JobState, ProblemCode
 from attnscope_storage.wire.parts import CAPTURE, child_id
 from submitted import RESOLVED, SPEC
 
-PLACEMENT = ("lease_until", "runner", "slot", "placed_on", "last_heard_at", "served_turn", "ran_seconds")
-"""Columns of the third version."""
+PLACEMENT = (
+    "lease_until",
+    "runner",
+    "slot",
+    "placed_on",
+    "last_heard_at",
+    "served_turn",
+    "ran_seconds",
+    "resume_elsewhere",
+)
+"""Columns of the third and fourth versions."""
 
 
 def test_states_and_events_survive_a_restart(where, submitted):

@@ -20,8 +20,10 @@ from attnscope_server.running.messages import (
     Failed,
     GivenBack,
     Interrupted,
+    Misplaced,
     Placement,
     Ready,
+    Renewed,
     Run,
     Stop,
     Succeeded,
@@ -31,19 +33,22 @@ from attnscope_storage.wire import ProblemCode, problem
 
 JOB = UUID("6f0c6f60-3f6e-4a53-9d4e-0d4f4b7d2a11")
 ABOUT = {"job": JOB, "attempt": 3}
+HERE = Placement(device="cpu", dtype="float32", threads=1, torch="2.10")
 WHY = problem(ProblemCode.INTERNAL, "it broke")
 
-ORDERS = [Cancel(**ABOUT), Stop()]
+ORDERS = [Cancel(**ABOUT), Renewed(**ABOUT, said_at=12.5), Stop()]
 REPORTS = [
     Ready(),
     Alive(),
-    Taken(**ABOUT, placed_on=Placement(device="cpu", dtype="float32", threads=1, torch="2.10")),
+    Alive(**ABOUT, said_at=12.5),
+    Taken(**ABOUT, placed_on=HERE),
     Advanced(**ABOUT, phase="rolling", steps_done=2, steps_committed=1, bytes_written=5, steps_per_second=0.5),
     Succeeded(**ABOUT),
     Failed(**ABOUT, problem=WHY),
     Cancelled(**ABOUT),
     Interrupted(**ABOUT),
     GivenBack(**ABOUT),
+    Misplaced(**ABOUT, placed_on=HERE),
     Died(**ABOUT, code=-9),
 ]
 REPLAYS = [Ready(), Map(id=1, shape=(2, 3), bytes=24), Refused(id=1, problem=WHY)]

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import io
-
 from attnscope_server.running.channel import Channel
 from attnscope_server.running.messages import Alive
 
@@ -24,6 +22,6 @@ class Failing(Channel):
 
 def test_a_sign_that_fails_is_followed_by_another():
     """Else the worker would be taken for one that hangs, and be ended in the middle of its work."""
-    channel = Failing(io.BytesIO(), io.BytesIO(), alive_seconds=0.001)
+    channel = Failing(alive_seconds=0.001)
     channel.live()
     assert channel.tries == 3

@@ -108,6 +108,7 @@ class Children:
             listings=mine.listings,
             fused=mine.fused,
             part_of=(str(self.store), name),
+            tenure=mine.tenure,
         )
 
     def _made(self, name: str, asked: tuple[Any, Any], runner: Callable[..., None]) -> CaptureReader:
