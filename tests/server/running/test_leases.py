@@ -193,7 +193,7 @@ def test_a_job_that_cannot_be_taken_up_is_queued_again(jobs, leased, runner, sub
 
 
 def test_a_job_that_was_taken_up_ends_with_its_lease(jobs, clock, leased, submitted, restarted):
-    """Where its worker is never heard of again, the next attempt begins once the lease is over."""
+    """The next attempt begins once the lease is over, if the worker is never heard of again."""
     runner = leased()
     service = restarted(runner)
     job = submitted(jobs)
