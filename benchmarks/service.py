@@ -15,6 +15,13 @@ KEY = "a-fixed-key-for-benchmarks"
 @contextmanager
 def served(root: Path) -> Iterator[str]:
     """Serve a data root on a free port with one torch thread; give the URL."""
+    with process_of(root) as (url, _):
+        yield url
+
+
+@contextmanager
+def process_of(root: Path) -> Iterator[tuple[str, int]]:
+    """Serve as `served` does; give the URL and the id of the process."""
     environment = os.environ | {"ATTNSCOPE_SERVER_API_KEY": KEY, "ATTNSCOPE_SERVER_THREADS": "1"}
     command = [sys.executable, "-c", "from attnscope_server.cli import main; main()", "serve"]
     command += ["--data-root", str(root / "service"), "--port", "0", "--no-announce"]
@@ -26,7 +33,7 @@ def served(root: Path) -> Iterator[str]:
         said = process.stdout.readline() if process.stdout else ""
         if not said.startswith("listening on "):
             raise SystemExit((root / "service.log").read_text(encoding="utf-8"))
-        yield said.split()[-1]
+        yield said.split()[-1], process.pid
     finally:
         process.terminate()
         process.wait()

@@ -30,6 +30,7 @@ from attnscope.page.server import PageServer
 from attnscope.page.subjects import Subject
 from attnscope_server.serving import serve_background
 from attnscope_server.settings import Settings
+from benchmarks import long_capture
 from benchmarks.timing import shown, spread
 
 chromium: Any = importlib.import_module("tests.support.chromium")
@@ -197,9 +198,12 @@ def run(*, quick: bool) -> dict[str, object]:
                 asked = [int(step) for step in scattered[: ASKED // 3 if quick else ASKED]]
                 found = any_step(server, asked, set(held.map_steps()))
                 paints = first_paints(server, held, folder, 1 if quick else PAINTS)
+        (folder / "long").mkdir()
+        long = long_capture.run(folder / "long", quick=quick)
     return {
         "bytes": size,
         "any_step_ms": found,
         "paint_ms": paints,
+        "long": long,
         "heads": f"{held.rows.shape[2]} × {held.rows.shape[3]}",
     }

@@ -91,6 +91,11 @@ class Capture(Shown, CapturedArrays):
             state=self.state,
         )
 
+    @property
+    def can_replay(self) -> bool:
+        """True where a service can be asked to run the policy again."""
+        return self._replayer is not None
+
     def map(
         self, step: int, layer: int | None = None, head: int | None = None, env: int = 0, *, kind: MapKind = "weights"
     ) -> Float[np.ndarray, ...]:

@@ -48,10 +48,15 @@ class Described(Protocol):
     shape: tuple[int, ...]
 
 
+def described(arrays: Mapping[str, Described]) -> dict[str, str]:
+    """Return the type and the axes of each array, in words."""
+    axes = {name: dict(zip(one.dims, one.shape, strict=True)) for name, one in arrays.items()}
+    return {name: f"{one.dtype} {axes[name]}" for name, one in arrays.items()}
+
+
 def capture_html(origin: Origin, arrays: Mapping[str, Described]) -> str:
     """Return a capture as HTML: its origin and its arrays."""
-    held = {name: f"{one.dtype} {dict(zip(one.dims, one.shape, strict=True))}" for name, one in arrays.items()}
-    rows = {"source": origin.source, "steps": f"{origin.committed} of {origin.steps}", **held}
+    rows = {"source": origin.source, "steps": f"{origin.committed} of {origin.steps}", **described(arrays)}
     return table(f"capture {origin.job[:8]}", rows, origin.committed / max(1, origin.steps))
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from attnscope.errors import AbsentArrayError, NotCapturedError
 from attnscope.fetching.lazy import LazyArray
 from attnscope.fetching.stored import Stored
+from attnscope.notebook import described, table
 
 
 class ArrayGroup:
@@ -21,6 +22,12 @@ class ArrayGroup:
             return self._capture[f"{self._group}/{name}"]
         except NotCapturedError as error:
             raise AbsentArrayError(error.message) from error
+
+    def __repr__(self) -> str:
+        return f"<{self._group}: {', '.join(dir(self))}>"
+
+    def _repr_html_(self) -> str:
+        return table(self._group, described({name: getattr(self, name) for name in dir(self)}))
 
     def __dir__(self) -> list[str]:
         prefix = f"{self._group}/"

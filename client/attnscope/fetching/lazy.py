@@ -12,6 +12,7 @@ from jaxtyping import Float, Float16, Float32, Int, Shaped, UInt8
 from attnscope.errors import RequestRefusedError, TooLargeError
 from attnscope.fetching.remote import KEPT_BYTES, Slicer
 from attnscope.fetching.selection import Selection, select
+from attnscope.notebook import described, table
 from attnscope_storage.errors import ChunkDamagedError, ChunkLostError, NotCommittedError
 from attnscope_storage.reading.reader import CommittedArray
 from attnscope_storage.reading.selection import GROWING_DIMS
@@ -44,6 +45,9 @@ class LazyArray:
     def __repr__(self) -> str:
         axes = ", ".join(f"{dim} {size}" for dim, size in zip(self.dims, self.shape, strict=True))
         return f"<{self.name} {self.dtype} [{axes}]>"
+
+    def _repr_html_(self) -> str:
+        return table(self.name, described({self.name: self}) | {"values": "fetched by an index, as in [0]"})
 
     def __reduce__(self) -> tuple[type[LazyArray], tuple[CommittedArray, Slicer | None]]:
         """Pickle nothing that was fetched."""

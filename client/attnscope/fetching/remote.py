@@ -25,7 +25,7 @@ NPY_HEADER_BYTES = 4096
 """Room for the header of NumPy's format."""
 
 
-KEPT = ("context/", "rollout/")
+KEPT = ("context/", "rollout/", "stats/window")
 """Arrays whose selections are kept once fetched: what is committed never changes, and each measure reads them anew."""
 
 KEPT_BYTES, KEPT_COUNT = 4 * 2**20, 16

@@ -14,6 +14,7 @@ from jaxtyping import Float, Float16, Float32, Float64, Int, Int64, UInt8
 
 from attnscope.fetching.lazy import LazyArray, mean_over
 from attnscope.fetching.selection import Selection, select
+from attnscope.notebook import described, table
 from attnscope_storage.ages import spread
 from attnscope_storage.errors import ChunkDamagedError
 from attnscope_storage.layout.store_schema import Entries
@@ -70,6 +71,9 @@ class SpreadRows:
 
     def __repr__(self) -> str:
         return f"<rows of {self._bins!r}>"
+
+    def _repr_html_(self) -> str:
+        return table(self.name, described({self.name: self}) | {"made of": repr(self._bins)})
 
     def __getitem__(self, key: Any) -> Entries:  # noqa: ANN401 - any index expression
         """Return a selection: integers, slices, lists of entries."""

@@ -15,6 +15,7 @@ from jaxtyping import Bool, Float, Float64, Int, Shaped
 
 from attnscope.measures.refusals import NotMeasurableError
 from attnscope.measures.sampling import StepError
+from attnscope.notebook import table
 
 RELIABLE_ROLLOUTS: Final = 10
 """Rollouts of every task below which an interval is marked unreliable."""
@@ -70,6 +71,10 @@ class Interval:
     high: Float64[np.ndarray, "*cell"]
     reliable: bool
 
+    def _repr_html_(self) -> str:
+        rows = {"value": self.value, "low": self.low, "high": self.high, "reliable": self.reliable}
+        return table("intervals", rows)
+
 
 @dataclass(frozen=True, eq=False)
 class Resampling:
@@ -85,6 +90,10 @@ class Resampling:
     scope: Scope = "these tasks"
     samples: int = RESAMPLES
     seed: int = 0
+
+    def _repr_html_(self) -> str:
+        rows = {"tasks": len(self.per_task), "rollouts": len(self.task), "samples": self.samples}
+        return table(f"resampling, {self.scope}", rows)
 
     @cached_property
     def per_task(self) -> Int[np.ndarray, " task"]:

@@ -77,7 +77,7 @@ def band(subject: Subject, asked: Asked) -> Answer:
     with subject.reading() as capture:
         rollout = subject.rollout(_place(subject, asked))
         head = _head(subject, asked) if "head" in asked else None
-        return views.band(capture, rollout, number(asked, "first"), number(asked, "last"), head)
+        return views.band(capture, rollout, number(asked, "first"), number(asked, "last"), head, fine="fine" in asked)
 
 
 def heads(subject: Subject, asked: Asked) -> Answer:
@@ -116,9 +116,14 @@ def metrics(subject: Subject, asked: Asked) -> Answer:
 
 def influence(subject: Subject, asked: Asked) -> Answer:
     """Answer with attention and influence of each transition at one step, once the service has computed it."""
-    place, step = _place(subject, asked), number(asked, "step")
+    head = _head(subject, asked) if "head" in asked else None
+    return influence_at(subject, _place(subject, asked), number(asked, "step"), head)
+
+
+def influence_at(subject: Subject, place: int, step: int, head: views.Head | None = None) -> dict[str, Any]:
+    """Return attention and influence of each transition at one step, of a head or of the mean over all."""
     every = slice(None)
-    chosen: tuple[int | slice, int | slice] = _head(subject, asked) if "head" in asked else (every, every)
+    chosen: tuple[int | slice, int | slice] = (every, every) if head is None else head
     with subject.reading() as capture:
         if step >= capture.steps_committed:
             raise OutsideError(f"step {step} is not committed; {capture.steps_committed} steps are")

@@ -235,4 +235,4 @@ class Answers:
         known = evidence.card is not None or evidence.screen is not None
         answered = evidence.running or (evidence.card is not None and evidence.card.answer is not None)
         ask = [] if answered or capture is None else [list(one) for one in self.commands(capture)]
-        return {**answer_of(evidence), "commands": ask, "known": known}
+        return {**answer_of(evidence), "commands": ask, "known": known, "running": evidence.running}

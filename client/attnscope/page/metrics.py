@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, Final, Literal
 
 import numpy as np
@@ -18,9 +19,15 @@ from attnscope.reading.reading import Reading
 UNITS: Final = {"max": "weight", "self": "share", "sink": "share", "entropy": "nats", "effective": "tokens"}
 """Statistics in the order of their columns, with units."""
 
+BLOCK_NUMBERS: Final = 4096
+"""Numbers of one statistic that are fetched at once: those of adjacent steps."""
+
+MOST_BLOCKS: Final = 64
+"""Blocks of steps that are kept."""
+
 WORDS: Final = (
-    "max: the largest weight; self: on the query's own token; sink: on the first slot; effective: exp(entropy); "
-    "recency: on the newest tokens before the query."
+    "max: the largest weight; self: on the query's own token; sink: on the first slot; "
+    "effective: 1 ÷ the sum of squared weights; recency: on the newest tokens before the query."
 )
 
 Over = Literal["step", "run"]
@@ -45,31 +52,61 @@ def metrics(capture: Capture, rollout: Rollout, step: int, over: Over) -> dict[s
     """
     if not 0 <= step < len(rollout.length):
         raise OutsideError(f"step {step} is not committed; {len(rollout.length)} steps are")
-    names = [name for name in UNITS if f"stats/{name}" in capture.names()]
-    if not names:
+    if not names_of(capture):
         raise OutsideError(capture.lacks("stats/entropy") or "no statistics are stored")
     reading = read(capture) if over == "run" else None
-    found = _of_step(capture, rollout.env, step) if reading is None else _of_run(reading, rollout.place)
+    found = _of_step(capture, rollout, step) if reading is None else of_run(reading, rollout.place)
+    whose = f"of the decision at step {step}" if reading is None else over_the_run(reading)
+    return table_of(capture, found, f"{WORDS} All are {whose}.")
+
+
+def over_the_run(reading: Reading) -> str:
+    """Return which decisions means over a run are taken of, in words."""
+    return f"means over every step of this environment whose context has {reading.least} tokens or more"
+
+
+def names_of(capture: Capture) -> list[str]:
+    """Return the single statistics that are stored, in the order of their columns."""
+    return [name for name in UNITS if f"stats/{name}" in capture.names()]
+
+
+def windows_of(capture: Capture) -> list[int]:
+    """Return the tokens of each window of recency; none where recency is not stored."""
+    held = "stats/recency" in capture.names()
+    return [int(window) for window in capture["stats/window"][:]] if held else []
+
+
+def table_of(
+    capture: Capture, found: Mapping[str, Float[np.ndarray, "layer head *window"]], words: str
+) -> dict[str, Any]:
+    """Return statistics of the stored heads as a table's columns."""
+    names, windows = names_of(capture), windows_of(capture)
     picked = np.ix_(stored(capture, "layer"), stored(capture, "head"))
-    windows = capture["stats/window"][:].tolist() if "recency" in found else []
     values = [found[name][picked] for name in names]
     values += [found["recency"][..., at][picked] for at in range(len(windows))]
-    whose = f"of the decision at step {step}"
-    if reading is not None:
-        whose = f"means over every step of this environment whose context has {reading.least} tokens or more"
     return {
         "names": [*names, *(f"recency {window}" for window in windows)],
         "units": [*(UNITS[name] for name in names), *("share" for _ in windows)],
         "values": [numbers(one) for one in values],
-        "words": f"{WORDS} All are {whose}.",
+        "words": words,
     }
 
 
-def _of_step(capture: Capture, env: int, step: int) -> dict[str, Float[np.ndarray, "layer head *window"]]:
-    held = [name for name in (*UNITS, "recency") if f"stats/{name}" in capture.names()]
-    return {name: np.asarray(capture[f"stats/{name}"][step, env], np.float64) for name in held}
+def _of_step(capture: Capture, rollout: Rollout, step: int) -> dict[str, Float[np.ndarray, "layer head *window"]]:
+    """Return the statistics of one decision; the steps around it are fetched with it and kept."""
+    cells = capture.policy.layers * capture.policy.heads
+    each = max(1, BLOCK_NUMBERS // cells)
+    number = step // each
+    if number not in rollout.blocks:
+        held = [name for name in (*UNITS, "recency") if f"stats/{name}" in capture.names()]
+        steps = slice(number * each, min((number + 1) * each, len(rollout.length)))
+        if len(rollout.blocks) >= MOST_BLOCKS:
+            rollout.blocks.clear()
+        rollout.blocks[number] = {name: capture[f"stats/{name}"][steps, rollout.env] for name in held}
+    return {name: np.asarray(values[step % each], np.float64) for name, values in rollout.blocks[number].items()}
 
 
-def _of_run(reading: Reading, place: int) -> dict[str, Float[np.ndarray, "layer head *window"]]:
+def of_run(reading: Reading, place: int) -> dict[str, Float[np.ndarray, "layer head *window"]]:
+    """Return the means over a run of the environment at a place among the stored ones."""
     env = list(reading.places).index(place)
     return {name: values[env] for name, values in reading.statistics.items()}

@@ -8,7 +8,7 @@ from attnscope.errors import RequestRefusedError
 from attnscope.job import JobHandle
 from attnscope.kinds.view import page_of
 from attnscope.page.evidence import Answers, OfCapture, OfDecision, OfScreen
-from attnscope.page.subjects import Subject
+from attnscope.page.subjects import Subject, in_a_line
 from attnscope.progress import describe
 from attnscope.service import Service
 from attnscope_storage.wire.contract import imported
@@ -69,5 +69,7 @@ class DecisionSubject(Subject):
         """Return the news of the capture, with the state and the progress of the decision."""
         job = self._decided.info
         failed = f": {job.failure.detail}" if job.failure is not None else ""
-        told = {"state": job.state.value, "words": f"decision: {describe(job)}{failed}", "ended": job.state.final}
+        words = in_a_line(f"decision: {job.state.value if job.state.final else describe(job)}{failed}")
+        told = {"state": job.state.value, "words": words, "ended": job.state.final}
+        told["title"] = job.resolved.checkpoint_name
         return {**super().news(), **told}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from itertools import pairwise
 from typing import Any, Final
 
@@ -17,11 +18,23 @@ MOST_STEPS: Final = 1024
 MOST_FEATURES: Final = 8
 """Numbers of a state that are spelled out, at most."""
 
+MOST_EPISODES: Final = 1024
+"""Episodes of one answer that are told one by one, at most."""
+
 FIELDS: Final = ("observation", "action", "reward", "episode", "terminated", "truncated")
 """Arrays of the rollout that a transition is told by."""
 
 
-def column(capture: Capture, name: str, steps: slice, env: int) -> Shaped[np.ndarray, "step ..."] | None:
+ENDS: Final = ("terminated", "truncated")
+"""Fields that say of a step that its episode ended there."""
+
+KEPT: Final = ("context/length", "context/start", *(f"rollout/{name}" for name in ("reward", "episode", *ENDS)))
+"""Arrays whose committed steps are kept; a commit adds its own to them."""
+
+Steps = Shaped[np.ndarray, "step ..."]
+
+
+def column(capture: Capture, name: str, steps: slice, env: int) -> Steps | None:
     """Return an array of some steps of one environment; None where it was not captured.
 
     Parameters
@@ -42,54 +55,71 @@ def transitions(capture: Capture, rollout: Rollout, first: int, last: int) -> di
     rollout
         The environment.
     """
-    env = rollout.env
-    last = min(last, first + MOST_STEPS, capture.steps_committed)
+    last = min(last, first + MOST_STEPS, len(rollout.length))
     first = min(max(first, 0), last)
+    steps = slice(first, last)
     told: dict[str, Any] = {"first": first, "last": last}
     for name in FIELDS:
-        held = f"rollout/{name}" in capture.names()
-        wide = held and int(np.prod(capture[f"rollout/{name}"].shape[2:])) > MOST_FEATURES
-        values = None if wide or not held else column(capture, f"rollout/{name}", slice(first, last), env)
+        array = f"rollout/{name}"
+        wide = array in capture.names() and int(np.prod(capture[array].shape[2:])) > MOST_FEATURES
+        held = rollout.kept.get(array)
+        values = None if wide else held[steps] if held is not None else column(capture, array, steps, rollout.env)
         told[name] = None if values is None else numbers(values)
     told["within"] = None if told["episode"] is None else rollout.within_episode(first, last)
+    told["return"] = rollout.episode_returns(first, last) if rollout.returns else None
     return told
 
 
 class Rollout:
-    """The commits of one environment beside its attention, read once a commit.
+    """The commits of one environment beside its attention.
 
     Parameters
     ----------
     place
         Place among the stored environments.
+    before
+        The same environment at an earlier commit: its steps are not read again.
     """
 
-    def __init__(self, capture: Capture, place: int) -> None:
-        steps = slice(0, capture.steps_committed)
+    def __init__(self, capture: Capture, place: int, before: Rollout | None = None) -> None:
         self.place, self.env = place, capture.row_env(place)
-        self.length: Int[np.ndarray, " step"] = capture.context.length[steps, self.env]
+        self.kept = self._kept(capture, {} if before is None else before.kept)
+        """Values of every committed step, by array; those that were captured."""
+        self.length: Int[np.ndarray, " step"] = self.kept["context/length"]
         """Tokens of each context, the query among them."""
-        self.start: Int[np.ndarray, " step"] = capture.context.start[steps, self.env]
+        self.start: Int[np.ndarray, " step"] = self.kept["context/start"]
         """Transition in the first slot of each context."""
         self.map_place = capture.exact_place(place)
         """Place of the environment among those with stored maps; None where it has none."""
         self.sampled = [] if self.map_place is None else capture.map_steps()
         """Steps whose maps are stored."""
-        self.reward = column(capture, "rollout/reward", steps, self.env)
+        self.reward = self.kept.get("rollout/reward")
+        self.blocks: dict[int, Mapping[str, Steps]] = {}
+        """Statistics that were asked for, by block of steps."""
         self._tokens, self._last = capture.policy.tokens_per_transition, capture.policy.query_slot == "last"
-        episode = column(capture, "rollout/episode", steps, self.env)
+        episode = self.kept.get("rollout/episode")
         unknown: Int64[np.ndarray, " episode"] = np.empty(0, np.int64)
         self.begins = unknown if episode is None else np.asarray(np.flatnonzero(np.diff(episode)) + 1, np.int64)
         """First step of each episode but the first."""
-        self.returns = self._returns(capture)
+        self.returns = self._returns()
         """Last step and return of every episode that ended."""
 
-    def _returns(self, capture: Capture) -> list[tuple[int, float]]:
-        if self.reward is None or "rollout/episode" not in capture.names():
+    def _kept(self, capture: Capture, before: Mapping[str, Shaped[np.ndarray, "known ..."]]) -> dict[str, Steps]:
+        """Return every committed step of the arrays that are kept; only what was not there before is read."""
+        committed, found = capture.steps_committed, {}
+        for name in KEPT:
+            known = before.get(name, np.empty(0))
+            known = known if len(known) <= committed else known[:0]
+            new = column(capture, name, slice(len(known), committed), self.env)
+            if new is not None:
+                found[name] = np.concatenate([known, new]) if len(known) else new
+        return found
+
+    def _returns(self) -> list[tuple[int, float]]:
+        if self.reward is None or "rollout/episode" not in self.kept:
             return []
-        steps = slice(0, len(self.length))
-        ended = [column(capture, f"rollout/{name}", steps, self.env) for name in ("terminated", "truncated")]
-        over = np.any([np.zeros(len(self.length), bool), *(flags > 0 for flags in ended if flags is not None)], axis=0)
+        ended = [flags for name in ENDS if (flags := self.kept.get(f"rollout/{name}")) is not None]
+        over = np.any([np.zeros(len(self.length), bool), *(flags > 0 for flags in ended)], axis=0)
         edges = pairwise([0, *self.begins.tolist(), len(self.length)])
         sums = [(stop - 1, float(np.nansum(self.reward[start:stop], dtype=np.float64))) for start, stop in edges]
         return [(step, total) for step, total in sums if over[step]]
@@ -101,11 +131,26 @@ class Rollout:
         found: list[int] = (steps - begins[np.searchsorted(begins, steps, side="right") - 1]).tolist()
         return found
 
+    def episode_returns(self, first: int, last: int) -> list[float | None]:
+        """Return the return of the episode of each step from `first` to before `last`; None where it has not ended."""
+        ends = [*(self.begins - 1).tolist(), len(self.length) - 1]
+        totals = dict(self.returns)
+        episodes = np.searchsorted(self.begins, np.arange(first, last), side="right")
+        found = [totals.get(ends[episode]) for episode in episodes.tolist()]
+        return [None if one is None else float(f"{one:.7g}") for one in found]
+
     def within(self, first: int, last: int) -> dict[str, Any]:
-        """Return boundaries and returns of the steps from `first` to before `last`."""
+        """Return boundaries and returns of the steps from `first` to before `last`.
+
+        Of many episodes there are no boundaries, and a return is the mean of so many adjacent episodes, ``episodes``.
+        """
         begins = self.begins[(self.begins > first) & (self.begins < last)]
         ended = [(step, value) for step, value in self.returns if first <= step < last]
-        return {"boundaries": begins.tolist(), "returns": [[step, float(f"{value:.7g}")] for step, value in ended]}
+        each = -(-len(ended) // MOST_EPISODES)
+        groups = [ended[at : at + each] for at in range(0, len(ended), each or 1)]
+        means = [[group[-1][0], float(f"{sum(value for _, value in group) / len(group):.7g}")] for group in groups]
+        few = begins.tolist() if len(begins) <= MOST_EPISODES else []
+        return {"boundaries": few, "returns": means, "episodes": each}
 
     def context(self, step: int) -> dict[str, Any]:
         """Return where the context of a decision begins, its tokens, and the slots at which episodes begin in it."""

@@ -50,8 +50,9 @@ class Subject:
         self._capture = capture
         self._handle = handle
         self._lost: str | None = None
+        self._folder: Path | None = None
         self._looked = float("-inf")
-        self._rollouts: dict[tuple[int, int], Rollout] = {}
+        self._rollouts: dict[int, Rollout] = {}
         self._envs: list[str] | None = None
         self._reading, self._looking = threading.RLock(), threading.Lock()
         self.answers = Answers(Nothing(), self.captured)
@@ -69,7 +70,9 @@ class Subject:
         """Return a downloaded capture."""
         path = str(folder.resolve())
         name = hashlib.sha256(os.fsencode(path)).hexdigest()[:16]
-        return cls(name, f"attnscope.open({path!a})", Capture(CaptureReader.open(folder)), None)
+        found = cls(name, f"attnscope.open({path!a})", Capture(CaptureReader.open(folder)), None)
+        found._folder = folder.resolve()
+        return found
 
     def captured(self) -> Capture | None:
         """Return the capture; None where its job has committed nothing yet."""
@@ -92,6 +95,9 @@ class Subject:
     def look(self) -> None:
         """Take note of what the job did since, if the last look is long enough ago."""
         with self._looking:
+            if self._folder is not None and not self._folder.is_dir():
+                self._lost = f"The folder {self._folder.name} is not there any more."
+                return
             ended = self._handle is not None and self._handle.state.final
             if self._capture is not None and self._capture.complete and self.answers.beside.still:
                 self._lost = None
@@ -103,7 +109,7 @@ class Subject:
                 self._look_now()
                 self._lost = None
             except (ConnectionFailedError, UnavailableError, BusyError) as error:
-                self._lost = error.message
+                self._lost = f"The service does not answer; what was fetched stays. {error.message}"
             self._looked = time.monotonic()
 
     def _look_now(self) -> None:
@@ -130,11 +136,14 @@ class Subject:
         if handle is not None and handle.info.failure is not None:
             words = f"{words}: {handle.info.failure.detail}"
         total = handle.info.progress.steps_total if capture is None and handle is not None else 0
+        title = "" if handle is None else handle.info.resolved.checkpoint_name
+        title = title if capture is None else capture.resolved.checkpoint_name
         return {
             "committed": committed,
             "total": total if capture is None else capture.resolved.steps,
+            "title": title,
             "state": state or "unfinished",
-            "words": words,
+            "words": in_a_line(words),
             "ended": ended,
             "lost": self._lost,
             "answer": self.answers.beside.mark,
@@ -211,14 +220,19 @@ class Subject:
             return self._envs
 
     def rollout(self, place: int) -> Rollout:
-        """Return the rollout at a place among the stored environments, read once a commit."""
+        """Return the rollout at a place among the stored environments; a commit adds its steps to it."""
         with self.reading() as capture:
-            key = (place, capture.steps_committed)
-            if key not in self._rollouts:
-                if len(self._rollouts) >= MOST_KEPT:
+            known = self._rollouts.get(place)
+            if known is None or len(known.length) != capture.steps_committed:
+                if known is None and len(self._rollouts) >= MOST_KEPT:
                     self._rollouts.clear()
-                self._rollouts[key] = Rollout(capture, place)
-            return self._rollouts[key]
+                self._rollouts[place] = Rollout(capture, place, known)
+            return self._rollouts[place]
+
+
+def in_a_line(words: str) -> str:
+    """Return a job's words, which a terminal parts by wide gaps, as a browser shows gaps."""
+    return words.replace("  ", " · ")
 
 
 def mark(news: dict[str, Any]) -> str:

@@ -7,6 +7,8 @@ made by the slice route for a remote capture, and by the same code here for a do
 from __future__ import annotations
 
 import math
+from bisect import bisect_left, bisect_right
+from dataclasses import dataclass
 from typing import Any, Final, Literal
 
 import numpy as np
@@ -16,6 +18,7 @@ from attnscope.capture import Capture
 from attnscope.errors import OutsideError
 from attnscope.page.frames import Frame, numbers
 from attnscope.page.rollouts import Rollout
+from attnscope.reading.columns import stored_every
 from attnscope_storage.reductions import POOLED, factor, pooled
 from attnscope_storage.shades import ABSENT, as_u8, from_u8
 
@@ -27,6 +30,9 @@ BINS: Final = 256
 
 MOST_STORED: Final = 1024
 """Layers, and heads of a layer, that the page shows, at most."""
+
+LEAST_COLUMNS: Final = 128
+"""Columns of a stored overview from which on it is shown; of fewer steps, rows show more."""
 
 VIEW_BYTES: Final = 160_000
 """Bytes of weights of one view, at most."""
@@ -64,7 +70,9 @@ def row_steps(capture: Capture) -> range | list[int]:
     return range(min(len(capture.rows), capture.steps_committed))
 
 
-def band(capture: Capture, rollout: Rollout, first: int, last: int, head: Head | None = None) -> Frame:
+def band(
+    capture: Capture, rollout: Rollout, first: int, last: int, head: Head | None = None, *, fine: bool = False
+) -> Frame:
     """Return decision rows over steps, one column each: shades [column, bin] of one head, or of the mean over heads.
 
     Where there are more rows than columns, columns are rows at equal distances.
@@ -77,27 +85,80 @@ def band(capture: Capture, rollout: Rollout, first: int, last: int, head: Head |
         Steps from `first` to before `last`; both are moved into what is committed.
     head
         Places of a layer and a head; None takes the mean over all.
+    fine
+        Every row and every slot: `last` moves to where the view is full.
     """
     last = min(max(last, 1), len(rollout.length))
     first = min(max(first, 0), max(0, last - 1))
+    if fine:
+        last = min(last, first + max(1, VIEW_BYTES // int(rollout.length[first:last].max(initial=1))))
     told: dict[str, Any] = {"first": first, "last": last, **rollout.within(first, last)}
-    steps = row_steps(capture)
-    low, high = int(np.searchsorted(steps, first)), int(np.searchsorted(steps, last))
-    if low == high:
+    if head is not None or (columns := _overview(capture, rollout, first, last)) is None:
+        columns = _stored_rows(capture, rollout, first, last, head, fine=fine)
+    if columns is None:
         empty: dict[str, Any] = {"steps": [], "lengths": [], "starts": [], "rewards": [], "unit": 1, "every": 1}
         return Frame({**told, **empty}, np.empty((0, 0), np.uint8))
+    steps = columns.steps
+    told |= {"entries": columns.entries, "steps": steps.tolist(), "lengths": rollout.length[steps].tolist()}
+    told |= {"starts": rollout.start[steps].tolist(), "unit": columns.unit, "every": columns.entries[2]}
+    return Frame(told | {"rewards": by_column(rollout, steps, last)}, columns.shades)
+
+
+@dataclass(frozen=True, eq=False)
+class Columns:
+    """The columns of a band."""
+
+    steps: Int64[np.ndarray, " column"]
+    entries: list[int]
+    """The stored rows that they are: the first, the one past the last, and their distance."""
+    unit: int
+    """Slots of a bin."""
+    shades: UInt8[np.ndarray, "column bin"]
+
+
+def _stored_rows(
+    capture: Capture, rollout: Rollout, first: int, last: int, head: Head | None, *, fine: bool
+) -> Columns | None:
+    """Return rows of these steps at equal distances; None where none is stored."""
+    steps = row_steps(capture)
+    low, high = bisect_left(steps, first), bisect_left(steps, last)
+    if low == high:
+        return None
     slots = int(rollout.length[np.asarray(steps[low:high])].max())
-    unit = factor(slots, BINS)
-    every = factor(high - low, min(COLUMNS, VIEW_BYTES // -(-slots // unit)))
-    chosen = np.asarray(steps[low:high:every], np.int64)
+    unit = 1 if fine else factor(slots, BINS)
+    every = 1 if fine else factor(high - low, min(COLUMNS, VIEW_BYTES // -(-slots // unit)))
     key = (slice(low, high, every), rollout.place)
     if head is None:
         shades = capture.rows.shades((*key, ..., slice(0, slots)), over=tuple(capture.rows.dims[2:4]))
     else:
         shades = capture.rows.shades((*key, *head, slice(0, slots)))
-    told |= {"entries": [low, high, every], "steps": chosen.tolist(), "lengths": rollout.length[chosen].tolist()}
-    told |= {"starts": rollout.start[chosen].tolist(), "unit": unit, "every": every}
-    return Frame(told | {"rewards": by_column(rollout, chosen, last)}, binned(shades, unit))
+    chosen = np.asarray(steps[low:high:every], np.int64)
+    return Columns(chosen, [low, high, every], unit, binned(shades, unit))
+
+
+def _overview(capture: Capture, rollout: Rollout, first: int, last: int) -> Columns | None:
+    """Return the columns of the stored overview; None where there is none, or too few of them lie in these steps.
+
+    The last column is made of its row, where not all of its steps are committed.
+    """
+    stored, exact = stored_every(capture), capture.exact_place(rollout.place)
+    if stored is None or exact is None or last - first < LEAST_COLUMNS * stored[0]:
+        return None
+    every, unit = stored
+    rows = capture["overview/rows"]
+    low, high = first // every, min(-(-last // every), len(rows))
+    bins = -(-int(rollout.length[first:last].max()) // unit)
+    shades = rows.shades((slice(low, high), exact, slice(0, bins)))
+    steps = np.arange(low, high, dtype=np.int64) * every
+    known = row_steps(capture)
+    entry, distance = bisect_left(known, low * every), max(1, bisect_left(known, every))
+    if (begun := high * every) < last and bisect_left(known, begun) < len(known):
+        whole = slice(0, int(rollout.length[begun]))
+        key = (slice(bisect_left(known, begun), bisect_left(known, begun) + 1), rollout.place, ..., whole)
+        newest = binned(capture.rows.shades(key, over=tuple(capture.rows.dims[2:4])), unit)
+        padded = np.pad(newest, [(0, 0), (0, bins - newest.shape[1])], constant_values=ABSENT)
+        shades, steps = np.concatenate([shades, padded]), np.append(steps, begun)
+    return Columns(steps, [entry, entry + distance * len(steps), distance], unit, shades)
 
 
 def by_column(rollout: Rollout, chosen: Int64[np.ndarray, " column"], last: int) -> list[Any] | None:
@@ -137,7 +198,7 @@ def heads(capture: Capture, rollout: Rollout, step: int, kind: Kind) -> Frame:
         cells = max(1, len(stored(capture, "layer")) * len(stored(capture, "head")))
         return _map(capture, rollout, step, None, min(POOLED, max(1, math.isqrt(VIEW_BYTES // cells))))
     steps = row_steps(capture)
-    entry = int(np.searchsorted(steps, step, side="right")) - 1
+    entry = bisect_right(steps, step) - 1
     if entry < 0:
         raise OutsideError(capture.lacks("attention/rows") or f"no decision row is stored up to step {step}")
     told = rollout.context(int(steps[entry]))

@@ -87,6 +87,13 @@ def overview(capture: Capture, place: int) -> Overview:
     )
 
 
+def stored_every(capture: Capture) -> tuple[int, int] | None:
+    """Return the steps of a stored column, and the slots of a cell of its row; None where no such rows are stored."""
+    if not {"overview/step", "overview/rows"} <= set(capture.names()):
+        return None
+    return _count(capture["overview/step"], "steps_per_column"), _count(capture["overview/rows"], "entries_per_cell")
+
+
 def _made(capture: Capture, place: int) -> Overview:
     """Return the overview of a capture that stores none, from all of its steps."""
     committed, total = capture.steps_committed, max(capture.resolved.steps, capture.steps_committed)

@@ -14,8 +14,9 @@ import numpy as np
 from jaxtyping import Float32, UInt8
 
 from attnscope.connecting.plain import plain_values
-from attnscope.page.answers import QUESTIONS
+from attnscope.page.answers import QUESTIONS, influence_at
 from attnscope.page.frames import Frame
+from attnscope.page.metrics import WORDS, names_of, of_run, over_the_run, table_of, windows_of
 from attnscope.page.rollouts import Rollout, transitions
 from attnscope.page.subjects import Subject
 from attnscope.page.views import BINS, binned, by_column, heads
@@ -42,6 +43,9 @@ MAP_SHARE: Final = 8
 
 TRANSITIONS: Final = 200_000
 """Transitions of all environments up to which they are told in words."""
+
+INFLUENCE_TOKENS: Final = 256
+"""Tokens of a context up to which a report asks the service for the influence of each transition."""
 
 DEFLATE: Final = 6
 """Level of compression: higher ones take several times as long and save a hundredth."""
@@ -110,19 +114,24 @@ def embedded(read: Study, steps: list[int], asked: int | None = None) -> tuple[d
     budget = budget_of(read, asked)
     held = held_of(read, budget, sum(frame.shades.size for frame in first))
     envs: dict[str, str] = {}
+    lost, why = _influence(subject, rollout.place, steps)
     for place, env in enumerate(held.places):
         rollout = subject.rollout(read.place(env))
         shown = steps if place < held.maps else []
         maps = first if env == 0 and shown else [heads(read.capture, rollout, step, "maps") for step in shown]
-        envs[str(rollout.place)] = _packed(_environment(read, subject, rollout, held, maps))
+        known = lost if env == 0 else []
+        envs[str(rollout.place)] = _packed(_environment(read, subject, rollout, held, maps, known))
     about = subject.about()
     about |= {"held": [read.place(env) for env in held.places], "mapSteps": steps, "replays": False}
+    about |= {"influence": [{"env": read.place(0), "step": one["step"]} for one in lost], "noInfluence": why}
     news = subject.news() | {"committed": read.steps, "mark": "still", "answer": "still"}
     content = {"answers": {"about": about, "news": news}, "envs": envs}
     return plain_values(content), held.words(len(read.envs), budget)
 
 
-def _environment(read: Study, subject: Subject, rollout: Rollout, held: Held, maps: list[Frame]) -> Frame:
+def _environment(
+    read: Study, subject: Subject, rollout: Rollout, held: Held, maps: list[Frame], lost: list[dict[str, Any]]
+) -> Frame:
     """Return all that is held of one environment, its frames one behind the other."""
     capture, size = read.capture, read.reading.size
     numbers = range((size.entries - 1) % held.every, size.entries, held.every)
@@ -157,11 +166,38 @@ def _environment(read: Study, subject: Subject, rollout: Rollout, held: Held, ma
         "noMaps": capture.lacks("attention/maps") or NO_MAPS,
         "rollout": _transitions(read, rollout),
         "room": _room(subject, rollout),
+        "metrics": _metrics(read, rollout),
+        "noMetrics": capture.lacks("stats/entropy") or "no statistics are stored",
+        "influence": lost,
     }
     return Frame(plain_values(head), np.concatenate([frame.shades.reshape(-1) for frame in frames]))
 
 
 NO_MAPS: Final = "This file holds no whole map of this environment, to stay small."
+
+
+def _metrics(read: Study, rollout: Rollout) -> dict[str, Any] | None:
+    """Return the heads' means over the run, and how those of a step are named; None without statistics."""
+    capture, reading = read.capture, read.reading
+    if not names_of(capture):
+        return None
+    run = table_of(capture, of_run(reading, rollout.place), f"{WORDS} All are {over_the_run(reading)}.")
+    return {"run": run, "names": run["names"], "units": run["units"], "windows": windows_of(capture), "words": WORDS}
+
+
+def _influence(subject: Subject, place: int, steps: list[int]) -> tuple[list[dict[str, Any]], str]:
+    """Return the influence at the last of the steps, where a service can compute it in about a second, else why not."""
+    with subject.reading() as capture:
+        if not capture.can_replay or not steps or steps[-1] < 1:
+            return [], ""
+        tokens = capture.length(steps[-1], place)
+    if tokens > INFLUENCE_TOKENS:
+        return [], f"A report asks for the influence in contexts of up to {INFLUENCE_TOKENS} tokens; this has {tokens}."
+    try:
+        found = influence_at(subject, place, steps[-1])
+    except AttnscopeError as error:
+        return [], f"The service gave no influence: {error.message}."
+    return [{"step": steps[-1], **found}], ""
 
 
 def _mean(rows: UInt8[np.ndarray, "row layer head slot"]) -> UInt8[np.ndarray, "row slot"]:

@@ -14,6 +14,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Float64, Int, Shaped
 
 from attnscope.measures.intervals import Interval, Resampling
+from attnscope.notebook import picture_of, table
 from attnscope.screens.work import fastest_exact, work_of
 from attnscope_storage.proposing import Votes, rollout_means, votes_of
 from attnscope_storage.wire import Condition, PolicyDescription
@@ -72,6 +73,13 @@ class ScreenResults:
     name: str = ""
     bands: tuple[tuple[int, int], ...] = ()
     reach: Mapping[int, tuple[float, float]] = field(default_factory=dict)
+
+    def _repr_html_(self) -> str:
+        rows = {"checkpoint": self.name or "unknown", "arms": len(self.arms), "rollouts": len(self.task)}
+        return table("results of a screen", rows)
+
+    def _repr_png_(self) -> bytes | None:
+        return picture_of("attnscope.figures.screens.map:screen_map", self) if len(self.task) else None
 
     @cached_property
     def resampling(self) -> Resampling:

@@ -12,6 +12,7 @@ import numpy as np
 from jaxtyping import Bool, Float64, Int64, Shaped
 
 from attnscope.measures.refusals import NotMeasurableError
+from attnscope.notebook import picture_of, table
 from attnscope_storage.kinds.trial.schema import TrialDims, build_trial_schema
 from attnscope_storage.wire import Condition, PolicyDescription, ResolvedTrial, TrialSpec
 from attnscope_storage.wire.tasks import TaskCell
@@ -71,6 +72,14 @@ class TrialResults:
                 f"expected 1 to {len(self.resolved.conditions)} conditions, the uncompressed one first, got "
                 f"{expected[0]}"
             )
+
+    def _repr_html_(self) -> str:
+        rows = {"checkpoint": self.resolved.checkpoint_name, "environment": self.resolved.environment_id}
+        conditions = f"{self.committed} of {len(self.resolved.conditions)}"
+        return table(f"results of trial {self.job[:8]}", {**rows, "conditions": conditions})
+
+    def _repr_png_(self) -> bytes | None:
+        return picture_of("attnscope.figures.trials.table:trial_picture", self) if self.committed > 1 else None
 
     @property
     def committed(self) -> int:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from attnscope.fetching.stored import ReadOnce, Stored
-from attnscope.notebook import table
+from attnscope.notebook import picture_of, table
 from attnscope.provenance import state_words
 from attnscope.trials.results import TrialResults
 from attnscope_storage.errors import NotCommittedError
@@ -37,6 +37,10 @@ class Trial(Stored):
             there = "committed" if one.index < done else "to come"
             rows[f"{one.index}. {one.text}"] = f"budget {one.budget}, positions {one.positions}, {there}"
         return table(f"trial {self.job[:8]}", rows, done / max(1, len(all_of_them)))
+
+    def _repr_png_(self) -> bytes | None:
+        several = self.conditions_committed > 1
+        return picture_of("attnscope.figures.trials.table:trial_picture", self.results()) if several else None
 
     @property
     def policy(self) -> PolicyDescription:

@@ -29,9 +29,8 @@ class Growing(Given):
 
 @pytest.fixture(scope="module")
 def growing() -> Growing:
-    """Return evidence that is a decision in its first phase."""
-    begun = card_of(answer=None, sentence=None, chosen=None, rungs=(), looks=(), arms=(), lines=(f"gate: {EVIL}",))
-    return Growing(Evidence(card=begun, running=True))
+    """Return evidence of a decision that has committed nothing."""
+    return Growing(Evidence(running=True))
 
 
 @pytest.fixture(scope="module")
@@ -52,7 +51,11 @@ def test_the_answer_grows_without_a_reload(page, growing):
     """Progress in words, then the screen's map, then the ladder and the sentence; each stays text."""
     page.execute_script("window.sameness = 1")
     pane = page.find_element(By.CSS_SELECTOR, ".answer")
-    assert page.find_element(By.CSS_SELECTOR, ".answer .sentence").text == "No answer yet."
+    sentence = page.find_element(By.CSS_SELECTOR, ".answer .sentence")
+    assert sentence.text.startswith("A decision is on its way.")
+    begun = card_of(answer=None, sentence=None, chosen=None, rungs=(), looks=(), arms=(), lines=(f"gate: {EVIL}",))
+    growing.become("begun", card=begun, running=True)
+    WebDriverWait(page, 30).until(lambda _: sentence.text == "No answer yet.")
     assert page.find_element(By.CSS_SELECTOR, ".answer .lines").text == f"gate: {EVIL}"
     assert page.find_elements(By.CSS_SELECTOR, ".answer .rung") == []
     growing.become("screening", card=growing.evidence().card, running=True, screen=screened(), rollouts=(2, 8))

@@ -77,6 +77,8 @@ def test_a_step_is_told_and_stands_on_the_grid(page, folder):
     weight = float(attnscope.open(folder).rows.view((45, 0, 1, 1, 29)))
     assert "45, the query itself" in said
     assert "4, its step 5 of 10" in said
+    assert "its return" in said
+    assert said.partition("its return")[2].split()[0] == "4", "episode 4 is rewarded four times"
     assert f"{weight:.2g}, {weight * SLOTS:.2g} × uniform" in said
     shades = as_u8(np.asarray(attnscope.open(folder).rows.view((45, 0, 1, 1, slice(0, SLOTS)))))
     assert f"transition {16 + int(shades.argmax())}, state (" in said.partition("most of 1.1")[2]
@@ -113,6 +115,38 @@ def test_heads_are_sorted_by_a_metric_with_their_pictures(page, folder):
     assert (int(view_of(page).get("layer", 0)), int(view_of(page).get("head", 0))) == (layer, head)
     look(page, step=70, sort="entropy", over="run")
     assert "means over every step" in text(page, "metrics-words")
+
+
+def seek(page, button: str) -> str:
+    """Press a button that looks for a step, and return what is said once it was found or not."""
+    press(page, button)
+    rest(page)
+    WebDriverWait(page, 30).until(lambda _: text(page, "seek-told") not in {"", "searching …"})
+    return text(page, "seek-told")
+
+
+def test_the_first_step_at_which_a_head_looks_at_a_reward_is_found(page, folder):
+    """The first step whose largest weight on a rewarded transition is so many times uniform; then the next one."""
+    look(page, layer=1, head=0)
+    capture = attnscope.open(folder)
+    shades, rewarded = as_u8(capture.rows[:, 0, 1, 0]), capture.rollout.reward[:, 0] > 0
+    lifts = []
+    for step in range(STEPS):
+        start = max(0, step + 1 - SLOTS)
+        lift = (shades[step].astype(float) / 254) ** 2 * (step + 1 - start)
+        seen = [lift[at - start] for at in range(start, step) if rewarded[at]]
+        lifts.append(max(seen, default=0.0))
+    for times in (1, 4):
+        field = page.find_element(By.ID, "seek-times")
+        field.clear()
+        field.send_keys(str(times))
+        found = [step for step, lift in enumerate(lifts) if lift >= times]
+        assert seek(page, "#seek-first").startswith(f"Step {found[0]}: transition ")
+        assert view_of(page)["step"] == str(found[0])
+        assert seek(page, "#seek-next").startswith(f"Step {found[1]}: transition ")
+    field.clear()
+    field.send_keys("1000")
+    assert seek(page, "#seek-first") == "No step does."
 
 
 def lifted(shades: np.ndarray, seen: int, reach: int) -> np.ndarray:

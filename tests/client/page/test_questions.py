@@ -69,6 +69,19 @@ def test_metrics_of_a_step_are_the_stored_ones(subject, folder):
     assert len(found["names"]) == len(found["units"]) == len(found["values"])
 
 
+def test_metrics_of_a_near_step_are_there_already(serve, folder):
+    """Statistics of adjacent steps come at once: the next step asks the service for nothing."""
+    server = serve(folder)
+    with Service(Transport(Connection(server.url, "right-key", "a test"))) as connected:
+        subject = Subject.of_job(connected.job("last"))
+        ask(subject, "metrics", env=1, step=40, over="step")
+        before = len(server.asked)
+        found = ask(subject, "metrics", env=1, step=41, over="step")
+        assert len(server.asked) == before
+    entropy = found["values"][found["names"].index("entropy")]
+    assert np.allclose(entropy, attnscope.open(folder).stats.entropy[41, 1], rtol=1e-6)
+
+
 def test_metrics_of_a_run_are_those_of_the_one_reading(subject, folder):
     """The page says what the report says."""
     found = ask(subject, "metrics", env=1, step=0, over="run")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
 
 import pytest
@@ -88,6 +89,18 @@ def test_a_job_that_waits_has_nothing_yet(service, running, planted, tmp_path):
     running.stored, running.state = planted(until=2), "running"
     assert waiting.wait("", 0)["committed"] == 16
     assert waiting.about()["layers"] == [0, 1]
+
+
+def test_a_folder_that_vanishes_is_said(planted, tmp_path):
+    """The page says so as soon as it looks, and nothing more once the folder is back."""
+    folder = shutil.copytree(planted(), tmp_path / "c.zarr")
+    subject = Subject.of_folder(folder)
+    assert subject.wait("", 0)["lost"] is None
+    gone = folder.rename(tmp_path / "elsewhere")
+    away = subject.wait(subject.wait("", 0)["mark"], 0)
+    assert away["lost"] == "The folder c.zarr is not there any more."
+    gone.rename(folder)
+    assert subject.wait(away["mark"], 0)["lost"] is None
 
 
 def test_no_key_is_told(subject, running):

@@ -11,11 +11,12 @@ import pytest
 import attnscope
 from attnscope.connecting.connection import Connection
 from attnscope.connecting.transport import Transport
-from attnscope.page import views
+from attnscope.page import rollouts, views
 from attnscope.page.frames import Frame, numbers
 from attnscope.page.rollouts import Rollout, transitions
 from attnscope.page.subjects import Subject, environments
 from attnscope.service import Service
+from attnscope_storage.kinds.capture import overview
 from attnscope_storage.shades import ABSENT, as_u8
 
 
@@ -67,6 +68,65 @@ def test_a_long_band_has_columns_at_equal_distances(capture, monkeypatch):
     last = capture.rows.view((85, 0, ..., slice(0, 30)), over=("layer", "head"))
     assert frame.head["unit"] == 4
     assert frame.shades[17, 0] == as_u8(np.array([last[:4].mean()]))[0]
+
+
+@pytest.mark.parametrize("until", [None, 4])
+def test_a_long_capture_is_shown_by_its_overview(planted, monkeypatch, until):
+    """The stored columns are the rows at their steps; a column that is not whole yet is made of its first row."""
+    monkeypatch.setattr(overview, "COLUMNS", 10)
+    monkeypatch.setattr(views, "LEAST_COLUMNS", 3)
+    long = attnscope.open(planted(steps=60, until=until, name="AD-overview@1"))
+    committed = long.steps_committed
+    frame = views.band(long, all_of(long, 1), 0, committed)
+    steps = list(range(0, committed, 6))
+    assert frame.head["steps"] == steps
+    assert frame.head["entries"] == [0, 6 * len(steps), 6]
+    means = long.rows.mean((slice(0, committed, 6), 1), ("layer", "head"))
+    assert np.abs(frame.shades.astype(int) - as_u8(means)).max() <= 1  # a mean is rounded to float16 before
+    assert sum(frame.head["rewards"]) == long.rollout.reward[:, 1].sum()
+
+
+def test_few_steps_of_a_long_capture_are_shown_by_their_rows(planted, monkeypatch):
+    """A view within few columns, and a view of one head, have rows of their own."""
+    monkeypatch.setattr(overview, "COLUMNS", 10)
+    monkeypatch.setattr(views, "LEAST_COLUMNS", 3)
+    long = attnscope.open(planted(steps=60, name="AD-overview@1"))
+    assert views.band(long, all_of(long), 7, 20).head["steps"] == list(range(7, 20))
+    assert views.band(long, all_of(long), 0, 60, (1, 1)).head["every"] == 1
+
+
+def test_a_fine_band_has_every_slot_and_ends_where_it_is_full(capture, monkeypatch):
+    """Rows of one head are whole; the steps that do not fit are left for the next question."""
+    monkeypatch.setattr(views, "BINS", 8)
+    monkeypatch.setattr(views, "VIEW_BYTES", 300)
+    frame = views.band(capture, all_of(capture), 60, 90, (1, 0), fine=True)
+    assert (frame.head["first"], frame.head["last"], frame.head["unit"]) == (60, 70, 1)
+    assert np.array_equal(frame.shades, as_u8(capture.rows[60:70, 0, 1, 0]))
+
+
+def test_a_commit_adds_its_steps_to_a_rollout(planted, monkeypatch):
+    """What was read is not read again, and all of it is that of the finished capture."""
+    early, late = attnscope.open(planted(until=2)), attnscope.open(planted())
+    before = all_of(early, 1)
+    asked: list[tuple[str, slice]] = []
+    column = rollouts.column
+    monkeypatch.setattr(rollouts, "column", lambda *given: asked.append((given[1], given[2])) or column(*given))
+    grown = Rollout(late, 1, before)
+    assert {steps.start for _, steps in asked} == {16}
+    whole = all_of(late, 1)
+    assert all(np.array_equal(grown.kept[name], whole.kept[name]) for name in rollouts.KEPT)
+    assert (grown.returns, grown.begins.tolist()) == (whole.returns, whole.begins.tolist())
+
+
+def test_many_episodes_are_told_by_their_means(capture, monkeypatch):
+    """No border is told any more, and a return is the mean of adjacent episodes."""
+    monkeypatch.setattr(rollouts, "MOST_EPISODES", 4)
+    told = all_of(capture, 0).within(0, 90)
+    assert (told["boundaries"], told["episodes"]) == ([], 3)
+    one_by_one = [value for _, value in all_of(capture, 0).returns]
+    assert [value for _, value in told["returns"]] == pytest.approx(
+        [np.mean(one_by_one[at : at + 3]) for at in (0, 3, 6)]
+    )
 
 
 @pytest.mark.parametrize("step", [0, 7, 80, 89])

@@ -17,7 +17,7 @@ import attnscope
 from attnscope.recommendations.beside import Beside
 from attnscope.report import write_report
 from attnscope_storage.shades import as_u8
-from chromium import chromium, rest, text
+from chromium import chromium, rest, text, violations
 from evidence import card_of, screened
 
 EVIL = "</script><img src=x onerror=window.hacked=1>&amp;\u2028$title"
@@ -155,6 +155,52 @@ def test_a_look_of_the_ladder_is_told(page):
     assert "look 1 at 5 seeds a task: undecided. It keeps 1 (without limit to 1.02)" in text(page, "words")
     canvas.send_keys(Keys.ARROW_RIGHT)
     assert "look 2 at 10 seeds a task: non-inferior" in text(page, "words")
+
+
+def test_metrics_of_a_step_are_those_of_its_row(page, capture):
+    """The bytes that are drawn give every statistic to about two digits; means over the run are the stored ones."""
+    choose(page, "env", 2)
+    choose(page, "step", 47)
+    cells = "return [...document.querySelectorAll('#metrics tbody tr')]"
+    cells += ".map((row) => [...row.cells].slice(2).map((one) => one.textContent))"
+    shown = np.array(page.execute_script(cells))
+    names = page.execute_script(
+        "return [...document.querySelectorAll('#metrics thead button')].map((one) => one.firstChild.textContent)"
+    )
+    for column, name in enumerate(names[1:]):
+        if name.startswith("recency"):
+            window = list(capture.stats.window[:]).index(int(name.split()[1]))
+            stored = capture.stats.recency[47, 2, ..., window].ravel()
+        else:
+            stored = capture[f"stats/{name}"][47, 2].ravel()
+        drawn = [0.0 if text.startswith("<") else float(text) for text in shown[:, column]]
+        assert np.allclose(drawn, stored, rtol=0.02, atol=2e-3), name
+    page.find_element(By.CSS_SELECTOR, '[data-choice="over"] option[value="run"]').click()
+    rest(page)
+    assert "means over every step" in text(page, "metrics-words")
+    page.find_element(By.CSS_SELECTOR, '[data-choice="over"] option[value="step"]').click()
+    rest(page)
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_axe_finds_nothing(page, scheme):
+    """The report breaks no rule of accessibility in either scheme."""
+    page.execute_cdp_cmd(
+        "Emulation.setEmulatedMedia", {"features": [{"name": "prefers-color-scheme", "value": scheme}]}
+    )
+    assert violations(page) == []
+    page.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": []})
+
+
+def test_paper_is_white(page):
+    """A reader of the dark scheme prints in the colours of the light one, and has the dark ones again."""
+    dark = [{"name": "prefers-color-scheme", "value": "dark"}]
+    page.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": dark})
+    seen = "dispatchEvent(new Event(arguments[0]));"
+    seen += "return getComputedStyle(document.querySelector('#band')).getPropertyValue('--ink')"
+    assert page.execute_script(seen, "beforeprint").strip() == "#1b2330"
+    assert page.execute_script(seen, "afterprint").strip() == "#e8ecf2"
+    page.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": []})
 
 
 @pytest.mark.parametrize("width", [1600, 800, 400])

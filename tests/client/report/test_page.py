@@ -13,10 +13,13 @@ import numpy as np
 import pytest
 
 import attnscope
-from attnscope.report import write_report
+from attnscope.connecting.connection import Connection
+from attnscope.connecting.transport import Transport
+from attnscope.report import embedding, write_report
 from attnscope.report.embedding import embedded
 from attnscope.report.findings import findings
 from attnscope.report.page import page, script_json
+from attnscope.service import Service
 from attnscope.study import study
 from attnscope_storage.shades import as_u8, from_u8
 
@@ -63,6 +66,26 @@ def test_every_environment_has_its_rows_and_maps(planted):
         assert [one["length"] for one in head["rows"]["contexts"]] == [min(step + 1, 12) for step in range(60)]
         assert [value for _, value in head["band"]["returns"]] == [0, 1, 2, 3, 4, 5]
         assert head["rollout"]["reward"] == capture["rollout/reward"][:, env].tolist()
+
+
+def test_influence_at_one_step_is_held_where_a_service_computes_it(planted, serve, monkeypatch):
+    """It is the service's, of the last step with a map; where there is none, the page says why."""
+    server = serve(planted())
+    with Service(Transport(Connection(server.url, "right-key", "a test"))) as service:
+        read = study(service.job("last").capture())
+        content, _ = embedded(read, [0, 59])
+        assert content["answers"]["about"]["influence"] == [{"env": 0, "step": 59}]
+        (held,) = unpacked(content["envs"]["0"])[0]["influence"]
+        assert held["lost"] == read.capture.leave_one_out(59).tolist()
+        assert unpacked(content["envs"]["1"])[0]["influence"] == []
+        server.replays = False
+        refused, _ = embedded(study(service.job("last").capture()), [0, 59])
+        assert refused["answers"]["about"]["noInfluence"].startswith("The service gave no influence: ")
+        monkeypatch.setattr(embedding, "INFLUENCE_TOKENS", 11)
+        long, _ = embedded(study(service.job("last").capture()), [0, 59])
+        assert "contexts of up to 11 tokens; this has 12" in long["answers"]["about"]["noInfluence"]
+    alone, _ = embedded(study(attnscope.open(planted())), [0, 59])
+    assert (alone["answers"]["about"]["influence"], alone["answers"]["about"]["noInfluence"]) == ([], "")
 
 
 @pytest.mark.parametrize(("budget", "every"), [(3 * 60 * 48, 1), (3 * 60 * 24, 2)])

@@ -72,9 +72,11 @@ def write_large_capture(
     heads: int = 12,
     slots: int = 1024,
     envs: int = 4,
+    row_envs: int | None = None,
     steps: int = 300,
     back: int = 7,
     seed: int = 0,
+    distinct: int | None = None,
 ) -> CaptureReader:
     """Write a finished capture and return its reader.
 
@@ -89,27 +91,33 @@ def write_large_capture(
         Shape of the policy; `slots` are the tokens of a full context.
     envs
         Environments, a task each.
+    row_envs
+        The first so many have rows, all of them statistics; None gives rows to all.
     steps
         Steps of each environment.
     back
         Transitions before the query that the planted head attends to.
     seed
         Of rows, logits and actions.
+    distinct
+        Full contexts after which attention repeats, so that a long capture is soon written; None never repeats.
     """
     checkpoint, room = large_checkpoint(layers, heads, slots), preset("darkroom-reference")
     tasks = tuple(room.tasks("all")[:envs])
+    held = range(envs if row_envs is None else row_envs)
     spec = CaptureSpec(
         checkpoint=checkpoint.name,
         tasks={"split": "all", "indices": list(range(envs))},
         steps=steps,
         maps={"count": 0},
+        rows={"envs": list(held)},
     )
     resolved = ResolvedCapture(
         **dict(Subject(checkpoint, room, tasks).resolved(spec)),
         envs=envs,
         steps=steps,
         map_steps=(),
-        row_envs=tuple(range(envs)),
+        row_envs=tuple(held),
         row_layers=tuple(range(layers)),
         row_heads=tuple(range(heads)),
     )
@@ -122,13 +130,18 @@ def write_large_capture(
     observation, _ = environment.reset(seed=environment_seeds(axis.seed, axis.task, axis.replica))
     random = np.random.default_rng([seed, 1])
     static = static_arrays(schema, axis, checkpoint.policy)
+    known: dict[int, dict[str, np.ndarray]] = {}
     with CaptureWriter.create(path, schema, attributes, static, durable=False) as writer:
         for first in range(0, steps, schema.flush_steps):
             block = writer.acquire()
             block.steps = min(schema.flush_steps, steps - first)
             for row in range(block.steps):
-                weights = _rows(schema, first + row, back, seed)
-                _attend(block.arrays, row, first + row, weights)
+                at = first + row
+                if distinct is not None and at >= slots:
+                    at = slots + (at - slots) % distinct
+                if at not in known:
+                    known[at] = _attention(schema, at, back, seed)
+                _attend(block.arrays, row, first + row, known[at] if distinct else known.pop(at))
                 observation = _act(environment, observation, block.arrays, row, first + row, random)
             writer.submit(block)
         writer.close(complete=True)
@@ -149,11 +162,21 @@ def _rows(schema: CaptureSchema, step: int, back: int, seed: int) -> Float[Tenso
     return rows
 
 
-def _attend(stored: dict[str, Any], row: int, step: int, weights: Float[Tensor, "env layer head slot"]) -> None:
-    length = weights.shape[-1]
-    stored["attention/rows"][row, ..., :length] = weights.numpy()
-    for name, values in row_statistics(weights, "last").items():
-        stored[f"stats/{name}"][row] = values.numpy()
+def _attention(schema: CaptureSchema, step: int, back: int, seed: int) -> dict[str, np.ndarray]:
+    """Return the decision rows and the statistics of a step, by array."""
+    weights = _rows(schema, step, back, seed)
+    found = {f"stats/{name}": values.numpy() for name, values in row_statistics(weights, "last").items()}
+    held = schema.arrays["attention/rows"].shape[1]
+    return {"attention/rows": weights[:held].numpy().astype(np.float16), **found}
+
+
+def _attend(stored: dict[str, Any], row: int, step: int, found: dict[str, np.ndarray]) -> None:
+    rows = found["attention/rows"]
+    length = rows.shape[-1]
+    stored["attention/rows"][row, ..., :length] = rows
+    for name, values in found.items():
+        if name != "attention/rows":
+            stored[name][row] = values
     stored["context/length"][row] = length
     stored["context/start"][row] = step + 1 - length
 

@@ -11,6 +11,7 @@ from matplotlib.ticker import PercentFormatter
 
 from attnscope.figures.look import Picture, styled
 from attnscope.figures.style import COLOURS, finish, hatch
+from attnscope.figures.trials.curves import trial_curves
 from attnscope.figures.trials.words import (
     BLIND,
     SIGNS,
@@ -19,13 +20,22 @@ from attnscope.figures.trials.words import (
     strategies_of,
     title_of_trial,
 )
-from attnscope.trials.board import Board, Row
+from attnscope.trials.board import Board, Row, board
+from attnscope.trials.results import TrialResults
 
 PALETTE = "RdBu"
 """Of what is kept: white at the bound, blue above, red below."""
 
 DARK = 0.28
 """Distance from the middle of the colour range from which on text is white."""
+
+
+def trial_picture(results: TrialResults) -> Figure:
+    """Return the figure that a cell shows of a trial: the gain kept by strategy and budget, else learning curves."""
+    measured = board(results)
+    if any(row.condition.budget is not None for row in measured.rows):
+        return trial_table(measured)
+    return trial_curves(measured, positions_of(measured)[0])
 
 
 def trial_table(board: Board) -> Figure:

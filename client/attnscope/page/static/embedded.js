@@ -1,6 +1,8 @@
 // Bytes in the document as a source of answers: what a report holds of each environment, unpacked when it is asked for.
 
+import { cut } from "./frames.js";
 import { frameOf, Refused } from "./source.js";
+import { rankCorrelation, sharesOf, statisticsOf } from "./statistics.js";
 
 const NOT_HERE = "This file does not hold that. The live page has it: attnscope open.";
 
@@ -91,6 +93,26 @@ class Held {
     return { ...whole, shape: [n, n], shades: whole.shades.subarray(from, from + n * n) };
   }
 
+  /** Return the metrics of every head: means over the run as they were stored, those of a step from its row. */
+  metricsOf(about, { step, over }) {
+    if (!this.metrics) throw new Refused(this.noMetrics, 404);
+    if (over === "run") return this.metrics.run;
+    const { names, units, windows, words } = this.metrics;
+    const frame = this.rowsAt(step);
+    const found = about.layers.map((_, layer) => about.heads.map((__, head) => statisticsOf(about, cut(about, frame, layer, head), windows)));
+    const values = names.map((name) => found.map((row) => row.map((one) => one[name])));
+    return { names, units, values, words: `${words} All are of the decision row at step ${frame.step}, from the bytes that are drawn: about two digits.` };
+  }
+
+  /** Return influence beside the attention of the mean over heads, or of one head. */
+  influenceOf(about, { step, layer, head }) {
+    const found = this.influence.find((one) => one.step === step);
+    if (!found) throw new Refused(NOT_HERE, 404);
+    if (layer === undefined) return found;
+    const attention = sharesOf(about, cut(about, this.rowsAt(step), layer, head));
+    return { ...found, attention, agreement: rankCorrelation(attention, found.lost) };
+  }
+
   transitions({ first, last }) {
     if (this.rollout === null) throw new Refused("This file leaves the transitions out, to stay small.", 404);
     const cut = ([name, all]) => [name, Array.isArray(all) ? all.slice(first, last) : all];
@@ -129,6 +151,8 @@ export class EmbeddedSource {
     if (question === "heads") return asked.kind === "maps" ? env.mapsAt(asked.step) : env.rowsAt(asked.step);
     if (question === "map") return env.mapAt(asked.step, asked.layer, asked.head);
     if (question === "rollout") return env.transitions(asked);
+    if (question === "metrics") return env.metricsOf(answers.about, asked);
+    if (question === "influence") return env.influenceOf(answers.about, asked);
     if (question === "room" && env.room.answer) return env.room.answer;
     if (question === "room") throw new Refused(env.room.refused, 404);
     throw new Refused(NOT_HERE, 404);

@@ -18,7 +18,7 @@ const POINT = "Point at a picture: the transition under the cursor is told here.
 
 /** Return the usual panes. */
 export function usualPanes(shared, transitions) {
-  return [new Overview(shared), new Heads(shared), new Place(shared, transitions), new Influence(shared), new Metrics(shared)];
+  return [new Overview(shared), new Heads(shared, transitions), new Place(shared, transitions), new Influence(shared), new Metrics(shared)];
 }
 
 /**
@@ -44,6 +44,7 @@ export class Mounted {
     this.ended = new AbortController();
     this.telling = this.deciding = 0;
     if (keys !== null) this.steps.listen(keys || this.page, this.ended.signal);
+    for (const [name, on] of [["beforeprint", true], ["afterprint", false]]) addEventListener(name, () => this.print(on), { signal: this.ended.signal });
     this.watched = new ResizeObserver(() => this.draw());
     this.watched.observe(this.main);
     matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => this.draw(), { signal: this.ended.signal });
@@ -56,7 +57,7 @@ export class Mounted {
     this.origin = h("p", { id: "source" });
     this.header = h("header", {}, h("p", { class: "brand" }, "attnscope"), this.title, this.state, ...links, this.origin);
     this.banner = h("p", { id: "banner", role: "alert", hidden: true });
-    this.waiting = h("p", { id: "waiting", class: "note", hidden: true }, "Nothing is committed yet. The first steps appear here by themselves.");
+    this.waiting = h("p", { id: "waiting", class: "note", hidden: true }, "Nothing is committed yet. What is committed appears here by itself.");
     if (name) for (const pane of [...this.above, ...this.panes]) pane.element.setAttribute("role", "group"); // the part is the landmark
     this.main = h(name ? "div" : "main", { id: "main", hidden: true }, this.steps.element, ...this.panes.map((pane) => pane.element), this.steps.hint);
     this.words = h("p", { id: "words", "aria-live": "polite" }, POINT);
@@ -116,6 +117,12 @@ export class Mounted {
     for (const pane of this.panes) pane.update(new Set(["decision"]));
   }
 
+  /** Draw in the light colours while the page is printed: paper is white. */
+  print(on) {
+    for (const one of [document.documentElement, this.shared.root]) one.classList.toggle("printing", on);
+    this.draw();
+  }
+
   draw() {
     for (const pane of this.above) pane.draw();
     if (!this.shared.there) return;
@@ -147,8 +154,9 @@ export class Mounted {
     const answer = await shared.source.ask("news", { seen }, this.ended.signal);
     const before = shared.news && shared.step; // the step may have been changed while the question was held
     const news = (shared.news = answer);
-    this.warn(news.lost ? `The service does not answer; what was fetched stays. ${news.lost}` : "");
+    this.warn(news.lost || "");
     this.state.textContent = news.words;
+    if (!shared.about) this.title.textContent = news.title;
     this.state.dataset.state = news.state;
     for (const pane of this.above) pane.update(new Set(["news"]));
     if (news.committed && !shared.about) await this.meet();

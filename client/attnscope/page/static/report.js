@@ -1,11 +1,8 @@
 // The offline report: the page's panes over what is embedded in the file.
 
 import { EmbeddedSource } from "./embedded.js";
-import { Mounted } from "./mount.js";
+import { Mounted, usualPanes } from "./mount.js";
 import { AnswerPane } from "./panes/answer.js";
-import { Heads } from "./panes/heads.js";
-import { Overview } from "./panes/overview.js";
-import { Place } from "./panes/place.js";
 import { View } from "./view.js";
 
 const el = (name) => document.getElementById(name);
@@ -20,9 +17,8 @@ function fail(error) {
 try {
   const content = JSON.parse(el("capture").textContent);
   const source = new EmbeddedSource(content);
-  const panes = (shared, transitions) => [new Overview(shared), new Heads(shared), new Place(shared, transitions)];
   const answer = (shared) => [new AnswerPane(shared, { lead: false })];
-  const mounted = new Mounted(el("attention"), source, new View({ env: content.answers.about.held[0] }), { panes, above: answer, head: false, name: "Attention by step" });
+  const mounted = new Mounted(el("attention"), source, new View({ env: content.answers.about.held[0] }), { above: answer, head: false, name: "Attention by step" });
   el("answer").append(...mounted.above.map((pane) => pane.element));
   document.body.append(mounted.page.querySelector("footer")); // its sentence stays in sight beside every picture
 } catch (error) {

@@ -7,6 +7,7 @@ import { h } from "../dom.js";
 import { Pane } from "../pane.js";
 
 const SHOWN = 4; // sentences beside a screen that are not folded
+const RUNNING = "A decision is on its way. Its screen, its looks and its answer appear here.";
 const NOTHING = "No decision and no screen of this policy is known here.";
 
 /** A part with a heading of its own; hidden while there is nothing in it. */
@@ -46,15 +47,17 @@ export class AnswerPane extends Pane {
     this.screened = part("Screened: departures by rule and history kept", this.subject, this.map.element, this.said);
     this.drawn = part("Departure against tokens kept", this.curves.element);
     this.sentence.hidden = this.commands.hidden = !lead;
-    this.body.append(this.sentence, this.lines, this.commands, this.judged, this.card, this.screened, this.drawn);
-    this.show({ decision: null, screen: null, commands: [] });
+    this.body.append(this.sentence, this.lines, this.commands, this.judged, this.card, h("div", { class: "evidence" }, this.screened, this.drawn));
+    this.show({ decision: null, screen: null, commands: [], running: false });
   }
 
   /** Ask again where the news say that the decision or the screen grew. */
   update(changed) {
     const { news } = this.shared;
-    if (!news || this.seen === news.answer || !(changed.has("news") || this.seen === undefined)) return;
-    this.seen = news.answer;
+    if (!news || !(changed.has("news") || this.seen === undefined)) return;
+    const seen = `${news.answer}.${news.committed > 0}`; // the commands that are offered name what is committed
+    if (this.seen === seen) return;
+    this.seen = seen;
     this.busy(async (signal) => {
       this.show(await this.shared.source.ask("answer", {}, signal));
       this.refuse("");
@@ -63,10 +66,10 @@ export class AnswerPane extends Pane {
     });
   }
 
-  show({ decision, screen, commands }) {
+  show({ decision, screen, commands, running }) {
     this.element.hidden = !this.lead && decision === null && screen === null;
     const answered = decision !== null && decision.sentence !== null;
-    this.sentence.textContent = answered ? decision.sentence : decision !== null ? "No answer yet." : screen !== null ? "Screened, not decided." : NOTHING;
+    this.sentence.textContent = answered ? decision.sentence : decision !== null ? "No answer yet." : screen !== null ? "Screened, not decided." : running ? RUNNING : NOTHING;
     this.lines.replaceChildren(...(decision !== null && !answered ? decision.lines : []).map((one) => h("li", {}, one)));
     this.commands.replaceChildren(...commands.map(([what, command]) => h("p", {}, `${what}: `, h("code", {}, command))));
     this.showDecision(decision);
@@ -78,7 +81,7 @@ export class AnswerPane extends Pane {
     this.judged.hidden = !judged;
     this.card.hidden = decision === null;
     if (decision === null) return;
-    this.scope.textContent = `${decision.scope}. Above the dashed border an arm is as good as no compression, within the margin. Bars: repeated intervals. Below, the score: green, non-inferior above; orange, inferior below.`;
+    this.scope.textContent = `${decision.scope[0].toUpperCase()}${decision.scope.slice(1)}. Above the dashed border an arm is as good as no compression, within the margin. Bars: repeated intervals. Below, the score: green, non-inferior above; orange, inferior below.`;
     const raced = decision.raced.length ? [this.raced(decision.raced)] : [];
     const paste = decision.paste === null ? [] : [h("p", {}, "For your own loop:"), h("pre", { tabindex: "0" }, decision.paste)];
     const again = h("p", { class: "hint" }, "Again: ", h("code", {}, decision.command));

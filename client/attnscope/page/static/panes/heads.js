@@ -9,6 +9,7 @@ import { seenBy } from "../context.js";
 import { cut, isMaps, scaleOf } from "../frames.js";
 import { Pane } from "../pane.js";
 import { Focus } from "./focus.js";
+import { Seeking } from "./seeking.js";
 
 const ARROWS = { ArrowLeft: [0, -1], ArrowRight: [0, 1], ArrowUp: [-1, 0], ArrowDown: [1, 0] };
 const MOST_OFFERED = 24;
@@ -26,7 +27,7 @@ class Ramp extends Picture {
 
 /** The small pictures of all heads. Its frame, rows or maps, is what the large picture shows too. */
 export class Heads extends Pane {
-  constructor(shared) {
+  constructor(shared, transitions) {
     super(shared, "heads", "Heads");
     this.body.className = "split";
     const kinds = [["rows", "decision row"], ["maps", "whole map"]];
@@ -44,7 +45,8 @@ export class Heads extends Pane {
     this.left = h("div", {}, this.grid, ramp, h("p", { class: "hint" }, "layer.head · ", this.words));
     this.body.before(this.stored);
     this.focus = new Focus(shared, this);
-    this.body.append(this.left, this.focus.element);
+    this.seeking = new Seeking(shared, transitions);
+    this.body.append(this.left, this.focus.element, this.seeking.element);
     this.maps = null;
     this.order = [];
   }
@@ -72,6 +74,7 @@ export class Heads extends Pane {
     const { values, step } = this.shared;
     for (const select of this.controls.querySelectorAll("[data-choice]")) select.value = values[select.dataset.choice];
     this.title.textContent = `Heads at step ${step}`;
+    this.seeking.show();
     this.stored.hidden = this.shared.about.replays || values.kind !== "maps";
     const due = has("env", "step", "kind") || (has("news") && !this.maps);
     if (values.kind === "maps" && due) this.busy((signal) => this.ask(signal));

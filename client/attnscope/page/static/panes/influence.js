@@ -52,7 +52,7 @@ class Bars extends Picture {
 export class Influence extends Pane {
   constructor(shared) {
     super(shared, "influence", "Influence beside attention");
-    this.start = h("button", { id: "influence-ask", type: "button", onclick: () => this.compute() }, "compute at this step");
+    this.start = h("button", { id: "influence-ask", type: "button", onclick: () => this.pressed() }, "compute at this step");
     this.state = h("span", { id: "influence-state", role: "status" });
     this.controls.append(this.state, this.start);
     const plot = (this.plot = drawing({ id: "influence", tabindex: 0, "aria-label": "Attention and influence of each transition", "aria-describedby": "influence-words" }));
@@ -88,14 +88,31 @@ export class Influence extends Pane {
     }
     if (this.refused !== this.key) this.refuse("");
     this.picture.found = found;
-    this.start.hidden = this.plot.hidden = this.taking.element.hidden = !this.shared.about.replays;
-    this.start.disabled = Boolean(found) || running || this.shared.step < 1;
-    if (!running) this.state.textContent = found ? `done, ${found.seconds.toFixed(1)} s` : "";
+    const { about, env, step } = this.shared;
+    const held = this.held.some((one) => one.env === env && one.step === step);
+    this.plot.hidden = this.taking.element.hidden = !about.replays && !held;
+    this.start.hidden = !about.replays && (held || !this.held.length);
+    this.start.disabled = about.replays && (Boolean(found) || running || step < 1);
+    if (!about.replays && this.held.length) this.start.textContent = `go to step ${this.held[0].step}`;
+    if (held && !found && !running && this.refused !== this.key) this.compute();
+    if (!running) this.state.textContent = found && about.replays ? `done, ${found.seconds.toFixed(1)} s` : "";
     this.words.textContent = found ? this.story(found) : this.hint();
     this.draw();
   }
 
+  /** The steps whose influence a file holds. */
+  get held() {
+    return this.shared.about.influence || [];
+  }
+
+  pressed() {
+    if (this.shared.about.replays) this.compute();
+    else this.shared.view.change(this.held[0], true);
+  }
+
   hint() {
+    if (this.held.length) return `This file holds the influence at one step alone, step ${this.held[0].step}. The service computes that of any step: open the job.`;
+    if (this.shared.about.noInfluence) return this.shared.about.noInfluence;
     if (!this.shared.about.replays) return "Influence is computed by the service from the checkpoint: open the job instead of the folder.";
     if (this.shared.step < 1) return "The first decision has no transition before it.";
     return "KL divergence of the decision with all transitions from the decision without one of them, for each in turn. The service computes it from the checkpoint.";
@@ -124,7 +141,7 @@ export class Influence extends Pane {
     if (values.by === "head") [asked.layer, asked.head] = this.shared.head;
     const begun = performance.now();
     const seconds = () => Math.round((performance.now() - begun) / 1000);
-    this.state.textContent = "asked the service";
+    this.state.textContent = this.shared.about.replays ? "asked the service" : "";
     const clock = setInterval(() => (this.state.textContent = `running, ${seconds()} s`), SECOND_MS);
     this.refused = null;
     this.start.disabled = true;

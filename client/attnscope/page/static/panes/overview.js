@@ -67,8 +67,9 @@ export class Overview extends Pane {
     this.picture.take(found);
     this.refuse(about.rows ? "" : about.noRows);
     const every = found.every > 1 ? `; a column is every ${found.every}th stored step` : "";
+    const many = found.episodes > 1 ? `; a return is the mean of ${found.episodes} episodes` : "";
     const unit = found.unit > 1 ? `; a cell is the mean of ${found.unit} tokens` : "";
-    this.words.textContent = `Steps ${said(found.first)} to ${said(found.last - 1)}${every}${unit}.`;
+    this.words.textContent = `Steps ${said(found.first)} to ${said(found.last - 1)}${every}${unit}${many}.`;
     this.draw();
   }
 

@@ -6,7 +6,7 @@ import { Heads } from "./heads.js";
 import { Overview } from "./overview.js";
 import { Place } from "./place.js";
 
-const panes = (shared, transitions) => [new Overview(shared), new Heads(shared), new Place(shared, transitions)];
+const panes = (shared, transitions) => [new Overview(shared), new Heads(shared, transitions), new Place(shared, transitions)];
 
 /** Two captures; each stands in a shadow root, so that its names are its own. */
 export class Pair {

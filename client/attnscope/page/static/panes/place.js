@@ -90,6 +90,7 @@ export class Place extends Pane {
       const within = found.within === null ? "" : `, its step ${found.within}`;
       rows.push(["episode", `${found.episode}${within}${about.horizon ? ` of ${about.horizon}` : ""}`]);
     }
+    if (found && found.return !== null) rows.push(["its return", number(found.return)]);
     if (found) rows.push(["state", stateWords(found.observation)]);
     if (found) rows.push(["action", `${number(found.action)}${at === step ? ", decided here" : ""}`], ["reward", number(found.reward)]);
     if (found && (found.terminated > 0 || found.truncated > 0)) rows.push(["end", found.terminated > 0 ? "the episode ends" : "the episode is cut off"]);

@@ -11,8 +11,9 @@ export function drawReturns(pen, box, data, x, colours) {
   pen.strokeRect(box.x + 0.5, box.y + 0.5, box.w - 1, box.h - 1);
   if (!data) return;
   const { returns, rewards, boundaries, steps, last } = data;
-  const most = Math.max(1e-9, ...returns.map(([, value]) => value));
-  const least = Math.min(0, ...returns.map(([, value]) => value));
+  const values = returns.map(([, value]) => value);
+  const least = Math.min(0, ...values);
+  const most = Math.max(0, ...values) || (least < 0 ? 0 : 1); // returns of 0 alone stand on the axis
   const floor = box.y + box.h - 14;
   const up = (value) => floor - ((value - least) / (most - least)) * (box.h - 24);
   if (returns.length) upright(pen, box, ticks(least, most, 2), up, "return", colours);
