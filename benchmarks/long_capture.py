@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import importlib
 import json
+import math
 import shutil
 import subprocess
 import sys
@@ -23,6 +24,7 @@ from attnscope.page.server import PageServer
 from attnscope.page.subjects import Subject
 from attnscope.service import Service
 from attnscope_server.root.paths import capture_path
+from attnscope_storage.reading.reader import CaptureReader
 from benchmarks.service import KEY, process_of
 from benchmarks.suites.wide import HERE, environment
 from benchmarks.timing import shown, spread
@@ -78,6 +80,14 @@ def size_of(folder: Path) -> int:
     return sum(one.stat().st_size for one in folder.rglob("*") if one.is_file())
 
 
+def chunk_bytes(folder: Path, steps: int) -> float:
+    """Return the stored bytes of the chunks that one step lies in, of every array that the page shows of a step."""
+    names = [f"stats/{name}" for name in ("max", "self", "sink", "entropy", "effective", "recency")]
+    names += ["attention/rows", "rollout/observation", "rollout/action"]
+    reader = CaptureReader.open(folder)
+    return sum(size_of(folder / name) / math.ceil(steps / reader.array(name).chunks[0]) for name in names)
+
+
 def bytes_read(pid: int) -> int:
     """Return the bytes that a process has read from files until now."""
     lines = Path(f"/proc/{pid}/io").read_text(encoding="ascii").splitlines()
@@ -129,6 +139,9 @@ def run(folder: Path, *, quick: bool) -> dict[str, Any]:
                 asked = np.random.default_rng(1).permutation(np.arange(150, many))[: 10 if quick else 60].tolist()
                 found[f"scrubbed_{many}"] = scrubbed(chrome, lambda: bytes_read(pid), asked)
                 print(f"  {many} steps, any step, every view drawn: {told(found[f'scrubbed_{many}'])}")
+                held = chunk_bytes(capture_path(folder / "service", job), many)
+                print(f"  {many} steps, the chunks that a step lies in: {held / 1e3:.0f} kB")
+                found[f"chunk_bytes_{many}"] = held
     return {"bytes": size, "ratio": ratio, **found}
 
 

@@ -19,8 +19,11 @@ from attnscope.reading.reading import Reading
 UNITS: Final = {"max": "weight", "self": "share", "sink": "share", "entropy": "nats", "effective": "tokens"}
 """Statistics in the order of their columns, with units."""
 
-BLOCK_NUMBERS: Final = 4096
-"""Numbers of one statistic that are fetched at once: those of adjacent steps."""
+BLOCK_NUMBERS: Final = 2048
+"""Numbers of one statistic that are fetched at once, at most: those of a power of two of adjacent steps.
+
+Chunks have powers of two of steps too, so a block lies within one chunk, or fills several.
+"""
 
 MOST_BLOCKS: Final = 64
 """Blocks of steps that are kept."""
@@ -95,7 +98,7 @@ def table_of(
 def _of_step(capture: Capture, rollout: Rollout, step: int) -> dict[str, Float[np.ndarray, "layer head *window"]]:
     """Return the statistics of one decision; the steps around it are fetched with it and kept."""
     cells = capture.policy.layers * capture.policy.heads
-    each = max(1, BLOCK_NUMBERS // cells)
+    each = 1 << max(0, (BLOCK_NUMBERS // cells).bit_length() - 1)
     number = step // each
     if number not in rollout.blocks:
         held = [name for name in (*UNITS, "recency") if f"stats/{name}" in capture.names()]

@@ -63,7 +63,9 @@ class DecisionSubject(Subject):
     def _look_now(self) -> None:
         super()._look_now()
         if self._handle is None:
-            self._handle = self._followed.capture()  # read at the next look
+            self._handle = self._followed.capture()
+            if self._handle is not None:
+                super()._look_now()
 
     def news(self) -> dict[str, Any]:
         """Return the news of the capture, with the state and the progress of the decision."""

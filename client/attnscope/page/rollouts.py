@@ -83,7 +83,7 @@ class Rollout:
 
     def __init__(self, capture: Capture, place: int, before: Rollout | None = None) -> None:
         self.place, self.env = place, capture.row_env(place)
-        self.kept = self._kept(capture, {} if before is None else before.kept)
+        self.kept: dict[str, Steps] = self._kept(capture, {} if before is None else before.kept)
         """Values of every committed step, by array; those that were captured."""
         self.length: Int[np.ndarray, " step"] = self.kept["context/length"]
         """Tokens of each context, the query among them."""

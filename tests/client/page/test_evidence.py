@@ -25,7 +25,8 @@ class Job:
         self.state = JobState.RUNNING
         self.held: dict[str, object] = {}
         progress = Progress(steps_total=10, steps_done=2, phase="rolling")
-        self.info = SimpleNamespace(state=self.state, progress=progress, failure=None, spec=SimpleNamespace(**more))
+        spec, resolved = SimpleNamespace(**more), SimpleNamespace(checkpoint_name="AD-planted@1")
+        self.info = SimpleNamespace(state=self.state, progress=progress, failure=None, spec=spec, resolved=resolved)
         self.summary = SimpleNamespace(kind=kind)
 
     def refresh(self):
@@ -125,8 +126,7 @@ def test_the_page_of_a_decision_takes_its_capture_when_it_is_there(service, jobs
     assert news["words"].startswith("decision: running")
     handle.held["decision"] = Store(requests_committed=1, parts={"capture": CAPTURE}, card=running_card())
     jobs[str(CAPTURE)].held["capture"] = attnscope.open(planted())
-    for _ in range(2):
-        subject._look_now()
+    subject._look_now()
     assert subject.news()["committed"] == 60
     assert subject.about()["replays"]
 

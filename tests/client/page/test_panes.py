@@ -112,6 +112,8 @@ def test_heads_are_sorted_by_a_metric_with_their_pictures(page, folder):
     drawn = colours(page, "#metrics tbody tr:first-child canvas")
     assert np.array_equal(drawn[0, :, :3], viridis(rows[layer, head], int(rows.max())))
     press(page, "#metrics tbody tr:first-child button")
+    rest(page)
+    assert page.switch_to.active_element.text == order[0], "the table was made anew, and the keys stay where they were"
     assert (int(view_of(page).get("layer", 0)), int(view_of(page).get("head", 0))) == (layer, head)
     look(page, step=70, sort="entropy", over="run")
     assert "means over every step" in text(page, "metrics-words")

@@ -7,7 +7,7 @@ import { Picture } from "../drawing/picture.js";
 import { Pane } from "../pane.js";
 import { Taking } from "../taking.js";
 
-const SIDES = { left: 58, right: 24, top: 10, gap: 14, high: 96, below: 44 };
+const SIDES = { left: 76, right: 24, top: 10, gap: 14, high: 96, below: 44 };
 const SECOND_MS = 1000;
 
 class Bars extends Picture {

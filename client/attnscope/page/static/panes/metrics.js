@@ -61,6 +61,8 @@ export class Metrics extends Pane {
     this.table.hidden = !metrics;
     if (!metrics) return;
     const { values } = this.shared;
+    const focused = this.table.getRootNode().activeElement;
+    const named = this.table.contains(focused) ? focused.textContent : null;
     this.head.replaceChildren(this.column("", "head", ""), h("th", { scope: "col" }, "decision row"), ...metrics.names.map((name, at) => this.column(name, name, metrics.units[at])));
     const sorted = metrics.names.indexOf(values.sort);
     const places = metrics.values[0].flat().map((_, place) => place);
@@ -70,19 +72,15 @@ export class Metrics extends Pane {
     this.rows.replaceChildren(...places.slice(0, MOST_ROWS).map((place) => this.row(place, flat)));
     const more = places.length > MOST_ROWS ? ` The first ${MOST_ROWS} of ${places.length} heads.` : "";
     this.words.textContent = `${metrics.words}${more}`;
+    const again = named && [...this.table.querySelectorAll("button")].find((one) => one.textContent === named);
+    if (again) again.focus(); // its button was made anew
   }
 
   /** Return the head of a column, whose button sorts. */
   column(name, text, unit) {
     const { values, view } = this.shared;
-    const sort = h("button", { type: "button", onclick: () => this.sort(view, name, sort) }, text, unit ? h("small", {}, ` ${unit}`) : "");
+    const sort = h("button", { type: "button", onclick: () => view.change({ sort: name }, true) }, text, unit ? h("small", {}, ` ${unit}`) : "");
     return h("th", { scope: "col", "aria-sort": values.sort === name ? (name ? "descending" : "ascending") : false }, sort);
-  }
-
-  sort(view, name) {
-    view.change({ sort: name }, true);
-    const again = [...this.head.querySelectorAll("button")].find((one) => one.parentElement.hasAttribute("aria-sort"));
-    if (again) again.focus();
   }
 
   row(place, flat) {
