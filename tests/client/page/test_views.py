@@ -105,7 +105,7 @@ def test_a_fine_band_has_every_slot_and_ends_where_it_is_full(capture, monkeypat
 
 
 def test_a_commit_adds_its_steps_to_a_rollout(planted, monkeypatch):
-    """What was read is not read again, and all of it is that of the finished capture."""
+    """Steps that were read are not read again, and all of it is that of the finished capture."""
     early, late = attnscope.open(planted(until=2)), attnscope.open(planted())
     before = all_of(early, 1)
     asked: list[tuple[str, slice]] = []

@@ -70,21 +70,22 @@ def test_every_environment_has_its_rows_and_maps(planted):
 
 def test_influence_at_one_step_is_held_where_a_service_computes_it(planted, serve, monkeypatch):
     """It is the service's, of the last step with a map; where there is none, the page says why."""
-    server = serve(planted())
+    folder = planted(steps=90, slots=30)
+    server = serve(folder)
     with Service(Transport(Connection(server.url, "right-key", "a test"))) as service:
         read = study(service.job("last").capture())
-        content, _ = embedded(read, [0, 59])
-        assert content["answers"]["about"]["influence"] == [{"env": 0, "step": 59}]
+        content, _ = embedded(read, [0, 89])
+        assert content["answers"]["about"]["influence"] == [{"env": 0, "step": 89}]
         (held,) = unpacked(content["envs"]["0"])[0]["influence"]
-        assert held["lost"] == read.capture.leave_one_out(59).tolist()
+        assert held["lost"] == read.capture.leave_one_out(89).tolist()
         assert unpacked(content["envs"]["1"])[0]["influence"] == []
         server.replays = False
-        refused, _ = embedded(study(service.job("last").capture()), [0, 59])
+        refused, _ = embedded(study(service.job("last").capture()), [0, 89])
         assert refused["answers"]["about"]["noInfluence"].startswith("The service gave no influence: ")
-        monkeypatch.setattr(embedding, "INFLUENCE_TOKENS", 11)
-        long, _ = embedded(study(service.job("last").capture()), [0, 59])
-        assert "contexts of up to 11 tokens; this has 12" in long["answers"]["about"]["noInfluence"]
-    alone, _ = embedded(study(attnscope.open(planted())), [0, 59])
+        monkeypatch.setattr(embedding, "INFLUENCE_TOKENS", 29)
+        long, _ = embedded(study(service.job("last").capture()), [0, 89])
+        assert "contexts of up to 29 tokens; this has 30" in long["answers"]["about"]["noInfluence"]
+    alone, _ = embedded(study(attnscope.open(folder)), [0, 89])
     assert (alone["answers"]["about"]["influence"], alone["answers"]["about"]["noInfluence"]) == ([], "")
 
 
