@@ -13,6 +13,8 @@ IMPORT: Final = re.compile(r'^import\s*(?:\{(?P<names>[^}]*)\}\s*from\s*)?"(?P<p
 
 _COMMENT: Final = re.compile(r"^ *(?://|/\*\*|\*/|\* |\*$).*\n", re.MULTILINE)
 
+_INDENT: Final = re.compile("^ +", re.MULTILINE)
+
 
 class NoBundleError(ValueError):
     """A module uses a form of import or export that no module of the page needs."""
@@ -20,8 +22,12 @@ class NoBundleError(ValueError):
 
 @cache
 def module_text(path: str) -> str:
-    """Return a module of the page by its path among the page's files, without the comments, an eighth of it."""
-    return _COMMENT.sub("", files("attnscope.page").joinpath("static", *path.split("/")).read_text("utf-8"))
+    """Return a module of the page by its path among the page's files, without comments and indents, a sixth of it.
+
+    No text of a module goes over several lines, so an indent is never a part of one.
+    """
+    text = files("attnscope.page").joinpath("static", *path.split("/")).read_text("utf-8")
+    return _INDENT.sub("", _COMMENT.sub("", text))
 
 
 def resolved(path: str, named: str) -> str:

@@ -32,6 +32,13 @@ def test_every_module_of_the_page_is_used():
     assert shipped == {path for entry in ("main.js", "report.js", "widget.js") for path in with_imports(entry)}
 
 
+def test_no_text_goes_over_several_lines():
+    """Indents are not served, so a text that held one would change; every line closes what it opens."""
+    folder = Path(str(files("attnscope.page"))) / "static"
+    lines = [line for path in folder.rglob("*.js") for line in path.read_text("utf-8").splitlines()]
+    assert [line for line in lines if line.count("`") % 2] == []
+
+
 def test_modules_come_before_those_that_import_them(invented):
     """A module of a folder is found from another folder; a name that is imported as another one gets that name."""
     invented["a.js"] = 'import { two as other } from "./in/b.js";\nexport const one = other + 1;\n'
