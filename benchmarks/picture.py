@@ -22,7 +22,7 @@ chromium: Any = importlib.import_module("tests.support.chromium")
 """The tests' Chromium."""
 
 PICTURE = Path(__file__).resolve().parents[1] / "docs" / "images" / "page.png"
-WIDTH, HEIGHT = 1280, 1120
+WIDTH, HEIGHT = 1280, 1350
 """Pixels of the window."""
 LARGEST = 250_000
 """Bytes of the picture, at most."""
@@ -56,7 +56,7 @@ def photograph(path: Path, folder: Path) -> bytes:
         chrome.find_element("id", "focus").send_keys("\ue012")  # the left arrow: a cursor, and its sentence
         chrome.find_element("id", "focus").send_keys("\ue012")
         WebDriverWait(chrome, 60).until(lambda _: "uniform" in chromium.text(chrome, "words"))
-        chrome.execute_script("document.activeElement.blur()")
+        chrome.execute_script("document.activeElement.blur(); scrollTo(0, 0)")
         shot = io.BytesIO(chrome.get_screenshot_as_png())
     return quantised(shot)
 
