@@ -9,7 +9,7 @@ import numpy as np
 from attnscope.capture import Capture
 from attnscope.decisions.decision import Decision
 from attnscope.kinds.trial import VIEW
-from attnscope.recommendations.attention.basis import gather
+from attnscope.recommendations.attention.basis import gather, unread
 from attnscope.recommendations.attention.candidates import applicable
 from attnscope.recommendations.attention.decisions import one_of
 from attnscope.recommendations.attention.evaluation import split_rollouts
@@ -20,10 +20,10 @@ from attnscope.recommendations.commands import trial_command
 from attnscope.recommendations.gate import gate_of
 from attnscope.recommendations.lead import Lead, lead_of
 from attnscope.recommendations.measured import (
+    conditions,
     find_measured,
     lead_of_trials,
     measured_first,
-    measured_trials,
     score_claims,
     score_of,
 )
@@ -34,6 +34,7 @@ from attnscope.recommendations.screened import Best, best_arms
 from attnscope.recommendations.sentences import basis, falsified, headline, notes, why
 from attnscope.recommendations.table import Table, attention_table, screen_table
 from attnscope.recommendations.text import Advice
+from attnscope.recommendations.unread import advice_beside
 from attnscope.screens.results import ScreenResults
 from attnscope.screens.screen import Screen
 from attnscope.study import Choice, Study, study
@@ -82,7 +83,8 @@ def recommend(
     Raises
     ------
     NotCapturedError
-        The capture has no decision rows, or none yet, or lacks an environment that is asked for.
+        The capture has no decision rows, or none yet, and there is neither a screen nor a decision; or it lacks an
+        environment that is asked for.
     NotMeasurableError
         The decision, the screen or a trial is of another checkpoint.
 
@@ -128,17 +130,20 @@ def recommend_from(
     Raises
     ------
     NotCapturedError
-        The capture has no decision rows, or none yet.
+        The capture has no decision rows, or none yet, and there is neither a screen nor a decision.
     """
-    found, gate, beside = gather(read), gate_of(read), beside or Beside()
-    capture, decisions = read.capture, found.decisions
+    gate, beside = gate_of(read), beside or Beside()
     best = [] if beside.screen is None else best_arms(beside.screen)
+    if (why := unread(read)) is not None and (beside.screen is not None or beside.answered):
+        return advice_beside(read, why, gate, beside, best, trials)
+    found = gather(read)
+    capture, decisions = read.capture, found.decisions
     candidates, refused = applicable(one_of(decisions.view))
     task = read.reading.task[read.reading.row_envs]
     choosing, judging, how = split_rollouts(task)
     kept, rules = choose(candidates, decisions.of(choosing) if len(choosing) else None, budget)
     judged, verdict = judge(candidates, rules, kept, decisions.of(judging), task[judging], ranks=gate.ranks)
-    known = _conditions(trials)
+    known = conditions(trials)
     positions, _ = position_policy(capture.policy)
     tried = {one.candidate.key: find_measured(known, one.rule.spec, kept, positions) for one in judged}
     measured = {key: trial for key, trial in tried.items() if trial is not None}
@@ -164,7 +169,7 @@ def recommend_from(
         recommendations=ranked,
         not_applicable=refused,
         notes=notes(capture.policy),
-        proposal=proposed(gate, beside.screen, best, ranked),
+        proposal=proposed(gate, beside.screen, best, ranked, capture.policy.why_whole),
         measured=(*lead_of_trials(trials), *(() if scored is None else score_claims(scored))),
     )
 
@@ -182,11 +187,6 @@ def _table(
     if beside.screen is None or not best:
         return attention_table(ranked, measured, ranked=ranks)
     return screen_table(best, known, ranked=ranks and beside.screen.orders, decided=beside.answered)
-
-
-def _conditions(trials: Sequence[MeasuredTrial | TrialResults]) -> list[MeasuredTrial]:
-    """Return every measured condition of some trials."""
-    return [one for given in trials for one in (measured_trials(given) if isinstance(given, TrialResults) else [given])]
 
 
 def lead_beside(read: Study, beside: Beside) -> Lead:

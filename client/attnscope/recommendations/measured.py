@@ -53,6 +53,11 @@ def measured_trials(results: TrialResults) -> list[MeasuredTrial]:
     ]
 
 
+def conditions(trials: Sequence[MeasuredTrial | TrialResults]) -> list[MeasuredTrial]:
+    """Return every measured condition of some trials."""
+    return [one for given in trials for one in (measured_trials(given) if isinstance(given, TrialResults) else [given])]
+
+
 def find_measured(
     trials: Sequence[MeasuredTrial], strategy: dict[str, object], budget: float, positions: str
 ) -> MeasuredTrial | None:

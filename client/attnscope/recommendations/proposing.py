@@ -44,9 +44,21 @@ class Proposed:
 
 
 def proposed(
-    gate: Gate, screen: ScreenResults | None, best: Sequence[Best], ranked: Sequence[Recommendation]
+    gate: Gate,
+    screen: ScreenResults | None,
+    best: Sequence[Best],
+    ranked: Sequence[Recommendation],
+    whole: str | None = None,
 ) -> Proposed:
-    """Return what to try first."""
+    """Return what to try first.
+
+    Parameters
+    ----------
+    whole
+        Why this policy's context cannot be shortened; None where it can.
+    """
+    if whole is not None:
+        return Proposed(None, {}, (f"{whole[0].upper()}{whole[1:]}.",))
     if not gate.ranks:
         return Proposed(None, {}, tuple(one.sentence for one in gate.claims()))
     if screen is None:
@@ -55,8 +67,7 @@ def proposed(
         return Proposed(RETAINED, {RETAINED: tuple(map(_of_attention, order))}, (WITHOUT_SCREEN,))
     if not screen.orders:
         return Proposed(None, {}, (NOT_EARNING,))
-    whole = votes(screen, best, len(best))
-    found = {name: tuple(map(_of_screen, of)) for name, of in whole.items()}
+    found = {name: tuple(map(_of_screen, of)) for name, of in votes(screen, best, len(best)).items()}
     return Proposed("departures", found, (agreement(votes(screen, best)),))
 
 

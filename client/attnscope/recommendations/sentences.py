@@ -41,13 +41,6 @@ def basis(study: Study, decisions: Decisions, how: str, judging: Scope) -> tuple
         What the intervals of strategies resample, which are judged on fewer rollouts than patterns are measured on.
     """
     reading = study.reading
-    provenance, resolved = study.capture.provenance, study.capture.resolved
-    mask = policy_words({"causal": study.capture.policy.causal, "causal_stated_by": "nobody"} | provenance)
-    source = Claim(
-        "source",
-        f"For this checkpoint and environment: {resolved.checkpoint_name}, {mask}, "
-        f"{resolved.environment_id}, job {study.capture.job[:8]}.",
-    )
     sample = claim(
         "sample",
         "Read: statistics of all {steps:.0f} steps of {envs:.0f} rollouts of {tasks:.0f} tasks; decision rows of "
@@ -83,7 +76,18 @@ def basis(study: Study, decisions: Decisions, how: str, judging: Scope) -> tuple
         enough=RELIABLE_ROLLOUTS,
     )
     asked = (Claim("narrowed", f"Only {reading.narrowed} count, as asked for."),) if reading.narrowed else ()
-    return (source, *asked, sample, split, scope)
+    return (source_of(study), *asked, sample, split, scope)
+
+
+def source_of(study: Study) -> Claim:
+    """Return the policy, environment and job that advice is about."""
+    provenance, resolved = study.capture.provenance, study.capture.resolved
+    mask = policy_words({"causal": study.capture.policy.causal, "causal_stated_by": "nobody"} | provenance)
+    return Claim(
+        "source",
+        f"For this checkpoint and environment: {resolved.checkpoint_name}, {mask}, "
+        f"{resolved.environment_id}, job {study.capture.job[:8]}.",
+    )
 
 
 def headline(judged: list[Judged], verdict: Selectivity, budget: float, study: Study) -> tuple[Claim, ...]:

@@ -49,6 +49,11 @@ class Table:
     left: int = 0
     """Rows that are only in the JSON."""
 
+    @property
+    def empty(self) -> bool:
+        """True where no rule is known of, as of a decision beside a capture without rows."""
+        return not (self.rows or self.bounds)
+
     def shown(self) -> tuple[tuple[str, ...], list[tuple[str, ...]], list[tuple[str, ...]]]:
         """Return head, rows and bounds without the columns in which nothing is known."""
         every = [*self.rows, *self.bounds]

@@ -36,8 +36,9 @@ class Advice:
     checkpoint: str
     environment: str
     job: str
-    verdict: Literal["selective", "flat", "undecided", "no gain"]
-    """The answer of attention about rules: ``selective`` where one beats evenly spaced tokens; no word on cost."""
+    verdict: Literal["selective", "flat", "undecided", "no gain", "not read"]
+    """The answer of attention about rules: ``selective`` where one beats evenly spaced tokens; no word on cost.
+    ``not read`` where no decision row is stored."""
     lead: Lead
     """The answer, else the screen, else what would give an answer."""
     table: Table
@@ -115,8 +116,9 @@ def written(advice: Advice) -> str:
     first, measured = lead_lines(advice.lead, measured=bool(advice.measured)), _measured(advice.measured)
     ordered = (first, measured) if advice.lead.kind == "answer" else (measured, first)
     parts += [line for section in ordered for line in section]
-    parts += advice.table.lines()
-    parts += [_wrap(advice.table.key)] if advice.table.key else []
+    if not advice.table.empty:
+        parts += advice.table.lines()
+        parts += [_wrap(advice.table.key)] if advice.table.key else []
     if advice.not_applicable:
         parts.append(_wrap(f"Not judged, for want of what they need: {', '.join(advice.not_applicable)}."))
     parts += ["", DESCRIPTION, *(_wrap(one.sentence) for one in (*shown, *advice.headline))]

@@ -78,7 +78,7 @@ def page(
         "script_hash": hash_of(script),
         "warnings": paragraphs(warned, "warning"),
         "lead": _lead(read, advice, beside),
-        "rules": "" if isinstance(advice, str) else table_section(advice),
+        "rules": "" if isinstance(advice, str) or advice.table.empty else table_section(advice),
         "findings": listed(sentences),
         "words": "" if isinstance(advice, str) else _folded("Attention in words", attention_words(advice)),
         "figures": "".join(_figure(title, png) for title, png in figures.items()),

@@ -154,8 +154,6 @@ def beside_figures(beside: Beside) -> Iterator[tuple[str, Figure]]:
 
 def advise(read: Study, beside: Beside | None = None) -> Advice | str:
     """Return the advice that follows from a study and from the results beside it, or the reason that there is none."""
-    if read.reading.plan is None:
-        return "decision rows were not captured. Submit with rows to get one"
     try:
         return recommend_from(read, beside=beside)
     except (NotCapturedError, NotMeasurableError) as error:

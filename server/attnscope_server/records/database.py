@@ -41,7 +41,7 @@ WAITING_WRITERS: Final = 16
 """Writers that wait for their turn, at most: fewer than the service's threads, so that reads always find one."""
 
 STUCK_SECONDS: Final = 0.5
-"""Time after which a writer that has not ended lets the next ones be refused at once."""
+"""Time after which a writer that waits for another program's lock lets the next ones be refused at once."""
 
 UNANSWERED: Final = (DatabaseError, DatabaseGoneError, DatabaseBusyError)
 """Errors of a transaction that the database did not take; another try may succeed."""
@@ -123,6 +123,8 @@ class Database:
                 raise DatabaseGoneError(f"the job database {self._path} is gone; stop the service, {RESTORE}")
             writing = self._writing.execution_options(**{PATIENCE: left})
             with Session(writing, expire_on_commit=False) as session, session.begin():
+                session.connection()  # begins, which waits for another program's lock
+                self._since = None
                 yield session
 
     def close(self) -> None:
@@ -134,7 +136,8 @@ class Database:
     def _writers_turn(self, *, patient: bool) -> Iterator[int]:
         """Let one write at a time, and yield the milliseconds that it may still wait for another program's lock.
 
-        A crowd, and whoever comes while a writer is held up by another program, is refused at once.
+        A crowd, and whoever comes while a writer is held up by another program, is refused at once. A writer that holds
+        the lock itself is waited for: it is short, but a busy machine or a slow disk may stretch it.
         """
         begun = time.monotonic()
         since = self._since
@@ -148,7 +151,8 @@ class Database:
         finally:
             self._waiting -= 1
         if not turn:
-            raise DatabaseBusyError("the job database was locked for too long; try again")
+            why = "was locked for too long" if patient else "is being written to"
+            raise DatabaseBusyError(f"the job database {why}; try again")
         self._since = time.monotonic()
         left = max(0, BUSY_MILLISECONDS - round(1000 * (self._since - begun))) if patient else 0
         try:

@@ -17,7 +17,7 @@ from enum import StrEnum
 import structlog
 from sqlalchemy import select
 
-from attnscope_server.errors import KeyUnknownError
+from attnscope_server.errors import DatabaseBusyError, KeyUnknownError
 from attnscope_server.records.database import UNANSWERED, Database
 from attnscope_server.records.tables import KeyRow
 
@@ -146,12 +146,18 @@ class KeyStore:
             row.revoked_at = row.revoked_at or self._now()
 
     def _note_use(self, key_id: str, now: datetime) -> None:
-        """Write the last use down where that can be done at once; a request neither fails nor waits for it."""
+        """Write the last use down where that can be done at once; a request neither fails nor waits for it.
+
+        Where another request or job writes at this moment, the next request of the key tries again, so that nothing is
+        lost and no warning is due.
+        """
         try:
             with self._database.write(patient=False) as session:
                 row = session.get(KeyRow, key_id)
                 if row is not None:
                     row.last_used_at = now
+        except DatabaseBusyError:
+            return
         except UNANSWERED as error:
             log.warning("a key's last use was not written", key=key_id, detail=str(error))
 

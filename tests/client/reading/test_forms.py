@@ -97,7 +97,7 @@ def test_a_report_of_every_form_comes(planted, tmp_path, form):
     written = [path.name for path in write_report(attnscope.open(planted(**small, form=form)), tmp_path / "report")]
     assert {"report.html", "cost_curves.png", "compression_recommendations.txt"} <= set(written)
     text = (tmp_path / "report" / "compression_recommendations.txt").read_text()
-    assert ("decision rows were not captured" in text) == (form == "none")
+    assert ("decision rows, which this job did not store" in text) == (form == "none")
 
 
 @pytest.mark.parametrize(

@@ -43,11 +43,12 @@ def lasting(step: int, env: int, length: int, _rng: np.random.Generator) -> np.n
 
 def write(
     path: Path, plant: Plant, envs: int = 8, tasks: int = 4, *, until: int = STEPS, rows: bool = True,
-    random: float | None = None, earning: float = 1.0, **changes: Any,
+    random: float | None = None, earning: float = 1.0, split: str | None = "test", **changes: Any,
 ) -> Path:  # fmt: skip
     """Write a capture whose rows are planted, unfinished where `until` is less than its steps.
 
-    Every episode of the first share `earning` of the rollouts returns 1, and those of uniform actions `random`.
+    Every episode of the first share `earning` of the rollouts returns 1, and those of uniform actions `random`, which
+    is known where it is given, as are the tasks and their `split`.
     """
     policy = attributes(envs)["policy"] | changes
     per, slots = policy["tokens_per_transition"], policy["context_length"]
@@ -67,7 +68,7 @@ def write(
     static["stats/window"][:] = RECENCY_WINDOWS
     static["env/task"][:] = np.arange(envs) % tasks
     found = attributes(envs) | {"policy": policy}
-    cells = [{"index": task, "split": "test", "split_index": task, "label": str(task)} for task in range(tasks)]
+    cells = [{"index": task, "split": split, "split_index": task, "label": str(task)} for task in range(tasks)]
     if random is not None:
         found["resolved"] = found["resolved"] | {"tasks": [cell | {"random_return": random} for cell in cells]}
     with CaptureWriter.create(path, schema, found, static, durable=False) as writer:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import html
 import json
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 
 import pytest
 
 import attnscope
+from attnscope.cli.verbs.trials import WITHOUT_SPLITS, follow
+from attnscope.errors import NotCapturedError
 from attnscope.measures import NotMeasurableError
 from attnscope.proposal import ProposalError, propose
 from attnscope.recommendations.beside import Beside
@@ -161,12 +163,59 @@ def test_the_report_leads_with_the_same_words_on_its_page(gaining, tmp_path):
     assert [one for one in claims if one not in " ".join(text.split())] == []
 
 
+def test_a_screen_leads_a_capture_without_rows(make, tmp_path):
+    """The votes lead, its rules are proposed, and attention is said to be unread; alone, the capture names a screen."""
+    capture = make(random=0.2, rows=False)
+    screen = screened(capture)
+    advice = attnscope.recommend(capture, screen=screen)
+    lines = lines_of(advice.text)
+    assert (advice.lead.kind, advice.verdict, advice.recommendations) == ("screened", "not read", ())
+    assert "SCREENED, NOT DECIDED" in lines
+    assert "Nothing is said of attention: recommendations rest on decision rows" in " ".join(lines)
+    assert {name for name, _ in advice.proposal.votes.items()} == {"departure", "signed loss", "retained attention"}
+    assert propose(advice.to_json()).trials
+    write_report(capture, tmp_path, beside=Beside(screen=screen))
+    assert "RULES THAT COULD BE DEPLOYED" in (tmp_path / "compression_recommendations.txt").read_text()
+    with pytest.raises(NotCapturedError, match=f"submit with --rows, or screen it: attnscope screen {capture.job}"):
+        attnscope.recommend(capture)
+
+
+@pytest.mark.parametrize("beside", ["nothing", "a screen"])
+def test_nothing_is_proposed_for_a_policy_that_remembers(make, beside):
+    """A trial of its rules would be refused, so the reason stands where a proposal would."""
+    capture = make(random=0.2, window="memory")
+    advice = attnscope.recommend(capture, screen=screened(capture) if beside == "a screen" else None)
+    assert advice.proposal.basis is None
+    with pytest.raises(ProposalError, match="nothing is proposed: The policy keeps inputs of layers"):
+        propose(advice.to_json())
+
+
+@pytest.mark.parametrize(
+    ("split", "asked", "tasks"),
+    [
+        (None, {}, {"split": "all", "indices": (0, 1, 2, 3)}),
+        (None, {"tasks": {"split": "all"}}, None),
+        ("validation", {}, None),
+    ],
+)
+def test_advice_is_tried_on_the_captures_tasks_where_there_are_no_splits(make, split, asked, tasks):
+    """Without splits there are no test tasks: the capture's are taken, and that is said, unless others are named."""
+    capture = make(random=0.2, split=split)
+    job = SimpleNamespace(capture=lambda: capture)
+    service = SimpleNamespace(job=lambda _name: job, jobs=lambda kind: [] if kind else None)
+    proposal, more = follow(service, capture.job, asked, 2)
+    assert more.get("tasks") == tasks
+    assert (WITHOUT_SPLITS in proposal.words) == (tasks is not None)
+    assert set(more["seeds"]).isdisjoint(capture.spec.seeds)
+
+
 def test_a_capture_without_rows_still_leads_with_its_answer(make, tmp_path):
     """If attention says nothing the decision does, and without one the command is there."""
     capture = make(random=0.2, rows=False)
     write_report(capture, tmp_path / "with", beside=Beside(decided(capture)))
     text = (tmp_path / "with" / "compression_recommendations.txt").read_text()
-    assert lines_of(text)[0] == "THE ANSWER, BY ROLLOUTS"
+    assert "THE ANSWER, BY ROLLOUTS" in lines_of(text)[:6]
+    assert "RULES THAT COULD BE DEPLOYED" not in text
     write_report(capture, tmp_path / "without")
     text = (tmp_path / "without" / "compression_recommendations.txt").read_text()
     assert "attnscope decide" in text

@@ -8,10 +8,12 @@ from contextlib import ExitStack, closing
 
 import pytest
 from sqlalchemy import event, text
+from structlog.testing import capture_logs
 
 from attnscope_server.errors import DatabaseBusyError
 from attnscope_server.records import database as database_module
 from attnscope_server.records.database import UNANSWERED
+from attnscope_server.records.job import StoredJob
 from attnscope_server.records.keys import KeyStore
 
 
@@ -92,5 +94,27 @@ def test_a_key_is_read_behind_a_locked_writer_without_waiting(database, where):
     pragma, begin = asked[2:4]
     assert begin == "BEGIN IMMEDIATE"
     assert 0 < int(pragma.removeprefix("PRAGMA busy_timeout = ")) <= 5_000
-    with database._turn:
+    with database._turn, capture_logs() as logged:
         assert keys.identify(key).owner == "me"
+    assert logged == []  # nothing is lost: the next request writes it
+
+
+def test_a_slow_writer_of_ones_own_is_waited_for(database, jobs, submitted, monkeypatch):
+    """A transaction that a busy machine stretches refuses nobody: whoever comes writes after it."""
+    monkeypatch.setattr(database_module, "STUCK_SECONDS", 0.0)
+    outcomes = []
+
+    def write() -> None:
+        try:
+            outcomes.append(submitted(jobs))
+        except UNANSWERED as error:
+            outcomes.append(error)
+
+    with database.write() as slow:
+        slow.execute(text("SELECT 1"))
+        second = threading.Thread(target=write)
+        second.start()
+        while not database._waiting and second.is_alive():
+            second.join(0.01)
+    second.join()
+    assert [type(one) for one in outcomes] == [StoredJob]

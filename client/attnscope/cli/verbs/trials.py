@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Final
 
 import typer
 from rich.markup import escape
@@ -18,6 +19,10 @@ from attnscope.cli.verbs.jobs import cells, show, show_estimates, stands
 from attnscope.proposal import FIRST, Proposal, fresh_seeds, propose, read_proposal
 from attnscope.service import Service
 from attnscope_storage.wire import Resolved, TrialSpec
+
+WITHOUT_SPLITS: Final = (
+    "This environment has no test tasks: the trial takes the tasks of the capture, with seeds that it did not use."
+)
 
 
 @app.command()
@@ -142,4 +147,9 @@ def follow(service: Service, job: str, asked: Asked, first: int) -> tuple[Propos
     _, screen = find_beside(service, capture)
     proposal = propose(attnscope.recommend(capture, budget=share, screen=screen).to_json(), first)
     environment = {"id": resolved.environment_id, "kwargs": resolved.environment_kwargs}
-    return proposal, {"environment": environment, "seeds": fresh_seeds(capture.spec.seeds)}
+    more: Asked = {"environment": environment, "seeds": fresh_seeds(capture.spec.seeds)}
+    if "tasks" in asked or any(cell.split is not None for cell in resolved.tasks):
+        return proposal, more
+    indices = tuple(cell.index for cell in resolved.tasks)
+    words = (*proposal.words, WITHOUT_SPLITS)
+    return replace(proposal, words=words), more | {"tasks": {"split": "all", "indices": indices}}

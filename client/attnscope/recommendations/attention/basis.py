@@ -47,6 +47,21 @@ class Basis:
         return score(results, *self.predict(results))
 
 
+def unread(study: Study) -> str | None:
+    """Return why nothing is known of attention; None where decision rows are there."""
+    if study.capture.row_form == "none":
+        return "recommendations rest on decision rows, which this job did not store"
+    return "no decision row is committed yet" if study.reading.plan is None else None
+
+
+def _more(study: Study) -> str:
+    """Return what a reader may do where no decision row is there."""
+    if study.capture.row_form != "none":
+        return "wait until the job has made its first steps"
+    screened = f"attnscope screen {study.capture.job} judges the rules that look at no attention"
+    return f"submit with --rows, or screen it: {screened}"
+
+
 def gather(study: Study) -> Basis:
     """Return the basis of advice: the decisions that a study's reading judges, beside its measures.
 
@@ -58,12 +73,8 @@ def gather(study: Study) -> Basis:
         The policy's context, or every one so far, is its query alone.
     """
     reading = study.reading
-    if study.capture.row_form == "none":
-        raise NotCapturedError(
-            "recommendations rest on decision rows, which this job did not store: submit with --rows"
-        )
-    if reading.plan is None:
-        raise NotCapturedError("no decision row is committed yet: wait until the job has made its first steps")
+    if (why := unread(study)) is not None or reading.plan is None:
+        raise NotCapturedError(f"{why}: {_more(study)}")
     if study.capture.policy.context_length == 1:
         raise NotMeasurableError("contexts of this policy hold the query alone: there is nothing to drop")
     if reading.size.slots == 1:
