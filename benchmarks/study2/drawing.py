@@ -18,7 +18,7 @@ from benchmarks.study2.published import Published
 IMAGES = Path(__file__).resolve().parents[2] / "docs" / "images" / "study"
 CAPTION = "Computed from docs/study/second by python -m benchmarks.study2 write; 95 % intervals."
 LEAST, MOST = -0.3, 1.5
-"""Kept shares that are drawn; others stand at the edge."""
+"""Kept shares that are drawn, where nothing else is said; others stand at the edge."""
 
 
 def draw(policies: Sequence[Published], to: Path = IMAGES) -> list[Path]:
@@ -39,25 +39,32 @@ def drawn(figures: Mapping[str, Figure], to: Path = IMAGES) -> list[Path]:
     return paths
 
 
-def kept(policies: Sequence[Published], caption: str = CAPTION) -> Figure:
-    """Draw kept share against the count kept, a panel a policy, the race's picks with their intervals."""
+def kept(policies: Sequence[Published], caption: str = CAPTION, most: float = MOST) -> Figure:
+    """Draw kept share against the count kept, a panel a policy, the race's picks with their intervals.
+
+    Parameters
+    ----------
+    most
+        Largest share that is drawn; larger ones stand at the edge.
+    """
     with styled():
         down = -(-len(policies) // 4)
         figure = Picture(figsize=(9.0, 0.6 + 2.0 * down), layout="constrained")
         panels = figure.subplots(down, 4, squeeze=False, sharey=True)
         for axes, policy in zip(panels.flat, policies, strict=False):
-            _kept_panel(axes, policy)
+            _kept_panel(axes, policy, most)
         for axes in panels.flat[len(policies) :]:
             axes.set_axis_off()
         for axes in panels[:, 0]:
             axes.set_ylabel("kept share")
+        figure.supxlabel("transitions kept", fontsize="small")
         handles, labels = panels[0, 0].get_legend_handles_labels()
         figure.legend(handles, labels, loc="outside upper right", ncols=3)
         return finish(figure, "Kept share on held-out tasks: every arm, and what the race picked", caption)
 
 
-def _kept_panel(axes: Axes, policy: Published) -> None:
-    shares = np.clip(policy.kept(), LEAST, MOST)
+def _kept_panel(axes: Axes, policy: Published, most: float) -> None:
+    shares = np.clip(policy.kept(), LEAST, most)
     counts = np.array([arm.budget for arm in policy.arms], np.float64)
     for place, marker in (("keep", "o"), ("reindex", "x")):
         mine = np.array([arm.positions == place for arm in policy.arms])
@@ -66,13 +73,13 @@ def _kept_panel(axes: Axes, policy: Published) -> None:
         )
     for count, arm in zip(policy.subject.counts, policy.picks, strict=True):
         found = kept_of(policy, arm)
-        ends = np.clip([found.low, found.high], LEAST, MOST)
-        point = float(np.clip(found.point, LEAST, MOST))
+        ends = np.clip([found.low, found.high], LEAST, most)
+        point = float(np.clip(found.point, LEAST, most))
         axes.plot([count * 1.06] * 2, ends, color=COLOURS["first"])
         first = count == policy.subject.counts[0]
         axes.plot([count * 1.06], [point], "s", color=COLOURS["first"], markersize=4, label="pick" if first else None)
     axes.axhline(0.95, color=COLOURS["second"], linewidth=0.6, linestyle="--")
-    axes.set(xscale="log", ylim=(LEAST - 0.05, MOST + 0.05), title=policy.subject.title)
+    axes.set(xscale="log", ylim=(LEAST - 0.05, most + 0.05), title=policy.subject.title)
     axes.set_xticks(policy.subject.counts, [str(count) for count in policy.subject.counts])
     axes.minorticks_off()
 

@@ -81,16 +81,27 @@ def within_rules(policy: Published, vote: str = "departure") -> Ranked:
 def better_positions(policy: Published, vote: str) -> float:
     """Return how often the positions that a vote prefers, of one rule and count, keep more; ties in cost count half."""
     kept, values = policy.kept(), policy.votes.named[vote]
-    each = len(policy.subject.rules)
-    pairs = [
-        (place, place + each) for first in range(0, len(policy.arms), 2 * each) for place in range(first, first + each)
-    ]
     right = [
         0.5 if kept[one] == kept[other] else float((values[one] < values[other]) == (kept[one] > kept[other]))
-        for one, other in pairs
+        for one, other in _turned(policy)
         if values[one] != values[other]
     ]
     return float(np.mean(right)) if right else float("nan")
+
+
+def halves_agree(policy: Published) -> float:
+    """Return how often both halves of the rollouts prefer the same positions of a rule and count; half is chance."""
+    first, second = (policy.kept(half * 1.0) for half in halves(policy))
+    return float(
+        np.mean([(first[one] > first[other]) == (second[one] > second[other]) for one, other in _turned(policy)])
+    )
+
+
+def _turned(policy: Published) -> list[tuple[int, int]]:
+    """Return the pairs of arms that differ in their positions alone."""
+    each = len(policy.subject.rules)
+    starts = range(0, len(policy.arms), 2 * each)
+    return [(place, place + each) for first in starts for place in range(first, first + each)]
 
 
 def within_budgets(policy: Published) -> dict[str, Ranked]:

@@ -136,17 +136,17 @@ def _picks(policy: Published) -> Iterable[tuple[str, ...]]:
 
 
 def _ranks(policy: Published) -> tuple[str, ...]:
-    within, between = within_rules(policy), within_budgets(policy)
+    within = within_rules(policy)
+    ranked = (rank_words(within), number(within.ceiling))
+    return (policy.subject.key, f"{policy.gate.earning:.0%}", *ranked, *budget_words(policy))
+
+
+def budget_words(policy: Published) -> tuple[str, ...]:
+    """Return every vote's correlation with cost within budgets, and the ceiling."""
+    between = within_budgets(policy)
     three = (between.get(name) for name in ("departure", "signed loss", "retained attention"))
     limit = next(iter(between.values())).ceiling
-    return (
-        policy.subject.key,
-        f"{policy.gate.earning:.0%}",
-        rank_words(within),
-        number(within.ceiling),
-        *("" if one is None else rank_words(one) for one in three),
-        number(limit),
-    )
+    return (*("" if one is None else rank_words(one) for one in three), number(limit))
 
 
 def _afterwards(policy: Published) -> tuple[str, ...]:

@@ -13,6 +13,7 @@ from benchmarks.study2.drawing import drawn, kept, ranks, regret
 from benchmarks.study2.measures import (
     better_positions,
     by_task,
+    halves_agree,
     kept_of,
     regrets,
     within_rules,
@@ -25,6 +26,7 @@ from benchmarks.study2.writing import (
     HOLDS,
     LEAST_WITHIN,
     MOST_REGRET,
+    budget_words,
     held,
     interval,
     loss_words,
@@ -41,6 +43,8 @@ FOLDER: Final = SECOND.parent / "third"
 PAGE: Final = SECOND.parents[1] / "compression-study-3.md"
 CAPTION: Final = "Computed from docs/study/third by python -m benchmarks.study3 write; 95 % intervals."
 HALF: Final = 0.5
+MOST_DRAWN: Final = 2.5
+"""Kept share at the upper edge of the figure: two policies gain by a shorter context."""
 
 
 def write() -> list[Path]:
@@ -51,7 +55,7 @@ def write() -> list[Path]:
     inside = ("departure", "signed loss")
     return drawn(
         {
-            "third-kept": kept(policies, CAPTION),
+            "third-kept": kept(policies, CAPTION, MOST_DRAWN),
             "third-ranks": ranks(policies, CAPTION, inside),
             "third-regret": regret(policies, CAPTION),
         }
@@ -92,8 +96,13 @@ def tables(policies: Sequence[Published], trained: Lengths | None) -> dict[str, 
                 "ceiling",
                 "better positions by TV-live",
                 "by signed loss",
+                "halves agree",
             ),
             map(_ranks, policies),
+        ),
+        "votes": table(
+            ("policy", "within a budget: TV-live", "signed loss", "retained attention", "ceiling"),
+            ((policy.subject.key, *budget_words(policy)) for policy in policies),
         ),
         "regrets": table(
             (
@@ -195,6 +204,7 @@ def _ranks(policy: Published) -> tuple[str, ...]:
         *map(rank_words, own),
         number(own[0].ceiling),
         *right,
+        f"{halves_agree(policy):.0%}",
     )
 
 
