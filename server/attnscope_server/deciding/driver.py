@@ -153,6 +153,7 @@ def after_race(state: DecisionState, rolled: Sequence[Rolled]) -> DecisionState:
         budget = next(arm.budget for arm in state.arms if arm.name == order[0])
         # A larger budget that has a winner may hold, and needs all of the judges.
         plan = state.plan if state.winners else with_fewer_judges(state.plan)
+        line += "" if plan is state.plan else f"; {len(plan.scope.tasks)} tasks judge: large losses show on few"
         winners = {**state.winners, budget: order[0]}
         changes = {"plan": plan, "raced": raced, "rollouts": spent, "winners": winners}
         return _race_next(_moved(state, line, hopeless=True, **changes))

@@ -178,6 +178,7 @@ def test_eight_tasks_judge_where_nobody_could_win_the_race():
     state = decide(policy, resume=True, scope=sixteen)
     assert state.answer.kind is AnswerKind.DO_NOT_COMPRESS
     assert state.answer.scope == "these 8 tasks"
+    assert any(line.endswith("; 8 tasks judge: large losses show on few") for line in state.lines)
     judging = {task for _, task, seed in policy.ran if seed >= 10_000}
     assert judging == set(sixteen.tasks[:8])
     assert len([key for key in policy.ran if key[0] != UNCOMPRESSED]) == 12 + 40 + 40
