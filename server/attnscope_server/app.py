@@ -99,7 +99,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
 def _state(settings: Settings, database: Database, in_flight: InFlight) -> State:
     retention = None if settings.retention_days is None else timedelta(days=settings.retention_days)
     store, changes, limits = JobStore(database, retention=retention), Changes(), settings.limits
-    captures, registry = Captures(settings.data_root), CheckpointRegistry(settings.checkpoints_folder)
+    captures, registry = Captures(settings.stores), CheckpointRegistry(settings.checkpoints_folder)
     listings = Listings(settings.environments)
     fixed = None if settings.api_key is None else settings.api_key.get_secret_value()
     takes = {name: frozenset(SlotKind) for name, kind in kinds().items() if kind.beside}

@@ -77,7 +77,7 @@ class Referred:
 class Means:
     """The resources of a service for a job."""
 
-    disk_free_bytes: int
+    disk_free_bytes: int | None
     """Free bytes where stores live."""
     flops_per_second: float | None = None
     """Rate of the owner's last job of the kind, in the unit of `Kind.flops`; None before the first."""

@@ -50,7 +50,7 @@ class Planner:
             smaller = kind_of(spec.kind).contract.words.smaller
             detail = f"the {spec.kind} would hold {planned.bytes_raw} decoded bytes; ask for fewer {smaller}"
             raise refusal(ProblemCode.TOO_LARGE, detail, limit=cap, requested=planned.bytes_raw)
-        if planned.bytes_on_disk > free:
+        if free is not None and planned.bytes_on_disk > free:
             detail = f"about {planned.bytes_on_disk} bytes are needed where {free} are free"
             raise refusal(ProblemCode.STORAGE_FULL, detail, limit=free, requested=planned.bytes_on_disk)
         resolved: Resolved = planned.resolved
@@ -90,8 +90,9 @@ class Planner:
             )
             raise refusal(ProblemCode.TOO_LARGE, detail, limit=limit, requested=size)
 
-    def _free(self) -> int:
-        return shutil.disk_usage(self.settings.data_root).free
+    def _free(self) -> int | None:
+        """Return the free bytes of the disk that holds captures; None where a bucket does."""
+        return None if self.settings.bucket is not None else shutil.disk_usage(self.settings.data_root).free
 
     def _referred(self, name: object, stored: StoredJob | None) -> Referred:
         """Return the job that is read; another owner's is as unknown as one that never was."""

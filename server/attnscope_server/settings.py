@@ -10,7 +10,7 @@ import ipaddress
 import re
 import sys
 from pathlib import Path
-from typing import Annotated, Final, Literal, Self
+from typing import Annotated, Any, Final, Literal, Self
 
 from platformdirs import user_config_path, user_data_path
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
@@ -18,6 +18,9 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from attnscope_env.presets.gymnasium_entry import GymnasiumEntry
 from attnscope_env.presets.listing import Listings
+from attnscope_storage.errors import BucketUnusableError
+from attnscope_storage.layout.bucket import BucketPath, StorePath
+from attnscope_storage.layout.places import STORES, address_of
 
 DEFAULT_PORT = 8642
 """TCP port of the service."""
@@ -92,6 +95,10 @@ class Settings(BaseSettings):
         default_factory=lambda: user_data_path("attnscope") / "service",
         description="Folder of captures, checkpoints, keys and the job database.",
     )
+    bucket: str | None = Field(
+        default=None,
+        description="s3://BUCKET/PREFIX where captures lie; keys, jobs and checkpoints stay in the data root.",
+    )
     host: str = "127.0.0.1"
     port: int = Field(default=DEFAULT_PORT, ge=0, le=65535, description="0 takes a free one.")
     behind_proxy: bool = Field(default=False, description="A proxy in front ends TLS; allows hosts beyond loopback.")
@@ -147,6 +154,27 @@ class Settings(BaseSettings):
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     limits: Limits = Limits()
 
+    @model_validator(mode="before")
+    @classmethod
+    def _bucket_as_root(cls, values: Any) -> Any:  # noqa: ANN401 - whatever was given
+        """Take a data root that is a bucket as the place of the captures; the rest stays in the usual folder."""
+        given = address_of(values.get("data_root")) if isinstance(values, dict) else None
+        if given is not None:
+            if values.get("bucket") not in {None, given}:
+                raise ValueError("data_root and bucket name two places: give one of them")
+            return {name: value for name, value in values.items() if name != "data_root"} | {"bucket": given}
+        return values
+
+    @field_validator("bucket")
+    @classmethod
+    def _address(cls, value: str | None) -> str | None:
+        if value is not None:
+            try:
+                BucketPath(value)
+            except BucketUnusableError as error:
+                raise ValueError(error.message) from error
+        return value
+
     @field_validator("devices", "allowed_hosts", mode="before")
     @classmethod
     def _comma_separated(cls, value: object) -> object:
@@ -201,7 +229,17 @@ class Settings(BaseSettings):
     @property
     def captures_folder(self) -> Path:
         """Folder of the captures."""
-        return self.data_root / "captures"
+        return self.data_root / STORES
+
+    @property
+    def stores(self) -> StorePath:
+        """The place below which the captures lie: the bucket, or the data root."""
+        return self.data_root if self.bucket is None else BucketPath(self.bucket)
+
+    @property
+    def stores_address(self) -> str:
+        """The same place for another process, which may work in another folder."""
+        return self.bucket or str(self.data_root.resolve())
 
     @property
     def checkpoints_folder(self) -> Path:

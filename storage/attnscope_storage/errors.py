@@ -16,6 +16,7 @@
         ├── SchemaVersionError (ValueError)       written by a schema this reader does not know
         ├── SchemaMismatchError (ValueError)      a resumed capture has other arrays than its spec asks for
         ├── VerificationError (ValueError)        a committed row breaks the contract
+        ├── BucketUnusableError (RuntimeError)    a bucket that cannot hold stores safely, or its extra is missing
         ├── StorageFullError (OSError)            no space left where captures live
         └── StorageUnwritableError (OSError)      the root refuses writes
 
@@ -88,6 +89,10 @@ class SchemaMismatchError(StorageError, ValueError):
 
 class VerificationError(StorageError, ValueError):
     """A committed row breaks the contract."""
+
+
+class BucketUnusableError(StorageError, RuntimeError):
+    """This bucket cannot hold stores."""
 
 
 class StorageFullError(StorageError, OSError):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -19,6 +18,7 @@ from attnscope_server.acting.errors import NotReproducibleError
 from attnscope_server.attempts.order import Order
 from attnscope_server.kinds import ResolvedT
 from attnscope_storage.errors import CaptureNotFoundError
+from attnscope_storage.layout.bucket import StorePath
 from attnscope_storage.layout.store_schema import StoreSchema
 from attnscope_storage.reading.reader import CaptureReader
 from attnscope_storage.writing.writer import CaptureWriter, Commit
@@ -37,7 +37,7 @@ class Watching:
     """Takes the name of each stage of a commit, as tests do that end a worker there."""
 
 
-def committed(path: Path) -> CaptureReader | None:
+def committed(path: StorePath) -> CaptureReader | None:
     """Return a reader of what an earlier attempt committed; None where there is nothing."""
     try:
         return CaptureReader.open(path)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Generic, TypedDict
 
 from attnscope_env.presets.listing import LISTED, Listings
 from attnscope_server.kinds import ResolvedT, SpecT
+from attnscope_storage.layout.bucket import StorePath
 from attnscope_storage.wire import Phase
 from attnscope_storage.wire.parts import PART_OF
 from attnscope_storage.writing.fence import Tenure
@@ -23,8 +23,8 @@ class Order(Generic[SpecT, ResolvedT]):
     owner: str
     spec: SpecT
     resolved: ResolvedT
-    path: Path
-    """Folder of the job's store."""
+    path: StorePath
+    """Place of the job's store."""
     durable: bool = True
     listings: Listings = LISTED
     """Environments that this service lists."""

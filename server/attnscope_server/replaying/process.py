@@ -170,7 +170,7 @@ class ReplayProcess:
             return self._process
         self._end()
         self._process = subprocess.Popen(  # noqa: S603 - the operator's own command
-            (*self._settings.replay_command, str(self._settings.data_root.resolve())),
+            (*self._settings.replay_command, str(self._settings.data_root.resolve()), self._settings.stores_address),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             bufsize=0,

@@ -30,6 +30,8 @@ from attnscope_server.replaying.messages import Ask, Map, Refused, ReplayReport
 from attnscope_server.root.captures import Captures
 from attnscope_server.running.child import become_child
 from attnscope_server.running.messages import Ready
+from attnscope_storage.layout.bucket import StorePath
+from attnscope_storage.layout.places import place_of
 from attnscope_storage.reading.decoded import DecodedChunks
 from attnscope_storage.wire import ProblemCode
 
@@ -52,11 +54,13 @@ class ReplayWorker:
 
     root: Path
     """Data root of the service."""
+    stores: StorePath
+    """Data root or bucket that the captures lie below."""
     chunks: DecodedChunks = field(default_factory=DecodedChunks)
     _policies: OrderedDict[str, Policy] = field(default_factory=OrderedDict)
 
     def __post_init__(self) -> None:
-        self._captures = Captures(self.root)
+        self._captures = Captures(self.stores)
 
     def answer(self, order: Ask) -> Float[np.ndarray, ...]:
         """Return what an order asks of a decision; every answer was checked against what is stored."""
@@ -126,7 +130,7 @@ def main() -> None:
     with contextlib.suppress(OSError):
         os.nice(NICENESS)
     torch.set_num_threads(1)
-    serve(ReplayWorker(Path(sys.argv[1])), sys.stdin.buffer, reports)
+    serve(ReplayWorker(Path(sys.argv[1]), place_of(sys.argv[2])), sys.stdin.buffer, reports)
 
 
 if __name__ == "__main__":

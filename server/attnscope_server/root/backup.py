@@ -139,7 +139,7 @@ def _copy_captures(
     for job, state in _with_children(settings, jobs).items():
         target = capture_path(fresh, job)
         try:
-            one = copy_committed(capture_path(settings.data_root, job), target, durable=False)  # `staged` settles
+            one = copy_committed(capture_path(settings.stores, job), target, durable=False)  # `staged` settles
         except CaptureNotFoundError:
             shutil.rmtree(target, ignore_errors=True)
             if not _deleted_since(settings.database_path, fresh / DATABASE, job) and state == JobState.SUCCEEDED:
@@ -158,7 +158,7 @@ def _with_children(settings: Settings, jobs: dict[str, str]) -> dict[str, str]:
     found: dict[str, str] = {}
     for job, state in jobs.items():
         found[job] = state
-        found |= {child.stem: "" for child in children_of(capture_path(settings.data_root, job)).values()}
+        found |= {child.stem: "" for child in children_of(capture_path(settings.stores, job)).values()}
     return found
 
 

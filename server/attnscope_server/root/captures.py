@@ -2,32 +2,31 @@
 
 from __future__ import annotations
 
-import shutil
 import threading
 from collections import OrderedDict
-from pathlib import Path
 from uuid import UUID
 
 from attnscope_server.root.children import children_of
 from attnscope_server.root.paths import capture_path
 from attnscope_storage.errors import CaptureNotFoundError, ChunkDamagedError
+from attnscope_storage.layout.bucket import StorePath
+from attnscope_storage.layout.places import remove, stamp_of
 from attnscope_storage.reading.reader import CaptureReader
-from attnscope_storage.writing.lock import lock_path
 
 CACHED_READERS = 64
 """Captures whose root documents are kept in memory."""
 
 
 class Captures:
-    """The captures under one data root."""
+    """The captures below one data root or bucket."""
 
-    def __init__(self, data_root: Path) -> None:
-        self._root = data_root
-        self._cached: OrderedDict[UUID, tuple[tuple[int, int, int], CaptureReader]] = OrderedDict()
+    def __init__(self, root: StorePath) -> None:
+        self._root = root
+        self._cached: OrderedDict[UUID, tuple[tuple[object, ...], CaptureReader]] = OrderedDict()
         self._lock = threading.Lock()
 
-    def path(self, job: UUID) -> Path:
-        """Return the folder of a job's capture."""
+    def path(self, job: UUID) -> StorePath:
+        """Return the place of a job's capture."""
         return capture_path(self._root, str(job))
 
     def open(self, job: UUID) -> CaptureReader:
@@ -40,11 +39,9 @@ class Captures:
         """
         if self.path(job).is_symlink():
             raise ChunkDamagedError(f"the folder of capture {job} is a symbolic link, which this service never makes")
-        try:
-            found = (self.path(job) / "zarr.json").stat()
-        except OSError as error:
-            raise CaptureNotFoundError(f"job {job} has no capture yet") from error
-        stamp = (found.st_ino, found.st_mtime_ns, found.st_size)
+        stamp = stamp_of(self.path(job))
+        if stamp is None:
+            raise CaptureNotFoundError(f"job {job} has no capture yet")
         with self._lock:
             cached = self._cached.get(job)
             if cached is not None and cached[0] == stamp:
@@ -59,7 +56,7 @@ class Captures:
         return reader
 
     def remove(self, job: UUID) -> None:
-        """Remove a capture and what it owns: out of sight in one rename each, then from disk. Safe to repeat.
+        """Remove a capture and what it owns: out of sight in one step each, then for good. Safe to repeat.
 
         What it owns goes first: its root document is the list of that.
         """
@@ -69,14 +66,7 @@ class Captures:
                 self._remove(child)
         self._remove(path)
 
-    def _remove(self, path: Path) -> None:
+    def _remove(self, path: StorePath) -> None:
         with self._lock:
             self._cached.pop(UUID(path.stem), None)
-        trash = path.with_name(f".deleted-{path.name}")
-        if path.exists() or path.is_symlink():
-            path.rename(trash)
-        if trash.is_symlink():
-            trash.unlink()  # whatever it points to is not this service's
-        elif trash.exists():
-            shutil.rmtree(trash)
-        lock_path(path).unlink(missing_ok=True)
+        remove(path)

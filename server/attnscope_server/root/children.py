@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 from uuid import UUID
 
 from attnscope_server.root.paths import beside
 from attnscope_storage.errors import AttnscopeError
+from attnscope_storage.layout.bucket import StorePath
 from attnscope_storage.reading.reader import CaptureReader
 from attnscope_storage.wire.parts import LISTED, PART_OF, child_id
 
@@ -21,8 +21,8 @@ class Owner:
     """Name of the owned store, ``rung-1/look-2`` for one."""
 
 
-def children_of(path: Path) -> dict[str, Path]:
-    """Return the folders of the stores that a store owns and that exist, by name.
+def children_of(path: StorePath) -> dict[str, StorePath]:
+    """Return the places of the stores that a store owns and that exist, by name.
 
     Ids are computed from the names, never read: a changed root document cannot name the store of another job.
     """

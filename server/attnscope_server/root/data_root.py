@@ -15,6 +15,10 @@ from attnscope_server.records.database import Database
 from attnscope_server.records.keys import KeyStore
 from attnscope_server.root.disk import refuse_network, without_locks
 from attnscope_server.settings import Settings
+from attnscope_storage.errors import BucketUnusableError
+from attnscope_storage.layout.bucket import BucketPath
+from attnscope_storage.layout.bucket_store import probe
+from attnscope_storage.layout.places import STORES, stores_in
 from attnscope_storage.wire.announcing import Announcement
 from attnscope_storage.writing.lock import NO_LOCKS
 
@@ -31,7 +35,7 @@ def prepare(settings: Settings) -> None:
     Raises
     ------
     DataRootUnusableError
-        It cannot be made or written, lies on a network disk, or is a backup.
+        It cannot be made or written, lies on a network disk, or is a backup; or the bucket cannot hold stores.
     """
     root = settings.data_root
     if (root / MANIFEST).exists():
@@ -48,6 +52,11 @@ def prepare(settings: Settings) -> None:
     if not os.access(root, os.W_OK | os.X_OK):
         raise DataRootUnusableError(f"the data root {root} cannot be written")
     refuse_network(root)
+    if isinstance(settings.stores, BucketPath):
+        try:
+            probe(settings.stores / STORES)
+        except BucketUnusableError as error:
+            raise DataRootUnusableError(error.message) from error
 
 
 def open_database(settings: Settings) -> Database:
@@ -59,7 +68,7 @@ def open_database(settings: Settings) -> Database:
         There is none, but captures are: they would be nobody's.
     """
     if not settings.database_path.exists():
-        left = sum(1 for _ in settings.captures_folder.glob("*.zarr"))
+        left = sum(1 for _ in stores_in(settings.stores / STORES))
         if left:
             raise DatabaseMissingError(
                 f"there are {left} captures but no job database at {settings.database_path}: restore it from a backup, "

@@ -27,6 +27,8 @@ from attnscope_server.root.finding import Finding, bad, good
 from attnscope_server.root.paths import capture_path
 from attnscope_server.settings import Settings
 from attnscope_storage.errors import AttnscopeError, CaptureNotFoundError
+from attnscope_storage.layout.bucket import StorePath
+from attnscope_storage.layout.places import STORES, stores_in
 from attnscope_storage.reading.reader import CaptureReader
 from attnscope_storage.verify import VerificationReport, verify
 from attnscope_storage.wire import JobState, contracts
@@ -137,7 +139,7 @@ def _wrong(path: Path, pages: list[tuple[str]], stored: str | None) -> Finding |
 
 
 def _captures(settings: Settings, jobs: dict[str, str] | None, *, quick: bool) -> Iterator[Finding]:
-    for path in sorted(settings.captures_folder.glob("*.zarr")):
+    for path in stores_in(settings.stores / STORES):
         job = path.name.removesuffix(".zarr")
         if path.is_symlink():
             yield bad(f"capture {job}", "its folder is a symbolic link", "replace it by the folder itself")
@@ -152,13 +154,13 @@ def _captures(settings: Settings, jobs: dict[str, str] | None, *, quick: bool) -
         yield _capture(settings, job, None if jobs is None else jobs[job], quick=quick)
     if jobs is not None:
         for job, state in jobs.items():
-            if state == JobState.SUCCEEDED and not capture_path(settings.data_root, job).exists():
+            if state == JobState.SUCCEEDED and not capture_path(settings.stores, job).exists():
                 yield bad(f"capture {job}", "its job succeeded, and it is missing", "restore it, or delete the job")
     for path in sorted(settings.captures_folder.glob(".deleted-*")):
         yield good("captures", f"{path.name} is being deleted", "the next start of the service ends that")
 
 
-def _owner(path: Path) -> str | None:
+def _owner(path: StorePath) -> str | None:
     """Return the job that owns a store which has no job of its own."""
     try:
         owner = owner_of(CaptureReader.open(path), UUID(path.stem))
@@ -170,7 +172,7 @@ def _owner(path: Path) -> str | None:
 def _capture(settings: Settings, job: str, state: str | None, *, quick: bool) -> Finding:
     part = f"capture {job}"
     try:
-        reader = CaptureReader.open(capture_path(settings.data_root, job))
+        reader = CaptureReader.open(capture_path(settings.stores, job))
         report = VerificationReport(steps=reader.steps_committed) if quick else verify(reader)
     except CaptureNotFoundError:
         return good(part, "nothing is committed yet")

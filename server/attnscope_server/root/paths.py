@@ -1,15 +1,15 @@
-"""The path of a job's capture; known to the service, which imports no torch, and to the worker."""
+"""The place of a job's store; known to the service, which imports no torch, and to the worker."""
 
 from __future__ import annotations
 
-from pathlib import Path
+from attnscope_storage.layout.places import STORES, PlaceT
 
 
-def capture_path(data_root: Path, job: str) -> Path:
-    """Return the folder of a job's capture."""
-    return data_root / "captures" / f"{job}.zarr"
+def capture_path(root: PlaceT, job: str) -> PlaceT:
+    """Return the place of a job's store, below a data root, a bucket or a backup."""
+    return root / STORES / f"{job}.zarr"
 
 
-def beside(path: Path, job: str) -> Path:
-    """Return the folder of another job's store, given that of a job of the same service."""
+def beside(path: PlaceT, job: str) -> PlaceT:
+    """Return the place of another job's store, given that of a job of the same service."""
     return path.with_name(f"{job}.zarr")

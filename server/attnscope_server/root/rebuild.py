@@ -19,6 +19,8 @@ from attnscope_server.root.children import owner_of
 from attnscope_server.root.data_root import held, prepare
 from attnscope_server.settings import Settings
 from attnscope_storage.errors import AttnscopeError
+from attnscope_storage.layout.bucket import StorePath
+from attnscope_storage.layout.places import STORES, stores_in
 from attnscope_storage.reading.reader import CaptureReader
 from attnscope_storage.wire import JobState, resolved_as, specification_as
 
@@ -49,9 +51,7 @@ def rebuild_database(settings: Settings, old: Path | None = None) -> Counter[Job
         if settings.database_path.exists():
             raise DataRootInUseError(f"there is a job database at {settings.database_path}; move it away first")
         known = {} if old is None else states_in(old)
-        found_stores = [
-            found for path in settings.captures_folder.glob("*.zarr") if (found := _found_in(path)) is not None
-        ]
+        found_stores = [found for path in stores_in(settings.stores / STORES) if (found := _found_in(path)) is not None]
         entered: Counter[JobState] = Counter()
         database = Database.open(settings.database_path, durable=settings.durable)
         try:
@@ -96,7 +96,7 @@ def _state(found: Found, known: dict[UUID, JobState | None]) -> JobState | None:
     return JobState.FAILED if was is JobState.FAILED else JobState.CANCELLED
 
 
-def _found_in(path: Path) -> Found | None:
+def _found_in(path: StorePath) -> Found | None:
     """Return what a capture tells of its job; None where it is none, which `doctor` reports."""
     try:
         reader = CaptureReader.open(path)

@@ -20,6 +20,7 @@ from attnscope_server.root.rebuild import rebuild_database
 from attnscope_server.root.restoring import restore as restore_backup
 from attnscope_server.root.restoring import verify_backup
 from attnscope_server.settings import Settings
+from attnscope_storage.layout.places import STORES, stores_in
 from attnscope_storage.reading.reader import CaptureReader
 from attnscope_storage.verify import verify as verify_capture
 from attnscope_storage.wire.wording import sentence
@@ -68,7 +69,7 @@ def verify(
     """Re-read a capture, or all of a backup: nothing missing, every row sums to one."""
     if (Path(what) / MANIFEST).exists():
         say(verify_backup(Path(what)), as_json=as_json)
-    path = capture_path(settings_of(data_root).data_root, what)
+    path = capture_path(settings_of(data_root).stores, what)
     report = verify_capture(CaptureReader.open(path))
     typer.echo(json.dumps(dataclasses.asdict(report), indent=1) if as_json else f"{report}")
     raise typer.Exit(0 if report.ok else 1)
@@ -97,7 +98,7 @@ def doctor(
 
 def enter_anew(settings: Settings, old: Path | None, *, yes: bool) -> None:
     """Make the job database anew from the captures, after asking."""
-    found = sum(1 for _ in settings.captures_folder.glob("*.zarr"))
+    found = sum(1 for _ in stores_in(settings.stores / STORES))
     otherwise = "become cancelled" if old is None else f"get the state that {old} tells"
     question = f"enter {found} captures of {settings.data_root} into a new job database? Incomplete ones {otherwise}"
     if not yes:

@@ -39,6 +39,7 @@ class Run(Message):
     spec: JobSpec
     resolved: Resolved
     data_root: Path
+    stores: str = Field(description="Data root or bucket that the stores lie below; no message holds a bucket's keys.")
     device: str
     threads: int | None = None
     durable: bool = True

@@ -43,6 +43,7 @@ def order_of(
         spec=job.spec,
         resolved=job.resolved,
         data_root=settings.data_root.resolve(),
+        stores=settings.stores_address,
         device=device,
         threads=threads,
         durable=settings.durable,

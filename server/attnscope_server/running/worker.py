@@ -43,6 +43,7 @@ from attnscope_server.running.messages import (
     Taken,
 )
 from attnscope_storage.errors import FencedError, LeaseLostError
+from attnscope_storage.layout.places import place_of
 from attnscope_storage.wire import CheckpointInfo, Phase
 from attnscope_storage.wire.contract import imported
 from attnscope_storage.writing.fence import Tenure
@@ -136,7 +137,7 @@ class Worker:
             owner=order.owner,
             spec=spec,
             resolved=resolved,
-            path=capture_path(order.data_root, str(order.job)),
+            path=capture_path(place_of(order.stores), str(order.job)),
             durable=order.durable,
             listings=Listings(order.environments),
             fused=order.fused,

@@ -38,6 +38,7 @@ WRITER_ATTRIBUTES: Final = frozenset(
         "row_every",
         "steps_committed",
         "steps_total",
+        "takeovers",
         "writer",
     }
 )

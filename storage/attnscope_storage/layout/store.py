@@ -72,6 +72,9 @@ class DurableStore(LocalStore):
         From every write that fails for another reason of the file system's.
     """
 
+    documents_at_end = False
+    """Array documents are written with each commit that makes the array longer."""
+
     def __init__(
         self, root: Path | str, *, read_only: bool = False, durable: bool = True, partial: str = PARTIAL_SUFFIX
     ) -> None:

@@ -12,9 +12,11 @@ from zarr.abc.store import ByteRequest, OffsetByteRequest, RangeByteRequest, Sto
 from zarr.core.buffer import Buffer, BufferPrototype, default_buffer_prototype
 
 from attnscope_storage.errors import AttnscopeError, ChunkDamagedError, ChunkLostError
+from attnscope_storage.layout.bucket_store import BucketStore
 from attnscope_storage.layout.chunks import check_frame
 from attnscope_storage.layout.keys import Committed
 from attnscope_storage.layout.snapshot import Root
+from attnscope_storage.layout.takeovers import stored_at
 from attnscope_storage.reading.read_only import ReadOnlyStore
 
 
@@ -61,7 +63,7 @@ class CommittedStore(ReadOnlyStore):
         located = self._root.locate(key)
         if isinstance(located, Committed):
             try:
-                value = await self._store.get(key, prototype, byte_range)
+                value = await self._store.get(self._object(key, located), prototype, byte_range)
             except AttnscopeError:  # a store of ours, over HTTP, knows better what happened
                 raise
             except OSError as error:
@@ -78,6 +80,10 @@ class CommittedStore(ReadOnlyStore):
         if document is None:
             return None
         return prototype.buffer.from_bytes(document if byte_range is None else document[_cut(byte_range, document)])
+
+    def _object(self, key: str, chunk: Committed) -> str:
+        """Return the key under which the store holds a committed chunk."""
+        return stored_at(key, chunk, self._root.attributes) if isinstance(self._store, BucketStore) else key
 
     async def exists(self, key: str) -> bool:
         """Return whether the root says that there is such a key."""

@@ -25,6 +25,8 @@ from attnscope_storage.errors import (
     ChunkLostError,
     NotCommittedError,
 )
+from attnscope_storage.layout.bucket import BucketPath, StorePath
+from attnscope_storage.layout.bucket_store import BucketStore
 from attnscope_storage.layout.chunks import chunk_key, decode_chunk, grid_of, indices
 from attnscope_storage.layout.keys import Committed, Located, StoredArray
 from attnscope_storage.layout.root import ROOT_KEY
@@ -49,8 +51,8 @@ class CaptureReader:
         self._root = root
 
     @classmethod
-    def open(cls, where: Path | str | Store) -> CaptureReader:
-        """Open a capture's folder, or any Zarr store that holds one at its top.
+    def open(cls, where: StorePath | str | Store) -> CaptureReader:
+        """Open a capture's folder, its place in a bucket, or any Zarr store that holds one at its top.
 
         Raises
         ------
@@ -61,7 +63,10 @@ class CaptureReader:
         ChunkDamagedError
             Its root document is damaged, or cannot be read.
         """
-        store = where if isinstance(where, Store) else ConfinedStore(where)
+        if isinstance(where, BucketPath):
+            store: Store = BucketStore(where)
+        else:
+            store = where if isinstance(where, Store) else ConfinedStore(where)
         return cls(store, _read_root(store))
 
     def __reduce__(self) -> tuple[Callable[[Store], CaptureReader], tuple[Store]]:

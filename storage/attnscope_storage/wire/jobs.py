@@ -146,4 +146,4 @@ class Estimate(Received):
     alternatives: tuple[Alternative, ...] = Field(
         default=(), description="The same job with the rows in other forms; a form that is left out is the job's own."
     )
-    disk_free_bytes: int
+    disk_free_bytes: int | None = Field(description="None where captures lie in a bucket.")

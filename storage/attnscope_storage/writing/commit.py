@@ -16,44 +16,34 @@ goes the same way, so a capture whose creation died is no capture. Knows nothing
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import dataclass, field
-from functools import partial
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final
 
 import numpy as np
 
 from attnscope_storage.errors import CaptureExistsError, CaptureNotFoundError
-from attnscope_storage.layout.chunks import chunk_key, encode_chunk
+from attnscope_storage.layout.bucket_store import BucketStore
+from attnscope_storage.layout.chunks import chunk_key
 from attnscope_storage.layout.root import (
     ROOT_KEY,
     WRITER_ATTRIBUTES,
-    array_document,
     document_bytes,
-    group_document,
-    group_names,
     root_document,
 )
 from attnscope_storage.layout.snapshot import Root
-from attnscope_storage.layout.store import DurableStore, Staged, as_buffer, read_bytes
+from attnscope_storage.layout.store import DurableStore, as_buffer, read_bytes
 from attnscope_storage.layout.store_schema import ArraySpec, Entries, StoreSchema
 from attnscope_storage.reading.reader import CaptureReader
 from attnscope_storage.shades import as_u8
 from attnscope_storage.writing.blocks import StepBlock
+from attnscope_storage.writing.bucket_fence import BucketFence
 from attnscope_storage.writing.fence import Fence, Tenure
 from attnscope_storage.writing.fitting import Static, checked_static, refuse_other_schema
+from attnscope_storage.writing.staging import AbandonedError, AtStage, Staging, write_documents
 from attnscope_storage.writing.tails import Chunk, Tail, last_chunk, parts_of
 
 MAPS: Final = "attention/maps"
 """The array whose entries come one by one, each as a chunk."""
-
-AtStage = Callable[[str], None]
-"""Called as the protocol passes a point where a crash leaves another state behind."""
-
-
-class AbandonedError(Exception):
-    """The commit was given up before its root was renamed."""
 
 
 class Committer:
@@ -64,7 +54,7 @@ class Committer:
 
     def __init__(
         self,
-        store: DurableStore,
+        store: DurableStore | BucketStore,
         schema: StoreSchema,
         attributes: dict[str, Any],
         at_stage: AtStage | None,
@@ -76,7 +66,7 @@ class Committer:
         self.bytes_written = 0
         """Encoded bytes of all committed chunks."""
         self._store = store
-        self._fence = Fence(store, tenure)
+        self._fence = BucketFence(store, tenure) if isinstance(store, BucketStore) else Fence(store, tenure)
         self._attributes = attributes
         self._at_stage = at_stage or (lambda _: None)
         self._deriver = schema.deriver()
@@ -86,7 +76,7 @@ class Committer:
     @classmethod
     def create(
         cls,
-        store: DurableStore,
+        store: DurableStore | BucketStore,
         schema: StoreSchema,
         attributes: Mapping[str, Any],
         static: Static,
@@ -106,20 +96,18 @@ class Committer:
         with committer._fence.entered() as stored:
             if stored is not None:
                 raise CaptureExistsError(f"a capture exists at {store.root}")
-            with committer._staging() as staged:
+            with Staging.begun(store, schema) as staged:
                 for spec, values in kept:
-                    committer._stage_chunks(committer._chunks(spec, values, 0), staged)
-                groups = {f"{group}/{ROOT_KEY}": group_document({}) for group in sorted(group_names(schema.arrays))}
-                for key, document in groups.items():
-                    staged.chunks.append(store.stage(key, as_buffer(document_bytes(document))))
-                committer._stage_documents(list(schema.arrays.values()), 0, staged)
+                    committer.bytes_written += staged.add_chunks(committer._chunks(spec, values, 0))
+                staged.add_groups()
+                staged.add_documents(schema.arrays.values(), 0)
                 committer._publish(0, staged)
         return committer
 
     @classmethod
     def resume(
         cls,
-        store: DurableStore,
+        store: DurableStore | BucketStore,
         schema: StoreSchema,
         at_stage: AtStage | None = None,
         tenure: Tenure | None = None,
@@ -138,7 +126,7 @@ class Committer:
             committer._attributes = committer._fence.marks(root.attributes, root.steps_committed)
             committer.bytes_written = int(root.attributes.get("bytes_written", 0))
             committer._put_back(root)
-            if tenure is not None:
+            if committer._fence.claims:
                 document = document_bytes(root_document(schema, committer.steps, committer._attributes))
                 committer._fence.publish(document, lambda _: None)
         committer._fence.sweep()
@@ -147,6 +135,8 @@ class Committer:
 
     def _put_back(self, root: Root) -> None:
         """Write the array documents again that are ahead of the root document."""
+        if self._store.documents_at_end:
+            return
         for key in root.metadata_keys():
             document = root.node_bytes(key)
             if key != ROOT_KEY and document is not None and _stored(self._store, key) != document:
@@ -181,9 +171,10 @@ class Committer:
         """
         before, after = self.steps, self.steps + block.steps
         grown = [spec for spec in self.schema.arrays.values() if self._length(spec, after) > self._length(spec, before)]
-        with self._staging() as staged:
-            self._stage_chunks(self._grown(block, grown, before, after), staged, abandoned)
-            self._stage_documents(grown, after, staged)
+        with Staging.begun(self._store, self.schema) as staged:
+            added = staged.add_chunks(self._grown(block, grown, before, after), abandoned)
+            self.bytes_written += added  # not in one statement: making the chunks takes from the sum what they replace
+            staged.add_documents(grown, after)
             self._at_stage("chunks-staged")
             if abandoned():
                 raise AbandonedError
@@ -195,9 +186,11 @@ class Committer:
         """Say in the root that nothing more will come."""
         if self.steps != self.schema.total and not self.schema.may_end_early:
             raise ValueError(f"{self.steps} of {self.schema.total} steps are committed: not complete")
+        if self._store.documents_at_end:
+            write_documents(self._store, self.schema, self.steps)
         self._attributes["complete"] = True
         with self._fence.held():
-            self._publish(self.steps, _Staging())
+            self._publish(self.steps, Staging(self._store, self.schema))
 
     def _length(self, spec: ArraySpec, steps: int) -> int:
         return self.schema.length(spec, steps)
@@ -239,75 +232,14 @@ class Committer:
         for index, part in parts_of(spec, values):
             yield Chunk(chunk_key(spec.name, (number + index[0], *index[1:])), part, tail)
 
-    @contextmanager
-    def _staging(self) -> Iterator[_Staging]:
-        """Yield the files of a commit; those that were not published are removed."""
-        staged = _Staging()
-        try:
-            yield staged
-        except BaseException:
-            staged.discard()
-            raise
-
-    def _stage_chunks(
-        self, chunks: Iterable[Chunk], staged: _Staging, abandoned: Callable[[], bool] = lambda: False
-    ) -> None:
-        """Write chunks without their names, and count their bytes."""
-
-        def write(chunk: Chunk) -> int:
-            if abandoned():
-                raise AbandonedError
-            encoded = encode_chunk(chunk.values)
-            staged.chunks.append(self._store.stage(chunk.key, as_buffer(encoded)))
-            return len(encoded)
-
-        held: list[Chunk] = []
-
-        def calls() -> Iterator[Callable[[], int]]:
-            for chunk in chunks:
-                held.append(chunk)
-                yield partial(write, chunk)
-
-        for size, chunk in zip(self._store.written(calls()), held, strict=True):
-            self.bytes_written += size
-            if chunk.tail is not None:
-                chunk.tail.written += size
-
-    def _stage_documents(self, specs: list[ArraySpec], steps: int, staged: _Staging) -> None:
-        def write(spec: ArraySpec) -> None:
-            document = document_bytes(array_document(spec, self._length(spec, steps)))
-            staged.documents[spec.name] = self._store.stage(f"{spec.name}/{ROOT_KEY}", as_buffer(document))
-
-        self._store.written(partial(write, spec) for spec in specs)
-
-    def _publish(self, steps: int, staged: _Staging, abandoned: Callable[[], bool] = lambda: False) -> None:
+    def _publish(self, steps: int, staged: Staging, abandoned: Callable[[], bool] = lambda: False) -> None:
         """Give what is staged its names, then replace the root document; the fence is held."""
-        for chunk in staged.chunks:
-            chunk.publish()
-        self._at_stage("chunks-written")
-        if abandoned():
-            raise AbandonedError
-        for name, document in staged.documents.items():
-            document.publish()
-            self._at_stage(f"array-metadata-written:{name}")
+        staged.publish(self._at_stage, abandoned)
         self._attributes["bytes_written"] = self.bytes_written
         root = root_document(self.schema, steps, self._attributes)
         self._fence.publish(document_bytes(root), self._at_stage)
 
 
-@dataclass
-class _Staging:
-    """The files of a commit that are written and have no names yet."""
-
-    chunks: list[Staged] = field(default_factory=list)
-    documents: dict[str, Staged] = field(default_factory=dict)
-
-    def discard(self) -> None:
-        """Remove those that were not published."""
-        for one in (*self.chunks, *self.documents.values()):
-            one.discard()
-
-
-def _stored(store: DurableStore, key: str) -> bytes | None:
+def _stored(store: DurableStore | BucketStore, key: str) -> bytes | None:
     # A writable store would make its folder just to look into it.
     return read_bytes(store.with_read_only(read_only=True), key)

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from attnscope_storage.errors import CaptureExistsError, CaptureNotFoundError, StorageError
+from attnscope_storage.layout.bucket import StorePath
 from attnscope_storage.layout.root import ROOT_KEY
 from attnscope_storage.layout.store import DurableStore, as_buffer
 from attnscope_storage.reading.reader import CaptureReader
@@ -28,13 +29,13 @@ class Copied:
     """Bytes of the chunks."""
 
 
-def copy_committed(source: Path, target: Path, *, durable: bool = True) -> Copied:
+def copy_committed(source: StorePath, target: Path, *, durable: bool = True) -> Copied:
     """Copy what the newest root document of a store commits; the copy opens as a store only when it is whole.
 
     Parameters
     ----------
     source
-        Folder of the capture or trial.
+        Place of the capture or trial.
     target
         Folder of the copy, which must not hold a store.
     durable
@@ -74,7 +75,7 @@ def copy_committed(source: Path, target: Path, *, durable: bool = True) -> Copie
     return Copied(root.stored, root.steps_committed, chunks, size)
 
 
-def _refuse_deleted(source: Path, capture_id: object) -> None:
+def _refuse_deleted(source: StorePath, capture_id: object) -> None:
     """Refuse chunks that may be another store's, because the one that was opened is not there any more."""
     if CaptureReader.open(source).attributes["capture_id"] != capture_id:
         raise CaptureNotFoundError(f"the capture at {source} was deleted while it was copied")

@@ -63,6 +63,11 @@ class Fence:
         self._store, self._tenure = store, tenure
         self._published: bytes | None = None
 
+    @property
+    def claims(self) -> bool:
+        """True where taking the store over is itself published."""
+        return self._tenure is not None
+
     def stored(self) -> bytes | None:
         """Return the root document as it is stored; None where there is none."""
         # A writable store would make its folder just to look into it.

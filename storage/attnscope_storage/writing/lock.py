@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Final
 
 from attnscope_storage.errors import CaptureLockedError, StorageUnwritableError
+from attnscope_storage.layout.places import lock_path
 from attnscope_storage.layout.store import explained
 
 try:
@@ -138,8 +139,3 @@ def locked_briefly(path: Path, seconds: float = TURN_SECONDS) -> Iterator[None]:
 
 CLOSE_ON_EXEC: Final = getattr(os, "O_CLOEXEC", 0)
 """Flag that keeps the lock out of programs that this one starts; Windows does so by itself."""
-
-
-def lock_path(path: Path) -> Path:
-    """Return the lock file of the capture at `path`."""
-    return path.with_name(path.name + ".lock")

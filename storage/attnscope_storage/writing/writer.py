@@ -18,12 +18,15 @@ from typing import Any
 import numpy as np
 from jaxtyping import Shaped
 
+from attnscope_storage.layout.bucket import BucketPath, StorePath
+from attnscope_storage.layout.bucket_store import BucketStore
 from attnscope_storage.layout.store import PARTIAL_SUFFIX, DurableStore
 from attnscope_storage.layout.store_schema import StoreSchema
 from attnscope_storage.writing.blocks import BlockPool, StepBlock
-from attnscope_storage.writing.commit import AbandonedError, AtStage, Committer
+from attnscope_storage.writing.commit import Committer
 from attnscope_storage.writing.fence import Tenure
 from attnscope_storage.writing.lock import CaptureLock
+from attnscope_storage.writing.staging import AbandonedError, AtStage
 
 DEFAULT_BLOCKS = 3
 """Step blocks of a writer: one being filled, one being written, one of slack."""
@@ -62,7 +65,7 @@ class CaptureWriter:
     @classmethod
     def create(
         cls,
-        path: Path,
+        path: StorePath,
         schema: StoreSchema,
         attributes: Mapping[str, Any],
         static: Mapping[str, Shaped[np.ndarray, ...]],
@@ -78,7 +81,8 @@ class CaptureWriter:
         Parameters
         ----------
         path
-            Folder of the capture; made here, its parents too. A folder whose creation was interrupted may be reused.
+            Folder of the capture, or its place in a bucket; made here, its parents too. One whose creation was
+            interrupted may be reused.
         schema
             Its arrays.
         attributes
@@ -118,7 +122,7 @@ class CaptureWriter:
     @classmethod
     def resume(
         cls,
-        path: Path,
+        path: StorePath,
         schema: StoreSchema,
         *,
         tenure: Tenure | None = None,
@@ -149,13 +153,13 @@ class CaptureWriter:
     @classmethod
     def _made(
         cls,
-        path: Path,
+        path: StorePath,
         tenure: Tenure | None,
         make: Callable[[], Committer],
         blocks: int,
         on_commit: OnCommit | None,
     ) -> CaptureWriter:
-        lock = CaptureLock(path) if tenure is None else None
+        lock = CaptureLock(path) if tenure is None and isinstance(path, Path) else None
         try:
             return cls(make(), lock, blocks, on_commit)
         except BaseException:
@@ -258,6 +262,8 @@ class CaptureWriter:
             self._pool.fail(error)
 
 
-def _store(path: Path, tenure: Tenure | None, *, durable: bool) -> DurableStore:
+def _store(path: StorePath, tenure: Tenure | None, *, durable: bool) -> DurableStore | BucketStore:
     """Return the folder to write into; the unfinished files of two attempts have different names."""
+    if isinstance(path, BucketPath):
+        return BucketStore(path, read_only=False)
     return DurableStore(path, durable=durable, partial=PARTIAL_SUFFIX if tenure is None else tenure.partial)

@@ -14,11 +14,12 @@ from pathlib import Path
 import pytest
 
 from attnscope_storage.errors import CaptureLockedError, FencedError, LeaseLostError
+from attnscope_storage.layout.places import lock_path
 from attnscope_storage.reading.reader import CaptureReader
 from attnscope_storage.verify import verify
 from attnscope_storage.writing import fence as fence_module
 from attnscope_storage.writing.fence import Tenure
-from attnscope_storage.writing.lock import lock_path, locked_briefly
+from attnscope_storage.writing.lock import locked_briefly
 from attnscope_storage.writing.writer import CaptureWriter
 
 PROGRAM = Path(__file__).parents[1] / "rollout.py"

@@ -82,8 +82,10 @@ def show_estimates(guesses: Sequence[Estimate], words: Callable[[Estimate], str]
 def cost(guess: Estimate) -> str:
     """Return what a job would cost, in one line."""
     took = "unknown" if guess.seconds is None else f"about {guess.seconds:.0f} s"
+    free = guess.disk_free_bytes
+    where = "in the service's bucket" if free is None else f"on disk ({free / 1e9:.0f} GB free)"
     return (
-        f"about {guess.bytes_on_disk / 1e6:.1f} MB on disk ({guess.disk_free_bytes / 1e9:.0f} GB free), "
+        f"about {guess.bytes_on_disk / 1e6:.1f} MB {where}, "
         f"{guess.worker_memory_bytes / 1e6:.0f} MB of memory, time {took} ({guess.seconds_basis})"
     )
 

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 from uuid import UUID
 
@@ -28,6 +27,7 @@ from attnscope_server.trials.job import run as run_trial
 from attnscope_server.trials.job import submit, trial_writer
 from attnscope_server.trials.results import ConditionResult
 from attnscope_storage.errors import CaptureNotFoundError
+from attnscope_storage.layout.bucket import StorePath
 from attnscope_storage.reading.reader import CaptureReader
 from attnscope_storage.wire import CheckpointInfo, Phase, TaskCell, TrialSpec
 from attnscope_storage.wire.parts import CAPTURE, SCREEN, child_id
@@ -52,8 +52,8 @@ class Children:
         """Id of the decision's own store."""
         return UUID(self.order.path.stem)
 
-    def path(self, name: str) -> Path:
-        """Return the folder of a store by its name."""
+    def path(self, name: str) -> StorePath:
+        """Return the place of a store by its name."""
         return beside(self.order.path, str(child_id(self.store, name)))
 
     def existing(self) -> dict[str, str]:

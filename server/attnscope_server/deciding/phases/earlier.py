@@ -5,7 +5,7 @@ from __future__ import annotations
 from attnscope_server.attempts.order import Order
 from attnscope_storage.errors import AttnscopeError
 from attnscope_storage.kinds.decision.schema import DOCUMENT, DecisionSchema, decoded
-from attnscope_storage.layout.root import ROOT_KEY
+from attnscope_storage.layout.places import committed_at, stores_in
 from attnscope_storage.reading.reader import CaptureReader
 from attnscope_storage.wire.specifications.cards import CardEarlier
 from attnscope_storage.wire.specifications.decisions import DecisionSpec, ResolvedDecision
@@ -14,12 +14,12 @@ from attnscope_storage.wire.specifications.decisions import DecisionSpec, Resolv
 def earlier_decisions(order: Order[DecisionSpec, ResolvedDecision]) -> tuple[CardEarlier, ...]:
     """Return the owner's stored decisions on the same checkpoint and environment, by the time of their last commit."""
     found = []
-    for path in order.path.parent.glob("*.zarr"):
+    for path in stores_in(order.path.parent):
         if path == order.path or path.is_symlink():
             continue
         try:
             one = _earlier(CaptureReader.open(path), order)
-            at = (path / ROOT_KEY).stat().st_mtime_ns
+            at = committed_at(path)
         except (AttnscopeError, ValueError, LookupError, TypeError):  # damaged: the doctor reports it
             continue
         except FileNotFoundError:  # deleted meanwhile

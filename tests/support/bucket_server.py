@@ -1,0 +1,118 @@
+"""A bucket on this machine for tests: SeaweedFS on loopback ports of its own, or a server that ignores conditions."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import obstore
+from obstore.exceptions import BaseError
+from obstore.store import S3Store
+
+READY_WITHIN = 120.0
+"""Seconds until a started server must take an object."""
+
+
+@dataclass
+class BucketServer:
+    """A started server."""
+
+    endpoint: str
+    process: subprocess.Popen[bytes]
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """The environment variables that say how to reach it."""
+        return {
+            "AWS_ENDPOINT_URL": self.endpoint,
+            "AWS_ALLOW_HTTP": "true",
+            "AWS_REGION": "us-east-1",
+            "AWS_ACCESS_KEY_ID": "whole",
+            "AWS_SECRET_ACCESS_KEY": "whole-secret",
+        }
+
+
+@contextlib.contextmanager
+def seaweed(folder: Path) -> Iterator[BucketServer]:
+    """Run SeaweedFS with its data in a folder."""
+    actions = ["Admin", "Read", "Write", "List", "Tagging"]
+    key = {"accessKey": "whole", "secretKey": "whole-secret"}
+    identities = folder / "identities.json"
+    identities.write_text(json.dumps({"identities": [{"name": "whole", "credentials": [key], "actions": actions}]}))
+    (folder / "data").mkdir(exist_ok=True)
+    names = ("master.port", "master.port.grpc", "volume.port", "volume.port.grpc", "filer.port", "filer.port.grpc")
+    ports = dict(zip((*names, "s3.port", "s3.port.grpc"), free_ports(8), strict=True))
+    command = [
+        program("weed"), "server", f"-dir={folder / 'data'}", "-ip=127.0.0.1", "-ip.bind=127.0.0.1",
+        "-s3", "-s3.iam=false", f"-s3.config={identities}", "-master.telemetry=false", "-volume.max=8",
+        "-master.volumeSizeLimitMB=64", "-s3.port.iceberg=0", "-s3.port.lance=0",
+        *(f"-{name}={port}" for name, port in ports.items()),
+    ]  # fmt: skip
+    with _running(command, f"http://127.0.0.1:{ports['s3.port']}", folder) as server:
+        yield server
+
+
+@contextlib.contextmanager
+def heedless(folder: Path) -> Iterator[BucketServer]:
+    """Run rclone's bucket, which ignores conditions."""
+    (folder / "data" / "attnscope").mkdir(parents=True, exist_ok=True)
+    (port,) = free_ports(1)
+    where = ["--addr", f"127.0.0.1:{port}", "--auth-key", "whole,whole-secret", "--config", os.devnull]
+    command = [program("rclone"), "serve", "s3", *where, str(folder / "data")]
+    with _running(command, f"http://127.0.0.1:{port}", folder) as server:
+        yield server
+
+
+def program(name: str) -> str:
+    """Return a program that lies beside this Python, or on the path."""
+    beside = Path(sys.executable).parent / name
+    found = str(beside) if beside.exists() else shutil.which(name)
+    assert found is not None, f"{name} is not installed: make setup-dev"
+    return found
+
+
+def free_ports(count: int) -> list[int]:
+    """Return ports of loopback that nobody listens on."""
+    with contextlib.ExitStack() as opened:
+        sockets = [opened.enter_context(socket.socket()) for _ in range(count)]
+        for one in sockets:
+            one.bind(("127.0.0.1", 0))
+        return [int(one.getsockname()[1]) for one in sockets]
+
+
+@contextlib.contextmanager
+def _running(command: list[str], endpoint: str, folder: Path) -> Iterator[BucketServer]:
+    with (folder / "log").open("wb") as log:
+        process = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT, cwd=folder)
+        try:
+            server = BucketServer(endpoint, process)
+            _wait(server, folder / "log")
+            yield server
+        finally:
+            process.kill()
+            process.wait()
+
+
+def _wait(server: BucketServer, log: Path) -> None:
+    options = {key.removeprefix("AWS_").lower(): value for key, value in server.environment.items()}
+    until = time.monotonic() + READY_WITHIN
+    while True:
+        assert server.process.poll() is None, log.read_text(errors="replace")[-2000:]
+        try:
+            store = S3Store("attnscope", config=options, retry_config={"max_retries": 0})
+            obstore.put(store, "ready", b"1")
+        except BaseError as error:
+            failed = str(error)
+        else:
+            return
+        assert time.monotonic() < until, f"{failed}\n{log.read_text(errors='replace')[-2000:]}"
+        time.sleep(0.1)
