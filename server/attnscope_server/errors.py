@@ -18,6 +18,7 @@
         ├── BackupUnreadableError (ValueError) this is no backup, or a damaged one
         ├── AddressUnusableError (OSError)     the service cannot listen where it should
         ├── ExposureError (ValueError)         the service would listen beyond this machine unprotected
+        ├── HubRefusedError (ValueError)        a repository of the Hub cannot be fetched
         ├── SettingUnusableError (ValueError)  a setting names what this machine does not have
         └── KeyUnknownError (LookupError)      no API key of that id
 """
@@ -97,6 +98,10 @@ class AddressUnusableError(ServiceError, OSError):
 
 class ExposureError(ServiceError, ValueError):
     """The service would listen beyond this machine unprotected."""
+
+
+class HubRefusedError(ServiceError, ValueError):
+    """This repository of the Hub is not fetched."""
 
 
 class SettingUnusableError(ServiceError, ValueError):

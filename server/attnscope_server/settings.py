@@ -150,6 +150,8 @@ class Settings(BaseSettings):
         default=(), description="Installed Gymnasium environments that jobs may name beside attnscope's own."
     )
     shipped_checkpoints: bool = Field(default=True, description="Register the checkpoints that attnscope ships.")
+    hub: bool = Field(default=False, description="Let `checkpoint add hf://…` fetch from the Hugging Face Hub.")
+    hub_bytes: Bytes = Field(default=1024 * MIB, description="Files of one such repository, all together.")
     log_format: Literal["auto", "console", "json"] = "auto"
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     limits: Limits = Limits()

@@ -9,6 +9,7 @@ from __future__ import annotations
 import shutil
 import tempfile
 from collections.abc import Collection
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal
 
@@ -59,6 +60,7 @@ class CheckpointRegistry:
         name: str | None = None,
         train_tasks: Collection[int] | None = None,
         choice: Choice | None = None,
+        source_name: str | None = None,
     ) -> CheckpointInfo:
         """Copy and convert a checkpoint file, or the newest of a run folder.
 
@@ -82,6 +84,8 @@ class CheckpointRegistry:
             Task indices that it was trained on; None is unknown, and nothing then says "held-out".
         choice
             Which of a file's state dicts it is, and which of its tensors no decision uses.
+        source_name
+            Where it came from, kept in the entry; the file's name where None.
 
         Raises
         ------
@@ -102,6 +106,7 @@ class CheckpointRegistry:
             )
         with new_folder(self.root) as folder:
             contents = read_checkpoint(source, folder, config, choice)
+            contents = contents if source_name is None else replace(contents, source_name=source_name)
             answers = {
                 "causal": causal,
                 "heads": heads,

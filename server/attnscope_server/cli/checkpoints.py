@@ -1,15 +1,24 @@
-"""Verbs of the operator about checkpoints: add, list, inspect, remove."""
+"""Verbs of the operator about checkpoints: add, list, inspect, card, remove."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
 
+from attnscope_model.checkpoints.folders import new_folder
 from attnscope_model.checkpoints.registry import CheckpointRegistry, inspect
 from attnscope_model.parsing.choosing import Choice
+from attnscope_server.errors import HubRefusedError
+from attnscope_server.hub.addresses import public_connection
+from attnscope_server.hub.asking import Hub
+from attnscope_server.hub.card import hub_card
+from attnscope_server.hub.download import download
+from attnscope_server.hub.source import SCHEME, hub_source
 from attnscope_server.records.job_store import JobStore
 from attnscope_server.root.data_root import open_database, prepare
 from attnscope_server.root.verbs import Root, settings_of
@@ -39,7 +48,10 @@ def registry_of(data_root: Path | None) -> CheckpointRegistry:
 @verbs.command("add")
 def add_checkpoint(
     source: Annotated[
-        Path | None, typer.Argument(help="A torch, safetensors or pickle file, or a folder: its newest or only one.")
+        str | None,
+        typer.Argument(
+            help="A torch, safetensors or pickle file, a folder: its newest or only one, or hf://OWNER/NAME@COMMIT."
+        ),
     ] = None,
     causal: Annotated[
         bool | None, typer.Option("--causal/--non-causal", help="The mask, where no file says it.")
@@ -66,9 +78,9 @@ def add_checkpoint(
     elif source is None:
         raise typer.BadParameter("name a file or a run folder, or say --shipped")
     else:
-        added = [
-            registry.add(
-                source,
+        with local_source(source, registry, data_root) as path:
+            one = registry.add(
+                path,
                 causal=causal,
                 heads=heads,
                 context_length=context_length,
@@ -79,10 +91,28 @@ def add_checkpoint(
                 name=name,
                 train_tasks=None if train_tasks is None else task_indices(train_tasks),
                 choice=choice_of(key, prefix, ignore),
+                source_name=source if source.startswith(SCHEME) else None,
             )
-        ]
+        added = [one]
     for info in added:
         _show(info, before.get(info.id, info.name))
+
+
+@contextmanager
+def local_source(source: str, registry: CheckpointRegistry, data_root: Path | None) -> Iterator[Path]:
+    """Give the path that a source names; a repository of the Hub is fetched first, and gone afterwards."""
+    if (repository := hub_source(source)) is None:
+        yield Path(source)
+        return
+    settings = settings_of(data_root)
+    if not settings.hub:
+        raise HubRefusedError(
+            "fetching from the Hugging Face Hub is off: set ATTNSCOPE_SERVER_HUB=1 for this command, or fetch the "
+            "folder by other means and add that"
+        )
+    with new_folder(registry.root) as folder:
+        download(Hub(public_connection), repository, folder, settings.hub_bytes, typer.echo)
+        yield folder
 
 
 def _show(info: CheckpointInfo, earlier: str) -> None:
@@ -133,6 +163,24 @@ def inspect_checkpoint(
 ) -> None:
     """Say what a file holds, and what it does not; nothing is registered."""
     typer.echo(json.dumps(inspect(source, config, choice_of(key, prefix, ignore)), indent=1))
+
+
+@verbs.command("card")
+def checkpoint_card(
+    name: Annotated[str, typer.Argument(help="Name or id of a registered checkpoint.")],
+    licence: Annotated[str | None, typer.Option("--license", help="The Hub's word for its licence: mit.")] = None,
+    out: Annotated[Path | None, typer.Option("--out", help="A new file; printed where it is left out.")] = None,
+    data_root: Root = None,
+) -> None:
+    """Write a checkpoint's card in the form of the Hugging Face Hub: YAML, then text."""
+    registry = registry_of(data_root)
+    text = hub_card(registry.get(name), licence)
+    if out is None:
+        typer.echo(text, nl=False)
+        return
+    with out.open("x", encoding="utf-8") as file:
+        file.write(text)
+    typer.echo(f"{out}: put it as README.md beside the files of {registry.folder(name)}")
 
 
 @verbs.command("remove")
