@@ -89,6 +89,10 @@ def read_checkpoint(
     """
     readers()  # an installed package that does not load is refused here, as what it is
     folder_given, source = source.is_dir(), checkpoint_within(source)
+    declared = config if folder_given and hub_folder(source) else None
+    beside = (None if declared else config) or settings_beside(source, within=folder_given)
+    # Said before the weights are read: a configuration that is refused costs no copy and no child.
+    said = None if beside is None else said_beside(beside, declared)
     copy = folder / "source"
     try:
         digest = _copy(source, copy)
@@ -98,9 +102,7 @@ def read_checkpoint(
     except CheckpointUnreadableError as error:
         raise CheckpointUnreadableError(error.message.replace(f"{copy.name}:", f"{source.name}:", 1)) from error
     copy.unlink()
-    declared = config if folder_given and hub_folder(source) else None
-    beside = (None if declared else config) or settings_beside(source, within=folder_given)
-    values = parsed.config if beside is None else joined(parsed.config, said_beside(beside, declared), beside.name)
+    values = parsed.config if beside is None or said is None else joined(parsed.config, said, beside.name)
     file = ParsedFile(load_file(folder / WEIGHTS), values, parsed.step)
     try:
         reader = reader_of(file)

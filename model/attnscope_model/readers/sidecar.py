@@ -91,11 +91,29 @@ def _once(pairs: list[tuple[Any, Any]]) -> dict[Any, Any]:
 
 
 def _yaml(content: bytes) -> object:
-    """Return what a YAML file holds; tags that make objects are refused, and so is a name that stands twice."""
+    """Return what a YAML file holds; tags that make objects are refused, merges, and a name that stands twice."""
     node = yaml.compose(content, Loader=yaml.SafeLoader)
+    _refuse_merges(node)
     if isinstance(node, yaml.MappingNode):
         _once([(key.value, None) for key, _ in node.value if isinstance(key, yaml.ScalarNode)])
     return yaml.safe_load(content)
+
+
+def _refuse_merges(top: yaml.Node | None) -> None:
+    """Refuse ``<<``: merges of merges make millions of values out of some hundred bytes."""
+    left, seen = [top], set()
+    while left:
+        node = left.pop()
+        if id(node) in seen:
+            continue
+        seen.add(id(node))
+        if isinstance(node, yaml.SequenceNode):
+            left += node.value
+        if isinstance(node, yaml.MappingNode):
+            for key, value in node.value:
+                if key.tag == "tag:yaml.org,2002:merge":
+                    raise ValueError("its values are merged by <<: write them out")
+                left += [key, value]
 
 
 def joined(stored: Mapping[str, Any], beside: Mapping[str, Any], name: str) -> dict[str, Any]:

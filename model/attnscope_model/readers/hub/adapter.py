@@ -6,7 +6,6 @@ kinds of a transition's tokens and the place of each kind in the vocabulary, or 
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any, Final
@@ -20,6 +19,9 @@ FILE: Final = "attnscope.json"
 MAX_IDS: Final = 2**20
 """Entries of a vocabulary, at most."""
 
+MOST: Final = 1e15
+"""Size of a number, and of the inverse of one that divides, at most: quotients of two are then finite in float32."""
+
 _COMMON: Final = frozenset({"preset", "sampling"})
 _VOCABULARY: Final = _COMMON | {
     "tokens", "observation", "grid_size", "states", "first_state", "actions", "first_action", "rewards",
@@ -28,7 +30,12 @@ _VOCABULARY: Final = _COMMON | {
 _RETURNS: Final = _COMMON | {"actions", "steps", "target_return", "return_scale", "state_mean", "state_std"}
 
 KEYS: Final[Mapping[str, frozenset[str]]] = MappingProxyType(
-    {"gpt2": frozenset(_VOCABULARY), "llama": frozenset(_VOCABULARY), "decision_transformer": frozenset(_RETURNS)}
+    {
+        "gpt2": frozenset(_VOCABULARY),
+        "llama": frozenset(_VOCABULARY),
+        "bloom": frozenset(_VOCABULARY),
+        "decision_transformer": frozenset(_RETURNS),
+    }
 )
 """Keys of a declaration, by model type."""
 
@@ -87,14 +94,16 @@ def _whole(least: int, most: int) -> Any:  # noqa: ANN401 - a check
 
 
 def _number(value: object, where: str) -> float:
-    if not isinstance(value, int | float) or isinstance(value, bool) or not math.isfinite(value):
-        raise CheckpointUnreadableError(f"{where}: expected a finite number, got {str(value)[:80]!r}")
+    if not isinstance(value, int | float) or isinstance(value, bool) or not -MOST <= value <= MOST:
+        raise CheckpointUnreadableError(
+            f"{where}: expected a finite number of {MOST:g} at most, got {str(value)[:80]!r}"
+        )
     return float(value)
 
 
 def _positive(value: object, where: str) -> float:
-    if (number := _number(value, where)) <= 0:
-        raise CheckpointUnreadableError(f"{where}: expected a number above 0, got {number}")
+    if (number := _number(value, where)) < 1 / MOST:
+        raise CheckpointUnreadableError(f"{where}: expected a number above 0, from {1 / MOST:g} on, got {number}")
     return number
 
 

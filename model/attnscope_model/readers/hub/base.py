@@ -17,6 +17,7 @@ from attnscope_model.readers.hub.adapter import needed
 from attnscope_model.readers.hub.configuration import MODEL_TYPES
 from attnscope_model.readers.mapped import MappedReader
 from attnscope_model.readers.presets import FACTS, check_preset
+from attnscope_model.readers.shapes import MAX_TOKENS, bounded
 
 _DECLARED: Final = ("context_length", "preset", "sampling")
 """Questions that a declaration may answer."""
@@ -106,6 +107,22 @@ def vocabulary_of(config: Mapping[str, Any], entries: int, preset: str | None) -
                 f"first_{kind}: the declaration's {kind}s end at entry {end}, the vocabulary has {entries}"
             )
     return words
+
+
+def checked_context(context: int, words: Vocabulary, most: int = MAX_TOKENS) -> int:
+    """Return the tokens of a full context after checking that they are at most so many, and hold one transition.
+
+    Raises
+    ------
+    CheckpointUnreadableError
+        They are too many, or too few.
+    """
+    bounded(context_length=(context, most))
+    if context <= (per := len(words.tokens)):
+        raise CheckpointUnreadableError(
+            f"context_length: expected room for a transition of {per} tokens and the query, got {context}"
+        )
+    return context
 
 
 def stored_words(words: Vocabulary) -> dict[str, Any]:

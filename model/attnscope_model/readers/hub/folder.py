@@ -2,12 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, Final
 
+from attnscope_model.errors import CheckpointUnreadableError
 from attnscope_model.readers.hub.adapter import FILE, declared
 from attnscope_model.readers.hub.configuration import MODEL_TYPES, configured
 from attnscope_model.readers.sidecar import plain_values, read_mapping
+
+MAX_BITS: Final = 63
+"""Bits of a whole number, at most; the largest size that is meant has 24."""
+
+MAX_DEPTH: Final = 8
+"""Mappings and lists within one another, at most."""
+
+MAX_VALUES: Final = 10_000
+"""Values of a configuration, one that YAML repeats by an alias counted each time."""
 
 CONFIG: Final = "config.json"
 """Name of a Hugging Face folder's configuration."""
@@ -40,6 +51,7 @@ def said_beside(path: Path, declaration: Path | None) -> dict[str, Any]:
     given = _named(path)
     if not _of_hub(given):
         return plain_values(given)
+    _count(given, path.name, 0)
     own = given.pop(DECLARATION, None)
     values = configured(given, path.name)
     beside = declaration or path.with_name(FILE)
@@ -47,7 +59,9 @@ def said_beside(path: Path, declaration: Path | None) -> dict[str, Any]:
         return values | declared(own, values["model_type"], f"{path.name}: {DECLARATION}")
     if declaration is None and not beside.is_file():
         return values
-    return values | declared(_named(beside), values["model_type"], beside.name)
+    said = _named(beside)
+    _count(said, beside.name, 0)
+    return values | declared(said, values["model_type"], beside.name)
 
 
 def _of_hub(given: dict[str, Any]) -> bool:
@@ -57,3 +71,22 @@ def _of_hub(given: dict[str, Any]) -> bool:
 def _named(path: Path) -> dict[str, Any]:
     """Return a file's mapping, its names as texts."""
     return {str(key): value for key, value in read_mapping(path).items()}
+
+
+def _count(value: object, name: str, depth: int) -> int:
+    """Return the number of values within a value; numbers without end, depth and bombs of aliases are refused."""
+    if isinstance(value, int) and value.bit_length() > MAX_BITS:
+        raise CheckpointUnreadableError(f"{name}: a whole number of {value.bit_length()} bits is no size of a model")
+    parts: Iterable[object] = ()
+    if isinstance(value, dict):
+        parts = (part for pair in value.items() for part in pair)
+    elif isinstance(value, list | tuple | set):
+        parts = value
+    if depth > MAX_DEPTH:
+        raise CheckpointUnreadableError(f"{name}: its values lie more than {MAX_DEPTH} levels deep")
+    found = 1
+    for part in parts:
+        found += _count(part, name, depth + 1)
+        if found > MAX_VALUES:
+            raise CheckpointUnreadableError(f"{name}: it has more than {MAX_VALUES} values")
+    return found

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import sys
+from itertools import pairwise
 
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
+from attnscope_model.checkpoints import conversion
 from attnscope_model.errors import CheckpointError, CheckpointUnreadableError
 
 pytestmark = pytest.mark.usefixtures("parsed_here", "_outside_inference_mode")
@@ -50,12 +52,13 @@ DECLARATIONS = [
     ({"states": True}, "states: expected a whole number from 1 to"),
     ({"target_return": 3.0}, "unknown keys target_return; known are actions, context_length"),
     ({"context_length": 100}, "expected context_length between 1 and"),
+    ({"context_length": 2}, "expected room for a transition of 2 tokens and the query, got 2"),
     ({"preset": 7}, "expected the name of a preset, got '7'"),
     ({"preset": "darkroom-reference"}, "trained with num_actions .* but the preset darkroom-reference has 5"),
 ]
 
 
-@pytest.mark.parametrize("kind", ["gpt2", "llama"])
+@pytest.mark.parametrize("kind", ["gpt2", "llama", "bloom"])
 @pytest.mark.parametrize(("changes", "reason"), CONFIGURATIONS)
 def test_a_configuration_that_says_more_than_sizes_is_refused(empty, folder, kind, changes, reason):
     """Keys that name code, another forward or nothing known; sizes and kinds that do not fit."""
@@ -79,6 +82,13 @@ def test_a_declaration_that_does_not_fit_is_refused(empty, folder, kind, changes
     spoilt = folder(kind)
     spoilt.declare(**changes)
     refused(empty, spoilt, reason)
+
+
+def test_a_bloom_whose_residual_is_normalised_is_refused(empty, folder):
+    """That is another forward; the key is read, and only the one that is computed here is taken."""
+    spoilt = folder("bloom")
+    spoilt.configure(apply_residual_connection_post_layernorm=True)
+    refused(empty, spoilt, "apply_residual_connection_post_layernorm says 'True', and only False is computed here")
 
 
 def refused(empty, spoilt, reason):
@@ -120,6 +130,44 @@ def test_a_configuration_that_is_no_plain_mapping_is_refused(empty, folder, cont
     spoilt = folder("gpt2")
     (spoilt.path / "config.json").write_text(content)
     refused(empty, spoilt, "config.json: ")
+
+
+BOMB = "model_type: gpt2\nn_layer: &a [1, 1, 1, 1, 1, 1, 1, 1]\n" + "".join(
+    f"k{i}: &{this} [{', '.join([f'*{before}'] * 8)}]\n" for i, (before, this) in enumerate(pairwise("abcdefgh"))
+)
+"""Eight lists of eight, each by an alias: 16 million values in some hundred bytes."""
+
+MERGES = "a0: &a0 {x: 1}\n" + "".join(f"a{i}: &a{i} {{<<: [{', '.join([f'*a{i - 1}'] * 10)}]}}\n" for i in range(1, 9))
+"""Eight merges of ten: 100 million pairs before the first value is looked at."""
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "reason"),
+    [
+        ("config.json", '{"model_type": "gpt2", "n_layer": 1' + "0" * 400 + "}", "a whole number of 1329 bits is no"),
+        ("config.json", '{"model_type": "gpt2", "n_layer": 1' + "0" * 5000 + "}", "not a plain configuration"),
+        ("config.json", '{"model_type": "gpt2", "n_layer": NaN}', "n_layer: expected int, got 'nan'"),
+        ("config.json", '{"model_type": "gpt2", "n_positions": 1' + "0" * 19 + "}", "of 64 bits"),
+        ("config.json", '{"model_type": "gpt2", "a": ' + '{"a":' * 50 + "1" + "}" * 51, "more than 8 levels deep"),
+        ("config.json", '{"a":' * 9_000 + "1" + "}" * 9_000, "not a plain configuration"),
+        ("attnscope.json", '{"target_return": 1' + "0" * 400 + "}", "attnscope.json: a whole number of 1329 bits"),
+        ("attnscope.json", '{"states": -1' + "0" * 400 + "}", "attnscope.json: a whole number of 1329 bits"),
+        ("model.safetensors.yaml", "model_type: gpt2\nn_layer: 0x" + "f" * 9_000, "a whole number of 36000 bits"),
+        ("model.safetensors.yaml", BOMB, "has more than 10000 values"),
+        ("model.safetensors.yaml", "model_type: gpt2\na: &a [*a]", "more than 8 levels deep"),
+        ("model.safetensors.yaml", MERGES, "its values are merged by <<: write them out"),
+    ],
+)
+def test_numbers_and_nesting_without_end_are_refused_before_weights_are_read(
+    empty, folder, monkeypatch, name, content, reason
+):
+    """A refusal that shows what it refuses is short whatever stands there, and costs no child."""
+    spoilt = folder("gpt2")
+    (spoilt.path / name).write_text(content)
+    monkeypatch.setattr(conversion, "parse_apart", lambda *_: pytest.fail("weights were read"))
+    with pytest.raises(CheckpointUnreadableError, match=reason) as caught:
+        empty.add(spoilt.path)
+    assert len(caught.value.message) < 400
 
 
 def test_nothing_of_the_library_is_imported(empty, folder):
