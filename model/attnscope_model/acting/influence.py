@@ -149,10 +149,13 @@ def _masked(
     *early, last = policy.layers()
     for layer in early:
         queries, keys, values = layer.project(x)
-        x = layer.finish(x, _unseen(queries, keys, hidden) @ values)
+        added = layer.attention.added(0, slots, slots, x.device)
+        x = layer.finish(x, _unseen(queries, keys, hidden, added) @ values)
     keys, values = last.memory(x)
     token = x[:, deciding : deciding + 1]
-    row = _unseen(last.query(token, deciding), keys, hidden[:, :, deciding : deciding + 1])
+    added = last.attention.added(0, slots, slots, x.device)
+    of_token = None if added is None else added[..., deciding : deciding + 1, :]
+    row = _unseen(last.query(token, deciding), keys, hidden[:, :, deciding : deciding + 1], of_token)
     return policy.read(last.finish(token, row @ values)[:, 0])
 
 
@@ -160,9 +163,12 @@ def _unseen(
     queries: Float[Tensor, "env head query size"],
     keys: Float[Tensor, "env head slot size"],
     hidden: Bool[Tensor, "env 1 query slot"],
+    added: Float[Tensor, "head query slot"] | None,
 ) -> Float[Tensor, "env head query slot"]:
     """Return attention that gives the hidden slots nothing."""
     scores = queries @ keys.transpose(-2, -1) / math.sqrt(queries.shape[-1])
+    if added is not None:
+        scores = scores + added
     return torch.softmax(scores.masked_fill(hidden, -math.inf), dim=-1)
 
 

@@ -1,9 +1,9 @@
 """A context of kept keys and values: eviction is real, and a decision computes only what is new.
 
-For causal policies with rotary positions whose query stands last. A transition's keys and values are computed once,
-from what the context held when it was added; what was dropped since lives on in them. So this is another function
-than computing the kept tokens anew, from the first eviction on; until then they are equal. Keys are kept unturned and
-turned to their slots at every decision.
+For causal policies with positions by distance whose query stands last. A transition's keys and values are computed
+once, from what the context held when it was added; what was dropped since lives on in them. So this is another
+function than computing the kept tokens anew, from the first eviction on; until then they are equal. Rotary keys are
+kept unturned and turned to their slots at every decision; others hold no position, and scores are told the distances.
 """
 
 from __future__ import annotations
@@ -141,7 +141,7 @@ class CachedContext(StatefulContext):
             whole.append(fresh if kept is None else torch.cat([kept, fresh], dim=2))
         turned = layer.turned(whole[0], slots)
         queries = layer.turned(queries, slots[:, -queries.shape[2] :])
-        return layer.attention.extend(queries, turned.transpose(-2, -1), whole[1].transpose(-2, -1))
+        return layer.attention.extend(queries, turned.transpose(-2, -1), whole[1].transpose(-2, -1), slots)
 
     def _computed_once(self, embedded: Tensor) -> Facts:
         """Return room for a new entry's keys and values in every layer."""

@@ -109,10 +109,10 @@ def _logits(policy: Policy, piece: Piece) -> Float[Tensor, "env action"]:
     x = policy.place(tokens, slots)
     *early, last = policy.layers()
     for layer in early:
-        x = layer.finish(x, layer.attention.attend(*layer.project(x, slots)))
+        x = layer.finish(x, layer.attention.attend(*layer.project(x, slots), slots))
     keys, values = last.memory(x, slots)
     query = last.query(x[:, -1:], newest(slots, x.shape[1]))
-    return policy.read(last.finish(x[:, -1:], last.attention.decide(query, keys, values))[:, 0])
+    return policy.read(last.finish(x[:, -1:], last.attention.decide(query, keys, values, slots))[:, 0])
 
 
 def newest(slots: Slots, tokens: int) -> int | Int[Tensor, "env one"]:
@@ -134,6 +134,8 @@ def _padded(
     token = x[envs, at][:, None]
     query = last.query(token, at[:, None])
     scores = query @ keys.transpose(-2, -1) / math.sqrt(query.shape[-1])
+    if last.attention.bias is not None:
+        scores = scores + last.attention.bias.at(at[:, None, None] - slots)
     padding = slots >= lengths[:, None]
     row = torch.softmax(scores.masked_fill(padding[:, None, None], -math.inf), dim=-1)
     return policy.read(last.finish(token, row @ values)[:, 0])
@@ -155,23 +157,29 @@ def _masked(policy: StackedPolicy, tokens: Tensor, slots: Slots, hidden: Tensor)
     *early, last = policy.layers()
     for layer in early:
         queries, keys, values = layer.project(x, slots)
-        attended = functional.scaled_dot_product_attention(queries, keys, values, attn_mask=~unseen)
-        _record(layer.attention, queries[envs, :, deciding][:, :, None], keys, unseen, deciding)
+        added = layer.attention.added(slots, count, count, x.device)
+        mask = ~unseen if added is None else added.masked_fill(unseen, -math.inf)
+        attended = functional.scaled_dot_product_attention(queries, keys, values, attn_mask=mask)
+        _record(layer.attention, queries[envs, :, deciding][:, :, None], keys, unseen, deciding, added)
         x = layer.finish(x, attended)
     keys, values = last.memory(x, slots)
     token = x[envs, deciding][:, None]
     # Where the slots are consecutive the deciding token's own is `first + place`; with gaps it is looked up.
     at = (slots + deciding if isinstance(slots, int) else slots[envs, deciding])[:, None]
-    row = _record(last.attention, last.query(token, at), keys, unseen, deciding)
+    added = last.attention.added(slots, count, count, x.device)
+    row = _record(last.attention, last.query(token, at), keys, unseen, deciding, added)
     return policy.read(last.finish(token, row @ values)[:, 0])
 
 
 def _record(
-    site: TapedAttention, query: Tensor, keys: Tensor, unseen: Tensor, deciding: Tensor
+    site: TapedAttention, query: Tensor, keys: Tensor, unseen: Tensor, deciding: Tensor, added: Tensor | None
 ) -> Float[Tensor, "env head 1 slot"]:
     """Return the deciding token's attention, and leave it with the tape where there is one."""
     scores = query @ keys.transpose(-2, -1) / math.sqrt(query.shape[-1])
-    own = unseen.expand(len(query), -1, -1, -1)[torch.arange(len(query), device=query.device), :, deciding]
+    envs = torch.arange(len(query), device=query.device)
+    if added is not None:
+        scores = scores + added.expand(len(query), -1, -1, -1)[envs, :, deciding][:, :, None]
+    own = unseen.expand(len(query), -1, -1, -1)[envs, :, deciding]
     row = torch.softmax(scores.masked_fill(own[:, :, None], -math.inf), dim=-1)
     if site.tape is not None:
         site.tape.record(row, None)

@@ -71,8 +71,11 @@ def unfit(policy: PolicyDescription, positions: PositionPolicy, memory: Memory, 
             return "kept keys and values are a stateful context: what is dropped is gone"
         if not policy.causal or policy.query_slot != "last":
             return "kept keys and values need a causal policy whose query stands last"
-        if policy.positions != "rotary":
-            return f"kept keys and values need rotary positions, not {policy.positions}: they stand where they stood"
+        if not policy.by_distance:
+            return (
+                "kept keys and values need positions by distance (rotary, alibi, relative), not "
+                f"{policy.positions}: they stand where they stood"
+            )
         if positions not in {"reindex", "keep"}:
             return f"kept keys and values stand where they stood (keep) or close up (reindex), not {positions}"
     return None

@@ -5,7 +5,7 @@ from typing import Final
 OWN_FAMILIES: Final = frozenset(
     {
         "ad-native", "ad-reference", "dicp-ad", "dicp-dpt", "cccad-ad", "rad-dark-ad", "ad-eps", "cinemere-ad", "dpt",
-        "hub-gpt2", "hub-llama", "hub-decision-transformer", "trxl-cleanrl", "amago", "cccad-cad",
+        "hub-bloom", "hub-gpt2", "hub-llama", "hub-decision-transformer", "trxl-cleanrl", "amago", "cccad-cad",
         "rad-dark-rad",
     }
 )  # fmt: skip

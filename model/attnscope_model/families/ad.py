@@ -1,4 +1,6 @@
-"""The native AD policy: a pre-norm causal decoder over one token a transition, with learned or rotary positions.
+"""The native AD policy: a pre-norm causal decoder over one token a transition.
+
+Its positions are learned, rotary, or nothing but an addition to scores by distance (ALiBi's, or a learnt one).
 
 A token is a sum of embeddings, one table a coordinate: a row and a column of their own rather than a table of cells,
 which memorises the goals it was trained on. The query has its own tables and stands last; the finished transition
@@ -9,13 +11,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from attnscope_model.forward.description import described, parameters_of
+from attnscope_model.forward.distances import Alibi, DistanceBias, LearntBias
 from attnscope_model.forward.layers import BlockLayer, Rotation, linear, normed
 from attnscope_model.forward.stack import Layer, Slots, StackedPolicy, at_slots
 
@@ -28,7 +31,7 @@ ROTARY_BASE = 10_000.0
 CELL_FEATURES = 2
 """Features of an observation that is a cell: its row and its column."""
 
-Positions = Literal["learned-absolute", "rotary"]
+Positions = Literal["learned-absolute", "rotary", "alibi", "relative"]
 
 
 @dataclass(frozen=True)
@@ -50,8 +53,8 @@ class ADConfig:
 
     def __post_init__(self) -> None:
         """Refuse shapes that cannot be built."""
-        if self.positions not in ("learned-absolute", "rotary"):
-            raise TypeError(f"expected positions learned-absolute or rotary, got {self.positions!r}")
+        if self.positions not in get_args(Positions):
+            raise TypeError(f"expected positions {', '.join(get_args(Positions))}, got {self.positions!r}")
         if self.width % self.heads or (self.positions == "rotary" and self.width // self.heads % 2):
             raise TypeError(f"expected heads of whole, even size, got width {self.width} over {self.heads} heads")
         object.__setattr__(self, "features", tuple(self.features))
@@ -60,8 +63,8 @@ class ADConfig:
 class ADLayer(BlockLayer):
     """One pre-norm layer, which turns queries and keys where positions are rotary."""
 
-    def __init__(self, config: ADConfig, rotation: Rotation | None) -> None:
-        super().__init__(config, norm="pre", rotation=rotation)
+    def __init__(self, config: ADConfig, rotation: Rotation | None, bias: DistanceBias | None) -> None:
+        super().__init__(config, norm="pre", rotation=rotation, bias=bias)
 
 
 def rotary_angles(slots: int, size: int) -> Float[Tensor, "slot half"]:
@@ -84,8 +87,10 @@ class ADPolicy(StackedPolicy):
         self.query_state = nn.ModuleList(nn.Embedding(size, d) for size in config.features)
         absolute = config.positions == "learned-absolute"
         self.position = nn.Parameter(torch.zeros(config.context_length, d)) if absolute else None
-        rotation = None if absolute else Rotation(rotary_angles, config.context_length, d // config.heads)
-        self._stack = tuple(ADLayer(config, rotation) for _ in range(config.layers))
+        rotary = config.positions == "rotary"
+        rotation = Rotation(rotary_angles, config.context_length, d // config.heads) if rotary else None
+        self.distances = _distances(config)
+        self._stack = tuple(ADLayer(config, rotation, self.distances) for _ in range(config.layers))
         self.decoder = nn.ModuleList(self._stack)
         self.norm = nn.LayerNorm(d)
         self.head = nn.Linear(d, config.actions)
@@ -121,7 +126,7 @@ class ADPolicy(StackedPolicy):
         return _summed(self.query_state, observation)[:, None]
 
     def place(self, tokens: Float[Tensor, "env token width"], first: Slots = 0) -> Float[Tensor, "env token width"]:
-        """Return the tokens with the learned positions of their slots added, if they are not rotary."""
+        """Return the tokens, with the positions of their slots added where these are learned."""
         return tokens if self.position is None else tokens + at_slots(self.position, first, tokens.shape[1])
 
     def layers(self) -> tuple[Layer, ...]:
@@ -141,6 +146,16 @@ def build(config: dict[str, Any], tensors: Mapping[str, Tensor]) -> ADPolicy:
 def stored_config(config: ADConfig) -> dict[str, Any]:
     """Return a configuration as `build` and a checkpoint's config.json take it."""
     return {"family": FAMILY, **asdict(config), "features": list(config.features)}
+
+
+def _distances(config: ADConfig) -> DistanceBias | None:
+    match config.positions:
+        case "alibi":
+            return Alibi(config.heads)
+        case "relative":
+            return LearntBias(config.heads, config.context_length)
+        case _:
+            return None
 
 
 def _summed(tables: nn.ModuleList, observation: Int[Tensor, "env feature"]) -> Float[Tensor, "env width"]:

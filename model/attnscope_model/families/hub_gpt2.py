@@ -15,6 +15,7 @@ from torch.nn import functional
 
 from attnscope_model.families.vocabulary import Vocabulary, VocabularyPolicy
 from attnscope_model.forward.description import Sizes, described, parameters_of
+from attnscope_model.forward.distances import DistanceBias
 from attnscope_model.forward.layers import BlockLayer, linear
 from attnscope_model.forward.stack import Slots, at_slots
 
@@ -62,8 +63,8 @@ class HubGpt2Config:
 class Gpt2Layer(BlockLayer):
     """GPT-2's layer with one of the library's activations."""
 
-    def __init__(self, sizes: Sizes, activation: str, epsilon: float) -> None:
-        super().__init__(sizes, norm="pre")
+    def __init__(self, sizes: Sizes, activation: str, epsilon: float, bias: DistanceBias | None = None) -> None:
+        super().__init__(sizes, norm="pre", bias=bias)
         self.activation = ACTIVATIONS[activation]
         self.norm1.eps = self.norm2.eps = epsilon
 

@@ -11,7 +11,7 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 from torch.nn import functional
 
@@ -105,10 +105,11 @@ class OpenedAttention(TapedAttention):
         queries: Float[Tensor, "env head query size"],
         keys: Float[Tensor, "env head slot size"],
         values: Float[Tensor, "env head slot size"],
+        slots: int | Int[Tensor, "env slot"] = 0,
     ) -> Float[Tensor, "env head query size"]:
         """Attend with every token's query; the deciding query is the last."""
         if not self.opened:
-            return super().attend(queries, keys, values)
+            return super().attend(queries, keys, values, slots)
         allowed = opened_mask(queries.shape[-2], self.opened, queries.device)
         attended = functional.scaled_dot_product_attention(queries, keys, values, attn_mask=allowed)
         if self.tape is not None:
@@ -121,10 +122,11 @@ class OpenedAttention(TapedAttention):
         queries: Float[Tensor, "env head query size"],
         keys: Float[Tensor, "env head slot size"],
         values: Float[Tensor, "env head slot size"],
+        slots: int | Int[Tensor, "env slot"] = 0,
     ) -> Float[Tensor, "env head 1 size"]:
         """Attend with the deciding query alone; it sees every token, whether or not there are latents."""
         if not self.opened or self.tape is None or not self.tape.with_maps:
-            return super().decide(queries, keys, values)
+            return super().decide(queries, keys, values, slots)
         row = attention_row(queries[:, :, -1:], keys)
         allowed = opened_mask(queries.shape[-2], self.opened, queries.device)
         self.tape.record(row, masked_map(queries, keys, allowed))

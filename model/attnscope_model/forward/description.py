@@ -8,6 +8,7 @@ from typing import Literal, Protocol
 from torch import nn
 
 from attnscope_storage.wire import PolicyDescription, TokenKind
+from attnscope_storage.wire.catalogue import PositionKind
 
 
 class Sizes(Protocol):
@@ -49,7 +50,7 @@ def described(
     parameters: int,
     *,
     family: str,
-    positions: Literal["learned-absolute", "sinusoidal", "rotary"],
+    positions: PositionKind,
     causal: bool = True,
     query_slot: Literal["first", "last"] = "last",
     token_kinds: tuple[TokenKind, ...] = ("transition",),

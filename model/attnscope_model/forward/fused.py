@@ -28,8 +28,10 @@ def prefer_fused(policy: Policy, device: torch.device, *, allowed: bool = True) 
 
     Returns whether it does.
     """
+    sites = policy.attentions()
     usable = allowed and device.type == "cpu" and fits(policy.description) and installed() and works()
-    for site in policy.attentions():
+    usable = usable and all(site.bias is None for site in sites)
+    for site in sites:
         site.fused = fused_attention if usable else None
     return usable
 

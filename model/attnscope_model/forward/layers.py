@@ -15,6 +15,7 @@ from torch.nn import functional
 
 from attnscope_model.forward.attention import TapedAttention
 from attnscope_model.forward.description import Sizes
+from attnscope_model.forward.distances import DistanceBias
 from attnscope_model.forward.stack import Layer, Slots, at_slots
 
 Angles = Callable[[int, int], Float[Tensor, "slot half"]]
@@ -72,10 +73,12 @@ class ProjectingLayer(Layer):
     in_proj: nn.Linear
     out_proj: nn.Linear
 
-    def __init__(self, heads: int, *, causal: bool = True, rotation: Rotation | None = None) -> None:
+    def __init__(
+        self, heads: int, *, causal: bool = True, rotation: Rotation | None = None, bias: DistanceBias | None = None
+    ) -> None:
         super().__init__()
         self.heads = heads
-        self.attention = TapedAttention(causal=causal)
+        self.attention = TapedAttention(causal=causal, bias=bias)
         self.rotation = rotation
 
     def entering(self, x: Float[Tensor, "env token width"]) -> Float[Tensor, "env token width"]:
@@ -144,8 +147,9 @@ class BlockLayer(ProjectingLayer):
         gelu: Literal["none", "tanh"] = "none",
         causal: bool = True,
         rotation: Rotation | None = None,
+        bias: DistanceBias | None = None,
     ) -> None:
-        super().__init__(sizes.heads, causal=causal, rotation=rotation)
+        super().__init__(sizes.heads, causal=causal, rotation=rotation, bias=bias)
         self.norm_first = norm == "pre"
         self.gelu = gelu
         d = sizes.width

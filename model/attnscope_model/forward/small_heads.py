@@ -16,6 +16,8 @@ HEAD_MULTIPLE: Final = 4
 
 def fits(policy: PolicyDescription) -> bool:
     """Return whether a policy's heads are of a size that the kernel takes, and gains by."""
+    if policy.positions in {"alibi", "relative"}:
+        return False  # the kernel adds nothing to scores
     size, rest = divmod(policy.width, policy.heads)
     return rest == 0 and size <= LARGEST_HEAD and size % HEAD_MULTIPLE == 0
 

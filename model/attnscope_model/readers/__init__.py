@@ -11,6 +11,7 @@ from attnscope_model.readers.cccad import CccadReader
 from attnscope_model.readers.compressing import CadReader, RadPackingReader
 from attnscope_model.readers.dicp import DicpAdReader, DicpDptReader
 from attnscope_model.readers.gpt2 import DptReader, RadReader
+from attnscope_model.readers.hub.bloom import HubBloomReader
 from attnscope_model.readers.hub.decision import HubDecisionReader
 from attnscope_model.readers.hub.gpt2 import HubGpt2Reader
 from attnscope_model.readers.hub.llama import HubLlamaReader
@@ -33,6 +34,7 @@ READERS: Final[tuple[CheckpointReader, ...]] = (
     DptReader(),
     HubGpt2Reader(),
     HubLlamaReader(),
+    HubBloomReader(),
     HubDecisionReader(),
     TrxlReader(),
     AmagoReader(),

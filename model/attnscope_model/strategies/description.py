@@ -84,7 +84,7 @@ POSITIONS: Final[Mapping[PositionPolicy, str]] = {
 }
 PATHS: Final[Mapping[Recompute, str]] = {
     "recompute": "",
-    "cached": "causal policies with rotary positions only; stateful",
+    "cached": "causal policies with positions by distance (rotary, alibi, relative) only; stateful",
 }
 """A warning where it fits."""
 

@@ -49,8 +49,8 @@ def why_not_path(rule: Strategy, path: Recompute, policy: PolicyDescription | No
         return "kept keys and values of several tokens have no mean that a forward would have given"
     if rule.oracle_reason is not None:
         return "it runs whole contexts, which a cache does not hold"
-    if policy is not None and not (policy.causal and policy.positions == "rotary"):
-        return "keys and values can only be kept by causal policies with rotary positions"
+    if policy is not None and not (policy.causal and policy.by_distance):
+        return "keys and values can only be kept by causal policies with positions by distance: rotary, alibi, relative"
     return None
 
 

@@ -15,6 +15,8 @@ from jaxtyping import Float, Int
 from torch import Tensor
 from torch.nn import functional
 
+from attnscope_model.forward.attention import TapedAttention
+from attnscope_model.forward.distances import DistanceBias
 from attnscope_model.forward.stack import StackedPolicy
 
 
@@ -38,9 +40,9 @@ def every_decision(
     *early, last = policy.layers()
     for layer in early:
         x_queries, keys, values = layer.project(x)
-        q = layer.finish(q, _before_and_self(*layer.project(q), keys, values))
-        x = layer.finish(x, _causal(x_queries, keys, values))
-    q = last.finish(q, _before_and_self(*last.project(q), *last.memory(x)))
+        q = layer.finish(q, _before_and_self(*layer.project(q), keys, values, layer.attention.bias))
+        x = layer.finish(x, _causal(layer.attention, x_queries, keys, values))
+    q = last.finish(q, _before_and_self(*last.project(q), *last.memory(x), last.attention.bias))
     return policy.read(q.flatten(0, 1)).view(*q.shape[:2], -1)
 
 
@@ -66,28 +68,37 @@ def some_decisions(
     *early, last = policy.layers()
     for layer in early:
         x_queries, keys, values = layer.project(x)
-        q = layer.finish(q, masked_attention(*layer.project(q, at), keys, values, slots))
-        x = layer.finish(x, _causal(x_queries, keys, values))
-    q = last.finish(q, masked_attention(*last.project(q, at), *last.memory(x), slots))
+        q = layer.finish(q, masked_attention(*layer.project(q, at), keys, values, layer.attention.bias, slots))
+        x = layer.finish(x, _causal(layer.attention, x_queries, keys, values))
+    q = last.finish(q, masked_attention(*last.project(q, at), *last.memory(x), last.attention.bias, slots))
     return policy.read(q.flatten(0, 1)).view(*q.shape[:2], -1)
 
 
-def _causal(queries: Tensor, keys: Tensor, values: Tensor) -> Tensor:
+def _causal(site: TapedAttention, queries: Tensor, keys: Tensor, values: Tensor) -> Tensor:
     """Return causal attention, in float32 on a CPU, where it is faster than in bfloat16."""
+    if site.bias is not None:
+        return site.attend(queries, keys, values)
     with torch.autocast(queries.device.type, enabled=queries.device.type != "cpu"):
         if queries.device.type == "cpu":
             queries, keys, values = queries.float(), keys.float(), values.float()
         return functional.scaled_dot_product_attention(queries, keys, values, is_causal=True)
 
 
-def _before_and_self(queries: Tensor, own_keys: Tensor, own_values: Tensor, keys: Tensor, values: Tensor) -> Tensor:
+def _before_and_self(
+    queries: Tensor,
+    own_keys: Tensor,
+    own_values: Tensor,
+    keys: Tensor,
+    values: Tensor,
+    bias: DistanceBias | None,
+) -> Tensor:
     """Return the attention of each query over the keys before its slot and its own."""
     parts = (queries, own_keys, own_values, keys, values)
-    if queries.device.type == "cpu":
+    if queries.device.type == "cpu" and bias is None:
         # In float32: the kernel computes so, and is slower in bfloat16.
         attended: Tensor = _MergedAttention.apply(*(part.float().contiguous() for part in parts))  # type: ignore[no-untyped-call]  # torch does not type it
         return attended
-    return masked_attention(*parts)
+    return masked_attention(*parts, bias)
 
 
 def masked_attention(
@@ -96,18 +107,24 @@ def masked_attention(
     own_values: Float[Tensor, "window head query size"],
     keys: Float[Tensor, "window head transition size"],
     values: Float[Tensor, "window head transition size"],
+    bias: DistanceBias | None = None,
     slots: Int[Tensor, " query"] | None = None,
 ) -> Float[Tensor, "window head query size"]:
     """Return the same by one masked attention over both streams' keys; on any device, more work.
 
     Parameters
     ----------
+    bias
+        The addition to scores by distance, where there is one.
     slots
         Slot of every query; None: they stand at every slot from the first on.
     """
     at = torch.arange(queries.shape[2], device=queries.device) if slots is None else slots
     before = torch.arange(keys.shape[2], device=queries.device) < at[:, None]
     seen = torch.cat([before, at == at[:, None]], dim=1)
+    if bias is not None:
+        stands = torch.cat([torch.arange(keys.shape[2], device=queries.device), at])
+        seen = bias.at(at[:, None] - stands).masked_fill(~seen, -math.inf)[None]
     both_keys, both_values = torch.cat([keys, own_keys], dim=2), torch.cat([values, own_values], dim=2)
     return functional.scaled_dot_product_attention(queries, both_keys, both_values, attn_mask=seen)
 

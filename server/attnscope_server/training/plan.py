@@ -128,7 +128,7 @@ class TrainingPlan(BaseModel):
     @property
     def model_name(self) -> str:
         """The kind of policy, in a word for folders and names."""
-        kind = {"learned-absolute": "absolute", "rotary": "rotary"}[self.positions]
+        kind = {"learned-absolute": "absolute"}.get(self.positions, self.positions)
         parts = ["AD", "reference" if self.layout == "reference" else kind]
         if self.histories.source != "explorer":
             parts.append(self.histories.source)
@@ -181,7 +181,7 @@ class TrainingPlan(BaseModel):
             raise PlanUnfitError(f"expected short windows of 2 to {self.context_length}, got {recipe.short_length}")
         self._refuse_odd_lengths()
         if (episode := recipe.episode_steps) is not None and (
-            episode != room.horizon or self.context_length % episode or self.positions == "rotary"
+            episode != room.horizon or self.context_length % episode or self.positions != "learned-absolute"
         ):
             raise PlanUnfitError(
                 f"windows that begin with episodes want {room.horizon} episode_steps, a context of whole episodes and "

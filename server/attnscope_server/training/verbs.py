@@ -66,7 +66,7 @@ def train(
     noise: Noise = 0.1,
     targets: TargetsOption = "taken",
     layout: Annotated[Literal["native", "reference"], typer.Option(help="Whose files are written.")] = "native",
-    positions: Literal["learned-absolute", "rotary"] = "learned-absolute",
+    positions: Literal["learned-absolute", "rotary", "alibi", "relative"] = "learned-absolute",
     context_length: Annotated[int, typer.Option(help="Tokens of a full context, query included.")] = 160,
     width: int = 64,
     layers: int = 3,

@@ -83,6 +83,11 @@ class RecordedPolicy(Received):
         return None
 
     @property
+    def by_distance(self) -> bool:
+        """True where attention knows of positions the distance of two tokens alone, so that a key serves from any."""
+        return self.positions in {"rotary", "alibi", "relative"}
+
+    @property
     def whole_maps(self) -> bool:
         """True where every token's attention can be had, False where the deciding token's alone is computed."""
         return self.window in {"recompute", "compressed"} and self.cleared == "never"

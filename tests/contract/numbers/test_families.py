@@ -20,6 +20,7 @@ import yaml
 import attnscope
 from attnscope.measures import by_transition_age
 from attnscope.measures.layout import ContextLayout, weights
+from attnscope.report.report import write_report
 from attnscope.report.summary import summarise
 from attnscope_model.checkpoints import conversion
 from attnscope_model.checkpoints.foreign import parse_here
@@ -189,7 +190,35 @@ def test_every_strategy_runs_on_every_family_it_claims(service, jobs, name):
     assert kept[bounded].max() <= 4 * results.policy.tokens_per_transition
 
 
-@pytest.mark.parametrize("name", ["rad", "ad-eps", "dicp-dpt", "dpt", "dicp-ad", "cccad", "cinemere-post", "tiny"])
+@pytest.mark.parametrize("name", ["hub-gpt2", "hub-llama", "hub-bloom"])
+def test_a_declared_hub_policy_goes_the_whole_way(service, jobs, name, tmp_path):
+    """Its capture becomes a report, a screen judges rules on it, and the arm that departs least is tried."""
+    capture = jobs[name].capture()
+    assert write_report(capture, tmp_path / "report")
+    rules = {"strategies": [{"name": "recency"}, {"name": "tova"}], "budgets": [2, 4]}
+    with attnscope.connect(service.url, service.key) as client:
+        screened = client.submit(kind="screen", capture=str(jobs[name].id), decisions=16, **rules).wait()
+        screen = screened.screen()
+        live = screen.results().tv_live.value
+        assert {arm.positions for arm in screen.arms} == {"reindex", "keep"}
+        assert np.isfinite(live).all()
+        assert np.ptp(live) > 0
+        best = screen.arms[int(live.argmin())]
+        chosen = {"strategies": [{"name": best.strategy}], "budgets": [best.budget], "positions": [best.positions]}
+        tried = client.submit(
+            kind="trial", checkpoint=name, seeds=[1], episodes=1, tasks={"split": "all", "indices": [3]},
+            speed={"enabled": False}, controls=False, interval=best.interval, **chosen,
+        ).wait()  # fmt: skip
+        results = tried.trial().results()
+    assert [one.strategy for one in results.conditions[1:]] == [best.strategy]
+    for job in (screened, tried):
+        assert verify(Captures(service.settings.data_root).open(job.id)).ok
+
+
+REPLAYED = ["rad", "ad-eps", "dicp-dpt", "dpt", "dicp-ad", "cccad", "cinemere-post", "hub-llama", "hub-bloom", "tiny"]
+
+
+@pytest.mark.parametrize("name", REPLAYED)
 def test_any_step_of_any_family_is_replayed(jobs, name):
     """A step that no map was sampled of gives its maps later; the service holds them against what is stored."""
     capture = jobs[name].capture()

@@ -18,7 +18,8 @@ from reading_here import reading_here
 CPU = torch.device("cpu")
 
 
-EVERY = [*LAYOUTS, "ad-absolute", "ad-rotary"]
+NATIVE = {"ad-absolute": "learned-absolute", "ad-rotary": "rotary", "ad-alibi": "alibi", "ad-relative": "relative"}
+EVERY = [*LAYOUTS, *NATIVE]
 """A policy of every family and variant."""
 
 
@@ -39,7 +40,7 @@ def families(tmp_path_factory):
     folder = tmp_path_factory.mktemp("files")
     registry = CheckpointRegistry(tmp_path_factory.mktemp("registry"))
 
-    found = {"ad-absolute": native("learned-absolute"), "ad-rotary": native("rotary")}
+    found = {name: native(positions) for name, positions in NATIVE.items()}
     with reading_here():
         for name, layout in LAYOUTS.items():
             path = folder / f"{name}.pt"
@@ -65,6 +66,19 @@ def random_steps():
     return steps
 
 
+def by_distance(policy, slot, sees):
+    """Return what distances add to scores [head, 1, key], by the paper's formula or the policy's own table."""
+    far = torch.tensor([abs(slot - other) for other in sees])
+    match policy.description.positions:
+        case "alibi":
+            return -far * 2.0 ** torch.arange(-2.0, -9, -2)[:, None, None]
+        case "relative":
+            table = policy.get_parameter("distances.table")
+            return table[:, far.clamp(max=table.shape[1] - 1)][:, None]
+        case _:
+            return 0
+
+
 @pytest.fixture(scope="session")
 def direct():
     """Return a forward in which each token that is seen attends to those it may, written out token by token."""
@@ -78,6 +92,7 @@ def direct():
             for slot in seen:
                 sees = [other for other in seen if other <= slot or not policy.description.causal]
                 scores = queries[0, :, slot, None] @ keys[0, :, sees].transpose(-2, -1) / math.sqrt(keys.shape[-1])
+                scores = scores + by_distance(policy, slot, sees)
                 attended[0, :, slot] = (torch.softmax(scores, dim=-1) @ values[0, :, sees])[:, 0]
             x = layer.finish(x, attended)
         return policy.read(x[:, deciding])[0]

@@ -24,7 +24,7 @@ def cached(rule, budget, positions="reindex", interval=1):
 
 
 @pytest.mark.parametrize("positions", ["reindex", "keep"])
-@pytest.mark.parametrize("family", ["ad-rotary", "dicp-ad"])
+@pytest.mark.parametrize("family", ["ad-rotary", "ad-alibi", "ad-relative", "dicp-ad"])
 def test_without_eviction_it_is_the_plain_forward(families, random_steps, family, positions):
     """While nothing was dropped, and up to a full context, logits agree with recompute to 1e-5."""
     setups = [cached(strategy("recency"), CAPACITY, positions), cached(strategy("none"), None, positions, "full")]
@@ -36,6 +36,18 @@ def test_without_eviction_it_is_the_plain_forward(families, random_steps, family
         assert apart.abs().max() < 1e-5
         decider.append(*many)
         plain.append(*transition)
+
+
+def by_distance(policy, slot, slots):
+    """Return what distances add to scores [head, 1, key], by the paper's formula or the policy's own table."""
+    match policy.description.positions:
+        case "alibi":
+            return (slots - slot) * 2.0 ** torch.arange(-2.0, -9, -2)[:, None, None]
+        case "relative":
+            table = policy.get_parameter("distances.table")
+            return table[:, (slot - slots).clamp(max=table.shape[1] - 1)][:, None]
+        case _:
+            return 0
 
 
 def written_out(policy, steps, kept_at, positions):
@@ -75,7 +87,8 @@ def written_out(policy, steps, kept_at, positions):
                 values = torch.stack([part[1] for part in known], dim=1)[None]
                 slots = torch.tensor([[slot - base for slot in at]])
                 turned, asked = layer.turned(keys, slots), layer.turned(query, slots[:, -1:])
-                weights = torch.softmax(asked @ turned.transpose(-2, -1) / math.sqrt(size), dim=-1)
+                scores = asked @ turned.transpose(-2, -1) / math.sqrt(size)
+                weights = torch.softmax(scores + by_distance(policy, slots[0, -1], slots[0]), dim=-1)
                 x = layer.finish(x, weights @ values)
             rows[token] = policy.read(x[:, 0])[0]
             computed[token] = own
@@ -85,7 +98,7 @@ def written_out(policy, steps, kept_at, positions):
 
 
 @pytest.mark.parametrize("positions", ["reindex", "keep"])
-@pytest.mark.parametrize("family", ["ad-rotary", "dicp-ad"])
+@pytest.mark.parametrize("family", ["ad-rotary", "ad-alibi", "ad-relative", "dicp-ad"])
 def test_evicted_tokens_live_on_only_in_what_was_computed_with_them(families, random_steps, family, positions):
     """Each step equals keys and values kept one by one and computed token by token, long past the window."""
     policy = families[family]

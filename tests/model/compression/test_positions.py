@@ -26,8 +26,11 @@ FAMILIES = [
     "dpt",
     "ad-absolute",
     "ad-rotary",
+    "ad-alibi",
+    "ad-relative",
     "hub-gpt2",
     "hub-llama",
+    "hub-bloom",
 ]
 POLICIES = ["reindex", "keep", "right_align", "mask"]
 RULES = [strategy("random"), strategy("hierarchical", fine=1, middle=3)]
@@ -124,15 +127,28 @@ def test_hiding_is_dropping_with_gaps(families, random_steps, family):
             decider.append(*many)
 
 
-def test_a_rotary_policy_sees_distances_alone(families, random_steps):
+@pytest.mark.parametrize("family", ["ad-rotary", "ad-alibi", "ad-relative"])
+def test_a_policy_by_distance_sees_distances_alone(families, random_steps, family):
     """Moved to the end of a full context or left at its beginning, packed tokens decide alike to 1e-5."""
     pair = [Compression(strategy("uniform"), 5, positions) for positions in ("reindex", "right_align")]
-    decider = CompressedDecider(families["ad-rotary"], pair, torch.arange(2), CPU)
+    decider = CompressedDecider(families[family], pair, torch.arange(2), CPU)
     for transition in random_steps(30, 2):
         many = [np.concatenate([part] * 2) for part in transition]
         one, other = decider.decide(many[0]).view(2, 2, -1)
         assert (one - other).abs().max() < 1e-5
         decider.append(*many)
+
+
+@pytest.mark.parametrize("family", ["ad-alibi", "ad-relative"])
+def test_closing_up_is_another_distance(families, random_steps, family):
+    """Kept tokens that close up are nearer to the query than with their gaps, and scores know it."""
+    pair = [Compression(strategy("uniform"), 5, positions) for positions in ("reindex", "keep")]
+    decider = CompressedDecider(families[family], pair, torch.arange(1), CPU)
+    for transition in random_steps(24, 1):
+        many = [np.concatenate([part] * 2) for part in transition]
+        one, other = decider.decide(many[0])
+        decider.append(*many)
+    assert (one - other).abs().max() > 1e-3
 
 
 def test_positions_matter_to_absolute_policies(families, random_steps):
@@ -150,7 +166,7 @@ def test_positions_matter_to_absolute_policies(families, random_steps):
 @pytest.mark.parametrize("positions", ["reindex", "keep", "mask"])
 @pytest.mark.parametrize("memory", ["stateless", "stateful"])
 @pytest.mark.parametrize("interval", [1, 4, "full"])
-@pytest.mark.parametrize("family", ["reference", "dicp-dpt", "rad", "ad-absolute", "ad-rotary"])
+@pytest.mark.parametrize("family", ["reference", "dicp-dpt", "rad", "ad-absolute", "ad-rotary", "ad-relative"])
 def test_keeping_everything_is_the_plain_policy_bit_for_bit(
     families, random_steps, family, interval, memory, positions
 ):

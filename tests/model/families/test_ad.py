@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from torch import nn
 
 from attnscope_model.acting.deciding import Decider
 from attnscope_model.acting.tape import AttentionTape
@@ -12,7 +13,7 @@ from attnscope_model.checkpoints.native import build_policy
 from attnscope_model.families.ad import ADConfig, ADLayer, ADPolicy, rotary_angles, stored_config
 from attnscope_model.training.trainer import initialise
 
-POSITIONS = ("learned-absolute", "rotary")
+POSITIONS = ("learned-absolute", "rotary", "alibi", "relative")
 
 
 @pytest.fixture(params=POSITIONS)
@@ -20,6 +21,8 @@ def policy(request) -> ADPolicy:
     """Return a small random policy of each kind of positions."""
     policy = ADPolicy(ADConfig((5, 7), 4, 12, request.param, width=16, layers=3, heads=2, feedforward=32))
     initialise(policy, seed=1)
+    if request.param == "relative":
+        nn.init.normal_(policy.get_parameter("distances.table"), generator=torch.Generator().manual_seed(4))
     return policy.eval()
 
 
@@ -103,7 +106,7 @@ def test_attention_is_recorded_by_every_layer(policy):
 
 
 @pytest.mark.parametrize(
-    "shape", [{"width": 15}, {"width": 6, "heads": 2, "positions": "rotary"}, {"positions": "alibi"}]
+    "shape", [{"width": 15}, {"width": 6, "heads": 2, "positions": "rotary"}, {"positions": "backwards"}]
 )
 def test_shapes_that_cannot_be_built_are_refused(shape):
     """Heads that do not divide the width, odd rotary heads and unknown positions."""

@@ -127,7 +127,7 @@ def test_descriptions_fit_the_layout(loaded, name):
     assert (description.layers, description.actions) == (3, 5)
     assert description.query_slot == ("first" if "dpt" in name else "last")
     assert description.context_length == (22 if description.tokens_per_transition == 3 else 24)
-    assert description.positions in {"learned-absolute", "rotary", "sinusoidal"}
+    assert description.positions in {"learned-absolute", "rotary", "sinusoidal", "alibi"}
     assert info.train_tasks is None
 
 

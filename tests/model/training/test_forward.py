@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
+from torch import nn
 
 from attnscope_model.families.ad import ADConfig, ADPolicy
 from attnscope_model.families.reference import ReferenceConfig, ReferencePolicy
@@ -24,6 +25,8 @@ def native(positions):
 BUILDERS = {
     "learned-absolute": lambda: native("learned-absolute"),
     "rotary": lambda: native("rotary"),
+    "alibi": lambda: native("alibi"),
+    "relative": lambda: native("relative"),
     "reference": lambda: ReferencePolicy(ReferenceConfig(16, 3, 2, STEPS, 32, 5, 5, causal=True)),
 }
 
@@ -33,6 +36,8 @@ def policy(request):
     """Return a random policy of each family that is trained."""
     policy = BUILDERS[request.param]()
     initialise(policy, seed=3)
+    if request.param == "relative":
+        nn.init.normal_(policy.get_parameter("distances.table"), generator=torch.Generator().manual_seed(4))
     return policy
 
 
@@ -56,7 +61,7 @@ def test_some_decisions_are_those_of_all(policy, batch):
 
 
 def test_training_decides_as_inference_does(policy, batch):
-    """At every prefix, both kinds of positions, the logits are inference's to 1e-5."""
+    """At every prefix, every kind of positions, the logits are inference's to 1e-5."""
     trained = window_logits(policy, batch)
     for step in range(STEPS):
         tokens = [

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 from safetensors.torch import save
+from torch import nn
 
 from attnscope_model.acting.context import ContextWindow
 from attnscope_model.acting.influence import attention_rollout, leave_one_out, value_weighted
@@ -33,7 +34,7 @@ STEPS = 40
 """Past the slide of every layout's window, which is 24 tokens."""
 
 
-NATIVE = {f"native-{kind}": kind for kind in ("learned-absolute", "rotary")}
+NATIVE = {f"native-{kind}": kind for kind in ("learned-absolute", "rotary", "alibi", "relative")}
 EVERY = [*layouts.LAYOUTS, *NATIVE]
 
 
@@ -72,6 +73,8 @@ def register_native(registry, name, kind):
     config = ADConfig((9, 9), 5, 24, kind, width=16, layers=2, heads=2, feedforward=32)
     policy = ADPolicy(config)
     initialise(policy, seed=1)
+    if kind == "relative":
+        nn.init.normal_(policy.get_parameter("distances.table"), generator=torch.Generator().manual_seed(4))
     weights, stored = save(dict(policy.state_dict())), config_bytes(stored_config(config))
     folder = registry.root / identity(weights, stored)
     folder.mkdir()
@@ -164,7 +167,9 @@ def test_value_weighting_adds_up_to_what_attention_adds(captures, name):
             bias = 0.0 if linear.bias is None else linear.bias
             assert torch.allclose(moved.sum((0, 2)) + bias, linear(joined), atol=1e-4)
             assert torch.allclose(moved.norm(dim=-1), weighted[number], atol=1e-4)
-            x = layer.forward(x)
+            onward = layer.forward(x)
+            assert torch.allclose(layer.finish(x, (found.maps[number] @ values[0])[None]), onward, atol=1e-4)
+            x = onward
     assert (rolled.sum(-1) - 1).abs().max() < 1e-5
 
 

@@ -18,7 +18,7 @@ from forwards.layouts import LAYOUTS
 from reading_here import reading_here
 
 CPU = torch.device("cpu")
-NATIVE = {f"native-{kind}": kind for kind in ("learned-absolute", "rotary")}
+NATIVE = {f"native-{kind}": kind for kind in ("learned-absolute", "rotary", "alibi")}
 FAMILIES = [*LAYOUTS, *NATIVE]
 ROLLOUTS = 3
 EPISODE = 7

@@ -69,7 +69,7 @@ def test_parts_that_are_not_there_have_no_number(found):
     assert (attention[arrays["decision/held"] == 0] == 0).all()
 
 
-@pytest.mark.parametrize("name", [*LAYOUTS, "native-learned-absolute", "native-rotary"])
+@pytest.mark.parametrize("name", [*LAYOUTS, "native-learned-absolute", "native-rotary", "native-alibi"])
 def test_without_the_oldest_band_only_the_newest_are_left(policies, histories_of, name):
     """Of every family: it is what recency keeps, standing at the same place, so the two departures are one."""
     policy = policies[name]

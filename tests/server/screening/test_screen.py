@@ -19,7 +19,7 @@ from attnscope_server.trials.divergence import decisions_at
 from forwards.layouts import LAYOUTS
 
 CPU = torch.device("cpu")
-FAMILIES = [*LAYOUTS, "native-learned-absolute", "native-rotary"]
+FAMILIES = [*LAYOUTS, "native-learned-absolute", "native-rotary", "native-alibi"]
 WAYS = (
     ("reindex", 1, "stateless"),
     ("reindex", 4, "stateless"),

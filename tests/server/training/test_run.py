@@ -92,8 +92,8 @@ def test_histories_of_other_tasks_are_refused(plan, tmp_path):
 
 
 def test_a_native_checkpoint_loads_with_its_description(plan, tmp_path):
-    """The entry's description is the loaded policy's, for both kinds of positions."""
-    for positions in ("learned-absolute", "rotary"):
+    """The entry's description is the loaded policy's, for every kind of positions."""
+    for positions in ("learned-absolute", "rotary", "alibi", "relative"):
         run = TrainingRun(tmp_path / positions, plan.model_copy(update={"positions": positions}))
         run.advance(until=4)
         policy = load_policy(run.folder / "step-4", CPU)

@@ -213,6 +213,23 @@ def hub_llama() -> dict[str, torch.Tensor]:
     return w.tensors
 
 
+def hub_bloom() -> dict[str, torch.Tensor]:
+    """Return a BLOOM of the Transformers library, of 101 entries."""
+    w = Weights(12)
+    w.add("transformer.word_embeddings.weight", 101, WIDTH, scale=1.0)
+    w.norm("transformer.word_embeddings_layernorm")
+    for i in range(LAYERS):
+        p = f"transformer.h.{i}."
+        w.norm(p + "input_layernorm")
+        w.norm(p + "post_attention_layernorm")
+        w.linear(p + "self_attention.query_key_value", 3 * WIDTH, WIDTH)
+        w.linear(p + "self_attention.dense", WIDTH, WIDTH)
+        w.linear(p + "mlp.dense_h_to_4h", INNER, WIDTH)
+        w.linear(p + "mlp.dense_4h_to_h", WIDTH, INNER)
+    w.norm("transformer.ln_f")
+    return w.tensors
+
+
 def hub_decision() -> dict[str, torch.Tensor]:
     """Return a Decision Transformer of the Transformers library over two numbers, with all of its predictions."""
     w = _gpt2("encoder", 40, 11)
@@ -345,6 +362,7 @@ LLAMA_CONFIG = {
     "num_key_value_heads": 2,
     "rms_norm_eps": 1e-5,
 }
+BLOOM_CONFIG = {"model_type": "bloom", "hidden_size": WIDTH, "n_layer": LAYERS, "n_head": 4, "vocab_size": 101}
 
 LAYOUTS = {
     "reference-causal": Layout("ad-reference", reference, CONFIG, {"causal": True}, facts={"causal": True}),
@@ -359,6 +377,7 @@ LAYOUTS = {
     "dpt": Layout("dpt", dpt, {}, {"heads": 2, "preset": "darkroom-dpt"}, bare=True, facts={"heads": 2}),
     "hub-gpt2": Layout("hub-gpt2", hub_gpt2, GPT2_CONFIG | {"attnscope": DECLARED}, bare=True),
     "hub-llama": Layout("hub-llama", hub_llama, LLAMA_CONFIG | {"attnscope": DECLARED}, bare=True),
+    "hub-bloom": Layout("hub-bloom", hub_bloom, BLOOM_CONFIG | {"attnscope": DECLARED}, bare=True),
 }
 """A file of every family and variant, by name."""
 

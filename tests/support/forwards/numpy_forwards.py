@@ -278,6 +278,31 @@ def hub_llama(w, config, h):
     return rms_norm(x[-1], w["model.norm.weight"]) @ w["lm_head.weight"][81:86].T, np.stack(maps)
 
 
+def hub_bloom(w, config, h):
+    """BLOOM of the Transformers library: a norm of the embeddings, q, k, v head by head, penalties by distance."""
+    x = entries(w["transformer.word_embeddings.weight"], h)
+    heads, maps, layer = config["n_head"], [], 0
+    far = np.arange(len(x))[:, None] - np.arange(len(x))
+    slopes = 2.0 ** (-8 * np.arange(1, heads + 1) / heads)
+
+    def normed(z, name):
+        return layer_norm(z, w[f"{name}.weight"], w[f"{name}.bias"])
+
+    x = normed(x, "transformer.word_embeddings_layernorm")
+    while f"transformer.h.{layer}.input_layernorm.weight" in w:
+        p = f"transformer.h.{layer}."
+        z = affine(w, p + "self_attention.query_key_value", normed(x, p + "input_layernorm"))
+        q, k, v = z.reshape(len(x), heads, 3, -1).transpose(2, 1, 0, 3)
+        scores = q @ k.transpose(0, 2, 1) / math.sqrt(q.shape[-1]) - slopes[:, None, None] * far
+        maps.append(softmax(np.where(far < 0, -np.inf, scores)))
+        joined = (maps[-1] @ v).transpose(1, 0, 2).reshape(x.shape)
+        x = x + affine(w, p + "self_attention.dense", joined)
+        up = affine(w, p + "mlp.dense_h_to_4h", normed(x, p + "post_attention_layernorm"))
+        x = x + affine(w, p + "mlp.dense_4h_to_h", gelu_new(up))
+        layer += 1
+    return normed(x[-1], "transformer.ln_f") @ w["transformer.word_embeddings.weight"][81:86].T, np.stack(maps)
+
+
 _MHA = {
     "qkv": "blocks.{}.attention.in_proj",
     "out": "blocks.{}.attention.out_proj",

@@ -72,6 +72,13 @@ _GPT2_IGNORED: Final = frozenset(
         "summary_first_dropout", "summary_proj_to_labels", "summary_type", "summary_use_proj",
     }
 )  # fmt: skip
+_BLOOM_IGNORED: Final = frozenset(
+    {
+        "attention_dropout", "attention_softmax_in_fp32", "bias_dropout_fusion", "hidden_dropout",
+        "masked_softmax_fusion", "pretraining_tp", "seq_length", "skip_bias_add", "skip_bias_add_qkv",
+        "slow_but_exact", "unk_token_id",
+    }
+)  # fmt: skip
 
 MODEL_TYPES: Final[Mapping[str, ModelType]] = MappingProxyType(
     {
@@ -107,6 +114,19 @@ MODEL_TYPES: Final[Mapping[str, ModelType]] = MappingProxyType(
             },
             {**_FIXED, "rope_scaling": (None,), "rope_type": (None, "default")},
             _BOOKKEEPING | {"attention_dropout", "pretraining_tp"},
+        ),
+        "bloom": ModelType(
+            "BloomForCausalLM",
+            {
+                "hidden_size": Read(int),
+                "n_layer": Read(int),
+                "n_head": Read(int),
+                "vocab_size": Read(int),
+                "layer_norm_epsilon": Read(float, 1e-5),
+                "tie_word_embeddings": Read(bool, default=True),
+            },
+            {**_FIXED, "apply_residual_connection_post_layernorm": (False,)},
+            _BOOKKEEPING | _BLOOM_IGNORED,
         ),
         "decision_transformer": ModelType(
             "DecisionTransformerModel",

@@ -16,8 +16,15 @@ from attnscope_model.forward.policy import Policy
 from attnscope_model.readers.base import ParsedFile
 from attnscope_model.readers.gpt2_blocks import BLOCK_NAMES, CONV1D, is_mask
 from attnscope_model.readers.hub.adapter import MAX_IDS
-from attnscope_model.readers.hub.base import HubReader, built_words, stored_words, tied_head, vocabulary_of
-from attnscope_model.readers.shapes import MAX_TOKENS, bounded, shape
+from attnscope_model.readers.hub.base import (
+    HubReader,
+    built_words,
+    checked_context,
+    stored_words,
+    tied_head,
+    vocabulary_of,
+)
+from attnscope_model.readers.shapes import MAX_TOKENS, shape
 
 
 class HubGpt2Reader(HubReader):
@@ -51,11 +58,10 @@ class HubGpt2Reader(HubReader):
         positions, _ = shape(tensors, "transformer.wpe.weight", 2)
         _, inner = shape(tensors, "transformer.h.0.mlp.c_fc.weight", 2)
         words = vocabulary_of(config, entries, answers["preset"])
-        context = answers["context_length"]
         sizes = self.stack_sizes(
             file, answers, width=width, feedforward=inner, actions=words.actions, vocabulary=(entries, MAX_IDS)
         )
-        bounded(context_length=(context, min(positions, MAX_TOKENS)))
+        context = checked_context(answers["context_length"], words, min(positions, MAX_TOKENS))
         check_activation(config["activation_function"])
         del sizes["actions"]
         return {

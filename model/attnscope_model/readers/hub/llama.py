@@ -13,9 +13,16 @@ from attnscope_model.families.hub_llama import FAMILY, HubLlamaConfig, HubLlamaP
 from attnscope_model.forward.policy import Policy
 from attnscope_model.readers.base import ParsedFile
 from attnscope_model.readers.hub.adapter import MAX_IDS
-from attnscope_model.readers.hub.base import HubReader, built_words, stored_words, tied_head, vocabulary_of
+from attnscope_model.readers.hub.base import (
+    HubReader,
+    built_words,
+    checked_context,
+    stored_words,
+    tied_head,
+    vocabulary_of,
+)
 from attnscope_model.readers.hub.gpt2 import check_activation
-from attnscope_model.readers.shapes import MAX_TOKENS, bounded, shape
+from attnscope_model.readers.shapes import MAX_TOKENS, shape
 
 _FREQUENCIES: Final = re.compile(r"model\.(layers\.\d{1,6}\.self_attn\.)?rotary_emb\.inv_freq")
 
@@ -57,12 +64,11 @@ class HubLlamaReader(HubReader):
         entries, width = shape(tensors, "model.embed_tokens.weight", 2)
         inner, _ = shape(tensors, "model.layers.0.mlp.gate_proj.weight", 2)
         words = vocabulary_of(config, entries, answers["preset"])
-        context = answers["context_length"]
         sizes = self.stack_sizes(
             file, answers, width=width, feedforward=inner, actions=words.actions, vocabulary=(entries, MAX_IDS)
         )
         most = config.get("max_position_embeddings", MAX_TOKENS)
-        bounded(context_length=(context, min(most, MAX_TOKENS)))
+        context = checked_context(answers["context_length"], words, min(most, MAX_TOKENS))
         check_activation(config["hidden_act"])
         del sizes["actions"]
         return {

@@ -37,8 +37,8 @@ Memory = Literal["stateless", "stateful"]
 may outlive the window."""
 
 Recompute = Literal["recompute", "cached"]
-"""The computation of a decision: every kept token anew, or from kept keys and values (causal policies with rotary
-positions), where what was dropped still lives on in what was computed while it was there."""
+"""The computation of a decision: every kept token anew, or from kept keys and values (causal policies with
+positions by distance), where what was dropped still lives on in what was computed while it was there."""
 
 POSITION_POLICIES: tuple[str, ...] = get_args(PositionPolicy)
 MAX_CONDITIONS = 2_000

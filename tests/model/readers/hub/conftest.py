@@ -32,6 +32,16 @@ DECLARATIONS = {
         "context_length": 64,
         "preset": "some.listed.environment",
     },
+    "bloom": {
+        "tokens": ["state", "action"],
+        "observation": "discrete",
+        "states": 37,
+        "first_state": 0,
+        "actions": 37,
+        "first_action": 0,
+        "context_length": 64,
+        "preset": "some.listed.environment",
+    },
     "decision_transformer": {
         "actions": 3,
         "steps": 12,
