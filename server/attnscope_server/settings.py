@@ -117,7 +117,7 @@ class Settings(BaseSettings):
         default=None, ge=1, le=1024, description="Torch threads of a worker; None leaves torch's own."
     )
     fused_attention: bool = Field(
-        default=True, description="Use the compiled attention for small heads on a CPU where numba is installed."
+        default=True, description="Use compiled layers or attention for small heads on a CPU where numba is installed."
     )
     worker_nice: int = Field(
         default=5, ge=0, le=19, description="Niceness of a worker: the service answers while every core computes."

@@ -109,15 +109,8 @@ def _logits(policy: Policy, piece: Piece) -> Float[Tensor, "env action"]:
     x = policy.place(tokens, slots)
     *early, last = policy.layers()
     for layer in early:
-        x = layer.finish(x, layer.attention.attend(*layer.project(x, slots), slots))
-    keys, values = last.memory(x, slots)
-    query = last.query(x[:, -1:], newest(slots, x.shape[1]))
-    return policy.read(last.finish(x[:, -1:], last.attention.decide(query, keys, values, slots))[:, 0])
-
-
-def newest(slots: Slots, tokens: int) -> int | Int[Tensor, "env one"]:
-    """Return the slots of the last token."""
-    return slots + tokens - 1 if isinstance(slots, int) else slots[:, -1:]
+        x = layer.forward(x, slots)
+    return policy.read(last.decide(x, slots)[:, 0])
 
 
 def _padded(

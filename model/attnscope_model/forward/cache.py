@@ -52,6 +52,8 @@ class GrowingCache:
         first = self.held
         x = self._policy.place(tokens, first)
         *early, last = self._policy.layers()
+        if last.whole is not None:
+            return self._computed(x)
         for number, layer in enumerate(early):
             queries, keys, values = layer.project(x, first)
             x = layer.finish(x, self._attended(number, layer, queries, keys, values))
@@ -59,6 +61,22 @@ class GrowingCache:
         query = last.query(x[:, -1:], first + tokens.shape[1] - 1)
         x = last.finish(x[:, -1:], self._attended(len(early), last, query, keys, values))
         self.held = first + tokens.shape[1] - 1
+        return self._policy.read(x[:, 0])
+
+    def _computed(self, x: Float[Tensor, "env new width"]) -> Float[Tensor, "env action"]:
+        """Return the logits by compiled layers."""
+        layers, first, new = self._policy.layers(), self.held, x.shape[1]
+        for number, layer in enumerate(layers):
+            if layer.whole is None:
+                raise ValueError("expected every layer to be compiled, or none")
+            if number == len(self._memory):
+                self._memory.append(layer.whole.memory(len(x), self._capacity))
+            tape = layer.attention.tape
+            place = None if tape is None else tape.place()
+            x, row = layer.whole.new(x, first, self._memory[number], place, last=number == len(layers) - 1)
+            if tape is not None:
+                tape.record(row, None)
+        self.held = first + new - 1
         return self._policy.read(x[:, 0])
 
     def _attended(self, number: int, layer: Layer, queries: Tensor, keys: Tensor, values: Tensor) -> Tensor:

@@ -177,12 +177,18 @@ class BlockLayer(ProjectingLayer):
         if self.norm_first:
             x = x + self.joined(attended)
             return x + self._fed_forward(normed(self.norm2, x))
-        # Residuals are added in place: new memory at every layer costs more than the sum.
-        x = normed(self.norm1, self.joined(attended).add_(x))
-        return normed(self.norm2, self._fed_forward(x).add_(x))
+        x = normed(self.norm1, added(self.joined(attended), x))
+        return normed(self.norm2, added(self._fed_forward(x), x))
 
     def _fed_forward(self, x: Tensor) -> Tensor:
-        return linear(self.linear2, functional.gelu(linear(self.linear1, x), approximate=self.gelu))
+        # Under autocast the product is bfloat16, and GELU would be; in the weights' precision nothing is copied.
+        inner = linear(self.linear1, x).to(self.linear1.weight.dtype)
+        return linear(self.linear2, functional.gelu(inner, approximate=self.gelu))
+
+
+def added(part: Tensor, x: Tensor) -> Tensor:
+    """Return a residual sum in the precision of x, in place where that is the part's: new memory costs more."""
+    return part.add_(x) if part.dtype is x.dtype else part + x
 
 
 def linear(layer: nn.Linear, x: Tensor) -> Tensor:

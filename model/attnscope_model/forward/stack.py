@@ -8,17 +8,67 @@ arithmetic. Knows nothing of environments, windows or devices.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
+from typing import Protocol
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from attnscope_model.errors import NotReplayableError
-from attnscope_model.forward.attention import TapedAttention
+from attnscope_model.forward.attention import TapedAttention, attention_map
 from attnscope_model.forward.policy import Policy
 
 Slots = int | Int[Tensor, "env token"]
 """Positions of tokens: the slot of the first of consecutive tokens, or the slot of every token."""
+
+
+Computed = Callable[[Tensor, Slots, Tensor | None], tuple[Tensor, Tensor]]
+"""A compiled layer's call: the output and the row, by tokens, their slots, and where the row is wanted, if anywhere."""
+
+
+class Whole(Protocol):
+    """A layer as one compiled call."""
+
+    @abstractmethod
+    def every(
+        self, x: Float[Tensor, "env token width"], first: Slots, place: Float[Tensor, "env head 1 slot"] | None
+    ) -> tuple[Float[Tensor, "env token width"], Float[Tensor, "env head 1 slot"]]:
+        """Return every token's output, and the last one's row, which is written to `place` where that fits."""
+        ...
+
+    @abstractmethod
+    def last(
+        self, x: Float[Tensor, "env token width"], first: Slots, place: Float[Tensor, "env head 1 slot"] | None
+    ) -> tuple[Float[Tensor, "env 1 width"], Float[Tensor, "env head 1 slot"]]:
+        """Return the last token's output, and its row, which is written to `place` where that fits."""
+        ...
+
+    @abstractmethod
+    def new(
+        self,
+        x: Float[Tensor, "env new width"],
+        first: int,
+        memory: tuple[Float[Tensor, "env width capacity"], Float[Tensor, "env width capacity"]],
+        place: Float[Tensor, "env head 1 slot"] | None,
+        *,
+        last: bool,
+    ) -> tuple[Float[Tensor, "env given width"], Float[Tensor, "env head 1 slot"]]:
+        """Return the output of new tokens of growing contexts, or of the last alone, and its row; keep keys and values.
+
+        `first` is the number of tokens that are kept, and so the slot of the first new one.
+        """
+        ...
+
+    @abstractmethod
+    def memory(self, envs: int, capacity: int) -> tuple[Tensor, Tensor]:
+        """Return room for the keys and values of growing contexts."""
+        ...
+
+
+def newest(slots: Slots, tokens: int) -> int | Int[Tensor, "env one"]:
+    """Return the slots of the last token."""
+    return slots + tokens - 1 if isinstance(slots, int) else slots[:, -1:]
 
 
 def at_slots(table: Float[Tensor, "slot size"], slots: Slots, tokens: int) -> Float[Tensor, "*env token size"]:
@@ -35,6 +85,8 @@ class Layer(nn.Module, ABC):
     """
 
     attention: TapedAttention
+    whole: Whole | None = None
+    """The layer as one compiled call, where it is computed so; see `attnscope_model.forward.whole_layers`."""
 
     @abstractmethod
     def project(
@@ -71,18 +123,34 @@ class Layer(nn.Module, ABC):
         """
         raise NotReplayableError(f"{type(self).__name__} does not say its output map, which value-weighting needs")
 
-    def forward(self, x: Float[Tensor, "env token width"]) -> Float[Tensor, "env token width"]:
+    def forward(self, x: Float[Tensor, "env token width"], first: Slots = 0) -> Float[Tensor, "env token width"]:
         """Return every token's output."""
-        return self.finish(x, self.attention.attend(*self.project(x)))
+        if self.whole is None:
+            return self.finish(x, self.attention.attend(*self.project(x, first), first))
+        return self._noted(self.whole.every, x, first)
 
-    def decide(self, x: Float[Tensor, "env token width"]) -> Float[Tensor, "env 1 width"]:
+    def decide(self, x: Float[Tensor, "env token width"], first: Slots = 0) -> Float[Tensor, "env 1 width"]:
         """Return the last token's output, which is all that the last layer is asked for."""
-        keys, values = self.memory(x)
-        query = self.query(x[:, -1:], x.shape[1] - 1)
+        if self.whole is not None:
+            return self._noted(self.whole.last, x, first)
+        keys, values = self.memory(x, first)
+        query = self.query(x[:, -1:], newest(first, x.shape[1]))
         tape = self.attention.tape
         if tape is not None and tape.with_maps:
-            query = torch.cat([self.query(x)[:, :, :-1], query], dim=2)  # the deciding query keeps its bits
-        return self.finish(x[:, -1:], self.attention.decide(query, keys, values))
+            query = torch.cat([self.query(x, first)[:, :, :-1], query], dim=2)  # the deciding query keeps its bits
+        return self.finish(x[:, -1:], self.attention.decide(query, keys, values, first))
+
+    def _noted(self, compute: Computed, x: Float[Tensor, "env token width"], first: Slots) -> Tensor:
+        """Return what compiled code computes, after its row and, where asked for, the map beside it are recorded."""
+        tape = self.attention.tape
+        out, row = compute(x, first, None if tape is None else tape.place())
+        if tape is not None:
+            whole = None
+            if tape.with_maps:
+                queries, keys, _ = self.project(x, first)
+                whole = attention_map(queries, keys, causal=self.attention.causal)
+            tape.record(row, whole)
+        return out
 
 
 class StackedPolicy(Policy):

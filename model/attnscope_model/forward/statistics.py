@@ -19,7 +19,7 @@ SMALLEST: Final = torch.finfo(torch.float32).tiny
 """Smallest normal float32."""
 
 SINGLE: Final = ("entropy", "max", "effective", "sink", "self")
-"""Statistics that are one number a row, as `attnscope_model.forward.kernel.summarise` orders them."""
+"""Statistics that are one number a row, as `attnscope_model.forward.compiled.kernel.summarise` orders them."""
 
 _WINDOWS: Final = np.array(RECENCY_WINDOWS, np.int64)
 
@@ -57,7 +57,7 @@ def compiled_statistics(
 
     On a CPU with numba only. The distance is NaN where a weight is.
     """
-    from attnscope_model.forward import kernel  # noqa: PLC0415 - only where numba is installed
+    from attnscope_model.forward.compiled import kernel  # noqa: PLC0415 - only where numba is installed
 
     shape, slots = tuple(rows.shape[:3]), rows.shape[3]
     flat = rows.contiguous().numpy().reshape(-1, slots)

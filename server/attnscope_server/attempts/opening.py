@@ -11,7 +11,7 @@ import torch
 from gymnasium.vector import VectorEnv
 from jaxtyping import Shaped
 
-from attnscope_model.forward.fused import NUMBA, implementation, prefer_fused
+from attnscope_model.forward.fused import LAYERS, NUMBA, implementation, prefer_fused
 from attnscope_model.forward.policy import Policy
 from attnscope_server.acting.axis import EnvAxis
 from attnscope_server.acting.errors import NotReproducibleError
@@ -58,7 +58,7 @@ def choose_attention(policy: Policy, device: torch.device, reader: CaptureReader
         return
     provenance: dict[str, object] = reader.attributes["provenance"]
     began = provenance["attention_implementation"]
-    prefer_fused(policy, device, allowed=began == NUMBA)
+    prefer_fused(policy, device, allowed=began in {NUMBA, LAYERS}, whole=began == LAYERS)
     if implementation(policy) != began:
         raise NotReproducibleError(f"it began with {began}; here is only {implementation(policy)}")
 

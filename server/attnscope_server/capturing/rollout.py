@@ -16,7 +16,7 @@ from gymnasium.vector import VectorEnv
 
 from attnscope_model.acting.deciding import Decision
 from attnscope_model.acting.remembering import Deciding, deciding
-from attnscope_model.forward.fused import NUMBA, implementation
+from attnscope_model.forward.fused import TORCH, implementation
 from attnscope_model.forward.policy import Policy
 from attnscope_server.acting.axis import EnvAxis
 from attnscope_server.acting.choices import HostArray, PolicyActor, host_choices
@@ -60,7 +60,7 @@ class Rollout:
     def __post_init__(self) -> None:
         self._decider = self._new_decider()
         self._rooms = HostRooms(self.environment, self.axis, self.environment_id)
-        compiled = implementation(self.policy) == NUMBA  # as provenance has it, so that a resume takes the same
+        compiled = implementation(self.policy) != TORCH  # as provenance has it, so that a resume takes the same
         self._attention = AttentionRecorder(self.schema, self.policy.description.query_slot, compiled=compiled)
 
     def _new_decider(self) -> Deciding:

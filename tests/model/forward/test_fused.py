@@ -12,8 +12,8 @@ from torch.nn import functional
 from attnscope_model.acting.context import ContextWindow
 from attnscope_model.acting.tape import AttentionTape
 from attnscope_model.checkpoints.native import load_policy
-from attnscope_model.forward import kernel
 from attnscope_model.forward.attention import attention_row
+from attnscope_model.forward.compiled import kernel
 from attnscope_model.forward.fused import NUMBA, TORCH, fused_attention, implementation, prefer_fused, works
 
 CPU = torch.device("cpu")
@@ -27,11 +27,11 @@ def threads():
     torch.set_num_threads(before)
 
 
-@pytest.fixture
-def fused_policy(registry, name):
-    """Return a policy of its own that attends by the kernel."""
+@pytest.fixture(params=["attention", "layers"])
+def fused_policy(registry, name, request):
+    """Return a policy of its own that attends by the kernel, or whose whole layers are compiled."""
     policy = load_policy(registry.folder(name), CPU)
-    assert prefer_fused(policy, CPU)
+    assert prefer_fused(policy, CPU, whole=request.param == "layers")
     return policy
 
 
@@ -95,7 +95,7 @@ def test_is_taken_only_where_it_fits(registry, monkeypatch):
     """Not on a GPU, and not without numba; what a policy attends by is what it says."""
     policy = load_policy(registry.folder("causal"), CPU)
     assert implementation(policy) == TORCH
-    assert prefer_fused(policy, CPU)
+    assert prefer_fused(policy, CPU, whole=False)
     assert implementation(policy) == NUMBA
     assert not prefer_fused(policy, torch.device("cuda"))
     monkeypatch.setattr(importlib.util, "find_spec", lambda _: None)
@@ -116,7 +116,7 @@ def test_a_kernel_that_fails_here_gives_way_to_torch(registry, monkeypatch, faul
     works.cache_clear()
     policy = load_policy(registry.folder("causal"), CPU)
     try:
-        with pytest.warns(RuntimeWarning, match="no such instruction" if fault == "raises" else "attends wrongly"):
+        with pytest.warns(RuntimeWarning, match="no such instruction" if fault == "raises" else "numbers are wrong"):
             assert not prefer_fused(policy, CPU)
         assert implementation(policy) == TORCH
     finally:

@@ -15,7 +15,8 @@ from attnscope_model.acting.sampling import ACTION_STREAM, cumulative, uniforms
 from attnscope_model.checkpoints.native import load_policy
 from attnscope_model.checkpoints.registry import CheckpointRegistry
 from attnscope_model.errors import CaptureInvalidError
-from attnscope_model.forward.fused import NUMBA, TORCH
+from attnscope_model.forward.compiled import growing
+from attnscope_model.forward.fused import LAYERS, TORCH
 from attnscope_server.capturing.job import CaptureOrder, run_capture
 from attnscope_server.capturing.kind import KIND
 from attnscope_server.capturing.resolving import resolve
@@ -110,7 +111,7 @@ def test_captures_with_and_without_the_compiled_kernel_agree(capture):
     """More environments than a tile, the last tile part empty: logits, rows and statistics agree to 1e-5."""
     options = {"checkpoint": "noncausal", "replicas": 11, "steps": 20, "sampling": {"mode": "greedy"}}
     compiled, plain = capture(**options), capture(**options, fused=False)
-    assert compiled.attributes["provenance"]["attention_implementation"] == NUMBA
+    assert compiled.attributes["provenance"]["attention_implementation"] == LAYERS
     assert plain.attributes["provenance"]["attention_implementation"] == TORCH
     for name in ("policy/logits", "stats/max", "stats/sink", "stats/self", "stats/recency", "stats/entropy"):
         assert np.abs(compiled.array(name)[:] - plain.array(name)[:]).max() < 1e-5, name
@@ -124,8 +125,14 @@ def test_captures_with_and_without_the_compiled_kernel_agree(capture):
 @pytest.mark.parametrize("fused", [True, False])
 def test_rows_that_do_not_sum_to_one_fail_the_capture(capture, monkeypatch, fused):
     """Whichever way the statistics are taken, lost mass is refused before it is stored."""
-    softmax = torch.softmax
+    softmax, compute_new = torch.softmax, growing.compute_new
+
+    def halved(x, out, rows, *rest):
+        compute_new(x, out, rows, *rest)
+        rows *= 0.5
+
     monkeypatch.setattr(torch, "softmax", lambda *a, **k: softmax(*a, **k) * 0.5)
+    monkeypatch.setattr(growing, "compute_new", halved)
     with pytest.raises(CaptureInvalidError, match="sum 5"):
         capture(steps=3, fused=fused)
 

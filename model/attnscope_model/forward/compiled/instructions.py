@@ -13,7 +13,9 @@ from numba.extending import intrinsic
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 
-def compiled(function: Function, signature: str | None = None, fastmath: bool | set[str] = True) -> Function:
+def compiled(
+    function: Function, signature: str | None = None, fastmath: bool | set[str] = True, *, kept: bool = True
+) -> Function:
     """Return the function compiled, kept on disk where numba finds a place for it.
 
     Without a signature it is compiled for what it is first called with.
@@ -22,10 +24,18 @@ def compiled(function: Function, signature: str | None = None, fastmath: bool | 
     options = {"nogil": True, "fastmath": fastmath, "error_model": "numpy"}
     arguments = () if signature is None else (signature,)
     try:
-        made: Function = njit(*arguments, cache=True, **options)(function)
+        made: Function = njit(*arguments, cache=kept, **options)(function)
     except RuntimeError:  # numba's word for having no folder to write to
         made = njit(*arguments, **options)(function)
     return made
+
+
+def lanewise(function: Function, signature: str | None = None) -> Function:
+    """Return a function over lanes compiled: a product and a sum may be one instruction, and nothing else is relaxed.
+
+    Only what has a signature is kept on disk; it holds the compiled code of all that it calls.
+    """
+    return compiled(function, signature, {"contract"}, kept=signature is not None)
 
 
 def _instruction(generator: Function) -> Function:

@@ -15,7 +15,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from attnscope_model.forward.instructions import compiled, exponent, larger, mantissa, power_of_two
+from attnscope_model.forward.compiled.instructions import compiled, exponent, larger, mantissa, power_of_two
 
 f32 = np.float32
 
