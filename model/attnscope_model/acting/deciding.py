@@ -50,8 +50,8 @@ class Decider:
     device
         Where they live.
     sums
-        When the recorded rows' sums are looked at: at every decision; all together by `check`, instead of waiting for
-        the device at every one; or not here, but by whoever takes the rows.
+        When the recorded rows' sums are looked at: at every decision; by the caller, who finds the furthest in `off`
+        and need not wait for the device at every one; or not here, but by whoever takes the rows.
     """
 
     def __init__(
@@ -60,13 +60,14 @@ class Decider:
         envs: int,
         device: torch.device,
         *,
-        sums: Literal["at once", "by check", "elsewhere"] = "at once",
+        sums: Literal["at once", "by caller", "elsewhere"] = "at once",
     ) -> None:
         self.window = ContextWindow(policy, envs, device)
         """The contexts."""
         self._policy = policy
         self._sums = sums
-        self._off = torch.zeros((), device=device)
+        self.off = torch.zeros((), device=device)
+        """The largest distance of a recorded row's sum from 1 since the beginning, where the caller looks at it."""
         self._tile = envs if device.type != "cpu" else TILE_ENVS * torch.get_num_threads()
         self._room: RowRoom | None = None
         self._cache: GrowingCache | None = None
@@ -116,22 +117,12 @@ class Decider:
         """Add a finished transition to the contexts."""
         self.window.append(observation, action, reward, next_observation)
 
-    def check(self) -> None:
-        """Refuse what was recorded since the beginning where its rows do not sum to 1; waits for the device.
-
-        Raises
-        ------
-        CaptureInvalidError
-            A row does not.
-        """
-        refuse_off(self._off.item())
-
     def _looked_at(self, decision: Decision) -> Decision:
-        """Return a decision whose rows sum to 1, or will be looked at by `check` or elsewhere."""
+        """Return a decision whose rows sum to 1, or will be looked at by the caller or elsewhere."""
         if decision.rows is not None and self._sums != "elsewhere":
             off = furthest_off(decision.rows)
-            if self._sums == "by check":
-                self._off = torch.maximum(self._off, off)  # a NaN stays one
+            if self._sums == "by caller":
+                self.off = torch.maximum(self.off, off)  # a NaN stays one
             else:
                 refuse_off(off.item())
         return decision
@@ -161,7 +152,7 @@ class Decider:
     def _map_room(self, envs: int, length: int) -> Float[Tensor, "env layer head query slot"]:
         """Return memory for the whole maps of one decision, filled tile by tile."""
         description = self._policy.description
-        return torch.empty(envs, description.layers, description.heads, length, length, device=self._off.device)
+        return torch.empty(envs, description.layers, description.heads, length, length, device=self.off.device)
 
     def _row_room(self, envs: int) -> RowRoom:
         if self._room is None:
@@ -170,7 +161,7 @@ class Decider:
 
     def _new_room(self, envs: int) -> RowRoom:
         description = self._policy.description
-        return RowRoom(envs, description.layers, description.heads, self.window.longest, self._off.device)
+        return RowRoom(envs, description.layers, description.heads, self.window.longest, self.off.device)
 
 
 def _joined(forwards: Sequence[Callable[[], Tensor]]) -> Tensor:

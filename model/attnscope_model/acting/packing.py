@@ -97,7 +97,7 @@ class PackingDecider:
     device
         Where their histories are.
     sums
-        When the recorded rows' sums are looked at, as `Decider` has it; ``by check`` is at once too.
+        When the recorded rows' sums are looked at, as `Decider` has it; ``by caller`` is at once too.
     """
 
     def __init__(
@@ -106,7 +106,7 @@ class PackingDecider:
         envs: int,
         device: torch.device,
         *,
-        sums: Literal["at once", "by check", "elsewhere"] = "at once",
+        sums: Literal["at once", "by caller", "elsewhere"] = "at once",
     ) -> None:
         self._policy, self._device, self._sums = policy, device, sums
         self._tile = envs if device.type != "cpu" else TILE_ENVS * torch.get_num_threads()
@@ -170,6 +170,3 @@ class PackingDecider:
         compression = self.window.append(tokens)
         if compression is not None and not bool(compression.packed.latents.isfinite().all()):
             raise CaptureInvalidError(f"the latents after transition {compression.step} are not finite")
-
-    def check(self) -> None:
-        """Do nothing: sums are looked at when rows are recorded."""

@@ -61,10 +61,6 @@ class Deciding(Protocol):
     ) -> None:
         """Add a finished transition."""
 
-    @abstractmethod
-    def check(self) -> None:
-        """Refuse recorded rows that do not sum to 1."""
-
 
 def remembers(policy: Policy) -> bool:
     """Return whether a policy decides out of a memory of its own."""
@@ -76,7 +72,7 @@ def deciding(
     envs: int,
     device: torch.device,
     *,
-    sums: Literal["at once", "by check", "elsewhere"] = "at once",
+    sums: Literal["at once", "by caller", "elsewhere"] = "at once",
 ) -> Deciding:
     """Return the contexts of a policy, of tokens or out of its memory; see `Decider` for the parameters."""
     if isinstance(policy, RememberingPolicy):
@@ -135,7 +131,7 @@ class RememberingDecider:
     device
         Where their memory is.
     sums
-        When the recorded rows' sums are looked at, as `Decider` has it; ``by check`` is at once too.
+        When the recorded rows' sums are looked at, as `Decider` has it; ``by caller`` is at once too.
     """
 
     def __init__(
@@ -144,7 +140,7 @@ class RememberingDecider:
         envs: int,
         device: torch.device,
         *,
-        sums: Literal["at once", "by check", "elsewhere"] = "at once",
+        sums: Literal["at once", "by caller", "elsewhere"] = "at once",
     ) -> None:
         self._device, self._sums = device, sums
         self._memory = policy.memory(envs, device)
@@ -193,6 +189,3 @@ class RememberingDecider:
             torch.as_tensor(ended).to(self._device, torch.bool),
         )
         self.window.moved(self._memory.held().cpu().numpy())
-
-    def check(self) -> None:
-        """Do nothing: sums are looked at when rows are recorded."""

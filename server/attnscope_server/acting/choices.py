@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, Final, Generic
 
@@ -38,6 +39,8 @@ class Choices(Generic[ArrayT]):
         Puts drawn numbers, float64 [step, env], where the logits are.
     choose
         Returns actions from logits, a step's numbers (None is greedy) and the temperature.
+    ahead
+        Draw the next numbers in a thread while the present ones are used.
     """
 
     def __init__(
@@ -47,21 +50,35 @@ class Choices(Generic[ArrayT]):
         drawn: int,
         placed: Callable[[HostArray], ArrayT],
         choose: Callable[[Tensor, ArrayT | None, float], ArrayT],
+        *,
+        ahead: bool = False,
     ) -> None:
         self._axis, self._temperature, self._drawn = axis, temperature, drawn
         self._placed, self._choose = placed, choose
         self._first = -drawn
         self._numbers: Any = None  # rows of either library
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="numbers") if ahead else None
+        self._next: tuple[int, Future[HostArray]] | None = None
 
     def __call__(self, step: int, logits: Float[Tensor, "env action"]) -> ArrayT:
         """Return the actions of a step, integers [env]."""
         if self._temperature is None:
             return self._choose(logits, None, 1.0)
         if self._numbers is None or not 0 <= step - self._first < self._drawn:
-            axis = self._axis
-            self._first = step
-            self._numbers = self._placed(uniforms(axis.seed, axis.task, axis.replica, step, self._drawn, ACTION_STREAM))
+            self._first, self._numbers = step, self._placed(self._taken(step))
         return self._choose(logits, self._numbers[step - self._first], self._temperature)
+
+    def _taken(self, step: int) -> HostArray:
+        """Return the numbers from a step on, drawn ahead where that was done, and have the next ones drawn."""
+        drawn = self._next[1].result() if self._next is not None and self._next[0] == step else self._draw(step)
+        if self._thread is not None:
+            following = step + self._drawn
+            self._next = following, self._thread.submit(self._draw, following)
+        return drawn
+
+    def _draw(self, step: int) -> HostArray:
+        axis = self._axis
+        return uniforms(axis.seed, axis.task, axis.replica, step, self._drawn, ACTION_STREAM)
 
 
 def host_choices(axis: EnvAxis, temperature: float | None, drawn: int = DRAWN) -> Choices[HostArray]:
@@ -70,10 +87,13 @@ def host_choices(axis: EnvAxis, temperature: float | None, drawn: int = DRAWN) -
 
 
 def device_choices(axis: EnvAxis, temperature: float | None, drawn: int, device: torch.device) -> Choices[Tensor]:
-    """Return choices that are tensors of a device, which is never waited for."""
-    return Choices[Tensor](
-        axis, temperature, drawn, lambda numbers: torch.from_numpy(numbers).to(device), choose_on_device
-    )
+    """Return choices that are tensors of a device, which is never waited for; numbers are drawn ahead."""
+
+    def placed(numbers: HostArray) -> Tensor:
+        given = torch.from_numpy(numbers)
+        return given.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else given
+
+    return Choices[Tensor](axis, temperature, drawn, placed, choose_on_device, ahead=True)
 
 
 @dataclass

@@ -1,4 +1,9 @@
-"""The arithmetic of a policy's forward: float32 unless a capture asks for less, which only a GPU has."""
+"""The arithmetic of a policy's forward: float32 unless a capture asks for less, which only a GPU has.
+
+``tf32`` lowers matrix products alone. ``bfloat16`` is torch's autocast: the results of products are bfloat16 too, so
+queries, keys, values and the scores of rows are, and what a family computes between two products may be (SwiGLU is; the
+blocks with GELU compute GELU and residual sums in float32). Softmax, norms, logits and what is stored are float32.
+"""
 
 from __future__ import annotations
 
@@ -27,7 +32,7 @@ def refuse_unavailable(wanted: Precision, device: torch.device) -> None:
 
 @contextmanager
 def precision(wanted: Precision, device: torch.device) -> Iterator[None]:
-    """Compute matrix products inside the block at this precision; softmax, norms and what is stored stay float32."""
+    """Compute at this precision inside the block; the module's docstring says which numbers it lowers."""
     before = torch.get_float32_matmul_precision()
     torch.set_float32_matmul_precision("high" if wanted == "tf32" else "highest")
     try:

@@ -5,10 +5,11 @@ The same on a CPU and on a GPU. `attnscope_storage.ages` says what the numbers m
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Literal
 
 import torch
-from jaxtyping import Float, Float16, UInt8
+from jaxtyping import Float, Float16, Int64, UInt8
 from torch import Tensor
 
 from attnscope_storage.ages import SHARES, bin_edges
@@ -58,7 +59,7 @@ class Reductions:
         parts = (envs, self._dims.row_layers, self._dims.row_heads)
         for axis, (part, size) in enumerate(zip(parts, rows.shape, strict=False)):
             if part != tuple(range(size)):
-                rows = rows.index_select(axis, torch.tensor(part, device=rows.device))
+                rows = rows.index_select(axis, _placed(part, rows.device))
         return rows
 
 
@@ -80,10 +81,10 @@ def age_bins(
         As `attnscope_storage.ages.bin_edges` returns them.
     """
     length = rows.shape[-1]
-    ends = torch.tensor(edges, device=rows.device).clamp(max=length)
+    ends = _placed(edges, rows.device).clamp(max=length)
     running = torch.nn.functional.pad(_by_age(rows, query_slot).double().cumsum(dim=-1), (1, 0))
     found = running[..., ends].diff(dim=-1)
-    reached = torch.tensor(edges[:-1], device=rows.device) < length
+    reached = _placed(edges[:-1], rows.device) < length
     return torch.where(reached, found, torch.nan).to(torch.float16)
 
 
@@ -100,8 +101,15 @@ def retained_curve(
     history = torch.nn.functional.pad(history, (0, before * per - history.shape[-1]))
     each = history.reshape(*history.shape[:-1], before, per).sum(dim=-1)
     running = torch.nn.functional.pad(each.sort(dim=-1, descending=True).values.cumsum(dim=-1), (1, 0))
-    kept = [min(before, max(1, int(before * share + 1e-9))) if share else 0 for share in SHARES]
-    return (own + running[..., torch.tensor(kept, device=rows.device)]).to(torch.float16)
+    kept = tuple(min(before, max(1, int(before * share + 1e-9))) if share else 0 for share in SHARES)
+    return (own + running[..., _placed(kept, rows.device)]).to(torch.float16)
+
+
+@lru_cache(maxsize=64)
+def _placed(numbers: tuple[int, ...], device: torch.device) -> Int64[Tensor, " number"]:
+    """Return whole numbers on a device; kept, since putting them there makes the host wait for the device."""
+    with torch.inference_mode(mode=False):
+        return torch.tensor(numbers, device=device)
 
 
 def _by_age(rows: Float[Tensor, "env layer head slot"], query_slot: QuerySlot) -> Float[Tensor, "env layer head age"]:

@@ -8,7 +8,7 @@ import torch
 
 from attnscope_env import preset, terminal_observations
 from attnscope_model.acting.deciding import Decider
-from attnscope_model.acting.tape import AttentionTape
+from attnscope_model.acting.tape import AttentionTape, refuse_off
 from attnscope_model.errors import CaptureInvalidError
 from attnscope_model.families.reference import ReferenceConfig, ReferencePolicy
 from attnscope_model.forward.cache import GrowingCache, cacheable
@@ -129,14 +129,14 @@ def test_only_a_causal_policy_with_its_query_last_is_cached(policies):
         GrowingCache(policies["noncausal"], 160)
 
 
-@pytest.mark.parametrize("sums", ["at once", "by check"])
+@pytest.mark.parametrize("sums", ["at once", "by caller"])
 def test_rows_that_do_not_sum_to_one_are_refused(policies, monkeypatch, name, sums):
-    """A decision with broken rows raises at once, or at the next check where looking at them is left for later."""
+    """A decision with broken rows raises at once, or its distance is there for the caller who looks at it later."""
     decider = Decider(policies[name], 2, CPU, sums=sums)
 
     def decide() -> None:
         decider.decide(np.array([[1, 2], [3, 4]]), rows=True)
-        decider.check()
+        refuse_off(decider.off.item())
 
     decide()
     softmax = torch.softmax

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from torch.nn import functional
 
 from attnscope_env import preset, terminal_observations
 from attnscope_model.checkpoints.native import load_policy
@@ -123,3 +124,18 @@ def test_less_than_float32_is_refused_on_a_cpu(capture):
             capture(wanted, on_device=False, dtype=wanted)
     with precision("float32", CPU):
         assert torch.get_float32_matmul_precision() == "highest"
+
+
+def test_bfloat16_lowers_products_and_not_what_is_between_them(registry, monkeypatch):
+    """GELU and residual sums of a post-norm policy are float32 while products are bfloat16."""
+    policy, seen = load_policy(registry.folder("causal"), CPU), set()
+    gelu, layer_norm = functional.gelu, torch.layer_norm
+    monkeypatch.setattr(functional, "gelu", lambda x, **k: (seen.add(("gelu", x.dtype)), gelu(x, **k))[1])
+    monkeypatch.setattr(torch, "layer_norm", lambda x, *a: (seen.add(("norm", x.dtype)), layer_norm(x, *a))[1])
+    tokens = torch.randn(2, 9, policy.description.width)
+    with torch.inference_mode():
+        exact = policy(tokens)
+        with precision("bfloat16", CPU):
+            lowered = policy(tokens)
+    assert seen == {("gelu", torch.float32), ("norm", torch.float32)}
+    assert 0 < (lowered - exact).abs().max() < 0.3
