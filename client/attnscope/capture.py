@@ -136,7 +136,8 @@ class Capture(Shown, CapturedArrays):
             return self["attention/maps"][(sampled.index(step), at, *take, slice(0, n), slice(0, n))]
         layers, heads = self._places("layer", layer), self._places("head", head)
         try:
-            found = self._replayed(Decision(step, self.row_env(env), kind, layers, heads))
+            tokens = self.length(step, env) if self.policy.window == "compressed" else None
+            found = self._replayed(Decision(step, self.row_env(env), kind, layers, heads, tokens=tokens))
         except NotReplayableError as error:
             if kind != "weights":
                 raise
@@ -179,8 +180,10 @@ class Capture(Shown, CapturedArrays):
         return self._replayed(at)
 
     def _replayed(self, decision: Decision) -> Float[np.ndarray, ...]:
-        if (reason := self.policy.why_whole) is not None:
-            raise NotReplayableError(f"only decision rows are stored of this capture: {reason}")
+        reason, maps = self.policy.why_whole, self.policy.whole_maps
+        if reason is not None and (decision.kind == "leave-one-out" or not maps):
+            offered = "only maps are replayed" if maps else "only decision rows are stored"
+            raise NotReplayableError(f"{offered} of this capture: {reason}")
         if self._replayer is None:
             raise NotReplayableError(
                 f"the checkpoint is needed for {decision.kind} of a step that is not stored, so a service: "

@@ -50,7 +50,11 @@ class Recorded(BaseModel):
 
 
 KEPT: Final[Mapping[str, str]] = MappingProxyType(
-    {"memory": "a memory of its layers' inputs", "rolling": "keys and values kept as they were computed"}
+    {
+        "memory": "a memory of its layers' inputs",
+        "rolling": "keys and values kept as they were computed",
+        "compressed": "older transitions packed into latents by a network of its own",
+    }
 )
 """By the window of a policy: what it keeps of its past besides tokens."""
 

@@ -18,7 +18,7 @@ HERE = Path(__file__).parent
 POSITIONS = 64
 """Positions of the compressor that a golden compression may use."""
 
-ROLLOUT = ("observation", "action", "reward", "next_observation", "done", "logits", "tokens", "latent_tokens")
+ROLLOUT = ("goal", "observation", "action", "reward", "next_observation", "done", "logits", "tokens", "latent_tokens")
 COMPRESSIONS = ("compression_step", "compression_input_tokens")
 FIRST = 4
 """Compressions whose latents and attention are kept."""
@@ -45,7 +45,7 @@ def shrink(name: str, source: Path) -> None:
     kept |= {"row_step": steps, "rows": golden["rows"][steps]}
     kept |= {key: golden[key][:FIRST] for key in ("latents", "compression_cross", "compression_self_mean")}
     maps = {"cad": ("plain_6", "latent_0", "latent_11"), "rad": ("plain_6", "latent_0", "latent_5")}[name]
-    contexts = [key for key in golden if key.startswith(("context_", "query_"))]
+    contexts = [key for key in golden if key.startswith(("context_", "query_", "logits_training_"))]
     kept |= {key: golden[key] for key in contexts}
     kept |= {f"{part}_{which}": golden[f"{part}_{which}"] for which in maps for part in ("logits", "attention")}
     np.savez_compressed(HERE / name / "golden.npz", **kept)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
@@ -12,6 +13,22 @@ from attnscope.errors import NotCapturedError
 from attnscope.fetching.groups import ArrayGroup
 from attnscope.fetching.rows import CapturedRows
 from attnscope_storage.wire import CaptureSpec, ResolvedCapture
+
+
+@dataclass(frozen=True)
+class Summary:
+    """The latents at the front of a context."""
+
+    latents: int
+    first: int
+    """First transition that they stand for."""
+    last: int
+    """Last transition that they stand for."""
+    generation: int
+    """Compressions that they went through."""
+
+    def __str__(self) -> str:
+        return f"summary of transitions {self.first}–{self.last}, generation {self.generation}"
 
 
 class CapturedArrays(CapturedRows):
@@ -97,6 +114,8 @@ class CapturedArrays(CapturedRows):
     def transition_index(self, step: int, env: int = 0) -> Int[np.ndarray, " slot"]:
         """Return the transition in each slot of a context; the query's own slot has the index of this step.
 
+        A latent stands for no single transition and has -1; `summary` says for which it does.
+
         Parameters
         ----------
         step
@@ -109,10 +128,32 @@ class CapturedArrays(CapturedRows):
         >>> capture.transition_index(3)
         array([0, 1, 2, 3])
         """
-        n, start = self.length(step, env), int(self.context.start[step, self.row_env(env)])
+        at, packed = self.row_env(env), self.summary(step, env)
+        latents = 0 if packed is None else packed.latents
+        n, start = self.length(step, env) - latents, int(self.context.start[step, at])
         history = start + np.arange(n - 1) // self.policy.tokens_per_transition
         query = start + (n - 1) // self.policy.tokens_per_transition
-        return np.insert(history, 0 if self.policy.query_slot == "first" else n - 1, query)
+        transitions = np.insert(history, 0 if self.policy.query_slot == "first" else n - 1, query)
+        return np.concatenate([np.full(latents, -1, np.int64), transitions])
+
+    def summary(self, step: int, env: int = 0) -> Summary | None:
+        """Return the latents of a context and the transitions that they stand for; None where it has none.
+
+        Parameters
+        ----------
+        step
+            Environment step.
+        env
+            Place among the stored environments.
+        """
+        if "context/summaries" not in self.names():
+            return None
+        at = self.row_env(env)
+        latents = int(self.context.summaries[step, at])
+        if latents == 0:
+            return None
+        last = int(self.context.start[step, at]) - 1
+        return Summary(latents, 0, last, int(self.context.generation[step, at]))
 
     def episode_boundaries(self, step: int, env: int = 0) -> Int[np.ndarray, " boundary"]:
         """Return the slots where an episode begins, slot 0 left out; none where episodes were not captured.
@@ -126,10 +167,12 @@ class CapturedArrays(CapturedRows):
         """
         if "rollout/episode" not in self.names():
             return np.empty(0, np.int64)
-        transitions = self.transition_index(step, env)
+        every = self.transition_index(step, env)
+        latents = int((every < 0).sum())
+        transitions = every[latents:]
         first = int(transitions.min())
         episodes = self.rollout.episode[first : step + 1, self.row_env(env)][transitions - first]
-        begins = np.flatnonzero(np.diff(episodes)) + 1
+        begins = np.flatnonzero(np.diff(episodes)) + 1 + latents
         return begins[begins > 1] if self.policy.query_slot == "first" else begins
 
     def returns(self) -> Float[np.ndarray, "env episode"]:

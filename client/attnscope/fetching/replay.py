@@ -36,11 +36,13 @@ class Decision:
     transitions: tuple[int, ...] | None = None
     """Of leave-one-out: places in the window; None is all."""
     positions: Positions = "reindex"
+    tokens: int | None = None
+    """Tokens of the context, where its step does not tell them."""
 
     def shape(self, policy: PolicyDescription) -> tuple[int, ...]:
         """Return the shape of the answer."""
         held = min(self.step, policy.transitions)
-        tokens = held * policy.tokens_per_transition + 1
+        tokens = held * policy.tokens_per_transition + 1 if self.tokens is None else self.tokens
         left_out = held if self.transitions is None else len(self.transitions)
         sizes = {"layer": len(self.layers), "head": len(self.heads), "query": tokens, "slot": tokens}
         return tuple((sizes | {"transition": left_out})[dim] for dim in MAP_DIMS[self.kind])

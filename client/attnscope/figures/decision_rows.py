@@ -73,9 +73,10 @@ def decision_rows(capture: Capture, step: int, *, env: int = 0) -> Figure:
     transitions = capture.transition_index(step, env)
     rewarded = np.empty(0, np.int64)
     if "rollout/reward" in capture.names():
-        first = int(transitions.min())
-        gained = capture.rollout.reward[first : step + 1, at][transitions - first]
-        rewarded = np.flatnonzero((gained > 0) & (transitions < step))  # the query's own reward is still to come
+        own = np.flatnonzero(transitions >= 0)
+        first = int(transitions[own[0]])
+        gained = capture.rollout.reward[first : step + 1, at][transitions[own] - first]
+        rewarded = own[(gained > 0) & (transitions[own] < step)]  # the query's own reward is still to come
     boundaries = capture.episode_boundaries(step, env)
     layers, heads = stored(capture, "layer"), stored(capture, "head")
     with styled():
@@ -97,7 +98,9 @@ def decision_rows(capture: Capture, step: int, *, env: int = 0) -> Figure:
         title = f"Decision of step {step}, {task_label(capture, at)} · {capture.resolved.checkpoint_name}"
         episodes = capture.lacks("rollout/episode") or "grey lines: episodes begin"
         rewards = capture.lacks("rollout/reward") or "orange marks: rewarded transitions"
-        marks = f"dashed: uniform; {episodes}; {rewards}"
+        packed = capture.summary(step, env)
+        front = "" if packed is None else f"; slots 0 to {packed.latents - 1}: {packed}"
+        marks = f"dashed: uniform; {episodes}; {rewards}{front}"
         return finish(figure, title, f"{source_of(capture)}\n{progress_of(capture)}; {marks}")
 
 

@@ -124,7 +124,7 @@ class Mosaic:
         boundaries
             Slots where an episode begins.
         transitions
-            Transition index of every slot of the context.
+            Transition index of every slot of the context; -1 is a latent, named ``S``.
         """
         self.image.set_data(self._edges(self.columns), self._edges(self.rows), self._cells(shades))
         n = self.slots
@@ -135,7 +135,8 @@ class Mosaic:
             )
         )
         for text, slot in zip(self.above, np.tile(self._named, self.columns), strict=True):
-            text.set_text(str(transitions[slot * self.unit]))
+            held = transitions[slot * self.unit]
+            text.set_text("S" if held < 0 else str(held))
 
     def _cells(self, shades: UInt8[np.ndarray, "row column query slot"]) -> Int[np.ndarray, "y x"]:
         n = self.slots

@@ -44,6 +44,31 @@ def checked_length(length: Int[np.ndarray, "*row"], slots: int) -> Int64[np.ndar
     return whole
 
 
+def behind(
+    rows: Float[np.ndarray, "*row slot"], latents: Int[np.ndarray, ...], *, shares: bool = True
+) -> Float[np.ndarray, "*row slot"]:
+    """Return rows from the first slot behind the latents on, NaN where no slot is left.
+
+    Parameters
+    ----------
+    rows
+        Attention over the slots of contexts; NaN past the context.
+    latents
+        Latents at the front of each context, int; its axes are the first ones of the rows.
+    shares
+        Divide by the mass that is not on latents, so that a row sums to 1 again.
+    """
+    slots = rows.shape[-1]
+    front = np.asarray(latents, np.int64).reshape(*latents.shape, *[1] * (rows.ndim - latents.ndim))
+    slot = np.arange(slots) + front
+    moved = np.take_along_axis(rows, np.broadcast_to(np.minimum(slot, slots - 1), rows.shape), axis=-1)
+    moved = np.where(slot < slots, moved.astype(np.float32), np.float32(np.nan))
+    if not shares:
+        return moved
+    left = np.nansum(moved, axis=-1, keepdims=True)
+    return np.asarray(np.divide(moved, left, out=np.full_like(moved, np.nan), where=left > 0))
+
+
 def in_context(length: Int[np.ndarray, "*row"], slots: int) -> Bool[np.ndarray, "*row {slots}"]:
     """Return which slots hold a token, the query's own among them."""
     return np.arange(slots) < checked_length(length, slots)[..., None]

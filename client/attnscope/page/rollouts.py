@@ -31,6 +31,9 @@ ENDS: Final = ("terminated", "truncated")
 KEPT: Final = ("context/length", "context/start", *(f"rollout/{name}" for name in ("reward", "episode", *ENDS)))
 """Arrays whose committed steps are kept; a commit adds its own to them."""
 
+PACKED: Final = ("context/summaries", "context/generation")
+"""The same of policies that pack their history."""
+
 Steps = Shaped[np.ndarray, "step ..."]
 
 
@@ -88,7 +91,11 @@ class Rollout:
         self.length: Int[np.ndarray, " step"] = self.kept["context/length"]
         """Tokens of each context, the query among them."""
         self.start: Int[np.ndarray, " step"] = self.kept["context/start"]
-        """Transition in the first slot of each context."""
+        """Transition in the first slot of each context, or in the first one behind its latents."""
+        self.summaries: Steps | None = self.kept.get("context/summaries")
+        """Latents at the front of each context; None where the policy packs nothing."""
+        self.generation: Steps | None = self.kept.get("context/generation")
+        """Compressions so far; None where the policy packs nothing."""
         self.map_place = capture.exact_place(place)
         """Place of the environment among those with stored maps; None where it has none."""
         self.sampled = [] if self.map_place is None else capture.map_steps()
@@ -107,7 +114,7 @@ class Rollout:
     def _kept(self, capture: Capture, before: Mapping[str, Shaped[np.ndarray, "known ..."]]) -> dict[str, Steps]:
         """Return every committed step of the arrays that are kept; only what was not there before is read."""
         committed, found = capture.steps_committed, {}
-        for name in KEPT:
+        for name in (*KEPT, *(one for one in PACKED if one in capture.names())):
             known = before.get(name, np.empty(0))
             known = known if len(known) <= committed else known[:0]
             new = column(capture, name, slice(len(known), committed), self.env)
@@ -157,4 +164,9 @@ class Rollout:
         start = int(self.start[step])
         inside = self.begins[(self.begins > start) & (self.begins < step + self._last)]
         slots = (inside - start) * self._tokens + (not self._last)
-        return {"step": step, "length": int(self.length[step]), "start": start, "boundaries": slots.tolist()}
+        told = {"step": step, "length": int(self.length[step]), "start": start}
+        if self.summaries is not None and self.generation is not None:
+            latents = int(self.summaries[step])
+            slots = slots + latents
+            told |= {"summaries": latents, "generation": int(self.generation[step])}
+        return {**told, "boundaries": slots.tolist()}

@@ -101,6 +101,8 @@ def band(
     steps = columns.steps
     told |= {"entries": columns.entries, "steps": steps.tolist(), "lengths": rollout.length[steps].tolist()}
     told |= {"starts": rollout.start[steps].tolist(), "unit": columns.unit, "every": columns.entries[2]}
+    if rollout.summaries is not None:
+        told["summaries"] = rollout.summaries[steps].tolist()
     return Frame(told | {"rewards": by_column(rollout, steps, last)}, columns.shades)
 
 

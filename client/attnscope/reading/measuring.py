@@ -50,13 +50,18 @@ def add(tally: Tally, burst: Burst) -> None:
     """Take in a burst."""
     reading, fresh = tally.reading, burst.fresh
     step = burst.step[fresh:]
-    length = reading.length[step][:, reading.row_envs]
+    length = reading.own_length[step][:, reading.row_envs]
     _add_means(tally, burst, burst.mean[fresh:, :, None, None], step, length)
     step, rows = burst.step[burst.first_whole :], burst.rows
     few = max(1, BLOCK_BYTES // max(1, rows[:1].size * 2))
     for at in range(0, len(rows), few):
         part = step[at : at + few]
-        _add_heads(tally, burst.number, rows[at : at + few], reading.length[part][:, reading.row_envs])
+        _add_heads(
+            tally,
+            burst.number,
+            rows[at : at + few],
+            (reading.own_length[part][:, reading.row_envs], _counts(reading, part)),
+        )
 
 
 def _add_means(
@@ -68,7 +73,7 @@ def _add_means(
 ) -> None:
     """Measure the mean rows over layers and heads."""
     reading, layout, number = tally.reading, tally.reading.layout, burst.number
-    counts = length >= reading.least
+    counts = _counts(reading, step)
     recent = recency_mass(rows, length, (RECENT,), layout)[..., 0, 0, 0]
     own = self_mass(rows, length, layout)[..., 0, 0]
     tally.steps.append(step)
@@ -87,6 +92,11 @@ def _add_means(
     _add_unstored(tally, LINEAR, rows, length, counts, number, tally.shares_read[0])
 
 
+def _counts(reading: Reading, step: Int64[np.ndarray, " row"]) -> Bool[np.ndarray, "row env"]:
+    """Return the decisions whose context, latents among its tokens, is long enough to count."""
+    return np.asarray(reading.length[step][:, reading.row_envs] >= reading.least)
+
+
 def _add_phases(
     tally: Tally,
     flat: Float64[np.ndarray, "row env age"],
@@ -103,11 +113,14 @@ def _add_phases(
 
 
 def _add_heads(
-    tally: Tally, number: int, rows: Float[np.ndarray, "row env layer head slot"], length: Int64[np.ndarray, "row env"]
+    tally: Tally,
+    number: int,
+    rows: Float[np.ndarray, "row env layer head slot"],
+    contexts: tuple[Int64[np.ndarray, "row env"], Bool[np.ndarray, "row env"]],
 ) -> None:
     """Measure the rows of every layer and head."""
     reading, layout = tally.reading, tally.reading.layout
-    counts = length >= reading.least
+    length, counts = contexts
     far = distance_from_uniform(rows, length)
     tally.distance.add(far, counts)
     tally.flatness.value.add(far.mean(axis=(2, 3)), counts, number)

@@ -13,7 +13,7 @@ import numpy as np
 from jaxtyping import Float, Float16, Float32, Float64, Int, Int64, Shaped
 
 from attnscope.capture import Capture
-from attnscope.measures.layout import ContextLayout
+from attnscope.measures.layout import ContextLayout, behind
 from attnscope.reading.choosing import Choice
 from attnscope.reading.plan import ReadingPlan, Size, Stretch, followed, overview
 from attnscope.reading.reduced import between_shares, mean_profile, mean_retained, mean_statistic
@@ -32,7 +32,8 @@ class Burst:
     step: Int64[np.ndarray, " row"]
     """Environment step of each row."""
     mean: Float32[np.ndarray, "row env slot"]
-    """Each row averaged over layers and heads."""
+    """Each row averaged over layers and heads. Where contexts begin with latents, all rows leave them out: they are
+    shares of the rest, from the first slot behind them on."""
     fresh: int
     """Rows before this one only tell what came before, and were counted already."""
     rows: Float16[np.ndarray, "last env layer head slot"]
@@ -74,8 +75,20 @@ class Reading:
         return len(self.length)
 
     @cached_property
+    def summaries(self) -> Int64[np.ndarray, "step env"] | None:
+        """Latents at the front of each context; None where the policy packs nothing."""
+        if "context/summaries" not in self.capture.names():
+            return None
+        return np.asarray(self.capture.context.summaries[: self.steps], np.int64)[:, self.envs]
+
+    @property
+    def own_length(self) -> Int64[np.ndarray, "step env"]:
+        """Tokens of each context that stand for one transition or for the query: all but latents."""
+        return self.length if self.summaries is None else self.length - self.summaries
+
+    @cached_property
     def start(self) -> Int64[np.ndarray, "step env"]:
-        """Transition index of slot 0."""
+        """Transition index of slot 0, or of the first slot behind latents."""
         return np.asarray(self.capture.context.start[: self.steps], np.int64)[:, self.envs]
 
     @cached_property
@@ -179,7 +192,15 @@ class Reading:
 
     def _rows(self, entries: slice) -> Float16[np.ndarray, "row env layer head slot"]:
         rows = self.capture.rows[(entries, self._pick(), ..., slice(0, self.size.slots))]
-        return np.asarray(rows, np.float16)
+        return np.asarray(self._apart(np.asarray(rows), entries, self.row_envs), np.float16)
+
+    def _apart(
+        self, rows: Float[np.ndarray, "row env *cell slot"], entries: slice, envs: list[int]
+    ) -> Float[np.ndarray, "row env *cell slot"]:
+        """Return rows as shares of the attention that is not on latents, from the first slot behind them on."""
+        if self.summaries is None:
+            return rows
+        return behind(rows, self.summaries[self.row_step[entries]][:, envs])
 
     def _means(
         self, part: Stretch, rows: Float16[np.ndarray, "last env layer head slot"]
@@ -188,7 +209,8 @@ class Reading:
         if part.heads == part.end - part.fresh:
             return np.asarray(rows.mean(axis=(2, 3), dtype=np.float32))
         key = (slice(part.fresh, part.end), self._pick(), ..., slice(0, self.size.slots))
-        return self.capture.rows.halves(key, over=self.head_axes).astype(np.float32)
+        means = self.capture.rows.halves(key, over=self.head_axes).astype(np.float32)
+        return np.asarray(self._apart(means, slice(part.fresh, part.end), self.row_envs), np.float32)
 
     def _pick(self) -> slice | list[int]:
         """Return an index of the environments whose rows are read; neighbours as a slice, which come in one piece."""
@@ -228,10 +250,14 @@ class Reading:
         return mean_statistic(self.capture, "attention/curve", self.length, envs, self.least)
 
     def followed(self, env: int) -> tuple[range, Float[np.ndarray, "step slot"]]:
-        """Return entries of the last steps, every one, and their mean rows at drawing precision."""
+        """Return entries of the last steps, every one, and their mean rows at drawing precision, latents left out."""
         entries = followed(self.size.entries, self.size.slots)
         key = (slice(entries.start, entries.stop), self.places[env], ..., slice(0, self.size.slots))
-        return entries, self.capture.rows.view(key, over=self.head_axes)
+        shown = self.capture.rows.view(key, over=self.head_axes)
+        if self.summaries is None:
+            return entries, shown
+        latents = self.summaries[self.row_step[entries.start : entries.stop], env]
+        return entries, behind(shown, latents, shares=False)
 
     def overview(self, env: int) -> tuple[Int64[np.ndarray, " row"], Float[np.ndarray, "row slot"]]:
         """Return steps over the whole run and their mean rows, at drawing precision."""

@@ -119,8 +119,9 @@ class Tally:
     @property
     def lengths(self) -> Int64[np.ndarray, " decision"]:
         """Context lengths behind the means of mean rows: of the steps read that count."""
-        read = self.reading.length[self.row_steps][:, self.reading.row_envs]
-        return np.asarray(read[read >= self.reading.least])
+        reading = self.reading
+        read, own = (of[self.row_steps][:, reading.row_envs] for of in (reading.length, reading.own_length))
+        return np.asarray(own[read >= reading.least])
 
     def cost_curves(self) -> dict[str, Float64[np.ndarray, "layer head budget"]]:
         """Return the mass retained at `BUDGETS` by the way to choose tokens: own, shared, newest."""

@@ -150,6 +150,8 @@ def _environment(
         "every": held.every,
         "entries": [numbers.start, numbers.stop, numbers.step],
     }
+    if rollout.summaries is not None:
+        common["summaries"] = [one["summaries"] for one in contexts]
     unit = factor(rows.shape[-1], BINS)
     band = binned(_mean(rows), unit)
     told = {"first": 0, "last": read.steps, **rollout.within(0, read.steps), "unit": unit}

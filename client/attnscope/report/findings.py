@@ -25,7 +25,7 @@ def findings(study: Study) -> list[str]:
         by_episode = study.interval(study.returns)
         first, last = _number(by_episode, 0), _number(by_episode, -1)
         sentences.append(f"Return: {first} in the first episode, {last} in episode {study.returns.shape[1]}.")
-    sentences += _recency(study)
+    sentences += [*_recency(study), *_packed(study)]
     sentences += (
         _positions(study) if study.tally else ["Decision rows were not captured, so attention by position is unknown."]
     )
@@ -52,6 +52,20 @@ def _recency(study: Study) -> list[str]:
     at = f"at contexts of {study.least}+ tokens; uniform attention would give them {even:.3f}"
     held = f"The query's own slot holds {_quantity(study, 'self')} (uniform {own_even:.3f})"
     return [f"Recency: {newest} of the attention {at}. {held}."]
+
+
+def _packed(study: Study) -> list[str]:
+    """Return the sentence on latents, where a policy packs its older history."""
+    found = study.quantity("summary")
+    if found is None:
+        return []
+    even = found.estimate.baseline or np.nan
+    generations = int(np.asarray(study.capture.context.generation[: study.steps]).max())
+    held = (
+        f"{_quantity(study, 'summary')} of the attention (uniform {even:.3f}), after up to {generations} compressions"
+    )
+    rest = "Every share by position, age or place is of the attention that is not on latents."
+    return [f"Latents, which stand for all transitions before the newest compression, hold {held}. {rest}"]
 
 
 def _positions(study: Study) -> list[str]:

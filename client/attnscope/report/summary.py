@@ -36,11 +36,24 @@ def summarise(capture: Capture) -> str:
             f"Context length: {int(length.min())} to {int(length.max())} tokens, mean {length.mean():.1f}"
             f" (full: {capture.policy.context_length}, the query among them)"
         ),
+        *_packed(read),
         "",
         *_recency(read),
         *_unsaid(capture),
     ]
     return "\n".join(lines) + "\n"
+
+
+def _packed(read: Study) -> list[str]:
+    """Return how the policy packs its history, and what its latents hold, where it does."""
+    found = read.quantity("summary")
+    if found is None:
+        return []
+    capture, last = read.capture, read.capture.steps_committed - 1
+    words = capture.summary(last)
+    held = f"  hold {found.estimate.value:.3f} of the attention (uniform {found.estimate.baseline:.3f})"
+    newest = "none: the query stands alone" if words is None else f"{words.latents} latents, {words}"
+    return [f"Packed history: at the last step {newest}; its latents", held]
 
 
 def _unsaid(capture: Capture) -> list[str]:

@@ -20,7 +20,7 @@ from attnscope_storage.reductions import total_over_steps
 
 Values = Float64[np.ndarray, " env"]
 
-STORED: Final = ("self", "sink", "max", "effective", "normalised_entropy", "entropy")
+STORED: Final = ("summary", "self", "sink", "max", "effective", "normalised_entropy", "entropy")
 """Quantities that are the mean of a stored statistic over layers and heads; ``recency.N`` are, too."""
 
 
@@ -83,7 +83,7 @@ def quantity(reading: Reading, tally: Tally | None, resampling: Resampling, name
         if window and window not in reading.windows:
             return None
         cells = stored[..., reading.windows.index(window)] if window else stored
-        even = uniform(kind, window, reading.length)
+        even = uniform(kind, window, reading.length, reading.summaries)
         return Quantity(_heads_last(cells), _mean_where(even, reading.length >= reading.least), resampling)
     if tally is None:
         return None
@@ -104,18 +104,28 @@ def _of_rows(tally: Tally, of: Measured, cell: int | None) -> Quantity:
     return Quantity(values, even, tally.resampling, error, ratio)
 
 
-def uniform(name: str, window: int, length: Int64[np.ndarray, "step env"]) -> Float64[np.ndarray, "step env"]:
+def uniform(
+    name: str,
+    window: int,
+    length: Int64[np.ndarray, "step env"],
+    latents: Int64[np.ndarray, "step env"] | None = None,
+) -> Float64[np.ndarray, "step env"]:
     """Return the quantity of uniform attention over contexts of these lengths, the query's own slot among them.
 
     Parameters
     ----------
     window
         Of ``recency``, in tokens before the query.
+    latents
+        Latents at the front of the contexts, which recency leaves out; None where nothing is packed.
     """
+    front = np.zeros(length.shape) if latents is None else np.asarray(latents, np.float64)
     tokens = np.asarray(length, np.float64)
     match name:
         case "recency":
-            return np.asarray(np.minimum(window, tokens - 1) / tokens)
+            return np.asarray(np.minimum(window, tokens - 1 - front) / tokens)
+        case "summary":
+            return np.asarray(front / tokens)
         case "self" | "sink" | "max":
             return np.asarray(1 / tokens)
         case "normalised_entropy":

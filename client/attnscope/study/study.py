@@ -128,7 +128,7 @@ class Study:
         entries, shown = self.reading.followed(env)
         steps = self.reading.row_step[entries.start : entries.stop]
         start = self.reading.start[steps, env]
-        index = slot_transitions(start, self.length[steps, env], shown.shape[-1], self.layout)
+        index = slot_transitions(start, self.reading.own_length[steps, env], shown.shape[-1], self.layout)
         first, last = int(start.min()), int(index.max(initial=0)) + 1
         line = np.full((len(steps), max(1, last - first)), np.nan)
         row, slot = np.nonzero(index >= 0)

@@ -36,6 +36,8 @@ class Decision:
     maps: Float[Tensor, "env layer head query slot"] | None = None
     lengths: Int[np.ndarray, " env"] | None = None
     """Tokens of each context, where they differ: a row's weights beyond are 0; None where the rows' slots are all."""
+    summaries: int = 0
+    """Latents at the front of the contexts, which stand for packed transitions."""
 
 
 class Decider:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from contextlib import nullcontext
 from typing import Final
 
 import torch
@@ -16,6 +17,7 @@ from torch import Tensor
 
 from attnscope_model.acting.replay import Replayed, history_tokens, joined, query_tokens
 from attnscope_model.errors import NotReplayableError
+from attnscope_model.forward.compressing import CompressingPolicy
 from attnscope_model.forward.policy import Policy
 from attnscope_model.forward.stack import StackedPolicy
 from attnscope_storage.wire import Positions
@@ -38,13 +40,15 @@ def value_weighted(policy: Policy, replayed: Replayed) -> Float[Tensor, "layer h
     stacked = _stack(policy, "value-weighted attention")
     norms = []
     x = stacked.place(replayed.tokens)
-    for number, layer in enumerate(stacked.layers(), start=1):
-        _, values = layer.memory(x)
-        heads, size = values.shape[1], values.shape[-1]
-        by_head = layer.output().view(-1, heads, size).permute(1, 2, 0)  # [head, size, width]
-        norms.append((values[0] @ by_head).norm(dim=-1))
-        if number < len(replayed.maps):
-            x = layer.forward(x)
+    opened = policy.opening(replayed.summaries) if isinstance(policy, CompressingPolicy) else nullcontext()
+    with opened:
+        for number, layer in enumerate(stacked.layers(), start=1):
+            _, values = layer.memory(x)
+            heads, size = values.shape[1], values.shape[-1]
+            by_head = layer.output().view(-1, heads, size).permute(1, 2, 0)  # [head, size, width]
+            norms.append((values[0] @ by_head).norm(dim=-1))
+            if number < len(replayed.maps):
+                x = layer.forward(x)
     return replayed.maps * torch.stack(norms)[:, :, None]
 
 

@@ -28,6 +28,8 @@ class Compression:
     step: int
     """Transition after which it took place: its latents stand for this one and all before."""
     packed: Packed
+    sources: int
+    """Tokens and latents that were packed."""
 
 
 class PackedHistory:
@@ -39,10 +41,12 @@ class PackedHistory:
         Packs tokens, and says when.
     per_transition
         Tokens of a transition.
+    newest
+        Newest transitions that a compression leaves as they are; none in the policies' own evaluation.
     """
 
-    def __init__(self, compressor: LearnedCompressor, per_transition: int) -> None:
-        self._compressor, self._per = compressor, per_transition
+    def __init__(self, compressor: LearnedCompressor, per_transition: int, *, newest: int = 0) -> None:
+        self._compressor, self._per, self._newest = compressor, per_transition, newest
         self._buffer: list[Tensor] = []
         self.held: Float[Tensor, "env latent width"] | None = None
         """Latents of the newest compression, as it gave them."""
@@ -68,21 +72,74 @@ class PackedHistory:
         """Transition index of the oldest transition that stands in the next context as itself."""
         return self.packed
 
+    def transitions(self, slots: int) -> tuple[Int[np.ndarray, " slot"], Int[np.ndarray, " slot"]]:
+        """Return the first and the last transition that each slot of the next context stands for; -1 past it.
+
+        A latent stands for everything that was ever packed; the query for the step that it decides.
+        """
+        first, last = np.full(slots, -1, np.int32), np.full(slots, -1, np.int32)
+        latents, end = self.summaries, self.length
+        own = self.packed + np.arange(end - latents, dtype=np.int32) // self._per
+        first[latents:end] = last[latents:end] = own
+        first[:latents], last[:latents] = 0, self.packed - 1
+        return first, last
+
     def append(self, tokens: Float[Tensor, "env token width"]) -> Compression | None:
         """Add a finished transition's tokens; return the compression that this is followed by."""
         self._buffer.append(tokens)
         self.seen += 1
         if not self._compressor.when(len(self._buffer) * self._per, packed=self.held is not None):
             return None
-        packed = self._compressor.compress(self.held, torch.cat(self._buffer, dim=1))
-        self._buffer = []
-        self.held, self.packed, self.generation = packed.latents, self.seen, self.generation + 1
-        return Compression(self.seen - 1, packed)
+        older = len(self._buffer) - self._newest
+        if older < 1:
+            raise CaptureInvalidError(f"no transition is left to pack beside the newest {self._newest}")
+        given = torch.cat(self._buffer[:older], dim=1)
+        sources = given.shape[1] + (0 if self.held is None else self._compressor.latents)
+        packed = self._compressor.compress(self.held, given)
+        self._buffer = self._buffer[older:]
+        self.held, self.packed, self.generation = packed.latents, self.packed + older, self.generation + 1
+        return Compression(self.packed - 1, packed, sources)
 
     def tokens(self, query: Float[Tensor, "env 1 width"]) -> Float[Tensor, "env token width"]:
         """Return the context with a query at its end."""
         latents = [self._compressor.embed(self.held)] if self.summaries and self.held is not None else []
         return torch.cat([*latents, *self._buffer, query], dim=1)
+
+
+class OnceHistory(PackedHistory):
+    """A batch of histories as CAD was trained on them: everything older is packed at once, anew after each transition.
+
+    Nothing is packed that was packed before, and no query stands alone.
+
+    Parameters
+    ----------
+    compressor
+        Packs tokens.
+    per_transition
+        Tokens of a transition.
+    room
+        Tokens of transitions that a context without latents has.
+    """
+
+    def __init__(self, compressor: LearnedCompressor, per_transition: int, room: int) -> None:
+        super().__init__(compressor, per_transition)
+        self._room = room
+        self._every: list[Tensor] = []
+
+    def append(self, tokens: Float[Tensor, "env token width"]) -> Compression | None:
+        """Add a finished transition's tokens; return the compression that this is followed by."""
+        self._every.append(tokens)
+        self.seen += 1
+        beyond = len(self._every) * self._per - self._room
+        if beyond <= 0:
+            self._buffer = list(self._every)
+            return None
+        older = -(-(beyond + self._compressor.latents) // self._per)
+        given = torch.cat(self._every[:older], dim=1)
+        packed = self._compressor.compress(None, given)
+        self._buffer = self._every[older:]
+        self.held, self.packed, self.generation = packed.latents, older, 1
+        return Compression(older - 1, packed, given.shape[1])
 
 
 class PackingDecider:
@@ -135,6 +192,7 @@ class PackingDecider:
             torch.cat([part.logits for part in parts]),
             torch.cat([part.rows for part in parts if part.rows is not None]) if rows else None,
             torch.cat([part.maps for part in parts if part.maps is not None]) if maps else None,
+            summaries=window.summaries,
         )
 
     def _decided(self, tokens: Tensor, summaries: int, *, rows: bool, maps: bool) -> Decision:
@@ -144,7 +202,7 @@ class PackingDecider:
             logits = self._policy(tokens, summaries).float()
         if self._sums != "elsewhere":
             refuse_off(furthest_off(tape.rows).item())
-        return Decision(logits, tape.rows if rows else None, tape.maps)
+        return Decision(logits, tape.rows if rows else None, tape.maps, summaries=summaries)
 
     def append(
         self,

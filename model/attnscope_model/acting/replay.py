@@ -1,6 +1,7 @@
 """Replay: the context of any step again, from the stored rollout, and through the policy with a tape on.
 
-Only the window's transitions and the query are read. What comes out is compared with what the capture stored of the
+Only the window's transitions and the query are read; of a policy that packs its history, all transitions since the
+rollout began, which are packed again. What comes out is compared with what the capture stored of the
 same step (logits, entropies, and the decision row where there is one), so that a wrong context, another checkpoint or
 damaged data gives an error and never a map. Knows nothing of HTTP, processes or caches.
 """
@@ -16,8 +17,10 @@ from jaxtyping import Float, Integer, Shaped
 from torch import Tensor
 
 from attnscope_model.acting.context import features
+from attnscope_model.acting.packing import PackedHistory
 from attnscope_model.acting.tape import AttentionTape
 from attnscope_model.errors import NotReplayableError, ReplayDiffersError
+from attnscope_model.forward.compressing import CompressingPolicy
 from attnscope_model.forward.policy import Policy
 from attnscope_storage.errors import NotCommittedError
 from attnscope_storage.kinds.capture.agreement import RELATIVE, SUBNORMAL
@@ -66,6 +69,8 @@ class Replayed:
     """Without positions."""
     maps: Float[Tensor, "layer head query slot"]
     logits: Float[Tensor, " action"]
+    summaries: int = 0
+    """Latents at the front of the context."""
 
 
 def read_moment(chunks: DecodedChunks, reader: CaptureReader, step: int, env: int) -> Moment:
@@ -93,19 +98,24 @@ def read_moment(chunks: DecodedChunks, reader: CaptureReader, step: int, env: in
     """
     if step >= reader.steps_committed:
         raise NotCommittedError(f"step {step} asked for, {reader.steps_committed} committed")
-    if "context/transition_first" in reader.root.arrays:
-        raise NotReplayableError("the context of this capture was compressed; only plain windows are replayed")
+    packed = reader.policy.window == "compressed"
+    if "context/transition_first" in reader.root.arrays and not packed:
+        raise NotReplayableError("the context of this capture was compressed by a rule; it is not replayed")
 
     def stored(name: str, first: int, last: int) -> Shaped[np.ndarray, "step ..."]:
         return chunks.steps(reader, name, first, last, env)
 
     length, start = (int(stored(f"context/{name}", step, step + 1)[0]) for name in ("length", "start"))
     per = reader.policy.tokens_per_transition
-    if not 0 <= start <= step or length != (step - start) * per + 1:
+    tokens = (step - start) * per + 1
+    if packed:
+        tokens += int(stored("context/summaries", step, step + 1)[0])
+    if not 0 <= start <= step or length != tokens:
         raise ReplayDiffersError(
             f"step {step}, env {env}: expected {per} tokens of each transition from {start} on and a query, "
             f"got a context of {length} tokens"
         )
+    start = 0 if packed else start
     action = stored("rollout/action", start, step)
     if not ((action >= 0) & (action < reader.policy.actions)).all():
         raise ReplayDiffersError(f"step {step}, env {env}: the window holds a transition that was never written")
@@ -158,12 +168,32 @@ def replay(policy: Policy, moment: Moment, device: torch.device) -> Replayed:
         A layer did not record, or a row does not sum to 1.
     """
     history, query = history_tokens(policy, moment, device), query_tokens(policy, moment, device)
+    if isinstance(policy, CompressingPolicy):
+        return _packed(policy, moment, history, query)
     tokens = joined(policy.description, history[None], query)
     with AttentionTape(policy, maps=True) as tape:
         logits = policy(tokens)
     maps = tape.maps
     assert maps is not None  # noqa: S101 - asked for
     return Replayed(moment, tokens, maps[0], logits[0])
+
+
+def _packed(
+    policy: CompressingPolicy,
+    moment: Moment,
+    history: Float[Tensor, "transition token width"],
+    query: Float[Tensor, "1 1 width"],
+) -> Replayed:
+    """Pack a whole history again, transition by transition, and run the policy over the context that this leaves."""
+    held = PackedHistory(policy.compressor, policy.description.tokens_per_transition)
+    for transition in history:
+        held.append(transition[None])
+    tokens = held.tokens(query)
+    with AttentionTape(policy, maps=True) as tape:
+        logits = policy(tokens, held.summaries)
+    maps = tape.maps
+    assert maps is not None  # noqa: S101 - asked for
+    return Replayed(moment, tokens, maps[0], logits[0], held.summaries)
 
 
 def check(replayed: Replayed, chunks: DecodedChunks, reader: CaptureReader) -> None:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
@@ -12,7 +15,7 @@ from attnscope_model.families.tokens import STATE_ACTION_REWARD, StateActionRewa
 from attnscope_model.forward.compressing import CompressingPolicy, OpenedAttention
 from attnscope_model.forward.description import described, parameters_of
 from attnscope_model.forward.layers import BlockLayer
-from attnscope_model.forward.stack import Slots, StackedPolicy, at_slots
+from attnscope_model.forward.stack import Slots, at_slots
 from attnscope_storage.wire import PolicyDescription, TokenKind
 
 CAD_FAMILY = "cccad-cad"
@@ -20,7 +23,7 @@ RAD_FAMILY = "rad-dark-rad"
 """Names of the families in entries and captures."""
 
 
-class CadPolicy(WholeTransitions, HeadedStack, CompressingPolicy):
+class CadPolicy(CompressingPolicy, WholeTransitions, HeadedStack):
     """CCCAD's CompressedAD: its latents see every token, the query among them, so their keys change at every step."""
 
     def __init__(self, config: PackingConfig) -> None:
@@ -35,30 +38,32 @@ class CadPolicy(WholeTransitions, HeadedStack, CompressingPolicy):
         self.embed_query_state = nn.Embedding(config.grid_size**2, config.width)
         self.latent_type = nn.Parameter(torch.zeros(1, 1, config.width))
         self.packing = TransformerCompressor(config)
-        self.description = _description(config, parameters_of(self), CAD_FAMILY, ("transition",))
+        self.description = _description(
+            config, parameters_of(self), CAD_FAMILY, ("transition",), config.context_length - 1
+        )
 
     @property
     def compressor(self) -> OwnCompressor:
         """The compressor, which packs as soon as only the query's slot is left."""
-        room = self.description.context_length - 1
-        return OwnCompressor(self.packing, self.latent_type, room, strict=False, feeds_back=False)
+        return OwnCompressor(self.packing, self.latent_type, self.description.packed_at, feeds_back=False)
 
     def place(self, tokens: Float[Tensor, "env token width"], first: Slots = 0) -> Float[Tensor, "env token width"]:
         """Return the tokens with the positions of their slots added; latents stand first."""
         return tokens + at_slots(self.positions[0], first, tokens.shape[1])
 
-    def forward(self, tokens: Float[Tensor, "env token width"], summaries: int = 0) -> Float[Tensor, "env action"]:
-        """Return the logits of the query's action; see `CompressingPolicy`."""
+    @contextmanager
+    def opening(self, summaries: int) -> Iterator[None]:
+        """Let so many tokens at the front see every token within the block."""
         for site in self._sites:
             site.opened = summaries
         try:
-            return StackedPolicy.forward(self, tokens)
+            yield
         finally:
             for site in self._sites:
                 site.opened = 0
 
 
-class RadPackingPolicy(StateActionReward, HeadedStack, CompressingPolicy):
+class RadPackingPolicy(CompressingPolicy, StateActionReward, HeadedStack):
     """RAD_dark's RAD: plain causal attention, its latents first; the next compression takes them with their kind."""
 
     def __init__(self, config: PackingConfig) -> None:
@@ -72,26 +77,22 @@ class RadPackingPolicy(StateActionReward, HeadedStack, CompressingPolicy):
         self.widen = nn.Identity()
         self.latent_type = nn.Parameter(torch.zeros(1, 1, config.width))
         self.packing = TransformerCompressor(config)
-        self.description = _description(config, parameters_of(self), RAD_FAMILY, STATE_ACTION_REWARD)
+        self.description = _description(
+            config, parameters_of(self), RAD_FAMILY, STATE_ACTION_REWARD, config.context_length
+        )
 
     @property
     def compressor(self) -> OwnCompressor:
         """The compressor, which packs once no slot is left for a query."""
-        room = self.description.context_length - 1
-        return OwnCompressor(self.packing, self.latent_type, room, strict=True, feeds_back=True)
+        return OwnCompressor(self.packing, self.latent_type, self.description.packed_at, feeds_back=True)
 
     def place(self, tokens: Float[Tensor, "env token width"], first: Slots = 0) -> Float[Tensor, "env token width"]:
         """Return the tokens with the positions of their slots added; latents stand first."""
         return tokens + at_slots(self.positions, first, tokens.shape[1])
 
-    def forward(self, tokens: Float[Tensor, "env token width"], summaries: int = 0) -> Float[Tensor, "env action"]:
-        """Return the logits of the query's action: latents are tokens like any other."""
-        del summaries
-        return StackedPolicy.forward(self, tokens)
-
 
 def _description(
-    config: PackingConfig, parameters: int, family: str, token_kinds: tuple[TokenKind, ...]
+    config: PackingConfig, parameters: int, family: str, token_kinds: tuple[TokenKind, ...], packed_at: int
 ) -> PolicyDescription:
     plain = described(config, parameters, family=family, positions="learned-absolute", token_kinds=token_kinds)
-    return plain.model_copy(update={"window": "compressed", "latents": config.latents})
+    return plain.model_copy(update={"window": "compressed", "latents": config.latents, "packed_at": packed_at})

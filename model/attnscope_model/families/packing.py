@@ -80,7 +80,7 @@ class TransformerCompressor(nn.Module):
 
     def __init__(self, config: PackingConfig) -> None:
         super().__init__()
-        width = config.width
+        width, self._inner = config.width, config.compressor_feedforward
         self.compress_queries = nn.Parameter(torch.zeros(1, config.latents, width))
         self.context_pos_embedding = nn.Parameter(torch.zeros(1, config.compressor_positions, width))
         self.layers = nn.ModuleList(
@@ -109,6 +109,14 @@ class TransformerCompressor(nn.Module):
             among.append(joined)
         return Packed(self.closing_norm(z), torch.stack(cross, dim=1), torch.stack(among, dim=1))
 
+    def flops(self, sources: int) -> float:
+        """Return the floating-point operations of packing so many tokens, latents of before among them."""
+        _, latents, width = self.compress_queries.shape
+        linear = latents * 6 * width**2 + sources * 2 * width**2  # own maps, query and output; keys and values
+        scores = 2 * latents * (latents + sources) * width
+        inner = 2 * latents * width * self._inner
+        return float(2 * len(self.layers) * (linear + scores + inner))
+
 
 class OwnCompressor(LearnedCompressor):
     """The compressor that a file holds beside its policy.
@@ -120,9 +128,7 @@ class OwnCompressor(LearnedCompressor):
     kind
         Added to latents so that the policy knows them from transitions, [1, 1, width].
     room
-        Tokens that may be buffered before the first compression; the latents take their part of it afterwards.
-    strict
-        Pack only beyond the room, and not where it is just full.
+        Buffered tokens at which the first compression comes; the latents take their part of it afterwards.
     feeds_back
         The next compression takes latents with `kind` added.
     """
@@ -133,17 +139,15 @@ class OwnCompressor(LearnedCompressor):
         kind: Float[Tensor, "1 1 width"],
         room: int,
         *,
-        strict: bool,
         feeds_back: bool,
     ) -> None:
         self.latents = network.compress_queries.shape[1]
         self._network, self._kind, self._room = network, kind, room
-        self._strict, self._feeds_back = strict, feeds_back
+        self._feeds_back = feeds_back
 
     def when(self, tokens: int, *, packed: bool) -> bool:
         """Return whether the buffered tokens fill the room that latents leave."""
-        room = self._room - (self.latents if packed else 0)
-        return tokens > room or (tokens == room and not self._strict)
+        return tokens >= self._room - (self.latents if packed else 0)
 
     def compress(
         self, held: Float[Tensor, "env latent width"] | None, tokens: Float[Tensor, "env token width"]
@@ -153,6 +157,10 @@ class OwnCompressor(LearnedCompressor):
         if not self._feeds_back:
             return packed
         return Packed(packed.latents + self._kind, packed.cross, packed.among)
+
+    def flops(self, sources: int) -> float:
+        """Return the operations of a compression: multiply-adds count two; norms and activations are not counted."""
+        return self._network.flops(sources)
 
     def embed(self, latents: Float[Tensor, "env latent width"]) -> Float[Tensor, "env latent width"]:
         """Return latents with their kind added, once."""

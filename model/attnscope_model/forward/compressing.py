@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 
 import torch
@@ -63,6 +64,14 @@ class LearnedCompressor(ABC):
             Embedded tokens without positions, oldest first.
         """
 
+    def flops(self, sources: int) -> float:  # noqa: ARG002 - for compressors that count
+        """Return the floating-point operations of packing so many tokens and latents; 0 where nobody counts."""
+        return 0.0
+
+    def __deepcopy__(self, memo: dict[int, object]) -> LearnedCompressor:
+        """Return this very object: it holds weights, which histories that are copied share."""
+        return self
+
     def embed(self, latents: Float[Tensor, "env latent width"]) -> Float[Tensor, "env latent width"]:
         """Return latents as tokens of the policy's stack, without positions: as they are, where nothing is added."""
         return latents
@@ -79,7 +88,10 @@ class CompressingPolicy(StackedPolicy):
     def compressor(self) -> LearnedCompressor:
         """The compressor that it was trained with."""
 
-    @abstractmethod
+    def opening(self, summaries: int) -> AbstractContextManager[None]:  # noqa: ARG002 - for policies whose mask differs
+        """Return a block in which the layers attend as they do where so many latents stand at the front."""
+        return nullcontext()
+
     def forward(self, tokens: Float[Tensor, "env token width"], summaries: int = 0) -> Float[Tensor, "env action"]:
         """Return the logits of the query's action; positions are added here.
 
@@ -90,6 +102,8 @@ class CompressingPolicy(StackedPolicy):
         summaries
             Latents at the front, as `LearnedCompressor.embed` gives them.
         """
+        with self.opening(summaries):
+            return StackedPolicy.forward(self, tokens)
 
 
 class OpenedAttention(TapedAttention):

@@ -50,6 +50,26 @@ def row_statistics(
     }
 
 
+def apart_from_summaries(
+    rows: Float[Tensor, "env layer head slot"], summaries: int
+) -> dict[str, Float[Tensor, "env layer head *window"]]:
+    """Return the statistics that tell latents from transitions, of contexts whose query stands last.
+
+    - ``summary``: the weight on the latents, which stand at the front.
+    - ``recency``: as `row_statistics` has it, of the tokens behind them alone.
+
+    Parameters
+    ----------
+    rows
+        Rows of one step, cut to the context.
+    summaries
+        Latents at the front.
+    """
+    own = rows[..., summaries:-1]
+    recent = [own[..., max(0, own.shape[-1] - window) :].sum(dim=-1) for window in RECENCY_WINDOWS]
+    return {"summary": rows[..., :summaries].sum(dim=-1), "recency": torch.stack(recent, dim=-1)}
+
+
 def compiled_statistics(
     rows: Float[Tensor, "env layer head slot"], query_slot: Literal["first", "last"]
 ) -> tuple[dict[str, Float[np.ndarray, "env layer head *window"]], float]:

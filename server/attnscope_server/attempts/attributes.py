@@ -49,6 +49,7 @@ def attributes_of(
             "attention_implementation": attention,
             "window": policy.window,
             "cleared": policy.cleared,
+            **({"latents": policy.latents} if policy.latents else {}),
         }
         | dict(own)
         | machine(device),

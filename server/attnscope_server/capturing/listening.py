@@ -9,6 +9,7 @@ from typing import Any, Final, Generic
 import numpy as np
 
 from attnscope_model.acting.deciding import Decision
+from attnscope_model.acting.packing import PackedHistory
 from attnscope_model.acting.remembering import Deciding, Window
 from attnscope_server.acting.choices import HostArray
 from attnscope_server.acting.errors import NotReproducibleError
@@ -45,6 +46,17 @@ class BlockRecorder(Generic[ArrayT]):
         self.attend(step, row, decision)
         self.arrays["context/length"][row] = self.window.length
         self.arrays["context/start"][row] = self.window.start
+        if isinstance(self.window, PackedHistory):
+            self._packed(row, self.window)
+
+    def _packed(self, row: int, window: PackedHistory) -> None:
+        """Store the transitions that each slot stands for, and the latents' number and generation."""
+        slots = self.arrays["context/transition_first"].shape[-1]
+        for end, held in zip(("first", "last"), window.transitions(slots), strict=True):
+            stored: Any = self.arrays[f"context/transition_{end}"]  # of either library; both take arrays of the host
+            stored[row] = held
+        self.arrays["context/summaries"][row] = window.summaries
+        self.arrays["context/generation"][row] = window.generation
 
     def stepped(self, step: int, transition: Transition[ArrayT]) -> None:
         """Store a transition."""

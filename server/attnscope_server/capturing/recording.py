@@ -11,7 +11,7 @@ from torch import Tensor
 
 from attnscope_model.acting.deciding import Decision
 from attnscope_model.acting.tape import furthest_off, refuse_off
-from attnscope_model.forward.statistics import compiled_statistics, row_statistics
+from attnscope_model.forward.statistics import apart_from_summaries, compiled_statistics, row_statistics
 from attnscope_server.capturing.reducing import Reductions, as_shades
 from attnscope_storage.kinds.capture.schema import CaptureSchema
 from attnscope_storage.shades import ABSENT
@@ -42,6 +42,7 @@ class AttentionRecorder:
         """True where statistics are taken by the compiled kernel."""
         self._kept = np.ix_(*(np.array(part) for part in kept))
         self._reductions = Reductions(schema, query_slot)
+        self._latents = dims.latents
         self.map_steps = frozenset(dims.map_steps)
         """Steps whose whole maps are kept."""
 
@@ -66,7 +67,7 @@ class AttentionRecorder:
             raise ValueError("expected a decision with its rows recorded")
         length = decision.rows.shape[-1]
         for envs, rows in of_one_length(decision):
-            for name, values in self._statistics(rows).items():
+            for name, values in self._statistics(rows, decision.summaries).items():
                 block.arrays[f"stats/{name}"][row, envs] = values
         if step % self._every == 0:
             place = row // self._every
@@ -92,13 +93,13 @@ class AttentionRecorder:
             whole[place, ..., :length, :length] = half[np.ix_(layers, heads)]
         return whole
 
-    def _statistics(self, rows: Tensor) -> dict[str, np.ndarray[Any, Any]]:
+    def _statistics(self, rows: Tensor, summaries: int) -> dict[str, np.ndarray[Any, Any]]:
         if self.compiled:
             found, off = compiled_statistics(rows, self._query_slot)
         else:
             found, off = on_host(row_statistics(rows, self._query_slot)), furthest_off(rows).item()
         refuse_off(off)
-        return found
+        return found | on_host(apart_from_summaries(rows, summaries)) if self._latents else found
 
     def _keep(self, rows: Tensor, place: np.ndarray[Any, Any]) -> None:
         """Round the rows that the capture keeps to the form that they are stored in, into their place in the block."""
@@ -120,7 +121,7 @@ class AttentionRecorder:
         rows, lengths = decision.rows, decision.lengths
         assert rows is not None  # noqa: S101 - the caller looked
         if lengths is None:
-            for name, reduced in self._reductions.of(rows).items():
+            for name, reduced in self._reductions.of(rows[..., decision.summaries :]).items():
                 yield name, slice(None), reduced.cpu().numpy()
             return
         for length in np.unique(lengths):

@@ -48,9 +48,6 @@ def resolve(spec: CaptureSpec, registry: CheckpointRegistry, listings: Listings 
     envs = subject.envs(len(spec.seeds), spec.replicas)
     steps = _steps(spec, subject.preset.horizon)
     policy = subject.checkpoint.policy
-    if policy.window == "compressed":
-        detail = f"{subject.checkpoint.name} packs its older history into latents, which captures do not store yet"
-        raise _refuse(ProblemCode.INVALID_REQUEST, detail)
     layers = _subset(spec.rows.layers, policy.layers, "rows.layers")
     heads = _subset(spec.rows.heads, policy.heads, "rows.heads")
     cells = len(layers) * len(heads)

@@ -78,8 +78,10 @@ def _chunk_bytes(array: ArraySpec) -> int:
 
 def growing_window(policy: PolicyDescription) -> str:
     """Return how a capture's decisions are computed while the window grows."""
-    if policy.window != "recompute":
+    if policy.window in {"memory", "rolling"}:
         return "kept as it was computed, exact"
+    if policy.window == "compressed":
+        return "recompute"
     return "key-value cache, exact" if policy.causal and policy.query_slot == "last" else "recompute"
 
 

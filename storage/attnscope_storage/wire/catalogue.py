@@ -47,6 +47,12 @@ class RecordedPolicy(Received):
     latents: int = Field(
         default=0, ge=0, description="Latents that one compression gives, where older transitions are packed."
     )
+    packed_at: int = Field(
+        default=0,
+        ge=0,
+        description="Tokens of transitions at which a history without latents is packed; with latents, so many fewer "
+        "as there are. 0 where nothing is packed.",
+    )
     cleared: Literal["never", "episode"] = Field(
         default="never", description="When the context is emptied: never, or at the end of each episode."
     )

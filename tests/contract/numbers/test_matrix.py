@@ -66,6 +66,7 @@ EXPECTED: dict[str, dict[str, str]] = {
     "memory": REMEMBERED,
     "rolling": REMEMBERED,
     "returns": REMEMBERED,
+    "packed": {"influence": "only maps are replayed", "screen": JOB},
 }
 """By producer, the consumers that refuse and a word of the sentence; every other cell is a result."""
 

@@ -29,6 +29,7 @@ from attnscope_server.settings import Settings
 from attnscope_storage.kinds.capture import lengths
 from attnscope_storage.wire import CaptureSpec, JobState
 from forwards import layouts
+from forwards.packing_layouts import PACKING
 from reading_here import reading_here
 
 CPU = torch.device("cpu")
@@ -39,6 +40,9 @@ FAMILIES = {"dpt": "dpt", "three tokens": "rad", "language model": "hub-gpt2"}
 
 REMEMBERING = {"memory": "trxl", "rolling": "amago", "returns": "decision"}
 """Layouts of policies that decide out of a memory, by producer."""
+
+PACKED = {"packed": "cad"}
+"""Layouts of policies that pack their older history, by producer."""
 
 JOBS = {"captured": JobState.SUCCEEDED, "cancelled": JobState.CANCELLED, "failed": JobState.FAILED}
 
@@ -51,8 +55,8 @@ def registry_of(folder: Path) -> CheckpointRegistry:
     """Return a registry with a tiny policy of every shape that a producer needs."""
     registry = CheckpointRegistry(folder)
     with reading_here():
-        for name in {"reference-causal", *FAMILIES.values(), *REMEMBERING.values()}:
-            layout, file = (layouts.LAYOUTS | layouts.REMEMBERING)[name], folder.parent / f"{name}.pt"
+        for name in {"reference-causal", *FAMILIES.values(), *REMEMBERING.values(), *PACKED.values()}:
+            layout, file = (layouts.LAYOUTS | layouts.REMEMBERING | PACKING)[name], folder.parent / f"{name}.pt"
             torch.save(layout.content(), file)
             if layout.bare and layout.config:
                 file.with_name(file.name + ".yaml").write_text(yaml.safe_dump(dict(layout.config)))
@@ -102,6 +106,7 @@ def local(folder: Path) -> dict[str, str]:
     torch.set_num_threads(1)
     registry = registry_of(folder / "checkpoints")
     found = {name: capture(registry, folder / f"{layout}.zarr", layout) for name, layout in FAMILIES.items()}
+    found |= {name: capture(registry, folder / f"{layout}.zarr", layout) for name, layout in PACKED.items()}
     for name, layout in REMEMBERING.items():
         found[name] = capture(registry, folder / f"{layout}.zarr", layout, maps={"count": 0})
     one = {"split": "all", "indices": [3]}

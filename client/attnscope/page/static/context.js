@@ -1,14 +1,21 @@
 // Slots, ages and transitions of a context: `about` says how tokens stand in it, `frame` where it begins.
 
-/** Return the transition in a slot. */
+/** Return the transition in a slot; −1 of a latent, which stands for all before `frame.start`. */
 export function transitionOf(about, frame, slot) {
+  const latents = frame.summaries || 0;
   if (about.queryFirst && slot === 0) return frame.step;
-  return frame.start + Math.floor((about.queryFirst ? slot - 1 : slot) / about.tokens);
+  if (slot < latents) return -1;
+  return frame.start + Math.floor((about.queryFirst ? slot - 1 : slot - latents) / about.tokens);
+}
+
+/** Return what the latents at the front of a context stand for, in words. */
+export function summaryWords(frame) {
+  return `summary of transitions 0–${frame.start - 1}, generation ${frame.generation}`;
 }
 
 /** Return the first slot of a transition. */
 export function slotOf(about, frame, transition) {
-  return (transition - frame.start) * about.tokens + (about.queryFirst ? 1 : 0);
+  return (transition - frame.start) * about.tokens + (about.queryFirst ? 1 : frame.summaries || 0);
 }
 
 /** Return the age of a slot in tokens; the query itself has 0. */
@@ -32,6 +39,6 @@ export function seenBy(about, frame, query) {
 
 /** Return the first and the last whole transition of the context besides the query. */
 export function transitionsOf(about, frame) {
-  const last = frame.start + Math.floor((frame.length - 1) / about.tokens) - (about.queryFirst ? 1 : 0);
+  const last = frame.start + Math.floor((frame.length - 1 - (frame.summaries || 0)) / about.tokens) - (about.queryFirst ? 1 : 0);
   return [frame.start, Math.max(frame.start, last)];
 }

@@ -37,7 +37,7 @@ class Held {
     const pick = (all) => all && inside.map((column) => all[column]);
     const shades = new Uint8Array(inside.length * bins);
     inside.forEach((column, place) => shades.set(frame.shades.subarray(column * bins, (column + 1) * bins), place * bins));
-    const cut = { steps: pick(frame.steps), lengths: pick(frame.lengths), starts: pick(frame.starts), rewards: pick(frame.rewards) };
+    const cut = { steps: pick(frame.steps), lengths: pick(frame.lengths), starts: pick(frame.starts), rewards: pick(frame.rewards), summaries: pick(frame.summaries) };
     const within = ([step]) => step >= first && step < last;
     const { boundaries, returns } = this.band;
     const told = { first, last: Math.min(last, this.band.last), unit: frame.unit, every: frame.every };

@@ -29,6 +29,7 @@ export async function sentence(told, shared, transitions) {
   const who = told.of === "mean" ? "all heads on average" : `layer ${about.layers[layer]}, head ${about.heads[head]}`;
   if (told.transition === undefined) return `Step ${told.step}.`;
   if (told.transition === null) return `Step ${told.step}: before its context begins.`;
+  if (told.transition < 0) return `Step ${told.step}: a latent, ${told.packed || "summary of all transitions before the newest compression"}.`;
   const found = await transitions.at(told.transition);
   const query = told.query ?? told.step;
   const back = query - told.transition;

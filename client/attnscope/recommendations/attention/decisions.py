@@ -82,7 +82,7 @@ def joined(parts: list[Decisions], judged: JudgedRows) -> Decisions:
 def decide(burst: Burst, reading: Reading) -> Decisions:
     """Return the decisions of a burst's targets; a strategy knows no row before the burst's first."""
     envs, layout, targets = reading.row_envs, reading.layout, burst.targets
-    length, start = reading.length[burst.step][:, envs], reading.start[burst.step][:, envs]
+    length, start = reading.own_length[burst.step][:, envs], reading.start[burst.step][:, envs]
     mean = history_mass(burst.mean[:, :, None, None], length, layout)[0][:, :, 0, 0]
     mass, own = history_mass(burst.rows[targets - burst.first_whole], length[targets], layout)
     entries = mass.shape[-1]

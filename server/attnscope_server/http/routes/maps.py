@@ -17,6 +17,7 @@ from attnscope_server.replaying.answers import Question, refuse_too_large
 from attnscope_storage.reading.reader import CaptureReader
 from attnscope_storage.shades import as_u8
 from attnscope_storage.wire import MAP_DIMS, MapFormat, MapKind, Positions, ProblemCode, contracts
+from attnscope_storage.wire.catalogue import RecordedPolicy
 from attnscope_storage.wire.echo import JOB_HEADER, SELECTION_HEADER, echo_of
 
 router = APIRouter(tags=["captures"], prefix="/captures/{job_id}")
@@ -82,13 +83,13 @@ async def get_maps(
     place, reader = await run_in_threadpool(opened, state, identity, job_id)
     refuse_unreplayable(reader.kind)
     selectors = {"layer": layers, "head": heads, "transition": transitions}
-    question, dropped = parse_question((place, reader), step, env, kind, selectors, positions)
+    question, dropped = await run_in_threadpool(parse_question, (place, reader), step, env, kind, selectors, positions)
     if form != "npy":
         _refuse_format(kind, form)
     refuse_too_large(question, reader.policy, state.settings.limits)
     tag = question.tag(f"{form} {sorted(dropped)}")
     headers = {"ETag": tag, JOB_HEADER: str(job_id), SELECTION_HEADER: echo_of(request.query_params.multi_items())}
-    headers |= _described(question, reader)
+    headers |= await run_in_threadpool(_described, question, reader)
     if tag in [sent.strip() for sent in request.headers.get("if-none-match", "").split(",")]:
         return Response(status_code=304, headers=headers)
     found = await state.replays.answer(identity.owner, question)
@@ -101,10 +102,17 @@ def _described(question: Question, reader: CaptureReader) -> dict[str, str]:
         "Cache-Control": "private, no-cache",
         "X-Attnscope-Step": str(question.step),
         "X-Attnscope-Env": str(question.env),
-        "X-Attnscope-Start": str(question.step - (question.tokens - 1) // reader.policy.tokens_per_transition),
+        "X-Attnscope-Start": str(_start(question, reader)),
         "X-Attnscope-Committed": str(reader.steps_committed),
         "X-Attnscope-Complete": str(reader.complete).lower(),
     }
+
+
+def _start(question: Question, reader: CaptureReader) -> int:
+    """Return the oldest transition that stands in a context as itself."""
+    if reader.policy.window == "compressed":
+        return int(reader.array("context/start")[question.step, question.env])
+    return question.step - (question.tokens - 1) // reader.policy.tokens_per_transition
 
 
 def refuse_unreplayable(kind: str) -> None:
@@ -132,8 +140,8 @@ def parse_question(
     """
     place, reader = capture
     policy = reader.policy
-    if (reason := policy.why_whole) is not None:
-        raise refusal(ProblemCode.NOT_REPLAYABLE, f"only decision rows are stored of this capture: {reason}")
+    if (reason := policy.why_whole) is not None and (kind == "leave-one-out" or not policy.whole_maps):
+        raise refusal(ProblemCode.NOT_REPLAYABLE, f"{_offered(policy)} of this capture: {reason}")
     if not INTEGER.fullmatch(step):
         raise refusal(ProblemCode.INVALID_REQUEST, f"step: expected one step, got {step[:40]!r}")
     at = parse_selector(step, "step", reader.steps_committed)
@@ -142,6 +150,9 @@ def parse_question(
     if env >= envs:
         raise refusal(ProblemCode.INVALID_REQUEST, f"env {env} lies beyond the {envs} there are")
     held = min(at, policy.transitions)
+    tokens = held * policy.tokens_per_transition + 1
+    if policy.window == "compressed":
+        tokens = int(reader.array("context/length")[at, env])
     dims = MAP_DIMS[kind]
     picked: dict[str, tuple[int, ...]] = {}
     dropped = set()
@@ -163,10 +174,15 @@ def parse_question(
         env=env,
         kind=kind,
         positions=positions or "reindex",
-        tokens=held * policy.tokens_per_transition + 1,
+        tokens=tokens,
         **picked,
     )
     return question, dropped
+
+
+def _offered(policy: RecordedPolicy) -> str:
+    """Return the beginning of the sentence that refuses a question about a policy."""
+    return "only maps are replayed" if policy.whole_maps else "only decision rows are stored"
 
 
 def _refuse_format(kind: str, form: str) -> None:

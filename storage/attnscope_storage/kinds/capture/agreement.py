@@ -33,6 +33,7 @@ def disagreements(
     statistics: Mapping[str, Float[np.ndarray, "step env layer head *window"]],
     windows: Integer[np.ndarray, " window"],
     query_slot: str,
+    summaries: Integer[np.ndarray, "step env"] | None = None,
 ) -> dict[str, Bool[np.ndarray, "step env"]]:
     """Return, per statistic, where it is not that of the rows.
 
@@ -48,6 +49,8 @@ def disagreements(
         Windows of ``recency``, in tokens before the query; the query's own slot is left out.
     query_slot
         ``last`` or ``first``: where in the context the query is.
+    summaries
+        Latents at the front of each context, which ``recency`` leaves out; None where nothing is packed.
     """
     weights = np.nan_to_num(rows.astype(np.float64))
     slots = rows.shape[-1]
@@ -55,10 +58,13 @@ def disagreements(
         name: _differs(statistics[name], *measure(weights, lengths, query_slot), slots)
         for name, measure in _MEASURES.items()
     }
+    latents = np.zeros_like(lengths) if summaries is None else summaries
+    if "summary" in statistics:
+        wrong["summary"] = _differs(statistics["summary"], *_summary(weights, latents), slots)
     recency = statistics["recency"]
     wrong["recency"] = np.any(
         [
-            _differs(recency[..., index], *_recency(weights, lengths, query_slot, int(window)), slots)
+            _differs(recency[..., index], *_recency(weights, (lengths, latents), query_slot, int(window)), slots)
             for index, window in enumerate(windows)
         ],
         axis=0,
@@ -101,9 +107,18 @@ def _self(weights: Rows, lengths: Lengths, query_slot: str) -> tuple[Statistic, 
     return picked, RELATIVE * picked
 
 
-def _recency(weights: Rows, lengths: Lengths, query_slot: str, window: int) -> tuple[Statistic, Statistic]:
+def _summary(weights: Rows, latents: Lengths) -> tuple[Statistic, Statistic]:
+    front = np.arange(weights.shape[-1]) < latents[:, :, None, None, None]
+    mass = np.sum(weights * front, axis=-1)
+    return mass, RELATIVE * mass
+
+
+def _recency(
+    weights: Rows, context: tuple[Lengths, Lengths], query_slot: str, window: int
+) -> tuple[Statistic, Statistic]:
+    lengths, latents = context
     end = (lengths - 1 if query_slot == "last" else lengths)[:, :, None, None, None]
-    begin = np.maximum(end - window, 0 if query_slot == "last" else 1)
+    begin = np.maximum(end - window, latents[:, :, None, None, None] if query_slot == "last" else 1)
     slot = np.arange(weights.shape[-1])
     mass = np.sum(weights * ((slot >= begin) & (slot < end)), axis=-1)
     return mass, RELATIVE * mass

@@ -45,6 +45,7 @@ def capture_schema(
             row_form="u8" if resolved.row_form == "u8" else "f16",
             bin_envs=resolved.bin_envs,
             curve=resolved.curve,
+            latents=policy.latents,
             version=version,
         )
     )

@@ -54,6 +54,8 @@ class CaptureDims:
     """Form of the rows of `row_envs`."""
     bin_envs: tuple[int, ...] = ()
     """Env axis entries whose rows are stored as age bins."""
+    latents: int = 0
+    """Latents that stand at the front of a context once older transitions are packed; 0 where nothing is packed."""
     curve: bool = False
     """Store the retained-mass curve of every environment."""
     version: int = SCHEMA_VERSION

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Final
 
 import numpy as np
+from jaxtyping import Float, Integer
 
 from attnscope_storage.kinds.capture.schema import row_sum_tolerance
 from attnscope_storage.reading.reader import CaptureReader
@@ -16,15 +17,22 @@ SLACK: Final = 2.0**-10
 
 
 def check_bins(reader: CaptureReader, report: VerificationReport) -> None:
-    """Check that the age bins of every decision sum to 1, and are NaN exactly where no context reaches."""
+    """Check that the age bins of every decision sum to 1, and are NaN exactly where no context reaches.
+
+    Where transitions are packed, they sum to what the latents leave, and reach as far as the tokens behind them.
+    """
     edges = np.asarray(reader.array("attention/bin_edge")[:], np.int64)
     envs, lengths = reader.array("attention/bin_env")[:], reader.array("context/length")
     tolerance = row_sum_tolerance(int(edges[-1]))
+    packed = "context/summaries" in reader.root.arrays
     for entries, steps in _blocks(reader, "attention/bins"):
         bins = reader.array("attention/bins")[entries].astype(np.float64)
-        reached = edges[:-1] < lengths[steps, envs][:, :, None, None, None]
+        latents = reader.array("context/summaries")[steps, envs] if packed else 0
+        reached = edges[:-1] < (lengths[steps, envs] - latents)[:, :, None, None, None]
         sums = np.where(reached, bins, 0).sum(axis=-1)
-        wrong = ~(np.abs(sums - 1) <= tolerance) | np.any(np.isnan(bins) == reached, axis=-1)
+        wrong = ~(np.abs(sums - (1 - _on_latents(reader, steps, envs))) <= tolerance) | np.any(
+            np.isnan(bins) == reached, axis=-1
+        )
         report.rows += int(np.prod(bins.shape[:-1]))
         for entry, env in np.argwhere(wrong.any(axis=(2, 3))):
             step = range(steps.start, steps.stop, steps.step)[entry]
@@ -32,14 +40,27 @@ def check_bins(reader: CaptureReader, report: VerificationReport) -> None:
 
 
 def check_curve(reader: CaptureReader, report: VerificationReport) -> None:
-    """Check that the retained mass of every decision rises from at least 0 to 1."""
+    """Check that the retained mass of every decision rises from at least 0 to 1, or to what packed latents leave."""
     for entries, steps in _blocks(reader, "attention/curve"):
         curve = reader.array("attention/curve")[entries].astype(np.float64)
         falls = np.diff(curve, axis=-1) < -SLACK
-        off = ~(np.abs(curve[..., -1] - 1) <= SLACK) | ~(curve[..., 0] >= 0)
+        off = ~(np.abs(curve[..., -1] - (1 - _on_latents(reader, steps, slice(None)))) <= SLACK) | ~(curve[..., 0] >= 0)
         for entry, env in np.argwhere((falls.any(axis=-1) | off).any(axis=(2, 3))):
             step = range(steps.start, steps.stop, steps.step)[entry]
             report.note(f"attention/curve at step {step}, env {env} is no retained mass")
+
+
+def _on_latents(
+    reader: CaptureReader, steps: slice, envs: slice | Integer[np.ndarray, " env"]
+) -> Float[np.ndarray, "step env layer head"] | float:
+    """Return the mass on latents of the layers and heads that are kept; 0 where nothing is packed."""
+    if "stats/summary" not in reader.root.arrays:
+        return 0.0
+    kept = [
+        reader.array(f"attention/row_{axis}")[:] if f"attention/row_{axis}" in reader.root.arrays else slice(None)
+        for axis in ("layer", "head")
+    ]
+    return np.asarray(reader.array("stats/summary")[steps, envs, kept[0], kept[1]], np.float64)
 
 
 def _blocks(reader: CaptureReader, name: str) -> Iterator[tuple[slice, slice]]:

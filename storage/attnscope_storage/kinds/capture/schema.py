@@ -90,6 +90,9 @@ class CaptureSchema(StoreSchema):
 def build_schema(dims: CaptureDims) -> CaptureSchema:
     """Return the arrays of a capture with these dimensions.
 
+    A policy that packs its history adds which transitions each slot stands for, how many slots are latents, of which
+    generation, and the mass on them; ``stats/recency``, age bins and curves then leave latents out.
+
     Static arrays are ``env/*``, ``context/token_kind``, ``stats/window``, ``attention/row_env`` and, where layers or
     heads are a subset, ``attention/row_layer`` and ``attention/row_head``; every other array grows.
     """
@@ -120,7 +123,18 @@ def _step_arrays(dims: CaptureDims, chunk: Lengths) -> Iterator[ArraySpec]:
         yield grows(f"stats/{statistic}", "float32", layer, head, units=units)
     yield grows("stats/recency", "float32", layer, head, ("window", len(RECENCY_WINDOWS)), units="1")
     yield grows("context/length", "int32", units="tokens")
-    yield grows("context/start", "int32", long_name="transition index of slot 0")
+    start = (
+        "transition index of slot 0" if not dims.latents else "transition index of the first slot behind the latents"
+    )
+    yield grows("context/start", "int32", long_name=start)
+    if dims.latents:
+        slot: Axis = ("slot", dims.slots)
+        for end in ("first", "last"):
+            words = f"{end} transition that the token in each slot stands for; -1 past the context"
+            yield grows(f"context/transition_{end}", "int32", slot, long_name=words)
+        yield grows("context/summaries", "int32", long_name="latents at the front of the context")
+        yield grows("context/generation", "int32", long_name="compressions so far")
+        yield grows("stats/summary", "float32", layer, head, units="1", long_name="mass on the latents")
     for name in ("observation", "next_observation"):
         yield grows(f"rollout/{name}", dims.observation_dtype, *feature)
     yield grows("rollout/action", "int32")

@@ -12,6 +12,7 @@ import numpy as np
 from jaxtyping import Bool, Float16, Float64, Integer
 
 from attnscope_storage.kinds.capture.agreement import disagreements
+from attnscope_storage.kinds.capture.packed import check_packed
 from attnscope_storage.kinds.capture.reduced import check_bins, check_curve
 from attnscope_storage.kinds.capture.schema import row_sum_tolerance
 from attnscope_storage.reading.reader import CaptureReader
@@ -27,13 +28,16 @@ def check_capture(reader: CaptureReader, names: set[str], report: VerificationRe
     A row must sum to 1 within `row_sum_tolerance` of the capture's schema and be NaN exactly past its context length; a
     statistic must be that of its row within float16 rounding. Of rows that are stored as bytes, each weight is known
     within `U8_ERROR`, so their sums are held to that and the statistics are not compared. Age bins must sum to 1, and
-    a retained-mass curve must rise to 1.
+    a retained-mass curve must rise to 1. Of contexts with latents, both leave the latents' mass out, and each slot must
+    say which transitions it stands for.
     """
     if {"attention/rows", "attention/row_env", "context/length"} <= names:
         exact = reader.root.arrays["attention/rows"].dtype == "float16"
         with_statistics = exact and {"stats/window", *(f"stats/{name}" for name in _STATISTICS)} <= names
         for first, last in _row_chunks(reader):
             _check_rows(reader, first, last, report, with_statistics=with_statistics)
+    if {"context/transition_first", "context/transition_last", "context/summaries", "context/length"} <= names:
+        check_packed(reader, report)
     if {"attention/bins", "attention/bin_env", "attention/bin_edge", "context/length"} <= names:
         check_bins(reader, report)
     if {"attention/curve", "attention/curve_share"} <= names:
@@ -63,11 +67,14 @@ def _check_rows(
     # A statistic of a row that is no distribution would only be noise beside the row itself.
     if with_statistics and not wrong["attention/rows"].any():
         layers, heads = _picked(reader, "layer"), _picked(reader, "head")
-        statistics = {name: reader.array(f"stats/{name}")[steps, envs, layers, heads] for name in _STATISTICS}
+        packed = "context/summaries" in reader.root.arrays
+        of_rows = (*_STATISTICS, "summary") if packed else _STATISTICS
+        statistics = {name: reader.array(f"stats/{name}")[steps, envs, layers, heads] for name in of_rows}
+        summaries = reader.array("context/summaries")[steps, envs] if packed else None
         windows, query_slot = reader.array("stats/window")[:], str(reader.attributes["query_slot"])
         wrong |= {
             f"stats/{name}": where
-            for name, where in disagreements(rows, lengths, statistics, windows, query_slot).items()
+            for name, where in disagreements(rows, lengths, statistics, windows, query_slot, summaries).items()
         }
     for name, where in wrong.items():
         for row, env in np.argwhere(where):

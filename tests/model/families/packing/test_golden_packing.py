@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from attnscope_model.acting.packing import PackingDecider
+from attnscope_model.acting.packing import OnceHistory, PackingDecider
 from attnscope_model.acting.remembering import deciding
 from attnscope_model.acting.tape import AttentionTape
 
@@ -82,6 +82,24 @@ def test_whole_maps_are_those_of_the_original(subject):
         assert near(logits[0], golden[f"logits_{kind}"], allowed)
         assert near(tape.maps[0], golden[f"attention_{kind}"], allowed)
         assert torch.equal(tape.maps[0][:, :, -1], tape.rows[0]) or near(tape.maps[0][:, :, -1], tape.rows[0], 1e-6)
+
+
+def test_everything_older_is_packed_at_once_as_in_training(packing):
+    """CAD's training forward over 29, 30 and 65 transitions; beyond its positions it is refused."""
+    cad = packing["cad"]
+    golden, policy = cad.golden, cad.policy
+    parts = (golden[f"context_{part}"] for part in ("state", "action", "reward", "next_state"))
+    tokens = policy.embed_transition(*map(torch.from_numpy, parts))
+    query = policy.embed_query(torch.from_numpy(golden["query_state"][None]))
+    history, checked = OnceHistory(policy.compressor, 1, policy.description.packed_at), 0
+    for count, transition in enumerate(tokens[:65], start=1):
+        compression = history.append(transition[None])
+        assert (compression is None) == (count <= 29)
+        if (name := f"logits_training_{count}") in golden:
+            assert near(policy(history.tokens(query), history.summaries)[0], golden[name], cad.allowed)
+            checked += 1
+    assert checked == 3
+    assert (history.length, history.summaries, history.start) == (30, 7, 65 - 22)
 
 
 def test_what_a_file_says_stands_in_its_description(packing):

@@ -121,12 +121,14 @@ export class BandPicture extends Picture {
     const { shades, shape, starts, lengths, unit } = this.data;
     const [columns, bins] = shape;
     const low = Math.min(...starts);
-    const high = Math.max(...starts.map((start, column) => start + Math.ceil(lengths[column] / this.shared.about.tokens)));
+    const own = (column) => lengths[column] - this.latents(column);
+    const high = Math.max(...starts.map((start, column) => start + Math.ceil(own(column) / this.shared.about.tokens)));
     const rows = Math.min(480, high - low);
     const out = new Uint8Array(columns * rows).fill(ABSENT);
     for (let column = 0; column < columns; column++) {
       for (let bin = 0; bin < this.bins(column); bin++) {
         const transition = this.transitionOf(column, bin * unit);
+        if (transition < low) continue; // a latent
         const row = rows - 1 - Math.floor(((transition - low) * rows) / (high - low));
         const at = row * columns + column;
         const byte = shades[column * bins + bin];
@@ -141,17 +143,25 @@ export class BandPicture extends Picture {
     return picture(out, columns, rows, this.scale, (column) => this.data.lengths[column]);
   }
 
+  /** Return how many slots at the front of a column's context are latents. */
+  latents(column) {
+    return this.data.summaries ? this.data.summaries[column] : 0;
+  }
+
   transitionOf(column, slot) {
     const { queryFirst, tokens } = this.shared.about;
     const history = queryFirst ? slot - 1 : slot;
     if (queryFirst && slot === 0) return this.data.steps[column];
-    return this.data.starts[column] + Math.floor(history / tokens);
+    const latents = this.latents(column);
+    if (slot < latents) return -1;
+    return this.data.starts[column] + Math.floor((history - latents) / tokens);
   }
 
   binOf(column, transition) {
     const { queryFirst, tokens } = this.shared.about;
     if (queryFirst && transition === this.data.steps[column]) return 0;
-    const slot = (transition - this.data.starts[column]) * tokens + (queryFirst ? 1 : 0);
+    const latents = this.latents(column);
+    const slot = (transition - this.data.starts[column]) * tokens + (queryFirst ? 1 : latents);
     return Math.floor(slot / this.data.unit);
   }
 

@@ -4,7 +4,7 @@ import { drawing, h } from "../dom.js";
 import { hatch } from "../drawing/paint.js";
 import { Picture } from "../drawing/picture.js";
 import { weightOf } from "../drawing/scale.js";
-import { ageOfSlot, seenBy, slotOfAge, transitionOf } from "../context.js";
+import { ageOfSlot, seenBy, slotOfAge, summaryWords, transitionOf } from "../context.js";
 import { cut, isMaps, scaleOf, topOfAll } from "../frames.js";
 import { newest, Refused } from "../source.js";
 import { Taking } from "../taking.js";
@@ -133,6 +133,7 @@ export class Focus {
     const n = frame.shape[frame.shape.length - 1];
     const weight = weightOf(shades[maps ? query * n + key : key]);
     const told = { step: frame.step, transition: transitionOf(about, frame, key * frame.unit), weight, of: "head", unit: frame.unit };
+    if (told.transition < 0) told.packed = summaryWords(frame);
     if (maps) told.query = transitionOf(about, frame, Math.min(frame.length - 1, (query + 1) * frame.unit - 1));
     this.shared.tell({ ...told, seen: seen(query) });
   }

@@ -2,7 +2,7 @@
 
 import { drawing, h } from "../dom.js";
 import { weightOf } from "../drawing/scale.js";
-import { slotOfAge, transitionOf } from "../context.js";
+import { slotOfAge, summaryWords, transitionOf } from "../context.js";
 import { cut } from "../frames.js";
 import { Pane } from "../pane.js";
 import { Taking } from "../taking.js";
@@ -69,7 +69,8 @@ export class Place extends Pane {
     const slot = weights.length ? this.slot(decision) : -1;
     const at = slot < 0 ? step : transitionOf(about, decision, slot);
     const found = steps.find((other) => other.transition === at) || null;
-    this.title.textContent = at === step ? `Step ${step}: the query` : `Step ${step}: transition ${at}`;
+    const name = at < 0 ? `a latent, ${summaryWords(decision)}` : `transition ${at}`;
+    this.title.textContent = at === step ? `Step ${step}: the query` : `Step ${step}: ${name}`;
     this.fill(found, at, slot < 0 ? null : [weights[slot], one[slot]], slot < 0 ? null : this.most(one, steps));
     await this.place(steps, weights, found);
   }
@@ -80,12 +81,14 @@ export class Place extends Pane {
     const slot = weights.reduce((best, weight, at) => (weight > (weights[best] || 0) ? at : best), 0);
     const at = transitionOf(about, decision, slot);
     const state = steps.find((other) => other.transition === at);
+    if (at < 0) return `a latent: ${weights[slot].toPrecision(2)}`;
     return `transition ${at}${state ? `, state ${stateWords(state.observation)}` : ""}: ${weights[slot].toPrecision(2)}`;
   }
 
   fill(found, at, weights, most) {
     const { about, step, decision } = this.shared;
     const rows = [["transition", at === step ? `${at}, the query itself` : `${at}, ${step - at} before the query`]];
+    if (at < 0) rows[0] = ["latent", summaryWords(decision)];
     if (found && found.episode !== null) {
       const within = found.within === null ? "" : `, its step ${found.within}`;
       rows.push(["episode", `${found.episode}${within}${about.horizon ? ` of ${about.horizon}` : ""}`]);
