@@ -10,6 +10,8 @@ import numpy as np
 
 from attnscope.figures.trials.words import caption_of_trial
 from attnscope.trials.board import Board, Row
+from attnscope.trials.naming import name_of
+from attnscope.trials.packing import departures_by_age
 from attnscope.trials.phases import mean_return
 from attnscope.trials.reach import scope_words
 from attnscope.trials.sameness import same_as
@@ -41,7 +43,7 @@ def trial_findings(board: Board, winner: Winner | None) -> list[str]:
     sentences += [_cheapest(judged), _against_uniform(judged)]
     fast = _fast(judged)
     sentences += [*fast, *([speed_words(board.results)] if fast else []), *_lost(judged)]
-    sentences += _repeated(board)
+    sentences += [*_repeated(board), *_packed(board)]
     paired = [row.pairing for row in judged if np.isfinite(row.pairing) and row.condition.strategy != "none"]
     if paired:
         sentences.append(
@@ -49,6 +51,12 @@ def trial_findings(board: Board, winner: Winner | None) -> list[str]:
             f"over conditions; {min(paired):.2f} to {max(paired):.2f}); what paths share narrows the intervals."
         )
     return sentences
+
+
+def _packed(board: Board) -> list[str]:
+    """Return how far each arm that packs its history departs, by the age of the compression."""
+    found = [(row, departures_by_age(board.results, row.condition.index)) for row in board.rows[1:]]
+    return [f"{name_of(row.condition)} {one.words}." for row, one in found if one is not None]
 
 
 def trial_text(board: Board, winner: Winner | None, more: Sequence[str] = ()) -> str:

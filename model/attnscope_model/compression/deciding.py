@@ -16,6 +16,7 @@ from attnscope_model.compression.facts import transition_facts
 from attnscope_model.compression.forward import Decided, Piece, tiled
 from attnscope_model.compression.history import History
 from attnscope_model.compression.kept import Kept
+from attnscope_model.compression.packed import PackedContext
 from attnscope_model.compression.placing import Placing
 from attnscope_model.compression.setup import Compression, unfit
 from attnscope_model.compression.sharing import decide
@@ -26,6 +27,7 @@ from attnscope_model.compression.whole import WholeWindows
 from attnscope_model.errors import CompressionUnfitError
 from attnscope_model.forward.policy import Policy
 from attnscope_model.forward.stack import StackedPolicy
+from attnscope_model.strategies.learned import Latents
 
 Numbers = Shaped[np.ndarray, " env"] | Shaped[Tensor, " env"]
 """A number for every rollout."""
@@ -119,7 +121,7 @@ class CompressedDecider:
             logits |= dict(zip(shared, self._decided(list(shared.values()), query, rows=records), strict=True))
         for place in places:
             context = self.contexts[place]
-            if isinstance(context, CachedContext):
+            if isinstance(context, CachedContext | PackedContext):
                 logits[place] = context.decide(query.of(context.lanes))
         return torch.cat([logits[place] for place in places])
 
@@ -130,12 +132,13 @@ class CompressedDecider:
         for context in self.contexts:
             if isinstance(context, CachedContext):
                 context.decide(query.of(context.lanes))
-            elif not context.records:
+            elif not isinstance(context, PackedContext) and not context.records:
                 context.pass_by(query.of(context.lanes), self._whole)
 
     def _recomputed(self) -> dict[int, StatelessContext | StatefulContext]:
-        """Return the contexts that are computed anew at every decision, by their places."""
-        return {index: context for index, context in enumerate(self.contexts) if not isinstance(context, CachedContext)}
+        """Return the contexts that are computed anew at every decision and share forwards, by their places."""
+        every = enumerate(self.contexts)
+        return {index: one for index, one in every if not isinstance(one, CachedContext | PackedContext)}
 
     def _decided(
         self, contexts: list[StatelessContext | StatefulContext], query: Query, *, rows: bool
@@ -194,7 +197,14 @@ class CompressedDecider:
         """
         return [work for context in self.contexts for work in context.computed(self.held)]
 
-    def _context(self, setup: Compression, lanes: slice) -> StatelessContext | StatefulContext:
+    def beside(self) -> list[float]:
+        """Return the operations of compressors that came with each rollout's last decision."""
+        each = [context.beside() if isinstance(context, PackedContext) else 0.0 for context in self.contexts]
+        return [work for work, one in zip(each, self.contexts, strict=True) for _ in range(*one.lanes.indices(2**62))]
+
+    def _context(self, setup: Compression, lanes: slice) -> StatelessContext | StatefulContext | PackedContext:
+        if isinstance(setup.rule, Latents):
+            return PackedContext(setup, self._policy, lanes)
         placing = Placing(self._policy.description, setup.positions)
         if setup.path == "cached":
             if not isinstance(self._policy, StackedPolicy):

@@ -23,6 +23,12 @@ class Kept:
     facts: Facts
     counts: tuple[int, ...]
     """Entries of every rollout."""
+    tokens: tuple[int, ...] | None = None
+    """Tokens of every rollout's entries; None where each entry has the policy's tokens of a transition."""
+
+    def tokens_each(self, per_transition: int) -> tuple[int, ...]:
+        """Return the tokens of every rollout's entries."""
+        return tuple(count * per_transition for count in self.counts) if self.tokens is None else self.tokens
 
     @property
     def equal(self) -> int | None:

@@ -6,17 +6,19 @@ from collections.abc import Mapping
 from typing import Final, get_args
 
 from attnscope_model.strategies.base import Strategy
+from attnscope_model.strategies.compressors import installed_compressors
 from attnscope_model.strategies.fitting import (
     Observation,
     looks_at_attention,
     why_not_memory,
     why_not_observation,
     why_not_path,
+    why_not_policy,
     why_not_positions,
 )
 from attnscope_model.strategies.installed import installed_once
 from attnscope_model.strategies.parameters import LARGEST, Parameter, parameters_of
-from attnscope_model.strategies.registry import STRATEGIES, strategies
+from attnscope_model.strategies.registry import LEARNED, STRATEGIES, strategies
 from attnscope_storage.wire import (
     FitInfo,
     Memory,
@@ -45,7 +47,7 @@ def describe(kind: type[Strategy], policy: PolicyDescription | None = None) -> S
     """
     rule = kind()
     seen = get_args(Observation) if policy is None else (policy.observation,)
-    whole = None if policy is None else policy.why_whole
+    whole = None if policy is None else why_not_policy(rule, policy)
     return StrategyInfo(
         name=kind.name,
         summary=(kind.__doc__ or "").partition("\n")[0],
@@ -73,7 +75,9 @@ def describe_all(policy: PolicyDescription | None = None) -> list[StrategyInfo]:
     policy
         Also say where each rule fits this policy; None says it for any.
     """
-    return [describe(kind, policy) for kind in strategies().values()]
+    packs = policy is not None and (policy.latents or installed_compressors())
+    learned = LEARNED.values() if packs else ()
+    return [describe(kind, policy) for kind in (*strategies().values(), *learned)]
 
 
 POSITIONS: Final[Mapping[PositionPolicy, str]] = {
@@ -90,7 +94,7 @@ PATHS: Final[Mapping[Recompute, str]] = {
 
 
 def _package(kind: type[Strategy]) -> str:
-    if kind.name in STRATEGIES:
+    if kind.name in STRATEGIES or kind.name in LEARNED:
         return "attnscope"
     installed = installed_once(frozenset(STRATEGIES)).get(kind.name)
     return installed[1] if installed is not None else kind.__module__.partition(".")[0]

@@ -8,10 +8,15 @@ from __future__ import annotations
 from typing import Final, Literal
 
 from attnscope_model.strategies.base import Strategy
+from attnscope_model.strategies.compressors import installed_compressors
+from attnscope_model.strategies.learned import Latents
 from attnscope_storage.wire import Memory, PolicyDescription, PositionPolicy, Recompute
 
 ATTENTION: Final = frozenset({"attention", "accumulated", "expected"})
 """Fields of a view that a forward pass over the context fills."""
+
+TRAINED_ONCE: Final = frozenset({"cccad-cad"})
+"""Families whose compressor saw, in training, everything older at once."""
 
 Observation = Literal["cell", "vector", "discrete"]
 
@@ -54,6 +59,38 @@ def why_not_path(rule: Strategy, path: Recompute, policy: PolicyDescription | No
     return None
 
 
+def why_not_policy(rule: Strategy, policy: PolicyDescription) -> str | None:
+    """Return why a strategy cannot be applied to a policy, whatever else is asked; None where it can.
+
+    A policy that packs its history itself is compared with the same weights over a sliding window, which every other
+    rule may shorten.
+    """
+    if isinstance(rule, Latents) and rule.by:
+        return _why_not_installed(rule, policy)
+    if isinstance(rule, Latents):
+        if not policy.latents:
+            return "the policy was trained with no network that packs transitions"
+        if rule.once and policy.family not in TRAINED_ONCE:
+            return "it was trained to pack latents again with further transitions, not everything older at once"
+        if rule.once and rule.newest:
+            return "everything older is packed at once, so the newest transitions that stay are as many as have room"
+        room = (policy.context_length - 2 - policy.latents) // policy.tokens_per_transition
+        most = f"beside {policy.latents} latents a context has room for {room} transitions and one more"
+        return None if rule.newest <= room else f"{most}, so a compression cannot leave {rule.newest}"
+    return None if policy.window == "compressed" else policy.why_whole
+
+
+def _why_not_installed(rule: Latents, policy: PolicyDescription) -> str | None:
+    """Return why an installed compressor cannot pack for a policy, as far as names and descriptions tell."""
+    if rule.by not in (known := installed_compressors()):
+        return f"no compressor {rule.by!r} is installed here; installed are {', '.join(known) or 'none'}"
+    if rule.once:
+        return "only the network of CAD was trained on everything older at once"
+    if policy.query_slot != "last" or policy.window not in {"recompute", "compressed"} or policy.cleared != "never":
+        return "latents stand at the front of a context that is computed anew at every decision, its query last"
+    return None
+
+
 def why_not_observation(rule: Strategy, observation: Observation) -> str | None:
     """Return why a strategy cannot be applied to a policy of this observation kind; None where it can."""
     if "query_observation" in rule.required and observation == "discrete":
@@ -80,7 +117,7 @@ def why_not(
         ``recompute`` or ``cached``.
     """
     reasons = (
-        policy.why_whole,
+        why_not_policy(rule, policy),
         why_not_observation(rule, policy.observation),
         why_not_positions(rule, positions),
         why_not_memory(rule, memory),

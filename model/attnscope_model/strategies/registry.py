@@ -12,10 +12,14 @@ from attnscope_model.strategies.base import Strategy
 from attnscope_model.strategies.discovery import rules_of
 from attnscope_model.strategies.errors import ParameterError, UnknownStrategyError
 from attnscope_model.strategies.installed import installed_once
+from attnscope_model.strategies.learned import Latents
 from attnscope_model.strategies.parameters import checked, parameters_of
 
 STRATEGIES: Final[Mapping[str, type[Strategy]]] = MappingProxyType(rules_of(rules))
 """The strategies of this distribution: every rule in a module of `rules`, in their declared order."""
+
+LEARNED: Final[Mapping[str, type[Strategy]]] = MappingProxyType({Latents.name: Latents})
+"""Rules that pack by a network that a checkpoint holds: trials try them, no list proposes them for any other policy."""
 
 MAX_DEPTH: Final = 4
 """Strategies inside each other, the outermost among them."""
@@ -71,7 +75,7 @@ def build(name: object, parameters: Mapping[str, object], depth: int = 1) -> Str
     ParameterError
         A parameter is of another type or out of range, or strategies wrap each other more than `MAX_DEPTH` deep.
     """
-    kind = STRATEGIES.get(name) if isinstance(name, str) else None
+    kind = STRATEGIES.get(name, LEARNED.get(name)) if isinstance(name, str) else None
     if kind is None:
         every = strategies()
         if not isinstance(name, str) or name not in every:

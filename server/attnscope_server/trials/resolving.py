@@ -13,6 +13,7 @@ from attnscope_env.presets.listing import LISTED, Listings
 from attnscope_model.checkpoints.registry import CheckpointRegistry
 from attnscope_model.compression import default_positions, unfit
 from attnscope_model.strategies import Strategy, StrategyError, build, strategy, why_not, why_oracle
+from attnscope_model.strategies.learned import Latents
 from attnscope_server.capturing.resolving import evenly_spaced, find_subject
 from attnscope_server.capturing.shortening import refuse_whole
 from attnscope_server.errors import refusal
@@ -50,7 +51,8 @@ def resolve_trial(spec: TrialSpec, registry: CheckpointRegistry, listings: Listi
     """
     subject = find_subject(spec, registry, listings)
     policy = subject.checkpoint.policy
-    refuse_whole(policy, subject.checkpoint.name)
+    if policy.window != "compressed":  # its partner is the same weights over a sliding window
+        refuse_whole(policy, subject.checkpoint.name)
     if spec.positions is None:  # conditions echo it; the specification stays as it was sent
         spec = spec.model_copy(update={"positions": (default_positions(policy, spec.memory),)})
     rules = _rules(spec)
@@ -106,9 +108,10 @@ def _conditions(spec: TrialSpec, rules: list[Rule]) -> tuple[Condition, ...]:
 
     A strategy that heeds no budget comes once a position policy.
     """
-    unbounded = sum(not rule.made.bounded for rule in rules)
+    learned = sum(isinstance(rule.made, Latents) for rule in rules)
+    unbounded = sum(not rule.made.bounded for rule in rules) - learned
     places = len(spec.positions or ())
-    count = 1 + places * (unbounded + len(spec.budgets) * (len(rules) - unbounded))
+    count = 1 + learned + places * (unbounded + len(spec.budgets) * (len(rules) - unbounded - learned))
     if count > MAX_CONDITIONS:
         detail = f"{len(rules)} strategies × {len(spec.budgets)} budgets × {places} position policies, "
         detail += f"controls and baseline counted, are {count} conditions"
@@ -118,9 +121,12 @@ def _conditions(spec: TrialSpec, rules: list[Rule]) -> tuple[Condition, ...]:
 
 def _grid(spec: TrialSpec, rules: list[Rule]) -> Iterator[tuple[Rule, Budget | None, PositionPolicy]]:
     yield Rule(strategy("none"), control=True), None, "reindex"
+    for rule in rules:
+        if isinstance(rule.made, Latents):  # where latents stand is the policy's own
+            yield rule, None, "reindex"
     for positions in spec.positions or ():
         for rule in rules:
-            if not rule.made.bounded:
+            if not rule.made.bounded and not isinstance(rule.made, Latents):
                 yield rule, None, positions
         for budget in spec.budgets:
             for rule in rules:
@@ -129,7 +135,7 @@ def _grid(spec: TrialSpec, rules: list[Rule]) -> Iterator[tuple[Rule, Budget | N
 
 
 def _spelled(index: int, rule: Rule, budget: Budget | None, positions: PositionPolicy, spec: TrialSpec) -> Condition:
-    plain = index == 0
+    plain = index == 0 or isinstance(rule.made, Latents)
     reason = None if plain else why_oracle(rule.made, positions, spec.memory, spec.interval)
     return Condition(
         index=index,
@@ -139,7 +145,7 @@ def _spelled(index: int, rule: Rule, budget: Budget | None, positions: PositionP
         budget=budget,
         positions=positions,
         interval=1 if plain else spec.interval,
-        memory="stateless" if plain else spec.memory,
+        memory="stateful" if isinstance(rule.made, Latents) else "stateless" if plain else spec.memory,
         path="recompute" if plain else spec.path,
         control=rule.control,
         oracle=reason is not None,

@@ -55,10 +55,10 @@ class Tally:
     def compressed(self, step: int, decider: CompressedDecider) -> None:
         """Count the decisions that were just taken."""
         kept = decider.kept()
-        self._kept[:, step] = np.concatenate([batch.counts for batch in kept])
-        self._kept[:, step] *= self._per
+        self._kept[:, step] = np.concatenate([batch.tokens_each(self._per) for batch in kept])
         self._held[:, step] = decider.held * self._per
         self._flops[:, step] = [sum(starmap(self._cost, work)) for work in decider.computed()]
+        self._flops[:, step] += decider.beside()
         if step in self._resolved.kept_steps:
             moment = self._resolved.kept_steps.index(step)
             tasks = self._shape[2]

@@ -1,7 +1,8 @@
-"""Policies that decide out of a memory, through the service: captured and reported whole, and shortened by no rule."""
+"""Policies that remember or pack their history, through the service: captured, reported, replayed where exact."""
 
 from __future__ import annotations
 
+import lzma
 import os
 from dataclasses import replace
 from pathlib import Path
@@ -13,7 +14,11 @@ import yaml
 
 import attnscope
 from attnscope.errors import InvalidRequestError
+from attnscope.fetching.replay import Decision
+from attnscope.report.findings import findings
 from attnscope.report.report import write_report
+from attnscope.report.summary import summarise
+from attnscope.trials.packing import departures_by_age
 from attnscope_env.presets.gymnasium_entry import GymnasiumEntry
 from attnscope_model.checkpoints import conversion
 from attnscope_model.checkpoints.foreign import parse_here
@@ -140,3 +145,88 @@ def test_maps_are_refused_where_none_is_computed(client, jobs):
         client.submit(checkpoint="trxl", tasks={"split": "all", "indices": [0]}, steps=STEPS, maps={"steps": [3]})
     with pytest.raises(attnscope.errors.AttnscopeError, match="only decision rows are stored of this capture"):
         jobs["trxl"].capture().map(7)
+
+
+GOLDEN = SUPPORT.parent / "golden" / "cad"
+PACKED_STEPS = 100
+
+
+@pytest.fixture(scope="module")
+def packed(service, client, tmp_path_factory):
+    """Return a finished greedy capture of the golden policy that packs its history, and the golden numbers."""
+    registry, folder = CheckpointRegistry(service.settings.checkpoints_folder), tmp_path_factory.mktemp("cad")
+    (folder / "cad.pt").write_bytes(lzma.decompress((GOLDEN / "ckpt-50000.pt.xz").read_bytes()))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(conversion, "parse_apart", lambda source, folder, choice=None: parse_here(source, folder, choice))
+        registry.add(folder / "cad.pt", name="cad")
+    golden = dict(np.load(GOLDEN / "golden.npz"))
+    asked = {"tasks": {"goals": golden["goal"].tolist()}, "steps": PACKED_STEPS, "sampling": {"mode": "greedy"}}
+    job = client.submit(checkpoint="cad", maps={"steps": [40]}, **asked).wait()
+    assert job.state is JobState.SUCCEEDED, job.info.problem
+    return job, golden
+
+
+def test_a_packed_capture_is_replayed_from_the_rollouts_start(packed):
+    """Maps of any step are those of contexts that were packed again; what leaving out would mean is refused."""
+    job, golden = packed
+    capture = job.capture()
+    third = int(golden["compression_step"][2])
+    stored = capture.rows[third + 3, 0]
+    for step in (20, third + 1, third + 3):
+        tokens, found = int(golden["tokens"][step]), capture.map(step)
+        assert found.shape == (3, 4, tokens, tokens)
+        row = stored[..., :tokens] if step == third + 3 else capture.rows[step, 0][..., :tokens]
+        assert np.abs(found[:, :, -1] - row).max() < 1e-3
+    replayed = capture._replayed(Decision(40, 0, "weights", (0, 1, 2), (0, 1, 2, 3), tokens=capture.length(40)))
+    assert np.abs(replayed - capture.map(40)).max() < 1e-3  # one is stored, as float16
+    assert capture.map(third + 3, kind="value-weighted").shape == found.shape
+    with pytest.raises(attnscope.errors.NotReplayableError, match="only maps are replayed of this capture: the policy"):
+        capture.leave_one_out(third + 3)
+
+
+def test_a_packed_context_is_told_in_words(packed):
+    """The latents' transitions and generation stand in the summary, the findings and the figure of a decision."""
+    job, golden = packed
+    capture = job.capture()
+    third = int(golden["compression_step"][2])
+    assert str(capture.summary(third + 2)) == f"summary of transitions 0–{third}, generation 3"
+    assert capture.summary(third + 1) is None
+    assert capture.transition_index(third + 2).tolist() == [*[-1] * 7, third + 1, third + 2]
+    read = attnscope.study.study(capture)
+    mass = np.asarray(capture.stats.summary[:])[read.length >= read.least].mean()
+    assert abs(read.quantity("summary").estimate.value - mass) < 1e-6
+    assert any(one.startswith("Latents, which stand for all transitions") for one in findings(read))
+    assert "older transitions packed into latents" in summarise(capture)
+
+
+def test_a_packed_capture_is_reported(packed, tmp_path):
+    """Every figure is drawn or says why not, shares are of what is not on latents, and no rule is proposed."""
+    job, _ = packed
+    assert write_report(job.capture(), tmp_path / "report")
+    assert "No rule is proposed: the policy packs its older transitions" in str(attnscope.recommend(job.capture()))
+
+
+def test_its_own_evaluation_is_an_arm_and_screens_say_why_not(client, packed):
+    """A trial takes it against its sliding partner; a screen and a decision are refused with the reason."""
+    job, golden = packed
+    asked = {"tasks": {"goals": golden["goal"].tolist()}, "seeds": [0], "episodes": 4, "sampling": {"mode": "greedy"}}
+    trial = client.submit(
+        checkpoint="cad",
+        kind="trial",
+        strategies=[{"name": "latents"}],
+        budgets=[8],
+        speed={"enabled": False},
+        divergence_steps=80,
+        **asked,
+    ).wait()
+    assert trial.state is JobState.SUCCEEDED, trial.info.problem
+    returns = np.asarray(trial.trial()["trial/return"][:])
+    assert np.array_equal(returns[1, 0], golden["reward"][:80].reshape(4, 20, 2).sum(axis=1).T)
+    departures = departures_by_age(trial.trial().results(), 1)
+    assert departures.before == 0
+    assert departures.age.tolist() == list(range(22))
+    assert departures.departure.max() > 0
+    assert "right after a compression and" in departures.words
+    for other in ({"kind": "screen", "capture": str(job.id)}, {"kind": "decision"}):
+        with pytest.raises(InvalidRequestError, match="cad takes no rule: the policy packs its older transitions"):
+            client.submit(checkpoint="cad", **other)

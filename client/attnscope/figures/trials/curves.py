@@ -71,5 +71,5 @@ def _panel(axes: Axes, board: Board, name: str, rows: list[Row], colours: dict[s
 def _budget(row: Row) -> str:
     budget = row.condition.budget
     if budget is None:
-        return "all"
+        return "all" if row.condition.strategy == "none" else "its own"
     return f"{budget:>3.0%}" if isinstance(budget, float) else f"{budget} transitions"

@@ -1,0 +1,1 @@
+"""A compressor for attnscope: the network, and the adapter that the server makes."""

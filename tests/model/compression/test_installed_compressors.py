@@ -1,0 +1,102 @@
+"""Compressors of installed packages: the example, installed as an operator would, is an arm; others are named."""
+
+from __future__ import annotations
+
+import importlib
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+import torch
+
+from attnscope_model.compression import Compression
+from attnscope_model.compression import installed as loading
+from attnscope_model.compression.deciding import CompressedDecider
+from attnscope_model.errors import CompressionUnfitError
+from attnscope_model.families.ad import ADConfig, ADPolicy
+from attnscope_model.strategies import describe_all, strategy, why_not
+
+EXAMPLE = Path(__file__).resolve().parents[3] / "examples" / "attnscope-compressor-example"
+CPU = torch.device("cpu")
+
+
+@pytest.fixture(scope="module")
+def policy():
+    """Return a random policy of 40 tokens."""
+    torch.manual_seed(3)
+    made = ADPolicy(ADConfig((9, 9), 5, 40, width=32, layers=2, heads=4, feedforward=64))
+    with torch.no_grad():
+        for weights in made.parameters():
+            weights.normal_(std=0.4)
+    return made.eval().requires_grad_(requires_grad=False)
+
+
+@pytest.fixture
+def _installed(tmp_path, monkeypatch) -> None:
+    """Install the example where this interpreter finds it, with nothing fetched from anywhere."""
+    source, target = tmp_path / "source", tmp_path / "installed"
+    shutil.copytree(EXAMPLE, source)
+    command = [sys.executable, "-m", "pip", "install", "--quiet", "--no-index", "--no-deps", "--no-build-isolation"]
+    subprocess.run([*command, "--target", str(target), str(source)], check=True, capture_output=True)
+    monkeypatch.syspath_prepend(target)
+    importlib.invalidate_caches()
+
+
+def fits(policy, **parameters):
+    """Return why the rule does not fit a policy; None where it does."""
+    rule = strategy("latents", **parameters)
+    return why_not(rule, policy.description, "reindex", "stateful", "recompute")
+
+
+@pytest.mark.usefixtures("_installed")
+def test_an_installed_compressor_is_an_arm(policy):
+    """It fits, packs when it says so, and its latents stand at the front of the very forward of the policy."""
+    assert fits(policy, by="block-means") is None
+    assert describe_all(policy.description)[-1].name == "latents"
+    decider = CompressedDecider(policy, [Compression(strategy("latents", by="block-means"))], torch.arange(2), CPU)
+    made = loading.made_compressor("block-means", policy)
+    draw, held, buffer, packed = torch.Generator().manual_seed(5), None, [], 0
+    for step in range(60):
+        state = torch.randint(0, 9, (2, 2), generator=draw)
+        front = [held] if held is not None and buffer else []
+        tokens = torch.cat([*front, *buffer, policy.embed_query(state)], dim=1)
+        assert torch.allclose(decider.decide(state), policy(tokens), atol=1e-6), step
+        assert decider.kept()[0].tokens == ((tokens.shape[1] - 1,) * 2 if tokens.shape[1] > 1 else None)
+        action = torch.randint(0, 5, (2,), generator=draw)
+        reward, ended = torch.zeros(2), torch.zeros(2, dtype=torch.bool)
+        decider.append(state, action, reward, state, ended)
+        buffer.append(policy.embed_transition(state, action, reward, state))
+        if made.when(len(buffer), packed=held is not None):
+            held, buffer, packed = made.compress(held, torch.cat(buffer, dim=1)).latents, [], packed + 1
+    assert packed == 3
+
+
+def test_the_adapter_is_short():
+    """A package has to write at most 30 lines."""
+    lines = (EXAMPLE / "attnscope_compressor_example" / "adapter.py").read_text().splitlines()
+    assert len([line for line in lines if line.strip()]) <= 30
+
+
+def test_what_is_not_installed_is_named(policy):
+    """A name that no package has is refused where the trial is resolved, and where it would be made."""
+    assert "no compressor 'mine' is installed here; installed are none" in fits(policy, by="mine")
+    with pytest.raises(CompressionUnfitError, match="no compressor 'mine' is installed"):
+        CompressedDecider(policy, [Compression(strategy("latents", by="mine"))], torch.arange(2), CPU)
+
+
+@pytest.mark.parametrize(
+    ("made", "reason"),
+    [
+        (lambda _policy: 1 / 0, r"the installed compressor broken \(here:made\) fails: division by zero"),
+        (lambda _policy: "nothing", "makes no LearnedCompressor"),
+    ],
+)
+def test_a_broken_package_is_named(policy, monkeypatch, made, reason):
+    """A package that fails, or makes something else, ends in a sentence with its name."""
+    point = SimpleNamespace(value="here:made", load=lambda: made)
+    monkeypatch.setattr(loading, "installed_compressors", lambda: {"broken": point})
+    with pytest.raises(CompressionUnfitError, match=reason):
+        loading.made_compressor("broken", policy)
