@@ -14,7 +14,7 @@ COPY model model
 COPY env env
 COPY storage storage
 RUN grep -v '^torch==' constraints.txt > /tmp/constraints.txt \
-    && /venv/bin/pip install --constraint /tmp/constraints.txt '.[server]'
+    && /venv/bin/pip install --constraint /tmp/constraints.txt '.[server,native]'
 
 FROM python:3.12-slim
 RUN useradd --uid 10001 --create-home attnscope \
