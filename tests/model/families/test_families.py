@@ -26,7 +26,7 @@ from attnscope_model.families.tokens import CellConfig
 from attnscope_model.forward.statistics import row_statistics
 from attnscope_model.readers import READERS
 from attnscope_model.readers.presets import FACTS
-from forwards import layouts
+from forwards import layouts, packing_layouts
 from forwards import numpy_forwards as forwards
 
 CPU = torch.device("cpu")
@@ -156,7 +156,7 @@ def test_value_weighting_knows_every_output_map(loaded):
 
 def test_no_file_is_recognised_by_two_readers():
     """Every layout's names belong to exactly one reader, whose family is the layout's."""
-    every = (layouts.LAYOUTS | layouts.REMEMBERING).values()
+    every = (layouts.LAYOUTS | layouts.REMEMBERING | packing_layouts.PACKING).values()
     for layout in every:
         names = layout.state().keys()
         assert [reader.family for reader in READERS if reader.recognises(names)] == [layout.family]

@@ -26,7 +26,7 @@ from attnscope_server.capturing.resolving import resolve
 from attnscope_storage.reading.decoded import DecodedChunks
 from attnscope_storage.reading.reader import CaptureReader
 from attnscope_storage.wire import CaptureSpec
-from forwards import layouts
+from forwards import layouts, packing_layouts
 from forwards import numpy_forwards as forwards
 
 CPU = torch.device("cpu")
@@ -98,8 +98,8 @@ def history(moment):
 
 
 def test_no_family_is_left_out():
-    """There is a checkpoint here of every family that loads, but for those that remember, which are not replayed."""
-    remembering = {layout.family for layout in layouts.REMEMBERING.values()}
+    """There is a checkpoint here of every family that loads; those that remember or pack have tests of their own."""
+    remembering = {layout.family for layout in (layouts.REMEMBERING | packing_layouts.PACKING).values()}
     assert {layout.family for layout in layouts.LAYOUTS.values()} | {FAMILY} == set(FAMILIES) - remembering
 
 
