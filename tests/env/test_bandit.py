@@ -23,7 +23,7 @@ def test_gymnasium_checker_finds_nothing(kwargs):
 
 @pytest.mark.parametrize("mode", [AutoresetMode.SAME_STEP, AutoresetMode.NEXT_STEP, AutoresetMode.DISABLED])
 @pytest.mark.parametrize("reward", ["bernoulli", "gaussian"])
-@settings(max_examples=8, deadline=None)
+@settings(max_examples=8)
 @given(data=st.data())
 def test_steps_like_gymnasiums_vectorisation_of_the_single_bandit(single_rooms, assert_twins, mode, reward, data):
     """Rewards, noise and all, flags and infos are those of SyncVectorEnv, to the last bit."""

@@ -14,7 +14,7 @@ from attnscope_env.rooms.registration import DARKROOM_ID
 
 
 @pytest.mark.parametrize("mode", [AutoresetMode.SAME_STEP, AutoresetMode.NEXT_STEP, AutoresetMode.DISABLED])
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(data=st.data())
 def test_steps_like_gymnasiums_vectorisation_of_the_single_room(single_rooms, assert_twins, mode, data):
     """Observations, rewards, flags and infos are those of SyncVectorEnv, step by step."""

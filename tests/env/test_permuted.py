@@ -48,7 +48,7 @@ def test_reward_is_at_the_far_corner():
 
 
 @pytest.mark.parametrize("mode", [AutoresetMode.SAME_STEP, AutoresetMode.NEXT_STEP, AutoresetMode.DISABLED])
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=10)
 @given(data=st.data())
 def test_steps_like_gymnasiums_vectorisation_of_the_single_room(single_rooms, assert_twins, mode, data):
     """Observations, rewards, flags and infos are those of SyncVectorEnv, step by step."""

@@ -142,7 +142,7 @@ def attention(draw) -> tuple[np.ndarray, np.ndarray]:
     return np.where(inside, rows, np.nan), length
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(attention())
 def test_measures_stay_in_their_bounds(drawn):
     """No measure leaves the range that its docstring states, whatever the attention and the length."""
@@ -166,7 +166,7 @@ def test_measures_stay_in_their_bounds(drawn):
     assert (recency + m.self_mass(rows, length)[..., None] <= 1 + tiny).all()
 
 
-@settings(deadline=None, max_examples=20)
+@settings(max_examples=20)
 @given(attention(), st.permutations(range(3)))
 def test_heads_do_not_meet(drawn, order):
     """Permuting heads permutes every measure: no head's number depends on another's."""

@@ -39,7 +39,7 @@ JSON = st.recursive(
 )
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(
     base=st.sampled_from((CAPTURE, TRIAL)),
     field=st.sampled_from(("tasks", "seeds", "rows", "maps", "environment", "strategies", "budgets", "speed", "other")),

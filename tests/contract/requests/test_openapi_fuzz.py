@@ -20,7 +20,6 @@ from attnscope_storage.wire import PROBLEM_MEDIA_TYPE
 
 BOUNDED = settings(
     max_examples=12,
-    deadline=None,
     derandomize=True,
     database=None,
     phases=[Phase.generate],

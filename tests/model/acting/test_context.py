@@ -62,7 +62,7 @@ def append(window, numbers):
     window.append(cells, np.array(numbers), np.zeros(len(numbers)), cells)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(
     capacity=st.integers(1, 6),
     per_transition=st.integers(1, 3),

@@ -50,7 +50,7 @@ def test_known_numbers():
     assert one(0, 49, 0, 0, 3).tolist() == [0.26154991606548805, 0.9884864295846711, 0.9321486369026122]
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(start=st.integers(0, 2**40), cuts=st.lists(st.integers(1, 9), min_size=1, max_size=6))
 def test_blocks_and_single_steps_give_the_same_numbers(start, cuts):
     """However a rollout is cut into commits, step t's number is the same."""

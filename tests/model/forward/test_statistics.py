@@ -134,7 +134,7 @@ def test_a_query_in_front(one_row):
     assert found["recency"] == [0.125, 0.5, 0.5, 0.5]
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(slots=st.integers(1, 60), sharpness=st.floats(0.0, 20.0), seed=st.integers(0, 1000))
 def test_bounds(slots, sharpness, seed):
     """Entropy lies in 0..ln n, effective slots in 1..n and below exp(entropy), windows grow and leave room for self."""

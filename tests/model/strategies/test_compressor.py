@@ -83,7 +83,7 @@ def test_every_strategy_runs_in_a_loop(rule: Strategy):
     assert np.array_equal(again[-1], context) or (rule.pooling and np.allclose(again[-1], context))
 
 
-@settings(deadline=None, max_examples=20)
+@settings(max_examples=20)
 @given(
     budget=st.integers(1, 9) | st.floats(0.05, 1.0),
     interval=st.integers(1, 7),

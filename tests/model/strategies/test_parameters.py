@@ -33,7 +33,7 @@ JSON = st.recursive(
 KNOWN = sorted({parameter.name for kind in STRATEGIES.values() for parameter in parameters_of(kind)})
 
 
-@settings(deadline=None, max_examples=120)
+@settings(max_examples=120)
 @given(
     name=st.sampled_from(sorted(STRATEGIES)) | st.text(max_size=5),
     parameters=st.dictionaries(st.sampled_from([*KNOWN, "name"]), JSON, max_size=2),

@@ -56,7 +56,7 @@ def as_torch(view: ContextView) -> ContextView:
 
 
 @pytest.mark.parametrize("rule", EVERY, ids=str)
-@settings(deadline=None, max_examples=10)
+@settings(max_examples=10)
 @given(view=views(), budget=st.sampled_from([1, 2, 5, 30, 0.1, 0.4, 1.0]))
 def test_promises(rule: Strategy, view: ContextView, budget: float):
     """At most the budget, never empty, nothing from padding, in order, weights that are shares; torch says the same."""
@@ -93,7 +93,7 @@ def test_promises(rule: Strategy, view: ContextView, budget: float):
 
 
 @pytest.mark.parametrize("rule", EVERY, ids=str)
-@settings(deadline=None, max_examples=4)
+@settings(max_examples=4)
 @given(view=views())
 def test_padding_changes_nothing(rule: Strategy, view: ContextView):
     """A history decides alike alone and padded beside others."""

@@ -1,0 +1,8 @@
+"""One profile of Hypothesis for all tests: no example is refused because the machine was busy."""
+
+from __future__ import annotations
+
+from hypothesis import HealthCheck, settings
+
+settings.register_profile("any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("any machine")
