@@ -16,7 +16,7 @@ from attnscope_env import (
     observation_layout,
     terminal_observations,
 )
-from attnscope_env.rooms.observations import action_count
+from attnscope_env.rooms.observations import ActionLayout, action_layout
 from attnscope_env.rooms.seeds import derived_seed
 
 MOVES = ("left", "down", "right", "up")
@@ -102,8 +102,8 @@ def test_names_are_listed_once(entries):
         (LAKE.model_copy(update={"actions": ("up",)}), "4 actions"),
         (LAKE.model_copy(update={"id": "Nothing-v0"}), "cannot be made"),
         (LAKE.model_copy(update={"module": "no_such_module"}), "cannot be made"),
-        (GymnasiumEntry(id="Blackjack-v1", horizon=9, actions=("stick", "hit")), "discrete observation or a vector"),
-        (GymnasiumEntry(id="Pendulum-v1", horizon=9, actions=("a",)), "discrete actions"),
+        (GymnasiumEntry(id="Blackjack-v1", horizon=9, actions=("stick", "hit")), "a discrete observation, a vector"),
+        (GymnasiumEntry(id="Pendulum-v1", horizon=9, actions=("a",)), "has vectors of 1 numbers as actions"),
     ],
 )
 def test_environments_that_cannot_be_rolled_out_say_why(entry, reason):
@@ -200,29 +200,87 @@ def test_seeds_are_derived_from_every_part():
         (spaces.Box(0, 255, (128,), np.uint8), ((128,), "int16")),
         (spaces.MultiDiscrete([3, 4]), ((2,), "int64")),
         (spaces.MultiBinary(5), ((5,), "int8")),
+        (spaces.Box(0, 10, (5, 5, 2), np.int8), ((5, 5, 2), "int8")),
+        (spaces.Box(0, 10, (7, 7), np.uint8), ((7, 7), "int8")),
+        (spaces.Box(0, 255, (7, 7, 3), np.uint8), ((7, 7, 3), "int16")),
+        (spaces.MultiDiscrete([[3, 4], [2, 2]]), ((2, 2), "int64")),
     ],
 )
 def test_layouts_of_observations(space, layout):
-    """Discrete observations are scalars, vectors keep their type, unsigned ones get room for 'absent'."""
+    """Discrete observations are scalars, vectors and grids keep their type, unsigned ones get room for 'absent'."""
     assert observation_layout(space) == layout
 
 
 @pytest.mark.parametrize(
     "space",
-    [spaces.Box(0, 255, (8, 8, 3), np.uint8), spaces.Text(5), spaces.Dict(x=spaces.Discrete(2)), spaces.Tuple([])],
+    [
+        spaces.Box(0, 255, (84, 84, 3), np.uint8),
+        spaces.Box(0, 1, (8, 8), np.float32),
+        spaces.Box(0, 9, (2, 2, 2, 2), np.int8),
+        spaces.Text(5),
+        spaces.Dict(x=spaces.Discrete(2)),
+        spaces.Tuple([]),
+    ],
 )
 def test_other_observations_are_refused(space):
-    """Images, texts and compounds are no vector of numbers."""
-    with pytest.raises(EnvironmentUnusableError, match="vector of numbers"):
+    """Large pictures, pictures of real numbers, texts and compounds are no vector and no small grid."""
+    with pytest.raises(EnvironmentUnusableError, match=r"a vector of numbers|at most 4096 integers, got 21168"):
         observation_layout(space)
 
 
 def test_actions_count_from_zero():
     """A policy's logits are numbered from 0; environments whose actions are not are refused."""
-    assert action_count(spaces.Discrete(3)) == 3
-    for space in (spaces.Discrete(3, start=1), spaces.Box(-1, 1, (1,)), spaces.MultiDiscrete([2, 2])):
-        with pytest.raises(EnvironmentUnusableError, match="discrete actions from 0"):
-            action_count(space)
+    assert action_layout(spaces.Discrete(3)) == ActionLayout(3)
+    assert action_layout(spaces.MultiDiscrete([3, 2])) == ActionLayout(5, (3, 2))
+    assert action_layout(spaces.Box(-1, 1, (2,))) == ActionLayout(2, continuous=True)
+    for space in (
+        spaces.Discrete(3, start=1),
+        spaces.MultiDiscrete([2, 2], start=[0, 1]),
+        spaces.MultiDiscrete([[2], [2]]),
+        spaces.Box(0, 9, (1,), np.int32),
+        spaces.Box(-1, 1, (2, 2)),
+        spaces.MultiBinary(2),
+    ):
+        with pytest.raises(EnvironmentUnusableError, match="discrete actions from 0, several of them"):
+            action_layout(space)
+
+
+@pytest.mark.parametrize(
+    ("space", "listed", "reason"),
+    [
+        (spaces.MultiDiscrete([3, 2]), {}, r"5 actions in branches of \[3, 2\], the service's settings list 5 actions"),
+        (spaces.MultiDiscrete([2, 3]), {"branches": (3, 2)}, r"of \[2, 3\], the service's settings list 5 actions in"),
+        (spaces.Box(-1, 1, (5,)), {}, "vectors of 5 numbers as actions, the service's settings list 5 actions"),
+        (spaces.Discrete(5), {"continuous": True}, "has 5 actions, the service's settings list vectors of 5 numbers"),
+    ],
+)
+def test_actions_are_those_that_the_operator_lists(space, listed, reason):
+    """An environment whose actions are another kind than listed is refused before it is stepped."""
+
+    class Made(gymnasium.Env):
+        action_space, observation_space = space, spaces.Discrete(2)
+
+    gymnasium.register("listed/Made-v0", entry_point=Made)
+    try:
+        entry = GymnasiumEntry(id="listed/Made-v0", horizon=3, actions=tuple("abcde"), **listed)
+        with pytest.raises(EnvironmentUnusableError, match=reason):
+            Listings([entry]).preset("listed.Made-v0").make_vector([Listings([entry]).preset("listed.Made-v0").task(0)])
+    finally:
+        del gymnasium.registry["listed/Made-v0"]
+
+
+@pytest.mark.parametrize(
+    ("fields", "reason"),
+    [
+        ({"branches": (3, 3)}, r"add up to the 5 names of actions, got \[3, 3\]"),
+        ({"branches": (5, 0)}, "greater than or equal to 1"),
+        ({"branches": (3, 2), "continuous": True}, "branches or continuous actions, got both"),
+    ],
+)
+def test_branches_fit_the_names_of_actions(fields, reason):
+    """The settings of a service are refused where branches and names contradict each other."""
+    with pytest.raises(ValueError, match=reason):
+        GymnasiumEntry(id="listed/Made-v0", horizon=3, actions=tuple("abcde"), **fields)
 
 
 def test_our_time_limit_replaces_gymnasiums():

@@ -47,7 +47,14 @@ class GymnasiumEntry(BaseModel):
     )
     description: str = "A Gymnasium environment that the operator lists."
     horizon: int = Field(ge=1, le=1_000_000, description="Steps of an episode, at most; then it is truncated.")
-    actions: tuple[str, ...] = Field(min_length=1, description="Names of the actions, by number.")
+    actions: tuple[str, ...] = Field(
+        min_length=1,
+        description="Names of the actions, by number, branch after branch; or of the numbers of an action vector.",
+    )
+    branches: tuple[Annotated[int, Field(ge=1)], ...] = Field(
+        default=(), description="Sizes of the branches of a MultiDiscrete space; empty for Discrete and Box."
+    )
+    continuous: bool = Field(default=False, description="Actions are vectors of a Box space.")
     kwargs: dict[str, Any] = Field(default_factory=dict, description="Fixed keyword arguments; no request sees them.")
     kwargs_schema: dict[str, Any] = Field(
         default_factory=lambda: dict(NO_KWARGS),
@@ -68,6 +75,17 @@ class GymnasiumEntry(BaseModel):
         except SchemaError as error:
             raise ValueError(f"kwargs_schema is no JSON schema: {error.message}") from error
         return schema
+
+    @model_validator(mode="after")
+    def _actions_fit(self) -> Self:
+        if self.branches and self.continuous:
+            raise ValueError("expected branches or continuous actions, got both")
+        if self.branches and sum(self.branches) != len(self.actions):
+            raise ValueError(
+                f"branches: expected sizes that add up to the {len(self.actions)} names of actions, got "
+                f"{list(self.branches)}"
+            )
+        return self
 
     @model_validator(mode="after")
     def _no_overlap(self) -> Self:

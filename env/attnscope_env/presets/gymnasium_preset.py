@@ -16,7 +16,12 @@ from gymnasium.vector import AsyncVectorEnv, AutoresetMode, SyncVectorEnv, Vecto
 from attnscope_env.presets.boundary import OwnTransitions
 from attnscope_env.presets.gymnasium_entry import GymnasiumEntry
 from attnscope_env.presets.tasks import SPLITS, EnvPreset, Split, Task
-from attnscope_env.rooms.observations import EnvironmentUnusableError, action_count, observation_layout
+from attnscope_env.rooms.observations import (
+    ActionLayout,
+    EnvironmentUnusableError,
+    action_layout,
+    observation_layout,
+)
 from attnscope_env.rooms.seeds import SeededEpisodes
 
 
@@ -27,6 +32,16 @@ class GymnasiumPreset(EnvPreset):
     entry: GymnasiumEntry
 
     bound_kwargs: ClassVar[tuple[str, ...]] = ()
+
+    @property
+    def branches(self) -> tuple[int, ...]:
+        """Sizes of the independent choices, as the operator lists them."""
+        return self.entry.branches
+
+    @property
+    def continuous(self) -> bool:
+        """True where the operator lists actions that are vectors."""
+        return self.entry.continuous
 
     @property
     def task_count(self) -> int:
@@ -64,11 +79,12 @@ class GymnasiumPreset(EnvPreset):
         except Exception as error:
             raise EnvironmentUnusableError(f"{self.environment_id} cannot be made: {error}") from error
         observation_layout(single.observation_space)
-        found = action_count(single.action_space)
+        found = action_layout(single.action_space)
         single.close()
-        if found != len(self.actions):
+        listed = ActionLayout(len(self.actions), self.branches, self.continuous)
+        if found != listed:
             raise EnvironmentUnusableError(
-                f"{self.environment_id} has {found} actions, the service's settings list {len(self.actions)}"
+                f"{self.environment_id} has {found.words}, the service's settings list {listed.words}"
             )
 
     def _split_indices(self) -> Mapping[Split, Sequence[int]]:

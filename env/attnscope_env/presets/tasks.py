@@ -62,7 +62,7 @@ class EnvPreset(ABC):
     horizon: int
     """Steps of an episode, at most; each adds one transition to the context."""
     actions: tuple[str, ...]
-    """Names of the actions, by number."""
+    """Names of the actions, by number, branch after branch; or of the numbers of an action vector."""
     description: str
 
     bound_kwargs: ClassVar[tuple[str, ...]] = ("size", "actions")
@@ -71,6 +71,16 @@ class EnvPreset(ABC):
     most_rewards: ClassVar[int | None] = None
     """Rewards other than 0 that an episode can give, where the environment gives no more: after the last of them no
     decision of the episode is live. None: any number."""
+
+    @property
+    def branches(self) -> tuple[int, ...]:
+        """Sizes of the independent choices that make one action, in the order of `actions`; empty: one choice."""
+        return ()
+
+    @property
+    def continuous(self) -> bool:
+        """True where an action is a vector, whose numbers `actions` names."""
+        return False
 
     @property
     @abstractmethod
@@ -119,6 +129,8 @@ class EnvPreset(ABC):
             "environment_kwargs": dict(self.kwargs),
             "horizon": self.horizon,
             "actions": self.actions,
+            "branches": self.branches,
+            "continuous": self.continuous,
             "most_rewards": self.most_rewards,
             "task_counts": self.task_counts | {"all": self.task_count},
             "splits": {split: tuple(asdict(task) for task in self.tasks(split)) for split in listed},

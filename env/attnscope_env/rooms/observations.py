@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
+import math
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 from gymnasium import spaces
+
+MAX_GRID: Final = 4096
+"""Integers of an observation that is a grid, at most: a 5×5×2 view of XLand-MiniGrid has 50."""
 
 
 class EnvironmentUnusableError(ValueError):
@@ -16,7 +20,8 @@ def observation_layout(space: spaces.Space[Any]) -> tuple[tuple[int, ...], str]:
     """Return (shape, dtype) in which one observation is stored.
 
     A discrete observation is one integer, shape (). A vector of integers or floats keeps its dtype; unsigned integers
-    become signed ones that hold them, because absent data is stored as -1.
+    become signed ones that hold them, because absent data is stored as -1. A small grid of integers, such as the kinds
+    and colours of tiles, keeps its axes; its unsigned bytes become int8 where no number is above 127.
 
     Parameters
     ----------
@@ -26,16 +31,24 @@ def observation_layout(space: spaces.Space[Any]) -> tuple[tuple[int, ...], str]:
     Raises
     ------
     EnvironmentUnusableError
-        For images, texts, dictionaries and other spaces.
+        For pictures, texts, dictionaries and other spaces.
     """
     if isinstance(space, spaces.Discrete):
         return (), np.dtype(np.int64).name
-    vector = isinstance(space, spaces.Box | spaces.MultiDiscrete | spaces.MultiBinary)
-    if not vector or len(space.shape or ()) != 1 or space.dtype is None or space.dtype.kind not in "iuf":
+    numbers = isinstance(space, spaces.Box | spaces.MultiDiscrete | spaces.MultiBinary)
+    axes, dtype = len(space.shape or ()), np.dtype(space.dtype or object)
+    if not numbers or axes not in (1, 2, 3) or dtype.kind not in "iuf" or (axes > 1 and dtype.kind == "f"):
         raise EnvironmentUnusableError(
-            f"expected a discrete observation or a vector of numbers, got {space}; flatten it in a wrapper"
+            "expected a discrete observation, a vector of numbers or a small grid of integers, got "
+            f"{space}; flatten it in a wrapper"
         )
-    dtype = np.dtype(space.dtype)
+    if axes > 1 and (size := math.prod(space.shape or ())) > MAX_GRID:
+        raise EnvironmentUnusableError(
+            f"expected a grid of at most {MAX_GRID} integers, got {size} of {space}: a capture stores each twice a "
+            "step; encode pictures in a wrapper"
+        )
+    if axes > 1 and isinstance(space, spaces.Box) and dtype == np.uint8 and space.high.max() <= np.iinfo(np.int8).max:
+        dtype = np.dtype(np.int8)
     if dtype.kind == "u":
         dtype = np.promote_types(dtype, np.int8)
         if dtype.kind != "i":
@@ -43,8 +56,39 @@ def observation_layout(space: spaces.Space[Any]) -> tuple[tuple[int, ...], str]:
     return tuple(space.shape or ()), dtype.name
 
 
-def action_count(space: spaces.Space[Any]) -> int:
-    """Return the number of actions; EnvironmentUnusableError where they do not count from 0."""
-    if not isinstance(space, spaces.Discrete) or int(space.start) != 0:
-        raise EnvironmentUnusableError(f"expected discrete actions from 0, got {space}")
-    return int(space.n)
+class ActionLayout(NamedTuple):
+    """The kind and the sizes of an action."""
+
+    actions: int
+    """Actions to choose from, those of all branches together; or the numbers of an action vector."""
+    branches: tuple[int, ...] = ()
+    """Sizes of independent choices; empty where there is one."""
+    continuous: bool = False
+    """True where an action is a vector."""
+
+    @property
+    def words(self) -> str:
+        """The sizes in words."""
+        if self.continuous:
+            return f"vectors of {self.actions} numbers as actions"
+        return f"{self.actions} actions" + (f" in branches of {list(self.branches)}" if self.branches else "")
+
+
+def action_layout(space: spaces.Space[Any]) -> ActionLayout:
+    """Return the kind and the sizes of a space's actions.
+
+    Raises
+    ------
+    EnvironmentUnusableError
+        They do not count from 0, or are no vector of real numbers.
+    """
+    if isinstance(space, spaces.Discrete) and int(space.start) == 0:
+        return ActionLayout(int(space.n))
+    if isinstance(space, spaces.MultiDiscrete) and space.nvec.ndim == 1 and not space.start.any():
+        branches = tuple(int(size) for size in space.nvec)
+        return ActionLayout(sum(branches), branches)
+    if isinstance(space, spaces.Box) and len(space.shape) == 1 and np.dtype(space.dtype).kind == "f":
+        return ActionLayout(space.shape[0], continuous=True)
+    raise EnvironmentUnusableError(
+        f"expected discrete actions from 0, several of them (MultiDiscrete), or vectors of real numbers, got {space}"
+    )

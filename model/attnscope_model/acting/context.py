@@ -9,13 +9,16 @@ from __future__ import annotations
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int, Num, Shaped
+from jaxtyping import Float, Num, Shaped
 from torch import Tensor
 
 from attnscope_model.forward.policy import Policy
 
 Observations = Shaped[np.ndarray, "env ..."] | Shaped[Tensor, "env ..."]
 """One observation an environment; a tensor where it lives on the device already."""
+
+Actions = Shaped[np.ndarray, "env ..."] | Shaped[Tensor, "env ..."]
+"""One action an environment: a whole number, one for each branch, or a vector."""
 
 
 class ContextWindow:
@@ -71,14 +74,14 @@ class ContextWindow:
     def append(
         self,
         observation: Observations,
-        action: Int[np.ndarray, " env"] | Int[Tensor, " env"],
+        action: Actions,
         reward: Shaped[np.ndarray, " env"] | Shaped[Tensor, " env"],
         next_observation: Observations,
     ) -> None:
         """Add a finished transition; the oldest goes when the window is full."""
         embedded = self._policy.embed_transition(
             features(observation, self._device),
-            torch.as_tensor(action).to(self._device, torch.int64),
+            actions_taken(action, self._device),
             torch.as_tensor(reward).to(self._device, torch.float32),
             features(next_observation, self._device),
         )
@@ -105,10 +108,22 @@ class ContextWindow:
 
 
 def features(observation: Observations, device: torch.device) -> Num[Tensor, "env feature"]:
-    """Return observations as a policy takes them: int64 or float32; a discrete one is a single feature.
+    """Return observations as a policy takes them: int64 or float32; a discrete one is a single feature, a grid is flat.
 
     A tensor that is on the device already costs no copy.
     """
-    values = torch.as_tensor(observation)
-    values = values.to(device, torch.float32 if values.is_floating_point() else torch.int64)
-    return values if values.ndim > 1 else values[:, None]
+    values = _numbers(observation, device)
+    return values.flatten(1) if values.ndim > 1 else values[:, None]
+
+
+def actions_taken(action: Actions, device: torch.device) -> Num[Tensor, "env ..."]:
+    """Return actions as a policy takes them: int64 [env] or [env, branch], or float32 [env, component].
+
+    A tensor that is on the device already costs no copy.
+    """
+    return _numbers(action, device)
+
+
+def _numbers(given: Observations, device: torch.device) -> Num[Tensor, "env ..."]:
+    values = torch.as_tensor(given)
+    return values.to(device, torch.float32 if values.is_floating_point() else torch.int64)

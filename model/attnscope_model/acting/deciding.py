@@ -16,7 +16,7 @@ import torch
 from jaxtyping import Bool, Float, Int, Shaped
 from torch import Tensor
 
-from attnscope_model.acting.context import ContextWindow, Observations
+from attnscope_model.acting.context import Actions, ContextWindow, Observations
 from attnscope_model.acting.tape import AttentionTape, RowRoom, furthest_off, refuse_off
 from attnscope_model.forward.cache import GrowingCache, cacheable
 from attnscope_model.forward.policy import Policy
@@ -31,6 +31,7 @@ class Decision:
     """One step's logits, and what was recorded on the way to them."""
 
     logits: Float[Tensor, "env action"]
+    """The numbers of the policy's head, whatever they mean: `PolicyDescription.output` says it."""
     rows: Float[Tensor, "env layer head slot"] | None = None
     """A view that the next decision of the same `Decider` overwrites."""
     maps: Float[Tensor, "env layer head query slot"] | None = None
@@ -111,7 +112,7 @@ class Decider:
     def append(
         self,
         observation: Observations,
-        action: Int[np.ndarray, " env"] | Int[Tensor, " env"],
+        action: Actions,
         reward: Shaped[np.ndarray, " env"] | Shaped[Tensor, " env"],
         next_observation: Observations,
         ended: Bool[np.ndarray, " env"] | Bool[Tensor, " env"] | None = None,  # noqa: ARG002 - contexts here outlive episodes

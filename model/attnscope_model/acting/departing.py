@@ -38,6 +38,13 @@ def departure(
     return (acted(full, temperature) - acted(other, temperature)).abs().sum(dim=-1) / 2
 
 
+def divergence(full: Float[Tensor, "*#env action"], other: Float[Tensor, "*#env action"]) -> Float[Tensor, "*env"]:
+    """Return ``KL(π_full ‖ π_other)`` in nats of logits before temperature; one decision may stand for all."""
+    one, two = (torch.log_softmax(logits.double(), dim=-1) for logits in (full, other))
+    # An impossible action adds nothing; rounding may leave a sum a hair below zero.
+    return torch.where(one.exp() > 0, one.exp() * (one - two), 0.0).sum(dim=-1).clamp(min=0.0)
+
+
 def signed_loss(
     full: Float[Tensor, "*#env action"], other: Float[Tensor, "*#env action"], temperature: float | None = 1.0
 ) -> Float64[Tensor, "*env"]:

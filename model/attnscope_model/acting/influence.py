@@ -15,6 +15,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
+from attnscope_model.acting.outputs import Output, output_of
 from attnscope_model.acting.replay import Replayed, history_tokens, joined, query_tokens
 from attnscope_model.errors import NotReplayableError
 from attnscope_model.forward.compressing import CompressingPolicy
@@ -71,7 +72,7 @@ def leave_one_out(
 ) -> Float[Tensor, " left_out"]:
     """Return ``KL(π_full ‖ π_without)`` in nats for each transition left out of the context.
 
-    π is the softmax of the logits, before temperature.
+    π is the distribution of actions before temperature; that of several branches is their product.
 
     Parameters
     ----------
@@ -85,24 +86,17 @@ def leave_one_out(
     Raises
     ------
     NotReplayableError
-        ``mask`` with a policy that is no stack of layers.
+        ``mask`` with a policy that is no stack of layers, or a head that gives an action without a distribution.
     """
-    full = replayed.logits.double()
+    output, full = output_of(policy.description), replayed.logits.double()
     slots = replayed.tokens.shape[1]
     batch = max(1, BATCH_BYTES // (4 * policy.description.heads * slots * slots))
     if len(transitions) == 0:
         return torch.zeros(0, device=full.device)
     if positions == "mask":
-        return _hiding(_stack(policy, "leaving out by mask"), replayed, transitions, batch, full).float()
+        return _hiding(_stack(policy, "leaving out by mask"), output, replayed, transitions, batch).float()
     contexts = _without(policy, replayed, transitions, batch)
-    return torch.cat([divergence(full, policy(tokens)) for tokens in contexts]).float()
-
-
-def divergence(full: Float[Tensor, "*#env action"], other: Float[Tensor, "*#env action"]) -> Float[Tensor, "*env"]:
-    """Return ``KL(π_full ‖ π_other)`` in nats of logits before temperature; one decision may stand for all."""
-    one, two = (torch.log_softmax(logits.double(), dim=-1) for logits in (full, other))
-    # An impossible action adds nothing; rounding may leave a sum a hair below zero.
-    return torch.where(one.exp() > 0, one.exp() * (one - two), 0.0).sum(dim=-1).clamp(min=0.0)
+    return torch.cat([output.divergence(full, policy(tokens)) for tokens in contexts]).float()
 
 
 def _without(
@@ -120,12 +114,13 @@ def _without(
 
 def _hiding(
     policy: StackedPolicy,
+    output: Output,
     replayed: Replayed,
     transitions: Int[Tensor, " left_out"],
     batch: int,
-    full: Float[Tensor, " action"],
 ) -> Float[Tensor, " left_out"]:
     """Return the divergences of contexts in which nobody else sees one transition's tokens."""
+    full = replayed.logits.double()
     description, slots = policy.description, replayed.tokens.shape[1]
     per, query_first = description.tokens_per_transition, description.query_slot == "first"
     first = per * transitions + (1 if query_first else 0)
@@ -136,7 +131,7 @@ def _hiding(
     found = full.new_empty(len(transitions))
     for places, deciding in ((~newest, slots - 1), (newest, slots - 1 - per)):
         parts = torch.split(left_out[places], batch) if bool(places.any()) else ()
-        divergences = [divergence(full, _masked(policy, replayed.tokens, part, deciding)) for part in parts]
+        divergences = [output.divergence(full, _masked(policy, replayed.tokens, part, deciding)) for part in parts]
         found[places] = torch.cat([full.new_empty(0), *divergences])
     return found
 

@@ -10,7 +10,7 @@ import torch
 from jaxtyping import Bool, Int, Shaped
 from torch import Tensor
 
-from attnscope_model.acting.context import Observations, features
+from attnscope_model.acting.context import Actions, Observations, actions_taken, features
 from attnscope_model.acting.deciding import Decider, Decision
 from attnscope_model.acting.packing import PackingDecider
 from attnscope_model.acting.tape import furthest_off, refuse_off
@@ -54,7 +54,7 @@ class Deciding(Protocol):
     def append(
         self,
         observation: Observations,
-        action: Int[np.ndarray, " env"] | Int[Tensor, " env"],
+        action: Actions,
         reward: Shaped[np.ndarray, " env"] | Shaped[Tensor, " env"],
         next_observation: Observations,
         ended: Bool[np.ndarray, " env"] | Bool[Tensor, " env"] | None = None,
@@ -174,7 +174,7 @@ class RememberingDecider:
     def append(
         self,
         observation: Observations,
-        action: Int[np.ndarray, " env"] | Int[Tensor, " env"],
+        action: Actions,
         reward: Shaped[np.ndarray, " env"] | Shaped[Tensor, " env"],
         next_observation: Observations,
         ended: Bool[np.ndarray, " env"] | Bool[Tensor, " env"] | None = None,
@@ -184,7 +184,7 @@ class RememberingDecider:
         if ended is None:
             raise ValueError("expected to hear where an episode ended: the memory is emptied there")
         self._memory.append(
-            torch.as_tensor(action).to(self._device, torch.int64),
+            actions_taken(action, self._device),
             torch.as_tensor(reward).to(self._device, torch.float32),
             torch.as_tensor(ended).to(self._device, torch.bool),
         )

@@ -16,7 +16,7 @@ import torch
 from jaxtyping import Float, Integer, Shaped
 from torch import Tensor
 
-from attnscope_model.acting.context import features
+from attnscope_model.acting.context import actions_taken, features
 from attnscope_model.acting.packing import PackedHistory
 from attnscope_model.acting.tape import AttentionTape
 from attnscope_model.errors import NotReplayableError, ReplayDiffersError
@@ -44,7 +44,7 @@ class Moment:
     env: int
     """Entry of the capture's env axis."""
     observation: Shaped[np.ndarray, "transition ..."]
-    action: Integer[np.ndarray, " transition"]
+    action: Shaped[np.ndarray, "transition ..."]
     reward: Float[np.ndarray, " transition"]
     next_observation: Shaped[np.ndarray, "transition ..."]
     query: Shaped[np.ndarray, "*feature"]
@@ -117,7 +117,7 @@ def read_moment(chunks: DecodedChunks, reader: CaptureReader, step: int, env: in
         )
     start = 0 if packed else start
     action = stored("rollout/action", start, step)
-    if not ((action >= 0) & (action < reader.policy.actions)).all():
+    if not _written(action, reader.policy):
         raise ReplayDiffersError(f"step {step}, env {env}: the window holds a transition that was never written")
     return Moment(
         step=step,
@@ -130,6 +130,13 @@ def read_moment(chunks: DecodedChunks, reader: CaptureReader, step: int, env: in
     )
 
 
+def _written(action: Shaped[np.ndarray, "transition ..."], policy: PolicyDescription) -> bool:
+    """Return whether every action is one that the policy has."""
+    if policy.output.continuous:
+        return bool(np.isfinite(action).all())
+    return bool(((action >= 0) & (action < np.array(policy.output.branches or policy.actions))).all())
+
+
 def history_tokens(policy: Policy, moment: Moment, device: torch.device) -> Float[Tensor, "transition token width"]:
     """Return the tokens of each transition, embedded in one call."""
     description = policy.description
@@ -137,7 +144,7 @@ def history_tokens(policy: Policy, moment: Moment, device: torch.device) -> Floa
         return torch.zeros(0, description.tokens_per_transition, description.width, device=device)
     return policy.embed_transition(
         features(moment.observation, device),
-        torch.from_numpy(np.asarray(moment.action, dtype=np.int64)).to(device),
+        actions_taken(moment.action, device),
         torch.from_numpy(np.asarray(moment.reward, dtype=np.float32)).to(device),
         features(moment.next_observation, device),
     )
@@ -208,14 +215,14 @@ def check(replayed: Replayed, chunks: DecodedChunks, reader: CaptureReader) -> N
         They differ by more than float16 and another machine's float32 can: the checkpoint, the code or the rollout is
         not what the capture was made with.
     """
-    step, env = replayed.moment.step, replayed.moment.env
+    step, env, policy = replayed.moment.step, replayed.moment.env, reader.policy
 
     def stored(name: str) -> Float[np.ndarray, ...]:
         return np.asarray(chunks.steps(reader, name, step, step + 1, env)[0], dtype=np.float64)
 
     rows = replayed.maps[:, :, -1].double()
     pairs = [
-        ("logits", replayed.logits.double().cpu().numpy(), stored("policy/logits")),
+        (policy.output.array.partition("/")[2], replayed.logits.double().cpu().numpy(), stored(policy.output.array)),
         ("entropy", torch.special.entr(rows).sum(dim=-1).cpu().numpy(), stored("stats/entropy")),
     ]
     for name, now, then in pairs:

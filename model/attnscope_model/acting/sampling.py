@@ -1,6 +1,6 @@
 """Actions from logits, with random numbers that depend on who asks and when, never on a place in a batch.
 
-Numbers are NumPy's Philox, keyed by (seed, task, replica) and counted by (step, stream): an environment's rollout is
+Numbers are NumPy's Philox, keyed by (seed, task, replica), counted by (step, stream, part): an environment's rollout is
 the same alone, among others, and after an interruption.
 """
 
@@ -25,12 +25,19 @@ def uniforms(
     start_step: int,
     count: int,
     stream: int,
+    part: int = 0,
 ) -> Float64[np.ndarray, "count env"]:
-    """Return a number in [0, 1) for each of `count` steps from `start_step` on, and each environment."""
+    """Return a number in [0, 1) for each of `count` steps from `start_step` on, and each environment.
+
+    Parameters
+    ----------
+    part
+        Branch or component of an action that takes several numbers.
+    """
     numbers = np.empty((count, len(seeds)))
     for env, (seed, task, replica) in enumerate(zip(seeds, tasks, replicas, strict=True)):
         key = np.array([int(seed), (int(task) << 32) | int(replica)], dtype=np.uint64)
-        philox = np.random.Philox(key=key, counter=np.array([start_step, stream, 0, 0], dtype=np.uint64))
+        philox = np.random.Philox(key=key, counter=np.array([start_step, stream, part, 0], dtype=np.uint64))
         numbers[:, env] = (philox.random_raw(_WORDS * count)[::_WORDS] >> np.uint64(11)) * 2.0**-53
     return numbers
 

@@ -55,7 +55,7 @@ class CachedContext(StatefulContext):
         self.prepare(query)
         empty = query.embedded.new_zeros(self._count, 0, query.embedded.shape[-1])
         self.decided_from = self._kept() if self._facts else nothing(empty, query.episode)
-        logits = query.embedded.new_empty(self._count, self._policy.actions)
+        logits = query.embedded.new_empty(self._count, self._policy.outputs)
         for entries, some in groups(self.decided_from.counts, logits.device):
             lanes = torch.arange(self._count, device=logits.device) if some is None else some
             for fresh, mine in self._by_fresh(lanes, entries):

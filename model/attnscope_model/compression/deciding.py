@@ -10,7 +10,7 @@ import torch
 from jaxtyping import Float, Int, Shaped
 from torch import Tensor
 
-from attnscope_model.acting.context import ContextWindow, Observations, features
+from attnscope_model.acting.context import Actions, ContextWindow, Observations, actions_taken, features
 from attnscope_model.compression.cached import CachedContext
 from attnscope_model.compression.facts import transition_facts
 from attnscope_model.compression.forward import Decided, Piece, tiled
@@ -54,7 +54,7 @@ class PlainDecider:
     def append(
         self,
         observation: Observations,
-        action: Numbers,
+        action: Actions,
         reward: Numbers,
         next_observation: Observations,
         ended: Numbers,  # noqa: ARG002 - a plain context does not know episodes
@@ -160,7 +160,7 @@ class CompressedDecider:
     def append(
         self,
         observation: Observations,
-        action: Numbers,
+        action: Actions,
         reward: Numbers,
         next_observation: Observations,
         ended: Numbers,
@@ -169,7 +169,7 @@ class CompressedDecider:
         facts = transition_facts(
             self._policy,
             features(observation, self._device),
-            torch.as_tensor(action).to(self._device, torch.int64),
+            actions_taken(action, self._device),
             torch.as_tensor(reward).to(self._device, torch.float32),
             features(next_observation, self._device),
             self._episode,

@@ -7,8 +7,9 @@ from typing import Final
 import torch
 from jaxtyping import Float, Int, Num
 from torch import Tensor
-from torch.nn import functional
 
+from attnscope_model.acting.outputs import output_of
+from attnscope_model.acting.outputs.vector import number_of
 from attnscope_model.forward.policy import Policy
 
 Facts = dict[str, Tensor]
@@ -17,13 +18,11 @@ Facts = dict[str, Tensor]
 CHOSEN_BY: Final = ("reward", "episode", "state", "action", "observation", "keys")
 """Facts that are fields of a `ContextView` under the same name."""
 
-_PRIME: Final = 1_000_003
-
 
 def transition_facts(
     policy: Policy,
     observation: Num[Tensor, "env feature"],
-    action: Int[Tensor, " env"],
+    action: Num[Tensor, "env ..."],
     reward: Float[Tensor, " env"],
     next_observation: Num[Tensor, "env feature"],
     episode: Int[Tensor, " env"],
@@ -31,10 +30,10 @@ def transition_facts(
 ) -> Facts:
     """Return the facts of one finished transition of every rollout.
 
-    Keys are what the recommender compares transitions by: (observation, one-hot action, reward).
+    Keys are what the recommender compares transitions by: (observation, encoded action, reward).
     """
     seen = observation.float()
-    one_hot = functional.one_hot(action, policy.description.actions).float()
+    output = output_of(policy.description)
     number = torch.full_like(episode, transition)
     return {
         "embedded": policy.embed_transition(observation, action, reward, next_observation).flatten(1),
@@ -43,21 +42,15 @@ def transition_facts(
         "reward": reward,
         "episode": episode,
         "state": state_numbers(observation),
-        "action": action,
+        "action": output.number(action),
         "observation": seen,
-        "keys": torch.cat([seen, one_hot, reward[:, None]], dim=1),
+        "keys": torch.cat([seen, output.encoded(action), reward[:, None]], dim=1),
     }
 
 
 def state_numbers(observation: Num[Tensor, "env feature"]) -> Int[Tensor, " env"]:
     """Return a number for every different observation, by a hash of 64 bits."""
-    whole = (
-        observation.float().contiguous().view(torch.int32).long() if observation.is_floating_point() else observation
-    )
-    number = torch.zeros(len(observation), dtype=torch.int64, device=observation.device)
-    for feature in whole.long().unbind(dim=1):
-        number = number * _PRIME + feature
-    return number
+    return number_of(observation)
 
 
 def rooms_for(facts: Facts, lanes: int, entries: int) -> Facts:

@@ -6,7 +6,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from attnscope_model.acting.influence import divergence
+from attnscope_model.acting.outputs import output_of
 from attnscope_model.compression.forward import Piece, tiled
 from attnscope_model.compression.history import History
 from attnscope_model.compression.kept import Kept, tokens_of
@@ -46,9 +46,9 @@ class WholeWindows:
     def influence(self, lanes: slice, placing: Placing) -> Float[Tensor, "env entry"]:
         """Return KL(π_full ‖ π_without) in nats for every entry of some rollouts' windows, left out by itself.
 
-        The rest stands as `placing` has it. π is the softmax of the logits, before temperature.
+        The rest stands as `placing` has it. π is the distribution of actions, before temperature.
         """
-        history = self._history
+        history, output = self._history, output_of(self._policy.description)
         held, window = history.held, history.window(lanes)
         full = tiled(self._policy, Piece(None, self._tokens(lanes))).logits
         frame = Frame(self._query[lanes], history.start, held, window["embedded"])
@@ -59,7 +59,7 @@ class WholeWindows:
             facts = {name: window[name][:, index] for name in ("embedded", "last")}
             pieces = placing.pieces(Kept(facts, (held - 1,) * len(full)), frame)
             (decided,) = decide(self._policy, pieces)
-            found.append(divergence(full, decided.logits))
+            found.append(output.divergence(full, decided.logits))
         return torch.stack(found, dim=1).float()
 
     def _tokens(self, lanes: slice) -> Float[Tensor, "env token width"]:

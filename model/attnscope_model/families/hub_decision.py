@@ -12,14 +12,15 @@ from dataclasses import dataclass
 import torch
 from jaxtyping import Bool, Float, Int, Num
 from torch import Tensor, nn
-from torch.nn import functional
 
+from attnscope_model.acting.outputs import output_of
 from attnscope_model.errors import CaptureInvalidError
 from attnscope_model.families.hub_gpt2 import Gpt2Layer
 from attnscope_model.forward.attention import TapedAttention, attention_row
 from attnscope_model.forward.description import parameters_of
 from attnscope_model.forward.remembering import Memory, Recalled, RememberingPolicy
-from attnscope_storage.wire import PolicyDescription
+from attnscope_storage.wire import OutputDescription, PolicyDescription
+from attnscope_storage.wire.outputs import ONE_CHOICE
 
 FAMILY = "hub-decision-transformer"
 """Name of the family in entries and captures."""
@@ -40,7 +41,7 @@ class HubDecisionConfig:
     features: int
     """Numbers of a state."""
     actions: int
-    """Actions, each a one-hot vector."""
+    """Actions, each a one-hot vector; or the numbers of an action vector."""
     positions: int
     """Rows of the position table, of which the first one is added to every token."""
     episode_steps: int
@@ -55,10 +56,14 @@ class HubDecisionConfig:
     state_mean: tuple[float, ...]
     state_std: tuple[float, ...]
     """States are centred and divided; empty where they are taken as they are."""
+    continuous: bool = False
+    """An action is the vector that the head gives, not one of `actions`."""
+    action_scale: tuple[float, ...] = ()
+    """Numbers by which differences of action vectors are divided; empty: by 1."""
 
 
 class HubDecisionPolicy(RememberingPolicy):
-    """A Decision Transformer over vectors, whose actions are one-hot."""
+    """A Decision Transformer over vectors, whose actions are one-hot, or vectors of real numbers."""
 
     def __init__(self, config: HubDecisionConfig) -> None:
         super().__init__()
@@ -88,6 +93,7 @@ class HubDecisionPolicy(RememberingPolicy):
             token_kinds=("return", "state", "action"),
             cleared="episode",
             observation="vector",
+            output=OutputDescription(kind="vector", scale=config.action_scale) if config.continuous else ONE_CHOICE,
             parameters=parameters_of(self),
         )
 
@@ -181,13 +187,15 @@ class ReturnMemory(Memory):
             rows[group, ..., : tokens.shape[1]] = seen
         return Recalled(logits, rows)
 
-    def append(self, action: Int[Tensor, " env"], reward: Float[Tensor, " env"], ended: Bool[Tensor, " env"]) -> None:
+    def append(
+        self, action: Num[Tensor, "env ..."], reward: Float[Tensor, " env"], ended: Bool[Tensor, " env"]
+    ) -> None:
         """Keep the step's three tokens; the oldest step goes where there is no more room."""
         if self._present is None:
             raise RuntimeError("expected a decision before its step is taken")
         policy, held = self._policy, self.held()
-        one_hot = functional.one_hot(action, policy.config.actions).float()
-        acted = policy.placed(policy.embed_action(one_hot)[:, None], self.at)
+        vector = output_of(policy.description).encoded(action)
+        acted = policy.placed(policy.embed_action(vector)[:, None], self.at)
         if self._steps:
             full = held == self._steps
             self._past[full] = self._past[full].roll(-1, dims=1)

@@ -18,7 +18,7 @@ from torch.nn import functional
 from attnscope_model.errors import CaptureInvalidError
 from attnscope_model.forward.description import parameters_of
 from attnscope_model.forward.remembering import RollingPolicy, newest_weights
-from attnscope_storage.wire import PolicyDescription
+from attnscope_storage.wire import OutputDescription, PolicyDescription
 from attnscope_storage.wire.catalogue import PositionKind
 
 FAMILY = "trxl-cleanrl"
@@ -44,6 +44,8 @@ class TrxlConfig:
     """Positions of memory: sinusoids that count down from an episode's longest length, a table, or none."""
     episode_steps: int
     """Steps of the longest episode."""
+    branches: tuple[int, ...] = ()
+    """Sizes of the independent choices that make one action; empty where there is one."""
 
 
 class TrxlLayer(nn.Module):
@@ -96,7 +98,7 @@ class TrxlLayer(nn.Module):
 
 
 class TrxlPolicy(RollingPolicy):
-    """The policy of cleanrl's ``ppo_trxl`` over vectors, with one discrete action."""
+    """The policy of cleanrl's ``ppo_trxl`` over vectors, with one discrete action or several branches."""
 
     told = 0
 
@@ -106,7 +108,10 @@ class TrxlPolicy(RollingPolicy):
         self.encoder = nn.Linear(config.features, config.width)
         self.blocks = nn.ModuleList(TrxlLayer(config) for _ in range(config.layers))
         self.hidden = nn.Linear(config.width, config.width)
-        self.head = nn.Linear(config.width, config.actions)
+        first, *others = config.branches or (config.actions,)
+        self.head = nn.Linear(config.width, first)
+        further = {str(number): nn.Linear(config.width, size) for number, size in enumerate(others, start=1)}
+        self.branch_heads = nn.ModuleDict(further)
         learned = config.encoding == "learned"
         self.positions = nn.Parameter(torch.zeros(config.episode_steps, config.width)) if learned else None
         self.past_steps, self.entry = config.context_length - 1, (config.width,)
@@ -124,6 +129,7 @@ class TrxlPolicy(RollingPolicy):
             window="memory",
             cleared="episode",
             observation="vector",
+            output=OutputDescription(branches=config.branches),
             parameters=parameters_of(self),
         )
 
@@ -158,7 +164,8 @@ class TrxlPolicy(RollingPolicy):
         own = (held == 0).to(x.dtype)[:, None, None, None].expand(-1, len(weights), self.config.heads, 1)
         rows = torch.cat([torch.stack(weights, dim=1), torch.zeros_like(own)], dim=-1)
         rows.scatter_(-1, held[:, None, None, None].expand_as(own), own)
-        logits: Tensor = self.head(functional.relu(self.hidden(x)))
+        last = functional.relu(self.hidden(x))
+        logits = torch.cat([self.head(last), *(branch(last) for branch in self.branch_heads.values())], dim=-1)
         return logits, rows, torch.stack(inputs, dim=1)
 
     def _positions(self, steps: Int[Tensor, "*env step"]) -> Float[Tensor, "*env step width"]:

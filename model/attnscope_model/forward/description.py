@@ -7,7 +7,7 @@ from typing import Literal, Protocol
 
 from torch import nn
 
-from attnscope_storage.wire import PolicyDescription, TokenKind
+from attnscope_storage.wire import ObservationKind, PolicyDescription, TokenKind
 from attnscope_storage.wire.catalogue import PositionKind
 
 
@@ -54,7 +54,7 @@ def described(
     causal: bool = True,
     query_slot: Literal["first", "last"] = "last",
     token_kinds: tuple[TokenKind, ...] = ("transition",),
-    observation: Literal["cell", "vector", "discrete"] = "cell",
+    observation: ObservationKind = "cell",
 ) -> PolicyDescription:
     """Return the description of a policy of these sizes."""
     return PolicyDescription(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 
-from jaxtyping import Float, Int, Num
+from jaxtyping import Float, Num
 from torch import Tensor, nn
 
 from attnscope_model.forward.attention import TapedAttention
@@ -20,7 +20,7 @@ class Policy(nn.Module, ABC):
     def embed_transition(
         self,
         observation: Num[Tensor, "env feature"],
-        action: Int[Tensor, " env"],
+        action: Num[Tensor, "env ..."],
         reward: Float[Tensor, " env"],
         next_observation: Num[Tensor, "env feature"],
     ) -> Float[Tensor, "env token width"]:
@@ -29,9 +29,10 @@ class Policy(nn.Module, ABC):
         Parameters
         ----------
         observation
-            Observation before the action.
+            Observation before the action; a grid is flat, row after row.
         action
-            Action that was taken, int [env].
+            Action that was taken, int [env]; one for each branch, int [env, branch], or a vector, float
+            [env, component], as `description.output` says.
         reward
             Reward of the transition, float [env].
         next_observation
@@ -51,6 +52,9 @@ class Policy(nn.Module, ABC):
     @abstractmethod
     def forward(self, tokens: Float[Tensor, "env token width"]) -> Float[Tensor, "env action"]:
         """Return the logits of the query's action; positions are added here.
+
+        Instead of logits, a head whose action is a vector returns what `description.output` says: means and logarithms
+        of standard deviations, or the action itself.
 
         Parameters
         ----------

@@ -44,7 +44,9 @@ class Memory(ABC):
         """Return the decision at an observation; asked again, it is the same."""
 
     @abstractmethod
-    def append(self, action: Int[Tensor, " env"], reward: Float[Tensor, " env"], ended: Bool[Tensor, " env"]) -> None:
+    def append(
+        self, action: Num[Tensor, "env ..."], reward: Float[Tensor, " env"], ended: Bool[Tensor, " env"]
+    ) -> None:
         """Take the step that was decided last, and forget everything where an episode ended."""
 
 
@@ -62,7 +64,7 @@ class RememberingPolicy(Policy):
     def embed_transition(
         self,
         observation: Num[Tensor, "env feature"],
-        action: Int[Tensor, " env"],
+        action: Num[Tensor, "env ..."],
         reward: Float[Tensor, " env"],
         next_observation: Num[Tensor, "env feature"],
     ) -> Float[Tensor, "env token width"]:
@@ -123,7 +125,7 @@ class RollingPolicy(RememberingPolicy):
             Steps of each episode that are done.
         """
 
-    def tell(self, action: Int[Tensor, " env"], reward: Float[Tensor, " env"]) -> Float[Tensor, "env number"]:
+    def tell(self, action: Num[Tensor, "env ..."], reward: Float[Tensor, " env"]) -> Float[Tensor, "env number"]:
         """Return what the next step is told of this one."""
         del reward
         return action.new_zeros((len(action), 0), dtype=torch.float32)
@@ -158,7 +160,9 @@ class RollingMemory(Memory):
         logits, rows, self._left = self._policy.step(observation, self._told, self._past, self.at)
         return Recalled(logits, rows)
 
-    def append(self, action: Int[Tensor, " env"], reward: Float[Tensor, " env"], ended: Bool[Tensor, " env"]) -> None:
+    def append(
+        self, action: Num[Tensor, "env ..."], reward: Float[Tensor, " env"], ended: Bool[Tensor, " env"]
+    ) -> None:
         """Keep what the step left behind; the oldest entry goes where there is no more room."""
         if self._left is None:
             raise RuntimeError("expected a decision before its step is taken")

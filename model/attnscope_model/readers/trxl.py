@@ -20,12 +20,17 @@ from attnscope_model.readers.shapes import MAX_TOKENS, MAX_WIDTH, bounded, posit
 MAX_EPISODE: Final = 2**20
 """Steps of an episode, at most."""
 
+MAX_BRANCHES: Final = 64
+"""Independent choices that make one action, at most."""
+
+_BRANCH: Final = re.compile(r"actor_branches\.(\d{1,6})\.weight")
+
 _ENCODING: Final = "trxl_positional_encoding"
 _LENGTH: Final = "max_episode_steps"
 
 
 class TrxlReader(MappedReader):
-    """Reads the policies of cleanrl's ``ppo_trxl`` over vectors with one discrete action."""
+    """Reads the policies of cleanrl's ``ppo_trxl`` over vectors, with one discrete action or several branches."""
 
     family = FAMILY
     label = "TrXL"
@@ -46,6 +51,7 @@ class TrxlReader(MappedReader):
         (".fc_projection.0.", ".forth."),
         ("hidden_post_trxl.0.", "hidden."),
         ("actor_branches.0.", "head."),
+        ("actor_branches.", "branch_heads."),
         ("transformer.pos_embedding", "positions"),
     )
     unused = re.compile(r"critic\..*|transformer\.pos_embedding\.inv_freqs|transposed_cnn\..*")
@@ -71,11 +77,17 @@ class TrxlReader(MappedReader):
         tensors = file.tensors
         self._refuse_other(tensors)
         width, features = shape(tensors, "encoder.weight", 2)
-        actions, _ = shape(tensors, "actor_branches.0.weight", 2)
+        branches = self._branches(tensors)
+        actions = sum(branches)
         sizes = self.stack_sizes(
             file, answers, width=width, feedforward=width, actions=actions, features=(features, MAX_WIDTH)
         )
         bounded(memory_length=(answers["context_length"], MAX_TOKENS))
+        if answers["preset"] in FACTS and len(branches) > 1:
+            raise CheckpointUnreadableError(
+                f"it makes {len(branches)} independent choices a step (actor_branches), and the preset "
+                f"{answers['preset']} takes one"
+            )
         if answers["preset"] in FACTS:
             check_preset(answers["preset"], file.config, {"num_actions": actions})
         encoding, steps = self._positions(file)
@@ -86,6 +98,7 @@ class TrxlReader(MappedReader):
             "features": features,
             "encoding": encoding,
             "episode_steps": steps,
+            **({"branches": list(branches)} if len(branches) > 1 else {}),
         }
 
     def config_sizes(self, values: Mapping[str, Any]) -> dict[str, int]:
@@ -94,7 +107,7 @@ class TrxlReader(MappedReader):
 
     def empty(self, values: Mapping[str, Any]) -> Policy:
         """Return a policy of this configuration, whatever its weights."""
-        return TrxlPolicy(TrxlConfig(**values))
+        return TrxlPolicy(TrxlConfig(**{**values, "branches": tuple(values.get("branches", ()))}))
 
     def hint(self, file: ParsedFile) -> str:  # noqa: ARG002 - the same for every file
         """Return where the family keeps what its tensors do not say."""
@@ -105,11 +118,16 @@ class TrxlReader(MappedReader):
 
     def _refuse_other(self, tensors: Mapping[str, Tensor]) -> None:
         if "encoder.0.weight" in tensors:
-            raise CheckpointUnreadableError("its observations are pictures, which no capture here carries")
-        if branches := sorted(name for name in tensors if re.fullmatch(r"actor_branches\.[1-9]\d*\.weight", name)):
             raise CheckpointUnreadableError(
-                f"it chooses {1 + len(branches)} independent actions a step (actor_branches): a capture carries one"
+                "its observations are pictures for a convolution, of tens of thousands of numbers; captures carry "
+                "vectors and small grids"
             )
+
+    def _branches(self, tensors: Mapping[str, Tensor]) -> tuple[int, ...]:
+        """Return the actions of each branch, in their order."""
+        count = 1 + max(int(found[1]) for found in map(_BRANCH.fullmatch, tensors) if found)
+        bounded(branches=(count, MAX_BRANCHES))
+        return tuple(shape(tensors, f"actor_branches.{number}.weight", 2)[0] for number in range(count))
 
     def _positions(self, file: ParsedFile) -> tuple[str, int]:
         """Return the kind of positions, and the steps of the longest episode."""

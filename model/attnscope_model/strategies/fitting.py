@@ -10,7 +10,14 @@ from typing import Final, Literal
 from attnscope_model.strategies.base import Strategy
 from attnscope_model.strategies.compressors import installed_compressors
 from attnscope_model.strategies.learned import Latents
-from attnscope_storage.wire import Memory, PolicyDescription, PositionPolicy, Recompute
+from attnscope_storage.wire import (
+    Memory,
+    ObservationKind,
+    OutputDescription,
+    PolicyDescription,
+    PositionPolicy,
+    Recompute,
+)
 
 ATTENTION: Final = frozenset({"attention", "accumulated", "expected"})
 """Fields of a view that a forward pass over the context fills."""
@@ -18,7 +25,7 @@ ATTENTION: Final = frozenset({"attention", "accumulated", "expected"})
 TRAINED_ONCE: Final = frozenset({"cccad-cad"})
 """Families whose compressor saw, in training, everything older at once."""
 
-Observation = Literal["cell", "vector", "discrete"]
+Observation = ObservationKind
 
 
 def looks_at_attention(rule: Strategy) -> bool:
@@ -93,8 +100,16 @@ def _why_not_installed(rule: Latents, policy: PolicyDescription) -> str | None:
 
 def why_not_observation(rule: Strategy, observation: Observation) -> str | None:
     """Return why a strategy cannot be applied to a policy of this observation kind; None where it can."""
-    if "query_observation" in rule.required and observation == "discrete":
-        return "it measures distances between observations, and numbers of states have none"
+    if "query_observation" not in rule.required:
+        return None
+    named = {"discrete": "numbers of states have none", "image": "the kinds of a grid's tiles have none"}
+    return f"it measures distances between observations, and {named[observation]}" if observation in named else None
+
+
+def why_not_output(rule: Strategy, output: OutputDescription) -> str | None:
+    """Return why a strategy cannot be applied to a policy with this head; None where it can."""
+    if "influence" in rule.required and output.kind == "vector":
+        return "it measures divergences of actions, and the policy's head gives an action without a distribution"
     return None
 
 
@@ -119,6 +134,7 @@ def why_not(
     reasons = (
         why_not_policy(rule, policy),
         why_not_observation(rule, policy.observation),
+        why_not_output(rule, policy.output),
         why_not_positions(rule, positions),
         why_not_memory(rule, memory),
         why_not_path(rule, path, policy),

@@ -13,8 +13,9 @@ from jaxtyping import Float
 from torch import Tensor
 
 from attnscope_model.acting.deciding import Decision
+from attnscope_model.acting.outputs import Output
 from attnscope_model.acting.remembering import Deciding
-from attnscope_model.acting.sampling import ACTION_STREAM, choose_actions, choose_on_device, uniforms
+from attnscope_model.acting.sampling import ACTION_STREAM, choose_on_device, uniforms
 from attnscope_server.acting.axis import EnvAxis
 from attnscope_server.acting.loop import ArrayT, Transition
 
@@ -35,8 +36,10 @@ class Choices(Generic[ArrayT]):
         Divides the logits; None is greedy.
     drawn
         Steps whose numbers are drawn at a time; it changes no number.
+    draws
+        Random numbers that a decision takes: one, or one for each branch or component of an action.
     placed
-        Puts drawn numbers, float64 [step, env], where the logits are.
+        Puts drawn numbers, float64 [step, env, draw], where the logits are.
     choose
         Returns actions from logits, a step's numbers (None is greedy) and the temperature.
     ahead
@@ -48,12 +51,13 @@ class Choices(Generic[ArrayT]):
         axis: EnvAxis,
         temperature: float | None,
         drawn: int,
+        draws: int,
         placed: Callable[[HostArray], ArrayT],
         choose: Callable[[Tensor, ArrayT | None, float], ArrayT],
         *,
         ahead: bool = False,
     ) -> None:
-        self._axis, self._temperature, self._drawn = axis, temperature, drawn
+        self._axis, self._temperature, self._drawn, self._draws = axis, temperature, drawn, draws
         self._placed, self._choose = placed, choose
         self._first = -drawn
         self._numbers: Any = None  # rows of either library
@@ -61,8 +65,8 @@ class Choices(Generic[ArrayT]):
         self._next: tuple[int, Future[HostArray]] | None = None
 
     def __call__(self, step: int, logits: Float[Tensor, "env action"]) -> ArrayT:
-        """Return the actions of a step, integers [env]."""
-        if self._temperature is None:
+        """Return the actions of a step, [env] or [env, part]."""
+        if self._temperature is None or not self._draws:
             return self._choose(logits, None, 1.0)
         if self._numbers is None or not 0 <= step - self._first < self._drawn:
             self._first, self._numbers = step, self._placed(self._taken(step))
@@ -77,23 +81,24 @@ class Choices(Generic[ArrayT]):
         return drawn
 
     def _draw(self, step: int) -> HostArray:
-        axis = self._axis
-        return uniforms(axis.seed, axis.task, axis.replica, step, self._drawn, ACTION_STREAM)
+        axis, parts = self._axis, range(self._draws)
+        numbers = (axis.seed, axis.task, axis.replica, step, self._drawn, ACTION_STREAM)
+        return np.stack([uniforms(*numbers, part) for part in parts], axis=-1)
 
 
-def host_choices(axis: EnvAxis, temperature: float | None, drawn: int = DRAWN) -> Choices[HostArray]:
-    """Return choices that are arrays of the host."""
-    return Choices[HostArray](axis, temperature, drawn, lambda numbers: numbers, choose_actions)
+def host_choices(axis: EnvAxis, temperature: float | None, output: Output, drawn: int = DRAWN) -> Choices[HostArray]:
+    """Return choices that are arrays of the host, by what the numbers of a head mean."""
+    return Choices[HostArray](axis, temperature, drawn, output.draws, lambda numbers: numbers, output.choose)
 
 
 def device_choices(axis: EnvAxis, temperature: float | None, drawn: int, device: torch.device) -> Choices[Tensor]:
-    """Return choices that are tensors of a device, which is never waited for; numbers are drawn ahead."""
+    """Return choices of one action each, as tensors of a device that is never waited for; numbers are drawn ahead."""
 
     def placed(numbers: HostArray) -> Tensor:
-        given = torch.from_numpy(numbers)
+        given = torch.from_numpy(np.ascontiguousarray(numbers[..., 0]))
         return given.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else given
 
-    return Choices[Tensor](axis, temperature, drawn, placed, choose_on_device, ahead=True)
+    return Choices[Tensor](axis, temperature, drawn, 1, placed, choose_on_device, ahead=True)
 
 
 @dataclass

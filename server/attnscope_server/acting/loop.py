@@ -31,7 +31,7 @@ class Transition(Generic[ArrayT]):
     observation: ArrayT
     """The query, [env, ...]."""
     action: ArrayT
-    """Actions, integers [env]."""
+    """Actions: integers [env] or [env, branch], or vectors, float32 [env, component]."""
     reward: ArrayT
     """Rewards, [env]."""
     next_observation: ArrayT
@@ -57,7 +57,7 @@ class Rooms(Protocol[ArrayT]):
 
     @abstractmethod
     def step(self, actions: ArrayT, /) -> Transition[ArrayT]:
-        """Step every environment by its action, an integer [env]."""
+        """Step every environment by its action."""
         ...
 
 
@@ -71,7 +71,7 @@ class Actor(Protocol[ArrayT, DecisionT]):
 
     @abstractmethod
     def choose(self, step: int, decision: DecisionT, /) -> ArrayT:
-        """Return the actions of a decision, integers [env]."""
+        """Return the actions of a decision."""
         ...
 
     @abstractmethod

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+from gymnasium import spaces
 from gymnasium.vector import VectorEnv
 from jaxtyping import Int
 
@@ -41,6 +42,8 @@ class HostRooms:
     def __init__(self, environment: Environment, axis: EnvAxis, name: str = "the environment") -> None:
         self._environment, self._axis, self._name = environment, axis, name
         self._steps = 0
+        space = environment.single_action_space
+        self._bounds = (space.low, space.high) if isinstance(space, spaces.Box) else None
         seeds = environment_seeds(axis.seed, axis.task, axis.replica)
         observation, _ = environment.reset(seed=seeds)  # type: ignore[arg-type]  # gymnasium takes a list too
         self._observation = np.array(observation)
@@ -58,7 +61,9 @@ class HostRooms:
         return self._episode
 
     def step(self, actions: HostArray) -> Transition[HostArray]:
-        """Step every environment by its action.
+        """Step every environment by its action; an action vector is first brought within the environment's bounds.
+
+        The transition holds the action that was taken, so a policy sees the one that had an effect.
 
         Raises
         ------
@@ -66,6 +71,8 @@ class HostRooms:
             A reward or an observation is not finite; no policy can take it.
         """
         before, episode = self._observation, self._episode
+        if self._bounds is not None:
+            actions = np.clip(actions, *self._bounds).astype(np.float32)
         after, reward, terminated, truncated, infos = self._environment.step(actions)
         after, reward = np.array(after), np.array(reward)
         reached = terminal_observations(after, infos)

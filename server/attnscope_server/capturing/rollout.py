@@ -15,6 +15,7 @@ import torch
 from gymnasium.vector import VectorEnv
 
 from attnscope_model.acting.deciding import Decision
+from attnscope_model.acting.outputs import output_of
 from attnscope_model.acting.remembering import Deciding, deciding
 from attnscope_model.forward.fused import TORCH, implementation
 from attnscope_model.forward.policy import Policy
@@ -92,7 +93,8 @@ class Rollout:
     def _roll(self) -> None:
         """Roll out what is not committed yet, a commit at a time."""
         total, flush = self.schema.dims.steps, self.schema.flush_steps
-        choices = host_choices(self.axis, self._temperature, max(flush, DRAWN_STEPS))
+        output = output_of(self.policy.description)
+        choices = host_choices(self.axis, self._temperature, output, max(flush, DRAWN_STEPS))
         actor = PolicyActor[HostArray](self._decider, choices, rows=True, map_steps=self._attention.map_steps)
         for first in range(self.writer.steps_committed, total, flush):
             block = self.writer.acquire()
@@ -101,9 +103,11 @@ class Rollout:
             self.writer.submit(block)
 
     def _recorder(self, block: StepBlock, first: int) -> BlockRecorder[HostArray]:
+        head = self.policy.description.output.array
+
         def attend(step: int, row: int, decision: Decision) -> None:
             self._attention.record(block, step, row, decision)
-            block.arrays["policy/logits"][row] = decision.logits.cpu().numpy()
+            block.arrays[head][row] = decision.logits.cpu().numpy()
 
         return BlockRecorder[HostArray](
             block.arrays, first, self._decider.window, attend, self.refuse_stopped, self.report_rolled

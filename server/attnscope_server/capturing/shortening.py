@@ -1,9 +1,28 @@
-"""The refusal to shorten the context of a policy that keeps more than its context shows."""
+"""The refusals of policies that a kind of job cannot take: by their context, or by their actions."""
 
 from __future__ import annotations
 
 from attnscope_server.errors import refusal
 from attnscope_storage.wire import PolicyDescription, ProblemCode
+
+
+def refuse_other_actions(policy: PolicyDescription, name: str) -> None:
+    """Refuse a decision about a policy whose action is not one choice.
+
+    Raises
+    ------
+    ProblemError
+        invalid-request, with the reason and what to ask for instead.
+    """
+    output = policy.output
+    if not output.branches and not output.continuous:
+        return
+    what = f"{len(output.branches)} choices at once" if output.branches else "an action vector"
+    raise refusal(
+        ProblemCode.INVALID_REQUEST,
+        f"{name} gives {what}, and a decision counts the decisions in which one choice differs; a screen and a trial "
+        "take it",
+    )
 
 
 def refuse_whole(policy: PolicyDescription, name: str) -> None:

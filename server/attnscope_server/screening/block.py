@@ -9,7 +9,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from attnscope_model.acting.context import features
+from attnscope_model.acting.context import actions_taken, features
 from attnscope_model.compression.facts import Facts, transition_facts
 from attnscope_model.forward.policy import Policy
 from attnscope_server.screening.histories import Histories
@@ -62,14 +62,14 @@ class Block:
         self.per = description.tokens_per_transition
         self.capacity = (description.context_length - 1) // self.per
         """Transitions of a full context."""
-        self.rollouts, self.steps = histories.action.shape
+        self.rollouts, self.steps = histories.action.shape[:2]
         ended = np.asarray(histories.ended).astype(np.int64)
         episode = torch.from_numpy(np.cumsum(ended, axis=1) - ended).to(device)
         observed = _flat(histories.observation, device)
         facts = transition_facts(
             policy,
             observed,
-            torch.from_numpy(np.asarray(histories.action, np.int64)).to(device).flatten(),
+            actions_taken(np.ascontiguousarray(histories.action), device).flatten(0, 1),
             torch.from_numpy(np.asarray(histories.reward, np.float32)).to(device).flatten(),
             _flat(histories.next_observation, device),
             episode.flatten(),

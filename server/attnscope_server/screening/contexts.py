@@ -83,7 +83,7 @@ class Contexts:
         """Return the logits of some contexts."""
         stands = torch.stack([one.kept.stands for one in arms])[arm, decision]
         counts = stands.sum(dim=1)
-        logits = torch.empty(len(arm), self._block.policy.description.actions, device=counts.device)
+        logits = torch.empty(len(arm), self._block.policy.description.outputs, device=counts.device)
         policies: list[PositionPolicy] = [one.positions for one in arms]
         for positions in dict.fromkeys(policies):
             of = torch.tensor([one == positions for one in policies], device=counts.device)

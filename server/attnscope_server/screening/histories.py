@@ -59,7 +59,7 @@ class Histories:
     """
 
     observation: Shaped[np.ndarray, "rollout step ..."]
-    action: Int[np.ndarray, "rollout step"]
+    action: Shaped[np.ndarray, "rollout step ..."]
     reward: Float[np.ndarray, "rollout step"]
     next_observation: Shaped[np.ndarray, "rollout step ..."]
     ended: Bool[np.ndarray, "rollout step"]
@@ -73,7 +73,7 @@ class Histories:
 
     def __post_init__(self) -> None:
         """Check the shapes."""
-        shape = self.action.shape
+        shape = self.action.shape[:2]
         for field in fields(self):
             values, axes = getattr(self, field.name), 1 if field.name in {"task", "seed", "replica"} else 2
             if values is not None and values.shape[:axes] != shape[:axes]:

@@ -111,7 +111,7 @@ def run_screen(
             signs = Signs(partial(on_progress, "measuring", block.start))
             before_step = partial(_before_step, refuse_stopped, signs)
             found = screen_block(policy, histories, plan, block, device, before_step)
-            _refuse_other(found["policy/logits"], histories, plan, block, order)
+            _refuse_other(found[policy.description.output.array], histories, plan, block, order)
             _submit(writer, found, block.stop - block.start)
             on_progress("measuring", block.stop)
         on_progress("finishing", len(resolved.envs))
@@ -178,7 +178,8 @@ def _refuse_other(
     loose = LOOSE if histories.dtype == "float32" else LOOSER
     near = np.abs(logits - stored) <= loose * np.maximum(1.0, np.abs(stored))  # false where either is NaN
     if not near.all():
+        noun = histories.head.partition("/")[2]
         raise NotReproducibleError(
-            f"the checkpoint gives logits up to {np.abs(logits - stored).max():.2g} away from those that the capture "
+            f"the checkpoint gives {noun} up to {np.abs(logits - stored).max():.2g} away from those that the capture "
             f"of {order.resolved.checkpoint_name} stored: another checkpoint, or the capture was changed"
         )

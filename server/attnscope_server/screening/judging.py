@@ -190,7 +190,7 @@ def screen_block(
             parts += [measured.arms(mine)] if mine else []
             seconds.append(time.process_time() - begun)
         arrays = {name: np.concatenate([part[name] for part in parts], axis=1) for name in parts[0]}
-        arrays["policy/logits"] = measured.logits
+        arrays[policy.description.output.array] = measured.logits
         begun = time.process_time()
         arrays |= measured.ages(plan.ages) if plan.ages is not None else {}
         seconds.append(time.process_time() - begun)

@@ -10,8 +10,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from attnscope_model.acting.departing import departure, signed_loss
-from attnscope_model.acting.influence import divergence
+from attnscope_model.acting.outputs import output_of
 from attnscope_model.compression import Compression
 from attnscope_server.screening.ages import parts_of
 from attnscope_server.screening.bands import Ages
@@ -52,6 +51,8 @@ class Measured:
     ) -> None:
         self._block = block
         self._temperature = temperature
+        description = block.policy.description
+        self._output, self._lacks = output_of(description), description.output.lacks
         self._before_step = before_step
         self._shape = steps.shape
         begun = time.process_time()
@@ -94,7 +95,10 @@ class Measured:
     def ages(self, ages: Ages) -> Arrays:
         """Return how decisions depart without each part of their history, [rollout, part, decision]."""
         parts = parts_of(
-            self._frame, self._contexts, ages, lambda full, other: departure(full, other, self._temperature)
+            self._frame,
+            self._contexts,
+            ages,
+            lambda full, other: self._output.departure(full, other, self._temperature),
         )
         numbers = {
             "ages/departure": (parts.bands, np.float32),
@@ -112,15 +116,17 @@ class Measured:
         counts: Int[Tensor, "arm decision"],
         alone: Bool[Tensor, "arm decision column"],
     ) -> Arrays:
-        full, temperature = self._contexts.full, self._temperature
-        scale = 1.0 if temperature is None else temperature
-        numbers = {
-            "screen/departure": (departure(full, logits, temperature), np.float32),
-            "screen/signed": (signed_loss(full, logits, temperature), np.float32),
-            "screen/kl": (divergence(full / scale, logits / scale), np.float32),
-            "screen/flip": (full.argmax(dim=-1) != logits.argmax(dim=-1), np.int8),
+        full, temperature, output = self._contexts.full, self._temperature, self._output
+        numbers: dict[str, tuple[Tensor, type]] = {
+            "screen/departure": (output.departure(full, logits, temperature), np.float32),
             "screen/kept": (counts * self._block.per, np.int32),
         }
+        if "signed" not in self._lacks:
+            numbers["screen/signed"] = (output.signed_loss(full, logits, temperature), np.float32)
+        if "kl" not in self._lacks:
+            numbers["screen/kl"] = (output.divergence(full, logits, temperature), np.float32)
+        if "flip" not in self._lacks:
+            numbers["screen/flip"] = (output.flips(full, logits), np.int8)
         if self._mass is not None:
             history, own = self._mass
             numbers["screen/retained"] = ((alone * history).sum(dim=-1) + own, np.float32)

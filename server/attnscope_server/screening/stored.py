@@ -41,6 +41,8 @@ class StoredHistories:
         """True where the attention of every decision is stored."""
         self.dtype = str(reader.attributes["provenance"]["dtype"])
         """Of the matrix products by which it was captured."""
+        self.head = reader.policy.output.array
+        """Array of the numbers that each decision's head gave."""
         self.task: Int[np.ndarray, " rollout"] = reader.array("env/task")[:]
         self.seed: Int[np.ndarray, " rollout"] = reader.array("env/seed")[:]
         self.replica: Int[np.ndarray, " rollout"] = reader.array("env/replica")[:]
@@ -74,8 +76,8 @@ class StoredHistories:
     def logits(
         self, rollouts: Int[np.ndarray, " part"], steps: Int[np.ndarray, "part decision"]
     ) -> Float32[np.ndarray, "part decision action"]:
-        """Return the logits that were stored of some decisions."""
-        stored = self._array("policy/logits", rollouts)
+        """Return the numbers of the head that were stored of some decisions."""
+        stored = self._array(self.head, rollouts)
         return np.asarray(stored[np.arange(len(rollouts))[:, None], steps])
 
     def _array(self, name: str, rollouts: Int[np.ndarray, " part"]) -> Shaped[np.ndarray, "part step ..."]:

@@ -39,10 +39,10 @@ class Walk:
     def __init__(self, frame: Frame, arms: Sequence[Compression], before_step: Callable[[], None]) -> None:
         self._frame = frame
         self._arms = arms
-        actions = frame.block.policy.description.actions
+        outputs = frame.block.policy.description.outputs
         shape = len(arms), len(frame.moments)
         device = frame.block.device
-        self.logits: Float[Tensor, "arm decision action"] = torch.zeros(*shape, actions, device=device)
+        self.logits: Float[Tensor, "arm decision action"] = torch.zeros(*shape, outputs, device=device)
         self.counts: Int[Tensor, "arm decision"] = torch.zeros(shape, dtype=torch.int64, device=device)
         """Entries of every context."""
         self.alone: Bool[Tensor, "arm decision column"] = torch.zeros(

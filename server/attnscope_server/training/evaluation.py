@@ -11,6 +11,7 @@ from jaxtyping import Float64
 
 from attnscope_env.presets.tasks import EnvPreset, Task
 from attnscope_model.acting.deciding import Decision
+from attnscope_model.acting.outputs import output_of
 from attnscope_model.acting.remembering import deciding
 from attnscope_model.forward.policy import Policy
 from attnscope_server.acting.axis import EnvAxis
@@ -60,7 +61,7 @@ def episode_returns(
     returns = np.zeros((len(axis.task), episodes))
     with torch.inference_mode():
         rooms = HostRooms(environment, axis, preset.environment_id)
-        actor = PolicyActor[HostArray](decider, host_choices(axis, 1.0))
+        actor = PolicyActor[HostArray](decider, host_choices(axis, 1.0, output_of(policy.description)))
         act(range(episodes * preset.horizon), rooms, actor, _Returns(returns, preset.horizon, tell))
     return returns.reshape(len(tasks), rollouts, episodes)
 

@@ -8,9 +8,10 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
-from jaxtyping import Float, Int, Shaped
+from jaxtyping import Float, Shaped
 from torch import Tensor
 
+from attnscope_model.acting.outputs import Output
 from attnscope_server.acting.axis import EnvAxis
 from attnscope_server.acting.choices import Choices, HostArray, host_choices
 from attnscope_server.acting.errors import NotReproducibleError
@@ -39,7 +40,7 @@ class Recorded:
     """The record of a batch of rollouts, step by step."""
 
     observation: list[Shaped[np.ndarray, "env ..."]] = field(default_factory=list)
-    action: list[Int[np.ndarray, " env"]] = field(default_factory=list)
+    action: list[Shaped[np.ndarray, "env ..."]] = field(default_factory=list)
     reward: list[Float[np.ndarray, " env"]] = field(default_factory=list)
     reached: list[Shaped[np.ndarray, "env ..."]] = field(default_factory=list)
     ended: list[Shaped[np.ndarray, " env"]] = field(default_factory=list)
@@ -64,6 +65,7 @@ def roll_out(
     axis: EnvAxis,
     steps: int,
     temperature: float | None,
+    output: Output,
     at_step: Callable[[int, Tensor], None],
 ) -> Recorded:
     """Roll out and return what happened.
@@ -80,17 +82,19 @@ def roll_out(
         Steps of every rollout.
     temperature
         Of sampling; None is greedy.
+    output
+        The meaning of the head's numbers, from which actions follow.
     at_step
         Called with every decision, before the environments are stepped.
     """
-    rolled = _RolledOut(decider, host_choices(axis, temperature), at_step)
+    rolled = _RolledOut(decider, host_choices(axis, temperature, output), at_step)
     act(range(steps), rooms, rolled, rolled)
     return rolled.recorded
 
 
 def take_again(
     rooms: HostRooms,
-    actions: Int[np.ndarray, "env step"],
+    actions: Shaped[np.ndarray, "env step ..."],
     rewards: Float[np.ndarray, "env step"],
     at_step: Callable[[int], None],
 ) -> Recorded:
@@ -135,7 +139,7 @@ class _TakenAgain:
 
     def __init__(
         self,
-        actions: Int[np.ndarray, "env step"],
+        actions: Shaped[np.ndarray, "env step ..."],
         rewards: Float[np.ndarray, "env step"],
         at_step: Callable[[int], None],
     ) -> None:
@@ -147,7 +151,8 @@ class _TakenAgain:
         """Decide nothing: the actions are stored."""
 
     def choose(self, step: int, _decision: None) -> HostArray:
-        return self._actions[:, step].astype(np.int64)
+        actions = self._actions[:, step]
+        return actions if actions.dtype.kind == "f" else actions.astype(np.int64)
 
     def decided(self, step: int, decision: None) -> None:
         """Record nothing: there is no decision."""

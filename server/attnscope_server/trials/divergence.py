@@ -4,27 +4,38 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Float, Int, Shaped
 from torch import Tensor
 
-from attnscope_model.acting.departing import departure
-from attnscope_model.acting.influence import divergence
+from attnscope_model.acting.outputs import output_of
 from attnscope_model.compression.deciding import CompressedDecider, PlainDecider
 from attnscope_server.trials.acting import Deciding, Recorded
+from attnscope_storage.wire import PolicyDescription
 
 
 @dataclass(frozen=True, eq=False)
 class Diverged:
     """The distance of compressed decisions from the uncompressed ones at the same histories."""
 
-    kl: Float[np.ndarray, "batch step env"]
-    """KL(π_full ‖ π_compressed) in nats; π is the softmax of the logits, before temperature."""
     departure: Float[np.ndarray, "batch step env"]
-    """Total variation of the acted distributions, after temperature."""
-    flip: Int[np.ndarray, "batch step env"]
-    """True where the most likely action is another."""
+    """The departure of the acted distributions, after temperature, as `OutputDescription.departure` has it."""
+    kl: Float[np.ndarray, "batch step env"] | None
+    """KL(π_full ‖ π_compressed) in nats, before temperature; None where actions have no distribution."""
+    flip: Int[np.ndarray, "batch step env"] | None
+    """True where the most likely action is another; None where actions are vectors."""
+
+
+def undiverged(policy: PolicyDescription, shape: tuple[int, ...]) -> Diverged:
+    """Return the distances of decisions from themselves."""
+    lacks = policy.output.lacks
+    return Diverged(
+        departure=np.zeros(shape, np.float32),
+        kl=None if "kl" in lacks else np.zeros(shape, np.float32),
+        flip=None if "flip" in lacks else np.zeros(shape, np.int8),
+    )
 
 
 class DivergenceMeter:
@@ -40,6 +51,8 @@ class DivergenceMeter:
         The uncompressed decisions there.
     temperature
         Of the actions; None is greedy.
+    policy
+        Says what the decisions' numbers mean.
     """
 
     def __init__(
@@ -48,8 +61,10 @@ class DivergenceMeter:
         steps: tuple[int, ...],
         logits: dict[int, Float[Tensor, "env action"]],
         temperature: float | None,
+        policy: PolicyDescription,
     ) -> None:
         self._temperature = temperature
+        self._output, self._lacks = output_of(policy), policy.output.lacks
         self._recorded = recorded
         self._steps = steps
         self._logits = logits
@@ -60,17 +75,19 @@ class DivergenceMeter:
         Every batch of rollouts is led through the uncompressed
         rollout's history, whatever it would have done itself.
         """
-        divergences, departures, flips = [], [], []
+        output, pairs = self._output, list[tuple[Tensor, Tensor]]()
         for step, logits in decisions_at(decider, self._recorded, self._steps, before_step, times=batches):
-            full = self._logits[step].repeat(batches, 1)
-            divergences.append(divergence(full, logits).view(batches, -1).cpu().numpy())
-            departures.append(departure(full, logits, self._temperature).view(batches, -1).cpu().numpy())
-            differs = full.argmax(dim=-1) != logits.argmax(dim=-1)
-            flips.append(differs.view(batches, -1).cpu().numpy())
+            pairs.append((self._logits[step].repeat(batches, 1), logits))
+
+        def measured(measure: Callable[[Tensor, Tensor], Tensor], dtype: type) -> Shaped[np.ndarray, "batch step env"]:
+            found = [measure(full, other).view(batches, -1).cpu().numpy() for full, other in pairs]
+            return np.stack(found, axis=1).astype(dtype)
+
+        departed = partial(output.departure, temperature=self._temperature)
         return Diverged(
-            np.stack(divergences, axis=1).astype(np.float32),
-            np.stack(departures, axis=1).astype(np.float32),
-            np.stack(flips, axis=1).astype(np.int8),
+            departure=measured(departed, np.float32),
+            kl=None if "kl" in self._lacks else measured(output.divergence, np.float32),
+            flip=None if "flip" in self._lacks else measured(output.flips, np.int8),
         )
 
 

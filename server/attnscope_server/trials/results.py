@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Float, Int, Shaped
 
 from attnscope_storage.kinds.trial.schema import DEPARTURE
 
@@ -18,7 +18,7 @@ class ConditionResult:
     kept: Float[np.ndarray, "seed task episode"]
     held: Float[np.ndarray, "seed task episode"]
     flops: Float[np.ndarray, "seed task episode"]
-    action: Int[np.ndarray, "seed task step"]
+    action: Shaped[np.ndarray, "seed task step ..."]
     reward: Float[np.ndarray, "seed task step"]
     kl: Float[np.ndarray, "sample seed task"] | None = None
     flip: Int[np.ndarray, "sample seed task"] | None = None

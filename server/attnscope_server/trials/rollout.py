@@ -14,8 +14,9 @@ from typing import Any
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float, Int, Shaped
 
+from attnscope_model.acting.outputs import output_of
 from attnscope_model.compression import Compression
 from attnscope_model.compression.deciding import CompressedDecider, PlainDecider
 from attnscope_model.forward.policy import Policy
@@ -24,7 +25,7 @@ from attnscope_server.acting.axis import EnvAxis
 from attnscope_server.acting.errors import RolloutStoppedError
 from attnscope_server.acting.rooms import Environment, HostRooms
 from attnscope_server.trials.acting import Recorded, roll_out, take_again
-from attnscope_server.trials.divergence import Diverged, DivergenceMeter, plain_logits
+from attnscope_server.trials.divergence import Diverged, DivergenceMeter, plain_logits, undiverged
 from attnscope_server.trials.results import ConditionResult
 from attnscope_server.trials.speed import SpeedMeter
 from attnscope_server.trials.tally import Tally
@@ -70,6 +71,7 @@ class TrialRunner:
         self._environments, self._stopped, self._on_progress = environments, stopped, on_progress
         self._axis = trial_axis(spec, resolved)
         self._temperature = spec.sampling.temperature if resolved.sampling == "sample" else None
+        self._output = output_of(policy.description)
         self._baseline: Recorded | None = None
         self._divergence: DivergenceMeter | None = None
 
@@ -77,7 +79,9 @@ class TrialRunner:
         """Return the conditions of every wave; the same for the same specification."""
         return waves_of(self._resolved.conditions, len(self._axis.task))
 
-    def restore(self, actions: Int[np.ndarray, "seed task step"], rewards: Float[np.ndarray, "seed task step"]) -> None:
+    def restore(
+        self, actions: Shaped[np.ndarray, "seed task step ..."], rewards: Float[np.ndarray, "seed task step"]
+    ) -> None:
         """Take the uncompressed rollout again from its stored actions, before waves that were not run yet.
 
         Raises
@@ -94,7 +98,7 @@ class TrialRunner:
             self._on_progress("resuming", step)
 
         with torch.inference_mode(), closing(self._environments(self._axis)) as environment:
-            flat = actions.reshape(envs, -1), rewards.reshape(envs, -1)
+            flat = actions.reshape(envs, rewards.shape[2], *actions.shape[3:]), rewards.reshape(envs, -1)
             recorded = take_again(self._rooms(environment, self._axis), *flat, at_step)
         with torch.inference_mode():
             plain = PlainDecider(self._policy, envs, self._device)
@@ -130,7 +134,7 @@ class TrialRunner:
         recorded = self._rolled(decider, self._axis, at_step)
         self._adopt(recorded, sampled)
         shape = (1, len(self._resolved.divergence_steps), len(self._axis.task))
-        same = Diverged(np.zeros(shape, np.float32), np.zeros(shape, np.float32), np.zeros(shape, np.int8))
+        same = undiverged(self._policy.description, shape)
         return self._with_speeds(tally.results(recorded, same if sampled else None), [None])
 
     def _compressed(self, wave: tuple[int, ...]) -> list[ConditionResult]:
@@ -172,7 +176,9 @@ class TrialRunner:
     def _adopt(self, recorded: Recorded, logits: dict[int, Float[torch.Tensor, "env action"]]) -> None:
         """Take a rollout for the uncompressed one that all others are paired with."""
         self._baseline = recorded
-        self._divergence = DivergenceMeter(recorded, self._resolved.divergence_steps, logits, self._temperature)
+        self._divergence = DivergenceMeter(
+            recorded, self._resolved.divergence_steps, logits, self._temperature, self._policy.description
+        )
 
     def _new_tally(self, conditions: int) -> Tally:
         seeds, tasks = len(self._spec.seeds), len(self._resolved.tasks)
@@ -183,7 +189,7 @@ class TrialRunner:
     ) -> Recorded:
         with closing(self._environments(axis)) as environment:
             rooms = self._rooms(environment, axis)
-            return roll_out(decider, rooms, axis, self._resolved.steps, self._temperature, at_step)
+            return roll_out(decider, rooms, axis, self._resolved.steps, self._temperature, self._output, at_step)
 
     def _rooms(self, environment: Environment, axis: EnvAxis) -> HostRooms:
         return HostRooms(environment, axis, self._resolved.environment_id)

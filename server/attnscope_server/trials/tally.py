@@ -75,7 +75,8 @@ class Tally:
     ) -> list[ConditionResult]:
         """Return every condition's results."""
         reward = np.stack(recorded.reward, axis=1)
-        action = np.stack(recorded.action, axis=1).astype(np.int32)
+        action = np.stack(recorded.action, axis=1)
+        action = action.astype(np.float32 if action.dtype.kind == "f" else np.int32)
         episode = _episodes(np.stack(recorded.ended, axis=1))
         sums = [self._by_episode(values, episode) for values in (reward, self._kept, self._held, self._flops)]
         decisions = np.maximum(self._by_episode(np.ones(reward.shape), episode), 1)
@@ -85,7 +86,8 @@ class Tally:
         seeds, tasks = self._shape[1:]
         found = []
         for condition in range(self._shape[0]):
-            apart = {} if diverged is None else {name: of[condition] for name, of in vars(diverged).items()}
+            known = {} if diverged is None else {name: of for name, of in vars(diverged).items() if of is not None}
+            apart = {name: of[condition] for name, of in known.items()}
             moments = self._moments[:, condition] if self._resolved.kept_steps else (None, None)
             found.append(
                 ConditionResult(
@@ -93,7 +95,7 @@ class Tally:
                     kept=kept.reshape(shape)[condition],
                     held=held.reshape(shape)[condition],
                     flops=flops.reshape(shape)[condition],
-                    action=action.reshape(shape)[condition],
+                    action=action.reshape(*shape, *action.shape[2:])[condition],
                     reward=reward.reshape(shape)[condition],
                     kept_first=moments[0],
                     kept_last=moments[1],

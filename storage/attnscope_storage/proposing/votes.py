@@ -30,7 +30,8 @@ class Votes:
     """TV-live: mean departure over live decisions."""
 
     signed: Float64[np.ndarray, " arm"]
-    """Mean signed loss over decisions after which a reward follows in the episode; NaN where there is none."""
+    """Mean signed loss over decisions after which a reward follows in the episode; NaN where there is none, or where
+    actions have no distribution."""
 
     retained: Float64[np.ndarray, " arm"]
     """Mean share of attention that is kept, *negated*, so that the least is best; NaN without stored rows."""
@@ -58,14 +59,16 @@ def votes_of(arrays: Arrays, task: Shaped[np.ndarray, " rollout"]) -> Votes:
     Parameters
     ----------
     arrays
-        ``screen/departure``, ``screen/signed``, ``decision/live``, ``decision/follows``, and ``screen/retained`` where
-        the attention of decisions was stored.
+        ``screen/departure``, ``decision/live``, ``decision/follows``, ``screen/signed`` where actions have a
+        distribution, and ``screen/retained`` where the attention of decisions was stored.
     task
         Task of every rollout. Tasks count alike, and so do the rollouts of one task.
     """
     live, follows = arrays["decision/live"] != 0, arrays["decision/follows"] != 0
     departure = _over_tasks(rollout_means(arrays["screen/departure"], live), task)
-    signed = _over_tasks(rollout_means(arrays["screen/signed"], follows), task)
+    signed = np.full(len(departure), np.nan)
+    if "screen/signed" in arrays:
+        signed = _over_tasks(rollout_means(arrays["screen/signed"], follows), task)
     if "screen/retained" not in arrays:
         return Votes(departure, signed, np.full(len(departure), np.nan))
     every = np.ones_like(live)

@@ -7,6 +7,7 @@ from attnscope_storage.wire.catalogue import (
     DeviceInfo,
     EnvironmentInfo,
     Health,
+    ObservationKind,
     PolicyDescription,
     PresetInfo,
     RecordedPolicy,
@@ -36,6 +37,7 @@ from attnscope_storage.wire.maps import (
     MapKind,
     Positions,
 )
+from attnscope_storage.wire.outputs import OutputDescription, OutputKind
 from attnscope_storage.wire.problems import (
     PROBLEM_MEDIA_TYPE,
     PROBLEM_TYPE_PREFIX,
@@ -122,6 +124,9 @@ __all__ = [
     "MapKind",
     "MapsChoice",
     "Memory",
+    "ObservationKind",
+    "OutputDescription",
+    "OutputKind",
     "ParameterInfo",
     "Phase",
     "PolicyDescription",

@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 from pydantic import Field, model_validator
 
 from attnscope_storage.wire.base import Received
+from attnscope_storage.wire.outputs import ONE_CHOICE, OutputDescription
 from attnscope_storage.wire.tasks import TaskCell
 
 PositionKind = Literal["learned-absolute", "sinusoidal", "rotary", "alibi", "relative", "none"]
 """Kind of positions. alibi: a penalty of scores that grows with distance, one slope a head (Press et al., 2022).
 relative: a learnt bias of scores by distance."""
+
+ObservationKind = Literal["cell", "vector", "discrete", "image"]
+"""Kind of an observation. cell: row and column. vector: real numbers. discrete: the number of a state. image: a small
+grid of whole numbers, given to the policy flat, row after row."""
 
 TokenKind = Literal["transition", "state", "action", "reward", "return"]
 """Kind of a transition's token; a return is the return that is still to come."""
@@ -26,7 +31,9 @@ class RecordedPolicy(Received):
     heads: int
     width: int | None = Field(description="Embedding width d.")
     context_length: int = Field(description="Tokens of a full context, the query among them.")
-    actions: int | None
+    actions: int | None = Field(
+        description="Actions to choose from, those of all branches together; or the numbers of an action vector."
+    )
     causal: bool | None
     positions: PositionKind | None
     query_slot: Literal["first", "last"]
@@ -56,7 +63,8 @@ class RecordedPolicy(Received):
     cleared: Literal["never", "episode"] = Field(
         default="never", description="When the context is emptied: never, or at the end of each episode."
     )
-    observation: Literal["cell", "vector", "discrete"] | None = Field(description="What the policy's observation is.")
+    observation: ObservationKind | None = Field(description="What the policy's observation is.")
+    output: OutputDescription = Field(default=ONE_CHOICE, description="What the numbers of the policy's head mean.")
     parameters: int | None
 
     @model_validator(mode="before")
@@ -66,6 +74,13 @@ class RecordedPolicy(Received):
         if isinstance(given, dict) and given.get("width") == 0:
             return {**given, **dict.fromkeys(("width", "actions", "positions", "observation", "parameters"))}
         return given
+
+    @model_validator(mode="after")
+    def _output_fits(self) -> Self:
+        """Refuse a head whose branches or scale do not fit its actions."""
+        if (reason := self.output.why_unfit(self.actions)) is not None:
+            raise ValueError(f"output: {reason}")
+        return self
 
     @property
     def why_whole(self) -> str | None:
@@ -108,11 +123,18 @@ class PolicyDescription(RecordedPolicy):
     """The shape of a policy that a service can run: all of it is known."""
 
     width: int = Field(description="Embedding width d.")
-    actions: int
+    actions: int = Field(
+        description="Actions to choose from, those of all branches together; or the numbers of an action vector."
+    )
     causal: bool
     positions: PositionKind
-    observation: Literal["cell", "vector", "discrete"] = Field(description="What the policy's observation is.")
+    observation: ObservationKind = Field(description="What the policy's observation is.")
     parameters: int
+
+    @property
+    def outputs(self) -> int:
+        """Numbers that the head gives at a decision."""
+        return self.output.numbers(self.actions)
 
 
 class CheckpointInfo(Received):
@@ -154,6 +176,10 @@ class PresetInfo(Received):
     environment_kwargs: dict[str, Any]
     horizon: int
     actions: tuple[str, ...]
+    branches: tuple[int, ...] = Field(
+        default=(), description="Sizes of the independent choices that make one action; empty: one choice."
+    )
+    continuous: bool = Field(default=False, description="An action is a vector; `actions` names its numbers.")
     most_rewards: int | None = Field(
         default=None, description="Rewards other than 0 that an episode can give, where it is declared."
     )

@@ -10,10 +10,11 @@ from uuid import UUID, uuid5
 import numpy as np
 import torch
 import yaml
-from safetensors.torch import save
+from safetensors.torch import save as tensor_bytes
 
 import attnscope
 from attnscope.foreign import import_file
+from attnscope_env import LISTED, Listings
 from attnscope_model.checkpoints.conversion import write_entry
 from attnscope_model.checkpoints.native import CONFIG, WEIGHTS, config_bytes, identity, load_policy
 from attnscope_model.checkpoints.registry import CheckpointRegistry
@@ -30,6 +31,9 @@ from attnscope_storage.kinds.capture import lengths
 from attnscope_storage.wire import CaptureSpec, JobState
 from forwards import layouts
 from forwards.packing_layouts import PACKING
+from heads.environments import ENTRIES
+from heads.installed import installed
+from heads.policies import save
 from reading_here import reading_here
 
 CPU = torch.device("cpu")
@@ -43,6 +47,9 @@ REMEMBERING = {"memory": "trxl", "rolling": "amago", "returns": "decision"}
 
 PACKED = {"packed": "cad"}
 """Layouts of policies that pack their older history, by producer."""
+
+HEADS = {"branches": "branches", "action vectors": "gaussian", "no distribution": "vector", "tiles": "grid"}
+"""Small policies whose actions are several choices or vectors, or that see a grid, by producer."""
 
 JOBS = {"captured": JobState.SUCCEEDED, "cancelled": JobState.CANCELLED, "failed": JobState.FAILED}
 
@@ -65,7 +72,7 @@ def registry_of(folder: Path) -> CheckpointRegistry:
         config = ADConfig((9, 9), 5, 24, "learned-absolute", width=16, layers=heads, heads=heads, feedforward=32)
         policy = ADPolicy(config)
         initialise(policy, seed=1)
-        weights, stored = save(dict(policy.state_dict())), config_bytes(stored_config(config))
+        weights, stored = tensor_bytes(dict(policy.state_dict())), config_bytes(stored_config(config))
         entry = registry.root / identity(weights, stored)
         entry.mkdir()
         (entry / WEIGHTS).write_bytes(weights)
@@ -75,12 +82,23 @@ def registry_of(folder: Path) -> CheckpointRegistry:
     return registry
 
 
-def capture(registry: CheckpointRegistry, path: Path, checkpoint: str, *, commits: int = 0, job: str = "", **changes):
+def capture(
+    registry: CheckpointRegistry,
+    path: Path,
+    checkpoint: str,
+    *,
+    commits: int = 0,
+    job: str = "",
+    listings: Listings = LISTED,
+    **changes,
+):
     """Write a capture, up to so many commits where that is not 0."""
     spec = spec_of(checkpoint, **changes)
     info = registry.get(checkpoint)
     policy = load_policy(registry.folder(info.id), CPU)
-    order = CaptureOrder(job or path.stem, "local", spec, resolve(spec, registry), path, durable=False)
+    order = CaptureOrder(
+        job or path.stem, "local", spec, resolve(spec, registry, listings), path, durable=False, listings=listings
+    )
     seen = []
 
     def stop(_: object) -> None:
@@ -109,6 +127,7 @@ def local(folder: Path) -> dict[str, str]:
     found |= {name: capture(registry, folder / f"{layout}.zarr", layout) for name, layout in PACKED.items()}
     for name, layout in REMEMBERING.items():
         found[name] = capture(registry, folder / f"{layout}.zarr", layout, maps={"count": 0})
+    found |= other_heads(registry, folder)
     one = {"split": "all", "indices": [3]}
     found["one step"] = capture(registry, folder / "step.zarr", "native", steps=1, maps={"steps": [0]})
     found["one head"] = capture(registry, folder / "head.zarr", "one head")
@@ -120,6 +139,16 @@ def local(folder: Path) -> dict[str, str]:
     golden = Path(__file__).parents[2] / "golden"
     found |= {"golden store": golden / "capture-v1", "newest golden store": golden / "capture-v2"}
     return {name: str(path) for name, path in found.items()}
+
+
+def other_heads(registry: CheckpointRegistry, folder: Path) -> dict[str, Path]:
+    """Return captures of policies of an installed package, in environments that an operator lists."""
+    tasks, listings, found = {"split": "all", "indices": [0, 1]}, Listings(ENTRIES), {}
+    with installed(folder / "installed"), reading_here():
+        for name, kind in HEADS.items():
+            registry.add(save(folder.parent / f"{kind}-head.pt", kind), name=kind)
+            found[name] = capture(registry, folder / f"{kind}-head.zarr", kind, listings=listings, tasks=tasks)
+    return found
 
 
 def imported(folder: Path) -> dict[str, Path]:

@@ -27,7 +27,16 @@ _VOCABULARY: Final = _COMMON | {
     "tokens", "observation", "grid_size", "states", "first_state", "actions", "first_action", "rewards",
     "first_reward", "context_length",
 }  # fmt: skip
-_RETURNS: Final = _COMMON | {"actions", "steps", "target_return", "return_scale", "state_mean", "state_std"}
+_RETURNS: Final = _COMMON | {
+    "actions",
+    "steps",
+    "target_return",
+    "return_scale",
+    "state_mean",
+    "state_std",
+    "continuous",
+    "action_scale",
+}
 
 KEYS: Final[Mapping[str, frozenset[str]]] = MappingProxyType(
     {
@@ -116,6 +125,12 @@ def _each(check: Any) -> Any:  # noqa: ANN401 - a check
     return checked
 
 
+def _flag(value: object, where: str) -> bool:
+    if not isinstance(value, bool):
+        raise CheckpointUnreadableError(f"{where}: expected true or false, got {str(value)[:80]!r}")
+    return value
+
+
 def _order(value: object, where: str) -> list[str]:
     if not isinstance(value, list) or tuple(map(str, value)) not in ORDERS:
         expected = " or ".join(str(list(order)) for order in ORDERS)
@@ -152,6 +167,8 @@ _CHECKS: Final[Mapping[str, Any]] = {
     "steps": _whole(1, MAX_TOKENS),
     "target_return": _number,
     "return_scale": _positive,
+    "continuous": _flag,
+    "action_scale": _each(_positive),
     "state_mean": _each(_number),
     "state_std": _each(_positive),
     "preset": _named,

@@ -1,4 +1,4 @@
-"""Reader of Decision Transformers of the Transformers library whose actions are one-hot."""
+"""Reader of Decision Transformers of the Transformers library: actions are one-hot, or vectors of real numbers."""
 
 from __future__ import annotations
 
@@ -61,11 +61,7 @@ class HubDecisionReader(HubReader):
         positions, _ = shape(tensors, "encoder.wpe.weight", 2)
         _, inner = shape(tensors, "encoder.h.0.mlp.c_fc.weight", 2)
         episode, _ = shape(tensors, "embed_timestep.weight", 2)
-        if config.get("actions") != actions:
-            raise CheckpointUnreadableError(
-                f"its actions are vectors of {actions} numbers, and a capture carries discrete actions alone: where "
-                f"they are one-hot, write actions {actions} into attnscope.json"
-            )
+        acts = self._acting(config, actions)
         sizes = self.stack_sizes(
             file, answers, width=width, feedforward=inner, actions=actions, state_dim=(features, MAX_WIDTH)
         )
@@ -86,6 +82,7 @@ class HubDecisionReader(HubReader):
             "target_return": config["target_return"],
             "return_scale": config.get("return_scale", 1.0),
             **self._statistics(config, features),
+            **acts,
             "said": self.said(file),
         }
 
@@ -103,12 +100,27 @@ class HubDecisionReader(HubReader):
     def empty(self, values: Mapping[str, Any]) -> Policy:
         """Return a policy of this configuration, whatever its weights."""
         fields: dict[str, Any] = {name: value for name, value in values.items() if name != "said"}
-        fields |= {name: tuple(values[name]) for name in ("state_mean", "state_std")}
+        fields |= {name: tuple(values.get(name, ())) for name in ("state_mean", "state_std", "action_scale")}
         return HubDecisionPolicy(HubDecisionConfig(**fields))
 
     def arranged(self, own_name: str, tensor: Tensor, config: Mapping[str, Any]) -> Tensor:
         """Return a tensor as the policy holds it."""
         return scaled_queries(own_name, super().arranged(own_name, tensor, config), config)
+
+    def _acting(self, config: Mapping[str, Any], actions: int) -> dict[str, Any]:
+        """Return what actions are: nothing is said where they are one-hot."""
+        scale, continuous = list(config.get("action_scale", ())), config.get("continuous", False)
+        if not continuous and config.get("actions") != actions:
+            raise CheckpointUnreadableError(
+                f"its actions are vectors of {actions} numbers: where they are one-hot, write actions {actions} into "
+                "attnscope.json; where they are real numbers, write continuous true"
+            )
+        if config.get("actions", actions) != actions:
+            raise CheckpointUnreadableError(f"actions: expected the {actions} numbers of its vectors, or none")
+        if len(scale) not in ({0, actions} if continuous else {0}):
+            expected = f"{actions} numbers, or none" if continuous else "none of actions that are one-hot"
+            raise CheckpointUnreadableError(f"action_scale: expected {expected}, got {len(scale)}")
+        return {"continuous": True, "action_scale": scale} if continuous else {}
 
     def _statistics(self, config: Mapping[str, Any], features: int) -> dict[str, list[float]]:
         """Return the means and deviations of states, of which both are stated or none."""

@@ -15,7 +15,7 @@ from attnscope_model.checkpoints.registry import CheckpointRegistry
 from attnscope_model.compression import default_positions, unfit
 from attnscope_model.families import OWN_FAMILIES
 from attnscope_server.capturing.resolving import task_cell
-from attnscope_server.capturing.shortening import refuse_whole
+from attnscope_server.capturing.shortening import refuse_other_actions, refuse_whole
 from attnscope_server.deciding.driver import rollout_range
 from attnscope_server.deciding.phases.linking import Linked
 from attnscope_server.deciding.phases.sizing import (
@@ -71,6 +71,7 @@ def resolve_decision(
     subject = asked_subject(spec, registry, listings)
     policy, horizon = subject.checkpoint.policy, subject.preset.horizon
     refuse_whole(policy, subject.checkpoint.name)
+    refuse_other_actions(policy, subject.checkpoint.name)
     budgets = budgets_of(spec, policy)
     split, pool = judging_tasks(spec, subject)
     if linked is not None:

@@ -17,6 +17,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from attnscope_model.acting.context import Observations
+from attnscope_model.acting.outputs import output_of
 from attnscope_model.acting.tape import AttentionTape
 from attnscope_model.compression import Compression
 from attnscope_model.compression.deciding import CompressedDecider, PlainDecider
@@ -160,7 +161,8 @@ class Stage:
 
         with torch.inference_mode(), closing(self.environments(axis)) as environment:
             rooms = HostRooms(environment, axis, self.name)
-            return roll_out(decider, rooms, axis, self.steps, temperature or self.temperature, at_step)
+            output = output_of(self.policy.description)
+            return roll_out(decider, rooms, axis, self.steps, temperature or self.temperature, output, at_step)
 
 
 def axis_of(tasks: Sequence[int], first: int, last: int) -> EnvAxis:

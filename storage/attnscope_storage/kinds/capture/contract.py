@@ -46,6 +46,7 @@ def capture_schema(
             bin_envs=resolved.bin_envs,
             curve=resolved.curve,
             latents=policy.latents,
+            output=policy.output,
             version=version,
         )
     )

@@ -13,6 +13,7 @@ from attnscope_storage.ages import SHARES, bin_edges
 from attnscope_storage.kinds.capture import lengths
 from attnscope_storage.layout.store_schema import FIRST_VERSION, SCHEMA_VERSION
 from attnscope_storage.shades import SQUARE_ROOT, U8_ERROR
+from attnscope_storage.wire.outputs import ONE_CHOICE, OutputDescription
 
 RECENCY_WINDOWS: Final = (1, 5, 10, 20)
 """Windows of `stats/recency`, in tokens before the query."""
@@ -58,6 +59,8 @@ class CaptureDims:
     """Latents that stand at the front of a context once older transitions are packed; 0 where nothing is packed."""
     curve: bool = False
     """Store the retained-mass curve of every environment."""
+    output: OutputDescription = ONE_CHOICE
+    """The meaning of the head's numbers."""
     version: int = SCHEMA_VERSION
     """Version of the layout; a capture that an older version began is continued in that version."""
 

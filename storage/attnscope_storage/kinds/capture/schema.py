@@ -21,6 +21,7 @@ import numpy as np
 from attnscope_storage.kinds.capture.attention import attention_arrays
 from attnscope_storage.kinds.capture.dims import RECENCY_WINDOWS, CaptureDims, Lengths, lengths_of
 from attnscope_storage.kinds.capture.overview import SOURCES, Overview, overview_arrays, overview_stride
+from attnscope_storage.layout.heads import head_array
 from attnscope_storage.layout.store_schema import (
     FIRST_VERSION,
     SPLITS,
@@ -137,12 +138,13 @@ def _step_arrays(dims: CaptureDims, chunk: Lengths) -> Iterator[ArraySpec]:
         yield grows("stats/summary", "float32", layer, head, units="1", long_name="mass on the latents")
     for name in ("observation", "next_observation"):
         yield grows(f"rollout/{name}", dims.observation_dtype, *feature)
-    yield grows("rollout/action", "int32")
+    yield grows("rollout/action", dims.output.action_dtype, *dims.output.action_axis(dims.actions))
     yield grows("rollout/reward", "float32")
     yield grows("rollout/episode", "int32")
     yield grows("rollout/terminated", "int8")
     yield grows("rollout/truncated", "int8")
-    yield grows("policy/logits", "float32", ("action", dims.actions), long_name="before temperature")
+    name, axis, attributes = head_array(dims.output, dims.actions)
+    yield grows(name, "float32", axis, **attributes)
 
 
 def _static_arrays(dims: CaptureDims) -> Iterator[ArraySpec]:

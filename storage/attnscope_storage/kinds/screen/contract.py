@@ -17,6 +17,7 @@ def screen_schema(spec: ScreenSpec, resolved: ResolvedScreen, policy: PolicyDesc
             arms=len(resolved.arms),
             decisions=resolved.decisions_each,
             actions=policy.actions,
+            output=policy.output,
             rows=resolved.rows,
             block=resolved.block,
             bands=len(resolved.bands),
@@ -32,7 +33,7 @@ CONTRACT = register(
         schema=screen_schema,
         verify="attnscope_storage.kinds.screen.verify:check_screen",
         words=Words(entries="rollouts", smaller="strategies, budgets, positions or decisions"),
-        optional=("screen/retained", "ages/", "episodes/"),
+        optional=("screen/retained", "screen/signed", "screen/kl", "screen/flip", "ages/", "episodes/"),
         not_replayable="a screen stores no context that could be rebuilt; replay the capture that it reads",
     )
 )

@@ -11,7 +11,9 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, ClassVar, Final
 
+from attnscope_storage.layout.heads import head_array
 from attnscope_storage.layout.store_schema import SPLITS, ArraySpec, Axis, StoreSchema, array_spec
+from attnscope_storage.wire.outputs import ONE_CHOICE, OutputDescription
 
 PARTS: Final = ("uncompressed", "deployable", "oracle", "ages")
 """Meaning of the part axis of what a screen took."""
@@ -34,6 +36,8 @@ class ScreenDims:
     """Bands of ages that are left out one by one; 0: none."""
     episodes: int = 0
     """Episodes back that are left out one by one."""
+    output: OutputDescription = ONE_CHOICE
+    """The meaning of the head's numbers."""
 
 
 @dataclass(frozen=True)
@@ -65,12 +69,14 @@ def _judged(dims: ScreenDims) -> Iterator[ArraySpec]:
     """Yield what every arm does at every decision."""
     axes: tuple[Axis, ...] = (("rollout", dims.rollouts), ("arm", dims.arms), ("decision", dims.decisions))
     for name, dtype, units, what in (
-        ("departure", "float32", "1", "total variation ½ Σ|π_full − π_arm| of the acted distributions"),
+        ("departure", "float32", "1", dims.output.departure),
         ("signed", "float32", "nats", "Σ(π_full − π_arm) log π_full: positive where the arm leaves what is preferred"),
         ("kl", "float32", "nats", "KL(π_full ‖ π_arm) of the acted distributions"),
         ("flip", "int8", "1", "whether the most likely action is another"),
         ("kept", "int32", "tokens", "history tokens that the decision was made of"),
     ):
+        if name in dims.output.lacks:
+            continue
         yield _grows(f"screen/{name}", dtype, dims, *axes, units=units, long_name=what)
     if dims.rows:
         what = "share of the decision row's attention on tokens kept as they are and on the query"
@@ -89,8 +95,8 @@ def _decisions(dims: ScreenDims) -> Iterator[ArraySpec]:
         ("held", "int32", "history tokens of the uncompressed context"),
     ):
         yield _grows(f"decision/{name}", dtype, dims, *axes, long_name=what)
-    action: Axis = ("action", dims.actions)
-    yield _grows("policy/logits", "float32", dims, *axes, action, long_name="uncompressed, before temperature")
+    name, axis, attributes = head_array(dims.output, dims.actions, "uncompressed, ")
+    yield _grows(name, "float32", dims, *axes, axis, **attributes)
 
 
 def _rollouts(dims: ScreenDims) -> Iterator[ArraySpec]:

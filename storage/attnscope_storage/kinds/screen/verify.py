@@ -10,6 +10,7 @@ from jaxtyping import Shaped
 
 from attnscope_storage.reading.reader import CaptureReader
 from attnscope_storage.verify import VerificationReport
+from attnscope_storage.wire.outputs import LOGITS, OutputArray, OutputDescription
 
 ROUNDING: Final = 1e-4
 """Error that float32 sums may add to a share, or take from a divergence."""
@@ -19,24 +20,29 @@ Read = Callable[[str], Shaped[np.ndarray, "..."] | None]
 
 def check_screen(reader: CaptureReader, names: set[str], report: VerificationReport) -> None:
     """Check the committed rollouts, of the arrays `names`, whose chunks all decode."""
+    output = reader.policy.output
 
     def read(rollout: int) -> Read:
         return lambda name: reader.array(name)[rollout] if name in names else None
 
     for rollout in range(reader.steps_committed):
-        for problem in (*_shares(read(rollout)), *_nothing_dropped(read(rollout)), *_decisions(read(rollout))):
+        found = read(rollout)
+        for problem in (*_shares(found, output), *_nothing_dropped(found), *_decisions(found, output.array)):
             report.note(f"rollout {rollout}: {problem}")
 
 
-def _shares(read: Read) -> Iterator[str]:
+def _shares(read: Read, output: OutputDescription) -> Iterator[str]:
+    most, what = (1 + ROUNDING, "share") if output.is_share else (np.inf, "distance")
     for name in ("ages/departure", "ages/single", "ages/attention", "episodes/departure"):
         values = read(name)
-        if values is not None and not ((values >= -ROUNDING) & (values <= 1 + ROUNDING) | np.isnan(values)).all():
-            yield f"{name} is no share"
+        limit = 1 + ROUNDING if name == "ages/attention" else most
+        if values is not None and not ((values >= -ROUNDING) & (values <= limit) | np.isnan(values)).all():
+            yield f"{name} is no {'share' if name == 'ages/attention' else what}"
     for name in ("screen/departure", "screen/retained"):
         values = read(name)
-        if values is not None and not ((values >= -ROUNDING) & (values <= 1 + ROUNDING)).all():  # false for a NaN
-            yield f"{name} is no share"
+        limit = most if name == "screen/departure" else 1 + ROUNDING
+        if values is not None and not ((values >= -ROUNDING) & (values <= limit)).all():  # false for a NaN
+            yield f"{name} is no {what if name == 'screen/departure' else 'share'}"
     divergence, signed = read("screen/kl"), read("screen/signed")
     if divergence is not None and not (divergence >= -ROUNDING).all():
         yield "screen/kl is no divergence"
@@ -59,11 +65,11 @@ def _nothing_dropped(read: Read) -> Iterator[str]:
         yield "screen/kept is more than was held"
 
 
-def _decisions(read: Read) -> Iterator[str]:
-    step, episode, logits = read("decision/step"), read("decision/episode"), read("policy/logits")
+def _decisions(read: Read, head: OutputArray) -> Iterator[str]:
+    step, episode, numbers = read("decision/step"), read("decision/episode"), read(head)
     if step is not None and ((step < 0).any() or (np.diff(step) <= 0).any()):
         yield "decision/step does not rise"
     if episode is not None and ((episode < 0).any() or (np.diff(episode) < 0).any()):
         yield "decision/episode falls"
-    if logits is not None and np.isnan(logits).any():
-        yield "policy/logits has decisions without logits"
+    if numbers is not None and np.isnan(numbers).any():
+        yield f"{head} has decisions without {'logits' if head == LOGITS else 'numbers'}"

@@ -19,6 +19,7 @@ def trial_schema(spec: TrialSpec, resolved: ResolvedTrial, policy: PolicyDescrip
             episodes=spec.episodes,
             horizon=resolved.horizon,
             actions=policy.actions,
+            output=policy.output,
             tokens=policy.transitions,
             divergence_steps=resolved.divergence_steps,
             kept_steps=resolved.kept_steps,

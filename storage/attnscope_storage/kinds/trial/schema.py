@@ -16,6 +16,7 @@ from typing import Any, ClassVar, Final
 import numpy as np
 
 from attnscope_storage.layout.store_schema import SPLITS, ArraySpec, Axis, StoreSchema, array_spec
+from attnscope_storage.wire.outputs import ONE_CHOICE, OutputDescription
 
 CHUNK_BYTES: Final = 4 * 2**20
 """Decoded size of a condition's array, in bytes, from which it is cut by seeds into several chunks."""
@@ -47,6 +48,8 @@ class TrialDims:
     kept_steps: tuple[int, ...]
     speed_envs: tuple[int, ...]
     speed_rounds: int
+    output: OutputDescription = ONE_CHOICE
+    """The meaning of the head's numbers."""
 
 
 @dataclass(frozen=True)
@@ -95,7 +98,8 @@ def _results(dims: TrialDims) -> Iterator[ArraySpec]:
         ("trial/flops", "flop", "floating-point operations of a decision's forward, mean over an episode's decisions"),
     ):
         yield _grows(name, "float32", condition, *rollout, episode, units=units, long_name=long_name)
-    yield _grows("rollout/action", "int32", condition, *rollout, step)
+    action = dims.output.action_axis(dims.actions)
+    yield _grows("rollout/action", dims.output.action_dtype, condition, *rollout, step, *action)
     yield _grows("rollout/reward", "float32", condition, *rollout, step)
 
 
@@ -107,11 +111,13 @@ def _measured(dims: TrialDims) -> Iterator[ArraySpec]:
     if dims.divergence_steps:
         sample: Axis = ("divergence_step", len(dims.divergence_steps))
         what = "KL(uncompressed ‖ compressed) of the action on the uncompressed rollout's history"
-        yield _grows("divergence/kl", "float32", condition, sample, seed, task, units="nats", long_name=what)
-        what = "total variation ½ Σ|π_uncompressed − π_compressed| of the acted distributions, at the same histories"
+        if "kl" not in dims.output.lacks:
+            yield _grows("divergence/kl", "float32", condition, sample, seed, task, units="nats", long_name=what)
+        what = f"{dims.output.departure}, at the uncompressed rollout's histories"
         yield _grows(DEPARTURE, "float32", condition, sample, seed, task, units="1", long_name=what)
         flips = "whether the most likely action is another"
-        yield _grows("divergence/flip", "int8", condition, sample, seed, task, long_name=flips)
+        if "flip" not in dims.output.lacks:
+            yield _grows("divergence/flip", "int8", condition, sample, seed, task, long_name=flips)
     if dims.kept_steps:
         moment: Axis = ("kept_step", len(dims.kept_steps))
         token: Axis = ("token", dims.tokens)

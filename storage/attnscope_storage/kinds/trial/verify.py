@@ -27,8 +27,10 @@ def check_trial(reader: CaptureReader, names: set[str], report: VerificationRepo
     def read(condition: int) -> Read:
         return lambda name: reader.array(name)[condition] if name in names else None
 
+    most = 1 + ROUNDING if reader.policy.output.is_share else np.inf
     for condition in range(reader.steps_committed):
-        for problem in (*_rollouts(read(condition)), *_divergence(read(condition), condition), *_kept(read(condition))):
+        found = read(condition)
+        for problem in (*_rollouts(found), *_divergence(found, condition, most), *_kept(found)):
             report.note(f"condition {condition}: {problem}")
 
 
@@ -40,22 +42,22 @@ def _rollouts(read: Read) -> Iterator[str]:
         sums = reward.reshape(*returned.shape, -1).sum(axis=-1, dtype=np.float64)
         if not np.allclose(sums, returned, rtol=ROUNDING, atol=ROUNDING):
             yield "trial/return is not the sum of the rewards"
-    if action is not None and (action < 0).any():
+    if action is not None and (np.isnan(action) if action.dtype.kind == "f" else action < 0).any():
         yield "rollout/action has steps without an action"
     kept, held = read("trial/kept"), read("trial/held")
     if kept is not None and held is not None and not (kept <= held * (1 + ROUNDING) + ROUNDING).all():
         yield "trial/kept is more than was held"
 
 
-def _divergence(read: Read, condition: int) -> Iterator[str]:
+def _divergence(read: Read, condition: int, most: float) -> Iterator[str]:
     divergence, flip = read("divergence/kl"), read("divergence/flip")
     if divergence is not None and not (divergence >= -ROUNDING).all():  # a NaN makes the comparison false
         yield "divergence/kl is no divergence"
     if flip is not None and not np.isin(flip, (0, 1)).all():
         yield "divergence/flip is neither 0 nor 1"
     departure = read(DEPARTURE)
-    if departure is not None and not ((departure >= 0) & (departure <= 1 + ROUNDING)).all():
-        yield "divergence/departure is no share"
+    if departure is not None and not ((departure >= 0) & (departure <= most)).all():
+        yield f"divergence/departure is no {'distance' if most == np.inf else 'share'}"
     if condition == 0 and any(values is not None and values.any() for values in (divergence, flip, departure)):
         yield "the uncompressed condition diverges from itself"
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
+from attnscope_model.checkpoints.native import load_policy
 from attnscope_model.errors import CheckpointError, StatementMissingError
 from forwards import layouts
 
@@ -25,17 +26,40 @@ def trxl(path, state=(), **config):
     [
         ({}, {"max_episode_steps": ...}, "state max_episode_steps, from which its positions count down"),
         ({}, {"trxl_positional_encoding": "rotary"}, "expected absolute, learned or none, got 'rotary'"),
-        ({"actor_branches.1.weight": torch.ones(3, 32)}, {}, "chooses 2 independent actions a step"),
+        ({"actor_branches.1.weight": torch.ones(3, 32)}, {}, "makes 2 independent choices a step"),
+        ({"actor_branches.2.weight": torch.ones(3, 32)}, {}, "tensors are missing: actor_branches.1.weight"),
+        ({"actor_branches.99.weight": torch.ones(3, 32)}, {}, "expected branches between 1 and 64, got 100"),
         ({"encoder.0.weight": torch.ones(3, 3, 8, 8)}, {}, "its observations are pictures"),
         ({}, {"trxl_dim": 24}, "its config says trxl_dim 24, its tensors say 32"),
         ({}, {"trxl_positional_encoding": "learned"}, "tensors are missing: transformer.pos_embedding"),
     ],
 )
 def test_a_transformer_xl_that_is_not_computed_is_refused(empty, tmp_path, state, config, reason):
-    """Pictures, several actions a step, positions that nobody says, sizes that contradict the tensors."""
+    """Pictures, branches without their tensors, positions that nobody says, sizes that contradict the tensors."""
     with pytest.raises(CheckpointError, match=reason):
         empty.add(trxl(tmp_path / "run.cleanrl_model", state, **config), preset="darkroom-reference")
     assert empty.list() == []
+
+
+def test_several_branches_of_a_transformer_xl_are_read(empty, tmp_path):
+    """Each branch has its own head; logits stand branch after branch, and a copy of the entry is the same policy."""
+    random = torch.Generator().manual_seed(3)
+    heads = {
+        f"actor_branches.{branch}.weight": torch.randn(size, 32, generator=random) for branch, size in ((1, 3), (2, 2))
+    }
+    heads |= {name.replace("weight", "bias"): torch.zeros(len(head)) for name, head in heads.items()}
+    info = empty.add(trxl(tmp_path / "run.cleanrl_model", heads), preset="some.listed.environment")
+    assert (info.policy.actions, info.policy.output.branches) == (10, (5, 3, 2))
+    again = type(empty)(tmp_path / "other").add(empty.folder(info.id))
+    assert again.policy == info.policy
+    plain = empty.add(trxl(tmp_path / "plain.cleanrl_model"), name="plain", preset="darkroom-reference")
+    both = [
+        load_policy(empty.folder(one.id), torch.device("cpu")).memory(1, torch.device("cpu")) for one in (info, plain)
+    ]
+    several, one = (memory.decide(torch.tensor([[0.5, -1.0]])) for memory in both)
+    assert torch.equal(several.logits[:, :5], one.logits)
+    assert several.logits.shape == (1, 10)
+    assert torch.equal(several.rows, one.rows)
 
 
 @pytest.mark.parametrize("encoding", ["learned", ""])

@@ -53,6 +53,31 @@ def test_actions_and_maps_are_the_librarys(policy, golden_of, steps):
         tokens = layer.forward(tokens)
 
 
+@pytest.mark.usefixtures("_outside_inference_mode")
+def test_continuous_actions_are_the_librarys_through_its_memory(empty, folder, golden_of):
+    """Led through the golden steps with their action vectors, each decision is the library's action and attention."""
+    golden, declared = golden_of("decision_transformer"), folder("decision_transformer")
+    declared.declare(continuous=True, actions=..., action_scale=[2.0, 2.0, 2.0])
+    info = empty.add(declared.path)
+    assert (info.policy.output.kind, info.policy.output.scale, info.policy.outputs) == ("vector", (2.0, 2.0, 2.0), 3)
+    assert info.sampling == "greedy"
+    memory = load_policy(empty.folder(info.id), CPU).memory(1, CPU)
+    left = torch.from_numpy(golden["returns_to_go"][:, :, 0])
+    memory.at, memory.left, first = torch.from_numpy(golden["timesteps"][:, 0]), left[:, 0], 3
+    memory._past = torch.zeros_like(memory._past)
+    for step in range(12):
+        assert int(memory.at[0]) == first + step
+        # The memory counts the golden's later first step as past ones: what it holds of them is left out here.
+        memory.held = lambda step=step: torch.tensor([step])
+        recalled = memory.decide(torch.from_numpy(golden["states"][:, step]))
+        if f"action_{step + 1}" in golden:
+            assert np.abs(recalled.logits[0].numpy() - golden[f"action_{step + 1}"]).max() < 10 * MEASURED
+            expected = golden[f"attention_{step + 1}"][:, :, -2, :-1]
+            assert np.abs(recalled.rows[0].numpy() - expected).max() < 10 * MEASURED
+        reward = left[:, step] - left[:, min(step + 1, 11)]
+        memory.append(torch.from_numpy(golden["actions"][:, step]), reward, torch.zeros(1, dtype=torch.bool))
+
+
 def test_a_memory_counts_returns_down_and_forgets_with_the_episode(policy):
     """Step by step, the decision is that over the newest steps' tokens, each with its own time and return."""
     random = np.random.default_rng(0)
@@ -105,7 +130,12 @@ def test_an_episode_beyond_the_embeddings_is_refused(policy):
 @pytest.mark.parametrize(
     ("changes", "reason"),
     [
-        ({"actions": ...}, "its actions are vectors of 3 numbers, and a capture carries discrete actions alone"),
+        ({"actions": ...}, "its actions are vectors of 3 numbers: where they are one-hot, write actions 3"),
+        ({"continuous": 1}, "continuous: expected true or false, got '1'"),
+        ({"continuous": True, "actions": 4}, "actions: expected the 3 numbers of its vectors, or none"),
+        ({"continuous": True, "action_scale": [1.0]}, "action_scale: expected 3 numbers, or none, got 1"),
+        ({"continuous": True, "action_scale": [1.0, 0.0, 1.0]}, "action_scale: expected a number above 0"),
+        ({"action_scale": [1.0] * 3}, "action_scale: expected none of actions that are one-hot, got 3"),
         ({"steps": ...}, "write steps into attnscope.json"),
         ({"target_return": ...}, "write target_return into attnscope.json"),
         ({"target_return": float("nan")}, "target_return: expected a finite number"),
@@ -121,7 +151,7 @@ def test_an_episode_beyond_the_embeddings_is_refused(policy):
 )
 @pytest.mark.usefixtures("_outside_inference_mode")
 def test_a_declaration_that_does_not_fit_is_refused(empty, folder, changes, reason):
-    """Returns, steps and statistics of states stand in no tensor; continuous actions are not carried."""
+    """Returns, steps, statistics of states and the kind of actions stand in no tensor."""
     spoilt = folder("decision_transformer")
     spoilt.declare(**changes)
     with pytest.raises(CheckpointError, match=reason):
