@@ -135,8 +135,8 @@ def _line(row: Row) -> dict[str, Any]:
         "over_uniform_high": None if row.over_uniform is None else row.over_uniform.high,
         "tasks_lost": len(row.tasks.lost),
         "worst_task": min((one for one in row.tasks.kept if np.isfinite(one)), default=float("nan")),
-        "kl": None if row.divergence is None else row.divergence.kl.value,
-        "flips": None if row.divergence is None else row.divergence.flips.value,
+        "kl": None if row.divergence is None or row.divergence.kl is None else row.divergence.kl.value,
+        "flips": None if row.divergence is None or row.divergence.flips is None else row.divergence.flips.value,
         "flops_share": row.flops_share,
         "pairing": row.pairing,
     }

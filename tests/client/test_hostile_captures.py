@@ -154,6 +154,30 @@ def odd_roots(root: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
                 yield f"{part}.{name}: {odd!r}", changed
 
 
+@pytest.mark.parametrize(
+    "output",
+    [
+        {"kind": "beta"},
+        {"branches": [2**62, 3]},
+        {"branches": [-1, 6]},
+        {"branches": "many"},
+        {"kind": "vector", "scale": [0.0] * 5},
+        {"kind": "gaussian", "branches": [5]},
+        [],
+    ],
+)
+def test_a_head_that_contradicts_itself_is_a_sentence(stored, tmp_path, output):
+    """A description whose branches, scale or kind do not fit its actions is refused where a capture is opened."""
+    folder = tmp_path / "c.zarr"
+    shutil.copytree(stored, folder)
+    root = json.loads((folder / "zarr.json").read_text(encoding="utf-8"))
+    root["attributes"]["policy"]["output"] = output
+    (folder / "zarr.json").write_text(json.dumps(root), encoding="utf-8")
+    with pytest.raises(AttnscopeError):
+        summarise(attnscope.open(folder))
+    assert told(lambda path: Subject.of_folder(path).about(), folder) is None
+
+
 def told(what: Callable[[Path], object], folder: Path) -> str | None:
     """Return how somebody's look at a folder fails, if it is neither a result nor one of our sentences."""
     try:

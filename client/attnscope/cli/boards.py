@@ -48,7 +48,7 @@ def _cells(row: Row, mean: str) -> tuple[str, ...]:
         mean,
         number(row.verdict.kept),
         binding_words(row),
-        "–" if row.divergence is None else f"{row.divergence.kl.value:.3g}",
+        "–" if row.divergence is None or row.divergence.kl is None else f"{row.divergence.kl.value:.3g}",
         "–" if speed is None else f"{speed.ratio:.2f} at {speed.envs}",
         row.words,
     )

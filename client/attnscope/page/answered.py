@@ -16,7 +16,7 @@ from attnscope.screens.board import WORDS, Row
 from attnscope.screens.panels import Curves, Grid, curves, grids
 from attnscope.screens.results import ScreenResults
 from attnscope.screens.sentences import screen_sentences
-from attnscope.screens.wording import budget_words
+from attnscope.screens.wording import budget_words, departure_words
 from attnscope_storage.wire.specifications.cards import CardLook, DecisionCard
 
 MOST_RULES: Final = 60
@@ -121,6 +121,7 @@ def _screen(results: ScreenResults, evidence: Evidence) -> dict[str, Any]:
         "words": WORDS,
         "said": screen_sentences(results),
         "orders": results.orders,
+        "measure": vars(departure_words(results.policy.output)),
         "top": _number(max((grid.top for grid in maps), default=0.0) or 1.0),
         "maps": [_grid(grid) for grid in maps],
         "curves": _curves(curves(results)),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from itertools import pairwise
 from typing import Any, Final
@@ -16,7 +17,7 @@ MOST_STEPS: Final = 1024
 """Steps of one answer, at most."""
 
 MOST_FEATURES: Final = 8
-"""Numbers of a state that are spelled out, at most."""
+"""Numbers of a state or an action that are spelled out, at most."""
 
 MOST_EPISODES: Final = 1024
 """Episodes of one answer that are told one by one, at most."""
@@ -53,6 +54,8 @@ def column(capture: Capture, name: str, steps: slice, env: int) -> Steps | None:
 def transitions(capture: Capture, rollout: Rollout, first: int, last: int) -> dict[str, Any]:
     """Return the transitions of the steps from `first` to before `last`, field by field; None where unknown.
 
+    Fields with more than `MOST_FEATURES` numbers a step are told by their sizes, under ``wide``.
+
     Parameters
     ----------
     rollout
@@ -61,10 +64,13 @@ def transitions(capture: Capture, rollout: Rollout, first: int, last: int) -> di
     last = min(last, first + MOST_STEPS, len(rollout.length))
     first = min(max(first, 0), last)
     steps = slice(first, last)
-    told: dict[str, Any] = {"first": first, "last": last}
+    told: dict[str, Any] = {"first": first, "last": last, "wide": {}}
     for name in FIELDS:
         array = f"rollout/{name}"
-        wide = array in capture.names() and int(np.prod(capture[array].shape[2:])) > MOST_FEATURES
+        sizes = capture[array].shape[2:] if array in capture.names() else None
+        wide = sizes is not None and math.prod(sizes) > MOST_FEATURES
+        if wide:
+            told["wide"][name] = list(sizes or ())
         held = rollout.kept.get(array)
         values = None if wide else held[steps] if held is not None else column(capture, array, steps, rollout.env)
         told[name] = None if values is None else numbers(values)

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
-from jaxtyping import Float, Float16, Float32, Float64, Int, Int64, Shaped
+from jaxtyping import Float, Float16, Float32, Float64, Int64, Shaped
 
 from attnscope.capture import Capture
 from attnscope.measures.layout import ContextLayout, behind
@@ -104,8 +104,8 @@ class Reading:
         return None if values is None else values.astype(np.float64)
 
     @cached_property
-    def action(self) -> Int[np.ndarray, "step env"] | None:
-        """Action of every step; None where it was not captured."""
+    def action(self) -> Shaped[np.ndarray, "step env *part"] | None:
+        """Action of every step, of each branch or component; None where it was not captured."""
         return self._labels("rollout/action")
 
     @cached_property

@@ -154,7 +154,7 @@ def _vote(name: str, of: list[Best]) -> Claim:
 
 _NUMBERS: Final[dict[str, Callable[[Row], tuple[float, str]]]] = {
     "departure": lambda row: (row.tv_live, ".3f"),
-    "signed loss": lambda row: (row.signed, "+.3f"),
+    "signed loss": lambda row: (row.signed or 0.0, "+.3f"),
     "retained attention": lambda row: (row.retained or 0.0, ".3f"),
 }
 """The number that each vote orders by, and its digits."""

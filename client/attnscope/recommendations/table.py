@@ -133,7 +133,7 @@ def _screened(one: Best, trial: MeasuredTrial | None) -> tuple[str, ...]:
         row.positions,
         f"{row.per_episode:.2f} ({row.per_episode_low:.2f} to {row.per_episode_high:.2f})",
         f"{row.tv_live:.3f}",
-        f"{row.signed:+.3f}" if np.isfinite(row.signed) else "–",
+        f"{row.signed:+.3f}" if row.signed is not None and np.isfinite(row.signed) else "–",
         "–" if one.bound is None else f"{one.bound.tv_live:.3f}",
         "–" if row.retained is None or not np.isfinite(row.retained) else f"{row.retained:.0%}",
         measured_cell(trial),

@@ -5,6 +5,8 @@ No single measure may order rules. Each vote proposes some, and a race of rollou
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from attnscope.screens.board import name_of
 from attnscope.screens.results import ScreenResults
 from attnscope.screens.wording import budget_words
@@ -38,7 +40,9 @@ def doubts(results: ScreenResults) -> Doubts:
     """Return the numbers by which a screen's own order of counts and positions is not believed."""
     arms = results.arms
     members = [arm.index for arm in arms if arm.budget is not None and not arm.oracle]
-    return doubts_of(results.votes, [name_of(arm) for arm in arms], members)
+    found = doubts_of(results.votes, [name_of(arm) for arm in arms], members)
+    # A distance has no hundredth below which hardly anything departs.
+    return found if results.policy.output.is_share else replace(found, still=float("nan"))
 
 
 def disagreement(results: ScreenResults) -> list[str]:

@@ -39,16 +39,16 @@ class Row:
     per_episode: float
     per_episode_low: float
     per_episode_high: float
-    episode_changed: float
+    episode_changed: float | None
     tv_live: float
     tv_live_low: float
     tv_live_high: float
     tv_all: float
-    signed: float
-    signed_low: float
-    signed_high: float
-    kl: float
-    flips: float
+    signed: float | None
+    signed_low: float | None
+    signed_high: float | None
+    kl: float | None
+    flips: float | None
     retained: float | None
     time_growing: float
     time_full: float
@@ -63,15 +63,16 @@ class Row:
 
 def rows(results: ScreenResults) -> list[Row]:
     """Return every arm, in the order of the arm axis."""
-    kl, flips = (results.resampling.mean(results.mean(name)) for name in ("kl", "flip"))
+    kl, flips, changed = results.optional("kl"), results.optional("flip"), results.changed
     phases = {name.replace(" ", "_"): results.by_phase(name).value for name in PHASES[1:]}
     growing, full = results.time("growing window"), results.time("full window")
     cost = predicted_cost if applies(results) else None
     bounds = {"per_episode": results.per_episode, "tv_live": results.tv_live, "signed": results.signed}
+    known = {name: interval for name, interval in bounds.items() if interval is not None}
     found = []
     for index, arm in enumerate(results.arms):
-        values: dict[str, float] = {}
-        for name, interval in bounds.items():
+        values: dict[str, float | None] = dict.fromkeys(("signed", "signed_low", "signed_high"))
+        for name, interval in known.items():
             values |= _ends(name, interval, index)
         found.append(
             Row(
@@ -85,15 +86,15 @@ def rows(results: ScreenResults) -> list[Row]:
                 oracle=arm.oracle,
                 tokens=float(results.tokens[index]),
                 share=float(results.share[index]),
-                episode_changed=float(results.changed.value[index]),
+                episode_changed=None if changed is None else float(changed.value[index]),
                 tv_all=float(results.tv_all.value[index]),
-                kl=float(kl[index]),
-                flips=float(flips[index]),
+                kl=None if kl is None else float(kl[index]),
+                flips=None if flips is None else float(flips[index]),
                 retained=None if results.retained is None else float(results.retained.value[index]),
                 time_growing=float(growing[index]),
                 time_full=float(full[index]),
                 predicted_cost=None if cost is None else cost(float(results.per_episode.value[index])),
-                **values,
+                **values,  # type: ignore[arg-type]  # those of bounds that every screen has are numbers
                 **{name: float(of[index]) for name, of in phases.items()},
             )
         )

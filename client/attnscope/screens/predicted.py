@@ -49,7 +49,14 @@ def curve() -> Curve:
 
 
 def applies(results: ScreenResults) -> bool:
-    """Return whether a predicted cost may be shown: only where the uncompressed policy is near its ceiling."""
+    """Return whether a predicted cost may be shown.
+
+    Only where the uncompressed policy is near its ceiling, and chooses one action at a time, as the policies did of
+    which the curve was made.
+    """
+    output = results.policy.output
+    if output.continuous or output.branches:
+        return False
     return results.orders and results.attained is not None and results.attained >= NEAR
 
 

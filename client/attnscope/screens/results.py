@@ -163,9 +163,17 @@ class ScreenResults:
         """Mean departure over all decisions."""
         return self.interval(self.mean("departure"))
 
+    def optional(self, name: str) -> Float64[np.ndarray, " arm"] | None:
+        """Return the mean of an array that heads of some kinds have no numbers for; None where there is none."""
+        if f"screen/{name}" not in self.arrays:
+            return None
+        return np.asarray(self.resampling.mean(self.mean(name)))
+
     @cached_property
-    def signed(self) -> Interval:
-        """Mean signed loss where a reward follows in the episode."""
+    def signed(self) -> Interval | None:
+        """Mean signed loss where a reward follows in the episode; None where actions have no distribution."""
+        if "screen/signed" not in self.arrays:
+            return None
         return self.interval(self.mean("signed", self.arrays["decision/follows"] == 1))
 
     @cached_property
@@ -185,8 +193,13 @@ class ScreenResults:
         return self.interval(each * self.mean("departure", self.live))
 
     @cached_property
-    def changed(self) -> Interval:
-        """Probability that an episode has any departure, 1 − Π(1 − d), at as many live decisions as an episode has."""
+    def changed(self) -> Interval | None:
+        """Probability that an episode has any departure, 1 − Π(1 − d), at as many live decisions as an episode has.
+
+        None where departures are distances and no probabilities.
+        """
+        if not self.policy.output.is_share:
+            return None
         departure = np.asarray(self.arrays["screen/departure"], np.float64)
         log = np.log1p(-np.minimum(departure, 1 - 1e-12)) * self.live[:, None]
         many = self.live.sum(axis=1)[:, None]

@@ -21,9 +21,20 @@ def screen_sentences(results: ScreenResults) -> list[str]:
     return found
 
 
+def _departures(results: ScreenResults) -> list[str]:
+    """Return what a departure is, where it is not the total variation of one choice."""
+    output = results.policy.output
+    if output.kind == "choice" and not output.branches:
+        return []
+    found = [f"a departure here is the {output.departure}"]
+    if not output.is_share:
+        found.append("its numbers order the arms of one rule; they count no actions and predict no cost")
+    return found
+
+
 def warned(results: ScreenResults) -> list[str]:
-    """Return why a screen may not be believed: what was left out, too few rollouts, too few that earn."""
-    found = [*results.notes]
+    """Return what its departures are, and why a screen may not be believed: what was left out, too few rollouts …"""
+    found = [*_departures(results), *results.notes]
     tasks, least = len(results.resampling.per_task), int(results.resampling.per_task.min())
     if not results.reliable:
         found.append(

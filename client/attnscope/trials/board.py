@@ -205,7 +205,7 @@ def _flat(row: Row) -> dict[str, Any]:
     line |= _spread("over_uniform", row.over_uniform) | _spread("over_random", row.over_random)
     if row.divergence is not None:
         line |= _spread("kl", row.divergence.kl) | {"kl_p95": row.divergence.kl_p95}
-        line |= _spread("flips", row.divergence.flips)
+        line |= _spread("flips", row.divergence.flips) | _spread("departure", row.divergence.departure)
     for one_speed in row.speeds:
         line[f"speedup_{one_speed.phase}_{one_speed.envs}"] = one_speed.ratio
         line[f"steps_per_second_{one_speed.phase}_{one_speed.envs}"] = one_speed.per_second

@@ -19,15 +19,17 @@ FLOAT_BYTES = 4
 class Divergence:
     """The distance of decisions on the uncompressed rollout's own histories from the uncompressed ones."""
 
-    kl: Estimate
-    """KL(uncompressed ‖ compressed) in nats, mean."""
-    kl_p95: float
+    kl: Estimate | None
+    """KL(uncompressed ‖ compressed) in nats, mean; None where actions have no distribution."""
+    kl_p95: float | None
     """Of single decisions."""
-    flips: Estimate
-    """Share of decisions whose most likely action is another."""
-    kl_growing: float
+    flips: Estimate | None
+    """Share of decisions whose most likely action is another; None where actions are vectors."""
+    kl_growing: float | None
     """Mean where the context still grows; NaN where no such step was sampled."""
-    kl_full: float
+    kl_full: float | None
+    departure: Estimate | None = None
+    """Mean departure, as the policy's head has it; None in trials of earlier versions."""
 
 
 def effective_budget(results: TrialResults, condition: int, bootstrap: PairedBootstrap) -> Estimate:
@@ -61,18 +63,22 @@ def operations(results: TrialResults, condition: int) -> tuple[float, float]:
 
 def divergence(results: TrialResults, condition: int, bootstrap: PairedBootstrap) -> Divergence | None:
     """Return how far decisions diverge; None where it was not asked for."""
-    kl, flip = results.measured("divergence/kl"), results.measured("divergence/flip")
-    if kl is None or flip is None:
+    kl, flip, departure = (results.measured(f"divergence/{name}") for name in ("kl", "flip", "departure"))
+    if kl is None and departure is None:
         return None
-    own = kl[condition]
+    own = None if kl is None else kl[condition]
     per = results.policy.tokens_per_transition
     full = results.static("divergence/step") * per >= results.capacity
+    mean, *others = (
+        None if values is None else bootstrap.mean(values[condition].mean(axis=0)) for values in (kl, flip, departure)
+    )
     return Divergence(
-        bootstrap.mean(own.mean(axis=0)),
-        float(np.quantile(own, 0.95)),
-        bootstrap.mean(flip[condition].mean(axis=0)),
-        _mean(own[~full]),
-        _mean(own[full]),
+        mean,
+        None if own is None else float(np.quantile(own, 0.95)),
+        others[0],
+        None if own is None else _mean(own[~full]),
+        None if own is None else _mean(own[full]),
+        others[1],
     )
 
 

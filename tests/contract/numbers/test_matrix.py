@@ -41,7 +41,13 @@ SHORT = ("summary", "rows", "recommend", "xarray")
 """Consumers that take rows in different ways; the other ones take what these make of them."""
 
 FORMS = {"newest golden store": ("rows", "xarray"), "bytes": SHORT, "age bins": SHORT, "a curve alone": SHORT}
-"""By producer, the consumers that are asked of a form that differs from another capture's in its rows alone."""
+FORMS |= {
+    "branches": (*SHORT, "report"),
+    "action vectors": (*SHORT, "report"),
+    "no distribution": SHORT,
+    "tiles": (*SHORT, "report"),
+}
+"""By producer, the consumers that are asked of what differs from another capture in its rows, or its actions, alone."""
 
 EXPECTED: dict[str, dict[str, str]] = {
     "captured": {},
@@ -67,6 +73,10 @@ EXPECTED: dict[str, dict[str, str]] = {
     "rolling": REMEMBERED,
     "returns": REMEMBERED,
     "packed": {"influence": "only maps are replayed", "screen": JOB},
+    "branches": LOCAL,
+    "action vectors": LOCAL,
+    "no distribution": LOCAL,
+    "tiles": LOCAL,
 }
 """By producer, the consumers that refuse and a word of the sentence; every other cell is a result."""
 

@@ -124,7 +124,7 @@ def _cells(row: Row) -> tuple[str, ...]:
         f"{row.tokens:.1f}",
         f"{row.per_episode:.2f}{between}",
         f"{row.tv_live:.3f}",
-        f"{row.signed:+.3f}",
+        "–" if row.signed is None else f"{row.signed:+.3f}",
         "–" if row.retained is None else f"{row.retained:.0%}",
         f"{row.time_growing:.2f} / {row.time_full:.2f}",
         *(() if row.predicted_cost is None else (f"{row.predicted_cost:.2f}",)),

@@ -15,6 +15,7 @@ from attnscope.figures.style import BAND, COLOURS, finish, refuse
 from attnscope.measures.intervals import Interval
 from attnscope.screens.ages import ages_of
 from attnscope.screens.results import ScreenResults
+from attnscope.screens.wording import departure_words
 
 NOTHING = "no part by age was left out: screen with --ages"
 
@@ -41,7 +42,7 @@ def draw_bands(axes: Axes, bands: Sequence[tuple[int, int]], found: Interval, co
     return axes
 
 
-def draw_episodes(axes: Axes, found: Interval) -> Axes:
+def draw_episodes(axes: Axes, found: Interval, label: str) -> Axes:
     """Draw the departure without each episode, the decision's own first."""
     known = np.flatnonzero(np.isfinite(found.value))
     value = found.value[known]
@@ -49,7 +50,7 @@ def draw_episodes(axes: Axes, found: Interval) -> Axes:
     axes.bar(known, value, color=COLOURS["first"], alpha=0.75, width=0.7)
     axes.errorbar(known, value, yerr=np.maximum(spread, 0), fmt="none", ecolor=COLOURS["text"], elinewidth=0.8)
     axes.set_xticks(known, ["own" if back == 0 else str(back) for back in known])
-    axes.set(xlabel="episode left out, counted back", ylabel="departure (TV)", title="Without one episode")
+    axes.set(xlabel="episode left out, counted back", ylabel=label, title="Without one episode")
     return axes
 
 
@@ -61,13 +62,14 @@ def departure_by_age(results: ScreenResults) -> Figure:
         if ages is None:
             refuse(figure.subplots(), NOTHING)
             return finish(figure, title, subject(results))
+        label = departure_words(results.policy.output).axis
         left, right = figure.subplots(1, 2, width_ratios=(1.5, 1))
         draw_bands(left, ages.bands, ages.departure, COLOURS["first"], "without all of that age")
         draw_bands(left, ages.bands, ages.single, COLOURS["second"], "without one of that age")
         age_axis(left, ages.bands)
-        left.set(ylabel="departure (TV)", title="Without a band of ages")
+        left.set(ylabel=label, title="Without a band of ages")
         left.legend()
-        draw_episodes(right, ages.episodes)
+        draw_episodes(right, ages.episodes, label)
         for axes in (left, right):
             axes.set_ylim(bottom=0)
         return finish(figure, title, subject(results))

@@ -13,7 +13,7 @@ from attnscope.figures.screens.words import subject
 from attnscope.figures.style import COLOURS, finish, refuse
 from attnscope.screens.panels import Grid, grids
 from attnscope.screens.results import ScreenResults
-from attnscope.screens.wording import budget_words
+from attnscope.screens.wording import DepartureWords, budget_words, departure_words
 
 DARK: Final = 0.6
 """Share of the colour scale from which numbers are written in white."""
@@ -43,6 +43,13 @@ def draw_map(axes: Axes, grid: Grid, top: float) -> Axes:
     return axes
 
 
+def _title(results: ScreenResults) -> str:
+    """Return the title: departures of an episode are counts, distances are sums."""
+    unit = departure_words(results.policy.output).unit
+    known = {DepartureWords().unit: "Departures of an episode, by rule and budget"}
+    return known.get(unit, f"{unit[0].upper()}{unit[1:]}, by rule and budget")
+
+
 def screen_map(results: ScreenResults) -> Figure:
     """Return the map of the rules that heed a budget: deployable ones, and below them oracles as bounds."""
     shown = grids(results)
@@ -60,4 +67,4 @@ def screen_map(results: ScreenResults) -> Figure:
             draw_map(axes, grid, top)
             axes.set_title(grid.title)
         panels[-1].set_xlabel("history kept")
-        return finish(figure, "Departures of an episode, by rule and budget", subject(results))
+        return finish(figure, _title(results), subject(results))

@@ -16,6 +16,7 @@ from attnscope.screens.board import Row
 from attnscope.screens.dips import Dip
 from attnscope.screens.panels import curves
 from attnscope.screens.results import ScreenResults
+from attnscope.screens.wording import departure_words
 
 PANELS: Final = 6
 """Rules that are drawn, at most: those with most budgets, then those that depart least."""
@@ -76,7 +77,7 @@ def departure_by_tokens(results: ScreenResults) -> Figure:
         for axes in panels[-1]:
             axes.set_xlabel("history tokens kept")
         for axes in panels[:, 0]:
-            axes.set_ylabel("departure (TV)")
+            axes.set_ylabel(departure_words(results.policy.output).axis)
         panels.flat[0].set_ylim(bottom=0)
         panels.flat[0].legend(title="tokens stand")
         return finish(figure, title, subject(results))

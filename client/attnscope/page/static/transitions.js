@@ -33,7 +33,7 @@ export class Transitions {
     for (let at = Math.floor(Math.max(0, first) / BLOCK) * BLOCK; at < end; at += BLOCK) {
       const block = await this.block(at);
       for (let one = Math.max(first, block.first); one < Math.min(end, block.last); one++) {
-        const fields = Object.entries(block).map(([name, all]) => [name, Array.isArray(all) ? all[one - block.first] : null]);
+        const fields = Object.entries(block).map(([name, all]) => [name, name === "wide" ? all : Array.isArray(all) ? all[one - block.first] : null]);
         found.push({ ...Object.fromEntries(fields), transition: one });
       }
     }

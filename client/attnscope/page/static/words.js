@@ -3,14 +3,24 @@
 /** Return a number as people read it; what is not known says so. */
 export const number = (value) => (value === null || value === undefined ? "unknown" : String(Number(value.toPrecision(4))));
 
-/** Return a state in words. */
-export const stateWords = (state) => (Array.isArray(state) ? `(${state.map(number).join(", ")})` : number(state));
+/** Return a state or an action in words: a number, several of them, or how many there are where they are too many. */
+export function numbersWords(value, sizes = undefined) {
+  if (value === null && sizes) return `of ${sizes.join(" × ")} numbers`;
+  return Array.isArray(value) ? `(${value.map((one) => numbersWords(one)).join(", ")})` : number(value);
+}
+
+/** Return a transition's state in words. */
+export const stateWords = (found) => numbersWords(found.observation, (found.wide || {}).observation);
+
+/** Return a transition's action in words. */
+export const actionWords = (found) => numbersWords(found.action, (found.wide || {}).action);
 
 function happened(found) {
   if (!found) return "";
   const parts = [];
-  if (found.observation !== null) parts.push(`state ${stateWords(found.observation)}`);
-  if (found.action !== null) parts.push(`action ${number(found.action)}`);
+  const wide = found.wide || {};
+  if (found.observation !== null || wide.observation) parts.push(`state ${stateWords(found)}`);
+  if (found.action !== null || (wide.action && !found.ahead)) parts.push(`action ${actionWords(found)}`);
   if (found.reward !== null) parts.push(`reward ${number(found.reward)}`);
   if (found.terminated > 0 || found.truncated > 0) parts.push("the episode ends");
   return parts.join(", ");
@@ -37,7 +47,7 @@ export async function sentence(told, shared, transitions) {
   const episode = found && found.episode !== null ? `, episode ${found.episode}` : "";
   const name = decides ? "the query itself" : `transition ${told.transition}`;
   const age = back > 0 ? `, ${back} before the query` : "";
-  const what = happened(decides && found ? { ...found, action: null, reward: null, terminated: 0, truncated: 0 } : found);
+  const what = happened(decides && found ? { ...found, ahead: true, action: null, reward: null, terminated: 0, truncated: 0 } : found);
   const few = told.unit > 1 ? ` (mean of ${told.unit} × ${told.unit})` : "";
   return `Step ${told.step}${told.query !== undefined ? `, query ${told.query}` : ""}: ${name}${age}${episode}${what ? ` — ${what}` : ""}. ${who}: ${weightWords(told.weight, told.seen)}${few}.`;
 }

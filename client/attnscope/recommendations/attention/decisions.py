@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float, Float32, Int, Int64
 
+from attnscope.measures.actions import action_numbers, encoded_actions
 from attnscope.measures.layout import ContextLayout, weights
 from attnscope.measures.places import state_ids
 from attnscope.reading.judging import JudgedRows, judge_evenly
@@ -151,14 +152,15 @@ def _facts(
     if known(episode):
         facts["episode"] = carry(episode).astype(np.int64)
         facts["query_episode"] = episode[step].astype(np.int64)
+    output = reading.capture.policy.output
     if known(action):
-        facts["action"] = carry(action).astype(np.int64)
+        facts["action"] = carry(action_numbers(action, output))
     if observation is not None:
         facts["state"] = carry(state_ids(observation))
         facts["observation"] = carry(observation.astype(np.float32))
         facts["query_observation"] = observation[step].astype(np.float32)
     if observation is not None and known(action) and reward is not None:
-        moves = np.eye(int(action.max()) + 1, dtype=np.float32)[action]
-        keys = np.concatenate([observation.astype(np.float32), moves, reward[..., None]], axis=-1)
+        parts = [observation.astype(np.float32), encoded_actions(action, output), reward[..., None]]
+        keys = np.concatenate(parts, axis=-1)
         facts["keys"] = carry(keys)
     return facts

@@ -83,7 +83,7 @@ export class Curves extends Picture {
     for (const rule of this.data.rules) if (rule !== this.rule) rule.lines.forEach((one) => this.path(pen, one.points, colours.hatch));
     for (const one of this.rule.lines) this.drawLine(pen, one, colours);
     across(pen, box, ticks(0, most, width / 90), this.x, "history tokens kept", colours);
-    upright(pen, box, ticks(0, top, 5), this.y, "departure (TV)", colours);
+    upright(pen, box, ticks(0, top, 5), this.y, this.data.measure.axis, colours);
     const point = this.points()[this.at];
     if (!point) return;
     pen.strokeStyle = colours.ink;
@@ -153,6 +153,6 @@ export class Curves extends Picture {
     if (!point) return;
     const dip = point.dip ? " It departs less than its neighbours: a dip." : "";
     const kept = `${point.tokens.toFixed(1)} tokens kept (${point.budget}), tokens stand: ${point.positions}`;
-    this.tell(`${this.rule.name}, ${kept}: ${between(point.tv, 3)} of live decisions depart.${dip}`);
+    this.tell(`${this.rule.name}, ${kept}: ${between(point.tv, 3)} ${this.data.measure.decision}.${dip}`);
   }
 }

@@ -17,21 +17,21 @@ export function between([value, low, high], places = 2) {
 }
 
 /** Return what a cell of the map says in words. */
-export function cellWords(rule, budget, cell) {
+export function cellWords(rule, budget, cell, measure) {
   const more = [
-    `${between(cell.tv, 3)} of live decisions`,
+    `${between(cell.tv, 3)} ${measure.decision}`,
     `${digits(cell.tokens, 1)} tokens kept${cell.share === null ? "" : ` (${Math.round(100 * cell.share)} %)`}`,
     `tokens stand: ${cell.positions}`,
   ];
   if (cell.retained !== null) more.push(`${Math.round(100 * cell.retained)} % of attention on them`);
   if (cell.cost !== null) more.push(`other policies lost ${digits(100 * cell.cost, 0)} % of the gain at as many`);
-  return `${rule} at ${budget}: ${between(cell.departs)} actions of an episode differ; ${more.join("; ")}.`;
+  return `${rule} at ${budget}: ${between(cell.departs)} ${measure.unit}; ${more.join("; ")}.`;
 }
 
 /** Departures of an episode in viridis, light where nothing departs. */
 class DepartureScale {
-  constructor(top) {
-    Object.assign(this, { top, unit: "actions of an episode that differ", short: "departs" });
+  constructor(top, unit) {
+    Object.assign(this, { top, unit, short: "departs" });
   }
 
   /** Return the colour at a share of the scale. */
@@ -68,7 +68,8 @@ export class Departures {
 
   /** Show the maps of a screen. */
   show(screen) {
-    this.scale = this.bar.scale = new DepartureScale(screen.top);
+    this.scale = this.bar.scale = new DepartureScale(screen.top, screen.measure.unit);
+    this.measure = screen.measure;
     this.tables.replaceChildren(...screen.maps.map((map) => this.table(map)));
     this.draw();
   }
@@ -91,7 +92,7 @@ export class Departures {
       const share = value === null ? 0 : value / this.scale.top;
       const made = h("td", { tabindex: "-1", class: value !== null && share > DARK ? "dark" : "light" }, digits(value));
       if (value !== null) made.style.background = this.scale.at(share);
-      const say = () => this.tell(cellWords(rule.name, map.budgets[column], cell));
+      const say = () => this.tell(cellWords(rule.name, map.budgets[column], cell, this.measure));
       made.addEventListener("pointerenter", say);
       made.addEventListener("focus", say);
       made.addEventListener("click", () => this.choose(rule.name));

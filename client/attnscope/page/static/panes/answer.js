@@ -108,7 +108,7 @@ export class AnswerPane extends Pane {
     this.subject.textContent = `${grows}${screen.subject} ${screen.words}`;
     this.said.replaceChildren(...known(screen.said));
     this.map.show(screen);
-    if (!this.drawn.hidden) this.curves.show(screen.curves);
+    if (!this.drawn.hidden) this.curves.show({ ...screen.curves, measure: screen.measure });
   }
 
   draw() {

@@ -6,7 +6,7 @@ import { slotOfAge, summaryWords, transitionOf } from "../context.js";
 import { cut } from "../frames.js";
 import { Pane } from "../pane.js";
 import { Taking } from "../taking.js";
-import { number, stateWords } from "../words.js";
+import { actionWords, number, stateWords } from "../words.js";
 import { cellsOf, RoomPicture } from "./room.js";
 
 /** Return the weights of the decision row: of one head, or the mean over all. */
@@ -82,7 +82,7 @@ export class Place extends Pane {
     const at = transitionOf(about, decision, slot);
     const state = steps.find((other) => other.transition === at);
     if (at < 0) return `a latent: ${weights[slot].toPrecision(2)}`;
-    return `transition ${at}${state ? `, state ${stateWords(state.observation)}` : ""}: ${weights[slot].toPrecision(2)}`;
+    return `transition ${at}${state ? `, state ${stateWords(state)}` : ""}: ${weights[slot].toPrecision(2)}`;
   }
 
   fill(found, at, weights, most) {
@@ -94,8 +94,8 @@ export class Place extends Pane {
       rows.push(["episode", `${found.episode}${within}${about.horizon ? ` of ${about.horizon}` : ""}`]);
     }
     if (found && found.return !== null) rows.push(["its return", number(found.return)]);
-    if (found) rows.push(["state", stateWords(found.observation)]);
-    if (found) rows.push(["action", `${number(found.action)}${at === step ? ", decided here" : ""}`], ["reward", number(found.reward)]);
+    if (found) rows.push(["state", stateWords(found)]);
+    if (found) rows.push(["action", `${actionWords(found)}${at === step ? ", decided here" : ""}`], ["reward", number(found.reward)]);
     if (found && (found.terminated > 0 || found.truncated > 0)) rows.push(["end", found.terminated > 0 ? "the episode ends" : "the episode is cut off"]);
     const said = (weight) => (Number.isNaN(weight) ? "masked" : `${weight.toPrecision(2)}, ${(weight * decision.length).toPrecision(2)} × uniform`);
     if (weights) rows.push([`head ${this.shared.headName}`, said(weights[1])]);

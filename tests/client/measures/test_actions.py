@@ -1,0 +1,42 @@
+"""Actions as comparable numbers on the laptop: the same as the engine's, and refused where no branch has them."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from attnscope.measures.actions import action_numbers, encoded_actions
+from attnscope.measures.refusals import NotMeasurableError
+from attnscope_model.acting.outputs import output_of
+from heads.policies import policy_of
+
+ACTIONS = {
+    "branches": np.array([[[2, 0], [0, 1]], [[1, 1], [2, 0]]]),
+    "gaussian": np.array([[[0.5, -1], [0, 0]], [[0.25, 1], [0.5, -1]]], np.float32),
+    "grid": np.array([[3, 0], [2, 3]]),
+}
+
+
+@pytest.mark.parametrize("kind", ACTIONS)
+def test_encoded_actions_are_the_engines(kind):
+    """A rule that predicts on the laptop compares what it compares in the engine; equal actions have equal numbers."""
+    description, action = policy_of(kind).description, ACTIONS[kind]
+    flat = torch.from_numpy(action.reshape(4, *action.shape[2:]))
+    engine = output_of(description)
+    assert np.array_equal(encoded_actions(action, description.output).reshape(4, -1), engine.encoded(flat).numpy())
+    numbers = action_numbers(action, description.output)
+    assert numbers.shape == (2, 2)
+    assert numbers[0, 0] == numbers[1, 1]
+    assert len(np.unique(numbers)) == 3
+    if kind != "gaussian":
+        assert np.array_equal(numbers.ravel(), engine.number(flat).numpy())
+
+
+@pytest.mark.parametrize("wrong", [np.array([[[3, 0]]]), np.array([[[0, -1]]]), np.array([[[0, 0, 0]]])])
+def test_actions_of_no_branch_are_refused(wrong):
+    """A damaged capture ends in a sentence."""
+    output = policy_of("branches").description.output
+    for measure in (encoded_actions, action_numbers):
+        with pytest.raises(NotMeasurableError, match=r"beyond the branches of \[3, 2\]"):
+            measure(wrong, output)
