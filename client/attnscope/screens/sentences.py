@@ -33,7 +33,7 @@ def _departures(results: ScreenResults) -> list[str]:
 
 
 def warned(results: ScreenResults) -> list[str]:
-    """Return what its departures are, and why a screen may not be believed: what was left out, too few rollouts …"""
+    """Return what a screen's departures are, and why it may not be believed: too few rollouts, too few that earn."""
     found = [*_departures(results), *results.notes]
     tasks, least = len(results.resampling.per_task), int(results.resampling.per_task.min())
     if not results.reliable:

@@ -21,9 +21,9 @@ class DepartureWords:
     axis: str = "departure (TV)"
     """Label of an axis."""
     unit: str = "actions of an episode that differ"
-    """What the number of an episode counts."""
+    """The unit of an episode's number."""
     decision: str = "of live decisions depart"
-    """What the number of a decision says, behind it."""
+    """Words behind the number of a decision."""
 
 
 def departure_words(output: OutputDescription) -> DepartureWords:

@@ -102,6 +102,15 @@ class OutputDescription(Received):
             return (("component", actions),)
         return (("branch", len(self.branches)),) if self.branches else ()
 
+    def head_axis(self, actions: int) -> tuple[str, int]:
+        """Return the last axis of the array of the head's numbers."""
+        return ("output" if self.continuous else "action", self.numbers(actions))
+
+    def head_attributes(self, beside: str = "") -> dict[str, object]:
+        """Return the attributes of the array of the head's numbers, whose meaning stands behind some words."""
+        sizes = {"branches": list(self.branches)} if self.branches else {}
+        return {"long_name": f"{beside}{self.meaning}", **sizes}
+
     @property
     def action_dtype(self) -> Literal["int32", "float32"]:
         """Type in which actions are stored."""

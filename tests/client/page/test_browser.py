@@ -66,6 +66,17 @@ def test_a_hostile_label_is_a_text(page):
     assert page.find_elements(By.CSS_SELECTOR, "h1 *, #source *, main img") == []
 
 
+def test_actions_and_states_are_words_whatever_they_are(page):
+    """One choice, several, a vector, a nested grid, one too large to spell out, and one that is not known."""
+    told = page.execute_async_script(
+        "import('/words.js').then(({ actionWords, stateWords }) => arguments[0](["
+        "actionWords({ action: 3 }), actionWords({ action: [2, 0], wide: {} }),"
+        "actionWords({ action: [0.123456, -1] }), stateWords({ observation: [[1, 2], [3, 4]] }),"
+        "stateWords({ observation: null, wide: { observation: [5, 5, 2] } }), stateWords({ observation: null })]))"
+    )
+    assert told == ["3", "(2, 0)", "(0.1235, -1)", "((1, 2), (3, 4))", "of 5 × 5 × 2 numbers", "unknown"]
+
+
 @pytest.mark.parametrize("step", [7, 119])
 def test_heads_have_the_colours_of_the_array(page, folder, step):
     """Each head's picture is its decision row, pixel by weight, on the scale of all heads."""

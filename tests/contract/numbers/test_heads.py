@@ -154,16 +154,22 @@ def test_any_step_is_replayed_and_compared_with_what_was_stored(jobs, name):
         assert found.any()
 
 
-@pytest.mark.parametrize("name", [*CHAIN, "trxl", "decision"])
-def test_pages_and_reports_tell_its_actions(jobs, name, tmp_path):
-    """Transitions hold every branch or component; a grid is told by its sizes; figures are drawn or say why not."""
+@pytest.mark.parametrize("name", CHAIN)
+def test_the_page_tells_its_actions(jobs, name):
+    """Transitions hold every branch or component; a grid is told by its sizes; advice takes the actions."""
     capture = jobs[name].capture()
     told = transitions(capture, Rollout(capture, 0), 0, 3)
     shape = np.shape(told["action"])
     assert shape == ((3,) if name == "grid" else (3, 2))
     assert told["wide"] == ({"observation": [3, 3, 2]} if name == "grid" else {})
-    assert write_report(capture, tmp_path / "report")
-    assert str(attnscope.recommend(capture))
+    assert "dedup" in str(attnscope.recommend(capture))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["gaussian", "vector", "trxl", "decision"])
+def test_a_report_of_it_is_written(jobs, name, tmp_path):
+    """Figures are drawn or say why not."""
+    assert write_report(jobs[name].capture(), tmp_path / "report")
 
 
 @pytest.fixture(scope="module")
@@ -225,7 +231,7 @@ def test_a_trial_pairs_rollouts_by_the_kind_of_action(service, jobs, trials, nam
     stored = capture.array("rollout/action")[:]
     for seed in (0, 1):
         for task in (0, 1):
-            assert np.array_equal(plain[seed, task], stored[:, 2 * task + seed])
+            assert np.allclose(plain[seed, task], stored[:, 2 * task + seed], atol=1e-4)
     lacks = policy_of(name).description.output.lacks
     assert {"divergence/kl", "divergence/flip"} - {f"divergence/{one}" for one in lacks} <= set(reader.names())
     assert reader.array("divergence/departure")[1:].max() > 0
@@ -300,6 +306,7 @@ def test_the_bound_is_that_of_the_stored_logits(service, jobs, screens):
             part: torch.from_numpy(capture.array(f"rollout/{part}")[first:step, env])
             for part in ("observation", "action", "reward", "next_observation")
         }
+        kept["action"] = kept["action"].long()
         tokens = policy.embed_transition(*kept.values())[:, 0]
         query = policy.embed_query(torch.from_numpy(capture.array("rollout/observation")[step : step + 1, env]))[0]
         return policy(torch.cat([tokens, query])[None])

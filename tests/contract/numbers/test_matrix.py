@@ -43,7 +43,7 @@ SHORT = ("summary", "rows", "recommend", "xarray")
 FORMS = {"newest golden store": ("rows", "xarray"), "bytes": SHORT, "age bins": SHORT, "a curve alone": SHORT}
 FORMS |= {
     "branches": (*SHORT, "report"),
-    "action vectors": (*SHORT, "report"),
+    "action vectors": SHORT,
     "no distribution": SHORT,
     "tiles": (*SHORT, "report"),
 }

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 
 from attnscope_storage.kinds.screen.verify import check_screen
 from attnscope_storage.verify import VerificationReport
+from attnscope_storage.wire import OutputDescription
+from attnscope_storage.wire.outputs import ONE_CHOICE
 
 SOUND = {
     "screen/departure": np.array([[[0.0, 0.4]]]),
@@ -26,19 +30,20 @@ class Store:
 
     steps_committed = 1
 
-    def __init__(self, arrays) -> None:
+    def __init__(self, arrays, output) -> None:
         self._arrays = arrays
+        self.policy = SimpleNamespace(output=output)
 
     def array(self, name):
         """Return an array."""
         return self._arrays[name]
 
 
-def problems(**changes):
-    """Return what is told of a sound screen with some arrays changed."""
+def problems(output=ONE_CHOICE, **changes):
+    """Return what is told of a sound screen, of a head of some kind, with some arrays changed."""
     arrays = SOUND | {name.replace("__", "/"): np.array(values) for name, values in changes.items()}
     report = VerificationReport()
-    check_screen(Store(arrays), set(arrays), report)
+    check_screen(Store(arrays, output), set(arrays), report)
     return report.problems
 
 
@@ -61,3 +66,14 @@ def test_a_sound_screen_has_no_problem():
 def test_what_cannot_be_is_told_by_name(changes, said):
     """The rollout stands before it."""
     assert problems(**changes) == [f"rollout 0: {said}"]
+
+
+def test_distances_of_action_vectors_have_no_upper_end():
+    """Without a distribution a departure may be above 1, and never below 0; attention stays a share."""
+    vector = OutputDescription(kind="vector")
+    far = {"screen__departure": [[[0.0, 7.5]]], "ages__single": [[[3.0, 0.1], [np.nan, 0.0]]]}
+    assert problems(vector, **far) == []
+    assert any("screen/departure is no share" in one for one in problems(**far))
+    assert any("screen/departure is no distance" in one for one in problems(vector, screen__departure=[[[0.0, -1.0]]]))
+    head = {"policy/output": np.array([[[0.1], [np.nan]]])}
+    assert any("policy/output has decisions without numbers" in one for one in problems(vector, **head))

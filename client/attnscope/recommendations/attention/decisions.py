@@ -153,13 +153,14 @@ def _facts(
         facts["episode"] = carry(episode).astype(np.int64)
         facts["query_episode"] = episode[step].astype(np.int64)
     output = reading.capture.policy.output
-    if known(action):
+    acted = action is not None and (bool(np.isfinite(action).all()) if output.continuous else bool((action >= 0).all()))
+    if action is not None and acted:
         facts["action"] = carry(action_numbers(action, output))
     if observation is not None:
         facts["state"] = carry(state_ids(observation))
         facts["observation"] = carry(observation.astype(np.float32))
         facts["query_observation"] = observation[step].astype(np.float32)
-    if observation is not None and known(action) and reward is not None:
+    if observation is not None and action is not None and acted and reward is not None:
         parts = [observation.astype(np.float32), encoded_actions(action, output), reward[..., None]]
         keys = np.concatenate(parts, axis=-1)
         facts["keys"] = carry(keys)

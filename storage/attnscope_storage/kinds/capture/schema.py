@@ -21,7 +21,6 @@ import numpy as np
 from attnscope_storage.kinds.capture.attention import attention_arrays
 from attnscope_storage.kinds.capture.dims import RECENCY_WINDOWS, CaptureDims, Lengths, lengths_of
 from attnscope_storage.kinds.capture.overview import SOURCES, Overview, overview_arrays, overview_stride
-from attnscope_storage.layout.heads import head_array
 from attnscope_storage.layout.store_schema import (
     FIRST_VERSION,
     SPLITS,
@@ -143,8 +142,8 @@ def _step_arrays(dims: CaptureDims, chunk: Lengths) -> Iterator[ArraySpec]:
     yield grows("rollout/episode", "int32")
     yield grows("rollout/terminated", "int8")
     yield grows("rollout/truncated", "int8")
-    name, axis, attributes = head_array(dims.output, dims.actions)
-    yield grows(name, "float32", axis, **attributes)
+    output = dims.output
+    yield grows(output.array, "float32", output.head_axis(dims.actions), **output.head_attributes())
 
 
 def _static_arrays(dims: CaptureDims) -> Iterator[ArraySpec]:

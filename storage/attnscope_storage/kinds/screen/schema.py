@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, ClassVar, Final
 
-from attnscope_storage.layout.heads import head_array
 from attnscope_storage.layout.store_schema import SPLITS, ArraySpec, Axis, StoreSchema, array_spec
 from attnscope_storage.wire.outputs import ONE_CHOICE, OutputDescription
 
@@ -95,8 +94,8 @@ def _decisions(dims: ScreenDims) -> Iterator[ArraySpec]:
         ("held", "int32", "history tokens of the uncompressed context"),
     ):
         yield _grows(f"decision/{name}", dtype, dims, *axes, long_name=what)
-    name, axis, attributes = head_array(dims.output, dims.actions, "uncompressed, ")
-    yield _grows(name, "float32", dims, *axes, axis, **attributes)
+    output, beside = dims.output, "uncompressed, "
+    yield _grows(output.array, "float32", dims, *axes, output.head_axis(dims.actions), **output.head_attributes(beside))
 
 
 def _rollouts(dims: ScreenDims) -> Iterator[ArraySpec]:

@@ -15,6 +15,9 @@ from attnscope_storage.wire.outputs import LOGITS, OutputArray, OutputDescriptio
 ROUNDING: Final = 1e-4
 """Error that float32 sums may add to a share, or take from a divergence."""
 
+ROWS: Final = 2.0**-10
+"""Error of a share of attention: rows are stored in float16, and may sum to 1 + 2⁻¹¹ and some rounding."""
+
 Read = Callable[[str], Shaped[np.ndarray, "..."] | None]
 
 
@@ -35,12 +38,12 @@ def _shares(read: Read, output: OutputDescription) -> Iterator[str]:
     most, what = (1 + ROUNDING, "share") if output.is_share else (np.inf, "distance")
     for name in ("ages/departure", "ages/single", "ages/attention", "episodes/departure"):
         values = read(name)
-        limit = 1 + ROUNDING if name == "ages/attention" else most
+        limit = 1 + ROWS if name == "ages/attention" else most
         if values is not None and not ((values >= -ROUNDING) & (values <= limit) | np.isnan(values)).all():
             yield f"{name} is no {'share' if name == 'ages/attention' else what}"
     for name in ("screen/departure", "screen/retained"):
         values = read(name)
-        limit = most if name == "screen/departure" else 1 + ROUNDING
+        limit = most if name == "screen/departure" else 1 + ROWS
         if values is not None and not ((values >= -ROUNDING) & (values <= limit)).all():  # false for a NaN
             yield f"{name} is no {what if name == 'screen/departure' else 'share'}"
     divergence, signed = read("screen/kl"), read("screen/signed")

@@ -66,7 +66,7 @@ export class Seeking {
   tell({ step, length, byte, slot, one }) {
     const { about, view } = this.shared;
     const lift = (weightOf(byte) * length).toPrecision(2);
-    this.told.textContent = `Step ${step}: transition ${one.transition}, state ${stateWords(one.observation)}, ${lift} × uniform.`;
+    this.told.textContent = `Step ${step}: transition ${one.transition}, state ${stateWords(one)}, ${lift} × uniform.`;
     view.change({ step, age: ageOfSlot(about, length, slot) }, true);
   }
 
