@@ -139,7 +139,7 @@ def test_a_cell_of_the_screen_s_map_is_told_and_chooses_its_curve(page):
     first = page.find_element(By.CSS_SELECTOR, "table.map td[tabindex='0']")
     page.execute_script("arguments[0].scrollIntoView({ block: 'center' })", first)
     ActionChains(page).move_to_element(first).click().perform()
-    assert text(page, "words").startswith("uniform at 50%: 1.00 (1.00 to 1.00) actions of an episode differ")
+    assert text(page, "words").startswith("uniform at 50%: 1.00 (1.00 to 1.00) actions of an episode that differ")
     first.send_keys(Keys.ARROW_DOWN)
     page.switch_to.active_element.send_keys(Keys.ARROW_RIGHT)
     page.switch_to.active_element.send_keys(Keys.ENTER)
