@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import torch
 
+from attnscope_model.acting.outputs import Choice
 from attnscope_server.acting import choices
 from attnscope_server.acting.axis import EnvAxis
 from attnscope_server.acting.choices import device_choices, host_choices
@@ -21,7 +22,7 @@ def axis_of(envs: int) -> EnvAxis:
 def test_actions_by_numbers_drawn_ahead_are_those_of_the_host():
     """Over several draws, and from a later step on as after an interruption, every action is the same."""
     logits = torch.randn(40, 6, 5)
-    host, device = host_choices(axis_of(6), 1.0, 64), device_choices(axis_of(6), 1.0, 4, CPU)
+    host, device = host_choices(axis_of(6), 1.0, Choice(5), 64), device_choices(axis_of(6), 1.0, 4, CPU)
     resumed = device_choices(axis_of(6), 1.0, 4, CPU)
     for step in range(40):
         expected = host(step, logits[step])
