@@ -11,7 +11,7 @@ from attnscope_model.readers.hub.adapter import FILE, declared
 from attnscope_model.readers.hub.configuration import MODEL_TYPES, configured
 from attnscope_model.readers.sidecar import plain_values, read_mapping
 
-MAX_BITS: Final = 63
+MAX_BITS: Final = 40
 """Bits of a whole number, at most; the largest size that is meant has 24."""
 
 MAX_DEPTH: Final = 8

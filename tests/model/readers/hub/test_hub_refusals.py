@@ -147,7 +147,7 @@ MERGES = "a0: &a0 {x: 1}\n" + "".join(f"a{i}: &a{i} {{<<: [{', '.join([f'*a{i - 
         ("config.json", '{"model_type": "gpt2", "n_layer": 1' + "0" * 400 + "}", "a whole number of 1329 bits is no"),
         ("config.json", '{"model_type": "gpt2", "n_layer": 1' + "0" * 5000 + "}", "not a plain configuration"),
         ("config.json", '{"model_type": "gpt2", "n_layer": NaN}', "n_layer: expected int, got 'nan'"),
-        ("config.json", '{"model_type": "gpt2", "n_positions": 1' + "0" * 19 + "}", "of 64 bits"),
+        ("config.json", '{"model_type": "gpt2", "n_positions": 1' + "0" * 18 + "}", "of 60 bits"),
         ("config.json", '{"model_type": "gpt2", "a": ' + '{"a":' * 50 + "1" + "}" * 51, "more than 8 levels deep"),
         ("config.json", '{"a":' * 9_000 + "1" + "}" * 9_000, "not a plain configuration"),
         ("attnscope.json", '{"target_return": 1' + "0" * 400 + "}", "attnscope.json: a whole number of 1329 bits"),
