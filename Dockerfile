@@ -20,7 +20,8 @@ FROM python:3.12-slim
 RUN useradd --uid 10001 --create-home attnscope \
     && install -d -o attnscope -m 0700 /data /data/captures /data/checkpoints
 COPY --from=build /venv /venv
-ENV PATH=/venv/bin:$PATH PYTHONUNBUFFERED=1 ATTNSCOPE_SERVER_DATA_ROOT=/data
+# The root is read-only: numba keeps what it compiled beside other temporary files, for as long as the container lives.
+ENV PATH=/venv/bin:$PATH PYTHONUNBUFFERED=1 ATTNSCOPE_SERVER_DATA_ROOT=/data NUMBA_CACHE_DIR=/tmp/numba
 USER attnscope
 VOLUME ["/data/captures", "/data/checkpoints"]
 EXPOSE 8642
