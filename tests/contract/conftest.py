@@ -51,6 +51,13 @@ def service(tmp_path_factory) -> Iterator[Running]:
         yield running
 
 
+@pytest.fixture(scope="module")
+def http(service) -> Iterator[httpx.Client]:
+    """Return a bare HTTP client with the key."""
+    with httpx.Client(base_url=service.url, headers={"Authorization": f"Bearer {service.key}"}, timeout=60) as client:
+        yield client
+
+
 @pytest.fixture
 def client(service) -> Iterator[Service]:
     """Return a client of the running service."""

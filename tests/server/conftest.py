@@ -4,16 +4,33 @@ from __future__ import annotations
 
 import json
 from contextlib import nullcontext
+from pathlib import Path
 from uuid import UUID, uuid4
 
 import pytest
+import torch
 
+from attnscope_model.checkpoints.registry import CheckpointRegistry
 from attnscope_server.records.job_store import JobStore
 from attnscope_server.records.listing import Cut, JobFilter
 from attnscope_server.root.data_root import open_database, prepare
 from attnscope_server.settings import Settings
 from attnscope_storage.wire import JobState
+from reading_here import reading_here
 from submitted import RESOLVED, SPEC
+
+GOLDEN = Path(__file__).resolve().parents[1] / "golden"
+
+
+@pytest.fixture(scope="session")
+def registry(tmp_path_factory) -> CheckpointRegistry:
+    """Return a registry with both reference checkpoints, named by their mask; not to be changed."""
+    torch.set_num_threads(1)
+    registry = CheckpointRegistry(tmp_path_factory.mktemp("registry"))
+    with reading_here():
+        registry.add(GOLDEN / "ckpt-causal.pt", causal=True, name="causal")
+        registry.add(GOLDEN / "ckpt-noncausal.pt", causal=False, name="noncausal")
+    return registry
 
 
 @pytest.fixture

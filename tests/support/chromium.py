@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib.resources import files
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
@@ -66,6 +68,22 @@ def press(browser, css: str) -> None:
     found = browser.find_element(By.CSS_SELECTOR, css)
     browser.execute_script("arguments[0].scrollIntoView({block: 'center'})", found)
     found.click()
+
+
+@contextmanager
+def as_wide(browser, width: int) -> Iterator[None]:
+    """Let the window be so many pixels wide, until the block ends."""
+    screen = {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": False}
+    browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", screen)
+    try:
+        yield
+    finally:
+        browser.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
+
+
+def scrolled(browser) -> int:
+    """Return how many pixels a page's content is wide."""
+    return int(browser.execute_script("return document.documentElement.scrollWidth"))
 
 
 def look(browser, **view: object) -> None:

@@ -13,7 +13,7 @@ from attnscope.page.answered import Evidence
 from attnscope.page.evidence import Answers, Given
 from attnscope.page.opening import served
 from attnscope.page.subjects import Subject
-from chromium import rest, shown, text, violations
+from chromium import as_wide, rest, scrolled, shown, text, violations
 from evidence import EVIL, card_of, evidence, screened
 
 
@@ -80,8 +80,6 @@ def test_the_answer_breaks_no_rule_of_accessibility(page):
 @pytest.mark.parametrize("width", [1600, 800, 400])
 def test_nothing_of_the_answer_is_cut(page, width):
     """Wide tables scroll in their own place, and the page never scrolls sideways."""
-    screen = {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": False}
-    page.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", screen)
-    assert page.execute_script("return document.documentElement.scrollWidth") <= width
-    page.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
+    with as_wide(page, width):
+        assert scrolled(page) <= width
     assert text(page, "heads-title") == "Heads at step 59"

@@ -17,7 +17,7 @@ from attnscope.page.assets import ASSETS, asset
 from attnscope.page.opening import served
 from attnscope.page.subjects import Subject
 from attnscope_storage.shades import as_u8
-from chromium import colours, look, rest, shown, text, view_of, viridis
+from chromium import as_wide, colours, look, rest, shown, text, view_of, viridis
 
 EVIL = "</script><img src=x onerror=window.hacked=1><b>\u202e$title"
 STEPS, SLOTS = 120, 30
@@ -210,17 +210,15 @@ def test_a_map_that_cannot_be_replayed_is_said(page):
 @pytest.mark.parametrize("width", [1600, 800, 400])
 def test_nothing_is_cut_at_any_width(page, width):
     """The page never scrolls sideways, and every control is inside; a wide table scrolls in its own place."""
-    screen = {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": False}
-    page.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", screen)
-    look(page, kind="maps", step=60)
-    script = (
-        "const named = [...document.querySelectorAll('select, button, input, canvas, .wide')];"
-        "const all = named.filter((one) => one.offsetParent && !one.closest('.wide *'));"
-        "const ends = all.map((one) => Math.ceil(one.getBoundingClientRect().right));"
-        "return [document.documentElement.scrollWidth, ...ends]"
-    )
-    assert max(page.execute_script(script)) <= width
-    page.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
+    with as_wide(page, width):
+        look(page, kind="maps", step=60)
+        script = (
+            "const named = [...document.querySelectorAll('select, button, input, canvas, .wide')];"
+            "const all = named.filter((one) => one.offsetParent && !one.closest('.wide *'));"
+            "const ends = all.map((one) => Math.ceil(one.getBoundingClientRect().right));"
+            "return [document.documentElement.scrollWidth, ...ends]"
+        )
+        assert max(page.execute_script(script)) <= width
 
 
 def test_a_capture_of_one_step_is_shown(chrome, planted, state_folder):

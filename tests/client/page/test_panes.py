@@ -20,7 +20,7 @@ import attnscope
 from attnscope.page.opening import served
 from attnscope.page.subjects import Subject
 from attnscope_storage.shades import as_u8
-from chromium import colours, look, press, rest, shown, text, view_of, violations, viridis
+from chromium import as_wide, colours, look, press, rest, scrolled, shown, text, view_of, violations, viridis
 
 STEPS, SLOTS = 120, 30
 BLUE, MIDDLE, ORANGE = ([0, 114, 178], [242, 242, 240], [213, 94, 0])
@@ -252,10 +252,8 @@ def test_two_captures_stand_side_by_side_with_linked_cursors(page, other):
     weight = float(attnscope.open(other).rows.view((51, 0, 0, 0, 9)))
     assert f"weight {weight:.2g}, {weight * 12:.2g} × uniform" in inside(page, 1, "#words").text
     assert violations(page) == []
-    screen = {"width": 720, "height": 900, "deviceScaleFactor": 1, "mobile": False}
-    page.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", screen)
-    assert page.execute_script("return document.documentElement.scrollWidth") <= 720
-    page.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
+    with as_wide(page, 720):
+        assert scrolled(page) <= 720
     page.back()
     page.back()
 

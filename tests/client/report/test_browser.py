@@ -17,7 +17,7 @@ import attnscope
 from attnscope.recommendations.beside import Beside
 from attnscope.report import write_report
 from attnscope_storage.shades import as_u8
-from chromium import chromium, rest, text, violations
+from chromium import as_wide, chromium, rest, scrolled, text, violations
 from evidence import card_of, screened
 
 EVIL = "</script><img src=x onerror=window.hacked=1>&amp;\u2028$title"
@@ -206,7 +206,5 @@ def test_paper_is_white(page):
 @pytest.mark.parametrize("width", [1600, 800, 400])
 def test_nothing_is_cut_at_any_width(page, width):
     """The page never scrolls sideways."""
-    screen = {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": False}
-    page.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", screen)
-    assert page.execute_script("return document.documentElement.scrollWidth") <= width
-    page.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
+    with as_wide(page, width):
+        assert scrolled(page) <= width

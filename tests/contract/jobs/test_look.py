@@ -68,10 +68,13 @@ def looked(tmp_path_factory) -> Iterator[Looked]:
         port = int(link.removeprefix("http://127.0.0.1:").partition("/")[0])
         browser = Browser(Standing(port, link.partition("&at=")[2]))
         assert browser.enter(code_of(link)).status == 200
-        yield Looked(process, said, browser, folder)
-        process.send_signal(signal.SIGINT)
-        assert process.wait(60) == 0
-        assert "show it again with: attnscope open kept.zarr" in process.stdout.read()
+        try:
+            yield Looked(process, said, browser, folder)
+            process.send_signal(signal.SIGINT)
+            assert process.wait(60) == 0
+            assert "show it again with: attnscope open kept.zarr" in process.stdout.read()
+        finally:
+            process.kill()  # a program whose starter ignores SIGINT ignores it too
     assert attnscope.open(folder / "kept.zarr").steps_committed == 60
     assert not list(folder.glob("attnscope-look-*")), "the service's root goes with the page"
     assert not list((folder / "state" / "attnscope").iterdir())

@@ -34,13 +34,6 @@ def client_of(running) -> Service:
 
 
 @pytest.fixture(scope="module")
-def http(service):
-    """Return a bare HTTP client with the key."""
-    with httpx.Client(base_url=service.url, headers={"Authorization": f"Bearer {service.key}"}, timeout=60) as client:
-        yield client
-
-
-@pytest.fixture(scope="module")
 def golden_jobs(service):
     """Return the reference's greedy rollouts as finished jobs, by the mask of the checkpoint."""
     registry = CheckpointRegistry(service.settings.checkpoints_folder)

@@ -23,13 +23,6 @@ from attnscope_storage.wire import PROBLEM_MEDIA_TYPE, ProblemCode
 
 
 @pytest.fixture(scope="module")
-def http(service):
-    """Return a bare HTTP client with the key."""
-    with httpx.Client(base_url=service.url, headers={"Authorization": f"Bearer {service.key}"}, timeout=60) as client:
-        yield client
-
-
-@pytest.fixture(scope="module")
 def capture(service):
     """Return the path of a finished capture's routes."""
     with Service(Transport(Connection(service.url, service.key, "a test"))) as client:

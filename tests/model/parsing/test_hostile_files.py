@@ -7,8 +7,6 @@ parsed in this process, under a limit of memory; that a child does the same is `
 from __future__ import annotations
 
 import os
-import resource
-import sys
 from pathlib import Path
 
 import pytest
@@ -19,26 +17,12 @@ from attnscope_model.errors import CheckpointError
 from forwards import layouts
 from forwards.packing_layouts import PACKING
 
-MOST_BYTES = 2**30
-"""Memory that adding a file may take beyond what this process has."""
-
 pytestmark = pytest.mark.usefixtures("parsed_here", "_outside_inference_mode", "_bounded")
 
 
 LAYOUTS = layouts.LAYOUTS | layouts.REMEMBERING | PACKING
 FAMILIES = {layout.family: name for name, layout in LAYOUTS.items()}
 """One layout of every family."""
-
-
-@pytest.fixture
-def _bounded():
-    """Let an allocation beyond `MOST_BYTES` fail, so that a file cannot take more unseen."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_AS)
-    if sys.platform == "linux":
-        held = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
-        resource.setrlimit(resource.RLIMIT_AS, (held + MOST_BYTES, hard))
-    yield
-    resource.setrlimit(resource.RLIMIT_AS, (soft, hard))
 
 
 class Touch:

@@ -9,9 +9,7 @@ import io
 import json
 import os
 import pickle  # noqa: TID251 - the tests write hostile files
-import resource
 import struct
-import sys
 import zipfile
 from pathlib import Path
 
@@ -26,21 +24,7 @@ from attnscope_model.parsing import machine
 
 pytestmark = pytest.mark.usefixtures("_outside_inference_mode", "_bounded")
 
-MOST_BYTES = 2**30
-"""Memory that reading may take beyond what this process has."""
-
 WEIGHTS = np.array([1.0, 2.0], dtype="<f4").tobytes()
-
-
-@pytest.fixture
-def _bounded():
-    """Let an allocation beyond `MOST_BYTES` fail, so that a file cannot take more unseen."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_AS)
-    if sys.platform == "linux":
-        held = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
-        resource.setrlimit(resource.RLIMIT_AS, (held + MOST_BYTES, hard))
-    yield
-    resource.setrlimit(resource.RLIMIT_AS, (soft, hard))
 
 
 def text(said: str) -> bytes:

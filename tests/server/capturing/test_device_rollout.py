@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 import torch
@@ -11,7 +9,6 @@ from torch.nn import functional
 
 from attnscope_env import preset, terminal_observations
 from attnscope_model.checkpoints.native import load_policy
-from attnscope_model.checkpoints.registry import CheckpointRegistry
 from attnscope_server.capturing.device_rooms import DeviceRooms, device_rooms
 from attnscope_server.capturing.job import CaptureOrder, run_capture
 from attnscope_server.capturing.precision import PrecisionUnavailableError, precision
@@ -20,21 +17,8 @@ from attnscope_server.capturing.rollout import RolloutStoppedError
 from attnscope_storage.kinds.capture import lengths
 from attnscope_storage.reading.reader import CaptureReader
 from attnscope_storage.wire import CaptureSpec
-from reading_here import reading_here
 
-GOLDEN = Path(__file__).resolve().parents[2] / "golden"
 CPU = torch.device("cpu")
-
-
-@pytest.fixture(scope="module")
-def registry(tmp_path_factory):
-    """Return a registry with both reference checkpoints, named by their mask."""
-    torch.set_num_threads(1)
-    registry = CheckpointRegistry(tmp_path_factory.mktemp("registry"))
-    with reading_here():
-        registry.add(GOLDEN / "ckpt-causal.pt", causal=True, name="causal")
-        registry.add(GOLDEN / "ckpt-noncausal.pt", causal=False, name="noncausal")
-    return registry
 
 
 @pytest.fixture

@@ -13,7 +13,6 @@ import torch
 from attnscope_env.rooms.darkroom_vector import DarkroomVectorEnv
 from attnscope_model.acting.sampling import ACTION_STREAM, cumulative, uniforms
 from attnscope_model.checkpoints.native import load_policy
-from attnscope_model.checkpoints.registry import CheckpointRegistry
 from attnscope_model.errors import CaptureInvalidError
 from attnscope_model.forward.compiled import growing
 from attnscope_model.forward.fused import LAYERS, TORCH
@@ -28,21 +27,9 @@ from attnscope_storage.kinds.capture import lengths
 from attnscope_storage.reading.reader import CaptureReader
 from attnscope_storage.verify import verify
 from attnscope_storage.wire import CaptureSpec
-from reading_here import reading_here
 
 GOLDEN = Path(__file__).resolve().parents[2] / "golden"
 CPU = torch.device("cpu")
-
-
-@pytest.fixture(scope="module")
-def registry(tmp_path_factory):
-    """Return a registry with both reference checkpoints, named by their mask."""
-    torch.set_num_threads(1)
-    registry = CheckpointRegistry(tmp_path_factory.mktemp("registry"))
-    with reading_here():
-        registry.add(GOLDEN / "ckpt-causal.pt", causal=True, name="causal")
-        registry.add(GOLDEN / "ckpt-noncausal.pt", causal=False, name="noncausal")
-    return registry
 
 
 @pytest.fixture

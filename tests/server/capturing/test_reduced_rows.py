@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 import torch
@@ -11,7 +9,6 @@ import torch
 from attnscope_env.presets.listing import LISTED
 from attnscope_model.acting.replay import check, read_moment, replay
 from attnscope_model.checkpoints.native import load_policy
-from attnscope_model.checkpoints.registry import CheckpointRegistry
 from attnscope_server.acting.errors import RolloutStoppedError
 from attnscope_server.capturing import job, keeping
 from attnscope_server.capturing.job import CaptureOrder, run_capture
@@ -27,18 +24,8 @@ from attnscope_storage.shades import U8_ERROR
 from attnscope_storage.verify import verify
 from attnscope_storage.wire import CaptureSpec
 
-GOLDEN = Path(__file__).resolve().parents[2] / "golden"
 CPU = torch.device("cpu")
 STEPS = 170
-
-
-@pytest.fixture(scope="module")
-def registry(tmp_path_factory):
-    """Return a registry with the causal reference checkpoint."""
-    torch.set_num_threads(1)
-    registry = CheckpointRegistry(tmp_path_factory.mktemp("registry"))
-    registry.add(GOLDEN / "ckpt-causal.pt", causal=True, name="causal")
-    return registry
 
 
 @pytest.fixture(scope="module")

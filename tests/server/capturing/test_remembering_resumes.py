@@ -12,8 +12,6 @@ import yaml
 
 from attnscope_env.presets.gymnasium_entry import GymnasiumEntry
 from attnscope_env.presets.listing import Listings
-from attnscope_model.checkpoints import conversion
-from attnscope_model.checkpoints.foreign import parse_here
 from attnscope_model.checkpoints.native import load_policy
 from attnscope_model.checkpoints.registry import CheckpointRegistry
 from attnscope_server.capturing.job import CaptureOrder, run_capture
@@ -26,6 +24,7 @@ from attnscope_storage.reading.reader import CaptureReader
 from attnscope_storage.verify import verify
 from attnscope_storage.wire import CaptureSpec
 from forwards import layouts
+from reading_here import reading_here
 
 CPU = torch.device("cpu")
 STEPS = 60
@@ -44,8 +43,7 @@ def registry(tmp_path_factory):
     """Return a registry with each policy that remembers, acting where episodes end at different steps."""
     torch.set_num_threads(1)
     registry, files = CheckpointRegistry(tmp_path_factory.mktemp("registry")), tmp_path_factory.mktemp("files")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(conversion, "parse_apart", lambda source, folder, choice=None: parse_here(source, folder, choice))
+    with reading_here():
         for name, layout in layouts.REMEMBERING.items():
             torch.save(layout.content(), files / f"{name}.pt")
             config, stated = dict(layout.config), dict(layout.stated)

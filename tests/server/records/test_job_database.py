@@ -135,35 +135,35 @@ def test_migrations_make_the_tables_that_the_code_has(database):
         assert compare_metadata(context, Base.metadata) == []
 
 
+def altered(where, statement: str, *values: str) -> None:
+    """Make the database of a data root, close it, and alter it by SQL as somebody else would."""
+    open_database(where).close()
+    with closing(sqlite3.connect(where.database_path)) as raw:
+        raw.execute(statement, values)
+        raw.commit()
+
+
 @pytest.mark.parametrize("value", ["", "zero", "-1", "0", None])
 def test_an_odd_version_is_said(where, value):
     """A version row that holds no version, or that is gone, is a damaged database and not a traceback."""
-    open_database(where).close()
-    with closing(sqlite3.connect(where.database_path)) as raw:
-        raw.execute("DELETE FROM service_metadata")
-        if value is not None:
-            raw.execute("INSERT INTO service_metadata VALUES ('database_version', ?)", (value,))
-        raw.commit()
+    if value is None:
+        altered(where, "DELETE FROM service_metadata")
+    else:
+        altered(where, "UPDATE service_metadata SET value = ? WHERE name = 'database_version'", value)
     with pytest.raises(DatabaseDamagedError, match="version"):
         open_database(where)
 
 
 def test_an_unknown_migration_is_said(where):
     """A database that a newer attnscope migrated is refused, also where its number says nothing."""
-    open_database(where).close()
-    with closing(sqlite3.connect(where.database_path)) as raw:
-        raw.execute("UPDATE alembic_version SET version_num = 'f00'")
-        raw.commit()
+    altered(where, "UPDATE alembic_version SET version_num = 'f00'")
     with pytest.raises(DatabaseVersionError, match="f00"):
         open_database(where)
 
 
 def test_a_lost_version_table_is_said(where):
     """Jobs without the table that says their version are not taken for a new database."""
-    open_database(where).close()
-    with closing(sqlite3.connect(where.database_path)) as raw:
-        raw.execute("DROP TABLE service_metadata")
-        raw.commit()
+    altered(where, "DROP TABLE service_metadata")
     with pytest.raises(DatabaseDamagedError, match="version"):
         open_database(where)
 

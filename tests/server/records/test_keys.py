@@ -14,7 +14,7 @@ from attnscope.errors import ConfigurationError
 from attnscope_server.cli import app
 from attnscope_server.errors import DataRootInUseError, DataRootUnusableError, ExposureError, KeyUnknownError
 from attnscope_server.records.keys import ALL_SCOPES, KEY_PATTERN, KeyStore, Scope
-from attnscope_server.root.data_root import LOCAL_OWNER, announce, held, local_key, open_database, prepare, withdraw
+from attnscope_server.root.data_root import LOCAL_OWNER, announce, held, local_key, prepare, withdraw
 from attnscope_server.serving import refuse_exposure
 from attnscope_server.settings import Settings
 
@@ -38,14 +38,6 @@ def where(tmp_path):
     settings = Settings(data_root=tmp_path / "root", announce_folder=tmp_path / "config")
     prepare(settings)
     return settings
-
-
-@pytest.fixture
-def database(where):
-    """Return its job database."""
-    opened = open_database(where)
-    yield opened
-    opened.close()
 
 
 @pytest.fixture

@@ -10,7 +10,6 @@ import torch
 
 from attnscope_model.acting.replay import check, read_moment, replay
 from attnscope_model.checkpoints.native import load_policy
-from attnscope_model.checkpoints.registry import CheckpointRegistry
 from attnscope_model.errors import ReplayDiffersError
 from attnscope_server.capturing.job import CaptureOrder, run_capture
 from attnscope_server.capturing.resolving import resolve
@@ -20,21 +19,9 @@ from attnscope_storage.layout.chunks import decode_chunk, encode_chunk
 from attnscope_storage.reading.decoded import DecodedChunks
 from attnscope_storage.reading.reader import CaptureReader
 from attnscope_storage.wire import CaptureSpec
-from reading_here import reading_here
 
 GOLDEN = Path(__file__).resolve().parents[2] / "golden"
 CPU = torch.device("cpu")
-
-
-@pytest.fixture(scope="module")
-def registry(tmp_path_factory):
-    """Return a registry with both reference checkpoints, named by their mask."""
-    torch.set_num_threads(1)
-    registry = CheckpointRegistry(tmp_path_factory.mktemp("registry"))
-    with reading_here():
-        registry.add(GOLDEN / "ckpt-causal.pt", causal=True, name="causal")
-        registry.add(GOLDEN / "ckpt-noncausal.pt", causal=False, name="noncausal")
-    return registry
 
 
 @pytest.fixture(scope="module")

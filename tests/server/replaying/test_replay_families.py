@@ -7,20 +7,14 @@ import json
 import numpy as np
 import pytest
 import torch
-from safetensors.torch import save
-from torch import nn
 
 from attnscope_model.acting.context import ContextWindow
 from attnscope_model.acting.influence import attention_rollout, leave_one_out, value_weighted
 from attnscope_model.acting.replay import check, read_moment, replay
-from attnscope_model.checkpoints import conversion
-from attnscope_model.checkpoints.conversion import write_entry
-from attnscope_model.checkpoints.foreign import parse_here
-from attnscope_model.checkpoints.native import CONFIG, FAMILIES, WEIGHTS, config_bytes, identity, load_policy
+from attnscope_model.checkpoints.native import FAMILIES, load_policy
 from attnscope_model.checkpoints.registry import CheckpointRegistry
-from attnscope_model.families.ad import FAMILY, ADConfig, ADPolicy, stored_config
+from attnscope_model.families.ad import FAMILY
 from attnscope_model.forward.stack import StackedPolicy
-from attnscope_model.training.trainer import initialise
 from attnscope_server.capturing.job import CaptureOrder, run_capture
 from attnscope_server.capturing.resolving import resolve
 from attnscope_storage.reading.decoded import DecodedChunks
@@ -28,6 +22,8 @@ from attnscope_storage.reading.reader import CaptureReader
 from attnscope_storage.wire import CaptureSpec
 from forwards import layouts, packing_layouts
 from forwards import numpy_forwards as forwards
+from native import register_native
+from reading_here import reading_here
 
 CPU = torch.device("cpu")
 STEPS = 40
@@ -45,12 +41,8 @@ def captures(tmp_path_factory):
     folder = tmp_path_factory.mktemp("captures")
     registry = CheckpointRegistry(folder / "checkpoints")
 
-    def parse(source, target, choice=None):
-        return parse_here(source, target, choice)
-
     found = {}
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(conversion, "parse_apart", parse)
+    with reading_here():
         for name, layout in layouts.LAYOUTS.items():
             file = folder / f"{name}.pt"
             torch.save(layout.content(), file)
@@ -66,22 +58,6 @@ def captures(tmp_path_factory):
         run_capture(CaptureOrder(name, "tester", spec, resolve(spec, registry), path, durable=False), policy, info, CPU)
         found[name] = load_policy(registry.folder(name), CPU), CaptureReader.open(path)
     return found
-
-
-def register_native(registry, name, kind):
-    """Register a small random native policy; what its entry says besides is another checkpoint's."""
-    config = ADConfig((9, 9), 5, 24, kind, width=16, layers=2, heads=2, feedforward=32)
-    policy = ADPolicy(config)
-    initialise(policy, seed=1)
-    if kind == "relative":
-        nn.init.normal_(policy.get_parameter("distances.table"), generator=torch.Generator().manual_seed(4))
-    weights, stored = save(dict(policy.state_dict())), config_bytes(stored_config(config))
-    folder = registry.root / identity(weights, stored)
-    folder.mkdir()
-    (folder / WEIGHTS).write_bytes(weights)
-    (folder / CONFIG).write_bytes(stored)
-    told = {"id": folder.name, "name": name, "policy": policy.description}
-    write_entry(folder, registry.get("reference-causal").model_copy(update=told))
 
 
 def plain(layout, moment):

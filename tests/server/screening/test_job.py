@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 from uuid import uuid4
 
 import numpy as np
@@ -12,7 +11,6 @@ import torch
 
 from attnscope_env import LISTED
 from attnscope_model.checkpoints.native import load_policy
-from attnscope_model.checkpoints.registry import CheckpointRegistry
 from attnscope_model.errors import CaptureInvalidError
 from attnscope_server.acting.errors import NotReproducibleError, RolloutStoppedError
 from attnscope_server.attempts.order import Order
@@ -27,9 +25,7 @@ from attnscope_storage.reading.reader import CaptureReader
 from attnscope_storage.verify import verify
 from attnscope_storage.wire import CaptureSpec
 from attnscope_storage.wire.specifications.screens import ScreenSpec
-from reading_here import reading_here
 
-GOLDEN = Path(__file__).resolve().parents[2] / "golden"
 CPU = torch.device("cpu")
 NAME = uuid4()
 STORE = uuid4()
@@ -44,16 +40,6 @@ ASKED = {
 }
 BLOCKS = 2
 """Blocks of the screen: six rollouts of 22 decisions, five in the first."""
-
-
-@pytest.fixture(scope="module")
-def registry(tmp_path_factory):
-    """Return a registry with the reference's causal checkpoint."""
-    registry = CheckpointRegistry(tmp_path_factory.mktemp("registry"))
-    with reading_here():
-        registry.add(GOLDEN / "ckpt-causal.pt", causal=True, name="causal")
-        registry.add(GOLDEN / "ckpt-noncausal.pt", causal=False, name="other")
-    return registry
 
 
 @pytest.fixture(scope="module")
@@ -201,7 +187,7 @@ def test_a_screen_needs_a_capture_of_its_checkpoint(whole, registry):
     """Another checkpoint, nothing committed, or no job at all are refused."""
     _, referred = whole
     with pytest.raises(ProblemError, match="of causal"):
-        KIND.resolve_on(ScreenSpec(capture=NAME, checkpoint="other"), referred, registry, LISTED)
+        KIND.resolve_on(ScreenSpec(capture=NAME, checkpoint="noncausal"), referred, registry, LISTED)
     with pytest.raises(ProblemError, match="nobody"):
         KIND.resolve_on(ScreenSpec(capture=NAME, checkpoint="nobody"), referred, registry, LISTED)
     nothing = Referred(referred.store, referred.spec, referred.resolved, 0)
@@ -213,8 +199,8 @@ def test_a_screen_needs_a_capture_of_its_checkpoint(whole, registry):
 
 def test_another_checkpoint_under_the_same_name_is_found_out(order, registry):
     """Logits are compared with those that the capture stored."""
-    asked = order("other")
-    other = load_policy(registry.folder("other"), CPU)
+    asked = order("noncausal")
+    other = load_policy(registry.folder("noncausal"), CPU)
     with pytest.raises(NotReproducibleError, match="another checkpoint"):
         run_screen(asked, other, registry.get("causal"), CPU)
 

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
 from attnscope_env import preset
-from attnscope_model.checkpoints.registry import CheckpointRegistry
 from attnscope_model.families.ad import ADConfig, ADPolicy
 from attnscope_server.capturing.rollout import RolloutStoppedError
 from attnscope_server.trials.resolving import resolve_trial
@@ -18,10 +16,8 @@ from attnscope_server.trials.results import ConditionResult
 from attnscope_server.trials.rollout import TrialRunner
 from attnscope_storage.wire.specifications.trials import Condition, ResolvedTrial, TrialSpec
 from attnscope_storage.wire.tasks import TaskCell
-from reading_here import reading_here
 
 TASKS = (0, 7, 30)
-GOLDEN = Path(__file__).resolve().parents[2] / "golden"
 ASKED = {
     "checkpoint": "causal",
     "tasks": {"goals": [(5, 4), (2, 7)]},
@@ -123,15 +119,6 @@ def differing():
         return [n for n, v in left.items() if not n.startswith("speed/") and not np.array_equal(v, right[n])]
 
     return names
-
-
-@pytest.fixture(scope="session")
-def registry(tmp_path_factory) -> CheckpointRegistry:
-    """Return a registry with the reference's causal checkpoint."""
-    registry = CheckpointRegistry(tmp_path_factory.mktemp("registry"))
-    with reading_here():
-        registry.add(GOLDEN / "ckpt-causal.pt", causal=True, name="causal")
-    return registry
 
 
 @pytest.fixture(scope="session")

@@ -10,16 +10,12 @@ from uuid import UUID, uuid5
 import numpy as np
 import torch
 import yaml
-from safetensors.torch import save as tensor_bytes
 
 import attnscope
 from attnscope.foreign import import_file
 from attnscope_env import LISTED, Listings
-from attnscope_model.checkpoints.conversion import write_entry
-from attnscope_model.checkpoints.native import CONFIG, WEIGHTS, config_bytes, identity, load_policy
+from attnscope_model.checkpoints.native import load_policy
 from attnscope_model.checkpoints.registry import CheckpointRegistry
-from attnscope_model.families.ad import ADConfig, ADPolicy, stored_config
-from attnscope_model.training.trainer import initialise
 from attnscope_server.capturing.job import CaptureOrder, run_capture
 from attnscope_server.capturing.resolving import resolve
 from attnscope_server.records.database import Database
@@ -34,6 +30,7 @@ from forwards.packing_layouts import PACKING
 from heads.environments import ENTRIES
 from heads.installed import installed
 from heads.policies import save
+from native import register_native
 from reading_here import reading_here
 
 CPU = torch.device("cpu")
@@ -69,16 +66,7 @@ def registry_of(folder: Path) -> CheckpointRegistry:
                 file.with_name(file.name + ".yaml").write_text(yaml.safe_dump(dict(layout.config)))
             registry.add(file, name=name, **layout.stated)
     for name, heads in (("native", 2), ("one head", 1)):
-        config = ADConfig((9, 9), 5, 24, "learned-absolute", width=16, layers=heads, heads=heads, feedforward=32)
-        policy = ADPolicy(config)
-        initialise(policy, seed=1)
-        weights, stored = tensor_bytes(dict(policy.state_dict())), config_bytes(stored_config(config))
-        entry = registry.root / identity(weights, stored)
-        entry.mkdir()
-        (entry / WEIGHTS).write_bytes(weights)
-        (entry / CONFIG).write_bytes(stored)
-        told = {"id": entry.name, "name": name, "policy": policy.description}
-        write_entry(entry, registry.get("reference-causal").model_copy(update=told))
+        register_native(registry, name, "learned-absolute", layers=heads, heads=heads)
     return registry
 
 
