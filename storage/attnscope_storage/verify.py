@@ -5,7 +5,9 @@ Reads one chunk at a time, so its memory does not grow with the store.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+import math
+from collections.abc import Callable
+from dataclasses import InitVar, dataclass, field
 from typing import Final
 
 from attnscope_storage.errors import ChunkDamagedError, ChunkLostError, VerificationError
@@ -31,6 +33,17 @@ class VerificationReport:
     wrong: int = 0
     problems: list[str] = field(default_factory=list)
     """Descriptions of the first `MAX_PROBLEMS` problems; `wrong` counts all."""
+    on_advance: InitVar[Callable[[VerificationReport], None] | None] = None
+    """Called after each chunk that is read, and after each block of rows or maps that is checked."""
+
+    def __post_init__(self, on_advance: Callable[[VerificationReport], None] | None) -> None:
+        """Note who follows the verification; it is no part of the result."""
+        self._on_advance = on_advance
+
+    def advance(self) -> None:
+        """Tell that the counts have grown."""
+        if self._on_advance is not None:
+            self._on_advance(self)
 
     @property
     def ok(self) -> bool:
@@ -49,18 +62,30 @@ class VerificationReport:
             raise VerificationError(f"{self.wrong} problems: " + "; ".join(self.problems))
 
 
-def verify(reader: CaptureReader) -> VerificationReport:
+def verify(reader: CaptureReader, on_advance: Callable[[VerificationReport], None] | None = None) -> VerificationReport:
     """Check every committed chunk, then check the decoded arrays against the contract of the store's kind.
 
     Where the kind of the store is not registered, only the chunks are checked.
+
+    Parameters
+    ----------
+    reader
+        The store.
+    on_advance
+        Called with the report so far, after each chunk that is read and each block that is checked.
     """
-    report = VerificationReport(steps=reader.steps_committed)
+    report = VerificationReport(steps=reader.steps_committed, on_advance=on_advance)
     damaged = {name for name in reader.names() if not _chunks_decode(reader, name, report)}
     names = set(reader.names()) - damaged
     known = contracts().get(reader.kind)
     if known is not None:
         imported(known.verify)(reader, names, report)
     return report
+
+
+def chunks_of(reader: CaptureReader) -> int:
+    """Return how many chunks a verification reads."""
+    return sum(math.prod(array.grid) for array in reader.root.arrays.values())
 
 
 def _chunks_decode(reader: CaptureReader, name: str, report: VerificationReport) -> bool:
@@ -75,4 +100,5 @@ def _chunks_decode(reader: CaptureReader, name: str, report: VerificationReport)
         except ChunkDamagedError as error:
             known = key in error.message
             report.note(error.message if known else f"the committed chunk {key} is damaged: {error.message}")
+        report.advance()
     return report.wrong == before

@@ -9,10 +9,11 @@ import pytest
 
 
 @pytest.mark.parametrize(
-    ("module", "loads"), [("attnscope_server.app", "no"), ("attnscope_server.running.worker", "yes")]
+    ("module", "loads"),
+    [("attnscope_server.app, attnscope_server.root.verbs", "no"), ("attnscope_server.running.worker", "yes")],
 )
 def test_only_the_worker_loads_torch(module, loads):
-    """The app, its routes and every kind of job import no torch; the worker does, so the probe can see it."""
+    """The app, its routes, the operator's verbs and every kind of job import no torch; the worker does."""
     code = (
         f"import sys, {module}; from attnscope_server.kinds import kinds; assert kinds(); "
         "print('yes' if 'torch' in sys.modules else 'no')"

@@ -1,4 +1,7 @@
-"""The faults of a data root, and their remedies. `examine` only reads, so it may run beside the service."""
+"""The faults of a data root, and their remedies. `examine` only reads, so it may run beside the service.
+
+Torch takes seconds to import, so only the checkpoints and the devices, which come last, import it.
+"""
 
 from __future__ import annotations
 
@@ -7,15 +10,12 @@ import os
 import shutil
 import sqlite3
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
 from typing import Final
 from uuid import UUID
 
-import torch
-
-from attnscope_model.checkpoints.native import load_tensors
 from attnscope_model.checkpoints.registry import CheckpointRegistry
 from attnscope_model.errors import CheckpointError
 from attnscope_server.acting.devices import choose_device, fault_of
@@ -30,20 +30,26 @@ from attnscope_storage.errors import AttnscopeError, CaptureNotFoundError
 from attnscope_storage.layout.bucket import StorePath
 from attnscope_storage.layout.places import STORES, stores_in
 from attnscope_storage.reading.reader import CaptureReader
-from attnscope_storage.verify import VerificationReport, verify
+from attnscope_storage.verify import VerificationReport, chunks_of, verify
 from attnscope_storage.wire import JobState, contracts
 
 LITTLE_SPACE: Final = 2**30
 """Free bytes below which the disk is a finding."""
 
 
-def examine(settings: Settings, *, quick: bool = False) -> Iterator[Finding]:
+Tell = Callable[[str], None]
+"""Takes a sentence about what is being read."""
+
+
+def examine(settings: Settings, *, quick: bool = False, tell: Tell = lambda _: None) -> Iterator[Finding]:
     """Yield what is found: the root, the database, every capture, the checkpoints, the devices.
 
     Parameters
     ----------
     quick
         Read root documents and entries only, no chunk and no weight.
+    tell
+        Called often with how far the reading of a capture or of the checkpoints is.
     """
     if not settings.data_root.is_dir():
         yield bad("root", f"{settings.data_root} is no folder", "name another --data-root, or start a service")
@@ -51,8 +57,8 @@ def examine(settings: Settings, *, quick: bool = False) -> Iterator[Finding]:
     yield from _root(settings)
     jobs, findings = _database(settings)
     yield from findings
-    yield from _captures(settings, jobs, quick=quick)
-    yield from _checkpoints(settings, quick=quick)
+    yield from _captures(settings, jobs, tell, quick=quick)
+    yield from _checkpoints(settings, tell, quick=quick)
     yield from _devices(settings)
 
 
@@ -138,20 +144,20 @@ def _wrong(path: Path, pages: list[tuple[str]], stored: str | None) -> Finding |
     return None
 
 
-def _captures(settings: Settings, jobs: dict[str, str] | None, *, quick: bool) -> Iterator[Finding]:
+def _captures(settings: Settings, jobs: dict[str, str] | None, tell: Tell, *, quick: bool) -> Iterator[Finding]:
     for path in stores_in(settings.stores / STORES):
         job = path.name.removesuffix(".zarr")
         if path.is_symlink():
             yield bad(f"capture {job}", "its folder is a symbolic link", "replace it by the folder itself")
             continue
         if jobs is not None and job not in jobs and _owner(path) in jobs:
-            yield _capture(settings, job, None, quick=quick)
+            yield _capture(settings, job, None, tell, quick=quick)
             continue
         if jobs is not None and job not in jobs:
             remedy = f"nobody can read it: remove {path}, or restore the database that knew it"
             yield bad(f"capture {job}", "no job has this capture", remedy)
             continue
-        yield _capture(settings, job, None if jobs is None else jobs[job], quick=quick)
+        yield _capture(settings, job, None if jobs is None else jobs[job], tell, quick=quick)
     if jobs is not None:
         for job, state in jobs.items():
             if state == JobState.SUCCEEDED and not capture_path(settings.stores, job).exists():
@@ -169,11 +175,11 @@ def _owner(path: StorePath) -> str | None:
     return None if owner is None else str(owner.store)
 
 
-def _capture(settings: Settings, job: str, state: str | None, *, quick: bool) -> Finding:
+def _capture(settings: Settings, job: str, state: str | None, tell: Tell, *, quick: bool) -> Finding:
     part = f"capture {job}"
     try:
         reader = CaptureReader.open(capture_path(settings.stores, job))
-        report = VerificationReport(steps=reader.steps_committed) if quick else verify(reader)
+        report = VerificationReport(steps=reader.steps_committed) if quick else _read(reader, part, tell)
     except CaptureNotFoundError:
         return good(part, "nothing is committed yet")
     except AttnscopeError as error:
@@ -184,6 +190,18 @@ def _capture(settings: Settings, job: str, state: str | None, *, quick: bool) ->
     if state == JobState.SUCCEEDED and not reader.complete:
         return bad(part, "its job succeeded, and it is not complete", "delete the job and submit it again")
     return good(part, _described(reader, None if quick else report))
+
+
+def _read(reader: CaptureReader, part: str, tell: Tell) -> VerificationReport:
+    """Verify a store, and tell after every chunk and every block of rows how far that is."""
+    chunks = chunks_of(reader)
+    tell(f"{part}: {chunks} chunks to read")
+
+    def advanced(report: VerificationReport) -> None:
+        checked = f", {report.rows} rows checked" if report.rows else ""
+        tell(f"{part}: {report.chunks} of {chunks} chunks read{checked}")
+
+    return verify(reader, advanced)
 
 
 def _described(reader: CaptureReader, report: VerificationReport | None) -> str:
@@ -197,7 +215,9 @@ def _described(reader: CaptureReader, report: VerificationReport | None) -> str:
     return f"a {known.name}: {report.steps} {known.words.entries}, {report.chunks} chunks{rows} verified"
 
 
-def _checkpoints(settings: Settings, *, quick: bool) -> Iterator[Finding]:
+def _checkpoints(settings: Settings, tell: Tell, *, quick: bool) -> Iterator[Finding]:
+    from attnscope_model.checkpoints.native import load_tensors  # noqa: PLC0415 - loads torch
+
     registry = CheckpointRegistry(settings.checkpoints_folder)
     try:
         entries = registry.list()
@@ -208,6 +228,7 @@ def _checkpoints(settings: Settings, *, quick: bool) -> Iterator[Finding]:
         if quick:
             yield good(f"checkpoint {info.name}", f"its entry is there, sha256 {info.id[:12]} not computed")
             continue
+        tell(f"checkpoint {info.name}: its weights are read")
         try:
             load_tensors(registry.root / info.id)
         except CheckpointError as error:
@@ -219,6 +240,8 @@ def _checkpoints(settings: Settings, *, quick: bool) -> Iterator[Finding]:
 
 
 def _devices(settings: Settings) -> Iterator[Finding]:
+    import torch  # noqa: PLC0415 - takes seconds
+
     for name in settings.devices:
         fault = fault_of(name)
         if fault is None:

@@ -6,6 +6,7 @@ import dataclasses
 import json
 import shlex
 from collections.abc import Iterable
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, Final
 
@@ -14,8 +15,10 @@ from pydantic import ValidationError
 
 from attnscope_server.root.backup import back_up
 from attnscope_server.root.data_root import MANIFEST
+from attnscope_server.root.doctor import examine
 from attnscope_server.root.finding import Finding
 from attnscope_server.root.paths import capture_path
+from attnscope_server.root.progress import Progress
 from attnscope_server.root.rebuild import rebuild_database
 from attnscope_server.root.restoring import restore as restore_backup
 from attnscope_server.root.restoring import verify_backup
@@ -88,12 +91,11 @@ def doctor(
     as_json: Json = False,
 ) -> None:
     """Check root, job database, captures, checkpoints and devices, and say what to do; changes nothing by itself."""
-    from attnscope_server.root.doctor import examine  # noqa: PLC0415 - loads torch
-
     settings = settings_of(data_root)
     if rebuild:
         enter_anew(settings, old, yes=yes)
-    say(examine(settings, quick=quick), as_json=as_json)
+    progress = Progress(partial(typer.echo, err=True))
+    say(progress.beside(examine(settings, quick=quick, tell=progress)), as_json=as_json)
 
 
 def enter_anew(settings: Settings, old: Path | None, *, yes: bool) -> None:

@@ -37,6 +37,7 @@ def check_bins(reader: CaptureReader, report: VerificationReport) -> None:
         for entry, env in np.argwhere(wrong.any(axis=(2, 3))):
             step = range(steps.start, steps.stop, steps.step)[entry]
             report.note(f"attention/bins at step {step}, env {envs[env]} do not hold the attention of one row")
+        report.advance()
 
 
 def check_curve(reader: CaptureReader, report: VerificationReport) -> None:
@@ -48,6 +49,7 @@ def check_curve(reader: CaptureReader, report: VerificationReport) -> None:
         for entry, env in np.argwhere((falls.any(axis=-1) | off).any(axis=(2, 3))):
             step = range(steps.start, steps.stop, steps.step)[entry]
             report.note(f"attention/curve at step {step}, env {env} is no retained mass")
+        report.advance()
 
 
 def _on_latents(

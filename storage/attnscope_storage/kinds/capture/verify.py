@@ -36,6 +36,7 @@ def check_capture(reader: CaptureReader, names: set[str], report: VerificationRe
         with_statistics = exact and {"stats/window", *(f"stats/{name}" for name in _STATISTICS)} <= names
         for first, last in _row_chunks(reader):
             _check_rows(reader, first, last, report, with_statistics=with_statistics)
+            report.advance()
     if {"context/transition_first", "context/transition_last", "context/summaries", "context/length"} <= names:
         check_packed(reader, report)
     if {"attention/bins", "attention/bin_env", "attention/bin_edge", "context/length"} <= names:
@@ -98,6 +99,7 @@ def _check_maps(reader: CaptureReader, report: VerificationReport) -> None:
             inside = values[:, :, :tokens]
             if np.any(breaks_contract(inside, tokens)) or not np.all(np.isnan(values[:, :, tokens:])):
                 report.note(f"attention/maps at step {step}, env {envs[index]} is no map of attention")
+            report.advance()
 
 
 def breaks_contract(
