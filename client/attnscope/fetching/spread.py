@@ -93,7 +93,7 @@ class SpreadRows:
         """Return rows averaged over layers and heads, which is done where the bins lie."""
         entries, places, layers, heads, slots = self._picks(selection)
         over = self.dims[2:4]
-        bins = self._bins.mean((entries, places, layers, heads, slice(None)), over)
+        bins = self._bins.halves((entries, places, layers, heads, slice(None)), over)
         rows = self._spread(bins, entries, places)[..., slots].astype(np.float32)
         for at, place in self._known(places):
             rows[:, at] = self._stored().mean((entries, [place], layers, heads, slots), over)[:, 0]

@@ -27,7 +27,7 @@ class CostCurve:
     shared: Float64[np.ndarray, "*row layer head budget"]
     """All heads keep the same tokens, the best by the mean row: what dropping inputs can do."""
     uniform: Float64[np.ndarray, "*row 1 1 budget"]
-    """The share that any choice retains of uniform attention, and a blind choice of any attention, on average."""
+    """The share that any choice retains of uniform attention."""
 
 
 def kept_entries(

@@ -132,7 +132,6 @@ def _add_heads(
         tally.heads.add(relative_profile(rows, length, layout), counts)
         tally.own.add(curve.own, counts)
     tally.shared.add(curve.shared, counts)
-    tally.blind.add(curve.uniform, counts)
     tally.newest.add(newest_mass(weights(rows, length), length, layout), counts)
     _add_unstored(tally, BY_HEAD, rows, length, counts, number, tally.shares_read[1])
 

@@ -60,8 +60,6 @@ class Tally:
     """Mass retained where all heads keep the same tokens [env, layer, head, budget]."""
     newest: RolloutMean = field(default_factory=RolloutMean)
     """Mass retained where the newest tokens are kept [env, layer, head, budget]."""
-    blind: RolloutMean = field(default_factory=RolloutMean)
-    """Mass that a blind choice retains on average [env, 1, 1, budget]."""
     steps: list[Int64[np.ndarray, " row"]] = field(default_factory=list)
     """Environment steps whose mean rows were read."""
     masses: list[Float64[np.ndarray, "row env part"]] = field(default_factory=list)

@@ -13,6 +13,9 @@ from attnscope.report.embedding import embedded
 from attnscope.study import Choice, study
 from attnscope_storage.shades import as_u8, from_u8
 
+WIDE = {"steps": 400, "envs": 2, "layers": 2, "heads": 4, "slots": 260, "flush": None}
+"""Sizes of a capture whose age bins hold several tokens each."""
+
 
 @pytest.fixture
 def remote(planted, serve, monkeypatch):
@@ -47,6 +50,31 @@ def test_a_study_reads_what_its_plan_says(remote, planted):
     assert far.cost_curves()["own"] == pytest.approx(near.cost_curves()["own"])
     for name in ("normalised_entropy", "entropy", "sink", "recency"):
         assert read.statistics[name] == pytest.approx(plain.statistics[name], abs=1e-12), name
+
+
+@pytest.mark.parametrize("form", ["u8", "bins", "none"])
+def test_a_study_of_a_reduced_form_reads_no_more_than_one_of_rows(remote, form):
+    """Its plan counts rows as float16, and no form sends more than that; without rows only the rollout comes."""
+    server, capture = remote(**WIDE, form=form, curve=form == "none", maps=False)
+    read = study(capture)
+    read.tally  # noqa: B018 - the rows are read when they are measured
+    plan = read.reading.plan
+    assert (plan is None) == (form == "none")
+    rows = 0 if plan is None else plan.bytes(read.reading.size)
+    rollout, statistics = 400 * 2 * (4 + 4 + 4 + 4 + 8 + 1 + 1), 40_000
+    bins = 400 * 2 * 4 if form == "bins" else 0  # lengths, once more
+    assert server.sent <= rows + rollout + bins + statistics
+
+
+@pytest.mark.slow
+def test_a_report_of_every_form_receives_no_more_than_one_of_rows(remote, tmp_path):
+    """Every body counted, page and advice included: what is stored smaller never costs more to report."""
+    answered = {}
+    for form in ("f16", "u8", "bins", "none"):
+        server, capture = remote(**WIDE, form=form, curve=form == "none", maps=False)
+        write_report(capture, tmp_path / form, page_bytes=2**18)
+        answered[form] = server.answered
+    assert max(answered.values()) <= 1.05 * answered["f16"], answered
 
 
 def test_reductions_of_heads_are_the_same_near_and_far(remote, planted):

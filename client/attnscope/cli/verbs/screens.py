@@ -17,6 +17,7 @@ from attnscope.cli.options import Asked, asks, specified
 from attnscope.cli.records import show_table
 from attnscope.cli.verbs.jobs import show, show_estimates, stands
 from attnscope.documents import document
+from attnscope_storage.wire import Resolved
 from attnscope_storage.wire.specifications.screens import ScreenSpec
 
 if TYPE_CHECKING:
@@ -53,7 +54,7 @@ def screen(
         asked["capture"] = capture.id
         spec = specified(ScreenSpec, asked)
         if dry_run:
-            show_estimates([service.estimate(spec)], lambda guess: guess.resolved.size, as_json=as_json)
+            show_estimates([service.estimate(spec)], lambda guess: sized(guess.resolved), as_json=as_json)
             return
         made = service.submit(spec)
         if not wait:
@@ -71,6 +72,11 @@ def screen(
             for path in _written(found, out_folder):
                 if not as_json:
                     out.print(f"wrote {escape(path)}")
+
+
+def sized(resolved: Resolved) -> str:
+    """Return the size of a screen, and what is left out of it."""
+    return "\n".join([resolved.size, *getattr(resolved, "notes", ())])
 
 
 def show_screen(found: Screen, *, as_json: bool) -> None:

@@ -66,7 +66,7 @@ def cost_curves(study: Study) -> Figure:
         grid = figure.subplots(layers, heads, squeeze=False, gridspec_kw=between)
         for (layer, head), axes in np.ndenumerate(grid):
             retained = {name: curve[layer, head] for name, curve in curves.items()}
-            draw_cost(axes, np.asarray(BUDGETS), retained, blind[layer % len(blind), head % blind.shape[1]])
+            draw_cost(axes, np.asarray(BUDGETS), retained, blind[layer, head])
             axes.set_title(f"layer {layer}, head {head}", pad=2)
         for axes in grid[-1]:
             axes.set_xlabel("History kept (share)")
@@ -80,16 +80,16 @@ def cost_curves(study: Study) -> Figure:
         return finish(figure, title_of(study, "Cost of keeping fewer tokens"), caption_of_study(study))
 
 
-def _curves(study: Study) -> tuple[Curves, Float[np.ndarray, "*panel budget"]] | None:
+def _curves(study: Study) -> tuple[Curves, Float[np.ndarray, "layer head budget"]] | None:
     """Return the mass retained by each way to choose, and by a blind choice; None where nothing tells it.
 
-    Without rows a stored retained-mass curve tells the first way, and the mass of the query's own token the blind one.
+    Without rows a stored retained-mass curve tells the first way. A blind choice keeps the mass of the query's own
+    token, and of the rest as large a share as it keeps of the history.
     """
-    if study.tally is not None:
-        return study.tally.cost_curves(), study.tally.mean(study.tally.blind)
-    stored = study.reading.curve
-    if stored is None:
+    if study.tally is not None and study.head_profile is not None:
+        curves, alone = study.tally.cost_curves(), study.head_profile[..., :1]
+    elif (stored := study.reading.curve) is not None:
+        curves, alone = {"own": study.mean(between_shares(stored, len(BUDGETS)))}, study.mean(stored[..., :1])
+    else:
         return None
-    own = study.mean(between_shares(stored, len(BUDGETS)))
-    alone = study.mean(stored[..., :1])
-    return {"own": own}, np.asarray(alone + (1 - alone) * np.asarray(BUDGETS))
+    return curves, np.asarray(alone + (1 - alone) * np.asarray(BUDGETS))
