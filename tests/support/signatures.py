@@ -150,8 +150,13 @@ class _Memory:
         __tracebackhide__ = True
         if self._checker is None:
             self._checker = _JAXTYPED(_calling_pending(self._function), **self._typechecker)
-        _PENDING.call = call
-        return self._checker(*args, **kwargs)
+        waiting = _PENDING.__dict__.setdefault("calls", [])
+        depth = len(waiting)
+        waiting.append(call)  # on a stack: to look at an argument may call another function that is checked
+        try:
+            return self._checker(*args, **kwargs)
+        finally:
+            del waiting[depth:]  # where the arguments are refused, it was never called
 
 
 def described(value: Any) -> Hashable | None:
@@ -178,8 +183,7 @@ def _calling_pending(function: FunctionType) -> FunctionType:
 
     def called(*args: Any, **kwargs: Any) -> Any:
         __tracebackhide__ = True
-        call, pending.call = pending.call, None  # nothing that it holds outlives the call
-        return call(*args, **kwargs)
+        return pending.calls.pop()(*args, **kwargs)  # nothing that it holds outlives the call
 
     of = FunctionType(called.__code__, function.__globals__, function.__name__, None, called.__closure__)
     return update_wrapper(of, function)  # type: ignore[return-value]
