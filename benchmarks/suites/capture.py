@@ -1,7 +1,8 @@
 """Capture against the reference's way: the same policy on one thread, decision rows on disk.
 
 Both act at a full window: the reference from a context that is given, attnscope from step 160 of a capture on, until
-the last commit. The causal policy's growing window is the whole capture of the first 160 steps, from an empty folder.
+the last commit. The causal policy's growing window is the whole capture of the first 160 steps, from an empty folder;
+beside it stands the reference's way from an empty context, whose window grows too, where its maps fit into memory.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ AT_FULL_WINDOW = {1: (40, 200), 8: (12, 100), 64: (3, 64)}
 
 CAPTURING, NOT_CAPTURING = "reference, capturing", "reference, not capturing"
 ROWS, GROWING = "attnscope, rows on disk", "attnscope, growing window, rows on disk"
+REFERENCE_GROWING = "reference, growing window, capturing"
 
 
 def per_env_step(cost: Cost, envs: int, steps: int) -> Cost:
@@ -31,9 +33,9 @@ def per_env_step(cost: Cost, envs: int, steps: int) -> Cost:
     return Cost(cost.wall * scale, cost.cpu * scale)
 
 
-def reference(it: Subject, envs: int, steps: int, rooms: ProcessRooms, *, capture: bool) -> Cost:
-    """Roll out the reference's way from a full window."""
-    context = torch.randn(envs, it.window - 1, it.info.policy.width)
+def reference(it: Subject, envs: int, steps: int, rooms: ProcessRooms, *, capture: bool, growing: bool = False) -> Cost:
+    """Roll out the reference's way from a full window, or from an empty one that grows."""
+    context = None if growing else torch.randn(envs, it.window - 1, it.info.policy.width)
     with tempfile.TemporaryDirectory() as folder, measured() as cost:
         run = roll_out(it.baseline, rooms, steps, capture=capture, greedy=False, context=context)
         if capture:
@@ -55,6 +57,8 @@ def compared(it: Subject, envs: int, count: int, runs: dict[str, Callable[[], Co
         CAPTURING: lambda: reference(it, envs, steps, rooms, capture=True),
         NOT_CAPTURING: lambda: reference(it, envs, steps, rooms, capture=False),
     }
+    if GROWING in runs and envs < 64:  # whose growing maps would take 6 GB
+        theirs[REFERENCE_GROWING] = lambda: reference(it, envs, it.window, rooms, capture=True, growing=True)
     try:
         taken = rounds(theirs | runs, count)
     finally:
@@ -68,6 +72,12 @@ def compared(it: Subject, envs: int, count: int, runs: dict[str, Callable[[], Co
             "reference_capturing_over_this": against,
             "reference_capturing_over_this_cpu": ratios(taken[CAPTURING], costs, "cpu"),
         }
+        if name == GROWING and REFERENCE_GROWING in taken:
+            both = ratios(taken[REFERENCE_GROWING], costs), ratios(taken[REFERENCE_GROWING], costs, "cpu")
+            results[name] |= {"growing_reference_over_this": both[0], "growing_reference_over_this_cpu": both[1]}
+            print(
+                f"   against a reference that grows too: {shown(both[0], 1)} ×, {shown(both[1], 1)} × by processor time"
+            )
         policy = "causal" if it.info.policy.causal else "non-causal"
         cpu = results[name]["reference_capturing_over_this_cpu"]
         print(
