@@ -33,16 +33,28 @@ def assert_prefix(path, expected):
         assert np.array_equal(values, expected[name][: len(values)], equal_nan=values.dtype.kind == "f"), name
 
 
-def test_a_crash_at_every_stage_leaves_a_whole_capture(tmp_path, rollout, decoded, assert_same):
+FORMS = {
+    "f16": {"map_steps": (0, 5)},
+    "u8": {"row_form": "u8", "map_steps": ()},
+    "bins and a curve": {"row_envs": None, "bin_envs": (0, 1, 2), "curve": True, "map_steps": ()},
+    "a curve alone": {"row_envs": None, "curve": True, "map_steps": ()},
+}
+"""Forms of the rows, as sizes of the capture."""
+
+
+@pytest.mark.parametrize(
+    "form", [pytest.param(form, marks=[] if form == "f16" else [pytest.mark.slow]) for form in FORMS]
+)
+def test_a_crash_at_every_stage_leaves_a_whole_capture(tmp_path, rollout, decoded, assert_same, form):
     """Crashing at each stage in turn, and going on from there, ends with the uninterrupted arrays.
 
     The documents of single arrays are written at creation and in each commit alike: those of the first are enough.
     """
-    of = rollout.schema(steps=6, map_steps=(0, 5))
+    of = rollout.schema(steps=6, **FORMS[form])
     stages: list[str] = []
     rollout.work(tmp_path / "whole.zarr", of, at_stage=stages.append)
     expected = decoded(tmp_path / "whole.zarr")
-    assert stages.count("root-renamed") == 4  # creation, two commits, the declaration that it is complete
+    assert stages.count("root-renamed") >= 3  # creation, the commits, the declaration that it is complete
     for place, reached in enumerate(stages):
         if reached.startswith("array-metadata-written") and stages[:place].count(reached) > 1:
             continue
