@@ -8,15 +8,15 @@ TEST_ARGS ?= -n 2 --dist worksteal
 MARKS ?= not slow
 MINUTES ?= 5
 
-.PHONY: demo test slow coverage browser lint style types types-again docs bench study gallery picture kills soak train-shipped serve setup setup-dev clean
+.PHONY: demo test slow coverage browser postgresql lint style types types-again docs bench study gallery picture kills soak train-shipped serve setup setup-dev clean
 
 demo: setup  ## Capture and screen the shipped policy, show its answer, draw it into demo-output/; DECIDE=1 decides live
 	$(BIN)/attnscope demo --out demo-output $(if $(DECIDE),--decide)
 
-test: setup-dev browser  ## Run every test but the slow ones
+test: setup-dev browser postgresql  ## Run every test but the slow ones
 	$(BIN)/python -m pytest -m "$(MARKS)" $(TEST_ARGS)
 
-slow: setup-dev browser $(VENV)/lab/.ready  ## Run the tests that are marked slow: every page of docs as its reader would, JupyterLab
+slow: setup-dev browser postgresql $(VENV)/lab/.ready  ## Run the tests that are marked slow: every page of docs as its reader would, JupyterLab
 	ATTNSCOPE_JUPYTERLAB=$(abspath $(VENV))/lab/bin/jupyter-lab $(BIN)/python -m pytest -m slow
 
 # JupyterLab is only driven by a test, so it has an environment of its own: nothing else gets its hundred packages.
@@ -31,7 +31,13 @@ browser:  ## Chromium and its driver, for the tests of the report's page: Debian
 	&& DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends chromium chromium-driver >/dev/null; \
 	else echo "The report's page is tested in Chromium: install chromium and chromium-driver (or chromedriver), or those tests fail."; fi
 
-coverage: setup-dev browser  ## Run every test and list the lines that none reaches; slower than make test
+postgresql:  ## PostgreSQL, for the tests of the job database: Debian and root; else says what to install
+	@if ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || command -v initdb >/dev/null; then :; \
+	elif [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then apt-get update -qq \
+	&& DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends postgresql >/dev/null; \
+	else echo "The job database is tested on PostgreSQL: install postgresql, or those tests fail."; fi
+
+coverage: setup-dev browser postgresql  ## Run every test and list the lines that none reaches; slower than make test
 	$(BIN)/python -m coverage erase
 	$(BIN)/python -m coverage run -m pytest $(TEST_ARGS)
 	$(BIN)/python -m coverage combine --quiet

@@ -29,10 +29,10 @@ from attnscope_server.records.keys import KeyStore
 from attnscope_server.replaying.answers import Replays
 from attnscope_server.root.captures import Captures
 from attnscope_server.root.clock import SettledClock
-from attnscope_server.root.data_root import held, open_database, prepare
+from attnscope_server.root.data_root import held, opened, prepare
 from attnscope_server.root.housekeeping import Housekeeping
-from attnscope_server.running.process_runner import ProcessRunner
 from attnscope_server.running.runner import SlotKind
+from attnscope_server.running.runners import runners_of
 from attnscope_server.running.supervisor import Supervisor
 from attnscope_server.settings import Settings
 from attnscope_storage import __version__
@@ -56,6 +56,7 @@ def create_app(settings: Settings) -> FastAPI:
         InFlight(settings.limits.sending_bytes),
     )
     app.state.readiness = Readiness()
+    app.state.stop = lambda: None
     handlers.install(app)
     for router in (jobs.router, capture_routes.router, maps.router, catalogue.router):
         app.include_router(router, prefix="/v1")
@@ -74,8 +75,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     settings: Settings = app.state.settings
     prepare(settings)
     strategies()  # an installed one that cannot be used is said now, not at the first trial
-    with held(settings.data_root):
-        database = open_database(settings)
+    with held(settings.data_root), opened(settings) as database, database.served(lambda _: app.state.stop()):
         state = _state(settings, database, app.state.in_flight)
         state.changes.bind()
         app.state.service = state
@@ -93,7 +93,6 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
             await asyncio.to_thread(state.housekeeping.stop)
             await asyncio.to_thread(state.replays.process.stop)
             await asyncio.to_thread(state.supervisor.stop)
-            database.close()
 
 
 def _state(settings: Settings, database: Database, in_flight: InFlight) -> State:
@@ -109,7 +108,7 @@ def _state(settings: Settings, database: Database, in_flight: InFlight) -> State
         keys=KeyStore(database, fixed, SettledClock().now),
         registry=registry,
         captures=captures,
-        supervisor=Supervisor(settings, store, (ProcessRunner(settings),), changes.announce, takes=takes),
+        supervisor=Supervisor(settings, store, runners_of(settings), changes.announce, takes=takes),
         changes=changes,
         replays=Replays(settings),
         listings=listings,

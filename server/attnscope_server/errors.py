@@ -13,6 +13,7 @@
         ├── DatabaseMissingError (LookupError) there are captures, and no job database
         ├── RecordUnreadableError (ValueError) the database holds a job that this version cannot read
         ├── DatabaseGoneError (OSError)        the job database was taken away while the service ran
+        ├── DatabaseUnreachableError (OSError) the server of the job database does not answer
         ├── DatabaseBusyError (TimeoutError)   too many writers wait for the job database
         ├── BackupRefusedError (FileExistsError) a backup or data root cannot be made at this place
         ├── BackupUnreadableError (ValueError) this is no backup, or a damaged one
@@ -78,6 +79,10 @@ class RecordUnreadableError(ServiceError, ValueError):
 
 class DatabaseGoneError(ServiceError, OSError):
     """The job database was taken away while the service ran."""
+
+
+class DatabaseUnreachableError(ServiceError, OSError):
+    """The server of the job database does not answer, or refuses the account."""
 
 
 class DatabaseBusyError(ServiceError, TimeoutError):

@@ -19,7 +19,7 @@ from attnscope_server.records.job import StoredJob
 from attnscope_server.root.captures import Captures
 from attnscope_server.settings import Settings
 from attnscope_storage.errors import AttnscopeError, CaptureNotFoundError
-from attnscope_storage.wire import AnySpec, Estimate, ProblemCode, Resolved
+from attnscope_storage.wire import AnySpec, Estimate, ProblemCode
 
 
 @dataclass(frozen=True)
@@ -31,8 +31,8 @@ class Planner:
     listings: Listings
     captures: Captures
 
-    def resolve(self, spec: AnySpec, referred: StoredJob | None) -> Resolved:
-        """Return the meaning of a specification, if the job fits into this service.
+    def admit(self, spec: AnySpec, referred: StoredJob | None) -> Planned[Any, Any]:
+        """Return the plan of a job, if the job fits into this service.
 
         Parameters
         ----------
@@ -53,8 +53,7 @@ class Planner:
         if free is not None and planned.bytes_on_disk > free:
             detail = f"about {planned.bytes_on_disk} bytes are needed where {free} are free"
             raise refusal(ProblemCode.STORAGE_FULL, detail, limit=free, requested=planned.bytes_on_disk)
-        resolved: Resolved = planned.resolved
-        return resolved
+        return planned
 
     def plan(self, spec: AnySpec, referred: StoredJob | None) -> Planned[Any, Any]:
         """Return a specification resolved by its kind, with its policy and its schema.

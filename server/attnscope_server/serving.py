@@ -135,7 +135,13 @@ def _prepared(settings: Settings, listening: Callable[[Running], None]) -> tuple
         announce(settings, url, key)
         listening(Running(url, key, settings, state))
 
-    return _Server(config, on_listening, lambda: withdraw(settings, url)), place
+    server = _Server(config, on_listening, lambda: withdraw(settings, url))
+
+    def stop() -> None:
+        server.should_exit = True
+
+    app.state.stop = stop  # a service that has lost its database must not go on
+    return server, place
 
 
 def _configured(app: FastAPI, settings: Settings) -> uvicorn.Config:

@@ -69,6 +69,9 @@ class Limits(BaseModel):
     page_jobs: int = Field(default=200, ge=1, description="Jobs of a page.")
     page_tasks: int = Field(default=500, ge=1, description="Tasks of a page.")
     queued_jobs: int = Field(default=1000, ge=1, description="Jobs of one owner that wait at once.")
+    stored_bytes: Bytes | None = Field(
+        default=None, description="Stored bytes of one owner's jobs, with what those to come will take; None: any."
+    )
     running_per_owner: int | None = Field(
         default=None, ge=1, description="Jobs of one owner that run at once; None: as many as there are devices."
     )
@@ -99,6 +102,9 @@ class Settings(BaseSettings):
         default=None,
         description="s3://BUCKET/PREFIX where captures lie; keys, jobs and checkpoints stay in the data root.",
     )
+    database_url: SecretStr | None = Field(
+        default=None, description="PostgreSQL database of the jobs and keys; None: a file in the data root."
+    )
     host: str = "127.0.0.1"
     port: int = Field(default=DEFAULT_PORT, ge=0, le=65535, description="0 takes a free one.")
     behind_proxy: bool = Field(default=False, description="A proxy in front ends TLS; allows hosts beyond loopback.")
@@ -112,6 +118,12 @@ class Settings(BaseSettings):
     announce_folder: Path = Field(default_factory=lambda: user_config_path("attnscope"))
     devices: Annotated[tuple[str, ...], NoDecode] = Field(
         default=("auto",), min_length=1, description="One worker each; auto is the first GPU, else the CPU."
+    )
+    runners: Annotated[tuple[str, ...], NoDecode] = Field(
+        default=("process",), min_length=1, description="What runs jobs, by name: processes here, or an installed one."
+    )
+    lease_seconds: Seconds = Field(
+        default=60.0, description="Lease of a job whose worker outlives the service; it writes for 0.6 of it."
     )
     threads: int | None = Field(
         default=None, ge=1, le=1024, description="Torch threads of a worker; None leaves torch's own."
@@ -177,7 +189,7 @@ class Settings(BaseSettings):
                 raise ValueError(error.message) from error
         return value
 
-    @field_validator("devices", "allowed_hosts", mode="before")
+    @field_validator("devices", "allowed_hosts", "runners", mode="before")
     @classmethod
     def _comma_separated(cls, value: object) -> object:
         return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
@@ -225,6 +237,11 @@ class Settings(BaseSettings):
             raise ValueError(
                 f"silent_seconds: a worker that gives a sign of life every {self.alive_seconds:g} s would be ended "
                 f"after {self.silent_seconds:g} s; ask for more silent_seconds, or fewer alive_seconds"
+            )
+        if self.lease_seconds < 4 * self.alive_seconds:
+            raise ValueError(
+                f"lease_seconds: a lease is renewed by a sign of life every {self.alive_seconds:g} s, so it must last "
+                f"{4 * self.alive_seconds:g} s, got {self.lease_seconds:g}"
             )
         return self
 

@@ -6,9 +6,9 @@ kills itself with SIGKILL when the writer passes STAGE for the NTH time. It prin
 
 from __future__ import annotations
 
-import os
 import signal
 import sys
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -225,7 +225,7 @@ def main(path: str, stage: str = "", nth: str = "0", attempt: str = "") -> None:
         nonlocal left
         left -= passed == stage
         if passed == stage and left == 0:
-            os.kill(os.getpid(), end)
+            signal.pthread_kill(threading.get_ident(), end)  # this very thread goes not one step further
 
     def tell(commit: Commit) -> None:
         print(commit.steps_committed, flush=True)  # noqa: T201

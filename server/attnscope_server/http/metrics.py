@@ -7,6 +7,7 @@ no owner and no job: only sums leave it.
 from __future__ import annotations
 
 import time
+from collections import Counter as Counted
 from collections.abc import Iterator
 from typing import Final
 
@@ -93,6 +94,7 @@ class _Jobs(Collector):
         for state, count in counts.items():
             jobs.add_metric([state.value], count)
         yield jobs
+        yield self._slots()
         running = [job for _, job in self._state.supervisor.devices() if job is not None]
         found = [(job, self._state.supervisor.progress(job.id)) for job in running]
         reported = [progress for _, progress in found if progress is not None]
@@ -114,3 +116,13 @@ class _Jobs(Collector):
         )
         for name, text, value in gauges:
             yield GaugeMetricFamily(name, text, value=value)
+
+    def _slots(self) -> Metric:
+        slots = GaugeMetricFamily("attnscope_placement_slots", "Placement slots.", labels=["runner", "kind", "state"])
+        states = Counted(
+            (place.runner, place.slot.kind.value, "busy" if place.job else "free" if place.slot.free else "away")
+            for place in self._state.supervisor.places()
+        )
+        for labels, count in sorted(states.items()):
+            slots.add_metric(list(labels), count)
+        return slots

@@ -1,41 +1,29 @@
 """The job database: transactions on its tables.
 
-SQLite in WAL mode. Writers take the write lock when they begin, so that a transaction never fails half-way because
-another one wrote in between. Readers have connections of their own, which no writer can take away. Knows nothing of
-states or rights.
+A file of SQLite, or a database on a PostgreSQL server: a dialect holds what differs. Writers take the write lock when
+they begin, so that a transaction never fails half-way because another one wrote in between. Readers have connections of
+their own, which no writer can take away. Knows nothing of states or rights.
 """
 
 from __future__ import annotations
 
-import sqlite3
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
-from sqlalchemy import URL, Connection, Engine, create_engine, event, text
-from sqlalchemy.exc import DatabaseError, OperationalError
+from sqlalchemy.exc import DatabaseError
 from sqlalchemy.orm import Session
 
-from attnscope_server.errors import (
-    DatabaseBusyError,
-    DatabaseDamagedError,
-    DatabaseGoneError,
-    DataRootUnusableError,
-)
-from attnscope_server.records.upgrading import bring_up
+from attnscope_server.errors import DatabaseBusyError, DatabaseGoneError
+from attnscope_server.records.dialect import PATIENCE, WRITES, Dialect
+from attnscope_server.records.sqlite import Sqlite
 from attnscope_storage.errors import AttnscopeError
-
-RESTORE: Final = "restore it from a backup, or move it away and run `attnscope-server doctor --rebuild`"
-"""The remedy for a job database that cannot be used."""
 
 BUSY_MILLISECONDS = 5000
 """Time that a transaction waits for another process's."""
-
-READERS: Final = 48
-"""Connections for reading, at most; more than the service has threads that read."""
 
 WAITING_WRITERS: Final = 16
 """Writers that wait for their turn, at most: fewer than the service's threads, so that reads always find one."""
@@ -46,20 +34,13 @@ STUCK_SECONDS: Final = 0.5
 UNANSWERED: Final = (DatabaseError, DatabaseGoneError, DatabaseBusyError)
 """Errors of a transaction that the database did not take; another try may succeed."""
 
-WRITES: Final = "attnscope_writes"
-"""Execution option of a connection that is going to write."""
-
-PATIENCE: Final = "attnscope_patience"
-"""Execution option: milliseconds that a writer waits for another process's lock."""
-
 
 class Database:
-    """Transactions on one database file."""
+    """Transactions on one database."""
 
-    def __init__(self, reading: Engine, writing: Engine, path: Path) -> None:
-        self._path = path
-        self._file: int | None = None
-        self._reading, self._writing = reading, writing.execution_options(**{WRITES: True})
+    def __init__(self, dialect: Dialect) -> None:
+        self._dialect = dialect
+        self._reading, self._writing = dialect.reading, dialect.writing.execution_options(**{WRITES: True})
         self._turn = threading.Lock()
         self._waiting = 0
         self._since: float | None = None
@@ -77,20 +58,41 @@ class Database:
         DataRootUnusableError
             The file cannot be opened or made.
         """
-        database = cls(_engine(path, durable, READERS), _engine(path, durable, 1), path)
+        return cls._prepared(Sqlite(path, durable=durable, busy=BUSY_MILLISECONDS))
+
+    @classmethod
+    def connect(cls, address: str) -> Database:
+        """Open a database on a PostgreSQL server, and bring its tables up to date or make them.
+
+        Raises
+        ------
+        DatabaseVersionError
+            A newer version wrote it.
+        DatabaseDamagedError
+            It is none of attnscope's, or its tables cannot be made.
+        DatabaseUnreachableError
+            The server does not answer, or refuses the account.
+        SettingUnusableError
+            The address is none, or the extra is not installed.
+        """
+        from attnscope_server.records.postgresql import Postgresql  # noqa: PLC0415 - an extra
+
+        return cls._prepared(Postgresql(address, busy=BUSY_MILLISECONDS))
+
+    @classmethod
+    def _prepared(cls, dialect: Dialect) -> Database:
         try:
-            database._prepare()
-        except OperationalError as error:
-            database.close()
-            raise DataRootUnusableError(f"the job database {path} cannot be opened: {error.orig}") from error
-        except DatabaseError as error:
-            database.close()
-            raise DatabaseDamagedError(f"{path} is no database that can be read: {error.orig}; {RESTORE}") from error
+            dialect.prepare()
         except AttnscopeError:
-            database.close()
+            dialect.close()
             raise
-        database._file = path.stat().st_ino
-        return database
+        return cls(dialect)
+
+    @contextmanager
+    def served(self, lost: Callable[[str], None]) -> Iterator[None]:
+        """Be the one service of the database while the context lasts; `lost` hears why the service must stop."""
+        with self._dialect.served(lost):
+            yield
 
     @contextmanager
     def read(self) -> Iterator[Session]:
@@ -115,12 +117,7 @@ class Database:
             Too many writers wait, or the one that writes has not ended for long.
         """
         with self._writers_turn(patient=patient) as left:
-            try:
-                there = self._file in {None, self._path.stat().st_ino}
-            except OSError:
-                there = False
-            if not there:
-                raise DatabaseGoneError(f"the job database {self._path} is gone; stop the service, {RESTORE}")
+            self._dialect.check()
             writing = self._writing.execution_options(**{PATIENCE: left})
             with Session(writing, expire_on_commit=False) as session, session.begin():
                 session.connection()  # begins, which waits for another program's lock
@@ -129,8 +126,7 @@ class Database:
 
     def close(self) -> None:
         """Close every connection."""
-        self._reading.dispose()
-        self._writing.dispose()
+        self._dialect.close()
 
     @contextmanager
     def _writers_turn(self, *, patient: bool) -> Iterator[int]:
@@ -160,47 +156,3 @@ class Database:
         finally:
             self._since = None
             self._turn.release()
-
-    def _prepare(self) -> None:
-        self._check_pages()
-        with self._writing.begin() as connection:
-            bring_up(connection)
-
-    def _check_pages(self) -> None:
-        """Refuse a database with damaged pages before anything is written into it."""
-        with self.read() as session:
-            found = session.execute(text("PRAGMA quick_check(1)")).scalar()
-        if found != "ok":
-            raise DatabaseDamagedError(f"the job database is damaged: {found}; {RESTORE}")
-
-
-def _engine(path: Path, durable: bool, connections: int) -> Engine:
-    engine = create_engine(
-        URL.create("sqlite", database=str(path)),  # a path may hold what an address gives a meaning
-        connect_args={"check_same_thread": False},
-        pool_size=connections,
-        max_overflow=0,
-        pool_timeout=BUSY_MILLISECONDS / 1000,
-    )
-
-    @event.listens_for(engine, "connect")
-    def _on_connect(connection: sqlite3.Connection, _record: object) -> None:
-        connection.isolation_level = None  # the driver must not begin transactions by itself: see _on_begin
-        for pragma in (
-            f"busy_timeout = {BUSY_MILLISECONDS}",
-            "journal_mode = WAL",
-            f"synchronous = {'FULL' if durable else 'NORMAL'}",
-            "foreign_keys = ON",
-        ):
-            connection.execute(f"PRAGMA {pragma}")
-
-    @event.listens_for(engine, "begin")
-    def _on_begin(connection: Connection) -> None:
-        options = connection.get_execution_options()
-        if not options.get(WRITES, False):
-            connection.exec_driver_sql("BEGIN")
-            return
-        connection.exec_driver_sql(f"PRAGMA busy_timeout = {options.get(PATIENCE, BUSY_MILLISECONDS)}")
-        connection.exec_driver_sql("BEGIN IMMEDIATE")
-
-    return engine

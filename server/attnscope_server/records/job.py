@@ -161,6 +161,8 @@ class StoredJob:
             failure=self.failure,
             expires_at=self.expires_at,
             pinned=self.pinned,
+            placed_on=None if self.placed_on is None else dict(self.placed_on),
+            resume_elsewhere=self.resume_elsewhere,
         )
 
 

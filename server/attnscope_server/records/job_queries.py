@@ -14,6 +14,7 @@ from attnscope_server.records.job_rows import readable, row_named, row_of, store
 from attnscope_server.records.listing import Cut, Held, JobFilter, Shown, list_jobs, page_of
 from attnscope_server.records.tables import EventRow, JobRow
 from attnscope_server.records.turns import places
+from attnscope_server.records.usage import Usage, usage_of
 from attnscope_storage.wire import AnySpec, JobState
 
 NEWEST = 20
@@ -90,6 +91,11 @@ class JobQueries:
             return {}
         with self._database.read() as session:
             return places(session, waiting)
+
+    def usage(self, owner: str) -> Usage:
+        """Return what an owner's jobs take of the quotas."""
+        with self._database.read() as session:
+            return usage_of(session, owner)
 
     def count_by_state(self) -> dict[JobState, int]:
         """Return how many jobs are in each state, deleted ones left out."""

@@ -26,6 +26,7 @@ from attnscope_server.records.job_rows import (
 from attnscope_server.records.repairs import fail_unreadable
 from attnscope_server.records.tables import EventRow, JobRow, MetadataRow
 from attnscope_server.records.turns import BUSY, Claim, next_in_turn
+from attnscope_server.records.usage import Room, refuse_over_quota
 from attnscope_storage.wire import AnySpec, JobChanges, JobState, ProblemCode, Progress, Resolved
 
 ANY: Final = Claim()
@@ -62,7 +63,7 @@ class JobStore(JobQueries):
         self._retention = retention
 
     def submit(
-        self, name: UUID, owner: str, spec: AnySpec, resolve: Resolve, *, queue_limit: int
+        self, name: UUID, owner: str, spec: AnySpec, resolve: Resolve, *, queue_limit: int, room: Room | None = None
     ) -> tuple[StoredJob, bool]:
         """Queue a job, or return the one of this owner that has this name and the same specification already.
 
@@ -72,6 +73,8 @@ class JobStore(JobQueries):
             Returns the meaning of the specification, given the stored job that it refers to, or raises. It is called
             outside of any transaction, and only where the name is new to the owner: a repetition is answered even if
             the checkpoint is gone by now.
+        room
+            The owner's quota of stored bytes; `resolve` says in it what the job takes. None: any.
 
         Returns
         -------
@@ -81,8 +84,10 @@ class JobStore(JobQueries):
         Raises
         ------
         ProblemError
-            The id is taken by another specification (conflict) or was deleted (gone), or the owner's queue is full.
+            The id is taken by another specification (conflict) or was deleted (gone), or the owner's queue is full, or
+            the owner would store more than allowed (too large).
         """
+        room = room or Room()
         if (known := self.find(owner, name)) is not None:
             return _same(known, spec), False
         resolved = resolve(spec, self.referred(owner, spec))
@@ -91,10 +96,12 @@ class JobStore(JobQueries):
             if row is not None:
                 return _same(stored_job(row), spec), False
             self._refuse_full(session, owner, queue_limit)
+            refuse_over_quota(session, owner, room)
             # Another owner's job of that name must not show, so this one lives elsewhere; and no name that is computed,
             # as those of a decision's parts are, may lead to a store that is there.
             job = name if name.version == RANDOM and row_of(session, name) is None else uuid4()
             row = new_row(job, name, owner, spec, resolved, self._now())
+            row.bytes_expected = room.more
             session.add(row)
             session.flush()
             record_event(session, row, self._now(), None)

@@ -176,6 +176,8 @@ def _summary(session: Session, sequence: int) -> JobSummary | None:
             failure=None if row.failure is None else Problem.model_validate(row.failure),
             expires_at=row.expires_at,
             pinned=row.pinned,
+            placed_on=row.placed_on,
+            resume_elsewhere=row.resume_elsewhere,
         )
     except ValidationError as error:
         log.warning("the record of a job cannot be read", job=row.id, wrong=error.error_count())

@@ -29,6 +29,8 @@ class Found:
     resolved: Resolved
     complete: bool
     """True where the capture is complete."""
+    attempts: int = 0
+    """Attempt that wrote last: the next one must have a greater number."""
 
 
 def fail_unreadable(session: Session, at: datetime) -> None:
@@ -47,7 +49,7 @@ def adopt(session: Session, found: Found, state: JobState, at: datetime) -> None
     """Enter a job whose capture was found without one."""
     name = found.name if row_named(session, found.owner, found.name) is None else found.job  # a copy of another
     row = new_row(found.job, name, found.owner, found.spec, found.resolved, at)
-    row.state = state
+    row.state, row.attempts = state, found.attempts
     if state.final:
         row.progress, row.finished_at = {**row.progress, "phase": "ended"}, at
     if state is JobState.SUCCEEDED:

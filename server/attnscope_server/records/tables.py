@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import JSON, DateTime, Double, ForeignKey, Index, String
+from sqlalchemy import JSON, BigInteger, DateTime, Double, ForeignKey, Index, String
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 from sqlalchemy.types import TypeDecorator
 
@@ -94,6 +94,8 @@ class JobRow(Base):
     """Number of the event of the job's last claim: an owner's greatest tells when the owner was last served."""
     ran_seconds: Mapped[float] = mapped_column(Double, default=0.0)
     """Time that ended attempts took together."""
+    bytes_expected: Mapped[int | None] = mapped_column(BigInteger)
+    """Bytes that the job was expected to store when it was queued."""
     resume_elsewhere: Mapped[bool] = mapped_column(default=False)
     """True where the job may go on on another kind of device than the one that it began on."""
 

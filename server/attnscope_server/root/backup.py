@@ -20,7 +20,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from attnscope_model.checkpoints.folders import ENTRY
 from attnscope_server.errors import BackupRefusedError, DatabaseDamagedError, DatabaseMissingError
-from attnscope_server.records.database import RESTORE
+from attnscope_server.records.sqlite import RESTORE
 from attnscope_server.root.children import children_of
 from attnscope_server.root.data_root import MANIFEST
 from attnscope_server.root.paths import capture_path
@@ -90,6 +90,11 @@ def back_up(settings: Settings, folder: Path, report: Report = lambda _: None) -
         There is no job database, or it cannot be copied.
     """
     root = settings.data_root
+    if settings.database_url is not None:
+        raise BackupRefusedError(
+            "the job database is on a PostgreSQL server: copy it by pg_dump, and after it the captures and checkpoints "
+            "of the data root"
+        )
     if not settings.database_path.exists():
         raise DatabaseMissingError(f"there is no job database at {settings.database_path}: nothing to back up")
     if folder.resolve().is_relative_to(root.resolve()):

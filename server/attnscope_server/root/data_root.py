@@ -60,13 +60,15 @@ def prepare(settings: Settings) -> None:
 
 
 def open_database(settings: Settings) -> Database:
-    """Open the job database of a prepared data root, made where there is none.
+    """Open the job database of a prepared data root, made where there is none; or the one that `database_url` names.
 
     Raises
     ------
     DatabaseMissingError
         There is none, but captures are: they would be nobody's.
     """
+    if settings.database_url is not None:
+        return Database.connect(settings.database_url.get_secret_value())
     if not settings.database_path.exists():
         left = sum(1 for _ in stores_in(settings.stores / STORES))
         if left:
@@ -75,6 +77,16 @@ def open_database(settings: Settings) -> Database:
                 "or enter them anew with `attnscope-server doctor --rebuild`"
             )
     return Database.open(settings.database_path, durable=settings.durable)
+
+
+@contextmanager
+def opened(settings: Settings) -> Iterator[Database]:
+    """Open the job database, as `open_database` does, for as long as the context lasts."""
+    database = open_database(settings)
+    try:
+        yield database
+    finally:
+        database.close()
 
 
 @contextmanager

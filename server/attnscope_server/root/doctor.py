@@ -16,10 +16,14 @@ from pathlib import Path
 from typing import Final
 from uuid import UUID
 
+from sqlalchemy import text
+from sqlalchemy.exc import DatabaseError
+
 from attnscope_model.checkpoints.registry import CheckpointRegistry
 from attnscope_model.errors import CheckpointError
 from attnscope_server.acting.devices import choose_device, fault_of
-from attnscope_server.records.database import RESTORE
+from attnscope_server.records.postgresql import Postgresql
+from attnscope_server.records.sqlite import RESTORE
 from attnscope_server.records.upgrading import DATABASE_VERSION
 from attnscope_server.root.children import owner_of
 from attnscope_server.root.disk import NETWORK, REMEDY, file_system
@@ -105,6 +109,8 @@ def _holder(settings: Settings) -> str:
 
 def _database(settings: Settings) -> tuple[dict[str, str] | None, list[Finding]]:
     """Return the state of each job that is not deleted by its id, None where the database cannot tell."""
+    if settings.database_url is not None:
+        return _on_server(settings.database_url.get_secret_value())
     path = settings.database_path
     if not path.exists():
         return None, [bad("database", f"{path} is missing", RESTORE)]
@@ -122,6 +128,27 @@ def _database(settings: Settings) -> tuple[dict[str, str] | None, list[Finding]]
     if wrong is not None:
         return None, [wrong]
     return dict(rows), [good("database", f"version {stored}, {len(rows)} jobs")]
+
+
+def _on_server(address: str) -> tuple[dict[str, str] | None, list[Finding]]:
+    """Return the same of a database on a PostgreSQL server, which is not brought up to date for it."""
+    dialect = Postgresql(address)
+    try:
+        with dialect.reading.begin() as connection:
+            version = connection.execute(
+                text("SELECT value FROM service_metadata WHERE name = 'database_version'")
+            ).scalar()
+            rows = connection.execute(text("SELECT id, state FROM jobs WHERE deleted_at IS NULL")).all()
+    except DatabaseError as error:
+        detail = f"{dialect.where} cannot be read: {type(error.orig).__name__}"
+        return None, [bad("database", detail, "see whether its server runs, and knows this account")]
+    finally:
+        dialect.close()
+    if version != str(DATABASE_VERSION):
+        detail = f"version {version}; this attnscope knows {DATABASE_VERSION}"
+        return None, [bad("database", detail, "start the service, or update attnscope")]
+    found = {str(job): str(state) for job, state in rows}
+    return found, [good("database", f"version {version}, {len(found)} jobs, {dialect.where}")]
 
 
 def _unread(path: Path, error: sqlite3.DatabaseError) -> Finding:

@@ -48,6 +48,8 @@ def rebuild_database(settings: Settings, old: Path | None = None) -> Counter[Job
     """
     prepare(settings)
     with held(settings.data_root):
+        if settings.database_url is not None:
+            raise DataRootInUseError("the job database is on a PostgreSQL server; restore it there")
         if settings.database_path.exists():
             raise DataRootInUseError(f"there is a job database at {settings.database_path}; move it away first")
         known = {} if old is None else states_in(old)
@@ -110,6 +112,7 @@ def _found_in(path: StorePath) -> Found | None:
             spec=specification_as(reader.kind, attributes["spec"]),
             resolved=resolved_as(reader.kind, attributes["resolved"]),
             complete=reader.complete,
+            attempts=int(attributes.get("attempt", 0)),
         )
     except (AttnscopeError, ValidationError, KeyError, ValueError):
         return None

@@ -10,8 +10,8 @@ import os
 from collections.abc import Mapping
 from typing import Final
 
-KEY_SETTING: Final = "ATTNSCOPE_SERVER_API_KEY"
-"""Prefix of the environment variables that no child gets."""
+SECRETS: Final = ("ATTNSCOPE_SERVER_API_KEY", "ATTNSCOPE_SERVER_DATABASE_URL", "PGPASS")
+"""Prefixes of the environment variables that no child gets."""
 
 PATIENT: Final = {"OMP_WAIT_POLICY": "PASSIVE"}
 """Setting with which a thread that waits for another one sleeps; it is read when torch is loaded."""
@@ -27,7 +27,7 @@ def computing(environment: Mapping[str, str], *, busy: bool | None = None) -> di
     busy
         True where other programs hold the cores; None looks.
     """
-    kept = {name: value for name, value in environment.items() if not name.startswith(KEY_SETTING)}
+    kept = {name: value for name, value in environment.items() if not name.startswith(SECRETS)}
     return {**PATIENT, **kept} if (crowded() if busy is None else busy) else kept
 
 

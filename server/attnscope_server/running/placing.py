@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final
 
@@ -22,6 +23,17 @@ log = structlog.get_logger("attnscope.supervisor")
 
 LONGEST_WAIT: Final = 30.0
 """Seconds that a placement slot is left alone after it refused several jobs in a row, at most."""
+
+
+@dataclass(frozen=True)
+class Place:
+    """A placement slot as it is shown."""
+
+    runner: str
+    slot: Slot
+    hardware: str | None
+    """Name that torch gives the device; None where nothing has told it."""
+    job: StoredJob | None
 
 
 class Placing:

@@ -34,8 +34,12 @@ class ProcessRunner(Runner):
         self._hear: Hear = lambda _slot, _report: None
         self._lock = threading.Lock()
         self._workers: dict[str, LocalWorker] = {}
-        devices = tuple(Slot(str(number), device) for number, device in enumerate(settings.devices))
-        self._slots = {slot.name: slot for slot in (*devices, Slot(SIDE, "cpu", SlotKind.SIDE))}
+        devices = tuple(
+            Slot(str(number), device, hardware="cpu" if device == "cpu" else None)
+            for number, device in enumerate(settings.devices)
+        )
+        side = Slot(SIDE, "cpu", SlotKind.SIDE, hardware="cpu")
+        self._slots = {slot.name: slot for slot in (*devices, side)}
 
     def connect(self, hear: Hear) -> None:
         """Send reports to `hear` from now on."""

@@ -26,7 +26,7 @@ from attnscope_server.records.job_store import JobStore
 from attnscope_server.running.leases import renew, taken_up
 from attnscope_server.running.messages import ENDINGS, Advanced, Alive, AnyJobReport, Interrupted, Misplaced, Taken
 from attnscope_server.running.placed import Placed, interrupted, write_end
-from attnscope_server.running.placing import Placing
+from attnscope_server.running.placing import Place, Placing
 from attnscope_server.running.runner import Runner, SlotKind, SlotKinds
 from attnscope_server.running.watching import advance, pass_on_cancel, shown, watch
 from attnscope_server.settings import Settings
@@ -137,9 +137,22 @@ class Supervisor:
 
     def devices(self) -> list[tuple[str, StoredJob | None]]:
         """Return each device and the job it runs."""
+        return [(place.slot.device, place.job) for place in self.places() if place.slot.kind is SlotKind.DEVICE]
+
+    def places(self) -> list[Place]:
+        """Return every placement slot of this moment, with its job; a runner that cannot say its slots has none."""
         jobs = {key: placed.job for key, placed in tuple(self._placed.items())}
-        slots = [(runner.name, slot) for runner in self._runners.values() for slot in runner.slots()]
-        return [(slot.device, jobs.get((name, slot.name))) for name, slot in slots if slot.kind is SlotKind.DEVICE]
+        found = []
+        for runner in self._runners.values():
+            with contextlib.suppress(Exception):  # `_feed` logs it
+                for slot in runner.slots():
+                    job, hardware = jobs.get((runner.name, slot.name)), self._placing.hardware(runner.name, slot)
+                    found.append(Place(runner.name, slot, hardware, job))
+        return found
+
+    def runner(self, name: str) -> Runner | None:
+        """Return the runner of a name; None where the settings name no such runner."""
+        return self._runners.get(name)
 
     def cancel(self, job: StoredJob) -> StoredJob:
         """Cancel a job; it stays `cancelling` until its work has ended.

@@ -12,6 +12,7 @@ import threading
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Final
 
 import structlog
 import torch
@@ -42,7 +43,7 @@ from attnscope_server.running.messages import (
     Succeeded,
     Taken,
 )
-from attnscope_storage.errors import FencedError, LeaseLostError
+from attnscope_storage.errors import CaptureLockedError, FencedError, LeaseLostError
 from attnscope_storage.layout.places import place_of
 from attnscope_storage.wire import CheckpointInfo, Phase
 from attnscope_storage.wire.contract import imported
@@ -50,6 +51,9 @@ from attnscope_storage.writing.fence import Tenure
 from attnscope_storage.writing.writer import Commit
 
 log = structlog.get_logger("attnscope.worker")
+
+TAKEN_OVER: Final = (FencedError, LeaseLostError, CaptureLockedError)
+"""Errors of an attempt that has not, or not yet, the right to write: the job goes on as another one."""
 
 REDUCE = (
     "memory ran out; ask for fewer environments (tasks × seeds × replicas); of a capture, fewer layers, heads or envs "
@@ -98,7 +102,7 @@ class Worker:
             log.info("job taken")
             try:
                 self._job(order)
-            except (RolloutStoppedError, LeaseLostError, FencedError) as error:
+            except (RolloutStoppedError, *TAKEN_OVER) as error:
                 cancelled = isinstance(error, RolloutStoppedError) and self.channel.may_write(key)
                 stopped = self.channel.stopping.is_set() or not cancelled
                 report = Interrupted(**about) if stopped else Cancelled(**about)

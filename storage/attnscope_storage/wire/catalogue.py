@@ -215,6 +215,25 @@ class DeviceInfo(Received):
     busy_with: str | None = None
 
 
+class PlacementSlot(Received):
+    """A place where one job at a time can run."""
+
+    runner: str
+    name: str = Field(description="Unique among the slots of its runner.")
+    device: str = Field(description="As the settings or the worker name it.")
+    hardware: str | None = Field(default=None, description="Name that torch gives the device, once it is known.")
+    kind: str = Field(description="device, or side: one thread beside busy devices.")
+    free: bool
+    busy_with: str | None = None
+
+
+class Quota(Received):
+    """A cap of one owner, and how much of it is used."""
+
+    used: float
+    limit: float | None = Field(default=None, description="None: no cap.")
+
+
 class Capabilities(Received):
     """The abilities of this service, and its caps."""
 
@@ -222,6 +241,7 @@ class Capabilities(Received):
     job_kinds: tuple[str, ...]
     schema_version: int
     devices: tuple[DeviceInfo, ...]
+    placement_slots: tuple[PlacementSlot, ...] = Field(default=(), description="None by older services.")
     limits: dict[str, float]
     slice_formats: tuple[str, ...]
     slice_reductions: tuple[str, ...]
@@ -237,6 +257,9 @@ class WhoAmI(Received):
     key_id: str
     scopes: tuple[str, ...]
     expires_at: datetime | None = None
+    quotas: dict[str, Quota] = Field(
+        default_factory=dict, description="By the names of the limits: stored_bytes, running_per_owner, queued_jobs."
+    )
 
 
 class Health(Received):

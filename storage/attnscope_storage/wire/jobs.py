@@ -68,6 +68,10 @@ class JobSummary(Received):
     failure: Problem | None = None
     expires_at: datetime | None = Field(default=None, description="When the capture may be deleted; None: kept.")
     pinned: bool = Field(default=False, description="Kept whatever `expires_at` says.")
+    placed_on: dict[str, Any] | None = Field(
+        default=None, description="Device, number format, threads and torch of the last attempt that began."
+    )
+    resume_elsewhere: bool = Field(default=False, description="It may go on on another kind of device.")
 
     @model_validator(mode="before")
     @classmethod
@@ -98,6 +102,10 @@ class JobChanges(Sent):
 
     expires_at: AwareDatetime | None = Field(default=None, description="With its zone; null keeps the capture.")
     pinned: bool = False
+    resume_elsewhere: bool = Field(
+        default=False,
+        description="Let the job go on on another kind of device; what it then computes is not equal to the bit.",
+    )
 
     @field_validator("expires_at")
     @classmethod

@@ -110,7 +110,8 @@ class Fence:
         if self._tenure is None:
             yield
             return
-        self._refuse_fenced(self._tenure)  # before a lock file is made beside a store that was deleted
+        if not (self._store.root / ROOT_KEY).exists():  # else a lock file would be made beside a store that is gone
+            raise FencedError(f"the capture of attempt {self._tenure.attempt} was deleted")
         with locked_briefly(self._store.root):
             self._refuse_fenced(self._tenure)
             self._refuse_lapsed(self._tenure)
@@ -154,9 +155,7 @@ class Fence:
 
     def _refuse_fenced(self, tenure: Tenure) -> None:
         if self.stored() != self._published:
-            raise FencedError(
-                f"another attempt has taken the capture over from attempt {tenure.attempt}, or deleted it"
-            )
+            raise FencedError(f"another attempt has taken the capture over from attempt {tenure.attempt}")
 
     def _refuse_lapsed(self, tenure: Tenure) -> None:
         if not tenure.may_write():

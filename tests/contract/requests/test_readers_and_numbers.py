@@ -22,6 +22,7 @@ def narrow(service_settings, enter_finished_job):
     from uuid import uuid4  # noqa: PLC0415 - one use
 
     limits = {"sending_bytes": 1_000_000, "reader_seconds": 0.3, "long_polls": 2, "slice_result_bytes": 10_000_000}
+    limits["stored_bytes"] = 10_000_000
     where, name = service_settings(limits=limits, worker_command=("sleep", "600"), stop_grace_seconds=0.1), uuid4()
     enter_finished_job(where, name)
     with serve_background(where) as running, httpx.Client(base_url=running.url, timeout=60) as http:
@@ -59,6 +60,18 @@ def stalled(running, path: str) -> socket.socket:
     head = f"GET {path} HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {running.key}\r\n\r\n"
     connection.sendall(head.encode())
     return connection
+
+
+def test_an_owner_over_the_quota_is_told(narrow):
+    """A job that would store more than its owner may is refused; the quota and its use are shown to the owner."""
+    _, http, _ = narrow
+    refused = http.post("/v1/jobs", json={"kind": "capture", "checkpoint": "AD-darkroom", "steps": 20_000})
+    assert refused.status_code == 413
+    document = refused.json()
+    assert document["limit"] == 10_000_000 < document["requested"]
+    quotas = http.get("/v1/whoami").json()["quotas"]
+    assert quotas["stored_bytes"] == {"used": 0.0, "limit": 1e7}
+    assert quotas["running_per_owner"]["limit"] is None
 
 
 def test_stalled_readers_hold_neither_workers_nor_memory(narrow, monkeypatch):

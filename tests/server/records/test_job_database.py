@@ -30,6 +30,9 @@ from attnscope_storage.wire import JobState, ProblemCode
 from attnscope_storage.wire.parts import CAPTURE, child_id
 from submitted import RESOLVED, SPEC
 
+SQLITE = pytest.mark.parametrize("engine", ["sqlite"])
+"""For tests of SQLite's file."""
+
 PLACEMENT = (
     "lease_until",
     "runner",
@@ -39,8 +42,9 @@ PLACEMENT = (
     "served_turn",
     "ran_seconds",
     "resume_elsewhere",
+    "bytes_expected",
 )
-"""Columns of the third and fourth versions."""
+"""Columns of the third version and later ones."""
 
 
 def test_states_and_events_survive_a_restart(where, submitted):
@@ -99,16 +103,14 @@ def test_the_queue_of_an_owner_has_a_cap(jobs, submitted):
     submitted(jobs, "somebody else")
 
 
-def test_a_newer_database_is_left_alone(where):
+def test_a_newer_database_is_left_alone(where, raw):
     """An older attnscope refuses what a newer one wrote, and changes nothing in it."""
-    open_database(where).close()
-    with closing(sqlite3.connect(where.database_path)) as raw:
-        raw.execute("UPDATE service_metadata SET value = '99' WHERE name = 'database_version'")
-        raw.commit()
+    raw("UPDATE service_metadata SET value = '99' WHERE name = 'database_version'")
     with pytest.raises(DatabaseVersionError, match="99"):
         open_database(where)
 
 
+@SQLITE
 def test_a_database_of_the_first_version_is_brought_up(where, submitted):
     """Its jobs keep their ids and states; the new columns hold what they meant before."""
     opened = open_database(where)
@@ -135,39 +137,30 @@ def test_migrations_make_the_tables_that_the_code_has(database):
         assert compare_metadata(context, Base.metadata) == []
 
 
-def altered(where, statement: str, *values: str) -> None:
-    """Make the database of a data root, close it, and alter it by SQL as somebody else would."""
-    open_database(where).close()
-    with closing(sqlite3.connect(where.database_path)) as raw:
-        raw.execute(statement, values)
-        raw.commit()
-
-
 @pytest.mark.parametrize("value", ["", "zero", "-1", "0", None])
-def test_an_odd_version_is_said(where, value):
+def test_an_odd_version_is_said(where, raw, value):
     """A version row that holds no version, or that is gone, is a damaged database and not a traceback."""
-    if value is None:
-        altered(where, "DELETE FROM service_metadata")
-    else:
-        altered(where, "UPDATE service_metadata SET value = ? WHERE name = 'database_version'", value)
+    update = f"UPDATE service_metadata SET value = '{value}'"  # noqa: S608 - one of the values above
+    raw("DELETE FROM service_metadata" if value is None else update)
     with pytest.raises(DatabaseDamagedError, match="version"):
         open_database(where)
 
 
-def test_an_unknown_migration_is_said(where):
+def test_an_unknown_migration_is_said(where, raw):
     """A database that a newer attnscope migrated is refused, also where its number says nothing."""
-    altered(where, "UPDATE alembic_version SET version_num = 'f00'")
+    raw("UPDATE alembic_version SET version_num = 'f00'")
     with pytest.raises(DatabaseVersionError, match="f00"):
         open_database(where)
 
 
-def test_a_lost_version_table_is_said(where):
+def test_a_lost_version_table_is_said(where, raw):
     """Jobs without the table that says their version are not taken for a new database."""
-    altered(where, "DROP TABLE service_metadata")
+    raw("DROP TABLE service_metadata")
     with pytest.raises(DatabaseDamagedError, match="version"):
         open_database(where)
 
 
+@SQLITE
 @pytest.mark.parametrize("damage", ["header", "page", "text"])
 def test_a_damaged_database_is_refused_with_a_remedy(where, damage, submitted):
     """Not only a file that is none: a damaged page is noticed before anything is written."""
@@ -189,6 +182,7 @@ def test_a_damaged_database_is_refused_with_a_remedy(where, damage, submitted):
     assert where.database_path.read_bytes() == content
 
 
+@SQLITE
 def test_a_missing_database_is_not_replaced_by_an_empty_one(where):
     """Captures without the database that knows them stop the start; an empty root begins anew."""
     (where.captures_folder / f"{uuid4()}.zarr").mkdir()
@@ -197,6 +191,7 @@ def test_a_missing_database_is_not_replaced_by_an_empty_one(where):
     assert not where.database_path.exists()
 
 
+@SQLITE
 def test_a_database_that_cannot_be_opened_says_so(where):
     """A folder in its place is no database."""
     where.database_path.mkdir()
@@ -204,6 +199,7 @@ def test_a_database_that_cannot_be_opened_says_so(where):
         open_database(where)
 
 
+@SQLITE
 def test_a_database_taken_away_takes_no_more_writes(jobs, where, submitted):
     """A write into a file that nobody will find again is refused."""
     job = submitted(jobs)
@@ -214,6 +210,7 @@ def test_a_database_taken_away_takes_no_more_writes(jobs, where, submitted):
     assert submitted(jobs).sequence == job.sequence + 1
 
 
+@SQLITE
 def test_a_locked_database_answers_when_it_is_free(where, monkeypatch, submitted):
     """Reads go on; a write fails in time; a key's last use is not worth a refusal."""
     monkeypatch.setattr(database_module, "BUSY_MILLISECONDS", 20)

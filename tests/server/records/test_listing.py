@@ -102,6 +102,7 @@ def served(root, **limits) -> Settings:
     )
 
 
+@pytest.mark.parametrize("engine", ["sqlite"])
 def test_eight_lists_at_once_take_bounded_memory(where):
     """Sixty large jobs, eight readers of whole pages at once: the service's objects stay within a few pages each."""
     with serve_background(served(where.data_root, page_bytes=MIB)) as running:
@@ -125,6 +126,7 @@ def test_eight_lists_at_once_take_bounded_memory(where):
     assert peak < 8 * 6 * MIB, f"{peak / MIB:.0f} MiB"
 
 
+@pytest.mark.parametrize("engine", ["sqlite"])
 def test_older_clients_get_whole_jobs_and_this_one_reads_older_services(where):
     """Without a view a page holds whole jobs; a summary is read from a whole job, too."""
     with serve_background(served(where.data_root)) as running:

@@ -23,6 +23,12 @@ STATES = ("queued", "running", "interrupted", "cancelled", "failed", "deleted", 
 
 
 @pytest.fixture
+def engine():
+    """Return the engine whose file these tests use."""
+    return "sqlite"
+
+
+@pytest.fixture
 def lost(where, tmp_path, monkeypatch):
     """Return a root whose database lies elsewhere, and the id of the job that was in each state."""
     ids = {state: uuid4() for state in STATES}

@@ -31,6 +31,7 @@ def test_the_store_says_which_record_it_cannot_read(jobs, database, ended, colum
         jobs.find(job.owner, job.name)
 
 
+@pytest.mark.parametrize("engine", ["sqlite"])
 def test_its_owner_gets_a_problem_that_says_so(where, ended):
     """A poll of the job is a problem of its own type; the list shows the owner's other jobs."""
     settings = Settings(data_root=where.data_root, port=0, announce=False, durable=False, shipped_checkpoints=False)

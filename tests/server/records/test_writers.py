@@ -17,6 +17,12 @@ from attnscope_server.records.job import StoredJob
 from attnscope_server.records.keys import KeyStore
 
 
+@pytest.fixture
+def engine():
+    """Return the engine whose file these tests use."""
+    return "sqlite"
+
+
 def test_behind_a_locked_writer_reads_go_on_and_writes_are_refused_at_once(
     database, jobs, submitted, where, monkeypatch
 ):

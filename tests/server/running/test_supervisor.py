@@ -35,7 +35,7 @@ def states(jobs, job) -> list[str]:
     return [state.value for state, _, _ in jobs.events(job.id)]
 
 
-def test_a_job_goes_its_way(supervisor, runner, jobs, submitted):
+def test_a_job_goes_its_way(supervisor, runner, jobs, submitted, where):
     """Claimed for a slot of a runner, told where it runs, advanced, ended; the slot is free again."""
     job = submitted(jobs)
     supervisor.look()
@@ -50,7 +50,7 @@ def test_a_job_goes_its_way(supervisor, runner, jobs, submitted):
     assert jobs.get(job.id).state is JobState.SUCCEEDED
     assert jobs.get(job.id).progress.steps_committed == 4
     assert supervisor.devices()[0][1] is None
-    with sqlite3.connect(jobs._database._path) as raw:
+    with sqlite3.connect(where.database_path) as raw:
         row = raw.execute(
             "SELECT runner, slot, placed_on IS NOT NULL, served_turn > 0, last_heard_at FROM jobs"
         ).fetchone()

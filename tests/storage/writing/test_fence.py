@@ -8,6 +8,8 @@ import shutil
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 
@@ -170,12 +172,17 @@ def test_the_places_of_a_store_are_listed(tmp_path, rollout):
     assert [(one["from_step"], one["device"]) for one in found] == [(0, "cpu"), (8, "H200")]
 
 
-def stopped_at(path, stage) -> subprocess.Popen:
-    """Return a process of the first attempt that stopped itself (SIGSTOP) when it passed a stage for the third time."""
-    process = subprocess.Popen([sys.executable, PROGRAM, path, stage, "3", "1"], stderr=subprocess.PIPE, text=True)
-    _, status = os.waitpid(process.pid, os.WUNTRACED)
-    assert os.WIFSTOPPED(status)
-    return process
+@contextmanager
+def stopped_at(path, stage) -> Iterator[subprocess.Popen]:
+    """Run a process of the first attempt that stops itself (SIGSTOP) when it passes a stage for the third time."""
+    command = [sys.executable, PROGRAM, path, stage, "3", "1"]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
+        try:
+            _, status = os.waitpid(process.pid, os.WUNTRACED)
+            assert os.WIFSTOPPED(status)
+            yield process
+        finally:
+            process.kill()
 
 
 def test_an_orphan_that_wakes_between_chunk_and_root_is_harmless(tmp_path, rollout, expected, decoded, assert_same):

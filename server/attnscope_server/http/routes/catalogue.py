@@ -17,6 +17,7 @@ from attnscope_server.http.slices import REDUCTIONS
 from attnscope_server.kinds import kinds
 from attnscope_server.records.job import StoredJob
 from attnscope_server.records.keys import Identity
+from attnscope_server.running.placing import Place
 from attnscope_storage import __version__
 from attnscope_storage.layout.store_schema import SCHEMA_VERSION
 from attnscope_storage.wire import (
@@ -28,7 +29,9 @@ from attnscope_storage.wire import (
     DeviceInfo,
     EnvironmentInfo,
     Health,
+    PlacementSlot,
     ProblemCode,
+    Quota,
     StrategyInfo,
     TaskPage,
     WhoAmI,
@@ -113,12 +116,25 @@ def get_capabilities(state: Service, identity: JobsReader) -> Capabilities:
             DeviceInfo(name=str(number), description=device, busy_with=_busy_with(job, identity))
             for number, (device, job) in enumerate(state.supervisor.devices())
         ),
+        placement_slots=tuple(_slot(place, identity) for place in state.supervisor.places()),
         limits=limits,
         slice_formats=FORMATS,
         slice_reductions=(*REDUCTIONS, "count", *OVER_STEPS),
         map_kinds=MAP_KINDS,
         map_positions=MAP_POSITIONS,
         map_formats=MAP_FORMATS,
+    )
+
+
+def _slot(place: Place, identity: Identity) -> PlacementSlot:
+    return PlacementSlot(
+        runner=place.runner,
+        name=place.slot.name,
+        device=place.slot.device,
+        hardware=place.hardware,
+        kind=place.slot.kind.value,
+        free=place.slot.free and place.job is None,
+        busy_with=_busy_with(place.job, identity),
     )
 
 
@@ -130,13 +146,19 @@ def _busy_with(job: StoredJob | None, identity: Identity) -> str | None:
 
 
 @router.get("/whoami", responses=problems())
-def get_whoami(identity: JobsReader) -> WhoAmI:
-    """Say whose key this is."""
+def get_whoami(state: Service, identity: JobsReader) -> WhoAmI:
+    """Say whose key this is, and how much of its owner's quotas is used."""
+    limits, used = state.settings.limits, state.jobs.usage(identity.owner)
     return WhoAmI(
         owner=identity.owner,
         key_id=identity.key_id,
         scopes=tuple(sorted(scope.value for scope in identity.scopes)),
         expires_at=identity.expires_at,
+        quotas={
+            "stored_bytes": Quota(used=used.stored_bytes, limit=limits.stored_bytes),
+            "running_per_owner": Quota(used=used.running, limit=limits.running_per_owner),
+            "queued_jobs": Quota(used=used.waiting, limit=limits.queued_jobs),
+        },
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from typing import Annotated, Literal
+from typing import Annotated, Literal, cast
 from uuid import UUID, uuid4
 
 from fastapi import APIRouter, Depends, Query, Response
@@ -17,6 +17,7 @@ from attnscope_server.http.state import State
 from attnscope_server.kinds import kind_of
 from attnscope_server.records.job import StoredJob
 from attnscope_server.records.listing import Cut, JobFilter
+from attnscope_server.records.usage import Room
 from attnscope_server.root.housekeeping import remove
 from attnscope_storage.wire import (
     AnySpec,
@@ -55,12 +56,15 @@ def shown(state: State, *jobs: StoredJob) -> tuple[Job, ...]:
 
 def submit(state: State, owner: str, name: UUID, spec: AnySpec) -> tuple[Job, bool]:
     """Queue a job; the same id and specification again changes nothing."""
-    limit = state.settings.limits.queued_jobs
+    limits = state.settings.limits
+    room = Room(limits.stored_bytes)
 
     def resolve(asked: AnySpec, referred: StoredJob | None) -> Resolved:
-        return state.planner.resolve(asked, referred or _part(state, owner, asked))
+        planned = state.planner.admit(asked, referred or _part(state, owner, asked))
+        room.more, resolved = planned.bytes_on_disk, planned.resolved
+        return cast("Resolved", resolved)
 
-    stored, new = state.jobs.submit(name, owner, spec, resolve, queue_limit=limit)
+    stored, new = state.jobs.submit(name, owner, spec, resolve, queue_limit=limits.queued_jobs, room=room)
     if new:
         state.supervisor.wake()
     return shown(state, stored)[0], new
