@@ -111,7 +111,7 @@ def metrics(subject: Subject, asked: Asked) -> Answer:
     """Answer with the metrics of every head, at one step or over the run."""
     with subject.reading() as capture:
         env = subject.rollout(_place(subject, asked))
-        return metrics_of(capture, env, number(asked, "step"), "run" if asked.get("over") == "run" else "step")
+        return metrics_of(capture, env, number(asked, "step"), subject.read() if asked.get("over") == "run" else None)
 
 
 def influence(subject: Subject, asked: Asked) -> Answer:

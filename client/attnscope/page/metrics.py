@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Final, Literal
+from typing import Any, Final
 
 import numpy as np
 from jaxtyping import Float
@@ -13,7 +13,6 @@ from attnscope.errors import OutsideError
 from attnscope.page.frames import numbers
 from attnscope.page.rollouts import Rollout
 from attnscope.page.views import stored
-from attnscope.reading.opening import read
 from attnscope.reading.reading import Reading
 
 UNITS: Final = {"max": "weight", "self": "share", "sink": "share", "entropy": "nats", "effective": "tokens"}
@@ -33,10 +32,8 @@ WORDS: Final = (
     "effective: 1 ÷ the sum of squared weights; recency: on the newest tokens before the query."
 )
 
-Over = Literal["step", "run"]
 
-
-def metrics(capture: Capture, rollout: Rollout, step: int, over: Over) -> dict[str, Any]:
+def metrics(capture: Capture, rollout: Rollout, step: int, reading: Reading | None = None) -> dict[str, Any]:
     """Return the metrics of every stored head: names, units, and values [metric][layer][head].
 
     Parameters
@@ -45,8 +42,8 @@ def metrics(capture: Capture, rollout: Rollout, step: int, over: Over) -> dict[s
         The environment.
     step
         A committed step; means over a run do not depend on it.
-    over
-        ``step`` are the statistics of that decision, ``run`` the means over every step whose context counts.
+    reading
+        Of the capture, for means over every step whose context counts; None takes the statistics of that decision.
 
     Raises
     ------
@@ -57,7 +54,6 @@ def metrics(capture: Capture, rollout: Rollout, step: int, over: Over) -> dict[s
         raise OutsideError(f"step {step} is not committed; {len(rollout.length)} steps are")
     if not names_of(capture):
         raise OutsideError(capture.lacks("stats/entropy") or "no statistics are stored")
-    reading = read(capture) if over == "run" else None
     found = _of_step(capture, rollout, step) if reading is None else of_run(reading, rollout.place)
     whose = f"of the decision at step {step}" if reading is None else over_the_run(reading)
     return table_of(capture, found, f"{WORDS} All are {whose}.")

@@ -19,6 +19,8 @@ from attnscope.page.evidence import Answers, Nothing
 from attnscope.page.rollouts import Rollout
 from attnscope.progress import describe
 from attnscope.provenance import state_words
+from attnscope.reading.opening import read
+from attnscope.reading.reading import Reading
 from attnscope_storage.errors import CaptureNotFoundError
 from attnscope_storage.reading.reader import CaptureReader
 
@@ -54,6 +56,7 @@ class Subject:
         self._looked = float("-inf")
         self._rollouts: dict[int, Rollout] = {}
         self._envs: list[str] | None = None
+        self._read: Reading | None = None
         self._reading, self._looking = threading.RLock(), threading.Lock()
         self.answers = Answers(Nothing(), self.captured)
         """The decision and the screen beside the capture."""
@@ -218,6 +221,13 @@ class Subject:
             if self._envs is None:
                 self._envs = environments(capture)
             return self._envs
+
+    def read(self) -> Reading:
+        """Return the reading of all committed steps, made once for each commit; it keeps the means that it takes."""
+        with self.reading() as capture:
+            if self._read is None or self._read.steps != capture.steps_committed:
+                self._read = read(capture)
+            return self._read
 
     def rollout(self, place: int) -> Rollout:
         """Return the rollout at a place among the stored environments; a commit adds its steps to it."""

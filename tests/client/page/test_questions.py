@@ -11,6 +11,7 @@ from attnscope.connecting.transport import Transport
 from attnscope.page import answers, jobs
 from attnscope.page.opening import served
 from attnscope.page.subjects import Subject
+from attnscope.reading import reading
 from attnscope.reading.opening import read
 from attnscope.service import Service
 from page_browser import Browser
@@ -87,6 +88,18 @@ def test_metrics_of_a_run_are_those_of_the_one_reading(subject, folder):
     found = ask(subject, "metrics", env=1, step=0, over="run")
     wanted = read(attnscope.open(folder)).statistics["effective"][1]
     assert np.allclose(found["values"][found["names"].index("effective")], wanted, rtol=1e-6)
+
+
+def test_means_over_a_run_are_taken_once(folder, monkeypatch):
+    """They are of every environment, so another one and a column that sorts read nothing."""
+    taken = []
+    mean = reading.mean_statistic
+    monkeypatch.setattr(reading, "mean_statistic", lambda *asked, **more: taken.append(1) or mean(*asked, **more))
+    subject = Subject.of_folder(folder)
+    first = ask(subject, "metrics", env=0, step=0, over="run")
+    before = len(taken)
+    assert ask(subject, "metrics", env=1, step=5, over="run")["names"] == first["names"]
+    assert len(taken) == before > 0
 
 
 def test_metrics_of_a_step_that_is_not_committed_are_refused(subject):
