@@ -112,6 +112,22 @@ def test_questions_travel_as_messages(cell, widget):
     answered(cell, widget, until=until)
 
 
+def test_a_kernel_may_compute_influence_for_long(cell):
+    """It runs the policy once a transition, so its answer is waited for much longer than that of any other question."""
+    script = (
+        "const done = arguments[arguments.length - 1];"
+        "const made = URL.createObjectURL(new Blob([arguments[0]], { type: 'text/javascript' }));"
+        "import(made).then(({ default: { KernelSource } }) => {"
+        "  const [waits, own] = [[], setTimeout];"
+        "  window.setTimeout = (_, after) => waits.push(after);"
+        "  const source = new KernelSource({ on: () => {}, send: () => {} });"
+        "  for (const question of ['heads', 'influence']) source.once(question, {});"
+        "  window.setTimeout = own;"
+        "  done(waits); })"
+    )
+    assert cell.execute_async_script(script, bundled("widget.js", exports=("KernelSource",))) == [15_000, 600_000]
+
+
 def test_the_state_of_the_widget_holds_no_word_of_the_capture(widget):
     """A notebook may save scripts, style, a height and two numbers: no key, address, path or name."""
     state = {name: value for name, value in widget.get_state().items() if name not in {"_esm", "style_text"}}

@@ -14,8 +14,11 @@ from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.support.ui import WebDriverWait
 
 import attnscope
+from attnscope.page import rollouts
 from attnscope.recommendations.beside import Beside
 from attnscope.report import write_report
+from attnscope.report.page import page as report_page
+from attnscope.study import study
 from attnscope_storage.shades import as_u8
 from chromium import as_wide, chromium, rest, scrolled, text, violations
 from evidence import card_of, screened
@@ -208,3 +211,14 @@ def test_nothing_is_cut_at_any_width(page, width):
     """The page never scrolls sideways."""
     with as_wide(page, width):
         assert scrolled(page) <= width
+
+
+def test_means_of_many_episodes_say_so(browser, planted, tmp_path, monkeypatch):
+    """A file holds returns as the live page has them, with the number of episodes of each."""
+    monkeypatch.setattr(rollouts, "MOST_EPISODES", 2)
+    file = tmp_path / "report.html"
+    file.write_text(report_page(study(attnscope.open(planted())), [], {}, "nothing is known"), encoding="utf-8")
+    browser.get(file.as_uri())
+    WebDriverWait(browser, 30).until(lambda b: b.execute_script("return !document.getElementById('main').hidden"))
+    rest(browser)
+    assert "; a return is the mean of 3 episodes" in text(browser, "band-words")

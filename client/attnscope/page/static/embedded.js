@@ -39,8 +39,8 @@ class Held {
     inside.forEach((column, place) => shades.set(frame.shades.subarray(column * bins, (column + 1) * bins), place * bins));
     const cut = { steps: pick(frame.steps), lengths: pick(frame.lengths), starts: pick(frame.starts), rewards: pick(frame.rewards), summaries: pick(frame.summaries) };
     const within = ([step]) => step >= first && step < last;
-    const { boundaries, returns } = this.band;
-    const told = { first, last: Math.min(last, this.band.last), unit: frame.unit, every: frame.every };
+    const { boundaries, returns, episodes } = this.band;
+    const told = { first, last: Math.min(last, this.band.last), unit: frame.unit, every: frame.every, episodes };
     const events = { boundaries: boundaries.filter((step) => step > first && step < last), returns: returns.filter(within) };
     return { ...told, ...cut, ...events, entries: this.entriesOf(frame, inside), shape: [inside.length, bins], shades };
   }

@@ -12,7 +12,9 @@ export class Steps {
     const go = (to, leap) => shared.go(to, leap);
     this.env = h("select", { id: "env", onchange: () => shared.view.change({ env: Number(this.env.value) }, true) });
     this.slider = h("input", { id: "step", type: "range", min: 0, value: 0, oninput: () => go(Number(this.slider.value)) });
-    this.number = h("input", { id: "number", type: "number", min: 0, "aria-label": "Step, by number", onchange: () => go(Number(this.number.value) || 0, true) });
+    this.typed = false; // a number that is being typed is left alone, while the capture grows
+    const typing = { oninput: () => (this.typed = true), onchange: () => this.numbered(), onblur: () => (this.typed = false) };
+    this.number = h("input", { id: "number", type: "number", min: 0, "aria-label": "Step, by number", ...typing });
     this.of = h("span", { id: "of" });
     this.element = h(
       "div",
@@ -41,12 +43,20 @@ export class Steps {
     values.head = Math.min(values.head, about.heads.length - 1);
   }
 
+  /** Go to the number that was typed, moved into what is committed. */
+  numbered() {
+    this.typed = false;
+    this.shared.go(Number(this.number.value) || 0, true);
+    this.number.value = String(this.shared.step);
+  }
+
   /** Set every control to the view. */
   show() {
     const { news, step, values } = this.shared;
     this.env.value = String(values.env);
     this.slider.max = this.number.max = String(Math.max(0, news.committed - 1));
-    this.slider.value = this.number.value = String(step);
+    this.slider.value = String(step);
+    if (!this.typed) this.number.value = String(step);
     this.slider.setAttribute("aria-valuetext", `step ${step} of ${news.committed}`);
     this.of.textContent = `of ${news.committed.toLocaleString("en")}`;
   }
@@ -59,7 +69,7 @@ export class Steps {
   key(event) {
     const { about, news, step, there, view } = this.shared;
     if (!there || event.altKey || event.ctrlKey || event.metaKey) return;
-    if (/^(SELECT|INPUT)$/.test(event.composedPath()[0].tagName)) return;
+    if (event.composedPath()[0].matches("select, input, .wide, pre")) return; // which move by these keys themselves
     const far = about.horizon || TEN;
     const moves = { ArrowLeft: event.shiftKey ? -TEN : -1, ArrowRight: event.shiftKey ? TEN : 1, PageUp: -far, PageDown: far };
     if (event.key in moves) this.shared.go(step + moves[event.key]);

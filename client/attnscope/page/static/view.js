@@ -78,7 +78,7 @@ export class View {
 export function valuesOf(text) {
   const found = { ...DEFAULTS };
   for (const [name, value] of new URLSearchParams(text)) {
-    if (!(name in DEFAULTS)) continue;
+    if (!Object.hasOwn(DEFAULTS, name)) continue;
     if (typeof DEFAULTS[name] === "number") {
       if (/^\d{1,9}$/.test(value)) found[name] = Number(value);
     } else if (!(name in ONE_OF) || ONE_OF[name].includes(value)) found[name] = value;

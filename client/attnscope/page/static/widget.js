@@ -7,6 +7,7 @@ import { View } from "./view.js";
 
 const AGAIN_MS = 2000;
 const PATIENCE_MS = 15000;
+const LONG_MS = 600000; // for influence, which runs the policy once a transition
 const ASLEEP = "The kernel does not answer: it is busy, or this notebook was opened without one. The page asks again.";
 
 /** A kernel as a source of answers: each question has a number, which its answer repeats. */
@@ -48,7 +49,7 @@ export class KernelSource {
         this.asked.delete(number);
         reject(error);
       };
-      const late = setTimeout(() => fail(new Refused(ASLEEP, 0)), PATIENCE_MS);
+      const late = setTimeout(() => fail(new Refused(ASLEEP, 0)), question === "influence" ? LONG_MS : PATIENCE_MS);
       if (signal) signal.addEventListener("abort", () => fail(new DOMException("a newer question was asked", "AbortError")), { once: true });
       this.asked.set(number, { resolve, reject, late });
       this.model.send({ number, question, asked });

@@ -48,6 +48,7 @@ export async function sentence(told, shared, transitions) {
   const name = decides ? "the query itself" : `transition ${told.transition}`;
   const age = back > 0 ? `, ${back} before the query` : "";
   const what = happened(decides && found ? { ...found, ahead: true, action: null, reward: null, terminated: 0, truncated: 0 } : found);
-  const few = told.unit > 1 ? ` (mean of ${told.unit} × ${told.unit})` : "";
+  const square = told.query === undefined ? "tokens" : `× ${told.unit}`;
+  const few = told.unit > 1 ? ` (mean of ${told.unit} ${square})` : "";
   return `Step ${told.step}${told.query !== undefined ? `, query ${told.query}` : ""}: ${name}${age}${episode}${what ? ` — ${what}` : ""}. ${who}: ${weightWords(told.weight, told.seen)}${few}.`;
 }

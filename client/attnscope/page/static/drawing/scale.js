@@ -84,10 +84,12 @@ export class LiftScale {
     return style(...this.mixed(share));
   }
 
-  /** Return shares of the scale with the words that stand there. */
+  /** Return shares of the scale with the words that stand there; what lies beyond an end has its colour. */
   marks() {
     const inside = FACTORS.filter((factor) => Math.abs(Math.log2(factor)) <= this.reach);
+    const beyond = (share) => ({ 0: "≤", 1: "≥" })[share] || "";
     const words = (factor) => `${factor < 1 ? `1⁄${1 / factor}` : factor}×`;
-    return inside.map((factor) => [0.5 + Math.log2(factor) / (2 * this.reach), words(factor)]);
+    const shares = inside.map((factor) => [0.5 + Math.log2(factor) / (2 * this.reach), factor]);
+    return shares.map(([share, factor]) => [share, `${beyond(share)}${words(factor)}`]);
   }
 }

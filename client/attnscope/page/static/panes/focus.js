@@ -69,9 +69,10 @@ export class Focus {
   shown() {
     const { frame } = this;
     if (!frame) return null;
-    const { about, values } = this.shared;
-    const own = isMaps(frame) && frame.unit > 1 && this.one && this.one.of === frame ? this.one : null;
-    const shades = own ? own.shades : cut(about, frame, ...this.shared.head);
+    const { about, head, values } = this.shared;
+    const one = isMaps(frame) && frame.unit > 1 ? this.one : null;
+    const own = one && one.of === frame && String(one.head) === String(head) ? one : null;
+    const shades = own ? own.shades : cut(about, frame, ...head);
     const drawn = own ? { ...frame, shape: own.shape, unit: own.unit } : frame;
     const scale = scaleOf(values, drawn, shades, topOfAll(frame));
     const seen = (query) => (isMaps(frame) ? seenBy(about, drawn, query) : frame.length);
@@ -112,10 +113,10 @@ export class Focus {
 
   async ask(signal) {
     const { source, env, step } = this.shared;
-    const [layer, head] = this.shared.head;
-    const of = this.frame;
+    const [of, places] = [this.frame, this.shared.head];
+    const [layer, head] = places;
     const found = await source.ask("map", { env, step, layer, head }, signal);
-    this.one = { ...found, of };
+    this.one = { ...found, of, head: places };
     this.draw();
     this.say();
   }

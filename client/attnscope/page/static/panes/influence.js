@@ -25,7 +25,7 @@ class Bars extends Picture {
     }
     const { attention, lost, start } = this.found;
     const bar = w / lost.length;
-    this.bars(pen, above, attention, "attention", colours.accent, colours);
+    this.bars(pen, above, attention, "attention, share", colours.accent, colours);
     this.bars(pen, below, lost, "influence, nats", colours.reward, colours);
     const names = ticks(start, start + lost.length - 1, w / 90, true);
     across(pen, below, names, (name) => above.x + (name - start + 0.5) * bar, "transition left out", colours);
@@ -122,7 +122,7 @@ export class Influence extends Pane {
     const most = lost.indexOf(Math.max(...lost));
     const rank = agreement === null ? "not defined, one of them does not vary" : agreement.toFixed(2);
     const who = this.shared.values.by === "head" ? `head ${this.shared.headName}` : "all heads on average";
-    return `Largest loss: ${lost[most].toPrecision(2)} nats without transition ${start + most}. Rank correlation of influence with attention of ${who}: ${rank}, over ${lost.length} transitions.`;
+    return `Largest loss: ${lost[most].toPrecision(2)} nats without transition ${start + most}. Rank correlation of influence with attention of ${who}: ${rank}, over ${lost.length} transitions. Attention is a transition's share of all that is not on the query.`;
   }
 
   draw() {

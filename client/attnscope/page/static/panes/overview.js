@@ -66,7 +66,7 @@ export class Overview extends Pane {
     const found = await source.ask("band", asked, signal);
     this.picture.take(found);
     this.refuse(about.rows ? "" : about.noRows);
-    const every = found.every > 1 ? `; a column is every ${found.every}th stored step` : "";
+    const every = found.every > 1 ? `; a column is one stored step in ${found.every}` : "";
     const many = found.episodes > 1 ? `; a return is the mean of ${found.episodes} episodes` : "";
     const unit = found.unit > 1 ? `; a cell is the mean of ${found.unit} tokens` : "";
     this.words.textContent = `Steps ${said(found.first)} to ${said(found.last - 1)}${every}${unit}${many}.`;
@@ -150,7 +150,7 @@ export class Overview extends Pane {
     const outside = bin < 0 || bin >= this.picture.bins(column);
     const byte = outside ? ABSENT : data.shades[column * data.shape[1] + bin];
     const transition = outside ? null : this.picture.transitionOf(column, bin * data.unit);
-    this.shared.tell({ step: data.steps[column], transition, weight: weightOf(byte), seen: data.lengths[column], of: this.shared.values.by });
+    this.shared.tell({ step: data.steps[column], transition, weight: weightOf(byte), seen: data.lengths[column], of: this.shared.values.by, unit: data.unit });
   }
 
   binAt(column, value) {

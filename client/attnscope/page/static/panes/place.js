@@ -35,9 +35,11 @@ export class Place extends Pane {
     this.rooms = new Map();
   }
 
+  /** Return the line that gives the states of the context's transitions, whose cells are drawn. */
   python() {
-    const { about, env, step } = this.shared;
-    return `${about.python}.rollout.observation[${Math.max(0, step - 1)}:${step + 1}, ${about.entries[env]}]`;
+    const { about, decision, env, step } = this.shared;
+    const first = decision ? Math.min(decision.start, step) : step;
+    return `${about.python}.rollout.observation[${first}:${step + 1}, ${about.entries[env]}]`;
   }
 
   update(changed) {

@@ -16,7 +16,8 @@ const KINDS = {
 /** Return the transition of a kind that a column attends to most: its weight and slot; null where there is none. */
 function most(about, frame, column, known, isOne) {
   const [, bins] = frame.shape;
-  const context = { step: frame.steps[column], start: frame.starts[column] };
+  const summaries = frame.summaries ? frame.summaries[column] : 0;
+  const context = { step: frame.steps[column], start: frame.starts[column], summaries };
   const now = known.get(context.step);
   let best = null;
   for (let slot = 0; slot < frame.lengths[column]; slot++) {
@@ -43,9 +44,15 @@ export class Seeking {
     this.newest = newest((signal, from) => this.found(from, signal));
   }
 
-  /** Name the chosen head. */
+  /** Name the chosen head; what was found, or is still looked for, of another head or environment is forgotten. */
   show() {
     this.who.textContent = `Head ${this.shared.headName} gives`;
+    const of = [this.shared.env, ...this.shared.head].join(".");
+    if (of === this.of) return;
+    this.of = of;
+    this.told.textContent = "";
+    this.newest(null);
+    this.element.removeAttribute("aria-busy");
   }
 
   async seek(from) {
@@ -70,21 +77,22 @@ export class Seeking {
     view.change({ step, age: ageOfSlot(about, length, slot) }, true);
   }
 
-  /** Return the first step that does, from one step on; null where none does. */
+  /** Return the first step that does, from one step on; null where none does. From null on nothing is looked for. */
   async found(from, signal) {
     const { about, env, news, source } = this.shared;
     const [layer, head] = this.shared.head;
     const [, isOne] = KINDS[this.kind.value];
     const times = Number(this.times.value);
+    if (from === null) return undefined;
     for (let first = from; first < news.committed; ) {
       const frame = await source.ask("band", { env, first, last: Math.min(first + SPAN, news.committed), layer, head, fine: 1 }, signal);
       const told = await this.transitions.between(Math.min(first, ...frame.starts), frame.last);
+      if (signal.aborted) return undefined;
       const known = new Map(told.map((one) => [one.transition, one]));
       for (const [column, step] of frame.steps.entries()) {
         const best = most(about, frame, column, known, isOne);
         if (best && weightOf(best.byte) * frame.lengths[column] >= times) return { ...best, step, length: frame.lengths[column] };
       }
-      if (signal.aborted) return undefined;
       first = Math.max(frame.last, first + 1);
     }
     return null;
