@@ -184,3 +184,10 @@ def test_the_python_of_the_grid_gives_the_states_of_the_context(run):
         return new found.Place(shared, {}).python();
     """
     assert run("panes/place.js", script) == "c.rollout.observation[11:41, 5]"
+
+
+@pytest.mark.parametrize(("weights", "said"), [([0.2, 0.5, 0.3], ""), ([0.2, 0.4, 0.4], "; 1 more with the same byte")])
+def test_transitions_of_one_byte_share_the_most_attention(run, weights, said):
+    """Which of them has the most is not known from a byte each."""
+    script = f"return new found.Place({{about, decision: {{start: 7, step: 9}}}}, {{}}).most({weights}, []);"
+    assert run("panes/place.js", script) == f"transition 8: {max(weights):.2f}{said}"

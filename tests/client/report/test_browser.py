@@ -206,6 +206,19 @@ def test_paper_is_white(page):
     page.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": []})
 
 
+def test_nothing_is_cut_on_paper(page):
+    """The table of the heads stays within its pane at the width of A4, and nothing is framed that holds no picture."""
+    with as_wide(page, 717):
+        page.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": "print"})
+        right = "(css) => document.querySelector(css).getBoundingClientRect().right"
+        ends = f"return ['#metrics', '.pane.metrics'].map({right})"
+        table, pane = page.execute_script(ends)
+        framed = page.find_element(By.CSS_SELECTOR, ".pane.influence").is_displayed()
+        page.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": ""})
+    assert table <= pane
+    assert not framed
+
+
 @pytest.mark.parametrize("width", [1600, 800, 400])
 def test_nothing_is_cut_at_any_width(page, width):
     """The page never scrolls sideways."""

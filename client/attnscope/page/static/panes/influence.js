@@ -88,6 +88,7 @@ export class Influence extends Pane {
     }
     if (this.refused !== this.key) this.refuse("");
     this.picture.found = found;
+    this.element.classList.toggle("empty", !found); // paper shows no empty frames
     const { about, env, step } = this.shared;
     const held = this.held.some((one) => one.env === env && one.step === step);
     this.plot.hidden = this.taking.element.hidden = !about.replays && !held;

@@ -84,7 +84,9 @@ export class Place extends Pane {
     const at = transitionOf(about, decision, slot);
     const state = steps.find((other) => other.transition === at);
     if (at < 0) return `a latent: ${weights[slot].toPrecision(2)}`;
-    return `transition ${at}${state ? `, state ${stateWords(state)}` : ""}: ${weights[slot].toPrecision(2)}`;
+    const more = weights.filter((weight) => weight === weights[slot]).length - 1;
+    const others = more ? `; ${more} more with the same byte` : "";
+    return `transition ${at}${state ? `, state ${stateWords(state)}` : ""}: ${weights[slot].toPrecision(2)}${others}`;
   }
 
   fill(found, at, weights, most) {
