@@ -108,10 +108,11 @@ class SoleService:
             return
         asked = time.monotonic()
         try:
-            if self._connection is None:
-                self._take()
+            connection = self._connection
+            if connection is None:
+                connection = self._take()
                 self._refuse_successor()
-            found = self._connection.execute(HOLDS, SERVICE).fetchone()
+            found = connection.execute(HOLDS, SERVICE).fetchone()
         except (DataRootInUseError, SettingUnusableError) as error:
             self._lose(error.message)
         except Exception as error:  # noqa: BLE001  # of the driver: the server is away, and the next look tries again
@@ -127,20 +128,22 @@ class SoleService:
         while not self._ending.wait(LOOK_EVERY):
             self.look()
 
-    def _take(self) -> None:
-        self._connection, asked = self._connect(), time.monotonic()
-        if not self._try(self._connection):
+    def _take(self) -> Any:  # noqa: ANN401 - psycopg's
+        asked = time.monotonic()
+        self._connection = connection = self._connect()
+        if not self._try(connection):
             self._close()
             raise DataRootInUseError(f"another attnscope service works on {self._where}")
         with self._connect() as other:  # behind a pooler this may be the same session, which gets its own lock again
             if self._try(other):
                 self._close()
                 raise SettingUnusableError(POOLED.format(where=self._where))
-        self._session, held = self._connection.execute(HOLDS, SERVICE).fetchone()
+        self._session, held = connection.execute(HOLDS, SERVICE).fetchone()
         if not held:
             self._close()
             raise SettingUnusableError(POOLED.format(where=self._where))
         self._seen = asked
+        return connection
 
     def _refuse_successor(self) -> None:
         """Refuse to go on where another service had the database in between."""

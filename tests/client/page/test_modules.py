@@ -188,6 +188,6 @@ def test_the_python_of_the_grid_gives_the_states_of_the_context(run):
 
 @pytest.mark.parametrize(("weights", "said"), [([0.2, 0.5, 0.3], ""), ([0.2, 0.4, 0.4], "; 1 more with the same byte")])
 def test_transitions_of_one_byte_share_the_most_attention(run, weights, said):
-    """Which of them has the most is not known from a byte each."""
+    """A byte each does not tell which of them has the most."""
     script = f"return new found.Place({{about, decision: {{start: 7, step: 9}}}}, {{}}).most({weights}, []);"
     assert run("panes/place.js", script) == f"transition 8: {max(weights):.2f}{said}"
