@@ -156,9 +156,11 @@ def _compress(answer: Answer) -> str:
 
 def _none(answer: Answer) -> str:
     rung = answer.rungs[0]
+    after = answer.rungs[1:2]
+    more = "".join(f" {one.arm}, judged for harm only, is {one.verdict} ({one.kept_words})." for one in after)
     return (
-        f"None of the arms tried holds {_margin(answer)}: {rung.arm}, the smallest saving, is inferior; {_keeps(rung)} "
-        f"({_where(answer, rung)})."
+        f"None of the arms tried is shown to hold {_margin(answer)}: {rung.arm}, the smallest saving, is inferior; "
+        f"{_keeps(rung)} ({_where(answer, rung)}).{more}"
     )
 
 

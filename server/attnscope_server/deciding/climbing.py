@@ -11,7 +11,7 @@ from attnscope_server.deciding.closing import capped, climb_of, finish, look_lin
 from attnscope_server.deciding.state import UNCOMPRESSED, UNIFORM, Arm, DecisionState, Phase, Piece, Rolled
 from attnscope_server.deciding.statistics.estimates import PairedReturns
 from attnscope_server.deciding.statistics.ladder import Ladder, Rung
-from attnscope_server.deciding.statistics.look_plans import Look
+from attnscope_server.deciding.statistics.look_plans import Look, Reach
 from attnscope_server.deciding.statistics.looks import LookResult, Verdict, judge
 from attnscope_server.deciding.statistics.power import is_futile
 from attnscope_server.deciding.statistics.race import front
@@ -168,20 +168,28 @@ def paired(state: DecisionState, arm: Arm, look: Look) -> PairedReturns:
 
 
 def _sameness(state: DecisionState, arm: Arm) -> Sameness | None:
-    """Bound the share of rollouts that differ, its error shared by all looks; None where nothing was counted."""
+    """Bound the share of rollouts that differ, its error shared by all looks; None where nothing was counted.
+
+    Rollouts of one task hang together, so a claim beyond the judged tasks counts tasks; each look adds whole ones.
+    """
     counts = state.differing.get(arm.name)
     if counts is None:
         return None
-    return sameness(len(counts), sum(n > 0 for n in counts), ERROR / len(state.plan.looks.looks))
+    plan = state.plan.looks
+    together = plan.looks[0].seeds if plan.reach is Reach.BEYOND else 1
+    units = np.asarray(counts).reshape(-1, together).sum(axis=1)
+    return sameness(len(units), int(np.count_nonzero(units)), ERROR / len(plan.looks))
 
 
 def _verdict(result: LookResult, same: Sameness | None, state: DecisionState, arm: Arm) -> Verdict:
     """Give a verdict only where enough decisions differ; an arm that hardly ever differs holds by its bound.
 
-    A rollout that differs loses its whole gain at worst, so a bound on their share below the margin bounds the loss.
+    A rollout that differs is taken to lose its whole gain, so a bound on their share below the margin bounds the loss.
+    A rung after an inferior one is judged for harm only.
     """
-    if same is None:
-        return result.verdict
-    if same.almost_nothing and same.upper < state.plan.margin and not climb_of(state).is_contrast:
+    harm_only = climb_of(state).is_contrast
+    if same is not None and same.holds(state.plan.margin) and not harm_only:
         return Verdict.SAFE
-    return result.verdict if sum(state.differing[arm.name]) >= ENOUGH_DECISIONS else Verdict.OPEN
+    if same is not None and sum(state.differing[arm.name]) < ENOUGH_DECISIONS:
+        return Verdict.OPEN
+    return Verdict.OPEN if harm_only and result.verdict is Verdict.SAFE else result.verdict

@@ -27,7 +27,7 @@ def summarise(
     state: DecisionState, arm: Arm, result: LookResult, verdict: Verdict, same: Sameness | None, *, futile: bool
 ) -> RungSummary:
     """Summarise one rung at one look."""
-    by_bound = verdict is Verdict.SAFE and same is not None and same.upper < state.plan.margin
+    by_bound = verdict is Verdict.SAFE and same is not None and same.holds(state.plan.margin)
     # A rung that its bound ends was not ended by the ratio, whose plain point then stands.
     point = result.kept.point if by_bound else median_unbiased_kept(result, state.plan.looks, state.plan.margin)
     needed = size_needed(result.tested, state.plan.looks, result.look.number)

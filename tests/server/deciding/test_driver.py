@@ -120,7 +120,7 @@ def test_a_policy_that_loses_everywhere_is_not_compressed():
 
 
 def test_a_safe_rung_below_an_inferior_one_gives_no_word():
-    """On tasks where the raced order is turned round, the second budget holds and the answer is that none holds."""
+    """On tasks where the raced order is turned round, the second budget would hold; it is undecided."""
 
     class Turned(Policy):
         def one(self, arm, task, seed):
@@ -130,7 +130,10 @@ def test_a_safe_rung_below_an_inferior_one_gives_no_word():
     state = decide(Turned({"newest 64": 1.0, "newest 32": 0.6}))
     assert state.answer.kind is AnswerKind.NONE_HOLDS
     assert state.answer.chosen is None
-    assert state.answer.sentence.startswith("None of the arms tried holds at a margin of 5 %: newest 64")
+    assert [rung.verdict for rung in state.answer.rungs] == ["inferior", "undecided"]
+    assert state.looks[-1].verdict == "undecided"
+    assert state.answer.sentence.startswith("None of the arms tried is shown to hold at a margin of 5 %: newest 64")
+    assert "newest 32, judged for harm only, is undecided (kept " in state.answer.sentence
 
 
 def test_an_arm_at_the_margin_is_undecided_with_sizes_at_both_ends():
@@ -245,6 +248,13 @@ def test_an_arm_that_never_differs_holds_by_its_bound():
     state = decide(Policy(GOOD, differing=0))
     assert state.answer.kind is AnswerKind.COMPRESS_TO
     assert "it changes almost nothing (at most 3.1% of rollouts differ)" in state.answer.sentence
+
+
+def test_the_bound_beyond_the_tasks_counts_tasks():
+    """If one task in twenty loses all, 32 tasks show none in 19 % of cases: so equal rollouts call no arm safe."""
+    state = decide(Policy(GOOD, differing=0), scope=choose_scope("test", range(80), (), beyond=True))
+    assert state.answer.kind is AnswerKind.UNDECIDED
+    assert state.answer.rungs[0].tasks == 64
 
 
 def test_few_differing_decisions_give_no_verdict():

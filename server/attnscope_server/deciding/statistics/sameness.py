@@ -18,7 +18,7 @@ class Sameness:
     """The rate at which an arm acts differently from the uncompressed policy under common random numbers."""
 
     compared: int
-    """Episodes, or rollouts, compared."""
+    """Episodes, rollouts or tasks, compared."""
 
     differing: int
     """Those with at least one different action."""
@@ -30,6 +30,10 @@ class Sameness:
     def almost_nothing(self) -> bool:
         """True where under 5 % of the compared episodes or rollouts differ; the bound says how sure that is."""
         return self.differing < ALMOST_NOTHING * self.compared
+
+    def holds(self, margin: float) -> bool:
+        """Tell that the arm changes almost nothing, and so seldom that the bound lies below the margin."""
+        return self.almost_nothing and self.upper < margin
 
 
 def sameness(compared: int, differing: int, error: float = 0.025) -> Sameness:

@@ -20,6 +20,14 @@ def test_under_five_percent_is_almost_nothing():
     assert sameness(10, 10).upper == 1.0
 
 
+def test_a_wide_margin_makes_no_frequent_difference_almost_nothing():
+    """Twenty of 320 are more than 5 %: they hold by no bound, even where it lies below a margin of 10 %."""
+    assert sameness(320, 20).upper < 0.10
+    assert not sameness(320, 20).holds(0.10)
+    assert sameness(320, 2).holds(0.10)
+    assert not sameness(40, 0).holds(0.05)
+
+
 def test_impossible_counts_are_refused():
     """More differing than compared episodes, or none compared, is an error."""
     for counts in ((10, 11), (0, 0), (10, -1)):
