@@ -25,6 +25,9 @@ Connect = Callable[[str], HTTPConnection]
 """The connection to a host, which is not yet opened."""
 
 _NAT64: Final = ipaddress.ip_network("64:ff9b::/96")
+_UNICAST: Final = ipaddress.ip_network("2000::/3")
+"""The IPv6 addresses that anybody was ever given. Python calls others public: those of one site (fec0::/10), and those
+that hold an IPv4 address which a network's own translation leads to."""
 
 
 def public_connection(host: str) -> HTTPConnection:
@@ -54,10 +57,10 @@ def is_public(address: str) -> bool:
         return False
     if isinstance(number, ipaddress.IPv4Address):
         return True
-    carried = [number.ipv4_mapped, number.sixtofour, *(number.teredo or ())]
     if number in _NAT64:
-        carried.append(ipaddress.IPv4Address(int(number) & 0xFFFFFFFF))
-    return all(inner is None or is_public(str(inner)) for inner in carried)
+        return is_public(str(ipaddress.IPv4Address(int(number) & 0xFFFFFFFF)))
+    carried = [number.sixtofour, *(number.teredo or ())]
+    return number in _UNICAST and all(inner is None or is_public(str(inner)) for inner in carried)
 
 
 class _Pinned(HTTPSConnection):

@@ -78,7 +78,7 @@ class Hub:
                 if url.startswith(ENDPOINT + "/"):
                     commit = response.headers.get("X-Repo-Commit") or commit
                 if response.status in _MOVED:
-                    url = urljoin(url, response.headers.get("Location", ""))
+                    url = _moved(url, response.headers.get("Location", ""))
                     continue
                 if response.status != 200:  # noqa: PLR2004 - OK
                     why = _WORDS.get(response.status, f"it answers with status {response.status}")
@@ -131,6 +131,14 @@ class Hub:
         if response.headers.get("Content-Encoding", "identity") != "identity":
             raise HubRefusedError(f"{_place(url)} sends a compressed body, which nobody asked for")
         return response
+
+
+def _moved(url: str, where: str) -> str:
+    """Return the address that an answer leads to."""
+    try:
+        return urljoin(url, where)
+    except ValueError as error:
+        raise HubRefusedError(f"{_place(url)} leads to {where[:120]!r}, which is no address: {error}") from error
 
 
 def _place(url: str) -> str:

@@ -103,6 +103,13 @@ def test_a_redirect_that_is_no_plain_address_over_tls_is_refused(stand_in, fetch
         fetch()
 
 
+def test_a_redirect_to_what_is_no_address_is_refused(stand_in, fetch):
+    """A bracket that never ends is refused in words."""
+    stand_in.answers[stand_in.way("model.safetensors")] = (302, {"Location": "https://[::1"}, b"")
+    with pytest.raises(HubRefusedError, match=r"leads to 'https://\[::1', which is no address"):
+        fetch()
+
+
 def test_a_name_with_one_hidden_address_is_refused(monkeypatch):
     """A name server that gives a public address beside a private one is not believed at all."""
     both = [(2, 1, 6, "", (address, 443)) for address in ("93.184.216.34", "10.1.2.3")]
@@ -141,6 +148,10 @@ def test_the_address_that_was_judged_is_connected_to(monkeypatch):
         ("2002:a00:1::", False),
         ("fe80::1%eth0", False),
         ("::ffff:127.0.0.1", False),
+        ("fec0::1", False),
+        ("::127.0.0.1", False),
+        ("::ffff:0:127.0.0.1", False),
+        ("64:ff9b:1::7f00:1", False),
     ],
 )
 def test_addresses_that_carry_another_are_judged_by_it(address, public):
