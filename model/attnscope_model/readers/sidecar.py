@@ -17,6 +17,9 @@ from attnscope_model.readers.gin import read_gin
 MAX_BYTES: Final = 64 * 1024
 """Size of a configuration file, at most."""
 
+MAX_NAME_BITS: Final = 64
+"""Bits of a whole number that stands for a name, at most; one of many thousand digits has no text."""
+
 SUFFIXES: Final = (".json", ".yaml", ".yml")
 """Endings of a configuration file's name, behind its checkpoint's whole name."""
 
@@ -70,6 +73,8 @@ def read_mapping(path: Path) -> Mapping[Any, Any]:
         raise CheckpointUnreadableError(
             f"{path.name}: expected a mapping of names to values, got {type(read).__name__}"
         )
+    if any(isinstance(key, int) and key.bit_length() > MAX_NAME_BITS for key in read):
+        raise CheckpointUnreadableError(f"{path.name}: a whole number of more than {MAX_NAME_BITS} bits is no name")
     return read
 
 
@@ -96,7 +101,10 @@ def _yaml(content: bytes) -> object:
     _refuse_merges(node)
     if isinstance(node, yaml.MappingNode):
         _once([(key.value, None) for key, _ in node.value if isinstance(key, yaml.ScalarNode)])
-    return yaml.safe_load(content)
+    try:
+        return yaml.safe_load(content)
+    except (LookupError, AttributeError) as error:  # what the library raises of a tag whose text is not of its kind
+        raise ValueError(f"a tag stands before a text that is none of its kind: {error!r}") from error
 
 
 def _refuse_merges(top: yaml.Node | None) -> None:
