@@ -15,7 +15,7 @@ from typing import Any, Final, TypeVar
 import numpy as np
 import torch
 from jaxtyping import Float
-from torch import Tensor
+from torch import Tensor, nn
 
 from attnscope_model.forward.attention import TapedAttention
 from attnscope_model.forward.layers import BlockLayer, Rotation
@@ -40,6 +40,8 @@ _OWN_WITHIN: Final = ("_projected", "_rotated", "_fed_forward")
 """Methods of a block that a family may not have changed."""
 
 _GELUS: Final = {"none": 0, "tanh": 1}
+_MAPS: Final = ("in_proj", "out_proj", "linear1", "linear2")
+_NORMS: Final = ("norm1", "norm2")
 
 
 def fits(layer: Layer) -> bool:
@@ -51,9 +53,19 @@ def fits(layer: Layer) -> bool:
         return False  # it sees other slots, or adds to scores
     width, feed = layer.linear1.in_features, layer.linear1.out_features
     size, rest = divmod(width, layer.heads)
-    whole = rest == 0 and size % HEAD_MULTIPLE == 0 and feed % WIDTH_MULTIPLE == 0
+    whole = _plain(layer) and rest == 0 and size % HEAD_MULTIPLE == 0 and feed % WIDTH_MULTIPLE == 0
     plain = all(weight.dtype is torch.float32 and weight.device.type == "cpu" for weight in layer.parameters())
     return whole and plain and width <= WIDEST and len(list(layer.parameters())) == len(_weights(layer))
+
+
+def _plain(layer: BlockLayer) -> bool:
+    """Return whether a layer's maps and norms are those of a block, with their biases: a family may have put others."""
+    width, feed = layer.linear1.in_features, layer.linear1.out_features
+    shapes = {"in_proj": (3 * width, width), "out_proj": (width, width), "linear2": (width, feed)}
+    maps = all(type(getattr(layer, name)) is nn.Linear and getattr(layer, name).bias is not None for name in _MAPS)
+    norms = [getattr(layer, name) for name in _NORMS]
+    affine = all(type(norm) is nn.LayerNorm and norm.bias is not None and norm.bias.shape == (width,) for norm in norms)
+    return maps and affine and all(getattr(layer, name).weight.shape == shape for name, shape in shapes.items())
 
 
 class WholeLayer:
@@ -124,10 +136,19 @@ class WholeLayer:
             Where the row is wanted.
         last
             Only the last token's output is asked for.
+
+        Raises
+        ------
+        ValueError
+            The memory is too short: compiled code looks at no bound.
         """
         from attnscope_model.forward.compiled import growing  # noqa: PLC0415 - only where numba is installed
 
         envs, new, width = x.shape
+        if first + new > memory[0].shape[-1]:
+            raise ValueError(
+                f"expected at most {memory[0].shape[-1]} tokens, as the memory has room for, got {first + new}"
+            )
         row, given = _row(place, envs, self._heads, first + new), 1 if last else new
         arrays = (row.numpy()[:, :, 0], memory[0].numpy(), memory[1].numpy(), first, new, last)
         common = (self._weights, self._facts, self._epsilons)
@@ -158,7 +179,7 @@ def whole_layers(policy: StackedPolicy) -> list[WholeLayer]:
 def _weights(layer: BlockLayer) -> list[Tensor]:
     """Return a layer's weights in the order of `attnscope_model.forward.compiled.parts.Layer`."""
     modules = (layer.in_proj, layer.out_proj, layer.norm1, layer.norm2, layer.linear1, layer.linear2)
-    return [weight for module in modules for weight in (module.weight, module.bias) if weight is not None]
+    return [weight for module in modules for weight in (module.weight, module.bias)]
 
 
 def _by_feature(x: Float[Tensor, "env token width"]) -> Float[Tensor, "env width room"]:
@@ -188,6 +209,8 @@ def _turns(rotation: Rotation | None, first: Slots, tokens: int) -> tuple[Any, i
     if rotation is None:
         return np.empty(0, np.float32), 0
     tables = torch.cat([at_slots(table, first, tokens) for table in (rotation.cos, rotation.sin)], dim=-1)
+    if tables.shape[-2] != tokens:
+        raise ValueError(f"expected angles of {tokens} slots from {first} on, the rotation has {len(rotation.cos)}")
     turns = _by_feature(tables if tables.ndim == 3 else tables[None])  # noqa: PLR2004 - [env, token, pair]
     return _flat(turns), turns[0].numel() if isinstance(first, Tensor) else 0
 
@@ -203,7 +226,7 @@ def _lane_turns(rotation: Rotation | None, first: int, count: int, new: int) -> 
 def _shared(envs: int, compute: Callable[[int, int], Result]) -> list[Result]:
     """Compute contexts by torch's number of threads, and return the results of the parts."""
     threads = min(envs, torch.get_num_threads())
-    if threads == 1:
+    if threads <= 1:  # also where there is no context
         return [compute(0, envs)]
     bounds = [envs * i // threads for i in range(threads + 1)]
     parts = [_threads(threads).submit(_inferring, compute, begin, end) for begin, end in pairwise(bounds)]

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import pytest
 import torch
+from torch import nn
 
 from attnscope_model.acting.tape import AttentionTape
 from attnscope_model.checkpoints.native import load_policy
@@ -152,6 +153,41 @@ def test_what_is_not_a_number_stays_so():
         assert row[1].isnan().any()
         assert not out[::2].isnan().any()
         assert not row[::2].isnan().any()
+
+
+def test_no_context_has_no_output():
+    """A batch of none is computed as torch computes it: nothing comes out."""
+    made, x = WholeLayer(layer_of()), torch.randn(0, 40, 32)
+    assert made.every(x, 0, None)[0].shape == x.shape
+    assert made.last(x, 0, None)[0].shape == (0, 1, 32)
+    assert made.new(x[:, :2], 0, made.memory(0, 9), None, last=False)[0].shape == (0, 2, 32)
+
+
+def test_tokens_past_the_memory_or_the_angles_are_refused():
+    """Compiled code writes where it is told: one token too many would lie in other memory."""
+    made = WholeLayer(layer_of())
+    with pytest.raises(ValueError, match="expected at most 32 tokens, as the memory has room for, got 33"):
+        made.new(torch.randn(1, 2, 32), 31, made.memory(1, 9), None, last=True)
+    turned = WholeLayer(layer_of(norm="pre", rotation=Rotation(rotary_angles, 161, 8)))
+    with pytest.raises(ValueError, match="expected angles of 40 slots from 122 on, the rotation has 161"):
+        turned.every(torch.randn(1, 40, 32), 122, None)
+
+
+@pytest.mark.parametrize(
+    ("name", "module"),
+    [
+        ("in_proj", lambda: nn.Linear(32, 96, bias=False)),
+        ("linear2", lambda: nn.Linear(60, 32, bias=False)),
+        ("norm1", lambda: nn.LayerNorm(32, bias=False)),
+        ("norm2", lambda: nn.RMSNorm(32)),
+        ("norm2", lambda: nn.LayerNorm(32, elementwise_affine=False)),
+    ],
+)
+def test_a_block_with_other_parts_is_left_to_torch(name, module):
+    """Without a bias, or with another norm, the weights would be read from the wrong places."""
+    layer = layer_of()
+    setattr(layer, name, module())
+    assert not fits(layer)
 
 
 def test_is_taken_where_every_layer_fits(registry):
