@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import math
+from typing import Final
+
 import numpy as np
 from jaxtyping import Float32, Int64, Shaped
 
 from attnscope.measures.refusals import NotMeasurableError
 from attnscope_storage.wire import OutputDescription
+
+COMBINATIONS: Final = 2**31 - 1
+"""Combinations of branches, at most, whose place among all is their number; of more, those that occur are counted."""
 
 
 def encoded_actions(
@@ -51,13 +57,13 @@ def action_numbers(
         As `encoded_actions` has it.
     """
     _refuse_beyond(action, output)
-    if output.branches:
+    if output.branches and math.prod(output.branches) <= COMBINATIONS:
         parts = tuple(np.moveaxis(np.asarray(action, np.int64), -1, 0))
         return np.asarray(np.ravel_multi_index(parts, output.branches), np.int64)
-    if not output.continuous:
+    if not output.continuous and not output.branches:
         return np.asarray(action, np.int64)
-    flat = np.asarray(action, np.float32).reshape(-1, action.shape[-1])
-    return np.unique(flat, axis=0, return_inverse=True)[1].reshape(action.shape[:2]).astype(np.int64)
+    flat = np.asarray(action, np.float32 if output.continuous else np.int64).reshape(-1, action.shape[-1])
+    return np.asarray(np.unique(flat, axis=0, return_inverse=True)[1].reshape(action.shape[:2]), np.int64)
 
 
 def _refuse_beyond(action: Shaped[np.ndarray, "step env ..."], output: OutputDescription) -> None:

@@ -14,6 +14,7 @@ from gymnasium.vector import VectorEnv
 from jaxtyping import Int
 
 from attnscope_env import EnvironmentUnusableError, environment_seeds, terminal_observations
+from attnscope_model.errors import CaptureInvalidError
 from attnscope_server.acting.axis import EnvAxis
 from attnscope_server.acting.loop import Transition
 
@@ -69,10 +70,13 @@ class HostRooms:
         ------
         EnvironmentUnusableError
             A reward or an observation is not finite; no policy can take it.
+        CaptureInvalidError
+            The policy gives an action vector that is not finite; what an environment makes of it means nothing.
         """
         before, episode = self._observation, self._episode
         if self._bounds is not None:
             actions = np.clip(actions, *self._bounds).astype(np.float32)
+            self._refuse_no_action(actions)
         after, reward, terminated, truncated, infos = self._environment.step(actions)
         after, reward = np.array(after), np.array(reward)
         reached = terminal_observations(after, infos)
@@ -93,6 +97,16 @@ class HostRooms:
             truncated=np.array(truncated),
             ended=ended,
             episode=episode,
+        )
+
+    def _refuse_no_action(self, actions: HostArray) -> None:
+        finite = np.isfinite(actions).all(axis=1)
+        if finite.all():
+            return
+        env = int(np.argmin(finite))
+        raise CaptureInvalidError(
+            f"the policy gives {self._name} the action {actions[env].tolist()} at step {self._steps}, in "
+            f"{self._axis.named(env)}; an action is of finite numbers"
         )
 
     def _refuse_not_finite(self, noun: str, values: HostArray) -> None:

@@ -9,6 +9,7 @@ import torch
 from attnscope.measures.actions import action_numbers, encoded_actions
 from attnscope.measures.refusals import NotMeasurableError
 from attnscope_model.acting.outputs import output_of
+from attnscope_storage.wire import OutputDescription
 from heads.policies import policy_of
 
 ACTIONS = {
@@ -31,6 +32,20 @@ def test_encoded_actions_are_the_engines(kind):
     assert len(np.unique(numbers)) == 3
     if kind != "gaussian":
         assert np.array_equal(numbers.ravel(), engine.number(flat).numpy())
+
+
+@pytest.mark.parametrize("sizes", [(2,) * 70, (30,) * 20])
+def test_combinations_beyond_counting_have_numbers(sizes):
+    """Two to the power of 70 combinations: equal ones have one number, others another, small enough to be joined."""
+    output = OutputDescription(branches=sizes)
+    action = np.zeros((2, 2, len(sizes)), np.int64)
+    action[0, 1, 0] = action[1, 0, -1] = 1  # the first branch is beyond 64 bits of all the others
+    description = policy_of("branches").description.model_copy(update={"output": output, "actions": sum(sizes)})
+    engine = output_of(description).number(torch.from_numpy(action.reshape(4, -1))).numpy()
+    for numbers in (action_numbers(action, output).ravel(), engine):
+        assert len(np.unique(numbers)) == 3
+        assert numbers[0] == numbers[3]
+        assert 0 <= numbers.min() <= numbers.max() < 2**31
 
 
 @pytest.mark.parametrize("wrong", [np.array([[[3, 0]]]), np.array([[[0, -1]]]), np.array([[[0, 0, 0]]])])

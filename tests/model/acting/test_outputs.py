@@ -177,6 +177,14 @@ def test_gaussian_actions_have_their_mean_and_deviation():
     assert np.isfinite(Gaussian(1).choose(given_[:1], np.zeros((1, 1)), 1.0)).all()
 
 
+def test_no_random_number_gives_an_infinite_action():
+    """The least and the largest number that can be drawn give far draws, and no infinite ones."""
+    numbers = np.array([[0.0, 1 - 2.0**-53]])
+    low, high = Gaussian(2).choose(torch.zeros(1, 4), numbers, 1.0)[0]
+    assert -9 < low < -8
+    assert 8 < high < 9
+
+
 def test_vectors_have_a_distance_and_nothing_else():
     """A scaled Euclidean distance; no divergence, no signed loss, no flip, and no random number is taken."""
     full, other = torch.tensor([[0.0, 0.0]]), torch.tensor([[3.0, 8.0]])

@@ -8,6 +8,7 @@ from gymnasium import spaces
 from gymnasium.vector import AutoresetMode, VectorEnv
 
 from attnscope_env import EnvironmentUnusableError, GymnasiumEntry, Listings
+from attnscope_model.errors import CaptureInvalidError
 from attnscope_server.acting.axis import EnvAxis
 from attnscope_server.acting.rooms import HostRooms
 
@@ -81,3 +82,14 @@ def test_a_number_that_is_not_finite_is_named(name, words, vectorization):
     with pytest.raises(EnvironmentUnusableError, match=words):
         roll()
     environment.close()
+
+
+def test_an_action_that_is_not_finite_is_named():
+    """A head that gives NaN ends in a sentence about the policy; beyond a bound an action is at the bound."""
+    environment = ReusedArrays()
+    environment.single_action_space = spaces.Box(-1, 1, (1,))
+    environment.rewards = np.zeros((2, 1))
+    rooms = HostRooms(environment, AXIS, "the room")
+    assert rooms.step(np.array([[0.5], [np.inf]])).action.tolist() == [[0.5], [1.0]]
+    with pytest.raises(CaptureInvalidError, match=r"gives the room the action \[nan\] at step 1, in environment 1"):
+        rooms.step(np.array([[0.5], [np.nan]]))

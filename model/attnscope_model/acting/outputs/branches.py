@@ -7,6 +7,8 @@ can, each by itself, all agree with probability Π(1 − TV_b). Divergences and 
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import torch
 from jaxtyping import Bool, Float, Float64, Int, Int64
@@ -14,6 +16,7 @@ from torch import Tensor
 
 from attnscope_model.acting.outputs.base import Numbers, Output
 from attnscope_model.acting.outputs.choice import Choice
+from attnscope_model.acting.outputs.vector import NUMBERS, vector_number
 
 
 class Branches(Output):
@@ -84,7 +87,12 @@ class Branches(Output):
         return torch.cat(parts, dim=-1)
 
     def number(self, action: Int[Tensor, "env branch"]) -> Int[Tensor, " env"]:
-        """Return the place of each combination among all of them, counted with the last branch fastest."""
+        """Return the place of each combination among all of them, counted with the last branch fastest.
+
+        Where there are too many to count, the number is one of a hash, as for action vectors.
+        """
+        if math.prod(self.sizes) > NUMBERS:
+            return vector_number(action)
         found = torch.zeros_like(action[..., 0], dtype=torch.int64)
         for size, one in zip(self.sizes, action.unbind(dim=-1), strict=True):
             found = found * size + one

@@ -27,6 +27,9 @@ SAME: Final = 1e-6
 HALF_STEP: Final = 2.0**-54
 """Half the distance of two random numbers: it keeps a number of 0 from becoming an infinite action."""
 
+LAST: Final = 1 - 2.0**-53
+"""The largest number below 1, which half a step more would round to 1."""
+
 SEED: Final = 26
 """Seed of the common draws."""
 
@@ -53,7 +56,7 @@ class Gaussian(Output):
         mean, log_std = self._parts(given.cpu())
         action = mean
         if numbers is not None:
-            noise = torch.special.ndtri(torch.from_numpy(numbers) + HALF_STEP)
+            noise = torch.special.ndtri((torch.from_numpy(numbers) + HALF_STEP).clamp(max=LAST))
             action = mean + noise * log_std.exp() * math.sqrt(temperature)
         acted = torch.tanh(action) if self._squashed else action
         found: Float32[np.ndarray, "env component"] = acted.to(torch.float32).numpy()

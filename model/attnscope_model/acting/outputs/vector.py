@@ -80,9 +80,9 @@ class ActionVector(Output):
         raise DepartureUndefinedError(f"the policy's head gives one action vector without a distribution: no {what}")
 
 
-def vector_number(action: Float[Tensor, "env component"]) -> Int[Tensor, " env"]:
+def vector_number(action: Num[Tensor, "env component"]) -> Int[Tensor, " env"]:
     """Return a number from 0 for every different action vector, small enough to be joined with that of a state."""
-    return number_of(action) % NUMBERS
+    return number_of(action).remainder(NUMBERS)
 
 
 def number_of(vectors: Num[Tensor, "env feature"]) -> Int[Tensor, " env"]:
