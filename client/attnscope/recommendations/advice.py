@@ -162,7 +162,9 @@ def recommend_from(
         job=capture.job,
         verdict=verdict,
         lead=lead_of(capture, gate, beside, best),
-        table=_table(beside, best, known, ranked, measured, ranks=gate.ranks),
+        table=_table(
+            beside, best, known, ranked, measured, ranks=gate.ranks, whole=capture.policy.why_whole is not None
+        ),
         headline=headline(judged, verdict, kept, read),
         basis=basis(read, decisions, how, judged[0].retained.scope),
         patterns=patterns(read),
@@ -182,11 +184,13 @@ def _table(
     measured: dict[str, MeasuredTrial],
     *,
     ranks: bool,
+    whole: bool,
 ) -> Table:
     """Return the one table: of the screen where there is one, else of attention."""
     if beside.screen is None or not best:
-        return attention_table(ranked, measured, ranked=ranks)
-    return screen_table(best, known, ranked=ranks and beside.screen.orders, decided=beside.answered)
+        return attention_table(ranked, measured, ranked=ranks, whole=whole)
+    output = beside.screen.policy.output
+    return screen_table(best, known, output, ranked=ranks and beside.screen.orders, decided=beside.answered)
 
 
 def lead_beside(read: Study, beside: Beside) -> Lead:

@@ -33,6 +33,11 @@ ATTENTION_ALONE: Final = (
     "Attention says where this policy looks, not what it may forget: only rollouts of the compressed policy tell."
 )
 
+UNDECIDED: Final = (
+    "A decision counts the decisions at which one choice differs, and this policy's action is another: a trial tells."
+)
+"""Stands in the place of the command that decides, which the service would refuse."""
+
 RUNGS: Final = 3
 """Judged rungs that are named, at most."""
 
@@ -69,7 +74,9 @@ def lead_of(capture: Capture, gate: Gate, beside: Beside, best: list[Best]) -> L
         card_at = () if job is None else (("the whole card", f"attnscope summary {job}"),)
         return Lead("answer", _answer(card), (*card_at, ("decide again", own_command(card))))
     refused = gate.claims()
-    decide = (("decide by rollouts, in one command", decide_command(capture)),)
+    one = capture.policy.output.one_choice
+    decide = (("decide by rollouts, in one command", decide_command(capture)),) if one else ()
+    others = () if one else (Claim("lead.undecided", UNDECIDED),)
     if imported_from(capture.provenance):
         why = "This capture is of another program, so no policy is here that could be screened or act compressed."
         return Lead("none", (Claim("lead.imported", f"{ATTENTION_ALONE} {why}"),), ADD, refused)
@@ -80,9 +87,9 @@ def lead_of(capture: Capture, gate: Gate, beside: Beside, best: list[Best]) -> L
         found = _screened(beside.screen, beside.screen_job, best, ranks=gate.ranks)
         ranks = gate.ranks and beside.screen.orders
         tries = (("try these rules by rollouts", f"attnscope trial --recommended {capture.job}"),) if ranks else ()
-        return Lead("screened", found, (*decide, *tries), refused)
+        return Lead("screened", (*found, *others), (*decide, *tries), refused)
     screens = (("how far each rule changes this capture's decisions", f"attnscope screen {capture.job}"),)
-    return Lead("none", (Claim("lead.none", ATTENTION_ALONE),), (*decide, *screens), refused)
+    return Lead("none", (Claim("lead.none", ATTENTION_ALONE), *others), (*decide, *screens), refused)
 
 
 ADD: Final = (

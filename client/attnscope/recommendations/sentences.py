@@ -28,6 +28,8 @@ INFLUENCE: Final = "High attention need not mean influence, and low attention ne
 
 def notes(policy: RecordedPolicy) -> tuple[str, ...]:
     """Return what every reader of a recommendation must know."""
+    if policy.why_whole is not None:
+        return DROPPING, INFLUENCE
     positions = f"Positions to try first: {' — '.join(position_policy(policy))}."
     return DROPPING, positions, INFLUENCE
 

@@ -12,20 +12,22 @@ from attnscope.measures.intervals import Estimate
 from attnscope.recommendations.claims import UNRELIABLE
 from attnscope.recommendations.results import MeasuredTrial, Recommendation
 from attnscope.recommendations.screened import Best, budget_words
+from attnscope.screens.wording import departure_words
+from attnscope_storage.wire import OutputDescription
 
 MOST: Final = 24
 """Rows of the table, at most: an installation may have many rules, and JSON has them all."""
 
-SCREENED: Final = ("rule", "keeps", "stands", "departs an episode", "TV", "signed", "bound", "attention", "measured")
+SCREENED: Final = ("signed", "bound", "attention", "measured")
+"""Columns behind those of departures, whose names are those of the policy's head."""
 ATTENDED: Final = ("rule", "transitions kept", "attention on them", "evenly spaced", "of possible gain", "measured")
 
 SCREEN_TITLE: Final = "RULES THAT COULD BE DEPLOYED, each at its best count and positions; least departures first"
 SCREEN_UNORDERED: Final = "RULES THAT COULD BE DEPLOYED, in no order"
 SCREEN_KEY: Final = (
-    "departs: actions of an episode that would differ, 95 %. TV: share of live decisions. signed: leaving what the "
-    "policy prefers, where reward follows. attention: share of it on what is kept."
+    " signed: leaving what the policy prefers, where reward follows. attention: share of it on what is kept."
 )
-SCREEN_BOUND: Final = " bound: TV of the same rule choosing before every decision, which saves nothing."
+SCREEN_BOUND: Final = " bound: {} of the same rule choosing before every decision, which saves nothing."
 """Key of a column that only a screen with oracles has."""
 DECIDED: Final = "The screen ordered these rules; rollouts decided, so the answer above may be another rule."
 ATTENTION_TITLE: Final = "RULES THAT COULD BE DEPLOYED, by the attention on what they keep; that predicts no cost"
@@ -34,6 +36,7 @@ ATTENTION_KEY: Final = (
     "choice of as many could. † fewer than 10 rollouts a task: unreliable."
 )
 ATTENTION_UNORDERED: Final = "RULES THAT COULD BE DEPLOYED, in no order; attention predicts no cost"
+ATTENTION_WHOLE: Final = "RULES BY THE ATTENTION ON WHAT THEY WOULD KEEP; none can be applied to this policy"
 BOUNDS: Final = "bounds, never proposed: they look at the whole context before every decision, which saves nothing"
 
 
@@ -79,30 +82,48 @@ class Table:
 
 
 def screen_table(
-    best: Sequence[Best], trials: Sequence[MeasuredTrial], *, ranked: bool, decided: bool = False
+    best: Sequence[Best],
+    trials: Sequence[MeasuredTrial],
+    output: OutputDescription,
+    *,
+    ranked: bool,
+    decided: bool = False,
 ) -> Table:
     """Return the table of a screen's deployable rules.
 
     Parameters
     ----------
+    output
+        The policy's head, which says what a departure is.
     decided
         True where the answer of a decision stands above the table.
     """
     order = sorted(best, key=lambda one: np.nan_to_num(one.row.per_episode, nan=np.inf)) if ranked else list(best)
     cells = tuple(_screened(one, _measured_of(one, trials)) for one in order[:MOST])
     title = SCREEN_TITLE if ranked else SCREEN_UNORDERED
-    bound = SCREEN_BOUND if any(one.bound is not None for one in order[:MOST]) else ""
+    words = departure_words(output)
+    bound = SCREEN_BOUND.format(words.column) if any(one.bound is not None for one in order[:MOST]) else ""
     verdict = f"{DECIDED} " if ranked and decided else ""
-    return Table(title, SCREENED, cells, key=f"{verdict}{SCREEN_KEY}{bound}", left=max(0, len(order) - MOST))
+    head = ("rule", "keeps", "stands", "departs an episode", words.column, *SCREENED)
+    key = f"{verdict}{words.legend}{SCREEN_KEY}{bound}"
+    return Table(title, head, cells, key=key, left=max(0, len(order) - MOST))
 
 
-def attention_table(found: Sequence[Recommendation], measured: Mapping[str, MeasuredTrial], *, ranked: bool) -> Table:
-    """Return the table of rules by retained attention, for a capture that nothing else is known of."""
+def attention_table(
+    found: Sequence[Recommendation], measured: Mapping[str, MeasuredTrial], *, ranked: bool, whole: bool = False
+) -> Table:
+    """Return the table of rules by retained attention, for a capture that nothing else is known of.
+
+    Parameters
+    ----------
+    whole
+        True where this policy's context cannot be shortened.
+    """
     rules = [one for one in found if one.key != "none"]
     real, bounds = ([one for one in rules if one.oracle is kind] for kind in (False, True))
     room = max(0, MOST - len(real))
     rows, apart = (tuple(_attended(one, measured.get(one.key)) for one in of) for of in (real[:MOST], bounds[:room]))
-    title = ATTENTION_TITLE if ranked else ATTENTION_UNORDERED
+    title = ATTENTION_WHOLE if whole else ATTENTION_TITLE if ranked else ATTENTION_UNORDERED
     budget = f", at {100 * rules[0].budget:g} % of the history" if rules else ""
     return Table(title + budget, ATTENDED, rows, apart, ATTENTION_KEY, len(rules) - len(rows) - len(apart))
 

@@ -48,7 +48,9 @@ def advice_beside(
         job=capture.job,
         verdict="not read",
         lead=lead_of(capture, gate, beside, best),
-        table=screen_table(best, known, ranked=ranked, decided=beside.answered) if best else NO_RULES,
+        table=screen_table(best, known, capture.policy.output, ranked=ranked, decided=beside.answered)
+        if best
+        else NO_RULES,
         headline=(Claim("attention.unread", f"Nothing is said of attention: {why}."),),
         basis=(source_of(read),),
         patterns=(),

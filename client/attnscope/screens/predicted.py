@@ -54,8 +54,7 @@ def applies(results: ScreenResults) -> bool:
     Only where the uncompressed policy is near its ceiling, and chooses one action at a time, as the policies did of
     which the curve was made.
     """
-    output = results.policy.output
-    if output.continuous or output.branches:
+    if not results.policy.output.one_choice:
         return False
     return results.orders and results.attained is not None and results.attained >= NEAR
 

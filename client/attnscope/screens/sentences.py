@@ -24,7 +24,7 @@ def screen_sentences(results: ScreenResults) -> list[str]:
 def _departures(results: ScreenResults) -> list[str]:
     """Return what a departure is, where it is not the total variation of one choice."""
     output = results.policy.output
-    if output.kind == "choice" and not output.branches:
+    if output.one_choice:
         return []
     found = [f"a departure here is the {output.departure}"]
     if not output.is_share:

@@ -15,7 +15,7 @@ def refuse_other_actions(policy: PolicyDescription, name: str) -> None:
         invalid-request, with the reason and what to ask for instead.
     """
     output = policy.output
-    if not output.branches and not output.continuous:
+    if output.one_choice:
         return
     what = f"{len(output.branches)} choices at once" if output.branches else "an action vector"
     raise refusal(

@@ -44,6 +44,11 @@ class OutputDescription(Received):
         return self.kind != "choice"
 
     @property
+    def one_choice(self) -> bool:
+        """True where an action is one whole number, as decisions and predicted costs need it."""
+        return self.kind == "choice" and not self.branches
+
+    @property
     def array(self) -> OutputArray:
         """Name of the array that a store holds the numbers in."""
         return OUTPUT if self.continuous else LOGITS

@@ -12,6 +12,7 @@ import pytest
 import torch
 
 import attnscope
+from attnscope.cli.verbs.screens import show_screen
 from attnscope.errors import InvalidRequestError
 from attnscope.page.rollouts import Rollout, transitions
 from attnscope.report.report import write_report
@@ -162,7 +163,16 @@ def test_the_page_tells_its_actions(jobs, name):
     shape = np.shape(told["action"])
     assert shape == ((3,) if name == "grid" else (3, 2))
     assert told["wide"] == ({"observation": [3, 3, 2]} if name == "grid" else {})
-    assert "dedup" in str(attnscope.recommend(capture))
+    said = str(attnscope.recommend(capture))
+    assert "dedup" in said
+    assert ("attnscope decide" in said) == (name == "grid")
+
+
+def test_advice_deploys_no_rule_on_a_policy_that_takes_none(jobs):
+    """Its table says so, and neither positions nor a decision are proposed."""
+    said = str(attnscope.recommend(jobs["trxl"].capture()))
+    assert "none can be applied to this policy" in said
+    assert not [word for word in ("COULD BE DEPLOYED", "Positions to try", "attnscope decide") if word in said]
 
 
 @pytest.mark.slow
@@ -181,7 +191,7 @@ def screens(client, jobs):
 
 
 @pytest.mark.parametrize("name", CHAIN)
-def test_a_screen_measures_departures_by_the_kind_of_head(service, jobs, screens, name, tmp_path):
+def test_a_screen_measures_departures_by_the_kind_of_head(service, jobs, screens, name, tmp_path, capsys):
     """Stored departures are those of the formulas over the stored heads; what a head has not is not there."""
     job = screens[name]
     assert job.state is JobState.SUCCEEDED, job.info.problem
@@ -199,6 +209,10 @@ def test_a_screen_measures_departures_by_the_kind_of_head(service, jobs, screens
     wanted = {"branches": "upper bound 1 − Π(1 − TV_b)", "gaussian": "before any tanh", "vector": "is no probability"}
     assert wanted.get(name, "A screen says how far") in said
     assert all(path.stat().st_size for path in written)
+    show_screen(job.screen(), as_json=False)
+    printed = capsys.readouterr().out
+    assert ("actions of an episode that differ" in printed) == (name != "vector")
+    assert ("no share" in printed, "at most" in printed) == (name == "vector", name == "branches")
     capture = reader_of(service, jobs[name])
     env, step = int(reader.array("rollout/env")[0]), int(reader.array("decision/step")[0, 0])
     assert np.allclose(reader.array(output.array)[0, 0], capture.array(output.array)[step, env], atol=1e-4)

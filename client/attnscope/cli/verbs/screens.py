@@ -25,10 +25,8 @@ if TYPE_CHECKING:
     from attnscope.screens.board import Row
     from attnscope.screens.screen import Screen
 
-COLUMNS: Final = ("rule", "budget", "stands", "tokens", "departs", "TV", "signed", "attn", "time")
-
-READ: Final = """departs: actions of an episode that would differ. TV: of a live decision. signed: leaving what is
-preferred, where reward follows. attention: kept. time: ÷ the fastest exact way, window growing / full.
+READ: Final = """signed: leaving what is preferred, where reward follows. attn: attention kept.
+time: ÷ the fastest exact way, window growing / full.
 Of several ways to stand, the one that departs least is shown; the others are in the CSV."""
 
 COST: Final = "cost: the share of the gain that other policies lost at as many departures, roughly."
@@ -83,9 +81,10 @@ def show_screen(found: Screen, *, as_json: bool) -> None:
     """Print every arm of a screen: deployable ones, then oracles as bounds."""
     from attnscope.screens.board import WORDS, least, ordered, rows  # noqa: PLC0415 - loads numbers and strategies
     from attnscope.screens.sentences import screen_sentences  # noqa: PLC0415 - as above
+    from attnscope.screens.wording import departure_words  # noqa: PLC0415 - as above
 
     results = found.results()
-    table = rows(results)
+    table, words = rows(results), departure_words(results.policy.output)
     predicts = any(row.predicted_cost is not None for row in table)
     if as_json:
         tell(document({"arms": [asdict(row) for row in table], "said": screen_sentences(results)}))
@@ -96,9 +95,9 @@ def show_screen(found: Screen, *, as_json: bool) -> None:
             if sys.stdout.isatty():
                 out.print(f"\n[bold]{title}, {_kept(budget)}[/bold]")
             shown = [row for row in mine if row.budget == budget]
-            costs = ("cost",) if predicts else ()
-            show_table((*COLUMNS, *costs), [_cells(row) for row in shown])
-    out.print("\n".join([READ, *([COST] if predicts else []), WORDS]))
+            head = ("rule", "budget", "stands", "tokens", "departs", words.column, "signed", "attn", "time")
+            show_table((*head, *(("cost",) if predicts else ())), [_cells(row) for row in shown])
+    out.print("\n".join([words.legend, READ, *([COST] if predicts else []), WORDS]))
     for sentence in screen_sentences(results):
         out.print(escape(sentence))
 
