@@ -62,7 +62,8 @@ def votes_of(arrays: Arrays, task: Shaped[np.ndarray, " rollout"]) -> Votes:
         ``screen/departure``, ``decision/live``, ``decision/follows``, ``screen/signed`` where actions have a
         distribution, and ``screen/retained`` where the attention of decisions was stored.
     task
-        Task of every rollout. Tasks count alike, and so do the rollouts of one task.
+        Task of every rollout. Tasks count alike, and so do the rollouts of one task; a task of which some rollouts have
+        no number counts by the share of those that have one.
     """
     live, follows = arrays["decision/live"] != 0, arrays["decision/follows"] != 0
     departure = _over_tasks(rollout_means(arrays["screen/departure"], live), task)
@@ -173,7 +174,7 @@ def by_votes(votes: Votes, members: Sequence[int]) -> list[int]:
 def _over_tasks(
     values: Float[np.ndarray, "rollout arm"], task: Shaped[np.ndarray, " rollout"]
 ) -> Float64[np.ndarray, " arm"]:
-    """Return the mean over rollouts, tasks alike; rollouts without a number are left out."""
+    """Return the mean over rollouts, each weighing one by its task's rollouts; those without a number are left out."""
     _, place, count = np.unique(task, return_inverse=True, return_counts=True)
     weight = (1 / count[place])[:, None] * np.isfinite(values)
     total = (weight * np.nan_to_num(values)).sum(axis=0)
