@@ -71,7 +71,14 @@ def test_a_message_is_read_as_it_was_written(adapter, message):
 def test_a_job_is_read_as_it_was_written(jobs, submitted):
     """A whole specification and what it means come back equal."""
     job = submitted(jobs, "ümit")
-    told = {"spec": job.spec, "resolved": job.resolved, "data_root": "/r", "device": "cpu", "module": "json"}
+    told = {
+        "spec": job.spec,
+        "resolved": job.resolved,
+        "data_root": "/r",
+        "stores": "/r",
+        "device": "cpu",
+        "module": "json",
+    }
     order = Run(**ABOUT, name=JOB, owner=job.owner, **told)
     assert ORDER.validate_json(order.line) == order
 

@@ -39,6 +39,7 @@ def order(jobs, submitted):
         spec=job.spec,
         resolved=job.resolved,
         data_root="/nowhere",
+        stores="/nowhere",
         device="cpu",
         alive_seconds=0.001,
     )
