@@ -30,10 +30,11 @@ SCREEN_KEY: Final = (
 SCREEN_BOUND: Final = " bound: {} of the same rule choosing before every decision, which saves nothing."
 """Key of a column that only a screen with oracles has."""
 DECIDED: Final = "The screen ordered these rules; rollouts decided, so the answer above may be another rule."
-ATTENTION_TITLE: Final = "RULES THAT COULD BE DEPLOYED, by the attention on what they keep; that predicts no cost"
+ATTENTION_TITLE: Final = "RULES THAT COULD BE DEPLOYED, by attention, of the possible gain; it predicts no cost"
 ATTENTION_KEY: Final = (
     "evenly spaced: attention on as many of these. of possible gain: 0 chooses as well as they do, 1 as well as any "
-    "choice of as many could. † fewer than 10 rollouts a task: unreliable."
+    "choice of as many could; of rules that cannot be told apart the simplest stands first. † fewer than 10 rollouts "
+    "a task: unreliable."
 )
 ATTENTION_UNORDERED: Final = "RULES THAT COULD BE DEPLOYED, in no order; attention predicts no cost"
 ATTENTION_WHOLE: Final = "RULES BY THE ATTENTION ON WHAT THEY WOULD KEEP; none can be applied to this policy"

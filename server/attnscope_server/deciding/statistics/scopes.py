@@ -16,6 +16,13 @@ MOST_JUDGES = 16
 """Most named tasks that judge."""
 
 
+RARE_TASKS = (
+    f"A claim beyond the judged tasks sees no rare losses of whole tasks: a loss on one task in twenty is missing "
+    f"among {TASK_LOOKS[1]} tasks in {0.95 ** TASK_LOOKS[1]:.0%} of cases."
+)
+"""Note beside every claim beyond the judged tasks; `TASK_LOOKS[1]` tasks are the fewest that may call an arm safe."""
+
+
 class TooFewJudgesError(ValueError):
     """Too few tasks are left to judge."""
 
@@ -86,6 +93,7 @@ def choose_scope(
         notes.append(f"{len(tasks) - len(left)} {split} tasks captured or screened and do not judge.")
     if beyond and len(left) >= TASK_LOOKS[1]:
         most = max(n for n in TASK_LOOKS if n <= len(left))
+        notes.append(RARE_TASKS)
         return Scope(Reach.BEYOND, tuple(order[:most]), split, whole_split=False, notes=tuple(notes))
     if beyond:
         notes.append(f"A claim beyond the judged tasks needs {TASK_LOOKS[1]} unused tasks, {len(left)} are left.")

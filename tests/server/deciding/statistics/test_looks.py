@@ -5,7 +5,9 @@ import pytest
 from benchmarks.calibration.claims import many
 from benchmarks.calibration.worlds import World
 
-from attnscope_server.deciding.statistics.look_plans import seeds_plan, tasks_plan
+from attnscope_server.deciding.statistics.estimates import PairedReturns, difference, gain
+from attnscope_server.deciding.statistics.look_plans import Reach, seeds_plan, tasks_plan
+from attnscope_server.deciding.statistics.looks import signs
 
 PLANS = {
     "these": seeds_plan(8),
@@ -33,6 +35,17 @@ def test_false_verdicts_at_the_margin(name, shape, allowed):
     assert found.share(1, 1) == 0, "the first look may only call harm"
     if shape == "normal":
         assert found.share(1) == pytest.approx(0.025, abs=0.009)
+
+
+def test_losses_of_rare_tasks_are_a_stated_limit():
+    """Where one task in twenty loses all of its gain, 16 tasks call the arm non-inferior in four of ten cases."""
+    generator, look = np.random.default_rng(15), PLANS["beyond, 16 tasks"].looks[-1]
+    shape = (2_000, look.tasks, look.seeds)
+    whole = 10 + generator.standard_normal(shape)
+    arm = whole - 10 * (generator.random((2_000, look.tasks, 1)) < 0.05) + 1.2 * generator.standard_normal(shape)
+    pairs = PairedReturns(arm, whole, np.zeros(shape[:2]))
+    found = signs(difference(pairs, 0.05, Reach.BEYOND), gain(pairs, Reach.BEYOND), look)
+    assert (found == 1).mean() == pytest.approx(0.41, abs=0.04)
 
 
 def test_one_task_calls_nothing_safe_below_80_seeds():

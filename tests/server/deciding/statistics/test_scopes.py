@@ -31,6 +31,7 @@ def test_many_unused_tasks_carry_a_claim_beyond():
     assert (beyond.reach, len(beyond.tasks)) == (Reach.BEYOND, 32)
     assert [look.tasks for look in beyond.plan().looks] == [8, 16, 32]
     assert beyond.words(16) == "beyond the 16 test tasks judged"
+    assert "a loss on one task in twenty is missing among 16 tasks in 44% of cases" in beyond.notes[-1]
     assert len(choose_scope("test", range(45), ()).tasks) == 16
 
 
