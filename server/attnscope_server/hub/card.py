@@ -10,11 +10,15 @@ from typing import Final
 
 import yaml
 
+from attnscope_server.capturing.action_fit import ActionShape
 from attnscope_server.errors import HubRefusedError
 from attnscope_storage.wire import CheckpointInfo
 
 LICENSE: Final = re.compile(r"[a-z0-9][a-z0-9.+-]{0,40}")
 """The Hub's word for a licence, such as mit or apache-2.0."""
+
+_GREEDY: Final = {"choice": "the most likely", "gaussian": "the mean", "vector": "what its head gives"}
+"""Action of a policy that does not sample, by the kind of its head."""
 
 _POSITIONS: Final = {
     "learned-absolute": "learned absolute positions",
@@ -56,7 +60,8 @@ def hub_card(info: CheckpointInfo, licence: str | None) -> str:
 def _about(info: CheckpointInfo) -> str:
     policy = info.policy
     mask = "causal" if policy.causal else "non-causal"
-    acts = "sampling" if info.sampling == "sample" else "the most likely action"
+    acts = "drawn by chance" if info.sampling == "sample" else _GREEDY[policy.output.kind]
+    shape = ActionShape(policy.actions, policy.output.branches, policy.output.continuous)
     sizes = f"{policy.layers} layers, {policy.heads} heads, width {policy.width}, {policy.parameters:,} parameters"
     tasks = [_counted(some) for some in (info.train_tasks, info.validation_tasks, info.held_out_tasks)]
     positions = _POSITIONS.get(policy.positions, policy.positions)
@@ -64,7 +69,7 @@ def _about(info: CheckpointInfo) -> str:
     lines = [
         f"A policy of the family `{policy.family}`: {stack}.\n",
         f"- Context: {policy.context_length} tokens, {policy.tokens_per_transition} a transition.",
-        f"- Acts in {_plain(info.preset)} with {policy.actions} actions, by {acts}.",
+        f"- Acts in {_plain(info.preset)}; an action: {shape.words}, {acts}.",
         f"- Tasks: {tasks[0]} trained on, {tasks[1]} used to choose, {tasks[2]} held out.",
         f"- Training step: {'unknown' if info.train_step is None else info.train_step}.",
         f"- Identity: `{info.id}` (sha256 over weights and configuration).",

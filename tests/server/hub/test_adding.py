@@ -15,6 +15,8 @@ from attnscope_model.checkpoints.registry import CheckpointRegistry
 from attnscope_server.cli import app
 from attnscope_server.cli import checkpoints as verbs
 from attnscope_server.errors import HubRefusedError
+from attnscope_server.hub.card import hub_card
+from attnscope_storage.wire import OutputDescription
 from hub_stand_in import REVISION, SOURCE
 
 
@@ -120,13 +122,25 @@ def test_a_licence_is_one_word_of_the_hub(run, licence):
         run("card", "mine", "--license", licence)
 
 
+def test_a_card_says_what_an_action_is(registry, run):
+    """Two numbers of a vector are no two actions to choose from."""
+    run("add", SOURCE, "--name", "mine")
+    info = registry.get("mine")
+    for actions, output, sampling, words in (
+        (5, {}, "sample", "an action: one choice among 5 actions, drawn by chance."),
+        (5, {"branches": (3, 2)}, "greedy", "an action: 2 choices at once, among 3, 2 actions, the most likely."),
+        (2, {"kind": "gaussian"}, "greedy", "an action: vectors of 2 numbers, the mean."),
+        (2, {"kind": "vector"}, "greedy", "an action: vectors of 2 numbers, what its head gives."),
+    ):
+        policy = info.policy.model_copy(update={"actions": actions, "output": OutputDescription(**output)})
+        assert words in hub_card(info.model_copy(update={"policy": policy, "sampling": sampling}), None)
+
+
 def test_foreign_texts_of_an_entry_are_plain_in_a_card(registry, run):
     """A note or a preset cannot end the YAML, nor become a link, a heading or markup."""
     run("add", SOURCE, "--name", "mine")
     odd = "x\n---\n# y [z](http://w) <b>`c`"
     info = registry.get("mine").model_copy(update={"preset": odd, "notes": (odd,)})
-    from attnscope_server.hub.card import hub_card  # noqa: PLC0415 - here only
-
     card = hub_card(info, None)
     front = card.split("\n---\n", 1)[0].removeprefix("---\n")
     assert yaml.safe_load(front)["tags"][-1] == odd
