@@ -11,6 +11,9 @@ from jaxtyping import Float32, Int64, Shaped
 from attnscope.measures.refusals import NotMeasurableError
 from attnscope_storage.wire import OutputDescription
 
+WIDEST: Final = 4096
+"""Actions of one choice, at most, that have a place each; a damaged capture may name two thousand million."""
+
 COMBINATIONS: Final = 2**31 - 1
 """Combinations of branches, at most, whose place among all is their number; of more, those that occur are counted."""
 
@@ -30,15 +33,25 @@ def encoded_actions(
     Raises
     ------
     NotMeasurableError
-        An action lies beyond its branch, as in a damaged capture.
+        An action lies beyond its branch, as in a damaged capture, or too many different ones occur.
     """
     _refuse_beyond(action, output)
     if output.continuous:
         return np.asarray(action, np.float32)
     if not output.branches:
-        return np.asarray(np.eye(int(action.max()) + 1, dtype=np.float32)[action])
-    parts = [np.eye(size, dtype=np.float32)[action[..., branch]] for branch, size in enumerate(output.branches)]
+        return _one_hot(action, int(action.max(initial=0)) + 1)
+    parts = [_one_hot(action[..., branch], size) for branch, size in enumerate(output.branches)]
     return np.concatenate(parts, axis=-1)
+
+
+def _one_hot(action: Shaped[np.ndarray, "step env"], size: int) -> Float32[np.ndarray, "step env size"]:
+    """Return one-hot actions; of very many, those that occur alone have a place."""
+    if size > WIDEST:
+        values, inverse = np.unique(action, return_inverse=True)
+        action, size = inverse.reshape(action.shape), len(values)
+    if size > WIDEST:
+        raise NotMeasurableError(f"{size} different actions occur, and at most {WIDEST} are compared")
+    return np.asarray(np.eye(size, dtype=np.float32)[action])
 
 
 def action_numbers(

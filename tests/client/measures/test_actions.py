@@ -48,6 +48,18 @@ def test_combinations_beyond_counting_have_numbers(sizes):
         assert 0 <= numbers.min() <= numbers.max() < 2**31
 
 
+def test_actions_of_any_size_take_the_room_of_those_that_occur():
+    """Two thousand million actions, as a damaged capture may name them, would fill the memory."""
+    many = 2**31 - 1
+    action = np.array([[[many - 1, 0], [0, 1]], [[5, 1], [many - 1, 0]]])
+    found = encoded_actions(action, OutputDescription(branches=(many, 2)))
+    assert found.shape == (2, 2, 3 + 2)
+    assert np.array_equal(found[0, 0], found[1, 1])
+    assert encoded_actions(action[..., 0], OutputDescription()).shape == (2, 2, 3)
+    with pytest.raises(NotMeasurableError, match="5000 different actions occur, and at most 4096 are compared"):
+        encoded_actions(np.arange(5000).reshape(2500, 2), OutputDescription())
+
+
 @pytest.mark.parametrize("wrong", [np.array([[[3, 0]]]), np.array([[[0, -1]]]), np.array([[[0, 0, 0]]])])
 def test_actions_of_no_branch_are_refused(wrong):
     """A damaged capture ends in a sentence."""
