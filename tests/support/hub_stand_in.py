@@ -39,6 +39,8 @@ class StandIn:
         """Changes of the listing's entries, by name."""
         self.more: list[object] = []
         """Entries of the listing besides."""
+        self.silent: set[str] = set()
+        """Paths whose answers never end: the connection stays open until the other end gives up."""
         self.asked: list[tuple[str, str, dict[str, str]]] = []
         """Host, path and header of every request."""
 

@@ -59,7 +59,7 @@ def _fetch(hub: Hub, source: HubSource, file: HubFile, folder: Path) -> str:
     blob.update(f"blob {file.size}\0".encode())
     path = f"/{source.owner}/{source.name}/resolve/{source.revision}/{file.name}"
     got = 0
-    with hub.asked(path) as answer, (folder / file.name).open("xb") as writing:
+    with hub.asked(path, file.size) as answer, (folder / file.name).open("xb") as writing:
         if answer.commit != source.revision:
             raise HubRefusedError(f"{file.name}: expected the commit {source.revision}, the Hub names {answer.commit}")
         for block in hub.blocks(answer, file.size):

@@ -50,7 +50,7 @@ def listed(hub: Hub, source: HubSource) -> tuple[HubFile, ...]:
         There are no weights or no configuration, the listing is none, or a file is larger than is read here.
     """
     path = f"/api/models/{source.owner}/{source.name}/tree/{source.revision}"
-    with hub.asked(path) as answer:
+    with hub.asked(path, LISTING_BYTES) as answer:
         content = b"".join(hub.blocks(answer, LISTING_BYTES))
     try:
         entries = json.loads(content)

@@ -22,6 +22,10 @@ def _server():
             now.asked.append((self.headers["Host"], self.path, dict(self.headers)))
             status, header, body = now.answer(self.headers["Host"], self.path)
             self.send_response(status)
+            if self.path in now.silent:
+                self.flush_headers()
+                self.rfile.read(1)
+                return
             for name, value in ({"Content-Length": str(len(body))} | header).items():
                 self.send_header(name, value)
             self.end_headers()

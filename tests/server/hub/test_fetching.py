@@ -254,6 +254,21 @@ def test_an_answer_that_is_no_file_is_a_sentence(stand_in, fetch, status, reason
         fetch()
 
 
+def test_a_redirect_without_a_place_is_refused(stand_in, fetch):
+    """The same path is not asked again and again."""
+    stand_in.answers[stand_in.way("config.json")] = (302, {}, b"")
+    with pytest.raises(HubRefusedError, match="it leads elsewhere and does not say where"):
+        fetch()
+
+
+def test_a_head_that_never_ends_is_cut_off(stand_in, fetch):
+    """Bytes that come one by one keep a socket's own limit from ending; the whole answer has a time."""
+    stand_in.silent.add(stand_in.way("config.json"))
+    with pytest.raises(HubRefusedError, match=r"the Hub names None|does not answer") as caught:
+        fetch(least=0.1)
+    assert "timed out" not in str(caught.value)
+
+
 def test_redirects_end(stand_in, fetch):
     """A file that is always elsewhere is given up."""
     way = stand_in.way("model.safetensors")
