@@ -189,14 +189,13 @@ def _fast(judged: tuple[Row, ...]) -> list[str]:
         return []
     envs = timed[0][1].envs
     quick = [(row, speed) for row, speed in timed if speed.ratio >= TWICE and row.condition.strategy != "none"]
+    when = f"at {envs} environments with a full context"
     if not quick:
         row, speed = max(timed, key=lambda one: one[1].ratio)
-        return [
-            f"No condition is {TWICE:g} times as fast at {envs} environments; {row.name} reaches {speed.ratio:.2f}."
-        ]
+        return [f"No condition is {TWICE:g} times as fast {when}; {row.name} reaches {speed.ratio:.2f}."]
     row, speed = max(quick, key=lambda one: (one[0].share.value, one[0].verdict.kept.value))
     spread = f"({speed.ratio:.2f} times, {speed.low:.2f} to {speed.high:.2f} over rounds)"
-    return [f"{TWICE:g} times as fast at {envs} environments, its own work included: {_named(row)} {spread}."]
+    return [f"{TWICE:g} times as fast {when}, its own work included: {_named(row)} {spread}."]
 
 
 def _lost(judged: tuple[Row, ...]) -> list[str]:

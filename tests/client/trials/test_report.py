@@ -91,7 +91,7 @@ def test_sentences_name_the_winner_and_what_attention_is_worth(made):
     assert "recency 50%" in said
     assert re.search(r"8 conditions: 2 non-inferior, 6 inferior, 0 inconclusive", said)
     assert "Of 2 conditions that choose by attention, 2 keep more" in said
-    assert "2 times as fast at 64 environments" in said
+    assert "2 times as fast at 64 environments with a full context" in said
     assert f"{made.rows[1].verdict.kept.value:.2f}" in said
 
 
