@@ -122,7 +122,7 @@ def least_of(values: Float64[np.ndarray, " arm"], rules: Sequence[Hashable], mem
 def least_departing(votes: Votes, rules: Sequence[Hashable], members: Sequence[int]) -> list[int]:
     """Return one arm of every rule: that of the positions under which it departs least.
 
-    Within a rule departures order positions well where the policy has found its goal, and not where it has not.
+    Within a rule departures order positions on most policies that have found their goal, and on none that has not.
     """
     return least_of(votes.departure, rules, members)
 
