@@ -38,7 +38,7 @@ def test_false_verdicts_at_the_margin(name, shape, allowed):
 
 
 def test_losses_of_rare_tasks_are_a_stated_limit():
-    """Where one task in twenty loses all of its gain, 16 tasks call the arm non-inferior in four of ten cases."""
+    """An arm that loses all on one task in twenty is called non-inferior by 16 tasks in four of ten cases."""
     generator, look = np.random.default_rng(15), PLANS["beyond, 16 tasks"].looks[-1]
     shape = (2_000, look.tasks, look.seeds)
     whole = 10 + generator.standard_normal(shape)
