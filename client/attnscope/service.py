@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from pathlib import Path
 from typing import Any, Self
 from uuid import UUID, uuid4
 
@@ -182,6 +183,9 @@ class Service:
         text = str(name).lower()
         if "/" in text:
             owner, part = text.split("/", 1)
+            if owner in {"", ".", "..", "~"} or Path(str(name)).exists():
+                where = "a downloaded folder goes behind --capture, or to attnscope.open"
+                raise JobNameError(f"{str(name)!r} is a path, and a job is meant: {where}")
             children = self.job(owner).decision().card.children
             if part not in children:
                 raise JobNameError(f"{owner} owns no {part!r}; it owns {', '.join(children) or 'nothing yet'}")

@@ -16,6 +16,7 @@ from attnscope.errors import (
     ConfigurationError,
     ConnectionFailedError,
     DownloadRefusedError,
+    JobNameError,
     NotCapturedError,
     ServiceError,
     UnauthenticatedError,
@@ -26,6 +27,7 @@ from attnscope.fetching.http_store import HttpStore
 from attnscope.figures.heatmap import heatmap, save
 from attnscope.figures.provenance import source_of
 from attnscope.report.summary import summarise
+from attnscope.service import Service
 from attnscope.study.quantities import uniform
 from attnscope_storage.errors import NotCommittedError
 from attnscope_storage.wire import ProblemCode, problem
@@ -246,3 +248,12 @@ def test_commands_write_files(fake, monkeypatch, tmp_path):
 def test_wrong_usage_is_status_2(arguments):
     """A specification that cannot be understood is refused before anything is sent."""
     assert RUN.invoke(app, arguments).exit_code == 2
+
+
+@pytest.mark.parametrize("name", ["/srv/capture.zarr", "./capture.zarr", "~/capture.zarr", "there/capture.zarr"])
+def test_a_path_in_the_place_of_a_job_is_told(name, tmp_path, monkeypatch):
+    """Nothing is asked of the service; the sentence says where a downloaded folder goes."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "there" / "capture.zarr").mkdir(parents=True)
+    with pytest.raises(JobNameError, match=r"capture.zarr' is a path, and a job is meant: .* behind --capture"):
+        Service(None).job(name)
