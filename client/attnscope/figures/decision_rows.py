@@ -74,7 +74,7 @@ def decision_rows(capture: Capture, step: int, *, env: int = 0) -> Figure:
     rewarded = np.empty(0, np.int64)
     if "rollout/reward" in capture.names():
         own = np.flatnonzero(transitions >= 0)
-        first = int(transitions[own[0]])
+        first = int(transitions[own].min())  # the query may stand first
         gained = capture.rollout.reward[first : step + 1, at][transitions[own] - first]
         rewarded = own[(gained > 0) & (transitions[own] < step)]  # the query's own reward is still to come
     boundaries = capture.episode_boundaries(step, env)
