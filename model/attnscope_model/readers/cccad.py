@@ -20,6 +20,24 @@ ENVIRONMENTS: Final[Mapping[str, str]] = MappingProxyType({**DICP_ENVIRONMENTS, 
 """Preset by what CCCAD's configurations call an environment: DICP's words, and one of its own."""
 
 
+def said_by(file: ParsedFile, environments: Mapping[str, str], positions: str) -> dict[str, Answer]:
+    """Return the answers that a file of this lineage says itself.
+
+    Parameters
+    ----------
+    environments
+        Preset by the environment's name in the configuration.
+    positions
+        Name of the position table.
+    """
+    answers = {
+        "heads": positive(file.config, "tf_n_head"),
+        "context_length": shape(file.tensors, positions, 3)[1],
+        "preset": preset_of_env(file.config, environments),
+    }
+    return {name: answer for name, answer in answers.items() if answer is not None}
+
+
 class CccadReader(MappedReader):
     """Reads CCCAD's AD; its compressing sibling is refused by name."""
 
@@ -45,12 +63,7 @@ class CccadReader(MappedReader):
 
     def says(self, file: ParsedFile) -> dict[str, Answer]:
         """Return the context length from the position table, heads and environment from the configuration."""
-        answers = {
-            "heads": positive(file.config, "tf_n_head"),
-            "context_length": shape(file.tensors, "transformer.pos_embedding", 3)[1],
-            "preset": preset_of_env(file.config, self.environments),
-        }
-        return {name: answer for name, answer in answers.items() if answer is not None}
+        return said_by(file, self.environments, "transformer.pos_embedding")
 
     def values(self, file: ParsedFile, answers: Mapping[str, Any]) -> dict[str, Any]:
         """Return the configuration from shapes and answers."""

@@ -13,7 +13,8 @@ from attnscope_model.families.compressing import CAD_FAMILY, RAD_FAMILY, CadPoli
 from attnscope_model.families.packing import PackingConfig
 from attnscope_model.forward.policy import Policy
 from attnscope_model.readers.base import Answer, ParsedFile
-from attnscope_model.readers.gpt2 import Gpt2Reader, stack_renames
+from attnscope_model.readers.cccad import said_by
+from attnscope_model.readers.gpt2 import Gpt2Reader, said_by_rad, stack_renames
 from attnscope_model.readers.mapped import MappedReader
 from attnscope_model.readers.packing import (
     COMPRESSOR_QUERIES,
@@ -23,8 +24,8 @@ from attnscope_model.readers.packing import (
     compressor_sizes,
     without_decoder,
 )
-from attnscope_model.readers.presets import check_preset, preset_of_env
-from attnscope_model.readers.shapes import MAX_TOKENS, lineage_sizes, positive, shape, side
+from attnscope_model.readers.presets import check_preset
+from attnscope_model.readers.shapes import MAX_TOKENS, lineage_sizes, shape, side
 
 _PER_TRANSITION: Final = 3
 """Tokens of a transition in RAD."""
@@ -62,12 +63,7 @@ class CadReader(MappedReader):
 
     def says(self, file: ParsedFile) -> dict[str, Answer]:
         """Return the context length from the position table, heads and environment from the configuration."""
-        answers = {
-            "heads": positive(file.config, "tf_n_head"),
-            "context_length": shape(file.tensors, "ad_transformer.pos_embedding", 3)[1],
-            "preset": preset_of_env(file.config, self.environments),
-        }
-        return {name: answer for name, answer in answers.items() if answer is not None}
+        return said_by(file, self.environments, "ad_transformer.pos_embedding")
 
     def values(self, file: ParsedFile, answers: Mapping[str, Any]) -> dict[str, Any]:
         """Return the configuration from shapes and answers."""
@@ -122,10 +118,7 @@ class RadPackingReader(Gpt2Reader):
 
     def says(self, file: ParsedFile) -> dict[str, Answer]:
         """Return the context length from the position table, the heads from the configuration."""
-        preset_of_env(file.config, self.environments)
-        answers: dict[str, Answer] = {"context_length": shape(file.tensors, "transformer_model.wpe.weight", 2)[0]}
-        heads = positive(file.config, "tf_n_head")
-        return answers if heads is None else answers | {"heads": heads}
+        return said_by_rad(file, self.environments)
 
     def values(self, file: ParsedFile, answers: Mapping[str, Any]) -> dict[str, Any]:
         """Return the configuration from shapes and answers."""

@@ -40,6 +40,14 @@ def _unused(stack: str) -> re.Pattern[str]:
     return re.compile(rf"{stack}\.wte\.weight")
 
 
+def said_by_rad(file: ParsedFile, environments: Mapping[str, str]) -> dict[str, Answer]:
+    """Return the answers that a file of RAD_dark says itself; `environments` are those that it may name."""
+    preset_of_env(file.config, environments)
+    answers: dict[str, Answer] = {"context_length": shape(file.tensors, "transformer_model.wpe.weight", 2)[0]}
+    heads = positive(file.config, "tf_n_head")
+    return answers if heads is None else answers | {"heads": heads}
+
+
 class Gpt2Reader(MappedReader):
     """Reader of a family on GPT-2's stack, whose older files hold the masks."""
 
@@ -71,10 +79,7 @@ class RadReader(Gpt2Reader):
 
     def says(self, file: ParsedFile) -> dict[str, Answer]:
         """Return the context length from the position table, the heads from the configuration."""
-        preset_of_env(file.config, self.environments)
-        answers: dict[str, Answer] = {"context_length": shape(file.tensors, "transformer_model.wpe.weight", 2)[0]}
-        heads = positive(file.config, "tf_n_head")
-        return answers if heads is None else answers | {"heads": heads}
+        return said_by_rad(file, self.environments)
 
     def values(self, file: ParsedFile, answers: Mapping[str, Any]) -> dict[str, Any]:
         """Return the configuration from shapes and answers."""
