@@ -11,7 +11,6 @@ import contextlib
 import threading
 import time
 from collections.abc import Callable, Sequence
-from datetime import UTC, datetime
 from functools import partial
 from typing import Final
 from uuid import UUID
@@ -23,12 +22,13 @@ from attnscope_server.errors import DatabaseBusyError, TransitionError
 from attnscope_server.records.database import UNANSWERED
 from attnscope_server.records.job import StoredJob
 from attnscope_server.records.job_store import JobStore
-from attnscope_server.running.leases import renew, taken_up
-from attnscope_server.running.messages import ENDINGS, Advanced, Alive, AnyJobReport, Interrupted, Misplaced, Taken
+from attnscope_server.running.hearing import take
+from attnscope_server.running.leases import taken_up
+from attnscope_server.running.messages import Alive, AnyJobReport, Interrupted
 from attnscope_server.running.placed import Placed, interrupted, write_end
 from attnscope_server.running.placing import Place, Placing
 from attnscope_server.running.runner import Runner, SlotKind, SlotKinds
-from attnscope_server.running.watching import advance, pass_on_cancel, shown, watch
+from attnscope_server.running.watching import pass_on_cancel, shown, watch
 from attnscope_server.settings import Settings
 from attnscope_storage.wire import JobState, Progress
 
@@ -226,34 +226,12 @@ class Supervisor:
             with self._lock:
                 placed = self._placed.get((runner, slot))
                 if placed is not None:
-                    self._take(placed, report)
+                    take(self._jobs, self._placing, placed, report, self._now())
+                    if placed.ending is not None:
+                        self._wake.set()
         except Exception:
             log.exception("a report was lost", runner=runner, slot=slot)
         self._changed()
-
-    def _take(self, placed: Placed, report: AnyJobReport | Alive) -> None:
-        now = self._now()
-        if isinstance(report, Alive):
-            if (report.job, report.attempt) in {(None, None), (placed.job.id, placed.job.attempts)}:
-                placed.signs.lives(now)
-                renew(self._jobs, placed, report, now)
-            return
-        if not placed.belongs(report) or placed.ending is not None:
-            log.info("a report of an older attempt was dropped", job=str(report.job), attempt=report.attempt)
-            return
-        placed.signs.moves(now, datetime.now(UTC))
-        if isinstance(report, (Taken, Misplaced)):
-            self._placing.found(placed.key, report.placed_on.device)
-        if isinstance(report, ENDINGS):
-            placed.ending, placed.over = report, now
-            self._wake.set()
-        elif isinstance(report, Taken):
-            placed.placed_on = report.placed_on
-            with contextlib.suppress(*UNANSWERED):  # told to nobody yet
-                self._jobs.place(placed.job.id, report.placed_on.model_dump(mode="json"))
-        elif isinstance(report, Advanced) and advance(placed, report, now):
-            with contextlib.suppress(*UNANSWERED):  # the end of the job, or the next report, writes it
-                self._jobs.record(placed.job.id, placed.progress, heard_at=placed.signs.moved_at)
 
     def _settle(self) -> None:
         """Write down how attempts ended; what the database refuses stays, and with it the job's slot."""
