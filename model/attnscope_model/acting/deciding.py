@@ -13,11 +13,11 @@ from typing import Final, Literal
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Float, Int, Shaped
+from jaxtyping import Bool, Float, Float16, Int, Shaped
 from torch import Tensor
 
 from attnscope_model.acting.context import Actions, ContextWindow, Observations
-from attnscope_model.acting.tape import AttentionTape, RowRoom, furthest_off, refuse_off
+from attnscope_model.acting.tape import AttentionTape, RowRoom, furthest_off, map_room, refuse_off
 from attnscope_model.forward.cache import GrowingCache, cacheable
 from attnscope_model.forward.policy import Policy
 from attnscope_model.forward.stack import StackedPolicy
@@ -34,7 +34,8 @@ class Decision:
     """The numbers of the policy's head, whatever they mean: `PolicyDescription.output` says it."""
     rows: Float[Tensor, "env layer head slot"] | None = None
     """A view that the next decision of the same `Decider` overwrites."""
-    maps: Float[Tensor, "env layer head query slot"] | None = None
+    maps: Float16[Tensor, "map_env layer head any_query any_slot"] | None = None
+    """Whole maps over all slots of a full context, as a capture stores them: NaN past the present one. New memory."""
     lengths: Int[np.ndarray, " env"] | None = None
     """Tokens of each context, where they differ: a row's weights beyond are 0; None where the rows' slots are all."""
     summaries: int = 0
@@ -55,6 +56,8 @@ class Decider:
     sums
         When the recorded rows' sums are looked at: at every decision; by the caller, who finds the furthest in `off`
         and need not wait for the device at every one; or not here, but by whoever takes the rows.
+    map_envs
+        Contexts whose maps are recorded where maps are asked for; all of them where None.
     """
 
     def __init__(
@@ -64,7 +67,10 @@ class Decider:
         device: torch.device,
         *,
         sums: Literal["at once", "by caller", "elsewhere"] = "at once",
+        map_envs: Sequence[int] | None = None,
     ) -> None:
+        some = None if map_envs is None or tuple(map_envs) == tuple(range(envs)) else list(map_envs)
+        self._map_envs = some
         self.window = ContextWindow(policy, envs, device)
         """The contexts."""
         self._policy = policy
@@ -101,13 +107,16 @@ class Decider:
         if self._cache is not None and not self.caches(self.window.seen):
             self._cache = None  # frees the buffers: a window that slides never grows again
         if self._cache is None:
-            return self._looked_at(self._recomputed(tokens, rows=rows, maps=maps))
-        cache, added = self._cache, tokens[:, self._cache.held :]
-        decision = self._looked_at(self._recorded([partial(cache.decide, added)], tokens, len(tokens), rows=rows))
-        if not maps:
+            together = maps and self._map_envs is None
+            decision = self._looked_at(self._recomputed(tokens, rows=rows, maps=together))
+        else:
+            together = False  # the cache keeps no queries of the past
+            cache, added = self._cache, tokens[:, self._cache.held :]
+            decision = self._looked_at(self._recorded([partial(cache.decide, added)], tokens, len(tokens), rows=rows))
+        if not maps or together:
             return decision
-        whole = self._recomputed(tokens, rows=False, maps=True)  # the cache keeps no queries of the past
-        return Decision(decision.logits, decision.rows, whole.maps)
+        some = tokens if self._map_envs is None else tokens[self._map_envs]
+        return Decision(decision.logits, decision.rows, self._recomputed(some, rows=False, maps=True).maps)
 
     def append(
         self,
@@ -143,19 +152,14 @@ class Decider:
             return Decision(_joined(forwards))
         envs, length = tokens.shape[:2]
         room = self._row_room(envs) if rows else self._new_room(envs)  # rows that are not asked for overwrite none
-        whole = self._map_room(envs, length) if maps else None
-        parts = [] if whole is None else torch.split(whole, tile)
+        whole = map_room(self._policy.description, envs, length, self.off.device) if maps else None
+        parts = [] if whole is None else torch.split(whole[..., :length, :length], tile)
         map_places = [part[:, layer] for part in parts for layer in range(part.shape[1])]
         places = room.places(length, tile)
         with AttentionTape(self._policy, maps=maps, places=places, map_places=map_places) as tape:
             logits = _joined(forwards)
         del tape
         return Decision(logits, room.rows(length) if rows else None, whole)
-
-    def _map_room(self, envs: int, length: int) -> Float[Tensor, "env layer head query slot"]:
-        """Return memory for the whole maps of one decision, filled tile by tile."""
-        description = self._policy.description
-        return torch.empty(envs, description.layers, description.heads, length, length, device=self.off.device)
 
     def _row_room(self, envs: int) -> RowRoom:
         if self._room is None:

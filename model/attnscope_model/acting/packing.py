@@ -6,6 +6,7 @@ Right after a compression nothing is buffered, and the query stands alone: the l
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -16,7 +17,7 @@ from torch import Tensor
 
 from attnscope_model.acting.context import Observations, features
 from attnscope_model.acting.deciding import TILE_ENVS, Decision
-from attnscope_model.acting.tape import AttentionTape, furthest_off, refuse_off
+from attnscope_model.acting.tape import AttentionTape, furthest_off, map_room, refuse_off
 from attnscope_model.errors import CaptureInvalidError
 from attnscope_model.forward.compressing import CompressingPolicy, LearnedCompressor, Packed
 
@@ -155,6 +156,8 @@ class PackingDecider:
         Where their histories are.
     sums
         When the recorded rows' sums are looked at, as `Decider` has it; ``by caller`` is at once too.
+    map_envs
+        Environments whose maps are recorded where maps are asked for; all of them where None.
     """
 
     def __init__(
@@ -164,8 +167,10 @@ class PackingDecider:
         device: torch.device,
         *,
         sums: Literal["at once", "by caller", "elsewhere"] = "at once",
+        map_envs: Sequence[int] | None = None,
     ) -> None:
         self._policy, self._device, self._sums = policy, device, sums
+        self._map_envs = map_envs
         self._tile = envs if device.type != "cpu" else TILE_ENVS * torch.get_num_threads()
         self.window = PackedHistory(policy.compressor, policy.description.tokens_per_transition)
         """The histories."""
@@ -184,25 +189,33 @@ class PackingDecider:
         """
         window = self.window
         tokens = window.tokens(self._policy.embed_query(features(observation, self._device)))
-        tiles = torch.split(tokens, self._tile)
-        parts = [self._decided(part, window.summaries, rows=rows, maps=maps) for part in tiles]
-        if len(parts) == 1:
-            return parts[0]
-        return Decision(
-            torch.cat([part.logits for part in parts]),
-            torch.cat([part.rows for part in parts if part.rows is not None]) if rows else None,
-            torch.cat([part.maps for part in parts if part.maps is not None]) if maps else None,
-            summaries=window.summaries,
-        )
+        envs, length = tokens.shape[:2]
+        kept = range(envs) if self._map_envs is None else self._map_envs
+        whole = map_room(self._policy.description, len(kept), length, self._device) if maps else None
+        logits: list[Tensor] = []
+        found: list[Tensor] = []
+        for first in range(0, envs, self._tile):
+            part = tokens[first : first + self._tile]
+            places = [place for place, env in enumerate(kept) if maps and first <= env < first + len(part)]
+            own, own_rows, own_maps = self._decided(part, window.summaries, rows=rows, maps=bool(places))
+            logits.append(own)
+            if own_rows is not None:
+                found.append(own_rows)
+            if own_maps is not None and whole is not None:
+                whole[places, ..., :length, :length] = own_maps[[kept[place] - first for place in places]].half()
+        return Decision(torch.cat(logits), torch.cat(found) if rows else None, whole, summaries=window.summaries)
 
-    def _decided(self, tokens: Tensor, summaries: int, *, rows: bool, maps: bool) -> Decision:
+    def _decided(
+        self, tokens: Tensor, summaries: int, *, rows: bool, maps: bool
+    ) -> tuple[Tensor, Tensor | None, Tensor | None]:
+        """Return logits, rows and float32 maps of some environments."""
         if not (rows or maps):
-            return Decision(self._policy(tokens, summaries).float())
+            return self._policy(tokens, summaries).float(), None, None
         with AttentionTape(self._policy, maps=maps) as tape:
             logits = self._policy(tokens, summaries).float()
         if self._sums != "elsewhere":
             refuse_off(furthest_off(tape.rows).item())
-        return Decision(logits, tape.rows if rows else None, tape.maps, summaries=summaries)
+        return logits, tape.rows if rows else None, tape.maps
 
     def append(
         self,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from collections.abc import Sequence
 from typing import Any, Literal, Protocol
 
 import numpy as np
@@ -73,13 +74,14 @@ def deciding(
     device: torch.device,
     *,
     sums: Literal["at once", "by caller", "elsewhere"] = "at once",
+    map_envs: Sequence[int] | None = None,
 ) -> Deciding:
-    """Return the contexts of a policy, of tokens or out of its memory; see `Decider` for the parameters."""
+    """Return the contexts of a policy, of tokens, packed or out of its memory, which has no maps; see `Decider`."""
     if isinstance(policy, RememberingPolicy):
         return RememberingDecider(policy, envs, device, sums=sums)
     if isinstance(policy, CompressingPolicy):
-        return PackingDecider(policy, envs, device, sums=sums)
-    return Decider(policy, envs, device, sums=sums)
+        return PackingDecider(policy, envs, device, sums=sums, map_envs=map_envs)
+    return Decider(policy, envs, device, sums=sums, map_envs=map_envs)
 
 
 class EpisodeWindow:

@@ -13,11 +13,12 @@ from types import TracebackType
 from typing import Final
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Float16
 from torch import Tensor
 
 from attnscope_model.errors import CaptureInvalidError
 from attnscope_model.forward.policy import Policy
+from attnscope_storage.wire import PolicyDescription
 
 SUM_TOLERANCE: Final = 1e-4
 """Distance of a recorded float32 row's sum from 1, at most."""
@@ -106,6 +107,11 @@ class AttentionTape:
         """Return where the next row may be written; None where the tape keeps what it is given."""
         return None if self._places is None or self._recorded >= len(self._places) else self._places[self._recorded]
 
+    def map_place(self) -> Tensor | None:
+        """Return where the next map may be written; None where the tape keeps what it is given."""
+        count = len(self._recorded_maps)
+        return None if self._map_places is None or count >= len(self._map_places) else self._map_places[count]
+
     def record(self, row: Float[Tensor, "env head 1 slot"], whole: Float[Tensor, "env head query slot"] | None) -> None:
         """Take down one layer."""
         place = self.place()
@@ -116,10 +122,9 @@ class AttentionTape:
             if row.shape != place.shape:
                 raise CaptureInvalidError(f"expected a row of {list(place.shape)}, got {list(row.shape)}")
             place.copy_(row)
-        if whole is not None and self._map_places is not None:
-            whole = self._map_places[len(self._recorded_maps)].copy_(whole)
         if whole is not None:
-            self._recorded_maps.append(whole)
+            room = self.map_place()
+            self._recorded_maps.append(whole if room is None or room is whole else room.copy_(whole))
 
     @property
     def rows(self) -> Float[Tensor, "env layer head slot"]:
@@ -163,6 +168,23 @@ class AttentionTape:
                 f"expected {'one record' if times == 1 else f'{times} records'} of each of {self._layers} layers, "
                 f"got {self._recorded} records"
             )
+
+
+def map_room(
+    policy: PolicyDescription, envs: int, length: int, device: torch.device
+) -> Float16[Tensor, "env layer head query slot"]:
+    """Return memory for the whole maps of one decision, as a capture keeps them: NaN past the context.
+
+    Parameters
+    ----------
+    length
+        Tokens of the present contexts; what lies within them is not written yet.
+    """
+    slots = policy.context_length
+    room = torch.empty(envs, policy.layers, policy.heads, slots, slots, dtype=torch.float16, device=device)
+    room[..., length:, :].fill_(torch.nan)
+    room[..., :length, length:].fill_(torch.nan)
+    return room
 
 
 def furthest_off(rows: Float[Tensor, "env layer head slot"]) -> Float[Tensor, ""]:

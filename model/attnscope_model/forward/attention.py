@@ -26,6 +26,9 @@ class Recorder(Protocol):
     def place(self) -> Tensor | None:
         """Return where the next row [env, head, 1, slot] may be written, so that recording it copies nothing."""
 
+    def map_place(self) -> Tensor | None:
+        """Return where the next map [env, head, query, slot] may be written, in float16, so that none is held twice."""
+
     def record(self, row: Tensor, whole: Tensor | None) -> None:
         """Take down the deciding query's row [env, head, 1, slot], and the whole map [env, head, query, slot]."""
 
@@ -68,7 +71,7 @@ class TapedAttention:
             place = None if self.tape is None else self.tape.place()
             attended, row = self.fused(queries, keys, values, self.causal, place)
         if self.tape is not None and row is not None:
-            self.tape.record(row, attention_map(queries, keys, causal=self.causal) if self.tape.with_maps else None)
+            self.tape.record(row, self._map(queries, keys))
         return attended
 
     def added(
@@ -89,8 +92,7 @@ class TapedAttention:
         assert bias is not None  # noqa: S101 - asked for where there is one
         if self.tape is not None:
             row = attention_row(queries[:, :, -1:], keys, bias[..., -1:, :])
-            whole = attention_map(queries, keys, causal=self.causal, bias=bias) if self.tape.with_maps else None
-            self.tape.record(row, whole)
+            self.tape.record(row, self._map(queries, keys, bias))
         if self.causal:
             bias = bias.masked_fill(_future(queries.shape[2], count, keys.device), -math.inf)
         # Of four axes, as torch attends by blocks under such a mask alone.
@@ -111,9 +113,19 @@ class TapedAttention:
         bias = self.added(slots, keys.shape[2], queries.shape[2], keys.device)
         row = attention_row(queries[:, :, -1:], keys, None if bias is None else bias[..., -1:, :])
         if self.tape is not None:
-            whole = attention_map(queries, keys, causal=self.causal, bias=bias) if self.tape.with_maps else None
-            self.tape.record(row, whole)
+            self.tape.record(row, self._map(queries, keys, bias))
         return row @ values
+
+    def _map(
+        self,
+        queries: Float[Tensor, "env head query size"],
+        keys: Float[Tensor, "env head slot size"],
+        bias: Float[Tensor, "*batch head query slot"] | None = None,
+    ) -> Float[Tensor, "env head query slot"] | None:
+        """Return the whole map, in its place where there is one; None where none is wanted."""
+        if self.tape is None or not self.tape.with_maps:
+            return None
+        return attention_map(queries, keys, causal=self.causal, bias=bias, place=self.tape.map_place())
 
     def extend(
         self,
@@ -155,13 +167,28 @@ def attention_map(
     *,
     causal: bool,
     bias: Float[Tensor, "*batch head query slot"] | None = None,
+    place: Float[Tensor, "env head query slot"] | None = None,
 ) -> Float[Tensor, "env head query slot"]:
-    """Return every query's attention."""
-    scores = queries @ keys.transpose(-2, -1) / math.sqrt(queries.shape[-1])
+    """Return every query's attention.
+
+    Parameters
+    ----------
+    bias
+        Added to the scores: of every environment, or of all alike.
+    place
+        Memory that takes the maps, one environment after the other, so that float32 maps of one alone are held beside.
+    """
+    if place is not None:
+        for env in range(len(queries)):
+            one = slice(env, env + 1)
+            own = bias[one] if bias is not None and bias.ndim == queries.ndim and len(bias) > 1 else bias
+            place[one].copy_(attention_map(queries[one], keys[one], causal=causal, bias=own))
+        return place
+    scores = (queries @ keys.transpose(-2, -1)).mul_(1 / math.sqrt(queries.shape[-1]))
     if bias is not None:
-        scores = scores + bias
+        scores += bias
     if causal:
-        scores = scores.masked_fill(_future(queries.shape[2], keys.shape[2], scores.device), -math.inf)
+        scores.masked_fill_(_future(queries.shape[2], keys.shape[2], scores.device), -math.inf)
     return torch.softmax(scores, dim=-1)
 
 

@@ -112,8 +112,7 @@ class DeviceBlock:
         self.steps = 0
         """Steps filled; set it before `send`."""
         self.maps: list[tuple[int, Tensor]] = []
-        """Sampled maps as float16, cut to the context [row_env, layer, head, query, slot]."""
-        self._slots = schema.dims.slots
+        """Sampled maps as float16 over all slots [row_env, layer, head, query, slot]."""
         self._copies = Copies(device)
         self._sent_maps: list[tuple[int, Tensor]] = []
         self._off = torch.zeros((), pin_memory=self._copies.pins)
@@ -159,11 +158,8 @@ class DeviceBlock:
         self._copies.wait()
         refuse_off(float(self._off))
         stored, self._stored = self._stored, None
-        for step, half in self._sent_maps:
-            length = half.shape[-1]
-            whole = np.full((*half.shape[:3], self._slots, self._slots), np.nan, np.float16)
-            whole[..., :length, :length] = half.numpy()
-            stored.maps.append((step, whole))
+        stored.maps += [(step, whole.numpy()) for step, whole in self._sent_maps]
+        self._sent_maps = []
         return stored
 
     def _on_host(self, values: Tensor) -> Tensor:

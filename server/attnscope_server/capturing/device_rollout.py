@@ -69,7 +69,8 @@ class DeviceRollout(Rollout):
 
     def _new_decider(self) -> Decider:
         """Return the contexts, whose rows are checked when a commit is delivered."""
-        self._plain = Decider(self.policy, self.schema.dims.envs, self.device, sums="by caller")
+        dims = self.schema.dims
+        self._plain = Decider(self.policy, dims.envs, self.device, sums="by caller", map_envs=dims.kept_envs)
         return self._plain
 
     def _roll(self) -> None:
@@ -131,7 +132,7 @@ class DeviceRollout(Rollout):
             if "attention/row_step" in block.arrays:
                 block.arrays["attention/row_step"][index] = step
         if decision.maps is not None:
-            block.maps.append((step, self._kept.of(decision.maps).to(torch.float16)))
+            block.maps.append((step, self._attention.kept_maps(decision.maps)))
 
     def _statistics(self, rows: Tensor) -> Mapping[str, Tensor]:
         """Return the statistics as tensors, taken the way that the host's rollout takes them."""

@@ -31,7 +31,8 @@ class CaptureKind(Kind[CaptureSpec, ResolvedCapture]):
 
     def memory(self, planned: Planned[CaptureSpec, ResolvedCapture], means: Means) -> float:
         """Return a guess of the bytes that a capture needs."""
-        return capture_memory(planned.resolved, planned.policy, planned.schema, compiled=means.compiled)
+        schema = capture_schema(planned.spec, planned.resolved, planned.policy)
+        return capture_memory(planned.resolved, planned.policy, schema, compiled=means.compiled)
 
     def estimate(self, planned: Planned[CaptureSpec, ResolvedCapture], means: Means) -> Estimate:
         """Return what a capture will cost, and its bytes with the rows in other forms."""

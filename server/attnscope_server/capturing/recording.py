@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 import numpy as np
 import torch
+from jaxtyping import Float16
 from torch import Tensor
 
 from attnscope_model.acting.deciding import Decision
@@ -33,9 +34,9 @@ class AttentionRecorder:
 
     def __init__(self, schema: CaptureSchema, query_slot: Literal["first", "last"], *, compiled: bool = False) -> None:
         dims = schema.dims
-        self._slots, self._every = dims.slots, dims.row_every
+        self._every = dims.row_every
         self._query_slot: Literal["first", "last"] = query_slot
-        kept = (dims.row_envs or dims.map_envs, dims.row_layers, dims.row_heads)
+        kept = (dims.kept_envs, dims.row_layers, dims.row_heads)
         sizes = (dims.envs, dims.layers, dims.heads)
         self._whole = all(tuple(range(size)) == tuple(part) for part, size in zip(kept, sizes, strict=True))
         self.compiled = compiled
@@ -81,17 +82,17 @@ class AttentionRecorder:
             if "attention/row_step" in block.arrays:
                 block.arrays["attention/row_step"][place] = step
         if decision.maps is not None:
-            block.maps.append((step, self._whole_maps(decision.maps)))
+            block.maps.append((step, self.kept_maps(decision.maps).cpu().numpy()))
 
-    def _whole_maps(self, maps: Tensor) -> np.ndarray[Any, Any]:
-        """Return the kept maps as float16, NaN past the context; environment by environment, so that none is twice."""
-        envs, layers, heads = (part.ravel() for part in self._kept)
-        length = maps.shape[-1]
-        whole = np.full((len(envs), len(layers), len(heads), self._slots, self._slots), np.nan, np.float16)
-        for place, env in enumerate(envs):
-            half = maps[int(env)].to(torch.float16).cpu().numpy()
-            whole[place, ..., :length, :length] = half[np.ix_(layers, heads)]
-        return whole
+    def kept_maps(
+        self, maps: Float16[Tensor, "env layer head query slot"]
+    ) -> Float16[Tensor, "env kept_layer kept_head query slot"]:
+        """Return the maps of the layers and heads that the capture keeps: the same memory where it keeps all."""
+        layers, heads = (torch.from_numpy(part.ravel()).to(maps.device) for part in self._kept[1:])
+        for axis, part in ((1, layers), (2, heads)):
+            if len(part) < maps.shape[axis]:
+                maps = maps.index_select(axis, part)
+        return maps
 
     def _statistics(self, rows: Tensor, summaries: int) -> dict[str, np.ndarray[Any, Any]]:
         if self.compiled:

@@ -66,7 +66,8 @@ class Rollout:
 
     def _new_decider(self) -> Deciding:
         """Return the contexts; the recorder checks the sums of their rows."""
-        return deciding(self.policy, self.schema.dims.envs, self.device, sums="elsewhere")
+        dims = self.schema.dims
+        return deciding(self.policy, dims.envs, self.device, sums="elsewhere", map_envs=dims.kept_envs)
 
     @property
     def _temperature(self) -> float | None:

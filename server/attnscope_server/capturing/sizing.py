@@ -11,12 +11,15 @@ from attnscope_model.forward.small_heads import fits, installed
 from attnscope_server.acting.axis import EnvAxis
 from attnscope_storage.ages import SHARES, bin_edges
 from attnscope_storage.kinds.capture.schema import RECENCY_WINDOWS, TOKEN_KINDS, CaptureSchema
-from attnscope_storage.layout.store_schema import SPLITS, ArraySpec, StoreSchema
+from attnscope_storage.layout.store_schema import SPLITS, ArraySpec
 from attnscope_storage.wire import CaptureSpec, PolicyDescription, ResolvedCapture
 from attnscope_storage.wire.flops import forward_flops
 
 COMPILED_BYTES = 120 * 2**20
 """Bytes that numba and the attention that it compiled add to a worker, where a policy attends so."""
+
+TILE_ENVS = 8
+"""Contexts that one thread computes at a time, as in `attnscope_model.acting.deciding`, which imports torch."""
 
 WRITER_BLOCKS = 3
 """Commits' worth of steps that rollout and writer share."""
@@ -50,7 +53,7 @@ def capture_flops(resolved: ResolvedCapture, policy: PolicyDescription) -> float
 
 
 def capture_memory(
-    resolved: ResolvedCapture, policy: PolicyDescription, schema: StoreSchema, *, compiled: bool = True
+    resolved: ResolvedCapture, policy: PolicyDescription, schema: CaptureSchema, *, compiled: bool = True
 ) -> float:
     """Return a guess of the bytes that a capture needs in a worker: weights, blocks, maps and activations.
 
@@ -61,14 +64,36 @@ def capture_memory(
     """
     growing = sum(array.nbytes for array in schema.arrays.values() if array.growth in {"step", "row_step"})
     block = growing * min(1.0, schema.flush_steps / resolved.steps)
-    maps = sum(array.nbytes for array in schema.arrays.values() if array.growth == "sample")
-    one_map = maps / max(1, len(resolved.map_steps))  # as float16: twice that in float32, once more in the block
-    tails = sum(_chunk_bytes(array) for array in schema.arrays.values() if array.growth not in {"static", "sample"})
-    activations = 4 * resolved.envs * policy.context_length * policy.width * 12
+    tails = sum(_chunk_bytes(array) for array in schema.arrays.values() if _has_tail(array))
+    tile = min(resolved.envs, TILE_ENVS)
+    activations = 4 * (2 * resolved.envs + 12 * tile) * policy.context_length * policy.width  # the contexts, twice
     if policy.causal and policy.query_slot == "last":  # keys and values of every layer while the window grows
         activations += 8 * resolved.envs * policy.context_length * policy.width * policy.layers
     kernel = COMPILED_BYTES if compiled and fits(policy) and installed() else 0
-    return kernel + 4 * policy.parameters + WRITER_BLOCKS * block + tails + 3 * one_map + activations
+    maps = map_memory(policy, schema)
+    return kernel + 4 * policy.parameters + WRITER_BLOCKS * block + tails + maps + activations
+
+
+def map_memory(policy: PolicyDescription, schema: CaptureSchema) -> float:
+    """Return the bytes of the whole maps that a rollout holds at a time.
+
+    They are recorded as float16 where they wait to be written, beside one environment's layer in float32, its scores
+    and its mask. Where some layers or heads are kept, those of all are recorded first.
+    """
+    dims = schema.dims
+    if not dims.map_steps:
+        return 0
+    places = len(dims.kept_envs) * dims.slots**2
+    every, kept = policy.layers * policy.heads, len(dims.row_layers) * len(dims.row_heads)
+    waiting = WRITER_BLOCKS * schema.flush_steps
+    held = max(sum(1 for step in dims.map_steps if first <= step < first + waiting) for first in dims.map_steps)
+    beside = (8 * policy.heads + 1) * dims.slots**2
+    return 2 * places * (held * kept + (every if kept < every else 0)) + beside
+
+
+def _has_tail(array: ArraySpec) -> bool:
+    """Return whether an array's last chunk waits in memory until it is full; rows fill theirs with every commit."""
+    return array.growth not in {"static", "sample"} and array.name != "attention/rows"
 
 
 def _chunk_bytes(array: ArraySpec) -> int:

@@ -65,6 +65,9 @@ class Kept:
     def place(self):
         """Return no place."""
 
+    def map_place(self):
+        """Return no place."""
+
     def record(self, row, whole):
         """Keep both."""
         self.row, self.whole = row, whole

@@ -64,6 +64,11 @@ class CaptureDims:
     version: int = SCHEMA_VERSION
     """Version of the layout; a capture that an older version began is continued in that version."""
 
+    @property
+    def kept_envs(self) -> tuple[int, ...]:
+        """Env axis entries of the rows and of the maps."""
+        return self.row_envs or self.map_envs
+
 
 @dataclass(frozen=True)
 class Lengths:
