@@ -163,6 +163,32 @@ def test_components_add_up():
     assert float(output.departure(full, wider)[0]) > float(output.departure(full, full)[0])
 
 
+@pytest.mark.parametrize("temperature", [None, 2.0])
+@pytest.mark.parametrize(
+    ("one", "two", "log_std", "other_log_std", "wanted"),
+    [
+        (0.5, 0.5, 800.0, 800.0, 0.0),
+        (0.5, 0.5, -800.0, -800.0, 0.0),
+        (0.5, 0.6, -800.0, -800.0, 1.0),
+        (0.5, 0.5, 800.0, 0.0, 1.0),
+        (0.5, 0.5, 0.0, -800.0, 1.0),
+        (0.5, 3e38, -800.0, 800.0, 1.0),
+        (3e38, 0.5, 800.0, -800.0, 1.0),
+    ],
+)
+def test_deviations_beyond_every_number_have_distances(one, two, log_std, other_log_std, wanted, temperature):
+    """Of deviations that overflow or vanish, departures are those of equal or of separate heads, and nothing is NaN."""
+    output = Gaussian(2)
+    full, other = torch.tensor([[one, 0.0, log_std, 0.0]]), torch.tensor([[two, 0.0, other_log_std, 0.0]])
+    assert output.departure(full, other, temperature).item() == pytest.approx(wanted, abs=1e-6)
+    for measure in (output.divergence, output.signed_loss):
+        assert not measure(full, other, temperature).isnan().any()
+    if wanted == 0:
+        assert output.divergence(full, other, temperature).item() == pytest.approx(0, abs=1e-9)
+    drawn = Gaussian(2, squashed=True).choose(full, np.full((1, 2), 0.5), 1.0)
+    assert np.isfinite(drawn).all()
+
+
 def test_gaussian_actions_have_their_mean_and_deviation():
     """Numbers become normal ones; temperature scales the variance, greedy is the mean, tanh acts last, 0 is finite."""
     numbers = (np.arange(4000)[:, None] + 0.5) / 4000

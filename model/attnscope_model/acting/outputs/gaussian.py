@@ -33,6 +33,12 @@ LAST: Final = 1 - 2.0**-53
 SEED: Final = 26
 """Seed of the common draws."""
 
+LARGEST: Final = 350.0
+"""Largest exponent that is taken: a deviation or a ratio of two beyond e^350 changes no distance any more.
+
+The square of e^350 is still finite, so that no infinity is divided by another or multiplied by 0.
+"""
+
 
 class Gaussian(Output):
     """A Gaussian over action vectors.
@@ -57,7 +63,7 @@ class Gaussian(Output):
         action = mean
         if numbers is not None:
             noise = torch.special.ndtri((torch.from_numpy(numbers) + HALF_STEP).clamp(max=LAST))
-            action = mean + noise * log_std.exp() * math.sqrt(temperature)
+            action = mean + noise * _exp(log_std) * math.sqrt(temperature)
         acted = torch.tanh(action) if self._squashed else action
         found: Float32[np.ndarray, "env component"] = acted.to(torch.float32).numpy()
         return found
@@ -71,14 +77,15 @@ class Gaussian(Output):
         the mean of max(0, 1 − π_other/π_full) over 64 draws from π_full that are common to all decisions and arms.
         """
         mean, log_std, other_mean, other_log_std = self._both(full, other, temperature)
-        apart: Tensor = ((other_mean - mean) / log_std.exp()).norm(dim=-1)
+        apart: Tensor = ((other_mean - mean) * _exp(-log_std)).norm(dim=-1)
         exact: Tensor = torch.special.erf(apart / (2 * math.sqrt(2.0)))  # 2Φ(Δ/2) − 1
         equal = ((other_log_std - log_std).abs() <= SAME).all(dim=-1)
         if bool(equal.all()):
             return exact
         total = torch.zeros_like(exact)
+        wider, shift = _exp(log_std - other_log_std), (mean - other_mean) * _exp(-other_log_std)
         for noise in _common(self.draws).to(exact.device):
-            drawn = (mean + noise * log_std.exp() - other_mean) / other_log_std.exp()
+            drawn = noise * wider + shift
             ratio = ((noise**2 - drawn**2) / 2 + log_std - other_log_std).sum(dim=-1)
             total += (1 - ratio.exp()).clamp(min=0.0)
         return torch.where(equal, exact, total / DRAWS)
@@ -88,7 +95,7 @@ class Gaussian(Output):
     ) -> Float64[Tensor, "*env"]:
         """Return KL(π_full ‖ π_other) in nats, which has a closed form."""
         mean, log_std, other_mean, other_log_std = self._both(full, other, temperature)
-        spread = (2 * (log_std - other_log_std)).exp() + ((mean - other_mean) / other_log_std.exp()) ** 2
+        spread = _exp(log_std - other_log_std) ** 2 + ((mean - other_mean) * _exp(-other_log_std)) ** 2
         return (other_log_std - log_std + (spread - 1) / 2).sum(dim=-1).clamp(min=0.0)
 
     def signed_loss(
@@ -96,7 +103,7 @@ class Gaussian(Output):
     ) -> Float64[Tensor, "*env"]:
         """Return ∫(π_full − π_other) log π_full in nats, which has a closed form."""
         mean, log_std, other_mean, other_log_std = self._both(full, other, temperature)
-        spread = (2 * (other_log_std - log_std)).exp() + ((other_mean - mean) / log_std.exp()) ** 2
+        spread = _exp(other_log_std - log_std) ** 2 + ((other_mean - mean) * _exp(-log_std)) ** 2
         return ((spread - 1) / 2).sum(dim=-1)
 
     def flips(self, full: Float[Tensor, "*#env number"], other: Float[Tensor, "*#env number"]) -> Bool[Tensor, "*env"]:
@@ -123,6 +130,11 @@ class Gaussian(Output):
         wider = 0.0 if temperature is None else math.log(temperature) / 2
         (mean, log_std), (other_mean, other_log_std) = self._parts(full), self._parts(other)
         return mean, log_std + wider, other_mean, other_log_std + wider
+
+
+def _exp(exponent: Float64[Tensor, "*env part"]) -> Float64[Tensor, "*env part"]:
+    """Return e to the power of numbers, where the largest of them is `LARGEST`."""
+    return exponent.clamp(max=LARGEST).exp()
 
 
 @cache
