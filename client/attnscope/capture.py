@@ -152,6 +152,8 @@ class Capture(Shown, CapturedArrays):
     ) -> Float[np.ndarray, " left_out"]:
         """Return KL(π_full ‖ π_without) in nats for each transition left out of the context, oldest first.
 
+        Of action vectors without a distribution it is their scaled distance; `policy.output.influence` names the unit.
+
         Parameters
         ----------
         step

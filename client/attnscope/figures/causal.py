@@ -77,7 +77,7 @@ def _influence(axes: Axes, shown: Influence, rewarded: Bool[np.ndarray, " transi
         if mask.any():
             axes.vlines(index[mask], 0, share[mask], color=colour, linewidth=1.1, label=name, gid=name)
     axes.axhline(1 / len(index), linestyle="--", color=COLOURS["uniform"], linewidth=0.8, label="uniform")
-    axes.set(xlabel="Transition index", ylabel="Share of influence", title=f"Influence (Σ = {total:.3g} nats)")
+    axes.set(xlabel="Transition index", ylabel="Share of influence", title=f"Influence (Σ = {total:.3g}, {shown.unit})")
     axes.set_xlim(index[0] - 0.5, index[-1] + 0.5)
     axes.set_ylim(bottom=0)
     axes.legend(loc="lower right", bbox_to_anchor=(1, 1), ncols=3, borderaxespad=0)

@@ -132,6 +132,7 @@ def influence_at(subject: Subject, place: int, step: int, head: views.Head | Non
     return {
         "start": found.first,
         "lost": numbers(found.influence),
+        "unit": found.unit,
         "attention": numbers(attention),
         "agreement": numbers(np.asarray(spearman(attention, found.influence))),
     }

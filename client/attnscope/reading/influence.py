@@ -27,7 +27,9 @@ class Influence:
     attention: Float64[np.ndarray, "layer head transition"]
     """Shares of the attention that is not on the query itself."""
     influence: Float64[np.ndarray, " transition"]
-    """KL in nats."""
+    """KL in nats, or another change of the decision, in `unit`."""
+    unit: str = "nats"
+    """Unit of the influence: that of the policy's head."""
 
     @property
     def agreement(self) -> Float64[np.ndarray, "layer head"]:
@@ -69,4 +71,5 @@ def influence(capture: Capture, step: int, env: int = 0, *, positions: Positions
     whole = history[..., : history.shape[-1] // per * per]
     summed = whole.reshape(*whole.shape[:-1], -1, per).sum(axis=-1)
     share = summed / np.maximum(summed.sum(axis=-1, keepdims=True), np.finfo(np.float64).tiny)
-    return Influence(step, int(capture.transition_index(step, env).min()), share, left_out)
+    first = int(capture.transition_index(step, env).min())
+    return Influence(step, first, share, left_out, capture.policy.output.influence)

@@ -138,21 +138,22 @@ def recommend_from(
         return advice_beside(read, why, gate, beside, best, trials)
     found = gather(read)
     capture, decisions = read.capture, found.decisions
-    candidates, refused = applicable(one_of(decisions.view))
+    candidates, refused = applicable(one_of(decisions.view), capture.policy)
+    whole = capture.policy.why_whole
+    ranks = gate.ranks and whole is None
     task = read.reading.task[read.reading.row_envs]
     choosing, judging, how = split_rollouts(task)
     kept, rules = choose(candidates, decisions.of(choosing) if len(choosing) else None, budget)
-    judged, verdict = judge(candidates, rules, kept, decisions.of(judging), task[judging], ranks=gate.ranks)
+    judged, verdict = judge(candidates, rules, kept, decisions.of(judging), task[judging], ranks=ranks)
     known = conditions(trials)
     positions, _ = position_policy(capture.policy)
     tried = {one.candidate.key: find_measured(known, one.rule.spec, kept, positions) for one in judged}
     measured = {key: trial for key, trial in tried.items() if trial is not None}
-    ordered = measured_first(judged, measured) if gate.ranks else judged
-    offered = capabilities is not None and VIEW.kind in capabilities.job_kinds and kept < 1  # 1 compresses nothing
+    ordered = measured_first(judged, measured) if ranks else judged
+    tries = capabilities is not None and VIEW.kind in capabilities.job_kinds
+    offered = tries and whole is None and kept < 1  # 1 compresses nothing
     ranked = tuple(
-        _recommendation(
-            rank if gate.ranks else None, one, kept, capture, measured.get(one.candidate.key), offered=offered
-        )
+        _recommendation(rank if ranks else None, one, kept, capture, measured.get(one.candidate.key), offered=offered)
         for rank, one in enumerate(ordered, start=1)
     )
     scored = score_of(found, trials)
@@ -160,18 +161,16 @@ def recommend_from(
         checkpoint=capture.resolved.checkpoint_name,
         environment=capture.resolved.environment_id,
         job=capture.job,
-        verdict=verdict,
+        verdict=verdict if whole is None else "no rule",
         lead=lead_of(capture, gate, beside, best),
-        table=_table(
-            beside, best, known, ranked, measured, ranks=gate.ranks, whole=capture.policy.why_whole is not None
-        ),
+        table=_table(beside, best, known, ranked, measured, ranks=ranks, whole=whole is not None),
         headline=headline(judged, verdict, kept, read),
         basis=basis(read, decisions, how, judged[0].retained.scope),
         patterns=patterns(read),
         recommendations=ranked,
         not_applicable=refused,
         notes=notes(capture.policy),
-        proposal=proposed(gate, beside.screen, best, ranked, capture.policy.why_whole),
+        proposal=proposed(gate, beside.screen, best, ranked, whole),
         measured=(*lead_of_trials(trials), *(() if scored is None else score_claims(scored))),
     )
 

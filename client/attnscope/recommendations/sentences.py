@@ -95,7 +95,7 @@ def source_of(study: Study) -> Claim:
 def headline(judged: list[Judged], verdict: Selectivity, budget: float, study: Study) -> tuple[Claim, ...]:
     """Return whether attention tells rules apart at all; nothing where no rule is ranked."""
     best = max((one for one in judged if one.candidate.key != "none"), key=lambda one: one.excess.value)
-    if verdict == "no gain":
+    if verdict in {"no gain", "no rule"}:
         return ()
     if verdict == "selective":
         first = judged[0]

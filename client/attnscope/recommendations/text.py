@@ -36,9 +36,9 @@ class Advice:
     checkpoint: str
     environment: str
     job: str
-    verdict: Literal["selective", "flat", "undecided", "no gain", "not read"]
+    verdict: Literal["selective", "flat", "undecided", "no gain", "no rule", "not read"]
     """The answer of attention about rules: ``selective`` where one beats evenly spaced tokens; no word on cost.
-    ``not read`` where no decision row is stored."""
+    ``no rule`` where none can be applied to the policy, ``not read`` where no decision row is stored."""
     lead: Lead
     """The answer, else the screen, else what would give an answer."""
     table: Table

@@ -72,7 +72,8 @@ def leave_one_out(
 ) -> Float[Tensor, " left_out"]:
     """Return ``KL(π_full ‖ π_without)`` in nats for each transition left out of the context.
 
-    π is the distribution of actions before temperature; that of several branches is their product.
+    π is the distribution of actions before temperature; that of several branches is their product. Where the head
+    gives an action vector without a distribution, it is the scaled distance of the two vectors.
 
     Parameters
     ----------
@@ -86,7 +87,7 @@ def leave_one_out(
     Raises
     ------
     NotReplayableError
-        ``mask`` with a policy that is no stack of layers, or a head that gives an action without a distribution.
+        ``mask`` with a policy that is no stack of layers.
     """
     output, full = output_of(policy.description), replayed.logits.double()
     slots = replayed.tokens.shape[1]
@@ -96,7 +97,7 @@ def leave_one_out(
     if positions == "mask":
         return _hiding(_stack(policy, "leaving out by mask"), output, replayed, transitions, batch).float()
     contexts = _without(policy, replayed, transitions, batch)
-    return torch.cat([output.divergence(full, policy(tokens)) for tokens in contexts]).float()
+    return torch.cat([output.influence(full, policy(tokens)) for tokens in contexts]).float()
 
 
 def _without(
@@ -119,7 +120,7 @@ def _hiding(
     transitions: Int[Tensor, " left_out"],
     batch: int,
 ) -> Float[Tensor, " left_out"]:
-    """Return the divergences of contexts in which nobody else sees one transition's tokens."""
+    """Return the influences of contexts in which nobody else sees one transition's tokens."""
     full = replayed.logits.double()
     description, slots = policy.description, replayed.tokens.shape[1]
     per, query_first = description.tokens_per_transition, description.query_slot == "first"
@@ -131,8 +132,8 @@ def _hiding(
     found = full.new_empty(len(transitions))
     for places, deciding in ((~newest, slots - 1), (newest, slots - 1 - per)):
         parts = torch.split(left_out[places], batch) if bool(places.any()) else ()
-        divergences = [output.divergence(full, _masked(policy, replayed.tokens, part, deciding)) for part in parts]
-        found[places] = torch.cat([full.new_empty(0), *divergences])
+        moved = [output.influence(full, _masked(policy, replayed.tokens, part, deciding)) for part in parts]
+        found[places] = torch.cat([full.new_empty(0), *moved])
     return found
 
 

@@ -46,7 +46,8 @@ class WholeWindows:
     def influence(self, lanes: slice, placing: Placing) -> Float[Tensor, "env entry"]:
         """Return KL(π_full ‖ π_without) in nats for every entry of some rollouts' windows, left out by itself.
 
-        The rest stands as `placing` has it. π is the distribution of actions, before temperature.
+        The rest stands as `placing` has it. π is the distribution of actions, before temperature; for an action
+        vector without a distribution it is the distance of the two vectors.
         """
         history, output = self._history, output_of(self._policy.description)
         held, window = history.held, history.window(lanes)
@@ -59,7 +60,7 @@ class WholeWindows:
             facts = {name: window[name][:, index] for name in ("embedded", "last")}
             pieces = placing.pieces(Kept(facts, (held - 1,) * len(full)), frame)
             (decided,) = decide(self._policy, pieces)
-            found.append(output.divergence(full, decided.logits))
+            found.append(output.influence(full, decided.logits))
         return torch.stack(found, dim=1).float()
 
     def _tokens(self, lanes: slice) -> Float[Tensor, "env token width"]:

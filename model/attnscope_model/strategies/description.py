@@ -12,7 +12,6 @@ from attnscope_model.strategies.fitting import (
     looks_at_attention,
     why_not_memory,
     why_not_observation,
-    why_not_output,
     why_not_path,
     why_not_policy,
     why_not_positions,
@@ -48,7 +47,7 @@ def describe(kind: type[Strategy], policy: PolicyDescription | None = None) -> S
     """
     rule = kind()
     seen = get_args(Observation) if policy is None else (policy.observation,)
-    whole = None if policy is None else why_not_policy(rule, policy) or why_not_output(rule, policy.output)
+    whole = None if policy is None else why_not_policy(rule, policy)
     return StrategyInfo(
         name=kind.name,
         summary=(kind.__doc__ or "").partition("\n")[0],

@@ -13,7 +13,6 @@ from attnscope_model.strategies.learned import Latents
 from attnscope_storage.wire import (
     Memory,
     ObservationKind,
-    OutputDescription,
     PolicyDescription,
     PositionPolicy,
     Recompute,
@@ -106,13 +105,6 @@ def why_not_observation(rule: Strategy, observation: Observation) -> str | None:
     return f"it measures distances between observations, and {named[observation]}" if observation in named else None
 
 
-def why_not_output(rule: Strategy, output: OutputDescription) -> str | None:
-    """Return why a strategy cannot be applied to a policy with this head; None where it can."""
-    if "influence" in rule.required and output.kind == "vector":
-        return "it measures divergences of actions, and the policy's head gives an action without a distribution"
-    return None
-
-
 def why_not(
     rule: Strategy, policy: PolicyDescription, positions: PositionPolicy, memory: Memory, path: Recompute
 ) -> str | None:
@@ -134,7 +126,6 @@ def why_not(
     reasons = (
         why_not_policy(rule, policy),
         why_not_observation(rule, policy.observation),
-        why_not_output(rule, policy.output),
         why_not_positions(rule, positions),
         why_not_memory(rule, memory),
         why_not_path(rule, path, policy),

@@ -39,7 +39,10 @@ class ContextView:
     keys: Float[Array, "*batch entry key"] | None = None
     """A vector of each entry: its embedding, or its raw observation, action and reward."""
     influence: Float[Array, "*batch entry"] | None = None
-    """The change of the decision, in nats, when an entry is left out of the whole context; NaN where nobody tried."""
+    """The change of the decision when an entry is left out of the whole context; NaN where nobody tried.
+
+    In nats, or a distance of action vectors without a distribution.
+    """
     lane: Int[Array, "*batch"] | None = None
     """Number of the rollout, so that random choices differ between rollouts; 0 where None."""
 

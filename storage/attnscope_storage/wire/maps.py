@@ -12,7 +12,8 @@ MapKind = Literal["weights", "value-weighted", "rollout", "leave-one-out"]
 - ``weights``: attention weights of every query.
 - ``value-weighted``: ‖A_ij f(x_j)‖, what a weight moves (Kobayashi et al., 2020).
 - ``rollout``: input tokens traced through the layers, heads averaged (Abnar & Zuidema, 2020).
-- ``leave-one-out``: KL(π_full ‖ π_without) in nats for each transition of the window.
+- ``leave-one-out``: KL(π_full ‖ π_without) in nats for each transition of the window; of action vectors without a
+  distribution their scaled distance.
 """
 
 Positions = Literal["reindex", "mask"]

@@ -78,6 +78,11 @@ class OutputDescription(Received):
         return "total variation ½ Σ|π_full − π_arm| of the acted distributions"
 
     @property
+    def influence(self) -> str:
+        """Unit of what a decision changes by without a transition: a divergence, or the distance of action vectors."""
+        return "scaled distance" if self.kind == "vector" else "nats"
+
+    @property
     def is_share(self) -> bool:
         """True where a departure is a probability or its bound, so that it lies between 0 and 1."""
         return self.kind != "vector"

@@ -15,6 +15,7 @@ import attnscope
 from attnscope.cli.verbs.screens import show_screen
 from attnscope.errors import InvalidRequestError
 from attnscope.page.rollouts import Rollout, transitions
+from attnscope.reading.influence import influence
 from attnscope.report.report import write_report
 from attnscope.report.screen import write_screen_report
 from attnscope.trials.board import board
@@ -38,6 +39,8 @@ CHAIN = ("branches", "gaussian", "vector", "grid")
 STEPS = 18
 GOLDEN = Path(__file__).parents[2] / "golden" / "hub" / "decision_transformer"
 RULES = [{"name": "recency"}, {"name": "dedup"}]
+BY_INFLUENCE = {"name": "leave-one-out"}
+"""An oracle that asks how far each decision moves; a trial of vectors takes it, whose moves are distances."""
 
 
 @pytest.fixture(scope="module")
@@ -142,17 +145,14 @@ def test_a_capture_stores_actions_and_head_by_their_kind(service, jobs, name):
 
 @pytest.mark.parametrize("name", CHAIN)
 def test_any_step_is_replayed_and_compared_with_what_was_stored(jobs, name):
-    """A map of a step that none was stored of, and what leaving a transition out changes, where that is a number."""
+    """A map of a step that none was stored of, and what leaving each transition out changes, in the head's unit."""
     capture = jobs[name].capture()
     weights = capture.map(9, env=1)
     assert np.allclose(np.asarray(weights).sum(axis=-1), 1, atol=1e-5)
-    if name == "vector":
-        with pytest.raises(attnscope.errors.AttnscopeError, match="one action vector without a distribution: no div"):
-            capture.leave_one_out(9, env=1)
-    else:
-        found = np.asarray(capture.leave_one_out(9, env=1))
-        assert (found >= 0).all()
-        assert found.any()
+    found = influence(capture, 9, env=1)
+    assert (found.influence >= 0).all()
+    assert found.influence.any()
+    assert found.unit == ("scaled distance" if name == "vector" else "nats")
 
 
 @pytest.mark.parametrize("name", CHAIN)
@@ -163,14 +163,20 @@ def test_the_page_tells_its_actions(jobs, name):
     shape = np.shape(told["action"])
     assert shape == ((3,) if name == "grid" else (3, 2))
     assert told["wide"] == ({"observation": [3, 3, 2]} if name == "grid" else {})
-    said = str(attnscope.recommend(capture))
+    advice = attnscope.recommend(capture)
+    said = str(advice)
     assert "dedup" in said
+    assert ("relevant" in advice.not_applicable) == (name == "grid")
     assert ("attnscope decide" in said) == (name == "grid")
 
 
-def test_advice_deploys_no_rule_on_a_policy_that_takes_none(jobs):
-    """Its table says so, and neither positions nor a decision are proposed."""
-    said = str(attnscope.recommend(jobs["trxl"].capture()))
+def test_advice_deploys_no_rule_on_a_policy_that_takes_none(client, jobs):
+    """Its table says so; no rule has a rank or a command, and neither positions nor a decision are proposed."""
+    advice = attnscope.recommend(jobs["trxl"].capture(), capabilities=client.capabilities())
+    said = str(advice)
+    assert advice.verdict == "no rule"
+    assert not advice.headline
+    assert {(one.rank, one.command) for one in advice.recommendations} == {(None, None)}
     assert "none can be applied to this policy" in said
     assert not [word for word in ("COULD BE DEPLOYED", "Positions to try", "attnscope decide") if word in said]
 
@@ -223,14 +229,14 @@ def trials(client):
     """Return a finished trial of each small policy."""
     asked = {
         "kind": "trial",
-        "strategies": RULES,
         "budgets": [3],
         "episodes": 3,
         "seeds": [1, 2],
         "divergence_steps": 6,
         "speed": {"enabled": False},
     }
-    made = {name: client.submit(**asked, checkpoint=name, controls=False) for name in CHAIN}
+    rules = {name: [*RULES, BY_INFLUENCE] if name == "vector" else RULES for name in CHAIN}
+    made = {name: client.submit(**asked, checkpoint=name, strategies=rules[name], controls=False) for name in CHAIN}
     return {name: job.wait() for name, job in made.items()}
 
 
@@ -268,10 +274,6 @@ def test_a_trial_pairs_rollouts_by_the_kind_of_action(service, jobs, trials, nam
         (
             {"checkpoint": "branches", "steps": 4, "environment": {"id": "heads/Plane-v0"}},
             "branches acts in heads/Line-v0, not in heads/Plane-v0",
-        ),
-        (
-            {"checkpoint": "vector", "kind": "trial", "strategies": [{"name": "leave-one-out"}], "budgets": [2]},
-            "it measures divergences of actions, and the policy's head gives an action without a distribution",
         ),
         (
             {"checkpoint": "trxl", "kind": "trial", "strategies": RULES, "budgets": [2]},

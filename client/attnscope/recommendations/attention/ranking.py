@@ -21,7 +21,7 @@ TARGET: Final = 0.8
 FLAT: Final = 0.02
 """Mass beyond evenly spaced tokens that is worth a rule: below it attention is too flat to choose by."""
 
-Selectivity = Literal["selective", "flat", "undecided", "no gain"]
+Selectivity = Literal["selective", "flat", "undecided", "no gain", "no rule"]
 """True where a rule keeps more attention than evenly spaced tokens; ``no gain``: rules are not ranked (`gate`)."""
 
 
@@ -93,7 +93,8 @@ def judge(
     Parameters
     ----------
     ranks
-        False where the gate allows no order: the candidates stay as they are listed, in no tier.
+        False where the gate allows no order, or no rule can be applied: the candidates stay as they are listed, in no
+        tier.
     """
     intervals = Intervals(Resampling(task, default_scope(task)), decisions.judged)
     judged = [_judged(one, rules[one.key], budget, decisions, intervals) for one in candidates]

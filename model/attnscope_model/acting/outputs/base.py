@@ -75,6 +75,15 @@ class Output(ABC):
             The head has no distribution.
         """
 
+    def influence(
+        self, full: Float[Tensor, "*#env number"], other: Float[Tensor, "*#env number"]
+    ) -> Float64[Tensor, "*env"]:
+        """Return how far a decision moves, before temperature: KL in nats, or a distance without a distribution.
+
+        `OutputDescription.influence` says which of them in words.
+        """
+        return self.divergence(full, other)
+
     @abstractmethod
     def flips(self, full: Float[Tensor, "*#env number"], other: Float[Tensor, "*#env number"]) -> Bool[Tensor, "*env"]:
         """Return whether the most likely action is another.

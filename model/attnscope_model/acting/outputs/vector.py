@@ -63,6 +63,12 @@ class ActionVector(Output):
         del full, other, temperature
         self._refuse("signed loss")
 
+    def influence(
+        self, full: Float[Tensor, "*#env number"], other: Float[Tensor, "*#env number"]
+    ) -> Float64[Tensor, "*env"]:
+        """Return the scaled distance of the two action vectors."""
+        return self.departure(full, other)
+
     def flips(self, full: Float[Tensor, "*#env number"], other: Float[Tensor, "*#env number"]) -> Bool[Tensor, "*env"]:
         """Refuse: two action vectors are hardly ever equal."""
         del full, other

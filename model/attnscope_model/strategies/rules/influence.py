@@ -16,7 +16,8 @@ from attnscope_model.strategies.view import ContextView
 class LeaveOneOut(Scored):
     """Keep the tokens whose absence moves the decision furthest, by KL(π_full ‖ π_without one) (an oracle).
 
-    Each is judged alone beside all the others, so that of two copies of one event neither may seem to matter.
+    Each is judged alone beside all the others, so that of two copies of one event neither may seem to matter. Action
+    vectors without a distribution are compared by their distance.
     """
 
     name: ClassVar[str] = "leave-one-out"

@@ -23,10 +23,10 @@ class Bars extends Picture {
       hatch(pen, above, colours);
       return void hatch(pen, below, colours);
     }
-    const { attention, lost, start } = this.found;
+    const { attention, lost, start, unit } = this.found;
     const bar = w / lost.length;
     this.bars(pen, above, attention, "attention, share", colours.accent, colours);
-    this.bars(pen, below, lost, "influence, nats", colours.reward, colours);
+    this.bars(pen, below, lost, `influence, ${unit || "nats"}`, colours.reward, colours);
     const names = ticks(start, start + lost.length - 1, w / 90, true);
     across(pen, below, names, (name) => above.x + (name - start + 0.5) * bar, "transition left out", colours);
     if (this.cursor === null) return;
@@ -116,14 +116,14 @@ export class Influence extends Pane {
     if (this.shared.about.noInfluence) return this.shared.about.noInfluence;
     if (!this.shared.about.replays) return "Influence is computed by the service from the checkpoint: open the job instead of the folder.";
     if (this.shared.step < 1) return "The first decision has no transition before it.";
-    return "KL divergence of the decision with all transitions from the decision without one of them, for each in turn. The service computes it from the checkpoint.";
+    return "KL divergence of the decision with all transitions from the decision without one of them, for each in turn; for action vectors their distance. The service computes it from the checkpoint.";
   }
 
-  story({ agreement, lost, start }) {
+  story({ agreement, lost, start, unit }) {
     const most = lost.indexOf(Math.max(...lost));
     const rank = agreement === null ? "not defined, one of them does not vary" : agreement.toFixed(2);
     const who = this.shared.values.by === "head" ? `head ${this.shared.headName}` : "all heads on average";
-    return `Largest loss: ${lost[most].toPrecision(2)} nats without transition ${start + most}. Rank correlation of influence with attention of ${who}: ${rank}, over ${lost.length} transitions. Attention is a transition's share of all that is not on the query.`;
+    return `Largest loss: ${lost[most].toPrecision(2)} ${unit || "nats"} without transition ${start + most}. Rank correlation of influence with attention of ${who}: ${rank}, over ${lost.length} transitions. Attention is a transition's share of all that is not on the query.`;
   }
 
   draw() {
