@@ -122,6 +122,14 @@ class Settings(BaseSettings):
     runners: Annotated[tuple[str, ...], NoDecode] = Field(
         default=("process",), min_length=1, description="What runs jobs, by name: processes here, or an installed one."
     )
+    ray_address: str | None = Field(
+        default=None,
+        pattern=r"^(\[[0-9a-fA-F:.]+\]|[A-Za-z0-9._-]+):[0-9]{1,5}$",
+        description="Host and port of the head of the Ray cluster that the runner `ray` uses.",
+    )
+    ray_cpus: int = Field(
+        default=4, ge=1, description="Cores that a placement slot without a GPU takes on the cluster."
+    )
     lease_seconds: Seconds = Field(
         default=60.0, description="Lease of a job whose worker outlives the service; it writes for 0.6 of it."
     )

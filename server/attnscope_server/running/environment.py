@@ -10,7 +10,7 @@ import os
 from collections.abc import Mapping
 from typing import Final
 
-SECRETS: Final = ("ATTNSCOPE_SERVER_API_KEY", "ATTNSCOPE_SERVER_DATABASE_URL", "PGPASS")
+SECRETS: Final = ("ATTNSCOPE_SERVER_API_KEY", "ATTNSCOPE_SERVER_DATABASE_URL", "PGPASS", "RAY_AUTH_TOKEN")
 """Prefixes of the environment variables that no child gets."""
 
 PATIENT: Final = {"OMP_WAIT_POLICY": "PASSIVE"}

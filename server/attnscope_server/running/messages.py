@@ -168,6 +168,7 @@ class GivenBack(JobReport):
     """Report: the job is not over, and gives its slot back so that others may go first."""
 
     type: Literal["given-back"] = "given-back"
+    detail: str | None = Field(default=None, description="Why, where it is no courtesy to other jobs.")
 
 
 class Misplaced(JobReport):
@@ -182,6 +183,7 @@ class Died(JobReport):
 
     type: Literal["died"] = "died"
     code: int | None = Field(default=None, description="Exit status; negative is a signal; None where unknown.")
+    detail: str | None = Field(default=None, description="What the runner knows of it besides.")
 
 
 Order = Run | Cancel | Renewed | Stop

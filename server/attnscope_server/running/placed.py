@@ -94,11 +94,11 @@ def _write(jobs: JobStore, placed: Placed, *, stopping: bool) -> None:
             jobs.move(job.id, JobState.FAILED, failure.detail, failure=failure)
         case Cancelled():
             jobs.move(job.id, JobState.CANCELLED)
-        case Died(code=code):
-            detail = placed.why or _death(code)
+        case Died(code=code, detail=known):
+            detail = placed.why or known or _death(code)
             interrupted(jobs, job, detail, counted=not stopping, queue=not stopping)
-        case GivenBack():
-            given_back(jobs, job, "gave its slot back", queue=not stopping)
+        case GivenBack(detail=known):
+            given_back(jobs, job, known or "gave its slot back", queue=not stopping)
         case Misplaced(placed_on=found):
             detail = f"it goes on only on {job.resume_on}, and this slot has {found.device}"
             given_back(jobs, job, detail, queue=not stopping)
@@ -107,7 +107,7 @@ def _write(jobs: JobStore, placed: Placed, *, stopping: bool) -> None:
 
 
 def _death(code: int | None) -> str:
-    detail = f"its worker ended with {code}"
+    detail = "its worker is gone" if code is None else f"its worker ended with {code}"
     if code == -signal.SIGKILL:
         detail += f" (killed, as the system does when memory runs out: ask for {REDUCE})"
     return detail

@@ -17,7 +17,12 @@ from attnscope_storage.wire.contract import imported
 GROUP: Final = "attnscope.runners"
 """Entry points of installed packages: the name of a runner, and a function of the settings that returns it."""
 
-OWN: Final = MappingProxyType({"process": "attnscope_server.running.process_runner:ProcessRunner"})
+OWN: Final = MappingProxyType(
+    {
+        "process": "attnscope_server.running.process_runner:ProcessRunner",
+        "ray": "attnscope_server.running.on_ray.runner:RayRunner",
+    }
+)
 """Name → import path of attnscope's own runners."""
 
 
