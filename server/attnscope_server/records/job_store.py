@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 from uuid import UUID, uuid4
 
-from sqlalchemy import func, select
+from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session
 
 from attnscope_server.errors import TransitionError, refusal
@@ -130,16 +130,16 @@ class JobStore(JobQueries):
         TransitionError
             The job has another attempt by now, or does not run.
         """
+        mine = (JobRow.id == str(job), JobRow.attempts == attempt, JobRow.state.in_(BUSY))
+        anew = update(JobRow).where(*mine).values(lease_until=self._after(seconds))
         with self._database.write() as session:
-            row = known_row(session, job)
-            if row.attempts != attempt or row.state not in BUSY:
+            if session.connection().execute(anew).rowcount == 0:
+                row = known_row(session, job)
                 raise TransitionError(f"job {row.name} is {row.state} in its attempt {row.attempts}, not {attempt}")
-            row.lease_until = self._after(seconds)
 
     def place(self, job: UUID, placed_on: dict[str, Any]) -> None:
         """Keep what a job's attempt runs on."""
-        with self._database.write() as session:
-            known_row(session, job).placed_on = placed_on
+        self._update(job, placed_on=placed_on)
 
     def retry(self, job: UUID, *, queue_limit: int) -> StoredJob:
         """Queue a job again that failed, was cancelled or interrupted; it goes on from its last commit.
@@ -202,11 +202,9 @@ class JobStore(JobQueries):
         ran_seconds: float | None = None,
     ) -> None:
         """Keep how far a job is, when it was last heard of, and how long it ran; None leaves what is there."""
-        with self._database.write() as session:
-            row = known_row(session, job)
-            row.progress = row.progress if progress is None else progress.model_dump(mode="json")
-            row.last_heard_at = row.last_heard_at if heard_at is None else heard_at
-            row.ran_seconds = row.ran_seconds if ran_seconds is None else ran_seconds
+        told = None if progress is None else progress.model_dump(mode="json")
+        values = {"progress": told, "last_heard_at": heard_at, "ran_seconds": ran_seconds}
+        self._update(job, **{name: value for name, value in values.items() if value is not None})
 
     def change(self, job: UUID, changes: JobChanges) -> StoredJob:
         """Change what an owner may change."""
@@ -247,8 +245,16 @@ class JobStore(JobQueries):
 
     def mark_removed(self, job: UUID) -> None:
         """Note that the capture of a deleted job is gone from disk."""
+        self._update(job, removed_at=self._now())
+
+    def _update(self, job: UUID, **values: Any) -> None:  # noqa: ANN401 - columns
+        """Set columns of a job without reading it; its row may be long, and this happens often."""
+        if not values:
+            return
+        changed = update(JobRow).where(JobRow.id == str(job)).values(**values)
         with self._database.write() as session:
-            known_row(session, job).removed_at = self._now()
+            if session.connection().execute(changed).rowcount == 0:
+                raise LookupError(f"no job {job}")
 
     def _after(self, seconds: float | None) -> datetime | None:
         return None if seconds is None else self._now() + timedelta(seconds=seconds)

@@ -9,10 +9,11 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Protocol
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, func, or_, select
+from sqlalchemy import CTE, ColumnElement, Select, func, or_, select
 from sqlalchemy.orm import Session
 
 from attnscope_server.records.tables import JobRow
@@ -63,11 +64,10 @@ class Claim:
 
 
 @dataclass(frozen=True)
-class Standing:
+class Turn:
     """The turn of an owner whose jobs wait."""
 
     owner: str
-    waiting: int
     first: int
     """Sequence of the owner's oldest waiting job."""
     running: int
@@ -75,32 +75,61 @@ class Standing:
     """Turn in which the owner was last served; 0: never."""
 
     @property
-    def turn(self) -> tuple[int, int, int]:
+    def order(self) -> tuple[int, int, int]:
         """Key of the order in which owners are served: the smallest is next."""
         return (self.running, self.served, self.first)
 
 
+@dataclass(frozen=True)
+class Standing(Turn):
+    """The turn of an owner, and the number of its jobs that wait."""
+
+    waiting: int
+
+
 def next_in_turn(session: Session, claim: Claim) -> JobRow | None:
     """Return the queued job that a slot takes next; None where none waits that it may take."""
-    owners = standings(session, claim)
-    able = [one for one in owners if claim.per_owner is None or one.running < claim.per_owner]
+    able = [one for one in _turns(session, claim) if claim.per_owner is None or one.running < claim.per_owner]
     if not able:
         return None
-    first = min(able, key=lambda one: one.turn).first
-    return session.get(JobRow, first)
+    return session.get(JobRow, min(able, key=lambda one: one.order).first)
 
 
-def standings(session: Session, claim: Claim) -> tuple[Standing, ...]:
-    """Return the standing of each owner who waits for such a slot."""
-    query = select(JobRow.owner, func.count(), func.min(JobRow.sequence)).where(*_waiting(claim)).group_by(JobRow.owner)
-    waiting = session.execute(query).all()
-    if not waiting:
-        return ()
-    counts = select(JobRow.owner, func.count()).where(JobRow.state.in_(BUSY)).group_by(JobRow.owner)
-    running: dict[str, int] = {row[0]: row[1] for row in session.execute(counts)}
-    return tuple(
-        Standing(owner, count, first, running.get(owner, 0), _served(session, owner)) for owner, count, first in waiting
-    )
+def standings(session: Session) -> tuple[Standing, ...]:
+    """Return the standing of each owner who waits, with the number of jobs that wait."""
+    waiting = select(JobRow.owner, func.count()).where(JobRow.state == JobState.QUEUED).group_by(JobRow.owner)
+    counts: dict[str, int] = {row[0]: row[1] for row in session.execute(waiting)}
+    return tuple(Standing(**vars(one), waiting=counts[one.owner]) for one in _turns(session, Claim()))
+
+
+def _turns(session: Session, claim: Claim) -> tuple[Turn, ...]:
+    """Return the turn of each owner who waits for such a slot."""
+    found = session.execute(_asking_turns(claim.only, claim.never, claim.hardware))
+    return tuple(Turn(owner, job, busy, turn or 0) for owner, job, busy, turn in found if job is not None)
+
+
+@lru_cache(maxsize=256)
+def _asking_turns(only: tuple[str, ...] | None, never: tuple[str, ...], hardware: str | None) -> Select[Any]:
+    """Return the statement that finds, for each owner who waits, the oldest job that a slot takes, and the turn.
+
+    It seeks in indexes once an owner, however many jobs wait: owner after owner, then the oldest job of each. It is
+    kept, because making it takes as long as running it.
+    """
+    owners = _waiting_owners()
+    queued = (JobRow.state == JobState.QUEUED, JobRow.owner == owners.c.owner)
+    first = select(JobRow.sequence).where(*queued, *_taken(only, never, hardware)).order_by(JobRow.sequence).limit(1)
+    running = select(func.count()).where(JobRow.owner == owners.c.owner, JobRow.state.in_(BUSY))
+    served = select(func.max(JobRow.served_turn)).where(JobRow.owner == owners.c.owner)
+    parts = (part.correlate(owners).scalar_subquery() for part in (first, running, served))
+    return select(owners.c.owner, *parts).where(owners.c.owner.is_not(None))
+
+
+def _waiting_owners() -> CTE:
+    """Return the owners who wait, one a row, then a row of none: each is the least one after the one before."""
+    waits = JobRow.state == JobState.QUEUED
+    owners = select(func.min(JobRow.owner).label("owner")).where(waits).cte("owners", recursive=True)
+    following = select(func.min(JobRow.owner)).where(waits, JobRow.owner > owners.c.owner).correlate(owners)
+    return owners.union_all(select(following.scalar_subquery()).where(owners.c.owner.is_not(None)))
 
 
 def places(session: Session, jobs: Sequence[Waiting]) -> dict[UUID, int]:
@@ -108,7 +137,7 @@ def places(session: Session, jobs: Sequence[Waiting]) -> dict[UUID, int]:
 
     It is the number of jobs that would be claimed before, if no running job ended and none were submitted.
     """
-    owners = standings(session, Claim())
+    owners = standings(session)
     mine = {one.owner: one for one in owners}
     ahead = _ahead(session, [job for job in jobs if job.owner in mine])
     return {job: nth + _before(mine[owner], nth, owners) for job, (owner, nth) in ahead.items()}
@@ -144,22 +173,19 @@ def _before(mine: Standing, nth: int, owners: Sequence[Standing]) -> int:
     return before
 
 
-def _served(session: Session, owner: str) -> int:
-    return session.scalar(select(func.max(JobRow.served_turn)).where(JobRow.owner == owner)) or 0
-
-
-def _waiting(claim: Claim) -> list[ColumnElement[Any]]:
-    wanted: list[ColumnElement[Any]] = [JobRow.state == JobState.QUEUED]
-    if claim.only is not None:
-        wanted.append(JobRow.kind.in_(claim.only))
-    if claim.never:
-        wanted.append(JobRow.kind.not_in(claim.never))
-    if claim.hardware is not None:
+def _taken(only: tuple[str, ...] | None, never: tuple[str, ...], hardware: str | None) -> list[ColumnElement[Any]]:
+    """Return the conditions of a queued job that a slot takes."""
+    wanted: list[ColumnElement[Any]] = []
+    if only is not None:
+        wanted.append(JobRow.kind.in_(only))
+    if never:
+        wanted.append(JobRow.kind.not_in(never))
+    if hardware is not None:
         began_on = JobRow.placed_on["device"].as_string()
         wanted.append(
             or_(
                 began_on.is_(None),
-                began_on == claim.hardware,
+                began_on == hardware,
                 JobRow.resume_elsewhere,
                 JobRow.progress["steps_committed"].as_integer() == 0,
             )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Final
 
@@ -59,6 +59,11 @@ class Placing:
         self._idle_since: dict[tuple[str, str], float] = {}
         self._refused: dict[tuple[str, str], tuple[int, float]] = {}
         self._hardware: dict[tuple[str, str], str] = {}
+        self._in_vain: set[Claim] = set()
+
+    def begin_round(self) -> None:
+        """Forget which claims found no job: more may wait by now."""
+        self._in_vain.clear()
 
     def freed(self, key: tuple[str, str]) -> None:
         """Note that a slot is free from now on."""
@@ -110,13 +115,12 @@ class Placing:
             if not only:
                 return None
         never = tuple(kind for kind, slots in self._takes.items() if slot.kind not in slots)  # others take a device
-        claim = Claim(
-            only=only,
-            never=never,
-            per_owner=self._settings.limits.running_per_owner,
-            runner=runner.name,
-            slot=slot.name,
-            hardware=self.hardware(runner.name, slot),
-            lease_seconds=runner.lease_seconds,
-        )
-        return self._jobs.claim(claim)
+        limit, hardware = self._settings.limits.running_per_owner, self.hardware(runner.name, slot)
+        wish = Claim(only=only, never=never, per_owner=limit, hardware=hardware)
+        if wish in self._in_vain:  # a hundred idle slots alike ask the database once a round
+            return None
+        claim = replace(wish, runner=runner.name, slot=slot.name, lease_seconds=runner.lease_seconds)
+        job = self._jobs.claim(claim)
+        if job is None:
+            self._in_vain.add(wish)
+        return job

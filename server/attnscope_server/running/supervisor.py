@@ -209,6 +209,7 @@ class Supervisor:
                 log.exception("a runner could not be stopped", runner=runner.name)
 
     def _feed(self) -> None:
+        self._placing.begin_round()
         for runner in self._runners.values():
             try:
                 slots = runner.slots()

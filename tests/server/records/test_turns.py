@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from uuid import uuid4
+
 import numpy as np
 import pytest
 from sqlalchemy import event
 
-from attnscope_server.records.turns import Claim
+from attnscope_server.records.turns import Claim, next_in_turn
 from attnscope_storage.wire import JobState
+from submitted import RESOLVED, SPEC
 
 
 def owners_of(jobs, times, claim=None) -> list[str]:
@@ -83,3 +86,28 @@ def test_a_poll_does_not_read_the_queue(database, jobs, submitted):
 
     assert jobs.queue_positions(one) == {one.id: 1}
     assert len(fetched) <= 5
+
+
+@pytest.mark.parametrize("engine", ["sqlite"])
+def test_a_claim_costs_as_much_in_a_long_queue(database, jobs):
+    """The instructions that SQLite runs to find the next job are as many with 40 waiting jobs as with 400."""
+    counted = []
+    with database._dialect.reading.connect() as connection:
+        raw = connection.connection.driver_connection
+
+    def instructions() -> int:
+        counted.clear()
+        raw.set_progress_handler(lambda: counted.append(1), 10)
+        with database.read() as session:
+            assert session.connection().connection.driver_connection is raw
+            assert next_in_turn(session, Claim(never=("screen",), hardware="cpu")) is not None
+        raw.set_progress_handler(None, 0)
+        return len(counted)
+
+    def queue(count: int) -> int:
+        for nth in range(count):
+            jobs.submit(uuid4(), f"owner-{nth % 4}", SPEC, lambda *_: RESOLVED, queue_limit=1000)
+        return instructions()
+
+    short, long = queue(40), queue(360)
+    assert long < 1.2 * short

@@ -342,3 +342,21 @@ def test_the_thread_outlives_what_every_look_raises(supervisor, jobs, submitted,
     supervisor.wake()
     assert ran.wait(60)
     supervisor.stop()
+
+
+def test_idle_slots_alike_ask_the_database_once_a_round(where, jobs, make_runner, submitted, monkeypatch):
+    """Fifty free slots make one claim where nothing waits; the next round asks again."""
+    runner = make_runner(*(Slot(str(nth), "cpu") for nth in range(50)), Slot("other", "cuda:0", hardware="H200"))
+    supervisor, asked, claim = Supervisor(where, jobs, (runner,)), [], jobs.claim
+
+    def counted(wish):
+        asked.append(wish)
+        return claim(wish)
+
+    monkeypatch.setattr(jobs, "claim", counted)
+    supervisor.look()
+    assert [one.hardware for one in asked] == [None, "H200"]
+    for _ in range(3):
+        submitted(jobs)
+    supervisor.look()
+    assert len(runner.ran) == 3
