@@ -18,7 +18,7 @@ from attnscope.recommendations.attention.ranking import Judged, choose, judge
 from attnscope.recommendations.beside import Beside, beside_of
 from attnscope.recommendations.commands import trial_command
 from attnscope.recommendations.gate import gate_of
-from attnscope.recommendations.lead import Lead, lead_of
+from attnscope.recommendations.lead import Lead, lead_of, why_unproposed
 from attnscope.recommendations.measured import (
     conditions,
     find_measured,
@@ -170,7 +170,7 @@ def recommend_from(
         recommendations=ranked,
         not_applicable=refused,
         notes=notes(capture.policy),
-        proposal=proposed(gate, beside.screen, best, ranked, whole),
+        proposal=proposed(gate, beside.screen, best, ranked, why_unproposed(capture.policy, beside.screen)),
         measured=(*lead_of_trials(trials), *(() if scored is None else score_claims(scored))),
     )
 

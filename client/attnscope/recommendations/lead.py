@@ -19,6 +19,7 @@ from attnscope.recommendations.screened import Best, agreement, votes
 from attnscope.screens.board import Row
 from attnscope.screens.results import ScreenResults
 from attnscope.screens.sentences import warned
+from attnscope_storage.wire import RecordedPolicy
 from attnscope_storage.wire.specifications.decisions import CardRung, DecisionCard
 
 Kind = Literal["answer", "screened", "none"]
@@ -80,16 +81,32 @@ def lead_of(capture: Capture, gate: Gate, beside: Beside, best: list[Best]) -> L
     if imported_from(capture.provenance):
         why = "This capture is of another program, so no policy is here that could be screened or act compressed."
         return Lead("none", (Claim("lead.imported", f"{ATTENTION_ALONE} {why}"),), ADD, refused)
-    if (reason := capture.policy.why_whole) is not None:
-        why = f"No rule is proposed: {reason}."
-        return Lead("none", (Claim("lead.whole", f"{ATTENTION_ALONE} {why}"),), (), refused)
+    screens = (("how far each rule changes this capture's decisions", f"attnscope screen {capture.job}"),)
+    if (reason := why_unproposed(capture.policy, beside.screen)) is not None:
+        claims = [Claim("lead.whole", f"{ATTENTION_ALONE} No rule is proposed: {reason}.")]
+        if capture.policy.window != "compressed":
+            return Lead("none", tuple(claims), (), refused)
+        return Lead("none", (*claims, Claim("lead.packed", PACKED), *others), (*decide, *screens), refused)
     if beside.screen is not None:
         found = _screened(beside.screen, beside.screen_job, best, ranks=gate.ranks)
         ranks = gate.ranks and beside.screen.orders
         tries = (("try these rules by rollouts", f"attnscope trial --recommended {capture.job}"),) if ranks else ()
         return Lead("screened", (*found, *others), (*decide, *tries), refused)
-    screens = (("how far each rule changes this capture's decisions", f"attnscope screen {capture.job}"),)
     return Lead("none", (Claim("lead.none", ATTENTION_ALONE), *others), (*decide, *screens), refused)
+
+
+PACKED: Final = (
+    "A screen, a trial and a decision compare it, and rules that shorten its window, with the same weights over a "
+    "sliding window without latents."
+)
+
+
+def why_unproposed(policy: RecordedPolicy, screen: ScreenResults | None) -> str | None:
+    """Return why no rule is proposed for a policy; None where one is.
+
+    The attention of a policy that packs its history proposes none; a screen compares arms with its sliding partner.
+    """
+    return None if policy.window == "compressed" and screen is not None else policy.why_whole
 
 
 ADD: Final = (

@@ -8,7 +8,7 @@ from typing import Final
 from attnscope.recommendations.beside import Beside
 from attnscope.recommendations.claims import Claim
 from attnscope.recommendations.gate import Gate
-from attnscope.recommendations.lead import lead_of
+from attnscope.recommendations.lead import lead_of, why_unproposed
 from attnscope.recommendations.measured import conditions, lead_of_trials
 from attnscope.recommendations.proposing import proposed
 from attnscope.recommendations.results import MeasuredTrial
@@ -57,6 +57,6 @@ def advice_beside(
         recommendations=(),
         not_applicable={},
         notes=notes(capture.policy),
-        proposal=proposed(gate, screen, best, (), capture.policy.why_whole),
+        proposal=proposed(gate, screen, best, (), why_unproposed(capture.policy, screen)),
         measured=lead_of_trials(trials),
     )

@@ -20,6 +20,7 @@ from attnscope.figures.heatmap import heatmaps
 from attnscope.figures.layer_head import layer_head
 from attnscope.figures.screens.guide import guide
 from attnscope.figures.screens.map import screen_map
+from attnscope.figures.screens.packing import departure_by_compression
 from attnscope.figures.similarity import similarity
 from attnscope.figures.style import pixels, save
 from attnscope.figures.timeline import timeline
@@ -32,6 +33,7 @@ from attnscope.recommendations.beside import Beside
 from attnscope.recommendations.text import lead_lines
 from attnscope.report.findings import findings_text
 from attnscope.report.page import page
+from attnscope.screens.packing import packed_arms
 from attnscope.study import Choice, Study, study
 
 FIGURES: dict[str, Callable[[Study], Figure]] = {
@@ -49,6 +51,7 @@ BESIDE = {
     "decision_kept_by_tokens": "What is kept of the gain against tokens",
     "screen_map": "Departures by rule and budget",
     "screen_guide": "Which ages the policy looks at, and which ages its actions depend on",
+    "screen_departure_by_compression": "Departures after each compression",
 }
 """Titles of the figures of a decision or a screen beside a capture."""
 
@@ -150,6 +153,8 @@ def beside_figures(beside: Beside) -> Iterator[tuple[str, Figure]]:
         yield "screen_map", screen_map(beside.screen)
         if beside.screen.bands:
             yield "screen_guide", guide(beside.screen)
+        if packed_arms(beside.screen):
+            yield "screen_departure_by_compression", departure_by_compression(beside.screen)
 
 
 def advise(read: Study, beside: Beside | None = None) -> Advice | str:

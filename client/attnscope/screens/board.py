@@ -13,6 +13,7 @@ from attnscope.measures.intervals import Interval
 from attnscope.screens.predicted import applies, predicted_cost
 from attnscope.screens.results import PHASES, ScreenResults
 from attnscope.trials.naming import label_of
+from attnscope_model.strategies.learned import Latents
 from attnscope_storage.wire import Condition
 
 WORDS: Final = (
@@ -137,7 +138,8 @@ def least(table: list[Row]) -> list[Row]:
 def name_of(arm: Condition) -> str:
     """Return what an arm's rule is called in a table, whatever its budget and positions."""
     every = "" if arm.interval == 1 else f" every {arm.interval}" if arm.interval != "full" else " when full"
-    return f"{label_of(arm)}{every}{'' if arm.memory == 'stateless' else ', stateful'}"
+    plain = arm.memory == "stateless" or arm.strategy == Latents.name  # which is never anything else
+    return f"{label_of(arm)}{every}{'' if plain else ', stateful'}"
 
 
 def _place(row: Row, *, ranks: bool) -> float:

@@ -233,5 +233,7 @@ class ScreenResults:
         held = np.asarray(self.arrays["decision/held"])[inside]
         exact = fastest_exact(self.policy, held, full=phase == "full window").mean()
         kept: Int[np.ndarray, "arm decision"] = np.moveaxis(self.arrays["screen/kept"], 1, 0)[:, inside]
-        found = np.array([work_of(arm, self.policy, kept[index], held).mean() for index, arm in enumerate(self.arms)])
+        step = np.asarray(self.arrays["decision/step"])[inside] if "decision/step" in self.arrays else None
+        works = [work_of(arm, self.policy, kept[index], held, step) for index, arm in enumerate(self.arms)]
+        found = np.array([work.mean() for work in works])
         return np.asarray(found / exact, np.float64)

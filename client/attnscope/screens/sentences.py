@@ -6,6 +6,7 @@ from attnscope.screens.ages import ages_of
 from attnscope.screens.agreement import disagreement, doubts
 from attnscope.screens.board import name_of
 from attnscope.screens.dips import Dip, dips
+from attnscope.screens.packing import packing_sentences
 from attnscope.screens.predicted import applies, basis
 from attnscope.screens.results import ScreenResults
 
@@ -16,6 +17,7 @@ def screen_sentences(results: ScreenResults) -> list[str]:
     found += [f"dip: {_dip(results, dip)}" for dip in dips(results)]
     found += disagreement(results)
     found += _misleading(results)
+    found += packing_sentences(results)
     if applies(results):
         found.append(basis())
     return found

@@ -6,8 +6,9 @@ import numpy as np
 from jaxtyping import Float64, Int
 
 from attnscope_model.strategies import looks_at_attention, strategy
+from attnscope_model.strategies.learned import Latents
 from attnscope_storage.wire import Condition, PolicyDescription
-from attnscope_storage.wire.flops import forward_flops
+from attnscope_storage.wire.flops import compression_flops, forward_flops
 
 
 def work_of(
@@ -15,8 +16,11 @@ def work_of(
     policy: PolicyDescription,
     kept: Int[np.ndarray, "*decision"],
     held: Int[np.ndarray, "*decision"],
+    step: Int[np.ndarray, "*decision"] | None = None,
 ) -> Float64[np.ndarray, "*decision"]:
     """Return the operations of decisions, a selection's own forwards spread over its interval.
+
+    A compressor's are spread over the decisions from one compression to the next; NaN where nobody counts them.
 
     Parameters
     ----------
@@ -24,12 +28,17 @@ def work_of(
         None: the uncompressed policy, computed anew.
     kept, held
         History tokens of the arm's context and of the uncompressed one.
+    step
+        Step of each decision; needed where an arm packs.
     """
     if arm is None:
         return _forward(policy, held)
     rule = strategy(arm.strategy, **arm.parameters)
     own = _forward(policy, held if arm.positions == "mask" else kept)
     per = policy.tokens_per_transition
+    if isinstance(rule, Latents):
+        packs: Float64[np.ndarray, "*decision"] = own + packing_work(rule, policy, held if step is None else step * per)
+        return packs
     if "influence" in rule.uses:
         own = own + held / per * _forward(policy, np.maximum(held - per, 0)) + _forward(policy, held)
     if looks_at_attention(rule) and arm.memory == "stateless":
@@ -37,6 +46,21 @@ def work_of(
         every = full.astype(float) if arm.interval == "full" else 1.0 / arm.interval
         own = own + every * _forward(policy, held)
     return own
+
+
+def packing_work(
+    rule: Latents, policy: PolicyDescription, seen: Int[np.ndarray, "*decision"]
+) -> Float64[np.ndarray, "*decision"]:
+    """Return the operations of the compressor at decisions after so many tokens of history."""
+    if rule.by or not policy.compressor_layers:
+        return np.full(seen.shape, np.nan)
+    per, room = policy.tokens_per_transition, policy.packed_at - policy.latents
+    cost = np.vectorize(lambda sources: compression_flops(policy, float(sources)), otypes=[np.float64])
+    if rule.once:
+        older = -(-np.maximum(seen - room, 0) // per) * per
+        return np.where(seen > policy.packed_at, cost(older), 0.0)
+    between = max(1, -(-room // per) - rule.newest)
+    return np.where(seen >= policy.packed_at, cost(np.asarray(policy.latents + between * per)) / between, 0.0)
 
 
 def fastest_exact(

@@ -75,11 +75,18 @@ def deciding(
     *,
     sums: Literal["at once", "by caller", "elsewhere"] = "at once",
     map_envs: Sequence[int] | None = None,
+    sliding: bool = False,
 ) -> Deciding:
-    """Return the contexts of a policy, of tokens, packed or out of its memory, which has no maps; see `Decider`."""
+    """Return the contexts of a policy, of tokens, packed or out of its memory, which has no maps; see `Decider`.
+
+    Parameters
+    ----------
+    sliding
+        Take a policy that packs its history over a sliding window, without latents.
+    """
     if isinstance(policy, RememberingPolicy):
         return RememberingDecider(policy, envs, device, sums=sums)
-    if isinstance(policy, CompressingPolicy):
+    if isinstance(policy, CompressingPolicy) and not sliding:
         return PackingDecider(policy, envs, device, sums=sums, map_envs=map_envs)
     return Decider(policy, envs, device, sums=sums, map_envs=map_envs)
 

@@ -48,6 +48,8 @@ class Moment:
     reward: Float[np.ndarray, " transition"]
     next_observation: Shaped[np.ndarray, "transition ..."]
     query: Shaped[np.ndarray, "*feature"]
+    packed: bool = False
+    """True where these are all transitions since the rollout began, which the policy packs."""
 
     @property
     def held(self) -> int:
@@ -127,6 +129,7 @@ def read_moment(chunks: DecodedChunks, reader: CaptureReader, step: int, env: in
         reward=stored("rollout/reward", start, step),
         next_observation=stored("rollout/next_observation", start, step),
         query=np.asarray(stored("rollout/observation", step, step + 1)[0]),
+        packed=packed,
     )
 
 
@@ -175,7 +178,7 @@ def replay(policy: Policy, moment: Moment, device: torch.device) -> Replayed:
         A layer did not record, or a row does not sum to 1.
     """
     history, query = history_tokens(policy, moment, device), query_tokens(policy, moment, device)
-    if isinstance(policy, CompressingPolicy):
+    if moment.packed and isinstance(policy, CompressingPolicy):
         return _packed(policy, moment, history, query)
     tokens = joined(policy.description, history[None], query)
     with AttentionTape(policy, maps=True) as tape:

@@ -28,6 +28,19 @@ def _compressor(rule: Latents, policy: Policy) -> LearnedCompressor:
     raise CompressionUnfitError("latents need a policy that was trained with a network that packs")
 
 
+def decisions_between(rule: Latents, policy: Policy) -> int:
+    """Return the decisions from one compression to the next, once there are latents: the work repeats after so many.
+
+    1 where everything older is packed anew at each decision, or where nothing says when to pack.
+    """
+    if rule.once:
+        return 1
+    compressor, per = _compressor(rule, policy), policy.description.tokens_per_transition
+    joined = range(1, policy.description.transitions + 1)
+    full = next((count for count in joined if compressor.when(count * per, packed=True)), rule.newest + 1)
+    return max(1, full - rule.newest)
+
+
 class PackedContext:
     """The packed contexts of some rollouts, which all go in step.
 

@@ -95,4 +95,11 @@ def _description(
     config: PackingConfig, parameters: int, family: str, token_kinds: tuple[TokenKind, ...], packed_at: int
 ) -> PolicyDescription:
     plain = described(config, parameters, family=family, positions="learned-absolute", token_kinds=token_kinds)
-    return plain.model_copy(update={"window": "compressed", "latents": config.latents, "packed_at": packed_at})
+    packs = {
+        "latents": config.latents,
+        "packed_at": packed_at,
+        "compressor_layers": config.compressor_layers,
+        "compressor_heads": config.compressor_heads,
+        "compressor_feedforward": config.compressor_feedforward,
+    }
+    return plain.model_copy(update={"window": "compressed", **packs})

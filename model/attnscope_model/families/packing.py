@@ -16,6 +16,7 @@ from torch.nn import functional
 
 from attnscope_model.errors import CaptureInvalidError
 from attnscope_model.forward.compressing import LearnedCompressor, Packed
+from attnscope_storage.wire.flops import compression_flops_of_shape
 
 
 @dataclass(frozen=True)
@@ -112,10 +113,7 @@ class TransformerCompressor(nn.Module):
     def flops(self, sources: int) -> float:
         """Return the floating-point operations of packing so many tokens, latents of before among them."""
         _, latents, width = self.compress_queries.shape
-        linear = latents * 6 * width**2 + sources * 2 * width**2  # own maps, query and output; keys and values
-        scores = 2 * latents * (latents + sources) * width
-        inner = 2 * latents * width * self._inner
-        return float(2 * len(self.layers) * (linear + scores + inner))
+        return compression_flops_of_shape(len(self.layers), latents, width, self._inner, sources)
 
 
 class OwnCompressor(LearnedCompressor):

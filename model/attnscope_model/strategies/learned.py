@@ -19,10 +19,19 @@ from attnscope_model.strategies.view import ContextView
 from attnscope_storage.wire.catalogue import RecordedPolicy
 
 
-def packing_ages(policy: RecordedPolicy, steps: int, newest: int = 0) -> list[int | None]:
-    """Return for each step of a rollout how many transitions have joined since the newest compression.
+@dataclass(frozen=True)
+class PackingMoment:
+    """The state of a packed history at a decision."""
 
-    0 is the decision right after one. None is before the first.
+    generation: int
+    """Compressions so far; 0 before the first."""
+    age: int | None
+    """Transitions that have joined since the newest compression: 0 is the decision right after it; None before the
+    first."""
+
+
+def packing_moments(policy: RecordedPolicy, steps: int, newest: int = 0) -> list[PackingMoment]:
+    """Return for each step of a rollout how often its history was packed, and how long ago.
 
     Parameters
     ----------
@@ -33,16 +42,35 @@ def packing_ages(policy: RecordedPolicy, steps: int, newest: int = 0) -> list[in
     newest
         Transitions that a compression leaves as they are.
     """
-    per, buffered, age = policy.tokens_per_transition, 0, None
-    found: list[int | None] = []
+    per, buffered, now = policy.tokens_per_transition, 0, PackingMoment(0, None)
+    found: list[PackingMoment] = []
     for _ in range(steps):
-        found.append(age)
+        found.append(now)
         buffered += per
-        if buffered >= policy.packed_at - (0 if age is None else policy.latents):
-            buffered, age = newest * per, 0
-        elif age is not None:
-            age += 1
+        held = policy.latents if now.generation else 0
+        if policy.packed_at and buffered >= policy.packed_at - held:
+            buffered, now = newest * per, PackingMoment(now.generation + 1, 0)
+        else:
+            now = PackingMoment(now.generation, None if now.age is None else now.age + 1)
     return found
+
+
+def packing_ages(policy: RecordedPolicy, steps: int, newest: int = 0) -> list[int | None]:
+    """Return for each step of a rollout the transitions since the newest compression, as `packing_moments` has them."""
+    return [moment.age for moment in packing_moments(policy, steps, newest)]
+
+
+def own_forms(policy: RecordedPolicy) -> tuple[Latents, ...]:
+    """Return the forms of the rule that are tried where nobody names any; none of a policy that packs nothing.
+
+    Its own evaluation, the newest transition or half of those that have room left as they are, and everything older
+    packed at once. Which of them fit is said by `attnscope_model.strategies.why_not`.
+    """
+    if not policy.latents:
+        return ()
+    half = (policy.context_length - 2 - policy.latents) // policy.tokens_per_transition // 2
+    kept = sorted({newest for newest in (1, half) if newest > 0})
+    return (Latents(), *(Latents(newest=newest) for newest in kept), Latents(once=True))
 
 
 @dataclass(frozen=True)

@@ -86,15 +86,18 @@ def run_capture(
     refuse_unavailable(spec.dtype, device)
     reader = committed(order.path)
     choose_attention(policy, device, reader, allowed=order.fused)
-    axis = env_axis(spec, order.resolved)
+    axis, sliding = env_axis(spec, order.resolved), spec.sliding
+    if sliding:
+        checkpoint = checkpoint.model_copy(update={"policy": checkpoint.policy.unpacked()})
     environment = environments_of(order)(axis)
     version = SCHEMA_VERSION if reader is None else reader.schema_version
     schema = _schema(order, policy.description, environment, version)
+    description = policy.description.unpacked() if sliding else policy.description
 
     def new() -> tuple[dict[str, object], Arrays]:
         own = {"seeds": sorted(spec.seeds), "dtype": spec.dtype, "growing_window": growing_window(checkpoint.policy)}
         attributes = attributes_of(order, checkpoint, device, implementation(policy), own)
-        return attributes, static_arrays(schema, axis, policy.description)
+        return attributes, static_arrays(schema, axis, description)
 
     watching = Watching(on_commit, at_stage)
     writer = open_store(order, reader, schema, new, blocks=WRITER_BLOCKS, watching=watching)

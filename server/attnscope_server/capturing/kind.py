@@ -26,13 +26,13 @@ class CaptureKind(Kind[CaptureSpec, ResolvedCapture]):
 
     def flops(self, spec: CaptureSpec, resolved: ResolvedCapture, policy: PolicyDescription) -> float:
         """Return the floating-point operations of a whole capture."""
-        del spec
-        return capture_flops(resolved, policy)
+        return capture_flops(resolved, policy.unpacked() if spec.sliding else policy)
 
     def memory(self, planned: Planned[CaptureSpec, ResolvedCapture], means: Means) -> float:
         """Return a guess of the bytes that a capture needs."""
+        policy = planned.policy.unpacked() if planned.spec.sliding else planned.policy
         schema = capture_schema(planned.spec, planned.resolved, planned.policy)
-        return capture_memory(planned.resolved, planned.policy, schema, compiled=means.compiled)
+        return capture_memory(planned.resolved, policy, schema, compiled=means.compiled)
 
     def estimate(self, planned: Planned[CaptureSpec, ResolvedCapture], means: Means) -> Estimate:
         """Return what a capture will cost, and its bytes with the rows in other forms."""

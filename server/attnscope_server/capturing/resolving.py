@@ -49,6 +49,9 @@ def resolve(spec: CaptureSpec, registry: CheckpointRegistry, listings: Listings 
     envs = subject.envs(len(spec.seeds), spec.replicas)
     steps = _steps(spec, subject.preset.horizon)
     policy = subject.checkpoint.policy
+    if spec.sliding and policy.window != "compressed":
+        detail = f"sliding: {subject.checkpoint.name} packs nothing, so it acts over its own window already"
+        raise _refuse(ProblemCode.INVALID_REQUEST, detail)
     layers = _subset(spec.rows.layers, policy.layers, "rows.layers")
     heads = _subset(spec.rows.heads, policy.heads, "rows.heads")
     cells = len(layers) * len(heads)

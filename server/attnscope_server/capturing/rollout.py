@@ -66,8 +66,9 @@ class Rollout:
 
     def _new_decider(self) -> Deciding:
         """Return the contexts; the recorder checks the sums of their rows."""
-        dims = self.schema.dims
-        return deciding(self.policy, dims.envs, self.device, sums="elsewhere", map_envs=dims.kept_envs)
+        dims, sliding = self.schema.dims, self.spec.sliding
+        kept = dims.kept_envs
+        return deciding(self.policy, dims.envs, self.device, sums="elsewhere", map_envs=kept, sliding=sliding)
 
     @property
     def _temperature(self) -> float | None:

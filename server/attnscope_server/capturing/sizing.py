@@ -13,7 +13,8 @@ from attnscope_storage.ages import SHARES, bin_edges
 from attnscope_storage.kinds.capture.schema import RECENCY_WINDOWS, TOKEN_KINDS, CaptureSchema
 from attnscope_storage.layout.store_schema import SPLITS, ArraySpec
 from attnscope_storage.wire import CaptureSpec, PolicyDescription, ResolvedCapture
-from attnscope_storage.wire.flops import forward_flops
+from attnscope_storage.wire.flops import compression_flops, forward_flops
+from attnscope_storage.wire.packing import rhythm_of
 
 COMPILED_BYTES = 120 * 2**20
 """Bytes that numba and the attention that it compiled add to a worker, where a policy attends so."""
@@ -45,11 +46,31 @@ def env_axis(spec: CaptureSpec, resolved: ResolvedCapture) -> EnvAxis:
 
 
 def capture_flops(resolved: ResolvedCapture, policy: PolicyDescription) -> float:
-    """Return the floating-point operations of a whole capture."""
+    """Return the floating-point operations of a whole capture, those of a compressor among them."""
+    if policy.window == "compressed":
+        return resolved.envs * _packing_flops(resolved.steps, policy)
     grown = min(resolved.steps, policy.context_length)
     growing = sum(forward_flops(policy, tokens) for tokens in range(1, grown + 1))
     full = (resolved.steps - grown) * forward_flops(policy, policy.context_length)
     return resolved.envs * (growing + full)
+
+
+def _packing_flops(steps: int, policy: PolicyDescription) -> float:
+    """Return the operations of one rollout of a policy that packs its history: contexts as they grow, compressions."""
+    rhythm, per = rhythm_of(policy), policy.tokens_per_transition
+    assert rhythm is not None  # noqa: S101 - the caller knows that it packs
+    grown = min(steps, rhythm.first)
+    total = sum(forward_flops(policy, seen * per + 1) for seen in range(grown))
+    if grown == steps:
+        return total
+    latents = [
+        policy.latents if joined else 0 for joined in range(rhythm.every)
+    ]  # none for the query that stands alone
+    cycle = [forward_flops(policy, front + joined * per + 1) for joined, front in enumerate(latents)]
+    cycles, rest = divmod(steps - grown, rhythm.every)
+    total += cycles * sum(cycle) + sum(cycle[:rest])
+    later = max(0, rhythm.compressions(steps) - 1)
+    return total + compression_flops(policy, rhythm.first_sources) + later * compression_flops(policy, rhythm.sources)
 
 
 def capture_memory(

@@ -34,7 +34,9 @@ class DecisionKind(Kind[DecisionSpec, ResolvedDecision]):
         self, spec: DecisionSpec, referred: Referred | None, registry: CheckpointRegistry, listings: Listings
     ) -> ResolvedDecision:
         """Return what a specification means, given the capture that it links."""
-        return resolve_decision(spec, registry, listings, None if spec.capture is None else _capture(referred))
+        return resolve_decision(
+            spec, registry, listings, None if spec.capture is None else _capture(referred, registry)
+        )
 
     def resolve(self, spec: DecisionSpec, registry: CheckpointRegistry, listings: Listings) -> ResolvedDecision:
         """Return what a specification means on this service."""
@@ -94,12 +96,14 @@ class DecisionKind(Kind[DecisionSpec, ResolvedDecision]):
             raise refusal(ProblemCode.TOO_LARGE, detail, limit=limits.trial_decisions, requested=asked)
 
 
-def _capture(referred: Referred | None) -> Linked:
+def _capture(referred: Referred | None, registry: CheckpointRegistry) -> Linked:
     """Return the capture that a specification names."""
     if referred is None or not isinstance(referred.spec, CaptureSpec):
         raise unfit("it is no capture")
     assert isinstance(referred.resolved, ResolvedCapture)  # noqa: S101 - specification and meaning are of one kind
-    return linked(str(referred.store), referred.spec, referred.resolved, referred.steps_committed)
+    packs = registry.get(referred.resolved.checkpoint_id).policy.window == "compressed"
+    packed = packs and not referred.spec.sliding
+    return linked(str(referred.store), referred.spec, referred.resolved, referred.steps_committed, packed=packed)
 
 
 KIND = register(DecisionKind())

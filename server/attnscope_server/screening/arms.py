@@ -9,6 +9,7 @@ from typing import Final, Literal
 from attnscope_model.compression import Compression, unfit
 from attnscope_model.strategies import Strategy, looks_at_attention, why_not, why_oracle
 from attnscope_model.strategies.candidates import BETWEEN_SELECTIONS, candidates
+from attnscope_model.strategies.learned import Latents, own_forms
 from attnscope_storage.wire import PolicyDescription
 from attnscope_storage.wire.specifications.trials import Budget, Memory, PositionPolicy
 
@@ -71,7 +72,7 @@ def arms_of(
         arm
         for place in _positions(policy, positions)
         for memory in memories
-        for rule, interval in _named(rules)
+        for rule, interval in _named(rules, policy)
         if attention or not looks_at_attention(rule)
         for every in _intervals(rule, memory, intervals or (interval,), oracles=oracles)
         for arm in _of_rule(policy, rule, budgets, place, every, memory)
@@ -85,10 +86,11 @@ def arms_of(
     return sorted(found, key=lambda arm: not arm.deployable)
 
 
-def _named(rules: Sequence[Strategy] | None) -> list[tuple[Strategy, Interval]]:
-    """Return rules and their intervals."""
+def _named(rules: Sequence[Strategy] | None, policy: PolicyDescription) -> list[tuple[Strategy, Interval]]:
+    """Return rules and their intervals; without names, a policy's own ways to pack are among them."""
     if rules is None:
-        return [(one.choices[0], one.interval) for one in candidates()]
+        every: list[tuple[Strategy, Interval]] = [(one.choices[0], one.interval) for one in candidates()]
+        return every + [(rule, 1) for rule in own_forms(policy)]
     return [(rule, BETWEEN_SELECTIONS if looks_at_attention(rule) else 1) for rule in rules]
 
 
@@ -107,7 +109,12 @@ def _of_rule(
     interval: Interval,
     memory: Memory,
 ) -> Iterator[Arm]:
-    """Yield the arms of one rule at one interval, one for every budget that its context can exceed."""
+    """Yield the arms of one rule at one interval, one for every budget that its context can exceed.
+
+    Where latents stand is the policy's own, and what was packed is gone: they come once, whatever is asked for.
+    """
+    if isinstance(rule, Latents):
+        positions, memory = "reindex", "stateful"
     full = (policy.context_length - 1) // policy.tokens_per_transition
     if unfit(policy, positions, memory, "recompute") or why_not(rule, policy, positions, memory, "recompute"):
         return

@@ -30,6 +30,12 @@ class Moments:
         return Moments(self.rollout[some], self.step[some])
 
 
+def moments_of(steps: Int[np.ndarray, "rollout decision"], device: torch.device) -> Moments:
+    """Return the decisions at some steps of every rollout."""
+    rollout = torch.arange(len(steps), device=device).repeat_interleave(steps.shape[1])
+    return Moments(rollout, torch.from_numpy(steps.ravel()).to(device))
+
+
 @dataclass(frozen=True, eq=False)
 class Window:
     """The windows of some moments, oldest transition first, padded behind to the longest."""

@@ -21,7 +21,7 @@ from attnscope_server.root.paths import beside
 from attnscope_server.screening.arms import arm_of
 from attnscope_server.screening.bands import Ages
 from attnscope_server.screening.decisions import chosen_steps
-from attnscope_server.screening.judging import Plan, screen_block
+from attnscope_server.screening.judging import Plan, own_logits, screen_block
 from attnscope_server.screening.measuring import Arrays
 from attnscope_server.screening.resolving import setup_of
 from attnscope_server.screening.signs import Signs
@@ -111,7 +111,12 @@ def run_screen(
             signs = Signs(partial(on_progress, "measuring", block.start))
             before_step = partial(_before_step, refuse_stopped, signs)
             found = screen_block(policy, histories, plan, block, device, before_step)
-            _refuse_other(found[policy.description.output.array], histories, plan, block, order)
+            logits = found[policy.description.output.array]
+            if histories.packed:
+                logits = own_logits(
+                    policy, histories.read(plan.rollouts[block]), plan.steps[block], device, before_step
+                )
+            _refuse_other(logits, histories, plan, block, order)
             _submit(writer, found, block.stop - block.start)
             on_progress("measuring", block.stop)
         on_progress("finishing", len(resolved.envs))

@@ -12,21 +12,24 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
-from jaxtyping import Int
+from jaxtyping import Float, Int
 
 from attnscope_model.compression import Compression, unfit
 from attnscope_model.errors import CompressionUnfitError
 from attnscope_model.forward.policy import Policy
 from attnscope_model.forward.stack import StackedPolicy
 from attnscope_model.strategies import looks_at_attention, why_not
+from attnscope_model.strategies.learned import Latents
 from attnscope_server.screening.arms import Arm, arm_of, arms_of
 from attnscope_server.screening.bands import Ages, ages_of, episodes_touched
-from attnscope_server.screening.block import Block
+from attnscope_server.screening.block import Block, moments_of
 from attnscope_server.screening.decisions import DECISIONS, chosen_rollouts, chosen_steps
 from attnscope_server.screening.episodes import episodes_of
 from attnscope_server.screening.histories import Histories, Source
+from attnscope_server.screening.keeping import Frame
 from attnscope_server.screening.measuring import Arrays, Measured
 from attnscope_server.screening.resolving import NO_ROWS, block_of, spelled
+from attnscope_server.screening.walking import Walk
 from attnscope_storage.wire.specifications.trials import Condition, PositionPolicy
 
 
@@ -200,6 +203,28 @@ def screen_block(
     held = np.minimum(steps, (description.context_length - 1) // per) * per
     arrays["decision/held"] = held.astype(np.int32)
     return arrays | _described(read, steps, plan) | {"cost/seconds": np.tile(each, (len(read.task), 1))}
+
+
+def own_logits(
+    policy: Policy,
+    read: Histories,
+    steps: Int[np.ndarray, "rollout decision"],
+    device: torch.device,
+    before_step: Callable[[], None] = lambda: None,
+) -> Float[np.ndarray, "rollout decision action"]:
+    """Return the decisions of a policy that packs its history, as it acts by itself.
+
+    Parameters
+    ----------
+    read, steps
+        Whole rollouts, and the decisions of each.
+    before_step
+        Called before every step; stops everything by raising.
+    """
+    with torch.inference_mode():
+        frame = Frame(Block(policy, read, device), moments_of(steps, device), longest=1)
+        walk = Walk(frame, [Compression(Latents(), memory="stateful")], before_step)
+        return np.asarray(walk.logits[0].view(*steps.shape, -1).cpu().numpy())
 
 
 def refuse_unfit(policy: Policy, setups: Sequence[Compression]) -> None:

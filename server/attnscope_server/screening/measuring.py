@@ -14,7 +14,7 @@ from attnscope_model.acting.outputs import output_of
 from attnscope_model.compression import Compression
 from attnscope_server.screening.ages import parts_of
 from attnscope_server.screening.bands import Ages
-from attnscope_server.screening.block import Block, Moments
+from attnscope_server.screening.block import Block, moments_of
 from attnscope_server.screening.contexts import Contexts, Placed
 from attnscope_server.screening.keeping import Frame
 from attnscope_server.screening.seen import SeenRows
@@ -56,8 +56,7 @@ class Measured:
         self._before_step = before_step
         self._shape = steps.shape
         begun = time.process_time()
-        rollout = torch.arange(block.rollouts, device=block.device).repeat_interleave(steps.shape[1])
-        moments = Moments(rollout, torch.from_numpy(steps.ravel()).to(block.device))
+        moments = moments_of(steps, block.device)
         longest = max((arm.interval for arm in arms if isinstance(arm.interval, int)), default=1)
         self._frame = Frame(block, moments, longest)
         self._contexts = Contexts(self._frame, before_step)
@@ -75,7 +74,7 @@ class Measured:
         """Return the numbers of some arms, [rollout, arm, decision]."""
         logits = self._contexts.full.expand(len(arms), *self._contexts.full.shape).clone()
         columns = self._frame.window.shape
-        counts = torch.zeros(len(arms), columns[0], dtype=torch.int64, device=self._block.device)
+        tokens = torch.zeros(len(arms), columns[0], dtype=torch.int64, device=self._block.device)
         alone = torch.zeros(len(arms), *columns, dtype=torch.bool, device=self._block.device)
         direct = [index for index, arm in enumerate(arms) if not walks(arm)]
         placed = []
@@ -83,14 +82,14 @@ class Measured:
             self._before_step()
             kept = self._frame.kept(arms[index], self._seen)
             placed.append(Placed(kept, arms[index].positions))
-            counts[index], alone[index] = kept.counts, kept.alone & self._frame.window
+            tokens[index], alone[index] = kept.counts * self._block.per, kept.alone & self._frame.window
         if placed:
             logits[direct] = self._contexts.logits(placed)
         walking = [index for index, arm in enumerate(arms) if walks(arm)]
         if walking:
             walk = Walk(self._frame, [arms[index] for index in walking], self._before_step)
-            logits[walking], counts[walking], alone[walking] = walk.logits, walk.counts, walk.alone
-        return self._numbers(logits, counts, alone)
+            logits[walking], tokens[walking], alone[walking] = walk.logits, walk.tokens, walk.alone
+        return self._numbers(logits, tokens, alone)
 
     def ages(self, ages: Ages) -> Arrays:
         """Return how decisions depart without each part of their history, [rollout, part, decision]."""
@@ -113,13 +112,13 @@ class Measured:
     def _numbers(
         self,
         logits: Float[Tensor, "arm decision action"],
-        counts: Int[Tensor, "arm decision"],
+        tokens: Int[Tensor, "arm decision"],
         alone: Bool[Tensor, "arm decision column"],
     ) -> Arrays:
         full, temperature, output = self._contexts.full, self._temperature, self._output
         numbers: dict[str, tuple[Tensor, type]] = {
             "screen/departure": (output.departure(full, logits, temperature), np.float32),
-            "screen/kept": (counts * self._block.per, np.int32),
+            "screen/kept": (tokens, np.int32),
         }
         if "signed" not in self._lacks:
             numbers["screen/signed"] = (output.signed_loss(full, logits, temperature), np.float32)

@@ -37,6 +37,23 @@ NO_ROWS: Final = (
 )
 
 
+PACKED_ROWS: Final = (
+    "the stored attention is that of contexts with latents, so rules that look at attention are not screened, and no "
+    "retained attention is told: capture with --sliding to have them"
+)
+
+
+def why_no_rows(policy: PolicyDescription, *, packed: bool) -> str:
+    """Return why rules that look at attention are not screened, where they are not.
+
+    Parameters
+    ----------
+    packed
+        The capture is of a policy as it acts by itself, with latents where it packs its history.
+    """
+    return PACKED_ROWS if packed and policy.window == "compressed" else NO_ROWS
+
+
 @dataclass(frozen=True)
 class Captured:
     """The capture that a screen reads."""
@@ -59,10 +76,11 @@ def resolve_screen(
     """
     _refuse_other(spec, found, registry)
     policy = registry.get(found.resolved.checkpoint_id).policy
-    refuse_whole(policy, found.resolved.checkpoint_name)
+    if policy.window != "compressed":  # its partner is the same weights over a sliding window
+        refuse_whole(policy, found.resolved.checkpoint_name)
     task = np.repeat([cell.index for cell in found.resolved.tasks], len(found.spec.seeds) * found.spec.replicas)
-    rows = _whole_rows(found, policy)
-    arms = _arms(spec, policy, rows=rows)
+    rows, without = _whole_rows(found, policy), why_no_rows(policy, packed=not found.spec.sliding)
+    arms = _arms(spec, policy, without, rows=rows)
     envs = chosen_rollouts(task, spec.decisions)
     each = min(found.steps, max(1, -(-spec.decisions // len(envs))))
     subject: dict[str, Any] = {
@@ -85,7 +103,7 @@ def resolve_screen(
         temperature=found.spec.sampling.temperature if found.resolved.sampling == "sample" else None,
         arms=tuple(spelled(index, arm) for index, arm in enumerate(arms)),
         **_ages(policy, found.resolved.horizon) if spec.ages else {},
-        notes=() if rows else (NO_ROWS,),
+        notes=() if rows else (without,),
     )
 
 
@@ -128,6 +146,8 @@ def _refuse_other(spec: ScreenSpec, found: Captured, registry: CheckpointRegistr
 
 
 def _whole_rows(found: Captured, policy: PolicyDescription) -> bool:
+    if policy.window == "compressed" and not found.spec.sliding:
+        return False
     rows, resolved = found.spec.rows, found.resolved
     whole = (resolved.envs, policy.layers, policy.heads)
     kept = (len(resolved.row_envs), len(resolved.row_layers), len(resolved.row_heads))
@@ -135,7 +155,7 @@ def _whole_rows(found: Captured, policy: PolicyDescription) -> bool:
     return stored and rows.every == 1 and kept == whole
 
 
-def _arms(spec: ScreenSpec, policy: PolicyDescription, *, rows: bool) -> list[Arm]:
+def _arms(spec: ScreenSpec, policy: PolicyDescription, without: str, *, rows: bool) -> list[Arm]:
     rules = None if spec.strategies is None else _rules(spec)
     arms = arms_of(
         policy,
@@ -149,7 +169,7 @@ def _arms(spec: ScreenSpec, policy: PolicyDescription, *, rows: bool) -> list[Ar
         most=MAX_ARMS + 1,
     )
     if not arms:
-        why = "" if rows else f"; {NO_ROWS}"
+        why = "" if rows else f"; {without}"
         raise refusal(ProblemCode.INVALID_REQUEST, f"no strategy, budget and position policy named fit the policy{why}")
     if len(arms) > MAX_ARMS:
         detail = f"this screen has more than {MAX_ARMS} arms: name fewer strategies, budgets, positions or intervals"

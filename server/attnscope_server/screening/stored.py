@@ -25,14 +25,14 @@ class StoredHistories:
     Raises
     ------
     CaptureInvalidError
-        Its contexts were compressed, or fewer steps are committed.
+        Its contexts were compressed by a rule, or fewer steps are committed.
     """
 
     def __init__(self, reader: CaptureReader, steps: int, *, rows: bool) -> None:
-        if "context/transition_first" in reader.root.arrays:
-            raise CaptureInvalidError(
-                "the contexts of this capture were compressed: only uncompressed ones are screened"
-            )
+        self.packed = reader.policy.window == "compressed"
+        """True where the policy acted with latents: the uncompressed decisions are then not the stored ones."""
+        if "context/transition_first" in reader.root.arrays and not self.packed:
+            raise CaptureInvalidError("the contexts of this capture were compressed by a rule: it is not screened")
         if reader.steps_committed < steps:
             raise CaptureInvalidError(f"expected {steps} committed steps, the capture has {reader.steps_committed}")
         self._reader = reader

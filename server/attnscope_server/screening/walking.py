@@ -15,12 +15,19 @@ from torch import Tensor
 
 from attnscope_model.compression import Compression
 from attnscope_model.compression.deciding import CompressedDecider
+from attnscope_model.strategies.learned import Latents
 from attnscope_server.screening.keeping import Frame
 
 
 def walks(arm: Compression) -> bool:
     """Return whether an arm has to be led through every step."""
-    return arm.memory == "stateful" or arm.path == "cached" or arm.positions == "mask" or arm.leaves_out
+    return (
+        isinstance(arm.rule, Latents)
+        or arm.memory == "stateful"
+        or arm.path == "cached"
+        or arm.positions == "mask"
+        or arm.leaves_out
+    )
 
 
 class Walk:
@@ -43,8 +50,8 @@ class Walk:
         shape = len(arms), len(frame.moments)
         device = frame.block.device
         self.logits: Float[Tensor, "arm decision action"] = torch.zeros(*shape, outputs, device=device)
-        self.counts: Int[Tensor, "arm decision"] = torch.zeros(shape, dtype=torch.int64, device=device)
-        """Entries of every context."""
+        self.tokens: Int[Tensor, "arm decision"] = torch.zeros(shape, dtype=torch.int64, device=device)
+        """History tokens of every context."""
         self.alone: Bool[Tensor, "arm decision column"] = torch.zeros(
             *shape, frame.transition.shape[1], dtype=torch.bool, device=device
         )
@@ -73,10 +80,11 @@ class Walk:
         frame, rollouts = self._frame, self._frame.moments.rollout[mine].tolist()
         by_arm = logits.view(len(self._arms), frame.block.rollouts, -1)
         for number, kept in enumerate(decider.kept()):
+            tokens = kept.tokens_each(frame.block.per)
             for place, rollout in zip(mine.tolist(), rollouts, strict=True):
                 count = kept.counts[rollout]
                 self.logits[number, place] = by_arm[number, rollout]
-                self.counts[number, place] = count
+                self.tokens[number, place] = tokens[rollout]
                 first, last = (kept.facts[name][rollout, :count] for name in ("first", "last"))
                 as_it_is = last[first == last] - frame.base[place]
                 inside = as_it_is[as_it_is >= 0]

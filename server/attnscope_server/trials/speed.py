@@ -17,7 +17,9 @@ from jaxtyping import Float32, Float64
 
 from attnscope_model.compression import Compression
 from attnscope_model.compression.deciding import CompressedDecider, PlainDecider
+from attnscope_model.compression.packed import decisions_between
 from attnscope_model.forward.policy import Policy
+from attnscope_model.strategies.learned import Latents
 from attnscope_server.trials.acting import Recorded
 from attnscope_storage.kinds.trial.schema import PHASES
 from attnscope_storage.wire.specifications.trials import SpeedChoice
@@ -123,6 +125,8 @@ class SpeedMeter:
         if setup.interval == "full" and setup.memory == "stateful":
             cycle = max(1, self._capacity - setup.limit(self._capacity))
         decider = CompressedDecider(self._policy, [setup], lanes, self._device)
+        if isinstance(setup.rule, Latents):  # a whole cycle, so that the compression in it counts as often as it comes
+            return Arm(decider, decisions_between(setup.rule, self._policy))
         return Arm(decider, cycle, forgets=setup.memory == "stateless")
 
     def _lead(self, arm: Arm, first: int, last: int, envs: int) -> None:

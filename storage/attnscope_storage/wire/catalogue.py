@@ -60,6 +60,11 @@ class RecordedPolicy(Received):
         description="Tokens of transitions at which a history without latents is packed; with latents, so many fewer "
         "as there are. 0 where nothing is packed.",
     )
+    compressor_layers: int = Field(
+        default=0, ge=0, description="Layers of the network that packs; 0 where there is none, or nobody says it."
+    )
+    compressor_heads: int = Field(default=0, ge=0, description="Heads of each of these layers.")
+    compressor_feedforward: int = Field(default=0, ge=0, description="Width inside their feed-forward parts.")
     cleared: Literal["never", "episode"] = Field(
         default="never", description="When the context is emptied: never, or at the end of each episode."
     )
@@ -130,6 +135,13 @@ class PolicyDescription(RecordedPolicy):
     positions: PositionKind
     observation: ObservationKind = Field(description="What the policy's observation is.")
     parameters: int
+
+    def unpacked(self) -> Self:
+        """Return the same weights over a sliding window without latents; other policies as they are."""
+        if self.window != "compressed":
+            return self
+        gone = dict.fromkeys(("latents", "packed_at", "compressor_layers", "compressor_heads"), 0)
+        return self.model_copy(update={"window": "recompute", "compressor_feedforward": 0, **gone})
 
     @property
     def outputs(self) -> int:

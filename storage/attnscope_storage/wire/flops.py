@@ -15,6 +15,46 @@ def forward_flops(policy: PolicyDescription, tokens: float, seen: float | None =
     return flops_of_shape(policy.layers, policy.width, tokens, seen)
 
 
+def compression_flops(policy: PolicyDescription, sources: float) -> float:
+    """Return the operations of packing so many tokens, latents among them; 0 where the description says no network."""
+    inner = policy.compressor_feedforward
+    return compression_flops_of_shape(policy.compressor_layers, policy.latents, policy.width, inner, sources)
+
+
+def compression_flops_of_shape(layers: int, latents: int, width: int, inner: int, sources: float) -> float:
+    """Return the operations of a compression: multiply-adds count two; norms and activations are not counted.
+
+    A layer lets the latents attend to each other and to the sources, which are mapped to keys and values in each layer.
+
+    Parameters
+    ----------
+    inner
+        Width inside the feed-forward parts.
+    sources
+        Tokens that are packed, latents of before among them.
+    """
+    linear = latents * 6 * width**2 + sources * 2 * width**2  # own maps, query and output; keys and values
+    scores = 2 * latents * (latents + sources) * width
+    return float(2 * layers * (linear + scores + 2 * latents * width * inner))
+
+
+def packing_bytes(policy: PolicyDescription, sources: int | None = None) -> int:
+    """Return the bytes that one compression takes for a moment, of one rollout in float32; 0 where nobody says it.
+
+    A layer holds keys and values of the sources, and the weights of all latents over the sources and each other.
+
+    Parameters
+    ----------
+    sources
+        Tokens and latents that are packed; None: as many as the policy's own evaluation packs.
+    """
+    if not policy.compressor_layers:
+        return 0
+    many = policy.packed_at if sources is None else sources
+    weights = policy.compressor_heads * policy.latents * (many + policy.latents)
+    return 4 * (2 * many * policy.width + weights)
+
+
 def flops_of_shape(layers: int, width: int, tokens: float, seen: float | None = None) -> float:
     """Return the floating-point operations of one decision.
 

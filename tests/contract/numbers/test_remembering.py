@@ -17,7 +17,10 @@ from attnscope.errors import InvalidRequestError
 from attnscope.fetching.replay import Decision
 from attnscope.report.findings import findings
 from attnscope.report.report import write_report
+from attnscope.report.screen import write_screen_report
 from attnscope.report.summary import summarise
+from attnscope.screens.packing import packed_arms
+from attnscope.screens.sentences import screen_sentences
 from attnscope.trials.packing import departures_by_age
 from attnscope_env.presets.gymnasium_entry import GymnasiumEntry
 from attnscope_model.checkpoints import conversion
@@ -203,12 +206,33 @@ def test_a_packed_capture_is_reported(packed, tmp_path):
     """Every figure is drawn or says why not, shares are of what is not on latents, and no rule is proposed."""
     job, _ = packed
     assert write_report(job.capture(), tmp_path / "report")
-    assert "No rule is proposed: the policy packs its older transitions" in str(attnscope.recommend(job.capture()))
+    advice = str(attnscope.recommend(job.capture()))
+    assert "No rule is proposed: the policy packs its older transitions" in advice
+    assert f"attnscope screen {job.id}" in advice
+    assert "without latents" in advice
 
 
-def test_its_own_evaluation_is_an_arm_and_screens_say_why_not(client, packed):
-    """A trial takes it against its sliding partner; a screen and a decision are refused with the reason."""
-    job, golden = packed
+def test_a_packed_capture_is_screened(client, packed, tmp_path):
+    """Its own way departs after the first compression; the report draws it, and advice is led by the screen."""
+    job, _ = packed
+    arms = [{"name": "latents"}, {"name": "latents", "parameters": {"newest": 1}}, {"name": "recency"}]
+    screen = client.submit(kind="screen", capture=str(job.id), strategies=arms, budgets=[8], decisions=128).wait()
+    assert screen.state is JobState.SUCCEEDED, screen.info.problem
+    results = screen.screen().results()
+    own = packed_arms(results)[0]
+    assert (own.arm.strategy, own.generations[0]) == ("latents", 0)
+    assert own.by_generation.value[0] < 1e-6
+    assert own.by_generation.value[1:].min() > 0.01
+    assert any("at the decision right after a compression" in one for one in screen_sentences(results))
+    assert "screen_departure_by_compression.png" in {path.name for path in write_screen_report(results, tmp_path)}
+    assert results.time("full window")[0] > 0
+    advice = attnscope.recommend(job.capture(), screen=screen.screen())
+    assert advice.lead.kind == "screened"
+
+
+def test_its_own_evaluation_is_an_arm_of_a_trial(client, packed):
+    """A trial takes it against its sliding partner."""
+    _, golden = packed
     asked = {"tasks": {"goals": golden["goal"].tolist()}, "seeds": [0], "episodes": 4, "sampling": {"mode": "greedy"}}
     trial = client.submit(
         checkpoint="cad",
@@ -227,6 +251,3 @@ def test_its_own_evaluation_is_an_arm_and_screens_say_why_not(client, packed):
     assert departures.age.tolist() == list(range(22))
     assert departures.departure.max() > 0
     assert "right after a compression and" in departures.words
-    for other in ({"kind": "screen", "capture": str(job.id)}, {"kind": "decision"}):
-        with pytest.raises(InvalidRequestError, match="cad takes no rule: the policy packs its older transitions"):
-            client.submit(checkpoint="cad", **other)

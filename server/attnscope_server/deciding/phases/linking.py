@@ -42,14 +42,21 @@ class Linked:
             raise unfit("its seeds are those that judge: name another first seed by seeds")
 
 
-def linked(store: str, spec: CaptureSpec, resolved: ResolvedCapture, committed: int) -> Linked:
+def linked(store: str, spec: CaptureSpec, resolved: ResolvedCapture, committed: int, *, packed: bool = False) -> Linked:
     """Return a capture as it is linked.
+
+    Parameters
+    ----------
+    packed
+        The policy acted with latents.
 
     Raises
     ------
     ProblemError
-        Its rollouts are not one a seed of consecutive seeds, or they are too few.
+        The policy acted with latents, its rollouts are not one a seed of consecutive seeds, or they are too few.
     """
+    if packed:
+        raise unfit("the policy acted with latents there, and a decision reads its uncompressed rollouts: --sliding")
     seeds = tuple(sorted(spec.seeds))
     if spec.replicas != 1 or seeds != tuple(range(seeds[0], seeds[0] + len(seeds))):
         raise unfit("a decision reads captures of one replica and consecutive seeds")

@@ -10,6 +10,7 @@ from typing import Final
 
 from attnscope_model.strategies import Strategy, looks_at_attention, strategy
 from attnscope_model.strategies.fitting import ATTENTION
+from attnscope_model.strategies.learned import Latents
 from attnscope_storage.wire import PolicyDescription, TaskChoice
 from attnscope_storage.wire.specifications.cards import CardArm
 from attnscope_storage.wire.specifications.decisions import DecisionSpec, ResolvedDecision
@@ -31,6 +32,8 @@ def paste(arm: CardArm, policy: PolicyDescription) -> str:
     on what it kept.
     """
     rule = strategy(arm.strategy, **arm.parameters)
+    if isinstance(rule, Latents):
+        return _packing(arm)
     given = "".join(f", {name}={value!r}" for name, value in arm.parameters.items())
     options = [f"budget={policy.transitions if arm.budget is None else arm.budget}", f"window={policy.transitions}"]
     interval = policy.transitions if arm.interval == "full" else arm.interval
@@ -57,6 +60,21 @@ def paste(arm: CardArm, policy: PolicyDescription) -> str:
     if _facts(rule):
         lines.append(f"# facts: a dictionary of {', '.join(_facts(rule))}")
     return "\n".join((*lines, f"# positions {arm.positions}: {STANDS[arm.positions]}"))
+
+
+def _packing(arm: CardArm) -> str:
+    """Return the lines of an arm that packs: contexts of its own, since no rule chooses latents among tokens."""
+    given = "".join(f", {name}={value!r}" for name, value in arm.parameters.items())
+    lines = (
+        "from attnscope_model.compression import Compression",
+        "from attnscope_model.compression.deciding import CompressedDecider",
+        "from attnscope_model.strategies import strategy",
+        f'rule = Compression(strategy("{arm.strategy}"{given}))',
+        "decider = CompressedDecider(policy, [rule], torch.arange(envs), device)",
+        "# once a step: logits = decider.decide(observation), and when the environments have been stepped,",
+        "# decider.append(observation, action, reward, next_observation, ended); it packs where it is time to",
+    )
+    return "\n".join(lines)
 
 
 def _facts(rule: Strategy) -> list[str]:

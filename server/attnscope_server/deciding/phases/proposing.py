@@ -9,12 +9,14 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Final
 
 import numpy as np
 
 from attnscope_model.compression import Compression, unfit
 from attnscope_model.strategies import why_not
 from attnscope_model.strategies.candidates import candidates
+from attnscope_model.strategies.learned import Latents
 from attnscope_model.strategies.spelling import spelled
 from attnscope_server.deciding.phases.naming import budget_text
 from attnscope_server.deciding.phases.record import setup_of
@@ -36,6 +38,9 @@ from attnscope_storage.wire import PolicyDescription
 from attnscope_storage.wire.specifications.cards import CardArm
 from attnscope_storage.wire.specifications.decisions import DecisionSpec, ResolvedDecision
 from attnscope_storage.wire.specifications.screens import ResolvedScreen
+
+BLIND_BESIDE_OWN: Final = ("recency", "uniform")
+"""Blind baselines of a budget in which a policy's own way to pack its history races: it takes the place of chance."""
 
 
 @dataclass(frozen=True)
@@ -86,7 +91,7 @@ def screened_arms(
 
 def _on_path(setup: Compression, spec: DecisionSpec, policy: PolicyDescription) -> Compression:
     """Return a stateful setup on the path that was asked for, where the policy allows it."""
-    if setup.memory != "stateful" or spec.path == "recompute":
+    if setup.memory != "stateful" or isinstance(setup.rule, Latents) or spec.path == "recompute":
         return setup
     why = unfit(policy, setup.positions, setup.memory, spec.path) or why_not(
         setup.rule, policy, setup.positions, setup.memory, spec.path
@@ -151,6 +156,22 @@ def group_of(
     return (fitting[-1], max(1, kept)) if fitting else None
 
 
+def unraced_packing(screen: CaptureReader, resolved: ResolvedDecision, policy: PolicyDescription) -> tuple[str, ...]:
+    """Return why a policy's own way to pack its history does not race, where it keeps more than is worth having."""
+    arms = ResolvedScreen.model_validate(screen.attributes["resolved"]).arms
+    place = next((arm.index for arm in arms if screened_setup(arm).rule == Latents()), None)
+    if place is None:
+        return ()
+    arrays = {name: np.asarray(screen.array(name)[:]) for name in ("decision/held", "screen/kept")}
+    if group_of(screened_setup(arms[place]), place, arrays, resolved, policy) is not None:
+        return ()
+    held = arrays["decision/held"]
+    kept, full = float(arrays["screen/kept"][:, place][held == held.max()].mean()), int(held.max())
+    said = f"latents, the policy's own way to pack, keeps {kept:.0f} of {full} tokens on the average, more than the "
+    said += f"largest budget: it does not race. Decide with --worth {full / (kept + 1):.1f}, or try it in a trial"
+    return (said,)
+
+
 def proposed(ballots: Sequence[Ballot], groups: Sequence[str], *, ranks: bool) -> list[CardArm]:
     """Return the arms that race, budget after budget; of a budget those that the votes rank first stand first.
 
@@ -168,12 +189,14 @@ def proposed(ballots: Sequence[Ballot], groups: Sequence[str], *, ranks: bool) -
     rules = [(str(one.setup.rule), one.setup.memory) for one in ballots]
     for group in groups:
         members = [index for index, one in enumerate(ballots) if one.group == group]
+        own = [index for index in members if ballots[index].setup.rule == Latents()]
+        blind = BLIND_BESIDE_OWN if own else BASELINES
         mine = by_votes(votes, least_departing(votes, rules, members)) if ranks else first_listed(rules, members)
         listed = [index for index in mine if _guided(ballots[index].setup)]
         orders = first_of_each(votes, mine) if ranks else {"the guide's list": listed}
         for index in mine:
             voted = tuple(name for name, order in orders.items() if index in order)
-            if voted or ballots[index].setup.rule.name in BASELINES:
+            if voted or index in own or ballots[index].setup.rule.name in blind:
                 found.append(_card_arm(ballots[index], voted))
     return found
 

@@ -70,7 +70,8 @@ def resolve_decision(
     """
     subject = asked_subject(spec, registry, listings)
     policy, horizon = subject.checkpoint.policy, subject.preset.horizon
-    refuse_whole(policy, subject.checkpoint.name)
+    if policy.window != "compressed":  # its partner is the same weights over a sliding window
+        refuse_whole(policy, subject.checkpoint.name)
     refuse_other_actions(policy, subject.checkpoint.name)
     budgets = budgets_of(spec, policy)
     split, pool = judging_tasks(spec, subject)

@@ -14,7 +14,7 @@ from attnscope_model.strategies import strategy
 from attnscope_server.deciding.phases.record import setup_of
 from attnscope_server.screening.arms import Arm
 from attnscope_server.screening.decisions import chosen_rollouts
-from attnscope_server.screening.resolving import NO_ROWS, block_of, spelled
+from attnscope_server.screening.resolving import block_of, spelled, why_no_rows
 from attnscope_storage.reading.reader import CaptureReader
 from attnscope_storage.wire import (
     CaptureSpec,
@@ -54,6 +54,7 @@ def captured(
         seeds=tuple(range(first, first + resolved.capture_seeds)),
         steps=resolved.steps,
         maps=MapsChoice(count=0),
+        sliding=policy.window == "compressed",
     )
     envs = len(tasks) * resolved.capture_seeds
     return asked, ResolvedCapture(
@@ -99,7 +100,7 @@ def screened(
         most_rewards=most_rewards,
         temperature=spec.sampling.temperature if resolved.sampling == "sample" else None,
         arms=tuple(spelled(index, arm) for index, arm in enumerate(arms)),
-        notes=() if rows else (NO_ROWS,),
+        notes=() if rows else (why_no_rows(capture.policy, packed=True),),
     )
 
 

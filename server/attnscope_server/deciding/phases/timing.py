@@ -20,18 +20,21 @@ from torch import Tensor
 
 from attnscope_model.acting.deciding import Decider
 from attnscope_model.compression.deciding import CompressedDecider, PlainDecider
+from attnscope_model.compression.packed import decisions_between
 from attnscope_model.forward.policy import Policy
+from attnscope_model.strategies.learned import Latents
 from attnscope_server.deciding.phases.record import setup_of
 from attnscope_server.trials.acting import Deciding
 from attnscope_storage.reading.reader import CaptureReader
 from attnscope_storage.wire import PolicyDescription
+from attnscope_storage.wire.flops import packing_bytes
 from attnscope_storage.wire.specifications.cards import CardArm, CardMemory, CardPhase, CardSpeed
 
 ENVS: Final = 8
 """Environments that are timed together."""
 
 DECISIONS: Final = 10
-"""Timed decisions of every way in one round."""
+"""Timed decisions of every way in one round, at least."""
 
 ROUNDS: Final = 9
 """Rounds in which all ways take turns; the second lowest and second highest ratio of 9 are a 96 % interval (signs)."""
@@ -115,8 +118,8 @@ class Timer:
             "arm": CompressedDecider(self.policy, [setup_of(arm)], torch.arange(self.envs), self.device),
             "recomputed": PlainDecider(self.policy, self.envs, self.device),
         }
-        cached = _Cached(self.policy, self.envs, self.device)
-        if cached.caches(step + DECISIONS):
+        cached, many = _Cached(self.policy, self.envs, self.device), self._timed_decisions(arm)
+        if cached.caches(step + many):
             ways["cached"] = cached
         with torch.inference_mode():
             for way in ways.values():
@@ -125,7 +128,7 @@ class Timer:
             for turn in range(ROUNDS + 1):
                 for key in ways if turn % 2 else reversed(ways):
                     self.before()
-                    seconds = self._timed(ways[key].copy(), step)
+                    seconds = self._timed(ways[key].copy(), step, many)
                     taken[key] += [seconds] if turn else []  # the first round warms up
         rounds = {key: np.array(values) for key, values in taken.items()}
         middle = {key: float(np.median(values)) for key, values in rounds.items()}
@@ -150,16 +153,21 @@ class Timer:
             way.pass_by(transition[0])
             way.append(*transition)
 
-    def _timed(self, way: Deciding, step: int) -> float:
-        """Return the mean seconds of some decisions, each with its transition added."""
+    def _timed_decisions(self, arm: CardArm) -> int:
+        """Return how many decisions are timed: of an arm that packs a whole cycle, so that its compression counts."""
+        rule = setup_of(arm).rule
+        return max(DECISIONS, decisions_between(rule, self.policy)) if isinstance(rule, Latents) else DECISIONS
+
+    def _timed(self, way: Deciding, step: int, many: int) -> float:
+        """Return the mean seconds of so many decisions, each with its transition added."""
         begun = time.perf_counter()
-        for at in range(step, step + DECISIONS):
+        for at in range(step, step + many):
             transition = self._transition(at)
             way.decide(transition[0])
             way.append(*transition)
         if self.device.type == "cuda":
             torch.cuda.synchronize(self.device)
-        return (time.perf_counter() - begun) / DECISIONS
+        return (time.perf_counter() - begun) / many
 
     def _transition(self, step: int) -> tuple[Shaped[np.ndarray, "env ..."], ...]:
         at = step % len(self._columns["action"])
@@ -201,6 +209,20 @@ def memory_of(arm: CardArm, policy: PolicyDescription) -> CardMemory:
     """Return the memory of one environment's context: keys and values of every layer in float32."""
     full = policy.transitions * policy.tokens_per_transition
     each = 2 * policy.layers * policy.width * FLOAT_BYTES
+    if arm.strategy == Latents.name:
+        return _packing_memory(arm, policy, full, each)
     own = min(full, arm.tokens)
     words = f"{own} of {full} tokens; keys and values {own * each / 1024:.0f} of {full * each / 1024:.0f} KiB a context"
     return CardMemory(tokens=own, full_tokens=full, bytes=own * each, full_bytes=full * each, words=words)
+
+
+def _packing_memory(arm: CardArm, policy: PolicyDescription, full: int, each: int) -> CardMemory:
+    """Return the memory of one context that is packed: of its fullest, and what a compression takes for a moment."""
+    moment = packing_bytes(policy)
+    words = (
+        f"{arm.tokens} of {full} tokens on the average, and as many as {full} before each compression; keys and values "
+        f"{full * each / 1024:.0f} KiB a context then"
+    )
+    words += f", and a compression takes {moment / 1024:.0f} KiB for a moment" if moment else ""
+    own = min(full, arm.tokens)
+    return CardMemory(tokens=own, full_tokens=full, bytes=full * each + moment, full_bytes=full * each, words=words)

@@ -17,7 +17,14 @@ from attnscope_server.deciding.phases.children import Children, condition_of
 from attnscope_server.deciding.phases.looping import loop_sample
 from attnscope_server.deciding.phases.naming import budget_text
 from attnscope_server.deciding.phases.parts import Part
-from attnscope_server.deciding.phases.proposing import ballots_of, doubted, in_waves, proposed, screened_arms
+from attnscope_server.deciding.phases.proposing import (
+    ballots_of,
+    doubted,
+    in_waves,
+    proposed,
+    screened_arms,
+    unraced_packing,
+)
 from attnscope_server.deciding.phases.randomly import RandomReturns
 from attnscope_server.deciding.phases.record import Record
 from attnscope_server.deciding.phases.resolving import plan_of
@@ -150,7 +157,8 @@ class Worker:
         driver = self.record.driver
         if not self.record.quick:
             driver = after_screen(driver, [Arm(name=arm.name, tokens=arm.tokens, budget=arm.group) for arm in found])
-        self._found(driver=driver, arms=tuple(found), notes=(*self.record.notes, *doubted(reader)))
+        notes = (*self.record.notes, *doubted(reader), *unraced_packing(reader, resolved, description))
+        self._found(driver=driver, arms=tuple(found), notes=notes)
         return Part()
 
     def _race(self, asked: Request) -> Part:

@@ -28,6 +28,11 @@ class CaptureSpec(ActingSpecification):
     steps: int | None = Field(default=None, ge=1, le=1_000_000_000, description="Length in steps.")
     rows: RowsChoice = RowsChoice()
     maps: MapsChoice = MapsChoice()
+    sliding: bool = Field(
+        default=False,
+        description="Let a policy that packs its history act over a sliding window instead: the same weights, "
+        "without latents.",
+    )
     dtype: Literal["float32", "tf32", "bfloat16"] = Field(
         default="float32", description="Of matrix products in the policy's forward; less than float32 needs a GPU."
     )
