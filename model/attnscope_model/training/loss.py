@@ -10,6 +10,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from attnscope_model.forward.stack import StackedPolicy
+from attnscope_model.training.compressed import Under, compressed_logits
 from attnscope_model.training.forward import every_decision, some_decisions
 from attnscope_model.training.windows import Batch
 
@@ -27,6 +28,23 @@ def imitation_loss(policy: StackedPolicy, batch: Batch, lengths: Sequence[int] |
     if lengths is not None:
         targets = targets[:, [length - 1 for length in lengths]]
     return functional.cross_entropy(logits.flatten(0, 1).float(), targets.flatten())
+
+
+def compressed_loss(
+    policy: StackedPolicy, batch: Batch, under: Under, steps: Sequence[int], first_lane: int = 0
+) -> Float[Tensor, ""]:
+    """Return the mean cross-entropy over windows and these steps, whose contexts are compressed, nats.
+
+    Parameters
+    ----------
+    policy, batch
+        As for the loss of whole contexts.
+    under, steps, first_lane
+        As for `compressed_logits`.
+    """
+    logits = compressed_logits(policy, batch, under, steps, first_lane)
+    targets = batch.actions if batch.intended is None else batch.intended
+    return functional.cross_entropy(logits.flatten(0, 1), targets[:, list(steps)].flatten())
 
 
 def window_logits(

@@ -12,7 +12,8 @@ from torch import nn
 from attnscope_model.families.ad import ADPolicy
 from attnscope_model.families.reference import ReferencePolicy
 from attnscope_model.forward.stack import StackedPolicy
-from attnscope_model.training.loss import imitation_loss
+from attnscope_model.training.compressed import Under
+from attnscope_model.training.loss import compressed_loss, imitation_loss
 from attnscope_model.training.tied import (
     add_up_episodes_and_steps,
     add_up_rows_and_columns,
@@ -71,11 +72,26 @@ class Recipe:
 
 
 class Trainer:
-    """Trains one policy on one set of histories."""
+    """Trains one policy on one set of histories.
 
-    def __init__(self, policy: StackedPolicy, histories: HistoryArrays, recipe: Recipe) -> None:
+    Parameters
+    ----------
+    policy
+        The policy; its weights are changed in place.
+    histories
+        What it is trained on.
+    recipe
+        How.
+    under
+        The compression of its contexts; None trains whole contexts.
+    """
+
+    def __init__(
+        self, policy: StackedPolicy, histories: HistoryArrays, recipe: Recipe, under: Under | None = None
+    ) -> None:
         self.policy = policy
         self.recipe = recipe
+        self.under = under
         self.step = 0
         self._windows = Windows(histories, recipe.seed, recipe.episode_steps or 1)
         self._optimiser = torch.optim.AdamW(_groups(policy, recipe), lr=recipe.learning_rate, betas=(0.9, 0.98))
@@ -86,8 +102,12 @@ class Trainer:
             group["lr"] = self.recipe.rate(self.step)
         length, count = self.recipe.windows(self.step, self.policy.description.context_length)
         batch = self._windows.draw(self.step, length=length, batch=count)
-        with torch.autocast("cpu", torch.bfloat16, enabled=self.recipe.bfloat16):
-            loss = imitation_loss(self.policy, batch, self.recipe.learned(length))
+        if self.under is None:
+            with torch.autocast("cpu", torch.bfloat16, enabled=self.recipe.bfloat16):
+                loss = imitation_loss(self.policy, batch, self.recipe.learned(length))
+        else:  # Many short contexts: bfloat16 more than doubles the time.
+            steps = self.under.steps(self.recipe.seed, self.step, length)
+            loss = compressed_loss(self.policy, batch, self.under, steps, first_lane=self.step * count)
         self._optimiser.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]  # torch does not type it
         nn.utils.clip_grad_norm_(self.policy.parameters(), self.recipe.gradient_norm)

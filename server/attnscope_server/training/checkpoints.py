@@ -98,10 +98,22 @@ def write_native(
         validation_tasks=tuple(sorted(tasks.validation)),
         held_out_tasks=tuple(sorted(tasks.test)),
         train_step=step,
+        trained_under=None if plan.under is None else plan.under.told(),
+        trained_from=None if plan.start is None else plan.start.checkpoint,
         source_sha256=hashlib.sha256(weights).hexdigest(),
         source_name=f"{plan.run_name}/step-{step}",
         added_at=datetime.now(UTC),
-        notes=("A history longer than the context is cut to its newest transitions and computed afresh.",),
+        notes=_notes(plan),
     )
     write_entry(folder, info)
     return info
+
+
+def _notes(plan: TrainingPlan) -> tuple[str, ...]:
+    """Return the facts about a policy of this plan that a reader of its entry must know."""
+    notes = ["A history longer than the context is cut to its newest transitions and computed afresh."]
+    if plan.under is not None:
+        notes.append(f"It was trained under {plan.under.text}: it has seen only contexts that are shortened so.")
+    if plan.start is not None:
+        notes.append(f"Its training went on from {plan.start.name}.")
+    return tuple(notes)

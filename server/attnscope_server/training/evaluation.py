@@ -13,10 +13,12 @@ from attnscope_env.presets.tasks import EnvPreset, Task
 from attnscope_model.acting.deciding import Decision
 from attnscope_model.acting.outputs import output_of
 from attnscope_model.acting.remembering import deciding
+from attnscope_model.compression.deciding import CompressedDecider
+from attnscope_model.compression.setup import Compression
 from attnscope_model.forward.policy import Policy
 from attnscope_server.acting.axis import EnvAxis
-from attnscope_server.acting.choices import HostArray, PolicyActor, host_choices
-from attnscope_server.acting.loop import Transition, act
+from attnscope_server.acting.choices import Choices, HostArray, PolicyActor, host_choices
+from attnscope_server.acting.loop import Actor, Transition, act
 from attnscope_server.acting.rooms import HostRooms
 
 
@@ -29,6 +31,7 @@ def episode_returns(
     episodes: int,
     seed: int = 0,
     tell: Callable[[int], None] = lambda _step: None,
+    setup: Compression | None = None,
 ) -> Float64[np.ndarray, "task rollout episode"]:
     """Return the return of each episode of each rollout; actions are sampled at temperature 1.
 
@@ -49,21 +52,59 @@ def episode_returns(
         Of environments and actions, at least 0.
     tell
         Hears after every step how many are done.
+    setup
+        The compression of its contexts; None acts on whole ones, with the same random numbers.
 
     Raises
     ------
+    CompressionUnfitError
+        The compression does not fit the policy.
     EnvironmentUnusableError
         The environment gives a number that is not finite.
     """
     axis = evaluation_axis(tasks, rollouts, seed)
     environment = preset.make_vector([task for task in tasks for _ in range(rollouts)])
-    decider = deciding(policy, len(axis.task), torch.device("cpu"))
     returns = np.zeros((len(axis.task), episodes))
     with torch.inference_mode():
         rooms = HostRooms(environment, axis, preset.environment_id)
-        actor = PolicyActor[HostArray](decider, host_choices(axis, 1.0, output_of(policy.description)))
+        actor = _actor(policy, axis, setup)
         act(range(episodes * preset.horizon), rooms, actor, _Returns(returns, preset.horizon, tell))
     return returns.reshape(len(tasks), rollouts, episodes)
+
+
+@dataclass
+class _CompressedActor:
+    """A policy that acts on compressed contexts."""
+
+    decider: CompressedDecider
+    choices: Choices[HostArray]
+
+    def decide(self, step: int, observation: HostArray) -> Decision:  # noqa: ARG002 - every decision is taken alike
+        """Return the decision at an observation."""
+        return Decision(self.decider.decide(observation))
+
+    def choose(self, step: int, decision: Decision) -> HostArray:
+        """Return the actions of a decision."""
+        return self.choices(step, decision.logits)
+
+    def append(self, transition: Transition[HostArray]) -> None:
+        """Add a finished transition to the contexts."""
+        self.decider.append(
+            transition.observation,
+            transition.action,
+            transition.reward,
+            transition.next_observation,
+            transition.ended,
+        )
+
+
+def _actor(policy: Policy, axis: EnvAxis, setup: Compression | None) -> Actor[HostArray, Decision]:
+    """Return an actor over whole contexts, or over compressed ones, with the same random numbers."""
+    envs, device = len(axis.task), torch.device("cpu")
+    choices = host_choices(axis, 1.0, output_of(policy.description))
+    if setup is None:
+        return PolicyActor[HostArray](deciding(policy, envs, device), choices)
+    return _CompressedActor(CompressedDecider(policy, [setup], torch.arange(envs), device), choices)
 
 
 def evaluation_axis(tasks: Sequence[Task], rollouts: int, seed: int) -> EnvAxis:

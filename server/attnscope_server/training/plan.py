@@ -17,6 +17,8 @@ from attnscope_env.presets.rooms import RoomPreset
 from attnscope_env.presets.tasks import EnvPreset, Task
 from attnscope_model.families.ad import Positions
 from attnscope_model.training.trainer import Recipe
+from attnscope_server.training.start import StartPlan
+from attnscope_server.training.under import UnderPlan
 from attnscope_storage.errors import AttnscopeError
 from attnscope_storage.wire.wording import sentence
 
@@ -111,6 +113,8 @@ class TrainingPlan(BaseModel):
     heads: int = 4
     feedforward: int = 256
     recipe: Recipe = Recipe(steps=2400)
+    under: UnderPlan | None = Field(default=None, description="The compression of its contexts; None: whole ones.")
+    start: StartPlan | None = Field(default=None, description="The checkpoint it goes on from; None: drawn weights.")
     evaluate_every: int = Field(default=400, ge=1, description="Steps between evaluations on validation tasks.")
     save_every: int = Field(default=250, ge=1, description="Steps between checkpoints; each is kept.")
 
@@ -134,6 +138,10 @@ class TrainingPlan(BaseModel):
             parts.append(self.histories.source)
         if self.recipe.lengths is not None:
             parts += ["at", *map(str, self.recipe.lengths)]
+        if self.start is not None:
+            parts += ["from", str(self.start.step)]
+        if self.under is not None:
+            parts += ["under", self.under.short]
         return "-".join(parts)
 
     @property
@@ -189,6 +197,8 @@ class TrainingPlan(BaseModel):
             )
         if self.layout == "reference":
             self._refuse_what_the_reference_cannot_say()
+        if self.start is not None:
+            self.start.refuse_used(self.task_lists())
 
     def _refuse_odd_recipe(self) -> None:
         recipe = self.recipe

@@ -18,6 +18,7 @@ from attnscope_model.checkpoints.native import ENTRY, load_policy
 from attnscope_model.errors import CheckpointUnreadableError
 from attnscope_server.training.evaluation import episode_returns
 from attnscope_server.training.plan import tasks_of
+from attnscope_server.training.under import UnderPlan
 from attnscope_storage.errors import AttnscopeError
 from attnscope_storage.wire import CheckpointInfo
 from attnscope_storage.wire.wording import sentence
@@ -57,6 +58,7 @@ def evaluate_checkpoints(
     seed: int,
     tell: Callable[[str], None],
     kept: Path | None = None,
+    under: UnderPlan | None = None,
 ) -> dict[str, Any]:
     """Return every return of every checkpoint, and tell a table.
 
@@ -71,14 +73,20 @@ def evaluate_checkpoints(
         Tasks of a split, by split, spread evenly over it; all where a split is not named.
     kept
         Folder of returns that were measured before and are taken again, by checkpoint id and size; None keeps none.
+    under
+        The compression of the contexts; None evaluates whole ones.
 
     Raises
     ------
+    UnderUnfitError
+        The compression does not fit the policies.
     EvaluationRefusedError
         The checkpoints are not training seeds of one recipe, or name different presets or tasks, or none.
     """
     entries = [_entry(folder) for folder in folders]
     _refuse_other_than_seeds(entries)
+    if under is not None:
+        under.refuse_unfit(entries[0].policy)
     room = preset(entries[0].preset)
     named = {split: _tasks(entries, split, room) for split in splits}  # all refusals before anything is rolled out
     report: dict[str, Any] = {
@@ -88,14 +96,18 @@ def evaluate_checkpoints(
         "sampling_seed": seed,
         "splits": {},
     }
+    if under is not None:
+        report["under"] = under.told().model_dump()
     tell(_heading(entries, rollouts))
+    tell(_contexts(entries, under))
     for split, indices in named.items():
         tasks = tasks_of(room, indices, at_most.get(split))
         size = Size(rollouts, episodes, seed)
         measured = []
         for folder, entry in zip(folders, entries, strict=True):
-            name = f"{entry.id[:16]}-{split}-{len(tasks)}x{rollouts}x{episodes}-seed{seed}.npy"
-            measured.append(_measured(folder, room, tasks, size, None if kept is None else kept / name))
+            shortened = "" if under is None else f"-under-{under.short}-{under.positions}"
+            name = f"{entry.id[:16]}-{split}-{len(tasks)}x{rollouts}x{episodes}-seed{seed}{shortened}.npy"
+            measured.append(_measured(folder, room, tasks, size, under, None if kept is None else kept / name))
         returns = np.stack(measured)
         lines = {name: [getattr(task, f"{name}_return") for task in tasks] for name in ("optimal", "random")}
         report["splits"][split] = {"tasks": [task.index for task in tasks], **lines, "returns": returns.tolist()}
@@ -104,12 +116,13 @@ def evaluate_checkpoints(
 
 
 def _measured(
-    folder: Path, room: EnvPreset, tasks: Sequence[Task], size: Size, path: Path | None
+    folder: Path, room: EnvPreset, tasks: Sequence[Task], size: Size, under: UnderPlan | None, path: Path | None
 ) -> Float64[np.ndarray, "task rollout episode"]:
     """Return a checkpoint's returns, from `path` if they are there; else they are left there."""
     if path is not None and path.exists():
         return np.asarray(np.load(path, allow_pickle=False))
-    returns = episode_returns(load_policy(folder, torch.device("cpu")), room, tasks, **size._asdict())
+    setup = None if under is None else under.compression
+    returns = episode_returns(load_policy(folder, torch.device("cpu")), room, tasks, **size._asdict(), setup=setup)
     if path is not None:
         path.parent.mkdir(parents=True, exist_ok=True)
         np.save(path, returns)
@@ -157,6 +170,16 @@ def _heading(entries: Sequence[CheckpointInfo], rollouts: int) -> str:
         f"{len(entries)} training seeds ({names}): {rollouts} rollouts a task and seed, sampled actions; "
         "interval over seeds and rollouts."
     )
+
+
+def _contexts(entries: Sequence[CheckpointInfo], under: UnderPlan | None) -> str:
+    """Say over which contexts the policies act, and whether they were trained on such."""
+    here = "whole contexts" if under is None else f"contexts compressed by {under.text}"
+    told = None if under is None else under.told()
+    if all(entry.trained_under == told for entry in entries):
+        return here
+    trained = sorted({"whole ones" if e.trained_under is None else e.trained_under.text for e in entries})
+    return f"{here}; trained under {', '.join(trained)}"
 
 
 def _refuse_used(entry: CheckpointInfo, tasks: Sequence[int]) -> None:

@@ -59,10 +59,12 @@ class TrainingRun:
     tell
         Hears how many tasks have their histories, and of how many, before they are made and, of a source that takes
         long, after each task.
+    start
+        Folder of the checkpoint that the plan goes on from; not needed once the run's folder has a copy of it.
 
     Raises
     ------
-    PlanUnfitError
+    PlanUnfitError, UnderUnfitError, StartUnfitError
         The plan's values do not fit together; nothing is written.
     SourceUnfitError, SourceMissingError
         The source cannot make histories in this room, or is not installed; nothing is written.
@@ -81,8 +83,12 @@ class TrainingRun:
         *,
         tensorboard: bool = False,
         tell: Callable[[int, int], None] = lambda _done, _tasks: None,
+        start: Path | None = None,
     ) -> None:
         plan.refuse_unfit()
+        policy = new_policy(plan)
+        if plan.under is not None:
+            plan.under.refuse_unfit(policy.description)
         if tensorboard:
             refuse_without_tensorboard()
         if not (folder / HISTORIES).exists():
@@ -95,11 +101,13 @@ class TrainingRun:
             raise RunFolderError(f"the run's folder {folder} cannot be made: {error.strerror or error}") from error
         self._settle_plan()
         self.histories = self._histories(tell)
-        policy = new_policy(plan)
         initialise(policy, plan.recipe.seed, plan.recipe.episode_steps)
+        if plan.start is not None:
+            policy.load_state_dict(plan.start.weights(folder, start))
         kept = self.histories
         arrays = HistoryArrays(kept.observations, kept.actions, kept.rewards, kept.next_observations, kept.intended)
-        self.trainer = Trainer(policy, arrays, plan.recipe)
+        under = None if plan.under is None else plan.under.under(plan.environment().horizon)
+        self.trainer = Trainer(policy, arrays, plan.recipe, under)
         if (folder / STATE).exists():
             self.trainer.restore(torch.load(folder / STATE, weights_only=True))
         self._log = RunLog(folder / LOG, self.trainer.step, folder / "tensorboard" if tensorboard else None)
@@ -126,6 +134,7 @@ class TrainingRun:
         """Return the mean return of the last half of the episodes, on validation tasks.
 
         A policy whose positions know episodes is evaluated while its window grows, which is all that it is made for.
+        One that is trained under a compression is evaluated under it.
         """
         room = self.plan.environment()
         episodes = EVALUATED_EPISODES
@@ -133,7 +142,8 @@ class TrainingRun:
             episodes = min(episodes, self.plan.context_length // room.horizon)
         tasks = tasks_of(room, self.tasks.validation, EVALUATED_TASKS)
         policy = self.trainer.policy.eval()
-        returns = episode_returns(policy, room, tasks, rollouts=EVALUATED_ROLLOUTS, episodes=episodes)
+        setup = None if self.plan.under is None else self.plan.under.compression
+        returns = episode_returns(policy, room, tasks, rollouts=EVALUATED_ROLLOUTS, episodes=episodes, setup=setup)
         policy.train()
         return float(returns[..., episodes // 2 :].mean())
 

@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal
 
 import typer
 
+from attnscope_model.checkpoints.folders import read_entry
 from attnscope_model.checkpoints.registry import CheckpointRegistry, native_folder, shipped_checkpoints
 from attnscope_server.settings import Settings
 
@@ -20,6 +21,15 @@ Noise = Annotated[float, typer.Option(help="Random actions of explorer and sweep
 TargetsOption = Annotated[
     Literal["taken", "intended"], typer.Option(help="Learn what explorer and sweeper did, or what they meant to do.")
 ]
+UnderOption = Annotated[
+    str | None, typer.Option("--under", help="Rule and budget of compressed contexts: recency:64, rewards:40%.")
+]
+UnderPositions = Annotated[
+    Literal["keep", "reindex", "right_align"] | None,
+    typer.Option(help="Where kept tokens stand; by default keep for learned absolute positions, else reindex."),
+]
+UnderInterval = Annotated[int, typer.Option(min=1, help="Decisions between two selections of what is kept.")]
+DataRoot = Annotated[Path | None, typer.Option(help="Where the names are registered; else as settings say.")]
 Threads = Annotated[int, typer.Option(min=1, max=1024, help="Torch threads; other numbers give other roundings.")]
 Episodes = Annotated[int, typer.Option(help="Episodes of a history.")]
 Every = Annotated[int, typer.Option(help="Episodes that the source plays for each one kept, the last of them.")]
@@ -58,6 +68,7 @@ def collect(
 
 
 def train(
+    context: typer.Context,
     preset: Preset = "darkroom-reference",
     source: SourceOption = "explorer",
     per_task: PerTask = 100,
@@ -75,6 +86,7 @@ def train(
     steps: Annotated[int, typer.Option(help="Optimiser steps.")] = 2400,
     batch: Annotated[int, typer.Option(help="Full windows a step.")] = 32,
     learning_rate: Annotated[float, typer.Option(help="At its peak.")] = 1e-3,
+    warmup: Annotated[int, typer.Option(help="Steps over which the learning rate rises.")] = 200,
     short_length: Annotated[int | None, typer.Option(help="Length of the windows at first.")] = None,
     short_share: Annotated[float, typer.Option(help="Share of the steps with short windows.")] = 0.5,
     episode_steps: Annotated[
@@ -83,6 +95,16 @@ def train(
     lengths: Annotated[
         list[int] | None, typer.Option(help="Context length that is learned; repeat for several. Default: all.")
     ] = None,
+    under: UnderOption = None,
+    under_positions: UnderPositions = None,
+    under_interval: UnderInterval = 1,
+    decisions: Annotated[
+        int, typer.Option(min=1, help="With --under: decisions of each window that have a loss, spread over it.")
+    ] = 24,
+    start: Annotated[
+        str | None,
+        typer.Option("--from", help="Checkpoint to go on from: a folder or a registered or shipped name."),
+    ] = None,
     seed: Annotated[int, typer.Option(help="Of weights and windows.")] = 0,
     evaluate_every: Annotated[int, typer.Option(help="Steps between evaluations on validation tasks.")] = 400,
     runs: Annotated[Path, typer.Option(help="Folder of the runs; the run's own is named by model, env, seed.")] = Path(
@@ -90,18 +112,26 @@ def train(
     ),
     tensorboard: Annotated[bool, typer.Option("--tensorboard", help="Write events; wants attnscope[train].")] = False,
     threads: Threads = 1,
+    data_root: DataRoot = None,
 ) -> None:
-    """Train a policy from nothing, or go on with an interrupted run of the same plan."""
+    """Train a policy from nothing or from a checkpoint, or go on with an interrupted run of the same plan."""
     options = dict(locals())
     import torch  # noqa: PLC0415 - heavy
 
     from attnscope_server.training.plan import TrainingPlan, plainly  # noqa: PLC0415 - imports torch
+    from attnscope_server.training.start import StartPlan  # noqa: PLC0415 - as above
     from attnscope_server.training.watching import watch  # noqa: PLC0415 - as above
 
     torch.set_num_threads(threads)
+    options["lengths"] = tuple(lengths) if lengths else None
+    began = None if start is None else _folder(start, data_root)
+    if began is not None:
+        options["start"], follows = StartPlan.of(began)
+        options |= _following(context, options, follows)
+    options["under"] = _under(under, under_positions, under_interval, decisions, str(options["positions"]))
     with plainly():
-        plan = TrainingPlan.of_options({**options, "lengths": tuple(lengths) if lengths else None})
-    typer.echo(f"trained: {watch(runs / plan.run_name, plan, tensorboard=tensorboard)}")
+        plan = TrainingPlan.of_options(options)
+    typer.echo(f"trained: {watch(runs / plan.run_name, plan, tensorboard=tensorboard, start=began)}")
 
 
 def evaluate(
@@ -117,10 +147,11 @@ def evaluate(
     at_most: Annotated[int, typer.Option(min=1, help="Tasks of a split, spread evenly over it.")] = 40,
     seed: Annotated[int, typer.Option(min=0, help="Of the sampled actions.")] = 0,
     out: Annotated[Path | None, typer.Option(help="Also write every return as JSON.")] = None,
+    under: UnderOption = None,
+    under_positions: UnderPositions = None,
+    under_interval: UnderInterval = 1,
     threads: Threads = 1,
-    data_root: Annotated[
-        Path | None, typer.Option(help="Where the names are registered; else as settings say.")
-    ] = None,
+    data_root: DataRoot = None,
 ) -> None:
     """Print returns by episode beside the optimal and the random policy's, with intervals."""
     import torch  # noqa: PLC0415 - heavy
@@ -130,17 +161,46 @@ def evaluate(
     if out is not None:
         _refuse_unwritable(out, ".json", "--out")
     torch.set_num_threads(threads)
+    folders = [_folder(name, data_root) for name in checkpoints]
     report: dict[str, Any] = evaluate_checkpoints(
-        [_folder(name, data_root) for name in checkpoints],
+        folders,
         splits=tuple(split or ("train", "validation", "held-out")),
         rollouts=rollouts,
         episodes=episodes,
         at_most=dict.fromkeys(("train", "validation", "held-out"), at_most),
         seed=seed,
         tell=typer.echo,
+        under=_under(under, under_positions, under_interval, 1, read_entry(folders[0]).policy.positions),
     )
     if out is not None:
         out.write_text(json.dumps(report) + "\n", encoding="utf-8")
+
+
+def _following(context: typer.Context, options: dict[str, Any], follows: dict[str, Any]) -> dict[str, Any]:
+    """Return the options that follow from a checkpoint; one that was given otherwise is refused."""
+    for name, value in follows.items():
+        source = context.get_parameter_source(name)
+        if source is not None and source.name == "COMMANDLINE" and options[name] != value:
+            raise typer.BadParameter(
+                f"the checkpoint has {value}, got {options[name]}", param_hint=f"--{name.replace('_', '-')}"
+            )
+    return follows
+
+
+def _under(
+    text: str | None,
+    positions: Literal["keep", "reindex", "right_align"] | None,
+    interval: int,
+    decisions: int,
+    of_policy: str,
+) -> Any:  # noqa: ANN401 - its type imports torch
+    """Return the compression that was asked for; None where none was."""
+    from attnscope_server.training.under import UnderPlan  # noqa: PLC0415 - imports torch
+
+    if text is None:
+        return None
+    stands = positions or ("keep" if of_policy == "learned-absolute" else "reindex")
+    return UnderPlan.of_text(text, stands, interval=interval, decisions=decisions)
 
 
 def _folder(name: str, data_root: Path | None) -> Path:

@@ -17,7 +17,7 @@ from attnscope_server.training.run import TrainingRun
 DESCRIPTION = TextColumn("{task.description}")
 
 
-def watch(folder: Path, plan: TrainingPlan, *, tensorboard: bool = False) -> Path:
+def watch(folder: Path, plan: TrainingPlan, *, tensorboard: bool = False, start: Path | None = None) -> Path:
     """Train to the end and return the run's folder."""
     columns = (
         DESCRIPTION,
@@ -32,6 +32,7 @@ def watch(folder: Path, plan: TrainingPlan, *, tensorboard: bool = False) -> Pat
             folder,
             plan,
             tensorboard=tensorboard,
+            start=start,
             tell=lambda done, tasks: progress.update(bar, visible=True, completed=done, total=tasks),
         )
         progress.print(f"histories: {learned(plan, run.histories)}")

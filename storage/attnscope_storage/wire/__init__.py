@@ -73,7 +73,7 @@ from attnscope_storage.wire.specifications.trials import (
     StrategyChoice,
     TrialSpec,
 )
-from attnscope_storage.wire.strategies import FitInfo, ParameterInfo, StrategyInfo
+from attnscope_storage.wire.strategies import FitInfo, ParameterInfo, StrategyInfo, TrainedUnder
 from attnscope_storage.wire.tasks import TaskCell
 from attnscope_storage.wire.union import (
     JOB_SPEC,
@@ -160,6 +160,7 @@ __all__ = [
     "TaskChoice",
     "TaskPage",
     "TokenKind",
+    "TrainedUnder",
     "TrialSpec",
     "UnknownResolved",
     "UnknownSpecification",

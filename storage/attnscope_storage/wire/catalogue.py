@@ -9,6 +9,7 @@ from pydantic import Field, model_validator
 
 from attnscope_storage.wire.base import Received
 from attnscope_storage.wire.outputs import ONE_CHOICE, OutputDescription
+from attnscope_storage.wire.strategies import TrainedUnder
 from attnscope_storage.wire.tasks import TaskCell
 
 PositionKind = Literal["learned-absolute", "sinusoidal", "rotary", "alibi", "relative", "none"]
@@ -174,6 +175,12 @@ class CheckpointInfo(Received):
         default=None, description="Neither trained on nor chosen by; None where unknown."
     )
     train_step: int | None = None
+    trained_under: TrainedUnder | None = Field(
+        default=None, description="The compression that its contexts were trained under; None: none, or nobody says."
+    )
+    trained_from: str | None = Field(
+        default=None, description="The id of the checkpoint that its training began from; None: from drawn weights."
+    )
     source_sha256: str = Field(description="Of the file it was converted from.")
     source_name: str
     added_at: datetime

@@ -59,3 +59,14 @@ class StrategyInfo(Received):
         description="Kinds of observation that a policy's family may have; nothing else of a family matters to it."
     )
     package: str = Field(default="attnscope", description="Distribution that it comes from.")
+
+
+class TrainedUnder(Received):
+    """The compression of the contexts that a policy was trained on."""
+
+    strategy: str = Field(description="Name of the rule.")
+    parameters: dict[str, Any] = Field(description="All of them, defaults too.")
+    budget: int | float = Field(description="Transitions kept: a number, or a share of what the window holds.")
+    positions: str = Field(description="Where kept tokens stood: reindex, keep or right_align.")
+    interval: int = Field(default=1, description="Decisions between two selections.")
+    text: str = Field(description="For people, e.g. 'recency 64, keep'.")

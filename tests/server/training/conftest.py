@@ -17,8 +17,8 @@ def _small(monkeypatch):
     monkeypatch.setattr(run, "EVALUATED_EPISODES", 2)
 
 
-@pytest.fixture
-def plan() -> TrainingPlan:
+@pytest.fixture(scope="session")
+def tiny() -> TrainingPlan:
     """Return the plan of a tiny policy."""
     return TrainingPlan(
         histories=HistoryPlan(per_task=1, episodes=2),
@@ -31,3 +31,9 @@ def plan() -> TrainingPlan:
         evaluate_every=4,
         save_every=4,
     )
+
+
+@pytest.fixture
+def plan(tiny) -> TrainingPlan:
+    """Return the plan of a tiny policy, for tests that make variants of it."""
+    return tiny
