@@ -198,7 +198,8 @@ class TrainingPlan(BaseModel):
         if self.layout == "reference":
             self._refuse_what_the_reference_cannot_say()
         if self.start is not None:
-            self.start.refuse_used(self.task_lists())
+            lists = self.task_lists()
+            self.start.refuse_used(lists.train, (*lists.validation, *lists.test))
 
     def _refuse_odd_recipe(self) -> None:
         recipe = self.recipe

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 import torch
 from pydantic import BaseModel, ConfigDict
@@ -15,9 +15,6 @@ from attnscope_model.checkpoints.native import load_policy
 from attnscope_model.families.ad import FAMILY, ADPolicy
 from attnscope_storage.errors import AttnscopeError
 from attnscope_storage.wire import CheckpointInfo
-
-if TYPE_CHECKING:
-    from attnscope_server.training.plan import TaskLists
 
 START: Final = "start"
 """Folder of a run in which the checkpoint lies that it goes on from."""
@@ -77,17 +74,24 @@ class StartPlan(BaseModel):
         }
         return start, follows
 
-    def refuse_used(self, tasks: TaskLists) -> None:
+    def refuse_used(self, trained: Collection[int], kept: Collection[int]) -> None:
         """Refuse to train on tasks that were kept from the checkpoint, or to keep tasks that it was trained on.
+
+        Parameters
+        ----------
+        trained
+            Tasks to train on.
+        kept
+            Tasks to choose by, and to judge by.
 
         Raises
         ------
         StartUnfitError
             The lists are not disjoint.
         """
-        if used := sorted(set(tasks.train) & set(self.kept)):
+        if used := sorted(set(trained) & set(self.kept)):
             raise StartUnfitError(f"{self.name} was chosen or is judged by tasks that would be trained on: {used[:5]}")
-        if used := sorted(set(self.train) & {*tasks.validation, *tasks.test}):
+        if used := sorted(set(self.train) & set(kept)):
             raise StartUnfitError(f"{self.name} was trained on tasks that are to be kept: {used[:5]}")
 
     def weights(self, run: Path, source: Path | None) -> Mapping[str, torch.Tensor]:
