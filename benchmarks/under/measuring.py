@@ -1,0 +1,117 @@
+"""The rollouts of the study: every policy on the same held-out tasks, on whole contexts and on compressed ones."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+import torch
+from jaxtyping import Float64, UInt8
+
+from attnscope_env import preset
+from attnscope_model.checkpoints.native import load_policy
+from attnscope_server.training.evaluation import episode_returns
+from attnscope_server.training.plan import tasks_of
+from benchmarks.under.subjects import BASE, RULES, SEEDS, WITHOUT, Trainee
+
+TASKS: Final = 24
+"""Held-out tasks, spread evenly over the split, as the policies' cards have them."""
+
+ROLLOUTS: Final = 10
+"""Rollouts of each task."""
+
+EPISODES: Final = 7
+"""Episodes of a rollout: the window is then full once."""
+
+FIRST_SEED: Final = 1000
+"""Seed of the rollouts; no choice was made by rollouts of this seed."""
+
+WHOLE: Final = "whole"
+"""Contexts that are not compressed."""
+
+FOLDER: Final = Path(__file__).resolve().parents[2] / "docs" / "study" / "under"
+ARRAYS: Final = "returns.npz"
+SUMS: Final = "SHA256SUMS"
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A condition of the study: a fine-tuning, and the contexts that it is judged on."""
+
+    tuning: str
+    contexts: str
+    """A rule or `WHOLE`."""
+
+    @property
+    def key(self) -> str:
+        """Name in files."""
+        return f"{self.tuning}-on-{self.contexts}"
+
+
+CELLS: Final = tuple(
+    Cell(tuning, contexts)
+    for contexts, tunings in {
+        WHOLE: (BASE, WITHOUT, "rewards", "recency"),
+        "rewards": (BASE, WITHOUT, "rewards"),
+        "recency": (BASE, WITHOUT, "recency"),
+    }.items()
+    for tuning in tunings
+)
+
+
+def measure(runs: Path, cell: Cell, seed: int) -> Float64[np.ndarray, "task rollout episode"]:
+    """Return the returns of a training seed's policy in a condition; those that are kept are not measured again."""
+    kept = runs / "under" / f"{cell.key}-seed{seed}.npy"
+    if not kept.exists():
+        room = preset("key-to-door")
+        tasks = tasks_of(room, tuple(task.index for task in room.tasks("test")), TASKS)
+        policy = load_policy(Trainee(seed, cell.tuning).folder(runs), torch.device("cpu"))
+        setup = None if cell.contexts == WHOLE else RULES[cell.contexts].compression
+        returns = episode_returns(
+            policy, room, tasks, rollouts=ROLLOUTS, episodes=EPISODES, seed=FIRST_SEED, setup=setup
+        )
+        kept.parent.mkdir(parents=True, exist_ok=True)
+        np.save(kept, returns)
+    return np.asarray(np.load(kept, allow_pickle=False))
+
+
+def measurable(runs: Path, cell: Cell) -> bool:
+    """Return whether every training seed's policy of a condition is there."""
+    return all(Trainee(seed, cell.tuning).folder(runs).exists() for seed in SEEDS)
+
+
+def publish(runs: Path, to: Path = FOLDER) -> list[str]:
+    """Put the returns of all conditions that can be measured into one file with its checksum; return their names."""
+    done = [cell for cell in CELLS if measurable(runs, cell)]
+    arrays: dict[str, UInt8[np.ndarray, "seed task rollout episode"]] = {
+        cell.key: np.stack([measure(runs, cell, seed) for seed in SEEDS]).astype(np.uint8) for cell in done
+    }
+    room = preset("key-to-door")
+    tasks = tasks_of(room, tuple(task.index for task in room.tasks("test")), TASKS)
+    beside = {
+        "task": np.array([task.index for task in tasks]),
+        "random": np.array([task.random_return for task in tasks]),
+    }
+    to.mkdir(parents=True, exist_ok=True)
+    np.savez_compressed(to / ARRAYS, **arrays, **beside)
+    digest = hashlib.sha256((to / ARRAYS).read_bytes()).hexdigest()
+    (to / SUMS).write_text(f"{digest}  {ARRAYS}\n", encoding="utf-8")
+    return [cell.key for cell in done]
+
+
+def published(folder: Path = FOLDER) -> dict[str, np.ndarray]:
+    """Return the published arrays.
+
+    Raises
+    ------
+    ValueError
+        The file is not the one whose checksum was published.
+    """
+    digest, name = (folder / SUMS).read_text(encoding="utf-8").split()
+    if hashlib.sha256((folder / name).read_bytes()).hexdigest() != digest:
+        raise ValueError(f"{name} is not the file whose checksum was published")
+    with np.load(folder / name) as stored:
+        return dict(stored)
