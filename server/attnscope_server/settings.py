@@ -127,6 +127,9 @@ class Settings(BaseSettings):
         pattern=r"^(\[[0-9a-fA-F:.]+\]|[A-Za-z0-9._-]+):[0-9]{1,5}$",
         description="Host and port of the head of the Ray cluster that the runner `ray` uses.",
     )
+    ray_join: bool = Field(
+        default=False, description="Make this machine a node of the cluster that runs nothing, where it is none yet."
+    )
     ray_cpus: int = Field(
         default=4, ge=1, description="Cores that a placement slot without a GPU takes on the cluster."
     )

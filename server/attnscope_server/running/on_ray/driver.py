@@ -24,6 +24,7 @@ from ray.util import list_named_actors
 
 from attnscope_server.running.child import become_child
 from attnscope_server.running.messages import Alive, AnyJobReport, Died, GivenBack, Run
+from attnscope_server.running.on_ray.node import joined
 from attnscope_server.running.on_ray.seated import Seated
 from attnscope_server.running.on_ray.slots import Seat, offers, seats_of
 from attnscope_server.running.on_ray.wire import (
@@ -73,6 +74,8 @@ class Driver:
 
     async def serve(self, commands: asyncio.Queue[Command]) -> None:
         """Take up the actors of an earlier driver, then act on commands until told to leave."""
+        if self._begin.join:
+            joined(self._begin.address)
         await asyncio.to_thread(self._connect)
         await self._take_up()
         offering = asyncio.ensure_future(self._offer())

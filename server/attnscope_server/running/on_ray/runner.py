@@ -32,6 +32,7 @@ log = structlog.get_logger("attnscope.ray")
 SILENT_SECONDS: Final = 60.0
 """A driver that has said nothing for so long is ended."""
 
+FIRST_WAIT: Final = 1.0
 LONGEST_WAIT: Final = 30.0
 """Seconds from the end of one driver to the start of the next, at most."""
 
@@ -179,7 +180,7 @@ class RayRunner(Runner):
             with self._lock:
                 self._driving, self._slots = None, ()
             failures = 1 if time.monotonic() - began > LONGEST_WAIT else failures + 1
-            self._stopping.wait(min(LONGEST_WAIT, 2.0**failures))
+            self._stopping.wait(min(LONGEST_WAIT, FIRST_WAIT * 2.0**failures))
 
     def _drive_once(self) -> None:
         refuse_open(self._address, asked_apart(self._address))  # another cluster may have come to this address
@@ -199,6 +200,7 @@ class RayRunner(Runner):
         return Begin(
             address=self._address,
             namespace=f"attnscope-{digest[:16]}",
+            join=settings.ray_join,
             cpus=settings.ray_cpus,
             data_root=settings.data_root.resolve(),
             mark=self._mark,

@@ -138,8 +138,9 @@ class Seated:
             self.end(_first_line(error))
 
     async def _begin_attempt(self, order: Run) -> None:
-        alive = asyncio.ensure_future(self._wait_with_signs(order))
         about = {"job": order.job, "attempt": order.attempt}
+        self._report(sign := Alive(**about, said_at=0.0))
+        alive = asyncio.ensure_future(self._wait_with_signs(order, sign))
         try:
             async with asyncio.timeout(self._begin.start_seconds):
                 begun, meant = await self._prepare(order)
@@ -161,11 +162,11 @@ class Seated:
         self._report(ending)
         self.end()
 
-    async def _wait_with_signs(self, order: Run) -> None:
+    async def _wait_with_signs(self, order: Run, sign: Alive) -> None:
         """Keep the lease of an attempt alive that nobody can have begun."""
         while True:
-            self._report(Alive(job=order.job, attempt=order.attempt, said_at=0.0))
             await asyncio.sleep(order.alive_seconds)
+            self._report(sign)
 
     async def _prepare(self, order: Run) -> tuple[float, Run]:
         """Bring to the actor what it lacks; return its clock at the last question, and the order as it is meant there.

@@ -28,6 +28,7 @@ class Begin(Message):
     type: Literal["begin"] = "begin"
     address: str
     namespace: str = Field(description="Of the actors; another service on the same cluster has another one.")
+    join: bool = Field(default=False, description="Make this machine a node that runs nothing.")
     cpus: int = Field(ge=1, description="Cores that a slot without a GPU takes.")
     data_root: Path
     mark: str = Field(description="Content of the data root's mark: who reads it there sees the service's folder.")
