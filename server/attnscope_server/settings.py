@@ -38,6 +38,16 @@ Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Bytes = Annotated[int, Field(gt=0)]
 
 
+def is_loopback(host: str) -> bool:
+    """Return whether a name or address, without its port, means this machine."""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return False
+
+
 class Limits(BaseModel):
     """Caps; each is named in the problem of a request that it refuses, and listed by ``/v1/capabilities``."""
 
@@ -284,12 +294,7 @@ class Settings(BaseSettings):
     @property
     def on_loopback(self) -> bool:
         """True where only this machine can connect."""
-        if self.host == "localhost":
-            return True
-        try:
-            return ipaddress.ip_address(self.host).is_loopback
-        except ValueError:
-            return False
+        return is_loopback(self.host)
 
     @property
     def scheme(self) -> str:

@@ -84,6 +84,10 @@ class Furnished:
         """Return the header of a new key; every scope where none is named."""
         return {"Authorization": f"Bearer {self.running.state.keys.create(owner, scopes or ALL_SCOPES, **options)}"}
 
+    def worker_key(self) -> dict[str, str]:
+        """Return the header of a new key for workers."""
+        return {"Authorization": f"Bearer {self.running.state.keys.create_worker()}"}
+
 
 def finished_job(where: Settings, name: UUID, owner: str = "local") -> None:
     """Enter a succeeded job with its capture into a data root that no service holds."""

@@ -11,7 +11,7 @@ from typing import Annotated, Any
 import typer
 
 from attnscope_server import logs, serving
-from attnscope_server.cli import checkpoints, keys, machines
+from attnscope_server.cli import checkpoints, keys, machines, worker
 from attnscope_server.records.database import UNANSWERED
 from attnscope_server.root import verbs as root_verbs
 from attnscope_server.root.verbs import Root, settings_of
@@ -31,6 +31,7 @@ app.add_typer(checkpoints.verbs, name="checkpoint")
 app.add_typer(keys.verbs, name="key")
 root_verbs.register(app)
 machines.register(app)
+worker.register(app)
 training_verbs.register(app)
 
 

@@ -48,6 +48,7 @@ JobsReader = Annotated[Identity, Security(identified, scopes=[Scope.JOBS_READ.va
 JobsWriter = Annotated[Identity, Security(identified, scopes=[Scope.JOBS_WRITE.value])]
 DataReader = Annotated[Identity, Security(identified, scopes=[Scope.DATA_READ.value])]
 Admin = Annotated[Identity, Security(identified, scopes=[Scope.ADMIN.value])]
+WorkerKey = Annotated[Identity, Security(identified, scopes=[Scope.WORKER.value])]
 
 
 def json_only(request: Request) -> None:

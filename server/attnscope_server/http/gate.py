@@ -5,7 +5,6 @@ Plain ASGI, so that nothing of a request is read, and no path is told from anoth
 
 from __future__ import annotations
 
-import ipaddress
 import re
 from typing import Final
 
@@ -17,11 +16,14 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from attnscope_server.http import problems as handlers
 from attnscope_server.http.access import IDENTITY, KEY_WANTED
 from attnscope_server.records.database import UNANSWERED
-from attnscope_server.settings import Settings
+from attnscope_server.settings import Settings, is_loopback
 from attnscope_storage.wire import Problem, ProblemCode, problem
 
 OPEN: Final = frozenset({"/healthz", "/readyz"})
 """Paths that want no key."""
+
+WORKER_PATHS: Final = "/v1/worker/"
+"""Beginning of the paths that a worker's key opens; no other key opens them."""
 
 ENTRANCE: Final = (
     "This is an attnscope service, and it wants an API key. To look at its captures in a browser, run `attnscope open` "
@@ -61,7 +63,9 @@ class Gate:
     def _host(self, headers: Headers) -> Problem | None:
         """Refuse a foreign host: a web page that rebinds its name to loopback still sends that name."""
         named = headers.getlist("host")
-        if len(named) == 1 and ("*" in self._hosts or host_of(named[0]) in self._hosts or is_loopback(named[0])):
+        if len(named) == 1 and (
+            "*" in self._hosts or host_of(named[0]) in self._hosts or is_loopback(host_of(named[0]))
+        ):
             return None
         shown = ", ".join(named)[:100] or "none"
         detail = f"Host: {shown} is not this service's; the operator names further ones by --allowed-host"
@@ -80,6 +84,8 @@ class Gate:
         if identity is None:
             return problem(ProblemCode.UNAUTHENTICATED, _wanted(scope["path"]))
         scope[IDENTITY] = identity
+        if identity.of_worker and not scope["path"].startswith(WORKER_PATHS):
+            return problem(ProblemCode.FORBIDDEN, "this is the key of a worker: it runs jobs, and opens nothing else")
         return None
 
     def _body(self, headers: Headers) -> Problem | None:
@@ -101,14 +107,3 @@ def host_of(header: str) -> str:
     """Return the name or address in a Host header, lower case, without port; empty where it is malformed."""
     found = _HOST.fullmatch(header)
     return "" if found is None else found[1].lower()
-
-
-def is_loopback(header: str) -> bool:
-    """Return True where a Host header means this machine."""
-    name = host_of(header)
-    if name == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(name.strip("[]")).is_loopback
-    except ValueError:
-        return False

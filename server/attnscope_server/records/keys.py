@@ -37,9 +37,14 @@ class Scope(StrEnum):
     JOBS_READ = "jobs:read"  # see jobs, checkpoints, environments and capabilities
     DATA_READ = "data:read"  # read captures
     ADMIN = "admin"  # all of these
+    WORKER = "worker"  # run jobs that a worker asks for, and nothing else; no other right includes it
 
 
-ALL_SCOPES = tuple(Scope)
+ALL_SCOPES = tuple(scope for scope in Scope if scope is not Scope.WORKER)
+"""The scopes of people's keys."""
+
+WORKERS = "(workers)"
+"""Owner that keys of workers are entered under; they submit no job."""
 
 EVERYDAY_SCOPES = (Scope.JOBS_WRITE, Scope.JOBS_READ, Scope.DATA_READ)
 """The scopes of a new key for which none are named: all that a researcher needs, and no more."""
@@ -53,10 +58,19 @@ class Identity:
     key_id: str
     scopes: frozenset[Scope]
     expires_at: datetime | None = None
+    serves: frozenset[str] = frozenset()
+    """Of a worker: owners whose jobs it may run; none: every owner's."""
+    device_kinds: frozenset[str] = frozenset()
+    """Of a worker: kinds of device that it may offer; none: any."""
 
     def may(self, scope: Scope) -> bool:
         """Return True where the key has this scope."""
-        return scope in self.scopes or Scope.ADMIN in self.scopes
+        return scope in self.scopes or (Scope.ADMIN in self.scopes and scope is not Scope.WORKER)
+
+    @property
+    def of_worker(self) -> bool:
+        """True where the key is a worker's: it opens the routes of workers, and no other."""
+        return Scope.WORKER in self.scopes
 
 
 @dataclass(frozen=True)
@@ -71,6 +85,8 @@ class KeyInfo:
     expires_at: datetime | None
     revoked_at: datetime | None
     last_used_at: datetime | None
+    serves: tuple[str, ...] = ()
+    device_kinds: tuple[str, ...] = ()
 
 
 class KeyStore:
@@ -90,8 +106,24 @@ class KeyStore:
         *,
         label: str | None = None,
         expires_at: datetime | None = None,
+        serves: Iterable[str] = (),
+        device_kinds: Iterable[str] = (),
     ) -> str:
-        """Make a key and return it; it is not shown again."""
+        """Make a key and return it; it is not shown again.
+
+        Parameters
+        ----------
+        serves, device_kinds
+            Of a worker's key: owners whose jobs it may run, and kinds of device that it may offer; none: all.
+
+        Raises
+        ------
+        ValueError
+            A worker's key would have other rights too.
+        """
+        scopes = tuple(scopes)
+        if Scope.WORKER in scopes and set(scopes) != {Scope.WORKER}:
+            raise ValueError("a worker's key has no other scope: whoever steals it must gain nothing else")
         key_id = secrets.token_hex(6)
         key = f"ats_{key_id}_{secrets.token_urlsafe(32)}"
         row = KeyRow(
@@ -102,10 +134,30 @@ class KeyStore:
             scopes=[scope.value for scope in scopes],
             created_at=self._now(),
             expires_at=expires_at,
+            serves=sorted(serves),
+            device_kinds=sorted(device_kinds),
         )
         with self._database.write() as session:
             session.add(row)
         return key
+
+    def create_worker(
+        self,
+        *,
+        serves: Iterable[str] = (),
+        device_kinds: Iterable[str] = (),
+        label: str | None = None,
+        expires_at: datetime | None = None,
+    ) -> str:
+        """Make a key for workers and return it; it is not shown again, and owns no job."""
+        return self.create(
+            WORKERS,
+            (Scope.WORKER,),
+            label=label,
+            expires_at=expires_at,
+            serves=serves,
+            device_kinds=device_kinds,
+        )
 
     def identify(self, key: str) -> Identity | None:
         """Return whose key this is; None if it is unknown, expired or revoked."""
@@ -124,7 +176,14 @@ class KeyStore:
             return None
         if row.last_used_at is None or abs(now - row.last_used_at) >= USE_WRITTEN_EVERY:
             self._note_use(row.id, now)
-        return Identity(row.owner, row.id, frozenset(Scope(scope) for scope in row.scopes), row.expires_at)
+        return Identity(
+            row.owner,
+            row.id,
+            frozenset(Scope(scope) for scope in row.scopes),
+            row.expires_at,
+            frozenset(row.serves or ()),
+            frozenset(row.device_kinds or ()),
+        )
 
     def list(self) -> tuple[KeyInfo, ...]:
         """Return every key, oldest first."""
@@ -176,4 +235,6 @@ def _info(row: KeyRow) -> KeyInfo:
         expires_at=row.expires_at,
         revoked_at=row.revoked_at,
         last_used_at=row.last_used_at,
+        serves=tuple(row.serves or ()),
+        device_kinds=tuple(row.device_kinds or ()),
     )

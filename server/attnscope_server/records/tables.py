@@ -98,6 +98,12 @@ class JobRow(Base):
     """Bytes that the job was expected to store when it was queued."""
     resume_elsewhere: Mapped[bool] = mapped_column(default=False)
     """True where the job may go on on another kind of device than the one that it began on."""
+    token_digest: Mapped[str | None] = mapped_column(String(64))
+    """sha256 of the token of the last attempt that a worker asked for over HTTP, hex."""
+    token_key: Mapped[str | None] = mapped_column(String)
+    """Id of the key that the token was given to."""
+    token_attempt: Mapped[int | None]
+    """Number of the attempt that the token is for."""
 
 
 class EventRow(Base):
@@ -127,3 +133,7 @@ class KeyRow(Base):
     expires_at: Mapped[datetime | None]
     revoked_at: Mapped[datetime | None]
     last_used_at: Mapped[datetime | None]
+    serves: Mapped[list[str] | None]
+    """Of a worker's key: owners whose jobs it may run; none in the list: every owner's."""
+    device_kinds: Mapped[list[str] | None]
+    """Of a worker's key: kinds of device that its workers may offer; none in the list: any."""

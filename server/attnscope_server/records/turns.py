@@ -61,6 +61,12 @@ class Claim:
     """Device of the slot as torch names it; None where that is not known, and any job may be tried there."""
     lease_seconds: float | None = None
     """Length of the attempt's lease; None where it needs none."""
+    owners: tuple[str, ...] | None = None
+    """Owners whose jobs the slot takes; None: every owner's."""
+
+
+Wish = tuple[tuple[str, ...] | None, tuple[str, ...], tuple[str, ...] | None, str | None]
+"""The jobs that a slot takes: `only`, `never`, `owners` and `hardware` of its claim."""
 
 
 @dataclass(frozen=True)
@@ -104,12 +110,12 @@ def standings(session: Session) -> tuple[Standing, ...]:
 
 def _turns(session: Session, claim: Claim) -> tuple[Turn, ...]:
     """Return the turn of each owner who waits for such a slot."""
-    found = session.execute(_asking_turns(claim.only, claim.never, claim.hardware))
+    found = session.execute(_asking_turns((claim.only, claim.never, claim.owners, claim.hardware)))
     return tuple(Turn(owner, job, busy, turn or 0) for owner, job, busy, turn in found if job is not None)
 
 
 @lru_cache(maxsize=256)
-def _asking_turns(only: tuple[str, ...] | None, never: tuple[str, ...], hardware: str | None) -> Select[Any]:
+def _asking_turns(wish: Wish) -> Select[Any]:
     """Return the statement that finds, for each owner who waits, the oldest job that a slot takes, and the turn.
 
     It seeks in indexes once an owner, however many jobs wait: owner after owner, then the oldest job of each. It is
@@ -117,7 +123,7 @@ def _asking_turns(only: tuple[str, ...] | None, never: tuple[str, ...], hardware
     """
     owners = _waiting_owners()
     queued = (JobRow.state == JobState.QUEUED, JobRow.owner == owners.c.owner)
-    first = select(JobRow.sequence).where(*queued, *_taken(only, never, hardware)).order_by(JobRow.sequence).limit(1)
+    first = select(JobRow.sequence).where(*queued, *_taken(wish)).order_by(JobRow.sequence).limit(1)
     running = select(func.count()).where(JobRow.owner == owners.c.owner, JobRow.state.in_(BUSY))
     served = select(func.max(JobRow.served_turn)).where(JobRow.owner == owners.c.owner)
     parts = (part.correlate(owners).scalar_subquery() for part in (first, running, served))
@@ -173,13 +179,16 @@ def _before(mine: Standing, nth: int, owners: Sequence[Standing]) -> int:
     return before
 
 
-def _taken(only: tuple[str, ...] | None, never: tuple[str, ...], hardware: str | None) -> list[ColumnElement[Any]]:
+def _taken(wish: Wish) -> list[ColumnElement[Any]]:
     """Return the conditions of a queued job that a slot takes."""
+    only, never, owners, hardware = wish
     wanted: list[ColumnElement[Any]] = []
     if only is not None:
         wanted.append(JobRow.kind.in_(only))
     if never:
         wanted.append(JobRow.kind.not_in(never))
+    if owners is not None:
+        wanted.append(JobRow.owner.in_(owners))
     if hardware is not None:
         began_on = JobRow.placed_on["device"].as_string()
         wanted.append(

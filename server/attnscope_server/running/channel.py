@@ -52,7 +52,8 @@ class Channel(ABC):
             case Run():
                 self.alive_seconds = order.alive_seconds
                 if order.lease_seconds is not None:
-                    self.leases[order.job, order.attempt] = Lease(order.lease_seconds, lasting_clock())
+                    begun = lasting_clock() if order.asked_at is None else order.asked_at
+                    self.leases[order.job, order.attempt] = Lease(order.lease_seconds, begun)
                 self.orders.put(order)
             case Cancel():
                 self.cancelled.add((order.job, order.attempt))

@@ -49,6 +49,9 @@ class Run(Message):
     lease_seconds: float | None = Field(
         default=None, gt=0, description="Length of the lease; None where the worker lives and dies with the service."
     )
+    asked_at: float | None = Field(
+        default=None, description="Moment of the worker's clock when its lease began; None: when it takes the order."
+    )
     resume_on: str | None = Field(
         default=None, description="Device that the job's commits were computed on, where it must go on there."
     )
@@ -108,10 +111,10 @@ class Alive(Message):
 class Placement(Message):
     """The machine that an attempt runs on: a resume on another kind of device is not equal to the bit."""
 
-    device: str = Field(description="Name that torch gives the device.")
-    dtype: str = Field(description="Number format that the job computes in.")
-    threads: int
-    torch: str = Field(description="Version of torch.")
+    device: str = Field(max_length=200, description="Name that torch gives the device.")
+    dtype: str = Field(max_length=40, description="Number format that the job computes in.")
+    threads: int = Field(ge=0)
+    torch: str = Field(max_length=80, description="Version of torch.")
 
 
 class JobReport(Message):
@@ -133,10 +136,10 @@ class Advanced(JobReport):
 
     type: Literal["progress"] = "progress"
     phase: Phase
-    steps_done: int
-    steps_committed: int
-    bytes_written: int
-    steps_per_second: float | None = None
+    steps_done: int = Field(ge=0)
+    steps_committed: int = Field(ge=0)
+    bytes_written: int = Field(ge=0)
+    steps_per_second: float | None = Field(default=None, gt=0, allow_inf_nan=False)
 
 
 class Succeeded(JobReport):

@@ -114,9 +114,14 @@ class Placing:
             only = tuple(kind for kind, slots in self._takes.items() if slot.kind in slots)
             if not only:
                 return None
-        never = tuple(kind for kind, slots in self._takes.items() if slot.kind not in slots)  # others take a device
-        limit, hardware = self._settings.limits.running_per_owner, self.hardware(runner.name, slot)
-        wish = Claim(only=only, never=never, per_owner=limit, hardware=hardware)
+        never = [kind for kind, slots in self._takes.items() if slot.kind not in slots]  # others take a device
+        wish = Claim(
+            only=only,
+            never=(*never, *sorted(slot.refuses)),
+            per_owner=self._settings.limits.running_per_owner,
+            hardware=self.hardware(runner.name, slot),
+            owners=None if slot.owners is None else tuple(sorted(slot.owners)),
+        )
         if wish in self._in_vain:  # a hundred idle slots alike ask the database once a round
             return None
         claim = replace(wish, runner=runner.name, slot=slot.name, lease_seconds=runner.lease_seconds)

@@ -42,6 +42,10 @@ class Slot:
     """True where the runner would take a job there now."""
     hardware: str | None = None
     """Name that torch gives the device; None where the runner does not know it before a job has run there."""
+    owners: frozenset[str] | None = None
+    """Owners whose jobs it takes; None: every owner's."""
+    refuses: frozenset[str] = frozenset()
+    """Kinds of job that it does not take."""
 
 
 class Runner(ABC):

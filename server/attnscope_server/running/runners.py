@@ -21,6 +21,7 @@ OWN: Final = MappingProxyType(
     {
         "process": "attnscope_server.running.process_runner:ProcessRunner",
         "ray": "attnscope_server.running.on_ray.runner:RayRunner",
+        "pull": "attnscope_server.pulling.runner:PullRunner",
     }
 )
 """Name → import path of attnscope's own runners."""

@@ -13,7 +13,7 @@ import httpx
 import pytest
 
 from attnscope_server.app import create_app
-from attnscope_server.records.keys import Scope
+from attnscope_server.records.keys import ALL_SCOPES, Scope
 from attnscope_server.settings import Settings
 from attnscope_storage.wire import PROBLEM_MEDIA_TYPE
 
@@ -27,6 +27,8 @@ PLACES = {"key": "zarr.json", "name": "AD-darkroom"}
 QUERIES = {"array": "env/task", "step": "5"}
 """Required query parameter → an example."""
 
+TOKEN = {"Attnscope-Attempt": "ata_none"}
+
 HEALTH = {"/healthz", "/readyz"}
 
 
@@ -39,6 +41,11 @@ class Operation:
     scopes: tuple[str, ...]
     parameters: tuple[str, ...]
     body: str | None
+
+    @property
+    def of_workers(self) -> bool:
+        """Return True if only workers may ask for it."""
+        return self.scopes == (Scope.WORKER,)
 
     @property
     def of_a_job(self) -> bool:
@@ -140,9 +147,9 @@ def test_the_bare_address_says_what_it_is(furnished):
 def test_a_scope_is_what_lets_in(furnished, every):
     """A key with every other scope but admin gets 403; with just the one, or with admin, it is let in."""
     for one in every:
-        if not one.scopes:
+        if not one.scopes or one.of_workers:
             continue
-        others = [scope for scope in Scope if scope.value not in one.scopes and scope is not Scope.ADMIN]
+        others = [scope for scope in ALL_SCOPES if scope.value not in one.scopes and scope is not Scope.ADMIN]
         answer = one.send(furnished, furnished.job, furnished.key("local", *others))
         assert (answer.status_code, problem_of(answer)) == (403, "forbidden"), one
         for scopes in (tuple(map(Scope, one.scopes)), (Scope.ADMIN,)):
@@ -150,6 +157,26 @@ def test_a_scope_is_what_lets_in(furnished, every):
             answer = one.send(furnished, job, furnished.key("local", *scopes))
             assert answer.status_code not in {401, 403}, (one, answer.text)
             assert answer.status_code < 500, (one, answer.text)
+
+
+def test_a_workers_key_opens_nothing_else(furnished, every):
+    """It gets 403 on every other route, and on none; every other key, with all rights, gets 403 on those of workers."""
+    worker = furnished.worker_key()
+    assert sum(one.of_workers for one in every) >= 4
+    for one in every:
+        if one.of_workers:
+            for key in (furnished.key("local", Scope.ADMIN), furnished.key("local")):
+                answer = one.send(furnished, furnished.job, key)
+                assert (answer.status_code, problem_of(answer)) == (403, "forbidden"), one
+            answer = one.send(furnished, furnished.job, worker)
+            assert answer.status_code in {400, 409}, (one, answer.text)  # no body, no token, no runner
+        elif one.scopes:
+            answer = one.send(furnished, furnished.job, worker)
+            assert (answer.status_code, problem_of(answer)) == (403, "forbidden"), one
+    for path in ("/", "/v1/nothing", "/v1/openapi.json", "/v1/worker", "/v1/workers/claim", "/v1//worker/claim"):
+        assert furnished.http.get(furnished.url + path, headers=worker).status_code == 403, path
+    fixed = {"Authorization": f"Bearer {furnished.running.key}"}
+    assert furnished.http.post(f"{furnished.url}/v1/worker/claim", headers=fixed, json={}).status_code == 403
 
 
 def test_another_owners_job_is_as_unknown_as_none(furnished, every):
@@ -243,6 +270,7 @@ def test_a_form_submits_nothing(furnished, every, kind):
     for one in every:
         if one.body is not None:
             path = one.path.replace("{job_id}", str(uuid4()))
-            headers = furnished.key("local") | ({"Content-Type": kind} if kind else {})
+            key = furnished.worker_key() if one.of_workers else furnished.key("local")
+            headers = key | TOKEN | ({"Content-Type": kind} if kind else {})
             answer = furnished.http.request(one.method, furnished.url + path, content=json.dumps(SPEC), headers=headers)
             assert (answer.status_code, problem_of(answer)) == (415, "unsupported-media-type"), one

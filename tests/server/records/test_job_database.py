@@ -43,6 +43,9 @@ PLACEMENT = (
     "ran_seconds",
     "resume_elsewhere",
     "bytes_expected",
+    "token_digest",
+    "token_key",
+    "token_attempt",
 )
 """Columns of the third version and later ones."""
 
@@ -121,6 +124,8 @@ def test_a_database_of_the_first_version_is_brought_up(where, submitted):
             raw.execute(f"DROP INDEX jobs_by_{index}")
         for column in ("name", "expires_at", "pinned", *PLACEMENT):
             raw.execute(f"ALTER TABLE jobs DROP COLUMN {column}")
+        for column in ("serves", "device_kinds"):
+            raw.execute(f"ALTER TABLE api_keys DROP COLUMN {column}")
         raw.execute("DROP TABLE alembic_version")
         raw.execute("UPDATE service_metadata SET value = '1' WHERE name = 'database_version'")
         raw.commit()

@@ -195,3 +195,22 @@ def test_beyond_loopback_only_with_tls_or_a_proxy(host, tmp_path):
         Settings(host=host, tls_certificate=tmp_path / "c")
     for local in ("localhost", "127.0.0.1", "::1"):
         refuse_exposure(Settings(host=local))
+
+
+def test_a_workers_key_is_bound_and_has_no_other_right(keys, where):
+    """It names owners and kinds of device; nobody makes one that is a person's too, or by mistake everybody's."""
+    made = keys.identify(keys.create_worker(serves=["b", "a"], device_kinds=["cuda"]))
+    assert (made.serves, made.device_kinds, made.of_worker) == ({"a", "b"}, {"cuda"}, True)
+    assert not any(made.may(scope) for scope in ALL_SCOPES)
+    admin = keys.identify(keys.create("me", ALL_SCOPES))
+    assert not admin.may(Scope.WORKER)
+    with pytest.raises(ValueError, match="no other scope"):
+        keys.create("me", (Scope.WORKER, Scope.JOBS_READ))
+    run = CliRunner().invoke
+    root = ["--data-root", str(where.data_root)]
+    for wrong in ([], ["--serves", "a", "--every-owner"]):
+        assert run(app, ["key", "worker", *wrong, *root]).exit_code == 2
+    assert run(app, ["key", "create", "--owner", "me", "--scope", "worker", *root]).exit_code == 2
+    said = run(app, ["key", "worker", "--serves", "a", "--device-kind", "cpu", "--days", "1", *root])
+    assert keys.identify(said.output.strip()).serves == {"a"}
+    assert "worker  serves a  devices cpu  expires" in run(app, ["key", "list", *root]).output

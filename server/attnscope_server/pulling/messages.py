@@ -1,0 +1,102 @@
+"""Messages between a service and a worker that asks it for jobs over HTTP; used at both ends.
+
+They carry the messages of `attnscope_server.running.messages`. Both ends are of one version, so an unknown field is an
+error.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Final, Literal
+
+from pydantic import Field
+
+from attnscope_server.running.messages import (
+    Advanced,
+    Alive,
+    Cancel,
+    Cancelled,
+    Died,
+    Failed,
+    GivenBack,
+    Interrupted,
+    Message,
+    Misplaced,
+    Renewed,
+    Run,
+    Succeeded,
+    Taken,
+)
+from attnscope_storage.wire import CheckpointInfo
+
+TOKEN_HEADER: Final = "Attnscope-Attempt"  # noqa: S105 - the name of a header
+"""Header that carries the token of an attempt."""
+
+MOST_REPORTS: Final = 64
+"""Reports of one request, at most."""
+
+LONGEST_CLAIM: Final = 30.0
+"""Seconds that a claim is held open, at most."""
+
+Session = Annotated[str, Field(pattern=r"^[0-9a-f]{32}$", description="Drawn by chance when the worker starts.")]
+
+Told = Annotated[
+    Alive | Taken | Advanced | Succeeded | Failed | Cancelled | Interrupted | GivenBack | Misplaced | Died,
+    Field(discriminator="type"),
+]
+"""A report of a worker over HTTP."""
+
+
+class Offer(Message):
+    """A worker asks for a job for its device."""
+
+    session: Session
+    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$", description="The worker's name for people.")
+    version: str = Field(max_length=40, description="Version of attnscope.")
+    device: str = Field(pattern=r"^(cpu|cuda|mps|xpu|hpu)(:[0-9]{1,3})?$", description="Device as torch takes it.")
+    hardware: str = Field(min_length=1, max_length=200, description="Name that torch gives the device.")
+    stores: Literal["reached", "streamed"] = Field(
+        description="Whether the worker writes where the stores are, or sends commits to the service."
+    )
+    wait: float = Field(ge=0, le=LONGEST_CLAIM, description="Seconds to wait for a job.")
+
+    @property
+    def slot(self) -> str:
+        """Name of its placement slot: no two workers share one, and a worker that starts anew has another."""
+        return f"{self.name}.{self.session[:8]}"
+
+    @property
+    def device_kind(self) -> str:
+        """Kind of its device."""
+        return self.device.partition(":")[0]
+
+
+class Assignment(Message):
+    """A job for the worker that asked."""
+
+    token: str = Field(description="Needed for all that concerns the attempt; dead with its lease.")
+    order: Run
+    checkpoint: CheckpointInfo
+
+
+class Reports(Message):
+    """Reports about one attempt, in their order."""
+
+    reports: tuple[Told, ...] = Field(max_length=MOST_REPORTS)
+
+
+class Answer(Message):
+    """Orders to the worker, as the answer to its reports."""
+
+    orders: tuple[Annotated[Renewed | Cancel, Field(discriminator="type")], ...] = ()
+
+
+class Farewell(Message):
+    """A worker takes no more jobs; one that it still has goes back to the queue."""
+
+    session: Session
+    name: str = Field(max_length=64)
+
+    @property
+    def slot(self) -> str:
+        """Name of its placement slot."""
+        return f"{self.name}.{self.session[:8]}"

@@ -1,0 +1,315 @@
+"""A worker that asks a service on another machine for jobs, and runs them in a child as the service itself would.
+
+It sends every request itself and listens nowhere. The child is `attnscope_server.running.worker`, kept warm between
+jobs. Where the service is away, the child stops writing when its lease cannot be counted on any more.
+"""
+
+from __future__ import annotations
+
+import secrets
+import threading
+import time
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import IO, Final
+
+import structlog
+
+from attnscope_server.failures import problem_of
+from attnscope_server.pulling.cache import CheckpointCache
+from attnscope_server.pulling.connection import AwayError, Connection, OverError, RefusedError
+from attnscope_server.pulling.hardware import Hardware
+from attnscope_server.pulling.messages import Assignment, Farewell, Offer
+from attnscope_server.pulling.reporting import Reporter
+from attnscope_server.running.local_worker import Attempt, LocalWorker
+from attnscope_server.running.messages import (
+    Alive,
+    AnyJobReport,
+    Cancel,
+    Cancelled,
+    Died,
+    Failed,
+    Interrupted,
+    Renewed,
+    Run,
+    Stop,
+)
+from attnscope_storage import __version__
+from attnscope_storage.errors import AttnscopeError
+from attnscope_storage.layout.bucket import BucketPath
+from attnscope_storage.layout.places import place_of
+
+log = structlog.get_logger("attnscope.pulling")
+
+CLAIM_SECONDS: Final = 25.0
+"""Seconds that a request for a job waits at the service."""
+
+LONGEST_PAUSE: Final = 15.0
+"""Seconds before the worker asks again where the service does not answer, at most."""
+
+REDUCE: Final = "memory ran out while the checkpoint was fetched"
+
+
+class _DrainedError(Exception):
+    """The worker was told to end while it waited for a job."""
+
+
+@dataclass(frozen=True)
+class Means:
+    """The device, the places and the patience of a worker."""
+
+    name: str
+    """Name for people."""
+    hardware: Hardware
+    cache: CheckpointCache
+    stores: str
+    """Folder or bucket that the service's stores lie below, as this machine reaches it."""
+    command: tuple[str, ...]
+    """Starts the child."""
+    threads: int | None = None
+    niceness: int = 0
+    idle_seconds: float | None = None
+    """Time without a job after which the worker ends; None: never."""
+    cancel_grace: float = 1.0
+    kill_grace: float = 0.5
+    stop_grace: float = 10.0
+
+
+@dataclass
+class PullWorker:
+    """One worker, for one device."""
+
+    connection: Connection
+    means: Means
+    session: str = field(default_factory=lambda: secrets.token_hex(16))
+    _ending: bool = False
+    """True where the worker was told to end; a plain value, because a signal's handler may take no lock."""
+    _told: threading.Event = field(default_factory=threading.Event)
+    """Set soon after `_ending`, for whoever waits."""
+    _cancelled: Attempt | None = None
+    """The attempt whose child was told to stop."""
+    _interruptible: bool = False
+    """True while the thread that serves may be interrupted by a signal."""
+    _child: LocalWorker | None = None
+    _reporter: Reporter | None = None
+
+    def serve(self) -> None:
+        """Run jobs until told to end; a job that runs then goes back to the queue.
+
+        Raises
+        ------
+        RefusedError
+            The service refuses this worker.
+        """
+        log.info("worker asks for jobs", name=self.means.name, device=self.means.hardware.name)
+        idle_since = time.monotonic()
+        try:
+            while not self._ending:
+                assignment = self._claimed()
+                if assignment is not None:
+                    self._attempt(assignment)
+                    idle_since = time.monotonic()
+                elif self._idle_for(idle_since):
+                    log.info("no job came for long; the worker ends")
+                    break
+        except _DrainedError:
+            pass
+        finally:
+            self._leave()
+
+    def drain(self) -> None:
+        """End soon: take no more jobs, and give back the one that runs. From another thread, or a signal's handler."""
+        self._ending = True
+        self._told.set()
+        child, reporter = self._child, self._reporter
+        log.info("worker drains")
+        if reporter is None:
+            self._say_goodbye()  # ends a request that waits for a job
+        else:
+            reporter.wake()
+        if child is not None and child.attempt is not None:
+            child.send(Stop())
+            timer = threading.Timer(self.means.stop_grace, child.kill)
+            timer.daemon = True
+            timer.start()
+
+    def on_signal(self, *_: object) -> None:
+        """Drain; for the thread that serves, which may wait for a job at this moment."""
+        self._ending = True
+        # The handler may have interrupted whoever holds a lock, so another thread does what takes one.
+        threading.Thread(target=self.drain, name="drain", daemon=True).start()
+        if self._interruptible:
+            self._interruptible = False
+            raise _DrainedError
+
+    def _idle_for(self, since: float) -> bool:
+        limit = self.means.idle_seconds
+        return limit is not None and time.monotonic() - since > limit
+
+    def _claimed(self) -> Assignment | None:
+        """Ask for a job; None where none came, or the service did not answer."""
+        limit = self.means.idle_seconds
+        offer = Offer(
+            session=self.session,
+            name=self.means.name,
+            version=__version__,
+            device=self.means.hardware.device,
+            hardware=self.means.hardware.name,
+            stores="reached",
+            wait=CLAIM_SECONDS if limit is None else min(CLAIM_SECONDS, limit),
+        )
+        self._interruptible = True
+        pause = 1.0
+        try:
+            while not self._ending:
+                try:
+                    return self.connection.claim(offer)
+                except AwayError as error:
+                    log.warning("the service gives no job", detail=error.message, again_in=pause)
+                    self._told.wait(pause)
+                    pause = min(LONGEST_PAUSE, 2 * pause)
+            return None
+        finally:
+            self._interruptible = False
+
+    def _attempt(self, assignment: Assignment) -> None:
+        """Run an attempt at a job to its end, and tell it."""
+        order = assignment.order
+        with structlog.contextvars.bound_contextvars(job=str(order.job), attempt=order.attempt):
+            log.info("job taken")
+            reporter = self._reporter = Reporter(self.connection, assignment, self._obey, self._lost)
+            reporter.start()
+            try:
+                self._run(assignment, reporter)
+                reporter.wait_over()
+            finally:
+                self._reporter = None
+            log.info("job over", reason=reporter.reason)
+
+    def _run(self, assignment: Assignment, reporter: Reporter) -> None:
+        order, about = assignment.order, {"job": assignment.order.job, "attempt": assignment.order.attempt}
+        if (wrong := self._misplaced(order)) is not None:
+            reporter.hear(Interrupted(**about))
+            reporter.wait_over()
+            raise RefusedError(wrong)
+        try:
+            with self.means.cache.held(assignment.checkpoint, partial(self._fetch, assignment.token, reporter)):
+                reporter.wait_renewed(lambda: self._ending)
+                self._hand_over(self._here(order, reporter), reporter)
+                reporter.wait_over()
+        except (OverError, RefusedError) as error:
+            log.info("the attempt ends before it has begun", detail=error.message)
+            reporter.hear(Cancelled(**about) if reporter.to_cancel else Interrupted(**about))
+        except (AttnscopeError, MemoryError) as error:
+            log.exception("the checkpoint could not be fetched")
+            problem = problem_of(error, where="in the worker, while the checkpoint was fetched", reduce=REDUCE)
+            reporter.hear(Failed(**about, problem=problem))
+        except OSError:
+            reporter.hear(Interrupted(**about))
+            reporter.wait_over()
+            raise
+
+    def _misplaced(self, order: Run) -> str | None:
+        """Say why this worker cannot write where the service's stores are; None where it can."""
+        mine = place_of(self.means.stores)
+        if isinstance(mine, BucketPath) != bool(order.stores) or (order.stores and order.stores != str(mine)):
+            where = order.stores or "in a folder"
+            return f"the service keeps its stores {where}, and --stores names {mine}"
+        return None
+
+    def _fetch(self, token: str, reporter: Reporter, name: str, into: IO[bytes], most: int) -> None:
+        """Fetch a file of the checkpoint, from its beginning again where the service went away.
+
+        Raises
+        ------
+        OverError
+            The attempt is over, or the worker ends.
+        """
+
+        def stopped() -> bool:
+            return self._ending or reporter.over or reporter.to_cancel
+
+        while True:
+            into.seek(0)
+            into.truncate()
+            try:
+                self.connection.fetch(token, f"checkpoint/{name}", into, most, stopped)
+            except AwayError as error:
+                if stopped():
+                    raise OverError(error.message) from error
+                self._told.wait(1.0)
+            else:
+                return
+
+    def _here(self, order: Run, reporter: Reporter) -> Run:
+        """Return the order with the places, the device and the clock of this machine."""
+        own = {
+            "data_root": self.means.cache.root,
+            "stores": self.means.stores,
+            "device": self.means.hardware.device,
+            "threads": self.means.threads,
+            "asked_at": reporter.renewed_at,
+        }
+        return order.model_copy(update=own)
+
+    def _hand_over(self, order: Run, reporter: Reporter) -> None:
+        reporter.handed_over()
+        if self._child is None or not self._child.run(order):
+            self._child = LocalWorker(self.means.command, self.means.niceness, self._heard, order)
+        if self._ending:  # told to end while the child was started
+            self._child.send(Stop())
+
+    def _heard(self, report: AnyJobReport | Alive) -> None:
+        """Pass a report of the child on; its death while the worker ends is the worker's doing."""
+        reporter = self._reporter
+        if reporter is None:
+            return
+        if isinstance(report, Died) and self._ending:
+            report = Interrupted(job=report.job, attempt=report.attempt)
+        reporter.hear(report)
+
+    def _obey(self, order: Renewed | Cancel) -> None:
+        child = self._child
+        if child is None:
+            return
+        attempt = Attempt(order.job, order.attempt)
+        if isinstance(order, Renewed):
+            child.send(order)
+        elif child.attempt == attempt != self._cancelled:  # every answer repeats it
+            self._cancelled = attempt
+            child.cancel(attempt, self.means.cancel_grace, self.means.kill_grace)
+
+    def _lost(self, reason: str) -> None:
+        log.warning("the attempt is not this worker's any more", detail=reason)
+        child = self._child
+        if child is not None and child.attempt is not None:
+            self._child = None  # the next job gets a child that does nothing else
+            child.kill()
+
+    def _leave(self) -> None:
+        """End the child, and say goodbye."""
+        child, self._child = self._child, None
+        if child is not None:
+            child.send(Stop())
+            if not child.wait(self.means.stop_grace):
+                child.kill()
+        self._say_goodbye()
+
+    def _say_goodbye(self) -> None:
+        try:
+            self.connection.end(Farewell(session=self.session, name=self.means.name))
+        except (AwayError, RefusedError) as error:
+            log.warning("the service did not hear that this worker ends", detail=error.message)
+
+
+def usable_place(stores: str) -> str:
+    """Return the place of the stores for a child, which may work in another folder.
+
+    Raises
+    ------
+    FileNotFoundError
+        There is no such folder.
+    """
+    place = place_of(stores)
+    return str(place.resolve(strict=True)) if isinstance(place, Path) else stores
