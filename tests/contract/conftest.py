@@ -2,22 +2,17 @@
 
 from __future__ import annotations
 
-import os
-import signal
-import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from uuid import UUID
 
 import httpx
-import numpy as np
-import psutil
 import pytest
 
+import stores
 from attnscope.connecting.connection import Connection
 from attnscope.connecting.transport import Transport
 from attnscope.service import Service
@@ -30,13 +25,11 @@ from attnscope_server.root.captures import Captures
 from attnscope_server.root.data_root import prepare
 from attnscope_server.serving import Running, serve_background
 from attnscope_server.settings import Settings
-from attnscope_storage.reading.reader import CaptureReader
 from attnscope_storage.wire import CaptureSpec, JobState, MapsChoice, TaskChoice
+from server_process import ServerProcess
 
 LISTENS = "import sys; [line for line in sys.stdin]"
 """Program of a worker that takes every job and never reports."""
-
-KEY = "a-fixed-key-for-tests-only"
 
 
 def settings(root: Path, **changes) -> Settings:
@@ -126,63 +119,6 @@ def furnished(tmp_path_factory) -> Iterator[Furnished]:
         yield Furnished(running, str(name), http)
 
 
-@dataclass
-class ServerProcess:
-    """`attnscope-server serve` as a process that can be killed and started again on the same root."""
-
-    root: Path
-    process: subprocess.Popen[str] | None = None
-    url: str = ""
-    closing: list[Callable[[], None]] = field(default_factory=list)
-
-    def start(self, port: int = 0) -> Service:
-        """Start the service, on a free port or where it was before; return a client of it."""
-        environment = os.environ | {
-            "ATTNSCOPE_SERVER_API_KEY": KEY,
-            "ATTNSCOPE_SERVER_DURABLE": "false",
-            "ATTNSCOPE_SERVER_THREADS": "1",
-        }
-        command = [sys.executable, "-c", "from attnscope_server.cli import main; main()", "serve"]
-        command += ["--data-root", str(self.root), "--port", str(port), "--no-announce"]
-        log = (self.root.parent / "service.log").open("a")
-        self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log, text=True, env=environment)
-        log.close()
-        said = self.process.stdout.readline()
-        assert said.startswith("listening on "), (self.root.parent / "service.log").read_text()
-        client = Service(Transport(Connection(said.split()[-1], KEY, "a test")))
-        self.closing.append(client.close)
-        return client
-
-    def worker(self, seconds: float = 60) -> psutil.Process:
-        """Return the worker's process, once there is one."""
-        deadline = time.monotonic() + seconds
-        while time.monotonic() < deadline:
-            children = [
-                child
-                for child in psutil.Process(self.process.pid).children()
-                if "attnscope_server.running.worker" in " ".join(child.cmdline())
-            ]
-            if children:
-                return children[0]
-            time.sleep(0.02)
-        raise AssertionError("no worker was started")
-
-    def kill(self) -> None:
-        """Kill -9 the service."""
-        self.process.send_signal(signal.SIGKILL)
-        self.process.wait()
-        self.process.stdout.close()
-
-    def stop(self) -> None:
-        """Stop the service in an orderly way."""
-        for close in self.closing:
-            close()
-        if self.process is not None and self.process.poll() is None:
-            self.process.terminate()
-            self.process.wait(30)
-            self.process.stdout.close()
-
-
 @pytest.fixture
 def server(tmp_path) -> Iterator[ServerProcess]:
     """Return a service in a process of its own, not started yet."""
@@ -193,22 +129,10 @@ def server(tmp_path) -> Iterator[ServerProcess]:
     process.stop()
 
 
-def decoded(path: Path) -> dict[str, np.ndarray]:
-    """Return every decoded array of a capture's folder."""
-    reader = CaptureReader.open(path)
-    return {name: reader.array(name)[:] for name in reader.names()}
-
-
 @pytest.fixture
 def differing() -> Callable[[Path, Path], list[str]]:
-    """Return a function that names the arrays of two captures that are not bit-equal."""
-
-    def compare(one: Path, other: Path) -> list[str]:
-        left, right = decoded(one), decoded(other)
-        assert left.keys() == right.keys()
-        return [n for n, v in left.items() if not np.array_equal(v, right[n], equal_nan=v.dtype.kind == "f")]
-
-    return compare
+    """Return a function that names the arrays of two stores that are not bit-equal."""
+    return stores.differing
 
 
 @pytest.fixture

@@ -27,7 +27,21 @@ class BucketServer:
     """A started server."""
 
     endpoint: str
-    process: subprocess.Popen[bytes]
+    command: list[str]
+    folder: Path
+    process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        """Start the server on its own ports and files, and wait until it takes an object."""
+        with (self.folder / "log").open("ab") as log:
+            self.process = subprocess.Popen(self.command, stdout=log, stderr=subprocess.STDOUT, cwd=self.folder)
+        _wait(self, self.folder / "log")
+
+    def kill(self) -> None:
+        """Kill -9 the server."""
+        assert self.process is not None
+        self.process.kill()
+        self.process.wait()
 
     @property
     def environment(self) -> dict[str, str]:
@@ -91,15 +105,12 @@ def free_ports(count: int) -> list[int]:
 
 @contextlib.contextmanager
 def _running(command: list[str], endpoint: str, folder: Path) -> Iterator[BucketServer]:
-    with (folder / "log").open("wb") as log:
-        process = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT, cwd=folder)
-        try:
-            server = BucketServer(endpoint, process)
-            _wait(server, folder / "log")
-            yield server
-        finally:
-            process.kill()
-            process.wait()
+    server = BucketServer(endpoint, command, folder)
+    try:
+        server.start()
+        yield server
+    finally:
+        server.kill()
 
 
 def _wait(server: BucketServer, log: Path) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import count
@@ -35,6 +35,8 @@ class Server:
 
     folder: Path
     user: str
+    restart: Callable[[], None] = lambda: None
+    """Kills every process of the server and starts it anew on the same files."""
     _numbers: Iterator[int] = field(default_factory=count)
 
     def address(self, database: str) -> str:
@@ -69,9 +71,14 @@ def serving(folder: Path) -> Iterator[Server]:
     run(*made)
     settings = f"-k {folder} -c listen_addresses= -c fsync=off -c shared_buffers=32MB -c max_connections=200"
     control = [program("pg_ctl"), "-D", str(data), "-w"]
-    run(*control, "-l", str(folder / "log"), "-o", settings, "start")
+    started = [*control, "-l", str(folder / "log"), "-o", settings]
+
+    def restart() -> None:
+        run(*started, "-m", "immediate", "restart")
+
+    run(*started, "start")
     try:
-        server = Server(folder, "tester")
+        server = Server(folder, "tester", restart)
         server.execute(f"CREATE DATABASE {READY}")
         Database.connect(server.address(READY)).close()
         yield server

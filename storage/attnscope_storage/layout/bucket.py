@@ -23,6 +23,7 @@ from attnscope_storage.layout.root import ROOT_KEY
 
 if TYPE_CHECKING:
     from obstore.store import ObjectStore as Connection
+    from obstore.store import RetryConfig
 
 ResultT = TypeVar("ResultT")
 
@@ -31,6 +32,12 @@ SCHEME: Final = "s3"
 
 RETRIED_FOR: Final = timedelta(seconds=40)
 """Time for which one request is tried again; shorter than the lease of the attempt that asks."""
+
+BETWEEN_TRIES: Final = timedelta(seconds=1)
+"""Time from one try to the next, at most."""
+
+TRIES: Final = 10_000
+"""Tries of one request, at most: the time ends them, never this number."""
 
 
 @dataclass(frozen=True)
@@ -162,7 +169,12 @@ def connect(url: str) -> Connection:
     except ImportError as error:
         raise BucketUnusableError("a bucket needs the extra s3: pip install 'attnscope[s3]'") from error
     try:
-        return S3Store.from_url(url, retry_config={"max_retries": 8, "retry_timeout": RETRIED_FOR})
+        retry: RetryConfig = {
+            "max_retries": TRIES,
+            "retry_timeout": RETRIED_FOR,
+            "backoff": {"init_backoff": BETWEEN_TRIES / 10, "max_backoff": BETWEEN_TRIES},
+        }
+        return S3Store.from_url(url, retry_config=retry)
     except BaseError as error:
         raise BucketUnusableError(f"{url}: {first_line(error)}") from error
 

@@ -53,8 +53,8 @@ def committed(job) -> int:
     return job.refresh().info.progress.steps_committed
 
 
-def test_jobs_in_a_bucket_equal_those_on_a_disk(in_bucket, service, differing, tmp_path):
-    """A capture that lost its worker has the bits of one on a disk; slices, maps, trials, screens and deletion work."""
+def test_jobs_in_a_bucket_equal_those_on_a_disk(in_bucket, bucket_server, service, differing, tmp_path):
+    """A capture that lost its worker and its bucket has the bits of one on a disk; slices, maps and deletion work."""
     running, client = in_bucket
     job = client.submit(**OPTIONS)
     deadline = time.monotonic() + SECONDS
@@ -62,6 +62,8 @@ def test_jobs_in_a_bucket_equal_those_on_a_disk(in_bucket, service, differing, t
         assert time.monotonic() < deadline, "nothing was committed in time"
         time.sleep(0.02)
     kill_workers()
+    bucket_server.kill()
+    bucket_server.start()
     assert job.wait(timeout=SECONDS).state is JobState.SUCCEEDED
     assert job.info.attempts == 2
     place = capture_path(BucketPath(PLACE), str(job.id))

@@ -2,27 +2,13 @@
 
 from __future__ import annotations
 
-import shutil
-import tempfile
-from pathlib import Path
-
 import pytest
 from pydantic import SecretStr
 
 from attnscope_server.root.data_root import open_database
-from postgresql import serving
+from databases import postgresql
 
-
-@pytest.fixture(scope="session")
-def postgresql():
-    """Return a PostgreSQL server, one for the session; its folder's path must be short enough for a socket."""
-    folder = Path(tempfile.mkdtemp(prefix="attnscope-pg-"))
-    folder.chmod(0o755)
-    try:
-        with serving(folder) as server:
-            yield server
-    finally:
-        shutil.rmtree(folder)
+__all__ = ["postgresql"]
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])

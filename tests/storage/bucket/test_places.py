@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import threading
+from datetime import timedelta
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
@@ -90,6 +93,37 @@ def test_a_bucket_that_is_away_is_an_error_of_storage(place, monkeypatch):
     connect.cache_clear()
     with pytest.raises(StorageUnwritableError, match="s3://attnscope"):
         path.exists()
+
+
+class Starting(BaseHTTPRequestHandler):
+    """A bucket that starts: it answers the first forty requests by 503, then every one by an ETag."""
+
+    asked = 0
+
+    def do_HEAD(self) -> None:
+        """Answer a question about an object."""
+        Starting.asked += 1
+        self.send_response(503 if Starting.asked <= 40 else 200)
+        self.send_header("ETag", '"there"')
+        self.send_header("Last-Modified", "Mon, 30 Nov 2026 00:00:00 GMT")
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
+    def log_message(self, *_: object) -> None:
+        """Print nothing."""
+
+
+def test_a_bucket_that_starts_is_waited_for(place, monkeypatch):
+    """The time ends the tries of a request, not their number: a server that starts again answers many by an error."""
+    path = place()
+    monkeypatch.setattr(bucket, "BETWEEN_TRIES", timedelta(milliseconds=2))
+    with ThreadingHTTPServer(("127.0.0.1", 0), Starting) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{server.server_address[1]}")
+        connect.cache_clear()
+        assert path.stamp() == '"there"'
+        server.shutdown()
+    assert Starting.asked == 41
 
 
 def test_reading_loads_no_bucket_library():
