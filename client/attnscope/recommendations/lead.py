@@ -34,9 +34,7 @@ ATTENTION_ALONE: Final = (
     "Attention says where this policy looks, not what it may forget: only rollouts of the compressed policy tell."
 )
 
-UNDECIDED: Final = (
-    "A decision counts the decisions at which one choice differs, and this policy's action is another: a trial tells."
-)
+UNDECIDED: Final = "No decision can be made about this policy: {}. A trial tells."
 """Stands in the place of the command that decides, which the service would refuse."""
 
 RUNGS: Final = 3
@@ -75,9 +73,9 @@ def lead_of(capture: Capture, gate: Gate, beside: Beside, best: list[Best]) -> L
         card_at = () if job is None else (("the whole card", f"attnscope summary {job}"),)
         return Lead("answer", _answer(card), (*card_at, ("decide again", own_command(card))))
     refused = gate.claims()
-    one = capture.policy.output.one_choice
-    decide = (("decide by rollouts, in one command", decide_command(capture)),) if one else ()
-    others = () if one else (Claim("lead.undecided", UNDECIDED),)
+    why_not = capture.policy.output.why_undecided
+    decide = (("decide by rollouts, in one command", decide_command(capture)),) if why_not is None else ()
+    others = () if why_not is None else (Claim("lead.undecided", UNDECIDED.format(why_not)),)
     if imported_from(capture.provenance):
         why = "This capture is of another program, so no policy is here that could be screened or act compressed."
         return Lead("none", (Claim("lead.imported", f"{ATTENTION_ALONE} {why}"),), ADD, refused)

@@ -27,7 +27,7 @@ WITHOUT_SCREEN: Final = (
 
 NOT_EARNING: Final = "Too few screened rollouts earn for any order of rules: name strategies{}."
 OR_DECIDE: Final = ", or use attnscope decide"
-"""Said for policies of one choice, about which a decision can be made."""
+"""Said for policies about which a decision can be made."""
 
 
 @dataclass(frozen=True)
@@ -68,7 +68,9 @@ def proposed(
         order = sorted(real, key=lambda one: -np.nan_to_num(one.retained.value))
         return Proposed(RETAINED, {RETAINED: tuple(map(_of_attention, order))}, (WITHOUT_SCREEN,))
     if not screen.orders:
-        return Proposed(None, {}, (NOT_EARNING.format(OR_DECIDE if screen.policy.output.one_choice else ""),))
+        return Proposed(
+            None, {}, (NOT_EARNING.format(OR_DECIDE if screen.policy.output.why_undecided is None else ""),)
+        )
     found = {name: tuple(map(_of_screen, of)) for name, of in votes(screen, best, len(best)).items()}
     return Proposed("departures", found, (agreement(votes(screen, best)),))
 

@@ -7,22 +7,16 @@ from attnscope_storage.wire import PolicyDescription, ProblemCode
 
 
 def refuse_other_actions(policy: PolicyDescription, name: str) -> None:
-    """Refuse a decision about a policy whose action is not one choice.
+    """Refuse a decision about a policy whose actions cannot be told apart by a number each.
 
     Raises
     ------
     ProblemError
         invalid-request, with the reason and what to ask for instead.
     """
-    output = policy.output
-    if output.one_choice:
-        return
-    what = f"{len(output.branches)} choices at once" if output.branches else "an action vector"
-    raise refusal(
-        ProblemCode.INVALID_REQUEST,
-        f"{name} gives {what}, and a decision counts the decisions in which one choice differs; a screen and a trial "
-        "take it",
-    )
+    if (reason := policy.output.why_undecided) is not None:
+        detail = f"{name} takes no decision: {reason}; a screen and a trial take it"
+        raise refusal(ProblemCode.INVALID_REQUEST, detail)
 
 
 def refuse_whole(policy: PolicyDescription, name: str) -> None:

@@ -5,6 +5,7 @@ Nothing here computes; `attnscope_model.acting.outputs` does.
 
 from __future__ import annotations
 
+import math
 from typing import Final, Literal
 
 from pydantic import Field
@@ -16,6 +17,9 @@ LOGITS: Final = "policy/logits"
 
 OUTPUT: Final = "policy/output"
 """Array of the heads whose action is a vector."""
+
+MOST_COMBINATIONS: Final = 128
+"""Combinations of several choices that a decision tells apart, at most."""
 
 OutputKind = Literal["choice", "gaussian", "vector"]
 """Kind of a head. choice: logits of discrete actions. gaussian: the mean of an action vector, then the logarithms of
@@ -45,8 +49,19 @@ class OutputDescription(Received):
 
     @property
     def one_choice(self) -> bool:
-        """True where an action is one whole number, as decisions and predicted costs need it."""
+        """True where an action is one whole number, as predicted costs need it."""
         return self.kind == "choice" and not self.branches
+
+    @property
+    def why_undecided(self) -> str | None:
+        """The reason for which no decision can be made about such a policy; None where one can."""
+        counts = "a decision counts the decisions in which two actions differ"
+        if self.continuous:
+            return f"it gives an action vector, and {counts}, which two vectors hardly ever fail to do"
+        if (many := math.prod(self.branches)) > MOST_COMBINATIONS:
+            chosen = f"it makes {len(self.branches)} choices at once, of {many} combinations"
+            return f"{chosen}, and a decision tells at most {MOST_COMBINATIONS} apart"
+        return None
 
     @property
     def array(self) -> OutputArray:

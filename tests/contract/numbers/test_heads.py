@@ -13,6 +13,7 @@ import torch
 
 import attnscope
 from attnscope.cli.verbs.screens import show_screen
+from attnscope.decisions.checking import check_loop
 from attnscope.errors import InvalidRequestError
 from attnscope.page.rollouts import Rollout, transitions
 from attnscope.reading.influence import influence
@@ -24,14 +25,16 @@ from attnscope_model.checkpoints import conversion
 from attnscope_model.checkpoints.foreign import parse_here
 from attnscope_model.checkpoints.registry import CheckpointRegistry
 from attnscope_server.root.captures import Captures
+from attnscope_server.root.paths import capture_path
 from attnscope_server.serving import serve_background
 from attnscope_server.settings import Settings
+from attnscope_storage.reading.reader import CaptureReader
 from attnscope_storage.verify import verify
 from attnscope_storage.wire import JobState
 from forwards import layouts
 from heads.environments import ENTRIES
 from heads.installed import installed
-from heads.policies import policy_of, save
+from heads.policies import policy_of, save, save_left
 
 CHAIN = ("branches", "gaussian", "vector", "grid")
 """Kinds of the small policies."""
@@ -167,7 +170,10 @@ def test_the_page_tells_its_actions(jobs, name):
     said = str(advice)
     assert "dedup" in said
     assert ("relevant" in advice.not_applicable) == (name == "grid")
-    assert ("attnscope decide" in said) == (name == "grid")
+    assert ("attnscope decide" in said) == (name in {"grid", "branches"})
+    assert ("No decision can be made about this policy: it gives an action vector" in said) == (
+        name in {"gaussian", "vector"}
+    )
 
 
 def test_advice_deploys_no_rule_on_a_policy_that_takes_none(client, jobs):
@@ -262,11 +268,44 @@ def test_a_trial_pairs_rollouts_by_the_kind_of_action(service, jobs, trials, nam
     assert "departure" in made.csv().splitlines()[0]
 
 
+@pytest.fixture(scope="module")
+def decided(service, client, jobs, tmp_path_factory):
+    """Return a finished decision on a policy of two choices that gains, and hardly looks at its history."""
+    assert jobs
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(conversion, "parse_apart", lambda source, folder, choice=None: parse_here(source, folder, choice))
+        registry = CheckpointRegistry(service.settings.checkpoints_folder)
+        registry.add(save_left(tmp_path_factory.mktemp("left") / "left.pt"), name="left")
+    asked = {"kind": "decision", "budgets": [4], "positions": ["reindex"], "screened": 32, "episodes": 3, "margin": 0.1}
+    tasks = {"tasks": {"split": "all", "indices": [0, 1, 2, 3]}, "screening": {"split": "all", "indices": [4, 5, 6, 7]}}
+    return client.submit(checkpoint="left", **asked, **tasks).wait()
+
+
+def test_a_decision_tells_choices_apart_by_their_combinations(service, decided):
+    """Any branch that differs counts as a difference; the compared loop's numbers are those of all combinations."""
+    assert decided.state is JobState.SUCCEEDED, decided.info.problem
+    reader, card = reader_of(service, decided), decided.decision().card
+    assert verify(reader).ok
+    assert card.chosen is not None, card.sentence
+    numbers = reader.array("decision/action")[:]
+    assert set(np.unique(numbers[numbers >= 0])) == set(range(6))
+    looked = CaptureReader.open(capture_path(service.settings.data_root, card.children["rung-1/look-1"]))
+    acted, differing = looked.array("rollout/action")[:], reader.array("decision/differing")[:]
+    apart = (acted[0] != acted[1]).any(axis=-1)
+    assert apart.any()
+    assert sorted(differing[differing >= 0][: apart[..., 0].size]) == sorted(apart.sum(axis=-1).ravel())
+    sample = decided.decision().loop
+    wanted = np.array(sample.probabilities)
+    assert wanted.shape == (len(sample.steps), 6)
+    assert np.allclose(wanted.sum(axis=1), 1)
+    assert check_loop(wanted, sample).other == 0
+
+
 @pytest.mark.parametrize(
     ("asked", "reason"),
     [
-        ({"checkpoint": "branches", "kind": "decision"}, "gives 2 choices at once, and a decision counts"),
-        ({"checkpoint": "gaussian", "kind": "decision"}, "gives an action vector, and a decision counts"),
+        ({"checkpoint": "gaussian", "kind": "decision"}, "takes no decision: it gives an action vector, and a decis"),
+        ({"checkpoint": "vector", "kind": "decision"}, "takes no decision: it gives an action vector, and a decision"),
         (
             {"checkpoint": "vector", "steps": 4, "sampling": {"mode": "sample"}},
             "vector gives one action vector without a distribution to draw from; ask for greedy",

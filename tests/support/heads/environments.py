@@ -45,6 +45,14 @@ class Line(gymnasium.Env[Any, Any]):
         return np.array([self._at, self._gripped], np.int32)
 
 
+class Left(Line):
+    """The line with its paying cell on the left, whatever the task's number."""
+
+    def __init__(self, number: int = 0) -> None:
+        super().__init__(target=0)
+        self._number = number
+
+
 class Plane(gymnasium.Env[Any, Any]):
     """Move by an action vector: within half a unit of the hidden point, nearness pays."""
 
@@ -98,7 +106,7 @@ class Tiles(gymnasium.Env[Any, Any]):
         return grid
 
 
-for kind in (Line, Plane, Tiles):
+for kind in (Line, Left, Plane, Tiles):
     if f"heads/{kind.__name__}-v0" not in gymnasium.registry:
         gymnasium.register(f"heads/{kind.__name__}-v0", entry_point=kind)
 
@@ -116,7 +124,8 @@ def _entry(name: str, parameter: str, tasks: tuple[Any, ...], **fields: Any) -> 
 
 
 LINE: Final = _entry("Line", "target", (0, 4), actions=("left", "stay", "right", "open", "grip"), branches=(3, 2))
+LEFT: Final = _entry("Left", "number", tuple(range(8)), actions=LINE.actions, branches=LINE.branches)
 PLANE: Final = _entry("Plane", "target", ((0.5, 0.0), (0.0, -0.5)), actions=("x", "y"), continuous=True)
 TILES: Final = _entry("Tiles", "goal", ((0, 0), (2, 2)), actions=("down", "up", "right", "left"))
-ENTRIES: Final = (LINE, PLANE, TILES)
-"""The three as an operator lists them."""
+ENTRIES: Final = (LINE, LEFT, PLANE, TILES)
+"""The environments as an operator lists them."""

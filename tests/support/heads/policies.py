@@ -174,3 +174,14 @@ def save(path: Path, kind: str, seed: int = 0) -> Path:
     """Write a checkpoint file of this kind."""
     torch.save({"model": weights(kind, seed), "config": KINDS[kind]}, path)
     return path
+
+
+def save_left(path: Path) -> Path:
+    """Write a policy of two choices that goes left and grips; its history makes it waver."""
+    state = weights("branches")
+    with torch.inference_mode(mode=False):
+        state["transition.weight"] *= 4.0
+        state["head.weight"] *= 0.6
+        state["head.bias"] = torch.tensor([2.0, 0.0, -2.0, -1.0, 1.0])
+    torch.save({"model": state, "config": KINDS["branches"] | {"preset": "left"}}, path)
+    return path

@@ -94,6 +94,17 @@ class Output(ABC):
             Actions are vectors, of which hardly any two are equal.
         """
 
+    def chances(self, given: Float[Tensor, "*env number"], temperature: float | None) -> Float64[Tensor, "*env action"]:
+        """Return the probability of every action, by its number; a greedy policy puts all on the likeliest.
+
+        Raises
+        ------
+        DepartureUndefinedError
+            Actions are vectors, which cannot be listed.
+        """
+        del given, temperature
+        raise DepartureUndefinedError("actions are vectors, which cannot be listed with a probability each")
+
     @abstractmethod
     def encoded(self, action: Num[Tensor, "env ..."]) -> Float[Tensor, "env size"]:
         """Return actions as vectors that can be compared: one-hot, branch after branch, or the action vector."""

@@ -81,6 +81,15 @@ class Branches(Output):
         ]
         return torch.stack(parts).any(dim=0)
 
+    def chances(self, given: Float[Tensor, "*env number"], temperature: float | None) -> Float64[Tensor, "*env action"]:
+        """Return the probability of every combination, in the order in which `number` counts them."""
+        first, *others = (
+            choice.chances(logits, temperature) for choice, logits in zip(self._choices, self.split(given), strict=True)
+        )
+        for one in others:
+            first = (first[..., :, None] * one[..., None, :]).flatten(-2)
+        return first
+
     def encoded(self, action: Int[Tensor, "env branch"]) -> Float[Tensor, "env action"]:
         """Return the branches' one-hot actions, side by side."""
         parts = [choice.encoded(one) for choice, one in zip(self._choices, action.unbind(dim=-1), strict=True)]

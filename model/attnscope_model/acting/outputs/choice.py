@@ -56,6 +56,12 @@ class Choice(Output):
         """Return whether the most likely action is another."""
         return full.argmax(dim=-1) != other.argmax(dim=-1)
 
+    def chances(self, given: Float[Tensor, "*env number"], temperature: float | None) -> Float64[Tensor, "*env action"]:
+        """Return the probability of every action."""
+        if temperature is None:
+            return functional.one_hot(given.argmax(dim=-1), self._actions).double()
+        return torch.softmax(given.double() / temperature, dim=-1)
+
     def encoded(self, action: Int[Tensor, " env"]) -> Float[Tensor, "env action"]:
         """Return one-hot actions."""
         return functional.one_hot(action, self._actions).float()

@@ -22,7 +22,8 @@ class CapturedRollouts:
 
     task: Int[np.ndarray, " rollout"]
     seed: Int[np.ndarray, " rollout"]
-    action: Int[np.ndarray, "rollout step"]
+    action: Int[np.ndarray, "rollout step ..."]
+    """With a further axis where an action is several choices."""
     reward: Float[np.ndarray, "rollout step"]
     ended: Bool[np.ndarray, "rollout step"]
 
@@ -31,7 +32,7 @@ class CapturedRollouts:
         """Return the first steps of a stored capture."""
 
         def one(name: str) -> np.ndarray:
-            return np.asarray(reader.array(f"rollout/{name}")[:steps].T)
+            return np.asarray(np.swapaxes(reader.array(f"rollout/{name}")[:steps], 0, 1))
 
         ended = (one("terminated") > 0) | (one("truncated") > 0)
         task, seed = (np.asarray(reader.array(f"env/{name}")[:]) for name in ("task", "seed"))

@@ -6,9 +6,8 @@ from typing import Final
 
 import numpy as np
 import torch
-from jaxtyping import Float
-from torch import Tensor
 
+from attnscope_model.acting.outputs import output_of
 from attnscope_model.compression.deciding import CompressedDecider, PlainDecider
 from attnscope_model.forward.policy import Policy
 from attnscope_server.deciding.phases.captured import CapturedRollouts
@@ -34,6 +33,7 @@ def loop_sample(
 ) -> LoopSample:
     """Return the arm's action distributions at the last decisions of the captured rollout that returned most.
 
+    Several choices are told by their combinations, the last choice fastest.
     A rollout without any reward would not tell many loops apart.
     """
     rolled = CapturedRollouts.of(capture, steps)
@@ -46,24 +46,17 @@ def loop_sample(
         "probabilities": CompressedDecider(policy, [setup_of(arm)], lane, device),
         "uncompressed": PlainDecider(policy, 1, device),
     }
-    found = {}
+    found, output = {}, output_of(policy.description)
     with torch.inference_mode():
         for name, way in ways.items():
             logits = [of for _, of in decisions_at(way, recorded, compared, lambda _step: None)]
-            found[name] = tuple(tuple(map(float, _acted(one, temperature))) for one in logits)
+            found[name] = tuple(tuple(map(float, output.chances(one, temperature)[0])) for one in logits)
     return LoopSample(arm=arm.name, capture=capture_store(capture), env=env, steps=compared, **found)
 
 
 def capture_store(capture: CaptureReader) -> str:
     """Return the id under which a capture is read."""
     return str(capture.attributes["job"])
-
-
-def _acted(logits: Float[Tensor, "env action"], temperature: float | None) -> Float[np.ndarray, " action"]:
-    """Return the distribution that acts: a greedy policy puts all on the most likely action."""
-    if temperature is None:
-        return np.asarray(np.eye(logits.shape[1])[int(logits[0].argmax())])
-    return np.asarray(torch.softmax(logits[0].double() / temperature, dim=-1).cpu().numpy())
 
 
 def _recorded(capture: CaptureReader, rolled: CapturedRollouts, env: int) -> Recorded:
@@ -75,7 +68,7 @@ def _recorded(capture: CaptureReader, rolled: CapturedRollouts, env: int) -> Rec
 
     return Recorded(
         observation=one("observation"),
-        action=list(rolled.action[mine].T.astype(np.int64)),
+        action=list(np.swapaxes(rolled.action[mine], 0, 1).astype(np.int64)),
         reward=list(rolled.reward[mine].T.astype(np.float32)),
         reached=one("next_observation"),
         ended=list(rolled.ended[mine].T),

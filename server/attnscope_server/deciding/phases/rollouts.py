@@ -77,7 +77,7 @@ class Rollouts:
     """The results of some rollouts."""
 
     returns: Float[np.ndarray, "rollout episode"]
-    action: Int[np.ndarray, "rollout step"]
+    action: Int[np.ndarray, "rollout step ..."]
     episode: Int[np.ndarray, "rollout step"]
     """Number of the episode that every step belongs to."""
 

@@ -5,8 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import cached_property
 
+import numpy as np
 import torch
+from jaxtyping import Int
 
+from attnscope_model.acting.outputs import output_of
 from attnscope_model.forward.policy import Policy
 from attnscope_model.forward.stack import StackedPolicy
 from attnscope_server.acting.errors import RolloutStoppedError
@@ -111,7 +114,7 @@ class Worker:
         if places is None:
             raise RuntimeError("the capture lacks rollouts that the decision is planned with")
         returns = rolled.returns(episodes)
-        part.add(0, piece, returns[places.T.ravel()], rolled.action[places.T.ravel()])
+        part.add(0, piece, returns[places.T.ravel()], self._numbered(rolled.action[places.T.ravel()]))
         self._found(**self._first_episode())
         random, self.record = self._random.on_screening(piece.tasks, self.record)
         shape = places.T.shape
@@ -172,7 +175,7 @@ class Worker:
         outcomes = []
         for piece in pieces:
             one = condition_of(reader, 1 + [arm.name for arm in arms].index(piece.arm))
-            part.add(self._number(piece.arm), piece, by_task(one.returns), by_task(one.action))
+            part.add(self._number(piece.arm), piece, by_task(one.returns), self._numbered(by_task(one.action)))
             outcomes.append(Rolled(returns=self._means(one)))
         self._found(driver=after_race(driver, outcomes))
         return part
@@ -186,19 +189,27 @@ class Worker:
         twin = None if len(asked.pieces) > 1 else self._shared(driver.look)
         reader = self._children.trial(look_name(rung, driver.look), [arm], cells, seeds, twin)
         plain, compressed = (condition_of(reader, index) for index in (0, 1))
-        different = (plain.action != compressed.action)[..., self.record.first_step :].sum(axis=-1)
+        acted = [self._numbered(one.action) for one in (plain, compressed)]
+        different = (acted[0] != acted[1])[..., self.record.first_step :].sum(axis=-1)
         outcomes = []
         for one in asked.pieces:
             mine = plain if one.arm == UNCOMPRESSED else compressed
             counts = None if one.arm == UNCOMPRESSED else different.T
             number = 0 if one.arm == UNCOMPRESSED else self._number(one.arm)
-            part.add(number, one, by_task(mine.returns), by_task(mine.action), counts)
+            part.add(number, one, by_task(mine.returns), self._numbered(by_task(mine.action)), counts)
             rows = None if counts is None else tuple(tuple(int(n) for n in row) for row in counts)
             outcomes.append(Rolled(returns=self._means(mine), differing=rows))
         tasks = driver.plan.scope.tasks
         uniform, self.record = self._random.on_judging(tasks, self.record)
         self._found(driver=after_look(driver, outcomes, self._random.known(tasks), uniform))
         return part
+
+    def _numbered(self, action: Int[np.ndarray, ...]) -> Int[np.ndarray, ...]:
+        """Return the number of every action: of several choices that of their combination."""
+        policy = self._policy.description
+        axes = action.shape[:-1] if policy.output.branches else action.shape
+        each = torch.from_numpy(np.ascontiguousarray(action.reshape(-1, *action.shape[len(axes) :])))
+        return np.asarray(output_of(policy).number(each)).reshape(axes)
 
     def _shared(self, look: int) -> ConditionResult:
         """Return the uncompressed rollouts of a look, which an earlier rung ran."""

@@ -19,6 +19,10 @@ ROUNDING: Final = 1e-4
 ROLLED: Final = ("decision/arm", "decision/task", "decision/seed", "decision/return")
 
 
+UNIFORM: Final = "uniform actions"
+"""Name under which the document holds returns of uniform actions, whose rollouts are not stored."""
+
+
 def check_decision(reader: CaptureReader, names: set[str], report: VerificationReport) -> None:
     """Note every document that is none, and every judged return that no stored rollout gave."""
     documents: list[DecisionDocument] = []
@@ -43,6 +47,8 @@ def _check_judged(reader: CaptureReader, document: DecisionDocument, report: Ver
     stored = _stored(reader, document.card.first_episode)
     judged: dict[str, dict[str, Any]] = document.state.get("driver", {}).get("judged", {})
     for name, tasks in judged.items():
+        if name == UNIFORM:
+            continue
         if name not in arms:
             report.note(f"{name} was judged and never raced")
             continue
