@@ -6,6 +6,7 @@ import argparse
 import time
 
 from benchmarks.calibration import tables
+from benchmarks.calibration.seed_tables import training_seeds
 
 TABLES = {
     "false": tables.false_verdicts,
@@ -16,6 +17,7 @@ TABLES = {
     "ranks": lambda n: tables.ranks(n // 10),
     "whole": lambda n: tables.whole(n // 20),
     "others": lambda n: tables.others(n // 200),
+    "seeds": lambda n: training_seeds(n // 10),
 }
 """Every table, with the repetitions that it gets of those asked for."""
 

@@ -10,7 +10,7 @@ from attnscope_model.compression import Compression
 from attnscope_model.strategies import looks_at_attention, strategy
 from attnscope_model.strategies.candidates import BETWEEN_SELECTIONS
 from attnscope_storage.wire import CheckpointInfo
-from attnscope_storage.wire.specifications.trials import PositionPolicy
+from attnscope_storage.wire.specifications.arms import PositionPolicy
 
 RULES: Final = ("recency", "uniform", "random", "sinks", "anchored", "rewards", "tova", "h2o")
 """Rules of the board; those that look at attention select at every tenth decision."""

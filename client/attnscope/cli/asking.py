@@ -7,6 +7,7 @@ from typing import Annotated, Final
 
 import typer
 
+from attnscope.cli.arms import arms, recipes
 from attnscope.cli.completion import checkpoint_names, strategy_names
 from attnscope.cli.options import Spelling
 from attnscope.cli.parsing import budgets, goals, integers, pairs, strategies
@@ -50,6 +51,16 @@ SPELLINGS: Final = MappingProxyType(
             strategy_names,
         ),
         "budgets": Spelling("--budget", list[str], lambda texts, _: budgets(texts), "Several by comma, or repeated."),
+        "arms": Spelling(
+            "--arm",
+            list[str],
+            lambda texts, _: arms(texts),
+            f"Typed CKPT, CKPT:RULE or CKPT:RULE:BUDGET, or as JSON. {SEVERAL}",
+            checkpoint_names,
+        ),
+        "recipes": Spelling(
+            "--recipe", list[str], lambda texts, _: recipes(texts), f"Typed NAME=CKPT,CKPT,… {SEVERAL}"
+        ),
         "positions": Spelling("", list[str], lambda texts, _: tuple(texts), SEVERAL),
         "memories": Spelling("--memory", list[str], lambda texts, _: tuple(texts), SEVERAL),
         "intervals": Spelling(

@@ -11,11 +11,13 @@ from attnscope.cli.records import show_table
 
 if TYPE_CHECKING:
     from attnscope.trials.board import Row
+    from attnscope.trials.recipes import ArmOfRecipe
     from attnscope.trials.trial import Trial
 
 READ = """gain kept: (return − random) ÷ (uncompressed − random), 95 %; where it binds: from the first episode in which
 the budget drops anything. speed: times as fast, with a full context. jointly: all conditions judged at once. °: oracle.
 †: few degrees of freedom. In brackets: what would decide, at both ends of the 80 % interval."""
+SEEDS = ("arm over training seeds", "against", "seeds", "these seeds keep", "verdict", "the recipe keeps", "verdict ")
 COLUMNS = ("condition", "positions", "tokens", "return", "gain kept", "where it binds", "KL", "speed", "verdict")
 
 
@@ -30,10 +32,20 @@ def show_board(trial: Trial, *, as_json: bool) -> None:
         return
     means = found.results.returns.mean(axis=tuple(range(1, found.results.returns.ndim)))
     show_table(COLUMNS, [_cells(row, f"{mean:.2f}") for row, mean in zip(found.rows, means, strict=False)])
+    if found.recipes:
+        show_table(SEEDS, [_over_seeds(one) for one in found.recipes])
     out.print(READ, markup=False)
     out.print(f"{found.reach} {speed_words(found.results)}")
     for reason in sorted({row.verdict.reason for row in found.rows if row.verdict.reason is not None}):
         out.print(escape(f"nothing can be told where {reason}"))
+
+
+def _over_seeds(one: ArmOfRecipe) -> tuple[str, ...]:
+    from attnscope.trials.words import number  # noqa: PLC0415 - loads zarr
+
+    seeds = f"{one.training_seeds} against {one.reference_seeds}"
+    these, recipe = (number(verdict.kept) for verdict in (one.these, one.recipe))
+    return one.name, one.against, seeds, these, one.seeds_words, recipe, one.recipe_words
 
 
 def _cells(row: Row, mean: str) -> tuple[str, ...]:

@@ -61,12 +61,12 @@ def valued(text: str) -> object:
         return text
 
 
-def strategies(texts: list[str] | None) -> tuple[StrategyChoice, ...] | None:
+def strategies(texts: list[str] | None, option: str = "--strategy") -> tuple[StrategyChoice, ...] | None:
     """Return ``recency``, ``sinks:sinks=8`` or ``{"name": "sinks", "sinks": 8}`` as strategies."""
-    return tuple(map(_strategy, texts)) if texts else None
+    return tuple(_strategy(text, option) for text in texts) if texts else None
 
 
-def _strategy(text: str) -> StrategyChoice:
+def _strategy(text: str, option: str) -> StrategyChoice:
     if text.lstrip().startswith("{"):
         spelled = valued(text)
     else:
@@ -76,7 +76,7 @@ def _strategy(text: str) -> StrategyChoice:
         return choice_of(spelled) if isinstance(spelled, dict) else choice_of({})
     except ValueError as error:
         expected = 'expected a name, name:parameter=value,… or {"name": …}'
-        raise typer.BadParameter(f"{expected}, got {text!r}", param_hint="--strategy") from error
+        raise typer.BadParameter(f"{expected}, got {text!r}", param_hint=option) from error
 
 
 def budgets(texts: list[str] | None) -> tuple[int | float, ...] | None:

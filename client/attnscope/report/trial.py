@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 from attnscope.capture import Capture
 from attnscope.documents import document
 from attnscope.figures.style import save
+from attnscope.figures.trials.arms import trial_arms
 from attnscope.figures.trials.curves import trial_curves
 from attnscope.figures.trials.kept_timeline import PANELS, kept_timeline
 from attnscope.figures.trials.pareto import pareto
@@ -107,6 +108,9 @@ def _figures(measured: Board, won: Winner | None, scored: _Scored | None) -> Ite
     """Yield file name, title and figure."""
     if len(measured.rows) == 1:
         return  # only the uncompressed rollout is there by now
+    if measured.results.has_arms:
+        yield "trial_arms", "Gain kept by arm", trial_arms(measured)
+        return
     if any(row.condition.budget is not None for row in measured.rows):
         yield "trial_pareto", "What compression buys and costs", pareto(measured)
         yield "trial_table", "Gain kept by strategy and budget", trial_table(measured)

@@ -9,6 +9,7 @@ from typing import Final
 import numpy as np
 
 from attnscope.figures.trials.words import caption_of_trial
+from attnscope.trials.arms import arm_sentences
 from attnscope.trials.board import Board, Row
 from attnscope.trials.naming import name_of
 from attnscope.trials.packing import departures_by_age
@@ -36,6 +37,8 @@ WIDTH: Final = 110
 
 def trial_findings(board: Board, winner: Winner | None) -> list[str]:
     """Return sentences about a trial, what must be known first at the top."""
+    if board.results.has_arms:
+        return [*_warnings(board), *arm_sentences(board), f"{_margin(board)} {board.reach}", *_packed(board)]
     judged = board.rows[1:]
     sentences = [*_warnings(board), _baseline(board), f"{_margin(board)} {board.reach}"]
     if winner is not None:
@@ -62,8 +65,9 @@ def _packed(board: Board) -> list[str]:
 def trial_text(board: Board, winner: Winner | None, more: Sequence[str] = ()) -> str:
     """Return the sentences, more of them if given, and the table of verdicts, with their provenance."""
     scope = scope_words(board.results, board.bootstrap.scope)
+    whose = "these checkpoints" if board.results.has_arms else "this checkpoint"
     lines = [
-        f"What compression cost, for this checkpoint and {scope.removeprefix('for ')}",
+        f"What compression cost, for {whose} and {scope.removeprefix('for ')}",
         caption_of_trial(board),
         "",
     ]
@@ -88,7 +92,7 @@ evenly spaced tokens keep; after inconclusive: what would decide, at both ends o
 
 def _cells(row: Row) -> tuple[str, ...]:
     return (
-        (row.name + (" °" if row.condition.oracle else ""))[:40],
+        (row.name + (" °" if row.condition.oracle else ""))[: 40 if row.condition.checkpoint_name is None else 90],
         row.condition.positions,
         f"{row.share.value:.0%}",
         number(row.verdict.kept),
@@ -134,11 +138,13 @@ def _baseline(board: Board) -> str:
 
 
 def _margin(board: Board) -> str:
-    words = [row.verdict.word for row in board.rows[1:]]
+    judged = [row for row in board.rows[1:] if row.condition.against != row.condition.index]
+    words = [row.verdict.word for row in judged]
     counts = ", ".join(f"{words.count(word)} {word}" for word in ("non-inferior", "inferior", "inconclusive"))
-    jointly = sum(row.verdict.jointly for row in board.rows[1:])
+    jointly = sum(row.verdict.jointly for row in judged)
+    beside = "reference" if board.results.has_arms else "uncompressed"
     return (
-        f"At a margin of {board.results.spec.margin:.0%} of (uncompressed − uniform actions), {len(words)} conditions: "
+        f"At a margin of {board.results.spec.margin:.0%} of ({beside} − uniform actions), {len(words)} conditions: "
         f"{counts}; {jointly} of the verdicts hold with all conditions judged at once."
     )
 

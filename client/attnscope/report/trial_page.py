@@ -62,6 +62,7 @@ def trial_page(board: Board, winner: Winner | None, figures: dict[str, bytes], m
         ),
         "head": "".join(f"<th>{html.escape(one)}</th>" for one in HEAD),
         "rows": "\n".join(_line(row) for row in board.rows),
+        "seeds": _over_seeds(board),
         "figures": "".join(_figure(title, png) for title, png in figures.items()),
     }
     template = Template(part("trial.html"))
@@ -95,6 +96,27 @@ def _line(row: Row) -> str:
     kinds = {0: f' title="{html.escape(row.condition.text)}"', place: ' class="word"'}
     text = "".join(f"<td{kinds.get(at, '')}>{html.escape(cell)}</td>" for at, cell in enumerate(cells))
     return f'<tr class="{kind}">{text}</tr>'
+
+
+SEEDS: Final = (
+    "Arm over training seeds", "Against", "Training seeds", "These seeds keep", "Verdict on these seeds",
+    "The recipe keeps", "Verdict on the recipe",
+)  # fmt: skip
+
+
+def _over_seeds(board: Board) -> str:
+    """Return the table of arms over training seeds; nothing where no arm is of a recipe."""
+    if not board.recipes:
+        return ""
+    lines = []
+    for one in board.recipes:
+        seeds = f"{one.training_seeds} against {one.reference_seeds}"
+        kept = [number(verdict.kept) for verdict in (one.these, one.recipe)]
+        cells = (one.name, one.against, seeds, kept[0], one.seeds_words, kept[1], one.recipe_words)
+        lines.append(f"<tr>{''.join(f'<td>{html.escape(cell)}</td>' for cell in cells)}</tr>")
+    head = "".join(f"<th>{html.escape(one)}</th>" for one in SEEDS)
+    table = f"<table><thead><tr>{head}</tr></thead><tbody>{''.join(lines)}</tbody></table>"
+    return f'<h2>Training seeds</h2><div class="wide">{table}</div>'
 
 
 def _figure(title: str, png: bytes) -> str:

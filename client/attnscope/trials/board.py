@@ -7,11 +7,10 @@ import io
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-
 from attnscope.documents import document
 from attnscope.measures.intervals import RESAMPLES, Estimate, Scope
 from attnscope.trials.bootstrap import PairedBootstrap
+from attnscope.trials.columns import cell, flat
 from attnscope.trials.costs import (
     Divergence,
     context_bytes,
@@ -25,9 +24,10 @@ from attnscope.trials.learning import Reached, episodes_to
 from attnscope.trials.naming import name_of
 from attnscope.trials.phases import PHASES, Phase, binds_from, episodes_of
 from attnscope.trials.reach import reach_words
+from attnscope.trials.recipes import ArmOfRecipe, arms_of_recipes
 from attnscope.trials.results import TrialResults
 from attnscope.trials.scores import TaskLosses, difference, iqm, over_blind, retained, task_losses
-from attnscope.trials.speed import Speed, speed_at, speeds
+from attnscope.trials.speed import Speed, speeds
 from attnscope.trials.verdicts import Verdict, judge, judge_all
 from attnscope_storage.wire import Condition
 
@@ -70,7 +70,10 @@ class Row:
     @property
     def words(self) -> str:
         """The verdict on the condition: jointly or by itself, or the rollouts that would decide."""
-        return "baseline" if self.condition.index == 0 else self.verdict.words
+        of = self.condition
+        if of.against == of.index:
+            return "baseline" if of.arm is None else "reference"
+        return self.verdict.words
 
     @property
     def name(self) -> str:
@@ -85,6 +88,8 @@ class Board:
     results: TrialResults
     bootstrap: PairedBootstrap
     rows: tuple[Row, ...]
+    recipes: tuple[ArmOfRecipe, ...] = ()
+    """Arms over the training seeds of their recipes; none where no arm is of a recipe."""
 
     @property
     def reach(self) -> str:
@@ -93,11 +98,12 @@ class Board:
 
     def csv(self) -> str:
         """Return the table, a line a condition; what is not known is empty."""
-        lines = [_flat(row) | {"reach": self.reach} for row in self.rows]
+        whose = [self.results.whose(row.condition.index) for row in self.rows]
+        lines = [flat(row) | of | {"reach": self.reach} for row, of in zip(self.rows, whose, strict=True)]
         text = io.StringIO()
         writer = csv.DictWriter(text, list(dict.fromkeys(name for line in lines for name in line)), restval="")
         writer.writeheader()
-        writer.writerows({name: _cell(value) for name, value in line.items()} for line in lines)
+        writer.writerows({name: cell(value) for name, value in line.items()} for line in lines)
         return text.getvalue()
 
     def to_json(self) -> dict[str, Any]:
@@ -115,6 +121,7 @@ class Board:
             "tasks": list(results.task_names),
             "spec": results.spec.model_dump(mode="json"),
             "conditions": [_nested(row) for row in self.rows],
+            **({"recipes": [one.to_json() for one in self.recipes]} if self.recipes else {}),
         }
 
     def json(self) -> str:
@@ -138,6 +145,7 @@ def board(results: TrialResults, scope: Scope = "these tasks", samples: int = RE
         results,
         bootstrap,
         tuple(_row(results, bootstrap, index, verdict) for index, verdict in enumerate(verdicts)),
+        arms_of_recipes(results, bootstrap),
     )
 
 
@@ -170,54 +178,6 @@ def _row(results: TrialResults, bootstrap: PairedBootstrap, place: int, verdict:
     )
 
 
-def _flat(row: Row) -> dict[str, Any]:
-    """Return a row's numbers under names that tell value and interval apart."""
-    of, tasks, speed = row.condition, row.tasks, speed_at(row.speeds)
-    line: dict[str, Any] = {
-        "condition": of.index,
-        "strategy": of.strategy,
-        "text": of.text,
-        "budget": of.budget,
-        "positions": of.positions,
-        "interval": of.interval,
-        "memory": of.memory,
-        "path": of.path,
-        "control": of.control,
-        "oracle": of.oracle,
-        "verdict": row.verdict.word,
-        "holds_jointly": row.verdict.jointly,
-        "words": row.words,
-        "decides": row.verdict.decides,
-        "decides_far": row.verdict.decides_far,
-        "decides_unit": row.verdict.unit if row.verdict.decides else None,
-    }
-    line |= _spread("kept", row.verdict.kept) | _spread("difference", row.difference)
-    line |= _spread("retained", row.retained) | _spread("iqm", row.iqm)
-    for phase, verdict in row.phases.items():
-        line |= _spread(f"kept_{phase}", verdict.kept)
-    line |= {"binds_from": row.binds_from} | _spread("kept_binding", None if row.binding is None else row.binding.kept)
-    line |= _spread("share", row.share)
-    line |= {"tokens": row.tokens, "bytes": row.bytes, "flops": row.flops, "flops_share": row.flops_share}
-    for one in row.episodes_to:
-        line[f"episodes_to_{one.level:.0%}".replace("%", "")] = one.episode
-    line |= {"worst_task": tasks.worst, "worst_kept": tasks.kept[tasks.worst] if tasks.worst >= 0 else None}
-    line |= {"tasks_succeeded": len(tasks.succeeded), "tasks_lost": len(tasks.lost), "pairing": row.pairing}
-    line |= _spread("over_uniform", row.over_uniform) | _spread("over_random", row.over_random)
-    if row.divergence is not None:
-        line |= _spread("kl", row.divergence.kl) | {"kl_p95": row.divergence.kl_p95}
-        line |= _spread("flips", row.divergence.flips) | _spread("departure", row.divergence.departure)
-    for one_speed in row.speeds:
-        line[f"speedup_{one_speed.phase}_{one_speed.envs}"] = one_speed.ratio
-        line[f"steps_per_second_{one_speed.phase}_{one_speed.envs}"] = one_speed.per_second
-    return line | {"speedup_claimed": None if speed is None else not of.oracle}
-
-
-def _spread(name: str, estimate: Estimate | None) -> dict[str, float | None]:
-    if estimate is None:
-        return {name: None, f"{name}_low": None, f"{name}_high": None}
-    return {name: estimate.value, f"{name}_low": estimate.low, f"{name}_high": estimate.high}
-
-
 def _nested(row: Row) -> dict[str, Any]:
     plain = {name: value for name, value in vars(row).items() if isinstance(value, int | float)}
     estimates = {name: dict(vars(value)) for name, value in vars(row).items() if isinstance(value, Estimate)}
@@ -242,7 +202,3 @@ def _nested(row: Row) -> dict[str, Any]:
 
 def _judged(verdict: Verdict) -> dict[str, Any]:
     return {**vars(verdict), "kept": dict(vars(verdict.kept)), "unit": verdict.unit, "words": verdict.words}
-
-
-def _cell(value: Any) -> Any:  # noqa: ANN401 - anything a cell holds
-    return "" if value is None or (isinstance(value, float) and not np.isfinite(value)) else value

@@ -49,15 +49,15 @@ def context_bytes(results: TrialResults, condition: int) -> float:
     Embeddings of every token that may be selected again: of the whole window where selection is stateless. Keys and
     values of every layer where they are cached.
     """
-    of, policy = results.conditions[condition], results.policy
+    of, policy = results.conditions[condition], results.policy_of(condition)
     stored = results.kept if of.memory == "stateful" or of.path == "cached" else results.held
     numbers = policy.width * (2 * policy.layers if of.path == "cached" else 1)
     return float(stored[condition][..., _counted(results)].mean()) * numbers * FLOAT_BYTES
 
 
 def operations(results: TrialResults, condition: int) -> tuple[float, float]:
-    """Return the operations of a decision's forward and their share of the uncompressed, over all decisions."""
-    own, plain = float(results.flops[condition].mean()), float(results.flops[0].mean())
+    """Return the operations of a decision's forward and their share of the baseline's, over all decisions."""
+    own, plain = (float(results.flops[place].mean()) for place in (condition, results.against(condition)))
     return own, own / plain if plain > 0 else float("nan")
 
 
@@ -87,7 +87,7 @@ def pairing(results: TrialResults, condition: int) -> float:
 
     NaN where a task has one seed or nothing varies.
     """
-    pair = [results.returns[place].mean(axis=-1) for place in (condition, 0)]
+    pair = [results.returns[place].mean(axis=-1) for place in (condition, results.against(condition))]
     own, plain = (values - values.mean(axis=0) for values in pair)
     scale = float(np.sqrt((own**2).sum() * (plain**2).sum()))
     return float((own * plain).sum()) / scale if scale > 0 else float("nan")

@@ -61,7 +61,7 @@ def episodes_to(results: TrialResults, condition: int, bootstrap: PairedBootstra
     random is not known, shares of the final return itself.
     """
     floor = np.nan_to_num(results.random_return)
-    gains = [results.returns[place] - floor[None, :, None] for place in (condition, 0)]
+    gains = [results.returns[place] - floor[None, :, None] for place in (condition, results.against(condition))]
     mean = [running(one.mean(axis=(0, 1))) for one in gains]
     drawn = [running(bootstrap.means(one)) for one in gains]
     found = []

@@ -18,8 +18,17 @@ def label_of(condition: Condition) -> str:
 
 
 def name_of(condition: Condition) -> str:
-    """Return a condition in a few words, such as ``recency 40%``; of transitions the number alone."""
-    if condition.index == 0:
+    """Return a condition in a few words, such as ``recency 40%``; of transitions the number alone.
+
+    In a trial with arms the checkpoint stands before it.
+    """
+    rule = rule_of(condition)
+    return rule if condition.checkpoint_name is None else f"{condition.checkpoint_name} {rule}"
+
+
+def rule_of(condition: Condition) -> str:
+    """Return a condition's rule and budget, without its checkpoint."""
+    if condition.index == 0 or (condition.checkpoint_name is not None and condition.strategy == "none"):
         return "uncompressed"
     if condition.budget is None:
         return label_of(condition)

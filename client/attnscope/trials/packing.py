@@ -45,7 +45,7 @@ def departures_by_age(results: TrialResults, condition: int) -> PackedDepartures
     """
     departure, arm = results.measured(DEPARTURE), results.conditions[condition]
     steps = results.static("divergence/step")
-    own = not (arm.parameters.get("once") or arm.parameters.get("by"))
+    own = arm.checkpoint == 0 and not (arm.parameters.get("once") or arm.parameters.get("by"))
     if arm.strategy != Latents.name or not own or departure is None or not len(steps):
         return None
     ages = packing_ages(results.policy, int(steps.max()) + 1, int(arm.parameters.get("newest", 0)))

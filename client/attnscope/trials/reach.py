@@ -17,4 +17,5 @@ def scope_words(results: TrialResults, scope: str) -> str:
 
 def reach_words(results: TrialResults, scope: str) -> str:
     """Return the sentence on the reach of a trial's verdicts, which every form of a trial has."""
-    return f"Verdicts hold {scope_words(results, scope)}."
+    whose = " and for these checkpoints, not for their recipes" if results.has_arms else ""
+    return f"Verdicts hold {scope_words(results, scope)}{whose}."

@@ -142,14 +142,43 @@ class TrialResults:
         return np.array([_known(None if cell is None else cell.optimal_return) for cell in self.tasks])
 
     @property
+    def has_arms(self) -> bool:
+        """True where arms were named, perhaps of several checkpoints, in place of strategies and budgets."""
+        return bool(self.resolved.checkpoints)
+
+    def policy_of(self, condition: int) -> PolicyDescription:
+        """Return the policy that acts in a condition."""
+        every = self.resolved.checkpoints
+        return every[self.conditions[condition].checkpoint].policy if every else self.policy
+
+    def whose(self, condition: int) -> dict[str, str | int | None]:
+        """Return the checkpoint of a condition, its recipe and its training seed; nothing in a trial without arms."""
+        if not self.has_arms:
+            return {}
+        one = self.resolved.checkpoints[self.conditions[condition].checkpoint]
+        return {"checkpoint": one.name, "recipe": one.recipe, "training_seed": one.training_seed}
+
+    def against(self, condition: int) -> int:
+        """Return the condition that another is compared with: the uncompressed one, or the reference of its arm."""
+        place = self.conditions[condition].against
+        return place if place < self.committed else 0
+
+    @property
     def capacity(self) -> int:
         """History tokens of a full context."""
-        return self.policy.transitions * self.policy.tokens_per_transition
+        return self.capacity_of(0)
+
+    def capacity_of(self, condition: int) -> int:
+        """Return the history tokens of a full context of the policy that acts in a condition."""
+        policy = self.policy_of(condition)
+        return policy.transitions * policy.tokens_per_transition
 
     @cached_property
     def full(self) -> Bool[np.ndarray, " episode"]:
-        """True where the uncompressed context was full in the whole of an episode."""
-        return np.asarray(self.held[0].min(axis=(0, 1)) >= self.capacity - 0.5, np.bool_)
+        """True where the uncompressed context, of every checkpoint, was full in the whole of an episode."""
+        least = {self.conditions[place].checkpoint: place for place in reversed(range(self.committed))}
+        each = [self.held[place].min(axis=(0, 1)) >= self.capacity_of(place) - 0.5 for place in least.values()]
+        return np.asarray(np.all(each, axis=0), np.bool_)
 
     def measured(self, name: str) -> Float64[np.ndarray, ...] | None:
         """Return an array that not every trial has, such as ``divergence/kl``; None where it was not asked for."""

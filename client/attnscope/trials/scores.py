@@ -56,7 +56,7 @@ def scaled(results: TrialResults, condition: int) -> Float64[np.ndarray, "seed t
 
 def iqm(results: TrialResults, condition: int, bootstrap: PairedBootstrap) -> Estimate | None:
     """Return the interquartile mean of the scaled returns over rollouts and tasks, beside the uncompressed one."""
-    own, plain = scaled(results, condition).reshape(-1), scaled(results, 0).reshape(-1)
+    own, plain = scaled(results, condition).reshape(-1), scaled(results, results.against(condition)).reshape(-1)
     if not (np.isfinite(own).all() and np.isfinite(plain).all()):
         return None
     value, beside = (float(interquartile_mean(values)) for values in (own, plain))
@@ -66,18 +66,18 @@ def iqm(results: TrialResults, condition: int, bootstrap: PairedBootstrap) -> Es
 
 def difference(results: TrialResults, condition: int, bootstrap: PairedBootstrap) -> Estimate:
     """Return compressed − uncompressed return of an episode; safe where the uncompressed one is near 0."""
-    own, plain = mean_return(results, condition), mean_return(results, 0)
+    own, plain = mean_return(results, condition), mean_return(results, results.against(condition))
     return bootstrap.mean(np.asarray(own - plain), 0.0)
 
 
 def retained(results: TrialResults, condition: int, bootstrap: PairedBootstrap) -> Estimate:
     """Return compressed ÷ uncompressed return; NaN where the uncompressed one is not above 0."""
-    return bootstrap.ratio(mean_return(results, condition), mean_return(results, 0))
+    return bootstrap.ratio(mean_return(results, condition), mean_return(results, results.against(condition)))
 
 
 def task_losses(results: TrialResults, condition: int) -> TaskLosses:
     """Return what each task keeps, and which are lost."""
-    own, plain = (gain(results, place).mean(axis=0) for place in (condition, 0))
+    own, plain = (gain(results, place).mean(axis=0) for place in (condition, results.against(condition)))
     kept = np.divide(own, plain, out=np.full(len(plain), np.nan), where=plain > 0)
     span = results.optimal_return - results.random_return
     succeeds = plain >= np.where(np.isfinite(span), SUCCEEDS * span, 0)
@@ -97,8 +97,11 @@ def over_blind(
 
     A rule may keep fewer tokens than its budget allows, so the blind rule's return is interpolated to the same
     effective budget between the trial's budgets, with the uncompressed rollout as the last of them. Below the blind
-    rule's smallest budget it is compared with that, which keeps more. None where the blind rule was not tried.
+    rule's smallest budget it is compared with that, which keeps more. None where the blind rule was not tried, and in
+    a trial with arms, whose conditions are no grid of budgets.
     """
+    if results.has_arms:
+        return None
     of = results.conditions[condition]
     blind = [
         one.index

@@ -58,9 +58,10 @@ def winner(results: TrialResults, scope: Scope = "these tasks", samples: int = R
     """Return the condition to use, chosen by a rule that was fixed before, and its verdict on other rollouts.
 
     Of those that the choosing rollouts find non-inferior the one with the smallest effective budget; where there is
-    none, of those that keep at least 1 − margin; else the one that keeps most. Oracles are never chosen.
+    none, of those that keep at least 1 − margin; else the one that keeps most. Oracles are never chosen, nor is any of
+    the arms of a trial that names its arms.
     """
-    parted = parts(results)
+    parted = None if results.has_arms else parts(results)
     candidates = [one.index for one in results.conditions[1:] if not one.oracle and one.strategy != "none"]
     if parted is None or not candidates:
         return None

@@ -27,7 +27,7 @@ END: Final = 1.2815515655446004
 
 NO_RANDOM: Final = "the return of uniform actions is not known for these tasks, so the margin has no size"
 NO_GAIN: Final = (
-    "the uncompressed policy is not shown to gain anything over uniform actions: there is nothing to retain"
+    "the policy that it is compared with is not shown to gain anything over uniform actions: there is nothing to retain"
 )
 ONE_ROLLOUT: Final = "one rollout has no interval"
 
@@ -96,7 +96,8 @@ def judge(
     first
         Earlier episodes do not count, of both arms.
     """
-    compressed, uncompressed = gain(results, condition, phase, first), gain(results, 0, phase, first)
+    places = condition, results.against(condition)
+    compressed, uncompressed = (gain(results, place, phase, first) for place in places)
     bound = 1 - results.spec.margin
     kept = bootstrap.ratio(compressed, uncompressed)
     if not np.isfinite(uncompressed).all():
@@ -105,7 +106,7 @@ def judge(
         return Verdict("inconclusive", kept, bound, reason=ONE_ROLLOUT)
     if not bootstrap.mean(uncompressed).low > 0:
         return Verdict("inconclusive", kept, bound, reason=NO_GAIN)
-    word = _word(kept.low, kept.high, bound)
+    word = word_of(kept.low, kept.high, bound)
     if word != "inconclusive":
         return Verdict(word, kept, bound)
     have = bootstrap.seeds if bootstrap.scope == "these tasks" else bootstrap.tasks
@@ -135,7 +136,7 @@ def judge_all(results: TrialResults, bootstrap: PairedBootstrap) -> list[Verdict
         one = verdicts[index]
         wider = student(bootstrap.freedom(_influence(results, index, one.kept.value))) / NORMAL
         reach = wider * widest * float(one_error)
-        held = _word(one.kept.value - reach, one.kept.value + reach, one.bound) == one.word != "inconclusive"
+        held = word_of(one.kept.value - reach, one.kept.value + reach, one.bound) == one.word != "inconclusive"
         verdicts[index] = Verdict(**{**vars(one), "jointly": held})
     return verdicts
 
@@ -177,14 +178,15 @@ NEVER: Final = 10_000
 """As many as this, or more: what was measured lies too near the bound."""
 
 
-def _word(low: float, high: float, bound: float) -> Word:
+def word_of(low: float, high: float, bound: float) -> Word:
+    """Return the word of an interval of what is kept."""
     if low > bound:
         return "non-inferior"
     return "inferior" if high < bound else "inconclusive"
 
 
 def _drawn(results: TrialResults, condition: int, bootstrap: PairedBootstrap) -> Float[np.ndarray, " sample"]:
-    above, below = bootstrap.means(gain(results, condition)), bootstrap.means(gain(results, 0))
+    above, below = (bootstrap.means(gain(results, place)) for place in (condition, results.against(condition)))
     return np.asarray(np.divide(above, below, out=np.full(bootstrap.samples, np.nan), where=below > 0))
 
 
@@ -197,4 +199,4 @@ def _error(
 
 
 def _influence(results: TrialResults, condition: int, kept: float) -> Float[np.ndarray, "seed task"]:
-    return np.asarray(gain(results, condition) - kept * gain(results, 0))
+    return np.asarray(gain(results, condition) - kept * gain(results, results.against(condition)))

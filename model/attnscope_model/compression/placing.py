@@ -11,7 +11,7 @@ from torch import Tensor
 from attnscope_model.compression.forward import FIRST, Piece
 from attnscope_model.compression.kept import Kept, groups, tokens_of
 from attnscope_storage.wire import PolicyDescription
-from attnscope_storage.wire.specifications.trials import PositionPolicy
+from attnscope_storage.wire.specifications.arms import PositionPolicy
 
 
 @dataclass(frozen=True, eq=False)

@@ -8,7 +8,7 @@ from typing import Literal
 from attnscope_model.families import OWN_FAMILIES
 from attnscope_model.strategies import Strategy
 from attnscope_storage.wire import PolicyDescription
-from attnscope_storage.wire.specifications.trials import Memory, PositionPolicy, Recompute
+from attnscope_storage.wire.specifications.arms import Memory, PositionPolicy, Recompute
 
 ATTENTION_FIELDS = frozenset({"attention", "accumulated", "expected"})
 """Fields of a view that need decision rows."""

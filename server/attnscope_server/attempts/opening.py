@@ -53,11 +53,21 @@ def choose_attention(policy: Policy, device: torch.device, reader: CaptureReader
     NotReproducibleError
         The job began with an attention that this machine does not have.
     """
-    if reader is None:
+    began = None if reader is None else str(reader.attributes["provenance"]["attention_implementation"])
+    attend_as(policy, device, began, allowed=allowed)
+
+
+def attend_as(policy: Policy, device: torch.device, began: str | None, *, allowed: bool) -> None:
+    """Take the attention that a job began with; where it begins now, the faster one where it fits.
+
+    Raises
+    ------
+    NotReproducibleError
+        The job began with an attention that this machine does not have.
+    """
+    if began is None:
         prefer_fused(policy, device, allowed=allowed)
         return
-    provenance: dict[str, object] = reader.attributes["provenance"]
-    began = provenance["attention_implementation"]
     prefer_fused(policy, device, allowed=began in {NUMBA, LAYERS}, whole=began == LAYERS)
     if implementation(policy) != began:
         raise NotReproducibleError(f"it began with {began}; here is only {implementation(policy)}")

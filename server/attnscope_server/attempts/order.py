@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Generic, TypedDict
+from typing import Any, Generic, TypedDict
 
 from attnscope_env.presets.listing import LISTED, Listings
 from attnscope_server.kinds import ResolvedT, SpecT
 from attnscope_storage.layout.bucket import StorePath
-from attnscope_storage.wire import Phase
+from attnscope_storage.wire import CheckpointInfo, Phase
 from attnscope_storage.wire.parts import PART_OF
 from attnscope_storage.writing.fence import Tenure
 from attnscope_storage.writing.writer import Commit
@@ -33,6 +33,8 @@ class Order(Generic[SpecT, ResolvedT]):
     part_of: tuple[str, str] | None = None
     """The store that owns the job's store, and its name there; None where the job stands for itself."""
 
+    load: Callable[[str], tuple[Any, CheckpointInfo]] | None = None
+    """Returns the policy and the entry of another checkpoint that the job needs, by its id; None where none is."""
     tenure: Tenure | None = None
     """The attempt's right to write; None where one writer locks the store for as long as it writes."""
 

@@ -189,7 +189,8 @@ def remove_checkpoint(name: str, data_root: Root = None) -> None:
     settings = settings_of(data_root)
     prepare(settings)
     database = open_database(settings)
-    used = {job.resolved.checkpoint_id for job in JobStore(database).in_state(*JobState) if job.deleted_at is None}
+    jobs = [job for job in JobStore(database).in_state(*JobState) if job.deleted_at is None]
+    used = {identity for job in jobs for identity in job.resolved.checkpoint_ids}
     database.close()
     info = registry_of(data_root).remove(name, in_use=used)
     typer.echo(f"removed {info.name}")

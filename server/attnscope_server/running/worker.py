@@ -145,6 +145,7 @@ class Worker:
             durable=order.durable,
             listings=Listings(order.environments),
             fused=order.fused,
+            load=lambda identity: self._another(order.data_root, identity, device),
             tenure=self._tenure(order, placed_on),
         )
         self._steps_each = resolved.steps_each
@@ -175,6 +176,11 @@ class Worker:
             self._loaded = None  # frees the old one before the new one is read
             self._loaded = (checkpoint, str(device), load_policy(registry.folder(checkpoint), device))
         return self._loaded[2], info
+
+    def _another(self, root: Path, checkpoint: str, device: torch.device) -> tuple[Policy, CheckpointInfo]:
+        """Return a further policy of a job, which is not kept beyond it."""
+        registry = CheckpointRegistry(root / "checkpoints")
+        return load_policy(registry.folder(checkpoint), device), registry.get(checkpoint)
 
     def _commit(self, order: Run, commit: Commit) -> None:
         self._committed = Commit(commit.steps_committed * self._steps_each, commit.bytes_written)

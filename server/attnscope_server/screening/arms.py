@@ -11,7 +11,7 @@ from attnscope_model.strategies import Strategy, looks_at_attention, why_not, wh
 from attnscope_model.strategies.candidates import BETWEEN_SELECTIONS, candidates
 from attnscope_model.strategies.learned import Latents, own_forms
 from attnscope_storage.wire import PolicyDescription
-from attnscope_storage.wire.specifications.trials import Budget, Memory, PositionPolicy
+from attnscope_storage.wire.specifications.arms import Budget, Memory, PositionPolicy
 
 BUDGETS: Final[tuple[Budget, ...]] = (0.1, 0.25, 0.4, 0.6)
 """Shares of the history that a screen judges, where nothing else is asked for."""

@@ -11,7 +11,7 @@ from jaxtyping import Bool
 
 from attnscope_model.compression import default_positions
 from attnscope_storage.wire import PolicyDescription
-from attnscope_storage.wire.specifications.trials import PositionPolicy
+from attnscope_storage.wire.specifications.arms import PositionPolicy
 
 Band = tuple[int, int]
 """The youngest and the oldest age of a band."""

@@ -14,7 +14,7 @@ from attnscope_model.compression.forward import FIRST, Piece, contexts_at_once, 
 from attnscope_model.compression.kept import tokens_of
 from attnscope_model.compression.sharing import CLOSE, pads
 from attnscope_server.screening.keeping import Frame, Kept
-from attnscope_storage.wire.specifications.trials import PositionPolicy
+from attnscope_storage.wire.specifications.arms import PositionPolicy
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from typing import Protocol
 import numpy as np
 from jaxtyping import Bool, Float, Int, Shaped
 
-from attnscope_server.trials.rollout import LANE
+from attnscope_server.trials.axes import LANE
 
 REPLICA = 15_485_863
 """Factor of a replica in a rollout's lane; replica 0 has the lane that it has in a trial."""

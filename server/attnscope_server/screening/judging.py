@@ -30,7 +30,8 @@ from attnscope_server.screening.keeping import Frame
 from attnscope_server.screening.measuring import Arrays, Measured
 from attnscope_server.screening.resolving import NO_ROWS, block_of, spelled
 from attnscope_server.screening.walking import Walk
-from attnscope_storage.wire.specifications.trials import Condition, PositionPolicy
+from attnscope_storage.wire.specifications.arms import PositionPolicy
+from attnscope_storage.wire.specifications.trials import Condition
 
 
 @dataclass(frozen=True)

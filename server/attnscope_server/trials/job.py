@@ -6,7 +6,7 @@ The seam between a job (what a worker is told) and compressed rollouts (what a `
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from typing import Any, Protocol, Unpack
@@ -30,6 +30,7 @@ from attnscope_server.attempts.opening import (
     open_store,
 )
 from attnscope_server.attempts.order import Callbacks, Order
+from attnscope_server.trials.policies import facts_of, other_policies
 from attnscope_server.trials.results import ConditionResult
 from attnscope_server.trials.rollout import TrialRunner
 from attnscope_server.trials.sizing import WRITER_BLOCKS, static_arrays
@@ -76,6 +77,7 @@ class MakeRunner(Protocol):
         device: torch.device,
         stopped: Callable[[], bool],
         on_progress: OnProgress,
+        others: Mapping[str, Policy],
     ) -> WaveRunner:
         """Return the runner."""
         ...
@@ -122,12 +124,14 @@ def run_trial(
     """
     reader = committed(order.path)
     choose_attention(policy, device, reader, allowed=order.fused)
+    others, stated = other_policies(order, device, reader)
     progress = _Progress(on_progress, order.resolved.steps)
-    runner = make(order.spec, order.resolved, policy, environments_of(order), device, stopped, progress.hear)
+    runner = make(order.spec, order.resolved, policy, environments_of(order), device, stopped, progress.hear, others)
     waves = runner.waves()
     if list(chain(*waves)) != [condition.index for condition in order.resolved.conditions]:
         raise RuntimeError(f"expected waves that cover every condition in order, got {waves}")
-    with trial_writer(order, checkpoint, device, policy, reader, Watching(on_commit, at_stage)) as writer:
+    facts = [facts_of(checkpoint, policy), *stated] if order.resolved.checkpoints else []
+    with trial_writer(order, checkpoint, device, policy, reader, Watching(on_commit, at_stage), facts) as writer:
         done = writer.steps_committed
         if reader is not None and done:
             on_progress("resuming", done * order.resolved.steps)
@@ -164,13 +168,21 @@ def trial_writer(
     policy: Policy,
     reader: CaptureReader | None,
     watching: Watching,
+    facts: Sequence[Mapping[str, Any]] = (),
 ) -> CaptureWriter:
-    """Return the writer of a trial's store, made anew or continued where a reader of it is given."""
+    """Return the writer of a trial's store, made anew or continued where a reader of it is given.
+
+    Parameters
+    ----------
+    facts
+        Provenance of every checkpoint, where the trial has arms.
+    """
     schema = trial_schema(order.spec, order.resolved, policy.description)
     schema = schema if reader is None else schema.of_store(reader.names())
 
     def new() -> tuple[dict[str, object], Arrays]:
-        own = {"seeds": sorted(order.spec.seeds), "growing_window": order.spec.path}
+        own: dict[str, object] = {"seeds": sorted(order.spec.seeds), "growing_window": order.spec.path}
+        own |= {"checkpoints": list(facts)} if facts else {}
         attributes = attributes_of(order, checkpoint, device, implementation(policy), own)
         return attributes, static_arrays(schema, order.spec, order.resolved)
 

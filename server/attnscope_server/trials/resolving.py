@@ -6,17 +6,25 @@ Knows registries and strategies, not torch: it runs in the service process.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Final
 
 from attnscope_env.presets.listing import LISTED, Listings
 from attnscope_model.checkpoints.registry import CheckpointRegistry
-from attnscope_model.compression import default_positions, unfit
-from attnscope_model.strategies import Strategy, StrategyError, build, strategy, why_not, why_oracle
+from attnscope_model.compression import default_positions
+from attnscope_model.strategies import strategy
 from attnscope_model.strategies.learned import Latents
-from attnscope_server.capturing.resolving import evenly_spaced, find_subject
+from attnscope_server.capturing.resolving import Subject, evenly_spaced, find_subject
 from attnscope_server.capturing.shortening import refuse_whole
 from attnscope_server.errors import refusal
+from attnscope_server.trials.arms import arm_conditions, find_subjects
+from attnscope_server.trials.spelling import (
+    Rule,
+    made_of,
+    refuse_large_budget,
+    refuse_unfit,
+    refused,
+    spelled,
+)
 from attnscope_storage.wire import (
     MAX_CONDITIONS,
     Budget,
@@ -32,14 +40,6 @@ CONTROLS: Final = ("uniform", "random")
 """Strategies that stand beside every other one at an equal budget."""
 
 
-@dataclass(frozen=True)
-class Rule:
-    """A strategy of a trial's grid."""
-
-    made: Strategy
-    control: bool = False
-
-
 def resolve_trial(spec: TrialSpec, registry: CheckpointRegistry, listings: Listings = LISTED) -> ResolvedTrial:
     """Return what `spec` means on a service that lists these environments.
 
@@ -49,7 +49,28 @@ def resolve_trial(spec: TrialSpec, registry: CheckpointRegistry, listings: Listi
         unknown-checkpoint, unknown-environment or invalid-request for what it names and there is not, or what does not
         fit the checkpoint; too-large for more conditions or environments than a trial may have.
     """
-    subject = find_subject(spec, registry, listings)
+    if spec.arms:
+        found = find_subjects(spec, registry, listings)
+        subject, conditions = found.subjects[spec.checkpoint], arm_conditions(spec, found)
+        fields = dict(subject.resolved(spec)) | {"held_out": found.held_out, "checkpoints": found.checkpoints}
+    else:
+        subject = find_subject(spec, registry, listings)
+        conditions, fields = _grid_conditions(spec, subject), dict(subject.resolved(spec))
+    steps = spec.episodes * subject.preset.horizon
+    split, unseen = subject.unseen()
+    return ResolvedTrial(
+        **fields,
+        envs=subject.envs(len(spec.seeds)),
+        steps=steps,
+        conditions=conditions,
+        divergence_steps=evenly_spaced(spec.divergence_steps, steps),
+        kept_steps=evenly_spaced(spec.kept_steps, steps),
+        whole_split=split if {task.index for task in unseen} == {task.index for task in subject.tasks} else None,
+    )
+
+
+def _grid_conditions(spec: TrialSpec, subject: Subject) -> tuple[Condition, ...]:
+    """Return the conditions of strategies × budgets × positions on one checkpoint."""
     policy = subject.checkpoint.policy
     if policy.window != "compressed":  # its partner is the same weights over a sliding window
         refuse_whole(policy, subject.checkpoint.name)
@@ -57,45 +78,26 @@ def resolve_trial(spec: TrialSpec, registry: CheckpointRegistry, listings: Listi
         spec = spec.model_copy(update={"positions": (default_positions(policy, spec.memory),)})
     rules = _rules(spec)
     _refuse_unfit(spec, rules, policy, subject.checkpoint.name)
-    steps = spec.episodes * subject.preset.horizon
-    split, unseen = subject.unseen()
-    return ResolvedTrial(
-        **dict(subject.resolved(spec)),
-        envs=subject.envs(len(spec.seeds)),
-        steps=steps,
-        conditions=_conditions(spec, rules),
-        divergence_steps=evenly_spaced(spec.divergence_steps, steps),
-        kept_steps=evenly_spaced(spec.kept_steps, steps),
-        whole_split=split if {task.index for task in unseen} == {task.index for task in subject.tasks} else None,
-    )
+    return _conditions(spec, rules)
 
 
 def _refuse_unfit(spec: TrialSpec, rules: list[Rule], policy: PolicyDescription, name: str) -> None:
     """Refuse budgets, strategies and ways to decide that this policy does not allow."""
-    full = policy.transitions
     for budget in spec.budgets:
-        if isinstance(budget, int) and budget > full:
-            detail = f"budgets: a full context of {name} holds {full} transitions, {budget} would drop none of them"
-            raise refusal(ProblemCode.INVALID_REQUEST, f"{detail}; all of them is the strategy none")
+        refuse_large_budget(budget, policy, name, "budgets")
     for positions in spec.positions or ():
         for index, rule in enumerate(rules):
-            if (reason := why_not(rule.made, policy, positions, spec.memory, spec.path)) is not None:
-                where = "controls" if rule.control else f"strategies.{index}"
-                raise refusal(ProblemCode.INVALID_REQUEST, f"{where}: {reason} (positions {positions})")
-            if (reason := unfit(policy, positions, spec.memory, spec.path)) is not None:
-                raise refusal(ProblemCode.INVALID_REQUEST, f"positions, memory and path for {name}: {reason}")
+            where = "controls" if rule.control else f"strategies.{index}"
+            refuse_unfit(rule, positions, spec, policy, name, where)
 
 
 def _rules(spec: TrialSpec) -> list[Rule]:
     rules: list[Rule] = []
     for index, choice in enumerate(spec.strategies):
         where = f"strategies.{index}"
-        try:
-            made = build(choice.name, choice.parameters)
-        except StrategyError as error:
-            raise refusal(ProblemCode.INVALID_REQUEST, f"{where}: {error}") from error
+        made = made_of(choice, where)
         if any(made == rule.made for rule in rules):
-            raise refusal(ProblemCode.INVALID_REQUEST, f"{where}: {made} is named twice")
+            raise refused(f"{where}: {made} is named twice")
         rules.append(Rule(made))
     if spec.controls and any(rule.made.bounded for rule in rules):
         named = {rule.made.name for rule in rules}
@@ -116,7 +118,7 @@ def _conditions(spec: TrialSpec, rules: list[Rule]) -> tuple[Condition, ...]:
         detail = f"{len(rules)} strategies × {len(spec.budgets)} budgets × {places} position policies, "
         detail += f"controls and baseline counted, are {count} conditions"
         raise refusal(ProblemCode.TOO_LARGE, detail, limit=MAX_CONDITIONS, requested=count)
-    return tuple(_spelled(index, *one, spec) for index, one in enumerate(_grid(spec, rules)))
+    return tuple(spelled(index, *one, spec) for index, one in enumerate(_grid(spec, rules)))
 
 
 def _grid(spec: TrialSpec, rules: list[Rule]) -> Iterator[tuple[Rule, Budget | None, PositionPolicy]]:
@@ -132,22 +134,3 @@ def _grid(spec: TrialSpec, rules: list[Rule]) -> Iterator[tuple[Rule, Budget | N
             for rule in rules:
                 if rule.made.bounded:
                     yield rule, budget, positions
-
-
-def _spelled(index: int, rule: Rule, budget: Budget | None, positions: PositionPolicy, spec: TrialSpec) -> Condition:
-    plain = index == 0 or isinstance(rule.made, Latents)
-    reason = None if plain else why_oracle(rule.made, positions, spec.memory, spec.interval)
-    return Condition(
-        index=index,
-        strategy=rule.made.name,
-        parameters=rule.made.parameters,
-        text=str(rule.made),
-        budget=budget,
-        positions=positions,
-        interval=1 if plain else spec.interval,
-        memory="stateful" if isinstance(rule.made, Latents) else "stateless" if plain else spec.memory,
-        path="recompute" if plain else spec.path,
-        control=rule.control,
-        oracle=reason is not None,
-        oracle_reason=reason,
-    )

@@ -6,36 +6,32 @@ conditions differ only by what their decisions saw. Knows nothing of jobs, store
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import replace
 from functools import partial
-from typing import Any
+from types import MappingProxyType
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int, Shaped
+from jaxtyping import Float, Shaped
 
 from attnscope_model.acting.outputs import output_of
 from attnscope_model.compression import Compression
 from attnscope_model.compression.deciding import CompressedDecider, PlainDecider
 from attnscope_model.forward.policy import Policy
-from attnscope_model.strategies import strategy
 from attnscope_server.acting.axis import EnvAxis
 from attnscope_server.acting.errors import RolloutStoppedError
 from attnscope_server.acting.rooms import Environment, HostRooms
 from attnscope_server.trials.acting import Recorded, roll_out, take_again
+from attnscope_server.trials.axes import compression, lanes_of, repeated, trial_axis
 from attnscope_server.trials.divergence import Diverged, DivergenceMeter, plain_logits, undiverged
 from attnscope_server.trials.results import ConditionResult
 from attnscope_server.trials.speed import SpeedMeter
 from attnscope_server.trials.tally import Tally
 from attnscope_server.trials.waves import waves_of
-from attnscope_storage.layout.store_schema import SPLITS
 from attnscope_storage.wire import Phase
 from attnscope_storage.wire.specifications.trials import Condition, ResolvedTrial, TrialSpec
-
-LANE: int = 100_003
-"""The weight of a seed in a rollout's lane, the number that strategies draw by."""
 
 
 class TrialRunner:
@@ -55,6 +51,8 @@ class TrialRunner:
         Asked before every step.
     on_progress
         Told how many steps, of every condition of the wave, are done.
+    others
+        The policies of other checkpoints that act in the trial, by id.
     """
 
     def __init__(
@@ -66,9 +64,11 @@ class TrialRunner:
         device: torch.device,
         stopped: Callable[[], bool] = lambda: False,
         on_progress: Callable[[Phase, int], None] = lambda _phase, _steps: None,
+        others: Mapping[str, Policy] = MappingProxyType({}),
     ) -> None:
         self._spec, self._resolved, self._policy, self._device = spec, resolved, policy, device
         self._environments, self._stopped, self._on_progress = environments, stopped, on_progress
+        self._policies = [others.get(one.id, policy) for one in resolved.checkpoints] or [policy]
         self._axis = trial_axis(spec, resolved)
         self._temperature = spec.sampling.temperature if resolved.sampling == "sample" else None
         self._output = output_of(policy.description)
@@ -122,7 +122,7 @@ class TrialRunner:
     def _uncompressed(self) -> list[ConditionResult]:
         """Roll out condition 0."""
         decider = PlainDecider(self._policy, len(self._axis.task), self._device)
-        tally = self._new_tally(1)
+        tally = self._new_tally(1, self._policy)
         sampled: dict[int, torch.Tensor] = {}
 
         def at_step(step: int, logits: torch.Tensor) -> None:
@@ -135,7 +135,7 @@ class TrialRunner:
         self._adopt(recorded, sampled)
         shape = (1, len(self._resolved.divergence_steps), len(self._axis.task))
         same = undiverged(self._policy.description, shape)
-        return self._with_speeds(tally.results(recorded, same if sampled else None), [None])
+        return self._with_speeds(tally.results(recorded, same if sampled else None), self._policy, [None])
 
     def _compressed(self, wave: tuple[int, ...]) -> list[ConditionResult]:
         """Roll out the conditions of a wave, batch beside batch."""
@@ -143,7 +143,7 @@ class TrialRunner:
             raise ValueError("expected the wave of condition 0, or its stored actions, before any other")
         conditions = [self._resolved.conditions[index] for index in wave]
         decider = self._decider(conditions)
-        tally = self._new_tally(len(wave))
+        tally = self._new_tally(len(wave), self._policy_of(conditions))
 
         def at_step(step: int, _logits: torch.Tensor) -> None:
             self._begin(step, len(wave))
@@ -151,15 +151,22 @@ class TrialRunner:
 
         recorded = self._rolled(decider, repeated(self._axis, len(wave)), at_step)
         results = tally.results(recorded, self._diverged(conditions))
-        return self._with_speeds(results, [compression(condition) for condition in conditions])
+        setups = [compression(condition) for condition in conditions]
+        return self._with_speeds(results, self._policy_of(conditions), setups)
 
-    def _with_speeds(self, results: list[ConditionResult], setups: list[Compression | None]) -> list[ConditionResult]:
+    def _policy_of(self, conditions: list[Condition]) -> Policy:
+        """Return the policy of a wave, which is of one checkpoint."""
+        return self._policies[conditions[0].checkpoint]
+
+    def _with_speeds(
+        self, results: list[ConditionResult], policy: Policy, setups: Sequence[Compression | None]
+    ) -> list[ConditionResult]:
         """Return the results with what decisions took, where that is asked for."""
         if not self._spec.speed.enabled or self._baseline is None:
             return results
         done = len(results) * self._resolved.steps
         before_arm = partial(self._measuring, done)
-        meter = SpeedMeter(self._policy, self._device, self._baseline, self._spec.speed, before_arm)
+        meter = SpeedMeter(self._policy, self._device, self._baseline, self._spec.speed, before_arm, policy)
         return [
             replace(result, seconds=found.seconds, p50=found.p50, p95=found.p95)
             for result, found in zip(results, meter.measure(setups), strict=True)
@@ -180,9 +187,10 @@ class TrialRunner:
             recorded, self._resolved.divergence_steps, logits, self._temperature, self._policy.description
         )
 
-    def _new_tally(self, conditions: int) -> Tally:
+    def _new_tally(self, conditions: int, policy: Policy) -> Tally:
         seeds, tasks = len(self._spec.seeds), len(self._resolved.tasks)
-        return Tally(self._resolved, self._policy.description, conditions, seeds, tasks)
+        entries = max(one.description.transitions for one in self._policies)
+        return Tally(self._resolved, policy.description, conditions, seeds, tasks, entries)
 
     def _rolled(
         self, decider: PlainDecider | CompressedDecider, axis: EnvAxis, at_step: Callable[[int, torch.Tensor], None]
@@ -196,7 +204,8 @@ class TrialRunner:
 
     def _decider(self, conditions: list[Condition]) -> CompressedDecider:
         setups = [compression(condition) for condition in conditions]
-        return CompressedDecider(self._policy, setups, torch.from_numpy(lanes_of(self._axis)), self._device)
+        policy = self._policy_of(conditions)
+        return CompressedDecider(policy, setups, torch.from_numpy(lanes_of(self._axis)), self._device)
 
     def _begin(self, step: int, conditions: int) -> None:
         self._refuse_stopped()
@@ -209,44 +218,3 @@ class TrialRunner:
     def _refuse_stopped(self) -> None:
         if self._stopped():
             raise RolloutStoppedError("stopped within a wave")
-
-
-def compression(condition: Condition) -> Compression:
-    """Return the compression that a condition stands for."""
-    return Compression(
-        strategy(condition.strategy, **condition.parameters),
-        condition.budget,
-        condition.positions,
-        condition.interval,
-        condition.memory,
-        condition.path,
-    )
-
-
-def trial_axis(spec: TrialSpec, resolved: ResolvedTrial) -> EnvAxis:
-    """Return the env axis of one condition: seed × task, in that nesting."""
-    seed, position = (
-        axis.ravel()
-        for axis in np.meshgrid(np.array(spec.seeds, np.int64), np.arange(len(resolved.tasks)), indexing="ij")
-    )
-    splits = np.array([-1 if cell.split is None else SPLITS.index(cell.split) for cell in resolved.tasks], np.int8)
-    tasks = np.array([cell.index for cell in resolved.tasks], np.int32)
-    return EnvAxis(
-        task=tasks[position],
-        seed=seed,
-        replica=np.zeros(len(seed), np.int32),
-        split=splits[position],
-        position=position,
-    )
-
-
-def repeated(axis: EnvAxis, times: int) -> EnvAxis:
-    """Return the same rollouts several times over."""
-    fields: dict[str, Any] = {name: np.tile(values, times) for name, values in vars(axis).items()}
-    return EnvAxis(**fields)
-
-
-def lanes_of(axis: EnvAxis) -> Int[np.ndarray, " env"]:
-    """Return a number for every rollout, of its seed and its task alone."""
-    mixed = (axis.seed.astype(np.uint64) * np.uint64(LANE) + axis.task.astype(np.uint64)) % np.uint64(2**31)
-    return mixed.astype(np.int64)

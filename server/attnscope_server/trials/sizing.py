@@ -58,14 +58,14 @@ def decisions(spec: TrialSpec, resolved: ResolvedTrial, policy: PolicyDescriptio
 
     A strategy that leaves transitions out in turn takes one for each.
     """
-    held, times = _histories(resolved, policy)
     rolled = resolved.envs * (resolved.steps + 2 * len(resolved.divergence_steps))
-    extra = sum(
-        _often(one, held, policy) @ (times * held) * resolved.envs
-        for one in resolved.conditions
-        if "influence" in _uses(one)
-    )
-    return len(resolved.conditions) * (rolled + _timed(spec)) + round(float(extra))
+    extra = 0.0
+    for one in resolved.conditions:
+        if "influence" in _uses(one):
+            own = policy_of(one, resolved, policy)
+            held, times = _histories(resolved, own)
+            extra += float(_often(one, held, own) @ (times * held)) * resolved.envs
+    return len(resolved.conditions) * (rolled + _timed(spec)) + round(extra)
 
 
 def trial_flops(spec: TrialSpec, resolved: ResolvedTrial, policy: PolicyDescription) -> float:
@@ -74,6 +74,13 @@ def trial_flops(spec: TrialSpec, resolved: ResolvedTrial, policy: PolicyDescript
     Whole contexts are counted where a mask hides them, and at each selection that reads rows of one, or leaves one
     transition after another out of it.
     """
+    if resolved.checkpoints:
+        parts = [
+            (policy_of(condition, resolved, policy), resolved.model_copy(update={"conditions": (condition,)}))
+            for condition in resolved.conditions
+        ]
+        alone = {"checkpoints": ()}
+        return sum(trial_flops(spec, part.model_copy(update=alone), own) for own, part in parts)
     per = policy.tokens_per_transition
     one = np.array([forward_flops(policy, kept * per + 1) for kept in range(policy.transitions + 1)])
     held, times = _histories(resolved, policy)
@@ -90,6 +97,11 @@ def trial_flops(spec: TrialSpec, resolved: ResolvedTrial, policy: PolicyDescript
 
     beside = (resolved.envs * 2 * len(resolved.divergence_steps) + _timed(spec)) * float(one[-1])
     return sum(resolved.envs * rolled(condition) + beside for condition in resolved.conditions)
+
+
+def policy_of(condition: Condition, resolved: ResolvedTrial, policy: PolicyDescription) -> PolicyDescription:
+    """Return the policy that acts in a condition, given that of the trial's own checkpoint."""
+    return resolved.checkpoints[condition.checkpoint].policy if resolved.checkpoints else policy
 
 
 def _histories(
@@ -117,8 +129,10 @@ def _uses(condition: Condition) -> frozenset[str]:
 def trial_memory(resolved: ResolvedTrial, policy: PolicyDescription, schema: StoreSchema) -> float:
     """Return a guess of the bytes that a trial needs in a worker: weights, blocks and contexts."""
     envs = min(resolved.envs * len(resolved.conditions), max(ENVS_AT_ONCE, resolved.envs))
-    contexts = 4 * envs * policy.context_length * policy.width * 12
-    return 4 * policy.parameters + (WRITER_BLOCKS + 1) * condition_bytes(schema) + contexts
+    every = [one.policy for one in resolved.checkpoints] or [policy]
+    contexts = 4 * envs * max(one.context_length * one.width for one in every) * 12
+    weights = 4 * sum(one.parameters for one in every)
+    return weights + (WRITER_BLOCKS + 1) * condition_bytes(schema) + contexts
 
 
 def _timed(spec: TrialSpec) -> int:

@@ -67,6 +67,8 @@ class SpeedMeter:
         Levels, rounds, decisions of a round.
     before_arm
         Called before an arm is prepared or timed; stops everything by raising.
+    compressed
+        The policy that acts under compressions, where it is another than the uncompressed one.
     """
 
     def __init__(
@@ -76,14 +78,15 @@ class SpeedMeter:
         recorded: Recorded,
         choice: SpeedChoice,
         before_arm: Callable[[], None],
+        compressed: Policy | None = None,
     ) -> None:
-        description = policy.description
-        self._policy = policy
+        self._policy, self._compressed = policy, compressed or policy
         self._device = device
         self._recorded = recorded
         self._choice = choice
         self._before_arm = before_arm
-        self._capacity = description.transitions
+        self._capacity = policy.description.transitions
+        self._full = max(self._capacity, self._compressed.description.transitions)
 
     def measure(self, setups: Sequence[Compression | None]) -> list[Speeds]:
         """Return the speeds of several compressions, each beside the uncompressed decisions of the same rounds.
@@ -109,7 +112,7 @@ class SpeedMeter:
         for level, envs in enumerate(choice.envs):
             arms = [self._arm(None, envs), *(self._arm(setup, envs) for setup in setups)]
             done = [0] * len(arms)
-            for phase, from_step in enumerate((self._capacity // HALF, self._capacity)):
+            for phase, from_step in enumerate((self._capacity // HALF, self._full)):
                 for number, arm in enumerate(arms):
                     self._lead(arm, done[number], from_step, envs)
                     done[number] = from_step
@@ -123,10 +126,11 @@ class SpeedMeter:
         lanes = torch.arange(envs)
         cycle = setup.interval if isinstance(setup.interval, int) else 1
         if setup.interval == "full" and setup.memory == "stateful":
-            cycle = max(1, self._capacity - setup.limit(self._capacity))
-        decider = CompressedDecider(self._policy, [setup], lanes, self._device)
+            capacity = self._compressed.description.transitions
+            cycle = max(1, capacity - setup.limit(capacity))
+        decider = CompressedDecider(self._compressed, [setup], lanes, self._device)
         if isinstance(setup.rule, Latents):  # a whole cycle, so that the compression in it counts as often as it comes
-            return Arm(decider, decisions_between(setup.rule, self._policy))
+            return Arm(decider, decisions_between(setup.rule, self._compressed))
         return Arm(decider, cycle, forgets=setup.memory == "stateless")
 
     def _lead(self, arm: Arm, first: int, last: int, envs: int) -> None:

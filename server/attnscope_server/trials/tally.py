@@ -28,19 +28,26 @@ class Tally:
         Conditions of the wave.
     seeds, tasks
         Sizes of the axes of a condition's rollouts.
+    entries
+        Kept tokens that a decision has room for in the store; a policy's transitions where None.
     """
 
     def __init__(
-        self, resolved: ResolvedTrial, policy: PolicyDescription, conditions: int, seeds: int, tasks: int
+        self,
+        resolved: ResolvedTrial,
+        policy: PolicyDescription,
+        conditions: int,
+        seeds: int,
+        tasks: int,
+        entries: int | None = None,
     ) -> None:
         self._resolved = resolved
         self._per = policy.tokens_per_transition
-        self._capacity = policy.transitions
         self._shape = (conditions, seeds, tasks)
         envs = conditions * seeds * tasks
         steps = resolved.steps
         self._kept, self._held, self._flops = (np.zeros((envs, steps)) for _ in range(3))
-        moments = (2, conditions, len(resolved.kept_steps), tasks, self._capacity)
+        moments = (2, conditions, len(resolved.kept_steps), tasks, entries or policy.transitions)
         self._moments = np.full(moments, -1, np.int32)
         self._cost: Callable[[int, int], float] = cache(lambda tokens, seen: forward_flops(policy, tokens, seen))
 

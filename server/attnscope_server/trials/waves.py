@@ -36,4 +36,5 @@ def waves_of(conditions: Sequence[Condition], envs: int) -> list[tuple[int, ...]
 
 def _kind(condition: Condition) -> tuple[object, ...]:
     unbounded = condition.budget is None
-    return condition.path, condition.positions, condition.memory, condition.interval, unbounded
+    way = condition.path, condition.positions, condition.memory, condition.interval
+    return condition.checkpoint, *way, unbounded

@@ -49,6 +49,16 @@ from attnscope_storage.wire.problems import (
     problem,
 )
 from attnscope_storage.wire.resolved import ResolvedJob, ResolvedSubject
+from attnscope_storage.wire.specifications.arms import (
+    POSITION_POLICIES,
+    ArmChoice,
+    Budget,
+    Memory,
+    PositionPolicy,
+    RecipeChoice,
+    Recompute,
+    StrategyChoice,
+)
 from attnscope_storage.wire.specifications.captures import CaptureSpec, ResolvedCapture
 from attnscope_storage.wire.specifications.choices import (
     DEFAULT_EPISODES,
@@ -62,17 +72,12 @@ from attnscope_storage.wire.specifications.choices import (
 )
 from attnscope_storage.wire.specifications.trials import (
     MAX_CONDITIONS,
-    POSITION_POLICIES,
-    Budget,
     Condition,
-    Memory,
-    PositionPolicy,
-    Recompute,
     ResolvedTrial,
     SpeedChoice,
-    StrategyChoice,
     TrialSpec,
 )
+from attnscope_storage.wire.specifications.tried import TriedCheckpoint
 from attnscope_storage.wire.strategies import FitInfo, ParameterInfo, StrategyInfo, TrainedUnder
 from attnscope_storage.wire.tasks import TaskCell
 from attnscope_storage.wire.union import (
@@ -104,6 +109,7 @@ __all__ = [
     "ActingSpecification",
     "Alternative",
     "AnySpec",
+    "ArmChoice",
     "Budget",
     "Capabilities",
     "CaptureSpec",
@@ -141,6 +147,7 @@ __all__ = [
     "Progress",
     "Quota",
     "Received",
+    "RecipeChoice",
     "Recompute",
     "RecordedPolicy",
     "Resolved",
@@ -162,6 +169,7 @@ __all__ = [
     "TokenKind",
     "TrainedUnder",
     "TrialSpec",
+    "TriedCheckpoint",
     "UnknownResolved",
     "UnknownSpecification",
     "WhoAmI",

@@ -38,6 +38,11 @@ class ResolvedJob(ResolvedSubject):
         """Steps of the whole job, in which its progress counts."""
 
     @property
+    def checkpoint_ids(self) -> tuple[str, ...]:
+        """Every checkpoint that the job needs, that of the subject first."""
+        return (self.checkpoint_id,)
+
+    @property
     def steps_each(self) -> int:
         """Steps of the job that one committed entry of its store stands for."""
         return 1

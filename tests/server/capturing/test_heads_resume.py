@@ -19,8 +19,9 @@ from attnscope_server.attempts.order import Order
 from attnscope_server.capturing.job import CaptureOrder, run_capture
 from attnscope_server.capturing.resolving import resolve
 from attnscope_server.capturing.rollout import RolloutStoppedError
+from attnscope_server.trials.axes import trial_axis
 from attnscope_server.trials.resolving import resolve_trial
-from attnscope_server.trials.rollout import TrialRunner, trial_axis
+from attnscope_server.trials.rollout import TrialRunner
 from attnscope_storage.kinds.capture import lengths
 from attnscope_storage.reading.decoded import DecodedChunks
 from attnscope_storage.reading.reader import CaptureReader

@@ -135,9 +135,10 @@ def asked(registry) -> Callable[..., tuple[TrialSpec, ResolvedTrial]]:
 class MadeUp:
     """A runner whose results are random numbers of the condition; waves of three after the uncompressed one."""
 
-    def __init__(self, spec, resolved, policy, environments, device, stopped, on_progress) -> None:
+    def __init__(self, spec, resolved, policy, environments, device, stopped, on_progress, others) -> None:
         self.spec, self.resolved, self.policy = spec, resolved, policy
         self.environments, self.device, self.stopped, self.on_progress = environments, device, stopped, on_progress
+        self.others = others
         self.restored: tuple[np.ndarray, np.ndarray] | None = None
         self.ran: list[tuple[int, ...]] = []
 

@@ -40,9 +40,14 @@ def trial(
     dry_run: DryRun = False,
     as_json: Json = False,
 ) -> None:
-    """Measure what compression costs: strategies × budgets × positions, paired with the uncompressed rollout."""
+    """Measure what compression costs: strategies × budgets × positions, paired with the uncompressed rollout.
+
+    With --arm, several checkpoints act, each under its rule, and are compared with the first arm.
+    """
     if from_report is not None and recommended is not None:
         raise typer.BadParameter("name a report or a capture's job, not both", param_hint="--from-report")
+    if "arms" in asked and (from_report is not None or recommended is not None):
+        raise typer.BadParameter("arms name what is tried; advice would name it again", param_hint="--arm")
     with connect() as service:
         wanted = _asked(service, asked, from_report, recommended, first, shown=not as_json)
         specs = [specification(one) for one in wanted]
@@ -106,6 +111,8 @@ def specification(asked: Asked) -> TrialSpec:
     RequestRefusedError
         A field is wrong.
     """
+    if "arms" in asked:
+        return specified(TrialSpec, asked)
     for name, option in (("checkpoint", "--checkpoint"), ("strategies", "--strategy"), ("budgets", "--budget")):
         if name not in asked:
             raise typer.BadParameter("needed, unless --from-report or --recommended says it", param_hint=option)

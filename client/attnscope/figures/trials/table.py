@@ -11,6 +11,7 @@ from matplotlib.ticker import PercentFormatter
 
 from attnscope.figures.look import Picture, styled
 from attnscope.figures.style import COLOURS, finish, hatch
+from attnscope.figures.trials.arms import trial_arms
 from attnscope.figures.trials.curves import trial_curves
 from attnscope.figures.trials.words import (
     BLIND,
@@ -31,8 +32,10 @@ DARK = 0.28
 
 
 def trial_picture(results: TrialResults) -> Figure:
-    """Return the figure that a cell shows of a trial: the gain kept by strategy and budget, else learning curves."""
+    """Return the figure that a cell shows of a trial: its arms, the gain kept by strategy and budget, or its curves."""
     measured = board(results)
+    if results.has_arms:
+        return trial_arms(measured)
     if any(row.condition.budget is not None for row in measured.rows):
         return trial_table(measured)
     return trial_curves(measured, positions_of(measured)[0])

@@ -38,9 +38,11 @@ def caption_of_trial(board: Board) -> str:
     state = state_words(results.state, results.committed, "condition")
     whole = "" if results.complete else f", {state}: {results.committed} of {len(resolved.conditions)} conditions"
     where = provenance.get("device", "unknown device")
-    name = f"{resolved.checkpoint_name} ({resolved.checkpoint_id[:12]})"
+    whose = [(one.name, one.id) for one in resolved.checkpoints] or [(resolved.checkpoint_name, resolved.checkpoint_id)]
+    name = "; ".join(f"{called} ({identity[:12]})" for called, identity in whose)
+    mask = "" if len(whose) > 1 else f", {mask}"
     return (
-        f"{name}, {mask}; {resolved.environment_id}, {tasks}, {results.spec.episodes} episodes\n"
+        f"{name}{mask}; {resolved.environment_id}, {tasks}, {results.spec.episodes} episodes\n"
         f"job {results.job}{whole}; {how_of(results)}; {where}; {intervals}"
     )
 
@@ -54,7 +56,9 @@ def how_of(results: TrialResults) -> str:
 
 def title_of_trial(board: Board, what: str) -> str:
     """Return a figure's title."""
-    return f"{what} · {board.results.resolved.checkpoint_name} · trial {board.results.job[:8]}"
+    many = len(board.results.resolved.checkpoints)
+    name = board.results.resolved.checkpoint_name if many < 2 else f"{many} checkpoints"  # noqa: PLR2004 - several
+    return f"{what} · {name} · trial {board.results.job[:8]}"
 
 
 def strategies_of(rows: tuple[Row, ...]) -> dict[str, list[Row]]:

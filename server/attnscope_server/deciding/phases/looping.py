@@ -13,8 +13,8 @@ from attnscope_model.forward.policy import Policy
 from attnscope_server.deciding.phases.captured import CapturedRollouts
 from attnscope_server.deciding.phases.record import setup_of
 from attnscope_server.trials.acting import Deciding, Recorded
+from attnscope_server.trials.axes import LANE
 from attnscope_server.trials.divergence import decisions_at
-from attnscope_server.trials.rollout import LANE
 from attnscope_storage.reading.reader import CaptureReader
 from attnscope_storage.wire.specifications.cards import CardArm
 from attnscope_storage.wire.specifications.decisions import LoopSample

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from attnscope_storage.wire.specifications.trials import Budget
+from attnscope_storage.wire.specifications.arms import Budget
 
 
 def budget_text(budget: Budget) -> str:

@@ -37,8 +37,8 @@ from attnscope_server.deciding.statistics.look_plans import Reach
 from attnscope_server.deciding.statistics.scopes import Scope
 from attnscope_server.errors import refusal
 from attnscope_storage.wire import PolicyDescription, ProblemCode
+from attnscope_storage.wire.specifications.arms import Budget, PositionPolicy
 from attnscope_storage.wire.specifications.decisions import DecisionSpec, ResolvedDecision
-from attnscope_storage.wire.specifications.trials import Budget, PositionPolicy
 
 CAPTURE_ROLLOUTS: Final = 32
 """Rollouts of the capture, about."""

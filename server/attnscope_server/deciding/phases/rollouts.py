@@ -27,7 +27,7 @@ from attnscope_server.acting.errors import RolloutStoppedError
 from attnscope_server.acting.rooms import Environment, HostRooms
 from attnscope_server.screening import Histories
 from attnscope_server.trials.acting import Deciding, Recorded, roll_out
-from attnscope_server.trials.rollout import lanes_of, repeated
+from attnscope_server.trials.axes import lanes_of, repeated
 from attnscope_server.trials.waves import LARGEST
 
 UNIFORM_SEEDS: Final = 500_000

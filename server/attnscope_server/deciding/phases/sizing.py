@@ -15,8 +15,8 @@ from attnscope_server.deciding.statistics.race import Round, following, opening
 from attnscope_server.errors import refusal
 from attnscope_storage.wire import PolicyDescription, ProblemCode
 from attnscope_storage.wire.parts import CAPTURE, SCREEN, look_name, race_name
+from attnscope_storage.wire.specifications.arms import Budget
 from attnscope_storage.wire.specifications.decisions import DecisionSpec
-from attnscope_storage.wire.specifications.trials import Budget
 
 MOST_RACED: Final = 12
 """Arms of one budget that race: three of each of three votes, and three blind baselines."""

@@ -20,7 +20,7 @@ def trial_schema(spec: TrialSpec, resolved: ResolvedTrial, policy: PolicyDescrip
             horizon=resolved.horizon,
             actions=policy.actions,
             output=policy.output,
-            tokens=policy.transitions,
+            tokens=max(policy.transitions, *(one.policy.transitions for one in resolved.checkpoints), 0),
             divergence_steps=resolved.divergence_steps,
             kept_steps=resolved.kept_steps,
             speed_envs=speed.envs if speed.enabled else (),

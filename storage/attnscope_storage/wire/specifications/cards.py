@@ -8,7 +8,7 @@ from typing import Any, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from attnscope_storage.wire.specifications.trials import Memory, PositionPolicy, Recompute
+from attnscope_storage.wire.specifications.arms import Memory, PositionPolicy, Recompute
 
 CARD_SCHEMA: Final = 3
 """Version of the card's fields. Cards of versions 1 and 2 are read too: what they lack has its default."""

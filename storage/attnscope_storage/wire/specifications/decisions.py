@@ -9,9 +9,9 @@ from pydantic import Field, model_validator
 
 from attnscope_storage.wire.base import Received
 from attnscope_storage.wire.resolved import ResolvedJob
+from attnscope_storage.wire.specifications.arms import Budget, Memory, PositionPolicy, Recompute
 from attnscope_storage.wire.specifications.cards import CARD_SCHEMA, CardArm, CardRung, DecisionCard
 from attnscope_storage.wire.specifications.choices import ActingSpecification, Seed, TaskChoice, refuse_doubles
-from attnscope_storage.wire.specifications.trials import Budget, Memory, PositionPolicy, Recompute
 from attnscope_storage.wire.tasks import TaskCell
 
 

@@ -9,15 +9,15 @@ from pydantic import Field, model_validator
 
 from attnscope_storage.wire.base import Specification
 from attnscope_storage.wire.resolved import ResolvedJob
-from attnscope_storage.wire.specifications.choices import refuse_doubles
-from attnscope_storage.wire.specifications.trials import (
+from attnscope_storage.wire.specifications.arms import (
     POSITION_POLICIES,
     Budget,
-    Condition,
     Memory,
     PositionPolicy,
     StrategyChoice,
 )
+from attnscope_storage.wire.specifications.choices import refuse_doubles
+from attnscope_storage.wire.specifications.trials import Condition
 
 SHARES: tuple[Budget, ...] = (0.1, 0.25, 0.4, 0.6)
 """Budgets of a screen that names none."""

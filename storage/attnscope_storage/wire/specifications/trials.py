@@ -2,56 +2,34 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal, Self, get_args
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, model_validator
 
-from attnscope_storage.wire.base import MAX_NAMED, Received, Sent
+from attnscope_storage.wire.base import Received, Sent
 from attnscope_storage.wire.resolved import ResolvedJob
+from attnscope_storage.wire.specifications.arms import (
+    MAX_ARMS,
+    ArmChoice,
+    Budget,
+    Interval,
+    Memory,
+    PositionPolicy,
+    RecipeChoice,
+    Recompute,
+    StrategyChoice,
+    first_checkpoint,
+    refuse_unused,
+)
 from attnscope_storage.wire.specifications.choices import (
     ActingSpecification,
     Seed,
     refuse_doubles,
 )
+from attnscope_storage.wire.specifications.tried import TriedCheckpoint
 
-Share = Annotated[float, Field(gt=0.0, lt=1.0)]
-"""A share of what the history holds at each step."""
-
-Tokens = Annotated[int, Field(strict=True, ge=1, le=1_000_000)]
-"""Transitions of history that may be kept, at most."""
-
-Budget = Tokens | Share
-"""``40`` is a number of transitions, ``0.4`` a share; all of them is the strategy ``none``."""
-
-PositionPolicy = Literal["reindex", "keep", "right_align", "mask"]
-"""The positions of the kept tokens:
-
-- ``reindex``: packed from slot 0, the query after them.
-- ``keep``: in the slots that they had, with gaps; the query too.
-- ``right_align``: packed just before the last slot of a full context, where the query stands.
-- ``mask``: the whole context, the others unseen. An oracle: it saves nothing.
-"""
-
-Memory = Literal["stateless", "stateful"]
-"""``stateless`` selects from the whole stored window again; ``stateful`` forgets what was dropped, and what it keeps
-may outlive the window."""
-
-Recompute = Literal["recompute", "cached"]
-"""The computation of a decision: every kept token anew, or from kept keys and values (causal policies with
-positions by distance), where what was dropped still lives on in what was computed while it was there."""
-
-POSITION_POLICIES: tuple[str, ...] = get_args(PositionPolicy)
 MAX_CONDITIONS = 2_000
 """Conditions of a trial, its controls among them."""
-
-
-class StrategyChoice(Sent):
-    """A strategy by name; a parameter that is itself a strategy is given the same way, ``{"name": …, …}``."""
-
-    name: str = Field(min_length=1, max_length=60, pattern=r"^[a-z0-9][a-z0-9\-]*$")
-    parameters: dict[str, Any] = Field(
-        default_factory=dict, max_length=MAX_NAMED, description="Those that are not left at their default."
-    )
 
 
 class SpeedChoice(Sent):
@@ -69,14 +47,27 @@ class TrialSpec(ActingSpecification):
     """Act under every strategy × budget × position policy, beside the uncompressed rollout of the same random numbers.
 
     Condition 0 is the uncompressed rollout. `controls` adds uniform and random at every budget and position policy.
+    Where `arms` are named instead, each is one condition (of a recipe, one a checkpoint), all are compared with the
+    first one, and condition 0 is the uncompressed rollout of the first one's checkpoint.
     """
 
     kind: Literal["trial"] = "trial"
     seeds: tuple[Seed, ...] = Field(default=(0, 1, 2), min_length=1, max_length=10_000, description="Evaluation seeds.")
     episodes: int = Field(default=20, ge=1, le=1_000_000, description="Length in episodes.")
-    strategies: tuple[StrategyChoice, ...] = Field(min_length=1, max_length=64, description="Rules that are tried.")
+    strategies: tuple[StrategyChoice, ...] = Field(default=(), max_length=64, description="Rules that are tried.")
     budgets: tuple[Budget, ...] = Field(
-        min_length=1, max_length=64, description="Transitions kept, as a number 40 or a share 0.4."
+        default=(), max_length=64, description="Transitions kept, as a number 40 or a share 0.4."
+    )
+    arms: tuple[ArmChoice, ...] = Field(
+        default=(),
+        max_length=MAX_ARMS,
+        description="Instead of strategies and budgets: checkpoints with their rules; the first is the reference.",
+    )
+    recipes: tuple[RecipeChoice, ...] = Field(
+        default=(), max_length=MAX_ARMS, description="Checkpoints that are training seeds of one recipe, by its name."
+    )
+    paired_recipes: bool = Field(
+        default=False, description="The n-th checkpoints of all recipes grew from one training seed or checkpoint."
     )
     positions: tuple[PositionPolicy, ...] | None = Field(
         default=None,
@@ -85,7 +76,7 @@ class TrialSpec(ActingSpecification):
         description="Where kept tokens stand: reindex, keep, right_align or mask; by default keep for learned absolute "
         "positions of a stateless context, else reindex.",
     )
-    interval: Annotated[int, Field(ge=1, le=1_000_000)] | Literal["full"] = Field(
+    interval: Interval = Field(
         default=1,
         description="Select anew at every n-th step, or only where the context is full. Between two selections the "
         "transitions that are finished join the context.",
@@ -107,6 +98,32 @@ class TrialSpec(ActingSpecification):
     margin: float = Field(
         default=0.05, gt=0.0, le=1.0, description="Of baseline − random: a loss below it is non-inferior. Fixed here."
     )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _first_arm_names_the_checkpoint(cls, given: Any) -> Any:  # noqa: ANN401 - not yet validated
+        """Fill in the checkpoint of condition 0 where arms are named and it is not."""
+        if not isinstance(given, dict) or given.get("checkpoint") is not None or not given.get("arms"):
+            return given
+        return given | {"checkpoint": first_checkpoint(given["arms"], given.get("recipes") or ())}
+
+    @model_validator(mode="after")
+    def _arms_or_a_grid(self) -> Self:
+        if not self.arms:
+            missing = [name for name in ("strategies", "budgets") if not getattr(self, name)]
+            if missing:
+                raise ValueError(f"{' and '.join(missing)}: needed, unless arms are named")
+            if self.recipes or self.paired_recipes:
+                raise ValueError("recipes: they group the checkpoints of arms, and no arm is named")
+            return self
+        if self.strategies or self.budgets:
+            raise ValueError("arms: each names its rule and budget; leave strategies and budgets out")
+        if self.checkpoint != first_checkpoint(self.arms, self.recipes):
+            raise ValueError("checkpoint: the first arm names it; leave it out")
+        if self.positions is not None and len(self.positions) > 1:
+            raise ValueError("positions: of arms one, or each arm its own")
+        refuse_unused([recipe.name for recipe in self.recipes], {arm.checkpoint for arm in self.arms})
+        return self
 
     @model_validator(mode="after")
     def _no_doubles(self) -> Self:
@@ -137,6 +154,10 @@ class Condition(Received):
     control: bool = Field(description="Added by the service: uniform or random at an equal budget, or the baseline.")
     oracle: bool = Field(description="Sees more than a compressed policy could (full attention at every step, a mask).")
     oracle_reason: str | None = None
+    checkpoint: int = Field(default=0, description="Place of its checkpoint in `ResolvedTrial.checkpoints`.")
+    checkpoint_name: str | None = Field(default=None, description="Where a trial has arms: whose checkpoint it is.")
+    arm: int | None = Field(default=None, description="Place of the arm that asked for it; None: no arm did.")
+    against: int = Field(default=0, description="Condition that it is compared with; itself where it is a reference.")
 
 
 class ResolvedTrial(ResolvedJob):
@@ -150,6 +171,14 @@ class ResolvedTrial(ResolvedJob):
     whole_split: str | None = Field(
         default=None, description="Name of the split that its tasks are all of; None where they are a part of one."
     )
+    checkpoints: tuple[TriedCheckpoint, ...] = Field(
+        default=(), description="Checkpoints of its arms, that of condition 0 first; empty where no arms are named."
+    )
+
+    @property
+    def checkpoint_ids(self) -> tuple[str, ...]:
+        """Every checkpoint that the job needs."""
+        return tuple(dict.fromkeys((self.checkpoint_id, *(one.id for one in self.checkpoints))))
 
     @property
     def steps_total(self) -> int:

@@ -1,0 +1,50 @@
+"""Arms and recipes as people type them: ``CKPT[:RULE[:BUDGET]]`` and ``NAME=CKPT,CKPT,…``."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import typer
+
+from attnscope.cli.parsing import budgets, strategies, valued
+
+_BUDGET = re.compile(r"\d{1,7}(\.\d{1,17})?%?")
+EXPECTED = "expected CKPT, CKPT:RULE, CKPT:RULE:BUDGET, CKPT:RULE:parameter=value,…:BUDGET or JSON"
+
+
+def arms(texts: list[str] | None) -> tuple[dict[str, Any], ...] | None:
+    """Return ``mine``, ``mine:recency:64`` or ``mine:sinks:sinks=4:0.4`` as arms; JSON gives every field."""
+    return tuple(map(_arm, texts)) if texts else None
+
+
+def _arm(text: str) -> dict[str, Any]:
+    if text.lstrip().startswith("{"):
+        given = valued(text)
+        if not isinstance(given, dict):
+            raise typer.BadParameter(f"{EXPECTED}, got {text!r}", param_hint="--arm")
+        return {str(name): value for name, value in given.items()}
+    checkpoint, *rest = text.strip().split(":")
+    budget = None
+    if rest and _BUDGET.fullmatch(rest[-1]):
+        budget = (budgets([rest.pop()]) or (None,))[0]
+    if not checkpoint or (budget is not None and not rest) or any(not part for part in rest):
+        raise typer.BadParameter(f"{EXPECTED}, got {text!r}", param_hint="--arm")
+    arm: dict[str, Any] = {"checkpoint": checkpoint}
+    if rest:
+        arm["strategy"] = (strategies([":".join(rest)], "--arm") or (None,))[0]
+    return arm if budget is None else arm | {"budget": budget}
+
+
+def recipes(texts: list[str] | None) -> tuple[dict[str, Any], ...] | None:
+    """Return ``mine=a,b,c`` as a recipe and its checkpoints, a training seed each."""
+    if not texts:
+        return None
+    found = []
+    for text in texts:
+        name, equals, members = text.strip().partition("=")
+        checkpoints = tuple(part.strip() for part in members.split(","))
+        if not (name and equals and all(checkpoints)):
+            raise typer.BadParameter(f"expected NAME=CKPT,CKPT,…, got {text!r}", param_hint="--recipe")
+        found.append({"name": name, "checkpoints": checkpoints})
+    return tuple(found)

@@ -1,0 +1,133 @@
+"""Arms of several checkpoints, planted: against their reference, over training seeds, in every form of a trial."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from attnscope.report.trial import write_trial_report
+from attnscope.trials.arms import arm_sentences, times_as_fast
+from attnscope.trials.board import board
+from attnscope_storage.wire import ResolvedTrial, TrialSpec
+
+RECIPES = ("plain", "packed")
+
+
+def arms_of(plant, lost, spread: float = 0.05, **options):
+    """Return a trial of two recipes, whose second loses what is planted and whose training seeds differ by `spread`."""
+    seeds = len(lost)
+    draw = np.random.default_rng(5)
+    losses = [("none", None, one) for one in (*draw.normal(0, spread, seeds), *lost)]
+    made = plant(losses, noise=0.02, seeds=5, tasks=8, **options)
+    checkpoints = [
+        {
+            "id": f"{place:064x}", "name": f"{RECIPES[place // seeds]}-seed{place % seeds}@9",
+            "policy": made.policy.model_dump(), "recipe": RECIPES[place // seeds], "training_seed": place % seeds,
+        }
+        for place in range(2 * seeds)
+    ]  # fmt: skip
+    conditions = [
+        one.model_dump() | {
+            "checkpoint": place, "checkpoint_name": checkpoints[place]["name"], "arm": place // seeds,
+            "against": place if place < seeds else 0,
+        }
+        for place, one in enumerate(made.resolved.conditions)
+    ]  # fmt: skip
+    spec = {
+        "arms": [{"checkpoint": name} for name in RECIPES], "seeds": list(range(5)), "episodes": 20,
+        "recipes": [
+            {"name": name, "checkpoints": [one["name"] for one in checkpoints if one["recipe"] == name]}
+            for name in RECIPES
+        ],
+    }  # fmt: skip
+    resolved = made.resolved.model_dump() | {"conditions": conditions, "checkpoints": checkpoints}
+    return type(made)(
+        made.job, TrialSpec.model_validate(spec), ResolvedTrial.model_validate(resolved), made.policy,
+        made.provenance, made.arrays,
+    )  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def three(plant):
+    """Return a trial over three training seeds that lose a twentieth in the mean, alike."""
+    return arms_of(plant, (0.02, 0.05, 0.08))
+
+
+@pytest.fixture(scope="module")
+def five(plant):
+    """Return one over five, the recipe of which loses a third."""
+    return arms_of(plant, (0.25, 0.3, 0.33, 0.36, 0.4))
+
+
+def test_an_arm_is_judged_against_its_reference(plant):
+    """A condition that is compared with another than the first keeps a share of that one's gain."""
+    made = plant((("none", None, 0.5), ("none", None, 0.0), ("none", None, 0.5)), noise=0.02)
+    rows = board(made, samples=200).rows
+    assert rows[2].verdict.kept.value == pytest.approx(1.0, abs=0.02)
+    conditions = [one.model_copy(update={"against": 1}) for one in made.resolved.conditions]
+    changed = made.resolved.model_copy(update={"conditions": tuple(conditions)})
+    moved = board(replace(made, resolved=changed), samples=200).rows
+    assert moved[2].verdict.kept.value == pytest.approx(0.5, abs=0.02)
+    assert moved[2].words.startswith("inferior")
+    assert moved[1].words == "baseline"
+
+
+def test_equal_arrays_keep_exactly_all(plant):
+    """An arm with the reference's own returns keeps 1 from 1 to 1 and is non-inferior: nothing was lost."""
+    made = plant((("none", None, 0.0), ("none", None, 0.0)), noise=0.3)
+    arrays = {name: values.copy() for name, values in made.arrays.items()}
+    arrays["trial/return"][1] = arrays["trial/return"][0]
+    row = board(replace(made, arrays=arrays), samples=200).rows[1]
+    assert (row.verdict.kept.low, row.verdict.kept.value, row.verdict.kept.high) == (1.0, 1.0, 1.0)
+    assert row.verdict.word == "non-inferior"
+
+
+def test_three_training_seeds_make_no_recipe(three):
+    """These three checkpoints get a word, their recipe gets an interval and the sentence that five are needed."""
+    found = board(three, samples=400).recipes
+    assert [(one.arm, one.training_seeds, one.reference_seeds) for one in found] == [(1, 3, 3)]
+    assert found[0].these.reason is None
+    assert found[0].recipe_words == "no claim: 3 training seeds, and a recipe is judged from 5 on"
+    these, recipe = found[0].these.kept, found[0].recipe.kept
+    assert recipe.value == pytest.approx(these.value)
+    assert recipe.high - recipe.low > 2 * (these.high - these.low)
+
+
+def test_five_training_seeds_judge_a_recipe(five):
+    """A recipe that loses a third is inferior, as its checkpoints are, and every form says both."""
+    made = board(five, samples=400)
+    one = made.recipes[0]
+    assert (one.these.word, one.recipe.word) == ("inferior", "inferior")
+    assert one.recipe.kept.value == pytest.approx(1 - 0.33, abs=0.06)
+    sentence = next(line for line in arm_sentences(made) if line.startswith("packed uncompressed over 5 training"))
+    assert "these checkpoints keep" in sentence
+    assert "the recipe keeps" in sentence
+    stored = json.loads(made.json())["recipes"][0]
+    assert stored["recipe"]["kept"]["value"] == pytest.approx(one.recipe.kept.value, rel=1e-6)
+    assert stored["these_seeds"]["word"] == "inferior"
+    line = made.csv().splitlines()[8]
+    assert "packed" in line
+
+
+def test_each_arm_has_its_tokens_and_its_time(five):
+    """The sentence of an arm names its reference, both numbers of tokens, and the ratio of their times."""
+    made = board(five, samples=200)
+    sentence = next(line for line in arm_sentences(made) if line.startswith("packed-seed0@9 uncompressed against"))
+    assert "plain-seed0@9 uncompressed" in sentence
+    assert "tokens a decision against" in sentence
+    assert times_as_fast(made, made.rows[5])[0] == pytest.approx(1.0)
+
+
+def test_the_report_of_arms_is_written_whole(five, tmp_path):
+    """Figure, text, page and tables hold each arm, these seeds and the recipe."""
+    names = {path.name for path in write_trial_report(five, tmp_path)}
+    expected = {"trial_arms.png", "trial_conditions.csv", "trial_conditions.json", "trial_findings.txt"}
+    assert names == expected | {"trial_report.html"}
+    text, page = ((tmp_path / name).read_text() for name in ("trial_findings.txt", "trial_report.html"))
+    for words in ("packed-seed4@9 uncompressed", "the recipe keeps", "for these checkpoints, not for their recipes"):
+        assert words in " ".join(text.split()), words
+    assert "The recipe keeps" in page
+    assert "Training seeds" in page
