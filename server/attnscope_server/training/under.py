@@ -15,7 +15,7 @@ from attnscope_model.strategies.spelling import spelled
 from attnscope_model.training.compressed import Under, why_untrainable
 from attnscope_storage.errors import AttnscopeError
 from attnscope_storage.wire import PolicyDescription
-from attnscope_storage.wire.specifications.trials import Budget, PositionPolicy
+from attnscope_storage.wire.specifications.arms import Budget, PositionPolicy
 from attnscope_storage.wire.strategies import TrainedUnder
 
 _SPELLING: Final = re.compile(
