@@ -22,7 +22,8 @@ from attnscope.proposal import FIRST
 from attnscope.recommendations.attention.basis import gather
 from attnscope.report.report import small_png
 from attnscope.study import study
-from attnscope.trials.board import Board, Row, board
+from attnscope.trials.board import Board, board
+from attnscope.trials.row import Row
 from attnscope.trials.selection import winner
 from benchmarks.study.running import Found
 from benchmarks.study.subjects import Subject

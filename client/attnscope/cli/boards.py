@@ -10,8 +10,8 @@ from attnscope.cli.app import out, tell
 from attnscope.cli.records import show_table
 
 if TYPE_CHECKING:
-    from attnscope.trials.board import Row
     from attnscope.trials.recipes import ArmOfRecipe
+    from attnscope.trials.row import Row
     from attnscope.trials.trial import Trial
 
 READ = """gain kept: (return − random) ÷ (uncompressed − random), 95 %; where it binds: from the first episode in which

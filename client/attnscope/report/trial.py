@@ -27,8 +27,9 @@ from attnscope.report.report import small_png
 from attnscope.report.trial_findings import trial_text
 from attnscope.report.trial_page import trial_page
 from attnscope.study import study
-from attnscope.trials.board import Board, Row, board
+from attnscope.trials.board import Board, board
 from attnscope.trials.results import TrialResults
+from attnscope.trials.row import Row
 from attnscope.trials.selection import Winner, winner
 
 

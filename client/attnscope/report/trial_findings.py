@@ -10,11 +10,12 @@ import numpy as np
 
 from attnscope.figures.trials.words import caption_of_trial
 from attnscope.trials.arms import arm_sentences
-from attnscope.trials.board import Board, Row
+from attnscope.trials.board import Board
 from attnscope.trials.naming import name_of
 from attnscope.trials.packing import departures_by_age
 from attnscope.trials.phases import mean_return
 from attnscope.trials.reach import scope_words
+from attnscope.trials.row import Row
 from attnscope.trials.sameness import same_as
 from attnscope.trials.selection import Winner
 from attnscope.trials.speed import speed_at

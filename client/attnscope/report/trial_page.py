@@ -15,7 +15,8 @@ from attnscope.figures.trials.words import caption_of_trial
 from attnscope.provenance import state_words
 from attnscope.report.page import part, styled
 from attnscope.report.trial_findings import trial_findings
-from attnscope.trials.board import Board, Row
+from attnscope.trials.board import Board
+from attnscope.trials.row import Row
 from attnscope.trials.selection import Winner
 from attnscope.trials.speed import speed_at
 from attnscope.trials.words import binding_words, number

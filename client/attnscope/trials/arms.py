@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from attnscope.trials.board import Board, Row
+from attnscope.trials.board import Board
 from attnscope.trials.phases import mean_return
 from attnscope.trials.reach import scope_words
 from attnscope.trials.recipes import ArmOfRecipe
+from attnscope.trials.row import Row
 from attnscope.trials.speed import speed_at
 from attnscope.trials.words import number
 

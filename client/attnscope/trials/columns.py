@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from attnscope.measures.intervals import Estimate
+from attnscope.trials.row import Row
 from attnscope.trials.speed import speed_at
-
-if TYPE_CHECKING:
-    from attnscope.trials.board import Row
 
 
 def flat(row: Row) -> dict[str, Any]:

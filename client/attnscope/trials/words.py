@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from attnscope.measures.intervals import Estimate
-from attnscope.trials.board import Row
 from attnscope.trials.results import TrialResults
+from attnscope.trials.row import Row
 
 
 def number(estimate: Estimate | None) -> str:

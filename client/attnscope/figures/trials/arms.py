@@ -14,7 +14,8 @@ from attnscope.figures.style import COLOURS, finish, fold, refuse
 from attnscope.figures.trials.words import SIGNS, caption_of_trial, title_of_trial
 from attnscope.measures.intervals import Estimate
 from attnscope.trials.arms import times_as_fast
-from attnscope.trials.board import Board, Row
+from attnscope.trials.board import Board
+from attnscope.trials.row import Row
 
 LABEL_INCHES = 2.6
 """Width of the names of arms."""

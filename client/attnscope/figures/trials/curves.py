@@ -11,8 +11,9 @@ from matplotlib.ticker import MaxNLocator
 from attnscope.figures.look import Picture, styled
 from attnscope.figures.style import BAND, COLOURS, finish
 from attnscope.figures.trials.words import caption_of_trial, strategies_of, title_of_trial
-from attnscope.trials.board import Board, Row
+from attnscope.trials.board import Board
 from attnscope.trials.learning import curve, running
+from attnscope.trials.row import Row
 
 COLUMNS = 4
 """Panels side by side, at most."""

@@ -14,8 +14,9 @@ from matplotlib.patches import Patch
 from attnscope.figures.look import Picture, styled
 from attnscope.figures.style import COLOURS, finish, refuse
 from attnscope.figures.trials.words import caption_of_trial, title_of_trial
-from attnscope.trials.board import Board, Row
+from attnscope.trials.board import Board
 from attnscope.trials.results import TrialResults
+from attnscope.trials.row import Row
 
 STATES: Final = {
     "not there yet": "#FFFFFF",

@@ -23,7 +23,8 @@ from attnscope.figures.trials.words import (
     strategies_of,
     title_of_trial,
 )
-from attnscope.trials.board import Board, Row
+from attnscope.trials.board import Board
+from attnscope.trials.row import Row
 from attnscope.trials.speed import speed_at
 
 LOWEST = -0.25

@@ -21,8 +21,9 @@ from attnscope.figures.trials.words import (
     strategies_of,
     title_of_trial,
 )
-from attnscope.trials.board import Board, Row, board
+from attnscope.trials.board import Board, board
 from attnscope.trials.results import TrialResults
+from attnscope.trials.row import Row
 
 PALETTE = "RdBu"
 """Of what is kept: white at the bound, blue above, red below."""

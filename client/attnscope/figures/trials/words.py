@@ -6,9 +6,10 @@ from typing import Final, Literal
 
 from attnscope.figures.style import COLOURS, SERIES
 from attnscope.provenance import HELD_OUT, policy_words, state_words
-from attnscope.trials.board import Board, Row
+from attnscope.trials.board import Board
 from attnscope.trials.naming import label_of
 from attnscope.trials.results import TrialResults
+from attnscope.trials.row import Row
 
 MARKERS: Final = {"reindex": "o", "keep": "s", "right_align": "^", "mask": "D"}
 """Marker of each position policy."""
