@@ -54,6 +54,12 @@ class RayCluster:
                 with contextlib.suppress(psutil.NoSuchProcess):
                     one.kill()
 
+    def kill_head(self) -> None:
+        """Kill what knows of all nodes and actors."""
+        for one in self._processes():
+            if _name(one) == "gcs_server":
+                one.kill()
+
     def pause_node(self, node: psutil.Process) -> list[psutil.Process]:
         """Stop a raylet and whatever it started; return what to resume."""
         stopped = [*node.children(recursive=True), node]

@@ -1,0 +1,182 @@
+"""Jobs on a Ray cluster with two nodes: the same bits as on one machine, whoever dies."""
+
+from __future__ import annotations
+
+import psutil
+import pytest
+
+import attnscope
+from attnscope.service import Service
+from attnscope_model.checkpoints.registry import CheckpointRegistry
+from attnscope_server.errors import SettingUnusableError
+from attnscope_server.records.database import Database
+from attnscope_server.records.job_store import JobStore
+from attnscope_server.root.paths import capture_path
+from attnscope_server.running.on_ray.marks import MARK
+from attnscope_server.running.on_ray.runner import RayRunner
+from attnscope_server.serving import serve_background
+from attnscope_storage.reading.reader import CaptureReader
+from attnscope_storage.wire import JobState
+from planted import Planted, write_planted
+from ray_cluster import ray_cluster
+from reading_here import reading_here
+
+pytestmark = pytest.mark.slow
+
+STEPS = 4000
+OPTIONS = {"checkpoint": "AD-darkroom", "tasks": {"split": "test", "indices": [2, 7]}, "steps": STEPS}
+SHORT = {"checkpoint": "AD-darkroom", "tasks": {"split": "test", "indices": [2, 7]}, "steps": 120}
+RULES = {"strategies": [{"name": "none"}, {"name": "recency"}], "budgets": [0.25]}
+TRIAL = {
+    "kind": "trial", "checkpoint": "AD-darkroom-seed42", "tasks": {"split": "test", "indices": [2, 7]}, "episodes": 3,
+    **RULES, "positions": ["keep"], "divergence_steps": 3, "kept_steps": 4,
+    "speed": {"envs": [1], "decisions": 2, "rounds": 1},
+}  # fmt: skip
+DECISION = {
+    "kind": "decision", "checkpoint": "stays", "tasks": {"goals": [[4, 5], [5, 4], [3, 4], [4, 3]]},
+    "screening": {"goals": [[3, 3], [5, 5], [3, 5], [5, 3]]}, "episodes": 3, "budgets": [8],
+    "positions": ["reindex"], "screened": 64,
+}  # fmt: skip
+MEASURED = {"speed/seconds", "speed/p50", "speed/p95", "cost/seconds", "decision/document"}
+"""Arrays that no two runs have alike: times, and a document that names jobs."""
+
+
+@pytest.fixture(scope="module")
+def whole(service):
+    """Return the store of the job that nothing interrupted."""
+    with attnscope.connect(service.url, service.key) as client:
+        job = client.submit(**OPTIONS).wait()
+    return capture_path(service.settings.data_root, str(job.id))
+
+
+def plant(root, folder) -> None:
+    """Register a policy that stays on the goal because of the reward one step back."""
+    write_planted(folder / "stays", Planted(back=1, reads="reward"), name="stays", preset="darkroom-toymeta")
+    with reading_here():
+        CheckpointRegistry(root / "checkpoints").add(folder / "stays")
+
+
+def of_each_kind(client: Service) -> list:
+    """Return a finished job of each kind."""
+    captured = client.submit(**SHORT)
+    jobs = [captured, client.submit(**TRIAL), client.submit(**DECISION)]
+    captured.wait(timeout=240)
+    jobs.append(client.submit(kind="screen", capture=captured.id, decisions=32, **RULES))
+    for job in jobs:
+        assert job.wait(timeout=400).state is JobState.SUCCEEDED
+    return jobs
+
+
+def test_jobs_of_each_kind_equal_those_of_one_machine(far, service_settings, differing, tmp_path):
+    """Capture, trial, screen and decision: every array bit-equal, but for what was timed."""
+    settings = service_settings()
+    plant(settings.data_root, tmp_path)
+    plant(far.root, tmp_path / "again")
+    client = far.start()
+    there = of_each_kind(client)
+    with serve_background(settings) as running, attnscope.connect(running.url, running.key) as local:
+        here = of_each_kind(local)
+    for one, other in zip(here, there, strict=True):
+        places = capture_path(settings.data_root, str(one.id)), capture_path(far.root, str(other.id))
+        assert set(differing(*places)) <= MEASURED, one.info.kind
+    card, other = here[2].decision().card, there[2].decision().card
+    assert (card.answer, card.chosen, card.rungs) == (other.answer, other.chosen, other.rungs)
+
+
+def test_a_cancel_ends_a_job_and_keeps_its_worker(far, cluster, committed, until):
+    """The flag is seen at the next step; the next job finds the warm actor."""
+    client = far.start()
+    job = client.submit(**OPTIONS)
+    until(lambda: committed(far.root, job) > 0)
+    (actor,) = cluster.actors()
+    job.cancel()
+    until(lambda: job.refresh(wait=1.0).state is JobState.CANCELLED)
+    assert client.submit(**SHORT).wait(timeout=120).state is JobState.SUCCEEDED
+    assert cluster.actors() == [actor]
+
+
+def test_kills_of_worker_node_and_service_leave_no_trace(far, cluster, whole, committed, until, ended, differing):
+    """One after the other in one job: it resumes on another slot, or goes on where only the service died."""
+    client = far.start()
+    job = client.submit(**OPTIONS)
+    until(lambda: committed(far.root, job) > 0)
+    cluster.actors()[0].kill()
+    before = committed(far.root, job)
+    until(lambda: job.refresh().info.attempts == 2 and committed(far.root, job) > before)
+    (node,) = [node for node in cluster.nodes() if set(cluster.actors()) & set(node.children())]
+    cluster.kill_node(node)
+    before = committed(far.root, job)
+    until(lambda: job.refresh().info.attempts == 3 and committed(far.root, job) > before)
+    far.kill()
+    before = committed(far.root, job)
+    until(lambda: committed(far.root, job) > before)  # nobody serves, and the job goes on
+    job = far.start().job(job.id)
+    assert ended(job).state is JobState.SUCCEEDED
+    assert job.info.attempts == 3
+    assert differing(whole, capture_path(far.root, str(job.id))) == []
+
+
+def test_a_node_that_wakes_after_its_lease_writes_nothing(far, cluster, whole, committed, until, ended, differing):
+    """Stopped past the lease and woken while the next attempt writes: that one's arrays stand."""
+    client = far.start()
+    job = client.submit(**OPTIONS)
+    until(lambda: committed(far.root, job) > 0)
+    (node,) = [node for node in cluster.nodes() if set(cluster.actors()) & set(node.children())]
+    stopped = cluster.pause_node(node)
+    before = committed(far.root, job)
+    until(lambda: job.refresh().info.attempts == 2 and committed(far.root, job) > before)
+    for one in stopped:
+        one.resume()
+    assert ended(job).state is JobState.SUCCEEDED
+    assert job.info.attempts == 2
+    place = capture_path(far.root, str(job.id))
+    assert [one["attempt"] for one in CaptureReader.open(place).attributes["takeovers"]] == [2]
+    assert differing(whole, place) == []
+    cluster.kill_node(node)
+
+
+def test_an_orphan_of_a_dead_node_writes_nothing(far, cluster, whole, committed, until, ended, differing):
+    """The node's own process is killed and the actor lives on, unheard: another attempt takes the job over."""
+    client = far.start()
+    job = client.submit(**OPTIONS)
+    until(lambda: committed(far.root, job) > 0)
+    (node,) = [node for node in cluster.nodes() if set(cluster.actors()) & set(node.children())]
+    orphans = tuple(set(cluster.actors()) & set(node.children()))
+    cluster.kill_node(node, spare=orphans)
+    assert ended(job).state is JobState.SUCCEEDED
+    assert differing(whole, capture_path(far.root, str(job.id))) == []
+    until(lambda: not any(psutil.pid_exists(one.pid) for one in orphans))
+
+
+def test_a_machine_without_the_data_root_runs_nothing(far, cluster, until):
+    """The job waits, and its events say why."""
+    client = far.start()
+    until(lambda: client.capabilities().placement_slots)
+    (far.root / MARK).write_text("the mark of another folder")
+    job = client.submit(**SHORT)
+    database = Database.open(far.root / "service.sqlite3")
+    until(lambda: any("does not see the folder" in (why or "") for _, _, why in JobStore(database).events(job.id)))
+    database.close()
+    assert not job.refresh().state.final
+    assert cluster.actors() == []
+
+
+def test_a_cluster_that_wants_no_token_is_refused(service_settings):
+    """The service does not start, and says how to start the cluster."""
+    with ray_cluster({"RAY_AUTH_MODE": "disabled"}, nodes=0) as open_to_all:
+        settings = service_settings(runners=("ray",), ray_address=open_to_all.address)
+        with pytest.raises(SettingUnusableError, match="wants no token"):
+            RayRunner(settings)
+
+
+def test_without_its_head_a_cluster_has_no_slots(far, token, until):
+    """Jobs wait, and what was captured is read."""
+    with ray_cluster(token, nodes=1) as doomed:
+        far.environment["ATTNSCOPE_SERVER_RAY_ADDRESS"] = doomed.address
+        client = far.start()
+        captured = client.submit(**SHORT).wait(timeout=120)
+        doomed.kill_head()
+        until(lambda: not client.capabilities().placement_slots)
+        waiting = client.submit(**SHORT)
+        assert captured.capture()["stats/entropy"].shape[0] == SHORT["steps"]
+        assert waiting.refresh().state is JobState.QUEUED
