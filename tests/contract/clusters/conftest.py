@@ -42,7 +42,7 @@ def cluster(machines):
 @pytest.fixture
 def far(server, cluster, token):
     """Return a service whose jobs run on the cluster, not started yet."""
-    server.environment = token | {
+    server.more = token | {
         "ATTNSCOPE_SERVER_RUNNERS": "ray",
         "ATTNSCOPE_SERVER_RAY_ADDRESS": cluster.address,
         "ATTNSCOPE_SERVER_ALIVE_SECONDS": "1",

@@ -172,7 +172,7 @@ def test_a_cluster_that_wants_no_token_is_refused(service_settings):
 def test_without_its_head_a_cluster_has_no_slots(far, token, until):
     """Jobs wait, and what was captured is read."""
     with ray_cluster(token, nodes=1) as doomed:
-        far.environment["ATTNSCOPE_SERVER_RAY_ADDRESS"] = doomed.address
+        far.more["ATTNSCOPE_SERVER_RAY_ADDRESS"] = doomed.address
         client = far.start()
         captured = client.submit(**SHORT).wait(timeout=120)
         doomed.kill_head()

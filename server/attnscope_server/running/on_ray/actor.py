@@ -13,6 +13,7 @@ import structlog
 
 from attnscope_server.running.environment import PATIENT, crowded
 from attnscope_server.running.lease import lasting_clock
+from attnscope_server.running.messages import ORDER
 from attnscope_server.running.on_ray.checkpoints import Cache
 from attnscope_server.running.on_ray.mailbox import Mailbox
 from attnscope_server.running.on_ray.marks import sees
@@ -63,9 +64,9 @@ class WorkerActor:
         """Bring the entry of a checkpoint that is here up to date."""
         self._cache.renew(checkpoint, entry)
 
-    def take(self, line: bytes, begun: float) -> None:
+    def take(self, line: bytes) -> None:
         """Act on an order."""
-        self._mailbox.take_line(line, begun)
+        self._mailbox.take(ORDER.validate_json(line))
 
     def has(self, job: str, attempt: int) -> bool:
         """Return whether this is the worker of an attempt."""

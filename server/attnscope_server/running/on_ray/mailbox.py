@@ -9,7 +9,7 @@ from typing import Final
 
 from attnscope_server.running.channel import Channel
 from attnscope_server.running.lease import lasting_clock
-from attnscope_server.running.messages import ENDINGS, ORDER, Advanced, Alive, AnyJobReport, Report, Run
+from attnscope_server.running.messages import ENDINGS, Advanced, Alive, AnyJobReport, Order, Report, Run
 
 REPLACED: Final = (Advanced, Alive)
 """Reports of which only the newest matters while nobody calls."""
@@ -45,15 +45,11 @@ class Mailbox(Channel):
             self._changed.wait_for(lambda: self._waiting, timeout=seconds)
             return self._number, [report.line for _, report in self._waiting]
 
-    def take_line(self, line: bytes, begun: float) -> None:
-        """Act on an order; the lease of an attempt begins at a moment when the driver asked, not when it is heard."""
-        order = ORDER.validate_json(line)
-        self.take(order)
+    def take(self, order: Order) -> None:
+        """Act on an order, or queue it for the worker."""
         if isinstance(order, Run):
             self._ending = None
-            lease = self.leases.get((order.job, order.attempt))
-            if lease is not None:
-                lease.begun = min(lease.begun, begun)
+        super().take(order)
 
     def has(self, attempt: tuple[str, int]) -> bool:
         """Return True where an attempt is here or has ended here; its end is then told once more."""

@@ -143,9 +143,9 @@ class Seated:
         alive = asyncio.ensure_future(self._wait_with_signs(order, sign))
         try:
             async with asyncio.timeout(self._begin.start_seconds):
-                begun, meant = await self._prepare(order)
+                meant = await self._prepare(order)
                 self._delivered = True
-                await self._actor.take.remote(meant.line, begun)
+                await self._actor.take.remote(meant.line)
         except TimeoutError:
             self._refuse(GivenBack(**about, detail="its worker did not start in time on this slot"))
         except _UnseenError as error:
@@ -168,8 +168,8 @@ class Seated:
             await asyncio.sleep(order.alive_seconds)
             self._report(sign)
 
-    async def _prepare(self, order: Run) -> tuple[float, Run]:
-        """Bring to the actor what it lacks; return its clock at the last question, and the order as it is meant there.
+    async def _prepare(self, order: Run) -> Run:
+        """Bring to the actor what it lacks; return the order as it is meant there: its lease began when it answered.
 
         Raises
         ------
@@ -183,7 +183,7 @@ class Seated:
                 raise _UnseenError(f"the machine of this slot does not see the folder {order.data_root}")
             await self._bring(self._begin.data_root / "checkpoints" / checkpoint, prepared)
             prepared = await self._ask(checkpoint)
-        return prepared.clock, order.model_copy(update={"data_root": prepared.data_root})
+        return order.model_copy(update={"data_root": prepared.data_root, "asked_at": prepared.clock})
 
     async def _ask(self, checkpoint: str) -> Prepared:
         return Prepared.model_validate_json(await self._actor.prepare.remote(checkpoint))
@@ -200,7 +200,7 @@ class Seated:
 
     async def _pass_on(self, order: Cancel | Renewed) -> None:
         with contextlib.suppress(RayError):  # the loss is told by the thread that listens
-            await self._actor.take.remote(order.line, 0.0)
+            await self._actor.take.remote(order.line)
 
     async def _find(self, attempt: tuple[UUID, int]) -> None:
         with contextlib.suppress(RayError):

@@ -59,15 +59,16 @@ def test_a_report_that_comes_after_a_call_is_not_lost_with_the_one_that_it_repla
     assert read(mailbox, number) == (2, [Alive(said_at=2.0)])
 
 
-def test_a_lease_begins_when_the_driver_asked(order):
-    """An order that waited in a stopped process gives no right to write when the process wakes."""
+def test_an_order_that_waited_in_a_stopped_process_gives_no_right_to_write(order):
+    """The lease began when the actor answered the driver; an older ending is forgotten."""
     mailbox = Mailbox()
-    mailbox.take_line(order.line, lasting_clock() - 7.0)
+    mailbox.report(Succeeded(job=order.job, attempt=1))
+    mailbox.take(order.model_copy(update={"asked_at": lasting_clock() - 7.0}))
     assert not mailbox.may_write((order.job, 2))
-    assert mailbox.orders.get_nowait() == order
-    mailbox.take_line(order.line, lasting_clock())
+    assert not mailbox.has((str(order.job), 1))
+    mailbox.take(order.model_copy(update={"asked_at": lasting_clock()}))
     assert mailbox.may_write((order.job, 2))
-    mailbox.take_line(Cancel(job=order.job, attempt=2).line, 0.0)
+    mailbox.take(Cancel(job=order.job, attempt=2))
     assert mailbox.cancelled == {(order.job, 2)}
 
 
@@ -75,7 +76,7 @@ def test_the_next_driver_hears_of_the_attempt(order):
     """One that waits or runs is here; the end of one that ended is told once more; an older attempt is unknown."""
     mailbox = Mailbox()
     assert not mailbox.has((str(order.job), 2))
-    mailbox.take_line(order.line, lasting_clock())
+    mailbox.take(order)
     assert mailbox.has((str(order.job), 2))
     assert not mailbox.has((str(order.job), 1))
     mailbox.leases.clear()

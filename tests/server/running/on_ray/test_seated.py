@@ -60,9 +60,9 @@ class Actor:
     async def _renew(self, checkpoint, entry):
         self._cache.renew(checkpoint, entry)
 
-    async def _take(self, line, begun):
-        self.taken.append((line, begun))
-        self.took.put_nowait((line, begun))
+    async def _take(self, line):
+        self.taken.append(line)
+        self.took.put_nowait(line)
 
     async def _has(self, _job, _attempt):
         return self.knows
@@ -117,10 +117,9 @@ def seat(where, killed):  # noqa: ARG001 - no cluster is there to end an actor
     return sit
 
 
-async def taken(actor) -> tuple[Run, float]:
+async def taken(actor) -> Run:
     """Wait until an actor has taken an order, and return it."""
-    line, begun = await actor.took.get()
-    return Run.model_validate_json(line), begun
+    return Run.model_validate_json(await actor.took.get())
 
 
 def test_an_attempt_runs_to_its_end(seat, order, where, killed):
@@ -131,7 +130,7 @@ def test_an_attempt_runs_to_its_end(seat, order, where, killed):
         about = {"job": order.job, "attempt": 2}
         async with seat(actor) as (seated, heard):
             seated.run(order)
-            assert await taken(actor) == (order, CLOCK)
+            assert await taken(actor) == order.model_copy(update={"asked_at": CLOCK})
             assert await heard.get() == Alive(**about, said_at=0.0)
             actor.answers.put_nowait((3, [Ready().line, Alive(**about, said_at=80.0).line]))
             assert await heard.get() == Alive(**about, said_at=80.0)
@@ -141,7 +140,7 @@ def test_an_attempt_runs_to_its_end(seat, order, where, killed):
             assert await heard.get() == Succeeded(**about)
             assert seated.attempt is None
             assert actor.asked[:2] == [0, 3]
-            assert [line for line, _ in actor.taken[1:]] == [Renewed(**about, said_at=80.0).line]
+            assert actor.taken[1:] == [Renewed(**about, said_at=80.0).line]
             assert killed == []
 
     asyncio.run(scene())
@@ -157,8 +156,7 @@ def test_a_checkpoint_is_brought_where_the_data_root_is_not(seat, order, tmp_pat
             actor = Actor(cache)
             async with seat(actor) as (seated, _):
                 seated.run(afar)
-                run, _ = await taken(actor)
-                assert run == afar.model_copy(update={"data_root": cache.root})
+                assert await taken(actor) == afar.model_copy(update={"data_root": cache.root, "asked_at": CLOCK})
         assert cache.has(order.resolved.checkpoint_id)
 
     asyncio.run(scene())
