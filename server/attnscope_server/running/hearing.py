@@ -48,6 +48,6 @@ def take(jobs: JobStore, placing: Placing, placed: Placed, report: AnyJobReport 
         placed.placed_on = report.placed_on
         with contextlib.suppress(*UNANSWERED):  # told to nobody yet
             jobs.place(placed.job.id, report.placed_on.model_dump(mode="json"))
-    elif isinstance(report, Advanced) and advance(placed, report, now):
+    elif isinstance(report, Advanced) and advance(placed, report, now, placing.running):
         with contextlib.suppress(*UNANSWERED):  # the end of the job, or the next report, writes it
             jobs.record(placed.job.id, placed.progress, heard_at=placed.signs.moved_at)

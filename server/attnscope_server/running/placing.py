@@ -65,6 +65,11 @@ class Placing:
         """Forget which claims found no job: more may wait by now."""
         self._in_vain.clear()
 
+    @property
+    def running(self) -> int:
+        """Number of jobs on slots."""
+        return len(self._placed)
+
     def freed(self, key: tuple[str, str]) -> None:
         """Note that a slot is free from now on."""
         self._idle_since[key] = self._now()

@@ -16,7 +16,10 @@ from attnscope_storage.wire import ProblemCode, Progress, problem
 log = structlog.get_logger("attnscope.supervisor")
 
 PROGRESS_WRITTEN_EVERY: Final = 1.0
-"""Seconds between two writes of a running job's progress."""
+"""Seconds between two writes of a running job's progress, at least; a new commit is always written."""
+
+PROGRESS_WRITES: Final = 25.0
+"""Writes of progress in a second, of all running jobs together: many workers must not fill the database's time."""
 
 
 def shown(placed: Placed, settings: Settings, now: float) -> Progress | None:
@@ -28,11 +31,17 @@ def shown(placed: Placed, settings: Settings, now: float) -> Progress | None:
     return known.model_copy(update=sign | {"stalled": True, "steps_per_second": None, "eta_seconds": None})
 
 
-def advance(placed: Placed, report: Advanced, now: float) -> bool:
-    """Take in a report of progress; True where it is to be written: a new commit, or none was written for long."""
+def advance(placed: Placed, report: Advanced, now: float, running: int) -> bool:
+    """Take in a report of progress; True where it is to be written: a new commit, or none was written for long.
+
+    Parameters
+    ----------
+    running
+        Jobs that run now, this one among them.
+    """
     before, placed.progress = placed.progress, _progress(placed.job, report)
     committed = before is None or before.steps_committed != report.steps_committed
-    if not committed and now - placed.written < PROGRESS_WRITTEN_EVERY:
+    if not committed and now - placed.written < max(PROGRESS_WRITTEN_EVERY, running / PROGRESS_WRITES):
         return False
     placed.written = now
     return True

@@ -12,6 +12,7 @@ from sqlalchemy.exc import OperationalError
 
 from attnscope_server.errors import DatabaseBusyError
 from attnscope_server.running import supervisor as supervisor_module
+from attnscope_server.running import watching
 from attnscope_server.running.messages import Alive, GivenBack, Placement, Succeeded, Taken
 from attnscope_server.running.runner import Slot, SlotKind
 from attnscope_server.running.supervisor import Supervisor
@@ -360,3 +361,20 @@ def test_idle_slots_alike_ask_the_database_once_a_round(where, jobs, make_runner
         submitted(jobs)
     supervisor.look()
     assert len(runner.ran) == 3
+
+
+def test_progress_of_many_jobs_is_written_less_often(where, jobs, make_runner, submitted, clock, monkeypatch):
+    """With ten jobs and five writes a second allowed, each job's progress is written every 2 s, its commits at once."""
+    monkeypatch.setattr(watching, "PROGRESS_WRITES", 5.0)
+    runner = make_runner(*(Slot(str(nth), "cpu") for nth in range(10)))
+    supervisor, written = Supervisor(where, jobs, (runner,), now=clock), []
+    for _ in range(10):
+        submitted(jobs)
+    supervisor.look()
+    runner.advance(1, 1)
+    monkeypatch.setattr(jobs, "record", lambda _job, progress, **_: written.append(progress.steps_done))
+    for done in range(2, 7):
+        clock.now += 1.0
+        runner.advance(done, 1)
+    runner.advance(7, 7)
+    assert written == [3, 5, 7]
