@@ -17,6 +17,7 @@ from attnscope.errors import (
     NotReplayableError,
 )
 from attnscope.fetching.captured import CapturedArrays
+from attnscope.fetching.compressions import Compressions, compressions_of
 from attnscope.fetching.remote import Slicer
 from attnscope.fetching.replay import Decision, Replayer
 from attnscope.fetching.stored import reader_of
@@ -180,6 +181,45 @@ class Capture(Shown, CapturedArrays):
         left_out = None if transitions is None else tuple(transitions)
         at = Decision(step, self.row_env(env), "leave-one-out", transitions=left_out, positions=positions)
         return self._replayed(at)
+
+    def leave_one_latent_out(self, step: int, env: int = 0) -> Float[np.ndarray, " latent"]:
+        """Return how far the decision departs where each latent is hidden from every other token.
+
+        Of one choice it is the total variation of the distributions at temperature 1. Empty where the context holds no
+        latents, as right after a compression.
+
+        Parameters
+        ----------
+        step
+            Any committed environment step.
+        env
+            Place among the stored environments.
+
+        Raises
+        ------
+        NotReplayableError
+            There is no service to compute it, or the policy packs nothing.
+        """
+        if self.policy.window != "compressed":
+            raise NotReplayableError("the policy packs nothing, so no context of it holds latents")
+        summary = self.summary(step, env)
+        latents = 0 if summary is None else summary.latents
+        return self._replayed(Decision(step, self.row_env(env), "leave-one-latent-out", latents=latents))
+
+    def compressions(self, env: int = 0) -> Compressions:
+        """Return an environment's committed compressions: their steps, their latents, what each latent looked at.
+
+        Parameters
+        ----------
+        env
+            Place among the stored environments.
+
+        Raises
+        ------
+        NotCapturedError
+            The policy packs nothing, or the capture was made before compressions were stored.
+        """
+        return compressions_of(self, self.row_env(env))
 
     def _replayed(self, decision: Decision) -> Float[np.ndarray, ...]:
         reason, maps = self.policy.why_whole, self.policy.whole_maps

@@ -38,6 +38,8 @@ class Decision:
     positions: Positions = "reindex"
     tokens: int | None = None
     """Tokens of the context, where its step does not tell them."""
+    latents: int = 0
+    """Latents in the context."""
 
     def shape(self, policy: PolicyDescription) -> tuple[int, ...]:
         """Return the shape of the answer."""
@@ -45,7 +47,7 @@ class Decision:
         tokens = held * policy.tokens_per_transition + 1 if self.tokens is None else self.tokens
         left_out = held if self.transitions is None else len(self.transitions)
         sizes = {"layer": len(self.layers), "head": len(self.heads), "query": tokens, "slot": tokens}
-        return tuple((sizes | {"transition": left_out})[dim] for dim in MAP_DIMS[self.kind])
+        return tuple((sizes | {"transition": left_out, "latent": self.latents})[dim] for dim in MAP_DIMS[self.kind])
 
     def parameters(self) -> list[tuple[str, str]]:
         """Return the question as the maps route reads it."""

@@ -13,6 +13,7 @@ from attnscope.reading.blocks import LEVELS, RECENT
 from attnscope.report.uniformity import uniformity
 from attnscope.study import Study
 from attnscope.study.captions import caption_of_study
+from attnscope.study.latents import LatentStudy, holds_compressions, latent_sentences
 
 WIDTH: Final = 110
 """Columns of the text."""
@@ -65,7 +66,8 @@ def _packed(study: Study) -> list[str]:
         f"{_quantity(study, 'summary')} of the attention (uniform {even:.3f}), after up to {generations} compressions"
     )
     rest = "Every share by position, age or place is of the attention that is not on latents."
-    return [f"Latents, which stand for all transitions before the newest compression, hold {held}. {rest}"]
+    told = latent_sentences(LatentStudy(study.capture)) if holds_compressions(study.capture) else []
+    return [f"Latents, which stand for all transitions before the newest compression, hold {held}. {rest}", *told]
 
 
 def _positions(study: Study) -> list[str]:

@@ -17,6 +17,7 @@ from attnscope.figures.decision_rows import decision_rows
 from attnscope.figures.decisions.kept import kept_by_tokens
 from attnscope.figures.decisions.ladder import ladder
 from attnscope.figures.heatmap import heatmaps
+from attnscope.figures.latents import latents
 from attnscope.figures.layer_head import layer_head
 from attnscope.figures.screens.guide import guide
 from attnscope.figures.screens.map import screen_map
@@ -35,6 +36,7 @@ from attnscope.report.findings import findings_text
 from attnscope.report.page import page
 from attnscope.screens.packing import packed_arms
 from attnscope.study import Choice, Study, study
+from attnscope.study.latents import holds_compressions
 
 FIGURES: dict[str, Callable[[Study], Figure]] = {
     "attention_analysis_comprehensive": comprehensive,
@@ -45,6 +47,9 @@ FIGURES: dict[str, Callable[[Study], Figure]] = {
     "cost_curves": cost_curves,
 }
 """By file name, the guide's two first."""
+
+PACKED: dict[str, Callable[[Study], Figure]] = {"what_latents_hold": latents}
+"""Figures of a policy that packs its history, by file name."""
 
 BESIDE = {
     "decision_ladder": "The ladder: each judged arm at its looks",
@@ -62,7 +67,13 @@ CAPTIONS = {
     "transition_timeline": "Past events kept in view",
     "head_similarity": "Heads that do the same",
     "cost_curves": "What keeping fewer tokens costs each head",
+    "what_latents_hold": "What latents hold",
 }
+
+
+def figures_of(capture: Capture) -> dict[str, Callable[[Study], Figure]]:
+    """Return the figures of a capture, by file name: those of latents where compressions are stored."""
+    return FIGURES | (PACKED if holds_compressions(capture) else {})
 
 
 def write_report(
@@ -117,7 +128,7 @@ def write_report(
         step = int(read.reading.row_step[-1])
         keep(save(decision_rows(capture, step, env=place), out / f"attention_decision_step{step}.{form}"))
     shown: dict[str, bytes] = {}
-    for name, draw in FIGURES.items():
+    for name, draw in figures_of(capture).items():
         figure = draw(read)
         path = save(figure, out / f"{name}.{form}")
         keep(path)

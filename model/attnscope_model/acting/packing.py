@@ -6,7 +6,7 @@ Right after a compression nothing is buffered, and the query stands alone: the l
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -174,6 +174,8 @@ class PackingDecider:
         self._tile = envs if device.type != "cpu" else TILE_ENVS * torch.get_num_threads()
         self.window = PackedHistory(policy.compressor, policy.description.tokens_per_transition)
         """The histories."""
+        self.heard: Callable[[Compression], None] = _unheard
+        """Called with every compression, once the transition that it follows has joined."""
 
     def caches(self, transitions: int) -> bool:  # noqa: ARG002 - whatever their number
         """Return that a decision needs no other before it: whatever was packed was packed when a transition joined."""
@@ -241,3 +243,9 @@ class PackingDecider:
         compression = self.window.append(tokens)
         if compression is not None and not bool(compression.packed.latents.isfinite().all()):
             raise CaptureInvalidError(f"the latents after transition {compression.step} are not finite")
+        if compression is not None:
+            self.heard(compression)
+
+
+def _unheard(_compression: Compression) -> None:
+    """Do nothing with a compression."""

@@ -14,14 +14,16 @@ from attnscope_env.presets.tasks import EnvPreset, Task
 from attnscope_model.checkpoints.registry import CheckpointRegistry
 from attnscope_model.errors import CheckpointAmbiguousError, CheckpointUnknownError
 from attnscope_server.capturing.action_fit import why_other_actions
-from attnscope_server.capturing.keeping import LARGE_MAP_BYTES, keep
+from attnscope_server.capturing.keeping import LARGE_MAP_BYTES, Kept, keep
 from attnscope_server.errors import ProblemError
+from attnscope_storage.kinds.capture.compressions import compressor_envs
 from attnscope_storage.wire import (
     DEFAULT_EPISODES,
     DEFAULT_MAX_STEPS,
     ActingSpecification,
     CaptureSpec,
     CheckpointInfo,
+    PolicyDescription,
     ProblemCode,
     ResolvedCapture,
     ResolvedSubject,
@@ -67,8 +69,17 @@ def resolve(spec: CaptureSpec, registry: CheckpointRegistry, listings: Listings 
         map_steps=_map_steps(spec, steps, subject.checkpoint, cells),
         row_layers=layers,
         row_heads=heads,
+        compressor_envs=_compressor_envs(spec, policy, kept, steps),
         **vars(kept),
     )
+
+
+def _compressor_envs(spec: CaptureSpec, policy: PolicyDescription, kept: Kept, steps: int) -> tuple[int, ...] | None:
+    """Return the environments whose compressor's attention is stored: those whose rows are kept as they are."""
+    if policy.window != "compressed" or spec.sliding:
+        return None
+    exact = spec.rows.enabled and kept.row_form != "none"
+    return compressor_envs(policy, kept.row_envs, steps) if exact else ()
 
 
 @dataclass(frozen=True)

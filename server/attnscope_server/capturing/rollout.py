@@ -16,6 +16,7 @@ from gymnasium.vector import VectorEnv
 
 from attnscope_model.acting.deciding import Decision
 from attnscope_model.acting.outputs import output_of
+from attnscope_model.acting.packing import PackingDecider
 from attnscope_model.acting.remembering import Deciding, deciding
 from attnscope_model.forward.fused import TORCH, implementation
 from attnscope_model.forward.policy import Policy
@@ -24,6 +25,7 @@ from attnscope_server.acting.choices import HostArray, PolicyActor, host_choices
 from attnscope_server.acting.errors import NotReproducibleError, RolloutStoppedError
 from attnscope_server.acting.loop import Transition, act
 from attnscope_server.acting.rooms import HostRooms
+from attnscope_server.capturing.compressions import CompressionRecorder
 from attnscope_server.capturing.listening import BlockRecorder, RetakenSteps
 from attnscope_server.capturing.recording import AttentionRecorder
 from attnscope_storage.kinds.capture.schema import CaptureSchema
@@ -101,8 +103,15 @@ class Rollout:
         for first in range(self.writer.steps_committed, total, flush):
             block = self.writer.acquire()
             block.steps = min(flush, total - first)
+            self._hear_compressions(block, first)
             act(range(first, first + block.steps), self._rooms, actor, self._recorder(block, first))
             self.writer.submit(block)
+
+    def _hear_compressions(self, block: StepBlock, first: int) -> None:
+        """Let the compressions of a block's steps be stored in it, where any are kept."""
+        dims = self.schema.dims.compressions
+        if dims is not None and isinstance(self._decider, PackingDecider):
+            self._decider.heard = CompressionRecorder(dims, block, first)
 
     def _recorder(self, block: StepBlock, first: int) -> BlockRecorder[HostArray]:
         head = self.policy.description.output.array

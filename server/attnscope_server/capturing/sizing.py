@@ -13,7 +13,7 @@ from attnscope_storage.ages import SHARES, bin_edges
 from attnscope_storage.kinds.capture.schema import RECENCY_WINDOWS, TOKEN_KINDS, CaptureSchema
 from attnscope_storage.layout.store_schema import SPLITS, ArraySpec
 from attnscope_storage.wire import CaptureSpec, PolicyDescription, ResolvedCapture
-from attnscope_storage.wire.flops import compression_flops, forward_flops
+from attnscope_storage.wire.flops import compression_flops, forward_flops, packing_bytes
 from attnscope_storage.wire.packing import rhythm_of
 
 COMPILED_BYTES = 120 * 2**20
@@ -83,7 +83,8 @@ def capture_memory(
     compiled
         Whether workers may attend by the compiled kernel, where it is installed and the policy's heads fit.
     """
-    growing = sum(array.nbytes for array in schema.arrays.values() if array.growth in {"step", "row_step"})
+    filled = ("step", "row_step", "compression")
+    growing = sum(array.nbytes for array in schema.arrays.values() if array.growth in filled)
     block = growing * min(1.0, schema.flush_steps / resolved.steps)
     tails = sum(_chunk_bytes(array) for array in schema.arrays.values() if _has_tail(array))
     tile = min(resolved.envs, TILE_ENVS)
@@ -91,7 +92,7 @@ def capture_memory(
     if policy.causal and policy.query_slot == "last":  # keys and values of every layer while the window grows
         activations += 8 * resolved.envs * policy.context_length * policy.width * policy.layers
     kernel = COMPILED_BYTES if compiled and fits(policy) and installed() else 0
-    maps = map_memory(policy, schema)
+    maps = map_memory(policy, schema) + _compressor_memory(resolved.envs, policy)
     return kernel + 4 * policy.parameters + WRITER_BLOCKS * block + tails + maps + activations
 
 
@@ -110,6 +111,15 @@ def map_memory(policy: PolicyDescription, schema: CaptureSchema) -> float:
     held = max(sum(1 for step in dims.map_steps if first <= step < first + waiting) for first in dims.map_steps)
     beside = (8 * policy.heads + 1) * dims.slots**2
     return 2 * places * (held * kept + (every if kept < every else 0)) + beside
+
+
+def _compressor_memory(envs: int, policy: PolicyDescription) -> float:
+    """Return the bytes that one compression of all environments takes for a moment, its attention in every layer."""
+    rhythm = rhythm_of(policy)
+    if rhythm is None:
+        return 0
+    weights = policy.compressor_heads * policy.latents * (rhythm.most_sources + policy.latents)
+    return envs * (packing_bytes(policy, rhythm.most_sources) + 4 * policy.compressor_layers * weights)
 
 
 def _has_tail(array: ArraySpec) -> bool:
@@ -147,6 +157,7 @@ def static_arrays(schema: CaptureSchema, axis: EnvAxis, policy: PolicyDescriptio
         "attention/curve_share": np.array(SHARES, np.float32),
         "attention/row_layer": np.array(dims.row_layers, np.int32),
         "attention/row_head": np.array(dims.row_heads, np.int32),
+        "compression/env": np.array(dims.compressions.envs if dims.compressions else (), np.int32),
     }
     return {name: value for name, value in known.items() if name in schema.arrays}
 

@@ -40,6 +40,8 @@ class Question:
     positions: str = "reindex"
     tokens: int = 1
     """Tokens of the context at that step."""
+    latents: int = 0
+    """Latents in the context at that step."""
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -50,6 +52,7 @@ class Question:
             "query": self.tokens,
             "slot": self.tokens,
             "transition": len(self.transitions),
+            "latent": self.latents,
         }
         return tuple(sizes[dim] for dim in MAP_DIMS[self.kind])
 
@@ -78,7 +81,8 @@ def refuse_too_large(question: Question, policy: PolicyDescription, limits: Limi
         too-large, with the cap and what was asked.
     """
     work = 4 * policy.layers * policy.heads * question.tokens**2
-    flops = (1 + len(question.transitions)) * forward_flops(policy, question.tokens)
+    left_out = len(question.transitions) + (question.latents if "latent" in MAP_DIMS[question.kind] else 0)
+    flops = (1 + left_out) * forward_flops(policy, question.tokens)
     for requested, limit, what, remedy in (
         (question.nbytes, limits.replay_result_bytes, "bytes of answer", "name fewer layers or heads"),
         (work, limits.replay_work_bytes, "bytes of maps in memory", "the operator may allow more"),

@@ -20,6 +20,7 @@ import torch
 from jaxtyping import Float
 
 from attnscope_model.acting.influence import attention_rollout, leave_one_out, value_weighted
+from attnscope_model.acting.latents import leave_one_latent_out
 from attnscope_model.acting.replay import Replayed, check, read_moment, replay
 from attnscope_model.checkpoints.native import load_policy
 from attnscope_model.checkpoints.registry import CheckpointRegistry
@@ -98,6 +99,8 @@ def _asked(policy: Policy, replayed: Replayed, order: Ask) -> torch.Tensor:
         case "leave-one-out":
             left_out = torch.tensor(order.transitions, dtype=torch.long)
             return leave_one_out(policy, replayed, left_out, order.positions)
+        case "leave-one-latent-out":
+            return leave_one_latent_out(policy, replayed)
         case kind:
             raise NotReplayableError(f"there is no kind {kind!r}")
 

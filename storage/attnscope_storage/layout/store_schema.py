@@ -30,10 +30,11 @@ FIRST_KIND: Final = "capture"
 KIND_NAME: Final = re.compile(r"[a-z][a-z0-9-]{0,39}")
 """The form of a kind's name."""
 
-Growth = Literal["step", "row_step", "sample", "column", "static"]
+Growth = Literal["step", "row_step", "sample", "column", "compression", "static"]
 """The growth of an array's first axis.
 
-It grows with every step, every stored row, every sampled map or every whole column of the overview, or never.
+It grows with every step, every stored row, every sampled map, every whole column of the overview or every compression
+of a policy's history, or never.
 """
 
 Entries = Shaped[np.ndarray, "..."]
@@ -134,6 +135,10 @@ class StoreSchema(ABC):
     @abstractmethod
     def length(self, spec: ArraySpec, steps: int) -> int:
         """Return the length of an array's first axis once `steps` entries of the growing axis are committed."""
+
+    def most(self, spec: ArraySpec) -> int:
+        """Return how many entries of an array one commit adds at most."""
+        return self.length(spec, self.flush_steps)
 
     def deriver(self) -> Deriver | None:
         """Return what computes the arrays that follow from others; None where there are none."""

@@ -17,7 +17,7 @@ from jaxtyping import Int, Integer
 from attnscope_storage.errors import NotCommittedError
 from attnscope_storage.layout.keys import StoredArray
 
-GROWING_DIMS = frozenset({"step", "row_step", "sample", "condition"})
+GROWING_DIMS = frozenset({"step", "row_step", "sample", "compression", "condition"})
 """Axes that grow with every commit."""
 
 AxisSelector = SupportsIndex | slice | Sequence[int] | Integer[np.ndarray, "_"] | EllipsisType

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Final, Literal, get_args
 
-MapKind = Literal["weights", "value-weighted", "rollout", "leave-one-out"]
+MapKind = Literal["weights", "value-weighted", "rollout", "leave-one-out", "leave-one-latent-out"]
 """A question about a decision:
 
 - ``weights``: attention weights of every query.
@@ -14,6 +14,7 @@ MapKind = Literal["weights", "value-weighted", "rollout", "leave-one-out"]
 - ``rollout``: input tokens traced through the layers, heads averaged (Abnar & Zuidema, 2020).
 - ``leave-one-out``: KL(π_full ‖ π_without) in nats for each transition of the window; of action vectors without a
   distribution their scaled distance.
+- ``leave-one-latent-out``: the departure of the decision for each latent of the context, hidden from every other token.
 """
 
 Positions = Literal["reindex", "mask"]
@@ -28,6 +29,7 @@ MAP_DIMS: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
         "value-weighted": ("layer", "head", "query", "slot"),
         "rollout": ("layer", "query", "slot"),
         "leave-one-out": ("transition",),
+        "leave-one-latent-out": ("latent",),
     }
 )
 """Axes of each kind's answer."""

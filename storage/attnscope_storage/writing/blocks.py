@@ -53,7 +53,7 @@ def is_buffered(spec: ArraySpec) -> bool:
 
 def block_shape(schema: StoreSchema, spec: ArraySpec) -> tuple[int, ...]:
     """Return the shape of an array in a block: the entries of one commit, and all of the other axes."""
-    return (max(1, schema.length(spec, schema.flush_steps)), *spec.shape[1:])
+    return (max(1, schema.most(spec)), *spec.shape[1:])
 
 
 class BlockPool:

@@ -21,6 +21,7 @@ from attnscope.report.screen import write_screen_report
 from attnscope.report.summary import summarise
 from attnscope.screens.packing import packed_arms
 from attnscope.screens.sentences import screen_sentences
+from attnscope.study.latents import LatentStudy
 from attnscope.trials.packing import departures_by_age
 from attnscope_env.presets.gymnasium_entry import GymnasiumEntry
 from attnscope_model.checkpoints import conversion
@@ -202,10 +203,32 @@ def test_a_packed_context_is_told_in_words(packed):
     assert "older transitions packed into latents" in summarise(capture)
 
 
+def test_what_latents_hold_is_told(packed):
+    """The service's capture has the original's compressions, traced to transitions, and latents left out one by one."""
+    job, golden = packed
+    capture = job.capture()
+    held = capture.compressions(0)
+    assert held.step.tolist() == golden["compression_step"][: len(held)].tolist()
+    kept = min(len(held), len(golden["compression_cross"]))
+    looked = [held.looked(number) for number in range(kept)]
+    expected = [golden["compression_cross"][number][..., : one.shape[-1]] for number, one in enumerate(looked)]
+    assert max(np.abs(one - other).max() for one, other in zip(looked, expected, strict=True)) <= 6.4e-5 + 2**-11
+    study = LatentStudy(capture)
+    assert np.allclose(study.reached[-1].sum(axis=1), 1, atol=1e-3)
+    assert study.reached[-1].shape == (7, held.step[-1] + 1)
+    third = int(golden["compression_step"][2])
+    assert capture.leave_one_latent_out(third + 1).shape == (0,)
+    left = capture.leave_one_latent_out(third + 3)
+    assert left.shape == (7,)
+    assert ((left >= 0) & (left <= 1)).all()
+    assert left.max() > 0
+    assert any(one.startswith("Dead latents (under a tenth") for one in findings(attnscope.study.study(capture)))
+
+
 def test_a_packed_capture_is_reported(packed, tmp_path):
     """Every figure is drawn or says why not, shares are of what is not on latents, and no rule is proposed."""
     job, _ = packed
-    assert write_report(job.capture(), tmp_path / "report")
+    assert tmp_path / "report" / "what_latents_hold.png" in write_report(job.capture(), tmp_path / "report")
     advice = str(attnscope.recommend(job.capture()))
     assert "No rule is proposed: the policy packs its older transitions" in advice
     assert f"attnscope screen {job.id}" in advice

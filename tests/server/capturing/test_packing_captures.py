@@ -10,14 +10,20 @@ from uuid import uuid4
 import numpy as np
 import pytest
 import torch
+import zarr
 
 from attnscope_model.acting.packing import PackedHistory
 from attnscope_model.checkpoints.native import load_policy
 from attnscope_model.checkpoints.registry import CheckpointRegistry
+from attnscope_model.errors import CaptureInvalidError
+from attnscope_model.families.packing import OwnCompressor, TransformerCompressor
+from attnscope_model.forward.compressing import Packed
+from attnscope_server.capturing import resolving
 from attnscope_server.capturing.job import CaptureOrder, run_capture
 from attnscope_server.capturing.resolving import resolve
 from attnscope_server.capturing.rollout import RolloutStoppedError
-from attnscope_storage.kinds.capture import lengths
+from attnscope_storage.errors import NotCommittedError
+from attnscope_storage.kinds.capture import compressions, lengths
 from attnscope_storage.reading.reader import CaptureReader
 from attnscope_storage.verify import verify
 from attnscope_storage.wire import CaptureSpec
@@ -61,10 +67,11 @@ def capture(registry):
 
 
 @pytest.fixture(scope="module")
-def whole(capture, tmp_path_factory):
+def whole(capture, registry, tmp_path_factory):
     """Return the golden rollout of each policy, captured."""
     folder = tmp_path_factory.mktemp("captures")
-    return {name: capture(folder / f"{name}.zarr", name) for name in ALLOWED}
+    policies = {name: load_policy(registry.folder(registry.get(name).id), CPU) for name in ALLOWED}
+    return {"policies": policies} | {name: capture(folder / f"{name}.zarr", name) for name in ALLOWED}
 
 
 @pytest.mark.parametrize("name", ALLOWED)
@@ -159,3 +166,102 @@ def test_slots_that_do_not_fit_are_found(capture, tmp_path, monkeypatch):
     report = verify(capture(tmp_path / "wrong.zarr", "cad", steps=40))
     assert not report.ok
     assert "context/transition_first at step 32, env 0 does not fit the context's slots" in str(report)
+
+
+@pytest.mark.parametrize("name", ALLOWED)
+def test_each_compression_is_stored_as_the_original_packed(whole, name):
+    """Steps, sources and latents of both environments, and the attention of the first one's compressor."""
+    reader, golden = whole[name], np.load(GOLDEN / name / "golden.npz")
+    compressed, kept = golden["compression_step"], len(golden["compression_cross"])
+    assert np.array_equal(reader.array("compression/step")[:], compressed)
+    assert np.array_equal(reader.array("compression/sources")[:], golden["compression_input_tokens"])
+    latents = golden["latents"]
+    if name == "rad":  # stored as the next compression takes them, with their kind
+        latents = latents + whole["policies"][name].latent_type.numpy()
+    assert np.abs(reader.array("compression/latents")[: len(latents)] - latents).max() <= ALLOWED[name]
+    assert reader.array("compression/env")[:].tolist() == [0, 1]
+    cross, expected = reader.array("compression/attention")[:kept, 0], golden["compression_cross"]
+    width = cross.shape[-1]
+    assert np.array_equal(np.isnan(cross), np.isnan(expected[..., :width]))
+    assert np.isnan(expected[..., width:]).all()
+    assert np.nanmax(np.abs(cross - expected[..., :width])) <= ALLOWED[name] + 2**-11
+    assert len(reader.array("compression/attention")[:]) == len(compressed)
+
+
+def test_a_running_capture_commits_compressions_with_their_steps(capture, tmp_path):
+    """Whoever reads a capture that was stopped sees those of the committed steps, and no others."""
+    path, asked = tmp_path / "stopped.zarr", iter(range(1000))
+    with contextlib.suppress(RolloutStoppedError):
+        capture(path, "cad", steps=90, stopped=lambda: next(asked) >= 70)
+    reader = CaptureReader.open(path)
+    committed = reader.steps_committed
+    golden = np.load(GOLDEN / "cad" / "golden.npz")["compression_step"]
+    assert 35 < committed < 90
+    assert reader.array("compression/step")[:].tolist() == golden[golden < committed].tolist()
+    assert verify(reader).ok
+    with pytest.raises(NotCommittedError):
+        reader.array("compression/latents")[len(golden[golden < committed])]
+
+
+def test_compressions_are_kept_of_the_environments_whose_rows_are(capture, tmp_path, monkeypatch):
+    """Without rows their latents alone; and fewer environments where their attention would be too much."""
+    bare = capture(tmp_path / "bare.zarr", "cad", steps=60, rows={"enabled": False})
+    assert "compression/attention" not in bare.root.arrays
+    assert bare.array("compression/latents")[:].shape == (2, 2, 7, 16)
+    whole = capture(tmp_path / "whole.zarr", "cad", steps=60)
+    each = whole.array("compression/attention")[:].nbytes // 2
+    monkeypatch.setattr(compressions, "ATTENTION_BYTES", each)
+    few = capture(tmp_path / "few.zarr", "cad", steps=60)
+    assert few.array("compression/env")[:].tolist() == [0]
+    assert verify(few).ok
+
+
+@pytest.mark.parametrize(
+    ("spoil", "words"),
+    [
+        (
+            lambda packed: Packed(packed.latents, packed.cross[..., :-1]),
+            r"expected \[layer, head, latent, source\] \(2, 2",
+        ),
+        (lambda packed: Packed(packed.latents, packed.cross * 0.9), "sums to 1 only within 0.1"),
+        (lambda packed: Packed(packed.latents), r"\(2, 2, 7, 29\), got none"),
+    ],
+)
+def test_attention_that_is_none_ends_the_capture(capture, tmp_path, monkeypatch, spoil, words):
+    """A compressor that gives other shapes, other sums or nothing is named; what was committed stays."""
+    original = TransformerCompressor.forward
+    monkeypatch.setattr(TransformerCompressor, "forward", lambda self, x: spoil(original(self, x)))
+    with pytest.raises(CaptureInvalidError, match=words):
+        capture(tmp_path / "spoiled.zarr", "cad", steps=40)
+    assert CaptureReader.open(tmp_path / "spoiled.zarr").steps_committed < 30
+
+
+def test_a_policy_that_packs_when_it_does_not_say_is_refused(capture, tmp_path, monkeypatch):
+    """Its description is how the store grows."""
+    monkeypatch.setattr(OwnCompressor, "when", lambda _self, tokens, *, packed: tokens >= 12 + 0 * packed)
+    with pytest.raises(CaptureInvalidError, match="packed 12 tokens after step 11, and its description says 29"):
+        capture(tmp_path / "early.zarr", "cad", steps=40)
+
+
+def test_damaged_compressions_are_found(capture, tmp_path):
+    """Rows that are no attention, latents that are no number, and a wrong step are noted by the check of a store."""
+    path = tmp_path / "damaged.zarr"
+    capture(path, "cad", steps=60)
+    group = zarr.open_group(path, mode="r+")
+    group["compression/attention"][0, 0, 0, 0, 0, 3] = 0.9
+    group["compression/attention"][1, 1, 0, 0, 0, 2] = np.nan
+    group["compression/latents"][1, 0, 0, 0] = np.inf
+    group["compression/step"][1] = 40
+    said = str(verify(CaptureReader.open(path)))
+    assert "compression/attention of compression 0, env 0 is no attention over its sources" in said
+    assert "compression/attention of compression 1, env 1 is no attention over its sources" in said
+    assert "compression/latents of compression 1 hold what is no number" in said
+    assert "compression 1: expected 29 tokens after step 50, got 29 after 40" in said
+
+
+def test_an_order_of_an_earlier_version_stores_no_compression(capture, tmp_path, monkeypatch):
+    """Jobs that were resolved before compressions were stored go on in the arrays that they began with."""
+    monkeypatch.setattr(resolving, "_compressor_envs", lambda *_: None)
+    reader = capture(tmp_path / "old.zarr", "cad", steps=60)
+    assert not [name for name in reader.root.arrays if name.startswith("compression/")]
+    assert verify(reader).ok

@@ -48,7 +48,7 @@ def departure_by_compression(results: ScreenResults) -> Figure:
     """Return departures from the same weights over a sliding window, by age of the compression and by generation."""
     arms = compared(results)
     with styled():
-        figure = Picture(figsize=(8.2, 3.4), layout="constrained")
+        figure = Picture(figsize=(9.2, 3.4), layout="constrained")
         if not arms:
             refuse(figure.subplots(), NOTHING)
             return finish(figure, TITLE, subject(results))
@@ -67,5 +67,6 @@ def departure_by_compression(results: ScreenResults) -> Figure:
         right.set_xticks(range(len(several)), names)
         right.set(xlabel="compressions so far", title="By generation")
         left.set_ylim(bottom=0)
-        left.legend()
+        lines, names = left.get_legend_handles_labels()
+        figure.legend(lines, names, loc="outside right upper")
         return finish(figure, TITLE, subject(results))

@@ -56,7 +56,10 @@ async def get_maps(
     env: Annotated[int, Query(ge=0, description="Entry of the env axis.")] = 0,
     kind: Annotated[
         MapKind,
-        Query(description="weights, value-weighted (Kobayashi 2020), rollout (Abnar 2020) or leave-one-out."),
+        Query(
+            description="weights, value-weighted (Kobayashi 2020), rollout (Abnar 2020), leave-one-out or "
+            "leave-one-latent-out."
+        ),
     ] = "weights",
     layers: Selector = None,
     heads: Selector = None,
@@ -74,8 +77,8 @@ async def get_maps(
     """Return whole attention maps of any committed step, computed again from the stored rollout and the checkpoint.
 
     `weights` and `value-weighted` are [layer, head, query, slot], `rollout` [layer, query, slot], `leave-one-out`
-    [transition]. What is returned was checked against the logits, entropies and decision rows stored of that step; a
-    difference is a problem, never another map.
+    [transition], `leave-one-latent-out` [latent]. What is returned was checked against the logits, entropies and
+    decision rows stored of that step; a difference is a problem, never another map.
     """
     unknown = request.query_params.keys() - PARAMETERS
     if unknown:
@@ -142,6 +145,8 @@ def parse_question(
     policy = reader.policy
     if (reason := policy.why_whole) is not None and (kind == "leave-one-out" or not policy.whole_maps):
         raise refusal(ProblemCode.NOT_REPLAYABLE, f"{_offered(policy)} of this capture: {reason}")
+    if kind == "leave-one-latent-out" and policy.window != "compressed":
+        raise refusal(ProblemCode.NOT_REPLAYABLE, "the policy packs nothing, so no context of it holds latents")
     if not INTEGER.fullmatch(step):
         raise refusal(ProblemCode.INVALID_REQUEST, f"step: expected one step, got {step[:40]!r}")
     at = parse_selector(step, "step", reader.steps_committed)
@@ -151,8 +156,9 @@ def parse_question(
         raise refusal(ProblemCode.INVALID_REQUEST, f"env {env} lies beyond the {envs} there are")
     held = min(at, policy.transitions)
     tokens = held * policy.tokens_per_transition + 1
+    latents = 0
     if policy.window == "compressed":
-        tokens = int(reader.array("context/length")[at, env])
+        tokens, latents = (int(reader.array(f"context/{name}")[at, env]) for name in ("length", "summaries"))
     dims = MAP_DIMS[kind]
     picked: dict[str, tuple[int, ...]] = {}
     dropped = set()
@@ -175,6 +181,7 @@ def parse_question(
         kind=kind,
         positions=positions or "reindex",
         tokens=tokens,
+        latents=latents,
         **picked,
     )
     return question, dropped

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from attnscope_storage.kinds.capture.compressions import compression_dims
 from attnscope_storage.kinds.capture.schema import CaptureDims, CaptureSchema, build_schema
 from attnscope_storage.layout.store_schema import SCHEMA_VERSION
 from attnscope_storage.wire.catalogue import PolicyDescription
@@ -25,6 +26,7 @@ def capture_schema(
         Version of the layout; a capture that an older version began goes on in that version.
     """
     policy = policy.unpacked() if spec.sliding else policy
+    envs = resolved.compressor_envs
     kept = spec.rows.enabled and resolved.row_form != "none"
     return build_schema(
         CaptureDims(
@@ -47,6 +49,7 @@ def capture_schema(
             bin_envs=resolved.bin_envs,
             curve=resolved.curve,
             latents=policy.latents,
+            compressions=None if envs is None else compression_dims(policy, envs),
             output=policy.output,
             version=version,
         )
@@ -60,7 +63,7 @@ CONTRACT = register(
         schema=capture_schema,
         verify="attnscope_storage.kinds.capture.verify:check_capture",
         words=Words(entries="steps", smaller="steps, envs, layers or heads"),
-        optional=("attention/",),
+        optional=("attention/", "compression/"),
     )
 )
 """The contract of a capture, for both sides."""

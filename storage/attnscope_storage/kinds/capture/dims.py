@@ -11,6 +11,7 @@ import numpy as np
 
 from attnscope_storage.ages import SHARES, bin_edges
 from attnscope_storage.kinds.capture import lengths
+from attnscope_storage.kinds.capture.compressions import CompressionDims
 from attnscope_storage.layout.store_schema import FIRST_VERSION, SCHEMA_VERSION
 from attnscope_storage.shades import SQUARE_ROOT, U8_ERROR
 from attnscope_storage.wire.outputs import ONE_CHOICE, OutputDescription
@@ -57,6 +58,8 @@ class CaptureDims:
     """Env axis entries whose rows are stored as age bins."""
     latents: int = 0
     """Latents that stand at the front of a context once older transitions are packed; 0 where nothing is packed."""
+    compressions: CompressionDims | None = None
+    """The parts of each compression that are kept; None where nothing is packed, and in earlier captures."""
     curve: bool = False
     """Store the retained-mass curve of every environment."""
     output: OutputDescription = ONE_CHOICE

@@ -19,6 +19,7 @@ from typing import Any, ClassVar, Final
 import numpy as np
 
 from attnscope_storage.kinds.capture.attention import attention_arrays
+from attnscope_storage.kinds.capture.compressions import compression_arrays
 from attnscope_storage.kinds.capture.dims import RECENCY_WINDOWS, CaptureDims, Lengths, lengths_of
 from attnscope_storage.kinds.capture.overview import SOURCES, Overview, overview_arrays, overview_stride
 from attnscope_storage.layout.store_schema import (
@@ -78,8 +79,16 @@ class CaptureSchema(StoreSchema):
                 return sum(1 for step in self.dims.map_steps if step < steps)
             case "column":
                 return spec.shape[0] if steps == self.dims.steps else steps // (overview_stride(self.dims) or 1)
+            case "compression":
+                return 0 if self.dims.compressions is None else self.dims.compressions.rhythm.compressions(steps)
             case "static":
                 return spec.shape[0]
+
+    def most(self, spec: ArraySpec) -> int:
+        """Return how many entries of an array one commit adds at most; compressions may begin anywhere in it."""
+        if spec.growth == "compression" and self.dims.compressions is not None:
+            return -(-self.flush_steps // self.dims.compressions.rhythm.every)
+        return super().most(spec)
 
     def deriver(self) -> Deriver | None:
         """Return what computes the overview of a long capture."""
@@ -93,11 +102,15 @@ def build_schema(dims: CaptureDims) -> CaptureSchema:
     A policy that packs its history adds which transitions each slot stands for, how many slots are latents, of which
     generation, and the mass on them; ``stats/recency``, age bins and curves then leave latents out.
 
+    It adds its compressions too, with their latents and what the compressor looked at.
+
     Static arrays are ``env/*``, ``context/token_kind``, ``stats/window``, ``attention/row_env`` and, where layers or
     heads are a subset, ``attention/row_layer`` and ``attention/row_head``; every other array grows.
     """
     chunk = lengths_of(dims)
     specs = [*attention_arrays(dims, chunk), *_step_arrays(dims, chunk), *_static_arrays(dims)]
+    if dims.compressions is not None:
+        specs += compression_arrays(dims.compressions, dims.steps, dims.envs)
     arrays = {spec.name: spec for spec in specs}
     if dims.version > FIRST_VERSION:
         arrays |= {spec.name: spec for spec in overview_arrays(dims, arrays)}

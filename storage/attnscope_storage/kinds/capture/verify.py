@@ -12,7 +12,7 @@ import numpy as np
 from jaxtyping import Bool, Float16, Float64, Integer
 
 from attnscope_storage.kinds.capture.agreement import disagreements
-from attnscope_storage.kinds.capture.packed import check_packed
+from attnscope_storage.kinds.capture.packed import check_compressions, check_packed
 from attnscope_storage.kinds.capture.reduced import check_bins, check_curve
 from attnscope_storage.kinds.capture.schema import row_sum_tolerance
 from attnscope_storage.reading.reader import CaptureReader
@@ -39,6 +39,7 @@ def check_capture(reader: CaptureReader, names: set[str], report: VerificationRe
             report.advance()
     if {"context/transition_first", "context/transition_last", "context/summaries", "context/length"} <= names:
         check_packed(reader, report)
+    check_compressions(reader, names, report)
     if {"attention/bins", "attention/bin_env", "attention/bin_edge", "context/length"} <= names:
         check_bins(reader, report)
     if {"attention/curve", "attention/curve_share"} <= names:

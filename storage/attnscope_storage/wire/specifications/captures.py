@@ -56,6 +56,11 @@ class ResolvedCapture(ResolvedJob):
     row_heads: tuple[int, ...]
     row_form: Literal["f16", "u8", "none"] = Field(default="f16", description="Form of the rows of `row_envs`.")
     bin_envs: tuple[int, ...] = Field(default=(), description="Environments whose rows are stored as age bins.")
+    compressor_envs: tuple[int, ...] | None = Field(
+        default=None,
+        description="Environments whose compressor's attention is stored, where the policy packs its history; None: no "
+        "compression is stored, as in captures of earlier versions.",
+    )
     curve: bool = Field(default=False, description="A retained-mass curve of every decision is stored.")
 
     @property

@@ -1,0 +1,87 @@
+"""The compressions of one environment: when they took place, their latents, and what each latent looked at."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from jaxtyping import Float32, Float64, Int64
+
+from attnscope.errors import NotCapturedError
+from attnscope_storage.kinds.capture.compressions import ATTENTION, ENVS, LATENTS, SOURCES, STEP
+
+if TYPE_CHECKING:
+    from attnscope.fetching.captured import CapturedArrays
+
+NOTHING = "the policy packs nothing, so there is no compression"
+EARLIER = "this capture was made before compressions were stored: capture again"
+NO_ATTENTION = (
+    "the compressor's attention of this environment is not stored: it is kept of environments whose rows are, as far "
+    "as its bytes allow"
+)
+
+
+@dataclass(frozen=True, eq=False)
+class Compressions:
+    """The committed compressions of one environment, the first one is number 0 and makes generation 1."""
+
+    step: Int64[np.ndarray, " compression"]
+    """Step after which each took place: its latents stand for this transition and all before."""
+    sources: Int64[np.ndarray, " compression"]
+    """Tokens that each packed, the latents of before among them."""
+    latents: Float32[np.ndarray, "compression latent width"]
+    """As the next compression takes them."""
+    attention: Float64[np.ndarray, "compression layer head latent source"] | None
+    """Attention of each latent to the sources, older latents first; NaN past them. None where it is not stored."""
+    tokens_per_transition: int
+
+    def __len__(self) -> int:
+        return len(self.step)
+
+    def held(self, number: int) -> int:
+        """Return the older latents among the sources of a compression."""
+        return 0 if number == 0 else self.latents.shape[1]
+
+    def packed(self, number: int) -> tuple[int, int]:
+        """Return the first and the last transition that a compression packed as themselves."""
+        return (0 if number == 0 else int(self.step[number - 1]) + 1), int(self.step[number])
+
+    def looked(self, number: int) -> Float64[np.ndarray, "layer head latent source"]:
+        """Return what each latent of a compression looked at, over its sources alone.
+
+        Raises
+        ------
+        NotCapturedError
+            The attention is not stored.
+        """
+        if self.attention is None:
+            raise NotCapturedError(NO_ATTENTION)
+        return np.asarray(self.attention[number, ..., : int(self.sources[number])])
+
+    def before(self, step: int) -> int | None:
+        """Return the newest compression whose latents a decision at a step could see; None before the first."""
+        number = int(np.searchsorted(self.step, step)) - 1
+        return number if number >= 0 else None
+
+
+def compressions_of(capture: CapturedArrays, env: int) -> Compressions:
+    """Return the committed compressions of an entry of the env axis.
+
+    Raises
+    ------
+    NotCapturedError
+        The policy packs nothing, or the capture was made before compressions were stored.
+    """
+    names = set(capture.names())
+    if STEP not in names:
+        raise NotCapturedError(EARLIER if capture.policy.window == "compressed" else NOTHING)
+    kept = [] if ENVS not in names else capture[ENVS][:].tolist()
+    rows = capture[ATTENTION][:, kept.index(env)].astype(np.float64) if env in kept else None
+    return Compressions(
+        capture[STEP][:].astype(np.int64),
+        capture[SOURCES][:].astype(np.int64),
+        np.asarray(capture[LATENTS][:, env]),
+        rows,
+        capture.policy.tokens_per_transition,
+    )
