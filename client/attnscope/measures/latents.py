@@ -30,8 +30,8 @@ FEWEST: Final = 8
 
 
 def composed(
-    looked: Sequence[Float[np.ndarray, "latent source"]], held: Sequence[int], tokens_per_transition: int = 1
-) -> list[Float64[np.ndarray, "latent transition"]]:
+    looked: Sequence[Float[np.ndarray, "latent _source"]], held: Sequence[int], tokens_per_transition: int = 1
+) -> list[Float64[np.ndarray, "latent _transition"]]:
     """Return, for each compression, how much of each transition reaches each latent through all generations.
 
     ``R_g = A_g[:, :C] R_{g−1}`` for what came through the latents of before, beside ``A_g[:, C:]`` summed over each
@@ -47,7 +47,7 @@ def composed(
     tokens_per_transition
         Tokens of a transition.
     """
-    found: list[Float64[np.ndarray, "latent transition"]] = []
+    found: list[Float64[np.ndarray, "latent _transition"]] = []
     for weights, older in zip(looked, held, strict=True):
         whole = np.asarray(weights, np.float64)
         own = whole[:, older:]
@@ -114,7 +114,7 @@ class Alikeness:
 
 def alikeness(
     histories: Float[np.ndarray, "history latent width"],
-    looked: Sequence[Float[np.ndarray, "latent source"]] | None = None,
+    looked: Sequence[Float[np.ndarray, "latent _source"]] | None = None,
 ) -> Alikeness:
     """Return how latents differ over histories.
 

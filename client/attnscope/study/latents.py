@@ -48,7 +48,7 @@ class LatentStudy:
         return self.capture.compressions(self.env)
 
     @cached_property
-    def looked(self) -> list[Float64[np.ndarray, "latent source"]] | None:
+    def looked(self) -> list[Float64[np.ndarray, "latent _source"]] | None:
         """Attention of each compression's latents, mean over layers and heads; None where it is not stored."""
         held = self.compressions
         if held.attention is None:
@@ -56,7 +56,7 @@ class LatentStudy:
         return [held.looked(number).mean(axis=(0, 1)) for number in range(len(held))]
 
     @cached_property
-    def reached(self) -> list[Float64[np.ndarray, "latent transition"]] | None:
+    def reached(self) -> list[Float64[np.ndarray, "latent _transition"]] | None:
         """Share of each transition that reaches each latent, through all generations; None where it is not stored."""
         if self.looked is None:
             return None
