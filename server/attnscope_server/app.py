@@ -18,11 +18,12 @@ from attnscope_server.http.gate import Gate
 from attnscope_server.http.metrics import Measured, Metrics
 from attnscope_server.http.readiness import Readiness
 from attnscope_server.http.routes import captures as capture_routes
-from attnscope_server.http.routes import catalogue, jobs, maps, workers
+from attnscope_server.http.routes import catalogue, jobs, maps, received, workers
 from attnscope_server.http.sending import Sending
 from attnscope_server.http.state import Changes, InFlight, LongPolls, SliceSlots, State
 from attnscope_server.kinds import kinds
 from attnscope_server.planning import Planner
+from attnscope_server.pulling.receiving import Arrivals
 from attnscope_server.records.attempt_tokens import AttemptTokens
 from attnscope_server.records.database import Database
 from attnscope_server.records.job_store import JobStore
@@ -59,7 +60,7 @@ def create_app(settings: Settings) -> FastAPI:
     app.state.readiness = Readiness()
     app.state.stop = lambda: None
     handlers.install(app)
-    for router in (jobs.router, capture_routes.router, maps.router, catalogue.router, workers.router):
+    for router in (jobs.router, capture_routes.router, maps.router, catalogue.router, workers.router, received.router):
         app.include_router(router, prefix="/v1")
     app.include_router(catalogue.health)
     app.include_router(catalogue.metrics)
@@ -110,6 +111,7 @@ def _state(settings: Settings, database: Database, in_flight: InFlight) -> State
         tokens=AttemptTokens(database),
         registry=registry,
         captures=captures,
+        arrivals=Arrivals(captures, registry, durable=settings.durable),
         supervisor=Supervisor(settings, store, runners_of(settings), changes.announce, takes=takes),
         changes=changes,
         replays=Replays(settings),

@@ -57,6 +57,7 @@ class Limits(BaseModel):
     header_bytes: Bytes = Field(default=32 * 1024, description="Header of a request.")
     request_seconds: Seconds = Field(default=20.0, description="Until a request has arrived whole, header and body.")
     body_bytes: Bytes = Field(default=1 * MIB, description="Body of a request.")
+    chunk_bytes: Bytes = Field(default=64 * MIB, description="Encoded chunk that a worker sends.")
     body_lists: int = Field(default=50_000, ge=1, description="Lists and objects in the body of a request.")
     spec_bytes: Bytes = Field(default=MIB // 4, description="A job's specification, as JSON.")
     slice_result_bytes: Bytes = Field(default=64 * MIB, description="Body of a slice's answer.")

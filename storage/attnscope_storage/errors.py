@@ -10,6 +10,7 @@
         ├── NotCommittedError (LookupError)       asked for steps that no commit holds yet
         ├── ChunkLostError (OSError)              a committed chunk is missing on disk
         ├── ChunkDamagedError (OSError)           a committed chunk does not decode
+        ├── ChunkRefusedError (ValueError)        a chunk that was sent is none of the next commit's
         ├── CaptureLockedError (RuntimeError)     another writer holds the capture
         ├── FencedError (RuntimeError)            a newer attempt has taken the capture over
         ├── LeaseLostError (TimeoutError)         the attempt could not renew its lease, and may not write
@@ -65,6 +66,10 @@ class ChunkLostError(StorageError, OSError):
 
 class ChunkDamagedError(StorageError, OSError):
     """A committed chunk does not decode."""
+
+
+class ChunkRefusedError(StorageError, ValueError):
+    """This chunk is none of the next commit's."""
 
 
 class CaptureLockedError(StorageError, RuntimeError):

@@ -10,6 +10,7 @@ from typing import Any
 import torch
 
 from attnscope_server.attempts.order import Order
+from attnscope_server.attempts.subject import acting_in, subject_of
 from attnscope_server.kinds import ResolvedT
 from attnscope_storage.wire import CheckpointInfo
 
@@ -30,44 +31,14 @@ def attributes_of(
     own
         Provenance that only this kind of job has.
     """
-    policy, resolved = checkpoint.policy, order.resolved
+    resolved = order.resolved
     return {
-        "job": order.job,
-        "owner": order.owner,
-        "spec": order.spec.model_dump(mode="json"),
-        "resolved": resolved.model_dump(mode="json"),
-        "policy": policy.model_dump(mode="json"),
-        "query_slot": policy.query_slot,
-        "tokens_per_transition": policy.tokens_per_transition,
-        "provenance": stated(checkpoint)
-        | {
-            "sampling": resolved.sampling,
-            "environment": resolved.environment_id,
-            "environment_kwargs": dict(resolved.environment_kwargs),
-            "preset": resolved.preset,
-            "dtype": "float32",
-            "attention_implementation": attention,
-            "window": policy.window,
-            "cleared": policy.cleared,
-            **({"latents": policy.latents} if policy.latents else {}),
-        }
+        **subject_of(order.job, order.owner, order.spec, resolved, checkpoint),
+        "provenance": acting_in(checkpoint, resolved)
+        | {"dtype": "float32", "attention_implementation": attention}
         | dict(own)
         | machine(device),
     } | order.belonging
-
-
-def stated(checkpoint: CheckpointInfo) -> dict[str, Any]:
-    """Return the facts that are known of a checkpoint, and who stated them."""
-    return {
-        "checkpoint": checkpoint.id,
-        "checkpoint_name": checkpoint.name,
-        "source_sha256": checkpoint.source_sha256,
-        "family": checkpoint.policy.family,
-        "causal": checkpoint.policy.causal,
-        "causal_stated_by": checkpoint.causal_stated_by,
-        "stated_by_user": dict(checkpoint.stated),
-        "train_tasks": None if checkpoint.train_tasks is None else list(checkpoint.train_tasks),
-    }
 
 
 def machine(device: torch.device) -> dict[str, Any]:

@@ -28,8 +28,11 @@ def worker(
     service: Annotated[str, typer.Option(help="Address of the service: https://…, or http:// on this machine.")],
     key_file: Annotated[Path, typer.Option(help="File that holds a worker's key, readable by you alone.")],
     stores: Annotated[
-        str, typer.Option(help="Folder or s3://BUCKET/PREFIX of the service's data, as this machine reaches it.")
-    ],
+        str | None,
+        typer.Option(
+            help="Folder or s3://BUCKET/PREFIX of the service's data, as it is reached here; none: commits are sent."
+        ),
+    ] = None,
     device: Annotated[str, typer.Option(help="Device to lend; auto is the first GPU, else the CPU.")] = "auto",
     name: Annotated[str | None, typer.Option(help="Instead of this machine's name.")] = None,
     threads: Annotated[int | None, typer.Option(min=1, max=1024, help="Torch threads of a job.")] = None,
@@ -45,7 +48,7 @@ def worker(
         name=name or socket.gethostname().partition(".")[0],
         hardware=asked_apart(device),
         cache=CheckpointCache(cache or default_cache(), round(cache_gib * GIB)),
-        stores=usable_place(stores),
+        stores=None if stores is None else usable_place(stores),
         command=COMMAND,
         threads=threads,
         idle_seconds=None if idle_minutes is None else 60 * idle_minutes,

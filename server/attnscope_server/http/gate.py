@@ -25,6 +25,9 @@ OPEN: Final = frozenset({"/healthz", "/readyz"})
 WORKER_PATHS: Final = "/v1/worker/"
 """Beginning of the paths that a worker's key opens; no other key opens them."""
 
+CHUNK_PATHS: Final = re.compile(r"/v1/worker/commits/[0-9]+/chunks")
+"""Paths whose body is a chunk; only a worker's key comes that far."""
+
 ENTRANCE: Final = (
     "This is an attnscope service, and it wants an API key. To look at its captures in a browser, run `attnscope open` "
     "on the machine that holds the key."
@@ -40,7 +43,7 @@ class Gate:
     def __init__(self, app: ASGIApp, service: FastAPI, settings: Settings) -> None:
         self.app = app
         self._service = service
-        self._body_bytes = settings.limits.body_bytes
+        self._body_bytes, self._chunk_bytes = settings.limits.body_bytes, settings.limits.chunk_bytes
         self._hosts = frozenset(host.lower() for host in (settings.host, *settings.allowed_hosts))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -52,7 +55,7 @@ class Gate:
         # of a header's length. In place: who measures and audits holds the same scope.
         scope["headers"] = [pair for pair in scope["headers"] if pair[0] != b"cookie"]
         headers = Headers(scope=scope)
-        refused = self._host(headers) or await self._key(scope, headers) or self._body(headers)
+        refused = self._host(headers) or await self._key(scope, headers) or self._body(scope, headers)
         if refused is None:
             await self.app(scope, receive, send)
         else:
@@ -88,13 +91,14 @@ class Gate:
             return problem(ProblemCode.FORBIDDEN, "this is the key of a worker: it runs jobs, and opens nothing else")
         return None
 
-    def _body(self, headers: Headers) -> Problem | None:
+    def _body(self, scope: Scope, headers: Headers) -> Problem | None:
+        limit = self._chunk_bytes if CHUNK_PATHS.fullmatch(scope["path"]) is not None else self._body_bytes
         length = headers.get("content-length", "0")
         if "transfer-encoding" in headers or not (length.isascii() and length.isdigit()):
             return problem(ProblemCode.INVALID_REQUEST, "send a Content-Length")
-        if int(length) > self._body_bytes:
-            detail = f"the body has {length} bytes, {self._body_bytes} are allowed"
-            return problem(ProblemCode.TOO_LARGE, detail, limit=self._body_bytes, requested=int(length))
+        if int(length) > limit:
+            detail = f"the body has {length} bytes, {limit} are allowed"
+            return problem(ProblemCode.TOO_LARGE, detail, limit=limit, requested=int(length))
         return None
 
 

@@ -14,6 +14,7 @@ from attnscope_env.presets.listing import Listings
 from attnscope_model.checkpoints.registry import CheckpointRegistry
 from attnscope_server.errors import ProblemError, refusal
 from attnscope_server.planning import Planner
+from attnscope_server.pulling.receiving import Arrivals
 from attnscope_server.records.attempt_tokens import AttemptTokens
 from attnscope_server.records.job_store import JobStore
 from attnscope_server.records.keys import KeyStore
@@ -191,6 +192,7 @@ class State:
     tokens: AttemptTokens
     registry: CheckpointRegistry
     captures: Captures
+    arrivals: Arrivals
     supervisor: Supervisor
     changes: Changes
     replays: Replays

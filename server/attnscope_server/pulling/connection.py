@@ -19,22 +19,28 @@ from attnscope_server.pulling.messages import (
     TOKEN_HEADER,
     Answer,
     Assignment,
+    CommitState,
     Farewell,
     Offer,
     Reports,
+    SentCommit,
     Told,
 )
 from attnscope_server.records.keys import KEY_PATTERN
 from attnscope_server.settings import is_loopback
-from attnscope_storage.wire import Problem
+from attnscope_storage.wire import Problem, ProblemCode
+from attnscope_storage.writing.received import DueChunk
 
-MessageT = TypeVar("MessageT", Assignment, Answer)
+MessageT = TypeVar("MessageT", Assignment, Answer, CommitState)
 
 ANSWERED_WITHIN: Final = 20.0
 """Seconds for an answer, beyond those that a claim waits."""
 
 PIECE: Final = 2**20
 """Bytes of a file that are read and written at a time."""
+
+PASSING: Final = frozenset({ProblemCode.UNAVAILABLE, ProblemCode.INTERNAL, None})
+"""Codes of a service's faults after which the same request may succeed."""
 
 FORBIDDEN: Final = 403
 GONE: Final = 410
@@ -49,6 +55,11 @@ class AwayError(ServiceError, ConnectionError):
 
 class RefusedError(ServiceError):
     """The service refuses this worker, and would again."""
+
+    def __init__(self, message: str, document: Problem | None = None) -> None:
+        super().__init__(message)
+        self.problem = document
+        """The refusal as it came; None where it was no problem document."""
 
 
 class OverError(ServiceError):
@@ -172,9 +183,28 @@ class Connection:
                     raise ServiceError(f"{path} has more than the {most} bytes that are read here")
                 into.write(piece)
 
+    def committed(self, token: str) -> CommitState:
+        """Return how much of the attempt's job is committed at the service."""
+        with self._answer("GET", "commits", token) as answer:
+            return _read(CommitState, answer.read())
+
+    def send(self, token: str, number: int, chunk: DueChunk, encoded: bytes, sha256: str) -> None:
+        """Send a chunk of the next commit."""
+        about = {"array": chunk.spec.name, "chunk": ".".join(map(str, chunk.index)), "sha256": sha256}
+        octets = {"Content-Type": "application/octet-stream"}
+        path = f"commits/{number}/chunks"
+        with self._answer("PUT", path, token, params=about, content=encoded, headers=octets):
+            pass
+
+    def commit(self, token: str, number: int, sent: SentCommit) -> CommitState:
+        """Make the commit of the chunks that were sent."""
+        with self._answer("POST", f"commits/{number}", token, content=sent.line) as answer:
+            return _read(CommitState, answer.read())
+
     @contextmanager
     def _answer(self, method: str, path: str, token: str | None = None, **options: Any) -> Iterator[httpx.Response]:  # noqa: ANN401 - httpx's
-        headers = {"Content-Type": "application/json"} | ({} if token is None else {TOKEN_HEADER: token})
+        own = {"Content-Type": "application/json"} | ({} if token is None else {TOKEN_HEADER: token})
+        headers = own | options.pop("headers", {})
         try:
             with self._client.stream(method, f"/v1/worker/{path}", headers=headers, **options) as answer:
                 _refuse(answer, attempt=token is not None)
@@ -189,14 +219,15 @@ def _refuse(answer: httpx.Response, *, attempt: bool) -> None:
         return
     status = answer.status_code
     try:
-        detail = Problem.model_validate_json(answer.read()).detail[:500]
+        document = Problem.model_validate_json(answer.read())
     except ValidationError:
-        detail = f"status {status}"
+        document = None
+    detail = f"status {status}" if document is None else document.detail[:500]
     if attempt and status in {FORBIDDEN, GONE}:
         raise OverError(detail)
-    if status == TOO_MANY or status >= SERVER_ERRORS:
+    if status == TOO_MANY or (status >= SERVER_ERRORS and (document is None or document.code in PASSING)):
         raise AwayError(detail)
-    raise RefusedError(f"the service refuses this worker: {detail}")
+    raise RefusedError(f"the service refuses this worker: {detail}", document)
 
 
 def _read(kind: type[MessageT], content: bytes) -> MessageT:

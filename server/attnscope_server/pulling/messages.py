@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Annotated, Final, Literal
 
-from pydantic import Field
+from pydantic import Field, JsonValue
 
 from attnscope_server.running.messages import (
     Advanced,
@@ -88,6 +88,24 @@ class Answer(Message):
     """Orders to the worker, as the answer to its reports."""
 
     orders: tuple[Annotated[Renewed | Cancel, Field(discriminator="type")], ...] = ()
+
+
+class SentCommit(Message):
+    """A commit of chunks that were sent before."""
+
+    chunks: dict[str, Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]] = Field(description="SHA-256 of each, by key.")
+    provenance: dict[str, JsonValue] | None = Field(
+        default=None, description="Of a new store: the worker's machine and code. The service knows all else itself."
+    )
+    complete: bool = Field(default=False, description="Nothing more will come.")
+
+
+class CommitState(Message):
+    """The state of a job's store at the service."""
+
+    steps: int | None = Field(default=None, description="Entries that are committed; None where there is no store.")
+    complete: bool = False
+    bytes_written: int = 0
 
 
 class Farewell(Message):

@@ -67,6 +67,7 @@ class Reporter:
         self._waiting: list[Told] = []
         self._own_signs_until: float | None = None
         self._child_took = False
+        self._told_taken = False
         self._signed = 0.0
         self._sent = 0.0
         self.renewed_at: float | None = None
@@ -83,10 +84,14 @@ class Reporter:
         """Begin with a sign of life."""
         self._thread.start()
 
+    def concerns(self, report: Told) -> bool:
+        """Return True where a report is about this attempt; a child that was killed may still be read."""
+        return (report.job, report.attempt) == (self._about["job"], self._about["attempt"])
+
     def hear(self, report: Told) -> None:
-        """Take a report; callable from any thread."""
-        if isinstance(report, Alive) and report.job is None:
-            return  # the child has no job yet, or none any more
+        """Take a report about this attempt, and drop any other; callable from any thread."""
+        if not self.concerns(report):
+            return
         with self._changed:
             if isinstance(report, Taken):
                 self._child_took = True
@@ -100,6 +105,18 @@ class Reporter:
         """Note that the child has been given its order."""
         with self._changed:
             self._own_signs_until = time.monotonic() + STARTS_WITHIN
+
+    def alone(self) -> None:
+        """Note that the child is done, and that the worker still has something to do: it gives the signs of life."""
+        with self._changed:
+            self._child_took, self._own_signs_until = False, None
+            self._changed.notify_all()
+
+    def wait_told(self) -> bool:
+        """Wait until the service knows where the attempt runs; False where the attempt is over."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._told_taken or self.over)
+            return not self.over
 
     def wait_renewed(self, stopped: Callable[[], bool]) -> None:
         """Wait until the service has renewed the lease at this worker's word.
@@ -142,6 +159,7 @@ class Reporter:
                 self._end(error.message)
                 return
             failed = 0
+            self._told_taken |= any(isinstance(one, Taken) for one in batch)
             for order in orders:
                 if isinstance(order, Renewed):
                     self.renewed_at = max(order.said_at, self.renewed_at or order.said_at)

@@ -9,6 +9,8 @@ from __future__ import annotations
 import secrets
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -22,8 +24,10 @@ from attnscope_server.pulling.connection import AwayError, Connection, OverError
 from attnscope_server.pulling.hardware import Hardware
 from attnscope_server.pulling.messages import Assignment, Farewell, Offer
 from attnscope_server.pulling.reporting import Reporter
+from attnscope_server.pulling.streaming import Stream, order_here
 from attnscope_server.running.local_worker import Attempt, LocalWorker
 from attnscope_server.running.messages import (
+    Advanced,
     Alive,
     AnyJobReport,
     Cancel,
@@ -34,6 +38,7 @@ from attnscope_server.running.messages import (
     Renewed,
     Run,
     Stop,
+    Succeeded,
 )
 from attnscope_storage import __version__
 from attnscope_storage.errors import AttnscopeError
@@ -63,8 +68,8 @@ class Means:
     """Name for people."""
     hardware: Hardware
     cache: CheckpointCache
-    stores: str
-    """Folder or bucket that the service's stores lie below, as this machine reaches it."""
+    stores: str | None
+    """Folder or bucket that the service's stores lie below, as this machine reaches it; None: commits are sent."""
     command: tuple[str, ...]
     """Starts the child."""
     threads: int | None = None
@@ -93,6 +98,7 @@ class PullWorker:
     """True while the thread that serves may be interrupted by a signal."""
     _child: LocalWorker | None = None
     _reporter: Reporter | None = None
+    _streamed: Stream | None = None
 
     def serve(self) -> None:
         """Run jobs until told to end; a job that runs then goes back to the queue.
@@ -156,7 +162,7 @@ class PullWorker:
             version=__version__,
             device=self.means.hardware.device,
             hardware=self.means.hardware.name,
-            stores="reached",
+            stores="streamed" if self.means.stores is None else "reached",
             wait=CLAIM_SECONDS if limit is None else min(CLAIM_SECONDS, limit),
         )
         self._interruptible = True
@@ -194,9 +200,10 @@ class PullWorker:
             reporter.wait_over()
             raise RefusedError(wrong)
         try:
-            with self.means.cache.held(assignment.checkpoint, partial(self._fetch, assignment.token, reporter)):
+            fetch = partial(self._fetch, assignment.token, reporter)
+            with self.means.cache.held(assignment.checkpoint, fetch), self._writing(assignment, reporter) as written:
                 reporter.wait_renewed(lambda: self._ending)
-                self._hand_over(self._here(order, reporter), reporter)
+                self._hand_over(self._here(written, reporter), reporter)
                 reporter.wait_over()
         except (OverError, RefusedError) as error:
             log.info("the attempt ends before it has begun", detail=error.message)
@@ -212,11 +219,35 @@ class PullWorker:
 
     def _misplaced(self, order: Run) -> str | None:
         """Say why this worker cannot write where the service's stores are; None where it can."""
+        if self.means.stores is None:
+            return None
         mine = place_of(self.means.stores)
         if isinstance(mine, BucketPath) != bool(order.stores) or (order.stores and order.stores != str(mine)):
             where = order.stores or "in a folder"
             return f"the service keeps its stores {where}, and --stores names {mine}"
         return None
+
+    @contextmanager
+    def _writing(self, assignment: Assignment, reporter: Reporter) -> Iterator[Run]:
+        """Yield the order with the place where the child writes; where it is no place of the service's, send from it.
+
+        Raises
+        ------
+        OverError, RefusedError
+            The attempt is over, or the service refuses, while earlier commits were fetched.
+        """
+        if self.means.stores is not None:
+            yield assignment.order.model_copy(update={"stores": self.means.stores})
+            return
+        folder = self.means.cache.root / "scratch" / self.session
+        stream = Stream(self.connection, assignment, reporter, folder, self._drop_child)
+        try:
+            stream.prepare(lambda: self._ending or reporter.over or reporter.to_cancel)
+            self._streamed = stream
+            yield order_here(assignment.order, folder)
+        finally:
+            self._streamed = None
+            stream.close()
 
     def _fetch(self, token: str, reporter: Reporter, name: str, into: IO[bytes], most: int) -> None:
         """Fetch a file of the checkpoint, from its beginning again where the service went away.
@@ -246,7 +277,6 @@ class PullWorker:
         """Return the order with the places, the device and the clock of this machine."""
         own = {
             "data_root": self.means.cache.root,
-            "stores": self.means.stores,
             "device": self.means.hardware.device,
             "threads": self.means.threads,
             "asked_at": reporter.renewed_at,
@@ -262,8 +292,11 @@ class PullWorker:
 
     def _heard(self, report: AnyJobReport | Alive) -> None:
         """Pass a report of the child on; its death while the worker ends is the worker's doing."""
-        reporter = self._reporter
-        if reporter is None:
+        reporter, streamed = self._reporter, self._streamed
+        if reporter is None or not reporter.concerns(report):
+            return
+        if streamed is not None and isinstance(report, (Advanced, Succeeded)):
+            streamed.hear(report)
             return
         if isinstance(report, Died) and self._ending:
             report = Interrupted(job=report.job, attempt=report.attempt)
@@ -282,6 +315,10 @@ class PullWorker:
 
     def _lost(self, reason: str) -> None:
         log.warning("the attempt is not this worker's any more", detail=reason)
+        self._drop_child()
+
+    def _drop_child(self) -> None:
+        """End the child at once, where it has a job."""
         child = self._child
         if child is not None and child.attempt is not None:
             self._child = None  # the next job gets a child that does nothing else

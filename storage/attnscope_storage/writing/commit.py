@@ -25,13 +25,12 @@ from attnscope_storage.errors import CaptureExistsError, CaptureNotFoundError
 from attnscope_storage.layout.bucket_store import BucketStore
 from attnscope_storage.layout.chunks import chunk_key
 from attnscope_storage.layout.root import (
-    ROOT_KEY,
     WRITER_ATTRIBUTES,
     document_bytes,
     root_document,
 )
 from attnscope_storage.layout.snapshot import Root
-from attnscope_storage.layout.store import DurableStore, as_buffer, read_bytes
+from attnscope_storage.layout.store import DurableStore
 from attnscope_storage.layout.store_schema import ArraySpec, Entries, StoreSchema
 from attnscope_storage.reading.reader import CaptureReader
 from attnscope_storage.shades import as_u8
@@ -39,7 +38,7 @@ from attnscope_storage.writing.blocks import StepBlock
 from attnscope_storage.writing.bucket_fence import BucketFence
 from attnscope_storage.writing.fence import Fence, Tenure
 from attnscope_storage.writing.fitting import Static, checked_static, refuse_other_schema
-from attnscope_storage.writing.staging import AbandonedError, AtStage, Staging, write_documents
+from attnscope_storage.writing.staging import AbandonedError, AtStage, Staging, put_back, write_documents
 from attnscope_storage.writing.tails import Chunk, Tail, last_chunk, parts_of
 
 MAPS: Final = "attention/maps"
@@ -125,23 +124,13 @@ class Committer:
             committer.steps = root.steps_committed
             committer._attributes = committer._fence.marks(root.attributes, root.steps_committed)
             committer.bytes_written = int(root.attributes.get("bytes_written", 0))
-            committer._put_back(root)
+            put_back(store, root)
             if committer._fence.claims:
                 document = document_bytes(root_document(schema, committer.steps, committer._attributes))
                 committer._fence.publish(document, lambda _: None)
         committer._fence.sweep()
         committer._take_up(CaptureReader(store.with_read_only(read_only=True), root))
         return committer
-
-    def _put_back(self, root: Root) -> None:
-        """Write the array documents again that are ahead of the root document."""
-        if self._store.documents_at_end:
-            return
-        for key in root.metadata_keys():
-            document = root.node_bytes(key)
-            if key != ROOT_KEY and document is not None and _stored(self._store, key) != document:
-                self._store.set_sync(key, as_buffer(document))
-        self._store.settle()
 
     def _take_up(self, reader: CaptureReader) -> None:
         """Read what the next commit adds to: chunks with room left, and what derived arrays are computed from."""
@@ -238,8 +227,3 @@ class Committer:
         self._attributes["bytes_written"] = self.bytes_written
         root = root_document(self.schema, steps, self._attributes)
         self._fence.publish(document_bytes(root), self._at_stage)
-
-
-def _stored(store: DurableStore | BucketStore, key: str) -> bytes | None:
-    # A writable store would make its folder just to look into it.
-    return read_bytes(store.with_read_only(read_only=True), key)

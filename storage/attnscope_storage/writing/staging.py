@@ -13,7 +13,8 @@ from functools import partial
 from attnscope_storage.layout.bucket_store import BucketStore, Sent
 from attnscope_storage.layout.chunks import encode_chunk
 from attnscope_storage.layout.root import ROOT_KEY, array_document, document_bytes, group_document, group_names
-from attnscope_storage.layout.store import DurableStore, Staged, as_buffer
+from attnscope_storage.layout.snapshot import Root
+from attnscope_storage.layout.store import DurableStore, Staged, as_buffer, read_bytes
 from attnscope_storage.layout.store_schema import ArraySpec, StoreSchema
 from attnscope_storage.writing.tails import Chunk
 
@@ -86,6 +87,10 @@ class Staging:
                 chunk.tail.written += size
         return sum(sizes)
 
+    def add_staged(self, chunk: Staged | Sent) -> None:
+        """Add a chunk that is written already."""
+        self._chunks.append(chunk)
+
     def add_groups(self) -> None:
         """Write the documents of the groups, which never change."""
         if not self._store.documents_at_end:
@@ -123,6 +128,18 @@ def write_documents(store: DurableStore | BucketStore, schema: StoreSchema, step
     """Write the documents of all groups and arrays, for programs that open one array of a finished store."""
     documents = [*_groups(schema), *(_document(schema, spec, steps) for spec in schema.arrays.values())]
     store.written(partial(store.set_sync, key, as_buffer(value)) for key, value in documents)
+
+
+def put_back(store: DurableStore | BucketStore, root: Root) -> None:
+    """Write the array documents again that are ahead of the root document."""
+    if store.documents_at_end:
+        return
+    stored = store.with_read_only(read_only=True)  # a writable store would make its folder just to look into it
+    for key in root.metadata_keys():
+        document = root.node_bytes(key)
+        if key != ROOT_KEY and read_bytes(stored, key) != document:
+            store.set_sync(key, as_buffer(document))
+    store.settle()
 
 
 def _groups(schema: StoreSchema) -> Iterator[tuple[str, bytes]]:

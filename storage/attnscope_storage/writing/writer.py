@@ -110,7 +110,7 @@ class CaptureWriter:
         StorageFullError, StorageUnwritableError
             The disk is full, or refuses writes.
         """
-        store = _store(path, tenure, durable=durable)
+        store = store_to_write(path, tenure, durable=durable)
         return cls._made(
             path,
             tenure,
@@ -146,7 +146,7 @@ class CaptureWriter:
         FencedError
             A newer attempt has it.
         """
-        store = _store(path, tenure, durable=durable)
+        store = store_to_write(path, tenure, durable=durable)
         make = partial(Committer.resume, store, schema, at_stage, tenure)
         return cls._made(path, tenure, make, blocks, on_commit)
 
@@ -262,7 +262,7 @@ class CaptureWriter:
             self._pool.fail(error)
 
 
-def _store(path: StorePath, tenure: Tenure | None, *, durable: bool) -> DurableStore | BucketStore:
+def store_to_write(path: StorePath, tenure: Tenure | None, *, durable: bool) -> DurableStore | BucketStore:
     """Return the folder to write into; the unfinished files of two attempts have different names."""
     if isinstance(path, BucketPath):
         return BucketStore(path, read_only=False)

@@ -2,36 +2,76 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable
+
 import pytest
+import torch
 
 import attnscope
+from attnscope_model.checkpoints.native import load_policy
+from attnscope_server.capturing.job import CaptureOrder, run_capture
 from attnscope_server.root.paths import capture_path
+from attnscope_storage.reading.reader import CaptureReader
 from attnscope_storage.wire import JobState
 
 OPTIONS = {
     "checkpoint": "AD-darkroom",
     "tasks": {"split": "test", "indices": [2, 7]},
-    "steps": 100,
-    "maps": {"steps": [70, 99]},
+    "steps": 400,
+    "maps": {"steps": [70, 399]},
 }
 SECONDS = 120.0
 
 
+def wait_until(condition: Callable[[], object], seconds: float = SECONDS) -> None:
+    """Return once `condition` holds."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "it did not come to that in time"
+        time.sleep(0.01)
+
+
 @pytest.fixture(scope="module")
-def whole(service):
-    """Return the folder of the capture as a local worker makes it."""
-    with attnscope.connect(service.url, service.key) as client:
-        job = client.submit(**OPTIONS).wait(timeout=SECONDS)
-        return capture_path(service.settings.data_root, str(job.id))
+def uninterrupted(tmp_path_factory):
+    """Return a function that runs a capture job of a service here, in one piece, and gives its folder."""
+
+    def run(running, job):
+        stored = running.state.jobs.get(job)
+        registry, path = running.state.registry, tmp_path_factory.mktemp("whole") / "c.zarr"
+        info = registry.get(stored.resolved.checkpoint_id)
+        order = CaptureOrder(str(stored.name), stored.owner, stored.spec, stored.resolved, path, durable=False)
+        device = torch.device("cpu")
+        torch.set_num_threads(1)
+        run_capture(order, load_policy(registry.folder(info.id), device), info, device)
+        return path
+
+    return run
 
 
-def test_a_job_at_a_worker_equals_that_of_a_local_one(pulled, lent, whole, differing):
-    """Bit for bit; the slot is shown while the worker asks, and says where the job ran."""
-    with attnscope.connect(pulled.url, pulled.key) as client, lent(pulled):
-        job = client.submit(**OPTIONS).wait(timeout=SECONDS)
-        assert job.state is JobState.SUCCEEDED
-        assert differing(whole, capture_path(pulled.settings.data_root, str(job.id))) == []
-        assert job.info.placed_on["device"] == "cpu"
-        (slot,) = pulled.state.supervisor.places()
-        assert (slot.runner, slot.slot.device, slot.hardware) == ("pull", "cpu", "cpu")
-        assert slot.slot.name.startswith("box.")
+def test_a_job_that_changes_its_worker_has_the_bits_of_one_that_did_not(pulled, lent, uninterrupted, differing):
+    """The first sends its commits and is told to end; the second goes on from them, where the stores are.
+
+    The job waits at once when its worker ends, no death counts, and its root document says where it ran.
+    """
+    with attnscope.connect(pulled.url, pulled.key) as client:
+        job = client.submit(**OPTIONS)
+        with lent(pulled, name="far", stores=None) as far:
+            wait_until(lambda: job.refresh().info.progress.steps_committed or job.state.final)
+            (place,) = pulled.state.supervisor.places()
+            assert (place.runner, place.hardware, place.slot.name[:4]) == ("pull", "cpu", "far.")
+            assert not list(far.means.cache.root.glob(f"captures/{job.id}*"))
+        pulled.state.supervisor.look()
+        stored = pulled.state.jobs.get(job.id)
+        assert (stored.state, stored.interruptions) == (JobState.QUEUED, 0)
+        assert not list((far.means.cache.root / "scratch").iterdir())
+        sent = CaptureReader.open(capture_path(pulled.settings.data_root, str(job.id)))
+        assert 0 < sent.steps_committed < OPTIONS["steps"]
+        with lent(pulled):
+            assert job.wait(timeout=SECONDS).state is JobState.SUCCEEDED
+        reader = CaptureReader.open(capture_path(pulled.settings.data_root, str(job.id)))
+        assert differing(uninterrupted(pulled, job.id), capture_path(pulled.settings.data_root, str(job.id))) == []
+        assert (job.info.attempts, reader.attributes["attempt"], reader.complete) == (2, 2, True)
+        assert [place["device"] for place in reader.attributes["placed_on"]] == ["cpu"]
+        assert reader.attributes["provenance"]["threads"] == 1
+        assert reader.attributes["owner"] == job.info.owner

@@ -39,10 +39,14 @@ def begun(path, rollout, until=8, **options) -> CaptureWriter:
     """Return the writer of a first attempt that has committed some steps and goes on."""
     writer = rollout.create(path, rollout.schema(), tenure=Tenure(1, placed_on=CPU), **options)
     rollout.roll(writer, until)
-    writer._pool._changed.acquire()
-    writer._pool._changed.wait_for(lambda: not writer._pool._queued and not writer._pool._writing)
-    writer._pool._changed.release()
+    settle(writer)
     return writer
+
+
+def settle(writer) -> None:
+    """Wait until all that was submitted is committed: only then is it known where the next block begins."""
+    with writer._pool._changed:
+        writer._pool._changed.wait_for(lambda: not writer._pool._queued and not writer._pool._writing)
 
 
 def files(path) -> dict[str, bytes]:
@@ -211,6 +215,7 @@ def test_an_orphan_that_wakes_in_the_middle_of_the_other_attempt_is_harmless(
         rollout.roll(newer, 16)
         os.kill(orphan.pid, signal.SIGCONT)
         assert "FencedError" in orphan.stderr.read()
+        settle(newer)
         finish(newer, rollout)
     assert_same(decoded(path), expected)
 

@@ -27,7 +27,7 @@ from attnscope_server.pulling.messages import (
 )
 from attnscope_server.pulling.runner import PullRunner
 from attnscope_server.records.job import StoredJob
-from attnscope_server.running.messages import Failed, Run, Succeeded
+from attnscope_server.running.messages import ENDINGS, Advanced, Failed, Run, Succeeded
 from attnscope_storage.layout.places import stamp_of
 from attnscope_storage.wire import ProblemCode, problem
 
@@ -117,11 +117,19 @@ def post_report(reports: Reports, job: Held, state: Service, pull: Pull, _identi
         if (one.job, one.attempt) != about:
             raise refusal(ProblemCode.FORBIDDEN, "a report names another attempt than that of its token")
     kept = [_seen(state, job, one) for one in reports.reports]
+    if any(isinstance(one, ENDINGS) for one in kept):
+        state.arrivals.forget(job.id)
     return Answer(orders=pull.heard(job.slot or "", about, kept))
 
 
 def _seen(state: State, job: StoredJob, report: Told) -> Told:
-    """Return a report; success without a store here is a failure, because the worker wrote somewhere else."""
+    """Return a report as the service sees it: of a store that it receives, it counts commits and bytes itself.
+
+    Success without a store here is a failure, because the worker wrote somewhere else.
+    """
+    if isinstance(report, Advanced) and (known := state.arrivals.received(job)) is not None:
+        steps, written = known
+        return report.model_copy(update={"steps_committed": steps * job.resolved.steps_each, "bytes_written": written})
     if not isinstance(report, Succeeded) or stamp_of(state.captures.path(job.id)) is not None:
         return report
     detail = (

@@ -1,0 +1,213 @@
+"""The commits of a job on their way to a service whose stores this machine does not reach.
+
+The child writes into a folder here. What it has committed there is sent commit by commit, each only after the one
+before; the service says how far it is, so a sender that starts anew goes on from there.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import queue
+import shutil
+import threading
+import time
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any, Final
+from uuid import UUID
+
+import structlog
+
+from attnscope_server.pulling.connection import AwayError, Connection, OverError, RefusedError
+from attnscope_server.pulling.messages import Assignment, CommitState, SentCommit
+from attnscope_server.pulling.reporting import Reporter
+from attnscope_server.root.paths import capture_path
+from attnscope_server.running.messages import Advanced, Failed, Run, Succeeded
+from attnscope_storage.errors import CaptureNotFoundError
+from attnscope_storage.layout.root import ROOT_KEY
+from attnscope_storage.layout.snapshot import Root
+from attnscope_storage.reading.reader import CaptureReader
+from attnscope_storage.wire import Problem, ProblemCode, contract_of, problem
+from attnscope_storage.writing.received import due_chunks, next_commit
+
+log = structlog.get_logger("attnscope.pulling")
+
+AGAIN_AFTER: Final = 1.0
+"""Seconds before a request is tried again that the service did not answer."""
+
+MOST_KEY_BYTES: Final = 2**31
+"""Bytes of one stored key that is fetched, at most."""
+
+
+class Stream:
+    """The sender of one attempt's commits.
+
+    Parameters
+    ----------
+    connection
+        To the service.
+    assignment
+        The attempt.
+    reporter
+        Takes the reports of the child once what they say is true at the service.
+    folder
+        Folder like a data root, in which the child writes; emptied at the end.
+    failed
+        Called where the service refuses what is sent: the child is to stop.
+    """
+
+    def __init__(
+        self,
+        connection: Connection,
+        assignment: Assignment,
+        reporter: Reporter,
+        folder: Path,
+        failed: Callable[[], None],
+    ) -> None:
+        order = assignment.order
+        self._connection, self._token, self._order = connection, assignment.token, order
+        self._reporter, self._folder, self._failed = reporter, folder, failed
+        self._path = capture_path(folder, str(order.job))
+        contract = contract_of(order.spec.kind)
+        self._schema = contract.schema(order.spec, order.resolved, assignment.checkpoint.policy)
+        self._told: queue.SimpleQueue[Advanced | Succeeded | None] = queue.SimpleQueue()
+        self._state = CommitState()
+        self._thread = threading.Thread(target=self._run, name="stream", daemon=True)
+
+    def prepare(self, stopped: Callable[[], bool]) -> None:
+        """Fetch what earlier attempts have committed, and the store that the job reads.
+
+        Raises
+        ------
+        OverError
+            The attempt is over, or `stopped()`.
+        RefusedError
+            The service refuses.
+        """
+        reads = getattr(self._order.resolved, "capture_store", None)
+        for store in (self._order.job, *(() if reads is None else (UUID(reads),))):
+            self._until_answered(partial(self._fetch_store, store, stopped), stopped)
+        self._state = self._until_answered(partial(self._connection.committed, self._token), stopped)
+        self._thread.start()
+
+    def hear(self, report: Advanced | Succeeded) -> None:
+        """Take a report of the child that is true only once what it has committed has arrived."""
+        if isinstance(report, Succeeded):
+            self._reporter.alone()
+        self._told.put(report)
+
+    def close(self) -> None:
+        """Stop sending, and remove what is here."""
+        self._told.put(None)
+        if self._thread.is_alive():
+            self._thread.join()
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+    def _fetch_store(self, store: UUID, stopped: Callable[[], bool]) -> None:
+        path, source = capture_path(self._folder, str(store)), f"stores/{store}"
+        path.mkdir(parents=True, exist_ok=True)
+        try:
+            self._fetch_key(source, path, ROOT_KEY + ".fetched", ROOT_KEY, stopped)
+        except RefusedError as error:
+            if error.problem is not None and error.problem.code is ProblemCode.NOT_FOUND:
+                path.rmdir()
+                return  # nothing is committed yet
+            raise
+        root = Root.parse((path / (ROOT_KEY + ".fetched")).read_bytes())
+        for key in root.chunk_keys():
+            self._fetch_key(source, path, key, key, stopped)
+        (path / (ROOT_KEY + ".fetched")).rename(path / ROOT_KEY)
+
+    def _fetch_key(self, source: str, path: Path, name: str, key: str, stopped: Callable[[], bool]) -> None:
+        target = path / name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            with target.open("wb") as file:
+                self._connection.fetch(self._token, f"{source}/{key}", file, MOST_KEY_BYTES, stopped)
+        except BaseException:
+            target.unlink()
+            raise
+
+    def _until_answered(self, ask: Callable[[], Any], stopped: Callable[[], bool]) -> Any:  # noqa: ANN401 - of `ask`
+        while True:
+            try:
+                return ask()
+            except AwayError as error:
+                if stopped():
+                    raise OverError(error.message) from error
+                time.sleep(AGAIN_AFTER)
+
+    def _run(self) -> None:
+        """Send after each report of the child; pass the report on once it is true."""
+        if not self._reporter.wait_told():  # the service writes down where the steps are computed, then takes them
+            return
+        while not self._reporter.over and (report := self._next()) is not None:
+            try:
+                self._until_answered(self._send_all, lambda: self._reporter.over)
+            except OverError as error:
+                log.info("commits are not taken any more", detail=error.message)
+                return
+            except RefusedError as error:
+                self._fail(error.problem)
+                return
+            except Exception:
+                log.exception("commits cannot be sent")
+                self._fail(None)
+                return
+            self._reporter.hear(self._true(report) if isinstance(report, Advanced) else report)
+
+    def _next(self) -> Advanced | Succeeded | None:
+        """Wait for a report, and return the newest that waits; None where nothing more is to be sent."""
+        report = self._told.get()
+        while report is not None and not self._told.empty():
+            report = self._told.get()
+        return report
+
+    def _true(self, report: Advanced) -> Advanced:
+        """Return a report of progress with what is committed at the service."""
+        steps = (self._state.steps or 0) * self._order.resolved.steps_each
+        return report.model_copy(update={"steps_committed": steps, "bytes_written": self._state.bytes_written})
+
+    def _fail(self, why: Problem | None) -> None:
+        self._failed()
+        why = why or problem(ProblemCode.STORAGE_UNWRITABLE, "the worker could not send what it committed")
+        self._reporter.hear(Failed(job=self._order.job, attempt=self._order.attempt, problem=why))
+
+    def _send_all(self) -> None:
+        """Send every commit that is made here and not there."""
+        try:
+            root = CaptureReader.open(self._path).root
+        except CaptureNotFoundError:
+            return
+        complete, conflicted = bool(root.attributes["complete"]), False
+        while (number := self._due(root)) is not None or (complete and not self._state.complete):
+            try:
+                self._state = self._send(number, root) if number is not None else self._complete()
+                conflicted = False
+            except RefusedError as error:
+                if conflicted or error.problem is None or error.problem.code is not ProblemCode.CONFLICT:
+                    raise
+                # An answer was lost, or the service started anew and has lost the chunks of this commit.
+                conflicted, self._state = True, self._connection.committed(self._token)
+
+    def _due(self, root: Root) -> int | None:
+        number = next_commit(self._schema, self._state.steps)
+        return number if number is not None and number <= root.steps_committed else None
+
+    def _send(self, number: int, root: Root) -> CommitState:
+        listed = {}
+        for chunk in due_chunks(self._schema, self._state.steps, number):
+            encoded = (self._path / chunk.key).read_bytes()
+            listed[chunk.key] = hashlib.sha256(encoded).hexdigest()
+            self._connection.send(self._token, number, chunk, encoded, listed[chunk.key])
+        provenance = root.attributes.get("provenance", {}) if self._state.steps is None else None
+        return self._connection.commit(self._token, number, SentCommit(chunks=listed, provenance=provenance))
+
+    def _complete(self) -> CommitState:
+        return self._connection.commit(self._token, self._state.steps or 0, SentCommit(chunks={}, complete=True))
+
+
+def order_here(order: Run, folder: Path) -> Run:
+    """Return the order of a job whose store is written into a folder of this machine for a while."""
+    return order.model_copy(update={"stores": str(folder), "durable": False})
