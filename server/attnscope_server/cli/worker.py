@@ -15,7 +15,8 @@ from attnscope_server import logs
 from attnscope_server.pulling.cache import CheckpointCache, default_cache
 from attnscope_server.pulling.connection import Connection, key_in
 from attnscope_server.pulling.hardware import asked_apart
-from attnscope_server.pulling.worker import Means, PullWorker, usable_place
+from attnscope_server.pulling.means import Means, usable_place
+from attnscope_server.pulling.worker import PullWorker
 
 GIB = 2**30
 """Bytes."""

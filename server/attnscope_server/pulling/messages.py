@@ -75,7 +75,7 @@ class Assignment(Message):
 
     token: str = Field(description="Needed for all that concerns the attempt; dead with its lease.")
     order: Run
-    checkpoint: CheckpointInfo
+    checkpoints: tuple[CheckpointInfo, ...] = Field(description="Those that the job needs; the first is its own.")
 
 
 class Reports(Message):

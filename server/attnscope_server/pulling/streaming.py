@@ -70,7 +70,7 @@ class Stream:
         self._reporter, self._folder, self._failed = reporter, folder, failed
         self._path = capture_path(folder, str(order.job))
         contract = contract_of(order.spec.kind)
-        self._schema = contract.schema(order.spec, order.resolved, assignment.checkpoint.policy)
+        self._schema = contract.schema(order.spec, order.resolved, assignment.checkpoints[0].policy)
         self._told: queue.SimpleQueue[Advanced | Succeeded | None] = queue.SimpleQueue()
         self._state = CommitState()
         self._thread = threading.Thread(target=self._run, name="stream", daemon=True)

@@ -10,18 +10,16 @@ import secrets
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from functools import partial
-from pathlib import Path
 from typing import IO, Final
 
 import structlog
 
 from attnscope_server.failures import problem_of
-from attnscope_server.pulling.cache import CheckpointCache
 from attnscope_server.pulling.connection import AwayError, Connection, OverError, RefusedError
-from attnscope_server.pulling.hardware import Hardware
+from attnscope_server.pulling.means import Means
 from attnscope_server.pulling.messages import Assignment, Farewell, Offer
 from attnscope_server.pulling.reporting import Reporter
 from attnscope_server.pulling.streaming import Stream, order_here
@@ -42,8 +40,6 @@ from attnscope_server.running.messages import (
 )
 from attnscope_storage import __version__
 from attnscope_storage.errors import AttnscopeError
-from attnscope_storage.layout.bucket import BucketPath
-from attnscope_storage.layout.places import place_of
 
 log = structlog.get_logger("attnscope.pulling")
 
@@ -58,27 +54,6 @@ REDUCE: Final = "memory ran out while the checkpoint was fetched"
 
 class _DrainedError(Exception):
     """The worker was told to end while it waited for a job."""
-
-
-@dataclass(frozen=True)
-class Means:
-    """The device, the places and the patience of a worker."""
-
-    name: str
-    """Name for people."""
-    hardware: Hardware
-    cache: CheckpointCache
-    stores: str | None
-    """Folder or bucket that the service's stores lie below, as this machine reaches it; None: commits are sent."""
-    command: tuple[str, ...]
-    """Starts the child."""
-    threads: int | None = None
-    niceness: int = 0
-    idle_seconds: float | None = None
-    """Time without a job after which the worker ends; None: never."""
-    cancel_grace: float = 1.0
-    kill_grace: float = 0.5
-    stop_grace: float = 10.0
 
 
 @dataclass
@@ -195,13 +170,15 @@ class PullWorker:
 
     def _run(self, assignment: Assignment, reporter: Reporter) -> None:
         order, about = assignment.order, {"job": assignment.order.job, "attempt": assignment.order.attempt}
-        if (wrong := self._misplaced(order)) is not None:
+        if (wrong := self.means.unreached(order)) is not None:
             reporter.hear(Interrupted(**about))
             reporter.wait_over()
             raise RefusedError(wrong)
         try:
-            fetch = partial(self._fetch, assignment.token, reporter)
-            with self.means.cache.held(assignment.checkpoint, fetch), self._writing(assignment, reporter) as written:
+            with ExitStack() as held:
+                for one in assignment.checkpoints:
+                    held.enter_context(self.means.cache.held(one, partial(self._fetch, assignment, reporter, one.id)))
+                written = held.enter_context(self._writing(assignment, reporter))
                 reporter.wait_renewed(lambda: self._ending)
                 self._hand_over(self._here(written, reporter), reporter)
                 reporter.wait_over()
@@ -216,16 +193,6 @@ class PullWorker:
             reporter.hear(Interrupted(**about))
             reporter.wait_over()
             raise
-
-    def _misplaced(self, order: Run) -> str | None:
-        """Say why this worker cannot write where the service's stores are; None where it can."""
-        if self.means.stores is None:
-            return None
-        mine = place_of(self.means.stores)
-        if isinstance(mine, BucketPath) != bool(order.stores) or (order.stores and order.stores != str(mine)):
-            where = order.stores or "in a folder"
-            return f"the service keeps its stores {where}, and --stores names {mine}"
-        return None
 
     @contextmanager
     def _writing(self, assignment: Assignment, reporter: Reporter) -> Iterator[Run]:
@@ -249,8 +216,10 @@ class PullWorker:
             self._streamed = None
             stream.close()
 
-    def _fetch(self, token: str, reporter: Reporter, name: str, into: IO[bytes], most: int) -> None:
-        """Fetch a file of the checkpoint, from its beginning again where the service went away.
+    def _fetch(
+        self, assignment: Assignment, reporter: Reporter, checkpoint: str, name: str, into: IO[bytes], most: int
+    ) -> None:
+        """Fetch a file of a checkpoint, from its beginning again where the service went away.
 
         Raises
         ------
@@ -265,7 +234,7 @@ class PullWorker:
             into.seek(0)
             into.truncate()
             try:
-                self.connection.fetch(token, f"checkpoint/{name}", into, most, stopped)
+                self.connection.fetch(assignment.token, f"checkpoints/{checkpoint}/{name}", into, most, stopped)
             except AwayError as error:
                 if stopped():
                     raise OverError(error.message) from error
@@ -338,15 +307,3 @@ class PullWorker:
             self.connection.end(Farewell(session=self.session, name=self.means.name))
         except (AwayError, RefusedError) as error:
             log.warning("the service did not hear that this worker ends", detail=error.message)
-
-
-def usable_place(stores: str) -> str:
-    """Return the place of the stores for a child, which may work in another folder.
-
-    Raises
-    ------
-    FileNotFoundError
-        There is no such folder.
-    """
-    place = place_of(stores)
-    return str(place.resolve(strict=True)) if isinstance(place, Path) else stores

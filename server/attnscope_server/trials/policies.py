@@ -8,9 +8,9 @@ import torch
 
 from attnscope_model.forward.fused import implementation
 from attnscope_model.forward.policy import Policy
-from attnscope_server.attempts.attributes import stated
 from attnscope_server.attempts.opening import attend_as
 from attnscope_server.attempts.order import Order
+from attnscope_server.attempts.subject import stated
 from attnscope_storage.reading.reader import CaptureReader
 from attnscope_storage.wire import CheckpointInfo, ResolvedTrial, TrialSpec
 

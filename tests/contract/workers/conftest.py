@@ -12,7 +12,8 @@ import pytest
 from attnscope_server.pulling.cache import CheckpointCache
 from attnscope_server.pulling.connection import Connection
 from attnscope_server.pulling.hardware import Hardware
-from attnscope_server.pulling.worker import Means, PullWorker
+from attnscope_server.pulling.means import Means
+from attnscope_server.pulling.worker import PullWorker
 from attnscope_server.serving import Running, serve_background
 
 COMMAND = (sys.executable, "-m", "attnscope_server.running.worker")

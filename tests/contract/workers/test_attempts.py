@@ -10,6 +10,7 @@ from uuid import UUID, uuid4
 import httpx
 import pytest
 
+from attnscope_server.errors import ServiceError
 from attnscope_server.pulling.connection import Connection, OverError, RefusedError
 from attnscope_server.pulling.messages import Assignment, Farewell, Offer
 from attnscope_server.records.keys import ALL_SCOPES
@@ -139,7 +140,7 @@ def test_a_token_dies_with_its_lease(pulled, connected, queued):
     with pytest.raises(OverError, match="lease ended"):
         mine.report(given.token, [alive(given)])
     with pytest.raises(OverError, match="lease ended"):
-        mine.fetch(given.token, "checkpoint/config.json", None, 10, lambda: False)
+        mine.fetch(given.token, "checkpoints/x/config.json", None, 10, lambda: False)
 
 
 def test_a_key_that_expires_ends_its_workers(pulled, connected, queued):
@@ -203,15 +204,19 @@ def test_a_token_reads_the_files_of_its_checkpoint_alone(pulled, connected, queu
     owner, _ = queued()
     mine = connected(serves=[owner])
     given = mine.claim(offer())
-    folder = pulled.state.registry.folder(given.checkpoint.id)
+    (info,) = given.checkpoints
+    folder, base = pulled.state.registry.folder(info.id), f"checkpoints/{info.id}"
     with (tmp_path / "fetched").open("w+b") as file:
-        mine.fetch(given.token, "checkpoint/config.json", file, 10_000, lambda: False)
+        mine.fetch(given.token, f"{base}/config.json", file, 10_000, lambda: False)
         file.seek(0)
         assert file.read() == (folder / "config.json").read_bytes()
         for name in ("entry.json", "..%2F..%2Fservice.sqlite3", "model.safetensors%00", ""):
             with pytest.raises(RefusedError):
-                mine.fetch(given.token, f"checkpoint/{name}", file, 10_000, lambda: False)
-        with pytest.raises(Exception, match="more than the 10 bytes"):
-            mine.fetch(given.token, "checkpoint/model.safetensors", file, 10, lambda: False)
+                mine.fetch(given.token, f"{base}/{name}", file, 10_000, lambda: False)
+        for other in ("..", "0" * 64, info.name, info.id[:12]):
+            with pytest.raises((OverError, RefusedError)):
+                mine.fetch(given.token, f"checkpoints/{other}/config.json", file, 10_000, lambda: False)
+        with pytest.raises(ServiceError, match="more than the 10 bytes"):
+            mine.fetch(given.token, f"{base}/model.safetensors", file, 10, lambda: False)
         with pytest.raises(OverError, match="told to stop"):
-            mine.fetch(given.token, "checkpoint/model.safetensors", file, 10**9, lambda: True)
+            mine.fetch(given.token, f"{base}/model.safetensors", file, 10**9, lambda: True)

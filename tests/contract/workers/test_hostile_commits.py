@@ -99,7 +99,7 @@ def test_the_service_writes_every_document(attempt):
     reader = CaptureReader.open(attempt.path)
     told = reader.attributes
     assert (told["owner"], told["job"], told["spec"]["steps"]) == (attempt.owner, str(attempt.job), 5)
-    assert told["provenance"]["checkpoint"] == attempt.given.checkpoint.id
+    assert told["provenance"]["checkpoint"] == attempt.given.checkpoints[0].id
     assert told["provenance"]["attention_implementation"] == "mine"
     assert told["placed_on"] == [{"from_step": 0, "device": "cpu", "dtype": "float32", "threads": 1, "torch": "2"}]
     assert reader.array("env/task")[:].tolist() == [1] * reader.root.arrays["env/task"].shape[0]

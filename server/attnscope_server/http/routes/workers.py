@@ -1,4 +1,4 @@
-"""Routes of workers that ask for jobs: claim, report, end, and the checkpoint of the job that they run.
+"""Routes of workers that ask for jobs: claim, report, end, and the checkpoints of the job that they run.
 
 Only keys of the scope `worker` open them. What concerns an attempt wants its token too.
 """
@@ -100,12 +100,12 @@ async def post_claim(offer: Offer, request: Request, state: Service, identity: W
 
 def _assigned(state: State, key_id: str, order: Run) -> Response:
     """Return the answer that gives a job, with a token that ends the one before."""
-    checkpoint = state.registry.get(order.resolved.checkpoint_id)
+    checkpoints = tuple(state.registry.get(one) for one in order.resolved.checkpoint_ids)
     try:
         token = state.tokens.issue(order.job, order.attempt, key_id)
     except TransitionError:  # it ended while its worker waited
         return Response(status_code=204)
-    told = Assignment(token=token, order=order, checkpoint=checkpoint)
+    told = Assignment(token=token, order=order, checkpoints=checkpoints)
     return Response(told.line, media_type="application/json", headers={"Cache-Control": "no-store"})
 
 
@@ -149,11 +149,14 @@ def post_end(farewell: Farewell, state: Service, identity: WorkerKey, pull: Pull
 
 
 @router.get(
-    "/worker/checkpoint/{file}",
+    "/worker/checkpoints/{checkpoint}/{file}",
     response_class=FileResponse,
     responses=OVER | {200: {"description": "The file", "content": {"application/octet-stream": {}}}},
 )
-def get_checkpoint_file(file: CHECKPOINT_FILES, job: Held, state: Service, _identity: WorkerKey) -> FileResponse:
-    """Return a file of the checkpoint that the attempt's job names."""
-    path = state.registry.folder(job.resolved.checkpoint_id) / file
-    return FileResponse(path, media_type="application/octet-stream")
+def get_checkpoint_file(
+    checkpoint: str, file: CHECKPOINT_FILES, job: Held, state: Service, _identity: WorkerKey
+) -> FileResponse:
+    """Return a file of a checkpoint that the attempt's job needs."""
+    if checkpoint not in job.resolved.checkpoint_ids:
+        raise refusal(ProblemCode.FORBIDDEN, "the job of this attempt needs no such checkpoint")
+    return FileResponse(state.registry.folder(checkpoint) / file, media_type="application/octet-stream")
