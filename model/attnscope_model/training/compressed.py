@@ -8,9 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 
-import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor
@@ -26,7 +24,7 @@ from attnscope_model.compression.views import Query
 from attnscope_model.compression.whole import WholeWindows
 from attnscope_model.forward.stack import StackedPolicy
 from attnscope_model.strategies.learned import Latents
-from attnscope_model.training.windows import Batch
+from attnscope_model.training.windows import Batch, drawn_steps
 
 
 @dataclass(frozen=True)
@@ -41,9 +39,7 @@ class Under:
 
     def steps(self, seed: int, step: int, length: int) -> tuple[int, ...]:
         """Return the steps of the windows of a training step that have a loss: one drawn from each equal part."""
-        bounds = np.linspace(0, length, min(self.decisions, length) + 1).round().astype(int)
-        rng = np.random.default_rng((seed, step, 1))
-        return tuple(int(rng.integers(low, high)) for low, high in pairwise(bounds))
+        return drawn_steps(seed, step, length, self.decisions)
 
 
 def why_untrainable(compression: Compression) -> str | None:

@@ -9,9 +9,11 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn import functional
 
+from attnscope_model.forward.compressing import CompressingPolicy
 from attnscope_model.forward.stack import StackedPolicy
 from attnscope_model.training.compressed import Under, compressed_logits
 from attnscope_model.training.forward import every_decision, some_decisions
+from attnscope_model.training.packed import packed_logits
 from attnscope_model.training.windows import Batch
 
 
@@ -43,6 +45,13 @@ def compressed_loss(
         As for `compressed_logits`.
     """
     logits = compressed_logits(policy, batch, under, steps, first_lane)
+    targets = batch.actions if batch.intended is None else batch.intended
+    return functional.cross_entropy(logits.flatten(0, 1), targets[:, list(steps)].flatten())
+
+
+def packed_loss(policy: CompressingPolicy, batch: Batch, steps: Sequence[int]) -> Float[Tensor, ""]:
+    """Return the mean cross-entropy over windows and these steps of a policy that packs its history, nats."""
+    logits = packed_logits(policy, batch, steps)
     targets = batch.actions if batch.intended is None else batch.intended
     return functional.cross_entropy(logits.flatten(0, 1), targets[:, list(steps)].flatten())
 

@@ -1,8 +1,8 @@
 """Tables that are tied while they are trained: entries are what two parts add up to, projected so after every step.
 
-*The query of the reference's layout.* Its transitions are linear in raw coordinates, its query is one free embedding a
-cell. Trained freely, that table learns the train goals by heart (docs/policies.md has the numbers). Here the query
-begins as the same map of coordinates that transitions have, and stays a row's part plus a column's.
+*The query of the reference's and of CAD's layout.* Its transitions are linear in raw coordinates, its query is one free
+embedding a cell. Trained freely, that table learns the train goals by heart (docs/policies.md has the numbers). Here
+the query begins as the same map of coordinates that transitions have, and stays a row's part plus a column's.
 
 *Positions where windows begin with episodes.* A slot's is its episode's part plus its step's, so that "in this episode"
 need not be learned slot by slot.
@@ -17,7 +17,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from attnscope_model.families.ad import ADPolicy
-from attnscope_model.families.reference import ReferencePolicy
+from attnscope_model.families.tokens import WholeTransitions
 
 COORDINATE_SCALE = 0.15
 """Standard deviation of a coordinate's initial weights; coordinates count from the room's centre."""
@@ -31,13 +31,13 @@ EPISODE_SCALE = 0.3
 
 
 @torch.no_grad()
-def initialise_coordinates(policy: ReferencePolicy, generator: torch.Generator) -> None:
+def initialise_coordinates(policy: WholeTransitions, generator: torch.Generator) -> None:
     """Draw the embeddings: coordinates from the centre, on one scale with the flags, the query mapped as s is."""
     weight, bias = policy.embed_context.weight, policy.embed_context.bias
     weight.normal_(std=FLAG_SCALE, generator=generator)
     coordinates = torch.tensor([0, 1, -2, -1])
     weight[:, coordinates] *= COORDINATE_SCALE / FLAG_SCALE
-    size = policy.config.grid_size
+    size = policy.grid_size
     centre = (size - 1) / 2
     bias.copy_(-centre * weight[:, coordinates].sum(dim=1))
     cells = torch.cartesian_prod(torch.arange(size), torch.arange(size)) - centre
@@ -45,9 +45,9 @@ def initialise_coordinates(policy: ReferencePolicy, generator: torch.Generator) 
 
 
 @torch.no_grad()
-def add_up_rows_and_columns(policy: ReferencePolicy) -> None:
+def add_up_rows_and_columns(policy: WholeTransitions) -> None:
     """Project the query's table on the sums of something of the row and something of the column."""
-    size = policy.config.grid_size
+    size = policy.grid_size
     table = policy.embed_query_state.weight
     table.copy_(additive(table.view(size, size, -1)).flatten(0, 1))
 

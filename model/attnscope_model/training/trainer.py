@@ -7,20 +7,22 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from attnscope_model.families.ad import ADPolicy
-from attnscope_model.families.reference import ReferencePolicy
+from attnscope_model.families.packing import TransformerCompressor
+from attnscope_model.families.tokens import WholeTransitions
+from attnscope_model.forward.compressing import CompressingPolicy
 from attnscope_model.forward.stack import StackedPolicy
 from attnscope_model.training.compressed import Under
-from attnscope_model.training.loss import compressed_loss, imitation_loss
+from attnscope_model.training.loss import compressed_loss, imitation_loss, packed_loss
 from attnscope_model.training.tied import (
     add_up_episodes_and_steps,
     add_up_rows_and_columns,
     initialise_coordinates,
     initialise_episodes,
 )
-from attnscope_model.training.windows import HistoryArrays, Windows
+from attnscope_model.training.windows import Batch, HistoryArrays, Windows, drawn_steps
 
 
 @dataclass(frozen=True)
@@ -71,6 +73,16 @@ class Recipe:
         return None if self.lengths is None else tuple(one for one in self.lengths if one <= length)
 
 
+@dataclass(frozen=True)
+class PackingWindows:
+    """The windows of a policy that packs its history."""
+
+    length: int
+    """Steps of a window; what is beyond a context is packed."""
+    decisions: int
+    """Decisions of each window that have a loss, spread over it."""
+
+
 class Trainer:
     """Trains one policy on one set of histories.
 
@@ -84,14 +96,24 @@ class Trainer:
         How.
     under
         The compression of its contexts; None trains whole contexts.
+    packing
+        The windows of a policy that packs its history, which needs them; None of any other.
     """
 
     def __init__(
-        self, policy: StackedPolicy, histories: HistoryArrays, recipe: Recipe, under: Under | None = None
+        self,
+        policy: StackedPolicy,
+        histories: HistoryArrays,
+        recipe: Recipe,
+        under: Under | None = None,
+        packing: PackingWindows | None = None,
     ) -> None:
+        if isinstance(policy, CompressingPolicy) != (packing is not None):
+            raise ValueError("expected windows of a policy that packs its history, and of no other")
         self.policy = policy
         self.recipe = recipe
         self.under = under
+        self.packing = packing
         self.step = 0
         self._windows = Windows(histories, recipe.seed, recipe.episode_steps or 1)
         self._optimiser = torch.optim.AdamW(_groups(policy, recipe), lr=recipe.learning_rate, betas=(0.9, 0.98))
@@ -100,14 +122,7 @@ class Trainer:
         """Take one optimiser step and return its loss, nats an action."""
         for group in self._optimiser.param_groups:
             group["lr"] = self.recipe.rate(self.step)
-        length, count = self.recipe.windows(self.step, self.policy.description.context_length)
-        batch = self._windows.draw(self.step, length=length, batch=count)
-        if self.under is None:
-            with torch.autocast("cpu", torch.bfloat16, enabled=self.recipe.bfloat16):
-                loss = imitation_loss(self.policy, batch, self.recipe.learned(length))
-        else:  # Many short contexts: bfloat16 more than doubles the time.
-            steps = self.under.steps(self.recipe.seed, self.step, length)
-            loss = compressed_loss(self.policy, batch, self.under, steps, first_lane=self.step * count)
+        loss = self._loss()
         self._optimiser.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]  # torch does not type it
         nn.utils.clip_grad_norm_(self.policy.parameters(), self.recipe.gradient_norm)
@@ -116,9 +131,23 @@ class Trainer:
         self.step += 1
         return float(loss.detach())
 
+    def _loss(self) -> Tensor:
+        """Return the loss of the next step's windows; in bfloat16 many short contexts take more than twice as long."""
+        recipe, step = self.recipe, self.step
+        context = self.policy.description.context_length
+        length, count = recipe.windows(step, context if self.packing is None else self.packing.length)
+        batch: Batch = self._windows.draw(step, length=length, batch=count)
+        if self.packing is not None and isinstance(self.policy, CompressingPolicy):
+            return packed_loss(self.policy, batch, drawn_steps(recipe.seed, step, length, self.packing.decisions))
+        if self.under is not None:
+            steps = self.under.steps(recipe.seed, step, length)
+            return compressed_loss(self.policy, batch, self.under, steps, first_lane=step * count)
+        with torch.autocast("cpu", torch.bfloat16, enabled=recipe.bfloat16):
+            return imitation_loss(self.policy, batch, recipe.learned(length))
+
     def _tie(self) -> None:
         """Project what is tied, as its table has more freedom than it is to have."""
-        if isinstance(self.policy, ReferencePolicy):
+        if isinstance(self.policy, WholeTransitions):
             add_up_rows_and_columns(self.policy)
         if self.recipe.episode_steps is not None and isinstance(self.policy, ADPolicy):
             add_up_episodes_and_steps(self.policy, self.recipe.episode_steps)
@@ -146,9 +175,12 @@ def initialise(policy: StackedPolicy, seed: int, episode_steps: int | None = Non
             nn.init.zeros_(module.bias)
         elif isinstance(module, nn.Embedding):
             nn.init.normal_(module.weight, std=TABLE_SCALE, generator=generator)
+        elif isinstance(module, TransformerCompressor):
+            nn.init.normal_(module.compress_queries, std=QUERY_SCALE, generator=generator)
+            nn.init.normal_(module.context_pos_embedding, std=POSITION_SCALE, generator=generator)
     for parameter in policy.parameters(recurse=False):
         nn.init.normal_(parameter, std=POSITION_SCALE, generator=generator)
-    if isinstance(policy, ReferencePolicy):
+    if isinstance(policy, WholeTransitions):
         initialise_coordinates(policy, generator)
     if episode_steps is not None and isinstance(policy, ADPolicy):
         initialise_episodes(policy, episode_steps, generator)
@@ -159,6 +191,9 @@ TABLE_SCALE = 0.3
 
 POSITION_SCALE = 0.1
 """Standard deviation of initial positions."""
+
+QUERY_SCALE = 1.0
+"""The same of a compressor's queries, which are told apart by nothing else."""
 
 
 def _groups(policy: StackedPolicy, recipe: Recipe) -> list[dict[str, Any]]:

@@ -7,6 +7,7 @@ window's slots count from 0 wherever it was cut, as they do at inference.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 import torch
@@ -83,3 +84,10 @@ class Windows:
             torch.from_numpy(stored.next_observations[rows, columns].astype(np.int64)),
             None if stored.intended is None else torch.from_numpy(stored.intended[rows, columns].astype(np.int64)),
         )
+
+
+def drawn_steps(seed: int, step: int, length: int, count: int) -> tuple[int, ...]:
+    """Return steps of windows of this length, one drawn from each of so many equal parts, the same ones again."""
+    bounds = np.linspace(0, length, min(count, length) + 1).round().astype(int)
+    rng = np.random.default_rng((seed, step, 1))
+    return tuple(int(rng.integers(low, high)) for low, high in pairwise(bounds))

@@ -12,8 +12,11 @@ from torch import Tensor
 from attnscope_model.checkpoints.conversion import write_entry
 from attnscope_model.checkpoints.native import CONFIG, WEIGHTS, config_bytes, identity
 from attnscope_model.families.ad import ADConfig, ADPolicy, stored_config
+from attnscope_model.families.compressing import CadPolicy
+from attnscope_model.families.packing import PackingConfig
 from attnscope_model.families.reference import ReferenceConfig, ReferencePolicy
 from attnscope_model.forward.stack import StackedPolicy
+from attnscope_model.training.cad_file import write_cad_file
 from attnscope_model.training.reference_file import write_reference_file
 from attnscope_server.training.plan import TaskLists, TrainingPlan
 from attnscope_storage.wire import CheckpointInfo
@@ -36,6 +39,8 @@ def new_policy(plan: TrainingPlan) -> StackedPolicy:
                 causal=True,
             )
         )
+    if plan.layout == "cad":
+        return CadPolicy(packing_config(plan))
     return ADPolicy(
         ADConfig(
             features=(size, size),
@@ -50,13 +55,34 @@ def new_policy(plan: TrainingPlan) -> StackedPolicy:
     )
 
 
+def packing_config(plan: TrainingPlan) -> PackingConfig:
+    """Return the sizes of a policy that packs its history and of its compressor, which takes whole contexts."""
+    room, own = plan.environment(), plan.compressor
+    return PackingConfig(
+        width=plan.width,
+        layers=plan.layers,
+        heads=plan.heads,
+        context_length=plan.context_length,
+        feedforward=plan.feedforward,
+        grid_size=int(room.kwargs["size"]),
+        actions=len(room.actions),
+        latents=own.latents,
+        compressor_layers=own.layers,
+        compressor_heads=own.heads,
+        compressor_feedforward=plan.feedforward,
+        compressor_positions=plan.context_length - 1,
+    )
+
+
 def write_checkpoint(folder: Path, plan: TrainingPlan, policy: StackedPolicy, step: int) -> Path:
     """Write what the policy is after `step` steps, in its layout, and return where."""
-    if isinstance(policy, ReferencePolicy):
+    if isinstance(policy, ReferencePolicy | CadPolicy):
         room = plan.environment()
         config = {"env": "darkroom", "horizon": room.horizon, "env_split_seed": 0, "alg_seed": plan.recipe.seed}
         lists = plan.task_lists()
         tasks = {"train": lists.train, "validation": lists.validation, "held_out": lists.test}
+        if isinstance(policy, CadPolicy):
+            return write_cad_file(folder, policy, packing_config(plan), step, config, tasks)
         return write_reference_file(folder, policy, step, config, tasks)
     if not isinstance(policy, ADPolicy):
         raise TypeError(f"expected a policy of a layout that is written here, got {type(policy).__name__}")

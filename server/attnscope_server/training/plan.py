@@ -17,6 +17,7 @@ from attnscope_env.presets.rooms import RoomPreset
 from attnscope_env.presets.tasks import EnvPreset, Task
 from attnscope_model.families.ad import Positions
 from attnscope_model.training.trainer import Recipe
+from attnscope_server.training.layouts import CompressorPlan, Layout, why_unpackable, why_unsayable
 from attnscope_server.training.start import StartPlan
 from attnscope_server.training.under import UnderPlan
 from attnscope_storage.errors import AttnscopeError
@@ -36,10 +37,6 @@ SEARCHING: Final = ("explorer", "sweeper")
 """Sources that search; noise of a plan's own, and targets other than what was done, are theirs."""
 
 Targets = Literal["taken", "intended"]
-Layout = Literal["native", "reference"]
-
-REFERENCE_PRESET: Final = "darkroom-reference"
-"""The one environment that a file in the reference's layout can name; its ``env: darkroom`` means nothing else."""
 
 
 class PlanUnfitError(AttnscopeError, ValueError):
@@ -106,6 +103,7 @@ class TrainingPlan(BaseModel):
     preset: str = "darkroom-reference"
     histories: HistoryPlan = HistoryPlan()
     layout: Layout = "native"
+    compressor: CompressorPlan = Field(default=CompressorPlan(), description="Of the layout cad alone.")
     positions: Positions = "learned-absolute"
     context_length: int = Field(default=160, ge=2)
     width: int = 64
@@ -133,7 +131,9 @@ class TrainingPlan(BaseModel):
     def model_name(self) -> str:
         """The kind of policy, in a word for folders and names."""
         kind = {"learned-absolute": "absolute"}.get(self.positions, self.positions)
-        parts = ["AD", "reference" if self.layout == "reference" else kind]
+        parts = (
+            ["AD", kind] if self.layout == "native" else ["AD", "reference"] if self.layout == "reference" else ["CAD"]
+        )
         if self.histories.source != "explorer":
             parts.append(self.histories.source)
         if self.recipe.lengths is not None:
@@ -195,8 +195,7 @@ class TrainingPlan(BaseModel):
                 f"windows that begin with episodes want {room.horizon} episode_steps, a context of whole episodes and "
                 f"learned positions, got {episode}, {self.context_length} and {self.positions}"
             )
-        if self.layout == "reference":
-            self._refuse_what_the_reference_cannot_say()
+        self._refuse_layout(held)
         if self.start is not None:
             lists = self.task_lists()
             self.start.refuse_used(lists.train, (*lists.validation, *lists.test))
@@ -222,14 +221,16 @@ class TrainingPlan(BaseModel):
                 f"{', '.join(map(str, lengths)) or 'none'}"
             )
 
-    def _refuse_what_the_reference_cannot_say(self) -> None:
-        if self.preset != REFERENCE_PRESET:
-            raise PlanUnfitError(
-                f"a file in the reference's layout says 'darkroom', which is {REFERENCE_PRESET}: it cannot be trained "
-                f"in {self.preset}"
-            )
-        if self.positions != "learned-absolute":
-            raise PlanUnfitError(f"the reference's layout has learned absolute positions, got {self.positions}")
+    def _refuse_layout(self, history: int) -> None:
+        """Refuse what a file in the layout cannot say, and a compressor that does not fit."""
+        reason = why_unsayable(self.layout, self.preset, self.positions)
+        if reason is None and self.layout == "cad":
+            others = (self.under, self.start, self.recipe.lengths, self.recipe.episode_steps, self.recipe.short_length)
+            reason = why_unpackable(self.compressor, self.context_length, self.width, history)
+            if any(other is not None for other in others):
+                reason = "a policy that packs its history is trained from drawn weights, on windows of one length"
+        if reason is not None:
+            raise PlanUnfitError(reason)
 
     def task_lists(self) -> TaskLists:
         """Return the split of the preset's tasks; validation is the end of the train split's own order."""

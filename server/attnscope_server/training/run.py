@@ -13,7 +13,7 @@ import numpy as np
 import torch
 
 from attnscope_env.histories import Histories
-from attnscope_model.training.trainer import Trainer, initialise
+from attnscope_model.training.trainer import PackingWindows, Trainer, initialise
 from attnscope_model.training.windows import HistoryArrays
 from attnscope_server.training.checkpoints import new_policy, write_checkpoint
 from attnscope_server.training.collecting import collect, fit_room
@@ -107,7 +107,9 @@ class TrainingRun:
         kept = self.histories
         arrays = HistoryArrays(kept.observations, kept.actions, kept.rewards, kept.next_observations, kept.intended)
         under = None if plan.under is None else plan.under.under(plan.environment().horizon)
-        self.trainer = Trainer(policy, arrays, plan.recipe, under)
+        own = plan.compressor
+        packing = PackingWindows(own.window, own.decisions) if plan.layout == "cad" else None
+        self.trainer = Trainer(policy, arrays, plan.recipe, under, packing)
         if (folder / STATE).exists():
             self.trainer.restore(torch.load(folder / STATE, weights_only=True))
         self._log = RunLog(folder / LOG, self.trainer.step, folder / "tensorboard" if tensorboard else None)

@@ -76,7 +76,12 @@ def train(
     every: Every = 1,
     noise: Noise = 0.1,
     targets: TargetsOption = "taken",
-    layout: Annotated[Literal["native", "reference"], typer.Option(help="Whose files are written.")] = "native",
+    layout: Annotated[
+        Literal["native", "reference", "cad"],
+        typer.Option(help="Whose files are written; cad: a policy that packs its older history."),
+    ] = "native",
+    latents: Annotated[int, typer.Option(min=1, help="With --layout cad: latents of a compression.")] = 16,
+    window: Annotated[int, typer.Option(min=2, help="With --layout cad: steps of a training window.")] = 160,
     positions: Literal["learned-absolute", "rotary", "alibi", "relative"] = "learned-absolute",
     context_length: Annotated[int, typer.Option(help="Tokens of a full context, query included.")] = 160,
     width: int = 64,
@@ -99,7 +104,7 @@ def train(
     under_positions: UnderPositions = None,
     under_interval: UnderInterval = 1,
     decisions: Annotated[
-        int, typer.Option(min=1, help="With --under: decisions of each window that have a loss, spread over it.")
+        int, typer.Option(min=1, help="With --under or --layout cad: decisions of each window that have a loss.")
     ] = 24,
     start: Annotated[
         str | None,
@@ -118,6 +123,7 @@ def train(
     options = dict(locals())
     import torch  # noqa: PLC0415 - heavy
 
+    from attnscope_server.training.layouts import CompressorPlan  # noqa: PLC0415 - used here alone
     from attnscope_server.training.plan import TrainingPlan, plainly  # noqa: PLC0415 - imports torch
     from attnscope_server.training.start import StartPlan  # noqa: PLC0415 - as above
     from attnscope_server.training.watching import watch  # noqa: PLC0415 - as above
@@ -129,6 +135,7 @@ def train(
         options["start"], follows = StartPlan.of(began)
         options |= _following(context, options, follows)
     options["under"] = _under(under, under_positions, under_interval, decisions, str(options["positions"]))
+    options["compressor"] = CompressorPlan(latents=latents, window=window, decisions=decisions)
     with plainly():
         plan = TrainingPlan.of_options(options)
     typer.echo(f"trained: {watch(runs / plan.run_name, plan, tensorboard=tensorboard, start=began)}")

@@ -1,0 +1,61 @@
+"""Writing a policy that packs its history in CAD's own layout: ``ckpt-<step>.pt`` with step, config and model."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from attnscope_model.families.compressing import CadPolicy
+from attnscope_model.families.packing import PackingConfig
+from attnscope_model.readers.compressing import CadReader
+
+
+def write_cad_file(
+    folder: Path,
+    policy: CadPolicy,
+    shape: PackingConfig,
+    step: int,
+    config: Mapping[str, Any],
+    tasks: Mapping[str, Sequence[int]],
+) -> Path:
+    """Write the file and return its path.
+
+    Parameters
+    ----------
+    shape
+        Sizes of policy and compressor.
+    config
+        What the layout's configuration has beyond these sizes; plain values.
+    tasks
+        Indices of train, validation and held-out tasks, stored beside the layout's own keys.
+    """
+    stored = {
+        "grid_size": shape.grid_size,
+        "num_actions": shape.actions,
+        "tf_n_embd": shape.width,
+        "tf_n_layer": shape.layers,
+        "tf_n_head": shape.heads,
+        "tf_dim_feedforward": shape.feedforward,
+        "n_transit": shape.context_length,
+        "n_compress_tokens": shape.latents,
+        "compress_n_layers": shape.compressor_layers,
+        "compress_n_heads": shape.compressor_heads,
+        **config,
+    }
+    model = {_file_name(name): tensor.detach().clone() for name, tensor in policy.state_dict().items()}
+    path = folder / f"ckpt-{step}.pt"
+    fresh = folder / f".{path.name}"
+    lists = {name: list(indices) for name, indices in tasks.items()}
+    torch.save({"step": step, "config": stored, "model": model, "tasks": lists}, fresh)
+    fresh.replace(path)
+    return path
+
+
+def _file_name(name: str) -> str:
+    """Return the layout's name of a weight; the reverse of what its reader does, last renaming first."""
+    for theirs, ours in reversed(CadReader.renames):
+        name = name.replace(ours, theirs)
+    return name

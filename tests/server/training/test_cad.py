@@ -1,0 +1,59 @@
+"""A run of a policy that packs its history: its file is the layout's own, which the registry reads."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from attnscope_env import preset
+from attnscope_model.checkpoints.native import load_policy
+from attnscope_model.checkpoints.registry import CheckpointRegistry
+from attnscope_server.training.evaluation import episode_returns
+from attnscope_server.training.layouts import CompressorPlan
+from attnscope_server.training.plan import PlanUnfitError
+from attnscope_server.training.run import TrainingRun
+from reading_here import reading_here
+
+
+@pytest.fixture
+def packing(plan):
+    """Return the tiny plan with a compressor: contexts of 12, four latents, windows of two episodes."""
+    compressor = CompressorPlan(latents=4, layers=1, heads=2, window=40, decisions=4)
+    return plan.model_copy(update={"layout": "cad", "compressor": compressor})
+
+
+def test_a_trained_file_is_read_as_the_policy_that_was_trained(packing, tmp_path):
+    """Interrupted or not, the same bits; the registry's policy has the same returns past several compressions."""
+    whole = TrainingRun(tmp_path / packing.run_name, packing)
+    whole.advance()
+    TrainingRun(tmp_path / "broken", packing).advance(until=5)
+    TrainingRun(tmp_path / "broken", packing).advance()
+    files = [torch.load(tmp_path / name / "ckpt-8.pt", weights_only=True) for name in (packing.run_name, "broken")]
+    assert all(torch.equal(files[0]["model"][name], files[1]["model"][name]) for name in files[0]["model"])
+    assert packing.run_name == "CAD-darkroom-reference-seed0"
+    registry = CheckpointRegistry(tmp_path / "registry")
+    with reading_here():
+        info = registry.add(whole.folder, train_tasks=whole.tasks.train)
+    assert (info.policy.family, info.policy.latents, info.policy.context_length) == ("cccad-cad", 4, 12)
+    policy, room = load_policy(registry.folder(info.id), torch.device("cpu")), preset("darkroom-reference")
+    size = {"rollouts": 2, "episodes": 2}
+    trained = episode_returns(whole.trainer.policy.eval(), room, room.tasks("test")[:2], **size)
+    assert np.array_equal(episode_returns(policy, room, room.tasks("test")[:2], **size), trained)
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"preset": "key-to-door"}, "trained in darkroom-reference here"),
+        ({"positions": "rotary"}, "CAD's layout has learned absolute positions"),
+        ({"compressor": CompressorPlan(latents=11, window=40)}, "at most 10 latents"),
+        ({"compressor": CompressorPlan(latents=4, heads=3, window=40)}, "heads of the compressor"),
+        ({"compressor": CompressorPlan(latents=4, heads=2, window=41)}, "windows of 12 to 40 steps"),
+    ],
+)
+def test_what_does_not_fit_is_refused(packing, tmp_path, changes, words):
+    """Before anything is written."""
+    with pytest.raises(PlanUnfitError, match=words):
+        TrainingRun(tmp_path / "run", packing.model_copy(update=changes))
+    assert not (tmp_path / "run").exists()
