@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -20,9 +20,9 @@ def served(root: Path) -> Iterator[str]:
 
 
 @contextmanager
-def process_of(root: Path) -> Iterator[tuple[str, int]]:
-    """Serve as `served` does; give the URL and the id of the process."""
-    environment = os.environ | {"ATTNSCOPE_SERVER_API_KEY": KEY, "ATTNSCOPE_SERVER_THREADS": "1"}
+def process_of(root: Path, surroundings: Mapping[str, str] = os.environ) -> Iterator[tuple[str, int]]:
+    """Serve as `served` does, in these surroundings; give the URL and the id of the process."""
+    environment = {**surroundings, "ATTNSCOPE_SERVER_API_KEY": KEY, "ATTNSCOPE_SERVER_THREADS": "1"}
     command = [sys.executable, "-c", "from attnscope_server.cli import main; main()", "serve"]
     command += ["--data-root", str(root / "service"), "--port", "0", "--no-announce"]
     with (root / "service.log").open("w", encoding="utf-8") as log:

@@ -32,7 +32,7 @@ def of_sorts(ratios: dict[str, float]) -> dict[str, dict[str, float]]:
 def after_a_cut(outcome: Outcome) -> dict[str, Any]:
     """Return when the jobs of silent workers began again, and what else became of them."""
     cut = outcome.cut
-    if cut is None:
+    if cut is None or not cut.tasks:
         return {}
     again = {one.name: one.at - cut.at for one in outcome.workers.started if one.attempt == 2}
     names = {task.name for task in cut.tasks}

@@ -24,11 +24,11 @@ def test_only_the_worker_loads_torch(module, loads):
 
 @pytest.mark.parametrize(("more", "loads"), [("", "none"), ("import psycopg", "psycopg")])
 def test_one_machine_loads_no_package_of_a_cluster(more, loads):
-    """The app is built without Ray, PostgreSQL's driver or a bucket's; the probe sees one that is loaded."""
+    """The program builds its app without Ray, PostgreSQL's driver, a bucket's or httpx; the probe sees a loaded one."""
     code = (
-        f"import sys, attnscope_server.app; from attnscope_server.settings import Settings; {more}\n"
-        "attnscope_server.app.create_app(Settings())\n"
-        "print(' '.join({'ray', 'psycopg', 'obstore'} & set(sys.modules)) or 'none')"
+        f"import sys, attnscope_server.app, attnscope_server.cli; {more}\n"
+        "attnscope_server.app.create_app(attnscope_server.settings.Settings())\n"
+        "print(' '.join({'ray', 'psycopg', 'obstore', 'httpx'} & set(sys.modules)) or 'none')"
     )
     answer = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert answer.stdout.strip() == loads

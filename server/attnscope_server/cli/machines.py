@@ -6,7 +6,6 @@ import os
 import shlex
 from typing import Annotated
 
-import httpx
 import typer
 from pydantic import SecretStr, ValidationError
 
@@ -27,6 +26,8 @@ MOVED = ".moved"
 
 def workers(data_root: Root = None, as_json: Json = False) -> None:
     """List where the running service can place jobs, and what runs there."""
+    import httpx  # noqa: PLC0415 - the service itself does without, and its start would wait for it
+
     settings = settings_of(data_root)
     try:
         told = Announcement.model_validate_json((settings.data_root / "local.key").read_bytes())

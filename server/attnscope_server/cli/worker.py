@@ -12,11 +12,6 @@ from typing import Annotated
 import typer
 
 from attnscope_server import logs
-from attnscope_server.pulling.cache import CheckpointCache, default_cache
-from attnscope_server.pulling.connection import Connection, key_in
-from attnscope_server.pulling.hardware import asked_apart
-from attnscope_server.pulling.means import Means, usable_place
-from attnscope_server.pulling.worker import PullWorker
 
 GIB = 2**30
 """Bytes."""
@@ -43,6 +38,12 @@ def worker(
     ca_file: Annotated[Path | None, typer.Option(help="Certificate authorities, where the system's do not do.")] = None,
 ) -> None:
     """Run jobs of a service on another machine. SIGTERM or SIGUSR1 ends it; its job then goes back to the queue."""
+    from attnscope_server.pulling.cache import CheckpointCache, default_cache  # noqa: PLC0415 - loads httpx
+    from attnscope_server.pulling.connection import Connection, key_in  # noqa: PLC0415 - as above
+    from attnscope_server.pulling.hardware import asked_apart  # noqa: PLC0415 - as above
+    from attnscope_server.pulling.means import Means, usable_place  # noqa: PLC0415 - as above
+    from attnscope_server.pulling.worker import PullWorker  # noqa: PLC0415 - as above
+
     logs.configure("auto", "info")
     connection = Connection(service, key_in(key_file), authorities=ca_file)
     means = Means(
