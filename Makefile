@@ -70,8 +70,8 @@ gallery: setup-dev  ## Capture the shipped policy and draw docs/gallery.md
 picture: setup-dev browser  ## Capture the shipped policy and photograph the live page for the README
 	$(BIN)/python -m benchmarks.picture $(CAPTURE)
 
-kills: setup-dev postgresql  ## Kill worker and service ten times each, on a disk and over PostgreSQL and a bucket; every array must be bit-equal
-	ATTNSCOPE_KILLS=10 $(BIN)/python -m pytest tests/contract/faults/test_interruptions.py tests/contract/faults/test_kills.py -k kills
+kills: setup-dev postgresql  ## Kill worker and service ten times each, on a disk, over PostgreSQL and a bucket, and on a Ray cluster; every array must be bit-equal
+	ATTNSCOPE_KILLS=10 $(BIN)/python -m pytest tests/contract/faults/test_interruptions.py tests/contract/faults/test_kills.py tests/contract/clusters -k kills
 
 train-shipped: setup  ## Train, evaluate and write the policies that travel with attnscope; hours on a CPU, goes on where it was
 	$(BIN)/python -m benchmarks.shipping --runs runs --images docs/images

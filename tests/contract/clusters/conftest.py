@@ -40,14 +40,20 @@ def cluster(machines):
 
 
 @pytest.fixture
-def far(server, cluster, token):
-    """Return a service whose jobs run on the cluster, not started yet."""
-    server.more = token | {
+def on_cluster(cluster, token):
+    """Return the environment variables of a service whose jobs run on the cluster."""
+    return token | {
         "ATTNSCOPE_SERVER_RUNNERS": "ray",
         "ATTNSCOPE_SERVER_RAY_ADDRESS": cluster.address,
         "ATTNSCOPE_SERVER_ALIVE_SECONDS": "1",
-        "ATTNSCOPE_SERVER_LEASE_SECONDS": "12",
+        "ATTNSCOPE_SERVER_LEASE_SECONDS": "25",
     }
+
+
+@pytest.fixture
+def far(server, on_cluster):
+    """Return a service whose jobs run on the cluster, not started yet."""
+    server.more = on_cluster
     return server
 
 

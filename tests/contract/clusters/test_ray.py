@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from functools import partial
+from uuid import uuid4
+
 import psutil
 import pytest
 
 import attnscope
-from attnscope.service import Service
-from attnscope_model.checkpoints.registry import CheckpointRegistry
+import workload
 from attnscope_server.errors import SettingUnusableError
 from attnscope_server.records.database import Database
 from attnscope_server.records.job_store import JobStore
@@ -17,28 +19,13 @@ from attnscope_server.running.on_ray.runner import RayRunner
 from attnscope_server.serving import serve_background
 from attnscope_storage.reading.reader import CaptureReader
 from attnscope_storage.wire import JobState
-from planted import Planted, write_planted
 from ray_cluster import ray_cluster
-from reading_here import reading_here
 
 pytestmark = pytest.mark.slow
 
 STEPS = 4000
 OPTIONS = {"checkpoint": "AD-darkroom", "tasks": {"split": "test", "indices": [2, 7]}, "steps": STEPS}
 SHORT = {"checkpoint": "AD-darkroom", "tasks": {"split": "test", "indices": [2, 7]}, "steps": 120}
-RULES = {"strategies": [{"name": "none"}, {"name": "recency"}], "budgets": [0.25]}
-TRIAL = {
-    "kind": "trial", "checkpoint": "AD-darkroom-seed42", "tasks": {"split": "test", "indices": [2, 7]}, "episodes": 3,
-    **RULES, "positions": ["keep"], "divergence_steps": 3, "kept_steps": 4,
-    "speed": {"envs": [1], "decisions": 2, "rounds": 1},
-}  # fmt: skip
-DECISION = {
-    "kind": "decision", "checkpoint": "stays", "tasks": {"goals": [[4, 5], [5, 4], [3, 4], [4, 3]]},
-    "screening": {"goals": [[3, 3], [5, 5], [3, 5], [5, 3]]}, "episodes": 3, "budgets": [8],
-    "positions": ["reindex"], "screened": 64,
-}  # fmt: skip
-MEASURED = {"speed/seconds", "speed/p50", "speed/p95", "cost/seconds", "decision/document"}
-"""Arrays that no two runs have alike: times, and a document that names jobs."""
 
 
 @pytest.fixture(scope="module")
@@ -49,38 +36,27 @@ def whole(service):
     return capture_path(service.settings.data_root, str(job.id))
 
 
-def plant(root, folder) -> None:
-    """Register a policy that stays on the goal because of the reward one step back."""
-    write_planted(folder / "stays", Planted(back=1, reads="reward"), name="stays", preset="darkroom-toymeta")
-    with reading_here():
-        CheckpointRegistry(root / "checkpoints").add(folder / "stays")
-
-
-def of_each_kind(client: Service) -> list:
-    """Return a finished job of each kind."""
-    captured = client.submit(**SHORT)
-    jobs = [captured, client.submit(**TRIAL), client.submit(**DECISION)]
-    captured.wait(timeout=240)
-    jobs.append(client.submit(kind="screen", capture=captured.id, decisions=32, **RULES))
-    for job in jobs:
-        assert job.wait(timeout=400).state is JobState.SUCCEEDED
-    return jobs
-
-
-def test_jobs_of_each_kind_equal_those_of_one_machine(far, service_settings, differing, tmp_path):
+def test_jobs_of_each_kind_equal_those_of_one_machine(far, service_settings, ended, tmp_path):
     """Capture, trial, screen and decision: every array bit-equal, but for what was timed."""
-    settings = service_settings()
-    plant(settings.data_root, tmp_path)
-    plant(far.root, tmp_path / "again")
+    settings, names = service_settings(), {}
+    workload.add_checkpoints(settings.checkpoints_folder, tmp_path)
+    workload.add_checkpoints(far.root / "checkpoints", tmp_path / "again")
     client = far.start()
-    there = of_each_kind(client)
     with serve_background(settings) as running, attnscope.connect(running.url, running.key) as local:
-        here = of_each_kind(local)
-    for one, other in zip(here, there, strict=True):
-        places = capture_path(settings.data_root, str(one.id)), capture_path(far.root, str(other.id))
-        assert set(differing(*places)) <= MEASURED, one.info.kind
-    card, other = here[2].decision().card, there[2].decision().card
-    assert (card.answer, card.chosen, card.rungs) == (other.answer, other.chosen, other.rungs)
+        for kind in ("capture", "screen", "trial", "decision"):
+            pair = []
+            for one, root in ((local, settings.data_root), (client, far.root)):
+                workload.submit(one, kind, name := uuid4(), of=names.get(one))
+                names.setdefault(one, name)
+                job = ended(one.job(name))
+                assert job.state is JobState.SUCCEEDED, job.info.failure
+                pair.append((job, partial(store_of, root)))
+            assert workload.apart(kind, *pair) == []
+
+
+def store_of(root, job):
+    """Return the place of a job's store below a data root."""
+    return capture_path(root, str(job))
 
 
 def test_a_cancel_ends_a_job_and_keeps_its_worker(far, cluster, committed, until):

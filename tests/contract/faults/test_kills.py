@@ -3,41 +3,20 @@
 from __future__ import annotations
 
 import os
-from uuid import UUID, uuid4
+from uuid import uuid4
 
-import numpy as np
 import pytest
 
-import attnscope
 import workload
-from attnscope_server.root.paths import capture_path
-from attnscope_server.serving import serve_background
-from attnscope_storage.wire import JobState
 from buckets import bucket_server
 from databases import postgresql
-from kills import EVERYWHERE, PROCESS, Reader, insist, kill_on, site_of, wait_for
+from killed_jobs import Asked, assert_all_ended_alike, assert_nothing_shows, undisturbed
+from kills import EVERYWHERE, PROCESS, Reader, kill_on, site_of
 
-__all__ = ["bucket_server", "postgresql"]
+__all__ = ["bucket_server", "postgresql", "undisturbed"]
 
 KILLS = int(os.environ.get("ATTNSCOPE_KILLS", "2"))
 """Kills of each sort in the long run; `make kills` asks for ten."""
-
-
-@pytest.fixture(scope="module")
-def undisturbed(service_settings, tmp_path_factory):
-    """Return a function that gives the job of a kind as a service on a disk ran it, and where its store lies."""
-    settings, ran = service_settings(), {}
-    workload.add_checkpoints(settings.checkpoints_folder, tmp_path_factory.mktemp("planted"))
-    with serve_background(settings) as running, attnscope.connect(running.url, running.key) as client:
-
-        def run(kind):
-            if kind not in ran:
-                of = run("capture")[0].id if kind == "screen" else None
-                workload.submit(client, kind, name := uuid4(), of)
-                ran[kind] = client.job(name).wait(), lambda job: capture_path(settings.data_root, str(job))
-            return ran[kind]
-
-        yield run
 
 
 @pytest.fixture
@@ -47,30 +26,6 @@ def site(postgresql, bucket_server, tmp_path, monkeypatch):
     workload.add_checkpoints(root / "checkpoints", tmp_path)
     with site_of(PROCESS, root, postgresql, bucket_server, monkeypatch.setenv) as site:
         yield site
-
-
-class Asked:
-    """The jobs of a run, and a reader that watches them."""
-
-    def __init__(self, site, reader) -> None:
-        self._site, self._reader = site, reader
-        self.kinds: dict[UUID, str] = {}
-
-    def __call__(self, kind="capture", of=None) -> UUID:
-        """Submit a job, and watch it."""
-        name = uuid4()
-        insist(lambda: workload.submit(self._site.client, kind, name, of))
-        self.kinds[name] = kind
-        self._reader.watch(name)
-        return name
-
-
-def assert_all_ended_alike(site, asked, undisturbed) -> None:
-    """Every job that was asked for has succeeded, with the arrays of the one that nothing disturbed."""
-    for job in wait_for(site, list(asked.kinds)):
-        kind = asked.kinds[job.id]
-        assert job.state is JobState.SUCCEEDED, (kind, job.info.failure)
-        assert workload.apart(kind, undisturbed(kind), (job, site.store)) == []
 
 
 @pytest.mark.slow
@@ -88,19 +43,4 @@ def test_one_kill_of_each_sort_leaves_no_trace(site, undisturbed):
 @pytest.mark.slow
 def test_kills_of_everything_leave_no_trace_in_any_job(site, undisturbed):
     """Captures, trials, a screen and a decision end equal to the bit, whatever was killed, and no read fails."""
-    kills = [PROCESS.kills["worker"], EVERYWHERE["service"]] * KILLS
-    order = np.random.default_rng(13).permutation(len(kills))
-    kills = [kills[nth] for nth in order]
-    half = len(kills) // 2
-    with Reader(site) as reader:
-        asked = Asked(site, reader)
-        ids = [asked("capture"), asked("trial"), asked("decision")]
-        made = kill_on(site, ids, [*kills[:half], EVERYWHERE["database"]], asked, seed=3)
-        first, *_ = wait_for(site, ids[:1])
-        ids.append(asked("screen", first.id))
-        made += kill_on(site, ids, [EVERYWHERE["bucket"], *kills[half:]], asked, seed=4)
-        assert made == len(kills) + 2
-        assert_all_ended_alike(site, asked, undisturbed)
-    assert set(asked.kinds.values()) == {"capture", "trial", "decision", "screen"}
-    assert reader.found == []
-    assert reader.looks > 0
+    assert_nothing_shows(site, undisturbed, [PROCESS.kills["worker"], EVERYWHERE["service"]] * KILLS)

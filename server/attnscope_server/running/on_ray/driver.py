@@ -49,6 +49,9 @@ OFFER_SECONDS: Final = 1.0
 HEAD_SECONDS: Final = 5.0
 """The cluster's head must answer within so many seconds; else there are no slots."""
 
+LOST_SECONDS: Final = 3.0
+"""A seat rests so long after the loss of its actor: until then the cluster knows whether the node is there."""
+
 REST_SECONDS: Final = 60.0
 """A seat rests so long where an attempt could not be begun on it."""
 
@@ -70,7 +73,7 @@ class Driver:
         self._seats: dict[str, Seat] = {}
         self._seated: dict[str, Seated] = {}
         self._resting: dict[str, float] = {}
-        self._left = asyncio.Event()
+        self._left_over: Mapping[str, Mapping[str, Any]] = {}
 
     async def serve(self, commands: asyncio.Queue[Command]) -> None:
         """Take up the actors of an earlier driver, then act on commands until told to leave."""
@@ -108,7 +111,10 @@ class Driver:
         kept = {one.slot: one for one in self._begin.kept}
         for name in await asyncio.to_thread(list_named_actors):
             slot = name.partition(":")[0]
-            actor: Any = await asyncio.to_thread(ray.get_actor, name)
+            try:
+                actor: Any = await asyncio.to_thread(ray.get_actor, name)
+            except ValueError:  # it ended meanwhile
+                continue
             if slot in kept:
                 one = kept.pop(slot)
                 self._seated[slot] = Seated(actor, self._begin, partial(self._hear, slot), (one.job, one.attempt))
@@ -119,6 +125,12 @@ class Driver:
             self._hear(one.slot, died)
 
     def _hear(self, slot: str, report: AnyJobReport | Alive) -> None:
+        """Pass a report on; a seat whose actor is gone rests, and that is told first: its node may be gone too."""
+        seated = self._seated.get(slot)
+        if seated is not None and seated.gone:
+            del self._seated[slot]
+            self._resting[slot] = time.monotonic() + (REST_SECONDS if seated.refused else LOST_SECONDS)
+            self._tell_slots()
         self.tell(Heard(slot=slot, report=report))
 
     def _act(self, command: Command) -> None:
@@ -163,24 +175,21 @@ class Driver:
                     self.tell(Offers(offers=()))
             if looking.exception() is None:
                 troubled = False
-                self._tell_slots(*looking.result())
+                self._take_in(*looking.result())
+                self._tell_slots()
             await asyncio.sleep(OFFER_SECONDS)
 
-    def _tell_slots(self, nodes: Sequence[Node], left: Mapping[str, Mapping[str, Any]]) -> None:
-        self._tidy()
+    def _take_in(self, nodes: Sequence[Node], left: Mapping[str, Mapping[str, Any]]) -> None:
+        """Take in the nodes that are there, forget actors that are gone, and end rests that are over."""
         seats = [seat for node in nodes for seat in seats_of(node.id, node.resources, self._begin.cpus)]
-        self._seats = {seat.name: seat for seat in seats}
-        self.tell(Offers(offers=offers(seats, left, self._seated.keys(), self._resting.keys())))
-
-    def _tidy(self) -> None:
-        """Forget actors that are gone, and let seats rest that refused."""
+        self._seats, self._left_over = {seat.name: seat for seat in seats}, left
+        self._seated = {slot: seated for slot, seated in self._seated.items() if not seated.gone}
         now = time.monotonic()
         self._resting = {slot: until for slot, until in self._resting.items() if until > now}
-        for slot, seated in tuple(self._seated.items()):
-            if seated.gone:
-                del self._seated[slot]
-                if seated.refused:
-                    self._resting[slot] = now + REST_SECONDS
+
+    def _tell_slots(self) -> None:
+        found = offers(self._seats.values(), self._left_over, self._seated.keys(), self._resting.keys())
+        self.tell(Offers(offers=found))
 
 
 @dataclass(frozen=True)

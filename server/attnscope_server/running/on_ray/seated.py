@@ -111,11 +111,10 @@ class Seated:
         if self._delivered:
             self._spawn(self._pass_on(order))
         elif isinstance(order, Cancel):
-            self._report(GivenBack(job=order.job, attempt=order.attempt))  # a cancelled job is then cancelled
-            self.end()
+            self.end()  # the job is given back, and then cancelled
 
     def end(self, detail: str | None = None) -> None:
-        """End the actor's process at once, and with it what it holds; its attempt is told as dead."""
+        """End the actor's process at once, and with it what it holds; its attempt is told as over."""
         self.gone = True
         with contextlib.suppress(RayError, ValueError):
             ray.kill(self._actor, no_restart=True)
@@ -158,7 +157,7 @@ class Seated:
             alive.cancel()
 
     def _refuse(self, ending: GivenBack | Failed) -> None:
-        self.refused = True
+        self.gone = self.refused = True
         self._report(ending)
         self.end()
 
@@ -234,9 +233,15 @@ class Seated:
         self._hear(report)
 
     def _lost(self, detail: str | None) -> None:
-        if self.attempt is not None:
-            job, number = self.attempt
-            self._report(Died(job=job, attempt=number, detail=detail))
+        """Report the end of the attempt; one that the actor never had has not failed, its place has."""
+        if self.attempt is None:
+            return
+        about = {"job": self.attempt[0], "attempt": self.attempt[1], "detail": detail}
+        if self._delivered:
+            self._report(Died(**about))
+        else:
+            self.refused = True
+            self._report(GivenBack(**about))
 
 
 def _first_line(error: BaseException) -> str:

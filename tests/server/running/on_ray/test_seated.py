@@ -203,6 +203,7 @@ def test_a_cancel_before_the_actor_has_the_job_gives_it_back(seat, order, where,
         actor.starts.clear()
         async with seat(actor) as (seated, heard):
             seated.run(order)
+            assert isinstance(await heard.get(), Alive)
             seated.tell(Cancel(job=order.job, attempt=2))
             assert isinstance(await heard.get(), GivenBack)
             assert killed == [actor]
@@ -232,6 +233,23 @@ def test_the_loss_of_an_actor_ends_its_attempt(seat, order, where):
             assert (report.job, report.attempt) == (order.job, 2)
             assert "actor" in report.detail
             assert seated.gone
+
+    asyncio.run(scene())
+
+
+def test_an_actor_that_never_starts_is_no_death_of_the_job(seat, order, where):
+    """Its node may have left the cluster between an offer and the job; the seat rests."""
+
+    async def scene():
+        actor = Actor(root=where.data_root)
+        actor.starts.clear()
+        async with seat(actor) as (seated, heard):
+            seated.run(order)
+            await heard.get()
+            actor.answers.put_nowait(RayActorError())
+            report = await heard.get()
+            assert isinstance(report, GivenBack)
+            assert (seated.gone, seated.refused) == (True, True)
 
     asyncio.run(scene())
 

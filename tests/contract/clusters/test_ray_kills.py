@@ -1,0 +1,85 @@
+"""A service on a Ray cluster, over PostgreSQL and a bucket, of which everything is killed while its jobs run."""
+
+from __future__ import annotations
+
+import os
+from functools import partial
+from uuid import uuid4
+
+import psutil
+import pytest
+
+import workload
+from attnscope_server.running.on_ray.marks import MARK
+from buckets import bucket_server
+from databases import postgresql
+from killed_jobs import Asked, assert_all_ended_alike, assert_nothing_shows, undisturbed
+from kills import EVERYWHERE, Placed, Reader, site_of
+from ray_cluster import RayCluster, ray_cluster
+
+__all__ = ["bucket_server", "postgresql", "undisturbed"]
+
+pytestmark = pytest.mark.slow
+
+KILLS = int(os.environ.get("ATTNSCOPE_KILLS", "1"))
+"""Kills of each sort; `make kills` asks for ten."""
+
+
+@pytest.fixture(scope="module")
+def cache(tmp_path_factory):
+    """Return the folder where the nodes keep checkpoints that they were sent."""
+    return tmp_path_factory.mktemp("cache")
+
+
+@pytest.fixture(scope="module")
+def machines(token, bucket_server, cache):
+    """Return a cluster whose nodes have the bucket's keys."""
+    with ray_cluster(token | bucket_server.environment | {"XDG_CACHE_HOME": str(cache)}, nodes=0) as running:
+        yield running
+
+
+@pytest.fixture
+def placed(cluster, on_cluster, until):
+    """Return the runner, with kills of a worker and of a node; another node takes its place."""
+    kills = {"worker": partial(kill_actor, cluster, until), "node": partial(kill_node, cluster, until)}
+    return Placed(settings=on_cluster, kills=kills)
+
+
+def kill_actor(cluster: RayCluster, until, _site) -> None:
+    """Kill -9 an actor that runs a job, or is warm."""
+    until(cluster.actors)
+    for actor in cluster.actors()[:1]:
+        actor.kill()
+
+
+def kill_node(cluster: RayCluster, until, _site) -> None:
+    """Kill -9 a node with all its processes, and add another one."""
+    until(cluster.actors)
+    for actor in cluster.actors()[:1]:
+        cluster.kill_node(psutil.Process(actor.ppid()))
+    cluster.add_node()
+
+
+@pytest.fixture
+def site(placed, postgresql, bucket_server, tmp_path, monkeypatch):
+    """Return a running service over both servers."""
+    root = tmp_path / f"root-{uuid4().hex[:8]}"
+    workload.add_checkpoints(root / "checkpoints", tmp_path)
+    with site_of(placed, root, postgresql, bucket_server, monkeypatch.setenv) as site:
+        yield site
+
+
+def test_a_checkpoint_travels_to_a_node_that_does_not_see_the_data_root(site, cache, undisturbed):
+    """The node keeps it by its content, and the arrays are the same."""
+    (site.server.root / MARK).write_text("the mark of another folder")
+    with Reader(site) as reader:
+        asked = Asked(site, reader)
+        asked()
+        assert_all_ended_alike(site, asked, undisturbed)
+    (kept,) = (cache / "attnscope" / "ray" / "checkpoints").iterdir()
+    assert kept.name == site.jobs(list(asked.kinds))[0].info.resolved.checkpoint_id
+
+
+def test_kills_of_everything_leave_no_trace_on_a_cluster(site, placed, undisturbed):
+    """Worker, node and service are killed, database and bucket start again; all jobs end equal to the bit."""
+    assert_nothing_shows(site, undisturbed, [*placed.kills.values(), EVERYWHERE["service"]] * KILLS)
