@@ -12,7 +12,7 @@ from attnscope.figures.trials.words import caption_of_trial
 from attnscope.trials.arms import arm_sentences
 from attnscope.trials.board import Board
 from attnscope.trials.naming import name_of
-from attnscope.trials.packing import departures_by_age
+from attnscope.trials.packing import departures_by_age, packing_costs
 from attnscope.trials.phases import mean_return
 from attnscope.trials.reach import scope_words
 from attnscope.trials.row import Row
@@ -59,8 +59,13 @@ def trial_findings(board: Board, winner: Winner | None) -> list[str]:
 
 def _packed(board: Board) -> list[str]:
     """Return how far each arm that packs its history departs, by the age of the compression."""
-    found = [(row, departures_by_age(board.results, row.condition.index)) for row in board.rows[1:]]
-    return [f"{name_of(row.condition)} {one.words}." for row, one in found if one is not None]
+    found = []
+    for row in board.rows[1:]:
+        departs = departures_by_age(board.results, row.condition.index)
+        costs = packing_costs(board.results, row.condition.index)
+        words = [one for one in (None if departs is None else departs.words, costs) if one is not None]
+        found += [f"{name_of(row.condition)} {'; '.join(words)}."] if words else []
+    return found
 
 
 def trial_text(board: Board, winner: Winner | None, more: Sequence[str] = ()) -> str:

@@ -10,6 +10,7 @@ from jaxtyping import Bool, Float64
 from attnscope.measures.intervals import Estimate
 from attnscope.trials.bootstrap import PairedBootstrap
 from attnscope.trials.results import TrialResults
+from attnscope_model.strategies.learned import Latents
 
 FLOAT_BYTES = 4
 """Of a stored number: contexts are kept in float32."""
@@ -47,9 +48,12 @@ def context_bytes(results: TrialResults, condition: int) -> float:
     """Return the bytes that one rollout must hold, on average, with a full context where it ever is full.
 
     Embeddings of every token that may be selected again: of the whole window where selection is stateless. Keys and
-    values of every layer where they are cached.
+    values of every layer where they are cached. Everything since the rollout began where it is packed anew each time.
     """
     of, policy = results.conditions[condition], results.policy_of(condition)
+    if of.strategy == Latents.name and of.parameters.get("once"):
+        seen = (np.flatnonzero(_counted(results)) + 0.5) * results.resolved.horizon * policy.tokens_per_transition
+        return float(seen.mean()) * policy.width * FLOAT_BYTES
     stored = results.kept if of.memory == "stateful" or of.path == "cached" else results.held
     numbers = policy.width * (2 * policy.layers if of.path == "cached" else 1)
     return float(stored[condition][..., _counted(results)].mean()) * numbers * FLOAT_BYTES

@@ -7,9 +7,13 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float64, Int64
 
+from attnscope.screens.work import packing_work
 from attnscope.trials.results import TrialResults
+from attnscope_model.strategies import strategy
 from attnscope_model.strategies.learned import Latents, packing_ages
 from attnscope_storage.kinds.trial.schema import DEPARTURE
+from attnscope_storage.wire.flops import packing_bytes
+from attnscope_storage.wire.packing import rhythm_of
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,6 +35,36 @@ class PackedDepartures:
         parts = [f"{first[0]:.3f} right after a compression"] if len(first) else []
         parts += [f"{later.mean():.3f} later"] if len(later) else []
         return f"departs from the same weights over a sliding window by {' and '.join(parts)}"
+
+
+def packing_costs(results: TrialResults, condition: int) -> str | None:
+    """Return the compressor's part of a condition's operations, and the bytes that it takes for a moment, in words.
+
+    None where a condition packs nothing, or nobody counts what its compressor does.
+
+    Parameters
+    ----------
+    results
+        Of a trial.
+    condition
+        Entry of the condition axis.
+    """
+    arm, policy = results.conditions[condition], results.policy_of(condition)
+    if arm.strategy != Latents.name:
+        return None
+    rule = strategy(arm.strategy, **arm.parameters)
+    per, steps = policy.tokens_per_transition, results.spec.episodes * results.resolved.horizon
+    assert isinstance(rule, Latents)  # noqa: S101 - by its name
+    work = packing_work(rule, policy, np.arange(steps) * per)
+    if np.isnan(work).any():
+        return None
+    rhythm = rhythm_of(policy)
+    longest = steps * per if rule.once or rhythm is None else rhythm.most_sources
+    share = float(work.mean()) / float(results.flops[condition].mean())
+    return (
+        f"its compressor takes {share:.0%} of its operations, which are counted, and up to "
+        f"{packing_bytes(policy, longest) / 1024:.0f} KiB a rollout for a moment, which are not"
+    )
 
 
 def departures_by_age(results: TrialResults, condition: int) -> PackedDepartures | None:

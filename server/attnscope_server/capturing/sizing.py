@@ -61,16 +61,16 @@ def _packing_flops(steps: int, policy: PolicyDescription) -> float:
     assert rhythm is not None  # noqa: S101 - the caller knows that it packs
     grown = min(steps, rhythm.first)
     total = sum(forward_flops(policy, seen * per + 1) for seen in range(grown))
-    if grown == steps:
-        return total
     latents = [
         policy.latents if joined else 0 for joined in range(rhythm.every)
     ]  # none for the query that stands alone
     cycle = [forward_flops(policy, front + joined * per + 1) for joined, front in enumerate(latents)]
     cycles, rest = divmod(steps - grown, rhythm.every)
     total += cycles * sum(cycle) + sum(cycle[:rest])
-    later = max(0, rhythm.compressions(steps) - 1)
-    return total + compression_flops(policy, rhythm.first_sources) + later * compression_flops(policy, rhythm.sources)
+    if (count := rhythm.compressions(steps)) > 0:
+        total += compression_flops(policy, rhythm.first_sources)
+        total += (count - 1) * compression_flops(policy, rhythm.sources)
+    return total
 
 
 def capture_memory(

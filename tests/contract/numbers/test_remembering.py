@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import lzma
 import os
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -22,7 +23,7 @@ from attnscope.report.summary import summarise
 from attnscope.screens.packing import packed_arms
 from attnscope.screens.sentences import screen_sentences
 from attnscope.study.latents import LatentStudy
-from attnscope.trials.packing import departures_by_age
+from attnscope.trials.packing import departures_by_age, packing_costs
 from attnscope_env.presets.gymnasium_entry import GymnasiumEntry
 from attnscope_model.checkpoints import conversion
 from attnscope_model.checkpoints.foreign import parse_here
@@ -33,6 +34,7 @@ from attnscope_server.settings import Settings
 from attnscope_storage.kinds.capture.schema import TOKEN_KINDS
 from attnscope_storage.verify import verify
 from attnscope_storage.wire import JobState
+from attnscope_storage.wire.flops import forward_flops
 from forwards import layouts
 
 STEPS = 50
@@ -274,3 +276,10 @@ def test_its_own_evaluation_is_an_arm_of_a_trial(client, packed):
     assert departures.age.tolist() == list(range(22))
     assert departures.departure.max() > 0
     assert "right after a compression and" in departures.words
+    told = packing_costs(trial.trial().results(), 1)
+    share = float(re.match(r"its compressor takes (\d+)% of its operations", told)[1]) / 100
+    flops, golden_tokens = np.asarray(trial.trial()["trial/flops"][:])[1].mean(), golden["tokens"][:80]
+    shape = trial.trial().results().policy
+    forwards = np.mean([forward_flops(shape, int(tokens)) for tokens in golden_tokens])
+    assert share == pytest.approx(1 - forwards / flops, abs=0.02)
+    assert packing_costs(trial.trial().results(), 0) is None

@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
-import shutil
-import subprocess
-import sys
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -18,6 +14,7 @@ from attnscope_model.compression.deciding import CompressedDecider
 from attnscope_model.errors import CompressionUnfitError
 from attnscope_model.families.ad import ADConfig, ADPolicy
 from attnscope_model.strategies import describe_all, strategy, why_not
+from installing import install
 
 EXAMPLE = Path(__file__).resolve().parents[3] / "examples" / "attnscope-compressor-example"
 CPU = torch.device("cpu")
@@ -37,12 +34,7 @@ def policy():
 @pytest.fixture
 def _installed(tmp_path, monkeypatch) -> None:
     """Install the example where this interpreter finds it, with nothing fetched from anywhere."""
-    source, target = tmp_path / "source", tmp_path / "installed"
-    shutil.copytree(EXAMPLE, source)
-    command = [sys.executable, "-m", "pip", "install", "--quiet", "--no-index", "--no-deps", "--no-build-isolation"]
-    subprocess.run([*command, "--target", str(target), str(source)], check=True, capture_output=True)
-    monkeypatch.syspath_prepend(target)
-    importlib.invalidate_caches()
+    install("attnscope-compressor-example", tmp_path, monkeypatch)
 
 
 def fits(policy, **parameters):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from dataclasses import asdict
+from math import isnan
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final
 
@@ -131,6 +132,6 @@ def _cells(row: Row) -> tuple[str, ...]:
         f"{row.tv_live:.3f}",
         "–" if row.signed is None else f"{row.signed:+.3f}",
         "–" if row.retained is None else f"{row.retained:.0%}",
-        f"{row.time_growing:.2f} / {row.time_full:.2f}",
+        " / ".join("–" if isnan(of) else f"{of:.2f}" for of in (row.time_growing, row.time_full)),
         *(() if row.predicted_cost is None else (f"{row.predicted_cost:.2f}",)),
     )
