@@ -30,7 +30,7 @@ from attnscope_server.root.disk import NETWORK, REMEDY, file_system
 from attnscope_server.root.finding import Finding, bad, good
 from attnscope_server.root.paths import capture_path
 from attnscope_server.settings import Settings
-from attnscope_storage.errors import AttnscopeError, CaptureNotFoundError
+from attnscope_storage.errors import AttnscopeError, CaptureNotFoundError, StorageUnwritableError
 from attnscope_storage.layout.bucket import StorePath
 from attnscope_storage.layout.places import STORES, stores_in
 from attnscope_storage.reading.reader import CaptureReader
@@ -61,7 +61,10 @@ def examine(settings: Settings, *, quick: bool = False, tell: Tell = lambda _: N
     yield from _root(settings)
     jobs, findings = _database(settings)
     yield from findings
-    yield from _captures(settings, jobs, tell, quick=quick)
+    try:
+        yield from _captures(settings, jobs, tell, quick=quick)
+    except StorageUnwritableError as error:  # of a bucket: a disk's are told one by one
+        yield bad("bucket", error.message, "see whether its server runs, and what keys the environment names")
     yield from _checkpoints(settings, tell, quick=quick)
     yield from _devices(settings)
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import timedelta
@@ -22,8 +23,8 @@ from attnscope_storage.errors import BucketUnusableError, StorageUnwritableError
 from attnscope_storage.layout.root import ROOT_KEY
 
 if TYPE_CHECKING:
+    from obstore.store import ClientConfig, RetryConfig
     from obstore.store import ObjectStore as Connection
-    from obstore.store import RetryConfig
 
 ResultT = TypeVar("ResultT")
 
@@ -177,6 +178,24 @@ def connect(url: str) -> Connection:
         return S3Store.from_url(url, retry_config=retry)
     except BaseError as error:
         raise BucketUnusableError(f"{url}: {first_line(error)}") from error
+
+
+def silent(place: BucketPath, seconds: float) -> str | None:
+    """Ask a bucket one question, once; return why no answer came within so many seconds, None where one came."""
+    import obstore  # noqa: PLC0415 - an extra
+    from obstore.exceptions import BaseError  # noqa: PLC0415 - as above
+    from obstore.store import S3Store  # noqa: PLC0415 - as above
+
+    plain = os.environ.get("AWS_ALLOW_HTTP", "").lower() in {"1", "true"}  # options given here hide this variable
+    within: ClientConfig = {"timeout": timedelta(seconds=seconds), "allow_http": plain}
+    try:
+        asked = S3Store.from_url(place.url, retry_config={"max_retries": 0}, client_options=within)
+        obstore.head(asked, ROOT_KEY)
+    except FileNotFoundError:
+        return None
+    except BaseError as error:
+        return first_line(error)
+    return None
 
 
 @contextlib.contextmanager

@@ -6,9 +6,11 @@ from types import SimpleNamespace
 
 import pytest
 
+from attnscope_server.http import readiness as readiness_module
 from attnscope_server.http.readiness import Readiness, look
 from attnscope_server.root.captures import Captures
 from attnscope_server.root.housekeeping import Housekeeping
+from attnscope_storage.layout.bucket import BucketPath
 
 
 class Part:
@@ -72,6 +74,28 @@ def test_a_good_answer_is_given_again_for_a_while(state):
     assert readiness.wrong(state) == "it hangs"
     state.supervisor.wrong = None
     assert readiness.wrong(state) is None
+
+
+def test_a_bucket_that_is_silent_is_told(state, monkeypatch):
+    """It is asked once in ten seconds while it answers, and at every question while it does not."""
+    now, asked, said = [0.0], [], ["refused", None, None]
+    state.settings = SimpleNamespace(
+        stores=BucketPath("s3://b/p"), captures_folder=state.settings.captures_folder, free_bytes=1
+    )
+
+    def ask(place, seconds):
+        asked.append((place.url, seconds))
+        return said.pop(0)
+
+    monkeypatch.setattr(readiness_module, "silent", ask)
+    readiness = Readiness(lambda: now[0])
+    assert readiness.wrong(state) == "the bucket of the captures does not answer"
+    for _ in range(4):
+        now[0] += 3
+        assert readiness.wrong(state) is None
+    now[0] += 3
+    assert readiness.wrong(state) is None
+    assert asked == [("s3://b/p", 3.0)] * 3
 
 
 def test_housekeeping_outlives_any_error(jobs, where, monkeypatch):

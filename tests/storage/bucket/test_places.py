@@ -12,7 +12,7 @@ import pytest
 
 from attnscope_storage.errors import BucketUnusableError, StorageUnwritableError
 from attnscope_storage.layout import bucket
-from attnscope_storage.layout.bucket import BucketPath, connect
+from attnscope_storage.layout.bucket import BucketPath, connect, silent
 from attnscope_storage.layout.bucket_store import BucketStore, probe
 from bucket_server import heedless
 
@@ -93,6 +93,18 @@ def test_a_bucket_that_is_away_is_an_error_of_storage(place, monkeypatch):
     connect.cache_clear()
     with pytest.raises(StorageUnwritableError, match="s3://attnscope"):
         path.exists()
+
+
+def test_a_bucket_is_asked_once_whether_it_answers(place, monkeypatch):
+    """One that answers is not silent, though nothing is there; a wrong key and a closed port are told at once."""
+    path = place()
+    assert silent(path, 5.0) is None
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "another-secret")
+    refused = silent(path, 5.0)
+    assert refused is not None
+    assert "another-secret" not in refused
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
+    assert silent(path, 5.0) is not None
 
 
 class Starting(BaseHTTPRequestHandler):
