@@ -79,8 +79,9 @@ def measure(runs: Path, cell: Cell, seed: int) -> Float64[np.ndarray, "task roll
 
 
 def measurable(runs: Path, cell: Cell) -> bool:
-    """Return whether every training seed's policy of a condition is there."""
-    return all(Trainee(seed, cell.tuning).folder(runs).exists() for seed in SEEDS)
+    """Return whether every training seed's policy of a condition is there, and those that its contexts belong to."""
+    tunings = {cell.tuning} | ({cell.contexts} - {WHOLE})
+    return all(Trainee(seed, tuning).folder(runs).exists() for seed in SEEDS for tuning in tunings)
 
 
 def publish(runs: Path, to: Path = FOLDER) -> list[str]:

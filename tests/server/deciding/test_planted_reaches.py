@@ -57,7 +57,7 @@ def test_the_policy_needs_its_reach_and_nothing_else(reach):
 
 @pytest.mark.parametrize("reach", TRUTHS.values(), ids=TRUTHS)
 def test_the_screen_ranks_what_keeps_the_planted_transitions_first(reach):
-    """Where a rule can keep all needed transitions, the newest depart least; where none can, every rule departs."""
+    """The newest depart least at counts that hold all needed transitions; at smaller ones every rule departs."""
     room, policy = Listings([listed(reach)]).preset(f"recall-{reach}"), recalling(reach)
     tasks = room.tasks("train")
     stage = Stage(
