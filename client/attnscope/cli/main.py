@@ -14,6 +14,7 @@ from attnscope.cli.verbs import (
     bulk,
     captures,
     catalogue,
+    comparing,
     decisions,
     demonstration,
     influences,
@@ -51,6 +52,7 @@ VERBS = (
     decisions,
     loops,
     catalogue,
+    comparing,
     demonstration,
 )
 """Modules whose import registers verbs, in the order of the help."""

@@ -12,6 +12,7 @@ import typer
 
 from attnscope_server import logs, serving
 from attnscope_server.cli import checkpoints, keys, machines, worker
+from attnscope_server.following import verbs as following_verbs
 from attnscope_server.records.database import UNANSWERED
 from attnscope_server.root import verbs as root_verbs
 from attnscope_server.root.verbs import Root, settings_of
@@ -33,6 +34,7 @@ root_verbs.register(app)
 machines.register(app)
 worker.register(app)
 training_verbs.register(app)
+following_verbs.register(app)
 
 
 @app.command()

@@ -12,7 +12,7 @@ from rich.markup import escape
 
 import attnscope
 from attnscope.cli.address import connect
-from attnscope.cli.app import Json, app, out, say, tell
+from attnscope.cli.app import Json, app, out, say
 from attnscope.cli.narrowing import Cells, Environments, Length, Places
 from attnscope.cli.verbs.advice import beside as find
 from attnscope.kinds.view import view_of
@@ -99,31 +99,6 @@ def report(
         say({"files": written})
 
 
-@app.command()
-def compare(
-    job: Jobs = None,
-    to: Folder = Path("comparison"),
-    source: Sources = None,
-    steps: Length = None,
-    full: Full = False,
-    as_json: Json = False,
-) -> None:
-    """Compare captures of several checkpoints, environments or readings, and say whether their patterns agree."""
-    from attnscope.comparison import write_comparison  # noqa: PLC0415 - loads matplotlib
-    from attnscope.study import Choice  # noqa: PLC0415 - as above
-
-    captures = find_captures(job, source)
-    if len(captures) < 2:  # noqa: PLR2004 - a comparison
-        raise typer.BadParameter("name two captures at least, as jobs or with --capture")
-    written = write_comparison(captures, to, Choice(steps=steps, full=full))
-    if as_json:
-        say({"files": [str(path) for path in written]})
-        return
-    tell((to / "comparison.txt").read_text(encoding="utf-8"))
-    for path in written:
-        _tell(path)
-
-
 @app.command("import")
 def import_capture(
     file: Annotated[
@@ -168,15 +143,6 @@ def import_capture(
         tokens_per_transition=tokens,
     )
     say({"path": str(target)}) if as_json else out.print(f"wrote {escape(str(target))}")
-
-
-def find_captures(jobs: list[str] | None, sources: list[Path] | None) -> list[Any]:
-    """Return the captures that jobs and folders name; the last job's where nothing is named."""
-    captures = [attnscope.open(path) for path in sources or []]
-    if jobs or not captures:
-        service = connect()
-        captures = [service.job(name).capture() for name in jobs or ["last"]] + captures
-    return captures
 
 
 def find_stored(
