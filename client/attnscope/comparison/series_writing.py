@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 
 from attnscope.comparison.series import Line, Series
+from attnscope.comparison.series_drawing import training_series
 from attnscope.documents import document
 from attnscope.figures.style import save
-from attnscope.figures.training import training_series
 
 
 def write_series(series: Series, out: Path, form: str = "png") -> list[Path]:

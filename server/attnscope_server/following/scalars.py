@@ -26,7 +26,7 @@ def scalars(capture: CaptureReader, screen: CaptureReader) -> dict[str, float]:
 def _returns(capture: CaptureReader) -> dict[str, float]:
     """Return the return of an episode in the last third of the whole ones, and the share of rollouts that earn."""
     task = capture.array("env/task")[:]
-    reward, ended = capture.array("rollout/reward")[:], capture.array("rollout/terminated")[:] > 0
+    reward, ended = capture.array("rollout/reward")[:].astype(np.float64), capture.array("rollout/terminated")[:] > 0
     done = np.cumsum(ended | (capture.array("rollout/truncated")[:] > 0), axis=0)
     whole = int(done[-1].min()) if len(done) else 0
     if not whole:

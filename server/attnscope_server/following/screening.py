@@ -82,7 +82,7 @@ def screen_checkpoint(
         tasks=_tasks(asked, info),
         replicas=asked.replicas,
         episodes=asked.episodes,
-        maps={"count": 0},  # type: ignore[arg-type]  # read as a choice of maps
+        maps={"count": 0},
     )
     resolved = resolve(spec, registry)
     order: dict[str, Any] = {"job": str(store), "owner": "watch", "durable": False}

@@ -8,8 +8,8 @@ import io
 import pytest
 
 from attnscope.comparison.series import Line, NoSeriesError, Point, Series, is_run, read_series
+from attnscope.comparison.series_drawing import training_series
 from attnscope.comparison.series_writing import change, series_text, write_series
-from attnscope.figures.training import training_series
 from canvas import faults
 
 STEPS = (100, 1000, 6000)

@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import matplotlib as mpl
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
+from attnscope.comparison.series import Line, Series
 from attnscope.figures.look import Picture, styled
 from attnscope.figures.style import BAND, COLOURS, SERIES, finish, refuse
-
-if TYPE_CHECKING:
-    from attnscope.comparison.series import Line, Series
 
 COLUMNS = 3
 """Panels side by side."""
