@@ -100,13 +100,14 @@ def test_a_node_that_wakes_after_its_lease_writes_nothing(far, cluster, whole, c
     (node,) = [node for node in cluster.nodes() if set(cluster.actors()) & set(node.children())]
     stopped = cluster.pause_node(node)
     before = committed(far.root, job)
-    until(lambda: job.refresh().info.attempts == 2 and committed(far.root, job) > before)
+    until(lambda: job.refresh().info.attempts > 1 and committed(far.root, job) > before)
+    attempt = job.info.attempts
     for one in stopped:
         one.resume()
     assert ended(job).state is JobState.SUCCEEDED
-    assert job.info.attempts == 2
+    assert job.info.attempts == attempt
     place = capture_path(far.root, str(job.id))
-    assert [one["attempt"] for one in CaptureReader.open(place).attributes["takeovers"]] == [2]
+    assert [one["attempt"] for one in CaptureReader.open(place).attributes["takeovers"]][-1] == attempt
     assert differing(whole, place) == []
     cluster.kill_node(node)
 

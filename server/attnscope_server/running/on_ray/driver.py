@@ -53,7 +53,7 @@ LOST_SECONDS: Final = 3.0
 """A seat rests so long after the loss of its actor: until then the cluster knows whether the node is there."""
 
 REST_SECONDS: Final = 60.0
-"""A seat rests so long where an attempt could not be begun on it."""
+"""A seat rests so long where an attempt could not be begun on it, or its machine was not heard of."""
 
 
 class Driver:
@@ -129,7 +129,8 @@ class Driver:
         seated = self._seated.get(slot)
         if seated is not None and seated.gone:
             del self._seated[slot]
-            self._resting[slot] = time.monotonic() + (REST_SECONDS if seated.refused else LOST_SECONDS)
+            doubtful = seated.refused or seated.silent
+            self._resting[slot] = time.monotonic() + (REST_SECONDS if doubtful else LOST_SECONDS)
             self._tell_slots()
         self.tell(Heard(slot=slot, report=report))
 
@@ -141,8 +142,9 @@ class Driver:
                 if slot in self._seated:
                     self._seated[slot].tell(order)
             case End(slot=slot):
-                if (seated := self._seated.pop(slot, None)) is not None:
+                if (seated := self._seated.get(slot)) is not None:
                     seated.end()
+                    self._seated.pop(slot, None)
 
     def _place(self, slot: str, order: Run) -> None:
         seated = self._seated.pop(slot, None)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any, Final
@@ -32,7 +33,7 @@ from attnscope_server.running.messages import (
     Renewed,
     Run,
 )
-from attnscope_server.running.on_ray.actor import WorkerActor
+from attnscope_server.running.on_ray.actor import CALL_SECONDS, WorkerActor
 from attnscope_server.running.on_ray.checkpoints import ENTRY, pieces
 from attnscope_server.running.on_ray.slots import Seat
 from attnscope_server.running.on_ray.wire import Begin, Prepared
@@ -45,6 +46,9 @@ Hear = Callable[[AnyJobReport | Alive], None]
 
 CALLS_AT_ONCE: Final = 8
 """Calls that an actor serves at once; one of them waits for reports, and a lost driver's may still do so."""
+
+SILENT_SECONDS: Final = 3 * CALL_SECONDS
+"""An actor whose calls have not returned for so long may be on a machine that has stopped, or is cut off."""
 
 AGAIN_SECONDS: Final = 1.0
 """From one try to reach an actor to the next, while its node does not answer."""
@@ -78,6 +82,7 @@ class Seated:
         """True where an attempt could not be begun here: the seat should rest."""
         self._delivered = attempt is not None
         self._tasks: set[asyncio.Task[None]] = set()
+        self._heard_at = time.monotonic()
         self._spawn(self._listen())
         if attempt is not None:
             self._spawn(self._find(attempt))
@@ -98,6 +103,11 @@ class Seated:
             scheduling_strategy=NodeAffinitySchedulingStrategy(seat.node, soft=False),
         ).remote(begin.line)
         return cls(actor, begin, hear)
+
+    @property
+    def silent(self) -> bool:
+        """True where nothing came back from the actor for long."""
+        return time.monotonic() - self._heard_at > SILENT_SECONDS
 
     def run(self, order: Run) -> None:
         """Bring an attempt to the actor, which has none."""
@@ -218,6 +228,7 @@ class Seated:
                 self.gone = True
                 self._lost(_first_line(error))
                 return
+            self._heard_at = time.monotonic()
             for line in lines:
                 report = REPORT.validate_json(line)
                 if not isinstance(report, Ready):

@@ -25,7 +25,7 @@ class Actor:
 
     def __init__(self, actor=None, _begin=None, hear=None, attempt=None) -> None:
         self.actor, self.hear, self.attempt = actor, hear, attempt
-        self.gone = self.refused = False
+        self.gone = self.refused = self.silent = False
         self.told = []
         Actor.made.append(self)
 
@@ -43,8 +43,10 @@ class Actor:
         self.told.append(order)
 
     def end(self) -> None:
-        """End."""
+        """End, and tell it where an attempt is here."""
         self.gone = True
+        if self.attempt is not None:
+            self.hear(Died(job=self.attempt[0], attempt=self.attempt[1]))
 
 
 @pytest.fixture
@@ -129,6 +131,22 @@ def test_a_slot_whose_actor_died_rests_before_its_end_is_told(driver, actors, or
         made._take_in([Node(NODE, {"CPU": 2})], LEFT)
         made._tell_slots()
         assert all(free(told()[0]).values())
+
+
+def test_a_slot_whose_machine_is_not_heard_of_rests(driver, actors, order):
+    """The lease of its job is over, and the cluster may take it for alive for long."""
+    made, told = driver()
+    made._act(Place(slot=FIRST, order=order))
+    actors[0].silent = True
+    made._act(End(slot=FIRST))
+    offer, heard = told()
+    assert free(offer) == {FIRST: False, SECOND: True}
+    assert isinstance(heard.report, Died)
+    made._act(Place(slot=SECOND, order=order))
+    actors[1].attempt = None
+    made._act(End(slot=SECOND))
+    made._tell_slots()
+    assert free(told()[0]) == {FIRST: False, SECOND: True}  # an idle worker that is let go leaves its slot free
 
 
 def test_a_slot_that_has_left_gives_its_job_back(driver, actors, order):
