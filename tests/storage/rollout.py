@@ -18,6 +18,7 @@ import numpy as np
 
 from attnscope_storage.ages import SHARES, bin_edges
 from attnscope_storage.kinds.capture import lengths
+from attnscope_storage.kinds.capture.compressions import CompressionDims
 from attnscope_storage.kinds.capture.schema import RECENCY_WINDOWS, CaptureDims, CaptureSchema, build_schema
 from attnscope_storage.shades import as_u8
 from attnscope_storage.writing.blocks import StepBlock
@@ -97,6 +98,7 @@ def static(of: CaptureSchema) -> dict[str, np.ndarray]:
         "attention/curve_share": np.array(SHARES, np.float32),
         "attention/row_layer": np.array(sizes.row_layers, np.int32),
         "attention/row_head": np.array(sizes.row_heads, np.int32),
+        "compression/env": np.array(sizes.compressions.envs if sizes.compressions else (), np.int32),
     }
     return {name: values[name] for name, spec in of.arrays.items() if spec.growth == "static"}
 
@@ -124,6 +126,8 @@ def _fill_step(block: StepBlock, sizes: CaptureDims, step: int, row: int) -> Non
         "rollout/truncated": step % 5 == 4,
         "policy/logits": rng.normal(size=(sizes.envs, sizes.actions)),
     }
+    if sizes.compressions is not None:
+        values |= packed(block, sizes, sizes.compressions, step, row)
     for name, value in values.items():
         block.arrays[name][row] = value
     if step % sizes.row_every == 0:
@@ -136,6 +140,22 @@ def _fill_step(block: StepBlock, sizes: CaptureDims, step: int, row: int) -> Non
         whole = np.full((*axes, sizes.slots, sizes.slots), np.nan, np.float16)
         whole[..., :length, :length] = softmax(rng.normal(size=(*axes, length, length)))
         block.maps.append((step, whole))
+
+
+def packed(
+    block: StepBlock, sizes: CaptureDims, of: CompressionDims, step: int, row: int
+) -> dict[str, np.ndarray | int]:
+    """Fill in the compression that follows a step, and return what a packed context says of its slots."""
+    before = of.rhythm.compressions(step)
+    if of.rhythm.compressions(step + 1) > before:
+        rng, place = np.random.default_rng([8, step]), before - of.rhythm.compressions(step - row)
+        sources = of.rhythm.sources if before else of.rhythm.first_sources
+        shape = (len(of.envs), of.layers, of.heads, of.latents, sources)
+        block.arrays["compression/step"][place], block.arrays["compression/sources"][place] = step, sources
+        block.arrays["compression/latents"][place] = rng.normal(size=(sizes.envs, of.latents, of.width))
+        block.arrays["compression/attention"][place][..., :sources] = softmax(rng.normal(size=shape))
+    names = ("context/transition_first", "context/transition_last", "context/summaries", "stats/summary")
+    return dict.fromkeys(names, 0) | {"context/generation": before}
 
 
 def kept(sizes: CaptureDims, weights: np.ndarray) -> dict[str, np.ndarray]:

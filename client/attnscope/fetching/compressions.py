@@ -6,10 +6,17 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-from jaxtyping import Float32, Float64, Int64
+from jaxtyping import Float32, Float64, Int64, Shaped
 
 from attnscope.errors import NotCapturedError
+from attnscope_storage.errors import ChunkDamagedError
 from attnscope_storage.kinds.capture.compressions import ATTENTION, ENVS, LATENTS, SOURCES, STEP
+
+FAR = 0.01
+"""Distance of a row's sum from 1, from which it is damaged."""
+
+AXES = 5
+"""Axes of the attention of one environment."""
 
 if TYPE_CHECKING:
     from attnscope.fetching.captured import CapturedArrays
@@ -72,16 +79,48 @@ def compressions_of(capture: CapturedArrays, env: int) -> Compressions:
     ------
     NotCapturedError
         The policy packs nothing, or the capture was made before compressions were stored.
+    ChunkDamagedError
+        The arrays do not fit each other.
     """
     names = set(capture.names())
     if STEP not in names:
         raise NotCapturedError(EARLIER if capture.policy.window == "compressed" else NOTHING)
     kept = [] if ENVS not in names else capture[ENVS][:].tolist()
     rows = capture[ATTENTION][:, kept.index(env)].astype(np.float64) if env in kept else None
-    return Compressions(
-        capture[STEP][:].astype(np.int64),
-        capture[SOURCES][:].astype(np.int64),
-        np.asarray(capture[LATENTS][:, env]),
-        rows,
-        capture.policy.tokens_per_transition,
-    )
+    step, sources = (np.asarray(capture[name][:], np.int64) for name in (STEP, SOURCES))
+    held, per = np.asarray(capture[LATENTS][:, env]), capture.policy.tokens_per_transition
+    _refuse_damaged(step, sources, held, rows, per)
+    return Compressions(step, sources, held, rows, per)
+
+
+def _refuse_damaged(
+    step: Shaped[np.ndarray, ...],
+    sources: Shaped[np.ndarray, ...],
+    held: Shaped[np.ndarray, ...],
+    rows: Shaped[np.ndarray, ...] | None,
+    per: int,
+) -> None:
+    """Refuse compressions whose steps, sources, latents and attention do not fit each other.
+
+    Raises
+    ------
+    ChunkDamagedError
+        The store does not hold what it says.
+    """
+    latents = held.shape[1]
+    packed = np.diff(step, prepend=-1) * per
+    packed[1:] += latents
+    if len(held) != len(step) or not np.array_equal(packed, sources):
+        raise ChunkDamagedError(
+            f"{STEP}, {SOURCES}, {LATENTS}: what is packed is not what joined between two compressions"
+        )
+    if rows is None:
+        return
+    fits = rows.ndim == AXES and rows.shape[0] == len(packed) and rows.shape[3] == latents
+    if not fits or (len(packed) and packed.max() > rows.shape[4]):
+        why = f"expected a weight for each of {latents} latents and every source, got {rows.shape}"
+        raise ChunkDamagedError(f"{ATTENTION}: {why}")
+    for number, count in enumerate(packed):
+        sums = rows[number, ..., :count].sum(axis=-1)
+        if not (np.abs(sums - 1) <= FAR).all():  # false where any weight is NaN
+            raise ChunkDamagedError(f"{ATTENTION} of compression {number}: rows that sum to 1 expected")

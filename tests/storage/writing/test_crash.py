@@ -12,8 +12,10 @@ import numpy as np
 import pytest
 
 from attnscope_storage.errors import CaptureNotFoundError
+from attnscope_storage.kinds.capture.compressions import CompressionDims
 from attnscope_storage.reading.reader import CaptureReader
 from attnscope_storage.verify import verify
+from attnscope_storage.wire.packing import Rhythm
 
 PROGRAM = Path(__file__).parents[1] / "rollout.py"
 
@@ -38,6 +40,11 @@ FORMS = {
     "u8": {"row_form": "u8", "map_steps": ()},
     "bins and a curve": {"row_envs": None, "bin_envs": (0, 1, 2), "curve": True, "map_steps": ()},
     "a curve alone": {"row_envs": None, "curve": True, "map_steps": ()},
+    "compressions": {
+        "map_steps": (),
+        "latents": 2,
+        "compressions": CompressionDims(Rhythm(3, 2, 3, 4), latents=2, width=4, layers=1, heads=2, envs=(0, 2)),
+    },
 }
 """Forms of the rows, as sizes of the capture."""
 

@@ -84,6 +84,12 @@ def influence(place: str, folder: Path) -> None:
     save(causal_map(capture, [capture.steps_committed - 1]), folder / "influence.png")
 
 
+def latents(place: str, _: Path) -> None:
+    """Read the compressions of the first environment."""
+    if len(opened(place).compressions()) == 0:
+        raise AssertionError("no compression is there")
+
+
 def screen(place: str, folder: Path) -> None:
     """Ask what a screen of the capture would cost; a folder is named in the place of a job."""
     verb("screen", place, "--dry-run")(place, folder)
@@ -129,6 +135,7 @@ CONSUMERS: dict[str, Callable[[str, Path], None]] = {
     "compare": verb("compare", "{}", "{}", "--out", "OUT"),
     "influence": influence,
     "screen": screen,
+    "latents": latents,
     "xarray": xarray,
     "worker": worker,
     "notebook": notebook,
