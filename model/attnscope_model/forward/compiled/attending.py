@@ -176,3 +176,55 @@ def attend_one(
             mixed = mixed + load(scores, j) * load(values.array, values.at + d * values.step + j)
         out.array[out.at + d * out.step] = total_of(mixed) * share
     return share
+
+
+@lanewise
+def attend_two(
+    query: Value,
+    keys: Value,
+    values: Value,
+    size: Value,
+    slots: Value,
+    scale: Value,
+    scores: Value,
+    apart: Value,
+    out: Value,
+) -> Value:
+    """Do what `attend_one` does for two neighbours, of which the first sees one slot less; return the second's share.
+
+    Each number of keys and values is read once for both. The first one's scores lie in front, the second one's from
+    `apart` on. Either gets the bits that it would get alone.
+    """
+    top, other_top = spread(_LOWEST), spread(_LOWEST)
+    for j in range(0, slots, LANES):
+        s, t = spread(ZERO), spread(ZERO)
+        for d in range(size):
+            key, at = load(keys.array, keys.at + d * keys.step + j), query.at + d * query.step
+            s = s + every(query.array, at) * key
+            t = t + every(query.array, at + 1) * key
+        s = from_lane(spread(_LOWEST), slots - 1 - j, s * scale)
+        t = from_lane(spread(_LOWEST), slots - j, t * scale)
+        store(scores, j, s)
+        store(scores, apart + j, t)
+        top, other_top = most(top, s), most(other_top, t)
+    top, other_top = spread(largest_of(top)), spread(largest_of(other_top))
+    total, other_total = spread(ZERO), spread(ZERO)
+    for j in range(0, slots, LANES):
+        w, v = power(load(scores, j) - top), power(load(scores, apart + j) - other_top)
+        store(scores, j, w)
+        store(scores, apart + j, v)
+        total, other_total = total + w, other_total + v
+    share, other_share = ONE / total_of(total), ONE / total_of(other_total)
+    for d in range(0, size, 2):
+        m, n, o, p = spread(ZERO), spread(ZERO), spread(ZERO), spread(ZERO)
+        first = values.at + d * values.step
+        for j in range(0, slots, LANES):
+            w, v = load(scores, j), load(scores, apart + j)
+            one, two = load(values.array, first + j), load(values.array, first + values.step + j)
+            m, n = m + w * one, n + v * one
+            o, p = o + w * two, p + v * two
+        at = out.at + d * out.step
+        out.array[at], out.array[at + 1] = total_of(m) * share, total_of(n) * other_share
+        at = at + out.step
+        out.array[at], out.array[at + 1] = total_of(o) * share, total_of(p) * other_share
+    return other_share

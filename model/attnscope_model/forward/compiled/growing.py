@@ -9,9 +9,9 @@ from collections.abc import Callable
 
 import numpy as np
 
-from attnscope_model.forward.compiled.attending import attend_one
+from attnscope_model.forward.compiled.attending import attend_one, attend_two
 from attnscope_model.forward.compiled.instructions import lanewise
-from attnscope_model.forward.compiled.parts import BLOCK, Place, Value, finish
+from attnscope_model.forward.compiled.parts import BLOCK, ONE, Place, Value, finish
 from attnscope_model.forward.compiled.projecting import SOURCES, project, read, room_for, scale_of
 
 f32 = np.float32
@@ -52,7 +52,7 @@ def _compute_new(
     layer, width, room = read(weights, facts, epsilons), facts[1], room_for(count * new)
     size, capacity, given = width // layer.heads, keys.shape[2], 1 if last_only else new
     lanes = room_for(count * given)
-    stacked, scores = np.empty(3 * width * room, f32), np.empty(capacity, f32)
+    stacked, scores = np.empty(3 * width * room, f32), np.empty(2 * capacity, f32)
     block, hidden = np.empty(width * BLOCK, f32), np.empty(layer.feed * BLOCK, f32)
     own, attended = np.zeros(width * lanes, f32), np.zeros(width * lanes, f32)
     project(layer, Place(x, 0, room), turns, 0, count * new, block, Place(stacked, 0, room))
@@ -64,17 +64,20 @@ def _compute_new(
             for i in range(given):
                 own[f * lanes + env * given + i] = x[f * room + env * new + new - given + i]
         kept_keys, kept_values = keys[begin + env].reshape(-1), values[begin + env].reshape(-1)
-        for i in range(given):
-            slots = held + new - given + i + 1
-            for head in range(layer.heads):
-                query = Place(stacked, head * size * room + env * new + slots - held - 1, room)
-                at = head * size * capacity
-                place = Place(attended, head * size * lanes + env * given + i, lanes)
-                head_keys, head_values = Place(kept_keys, at, capacity), Place(kept_values, at, capacity)
-                share = attend_one(query, head_keys, head_values, size, slots, scale_of(size), scores, place)
-                if i == given - 1:
-                    for j in range(slots):
-                        rows[begin + env, head, j] = scores[j] * share
+        for head in range(layer.heads):
+            asked, filled = head * size * room + env * new + new - given, head * size * lanes + env * given
+            head_keys = Place(kept_keys, head * size * capacity, capacity)
+            head_values = Place(kept_values, head * size * capacity, capacity)
+            share, scale, seen = ONE, scale_of(size), held + new - given
+            if given % 2 == 1:
+                query, place = Place(stacked, asked, room), Place(attended, filled, lanes)
+                share = attend_one(query, head_keys, head_values, size, seen + 1, scale, scores, place)
+            for i in range(given % 2, given, 2):
+                query, place = Place(stacked, asked + i, room), Place(attended, filled + i, lanes)
+                share = attend_two(query, head_keys, head_values, size, seen + i + 2, scale, scores, capacity, place)
+            last = 0 if given == 1 else capacity
+            for j in range(held + new):
+                rows[begin + env, head, j] = scores[last + j] * share
     for t in range(0, count * given, BLOCK):
         finish(layer, Place(own, t, lanes), Place(attended, t, lanes), block, hidden, Place(out, t, lanes))
 
