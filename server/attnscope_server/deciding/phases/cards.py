@@ -86,9 +86,17 @@ def _card(
         lines=driver.lines,
         paste=None if chosen is None else paste(chosen, checkpoint.policy),
         command=command(spec, resolved),
-        notes=(*driver.plan.scope.notes, *record.notes),
+        notes=(*driver.plan.scope.notes, *_trained_notes(checkpoint), *record.notes),
         left_out=LEFT_OUT if "stateful" in spec.memories else (*LEFT_OUT, STATELESS),
     )
+
+
+def _trained_notes(checkpoint: CheckpointInfo) -> tuple[str, ...]:
+    """Return a note where the uncompressed policy acts on contexts that it was not trained on."""
+    if checkpoint.trained_under is None:
+        return ()
+    text = checkpoint.trained_under.text
+    return (f"it was trained under {text}, and uncompressed, which shares are of, it acts on contexts unlike these",)
 
 
 def _raced(arm: CardArm, driver: DecisionState) -> CardArm:

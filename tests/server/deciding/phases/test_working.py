@@ -10,12 +10,14 @@ import pytest
 
 from attnscope_server.acting.errors import RolloutStoppedError
 from attnscope_server.deciding.kind import KIND
-from attnscope_server.deciding.phases.cards import LEFT_OUT, STATELESS
+from attnscope_server.deciding.phases.cards import LEFT_OUT, STATELESS, document_of
 from attnscope_server.deciding.phases.children import condition_of
+from attnscope_server.deciding.phases.record import Record
 from attnscope_server.root.children import children_of, owner_of
 from attnscope_storage.kinds.decision.schema import DOCUMENT, decoded
 from attnscope_storage.reading.reader import CaptureReader
 from attnscope_storage.verify import verify
+from attnscope_storage.wire import TrainedUnder
 from attnscope_storage.wire.parts import LISTED, child_id
 from attnscope_storage.wire.specifications.cards import attempt_words
 
@@ -54,6 +56,18 @@ def test_every_phase_has_a_store_of_its_kind(decided):
     assert kinds["race/8/round-1"] == kinds["rung-1/look-1"] == kinds["rung-1/look-4"] == "trial"
     listed = CaptureReader.open(order.path).attributes[LISTED]
     assert listed["rung-1/look-2"] == str(child_id(store, "rung-1/look-2"))
+
+
+def test_a_card_tells_that_a_policy_was_trained_under_a_compression(decided, registry):
+    """Its uncompressed self, which shares are of, acts on contexts that it was not trained on."""
+    order, _ = decided
+    reader = CaptureReader.open(order.path)
+    record = Record.model_validate(decoded(reader.array(DOCUMENT)[reader.steps_committed - 1]).state)
+    told = {"strategy": "recency", "parameters": {}, "budget": 8, "positions": "reindex", "text": "recency 8, reindex"}
+    trained = registry.get("stays").model_copy(update={"trained_under": TrainedUnder.model_validate(told)})
+    plain, noted = (document_of(record, order, info, {}).card.notes for info in (registry.get("stays"), trained))
+    [note] = set(noted) - set(plain)
+    assert note.startswith("it was trained under recency 8, reindex, and uncompressed")
 
 
 def test_the_slot_is_given_back_after_every_look(decided):
