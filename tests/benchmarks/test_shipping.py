@@ -1,16 +1,20 @@
-"""Shipping: which run counts as trained."""
+"""Shipping: which run counts as trained, and what further trainings would take."""
 
 from __future__ import annotations
+
+from pathlib import Path
 
 import numpy as np
 import pytest
 from benchmarks.shipping.cards import card
+from benchmarks.shipping.hours import planned
 from benchmarks.shipping.making import shipped_plan, trained
 from benchmarks.shipping.recipes import SHIPMENTS
 
 from attnscope_model.checkpoints.registry import shipped_checkpoints
 from attnscope_model.training.trainer import Recipe
 from attnscope_server.training import run as run_module
+from attnscope_server.training.checkpoints import new_policy
 from attnscope_server.training.plan import HistoryPlan, TrainingPlan
 from attnscope_server.training.run import PlanChangedError, TrainingRun
 from attnscope_storage.wire import CheckpointInfo
@@ -74,3 +78,13 @@ def test_seeds_of_a_recipe_have_their_own_runs(key):
     plans = SHIPMENTS[key].plans
     assert [plan.recipe.seed for plan in plans] == [0, 1, 2]
     assert len({plan.run_name for plan in plans}) == 3
+
+
+def test_trainings_whose_hours_are_told_can_be_made():
+    """Every planned training fits its room and its policy, and the hours' table in the docs has its line."""
+    page = (Path(__file__).parents[2] / "docs" / "policies.md").read_text(encoding="utf-8")
+    for one in planned():
+        one.plan.refuse_unfit()
+        if one.plan.under is not None:
+            one.plan.under.refuse_unfit(new_policy(one.plan).description)
+        assert f"| {one.name} | {one.plan.recipe.steps:,} | {one.seeds} |" in page
