@@ -13,7 +13,7 @@ from attnscope.errors import ConfigurationError
 from attnscope.service import Service
 from attnscope_storage.usage import WordedGroup
 
-ANYWHERE: Final = ("--url", "--key-file", "--key")
+ANYWHERE: Final = ("--url", "--key-file", "--key", "--table")
 """Options of the program that may also stand behind a verb; no verb has one of the same name."""
 
 KEY_BYTES: Final = 4096

@@ -18,6 +18,7 @@ from rich.console import Console
 import attnscope
 from attnscope.cli.address import AddressedGroup, connect
 from attnscope.cli.completion import job_names
+from attnscope.cli.tables import Form, table_form
 from attnscope.job import JobHandle
 
 HELP = """The commands of ``attnscope``.
@@ -65,9 +66,15 @@ def _global(
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Say the version and exit.")
     ] = False,
     key: Annotated[str | None, typer.Option(hidden=True, callback=_no_key)] = None,  # noqa: ARG001 - always refused
+    table: Annotated[
+        Form | None,
+        typer.Option(help="Print tables as latex (booktabs) or csv; what stands beside them goes to stderr."),
+    ] = None,
 ) -> None:
     """Take the options of every verb; `attnscope.cli.address` notes them."""
     del url, key_file
+    table_form.set(table)
+    out.stderr = table is not None
 
 
 def say(value: Any) -> None:  # noqa: ANN401 - anything JSON

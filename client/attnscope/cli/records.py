@@ -7,6 +7,8 @@ import sys
 from collections.abc import Iterable, Sequence
 from typing import Final
 
+from attnscope.cli.tables import comma_separated, latex, table_form
+
 GAP: Final = "  "
 """Between the columns of a table."""
 
@@ -15,8 +17,12 @@ def show_table(titles: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
     """Print records: in a terminal in columns under titles, in a pipe one a line with tabs between the cells.
 
     A record that is wider than the terminal goes on in further lines. These break between cells only, never in a name.
+    Where the command names a form of tables, they are printed in that form.
     """
     cells = [[" ".join(cell.split()) for cell in row] for row in rows]
+    if (form := table_form.get()) is not None:
+        sys.stdout.write({"latex": latex, "csv": comma_separated}[form](titles, cells))
+        return
     if not sys.stdout.isatty():
         for row in cells:
             sys.stdout.write("\t".join(row) + "\n")

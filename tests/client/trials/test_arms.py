@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
+from attnscope.cli.boards import show_board
+from attnscope.cli.tables import table_form
 from attnscope.report.trial import write_trial_report
 from attnscope.trials.arms import arm_sentences, times_as_fast
 from attnscope.trials.board import board
@@ -131,3 +134,16 @@ def test_the_report_of_arms_is_written_whole(five, tmp_path):
         assert words in " ".join(text.split()), words
     assert "The recipe keeps" in page
     assert "Training seeds" in page
+
+
+def test_the_boards_tables_are_printed_for_a_paper(five, capsys):
+    """As LaTeX, both tables stand in tabulars, each condition in a line of its own with its signs escaped."""
+    token = table_form.set("latex")
+    try:
+        show_board(SimpleNamespace(results=lambda: five), as_json=False)
+    finally:
+        table_form.reset(token)
+    text = capsys.readouterr().out
+    assert text.count(r"\begin{tabular}") == text.count(r"\end{tabular}") == 2
+    assert r"40.0 (100\%)" in text
+    assert sum(line.startswith("packed-seed") and line.endswith(r"\\") for line in text.splitlines()) == 5
