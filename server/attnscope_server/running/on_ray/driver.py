@@ -79,7 +79,7 @@ class Driver:
         """Take up the actors of an earlier driver, then act on commands until told to leave."""
         if self._begin.join:
             joined(self._begin.address)
-        await asyncio.to_thread(self._connect)
+        self._connect()
         await self._take_up()
         offering = asyncio.ensure_future(self._offer())
         while not isinstance(command := await commands.get(), Leave):

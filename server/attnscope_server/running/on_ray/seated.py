@@ -9,7 +9,6 @@ import asyncio
 import contextlib
 import time
 from collections.abc import Awaitable, Callable
-from pathlib import Path
 from typing import Any, Final
 from uuid import UUID
 
@@ -34,10 +33,9 @@ from attnscope_server.running.messages import (
     Run,
 )
 from attnscope_server.running.on_ray.actor import CALL_SECONDS, WorkerActor
-from attnscope_server.running.on_ray.checkpoints import ENTRY, pieces
+from attnscope_server.running.on_ray.bringing import UnseenError, prepared
 from attnscope_server.running.on_ray.slots import Seat
-from attnscope_server.running.on_ray.wire import Begin, Prepared
-from attnscope_storage.layout.places import address_of
+from attnscope_server.running.on_ray.wire import Begin
 
 log = structlog.get_logger("attnscope.ray")
 
@@ -52,10 +50,6 @@ SILENT_SECONDS: Final = 3 * CALL_SECONDS
 
 AGAIN_SECONDS: Final = 1.0
 """From one try to reach an actor to the next, while its node does not answer."""
-
-
-class _UnseenError(Exception):
-    """The actor's machine does not see the folder of the stores."""
 
 
 class Seated:
@@ -152,12 +146,12 @@ class Seated:
         alive = asyncio.ensure_future(self._wait_with_signs(order, sign))
         try:
             async with asyncio.timeout(self._begin.start_seconds):
-                meant = await self._prepare(order)
+                meant = await prepared(self._actor, self._begin, order)
                 self._delivered = True
                 await self._actor.take.remote(meant.line)
         except TimeoutError:
             self._refuse(GivenBack(**about, detail="its worker did not start in time on this slot"))
-        except _UnseenError as error:
+        except UnseenError as error:
             self._refuse(GivenBack(**about, detail=str(error)))
         except OSError as error:
             self._refuse(Failed(**about, problem=problem_of(error, where="on its way to the cluster", reduce="")))
@@ -176,36 +170,6 @@ class Seated:
         while True:
             await asyncio.sleep(order.alive_seconds)
             self._report(sign)
-
-    async def _prepare(self, order: Run) -> Run:
-        """Bring to the actor what it lacks; return the order as it is meant there: its lease began when it answered.
-
-        Raises
-        ------
-        _UnseenError
-            The stores lie in a folder that the actor's machine does not see.
-        """
-        checkpoint = order.resolved.checkpoint_id
-        prepared = await self._ask(checkpoint)
-        if not prepared.sees_root:
-            if address_of(order.stores) is None:
-                raise _UnseenError(f"the machine of this slot does not see the folder {order.data_root}")
-            await self._bring(self._begin.data_root / "checkpoints" / checkpoint, prepared)
-            prepared = await self._ask(checkpoint)
-        return order.model_copy(update={"data_root": prepared.data_root, "asked_at": prepared.clock})
-
-    async def _ask(self, checkpoint: str) -> Prepared:
-        return Prepared.model_validate_json(await self._actor.prepare.remote(checkpoint))
-
-    async def _bring(self, folder: Path, prepared: Prepared) -> None:
-        checkpoint = folder.name
-        if not prepared.has_checkpoint:
-            files = pieces(folder)
-            while (piece := await asyncio.to_thread(next, files, None)) is not None:
-                await self._actor.store.remote(checkpoint, *piece)
-            await self._actor.stored.remote(checkpoint)
-        entry = await asyncio.to_thread((folder / ENTRY).read_bytes)
-        await self._actor.renew.remote(checkpoint, entry)
 
     async def _pass_on(self, order: Cancel | Renewed) -> None:
         with contextlib.suppress(RayError):  # the loss is told by the thread that listens
