@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any, Self
 from uuid import UUID
 
 from attnscope.connecting.responses import read_model
@@ -148,7 +148,25 @@ class JobHandle:
             This job, with the moment that now holds.
         """
         fields = {"expires_at": until, "pinned": pinned}
-        changes = JobChanges.model_validate({name: value for name, value in fields.items() if value is not None})
+        return self._change({name: value for name, value in fields.items() if value is not None})
+
+    def place(self, *, elsewhere: bool) -> Self:
+        """Say whether the job may go on on another kind of device than the one that its commits were computed on.
+
+        Parameters
+        ----------
+        elsewhere
+            True lets it: it then waits for no such device, and what it computes from there on is not equal to the bit.
+
+        Returns
+        -------
+        JobHandle
+            This job, with what now holds.
+        """
+        return self._change({"resume_elsewhere": elsewhere})
+
+    def _change(self, fields: dict[str, Any]) -> Self:
+        changes = JobChanges.model_validate(fields)
         content = changes.model_dump_json(exclude_unset=True).encode()
         path, kind = f"/v1/jobs/{self.id}", {"Content-Type": "application/json"}
         self.summary = read_model(

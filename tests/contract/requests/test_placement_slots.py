@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import json
 
+from typer.testing import CliRunner
+
+from attnscope.cli.verbs.jobs import app
 from attnscope_server.cli.machines import workers
 from attnscope_storage.wire import Capabilities
 
@@ -29,10 +32,14 @@ def test_slots_are_listed_everywhere_alike(furnished, capsys):
     assert first.split()[:4] == ["process", "0", "device", "auto"]
 
 
-def test_an_owner_lets_a_job_go_on_elsewhere(furnished):
+def test_an_owner_lets_a_job_go_on_elsewhere(furnished, monkeypatch):
     """It is a field that may be changed, and is shown."""
     path, header = f"{furnished.url}/v1/jobs/{furnished.job}", furnished.key("local")
     assert furnished.http.get(path, headers=header).json()["resume_elsewhere"] is False
     changed = furnished.http.patch(path, headers=header, json={"resume_elsewhere": True})
     assert changed.json()["resume_elsewhere"] is True
-    furnished.http.patch(path, headers=header, json={"resume_elsewhere": False})
+    monkeypatch.setenv("ATTNSCOPE_URL", furnished.url)
+    monkeypatch.setenv("ATTNSCOPE_API_KEY", header["Authorization"].split()[1])
+    for option, allowed in (("--no-elsewhere", False), ("--elsewhere", True), ("--no-elsewhere", False)):
+        assert CliRunner().invoke(app, ["place", furnished.job, option]).exit_code == 0
+        assert furnished.http.get(path, headers=header).json()["resume_elsewhere"] is allowed

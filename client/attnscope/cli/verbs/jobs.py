@@ -175,6 +175,19 @@ def keep(
 
 
 @app.command()
+def place(
+    job: JobName,
+    elsewhere: Annotated[
+        bool, typer.Option("--elsewhere/--no-elsewhere", help="On another kind of device than the one it began on.")
+    ],
+    as_json: Json = False,
+) -> None:
+    """Say whether a job may go on on another kind of device; what it then computes is not equal to the bit."""
+    with connect() as service:
+        show(service.job(job).place(elsewhere=elsewhere), as_json=as_json)
+
+
+@app.command()
 def retry(job: JobName, wait: Wait = False, as_json: Json = False) -> None:
     """Queue a job again that failed or was cancelled; it goes on from its last commit."""
     with connect() as service:
