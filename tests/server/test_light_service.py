@@ -22,9 +22,12 @@ def test_only_the_worker_loads_torch(module, loads):
     assert answer.stdout.strip() == loads
 
 
-@pytest.mark.parametrize(("more", "loads"), [("", "none"), ("import psycopg", "psycopg")])
+@pytest.mark.parametrize(
+    ("more", "loads"),
+    [("import attnscope_server.running.on_ray.runner", "none"), ("import psycopg", "psycopg")],
+)
 def test_one_machine_loads_no_package_of_a_cluster(more, loads):
-    """The program builds its app without Ray, PostgreSQL's driver, a bucket's or httpx; the probe sees a loaded one."""
+    """App and runner of Ray come without Ray, psycopg, obstore or httpx; the probe sees a loaded one."""
     code = (
         f"import sys, attnscope_server.app, attnscope_server.cli; {more}\n"
         "attnscope_server.app.create_app(attnscope_server.settings.Settings())\n"
