@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 from collections.abc import Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 from functools import cache
 from typing import Any, Final
 
@@ -40,6 +41,17 @@ RC: dict[Any, Any] = {
     "pdf.fonttype": 42,
 }
 
+COLUMN_INCHES: Final = 3.25
+"""Width of a column of a paper."""
+
+PAPER: Final[dict[Any, Any]] = {
+    "font.size": 6.5, "axes.titlesize": 6.5, "axes.labelsize": 6.5, "legend.fontsize": 5.5, "xtick.labelsize": 5.5,
+    "ytick.labelsize": 5.5, "axes.linewidth": 0.5, "lines.linewidth": 0.9,
+}  # fmt: skip
+"""The look of a figure at the width of a column: sizes that are read as they are printed."""
+
+_in_a_paper: ContextVar[bool] = ContextVar("in_a_paper", default=False)
+
 OF_THE_PROGRAM: Final = ("backend", "interactive", "toolbar", "webagg", "timezone", "date.epoch", "docstring", "tk.")
 """Beginnings of settings that are no look; the user's own stay."""
 
@@ -57,7 +69,24 @@ def styled() -> Iterator[None]:
     """Draw in attnscope's style inside this context: the user's settings are not seen, and come back."""
     with mpl.rc_context():
         dict.update(mpl.rcParams, _look())  # type: ignore[misc]  # checked once: checking takes as long as drawing
+        if _in_a_paper.get():
+            mpl.rcParams.update(PAPER)
         yield
+
+
+@contextmanager
+def in_a_paper() -> Iterator[None]:
+    """Draw at the width of a paper's column inside this context."""
+    token = _in_a_paper.set(True)
+    try:
+        yield
+    finally:
+        _in_a_paper.reset(token)
+
+
+def is_in_a_paper() -> bool:
+    """Return True where figures are drawn for a paper."""
+    return _in_a_paper.get()
 
 
 CELL_DPI: Final = 110

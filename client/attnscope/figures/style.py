@@ -15,7 +15,7 @@ from matplotlib.patches import Rectangle
 from matplotlib.text import Text
 from matplotlib.textpath import text_to_path
 
-from attnscope.figures.look import RC, styled
+from attnscope.figures.look import RC, is_in_a_paper, styled
 from attnscope.figures.png import png
 from attnscope.figures.sheet import Sheet
 
@@ -127,7 +127,13 @@ def entitle(figure: Figure, title: str) -> Text:
 
 
 def finish(figure: Figure, title: str, caption: str) -> Figure:
-    """Put the title above and the provenance below a figure whose layout is constrained."""
+    """Put the title above and the provenance below a figure whose layout is constrained; in a paper neither.
+
+    A paper has its own caption: there both are the figure's metadata, which a PDF keeps.
+    """
+    if is_in_a_paper():
+        figure.set_label(f"{title}. {caption}")
+        return _settled(figure)
     width, height = figure.get_size_inches()
     lines = fold(caption, 0.98 * width, CAPTION_POINTS)
     room = (0.1 * (lines.count("\n") + 1) + 0.06) / height
@@ -139,8 +145,15 @@ def finish(figure: Figure, title: str, caption: str) -> Figure:
     engine = figure.get_layout_engine()
     if engine is not None:
         engine.set(rect=(0, room, 1, 1 - room))  # type: ignore[call-arg]  # constrained layout's own
+    return _settled(figure)
+
+
+def _settled(figure: Figure) -> Figure:
+    """Return a figure whose layout is solved once, not again at every drawing."""
+    engine = figure.get_layout_engine()
+    if engine is not None:
         engine.execute(figure)
-        figure.set_layout_engine("none")  # solved once, not again at every drawing
+        figure.set_layout_engine("none")
     return figure
 
 
@@ -167,7 +180,9 @@ def save(figure: Figure, path: Path, *, dpi: float | None = None) -> Path:
     if kind == "png":
         path.write_bytes(png(pixels(figure, fine), fine))
         return path
-    metadata = {"svg": {"Date": None}, "pdf": {"CreationDate": None}}[kind]
+    metadata: dict[str, str | None] = {"svg": {"Date": None}, "pdf": {"CreationDate": None}}[kind]
+    if kind == "pdf" and is_in_a_paper():
+        metadata |= {"Subject": str(figure.get_label())}
     with styled():
         figure.savefig(path, metadata=metadata, dpi=fine)
     return path

@@ -10,6 +10,7 @@ import pytest
 from attnscope.comparison.series import Line, NoSeriesError, Point, Series, is_run, read_series
 from attnscope.comparison.series_drawing import training_series
 from attnscope.comparison.series_writing import change, series_text, write_series
+from attnscope.figures.look import COLUMN_INCHES, in_a_paper
 from canvas import faults
 
 STEPS = (100, 1000, 6000)
@@ -59,6 +60,10 @@ def test_the_figure_over_training_is_clean(series):
     """Nothing overlaps or leaves the canvas, and every quantity is drawn at the training steps."""
     figure = training_series(series)
     assert faults(figure) == []
+    with in_a_paper():
+        narrow = training_series(series)
+    assert narrow.get_size_inches()[0] == COLUMN_INCHES
+    assert faults(narrow) == []
     drawn = {line.get_gid(): line.get_xdata() for axes in figure.axes for line in axes.lines if line.get_gid()}
     assert all(tuple(drawn[line.name]) == STEPS for line in series.lines)
 

@@ -11,10 +11,15 @@ import pytest
 
 from attnscope.cli.boards import show_board
 from attnscope.cli.tables import table_form
+from attnscope.figures.look import in_a_paper
+from attnscope.figures.trials.arms import trial_arms
+from attnscope.measures.refusals import NotMeasurableError
+from attnscope.report.paper import write_for_paper
 from attnscope.report.trial import write_trial_report
 from attnscope.trials.arms import arm_sentences, times_as_fast
 from attnscope.trials.board import board
 from attnscope_storage.wire import ResolvedTrial, TrialSpec
+from canvas import faults
 
 RECIPES = ("plain", "packed")
 
@@ -147,3 +152,16 @@ def test_the_boards_tables_are_printed_for_a_paper(five, capsys):
     assert text.count(r"\begin{tabular}") == text.count(r"\end{tabular}") == 2
     assert r"40.0 (100\%)" in text
     assert sum(line.startswith("packed-seed") and line.endswith(r"\\") for line in text.splitlines()) == 5
+
+
+def test_a_figure_for_a_paper_fits_a_column(five, trial, tmp_path):
+    """It is a PDF 3.25 in wide with its fonts inside, whose subject says the provenance; a grid has none."""
+    content = write_for_paper(five, tmp_path)[0].read_bytes()
+    assert b"/MediaBox [ 0 0 234 " in content  # points: 72 an inch
+    assert b"/FontFile2" in content
+    assert "packed-seed4@9".encode("utf-16-be") in content or b"packed-seed4@9" in content
+    with in_a_paper():
+        figure = trial_arms(board(five, samples=100))
+    assert faults(figure) == []
+    with pytest.raises(NotMeasurableError, match="name arms"):
+        write_for_paper(trial, tmp_path)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +13,7 @@ import attnscope
 from attnscope.cli.address import connect
 from attnscope.cli.app import Json, app, out, say, tell
 from attnscope.cli.narrowing import Length
-from attnscope.cli.verbs.reports import Folder, Full, Jobs, Sources
+from attnscope.cli.verbs.reports import Folder, Full, Jobs, Paper, Sources
 
 if TYPE_CHECKING:
     from attnscope.study import Choice
@@ -25,6 +26,7 @@ def compare(
     source: Sources = None,
     steps: Length = None,
     full: Full = False,
+    paper: Paper = False,
     as_json: Json = False,
 ) -> None:
     """Compare captures of several checkpoints, environments or readings, and say whether their patterns agree.
@@ -37,8 +39,10 @@ def compare(
 
     named = [*(job or []), *map(str, source or [])]
     if len(named) == 1 and is_run(Path(named[0])):
-        _compare_run(Path(named[0]), to, Choice(steps=steps, full=full), as_json=as_json)
+        _compare_run(Path(named[0]), to, Choice(steps=steps, full=full), paper=paper, as_json=as_json)
         return
+    if paper:
+        raise typer.BadParameter("drawn for a paper is the folder of one run", param_hint="--paper")
     captures = find_captures(job, source)
     if len(captures) < 2:  # noqa: PLR2004 - a comparison
         raise typer.BadParameter("name two captures at least, as jobs or with --capture")
@@ -51,13 +55,15 @@ def compare(
         out.print(f"wrote {escape(str(path))}")
 
 
-def _compare_run(run: Path, to: Path, choice: Choice, *, as_json: bool) -> None:
+def _compare_run(run: Path, to: Path, choice: Choice, *, paper: bool, as_json: bool) -> None:
     """Write a run's checkpoints over training."""
     from attnscope.comparison.series import read_series  # noqa: PLC0415 - loads zarr
     from attnscope.comparison.series_writing import series_text, write_series  # noqa: PLC0415 - loads matplotlib
+    from attnscope.figures.look import in_a_paper  # noqa: PLC0415 - as above
 
     series = read_series(run, choice)
-    written = write_series(series, to)
+    with in_a_paper() if paper else nullcontext():
+        written = write_series(series, to, "pdf" if paper else "png")
     if as_json:
         say({"files": [str(path) for path in written]})
         return

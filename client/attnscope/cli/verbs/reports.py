@@ -30,6 +30,9 @@ Folder = Annotated[Path, typer.Option("--out", help="Folder.")]
 Full = Annotated[bool, typer.Option("--full", help="Read the rows of every step instead of a stated sample.")]
 
 
+Paper = Annotated[bool, typer.Option("--paper", help="PDF at the width of a column, 3.25 in, fonts embedded.")]
+
+
 @dataclass(frozen=True)
 class Asked:
     """The options of ``report``, whatever the kind of what it reports."""
@@ -48,6 +51,16 @@ class Asked:
     screen: str | None = None
     """Of a capture: a screen, likewise."""
     service: Service | None = None
+    paper: bool = False
+    """Of a trial with arms: its figure for a paper."""
+
+    def refuse_paper(self) -> None:
+        """Refuse a figure for a paper, where only other figures are drawn."""
+        if self.paper:
+            raise typer.BadParameter(
+                "drawn for a paper are a trial with arms, and compare of a run", param_hint="--paper"
+            )
+
     """The service behind the jobs that are reported; None where all was downloaded."""
 
     def tell(self, path: Path) -> None:
@@ -79,9 +92,13 @@ def report(
     decision: Annotated[
         str | None, typer.Option(help="Of a capture: a decision on its policy, job or folder; default: the newest.")
     ] = None,
+    paper: Paper = False,
     as_json: Json = False,
 ) -> None:
-    """Write every figure, the text and one offline page of captures or trials, also of running ones."""
+    """Write every figure, the text and one offline page of captures or trials, also of running ones.
+
+    With --paper, of a trial with arms: the figure alone, as PDF at the width of a column, its caption in the metadata.
+    """
     from attnscope.figures.style import FORMATS  # noqa: PLC0415 - loads matplotlib
 
     if form not in FORMATS:
@@ -90,7 +107,9 @@ def report(
     written: list[str] = []
     with ExitStack() as stack:
         service = stack.enter_context(connect()) if job or not (source or trial) else None
-        asked = Asked(narrowed, steps, heatmaps, predictions, form, full, wider, as_json, decision, screen, service)
+        asked = Asked(
+            narrowed, steps, heatmaps, predictions, form, full, wider, as_json, decision, screen, service, paper
+        )
         found = find_stored(service, job, source, trial)
         for stored in found:
             folder = to if len(found) == 1 else to / stored.job[:8]
@@ -168,6 +187,7 @@ def report_capture(capture: Capture, folder: Path, asked: Asked) -> list[str]:
     from attnscope.report import write_report  # noqa: PLC0415 - loads matplotlib
     from attnscope.study import Choice  # noqa: PLC0415 - as above
 
+    asked.refuse_paper()
     if not asked.quiet:
         how_far = capture.origin.condition
         out.print(f"{capture.job[:8]}  {capture.steps_committed} of {capture.resolved.steps} steps, {how_far}")
@@ -184,6 +204,10 @@ def report_trial(trial: Trial, folder: Path, asked: Asked) -> list[str]:
     """Write the report of a trial, with the score of a capture's predictions if one is named."""
     from attnscope.report.trial import write_trial_report  # noqa: PLC0415 - loads matplotlib
 
+    if asked.paper:
+        from attnscope.report.paper import write_for_paper  # noqa: PLC0415 - as above
+
+        return [str(path) for path in write_for_paper(trial.results(), folder, asked.tell)]
     capture = None
     if asked.predictions is not None:
         path = Path(asked.predictions)

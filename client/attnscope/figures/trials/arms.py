@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 
-from attnscope.figures.look import Picture, styled
+from attnscope.figures.look import COLUMN_INCHES, Picture, is_in_a_paper, styled
 from attnscope.figures.style import COLOURS, finish, fold, refuse
 from attnscope.figures.trials.words import SIGNS, caption_of_trial, title_of_trial
 from attnscope.measures.intervals import Estimate
@@ -19,6 +19,9 @@ from attnscope.trials.row import Row
 
 LABEL_INCHES = 2.6
 """Width of the names of arms."""
+
+PAPER_INCHES = 1.2
+"""The same in a paper."""
 
 WORD_COLOURS = {"non-inferior": "third", "inferior": "deciding", "inconclusive": "muted"}
 
@@ -38,6 +41,8 @@ class _Line:
 def trial_arms(board: Board) -> Figure:
     """Return the figure: a line a condition of an arm, then one for these seeds and one for the recipe of each."""
     lines = _lines(board)
+    if is_in_a_paper():
+        return _in_a_column(board, lines)
     with styled():
         figure = Picture(figsize=(9.4, 0.34 * len(lines) + 1.75), layout="constrained")
         left, middle, right = figure.subplots(1, 3, sharey=True, width_ratios=(3, 1.3, 1.3))
@@ -51,10 +56,30 @@ def trial_arms(board: Board) -> Figure:
             right.axvline(1, color=COLOURS["uniform"], linewidth=0.6)
         else:
             refuse(right, "speed was not measured")
-        left.set_yticks(range(len(lines)), [fold(one.name, LABEL_INCHES, 7) for one in lines])
-        left.set_ylim(len(lines) - 0.4, -0.6)
-        key = f"\n✓ non-inferior at a margin of {board.results.spec.margin:.0%}; ✗ inferior; ? inconclusive or no claim"
-        return finish(figure, title_of_trial(board, "Gain kept by arm"), caption_of_trial(board) + key)
+        _named(left, [fold(one.name, LABEL_INCHES, 7) for one in lines])
+        return finish(figure, title_of_trial(board, "Gain kept by arm"), caption_of_trial(board) + _key(board))
+
+
+def _in_a_column(board: Board, lines: list[_Line]) -> Figure:
+    """Return the figure of a paper: the gain kept alone, tokens behind the names."""
+    with styled():
+        names = [one.name if one.row is None else f"{one.name}, {one.row.tokens:.0f} tokens" for one in lines]
+        folded = [fold(name, PAPER_INCHES, 5.5) for name in names]
+        height = 0.09 * sum(name.count("\n") + 1.6 for name in folded) + 0.5
+        figure = Picture(figsize=(COLUMN_INCHES, height), layout="constrained")
+        axes = figure.subplots()
+        _kept(axes, lines, 1 - board.results.spec.margin)
+        _named(axes, folded)
+        return finish(figure, title_of_trial(board, "Gain kept by arm"), caption_of_trial(board) + _key(board))
+
+
+def _named(axes: Axes, names: list[str]) -> None:
+    axes.set_yticks(range(len(names)), names)
+    axes.set_ylim(len(names) - 0.4, -0.6)
+
+
+def _key(board: Board) -> str:
+    return f"\n✓ non-inferior at a margin of {board.results.spec.margin:.0%}; ✗ inferior; ? inconclusive or no claim"
 
 
 def _lines(board: Board) -> list[_Line]:
