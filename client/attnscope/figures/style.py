@@ -180,9 +180,9 @@ def save(figure: Figure, path: Path, *, dpi: float | None = None) -> Path:
     if kind == "png":
         path.write_bytes(png(pixels(figure, fine), fine))
         return path
-    metadata: dict[str, str | None] = {"svg": {"Date": None}, "pdf": {"CreationDate": None}}[kind]
+    metadata: dict[str, str | None] = {{"svg": "Date", "pdf": "CreationDate"}[kind]: None}
     if kind == "pdf" and is_in_a_paper():
-        metadata |= {"Subject": str(figure.get_label())}
+        metadata["Subject"] = str(figure.get_label())
     with styled():
         figure.savefig(path, metadata=metadata, dpi=fine)
     return path
