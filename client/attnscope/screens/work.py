@@ -6,9 +6,9 @@ import numpy as np
 from jaxtyping import Float64, Int
 
 from attnscope_model.strategies import looks_at_attention, strategy
-from attnscope_model.strategies.learned import Latents
+from attnscope_model.strategies.learned import Latents, packing_work
 from attnscope_storage.wire import Condition, PolicyDescription
-from attnscope_storage.wire.flops import compression_flops, forward_flops
+from attnscope_storage.wire.flops import forward_flops
 
 
 def work_of(
@@ -46,21 +46,6 @@ def work_of(
         every = full.astype(float) if arm.interval == "full" else 1.0 / arm.interval
         own = own + every * _forward(policy, held)
     return own
-
-
-def packing_work(
-    rule: Latents, policy: PolicyDescription, seen: Int[np.ndarray, "*decision"]
-) -> Float64[np.ndarray, "*decision"]:
-    """Return the operations of the compressor at decisions after so many tokens of history."""
-    if rule.by or not policy.compressor_layers:
-        return np.full(seen.shape, np.nan)
-    per, room = policy.tokens_per_transition, policy.packed_at - policy.latents
-    cost = np.vectorize(lambda sources: compression_flops(policy, float(sources)), otypes=[np.float64])
-    if rule.once:
-        older = -(-np.maximum(seen - room, 0) // per) * per
-        return np.where(seen > policy.packed_at, cost(older), 0.0)
-    between = max(1, -(-room // per) - rule.newest)
-    return np.where(seen >= policy.packed_at, cost(np.asarray(policy.latents + between * per)) / between, 0.0)
 
 
 def fastest_exact(

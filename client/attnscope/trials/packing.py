@@ -7,10 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float64, Int64
 
-from attnscope.screens.work import packing_work
 from attnscope.trials.results import TrialResults
 from attnscope_model.strategies import strategy
-from attnscope_model.strategies.learned import Latents, packing_ages
+from attnscope_model.strategies.learned import Latents, packing_ages, packing_work
 from attnscope_storage.kinds.trial.schema import DEPARTURE
 from attnscope_storage.wire.flops import packing_bytes
 from attnscope_storage.wire.packing import rhythm_of

@@ -8,7 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from jaxtyping import Int
+import numpy as np
+from jaxtyping import Float64, Int
 
 from attnscope_model.strategies.arrays import Array
 from attnscope_model.strategies.base import Form, Strategy
@@ -16,7 +17,8 @@ from attnscope_model.strategies.errors import StrategyError
 from attnscope_model.strategies.parameters import parameter
 from attnscope_model.strategies.plan import Plan
 from attnscope_model.strategies.view import ContextView
-from attnscope_storage.wire.catalogue import RecordedPolicy
+from attnscope_storage.wire.catalogue import PolicyDescription, RecordedPolicy
+from attnscope_storage.wire.flops import compression_flops
 
 
 @dataclass(frozen=True)
@@ -102,3 +104,32 @@ class Latents(Strategy):
         """
         del view, limit
         raise StrategyError("latents are made by the policy's own network, not chosen among entries: try it in a trial")
+
+
+def packing_work(
+    rule: Latents, policy: PolicyDescription, seen: Int[np.ndarray, "*decision"]
+) -> Float64[np.ndarray, "*decision"]:
+    """Return the operations of a compressor at decisions, spread over those from one compression to the next.
+
+    NaN where nobody counts them: of an installed compressor, and of a policy whose description says no network.
+
+    Parameters
+    ----------
+    rule
+        The arm.
+    policy
+        The policy that it packs for.
+    seen
+        Tokens of the transitions before each decision.
+    """
+    if rule.by or not policy.compressor_layers:
+        return np.full(seen.shape, np.nan)
+    fixed = compression_flops(policy, 0)
+    each, per = compression_flops(policy, 1) - fixed, policy.tokens_per_transition
+    room = policy.packed_at - policy.latents
+    if rule.once:
+        older = -(-np.maximum(seen - room, 0) // per) * per
+        return np.asarray(np.where(seen > policy.packed_at, fixed + each * older, 0.0), np.float64)
+    between = max(1, -(-room // per) - rule.newest)
+    spread = (fixed + each * (policy.latents + between * per)) / between
+    return np.asarray(np.where(seen >= policy.packed_at, spread, 0.0), np.float64)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from attnscope_model.strategies.learned import Latents
+from attnscope_server.trials.sizing import packing_flops
 from attnscope_storage.wire import Condition, PolicyDescription
 from attnscope_storage.wire.flops import forward_flops
 from attnscope_storage.wire.specifications.screens import ResolvedScreen
@@ -12,12 +14,14 @@ FLOAT_BYTES = 4
 def screen_flops(resolved: ResolvedScreen, policy: PolicyDescription) -> float:
     """Return the floating-point operations of a whole screen: at full windows, without what rules compute themselves.
 
-    A stateful arm decides at every step of its rollouts, any other one at the judged decisions alone.
+    A stateful arm decides at every step of its rollouts, any other one at the judged decisions alone. Compressors are
+    counted where they are known.
     """
     judged = resolved.decisions_each
     walked = resolved.steps
     per_rollout = sum(
-        forward_flops(policy, _tokens(arm, policy)) * (walked if arm.memory == "stateful" else judged)
+        forward_flops(policy, _tokens(arm, policy)) * (walked if _decides_always(arm) else judged)
+        + packing_flops(arm, walked, policy)
         for arm in resolved.arms
     )
     whole = 1 + 2 * len(resolved.bands) + resolved.episodes_back
@@ -33,6 +37,11 @@ def screen_memory(resolved: ResolvedScreen, policy: PolicyDescription) -> float:
     windows = judged * full * (policy.width * policy.tokens_per_transition * max(2, len(resolved.arms) // 8) + 64)
     kept = 2 * judged * full * (len(resolved.arms) + 3 * len(resolved.bands) + resolved.episodes_back)
     return FLOAT_BYTES * (history + rows * int(resolved.rows) + windows) + kept
+
+
+def _decides_always(arm: Condition) -> bool:
+    """Return whether an arm decides at every step of a rollout; one that packs needs the transitions alone."""
+    return arm.memory == "stateful" and arm.strategy != Latents.name
 
 
 def _tokens(arm: Condition, policy: PolicyDescription) -> int:

@@ -9,6 +9,7 @@ from jaxtyping import Float, Int
 
 from attnscope_model.strategies import strategy
 from attnscope_model.strategies.fitting import ATTENTION
+from attnscope_model.strategies.learned import Latents, packing_work
 from attnscope_storage.kinds.trial.schema import ARMS, PHASES, TrialSchema
 from attnscope_storage.layout.store_schema import SPLITS, StoreSchema
 from attnscope_storage.wire import Condition, PolicyDescription, ResolvedTrial, TrialSpec
@@ -16,6 +17,9 @@ from attnscope_storage.wire.flops import forward_flops
 
 WRITER_BLOCKS = 2
 """Conditions that rollout and writer share."""
+
+MOST_STEPS = 100_000
+"""Steps of a rollout whose compressions are added up one by one, about."""
 
 ENVS_AT_ONCE = 4096
 """Environments whose contexts are in memory at once, at most: what a wave may hold."""
@@ -93,10 +97,22 @@ def trial_flops(spec: TrialSpec, resolved: ResolvedTrial, policy: PolicyDescript
             looked += held * one[np.maximum(held - 1, 0)]
         if uses & ATTENTION and condition.memory == "stateless":
             looked += one[held]
-        return float(times @ (decided + _often(condition, held, policy) * looked))
+        work = float(times @ (decided + _often(condition, held, policy) * looked))
+        return work + packing_flops(condition, resolved.steps, policy)
 
     beside = (resolved.envs * 2 * len(resolved.divergence_steps) + _timed(spec)) * float(one[-1])
     return sum(resolved.envs * rolled(condition) + beside for condition in resolved.conditions)
+
+
+def packing_flops(condition: Condition, steps: int, policy: PolicyDescription) -> float:
+    """Return the operations of a compressor over one rollout; 0 where a condition packs nothing, or nobody counts."""
+    if condition.strategy != Latents.name:
+        return 0.0
+    rule = strategy(condition.strategy, **condition.parameters)
+    assert isinstance(rule, Latents)  # noqa: S101 - by its name
+    every = max(1, steps // MOST_STEPS)  # a long rollout is told from some of its steps
+    seen = np.arange(0, steps, every) * policy.tokens_per_transition
+    return float(np.nansum(packing_work(rule, policy, seen))) * steps / max(1, len(seen))
 
 
 def policy_of(condition: Condition, resolved: ResolvedTrial, policy: PolicyDescription) -> PolicyDescription:

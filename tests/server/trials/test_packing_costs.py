@@ -10,11 +10,14 @@ import torch
 
 from attnscope_model.acting.packing import PackedHistory
 from attnscope_model.compression import Compression
+from attnscope_model.compression.deciding import CompressedDecider
 from attnscope_model.compression.packed import decisions_between
 from attnscope_model.strategies import strategy
+from attnscope_model.strategies.learned import packing_work
 from attnscope_server.capturing.sizing import capture_flops
 from attnscope_server.trials import speed
 from attnscope_server.trials.acting import Recorded
+from attnscope_server.trials.sizing import packing_flops
 from attnscope_server.trials.speed import SpeedMeter
 from attnscope_storage.wire.flops import compression_flops, forward_flops
 from attnscope_storage.wire.packing import rhythm_of
@@ -111,3 +114,21 @@ def test_the_rhythm_is_that_of_the_history(policy):
             found.append(step)
     assert len(found) == 4
     assert rhythm_of(policy.description.unpacked()) is None
+
+
+@pytest.mark.parametrize("parameters", [{}, {"newest": 5}, {"once": True}], ids=["own", "newest", "once"])
+def test_an_arms_work_is_that_of_its_contexts(policy, parameters):
+    """Over a rollout it adds up to what the contexts of a trial count, but for a cycle that is not whole."""
+    rule = strategy("latents", **parameters)
+    lanes, steps, width = torch.arange(1), 310, policy.description.width
+    decider = CompressedDecider(policy, [Compression(rule, memory="stateful")], lanes, torch.device("cpu"))
+    context, counted = decider.contexts[0], 0.0
+    for _ in range(steps):
+        counted += context.beside()
+        context.append({"embedded": torch.zeros(1, width)})
+    found = packing_work(rule, policy.description, np.arange(steps))
+    assert counted > 0
+    assert found.sum() == pytest.approx(counted, rel=0.12 if not rule.once else 1e-9)
+    condition = SimpleNamespace(strategy="latents", parameters=rule.parameters)
+    assert packing_flops(condition, steps, policy.description) == pytest.approx(found.sum())
+    assert np.isnan(packing_work(strategy("latents", by="mine"), policy.description, np.arange(3))).all()

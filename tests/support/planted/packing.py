@@ -7,6 +7,7 @@ import torch
 from attnscope_model.families.ad import ADPolicy
 from attnscope_model.forward.compressing import CompressingPolicy, LearnedCompressor, Packed
 from attnscope_storage.wire import CheckpointInfo, PolicyDescription
+from attnscope_storage.wire.flops import compression_flops
 
 LATENTS = 4
 
@@ -16,8 +17,8 @@ class Means(LearnedCompressor):
 
     latents = LATENTS
 
-    def __init__(self, room: int) -> None:
-        self._room = room
+    def __init__(self, description: PolicyDescription) -> None:
+        self._room, self._description = description.packed_at, description
 
     def when(self, tokens: int, *, packed: bool) -> bool:
         """Return whether the buffered tokens fill the room that latents leave."""
@@ -29,6 +30,10 @@ class Means(LearnedCompressor):
         even = torch.full((len(sources), 1, 1, LATENTS, sources.shape[1]), 1 / sources.shape[1])
         return Packed(sources.mean(dim=1, keepdim=True).expand(-1, LATENTS, -1), even)
 
+    def flops(self, sources: int) -> float:
+        """Return what the description's one layer would take."""
+        return compression_flops(self._description, sources)
+
 
 class PackingPlanted(CompressingPolicy, ADPolicy):
     """A planted policy that packs its history as soon as only the query's slot is left."""
@@ -36,7 +41,7 @@ class PackingPlanted(CompressingPolicy, ADPolicy):
     @property
     def compressor(self) -> Means:
         """The compressor."""
-        return Means(self.description.packed_at)
+        return Means(self.description)
 
 
 def packing_description(policy: PolicyDescription) -> PolicyDescription:
