@@ -11,13 +11,23 @@ import os
 import signal
 import subprocess
 import sys
-from pathlib import Path
 from typing import Final
 
 from attnscope_server.running.child import PR_SET_PDEATHSIG
 
 OBJECT_BYTES: Final = 80 * 2**20
 """Memory for objects that pass through this node: pieces of checkpoints; Ray takes no less."""
+
+RAY: Final = (sys.executable, "-m", "ray.scripts.scripts")
+"""Ray's program, by this interpreter: its script may lie beside another one."""
+
+OPTIONS: Final = (
+    "--num-cpus=0",
+    "--num-gpus=0",
+    f"--object-store-memory={OBJECT_BYTES}",
+    "--disable-usage-stats",
+    "--block",
+)
 
 
 def joined(address: str) -> subprocess.Popen[bytes]:
@@ -29,15 +39,7 @@ def become_node(address: str) -> None:
     """Become the node."""
     if sys.platform == "linux":
         ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
-    program = str(Path(sys.executable).parent / "ray")
-    options = [
-        "--num-cpus=0",
-        "--num-gpus=0",
-        f"--object-store-memory={OBJECT_BYTES}",
-        "--disable-usage-stats",
-        "--block",
-    ]
-    os.execv(program, [program, "start", f"--address={address}", *options])  # noqa: S606 - no shell is meant
+    os.execv(RAY[0], [*RAY, "start", f"--address={address}", *OPTIONS])  # noqa: S606 - no shell is meant
 
 
 if __name__ == "__main__":
