@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import socket
 import sys
@@ -15,6 +16,9 @@ from attnscope_server import logs
 
 GIB = 2**30
 """Bytes."""
+
+NAME = r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}"
+"""Form of a worker's name."""
 
 COMMAND = (sys.executable, "-m", "attnscope_server.running.worker")
 """Starts the child that computes."""
@@ -44,10 +48,15 @@ def worker(
     from attnscope_server.pulling.means import Means, usable_place  # noqa: PLC0415 - as above
     from attnscope_server.pulling.worker import PullWorker  # noqa: PLC0415 - as above
 
+    called = name or socket.gethostname().partition(".")[0]
+    if re.fullmatch(NAME, called) is None:
+        raise typer.BadParameter(
+            f"expected up to 64 letters, digits, dots, dashes and underscores, got {called[:80]!r}", param_hint="--name"
+        )
     logs.configure("auto", "info")
     connection = Connection(service, key_in(key_file), authorities=ca_file)
     means = Means(
-        name=name or socket.gethostname().partition(".")[0],
+        name=called,
         hardware=asked_apart(device),
         cache=CheckpointCache(cache or default_cache(), round(cache_gib * GIB)),
         stores=None if stores is None else usable_place(stores),

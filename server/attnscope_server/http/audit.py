@@ -1,7 +1,11 @@
-"""The audit log: one line for every write and every refusal, with the key's id. No key is ever written."""
+"""The audit log: one line for every write and every refusal, with the key's id. No key is ever written.
+
+Of a job that a worker runs its claim has a line, and whatever is refused; its reports and commits would fill the log.
+"""
 
 from __future__ import annotations
 
+import re
 from typing import Final
 
 import structlog
@@ -14,8 +18,14 @@ log = structlog.get_logger("attnscope.audit")
 
 READS: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 
+FAILED: Final = 400
+"""Least status of a request that was not answered as it was meant."""
+
 REFUSALS: Final = frozenset({401, 403, 429})
 """Statuses of a request that was refused because of who sent it."""
+
+ROUTINE: Final = re.compile(r"/v1/worker/(?:report|commits/[0-9]+(?:/chunks)?)")
+"""Paths of what a worker says and sends again and again of a job whose claim has its line."""
 
 MAX_PATH: Final = 200
 """Characters of a path in a line."""
@@ -43,6 +53,8 @@ class Audited:
 
 def _note(scope: Scope, status: int) -> None:
     if scope["method"] in READS and status not in REFUSALS:
+        return
+    if status < FAILED and ROUTINE.fullmatch(scope["path"]) is not None:
         return
     found = scope.get(IDENTITY)
     identity = found if isinstance(found, Identity) else None

@@ -9,6 +9,7 @@ from uuid import UUID, uuid4
 
 import httpx
 import pytest
+import structlog
 
 from attnscope_server.errors import ServiceError
 from attnscope_server.pulling.connection import Connection, OverError, RefusedError
@@ -220,3 +221,17 @@ def test_a_token_reads_the_files_of_its_checkpoint_alone(pulled, connected, queu
             mine.fetch(given.token, f"{base}/model.safetensors", file, 10, lambda: False)
         with pytest.raises(OverError, match="told to stop"):
             mine.fetch(given.token, f"{base}/model.safetensors", file, 10**9, lambda: True)
+
+
+def test_a_claim_has_a_line_in_the_audit_log_and_a_report_has_none(connected, queued):
+    """The log says which key took which job, and what was refused; signs of life would fill it."""
+    owner, _ = queued()
+    mine = connected(serves=[owner])
+    with structlog.testing.capture_logs() as lines:
+        given = mine.claim(offer())
+        mine.report(given.token, [alive(given)])
+        with pytest.raises(OverError):
+            mine.report(given.token + "!", [alive(given)])
+    found = [(line["event"], line["path"]) for line in lines if line["event"] in {"write", "refused"}]
+    assert found == [("write", "/v1/worker/claim"), ("refused", "/v1/worker/report")]
+    assert given.token not in str(lines)
