@@ -20,7 +20,7 @@ OBJECT_BYTES = 80 * 2**20
 """The smallest store of objects that Ray takes."""
 
 TOKEN = "a-token-of-the-tests-" + "0" * 43
-"""What the cluster wants to see."""
+"""Token that the cluster asks for."""
 
 
 @dataclass
