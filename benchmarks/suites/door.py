@@ -72,8 +72,8 @@ def run(*, quick: bool) -> dict[str, Any]:
         "service_processor_milliseconds_a_chunk": spread([1e3 * cost.cpu / len(keys) for cost in door]),
     }
     print(
-        f"   {len(keys)} chunks of {size / len(keys) / 1000:.0f} kB, one after the other: through the service ÷ straight "
-        f"{shown(results['through_over_straight'])}; the service takes "
+        f"   {len(keys)} chunks of {size / len(keys) / 1000:.0f} kB, one after the other: through the service ÷ "
+        f"straight {shown(results['through_over_straight'])}; the service takes "
         f"{shown(results['service_processor_milliseconds_a_chunk'])} ms of processor a chunk"
     )
     return results
