@@ -85,6 +85,6 @@ def engines(*, durable: bool = False) -> Iterator[list[Engine]]:
             stack.callback(shutil.rmtree, place)
             place.chmod(0o755)
             server = stack.enter_context(postgresql.serving(place))
-            process = int((place / "data" / "postmaster.pid").read_text().split()[0])
+            process = int((place / "data" / "postmaster.pid").read_text(encoding="utf-8").split()[0])
             found.append(Engine("PostgreSQL", lambda: Database.connect(server.fresh()), process))
         yield found

@@ -36,7 +36,7 @@ OPTIONS = {
     "maps": {"steps": [70, STEPS - 1]},
 }
 PLACE = "s3://attnscope/service"
-SECONDS = 120.0
+SECONDS = 300.0
 
 
 @pytest.fixture(scope="module")
