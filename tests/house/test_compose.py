@@ -40,7 +40,7 @@ def compose():
 def secrets(tmp_path_factory):
     """Return a folder with the secrets of a cluster."""
     folder = tmp_path_factory.mktemp("cluster")
-    shutil.copy(ROOT / "cluster" / "secrets.sh", folder)
+    shutil.copy(ROOT / "server" / "cluster" / "secrets.sh", folder)
     subprocess.run(["sh", "secrets.sh"], cwd=folder, check=True, capture_output=True)
     return folder / "secrets"
 
@@ -102,7 +102,7 @@ def test_images_are_pinned(compose):
 def test_secrets_are_files_without_default(compose, secrets):
     """Whoever starts the cluster without making them is told which file is missing; no value stands in the file."""
     for name, secret in compose["secrets"].items():
-        assert secret == {"file": f"cluster/secrets/{name}"}
+        assert secret == {"file": f"server/cluster/secrets/{name}"}
         assert (secrets / name).stat().st_size >= 64
     used = {name for service in compose["services"].values() for name in service.get("secrets", ())}
     assert used == set(compose["secrets"])
@@ -111,6 +111,14 @@ def test_secrets_are_files_without_default(compose, secrets):
             secret = re.search("PASSWORD|TOKEN|KEY", variable) is not None
             assert not secret or value.startswith(("/run/secrets/", "${ATTNSCOPE_API_KEY:?")), variable
     assert compose["services"]["ray-worker"]["secrets"] == ["ray-token", "worker"]
+
+
+def test_secrets_go_into_no_image():
+    """The folder of secrets lies in one that images are built from; the last word of the context leaves it out."""
+    words = [line for line in (ROOT / ".dockerignore").read_text().splitlines() if not line.startswith("#")]
+    for folder in ("server/cluster/secrets", "server/cluster/making-*"):
+        assert words.index(folder) > words.index("!server")
+        assert f"/{folder}/" in (ROOT / ".gitignore").read_text().splitlines()
 
 
 def test_every_node_of_the_cluster_wants_the_token(compose):
@@ -138,7 +146,11 @@ def bucket(compose, secrets, tmp_path_factory):
     folder = tmp_path_factory.mktemp("bucket")
     door, behind, *ports = free_ports(8)
     command = shlex.split(compose["services"]["bucket"]["command"])
-    places = {"python": sys.executable, "weed": program("weed"), "/door.py": str(ROOT / "cluster" / "door.py")}
+    places = {
+        "python": sys.executable,
+        "weed": program("weed"),
+        "/door.py": str(ROOT / "server" / "cluster" / "door.py"),
+    }
     places |= {"8333": str(door), "8334": str(behind)}
     command = [places.get(word, word) for word in command]
     command = [word.replace("8334", str(behind)).replace("/run/secrets", str(secrets)) for word in command]

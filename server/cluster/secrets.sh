@@ -1,11 +1,11 @@
 #!/bin/sh
-# Makes the secrets of `docker compose --profile cluster`, each by chance, in cluster/secrets. It changes none that is there.
+# Makes the secrets of `docker compose --profile cluster`, each by chance, in server/cluster/secrets. It changes none that is there.
 # The folder is its owner's alone; the files in it are readable, so that the containers' user may read what is given to it.
 set -eu
 umask 077
 cd "$(dirname "$0")"
 if [ -e secrets ]; then
-    echo "cluster/secrets is there already: remove it to make new secrets, and the volumes database and bucket with it" >&2
+    echo "server/cluster/secrets is there already: remove it to make new secrets, and the volumes database and bucket with it" >&2
     exit 1
 fi
 chance() { od -An -N32 -tx1 /dev/urandom | tr -d ' \n'; }
@@ -32,4 +32,4 @@ common="AWS_ENDPOINT_URL=http://bucket:8333 AWS_ALLOW_HTTP=true AWS_REGION=us-ea
 printf '%s\n' $common "AWS_ACCESS_KEY_ID=worker" "AWS_SECRET_ACCESS_KEY=$worker" > "$made/worker"
 chmod 644 "$made"/*
 mv "$made" secrets
-echo "made cluster/secrets"
+echo "made server/cluster/secrets"
