@@ -131,7 +131,12 @@ class TrxlReader(MappedReader):
 
     def _positions(self, file: ParsedFile) -> tuple[str, int]:
         """Return the kind of positions, and the steps of the longest episode."""
-        encoding = file.config.get(_ENCODING, "absolute")
+        encoding = file.config.get(_ENCODING, "learned" if "transformer.pos_embedding" in file.tensors else None)
+        if encoding is None:
+            raise StatementMissingError(
+                f"state {_ENCODING} (absolute, or an empty text for none) in a FILE.json beside the checkpoint or by "
+                f"--config: {self.hint(file)}"
+            )
         if encoding not in ("absolute", "learned", ""):
             raise CheckpointUnreadableError(f"{_ENCODING}: expected absolute, learned or none, got {encoding!r}")
         if encoding == "learned":

@@ -29,7 +29,10 @@ verbs = typer.Typer(cls=WordedGroup, help="Registered checkpoints.", no_args_is_
 
 Norm = Literal["pre", "post"]
 Sampling = Literal["sample", "greedy"]
-Config = Annotated[Path | None, typer.Option(help="JSON or YAML beside a bare state dict; FILE.yaml is found.")]
+Config = Annotated[
+    Path | None,
+    typer.Option(help="JSON, YAML or AMAGO's config.txt of a bare state dict (FILE.yaml is found); or attnscope.json."),
+]
 Key = Annotated[str | None, typer.Option("--key", help="State dict to read where several fit: ema, or . for the top.")]
 Prefix = Annotated[str | None, typer.Option("--prefix", help="What the names of its weights begin with: actor.")]
 Ignore = Annotated[

@@ -7,6 +7,7 @@ import torch
 
 from attnscope_model.checkpoints.native import load_policy
 from attnscope_model.errors import CheckpointError, StatementMissingError
+from attnscope_model.readers.gin import read_gin
 from forwards import layouts
 
 pytestmark = pytest.mark.usefixtures("parsed_here", "_outside_inference_mode")
@@ -74,6 +75,16 @@ def test_other_positions_of_a_transformer_xl_are_read(empty, tmp_path, encoding)
     assert type(empty)(tmp_path / "other").add(empty.folder(info.id)).policy == info.policy
 
 
+def test_positions_that_nothing_tells_are_asked_for(empty, tmp_path):
+    """Sinusoids and no positions have the same tensors, so neither is taken for granted; a table tells itself."""
+    path = trxl(tmp_path / "run.pt", {}, trxl_positional_encoding=...)
+    with pytest.raises(StatementMissingError, match=r"state trxl_positional_encoding \(absolute, or an empty text"):
+        empty.add(path, preset="darkroom-reference")
+    table = {"transformer.pos_embedding": torch.zeros(20, 32), "transformer.pos_embedding.inv_freqs": ...}
+    path = trxl(tmp_path / "table.pt", table, trxl_positional_encoding=..., max_episode_steps=...)
+    assert empty.add(path, preset="darkroom-reference").policy.positions == "learned-absolute"
+
+
 GIN = {
     "TformerTrajEncoder.pos_emb = 'fixed'": "",
     "TformerTrajEncoder.activation = 'leaky_relu'": "",
@@ -96,6 +107,8 @@ GIN = {
         ("", "Agent.x = __import__('os').system('true')", "expected a plain value"),
         ("", "import os", "expected 'Class.key = value', each key once"),
         ("", "Actor.activation = 'relu'", "each key once"),
+        ("", "Agent.x = \\\nAgent.y = 1", "line 7: expected 'Class.key = value'"),
+        ("", "Agent.x = \\\n    __import__('os').system('true')", "line 7: expected a plain value"),
     ],
 )
 def test_an_amago_configuration_that_is_not_computed_is_refused(empty, tmp_path, line, instead, reason):
@@ -106,6 +119,35 @@ def test_an_amago_configuration_that_is_not_computed_is_refused(empty, tmp_path,
     with pytest.raises(CheckpointError, match=reason):
         empty.add(path, config=config, **layout.stated)
     assert empty.list() == []
+
+
+LONG = [0.1, 0.9, 0.95, 0.97, 0.99, 0.995, 0.999, 0.9999]
+EXPERIMENT = """
+# Parameters for Experiment:
+# ==============================================================================
+Experiment.ckpt_base_dir = \\
+    '/data/runs of several months/amago/dark-key-door/meta-horizon-500/seed-3'
+Experiment.discounts = \\
+    [0.1, 0.9, 0.95, 0.97,
+     0.99, 0.995, 0.999, 0.9999]
+Experiment.learning = {'rate': 1e-4}
+Experiment.text = \\
+    ('a text of many words that gin breaks '
+     'at its spaces')
+"""
+"""The part of a trainer's configuration that tells of its run, with values that gin breaks into lines."""
+
+
+def test_a_trainers_values_may_stand_on_lines_of_their_own(empty, tmp_path):
+    """Every run's file names folders, whose paths are too long for gin's lines; what follows is read as ever."""
+    layout, path, config = layouts.REMEMBERING["amago"], tmp_path / "policy_epoch_1.pt", tmp_path / "config.txt"
+    torch.save(layout.content(), path)
+    config.write_text(EXPERIMENT + "\n".join(GIN))
+    said = read_gin(config.read_bytes(), config.name)
+    assert said["Experiment.discounts"] == LONG
+    assert said["Experiment.ckpt_base_dir"].endswith("/seed-3")
+    assert said["Experiment.text"] == "a text of many words that gin breaks at its spaces"
+    assert empty.add(path, config=config, **layout.stated).policy.family == "amago"
 
 
 def test_an_amago_file_alone_asks_for_its_configuration(empty, tmp_path):
