@@ -167,7 +167,7 @@ def test_a_folder_of_safetensors_is_read_with_its_configuration(run, tmp_path):
     (folder / "config.json").write_text(json.dumps(dict(layout.config)))
     assert "CCCAD-AD-darkroom" in run("add", folder)
     (folder / "model.safetensors.index.json").write_text("{}")
-    with pytest.raises(CheckpointError, match="holds the parts of a checkpoint; join them"):
+    with pytest.raises(CheckpointError, match="holds the parts of a checkpoint; join them by safetensors"):
         run("add", folder)
     shards = tmp_path / "dcp"
     shards.mkdir()

@@ -95,8 +95,15 @@ def _refuse_parts(source: Path, files: list[Path]) -> None:
             f"{source.name} is a checkpoint of DeepSpeed",
             "where you trust it, run in it: python zero_to_fp32.py . plain.pt",
         )
+    if f"{SAFETENSORS}.index.json" in names:
+        raise refuse(
+            f"{source.name} holds the parts of a checkpoint",
+            "join them by safetensors.torch: save_file({name: tensor for part in parts for name, tensor in "
+            f"load_file(part).items()}}, '{SAFETENSORS}'), in a folder of its own with the JSON files",
+        )
     if any(name.endswith(".index.json") for name in names):
         raise refuse(
             f"{source.name} holds the parts of a checkpoint",
-            "join them: torch.save({**torch.load(part, weights_only=True) for each part}, 'plain.pt')",
+            "join them: torch.save({name: tensor for part in parts for name, tensor in "
+            "torch.load(part, weights_only=True).items()}, 'plain.pt')",
         )
