@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from attnscope_model.errors import CaptureInvalidError
+from attnscope_model.families.observed import refuse_other
 from attnscope_model.forward.description import parameters_of
 from attnscope_model.forward.remembering import RollingPolicy, newest_weights
 from attnscope_storage.wire import PolicyDescription
@@ -221,6 +222,7 @@ class AmagoPolicy(RollingPolicy):
         at: Int[Tensor, " env"],
     ) -> tuple[Float[Tensor, "env width"], Float[Tensor, "env layer head slot"], Tensor]:
         """Return the stack's output, decision rows, and each layer's key and value."""
+        refuse_other(observation, self.config.features)
         held = at.clamp(max=self.past_steps)
         inputs = self._normalised(torch.cat([observation.float(), told], dim=1))
         x = self.widen(self.observed_norm(self.observing(inputs))) + self._placed(at)

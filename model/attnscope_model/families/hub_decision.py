@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from attnscope_model.acting.outputs import output_of
 from attnscope_model.errors import CaptureInvalidError
 from attnscope_model.families.hub_gpt2 import Gpt2Layer
+from attnscope_model.families.observed import refuse_other
 from attnscope_model.forward.attention import TapedAttention, attention_row
 from attnscope_model.forward.description import parameters_of
 from attnscope_model.forward.remembering import Memory, Recalled, RememberingPolicy
@@ -127,6 +128,7 @@ class HubDecisionPolicy(RememberingPolicy):
     ) -> Float[Tensor, "env 2 width"]:
         """Return the embeddings of a return to come and of a state."""
         config, state = self.config, observation.float()
+        refuse_other(observation, config.features)
         if config.state_mean:
             state = (state - state.new_tensor(config.state_mean)) / state.new_tensor(config.state_std)
         return torch.stack([self.embed_return(left[:, None] / config.return_scale), self.embed_state(state)], dim=1)

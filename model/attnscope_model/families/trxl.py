@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from attnscope_model.errors import CaptureInvalidError
+from attnscope_model.families.observed import refuse_other
 from attnscope_model.forward.description import parameters_of
 from attnscope_model.forward.remembering import RollingPolicy, newest_weights
 from attnscope_storage.wire import OutputDescription, PolicyDescription
@@ -145,8 +146,9 @@ class TrxlPolicy(RollingPolicy):
         Raises
         ------
         CaptureInvalidError
-            An episode is longer than the positions reach.
+            An episode is longer than the positions reach, or an observation is none of the policy's.
         """
+        refuse_other(observation, self.config.features)
         held = at.clamp(max=self.past_steps)
         if bool((at >= self.config.episode_steps).any()):
             raise CaptureInvalidError(

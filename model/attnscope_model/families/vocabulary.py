@@ -9,10 +9,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float, Int, Num
 from torch import Tensor, nn
 
 from attnscope_model.errors import CaptureInvalidError
+from attnscope_model.families.observed import refuse_other
 from attnscope_model.families.tokens import cell_index
 from attnscope_model.forward.stack import Layer, StackedPolicy
 from attnscope_storage.wire import TokenKind
@@ -50,10 +51,10 @@ class VocabularyPolicy(StackedPolicy):
 
     def embed_transition(
         self,
-        observation: Int[Tensor, "env feature"],
+        observation: Num[Tensor, "env feature"],
         action: Int[Tensor, " env"],
         reward: Float[Tensor, " env"],
-        next_observation: Int[Tensor, "env feature"],  # noqa: ARG002 - the next state's token says it
+        next_observation: Num[Tensor, "env feature"],  # noqa: ARG002 - the next state's token says it
     ) -> Float[Tensor, "env token width"]:
         """Return a token each for state and action, and for the reward where rewards are tokens.
 
@@ -72,7 +73,7 @@ class VocabularyPolicy(StackedPolicy):
         embedded: Tensor = self.embedding(torch.stack(entries, dim=1))
         return embedded
 
-    def embed_query(self, observation: Int[Tensor, "env feature"]) -> Float[Tensor, "env token width"]:
+    def embed_query(self, observation: Num[Tensor, "env feature"]) -> Float[Tensor, "env token width"]:
         """Return one token: the state's, as in a transition."""
         embedded: Tensor = self.embedding(self._state(observation)[:, None])
         return embedded
@@ -88,11 +89,21 @@ class VocabularyPolicy(StackedPolicy):
         logits: Tensor = self.final_norm(x) @ rows[first : first + self.words.actions].t()
         return logits
 
-    def _state(self, observation: Int[Tensor, "env feature"]) -> Int[Tensor, " env"]:
-        """Return the entry of each state."""
+    def _state(self, observation: Num[Tensor, "env feature"]) -> Int[Tensor, " env"]:
+        """Return the entry of each state.
+
+        Raises
+        ------
+        CaptureInvalidError
+            It is no cell (row, column) of the room, or no number of a state.
+        """
         words = self.words
-        number = cell_index(observation, words.grid_size) if words.grid_size else observation[:, 0]
-        return words.first_state + _within(number, words.states, "state")
+        refuse_other(observation, 2 if words.grid_size else 1, whole=True)
+        if not words.grid_size:
+            return words.first_state + _within(observation[:, 0], words.states, "state")
+        if bool(((observation < 0) | (observation >= words.grid_size)).any()):
+            raise CaptureInvalidError(f"a cell lies beyond the {words.grid_size} rows and columns of the vocabulary")
+        return words.first_state + cell_index(observation, words.grid_size)
 
 
 def _within(numbers: Int[Tensor, " env"], count: int, what: str) -> Int[Tensor, " env"]:

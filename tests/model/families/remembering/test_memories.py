@@ -97,6 +97,13 @@ def test_amago_decides_as_its_library_does(amago, amago_golden):
     assert golden["done"].sum() == 2
 
 
+def test_observations_of_another_size_are_refused(trxl_of, amago):
+    """An environment that an operator lists may give anything; the job ends with that reason."""
+    for policy, reason in ((trxl_of(9), "of 3 numbers.*gives 2 whole"), (amago, "of 4 numbers.*gives 2 whole")):
+        with pytest.raises(CaptureInvalidError, match=reason):
+            deciding(policy, 1, CPU).decide(np.zeros((1, 2), np.int64))
+
+
 def test_a_memory_says_what_it_cannot(trxl_of, trxl_golden):
     """No whole map, no tokens of the past, no step beyond the positions, no end that nobody tells."""
     policy = trxl_of(2)

@@ -120,11 +120,13 @@ def test_unequal_episodes_are_computed_as_alone(policy):
 
 
 def test_an_episode_beyond_the_embeddings_is_refused(policy):
-    """There are 60 of them; the 61st step has none."""
+    """There are 60 of them; the 61st step has none. A state of another size is refused, too."""
     memory = policy.memory(1, CPU)
     memory.at += 60
     with pytest.raises(CaptureInvalidError, match="more than the 60 steps that the policy has embeddings for"):
         memory.decide(torch.zeros(1, 5))
+    with pytest.raises(CaptureInvalidError, match=r"expected observations of 5 numbers.*gives 4 real ones"):
+        policy.memory(1, CPU).decide(torch.zeros(1, 4))
 
 
 @pytest.mark.parametrize(

@@ -131,3 +131,19 @@ def test_a_state_without_an_entry_is_refused_as_it_is_met(empty, folder):
     ):
         with pytest.raises(CaptureInvalidError, match=reason):
             policy.embed_transition(state, action, torch.tensor([reward]), one)
+
+
+def test_a_cell_is_never_taken_for_another_one(empty, folder):
+    """A column beyond the room's is no cell of the next row; further numbers, and real ones, are no part of a cell."""
+    room = folder("gpt2")
+    room.declare(observation="cell", grid_size=4, states=..., actions=5, first_action=20)
+    policy = added(empty, room)
+    assert policy.embed_query(torch.tensor([[3, 3]])).shape == (1, 1, 32)
+    for cell, reason in (
+        (torch.tensor([[0, 4]]), "a cell lies beyond the 4 rows and columns"),
+        (torch.tensor([[1, -1]]), "a cell lies beyond the 4 rows and columns"),
+        (torch.tensor([[1, 1, 1]]), "expected observations of 2 whole numbers.*gives 3 whole ones"),
+        (torch.tensor([[1.0, 1.5]]), "expected observations of 2 whole numbers.*gives 2 real ones"),
+    ):
+        with pytest.raises(CaptureInvalidError, match=reason):
+            policy.embed_query(cell)
