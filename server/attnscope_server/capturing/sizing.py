@@ -49,10 +49,23 @@ def capture_flops(resolved: ResolvedCapture, policy: PolicyDescription) -> float
     """Return the floating-point operations of a whole capture, those of a compressor among them."""
     if policy.window == "compressed":
         return resolved.envs * _packing_flops(resolved.steps, policy)
+    if policy.window in {"memory", "rolling"}:
+        return resolved.envs * _remembering_flops(resolved.steps, policy)
     grown = min(resolved.steps, policy.context_length)
     growing = sum(forward_flops(policy, tokens) for tokens in range(1, grown + 1))
     full = (resolved.steps - grown) * forward_flops(policy, policy.context_length)
     return resolved.envs * (growing + full)
+
+
+def _remembering_flops(steps: int, policy: PolicyDescription) -> float:
+    """Return the operations of one rollout that computes one token a step beside what it kept, episodes without end.
+
+    A memory of layers' inputs is mapped to keys and values at every step, in each head by a map of its own size.
+    """
+    grown = min(steps, policy.context_length)
+    mapped = 4 * policy.layers * policy.width**2 / policy.heads if policy.window == "memory" else 0
+    seen = sum(range(1, grown + 1)) + (steps - grown) * policy.context_length
+    return steps * forward_flops(policy, 1, seen / steps) + mapped * seen
 
 
 def _packing_flops(steps: int, policy: PolicyDescription) -> float:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -42,6 +43,16 @@ def test_maps_that_wait_together_are_counted_together(memory):
     none, far, near = (memory(maps=maps) for maps in ({"count": 0}, {"steps": [9, 3999]}, {"steps": [8, 9]}))
     assert near - far == pytest.approx(ONE_MAP)
     assert far - none == pytest.approx(ONE_MAP + (8 * HEADS + 1) * TOKENS**2)
+
+
+@pytest.mark.parametrize(("window", "mapped"), [("rolling", 0), ("memory", 4 * 32**2 / 4)])
+def test_a_policy_that_remembers_computes_one_token_a_step(window, mapped):
+    """Each of 500 steps costs one token over what it sees of 100; a memory's keys and values are made anew."""
+    policy = SimpleNamespace(window=window, layers=3, heads=4, width=32, context_length=100)
+    seen = [min(step, 100) for step in range(1, 501)]
+    each = [3 * (24 * 32**2 + 4 * 32 * slots + mapped * slots) for slots in seen]
+    found = sizing.capture_flops(SimpleNamespace(steps=500, envs=2), policy)
+    assert found == pytest.approx(2 * sum(each))
 
 
 def test_only_kept_environments_have_maps(memory):
