@@ -104,6 +104,8 @@ def test_growing_contexts_agree_with_whole_ones(norm, rotated):
         found, again = made.new(given, held, memory, None, last=False)  # as the query's slot is written again
         assert torch.equal(found[:, -1:], last)
         assert torch.equal(again, row)
+        alone, _ = made.new(given[:, :1], held, memory, None, last=True)  # two neighbours share what they read
+        assert torch.equal(found[:, :1], alone)
         assert (found - expected[:, held:]).abs().max() < 1e-5
         assert (row - wanted).abs().max() < 1e-6
         held += new - 1
