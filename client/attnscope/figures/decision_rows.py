@@ -40,10 +40,9 @@ def draw_row(
     rewarded
         Slots of transitions with a reward.
     """
-    slots = np.arange(len(weights))
-    axes.fill_between(
-        slots, np.asarray(weights, np.float64), step="mid", color=COLOURS["first"], alpha=0.8, linewidth=0
-    )
+    slots = np.arange(-1, len(weights) + 1)  # one beyond either end, since steps change half way between two
+    height = np.pad(np.asarray(weights, np.float64), 1, mode="edge")
+    axes.fill_between(slots, height, step="mid", color=COLOURS["first"], alpha=0.8, linewidth=0)
     axes.axhline(1 / len(weights), linestyle="--", color=COLOURS["uniform"], linewidth=0.7, gid="uniform")
     for slot in boundaries:
         axes.axvline(slot - 0.5, color="#BBBBBB", linewidth=0.4)

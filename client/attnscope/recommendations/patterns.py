@@ -52,7 +52,7 @@ def side(estimate: Estimate, bound: float) -> PatternAnswer:
 
 
 def recency(study: Study) -> Pattern:
-    """Return whether the newest tokens hold most of the attention."""
+    """Return whether the newest tokens hold most of the attention, and more than uniform attention would give them."""
     rule = f"do the newest {RECENT_WINDOW} tokens hold most ({MOST}) of the attention"
     found: list[Claim] = []
     for window in WINDOWS:
@@ -79,16 +79,12 @@ def recency(study: Study) -> Pattern:
     if central is None:
         found.append(Claim("recency.absent", "Recency was not captured, and there are no decision rows to take it of."))
         return Pattern("recency bias", "unclear", rule, tuple(found))
-    answer = side(central.estimate, MOST)
-    found.append(
-        _rule(
-            "recency.rule",
-            answer,
-            "most ({bound:.1f}) of the attention in the newest {window:.0f}",
-            bound=MOST,
-            window=RECENT_WINDOW,
-        )
-    )
+    bound = max(MOST, central.estimate.baseline or 0.0)
+    answer = side(central.estimate, bound)
+    words = "most ({bound:.1f}) of the attention in the newest {window:.0f}"
+    if bound > MOST:  # of a short context they are most of the tokens, whatever a policy looks at
+        words = "more attention in the newest {window:.0f} than the {bound:.3f} that uniform attention has there"
+    found.append(_rule("recency.rule", answer, words, bound=bound, window=RECENT_WINDOW))
     return Pattern("recency bias", answer, rule, tuple(found))
 
 

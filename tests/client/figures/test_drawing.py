@@ -288,6 +288,9 @@ def test_decision_rows_draw_a_step_without_a_map(planted):
     figure = decision_rows(attnscope.open(planted(maps=False)), 17)
     assert len(figure.axes) == 4
     assert all(by_gid(axes, "uniform")[0] == pytest.approx(1 / 12) for axes in figure.axes)
+    reached = figure.axes[0].collections[0].get_paths()[0].vertices[:, 0]
+    assert reached.min() <= -0.5  # the first and the last slot are as wide as the others
+    assert reached.max() >= 11.5
 
 
 def test_a_png_is_what_was_drawn(tmp_path, read):

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 
 import pytest
 
 import attnscope
 from attnscope.errors import NotCapturedError
-from attnscope.measures import NotMeasurableError
+from attnscope.measures import Estimate, NotMeasurableError
+from attnscope.recommendations.patterns import recency
 from attnscope_model.strategies import candidates
 
 
@@ -88,3 +89,20 @@ def test_three_tokens_of_a_transition_stay_together(planted, query_slot):
     else:
         assert advice.verdict == "flat"
         assert found["recency"].positions == "keep"  # learned positions, as a trial's own default has it
+
+
+@pytest.mark.parametrize(
+    ("value", "baseline", "answer", "words"),
+    [
+        (0.581, 0.588, "no", "No: the whole interval denies more attention in the newest 10 than the 0.588"),
+        (0.7, 0.588, "yes", "Yes: the whole interval says more attention in the newest 10 than the 0.588"),
+        (0.581, 0.1, "yes", "Yes: the whole interval says most (0.5) of the attention in the newest 10"),
+    ],
+)
+def test_most_of_a_short_context_is_no_recency(value, baseline, answer, words):
+    """Where ten tokens are most of the context, uniform attention holds most there too, and is no bias."""
+    seen = SimpleNamespace(estimate=Estimate(value, value, value, baseline, 8, reliable=True), lift=None)
+    study = SimpleNamespace(quantity=lambda name: seen if name == "recency.10" else None, tally=None)
+    found = recency(study)
+    assert found.answer == answer
+    assert words in found.claims[-1].sentence
