@@ -55,9 +55,9 @@ class OutputDescription(Received):
     @property
     def why_undecided(self) -> str | None:
         """The reason for which no decision can be made about such a policy; None where one can."""
-        counts = "a decision counts the decisions in which two actions differ"
         if self.continuous:
-            return f"it gives an action vector, and {counts}, which two vectors hardly ever fail to do"
+            counts = "a decision counts the decisions in which two actions differ"
+            return f"it gives an action vector, and {counts}; two vectors nearly always do"
         if (many := math.prod(self.branches)) > MOST_COMBINATIONS:
             chosen = f"it makes {len(self.branches)} choices at once, of {many} combinations"
             return f"{chosen}, and a decision tells at most {MOST_COMBINATIONS} apart"
