@@ -1,6 +1,6 @@
 """`python -m benchmarks.under train [TUNING …]` trains, `publish` measures and stores arrays, `write` makes tables.
 
-Each goes on where it was. `train` takes base, rewards, without or recency; `--seed` takes one training seed only.
+Each goes on where it was. `train` and `publish` take base, rewards, without or recency; `--seed` is one training seed.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ def main() -> None:
     elif asked.what == "publish":
         from benchmarks.under.measuring import publish  # noqa: PLC0415 - after OMP_NUM_THREADS is set
 
-        print(f"published: {', '.join(publish(asked.runs))}")
+        print(f"published: {', '.join(publish(asked.runs, tunings=asked.tunings))}")
     else:
         from benchmarks.under.writing import write  # noqa: PLC0415 - as above
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -84,9 +85,20 @@ def measurable(runs: Path, cell: Cell) -> bool:
     return all(Trainee(seed, tuning).folder(runs).exists() for seed in SEEDS for tuning in tunings)
 
 
-def publish(runs: Path, to: Path = FOLDER) -> list[str]:
-    """Put the returns of all conditions that can be measured into one file with its checksum; return their names."""
-    done = [cell for cell in CELLS if measurable(runs, cell)]
+def publish(runs: Path, to: Path = FOLDER, tunings: Sequence[str] = ()) -> list[str]:
+    """Put the returns of all conditions that can be measured into one file with its checksum; return their names.
+
+    Parameters
+    ----------
+    runs
+        Folder of the runs, in which returns are kept.
+    to
+        Folder of the file.
+    tunings
+        Of which policies; all where nothing is said.
+    """
+    asked = [cell for cell in CELLS if not tunings or cell.tuning in tunings]
+    done = [cell for cell in asked if measurable(runs, cell)]
     arrays: dict[str, UInt8[np.ndarray, "seed task rollout episode"]] = {
         cell.key: np.stack([measure(runs, cell, seed) for seed in SEEDS]).astype(np.uint8) for cell in done
     }

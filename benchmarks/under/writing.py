@@ -109,7 +109,7 @@ def write() -> Path:
 def _recoveries(arrays: Returns) -> Iterator[tuple[str, ...]]:
     for rule in RULES:
         for against in (WITHOUT, BASE):
-            if f"{rule}-on-{rule}" not in arrays:
+            if not {f"{rule}-on-{rule}", f"{against}-on-{rule}", f"{against}-on-{WHOLE}"} <= arrays.keys():
                 continue
             found = recovered(arrays, rule, against)
             claim = found.claim if (rule, against) == (next(iter(RULES)), WITHOUT) else "no claim registered"
