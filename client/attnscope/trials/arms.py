@@ -12,6 +12,12 @@ from attnscope.trials.row import Row
 from attnscope.trials.speed import speed_at
 from attnscope.trials.words import number
 
+RISK = (
+    "Such a word on a recipe is wrong in 2.5 % of cases where trainings vary evenly, and in up to 6 % where a few of "
+    "them lose much more than the others."
+)
+"""The errors of a recipe's "non-inferior", simulated by ``python -m benchmarks.calibration seeds``."""
+
 
 def arm_sentences(board: Board) -> list[str]:
     """Return the reference, then a sentence an arm, then one an arm of a recipe."""
@@ -27,10 +33,11 @@ def recipe_sentence(board: Board, one: ArmOfRecipe) -> str:
     """Return what an arm keeps over the training seeds of its recipe, and what of it the recipe keeps."""
     beside = f"{one.against} ({_seeds(one.reference_seeds)})"
     scope = scope_words(board.results, "these tasks")
+    risk = f" {RISK}" if one.recipe.reason is None and one.recipe.word == "non-inferior" else ""
     return (
         f"{one.name} over {_seeds(one.training_seeds)}, against {beside}: these checkpoints keep "
         f"{number(one.these.kept)} of the gain ({one.seeds_words}); the recipe keeps {number(one.recipe.kept)} "
-        f"({one.recipe_words}), {scope}."
+        f"({one.recipe_words}), {scope}.{risk}"
     )
 
 

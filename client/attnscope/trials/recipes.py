@@ -18,6 +18,9 @@ from attnscope.trials.verdicts import NO_GAIN, NO_RANDOM, ONE_ROLLOUT, Verdict, 
 
 ONE_SEED = "one training seed tells nothing of a recipe"
 
+RARE = "unless trainings seldom lose much more than these"
+"""The condition of a claim that a recipe loses little: a few training seeds do not show rare failures."""
+
 
 @dataclass(frozen=True)
 class ArmOfRecipe:
@@ -44,8 +47,10 @@ class ArmOfRecipe:
 
     @property
     def recipe_words(self) -> str:
-        """The verdict on the recipe in words; no claim where the training seeds are too few."""
-        return self.recipe.words if self.recipe.reason is None else f"no claim: {self.recipe.reason}"
+        """The verdict on the recipe in words, with its condition; no claim where the training seeds are too few."""
+        if self.recipe.reason is not None:
+            return f"no claim: {self.recipe.reason}"
+        return f"{self.recipe.words}, {RARE}" if self.recipe.word == "non-inferior" else self.recipe.words
 
     def to_json(self) -> dict[str, Any]:
         """Return everything as JSON."""
