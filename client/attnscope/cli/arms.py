@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 from typing import Any
 
 import typer
@@ -48,3 +49,14 @@ def recipes(texts: list[str] | None) -> tuple[dict[str, Any], ...] | None:
             raise typer.BadParameter(f"expected NAME=CKPT,CKPT,…, got {text!r}", param_hint="--recipe")
         found.append({"name": name, "checkpoints": checkpoints})
     return tuple(found)
+
+
+def named_files(texts: list[str] | None) -> dict[str, Path]:
+    """Return ``NAME=FILE`` as names with their files."""
+    found: dict[str, Path] = {}
+    for text in texts or []:
+        name, equals, file = text.partition("=")
+        if not (name.strip() and equals and file) or name.strip() in found:
+            raise typer.BadParameter(f"expected NAME=FILE, each name once, got {text!r}", param_hint="--returns")
+        found[name.strip()] = Path(file)
+    return found

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rich.markup import escape
 
 from attnscope.cli.app import out, tell
 from attnscope.cli.records import show_table
+from attnscope.documents import document
 
 if TYPE_CHECKING:
     from attnscope.trials.recipes import ArmOfRecipe
@@ -21,19 +24,31 @@ SEEDS = ("arm over training seeds", "against", "seeds", "these seeds keep", "ver
 COLUMNS = ("condition", "positions", "tokens", "return", "gain kept", "where it binds", "KL", "speed", "verdict")
 
 
-def show_board(trial: Trial, *, as_json: bool) -> None:
-    """Print every committed condition of a trial, the uncompressed one first."""
-    from attnscope.trials.board import board  # noqa: PLC0415 - loads zarr
+def show_board(trial: Trial, *, as_json: bool, returns: Mapping[str, Path] | None = None) -> None:
+    """Print every committed condition of a trial, the uncompressed one first.
+
+    Parameters
+    ----------
+    returns
+        Files of returns of other programs, [env, episode], by the names of their arms.
+    """
+    from attnscope.foreign.returns import read_returns  # noqa: PLC0415 - loads zarr
+    from attnscope.trials.board import board  # noqa: PLC0415 - as above
+    from attnscope.trials.outside import outside_arm  # noqa: PLC0415 - as above
     from attnscope.trials.words import speed_words  # noqa: PLC0415 - as above
 
     found = board(trial.results())
+    outside = [outside_arm(found.results, name, read_returns(path)) for name, path in (returns or {}).items()]
     if as_json:
-        tell(found.json())
+        more = {"imported_returns": [one.to_json() for one in outside]} if outside else {}
+        tell(document(found.to_json() | more))
         return
     means = found.results.returns.mean(axis=tuple(range(1, found.results.returns.ndim)))
     show_table(COLUMNS, [_cells(row, f"{mean:.2f}") for row, mean in zip(found.rows, means, strict=False)])
     if found.recipes:
         show_table(SEEDS, [_over_seeds(one) for one in found.recipes])
+    for one in outside:
+        out.print(escape(one.words))
     out.print(READ, markup=False)
     out.print(f"{found.reach} {speed_words(found.results)}")
     for reason in sorted({row.verdict.reason for row in found.rows if row.verdict.reason is not None}):

@@ -16,7 +16,7 @@ RISK = (
     "Such a word on a recipe is wrong in 2.5 % of cases where trainings vary evenly, and in up to 6 % where a few of "
     "them lose much more than the others."
 )
-"""The errors of a recipe's "non-inferior", simulated by ``python -m benchmarks.calibration seeds``."""
+"""The errors of a recipe's "non-inferior", simulated by ``python -m benchmarks.calibration --only seeds``."""
 
 
 def arm_sentences(board: Board) -> list[str]:

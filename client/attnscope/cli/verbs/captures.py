@@ -11,12 +11,14 @@ from rich.markup import escape
 import attnscope
 from attnscope.cli.address import connect
 from attnscope.cli.app import JobName, Json, Source, app, find_capture, out, say, tell
+from attnscope.cli.arms import named_files
 from attnscope.errors import MapNotSampledError
 from attnscope.kinds.view import view_of
 from attnscope_storage.wire.contract import imported
 
 if TYPE_CHECKING:
     from attnscope.capture import Capture
+    from attnscope.fetching.stored import Stored
 
 
 @app.command()
@@ -76,11 +78,28 @@ def draw_heatmap(
 def summary(
     job: JobName = "last",
     source: Source = None,
+    trial: Annotated[Path | None, typer.Option(help="A downloaded trial.")] = None,
+    returns: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Of a trial: returns of another program as an arm, [env, episode], an env a task; .npy, .npz or "
+            ".csv. Typed NAME=FILE. Repeat for several."
+        ),
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Summarise a capture: returns, context length, recency against uniform; of a trial: what each condition costs."""
-    stored = connect().job(job).stored() if source is None else attnscope.open(source)
-    imported(view_of(stored.kind).summary)(stored, as_json=as_json)
+    if source is not None and trial is not None:
+        raise typer.BadParameter("name one folder: a capture's or a trial's", param_hint="--trial")
+    stored: Stored
+    if trial is not None:
+        stored = attnscope.open_trial(trial)
+    else:
+        stored = connect().job(job).stored() if source is None else attnscope.open(source)
+    beside = named_files(returns)
+    if beside and stored.kind != "trial":
+        raise typer.BadParameter(f"stand beside a trial's conditions, not a {stored.kind}", param_hint="--returns")
+    imported(view_of(stored.kind).summary)(stored, as_json=as_json, **({"returns": beside} if beside else {}))
 
 
 def summarise_capture(capture: Capture, *, as_json: bool) -> None:

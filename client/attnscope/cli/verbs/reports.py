@@ -51,6 +51,7 @@ class Asked:
     screen: str | None = None
     """Of a capture: a screen, likewise."""
     service: Service | None = None
+    """The service behind the jobs that are reported; None where all was downloaded."""
     paper: bool = False
     """Of a trial with arms: its figure for a paper."""
 
@@ -60,8 +61,6 @@ class Asked:
             raise typer.BadParameter(
                 "drawn for a paper are a trial with arms, and compare of a run", param_hint="--paper"
             )
-
-    """The service behind the jobs that are reported; None where all was downloaded."""
 
     def tell(self, path: Path) -> None:
         """Say that a file is written."""
