@@ -21,6 +21,7 @@ from pydantic import (
     TypeAdapter,
     ValidationError,
 )
+from pydantic.config import ExtraValues
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, core_schema
 
@@ -97,6 +98,8 @@ def specification_as(kind: str, value: object) -> Specification:
 def resolved_as(kind: str, value: object) -> ResolvedJob:
     """Return what a specification of a kind means from its JSON, also of a kind that is not registered.
 
+    Fields that this version does not know are dropped, at every depth.
+
     Raises
     ------
     ValidationError
@@ -105,11 +108,11 @@ def resolved_as(kind: str, value: object) -> ResolvedJob:
     if isinstance(value, ResolvedJob):
         return value
     known = contracts().get(kind)
-    return _unknown(value) if known is None else _read(known.resolved, value)
+    return _unknown(value) if known is None else _read(known.resolved, value, extra="ignore")
 
 
-def _read(model: type[Any], value: object) -> Any:  # noqa: ANN401 - an instance of the model
-    return model.model_validate(value)
+def _read(model: type[Any], value: object, *, extra: ExtraValues | None = None) -> Any:  # noqa: ANN401 - the model's own
+    return model.model_validate(value, extra=extra)
 
 
 def _unknown(value: object) -> UnknownResolved:
@@ -139,11 +142,11 @@ def _specification(value: object) -> Specification:
 
 
 def _shown(value: object) -> Specification:
-    """Return a specification that a service shows, also of an unknown kind."""
+    """Return a specification that a service shows, also of an unknown kind; fields of a newer service are dropped."""
     kind = value.get("kind") if isinstance(value, dict) else None
     if isinstance(kind, str) and kind not in contracts():
         return UnknownSpecification.model_validate(value)
-    return value if isinstance(value, UnknownSpecification) else specifications().validate_python(value)
+    return value if isinstance(value, UnknownSpecification) else specifications().validate_python(value, extra="ignore")
 
 
 def _resolved(value: object) -> ResolvedJob:
