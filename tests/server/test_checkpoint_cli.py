@@ -110,12 +110,14 @@ def test_settings_that_cannot_be_are_one_sentence(tmp_path, monkeypatch, words, 
 
 
 def test_renaming_is_said_and_the_old_name_goes_on(run, bare):
-    """Adding a file again under another name says from what it was renamed; the list shows both."""
+    """Adding a file again under another name, or for another preset, says what it was before; the list shows both."""
     answers = ["--heads", "4", "--preset", "key-to-door"]
     assert "renamed" not in run("add", bare("cccad"), *answers, "--name", "first")
     assert "renamed from first, which goes on naming it" in run("add", bare("cccad"), *answers, "--name", "second")
     assert "second" in run("list")
     assert "formerly first" in run("list")
+    elsewhere = run("add", bare("cccad"), "--heads", "4", "--preset", "darkroom-reference", "--name", "second")
+    assert "it acted in key-to-door before: new jobs of any of its names act in darkroom-reference" in elsewhere
     assert run("remove", "first").strip() == "removed second"
 
 

@@ -75,7 +75,7 @@ def add_checkpoint(
 ) -> None:
     """Copy and convert a checkpoint; a running service sees it at once."""
     registry = registry_of(data_root)
-    before = {info.id: info.name for info in registry.list()}
+    before = {info.id: info for info in registry.list()}
     if shipped:
         added = registry.add_shipped()
     elif source is None:
@@ -98,7 +98,7 @@ def add_checkpoint(
             )
         added = [one]
     for info in added:
-        _show(info, before.get(info.id, info.name))
+        _show(info, before.get(info.id, info))
 
 
 @contextmanager
@@ -118,13 +118,15 @@ def local_source(source: str, registry: CheckpointRegistry, data_root: Path | No
         yield folder
 
 
-def _show(info: CheckpointInfo, earlier: str) -> None:
+def _show(info: CheckpointInfo, earlier: CheckpointInfo) -> None:
     """Print an added checkpoint: its name, its mask, and every answer that it rests on."""
     mask = "causal" if info.policy.causal else "non-causal"
     typer.echo(f"{info.name}  {info.id[:12]}  {mask} (mask stated by {info.causal_stated_by})")
-    if earlier != info.name:
-        typer.echo(f"  renamed from {earlier}, which goes on naming it")
+    if earlier.name != info.name:
+        typer.echo(f"  renamed from {earlier.name}, which goes on naming it")
     typer.echo(f"  acts in {info.preset}, {info.sampling} where a capture does not choose")
+    if earlier.preset != info.preset:
+        typer.echo(f"  it acted in {earlier.preset} before: new jobs of any of its names act in {info.preset}")
     if info.stated:
         typer.echo("  stated by user: " + ", ".join(f"{name} {answer}" for name, answer in info.stated.items()))
     for note in info.notes:
