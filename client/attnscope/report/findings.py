@@ -25,7 +25,8 @@ def findings(study: Study) -> list[str]:
     if study.returns is not None and study.returns.shape[1]:
         by_episode = study.interval(study.returns)
         first, last = _number(by_episode, 0), _number(by_episode, -1)
-        sentences.append(f"Return: {first} in the first episode, {last} in episode {study.returns.shape[1]}.")
+        then = f", {last} in episode {study.returns.shape[1]}" if study.returns.shape[1] > 1 else ""
+        sentences.append(f"Return: {first} in the first episode{then}.")
     sentences += [*_recency(study), *_packed(study)]
     sentences += (
         _positions(study) if study.tally else ["Decision rows were not captured, so attention by position is unknown."]

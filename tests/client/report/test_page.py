@@ -135,6 +135,13 @@ def test_sentences_are_true(planted):
     assert "Return: 0 (0 to 0, unreliable) in the first episode, 5 (5 to 5, unreliable) in episode 6." in said
 
 
+def test_one_whole_episode_is_told_once(planted):
+    """After 16 steps there is one return a rollout, which is not told again as that of episode 1."""
+    said = " ".join(findings(study(attnscope.open(planted(until=2)))))
+    assert re.search(r"Return: [^,]*, unreliable\) in the first episode\. ", said)
+    assert "in episode 1." not in said
+
+
 def test_a_page_of_a_running_job_says_how_far(planted):
     """The state line names the committed steps."""
     text = page(study(attnscope.open(planted(until=3))), [0], {}, "nothing is known")
