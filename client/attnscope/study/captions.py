@@ -7,7 +7,7 @@ from types import MappingProxyType
 from typing import Final
 
 from attnscope.study.study import Study
-from attnscope_storage.ages import EXACT_AGES
+from attnscope_storage.ages import BINS, EXACT_AGES
 from attnscope_storage.shades import U8_ERROR
 
 FORMS: Final[Mapping[str, str]] = MappingProxyType(
@@ -40,6 +40,8 @@ def rows_of(study: Study) -> str:
     if plan is None:
         return "statistics of every step, no rows captured"
     form = FORMS[study.capture.row_form]
+    if study.capture.row_form == "bins" and study.capture.policy.context_length <= BINS:
+        form = " (age bins of one token each)"
     read, heads = plan.rows_read, plan.head_rows_read if plan.heads is None else len(plan.heads)
     if plan.whole:
         return f"statistics of every step, rows{form} of {read} of {study.steps} steps"

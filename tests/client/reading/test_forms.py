@@ -53,6 +53,13 @@ def test_captions_state_what_was_lost(planted, form, said):
     assert said in caption_of_study(study(attnscope.open(planted(**LONG, form=form))))
 
 
+def test_bins_of_a_short_context_lose_nothing(planted):
+    """Each of its tokens has a bin, so the caption does not say that attention looks flatter."""
+    said = caption_of_study(study(attnscope.open(planted(form="bins", maps=False))))
+    assert "rows (age bins of one token each) of" in said
+    assert "flatter" not in said
+
+
 def test_a_stored_curve_tells_the_potential_over_every_step(planted):
     """Beside rows it replaces the sample; alone it is drawn alone; at the stored shares it is the rows' own."""
     rows, both = attnscope.open(planted(**LONG)), attnscope.open(planted(**LONG, curve=True))
