@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Literal, Self
 from uuid import UUID
 
 from attnscope.connecting.responses import read_model
@@ -11,7 +11,7 @@ from attnscope.connecting.transport import Transport
 from attnscope.kinds.view import view_of
 from attnscope.waiting import until_ended
 from attnscope_storage.errors import StoreKindError
-from attnscope_storage.wire import Job, JobChanges, JobState, JobSummary
+from attnscope_storage.wire import DeviceKind, Job, JobChanges, JobState, JobSummary
 from attnscope_storage.wire.contract import imported
 
 if TYPE_CHECKING:
@@ -150,20 +150,26 @@ class JobHandle:
         fields = {"expires_at": until, "pinned": pinned}
         return self._change({name: value for name, value in fields.items() if value is not None})
 
-    def place(self, *, elsewhere: bool) -> Self:
-        """Say whether the job may go on on another kind of device than the one that its commits were computed on.
+    def place(self, *, elsewhere: bool | None = None, device_kind: DeviceKind | Literal["any"] | None = None) -> Self:
+        """Say where the job may run from its next attempt on; what is not said stays as it is.
 
         Parameters
         ----------
         elsewhere
-            True lets it: it then waits for no such device, and what it computes from there on is not equal to the bit.
+            True lets it go on on another kind of device than the one that its commits were computed on: it then waits
+            for no such device, and what it computes from there on is not equal to the bit.
+        device_kind
+            Kind of device that it waits for, such as ``cuda``; ``any`` takes every one.
 
         Returns
         -------
         JobHandle
             This job, with what now holds.
         """
-        return self._change({"resume_elsewhere": elsewhere})
+        fields: dict[str, Any] = {} if elsewhere is None else {"resume_elsewhere": elsewhere}
+        if device_kind is not None:
+            fields["device_kind"] = None if device_kind == "any" else device_kind
+        return self._change(fields)
 
     def _change(self, fields: dict[str, Any]) -> Self:
         changes = JobChanges.model_validate(fields)

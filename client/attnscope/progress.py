@@ -81,7 +81,7 @@ class _Lines:
     def show(self, job: Job) -> None:
         progress = job.progress
         tenth = progress.steps_done * LINES // max(1, progress.steps_total)
-        mark = f"{job.state} {progress.phase} {tenth} {progress.stalled}"
+        mark = f"{job.state} {progress.phase} {tenth} {progress.stalled} {progress.waits_for}"
         if mark != self._said:
             self._said = mark
             self._console.print(f"{str(job.id)[:8]}  {describe(job)}", markup=False, highlight=False)
@@ -125,6 +125,8 @@ def describe(job: Job) -> str:
         parts.append(f"place {progress.queue_position + 1} in the queue")
     elif not job.state.final:
         parts.append(progress.phase)
+    if progress.waits_for is not None:
+        parts.append(progress.waits_for)
     if progress.conditions_total is not None:
         parts.append(f"{progress.conditions_committed}/{progress.conditions_total} conditions")
     parts.append(f"{progress.steps_done}/{progress.steps_total} steps")

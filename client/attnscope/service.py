@@ -18,6 +18,7 @@ from attnscope_storage.wire import (
     AnySpec,
     Capabilities,
     CheckpointInfo,
+    DeviceKind,
     EnvironmentInfo,
     Estimate,
     Job,
@@ -72,7 +73,14 @@ class Service:
         """Close the connection."""
         self._transport.close()
 
-    def submit(self, spec: AnySpec | None = None, *, job_id: UUID | None = None, **options: Any) -> JobHandle:  # noqa: ANN401
+    def submit(
+        self,
+        spec: AnySpec | None = None,
+        *,
+        job_id: UUID | None = None,
+        device_kind: DeviceKind | None = None,
+        **options: Any,  # noqa: ANN401 - fields of the spec
+    ) -> JobHandle:
         """Queue a capture or a trial and return its job.
 
         Parameters
@@ -82,6 +90,8 @@ class Service:
             ``submit(kind="trial", checkpoint="AD", strategies=[{"name": "recency"}], budgets=[0.4])`` a trial.
         job_id
             Names the job, so that submitting again changes nothing; minted here where None.
+        device_kind
+            Kind of device that the job waits for, such as ``cuda``; None takes any.
         **options
             Fields of the specification, where `spec` is None.
 
@@ -93,7 +103,7 @@ class Service:
         Raises
         ------
         RequestRefusedError
-            A field is wrong, or names what the service does not have.
+            A field is wrong, or names what the service does not have; or an older service knows no kinds of device.
 
         Examples
         --------
@@ -103,7 +113,12 @@ class Service:
         """
         content = _spec(spec, options).model_dump_json(exclude_defaults=False).encode()
         path = f"/v1/jobs/{job_id or uuid4()}"
-        return self._handle(read_model(Job, self._transport.request("PUT", path, content=content, headers=JSON)))
+        asked = [] if device_kind is None else [("device_kind", device_kind)]
+        answer = self._transport.request("PUT", path, parameters=asked, content=content, headers=JSON)
+        job = self._handle(read_model(Job, answer))
+        if device_kind is None or job.summary.device_kind == device_kind:
+            return job
+        return job.place(device_kind=device_kind)  # submitted before, or to an older service, which refuses the field
 
     def estimate(self, spec: AnySpec | None = None, **options: Any) -> Estimate:  # noqa: ANN401 - fields of the spec
         """Say what a job would cost; nothing is queued.

@@ -11,6 +11,7 @@ from attnscope.cli.arms import arms, recipes
 from attnscope.cli.completion import checkpoint_names, strategy_names
 from attnscope.cli.options import Spelling
 from attnscope.cli.parsing import budgets, goals, integers, pairs, strategies
+from attnscope_storage.wire import DeviceKind
 
 SEVERAL: Final = "Repeat for several."
 NUMBERS: Final = "Typed 7 or 0,2,5 or 0-7."
@@ -77,4 +78,7 @@ SPELLINGS: Final = MappingProxyType(
 """Fields whose option is not their path, or whose value needs a way of typing it."""
 
 Wait = Annotated[bool, typer.Option("--wait", help="Show progress until it ends.")]
+OnKind = Annotated[
+    DeviceKind | None, typer.Option("--device-kind", help="Kind of device that the job waits for; else any.")
+]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Say what it would cost; queue nothing.")]

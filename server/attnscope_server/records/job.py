@@ -76,6 +76,8 @@ class StoredJob:
     """Device, number format, threads and torch of the last attempt that began."""
     resume_elsewhere: bool = False
     """True where the owner lets the job go on on another kind of device, not equal to the bit."""
+    device_kind: str | None = None
+    """Kind of device that the owner asks for; None: any."""
 
     @property
     def resume_on(self) -> str | None:
@@ -163,6 +165,7 @@ class StoredJob:
             pinned=self.pinned,
             placed_on=None if self.placed_on is None else dict(self.placed_on),
             resume_elsewhere=self.resume_elsewhere,
+            device_kind=self.device_kind,
         )
 
 

@@ -122,6 +122,7 @@ def _stored_job(row: JobRow) -> StoredJob:
         slot=row.slot,
         placed_on=row.placed_on,
         resume_elsewhere=row.resume_elsewhere,
+        device_kind=row.device_kind,
     )
 
 

@@ -63,7 +63,15 @@ class JobStore(JobQueries):
         self._retention = retention
 
     def submit(
-        self, name: UUID, owner: str, spec: AnySpec, resolve: Resolve, *, queue_limit: int, room: Room | None = None
+        self,
+        name: UUID,
+        owner: str,
+        spec: AnySpec,
+        resolve: Resolve,
+        *,
+        queue_limit: int,
+        room: Room | None = None,
+        device_kind: str | None = None,
     ) -> tuple[StoredJob, bool]:
         """Queue a job, or return the one of this owner that has this name and the same specification already.
 
@@ -75,6 +83,8 @@ class JobStore(JobQueries):
             the checkpoint is gone by now.
         room
             The owner's quota of stored bytes; `resolve` says in it what the job takes. None: any.
+        device_kind
+            Kind of device that a new job waits for; None: any.
 
         Returns
         -------
@@ -101,7 +111,7 @@ class JobStore(JobQueries):
             # as those of a decision's parts are, may lead to a store that is there.
             job = name if name.version == RANDOM and row_of(session, name) is None else uuid4()
             row = new_row(job, name, owner, spec, resolved, self._now())
-            row.bytes_expected = room.more
+            row.bytes_expected, row.device_kind = room.more, device_kind
             session.add(row)
             session.flush()
             record_event(session, row, self._now(), None)

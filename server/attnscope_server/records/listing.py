@@ -178,6 +178,7 @@ def _summary(session: Session, sequence: int) -> JobSummary | None:
             pinned=row.pinned,
             placed_on=row.placed_on,
             resume_elsewhere=row.resume_elsewhere,
+            device_kind=row.device_kind,
         )
     except ValidationError as error:
         log.warning("the record of a job cannot be read", job=row.id, wrong=error.error_count())

@@ -98,6 +98,8 @@ class JobRow(Base):
     """Bytes that the job was expected to store when it was queued."""
     resume_elsewhere: Mapped[bool] = mapped_column(default=False)
     """True where the job may go on on another kind of device than the one that it began on."""
+    device_kind: Mapped[str | None]
+    """Kind of device that its owner asks for; None: any."""
     token_digest: Mapped[str | None] = mapped_column(String(64))
     """sha256 of the token of the last attempt that a worker asked for over HTTP, hex."""
     token_key: Mapped[str | None] = mapped_column(String)

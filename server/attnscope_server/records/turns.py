@@ -59,14 +59,16 @@ class Claim:
     slot: str | None = None
     hardware: str | None = None
     """Device of the slot as torch names it; None where that is not known, and any job may be tried there."""
+    device_kind: str | None = None
+    """Kind of the slot's device; None where that is not known, and any job may be tried there."""
     lease_seconds: float | None = None
     """Length of the attempt's lease; None where it needs none."""
     owners: tuple[str, ...] | None = None
     """Owners whose jobs the slot takes; None: every owner's."""
 
 
-Wish = tuple[tuple[str, ...] | None, tuple[str, ...], tuple[str, ...] | None, str | None]
-"""The jobs that a slot takes: `only`, `never`, `owners` and `hardware` of its claim."""
+Wish = tuple[tuple[str, ...] | None, tuple[str, ...], tuple[str, ...] | None, str | None, str | None]
+"""The jobs that a slot takes: `only`, `never`, `owners`, `hardware` and `device_kind` of its claim."""
 
 
 @dataclass(frozen=True)
@@ -110,7 +112,8 @@ def standings(session: Session) -> tuple[Standing, ...]:
 
 def _turns(session: Session, claim: Claim) -> tuple[Turn, ...]:
     """Return the turn of each owner who waits for such a slot."""
-    found = session.execute(_asking_turns((claim.only, claim.never, claim.owners, claim.hardware)))
+    wish = (claim.only, claim.never, claim.owners, claim.hardware, claim.device_kind)
+    found = session.execute(_asking_turns(wish))
     return tuple(Turn(owner, job, busy, turn or 0) for owner, job, busy, turn in found if job is not None)
 
 
@@ -181,7 +184,7 @@ def _before(mine: Standing, nth: int, owners: Sequence[Standing]) -> int:
 
 def _taken(wish: Wish) -> list[ColumnElement[Any]]:
     """Return the conditions of a queued job that a slot takes."""
-    only, never, owners, hardware = wish
+    only, never, owners, hardware, device_kind = wish
     wanted: list[ColumnElement[Any]] = []
     if only is not None:
         wanted.append(JobRow.kind.in_(only))
@@ -189,6 +192,8 @@ def _taken(wish: Wish) -> list[ColumnElement[Any]]:
         wanted.append(JobRow.kind.not_in(never))
     if owners is not None:
         wanted.append(JobRow.owner.in_(owners))
+    if device_kind is not None:
+        wanted.append(or_(JobRow.device_kind.is_(None), JobRow.device_kind == device_kind))
     if hardware is not None:
         began_on = JobRow.placed_on["device"].as_string()
         wanted.append(

@@ -55,6 +55,7 @@ class Run(Message):
     resume_on: str | None = Field(
         default=None, description="Device that the job's commits were computed on, where it must go on there."
     )
+    device_kind: str | None = Field(default=None, description="Kind of device that the owner asks for; None: any.")
 
     @field_validator("module")
     @classmethod

@@ -52,4 +52,5 @@ def order_of(
         alive_seconds=settings.alive_seconds,
         lease_seconds=lease_seconds,
         resume_on=job.resume_on,
+        device_kind=job.device_kind,
     )

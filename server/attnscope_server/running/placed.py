@@ -100,7 +100,8 @@ def _write(jobs: JobStore, placed: Placed, *, stopping: bool) -> None:
         case GivenBack(detail=known):
             given_back(jobs, job, known or "gave its slot back", queue=not stopping)
         case Misplaced(placed_on=found):
-            detail = f"it goes on only on {job.resume_on}, and this slot has {found.device}"
+            wanted = f"goes on only on {job.resume_on}" if job.resume_on else f"asks for a {job.device_kind} device"
+            detail = f"it {wanted}, and this slot has {found.device}"
             given_back(jobs, job, detail, queue=not stopping)
         case Interrupted():
             interrupted(jobs, job, placed.why or "the worker was stopped", counted=False, queue=not stopping)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from typing import Final
+from typing import Any, Final
 
 import structlog
 
@@ -65,6 +65,13 @@ class Placing:
         """Forget which claims found no job: more may wait by now."""
         self._in_vain.clear()
 
+    def keep_only(self, runner: str, slots: Collection[str]) -> None:
+        """Forget what was noted about slots of a runner that are gone: workers that ask come and go for months."""
+        notes: tuple[dict[tuple[str, str], Any], ...] = (self._idle_since, self._refused, self._hardware)
+        for noted in notes:
+            for key in [key for key in noted if key[0] == runner and key[1] not in slots and key not in self._placed]:
+                del noted[key]
+
     @property
     def running(self) -> int:
         """Number of jobs on slots."""
@@ -120,11 +127,13 @@ class Placing:
             if not only:
                 return None
         never = [kind for kind, slots in self._takes.items() if slot.kind not in slots]  # others take a device
+        hardware = self.hardware(runner.name, slot)
         wish = Claim(
             only=only,
             never=(*never, *sorted(slot.refuses)),
             per_owner=self._settings.limits.running_per_owner,
-            hardware=self.hardware(runner.name, slot),
+            hardware=hardware,
+            device_kind=slot.device_kind(hardware),
             owners=None if slot.owners is None else tuple(sorted(slot.owners)),
         )
         if wish in self._in_vain:  # a hundred idle slots alike ask the database once a round

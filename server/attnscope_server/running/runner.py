@@ -47,6 +47,18 @@ class Slot:
     refuses: frozenset[str] = frozenset()
     """Kinds of job that it does not take."""
 
+    def device_kind(self, hardware: str | None) -> str | None:
+        """Return the kind of its device; None of ``auto`` before a job has run there.
+
+        Parameters
+        ----------
+        hardware
+            Name that torch gives the device; None where nothing has told it.
+        """
+        if self.device != "auto":
+            return self.device.partition(":")[0]
+        return hardware if hardware in {None, "cpu"} else "cuda"  # auto is the first GPU, else the CPU
+
 
 class Runner(ABC):
     """Runs jobs on its placement slots, one at a time on each.

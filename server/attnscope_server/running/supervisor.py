@@ -216,6 +216,7 @@ class Supervisor:
             except Exception:  # the other runners go on
                 log.exception("a runner does not say where jobs can run", runner=runner.name)
                 continue
+            self._placing.keep_only(runner.name, {slot.name for slot in slots})
             for slot in slots:
                 if slot.free and self._placing.fill(runner, slot):
                     self._settle()

@@ -109,7 +109,7 @@ class Worker:
                 log.info("job stopped", outcome=report.type)
                 self.channel.report(report)
             except _MisplacedError as error:
-                log.info("job not begun", began_on=order.resume_on, device=error.placed_on.device)
+                log.info("job not begun", wants=order.resume_on or order.device_kind, device=error.placed_on.device)
                 self.channel.report(Misplaced(**about, placed_on=error.placed_on))
             except SlotGivenBackError:
                 log.info("slot given back")
@@ -133,7 +133,7 @@ class Worker:
         spec, resolved = order.spec, order.resolved
         placed_on = placement(device, getattr(spec, "dtype", "float32"))  # a kind without a choice computes so
         about = {"job": order.job, "attempt": order.attempt}
-        if order.resume_on not in {None, placed_on.device}:
+        if order.resume_on not in {None, placed_on.device} or order.device_kind not in {None, device.type}:
             raise _MisplacedError(placed_on)
         self.channel.report(Taken(**about, placed_on=placed_on))
         job = Order(

@@ -20,6 +20,7 @@ from attnscope_storage.wire.catalogue import (
 from attnscope_storage.wire.contract import Contract, Words, contract_of, contracts
 from attnscope_storage.wire.jobs import (
     Alternative,
+    DeviceKind,
     Estimate,
     Job,
     JobChanges,
@@ -117,6 +118,7 @@ __all__ = [
     "Condition",
     "Contract",
     "DeviceInfo",
+    "DeviceKind",
     "EnvironmentChoice",
     "EnvironmentInfo",
     "Estimate",

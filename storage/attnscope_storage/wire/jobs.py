@@ -31,6 +31,9 @@ class JobState(StrEnum):
         return self in {JobState.SUCCEEDED, JobState.FAILED, JobState.CANCELLED}
 
 
+DeviceKind = Literal["cpu", "cuda", "mps", "xpu", "hpu"]
+"""Kind of a device, as torch names it."""
+
 Phase = Literal["waiting", "loading", "resuming", "rolling", "measuring", "finishing", "ended"]
 
 
@@ -44,6 +47,9 @@ class Progress(Received):
     steps_per_second: float | None = None
     bytes_written: int = 0
     queue_position: int | None = Field(default=None, description="0 is next; None when not queued.")
+    waits_for: str | None = Field(
+        default=None, description="Why no placement slot that is there takes the queued job; None where one does."
+    )
     eta_seconds: float | None = None
     stalled: bool = Field(default=False, description="Running, and without a sign of work for long; no rate is shown.")
     last_sign_at: datetime | None = Field(default=None, description="Last report of the running job.")
@@ -72,6 +78,7 @@ class JobSummary(Received):
         default=None, description="Device, number format, threads and torch of the last attempt that began."
     )
     resume_elsewhere: bool = Field(default=False, description="It may go on on another kind of device.")
+    device_kind: str | None = Field(default=None, description="Kind of device that it waits for; None: any.")
 
     @model_validator(mode="before")
     @classmethod
@@ -105,6 +112,9 @@ class JobChanges(Sent):
     resume_elsewhere: bool = Field(
         default=False,
         description="Let the job go on on another kind of device; what it then computes is not equal to the bit.",
+    )
+    device_kind: DeviceKind | None = Field(
+        default=None, description="Kind of device for its attempts from now on; null takes any. One that runs stays."
     )
 
     @field_validator("expires_at")

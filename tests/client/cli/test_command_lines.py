@@ -29,7 +29,10 @@ class Recorder:
         """Take the specification of a dry run."""
         raise Sent(spec)
 
-    submit = estimate
+    def submit(self, spec, device_kind):
+        """Take the specification of a job for any device."""
+        assert device_kind is None
+        raise Sent(spec)
 
 
 @pytest.fixture

@@ -42,6 +42,7 @@ PLACEMENT = (
     "served_turn",
     "ran_seconds",
     "resume_elsewhere",
+    "device_kind",
     "bytes_expected",
     "token_digest",
     "token_key",

@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import event
 
 from attnscope_server.records.turns import Claim, next_in_turn
-from attnscope_storage.wire import JobState
+from attnscope_storage.wire import JobChanges, JobState
 from submitted import RESOLVED, SPEC
 
 
@@ -49,6 +49,27 @@ def test_an_owner_may_run_so_many_jobs(jobs, submitted):
     assert jobs.claim(capped) is None
     jobs.move(jobs.in_state(JobState.RUNNING)[0].id, JobState.SUCCEEDED)
     assert jobs.claim(capped).owner == "a"
+
+
+def test_a_job_waits_for_its_kind_of_device(jobs, submitted):
+    """A slot of another kind passes it over, for the owner's next job too; a change of the wish holds at once."""
+    fast = jobs.submit(uuid4(), "a", SPEC, lambda *_: RESOLVED, queue_limit=10, device_kind="cuda")[0]
+    plain = submitted(jobs, "a")
+    assert (fast.device_kind, jobs.get(fast.id).device_kind, plain.device_kind) == ("cuda", "cuda", None)
+    assert jobs.claim(Claim(device_kind="cpu")).id == plain.id
+    assert jobs.claim(Claim(device_kind="cpu")) is None
+    assert jobs.change(fast.id, JobChanges(device_kind="mps")).device_kind == "mps"
+    assert jobs.claim(Claim(device_kind="cuda")) is None
+    jobs.change(fast.id, JobChanges(pinned=True))
+    assert jobs.get(fast.id).device_kind == "mps"
+    jobs.change(fast.id, JobChanges(device_kind=None))
+    assert jobs.claim(Claim(device_kind="cpu")).id == fast.id
+
+
+def test_a_slot_of_an_unknown_kind_is_tried(jobs):
+    """Its worker says what it is, and the job goes back where that is another device."""
+    jobs.submit(uuid4(), "a", SPEC, lambda *_: RESOLVED, queue_limit=10, device_kind="cuda")
+    assert jobs.claim(Claim()).device_kind == "cuda"
 
 
 @pytest.mark.parametrize("seed", range(12))
@@ -100,7 +121,7 @@ def test_a_claim_costs_as_much_in_a_long_queue(database, jobs):
         raw.set_progress_handler(lambda: counted.append(1), 10)
         with database.read() as session:
             assert session.connection().connection.driver_connection is raw
-            assert next_in_turn(session, Claim(never=("screen",), hardware="cpu")) is not None
+            assert next_in_turn(session, Claim(never=("screen",), hardware="cpu", device_kind="cpu")) is not None
         raw.set_progress_handler(None, 0)
         return len(counted)
 

@@ -119,10 +119,11 @@ def test_a_lost_lease_stops_the_work(order):
     assert worker._must_stop(key)
 
 
-def test_a_job_that_began_on_another_device_is_not_begun(order):
+@pytest.mark.parametrize("wish", [{"resume_on": "H200"}, {"device_kind": "cuda"}])
+def test_a_job_for_another_device_is_not_begun(order, wish):
     """The worker says which device it has, and does not touch the store."""
     channel = Pipes(io.BytesIO(), io.BytesIO())
-    Worker(channel).run(order.model_copy(update={"resume_on": "H200"}))
+    Worker(channel).run(order.model_copy(update=wish))
     (said,) = reported(channel)
     assert isinstance(said, Misplaced)
     assert said.placed_on.device == "cpu"

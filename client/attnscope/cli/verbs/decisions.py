@@ -11,7 +11,7 @@ from rich.markup import escape
 
 from attnscope.cli.address import connect
 from attnscope.cli.app import Json, app, goes_on, out, say
-from attnscope.cli.asking import NUMBERS, SEVERAL, SPELLINGS, DryRun
+from attnscope.cli.asking import NUMBERS, SEVERAL, SPELLINGS, DryRun, OnKind
 from attnscope.cli.options import Asked, Spelling, asks, specified
 from attnscope.cli.parsing import goals, integers, share, times
 from attnscope.cli.verbs.jobs import cells, show, show_estimates, stands
@@ -55,6 +55,7 @@ def decide(
     out_folder: Annotated[Path | None, typer.Option("--out", help="A new folder for the card.")] = None,
     wait: Annotated[bool, typer.Option("--wait/--no-wait", help="Wait for the answer and print it.")] = True,
     dry_run: DryRun = False,
+    device_kind: OnKind = None,
     as_json: Json = False,
 ) -> None:
     """Decide how much of its history a policy may drop: gate, screen, race, ladder, one answer.
@@ -77,7 +78,7 @@ def decide(
             if not as_json:
                 out.print(escape(about(guess)))
             return
-        made = service.submit(spec)
+        made = service.submit(spec, device_kind=device_kind)
         if not wait:
             show(made, as_json=as_json)
             return

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 from itertools import islice
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 from rich.markup import escape
 
 from attnscope.cli.address import connect
 from attnscope.cli.app import JobName, Json, app, goes_on, out, say
-from attnscope.cli.asking import SPELLINGS, DryRun, Wait
+from attnscope.cli.asking import SPELLINGS, DryRun, OnKind, Wait
 from attnscope.cli.options import Asked, asks, specified
 from attnscope.cli.parsing import STATES_HELP, job_state
 from attnscope.cli.records import show_table
@@ -20,6 +20,7 @@ from attnscope.job import JobHandle
 from attnscope.progress import describe
 from attnscope_storage.wire import (
     CaptureSpec,
+    DeviceKind,
     Estimate,
     JobState,
     Resolved,
@@ -98,7 +99,13 @@ def alternatives(guess: Estimate) -> str:
 
 @app.command()
 @asks(CaptureSpec, SPELLINGS)
-def submit(asked: Asked, wait: Wait = False, dry_run: DryRun = False, as_json: Json = False) -> None:
+def submit(
+    asked: Asked,
+    wait: Wait = False,
+    dry_run: DryRun = False,
+    device_kind: OnKind = None,
+    as_json: Json = False,
+) -> None:
     """Submit a capture."""
     spec = specified(CaptureSpec, asked)
     with connect() as service:
@@ -108,7 +115,7 @@ def submit(asked: Asked, wait: Wait = False, dry_run: DryRun = False, as_json: J
             if guess.alternatives and not as_json:
                 out.print(escape(alternatives(guess)))
             return
-        job = service.submit(spec)
+        job = service.submit(spec, device_kind=device_kind)
         if not as_json:
             out.print(escape(cells(job.info.resolved)))
         if wait:
@@ -178,13 +185,22 @@ def keep(
 def place(
     job: JobName,
     elsewhere: Annotated[
-        bool, typer.Option("--elsewhere/--no-elsewhere", help="On another kind of device than the one it began on.")
-    ],
+        bool | None,
+        typer.Option(
+            "--elsewhere/--no-elsewhere",
+            help="It may go on on another kind of device than the one it began on, not equal to the bit.",
+        ),
+    ] = None,
+    device_kind: Annotated[
+        Literal[DeviceKind, "any"] | None, typer.Option(help="Kind of device that it waits for; any takes every one.")
+    ] = None,
     as_json: Json = False,
 ) -> None:
-    """Say whether a job may go on on another kind of device; what it then computes is not equal to the bit."""
+    """Say where a job may run from its next attempt on."""
+    if elsewhere is None and device_kind is None:
+        raise typer.BadParameter("say --elsewhere, --no-elsewhere or --device-kind")
     with connect() as service:
-        show(service.job(job).place(elsewhere=elsewhere), as_json=as_json)
+        show(service.job(job).place(elsewhere=elsewhere, device_kind=device_kind), as_json=as_json)
 
 
 @app.command()

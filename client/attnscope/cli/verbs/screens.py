@@ -13,7 +13,7 @@ from rich.markup import escape
 
 from attnscope.cli.address import connect
 from attnscope.cli.app import JobName, Json, app, goes_on, out, tell
-from attnscope.cli.asking import SPELLINGS, DryRun
+from attnscope.cli.asking import SPELLINGS, DryRun, OnKind
 from attnscope.cli.options import Asked, asks, specified
 from attnscope.cli.records import show_table
 from attnscope.cli.verbs.jobs import show, show_estimates, stands
@@ -41,6 +41,7 @@ def screen(
     out_folder: Annotated[Path | None, typer.Option("--out", help="A new folder for the table and figures.")] = None,
     wait: Annotated[bool, typer.Option("--wait/--no-wait", help="Wait for the end and print the table.")] = True,
     dry_run: DryRun = False,
+    device_kind: OnKind = None,
     as_json: Json = False,
 ) -> None:
     """Screen a capture: how far each rule at each budget changes the policy's decisions. It never says what is safe."""
@@ -55,7 +56,7 @@ def screen(
         if dry_run:
             show_estimates([service.estimate(spec)], lambda guess: sized(guess.resolved), as_json=as_json)
             return
-        made = service.submit(spec)
+        made = service.submit(spec, device_kind=device_kind)
         if not wait:
             show(made, as_json=as_json)
             return

@@ -12,7 +12,7 @@ from rich.markup import escape
 import attnscope
 from attnscope.cli.address import connect
 from attnscope.cli.app import Json, app, goes_on, out
-from attnscope.cli.asking import SPELLINGS, DryRun, Wait
+from attnscope.cli.asking import SPELLINGS, DryRun, OnKind, Wait
 from attnscope.cli.boards import show_board
 from attnscope.cli.options import Asked, asks, specified
 from attnscope.cli.verbs.jobs import cells, show, show_estimates, stands
@@ -38,6 +38,7 @@ def trial(
     first: Annotated[int, typer.Option(min=1, help="How many first choices of each vote.")] = FIRST,
     wait: Wait = False,
     dry_run: DryRun = False,
+    device_kind: OnKind = None,
     as_json: Json = False,
 ) -> None:
     """Measure what compression costs: strategies × budgets × positions, paired with the uncompressed rollout.
@@ -62,7 +63,7 @@ def trial(
             return
         jobs = []
         for spec in specs:
-            job = service.submit(spec)
+            job = service.submit(spec, device_kind=device_kind)
             if not as_json:
                 stood = _stands(job.info.resolved, stated=spec.positions is not None)
                 out.print(escape(f"{cells(job.info.resolved)}\n{stood}"))

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import time
-from typing import Annotated, Literal, cast
+from collections.abc import Callable, Sequence
+from functools import cache
+from typing import Annotated, Literal, TypeVar, cast
 from uuid import UUID, uuid4
 
 from fastapi import APIRouter, Depends, Query, Response
@@ -19,8 +21,11 @@ from attnscope_server.records.job import StoredJob
 from attnscope_server.records.listing import Cut, JobFilter
 from attnscope_server.records.usage import Room
 from attnscope_server.root.housekeeping import remove
+from attnscope_server.running.placing import Place
+from attnscope_server.running.waiting import waits_for
 from attnscope_storage.wire import (
     AnySpec,
+    DeviceKind,
     Estimate,
     Job,
     JobChanges,
@@ -44,6 +49,12 @@ REFUSED = problems(
     ProblemCode.STORAGE_FULL,
 )
 
+OnKind = Annotated[
+    DeviceKind | None, Query(description="Kind of device that a new job waits for; it is no part of what is computed.")
+]
+
+Summary = TypeVar("Summary", bound=JobSummary)
+
 DEFAULT_PAGE = 50
 """Jobs of a page where no limit is named."""
 
@@ -51,10 +62,19 @@ DEFAULT_PAGE = 50
 def shown(state: State, *jobs: StoredJob) -> tuple[Job, ...]:
     """Return jobs as their owner sees them now."""
     places = state.jobs.queue_positions(*jobs)
-    return tuple(job.wire(state.supervisor.progress(job.id), places.get(job.id)) for job in jobs)
+    found = (job.wire(state.supervisor.progress(job.id), places.get(job.id)) for job in jobs)
+    return tuple(_explained(job, state.supervisor.places) for job in found)
 
 
-def submit(state: State, owner: str, name: UUID, spec: AnySpec) -> tuple[Job, bool]:
+def _explained(job: Summary, places: Callable[[], Sequence[Place]]) -> Summary:
+    """Return a job that says, where it is queued and no placement slot takes it, why."""
+    why = waits_for(job, places()) if job.state is JobState.QUEUED else None
+    if why is None:
+        return job
+    return job.model_copy(update={"progress": job.progress.model_copy(update={"waits_for": why})})
+
+
+def submit(state: State, owner: str, name: UUID, spec: AnySpec, device_kind: DeviceKind | None) -> tuple[Job, bool]:
     """Queue a job; the same id and specification again changes nothing."""
     limits = state.settings.limits
     room = Room(limits.stored_bytes)
@@ -64,7 +84,9 @@ def submit(state: State, owner: str, name: UUID, spec: AnySpec) -> tuple[Job, bo
         room.more, resolved = planned.bytes_on_disk, planned.resolved
         return cast("Resolved", resolved)
 
-    stored, new = state.jobs.submit(name, owner, spec, resolve, queue_limit=limits.queued_jobs, room=room)
+    stored, new = state.jobs.submit(
+        name, owner, spec, resolve, queue_limit=limits.queued_jobs, room=room, device_kind=device_kind
+    )
     if new:
         state.supervisor.wake()
     return shown(state, stored)[0], new
@@ -77,9 +99,11 @@ def _part(state: State, owner: str, spec: AnySpec) -> StoredJob | None:
 
 
 @router.post("/jobs", status_code=201, responses=REFUSED, dependencies=[Depends(json_only)])
-def post_job(spec: JobSpec, state: Service, identity: JobsWriter, response: Response) -> Job:
+def post_job(
+    spec: JobSpec, state: Service, identity: JobsWriter, response: Response, device_kind: OnKind = None
+) -> Job:
     """Submit a job under an id that the service mints."""
-    job, _ = submit(state, identity.owner, uuid4(), spec)
+    job, _ = submit(state, identity.owner, uuid4(), spec, device_kind)
     response.headers["Location"] = f"/v1/jobs/{job.id}"
     return job
 
@@ -100,9 +124,11 @@ def post_estimate(spec: JobSpec, state: Service, identity: JobsReader) -> Estima
     | problems(ProblemCode.CONFLICT, ProblemCode.GONE),
     dependencies=[Depends(json_only)],
 )
-def put_job(job_id: UUID, spec: JobSpec, state: Service, identity: JobsWriter, response: Response) -> Job:
+def put_job(
+    job_id: UUID, spec: JobSpec, state: Service, identity: JobsWriter, response: Response, device_kind: OnKind = None
+) -> Job:
     """Submit a job under an id of the caller's; repeating it is harmless."""
-    job, new = submit(state, identity.owner, job_id, spec)
+    job, new = submit(state, identity.owner, job_id, spec, device_kind)
     response.status_code = 201 if new else 200
     return job
 
@@ -125,9 +151,12 @@ def get_jobs(
     wanted = JobFilter(owner=identity.owner, states=tuple(states or ()), kind=kind, label=label)
     cut = Cut(min(limit, limits.page_jobs), limits.page_bytes, cursor, whole=view == "whole")
 
+    places = cache(state.supervisor.places)
+
     def current(job: UUID, summary: JobSummary) -> JobSummary:
         progress = state.supervisor.progress(job)
-        return summary if progress is None else summary.model_copy(update={"progress": progress})
+        fresh = summary if progress is None else summary.model_copy(update={"progress": progress})
+        return _explained(fresh, places)
 
     jobs, following = state.jobs.list(wanted, cut, current, state.sending.reserve)
     content = b'{"jobs":[%b],"next_cursor":%b}' % (b",".join(jobs), json.dumps(following).encode())
@@ -163,7 +192,7 @@ async def get_job(
     dependencies=[Depends(json_only)],
 )
 def patch_job(job_id: UUID, changes: JobChanges, state: Service, identity: JobsWriter) -> Job:
-    """Say until when a capture or trial is kept, or pin it; what is not sent stays as it is."""
+    """Say until when a capture or trial is kept, pin it, or say where it may run; what is not sent stays as it is."""
     return shown(state, state.jobs.change(owned(state, identity, job_id).id, changes))[0]
 
 
