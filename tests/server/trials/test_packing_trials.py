@@ -59,17 +59,26 @@ def trial(request, registry, asked):
     name = request.param
     golden = dict(np.load(GOLDEN / name / "golden.npz"))
     spec, resolved = asked(name, tasks={"goals": golden["goal"].tolist()})
-    info, chosen = registry.get(name), preset("darkroom-reference")
-    policy = load_policy(registry.folder(info.id), torch.device("cpu"))
+    chosen = preset("darkroom-reference")
+    policy = policy_of(registry, name)
 
     def environments(axis):
         return chosen.make_vector([chosen.task(int(index)) for index in axis.task])
 
-    runner = TrialRunner(spec, resolved, policy, environments, torch.device("cpu"))
-    found = {}
-    for wave in runner.waves():
-        found |= dict(zip(wave, runner.run(wave), strict=True))
-    return SimpleNamespace(results=found, golden=golden, resolved=resolved, policy=policy)
+    def run(spec, resolved, others):
+        runner = TrialRunner(spec, resolved, policy, environments, torch.device("cpu"), others=others)
+        found = {}
+        for wave in runner.waves():
+            found |= dict(zip(wave, runner.run(wave), strict=True))
+        return found
+
+    results = run(spec, resolved, {})
+    return SimpleNamespace(name=name, results=results, golden=golden, resolved=resolved, policy=policy, run=run)
+
+
+def policy_of(registry, name):
+    """Return a registered policy."""
+    return load_policy(registry.folder(registry.get(name).id), torch.device("cpu"))
 
 
 def test_the_arm_acts_as_the_original_does(trial):
@@ -80,6 +89,28 @@ def test_the_arm_acts_as_the_original_does(trial):
     assert (golden["compression_step"] < STEPS).sum() >= 3
     tokens = golden["tokens"][:STEPS].reshape(-1, 20) - 1
     assert np.allclose(results[1].kept[0], tokens.mean(axis=1)[None], rtol=1e-6)
+
+
+def test_arms_without_a_rule_act_as_the_original_does(trial, registry):
+    """An arm that names a packing checkpoint alone packs, and is the reference; with ``none`` the same weights slide.
+
+    The golden rollout goes past three compressions; condition 0 is the sliding partner, with the same bits.
+    """
+    name, golden = trial.name, trial.golden
+    other = {"cad": "rad", "rad": "cad"}[name]
+    arms = [{"checkpoint": name}, {"checkpoint": name, "strategy": {"name": "none"}}, {"checkpoint": other}]
+    spec = TrialSpec.model_validate({
+        "tasks": {"goals": golden["goal"].tolist()}, "seeds": [0], "episodes": STEPS // 20, "arms": arms,
+        "sampling": {"mode": "greedy"}, "speed": {"enabled": False}, "divergence_steps": 0, "kept_steps": 4,
+    })  # fmt: skip
+    resolved = resolve_trial(spec, registry)
+    said = [(one.checkpoint_name, one.strategy, one.arm, one.against) for one in resolved.conditions]
+    assert said == [(name, "none", None, 1), (name, "latents", 0, 1), (name, "none", 1, 1), (other, "latents", 2, 1)]
+    found = trial.run(spec, resolved, {registry.get(other).id: policy_of(registry, other)})
+    assert np.array_equal(found[1].action[0], golden["action"][:STEPS].T)
+    assert np.array_equal(found[2].action, found[0].action)
+    assert np.array_equal(found[2].reward, found[0].reward)
+    assert (found[2].action != found[1].action).any()
 
 
 def test_departure_begins_with_the_first_compression(trial):
