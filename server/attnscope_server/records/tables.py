@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import JSON, BigInteger, DateTime, Double, ForeignKey, Index, String
+from sqlalchemy import JSON, BigInteger, ColumnElement, DateTime, Double, ForeignKey, Index, String, cast
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 from sqlalchemy.types import TypeDecorator
 
@@ -106,6 +106,11 @@ class JobRow(Base):
     """Id of the key that the token was given to."""
     token_attempt: Mapped[int | None]
     """Number of the attempt that the token is for."""
+
+
+def of_progress(name: str) -> ColumnElement[int]:
+    """Return a number of a job's stored progress, which may have more bits than an SQL integer."""
+    return cast(JobRow.progress[name].as_string(), BigInteger)
 
 
 class EventRow(Base):

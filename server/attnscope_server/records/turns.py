@@ -16,7 +16,7 @@ from uuid import UUID
 from sqlalchemy import CTE, ColumnElement, Select, func, or_, select
 from sqlalchemy.orm import Session
 
-from attnscope_server.records.tables import JobRow
+from attnscope_server.records.tables import JobRow, of_progress
 from attnscope_storage.wire import JobState
 
 BUSY = (JobState.RUNNING, JobState.CANCELLING)
@@ -201,7 +201,7 @@ def _taken(wish: Wish) -> list[ColumnElement[Any]]:
                 began_on.is_(None),
                 began_on == hardware,
                 JobRow.resume_elsewhere,
-                JobRow.progress["steps_committed"].as_integer() == 0,
+                of_progress("steps_committed") == 0,
             )
         )
     return wanted

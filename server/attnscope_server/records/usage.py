@@ -8,7 +8,7 @@ from sqlalchemy import case, func, select
 from sqlalchemy.orm import Session
 
 from attnscope_server.errors import refusal
-from attnscope_server.records.tables import JobRow
+from attnscope_server.records.tables import JobRow, of_progress
 from attnscope_server.records.turns import BUSY
 from attnscope_storage.wire import JobState, ProblemCode
 
@@ -25,7 +25,7 @@ class Usage:
 
 def usage_of(session: Session, owner: str) -> Usage:
     """Return what an owner's jobs take."""
-    written = JobRow.progress["bytes_written"].as_integer()
+    written = of_progress("bytes_written")
     ended = JobRow.state.in_([state for state in JobState if state.final])
     expected = func.coalesce(JobRow.bytes_expected, 0)
     each = case((ended, written), (written > expected, written), else_=expected)

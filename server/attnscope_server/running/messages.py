@@ -15,6 +15,10 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationInfo, 
 from attnscope_env.presets.gymnasium_entry import GymnasiumEntry
 from attnscope_storage.wire import JobSpec, Phase, Problem, Resolved, resolved_as
 
+MOST_STEPS: Final = 2**31 - 1
+MOST_BYTES: Final = 2**53
+"""Steps and bytes that a report may tell: the columns of the job database keep no more."""
+
 
 class Message(BaseModel):
     """A message; an unknown field is an error, since both ends are of one version."""
@@ -137,9 +141,9 @@ class Advanced(JobReport):
 
     type: Literal["progress"] = "progress"
     phase: Phase
-    steps_done: int = Field(ge=0)
-    steps_committed: int = Field(ge=0)
-    bytes_written: int = Field(ge=0)
+    steps_done: int = Field(ge=0, le=MOST_STEPS)
+    steps_committed: int = Field(ge=0, le=MOST_STEPS)
+    bytes_written: int = Field(ge=0, le=MOST_BYTES)
     steps_per_second: float | None = Field(default=None, gt=0, allow_inf_nan=False)
 
 

@@ -7,7 +7,9 @@ from uuid import uuid4
 import pytest
 
 from attnscope_server.errors import ProblemError
+from attnscope_server.records.turns import Claim
 from attnscope_server.records.usage import Room
+from attnscope_server.running.messages import MOST_BYTES, MOST_STEPS
 from attnscope_storage.wire import JobState, ProblemCode, Progress
 from submitted import RESOLVED, SPEC
 
@@ -59,6 +61,19 @@ def test_what_an_ended_job_wrote_counts_until_it_is_gone(asked, jobs):
     jobs.mark_removed(job.id)
     assert jobs.usage("me").stored_bytes == 0
     asked(71)
+
+
+def test_more_than_an_sql_integer_holds(asked, jobs):
+    """The most that a worker may tell stops neither the sums of its owner nor the next claim."""
+    job = asked(60, limit=None)
+    jobs.claim()
+    jobs.place(job.id, {"device": "cuda"})
+    jobs.record(job.id, Progress(bytes_written=MOST_BYTES, steps_committed=MOST_STEPS))
+    assert jobs.usage("me").stored_bytes == MOST_BYTES
+    jobs.interrupt(job.id, MOST_STEPS, "a test", counted=False)
+    jobs.move(job.id, JobState.QUEUED)
+    other = asked(60, limit=None)
+    assert jobs.claim(Claim(hardware="cpu")).id == other.id
 
 
 def test_without_a_quota_anything_goes(asked):
