@@ -17,6 +17,7 @@ from attnscope_server.records.job_store import JobStore
 from attnscope_server.root.paths import capture_path
 from attnscope_server.running.on_ray.marks import MARK
 from attnscope_server.running.on_ray.runner import RayRunner
+from attnscope_server.running.on_ray.tokens import asked_apart
 from attnscope_server.serving import serve_background
 from attnscope_storage.reading.reader import CaptureReader
 from attnscope_storage.wire import JobState
@@ -148,6 +149,11 @@ def test_a_machine_without_the_data_root_runs_nothing(far, cluster, until):
     database.close()
     assert not job.refresh().state.final
     assert cluster.actors() == []
+
+
+def test_a_cluster_that_wants_a_token_refuses_a_stranger(cluster):
+    """Nothing connects before that answer: one that only came too late would look like a cluster that is away."""
+    assert asked_apart(cluster.address).outcome == "refused"
 
 
 def test_a_cluster_that_wants_no_token_is_refused(service_settings):

@@ -183,7 +183,11 @@ class RayRunner(Runner):
             self._stopping.wait(min(LONGEST_WAIT, FIRST_WAIT * 2.0**failures))
 
     def _drive_once(self) -> None:
-        refuse_open(self._address, asked_apart(self._address))  # another cluster may have come to this address
+        answer = asked_apart(self._address)
+        refuse_open(self._address, answer)  # another cluster may have come to this address
+        if answer.outcome != "refused":  # it may be one that wants no token, and is slow: the token stays here
+            log.warning("the cluster does not answer; jobs wait for it", address=self._address, detail=answer.detail)
+            return
         with self._lock:
             if self._stopping.is_set():
                 return

@@ -148,3 +148,13 @@ def test_a_cluster_that_is_away_may_come(made, answers, monkeypatch):
     assert runner.slots() == ()
     assert heard.empty()
     assert runner.unwell() is None
+
+
+def test_no_driver_connects_before_the_cluster_refuses_a_stranger(made, monkeypatch):
+    """A cluster that is slow to answer may be one that wants no token; the service's own would go to it."""
+    outcomes = iter(("unreachable", "unreachable", "unreachable", "refused"))
+    monkeypatch.setattr(runner_module, "asked_apart", lambda _: Answer(outcome=next(outcomes)))
+    runner, heard = made(WAITS)
+    assert runner.slots() == ()
+    heard.get(timeout=60)
+    assert next(outcomes, None) is None
