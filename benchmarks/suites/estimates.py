@@ -27,7 +27,7 @@ from attnscope_model.training.trainer import initialise
 from attnscope_server.capturing.job import CaptureOrder, run_capture
 from attnscope_server.capturing.kind import KIND
 from attnscope_server.kinds import Means
-from attnscope_server.settings import Limits
+from attnscope_server.limits import Limits
 from attnscope_storage.wire import CaptureSpec
 from benchmarks.subject import CPU
 from benchmarks.suites.memory import peak_mib

@@ -20,7 +20,7 @@ from uuid import UUID
 import attnscope_server
 from attnscope_env.presets.listing import Listings
 from attnscope_model.checkpoints.registry import CheckpointRegistry
-from attnscope_server.settings import Limits
+from attnscope_server.limits import Limits
 from attnscope_storage.layout.store_schema import StoreSchema
 from attnscope_storage.reading.reader import CaptureReader
 from attnscope_storage.wire import Contract, Estimate, PolicyDescription, ResolvedJob, Specification

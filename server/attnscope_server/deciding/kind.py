@@ -10,7 +10,7 @@ from attnscope_server.deciding.phases.linking import Linked, linked, unfit
 from attnscope_server.deciding.phases.resolving import resolve_decision
 from attnscope_server.errors import refusal
 from attnscope_server.kinds import Kind, Means, Planned, Referred, register
-from attnscope_server.settings import Limits
+from attnscope_server.limits import Limits
 from attnscope_server.trials.sizing import ENVS_AT_ONCE
 from attnscope_storage.kinds.decision.contract import CONTRACT
 from attnscope_storage.kinds.decision.schema import DOCUMENT, decoded

@@ -14,7 +14,7 @@ import h11
 import structlog
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-from attnscope_server.settings import Limits
+from attnscope_server.limits import Limits
 from attnscope_storage.wire import PROBLEM_MEDIA_TYPE, ProblemCode, problem
 
 log = structlog.get_logger("attnscope.http")

@@ -10,7 +10,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from attnscope_server.http import problems as handlers
 from attnscope_server.http.state import InFlight
-from attnscope_server.settings import Limits
+from attnscope_server.limits import Limits
 
 log = structlog.get_logger("attnscope.http")
 

@@ -13,9 +13,10 @@ import numpy as np
 from jaxtyping import Float32
 
 from attnscope_server.errors import refusal
+from attnscope_server.limits import Limits
 from attnscope_server.replaying.messages import Ask
 from attnscope_server.replaying.process import ReplayProcess
-from attnscope_server.settings import Limits, Settings
+from attnscope_server.settings import Settings
 from attnscope_storage import __version__
 from attnscope_storage.wire import MAP_DIMS, PolicyDescription, ProblemCode
 from attnscope_storage.wire.flops import forward_flops

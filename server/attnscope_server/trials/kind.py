@@ -6,7 +6,7 @@ from attnscope_env.presets.listing import Listings
 from attnscope_model.checkpoints.registry import CheckpointRegistry
 from attnscope_server.errors import refusal
 from attnscope_server.kinds import Kind, Means, Planned, register
-from attnscope_server.settings import Limits
+from attnscope_server.limits import Limits
 from attnscope_server.trials.resolving import resolve_trial
 from attnscope_server.trials.sizing import condition_bytes, decisions, trial_flops, trial_memory
 from attnscope_storage.kinds.trial.contract import CONTRACT

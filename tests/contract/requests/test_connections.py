@@ -11,7 +11,7 @@ import httpx
 import pytest
 
 import attnscope
-from attnscope_server.settings import Limits
+from attnscope_server.limits import Limits
 
 CAP = 12
 """Connections that the service of these tests keeps open."""

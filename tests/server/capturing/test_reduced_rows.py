@@ -15,7 +15,7 @@ from attnscope_server.capturing.job import CaptureOrder, run_capture
 from attnscope_server.capturing.kind import KIND, alternatives
 from attnscope_server.capturing.resolving import resolve
 from attnscope_server.errors import ProblemError
-from attnscope_server.settings import Limits
+from attnscope_server.limits import Limits
 from attnscope_storage.ages import SHARES, bin_edges
 from attnscope_storage.reading.decoded import DecodedChunks
 from attnscope_storage.reading.reader import CaptureReader

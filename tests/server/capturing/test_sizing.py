@@ -13,7 +13,7 @@ from attnscope_model.checkpoints.registry import CheckpointRegistry
 from attnscope_server.capturing import sizing
 from attnscope_server.capturing.kind import KIND
 from attnscope_server.kinds import Means
-from attnscope_server.settings import Limits
+from attnscope_server.limits import Limits
 from attnscope_storage.wire import CaptureSpec
 from reading_here import reading_here
 

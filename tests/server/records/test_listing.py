@@ -14,9 +14,10 @@ import pytest
 
 from attnscope_server.errors import ProblemError
 from attnscope_server.http.state import InFlight
+from attnscope_server.limits import Limits
 from attnscope_server.records.listing import Cut, JobFilter, page_of
 from attnscope_server.serving import serve_background
-from attnscope_server.settings import Limits, Settings
+from attnscope_server.settings import Settings
 from attnscope_storage.wire import Job, JobPage, JobState, ProblemCode, SummaryPage
 from submitted import RESOLVED, SPEC
 

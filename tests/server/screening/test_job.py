@@ -18,9 +18,9 @@ from attnscope_server.capturing.job import CaptureOrder, run_capture
 from attnscope_server.capturing.resolving import resolve
 from attnscope_server.errors import ProblemError
 from attnscope_server.kinds import Referred
+from attnscope_server.limits import Limits
 from attnscope_server.screening.job import run_screen
 from attnscope_server.screening.kind import KIND
-from attnscope_server.settings import Limits
 from attnscope_storage.reading.reader import CaptureReader
 from attnscope_storage.verify import verify
 from attnscope_storage.wire import CaptureSpec
