@@ -18,26 +18,13 @@ from typing import IO, Final
 import structlog
 
 from attnscope_server.failures import problem_of
+from attnscope_server.pulling.child import Child
 from attnscope_server.pulling.connection import AwayError, Connection, OverError, RefusedError
 from attnscope_server.pulling.means import Means
 from attnscope_server.pulling.messages import Assignment, Farewell, Offer
 from attnscope_server.pulling.reporting import Reporter
 from attnscope_server.pulling.streaming import Stream, order_here
-from attnscope_server.running.local_worker import Attempt, LocalWorker
-from attnscope_server.running.messages import (
-    Advanced,
-    Alive,
-    AnyJobReport,
-    Cancel,
-    Cancelled,
-    Died,
-    Failed,
-    Interrupted,
-    Renewed,
-    Run,
-    Stop,
-    Succeeded,
-)
+from attnscope_server.running.messages import Cancelled, Failed, Interrupted, Run
 from attnscope_storage import __version__
 from attnscope_storage.errors import AttnscopeError
 
@@ -67,13 +54,12 @@ class PullWorker:
     """True where the worker was told to end; a plain value, because a signal's handler may take no lock."""
     _told: threading.Event = field(default_factory=threading.Event)
     """Set soon after `_ending`, for whoever waits."""
-    _cancelled: Attempt | None = None
-    """The attempt whose child was told to stop."""
     _interruptible: bool = False
     """True while the thread that serves may be interrupted by a signal."""
-    _child: LocalWorker | None = None
-    _reporter: Reporter | None = None
-    _streamed: Stream | None = None
+    _child: Child = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._child = Child(self.means, lambda: self._ending)
 
     def serve(self) -> None:
         """Run jobs until told to end; a job that runs then goes back to the queue.
@@ -103,17 +89,13 @@ class PullWorker:
         """End soon: take no more jobs, and give back the one that runs. From another thread, or a signal's handler."""
         self._ending = True
         self._told.set()
-        child, reporter = self._child, self._reporter
+        reporter = self._child.reporter
         log.info("worker drains")
         if reporter is None:
             self._say_goodbye()  # ends a request that waits for a job
         else:
             reporter.wake()
-        if child is not None and child.attempt is not None:
-            child.send(Stop())
-            timer = threading.Timer(self.means.stop_grace, child.kill)
-            timer.daemon = True
-            timer.start()
+        self._child.give_back()
 
     def on_signal(self, *_: object) -> None:
         """Drain; for the thread that serves, which may wait for a job at this moment."""
@@ -159,13 +141,14 @@ class PullWorker:
         order = assignment.order
         with structlog.contextvars.bound_contextvars(job=str(order.job), attempt=order.attempt):
             log.info("job taken")
-            reporter = self._reporter = Reporter(self.connection, assignment, self._obey, self._lost)
+            reporter = Reporter(self.connection, assignment, self._child.obey, self._child.lost)
+            self._child.reporter = reporter
             reporter.start()
             try:
                 self._run(assignment, reporter)
                 reporter.wait_over()
             finally:
-                self._reporter = None
+                self._child.reporter = None
             log.info("job over", reason=reporter.reason)
 
     def _run(self, assignment: Assignment, reporter: Reporter) -> None:
@@ -180,7 +163,9 @@ class PullWorker:
                     held.enter_context(self.means.cache.held(one, partial(self._fetch, assignment, reporter, one.id)))
                 written = held.enter_context(self._writing(assignment, reporter))
                 reporter.wait_renewed(lambda: self._ending)
-                self._hand_over(self._here(written, reporter), reporter)
+                given = self._here(written, reporter)
+                reporter.handed_over()
+                self._child.hand_over(given)
                 reporter.wait_over()
         except (OverError, RefusedError) as error:
             log.info("the attempt ends before it has begun", detail=error.message)
@@ -207,13 +192,13 @@ class PullWorker:
             yield assignment.order.model_copy(update={"stores": self.means.stores})
             return
         folder = self.means.cache.root / "scratch" / self.session
-        stream = Stream(self.connection, assignment, reporter, folder, self._drop_child)
+        stream = Stream(self.connection, assignment, reporter, folder, self._child.drop)
         try:
             stream.prepare(lambda: self._ending or reporter.over or reporter.to_cancel)
-            self._streamed = stream
+            self._child.stream = stream
             yield order_here(assignment.order, folder)
         finally:
-            self._streamed = None
+            self._child.stream = None
             stream.close()
 
     def _fetch(
@@ -252,54 +237,9 @@ class PullWorker:
         }
         return order.model_copy(update=own)
 
-    def _hand_over(self, order: Run, reporter: Reporter) -> None:
-        reporter.handed_over()
-        if self._child is None or not self._child.run(order):
-            self._child = LocalWorker(self.means.command, self.means.niceness, self._heard, order)
-        if self._ending:  # told to end while the child was started
-            self._child.send(Stop())
-
-    def _heard(self, report: AnyJobReport | Alive) -> None:
-        """Pass a report of the child on; its death while the worker ends is the worker's doing."""
-        reporter, streamed = self._reporter, self._streamed
-        if reporter is None or not reporter.concerns(report):
-            return
-        if streamed is not None and isinstance(report, (Advanced, Succeeded)):
-            streamed.hear(report)
-            return
-        if isinstance(report, Died) and self._ending:
-            report = Interrupted(job=report.job, attempt=report.attempt)
-        reporter.hear(report)
-
-    def _obey(self, order: Renewed | Cancel) -> None:
-        child = self._child
-        if child is None:
-            return
-        attempt = Attempt(order.job, order.attempt)
-        if isinstance(order, Renewed):
-            child.send(order)
-        elif child.attempt == attempt != self._cancelled:  # every answer repeats it
-            self._cancelled = attempt
-            child.cancel(attempt, self.means.cancel_grace, self.means.kill_grace)
-
-    def _lost(self, reason: str) -> None:
-        log.warning("the attempt is not this worker's any more", detail=reason)
-        self._drop_child()
-
-    def _drop_child(self) -> None:
-        """End the child at once, where it has a job."""
-        child = self._child
-        if child is not None and child.attempt is not None:
-            self._child = None  # the next job gets a child that does nothing else
-            child.kill()
-
     def _leave(self) -> None:
         """End the child, and say goodbye."""
-        child, self._child = self._child, None
-        if child is not None:
-            child.send(Stop())
-            if not child.wait(self.means.stop_grace):
-                child.kill()
+        self._child.end()
         self._say_goodbye()
 
     def _say_goodbye(self) -> None:
