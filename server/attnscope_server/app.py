@@ -120,5 +120,6 @@ def _state(settings: Settings, database: Database, in_flight: InFlight) -> State
         slices=SliceSlots(limits.concurrent_slices, limits.waiting_slices),
         polls=LongPolls(limits.long_polls),
         sending=in_flight,
+        arriving=InFlight(limits.sending_bytes, "other chunks of workers arrive"),
         housekeeping=Housekeeping(store, captures, settings.housekeeping_seconds, sweep=registry.sweep),
     )

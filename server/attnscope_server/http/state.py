@@ -85,16 +85,18 @@ class SliceSlots:
 
 
 class InFlight:
-    """The one budget of memory: bytes of answers that are made, or made and not yet sent. For any thread.
+    """A budget of memory: bytes of answers that are made, or made and not yet sent. For any thread.
 
     Parameters
     ----------
     limit
         Bytes over which no further answer is begun.
+    holding
+        Words for what holds them.
     """
 
-    def __init__(self, limit: int) -> None:
-        self.limit = limit
+    def __init__(self, limit: int, holding: str = "other answers are made or wait for their readers") -> None:
+        self.limit, self._holding = limit, holding
         self._held = 0
         self._lock = threading.Lock()
 
@@ -110,7 +112,7 @@ class InFlight:
 
     def refused(self, more: int = 0) -> Problem:
         """Return the problem of an answer for which there is no room."""
-        detail = f"{self._held} bytes of other answers are made or wait for their readers: try again soon"
+        detail = f"{self._held} bytes of {self._holding}: try again soon"
         return problem(ProblemCode.TOO_MANY_REQUESTS, detail, limit=self.limit, requested=self._held + more)
 
     @contextmanager
@@ -201,6 +203,7 @@ class State:
     slices: SliceSlots
     polls: LongPolls
     sending: InFlight
+    arriving: InFlight
     housekeeping: Housekeeping
     ready: bool = False
     stopping: bool = field(default=False)

@@ -29,7 +29,7 @@ from attnscope_server.pulling.messages import (
 from attnscope_server.records.keys import KEY_PATTERN
 from attnscope_server.settings import is_loopback
 from attnscope_storage.wire import Problem, ProblemCode
-from attnscope_storage.writing.received import DueChunk
+from attnscope_storage.writing.due import DueChunk
 
 MessageT = TypeVar("MessageT", Assignment, Answer, CommitState)
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Annotated, Final, Literal
 
-from pydantic import Field, JsonValue
+from pydantic import ConfigDict, Field, JsonValue
 
 from attnscope_server.running.messages import (
     Advanced,
@@ -53,7 +53,7 @@ class Offer(Message):
     name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$", description="The worker's name for people.")
     version: str = Field(max_length=40, description="Version of attnscope.")
     device: str = Field(pattern=r"^(cpu|cuda|mps|xpu|hpu)(:[0-9]{1,3})?$", description="Device as torch takes it.")
-    hardware: str = Field(min_length=1, max_length=200, description="Name that torch gives the device.")
+    hardware: str = Field(pattern=r"^\P{C}{1,200}$", description="Name that torch gives the device.")
     stores: Literal["reached", "streamed"] = Field(
         description="Whether the worker writes where the stores are, or sends commits to the service."
     )
@@ -92,6 +92,8 @@ class Answer(Message):
 
 class SentCommit(Message):
     """A commit of chunks that were sent before."""
+
+    model_config = ConfigDict(allow_inf_nan=False)  # a document of a store holds none
 
     chunks: dict[str, Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]] = Field(description="SHA-256 of each, by key.")
     provenance: dict[str, JsonValue] | None = Field(

@@ -13,11 +13,12 @@ from uuid import UUID
 
 from attnscope_model.checkpoints.registry import CheckpointRegistry
 from attnscope_server.attempts.subject import acting_in, subject_of
+from attnscope_server.errors import refusal
 from attnscope_server.records.job import StoredJob
 from attnscope_server.root.captures import Captures
 from attnscope_storage.errors import ChunkRefusedError
 from attnscope_storage.layout.store_schema import StoreSchema
-from attnscope_storage.wire import contract_of
+from attnscope_storage.wire import ProblemCode, contract_of
 from attnscope_storage.writing.fence import Tenure
 from attnscope_storage.writing.received import ReceivedStore
 
@@ -52,6 +53,8 @@ class Arrivals:
 
         Raises
         ------
+        ProblemError
+            Another request about the attempt is being served: a thread waits for none (too many requests).
         FencedError, LeaseLostError, SchemaMismatchError
             As `ReceivedStore`.
         """
@@ -61,7 +64,10 @@ class Arrivals:
             self._arriving.move_to_end(key)
             while len(self._arriving) > KEPT:
                 self._arriving.popitem(last=False)
-        with one.lock:
+        if not one.lock.acquire(blocking=False):
+            detail = "another request about this attempt is being served: one worker sends one after the other"
+            raise refusal(ProblemCode.TOO_MANY_REQUESTS, detail, limit=1, requested=2)
+        try:
             one.job = job
             if one.store is None:
                 tenure = Tenure(job.attempts, one.may_write, job.placed_on)
@@ -74,6 +80,8 @@ class Arrivals:
             except BaseException:
                 one.store = None  # whatever it holds in memory may not be what is stored
                 raise
+        finally:
+            one.lock.release()
 
     def schema(self, job: StoredJob) -> StoreSchema:
         """Return the arrays that a job's specification asks for."""

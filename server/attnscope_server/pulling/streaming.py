@@ -29,7 +29,7 @@ from attnscope_storage.layout.root import ROOT_KEY
 from attnscope_storage.layout.snapshot import Root
 from attnscope_storage.reading.reader import CaptureReader
 from attnscope_storage.wire import Problem, ProblemCode, contract_of, problem
-from attnscope_storage.writing.received import due_chunks, next_commit
+from attnscope_storage.writing.due import due_chunks, next_commit
 
 log = structlog.get_logger("attnscope.pulling")
 

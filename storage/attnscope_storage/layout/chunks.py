@@ -27,6 +27,9 @@ _MIN_HEADER: Final = 6
 _SIZE_OFFSET: Final = {1: 0, 2: 256, 4: 0, 8: 0}
 """The number that is added to a size field of so many bytes."""
 
+_SHORT_FRAME: Final = 128
+"""Bytes by which a short frame may be longer than what it holds, and by which a long one exceeds 1/256 more."""
+
 _ZSTD: Final = Zstd(level=ZSTD_LEVEL, checksum=True)
 
 
@@ -70,6 +73,12 @@ def check_frame(encoded: bytes, dtype: str, chunk: tuple[int, ...]) -> int:
     if claimed != size:
         raise ChunkDamagedError(f"expected a zstd frame of {size} bytes, got {_described(claimed, encoded)}")
     return size
+
+
+def most_encoded(dtype: str, chunk: tuple[int, ...]) -> int:
+    """Return the bytes of the longest frame that zstd makes of a chunk; more is padding."""
+    size = math.prod(chunk) * np.dtype(dtype).itemsize
+    return size + (size >> 8) + _SHORT_FRAME
 
 
 def _frame_size(encoded: bytes) -> int | None:

@@ -10,66 +10,24 @@ from __future__ import annotations
 import hashlib
 import hmac
 import uuid
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
 from typing import Any
 
 from attnscope_storage.errors import CaptureExistsError, ChunkDamagedError, ChunkRefusedError
 from attnscope_storage.layout.bucket import StorePath
 from attnscope_storage.layout.bucket_store import BucketStore, Sent
-from attnscope_storage.layout.chunks import chunk_key, decode_chunk, grid_of, indices
+from attnscope_storage.layout.chunks import check_frame, decode_chunk, most_encoded
 from attnscope_storage.layout.root import WRITER_ATTRIBUTES, document_bytes, root_document
 from attnscope_storage.layout.snapshot import Root
 from attnscope_storage.layout.store import Staged, as_buffer
-from attnscope_storage.layout.store_schema import ArraySpec, StoreSchema
+from attnscope_storage.layout.store_schema import StoreSchema
 from attnscope_storage.reading.reader import CaptureReader
 from attnscope_storage.writing.bucket_fence import BucketFence
+from attnscope_storage.writing.due import DueChunk, due_chunks, next_commit
 from attnscope_storage.writing.fence import Fence, Tenure
 from attnscope_storage.writing.fitting import refuse_other_schema
 from attnscope_storage.writing.staging import Staging, put_back, write_documents
 from attnscope_storage.writing.writer import store_to_write
-
-
-@dataclass(frozen=True)
-class DueChunk:
-    """A chunk that a commit writes."""
-
-    spec: ArraySpec
-    index: tuple[int, ...]
-    committed: int
-    """Entries on its first axis that are committed already."""
-
-    @property
-    def key(self) -> str:
-        """Key in the store."""
-        return chunk_key(self.spec.name, self.index)
-
-
-def next_commit(schema: StoreSchema, steps: int | None) -> int | None:
-    """Return how many entries the next commit leaves committed: 0 creates the store; None where none is to come.
-
-    Parameters
-    ----------
-    steps
-        Entries committed by now; None where there is no store.
-    """
-    if steps is None:
-        return 0
-    return None if steps >= schema.total else min(steps + schema.flush_steps, schema.total)
-
-
-def due_chunks(schema: StoreSchema, steps: int | None, after: int) -> Iterator[DueChunk]:
-    """Yield the chunks of the commit that goes from `steps` to `after` entries; None creates the store."""
-    for spec in schema.arrays.values():
-        if (spec.growth == "static") != (steps is None):
-            continue
-        before = 0 if steps is None else schema.length(spec, steps)
-        length = spec.shape[0] if steps is None else schema.length(spec, after)
-        size, *_ = spec.chunks
-        others = grid_of(spec.shape[1:], spec.chunks[1:])
-        for number in range(before // size, -(-length // size)) if length > before else ():
-            for rest in indices(others):
-                yield DueChunk(spec, (number, *rest), max(0, before - number * size))
 
 
 class ReceivedStore:
@@ -148,8 +106,12 @@ class ReceivedStore:
         if not hmac.compare_digest(hashlib.sha256(encoded).hexdigest(), sha256):
             raise ChunkRefusedError(f"a chunk of {array} arrived with another SHA-256 than it was sent with")
         due = self._due(number, array, index)
+        form = due.spec.dtype, due.spec.chunks
         try:
-            values = decode_chunk(encoded, due.spec.dtype, due.spec.chunks)
+            check_frame(encoded, *form)
+            if len(encoded) > (most := most_encoded(*form)):  # a frame may be followed by others that hold nothing
+                raise ChunkRefusedError(f"{due.key}: {len(encoded)} bytes are more than the {most} of any such chunk")
+            values = decode_chunk(encoded, *form)
         except ChunkDamagedError as error:
             raise ChunkRefusedError(f"{due.key}: {error.message}") from error
         if due.committed:

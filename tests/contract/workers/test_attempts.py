@@ -10,7 +10,9 @@ from uuid import UUID, uuid4
 import httpx
 import pytest
 import structlog
+from pydantic import ValidationError
 
+from attnscope_model.errors import CheckpointUnknownError
 from attnscope_server.errors import ServiceError
 from attnscope_server.pulling.connection import Connection, OverError, RefusedError
 from attnscope_server.pulling.messages import Assignment, Farewell, Offer
@@ -101,9 +103,9 @@ def test_a_worker_is_given_the_jobs_of_the_owners_that_its_key_serves(pulled, co
     assert state_of(job) is JobState.RUNNING
 
 
-def test_a_token_is_for_one_attempt_of_one_key(connected, queued):
+def test_a_token_is_for_one_attempt_of_one_key(connected, queued, state_of):
     """It is needed for reports; another key, another job and nonsense are refused, and it is dead after the end."""
-    owner, _ = queued()
+    owner, job = queued()
     mine, other = connected(serves=[owner]), connected()
     given = mine.claim(offer())
     for connection, token in ((other, given.token), (mine, given.token[:-1] + "!"), (mine, f"ata_{uuid4().hex}_x")):
@@ -116,6 +118,7 @@ def test_a_token_is_for_one_attempt_of_one_key(connected, queued):
     taken = Taken(**about(given), placed_on=PLACED)
     assert mine.report(given.token, [taken, alive(given, 7.0)]).orders == (Renewed(**about(given), said_at=7.0),)
     mine.report(given.token, [Interrupted(**about(given))])
+    assert state_of(job) is JobState.QUEUED
     with pytest.raises(OverError, match="is over"):
         mine.report(given.token, [alive(given)])
 
@@ -198,6 +201,27 @@ def test_success_without_a_store_here_is_a_failure(pulled, connected, queued, st
     mine.report(given.token, [Taken(**about(given), placed_on=PLACED), Succeeded(**about(given))])
     assert state_of(job) is JobState.FAILED
     assert "a place that this service does not see" in pulled.state.jobs.get(UUID(job)).failure.detail
+
+
+def test_a_job_whose_checkpoint_is_gone_fails_and_its_worker_goes_on(pulled, connected, queued, state_of, monkeypatch):
+    """Else each worker that was given it would end, one after the other."""
+
+    def gone(_):
+        raise CheckpointUnknownError("there is no checkpoint like that")
+
+    owner, job = queued()
+    monkeypatch.setattr(pulled.state.registry, "get", gone)
+    assert connected(serves=[owner]).claim(offer()) is None
+    monkeypatch.undo()
+    assert state_of(job) is JobState.FAILED
+    assert "no checkpoint like that" in pulled.state.jobs.get(UUID(job)).failure.detail
+
+
+@pytest.mark.parametrize("hardware", ["", "x" * 201, "cpu\x1b[2J", "cpu\u202e"])
+def test_a_device_has_a_plain_name(hardware):
+    """It is shown to people, in terminals too."""
+    with pytest.raises(ValidationError):
+        offer(hardware=hardware)
 
 
 def test_a_token_reads_the_files_of_its_checkpoint_alone(pulled, connected, queued, tmp_path):

@@ -17,11 +17,12 @@ import pytest
 from attnscope_server.pulling.connection import Connection, OverError, RefusedError
 from attnscope_server.pulling.messages import TOKEN_HEADER, Offer, SentCommit
 from attnscope_server.records.keys import ALL_SCOPES
-from attnscope_server.running.messages import Advanced, Interrupted, Placement, Taken
+from attnscope_server.running.messages import Advanced, Interrupted, Placement, Succeeded, Taken
 from attnscope_storage import __version__
 from attnscope_storage.layout.chunks import encode_chunk
 from attnscope_storage.reading.reader import CaptureReader
-from attnscope_storage.writing.received import due_chunks, next_commit
+from attnscope_storage.wire import JobState
+from attnscope_storage.writing.due import due_chunks, next_commit
 
 SPEC = {"kind": "capture", "checkpoint": "AD-darkroom", "steps": 5}
 PROVENANCE = {"device": "cpu", "threads": 1, "checkpoint": "forged", "attention_implementation": "mine"}
@@ -109,7 +110,7 @@ def test_bytes_are_counted_by_the_service(attempt, pulled):
     """A worker that says that it stored nothing is not believed."""
     attempt.commit(0)
     written = attempt.commit(5).bytes_written
-    said = Advanced(job=attempt.job, attempt=1, phase="rolling", steps_done=5, steps_committed=2**40, bytes_written=0)
+    said = Advanced(job=attempt.job, attempt=1, phase="rolling", steps_done=5, steps_committed=2**30, bytes_written=0)
     attempt.connection.report(attempt.given.token, [said])
     pulled.state.supervisor.look()
     progress = pulled.state.supervisor.progress(attempt.job)
@@ -191,6 +192,39 @@ def test_commits_come_in_order_and_once(attempt):
     listed = attempt.send(5)
     for _ in range(2):
         assert attempt.connection.commit(attempt.given.token, 5, SentCommit(chunks=listed)).steps == 5
+
+
+def test_a_document_of_the_worker_holds_no_number_that_is_none(attempt):
+    """NaN is no JSON: the request is wrong, and nothing of the service's fails."""
+    answer = httpx.post(
+        f"{attempt.running.url}/v1/worker/commits/0",
+        headers={
+            "Authorization": f"Bearer {attempt.key}",
+            "Content-Type": "application/json",
+            TOKEN_HEADER: attempt.given.token,
+        },
+        content=json.dumps({"chunks": attempt.send(0), "provenance": {"threads": [{"x": math.nan}]}}),
+    )
+    assert (answer.status_code, attempt.commit(0).steps) == (400, 0)
+
+
+def test_success_before_the_last_commit_is_a_failure(attempt, pulled):
+    """Nobody is told that a capture is complete whose end was never sent."""
+    attempt.commit(0)
+    attempt.connection.report(attempt.given.token, [Succeeded(job=attempt.job, attempt=1)])
+    pulled.state.supervisor.look()
+    job = pulled.state.jobs.get(attempt.job)
+    assert job.state is JobState.FAILED
+    assert "is committed of it here is not" in job.failure.detail
+
+
+def test_requests_about_one_attempt_come_one_after_the_other(attempt, pulled):
+    """A second one is told to come again, and holds no thread; arriving bytes take no room from answers."""
+    with pulled.state.arrivals.store(pulled.state.jobs.get(attempt.job)):
+        answer = attempt.put()
+    assert (answer.status_code, answer.json()["limit"]) == (429, 1)
+    with pulled.state.sending.reserve(pulled.settings.limits.sending_bytes):
+        assert attempt.commit(0).steps == 0
 
 
 def test_a_worker_that_lost_its_job_commits_nothing_more(attempt):

@@ -13,8 +13,9 @@ from attnscope_storage.errors import ChunkRefusedError, FencedError, LeaseLostEr
 from attnscope_storage.layout.chunks import decode_chunk, encode_chunk
 from attnscope_storage.layout.store import PARTIAL_SUFFIX
 from attnscope_storage.reading.reader import CaptureReader
+from attnscope_storage.writing.due import due_chunks, next_commit
 from attnscope_storage.writing.fence import Tenure
-from attnscope_storage.writing.received import ReceivedStore, due_chunks, next_commit
+from attnscope_storage.writing.received import ReceivedStore
 
 ATTRIBUTES = {"job": "a job", "attempt": 99, "complete": True, "writer": "of the sender"}
 """Root attributes as a sender gives them; those of the writer are not its to say."""
@@ -152,8 +153,10 @@ def test_bytes_that_are_no_such_chunk_are_refused(arriving, send, pristine, tmp_
     good = (pristine / due.key).read_bytes()
     bomb = Zstd(level=1, checksum=True).encode(b"\0" * 2**28)
     short = Zstd(level=1, checksum=True).encode(b"\0" * 16)
+    padded = good + b"\x50\x2a\x4d\x18" + (2**20).to_bytes(4, "little") + bytes(2**20)  # a frame that is skipped
+    assert decode_chunk(padded, due.spec.dtype, due.spec.chunks).tobytes()
     flipped = good[:-1] + bytes([good[-1] ^ 1])
-    for encoded in (b"", b"no frame", bomb, short, flipped, good[: len(good) // 2]):
+    for encoded in (b"", b"no frame", bomb, short, padded, flipped, good[: len(good) // 2]):
         with pytest.raises(ChunkRefusedError, match="attention/rows"):
             store.take(8, due.spec.name, due.index, encoded, sha(encoded))
     with pytest.raises(ChunkRefusedError, match="another SHA-256"):

@@ -72,7 +72,7 @@ async def put_chunk(
         raise refusal(ProblemCode.UNSUPPORTED_MEDIA_TYPE, f"expected {BYTES}")
     length = int(request.headers.get("content-length", "0"))  # the gate has seen to it that it is a number
     index = tuple(map(int, chunk.split(".")))
-    with state.sending.reserve(length):
+    with state.arriving.reserve(length):
         encoded = await request.body()
         await run_in_threadpool(_take, state, job, number, array, index, encoded, sha256)
 
@@ -84,7 +84,7 @@ def _take(
         spec = store.schema.arrays.get(array)
         decoded = 0 if spec is None else math.prod(spec.chunks) * np.dtype(spec.dtype).itemsize
         try:
-            with state.sending.reserve(decoded):
+            with state.arriving.reserve(decoded):
                 store.take(number, array, index, encoded, sha256)
         except ChunkRefusedError as error:
             raise refusal(ProblemCode.CONFLICT, error.message) from error

@@ -12,7 +12,9 @@ from fastapi import APIRouter, Depends, Header, Request, Response
 from fastapi.responses import FileResponse
 from starlette.concurrency import run_in_threadpool
 
+from attnscope_model.errors import CheckpointError
 from attnscope_server.errors import TransitionError, refusal
+from attnscope_server.failures import problem_of
 from attnscope_server.http.access import Service, WorkerKey, json_only, problems
 from attnscope_server.http.reading import ReadApart
 from attnscope_server.http.state import State
@@ -28,7 +30,8 @@ from attnscope_server.pulling.messages import (
 from attnscope_server.pulling.runner import PullRunner
 from attnscope_server.records.job import StoredJob
 from attnscope_server.running.messages import ENDINGS, Advanced, Failed, Run, Succeeded
-from attnscope_storage.layout.places import stamp_of
+from attnscope_storage.errors import CaptureNotFoundError
+from attnscope_storage.reading.reader import CaptureReader
 from attnscope_storage.wire import ProblemCode, problem
 
 router = APIRouter(tags=["workers"], route_class=ReadApart)
@@ -83,7 +86,7 @@ async def post_claim(offer: Offer, request: Request, state: Service, identity: W
         while pull.waits(offer.slot, turn):
             order = pull.taken(offer.slot, turn)
             if order is not None:
-                return await run_in_threadpool(_assigned, state, identity.key_id, order)
+                return await run_in_threadpool(_assigned, state, pull, offer.slot, identity.key_id, order)
             left = deadline - time.monotonic()
             if left <= 0 or state.stopping or await request.is_disconnected():
                 break
@@ -95,14 +98,23 @@ async def post_claim(offer: Offer, request: Request, state: Service, identity: W
     if await request.is_disconnected():
         await run_in_threadpool(pull.given_back, offer.slot, late)
         return Response(status_code=204)
-    return await run_in_threadpool(_assigned, state, identity.key_id, late)
+    return await run_in_threadpool(_assigned, state, pull, offer.slot, identity.key_id, late)
 
 
-def _assigned(state: State, key_id: str, order: Run) -> Response:
-    """Return the answer that gives a job, with a token that ends the one before."""
-    checkpoints = tuple(state.registry.get(one) for one in order.resolved.checkpoint_ids)
+def _assigned(state: State, pull: PullRunner, slot: str, key_id: str, order: Run) -> Response:
+    """Return the answer that gives a job, with a token that ends the one before.
+
+    A job whose checkpoint is gone fails, as it would on a device of the service; its worker gets another one.
+    """
+    about = (order.job, order.attempt)
     try:
-        token = state.tokens.issue(order.job, order.attempt, key_id)
+        checkpoints = tuple(state.registry.get(one) for one in order.resolved.checkpoint_ids)
+    except CheckpointError as error:
+        failure = problem_of(error, where="in the service", reduce="")
+        pull.heard(slot, about, [Failed(job=order.job, attempt=order.attempt, problem=failure)])
+        return Response(status_code=204)
+    try:
+        token = state.tokens.issue(*about, key_id)
     except TransitionError:  # it ended while its worker waited
         return Response(status_code=204)
     told = Assignment(token=token, order=order, checkpoints=checkpoints)
@@ -125,17 +137,23 @@ def post_report(reports: Reports, job: Held, state: Service, pull: Pull, _identi
 def _seen(state: State, job: StoredJob, report: Told) -> Told:
     """Return a report as the service sees it: of a store that it receives, it counts commits and bytes itself.
 
-    Success without a store here is a failure, because the worker wrote somewhere else.
+    Success without a complete store here is a failure: the worker wrote somewhere else, or has not sent all.
     """
     if isinstance(report, Advanced) and (known := state.arrivals.received(job)) is not None:
         steps, written = known
         return report.model_copy(update={"steps_committed": steps * job.resolved.steps_each, "bytes_written": written})
-    if not isinstance(report, Succeeded) or stamp_of(state.captures.path(job.id)) is not None:
+    if not isinstance(report, Succeeded):
         return report
-    detail = (
-        "the worker committed to a place that this service does not see: --stores must name the folder or bucket that "
-        "the service itself writes to"
-    )
+    try:
+        # Not by the readers that are kept: what another machine wrote is seen for certain where a file is opened.
+        if CaptureReader.open(state.captures.path(job.id)).complete:
+            return report
+        detail = "the worker says that the job is complete, and what is committed of it here is not"
+    except CaptureNotFoundError:
+        detail = (
+            "the worker committed to a place that this service does not see: --stores must name the folder or bucket "
+            "that the service itself writes to"
+        )
     failure = problem(ProblemCode.STORAGE_UNWRITABLE, detail)
     return Failed(job=report.job, attempt=report.attempt, problem=failure)
 
