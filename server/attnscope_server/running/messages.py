@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Annotated, Any, Final, Literal
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationInfo, field_validator
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationInfo, field_validator, model_validator
 
 from attnscope_env.presets.gymnasium_entry import GymnasiumEntry
 from attnscope_storage.wire import JobSpec, Phase, Problem, Resolved, resolved_as
@@ -122,11 +122,28 @@ class Placement(Message):
     torch: str = Field(max_length=80, description="Version of torch.")
 
 
+def without_nul(value: Any) -> Any:  # noqa: ANN401 - JSON
+    """Return a value of JSON whose texts hold a replacement character for each NUL, which PostgreSQL does not keep."""
+    match value:
+        case str():
+            return value.replace("\0", "\N{REPLACEMENT CHARACTER}")
+        case list():
+            return [without_nul(one) for one in value]
+        case dict():
+            return {without_nul(key): without_nul(one) for key, one in value.items()}
+    return value
+
+
 class JobReport(Message):
-    """Base of the reports about an attempt."""
+    """Base of the reports about an attempt. They are written into the job database."""
 
     job: UUID
     attempt: int
+
+    @model_validator(mode="before")
+    @classmethod
+    def _storable(cls, values: Any) -> Any:  # noqa: ANN401 - whatever came
+        return without_nul(values)
 
 
 class Taken(JobReport):

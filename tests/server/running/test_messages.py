@@ -97,3 +97,20 @@ def test_anything_else_is_refused(line):
     """A line that is no order is never taken for one."""
     with pytest.raises(ValidationError):
         ORDER.validate_json(line)
+
+
+@pytest.mark.parametrize(
+    "report",
+    [
+        Failed(**ABOUT, problem=problem(ProblemCode.INTERNAL, "it \0 broke")),
+        GivenBack(**ABOUT).model_copy(update={"detail": "\0"}),
+        Taken(**ABOUT, placed_on=HERE.model_copy(update={"device": "c\0pu"})),
+    ],
+    ids=lambda one: one.type,
+)
+def test_a_report_holds_no_text_that_a_database_refuses(report):
+    """PostgreSQL keeps no NUL: the end of a job could never be written, or no claim be answered any more."""
+    assert b"\\u0000" in report.line
+    read = REPORT.validate_json(report.line)
+    assert b"\\u0000" not in read.line
+    assert "\N{REPLACEMENT CHARACTER}" in read.line.decode()
