@@ -10,9 +10,11 @@ import sys
 from enum import Enum
 from importlib import import_module
 
+import numpy as np
 import pytest
 
 import attnscope
+from attnscope.fetching.compressions import Compressions
 
 SHOWN = ("_repr_html_", "_repr_png_", "_repr_mimebundle_")
 
@@ -79,3 +81,11 @@ def test_the_ends_are_found():
     names = {one.__qualname__ for one in every_end()}
     assert {"JobHandle", "Capture", "Trial", "Screen", "Decision", "ArrayGroup", "LazyArray", "ScreenResults"} <= names
     assert holds_arrays(type("Bare", (), {}))
+
+
+def test_the_cell_of_compressions_tells_what_each_packed():
+    """A row each: older latents from the second on, and the transitions that joined since."""
+    latents = np.zeros((2, 4, 8), np.float32)
+    told = Compressions(np.array([9, 19]), np.array([30, 34]), latents, None, 3)._repr_html_()
+    assert 'after step 9</th><td style="text-align:left">transitions 0 to 9 became 4 latents' in told
+    assert "4 older latents and transitions 10 to 19 became 4 latents" in told

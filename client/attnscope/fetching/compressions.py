@@ -9,6 +9,7 @@ import numpy as np
 from jaxtyping import Float32, Float64, Int64, Shaped
 
 from attnscope.errors import NotCapturedError
+from attnscope.notebook import table
 from attnscope_storage.errors import ChunkDamagedError
 from attnscope_storage.kinds.capture.compressions import ATTENTION, ENVS, LATENTS, SOURCES, STEP
 
@@ -45,6 +46,14 @@ class Compressions:
 
     def __len__(self) -> int:
         return len(self.step)
+
+    def _repr_html_(self) -> str:
+        rows = {}
+        for number, step in enumerate(self.step.tolist()):
+            first, last = self.packed(number)
+            held = f"{self.held(number)} older latents and " if self.held(number) else ""
+            rows[f"after step {step}"] = f"{held}transitions {first} to {last} became {self.latents.shape[1]} latents"
+        return table(f"{len(self)} compressions", rows)
 
     def held(self, number: int) -> int:
         """Return the older latents among the sources of a compression."""

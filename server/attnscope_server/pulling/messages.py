@@ -34,6 +34,12 @@ TOKEN_HEADER: Final = "Attnscope-Attempt"  # noqa: S105 - the name of a header
 MOST_REPORTS: Final = 64
 """Reports of one request, at most."""
 
+MAX_CHUNKS: Final = 65_536
+"""Chunks of one commit, at most."""
+
+MAX_PROVENANCE: Final = 256
+"""Entries of a store's provenance that a worker tells, at most."""
+
 LONGEST_CLAIM: Final = 30.0
 """Seconds that a claim is held open, at most."""
 
@@ -95,9 +101,13 @@ class SentCommit(Message):
 
     model_config = ConfigDict(allow_inf_nan=False)  # a document of a store holds none
 
-    chunks: dict[str, Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]] = Field(description="SHA-256 of each, by key.")
+    chunks: dict[str, Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]] = Field(
+        max_length=MAX_CHUNKS, description="SHA-256 of each, by key."
+    )
     provenance: dict[str, JsonValue] | None = Field(
-        default=None, description="Of a new store: the worker's machine and code. The service knows all else itself."
+        default=None,
+        max_length=MAX_PROVENANCE,
+        description="Of a new store: the worker's machine and code. The service knows all else itself.",
     )
     complete: bool = Field(default=False, description="Nothing more will come.")
 

@@ -59,7 +59,7 @@ LINES = {
 
 OTHERS = {
     *("submit", "list", "status", "watch", "keep", "retry", "cancel", "delete", "checkpoints", "environments"),
-    *("strategies", "demo", "check-loop", "open", "look", "import", "influence"),
+    *("strategies", "demo", "check-loop", "open", "place", "look", "import", "influence"),
 }
 """Verbs that read no stored rows, or show them by `views`; `influence` runs the policy, as `replay` does."""
 
