@@ -100,7 +100,7 @@ def test_three_tokens_of_a_transition_stay_together(planted, query_slot):
     ],
 )
 def test_most_of_a_short_context_is_no_recency(value, baseline, answer, words):
-    """Where ten tokens are most of the context, uniform attention holds most there too, and is no bias."""
+    """Uniform attention holds most of a context that is hardly longer than ten tokens, and is no bias."""
     seen = SimpleNamespace(estimate=Estimate(value, value, value, baseline, 8, reliable=True), lift=None)
     study = SimpleNamespace(quantity=lambda name: seen if name == "recency.10" else None, tally=None)
     found = recency(study)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from inspect import signature
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -97,9 +98,10 @@ def summary(
     else:
         stored = connect().job(job).stored() if source is None else attnscope.open(source)
     beside = named_files(returns)
-    if beside and stored.kind != "trial":
+    summary = imported(view_of(stored.kind).summary)
+    if beside and "returns" not in signature(summary).parameters:
         raise typer.BadParameter(f"stand beside a trial's conditions, not a {stored.kind}", param_hint="--returns")
-    imported(view_of(stored.kind).summary)(stored, as_json=as_json, **({"returns": beside} if beside else {}))
+    summary(stored, as_json=as_json, **({"returns": beside} if beside else {}))
 
 
 def summarise_capture(capture: Capture, *, as_json: bool) -> None:
