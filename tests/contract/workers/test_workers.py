@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
+import psutil
 import pytest
 import torch
 
@@ -14,6 +17,8 @@ from attnscope_server.capturing.job import CaptureOrder, run_capture
 from attnscope_server.root.paths import capture_path
 from attnscope_storage.reading.reader import CaptureReader
 from attnscope_storage.wire import JobState
+
+COMMAND = (sys.executable, "-m", "attnscope_server.running.worker")
 
 OPTIONS = {
     "checkpoint": "AD-darkroom",
@@ -49,6 +54,26 @@ def uninterrupted(tmp_path_factory):
     return run
 
 
+@contextmanager
+def stopped_at_its_first_commit(worker) -> Iterator[Callable[[], list[psutil.Process]]]:
+    """Stop the computing process of a worker that streams when its first steps are sent; wake it at the end."""
+    send, stopped = worker.connection.send, []
+
+    def sent(token, number, *given):
+        if number and not stopped:  # commit 0 has no steps
+            stopped.extend(one for one in psutil.Process().children() if COMMAND[-1] in one.cmdline())
+            for one in stopped:
+                one.suspend()
+        send(token, number, *given)
+
+    worker.connection.send = sent
+    try:
+        yield lambda: stopped
+    finally:
+        for one in stopped:
+            one.resume()
+
+
 def test_a_job_that_changes_its_worker_has_the_bits_of_one_that_did_not(pulled, lent, uninterrupted, differing):
     """The first sends its commits and is told to end; the second goes on from them, where the stores are.
 
@@ -56,11 +81,13 @@ def test_a_job_that_changes_its_worker_has_the_bits_of_one_that_did_not(pulled, 
     """
     with attnscope.connect(pulled.url, pulled.key) as client:
         job = client.submit(**OPTIONS)
-        with lent(pulled, name="far", stores=None) as far:
+        with lent(pulled, name="far", stores=None) as far, stopped_at_its_first_commit(far) as stopped:
             wait_until(lambda: job.refresh().info.progress.steps_committed or job.state.final)
+            assert len(stopped()) == 1
             (place,) = pulled.state.supervisor.places()
             assert (place.runner, place.hardware, place.slot.name[:4]) == ("pull", "cpu", "far.")
             assert not list(far.means.cache.root.glob(f"captures/{job.id}*"))
+            far.drain()  # before the process wakes, so that it cannot have come to the job's end
         pulled.state.supervisor.look()
         stored = pulled.state.jobs.get(job.id)
         assert (stored.state, stored.interruptions) == (JobState.QUEUED, 0)
