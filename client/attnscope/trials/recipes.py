@@ -80,14 +80,15 @@ def _judged(
     own, reference = (_gains(results, of) for of in (places, references))
     paired = _paired(results, places, references)
     bound = 1 - results.spec.margin
+    these = _on_these(own, reference, bootstrap, bound)
     return ArmOfRecipe(
         arm=arm,
         name=_name(results, places[0]),
         against=_name(results, references[0]),
         training_seeds=len(places),
         reference_seeds=len(references),
-        these=_on_these(own, reference, bootstrap, bound),
-        recipe=_on_recipe(own, reference, bound, bootstrap, paired=paired),
+        these=these,
+        recipe=_on_recipe(own, reference, these, bootstrap, paired=paired),
     )
 
 
@@ -100,12 +101,16 @@ def _on_these(own: Gains, reference: Gains, bootstrap: PairedBootstrap, bound: f
     return Verdict(word_of(kept.low, kept.high, bound), kept, bound)
 
 
-def _on_recipe(own: Gains, reference: Gains, bound: float, bootstrap: PairedBootstrap, *, paired: bool) -> Verdict:
-    """Return the verdict on the recipe, for these tasks."""
+def _on_recipe(own: Gains, reference: Gains, these: Verdict, bootstrap: PairedBootstrap, *, paired: bool) -> Verdict:
+    """Return the verdict on the recipe, for these tasks.
+
+    Its interval is never narrower than that of these checkpoints, whose training seeds may be alike by chance.
+    """
     fewest = min(len(one) for one in (own, reference) if len(one) > 1) if len(own) > 1 else 1
     share = kept_of_recipe(own, reference, paired=paired)
-    rollouts = own.size
-    kept = Estimate(share.value, share.low, share.high, 1.0, rollouts, share.freedom >= ENOUGH, "these tasks")
+    rollouts, bound = own.size, these.bound
+    low, high = np.minimum(share.low, these.kept.low), np.maximum(share.high, these.kept.high)
+    kept = Estimate(share.value, float(low), float(high), 1.0, rollouts, share.freedom >= ENOUGH, "these tasks")
     reason = _why_not(reference.mean(axis=0), bootstrap)
     if fewest == 1:
         nothing = Estimate(kept.value, np.nan, np.nan, 1.0, rollouts, reliable=False, scope="these tasks")

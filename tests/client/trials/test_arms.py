@@ -120,6 +120,14 @@ def test_five_training_seeds_judge_a_recipe(five):
     assert "packed" in line
 
 
+@pytest.mark.parametrize("lost", [0.0, 0.02, 0.05, 0.1, 0.2, 0.3])
+def test_a_recipe_is_never_surer_than_its_own_checkpoints(plant, lost):
+    """Training seeds that are alike make no recipe's interval narrower than the one that takes them as they are."""
+    one = board(arms_of(plant, (lost,) * 5, spread=0.0), samples=400).recipes[0]
+    assert one.recipe.kept.low <= one.these.kept.low
+    assert one.recipe.kept.high >= one.these.kept.high
+
+
 def test_a_safe_recipe_says_what_few_seeds_do_not_show(plant, five):
     """Rare failures of training do not show in five seeds: "non-inferior" says so, and how often it errs then."""
     safe, lossy = (board(one, samples=400) for one in (arms_of(plant, (0.0,) * 5, spread=0.0), five))

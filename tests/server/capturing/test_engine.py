@@ -175,6 +175,8 @@ def test_interrupted_at_random_commits_it_has_the_same_bits(capture, tmp_path, m
 
 def test_resuming_refuses_an_environment_that_does_not_reproduce(capture, tmp_path, monkeypatch):
     """If the re-stepped environment gives another reward, the job fails and says so."""
+    monkeypatch.setattr(lengths, "CHUNK_BYTES", 2**14)  # commits that are few steps long: several before the end
+    monkeypatch.setattr(lengths, "LEAST_STEPS", 1)
     path, asked = tmp_path / "resumed.zarr", iter(range(10_000))
     options = {"steps": 420, "maps": {"count": 0}}
     with pytest.raises(RolloutStoppedError):
