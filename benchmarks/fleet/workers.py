@@ -15,7 +15,7 @@ from typing import Final
 from uuid import UUID
 
 from attnscope_server.records.job import StoredJob
-from attnscope_server.running.messages import Advanced, Alive, Placement, Succeeded, Taken
+from attnscope_server.running.messages import Advanced, Alive, Cancelled, Placement, Succeeded, Taken
 from attnscope_server.running.runner import Hear, Runner, Slot
 
 BEGAN: Final = datetime(2026, 1, 1, tzinfo=UTC)
@@ -23,6 +23,9 @@ BEGAN: Final = datetime(2026, 1, 1, tzinfo=UTC)
 
 DEVICE: Final = Placement(device="made-up", dtype="float32", threads=1, torch="2.10")
 """The device of every worker."""
+
+Told = Taken | Advanced | Succeeded | Cancelled
+"""A report that a made-up worker foresees."""
 
 
 class Timeline:
@@ -145,8 +148,11 @@ class MadeUpWorkers(Runner):
         self._later(seconds, task, partial(Succeeded, job=job.id, attempt=attempt))
 
     def cancel(self, job: UUID, attempt: int) -> None:
-        """Refuse: nobody cancels in a simulation."""
-        raise NotImplementedError
+        """Stop an attempt, and tell it at once."""
+        for task in tuple(self._tasks.values()):
+            if (task.job, task.attempt) == (job, attempt):
+                self._later(0.0, task, partial(Cancelled, job=job, attempt=attempt))
+                return
 
     def end(self, job: UUID, attempt: int) -> None:
         """Let an attempt be over that the service has given up."""
@@ -197,13 +203,15 @@ class MadeUpWorkers(Runner):
         of = {"job": task.job, "attempt": task.attempt, "phase": "rolling", "steps_per_second": 1.0}
         return Advanced.model_validate(of | {"steps_done": done, "steps_committed": committed, "bytes_written": done})
 
-    def _later(self, seconds: float, task: Tasking, report: Callable[[], Taken | Advanced | Succeeded]) -> None:
+    def _later(
+        self, seconds: float, task: Tasking, report: Callable[[], Taken | Advanced | Succeeded | Cancelled]
+    ) -> None:
         def say() -> None:
             if task.over or task.silent:
                 return
             said = report()
             self.reports += 1
-            if isinstance(said, Succeeded):
+            if isinstance(said, (Succeeded, Cancelled)):
                 task.over = True
                 self.done.add(task.name)
                 del self._tasks[task.slot]

@@ -6,11 +6,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from attnscope_model.families.compressing import CadPolicy
 from attnscope_model.families.packing import PackingConfig
 from attnscope_model.readers.compressing import CadReader
+from attnscope_model.training.layout_file import write_layout_file
 
 
 def write_cad_file(
@@ -45,13 +44,8 @@ def write_cad_file(
         "compress_n_heads": shape.compressor_heads,
         **config,
     }
-    model = {_file_name(name): tensor.detach().clone() for name, tensor in policy.state_dict().items()}
-    path = folder / f"ckpt-{step}.pt"
-    fresh = folder / f".{path.name}"
-    lists = {name: list(indices) for name, indices in tasks.items()}
-    torch.save({"step": step, "config": stored, "model": model, "tasks": lists}, fresh)
-    fresh.replace(path)
-    return path
+    model = {_file_name(name): tensor for name, tensor in policy.state_dict().items()}
+    return write_layout_file(folder, step, stored, model, tasks)
 
 
 def _file_name(name: str) -> str:

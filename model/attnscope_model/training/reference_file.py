@@ -6,9 +6,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from attnscope_model.families.reference import ReferencePolicy
+from attnscope_model.training.layout_file import write_layout_file
 
 
 def write_reference_file(
@@ -36,13 +35,8 @@ def write_reference_file(
         "n_transit": shape.context_length,
         **config,
     }
-    model = {_file_name(name): tensor.detach().clone() for name, tensor in policy.state_dict().items()}
-    path = folder / f"ckpt-{step}.pt"
-    fresh = folder / f".ckpt-{step}.pt"
-    lists = {name: list(indices) for name, indices in tasks.items()}
-    torch.save({"step": step, "config": stored, "model": model, "tasks": lists}, fresh)
-    fresh.replace(path)
-    return path
+    model = {_file_name(name): tensor for name, tensor in policy.state_dict().items()}
+    return write_layout_file(folder, step, stored, model, tasks)
 
 
 def _file_name(name: str) -> str:

@@ -20,6 +20,7 @@ import structlog
 from pydantic import ValidationError
 
 from attnscope_server.running.environment import computing
+from attnscope_server.running.feeding import feed
 from attnscope_server.running.messages import (
     ENDINGS,
     REPORT,
@@ -161,13 +162,7 @@ class LocalWorker:
             self._signal(way)
 
     def _write_orders(self) -> None:
-        assert self._process.stdin is not None  # noqa: S101 - it was asked for
-        with contextlib.suppress(OSError, ValueError):  # the end of the process is noticed by the thread that reads
-            while (order := self._orders.get()) is not None:
-                self._process.stdin.write(order.line)
-                self._process.stdin.flush()
-        with contextlib.suppress(OSError):
-            self._process.stdin.close()
+        feed(self._process.stdin, self._orders.get)
 
     def _listen(self) -> None:
         assert self._process.stdout is not None  # noqa: S101 - it was asked for

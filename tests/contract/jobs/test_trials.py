@@ -25,20 +25,8 @@ from attnscope_storage.errors import CaptureNotFoundError, StoreKindError
 from attnscope_storage.reading.reader import CaptureReader
 from attnscope_storage.verify import verify
 from attnscope_storage.wire import JobState, TrialSpec
+from workload import TRIAL as ASKED
 
-ASKED = {
-    "kind": "trial",
-    "checkpoint": "AD-darkroom-seed42",
-    "tasks": {"split": "test", "indices": [2, 7]},
-    "seeds": [0, 4],
-    "episodes": 6,
-    "strategies": [{"name": "none"}, {"name": "recency"}],
-    "budgets": [0.25],
-    "positions": ["keep"],
-    "divergence_steps": 3,
-    "kept_steps": 4,
-    "speed": {"envs": [1], "decisions": 2, "rounds": 1},
-}
 TIMED = ("speed/seconds", "speed/p50", "speed/p95")
 """Arrays that no two runs have alike."""
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import queue
 import subprocess
@@ -15,6 +14,7 @@ import structlog
 from pydantic import ValidationError
 
 from attnscope_server.running.environment import computing
+from attnscope_server.running.feeding import feed
 from attnscope_server.running.on_ray.wire import NEWS, Command, News
 
 log = structlog.get_logger("attnscope.ray")
@@ -90,11 +90,4 @@ class Driving:
         self._process.kill()
 
     def _write(self) -> None:
-        """Write commands on a thread of its own, so that a process that reads nothing holds up nobody."""
-        assert self._process.stdin is not None  # noqa: S101 - it was asked for
-        with contextlib.suppress(OSError, ValueError):  # the end of the process is noticed by the thread that reads
-            while (command := self._commands.get()) is not None:
-                self._process.stdin.write(command.line)
-                self._process.stdin.flush()
-        with contextlib.suppress(OSError):
-            self._process.stdin.close()
+        feed(self._process.stdin, self._commands.get)
