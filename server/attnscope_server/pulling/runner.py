@@ -54,7 +54,7 @@ class _Desk:
 
     slot: Slot
     key_id: str | None
-    """Key that the worker asked with; None where an earlier service knew it."""
+    """Key that the worker asked with; None where a service ended before it had given out the attempt's token."""
     heard: float
     """When the worker was last heard of, on the steady clock."""
     turn: int = 0
@@ -147,7 +147,7 @@ class PullRunner(Runner):
         hardware = None if job.placed_on is None else str(job.placed_on["device"])
         with self._lock:
             known = Slot(slot, hardware if hardware in {"cpu", "mps"} else "cuda", free=False, hardware=hardware)
-            self._desks[slot] = _Desk(known, None, self._now(), attempt=(job.id, attempt))
+            self._desks[slot] = _Desk(known, job.key_id, self._now(), attempt=(job.id, attempt))
         return known
 
     def offered(self, identity: Identity, offer: Offer) -> int:

@@ -78,6 +78,8 @@ class StoredJob:
     """True where the owner lets the job go on on another kind of device, not equal to the bit."""
     device_kind: str | None = None
     """Kind of device that the owner asks for; None: any."""
+    key_id: str | None = None
+    """Key of the worker that was given the present attempt over HTTP; None where it runs elsewhere."""
 
     @property
     def resume_on(self) -> str | None:

@@ -123,6 +123,7 @@ def _stored_job(row: JobRow) -> StoredJob:
         placed_on=row.placed_on,
         resume_elsewhere=row.resume_elsewhere,
         device_kind=row.device_kind,
+        key_id=row.token_key if row.token_attempt == row.attempts else None,
     )
 
 

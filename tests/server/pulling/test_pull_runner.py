@@ -77,6 +77,26 @@ def test_a_job_goes_on_over_a_restart(service, jobs, database, submitted):
     assert jobs.get(job.id).state is JobState.SUCCEEDED
 
 
+def test_another_key_ends_no_attempt_after_a_restart(service, jobs, database, submitted):
+    """It may know the name of the slot: it can neither say goodbye for the worker nor ask in its place."""
+    supervisor, runner = service()
+    job, worker, other = submitted(jobs), offer(), Identity("(workers)", "k2", frozenset({Scope.WORKER}))
+    runner.offered(KEY, worker)
+    supervisor.look()
+    AttemptTokens(database).issue(job.id, 1, KEY.key_id)
+    supervisor.stop()
+    supervisor, runner = service()
+    with pytest.raises(ProblemError, match="another key"):
+        runner.offered(other, worker)
+    runner.left(other, worker.slot)
+    supervisor.look()
+    assert jobs.get(job.id).state is JobState.RUNNING
+    runner.left(KEY, worker.slot)
+    supervisor.look()
+    assert jobs.get(job.id).attempts == 1
+    assert jobs.get(job.id).state is not JobState.RUNNING
+
+
 def test_a_lease_that_ends_gives_the_job_to_the_next_worker(service, jobs, clock, database, submitted):
     """The first one hears that its attempt is over; nothing that it says afterwards counts."""
     supervisor, runner = service()
