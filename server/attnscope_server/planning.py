@@ -65,7 +65,11 @@ class Planner:
         """
         self._refuse_long(spec)
         found = None if spec.refers_to is None else self._referred(spec.refers_to, referred)
-        return kind_of(spec.kind).plan(spec, self.registry, self.listings, self.settings.limits, found)
+        planned = kind_of(spec.kind).plan(spec, self.registry, self.listings, self.settings.limits, found)
+        if "\\u0000" in spec.model_dump_json() and _holds_nul(spec.model_dump(mode="json")):
+            detail = "a text of the specification holds the character NUL, which not every database keeps"
+            raise refusal(ProblemCode.INVALID_REQUEST, detail)
+        return planned
 
     def estimate(self, planned: Planned[Any, Any], last: StoredJob | None) -> Estimate:
         """Return the cost of a job; its time follows from the rate of the owner's last job of that kind."""
@@ -113,3 +117,17 @@ class Planner:
         except AttnscopeError:  # its store is gone or damaged: no rate follows from it
             return None
         return done / max(job.ran_seconds, 1e-3)
+
+
+def _holds_nul(value: Any) -> bool:  # noqa: ANN401 - JSON
+    """Return True where a text or a name of a JSON value holds the character NUL, at whatever depth."""
+    waiting = [value]
+    while waiting:
+        one = waiting.pop()
+        if isinstance(one, str) and "\0" in one:
+            return True
+        if isinstance(one, list):
+            waiting.extend(one)
+        elif isinstance(one, dict):
+            waiting.extend((*one, *one.values()))
+    return False

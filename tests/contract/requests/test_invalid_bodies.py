@@ -17,6 +17,10 @@ MOST_ERRORS = 40
 """Errors that any message may cause: some for each field of the specification, none for each entry of a list."""
 
 
+JSON_TYPE = {"Content-Type": "application/json"}
+NAMED = {"strategies": [{"name": "recency"}], "budgets": [40], "episodes": 1}
+
+
 def errors(body: object) -> int:
     """Return the number of errors that a specification has."""
     try:
@@ -54,7 +58,7 @@ def test_any_value_anywhere_makes_few_errors(base, field, value, times):
 @pytest.fixture(scope="module")
 def post(furnished) -> Callable[[bytes], tuple[int, int]]:
     """Return a function that posts a body and returns status and length of the answer."""
-    headers = furnished.key("local") | {"Content-Type": "application/json"}
+    headers = furnished.key("local") | JSON_TYPE
 
     def send(body: bytes) -> tuple[int, int]:
         answer = furnished.http.post(furnished.url + "/v1/jobs:estimate", content=body, headers=headers)
@@ -69,3 +73,21 @@ def test_a_megabyte_is_refused_in_few_words(post, make):
     status, length = post(filled(make).encode())
     assert status in {400, 413}
     assert length < 8_000
+
+
+@pytest.mark.parametrize(
+    ("more", "status"),
+    [
+        ({"label": "a\0b"}, 400),
+        ({"label": "a\\u0000b"}, 200),
+    ],
+    ids=["nul", "backslash"],
+)
+def test_a_text_that_postgresql_does_not_keep_is_refused(furnished, more, status):
+    """NUL in a label is refused in words, on every database alike; a backslash before the same digits is a text."""
+    body = json.dumps({"kind": "trial", "checkpoint": "AD-darkroom", **NAMED, **more})
+    answer = furnished.http.post(
+        furnished.url + "/v1/jobs:estimate", content=body, headers=furnished.key("local") | JSON_TYPE
+    )
+    assert answer.status_code == status, answer.text
+    assert ("character NUL" in answer.text) == (status != 200)
