@@ -73,6 +73,7 @@ class Stream:
         self._schema = contract.schema(order.spec, order.resolved, assignment.checkpoints[0].policy)
         self._told: queue.SimpleQueue[Advanced | Succeeded | None] = queue.SimpleQueue()
         self._state = CommitState()
+        self._progress: Advanced | None = None
         self._thread = threading.Thread(target=self._run, name="stream", daemon=True)
 
     def prepare(self, stopped: Callable[[], bool]) -> None:
@@ -95,6 +96,8 @@ class Stream:
         """Take a report of the child that is true only once what it has committed has arrived."""
         if isinstance(report, Succeeded):
             self._reporter.alone()
+        else:
+            self._progress = report
         self._told.put(report)
 
     def close(self) -> None:
@@ -155,7 +158,10 @@ class Stream:
                 log.exception("commits cannot be sent")
                 self._fail(None)
                 return
-            self._reporter.hear(self._true(report) if isinstance(report, Advanced) else report)
+            if self._progress is not None:  # the newest, also where the report of the end has overtaken it
+                self._reporter.hear(self._true(self._progress))
+            if isinstance(report, Succeeded):
+                self._reporter.hear(report)
 
     def _next(self) -> Advanced | Succeeded | None:
         """Wait for a report, and return the newest that waits; None where nothing more is to be sent."""

@@ -74,6 +74,16 @@ def stopped_at_its_first_commit(worker) -> Iterator[Callable[[], list[psutil.Pro
             one.resume()
 
 
+def test_a_short_job_that_is_sent_tells_all_of_its_steps(pulled, lent):
+    """Its commits are sent when it has ended; the progress that it ends with is not overtaken by its end."""
+    with attnscope.connect(pulled.url, pulled.key) as client, lent(pulled, stores=None):
+        job = client.submit(**OPTIONS | {"steps": 20, "maps": {"count": 0}})
+        assert job.wait(timeout=SECONDS).state is JobState.SUCCEEDED
+    progress = job.info.progress
+    assert (progress.steps_done, progress.steps_committed, progress.steps_total) == (20, 20, 20)
+    assert progress.bytes_written > 0
+
+
 def test_a_job_that_changes_its_worker_has_the_bits_of_one_that_did_not(pulled, lent, uninterrupted, differing):
     """The first sends its commits and is told to end; the second goes on from them, where the stores are.
 
