@@ -172,6 +172,15 @@ def test_the_boards_tables_are_printed_for_a_paper(five, capsys):
     assert sum(line.startswith("packed-seed") and line.endswith(r"\\") for line in text.splitlines()) == 5
 
 
+def test_a_figure_of_no_gain_says_so(plant):
+    """Where the reference gains nothing over uniform actions no share is drawn, and the panel says why."""
+    made = arms_of(plant, (0.0,) * 3)
+    nothing = replace(made, arrays={**made.arrays, "trial/return": np.zeros_like(made.arrays["trial/return"])})
+    panel = trial_arms(board(nothing, samples=100)).axes[0]
+    assert "nothing to retain" in " ".join(text.get_text() for text in panel.texts).replace("\n", " ")
+    assert len(panel.get_yticklabels()) == len({*panel.get_yticks()}) > 0
+
+
 def test_a_figure_for_a_paper_fits_a_column(five, trial, tmp_path):
     """It is a PDF 3.25 in wide with its fonts inside, whose subject says the provenance; a grid has none."""
     content = write_for_paper(five, tmp_path)[0].read_bytes()

@@ -16,6 +16,7 @@ from attnscope.measures.intervals import Estimate
 from attnscope.trials.arms import times_as_fast
 from attnscope.trials.board import Board
 from attnscope.trials.row import Row
+from attnscope.trials.verdicts import Verdict
 
 LABEL_INCHES = 2.6
 """Width of the names of arms."""
@@ -31,11 +32,16 @@ class _Line:
     """One line of the figure."""
 
     name: str
-    kept: Estimate
+    verdict: Verdict
     word: str
     hollow: bool = False
     row: Row | None = None
     """None of a line over several checkpoints, whose costs stand at theirs."""
+
+    @property
+    def kept(self) -> Estimate:
+        """The share of the gain that it keeps."""
+        return self.verdict.kept
 
 
 def trial_arms(board: Board) -> Figure:
@@ -85,16 +91,21 @@ def _key(board: Board) -> str:
 def _lines(board: Board) -> list[_Line]:
     rows = [row for row in board.rows if row.condition.arm is not None]
     words = ["" if row.condition.against == row.condition.index else row.verdict.word for row in rows]
-    found = [_Line(row.name, row.verdict.kept, word, row=row) for row, word in zip(rows, words, strict=True)]
+    found = [_Line(row.name, row.verdict, word, row=row) for row, word in zip(rows, words, strict=True)]
     for one in board.recipes:
         these = f"{one.name}: these {one.training_seeds} checkpoints"
-        found.append(_Line(these, one.these.kept, one.these.word))
-        found.append(_Line(f"{one.name}: the recipe", one.recipe.kept, one.recipe.word, hollow=True))
+        found.append(_Line(these, one.these, one.these.word))
+        found.append(_Line(f"{one.name}: the recipe", one.recipe, one.recipe.word, hollow=True))
     return found
 
 
 def _kept(axes: Axes, lines: list[_Line], bound: float) -> None:
-    """Draw what each line keeps with its interval, and the margin."""
+    """Draw what each line keeps with its interval, and the margin; say why where nothing is known of any."""
+    axes.set(xlabel="Gain over uniform actions kept")
+    reasons = [one.verdict.reason for one in lines if one.verdict.reason is not None]
+    if reasons and not any(np.isfinite(one.kept.value) for one in lines):
+        refuse(axes, reasons[0])
+        return
     axes.axvspan(bound, 1, color=COLOURS["third"], alpha=0.12, linewidth=0, gid="margin")
     axes.axvline(1, color=COLOURS["uniform"], linewidth=0.6)
     ends = [value for one in lines for value in (one.kept.low, one.kept.high, one.kept.value) if np.isfinite(value)]
@@ -111,7 +122,6 @@ def _kept(axes: Axes, lines: list[_Line], bound: float) -> None:
         axes.plot(one.kept.value, place, "o", markersize=5, markerfacecolor=face, markeredgecolor=colour, zorder=3)
         sign = SIGNS.get(one.word, "")
         axes.text(high + 2.4 * room, place, sign, ha="center", va="center", fontsize=8, color=colour)
-    axes.set(xlabel="Gain over uniform actions kept")
     axes.xaxis.set_major_formatter(PercentFormatter(1.0))
 
 
