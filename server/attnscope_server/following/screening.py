@@ -22,7 +22,7 @@ from attnscope_server.following.scalars import scalars
 from attnscope_server.screening.job import run_screen
 from attnscope_server.screening.resolving import Captured, resolve_screen
 from attnscope_storage.reading.reader import CaptureReader
-from attnscope_storage.wire import CaptureSpec, CheckpointInfo, StrategyChoice, TaskChoice
+from attnscope_storage.wire import CaptureSpec, CheckpointInfo, MapsChoice, StrategyChoice, TaskChoice
 from attnscope_storage.wire.specifications.screens import ScreenSpec
 
 CPU = torch.device("cpu")
@@ -82,7 +82,7 @@ def screen_checkpoint(
         tasks=_tasks(asked, info),
         replicas=asked.replicas,
         episodes=asked.episodes,
-        maps={"count": 0},
+        maps=MapsChoice(count=0),
     )
     resolved = resolve(spec, registry)
     order: dict[str, Any] = {"job": str(store), "owner": "watch", "durable": False}

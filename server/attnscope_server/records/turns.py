@@ -118,7 +118,7 @@ def _turns(session: Session, claim: Claim) -> tuple[Turn, ...]:
 
 
 @lru_cache(maxsize=256)
-def _asking_turns(wish: Wish) -> Select[Any]:
+def _asking_turns(wish: Wish) -> Select[*tuple[Any, ...]]:
     """Return the statement that finds, for each owner who waits, the oldest job that a slot takes, and the turn.
 
     It seeks in indexes once an owner, however many jobs wait: owner after owner, then the oldest job of each. It is
