@@ -96,3 +96,17 @@ def test_source_roots_hold_one_typed_package_and_no_module(folder):
     packages = [path for path in (ROOT / folder).iterdir() if path.is_dir() and path.name.startswith("attnscope")]
     assert len(packages) == 1
     assert (packages[0] / "py.typed").exists()
+
+
+def test_the_laptops_tests_import_nothing_of_the_service():
+    """Every test file of the laptop's install can be collected there: it imports no torch and no service at its top."""
+    files = sorted((ROOT / "tests" / "client").rglob("*.py"))
+    assert files
+    wrong = {}
+    for path in files:
+        body = ast.parse(path.read_text()).body
+        top = ast.unparse([node for node in body if isinstance(node, ast.Import | ast.ImportFrom)])
+        modules = imported_modules(top)
+        if bad := {module for module in modules if module.split(".")[0] in HEAVY} | forbidden("attnscope", modules):
+            wrong[str(path.relative_to(ROOT))] = bad
+    assert wrong == {}

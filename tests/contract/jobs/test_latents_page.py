@@ -21,7 +21,7 @@ from attnscope_server.capturing.job import CaptureOrder, run_capture
 from attnscope_server.capturing.resolving import resolve
 from attnscope_storage.shades import as_u8
 from attnscope_storage.wire import CaptureSpec
-from chromium import colours, look, rest, shown, text, viridis
+from chromium import chromium, colours, look, rest, shown, text, viridis
 from reading_here import reading_here
 
 GOLDEN = Path(__file__).resolve().parents[2] / "golden" / "cad"
@@ -45,11 +45,17 @@ def folder(tmp_path_factory):
     return path
 
 
+@pytest.fixture(scope="module")
+def chrome(tmp_path_factory) -> Iterator[webdriver.Chrome]:
+    """Return a headless Chromium."""
+    with chromium(tmp_path_factory.mktemp("profile")) as started:
+        yield started
+
+
 @pytest.fixture
-def page(folder, state_folder, chrome) -> Iterator[webdriver.Chrome]:
+def page(folder, chrome, tmp_path) -> Iterator[webdriver.Chrome]:
     """Return the browser at the page of that capture; nothing fails in it."""
-    with served("latents", Subject.of_folder, folder=state_folder) as server:
-        chrome.get("about:blank")  # so that no other test's page asks any more
+    with served("latents", Subject.of_folder, folder=tmp_path) as server:
         chrome.get_log("browser")
         chrome.get(server.show(Subject.of_folder(folder)).address)
         WebDriverWait(chrome, 30).until(lambda _: shown(chrome) >= 2)
