@@ -16,7 +16,7 @@ from sqlalchemy import select
 from attnscope_server.records.database import Database
 from attnscope_server.records.job_store import JobStore
 from attnscope_server.records.tables import JobRow
-from attnscope_server.running.supervisor import LOOK_EVERY, Supervisor
+from attnscope_server.running.supervising.supervisor import LOOK_EVERY, Supervisor
 from attnscope_server.settings import Settings
 from benchmarks.fleet.demands import Demand
 from benchmarks.fleet.jobs import queue

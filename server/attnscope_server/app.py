@@ -35,7 +35,7 @@ from attnscope_server.root.data_root import held, opened, prepare
 from attnscope_server.root.housekeeping import Housekeeping
 from attnscope_server.running.runner import SlotKind
 from attnscope_server.running.runners import runners_of
-from attnscope_server.running.supervisor import Supervisor
+from attnscope_server.running.supervising.supervisor import Supervisor
 from attnscope_server.settings import Settings
 from attnscope_storage import __version__
 

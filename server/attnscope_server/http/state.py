@@ -21,7 +21,7 @@ from attnscope_server.records.keys import KeyStore
 from attnscope_server.replaying.answers import Replays
 from attnscope_server.root.captures import Captures
 from attnscope_server.root.housekeeping import Housekeeping
-from attnscope_server.running.supervisor import Supervisor
+from attnscope_server.running.supervising.supervisor import Supervisor
 from attnscope_server.settings import Settings
 from attnscope_storage.wire import Problem, ProblemCode, problem
 

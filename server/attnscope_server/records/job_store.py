@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 from attnscope_server.errors import TransitionError, refusal
 from attnscope_server.records.database import Database
 from attnscope_server.records.job import StoredJob
-from attnscope_server.records.job_queries import JobQueries
+from attnscope_server.records.job_keeping import JobKeeping
 from attnscope_server.records.job_rows import (
     known_row,
     new_row,
@@ -27,7 +27,7 @@ from attnscope_server.records.repairs import fail_unreadable
 from attnscope_server.records.tables import EventRow, JobRow, MetadataRow
 from attnscope_server.records.turns import BUSY, Claim, next_in_turn
 from attnscope_server.records.usage import Room, refuse_over_quota
-from attnscope_storage.wire import AnySpec, JobChanges, JobState, ProblemCode, Progress, Resolved
+from attnscope_storage.wire import AnySpec, JobState, ProblemCode, Progress, Resolved
 
 ANY: Final = Claim()
 """Claims whatever is next."""
@@ -42,7 +42,7 @@ STAMPED_WITHIN: Final = timedelta(seconds=5)
 """Distance of an expiry from the job's end and retention, at most, where retention set it and not the owner."""
 
 
-class JobStore(JobQueries):
+class JobStore(JobKeeping):
     """The jobs of one service.
 
     Parameters
@@ -58,8 +58,7 @@ class JobStore(JobQueries):
         *,
         retention: timedelta | None = None,
     ) -> None:
-        super().__init__(database)
-        self._now = now
+        super().__init__(database, now)
         self._retention = retention
 
     def submit(
@@ -215,56 +214,6 @@ class JobStore(JobQueries):
         told = None if progress is None else progress.model_dump(mode="json")
         values = {"progress": told, "last_heard_at": heard_at, "ran_seconds": ran_seconds}
         self._update(job, **{name: value for name, value in values.items() if value is not None})
-
-    def change(self, job: UUID, changes: JobChanges) -> StoredJob:
-        """Change what an owner may change."""
-        with self._database.write() as session:
-            row = known_row(session, job)
-            for name in changes.model_fields_set:
-                setattr(row, name, getattr(changes, name))
-            session.flush()
-            return stored_job(row)
-
-    def expire(self, now: datetime) -> tuple[UUID, ...]:
-        """Mark the ended jobs as deleted whose time has come and that are not pinned; return them."""
-        due = select(JobRow).where(
-            JobRow.deleted_at.is_(None),
-            JobRow.pinned.is_(False),
-            JobRow.expires_at <= now,
-            JobRow.state.in_([state for state in JobState if state.final]),
-        )
-        with self._database.write() as session:
-            rows = tuple(session.scalars(due))
-            for row in rows:
-                row.deleted_at = now
-            return tuple(UUID(row.id) for row in rows)
-
-    def mark_deleted(self, job: UUID) -> None:
-        """Hide an ended job for ever; its capture may still be on disk.
-
-        Raises
-        ------
-        ProblemError
-            The job has not ended (conflict): its owner may have asked for another try in the meantime.
-        """
-        with self._database.write() as session:
-            row = known_row(session, job)
-            if row.state in set(JobState) and not JobState(row.state).final:
-                raise refusal(ProblemCode.CONFLICT, f"job {row.name} is {row.state}; cancel it first")
-            row.deleted_at = self._now()
-
-    def mark_removed(self, job: UUID) -> None:
-        """Note that the capture of a deleted job is gone from disk."""
-        self._update(job, removed_at=self._now())
-
-    def _update(self, job: UUID, **values: Any) -> None:  # noqa: ANN401 - columns
-        """Set columns of a job without reading it; its row may be long, and this happens often."""
-        if not values:
-            return
-        changed = update(JobRow).where(JobRow.id == str(job)).values(**values)
-        with self._database.write() as session:
-            if session.connection().execute(changed).rowcount == 0:
-                raise LookupError(f"no job {job}")
 
     def _after(self, seconds: float | None) -> datetime | None:
         return None if seconds is None else self._now() + timedelta(seconds=seconds)

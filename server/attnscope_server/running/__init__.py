@@ -1,4 +1,4 @@
-"""Jobs on their way to processes and back: the supervisor, the runners and their messages, the worker itself.
+"""Jobs on their way to processes and back: the runners and their messages, the worker itself, and the supervisor.
 
 Knows no kind of job and no SQL.
 """

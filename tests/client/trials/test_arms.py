@@ -173,7 +173,7 @@ def test_the_boards_tables_are_printed_for_a_paper(five, capsys):
 
 
 def test_a_figure_of_no_gain_says_so(plant):
-    """Where the reference gains nothing over uniform actions no share is drawn, and the panel says why."""
+    """No share is drawn where the reference gains nothing over uniform actions, and the panel says why."""
     made = arms_of(plant, (0.0,) * 3)
     nothing = replace(made, arrays={**made.arrays, "trial/return": np.zeros_like(made.arrays["trial/return"])})
     panel = trial_arms(board(nothing, samples=100)).axes[0]

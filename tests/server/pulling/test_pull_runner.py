@@ -12,7 +12,7 @@ from attnscope_server.pulling.runner import NOT_STREAMED, WORKERS_PER_KEY, PullR
 from attnscope_server.records.attempt_tokens import AttemptTokens
 from attnscope_server.records.keys import Identity, Scope
 from attnscope_server.running.messages import Alive, Cancel, Renewed, Succeeded
-from attnscope_server.running.supervisor import Supervisor
+from attnscope_server.running.supervising.supervisor import Supervisor
 from attnscope_storage import __version__
 from attnscope_storage.wire import JobState
 

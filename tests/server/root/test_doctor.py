@@ -11,7 +11,7 @@ import pytest
 from typer.testing import CliRunner
 
 from attnscope_server.cli import app
-from attnscope_server.root import doctor
+from attnscope_server.root import doctor, examined_stores
 from attnscope_server.root.data_root import open_database
 from attnscope_server.root.doctor import examine
 from attnscope_server.root.finding import good
@@ -40,8 +40,8 @@ def test_quick_reads_no_chunk(where, jobs, ended, monkeypatch):
         read.append(reader)
         return VerificationReport(steps=5, chunks=7)
 
-    monkeypatch.setattr(doctor, "verify", verified)
-    monkeypatch.setattr(doctor.CaptureReader, "open", lambda _: Opened())
+    monkeypatch.setattr(examined_stores, "verify", verified)
+    monkeypatch.setattr(examined_stores.CaptureReader, "open", lambda _: Opened())
     (where.captures_folder / f"{job.id}.zarr").mkdir()
     for quick, words in ((True, "its chunks not read"), (False, "7 chunks verified")):
         assert read == []

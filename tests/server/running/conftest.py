@@ -8,7 +8,7 @@ import pytest
 
 from attnscope_server.running.messages import Advanced, Died, Failed, Succeeded
 from attnscope_server.running.runner import Runner, Slot
-from attnscope_server.running.supervisor import Supervisor
+from attnscope_server.running.supervising.supervisor import Supervisor
 from attnscope_storage.wire import ProblemCode, problem
 
 

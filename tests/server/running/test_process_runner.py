@@ -15,7 +15,7 @@ from attnscope_server.running import environment, local_worker
 from attnscope_server.running.messages import Alive, Died, Succeeded
 from attnscope_server.running.process_runner import ProcessRunner
 from attnscope_server.running.runner import SlotKind
-from attnscope_server.running.supervisor import Supervisor
+from attnscope_server.running.supervising.supervisor import Supervisor
 from attnscope_storage.wire import JobState
 
 READS_NOTHING = "import time; time.sleep(600)"

@@ -17,7 +17,7 @@ from attnscope_server.http.slices import REDUCTIONS
 from attnscope_server.kinds import kinds
 from attnscope_server.records.job import StoredJob
 from attnscope_server.records.keys import Identity
-from attnscope_server.running.placing import Place
+from attnscope_server.running.supervising.placing import Place
 from attnscope_storage import __version__
 from attnscope_storage.layout.store_schema import SCHEMA_VERSION
 from attnscope_storage.wire import (

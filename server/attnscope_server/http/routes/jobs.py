@@ -21,8 +21,8 @@ from attnscope_server.records.job import StoredJob
 from attnscope_server.records.listing import Cut, JobFilter
 from attnscope_server.records.usage import Room
 from attnscope_server.root.housekeeping import remove
-from attnscope_server.running.placing import Place
-from attnscope_server.running.waiting import waits_for
+from attnscope_server.running.supervising.placing import Place
+from attnscope_server.running.supervising.waiting import waits_for
 from attnscope_storage.wire import (
     AnySpec,
     DeviceKind,

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 
 from attnscope_server.kinds import kinds
-from attnscope_server.running.placing import Place
 from attnscope_server.running.runner import SlotKind
+from attnscope_server.running.supervising.placing import Place
 from attnscope_storage.wire import JobSummary
 
 Need = tuple[Callable[[Place], bool], Callable[[Sequence[Place]], str]]

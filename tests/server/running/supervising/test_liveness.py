@@ -6,7 +6,7 @@ import pytest
 
 from attnscope_server.limits import Limits
 from attnscope_server.running.messages import Alive
-from attnscope_server.running.supervisor import Supervisor
+from attnscope_server.running.supervising.supervisor import Supervisor
 from attnscope_storage.wire import JobState, ProblemCode
 
 TIMES = {"worker_start_seconds": 20.0, "silent_seconds": 30.0, "stalled_seconds": 10.0, "hung_seconds": 100.0}

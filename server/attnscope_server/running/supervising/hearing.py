@@ -12,11 +12,11 @@ import structlog
 
 from attnscope_server.records.database import UNANSWERED
 from attnscope_server.records.job_store import JobStore
-from attnscope_server.running.leases import renew
 from attnscope_server.running.messages import ENDINGS, Advanced, Alive, AnyJobReport, Misplaced, Taken
-from attnscope_server.running.placed import Placed
-from attnscope_server.running.placing import Placing
-from attnscope_server.running.watching import advance
+from attnscope_server.running.supervising.leases import renew
+from attnscope_server.running.supervising.placed import Placed
+from attnscope_server.running.supervising.placing import Placing
+from attnscope_server.running.supervising.watching import advance
 
 log = structlog.get_logger("attnscope.supervisor")
 

@@ -22,7 +22,7 @@ from attnscope_server.running.messages import (
     Succeeded,
 )
 from attnscope_server.running.runner import Runner, Slot
-from attnscope_server.running.signs import Signs
+from attnscope_server.running.supervising.signs import Signs
 from attnscope_storage.wire import JobState, Problem, ProblemCode, Progress, problem
 
 log = structlog.get_logger("attnscope.supervisor")

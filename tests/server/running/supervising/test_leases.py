@@ -13,7 +13,7 @@ from attnscope_server.records.turns import Claim
 from attnscope_server.running.lease import WRITES_FOR, Lease, lasting_clock
 from attnscope_server.running.messages import Alive, Misplaced, Placement, Succeeded, Taken
 from attnscope_server.running.runner import Slot
-from attnscope_server.running.supervisor import Supervisor
+from attnscope_server.running.supervising.supervisor import Supervisor
 from attnscope_storage.wire import JobState, Progress
 
 SECONDS = 20.0

@@ -8,10 +8,10 @@ import pytest
 
 from attnscope_server.running.messages import Misplaced, Placement, Taken
 from attnscope_server.running.ordering import order_of
-from attnscope_server.running.placing import Place
 from attnscope_server.running.runner import Slot, SlotKind
-from attnscope_server.running.supervisor import Supervisor
-from attnscope_server.running.waiting import waits_for
+from attnscope_server.running.supervising.placing import Place
+from attnscope_server.running.supervising.supervisor import Supervisor
+from attnscope_server.running.supervising.waiting import waits_for
 from attnscope_storage.wire import Progress
 from submitted import RESOLVED, SPEC
 

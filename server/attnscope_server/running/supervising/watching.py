@@ -7,9 +7,9 @@ from typing import Final
 import structlog
 
 from attnscope_server.records.job import StoredJob
-from attnscope_server.running.leases import lapsed
 from attnscope_server.running.messages import Advanced
-from attnscope_server.running.placed import Placed
+from attnscope_server.running.supervising.leases import lapsed
+from attnscope_server.running.supervising.placed import Placed
 from attnscope_server.settings import Settings
 from attnscope_storage.wire import ProblemCode, Progress, problem
 

@@ -15,9 +15,9 @@ from attnscope_server.records.database import UNANSWERED
 from attnscope_server.records.job import StoredJob
 from attnscope_server.records.job_store import JobStore
 from attnscope_server.running.messages import Alive, Died
-from attnscope_server.running.placed import Placed
 from attnscope_server.running.runner import Runner
-from attnscope_server.running.signs import Signs
+from attnscope_server.running.supervising.placed import Placed
+from attnscope_server.running.supervising.signs import Signs
 from attnscope_storage.wire import JobState
 
 log = structlog.get_logger("attnscope.supervisor")

@@ -12,11 +12,11 @@ import structlog
 from attnscope_server.records.job import StoredJob
 from attnscope_server.records.job_store import JobStore
 from attnscope_server.records.turns import Claim
-from attnscope_server.running.leases import lease_from
 from attnscope_server.running.messages import Interrupted
-from attnscope_server.running.placed import Placed
 from attnscope_server.running.runner import Runner, Slot, SlotKind, SlotKinds
-from attnscope_server.running.signs import Signs
+from attnscope_server.running.supervising.leases import lease_from
+from attnscope_server.running.supervising.placed import Placed
+from attnscope_server.running.supervising.signs import Signs
 from attnscope_server.settings import Settings
 
 log = structlog.get_logger("attnscope.supervisor")

@@ -22,13 +22,13 @@ from attnscope_server.errors import DatabaseBusyError, TransitionError
 from attnscope_server.records.database import UNANSWERED
 from attnscope_server.records.job import StoredJob
 from attnscope_server.records.job_store import JobStore
-from attnscope_server.running.hearing import take
-from attnscope_server.running.leases import taken_up
 from attnscope_server.running.messages import Alive, AnyJobReport, Interrupted
-from attnscope_server.running.placed import Placed, interrupted, write_end
-from attnscope_server.running.placing import Place, Placing
 from attnscope_server.running.runner import Runner, SlotKind, SlotKinds
-from attnscope_server.running.watching import pass_on_cancel, shown, watch
+from attnscope_server.running.supervising.hearing import take
+from attnscope_server.running.supervising.leases import taken_up
+from attnscope_server.running.supervising.placed import Placed, interrupted, write_end
+from attnscope_server.running.supervising.placing import Place, Placing
+from attnscope_server.running.supervising.watching import pass_on_cancel, shown, watch
 from attnscope_server.settings import Settings
 from attnscope_storage.wire import JobState, Progress
 

@@ -11,11 +11,11 @@ from sqlalchemy import event
 from sqlalchemy.exc import OperationalError
 
 from attnscope_server.errors import DatabaseBusyError
-from attnscope_server.running import supervisor as supervisor_module
-from attnscope_server.running import watching
 from attnscope_server.running.messages import Alive, GivenBack, Placement, Succeeded, Taken
 from attnscope_server.running.runner import Slot, SlotKind
-from attnscope_server.running.supervisor import Supervisor
+from attnscope_server.running.supervising import supervisor as supervisor_module
+from attnscope_server.running.supervising import watching
+from attnscope_server.running.supervising.supervisor import Supervisor
 from attnscope_storage.wire import JobState
 
 
