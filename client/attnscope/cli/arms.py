@@ -4,12 +4,19 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import typer
 
 from attnscope.cli.parsing import budgets, strategies, valued
 
+Returns = Annotated[
+    list[str] | None,
+    typer.Option(
+        help="Of a trial: returns of another program as an arm, [env, episode], an env a task; .npy, .npz or .csv. "
+        "Typed NAME=FILE. Repeat for several."
+    ),
+]
 _BUDGET = re.compile(r"\d{1,7}(\.\d{1,17})?%?")
 EXPECTED = "expected CKPT, CKPT:RULE, CKPT:RULE:BUDGET, CKPT:RULE:parameter=value,…:BUDGET or JSON"
 

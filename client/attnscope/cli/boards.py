@@ -13,6 +13,7 @@ from attnscope.cli.records import show_table
 from attnscope.documents import document
 
 if TYPE_CHECKING:
+    from attnscope.trials.outside import OutsideArm
     from attnscope.trials.recipes import ArmOfRecipe
     from attnscope.trials.row import Row
     from attnscope.trials.trial import Trial
@@ -32,27 +33,32 @@ def show_board(trial: Trial, *, as_json: bool, returns: Mapping[str, Path] | Non
     returns
         Files of returns of other programs, [env, episode], by the names of their arms.
     """
-    from attnscope.foreign.returns import read_returns  # noqa: PLC0415 - loads zarr
-    from attnscope.trials.board import board  # noqa: PLC0415 - as above
-    from attnscope.trials.outside import outside_arm  # noqa: PLC0415 - as above
+    from attnscope.trials.board import board  # noqa: PLC0415 - loads zarr
+    from attnscope.trials.outside import outside_arms  # noqa: PLC0415 - as above
     from attnscope.trials.words import speed_words  # noqa: PLC0415 - as above
 
-    found = board(trial.results())
-    outside = [outside_arm(found.results, name, read_returns(path)) for name, path in (returns or {}).items()]
+    results = trial.results()
+    found = board(results, outside=outside_arms(results, returns or {}))
     if as_json:
-        more = {"imported_returns": [one.to_json() for one in outside]} if outside else {}
-        tell(document(found.to_json() | more))
+        tell(document(found.to_json()))
         return
     means = found.results.returns.mean(axis=tuple(range(1, found.results.returns.ndim)))
-    show_table(COLUMNS, [_cells(row, f"{mean:.2f}") for row, mean in zip(found.rows, means, strict=False)])
+    lines = [_cells(row, f"{mean:.2f}") for row, mean in zip(found.rows, means, strict=False)]
+    show_table(COLUMNS, lines + [_outside(one) for one in found.outside])
     if found.recipes:
         show_table(SEEDS, [_over_seeds(one) for one in found.recipes])
-    for one in outside:
+    for one in found.outside:
         out.print(escape(one.words))
     out.print(READ, markup=False)
     out.print(f"{found.reach} {speed_words(found.results)}")
     for reason in sorted({row.verdict.reason for row in found.rows if row.verdict.reason is not None}):
         out.print(escape(f"nothing can be told where {reason}"))
+
+
+def _outside(one: OutsideArm) -> tuple[str, ...]:
+    from attnscope.trials.outside import NO_INTERVAL  # noqa: PLC0415 - loads zarr
+
+    return one.label, "–", "–", f"{one.mean:.2f}", one.share, "–", "–", "–", NO_INTERVAL
 
 
 def _over_seeds(one: ArmOfRecipe) -> tuple[str, ...]:

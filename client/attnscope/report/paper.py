@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from attnscope.figures.look import in_a_paper
@@ -10,11 +10,27 @@ from attnscope.figures.style import save
 from attnscope.figures.trials.arms import trial_arms
 from attnscope.measures.refusals import NotMeasurableError
 from attnscope.trials.board import board
+from attnscope.trials.outside import outside_arms
 from attnscope.trials.results import TrialResults
 
 
-def write_for_paper(results: TrialResults, out: Path, tell: Callable[[Path], None] = lambda _path: None) -> list[Path]:
+def write_for_paper(
+    results: TrialResults,
+    out: Path,
+    tell: Callable[[Path], None] = lambda _path: None,
+    *,
+    returns: Mapping[str, Path] | None = None,
+) -> list[Path]:
     """Write the figure of a trial's arms as PDF, 3.25 in wide, and return it.
+
+    Parameters
+    ----------
+    out
+        Folder, made where it does not exist.
+    tell
+        Called with the file as it is there.
+    returns
+        Files of returns of other programs, by the names of their arms.
 
     Raises
     ------
@@ -25,7 +41,8 @@ def write_for_paper(results: TrialResults, out: Path, tell: Callable[[Path], Non
         raise NotMeasurableError(
             "a figure for a paper is drawn of arms, and this trial is a grid: name arms with --arm"
         )
+    measured = board(results, outside=outside_arms(results, returns or {}))
     with in_a_paper():
-        path = save(trial_arms(board(results)), out / "trial_arms.pdf")
+        path = save(trial_arms(measured), out / "trial_arms.pdf")
     tell(path)
     return [path]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -28,6 +28,7 @@ from attnscope.report.trial_findings import trial_text
 from attnscope.report.trial_page import trial_page
 from attnscope.study import study
 from attnscope.trials.board import Board, board
+from attnscope.trials.outside import outside_arms
 from attnscope.trials.results import TrialResults
 from attnscope.trials.row import Row
 from attnscope.trials.selection import Winner, winner
@@ -40,6 +41,7 @@ def write_trial_report(
     capture: Capture | None = None,
     scope: Scope = "these tasks",
     form: str = "png",
+    returns: Mapping[str, Path] | None = None,
     tell: Callable[[Path], None] = lambda _path: None,
 ) -> list[Path]:
     """Write the report of a trial, also of a running one, and return the files.
@@ -54,13 +56,17 @@ def write_trial_report(
         What the intervals claim: these tasks, or tasks like them.
     form
         Of the figures: png, svg or pdf.
+    returns
+        Files of returns of other programs, [env, episode], by the names of their arms.
     tell
         Called with each file as it is there.
 
     Raises
     ------
     NotMeasurableError
-        The capture's predictions cannot be scored by this trial.
+        The capture's predictions cannot be scored by this trial, or the returns are not of its tasks and episodes.
+    ForeignFileError
+        A file holds no returns.
     """
     out.mkdir(parents=True, exist_ok=True)
     written: list[Path] = []
@@ -69,7 +75,7 @@ def write_trial_report(
         written.append(path)
         tell(path)
 
-    measured = board(results, scope)
+    measured = board(results, scope, outside=outside_arms(results, returns or {}))
     won = winner(results, scope)
     scored = None if capture is None else _Scored.of(capture, results)
     shown: dict[str, bytes] = {}

@@ -12,6 +12,7 @@ from attnscope.figures.trials.words import caption_of_trial
 from attnscope.trials.arms import arm_sentences
 from attnscope.trials.board import Board
 from attnscope.trials.naming import name_of
+from attnscope.trials.outside import NO_INTERVAL
 from attnscope.trials.packing import departures_by_age, packing_costs
 from attnscope.trials.phases import mean_return
 from attnscope.trials.reach import scope_words
@@ -39,7 +40,8 @@ WIDTH: Final = 110
 def trial_findings(board: Board, winner: Winner | None) -> list[str]:
     """Return sentences about a trial, what must be known first at the top."""
     if board.results.has_arms:
-        return [*_warnings(board), *arm_sentences(board), f"{_margin(board)} {board.reach}", *_packed(board)]
+        reached = f"{_margin(board)} {board.reach}"
+        return [*_warnings(board), *arm_sentences(board), *_outside(board), reached, *_packed(board)]
     judged = board.rows[1:]
     sentences = [*_warnings(board), _baseline(board), f"{_margin(board)} {board.reach}"]
     if winner is not None:
@@ -47,7 +49,7 @@ def trial_findings(board: Board, winner: Winner | None) -> list[str]:
     sentences += [_cheapest(judged), _against_uniform(judged)]
     fast = _fast(judged)
     sentences += [*fast, *([speed_words(board.results)] if fast else []), *_lost(judged)]
-    sentences += [*_repeated(board), *_packed(board)]
+    sentences += [*_repeated(board), *_packed(board), *_outside(board)]
     paired = [row.pairing for row in judged if np.isfinite(row.pairing) and row.condition.strategy != "none"]
     if paired:
         sentences.append(
@@ -55,6 +57,11 @@ def trial_findings(board: Board, winner: Winner | None) -> list[str]:
             f"over conditions; {min(paired):.2f} to {max(paired):.2f}); what paths share narrows the intervals."
         )
     return sentences
+
+
+def _outside(board: Board) -> list[str]:
+    """Return a sentence an arm that another program ran."""
+    return [one.words for one in board.outside]
 
 
 def _packed(board: Board) -> list[str]:
@@ -80,7 +87,8 @@ def trial_text(board: Board, winner: Winner | None, more: Sequence[str] = ()) ->
     lines += [
         fill(f"- {sentence}", WIDTH, subsequent_indent="  ") for sentence in [*trial_findings(board, winner), *more]
     ]
-    table = [(*COLUMNS,), *map(_cells, board.rows)]
+    apart = [(one.label, "–", "–", one.share, "–", NO_INTERVAL, "–") for one in board.outside]
+    table = [(*COLUMNS,), *map(_cells, board.rows), *apart]
     wide = [max(len(row[index]) for row in table) for index in range(len(COLUMNS))]
     lines += [
         "",

@@ -16,6 +16,7 @@ from attnscope.provenance import state_words
 from attnscope.report.page import part, styled
 from attnscope.report.trial_findings import trial_findings
 from attnscope.trials.board import Board
+from attnscope.trials.outside import NO_INTERVAL, OutsideArm
 from attnscope.trials.row import Row
 from attnscope.trials.selection import Winner
 from attnscope.trials.speed import speed_at
@@ -62,7 +63,7 @@ def trial_page(board: Board, winner: Winner | None, figures: dict[str, bytes], m
             f"<li>{html.escape(sentence)}</li>" for sentence in [*trial_findings(board, winner), *more]
         ),
         "head": "".join(f"<th>{html.escape(one)}</th>" for one in HEAD),
-        "rows": "\n".join(_line(row) for row in board.rows),
+        "rows": "\n".join([*map(_line, board.rows), *map(_outside, board.outside)]),
         "seeds": _over_seeds(board),
         "figures": "".join(_figure(title, png) for title, png in figures.items()),
     }
@@ -97,6 +98,18 @@ def _line(row: Row) -> str:
     kinds = {0: f' title="{html.escape(row.condition.text)}"', place: ' class="word"'}
     text = "".join(f"<td{kinds.get(at, '')}>{html.escape(cell)}</td>" for at, cell in enumerate(cells))
     return f'<tr class="{kind}">{text}</tr>'
+
+
+def _outside(one: OutsideArm) -> str:
+    """Return the row of imported returns, which say a return and a share alone."""
+    known = {
+        "Condition": one.label,
+        "Gain kept": one.share,
+        "Verdict": NO_INTERVAL,
+        "Δ return": f"{one.difference:.2f}",
+    }
+    cells = "".join(f"<td>{html.escape(known.get(column, '–'))}</td>" for column in HEAD)
+    return f'<tr class="inconclusive">{cells}</tr>'
 
 
 SEEDS: Final = (

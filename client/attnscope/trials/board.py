@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,6 +21,7 @@ from attnscope.trials.costs import (
     tokens,
 )
 from attnscope.trials.learning import episodes_to
+from attnscope.trials.outside import OutsideArm
 from attnscope.trials.phases import PHASES, Phase, binds_from, episodes_of
 from attnscope.trials.reach import reach_words
 from attnscope.trials.recipes import ArmOfRecipe, arms_of_recipes
@@ -39,6 +41,8 @@ class Board:
     rows: tuple[Row, ...]
     recipes: tuple[ArmOfRecipe, ...] = ()
     """Arms over the training seeds of their recipes; none where no arm is of a recipe."""
+    outside: tuple[OutsideArm, ...] = ()
+    """Arms that another program ran: returns alone, without an interval."""
 
     @property
     def reach(self) -> str:
@@ -49,6 +53,7 @@ class Board:
         """Return the table, a line a condition; what is not known is empty."""
         whose = [self.results.whose(row.condition.index) for row in self.rows]
         lines = [flat(row) | of | {"reach": self.reach} for row, of in zip(self.rows, whose, strict=True)]
+        lines += [one.flat() for one in self.outside]
         text = io.StringIO()
         writer = csv.DictWriter(text, list(dict.fromkeys(name for line in lines for name in line)), restval="")
         writer.writeheader()
@@ -71,6 +76,7 @@ class Board:
             "spec": results.spec.model_dump(mode="json"),
             "conditions": [_nested(row) for row in self.rows],
             **({"recipes": [one.to_json() for one in self.recipes]} if self.recipes else {}),
+            **({"imported_returns": [one.to_json() for one in self.outside]} if self.outside else {}),
         }
 
     def json(self) -> str:
@@ -78,7 +84,13 @@ class Board:
         return document(self.to_json())
 
 
-def board(results: TrialResults, scope: Scope = "these tasks", samples: int = RESAMPLES) -> Board:
+def board(
+    results: TrialResults,
+    scope: Scope = "these tasks",
+    samples: int = RESAMPLES,
+    *,
+    outside: Sequence[OutsideArm] = (),
+) -> Board:
     """Return every measure of every committed condition.
 
     Parameters
@@ -87,6 +99,8 @@ def board(results: TrialResults, scope: Scope = "these tasks", samples: int = RE
         What the intervals claim: these tasks, or tasks like them.
     samples
         Bootstrap samples.
+    outside
+        Arms that another program ran, which stand beside the conditions.
     """
     bootstrap = PairedBootstrap(results.seeds, len(results.tasks), scope, samples)
     verdicts = judge_all(results, bootstrap)
@@ -95,6 +109,7 @@ def board(results: TrialResults, scope: Scope = "these tasks", samples: int = RE
         bootstrap,
         tuple(_row(results, bootstrap, index, verdict) for index, verdict in enumerate(verdicts)),
         arms_of_recipes(results, bootstrap),
+        tuple(outside),
     )
 
 

@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from pathlib import Path
+from typing import Any, Final
 
 import numpy as np
 from jaxtyping import Float64
 
+from attnscope.foreign.returns import read_returns
 from attnscope.measures.refusals import NotMeasurableError
 from attnscope.trials.naming import name_of
 from attnscope.trials.phases import gain
 from attnscope.trials.results import TrialResults
 
-NO_INTERVAL = "one rollout a task: no interval, no verdict"
+NO_INTERVAL: Final = "one rollout a task: no interval, no verdict"
+
+RULE: Final = "imported returns"
+"""Name of the rule of such an arm in tables, where its own is not known."""
 
 
 @dataclass(frozen=True)
@@ -27,15 +33,34 @@ class OutsideArm:
     """Return of an episode, mean over tasks and episodes."""
     kept: float
     """(mean − random) ÷ (reference − random); NaN where random is not known or the reference gains nothing."""
+    difference: float
+    """Its return of an episode − the reference's."""
+    curve: tuple[float, ...]
+    """Return of each episode, mean over tasks."""
+
+    @property
+    def label(self) -> str:
+        """The arm's name in tables and figures, which says that it is imported."""
+        return f"{self.name}, {RULE}"
+
+    @property
+    def share(self) -> str:
+        """The share that it keeps in a cell, a number without an interval."""
+        return "–" if np.isnan(self.kept) else f"{self.kept:.2f}"
 
     @property
     def words(self) -> str:
         """The arm in a sentence."""
         share = "its share of the gain is not known" if np.isnan(self.kept) else f"keeps {self.kept:.2f} of the gain"
         return (
-            f"{self.name}, imported returns against {self.against}: a return of {self.mean:.2f} an episode, {share}; "
+            f"{self.label} against {self.against}: a return of {self.mean:.2f} an episode, {share}; "
             f"{NO_INTERVAL}. Its random numbers are not those of the trial, and its tokens and time are not known."
         )
+
+    def flat(self) -> dict[str, Any]:
+        """Return its numbers as a line of a trial's table, under the names of `attnscope.trials.columns.flat`."""
+        known = {"strategy": RULE, "text": self.label, "verdict": "inconclusive", "words": NO_INTERVAL}
+        return known | {"kept": self.kept, "difference": self.difference}
 
     def to_json(self) -> dict[str, Any]:
         """Return everything as JSON."""
@@ -68,4 +93,20 @@ def outside_arm(results: TrialResults, name: str, returns: Float64[np.ndarray, "
     reference = next((one.index for one in results.conditions if one.arm == 0), 0)
     above, below = float((returns.mean(axis=1) - results.random_return).mean()), float(gain(results, reference).mean())
     kept = above / below if below > 0 else float("nan")
-    return OutsideArm(name, name_of(results.conditions[reference]), float(returns.mean()), kept)
+    mean = float(returns.mean())
+    apart = mean - float(results.returns[reference].mean())
+    curve = tuple(float(one) for one in returns.mean(axis=0))
+    return OutsideArm(name, name_of(results.conditions[reference]), mean, kept, apart, curve)
+
+
+def outside_arms(results: TrialResults, files: Mapping[str, Path]) -> tuple[OutsideArm, ...]:
+    """Return the arms whose returns stand in files, by their names.
+
+    Raises
+    ------
+    ForeignFileError
+        A file holds no returns.
+    NotMeasurableError
+        Its returns are not those of the trial's tasks and episodes.
+    """
+    return tuple(outside_arm(results, name, read_returns(path)) for name, path in files.items())

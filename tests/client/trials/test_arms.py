@@ -18,6 +18,7 @@ from attnscope.report.paper import write_for_paper
 from attnscope.report.trial import write_trial_report
 from attnscope.trials.arms import arm_sentences, times_as_fast
 from attnscope.trials.board import board
+from attnscope.trials.outside import outside_arms
 from attnscope_storage.wire import ResolvedTrial, TrialSpec
 from canvas import faults
 
@@ -179,6 +180,24 @@ def test_a_figure_of_no_gain_says_so(plant):
     panel = trial_arms(board(nothing, samples=100)).axes[0]
     assert "nothing to retain" in " ".join(text.get_text() for text in panel.texts).replace("\n", " ")
     assert len(panel.get_yticklabels()) == len({*panel.get_yticks()}) > 0
+
+
+def test_imported_returns_stand_beside_the_arms(five, tmp_path):
+    """The figure has a line of them without an interval or a sign, which says why; the paper's figure has it too."""
+    file = tmp_path / "theirs.npy"
+    np.save(file, five.returns[0].mean(axis=0))
+    made = board(five, samples=100, outside=outside_arms(five, {"theirs": file}))
+    plain, figure = trial_arms(board(five, samples=100)), trial_arms(made)
+    axes = figure.axes[0]
+    assert len(axes.get_yticks()) == len(plain.axes[0].get_yticks()) + 1
+    assert "no interval" in axes.get_yticklabels()[-1].get_text().replace("\n", " ")
+    assert len(axes.collections) == len(plain.axes[0].collections)  # intervals, none more
+    assert axes.lines[-1].get_xdata()[0] == pytest.approx(1.0)
+    assert faults(figure) == []
+    content = write_for_paper(five, tmp_path, returns={"theirs": file})[0].read_bytes()
+    assert len(content) != len(write_for_paper(five, tmp_path)[0].read_bytes())
+    with in_a_paper():
+        assert faults(trial_arms(made)) == []
 
 
 def test_a_figure_for_a_paper_fits_a_column(five, trial, tmp_path):

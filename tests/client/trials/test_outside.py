@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 from types import SimpleNamespace
 
@@ -11,10 +12,15 @@ import typer
 
 from attnscope.cli.arms import named_files
 from attnscope.cli.boards import show_board
+from attnscope.cli.tables import table_form
+from attnscope.figures.trials.curves import trial_curves
 from attnscope.foreign.refusals import ForeignFileError
 from attnscope.foreign.returns import read_returns
 from attnscope.measures.refusals import NotMeasurableError
-from attnscope.trials.outside import outside_arm
+from attnscope.report.trial import write_trial_report
+from attnscope.trials.board import board
+from attnscope.trials.outside import outside_arm, outside_arms
+from canvas import faults
 
 RETURNS = np.arange(6.0).reshape(2, 3)
 
@@ -89,6 +95,46 @@ def test_the_board_prints_the_arm(plant, tmp_path, capsys):
     show_board(trial, as_json=True, returns=given)
     stored = json.loads(capsys.readouterr().out)["imported_returns"]
     assert [(one["name"], one["kept"]) for one in stored] == [("theirs", pytest.approx(1.0))]
+    assert stored[0]["difference"] == pytest.approx(0.0, abs=1e-9)
+
+
+@pytest.mark.parametrize("form", ["latex", "csv"])
+def test_the_arm_has_a_row_in_tables_for_a_paper(plant, tmp_path, capsys, form):
+    """The table of the conditions ends with the arm, its return and its share, and says why it has no verdict."""
+    made = plant((("none", None, 0.0), ("recency", 0.5, 0.2)), noise=0.1)
+    np.save(tmp_path / "theirs.npy", made.returns[0].mean(axis=0))
+    token = table_form.set(form)
+    try:
+        show_board(SimpleNamespace(results=lambda: made), as_json=False, returns={"theirs": tmp_path / "theirs.npy"})
+    finally:
+        table_form.reset(token)
+    line = next(one for one in capsys.readouterr().out.splitlines() if "theirs, imported returns" in one)
+    assert f"{made.returns[0].mean():.2f}" in line
+    assert "1.00" in line
+    assert "one rollout a task: no interval, no verdict" in line
+
+
+def test_a_report_of_a_grid_holds_the_arm(plant, tmp_path):
+    """Page, text, CSV and JSON have a row of it, and the learning curves a line that its caption calls imported."""
+    made = plant((("none", None, 0.0), ("recency", 0.5, 0.2)), noise=0.1)
+    file = tmp_path / "theirs.npy"
+    np.save(file, made.returns[1].mean(axis=0))
+    write_trial_report(made, tmp_path / "out", returns={"theirs": file})
+    text, page, lines = (
+        (tmp_path / "out" / name).read_text()
+        for name in ("trial_findings.txt", "trial_report.html", "trial_conditions.csv")
+    )
+    assert text.count("theirs, imported returns") == 2  # a sentence and a row
+    row = page.split("<td>theirs, imported returns</td>")[1].split("</tr>")[0]
+    assert "one rollout a task: no interval, no verdict" in row
+    last = list(csv.DictReader(lines.splitlines()))[-1]
+    assert (last["words"], last["kept_low"]) == ("one rollout a task: no interval, no verdict", "")
+    assert float(last["kept"]) == pytest.approx(outside_arm(made, "theirs", made.returns[1].mean(axis=0)).kept)
+    stored = json.loads((tmp_path / "out" / "trial_conditions.json").read_text())["imported_returns"]
+    assert stored[0]["name"] == "theirs"
+    drawn = trial_curves(board(made, samples=50, outside=outside_arms(made, {"theirs": file})), "reindex")
+    assert "theirs, imported returns" in [one.get_text() for one in drawn.legends[0].get_texts()]
+    assert faults(drawn) == []
 
 
 @pytest.mark.parametrize("text", ["mine", "=mine.npy", "mine=", "a=b"])

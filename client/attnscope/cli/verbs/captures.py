@@ -12,7 +12,7 @@ from rich.markup import escape
 import attnscope
 from attnscope.cli.address import connect
 from attnscope.cli.app import JobName, Json, Source, app, find_capture, out, say, tell
-from attnscope.cli.arms import named_files
+from attnscope.cli.arms import Returns, named_files
 from attnscope.errors import MapNotSampledError
 from attnscope.kinds.view import view_of
 from attnscope_storage.wire.contract import imported
@@ -80,13 +80,7 @@ def summary(
     job: JobName = "last",
     source: Source = None,
     trial: Annotated[Path | None, typer.Option(help="A downloaded trial.")] = None,
-    returns: Annotated[
-        list[str] | None,
-        typer.Option(
-            help="Of a trial: returns of another program as an arm, [env, episode], an env a task; .npy, .npz or "
-            ".csv. Typed NAME=FILE. Repeat for several."
-        ),
-    ] = None,
+    returns: Returns = None,
     as_json: Json = False,
 ) -> None:
     """Summarise a capture: returns, context length, recency against uniform; of a trial: what each condition costs."""

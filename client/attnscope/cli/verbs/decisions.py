@@ -121,5 +121,5 @@ def report_decision(found: Decision, folder: Path, asked: ReportAsked) -> list[s
     """Write the card in all of its forms into a folder."""
     from attnscope.report.decision import write_decision_report  # noqa: PLC0415 - loads matplotlib
 
-    asked.refuse_paper()
+    asked.refuse_of_trials("decision")
     return [str(path) for path in write_decision_report(found.card, folder, asked.form)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +14,7 @@ from rich.markup import escape
 import attnscope
 from attnscope.cli.address import connect
 from attnscope.cli.app import Json, app, out, say
+from attnscope.cli.arms import Returns, named_files
 from attnscope.cli.narrowing import Cells, Environments, Length, Places
 from attnscope.cli.verbs.advice import beside as find
 from attnscope.kinds.view import view_of
@@ -54,13 +56,17 @@ class Asked:
     """The service behind the jobs that are reported; None where all was downloaded."""
     paper: bool = False
     """Of a trial with arms: its figure for a paper."""
+    returns: Mapping[str, Path] | None = None
+    """Of a trial: files of returns of other programs, by the names of their arms."""
 
-    def refuse_paper(self) -> None:
-        """Refuse a figure for a paper, where only other figures are drawn."""
+    def refuse_of_trials(self, kind: str) -> None:
+        """Refuse the options that only trials have: a figure for a paper, and imported returns."""
         if self.paper:
             raise typer.BadParameter(
                 "drawn for a paper are a trial with arms, and compare of a run", param_hint="--paper"
             )
+        if self.returns:
+            raise typer.BadParameter(f"stand beside a trial's conditions, not a {kind}", param_hint="--returns")
 
     def tell(self, path: Path) -> None:
         """Say that a file is written."""
@@ -92,6 +98,7 @@ def report(
         str | None, typer.Option(help="Of a capture: a decision on its policy, job or folder; default: the newest.")
     ] = None,
     paper: Paper = False,
+    returns: Returns = None,
     as_json: Json = False,
 ) -> None:
     """Write every figure, the text and one offline page of captures or trials, also of running ones.
@@ -107,8 +114,9 @@ def report(
     with ExitStack() as stack:
         service = stack.enter_context(connect()) if job or not (source or trial) else None
         asked = Asked(
-            narrowed, steps, heatmaps, predictions, form, full, wider, as_json, decision, screen, service, paper
-        )
+            narrowed, steps, heatmaps, predictions, form, full, wider, as_json, decision, screen, service, paper,
+            named_files(returns),
+        )  # fmt: skip
         found = find_stored(service, job, source, trial)
         for stored in found:
             folder = to if len(found) == 1 else to / stored.job[:8]
@@ -186,7 +194,7 @@ def report_capture(capture: Capture, folder: Path, asked: Asked) -> list[str]:
     from attnscope.report import write_report  # noqa: PLC0415 - loads matplotlib
     from attnscope.study import Choice  # noqa: PLC0415 - as above
 
-    asked.refuse_paper()
+    asked.refuse_of_trials("capture")
     if not asked.quiet:
         how_far = capture.origin.condition
         out.print(f"{capture.job[:8]}  {capture.steps_committed} of {capture.resolved.steps} steps, {how_far}")
@@ -206,13 +214,21 @@ def report_trial(trial: Trial, folder: Path, asked: Asked) -> list[str]:
     if asked.paper:
         from attnscope.report.paper import write_for_paper  # noqa: PLC0415 - as above
 
-        return [str(path) for path in write_for_paper(trial.results(), folder, asked.tell)]
+        return [str(path) for path in write_for_paper(trial.results(), folder, asked.tell, returns=asked.returns)]
     capture = None
     if asked.predictions is not None:
         path = Path(asked.predictions)
         capture = attnscope.open(path) if path.is_dir() else connect().job(asked.predictions).capture()
     scope: Scope = "beyond these tasks" if asked.wider else "these tasks"
-    files = write_trial_report(trial.results(), folder, capture=capture, scope=scope, form=asked.form, tell=asked.tell)
+    files = write_trial_report(
+        trial.results(),
+        folder,
+        capture=capture,
+        scope=scope,
+        form=asked.form,
+        returns=asked.returns,
+        tell=asked.tell,
+    )
     return [str(path) for path in files]
 
 

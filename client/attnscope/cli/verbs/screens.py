@@ -106,7 +106,7 @@ def show_screen(found: Screen, *, as_json: bool) -> None:
 
 def report_screen(found: Screen, folder: Path, asked: ReportAsked) -> list[str]:
     """Write a screen's table and figures into a folder."""
-    asked.refuse_paper()
+    asked.refuse_of_trials("screen")
     return _written(found, folder, asked.form)
 
 

@@ -15,6 +15,7 @@ from attnscope.figures.trials.words import SIGNS, caption_of_trial, title_of_tri
 from attnscope.measures.intervals import Estimate
 from attnscope.trials.arms import times_as_fast
 from attnscope.trials.board import Board
+from attnscope.trials.outside import NO_INTERVAL, OutsideArm
 from attnscope.trials.row import Row
 from attnscope.trials.verdicts import Verdict
 
@@ -36,7 +37,8 @@ class _Line:
     word: str
     hollow: bool = False
     row: Row | None = None
-    """None of a line over several checkpoints, whose costs stand at theirs."""
+    """None of a line over several checkpoints, whose costs stand at theirs, and of imported returns."""
+    marker: str = "o"
 
     @property
     def kept(self) -> Estimate:
@@ -85,7 +87,8 @@ def _named(axes: Axes, names: list[str]) -> None:
 
 
 def _key(board: Board) -> str:
-    return f"\n✓ non-inferior at a margin of {board.results.spec.margin:.0%}; ✗ inferior; ? inconclusive or no claim"
+    key = f"\n✓ non-inferior at a margin of {board.results.spec.margin:.0%}; ✗ inferior; ? inconclusive or no claim"
+    return f"{key}; ◇ imported returns, one rollout a task: no interval" if board.outside else key
 
 
 def _lines(board: Board) -> list[_Line]:
@@ -96,7 +99,14 @@ def _lines(board: Board) -> list[_Line]:
         these = f"{one.name}: these {one.training_seeds} checkpoints"
         found.append(_Line(these, one.these, one.these.word))
         found.append(_Line(f"{one.name}: the recipe", one.recipe, one.recipe.word, hollow=True))
-    return found
+    return found + [_outside(board, one) for one in board.outside]
+
+
+def _outside(board: Board, one: OutsideArm) -> _Line:
+    """Return the line of imported returns: a share without an interval or a word."""
+    share = Estimate(one.kept, np.nan, np.nan, 1.0, len(board.results.tasks), reliable=False, scope="these tasks")
+    verdict = Verdict("inconclusive", share, 1 - board.results.spec.margin, reason=NO_INTERVAL)
+    return _Line(f"{one.label}, no interval", verdict, "", hollow=True, marker="D")
 
 
 def _kept(axes: Axes, lines: list[_Line], bound: float) -> None:
@@ -119,7 +129,9 @@ def _kept(axes: Axes, lines: list[_Line], bound: float) -> None:
         if one.kept.has_interval:
             axes.hlines(place, *np.clip([one.kept.low, one.kept.high], low - 1, high + 1), color=colour, linewidth=1.4)
         face = "white" if one.hollow else colour
-        axes.plot(one.kept.value, place, "o", markersize=5, markerfacecolor=face, markeredgecolor=colour, zorder=3)
+        axes.plot(
+            one.kept.value, place, one.marker, markersize=5, markerfacecolor=face, markeredgecolor=colour, zorder=3
+        )
         sign = SIGNS.get(one.word, "")
         axes.text(high + 2.4 * room, place, sign, ha="center", va="center", fontsize=8, color=colour)
     axes.xaxis.set_major_formatter(PercentFormatter(1.0))

@@ -47,7 +47,8 @@ def trial_curves(board: Board, positions: str) -> Figure:
                     labels.append(label)
         figure.legend(handles, labels, loc="outside right center", title="Budget", title_fontsize=7)
         what = f"Learning in context under compression, positions {positions}"
-        return finish(figure, title_of_trial(board, what), caption_of_trial(board))
+        apart = "\nimported returns: one rollout a task, no interval" if board.outside else ""
+        return finish(figure, title_of_trial(board, what), caption_of_trial(board) + apart)
 
 
 def _panel(axes: Axes, board: Board, name: str, rows: list[Row], colours: dict[str, tuple[float, ...]]) -> Axes:
@@ -55,6 +56,9 @@ def _panel(axes: Axes, board: Board, name: str, rows: list[Row], colours: dict[s
     episode = np.arange(1, results.spec.episodes + 1)
     plain = curve(results, 0, board.bootstrap)
     axes.plot(episode, running(plain.value), color=COLOURS["text"], linewidth=1.4, label="uncompressed")
+    for one in board.outside:
+        values = running(np.asarray(one.curve))
+        axes.plot(episode, values, color=COLOURS["muted"], linewidth=1.0, linestyle=":", label=one.label)
     for row in rows:
         found = curve(results, row.condition.index, board.bootstrap)
         colour = colours[_budget(row)]
