@@ -14,6 +14,7 @@ WORLDS: dict[str, Recipes] = {
     "paired by training seed": Recipes(1 - MARGIN, paired=True),
     "paired, luck shared by all": Recipes(1 - MARGIN, paired=True, shared=0.2),
     "paired, skewed": Recipes(1 - MARGIN, paired=True, shape="skewed"),
+    "paired, rare failures": Recipes(1 - MARGIN, paired=True, shape="rare"),
 }
 """Recipes that lose exactly the margin."""
 

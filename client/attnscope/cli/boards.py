@@ -33,15 +33,19 @@ def show_board(trial: Trial, *, as_json: bool, returns: Mapping[str, Path] | Non
     returns
         Files of returns of other programs, [env, episode], by the names of their arms.
     """
-    from attnscope.trials.board import board  # noqa: PLC0415 - loads zarr
+    from attnscope.trials.answering import answers  # noqa: PLC0415 - loads zarr
+    from attnscope.trials.board import board  # noqa: PLC0415 - as above
     from attnscope.trials.outside import outside_arms  # noqa: PLC0415 - as above
     from attnscope.trials.words import speed_words  # noqa: PLC0415 - as above
 
     results = trial.results()
     found = board(results, outside=outside_arms(results, returns or {}))
+    answered = answers(found)
     if as_json:
-        tell(document(found.to_json()))
+        tell(document(found.to_json() | ({"answers": answered} if answered else {})))
         return
+    for sentence in answered:
+        out.print(escape(sentence))
     means = found.results.returns.mean(axis=tuple(range(1, found.results.returns.ndim)))
     lines = [_cells(row, f"{mean:.2f}") for row, mean in zip(found.rows, means, strict=False)]
     show_table(COLUMNS, lines + [_outside(one) for one in found.outside])
@@ -70,13 +74,14 @@ def _over_seeds(one: ArmOfRecipe) -> tuple[str, ...]:
 
 
 def _cells(row: Row, mean: str) -> tuple[str, ...]:
+    from attnscope.trials.naming import positions_of  # noqa: PLC0415 - loads zarr
     from attnscope.trials.speed import speed_at  # noqa: PLC0415 - loads zarr
     from attnscope.trials.words import binding_words, number  # noqa: PLC0415 - as above
 
     speed = speed_at(row.speeds)
     return (
         row.name + (" °" if row.condition.oracle else ""),
-        row.condition.positions,
+        positions_of(row.condition),
         f"{row.tokens:.1f} ({row.share.value:.0%})",
         mean,
         number(row.verdict.kept),

@@ -15,6 +15,7 @@ from attnscope.measures.refusals import NotMeasurableError
 from attnscope.screens.results import ScreenResults
 from attnscope.screens.screen import Screen
 from attnscope.service import Service
+from attnscope.trials.trial import Trial
 from attnscope_storage.errors import StorageError
 from attnscope_storage.wire import JobState
 from attnscope_storage.wire.specifications.decisions import DecisionCard
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 NEWEST: Final = 20
 """Jobs of a kind and checkpoint that are looked through, the newest ones."""
 
-FoundT = TypeVar("FoundT", Decision, Screen)
+FoundT = TypeVar("FoundT", Decision, Screen, Trial)
 
 
 @dataclass(frozen=True, eq=False)
@@ -95,6 +96,22 @@ def find_beside(service: Service, capture: Capture) -> tuple[Decision | None, Sc
     return (
         next((one for one in decisions if one is not None and answers(one.card)), None),
         next((one for one in screens if one is not None), None),
+    )
+
+
+def find_arms(service: Service, capture: Capture) -> Trial | None:
+    """Return the newest finished trial of checkpoints whose first arm is a capture's checkpoint."""
+    own = capture.resolved
+    found = (_there(job.trial) for job in _newest(service, "trial", own.checkpoint_name))
+    return next(
+        (
+            one
+            for one in found
+            if one is not None
+            and one.spec.arms
+            and (one.resolved.checkpoint_id, one.resolved.environment_id) == (own.checkpoint_id, own.environment_id)
+        ),
+        None,
     )
 
 

@@ -14,6 +14,8 @@ from attnscope.recommendations.attention.ranking import Judged
 from attnscope.recommendations.attention.scoring import Correlation, PredictionScore, score
 from attnscope.recommendations.claims import Claim, claim, numbers_of, spread
 from attnscope.recommendations.results import MeasuredTrial
+from attnscope.trials.answering import answers
+from attnscope.trials.board import board
 from attnscope.trials.bootstrap import PairedBootstrap
 from attnscope.trials.naming import name_of
 from attnscope.trials.results import TrialResults
@@ -33,7 +35,12 @@ SINGLY: Final = "Non-inferior by itself only, which is no claim on the best of s
 
 
 def measured_trials(results: TrialResults) -> list[MeasuredTrial]:
-    """Return what a trial measured of each strategy and budget, its verdicts as the trial's own report has them."""
+    """Return what a trial measured of each strategy and budget, its verdicts as the trial's own report has them.
+
+    Nothing of a trial of checkpoints, whose conditions are not all of one policy.
+    """
+    if results.has_arms:  # its conditions are of several checkpoints
+        return []
     bootstrap = PairedBootstrap(results.seeds, len(results.tasks))
     verdicts = judge_all(results, bootstrap)
     return [
@@ -92,7 +99,19 @@ def lead_of_trials(trials: Sequence[MeasuredTrial | TrialResults]) -> tuple[Clai
     return tuple(one_claim for one in trials if isinstance(one, TrialResults) for one_claim in _found_by(one))
 
 
+def _arms_of(results: TrialResults) -> Iterator[Claim]:
+    """Yield the answer of a trial of checkpoints, a claim an arm."""
+    many = len(results.resolved.checkpoints)
+    margin = f"{100 * results.spec.margin:g} %"
+    yield Claim("trial.arms", f"Trial {results.job[:8]} compares arms of {many} checkpoints, margin {margin}.")
+    for place, sentence in enumerate(answers(board(results))):
+        yield Claim(f"trial.arm{place}", sentence)
+
+
 def _found_by(results: TrialResults) -> Iterator[Claim]:
+    if results.has_arms:
+        yield from _arms_of(results)
+        return
     bootstrap = PairedBootstrap(results.seeds, len(results.tasks))
     verdicts, same = judge_all(results, bootstrap), same_as(results)
     named = f"Trial {results.job[:8]} (for these {len(results.tasks)} tasks, {results.seeds} seeds each"
@@ -139,7 +158,7 @@ def score_of(basis: Basis, trials: Sequence[MeasuredTrial | TrialResults]) -> Pr
         A trial is of another checkpoint.
     """
     for one in trials:
-        if isinstance(one, TrialResults):
+        if isinstance(one, TrialResults) and not one.has_arms:
             predicted = basis.predict(one)
             if judge(one, 0, PairedBootstrap(one.seeds, len(one.tasks))).reason is not None:
                 continue

@@ -9,9 +9,10 @@ from typing import Final
 import numpy as np
 
 from attnscope.figures.trials.words import caption_of_trial
+from attnscope.trials.answering import answers
 from attnscope.trials.arms import arm_sentences
 from attnscope.trials.board import Board
-from attnscope.trials.naming import name_of
+from attnscope.trials.naming import name_of, positions_of
 from attnscope.trials.outside import NO_INTERVAL
 from attnscope.trials.packing import departures_by_age, packing_costs
 from attnscope.trials.phases import mean_return
@@ -41,7 +42,7 @@ def trial_findings(board: Board, winner: Winner | None) -> list[str]:
     """Return sentences about a trial, what must be known first at the top."""
     if board.results.has_arms:
         reached = f"{_margin(board)} {board.reach}"
-        return [*_warnings(board), *arm_sentences(board), *_outside(board), reached, *_packed(board)]
+        return [*_warnings(board), *answers(board), *arm_sentences(board), *_outside(board), reached, *_packed(board)]
     judged = board.rows[1:]
     sentences = [*_warnings(board), _baseline(board), f"{_margin(board)} {board.reach}"]
     if winner is not None:
@@ -107,7 +108,7 @@ evenly spaced tokens keep; after inconclusive: what would decide, at both ends o
 def _cells(row: Row) -> tuple[str, ...]:
     return (
         (row.name + (" °" if row.condition.oracle else ""))[: 40 if row.condition.checkpoint_name is None else 90],
-        row.condition.positions,
+        positions_of(row.condition),
         f"{row.share.value:.0%}",
         number(row.verdict.kept),
         binding_words(row),

@@ -16,6 +16,7 @@ from attnscope.provenance import state_words
 from attnscope.report.page import part, styled
 from attnscope.report.trial_findings import trial_findings
 from attnscope.trials.board import Board
+from attnscope.trials.naming import positions_of
 from attnscope.trials.outside import NO_INTERVAL, OutsideArm
 from attnscope.trials.row import Row
 from attnscope.trials.selection import Winner
@@ -77,7 +78,7 @@ def _line(row: Row) -> str:
     speed, apart = speed_at(row.speeds), row.divergence
     cells = [
         row.name + (" °" if row.condition.oracle else ""),
-        row.condition.positions if row.condition.index else "",
+        positions_of(row.condition),
         f"{row.share.value:.0%}",
         number(verdict.kept),
         binding_words(row),

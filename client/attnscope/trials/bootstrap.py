@@ -121,16 +121,16 @@ class PairedBootstrap:
         return self.estimate(over / under, drawn, (top - over / under * bottom) / under, baseline)
 
 
-def student(freedom: float) -> float:
-    """Return Student's quantile at the upper tail."""
-    return _student(round(max(1.0, freedom), 1))
+def student(freedom: float, tail: float = TAILS[1]) -> float:
+    """Return Student's quantile at an upper tail, by default that of a 95 % interval."""
+    return _student(round(max(1.0, freedom), 1), tail)
 
 
 @lru_cache(maxsize=4096)
-def _student(freedom: float) -> float:
+def _student(freedom: float, tail: float) -> float:
     """Integrate the density over the angle whose tangent is t ÷ √freedom, and look up the tail."""
     angle = np.linspace(0, np.pi / 2, 20_001)
     density = np.cos(angle) ** (freedom - 1)
     mass = np.concatenate([[0.0], np.cumsum((density[1:] + density[:-1]) / 2)])
-    found = float(np.interp((TAILS[1] - 0.5) * 2 * mass[-1], mass, angle))
+    found = float(np.interp((tail - 0.5) * 2 * mass[-1], mass, angle))
     return float(np.sqrt(freedom) * np.tan(found))

@@ -26,6 +26,11 @@ def name_of(condition: Condition) -> str:
     return rule if condition.checkpoint_name is None else f"{condition.checkpoint_name} {rule}"
 
 
+def positions_of(condition: Condition) -> str:
+    """Return where kept tokens stand, in a cell; a dash where nothing is ever dropped, so that nothing can move."""
+    return "–" if condition.strategy == "none" else condition.positions
+
+
 def rule_of(condition: Condition) -> str:
     """Return a condition's rule and budget, without its checkpoint."""
     if condition.index == 0 or (condition.checkpoint_name is not None and condition.strategy == "none"):

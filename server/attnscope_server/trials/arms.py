@@ -99,7 +99,9 @@ def arm_conditions(spec: TrialSpec, found: ArmSubjects) -> tuple[Condition, ...]
     start = found.checkpoints[0]
     zero = asked[0].rule.made == strategy("none")
     whose = Whose(0, start.name, 0 if zero else None)
-    conditions = [spelled(0, Rule(strategy("none"), control=not zero), None, "reindex", spec, whose)]
+    stated = spec.positions[0] if spec.positions else None  # as the other uncompressed arms have it
+    placed = stated or default_positions(start.policy, spec.memory)
+    conditions = [spelled(0, Rule(strategy("none"), control=not zero), None, placed, spec, whose)]
     for one in asked[1:] if zero else asked:
         conditions.append(one.condition(len(conditions), found.checkpoints[one.checkpoint].name))
     if len(conditions) > MAX_CONDITIONS:
@@ -165,7 +167,7 @@ def _refuse_doubles(conditions: Sequence[Condition]) -> None:
         key = one.model_copy(update={"index": 0, "arm": None, "control": False}).model_dump_json()
         if key in seen and seen[key] > 0:
             raise refused(f"arms.{one.arm}: the same as arm {conditions[seen[key]].arm}")
-        seen.setdefault(key, one.index)
+        seen[key] = one.index
 
 
 def _paired(

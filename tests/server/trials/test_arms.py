@@ -105,6 +105,15 @@ def test_an_arm_of_a_recipe_is_an_arm_of_each_of_its_checkpoints(registry):
     assert [(one.recipe, one.training_seed) for one in resolved.checkpoints] == [("mine", 0), ("mine", 1)]
 
 
+def test_every_uncompressed_arm_stands_alike(registry):
+    """Condition 0 names the position policy that a second uncompressed arm of a policy like it has."""
+    resolved = resolve_trial(spec_of(arms=[{"checkpoint": "causal"}, {"checkpoint": "causal"}]), registry)
+    assert len({one.positions for one in resolved.conditions}) == 1
+    twice = [{"checkpoint": "causal"}] * 3
+    with pytest.raises(ProblemError, match="the same as arm 1"):
+        resolve_trial(spec_of(arms=twice), registry)
+
+
 def test_paired_recipes_are_compared_seed_by_seed(registry):
     """Arms of two recipes are compared with the first recipe's same seed where they are paired, else with its first."""
     recipes = [{"name": "one", "checkpoints": ["causal"]}, {"name": "two", "checkpoints": ["noncausal"]}]

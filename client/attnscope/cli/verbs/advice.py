@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from attnscope.recommendations.text import Advice
     from attnscope.screens.screen import Screen
     from attnscope.service import Service
+    from attnscope.trials.results import TrialResults
 
 FILE = "compression_recommendations.txt"
 """The guide's name."""
@@ -39,7 +40,10 @@ def recommend(
     goal: Cells = None,
     trial: Annotated[
         list[str] | None,
-        typer.Option(help="A trial of this checkpoint, a job or a downloaded one: scores the predictions; repeatable."),
+        typer.Option(
+            help="A trial of this checkpoint, a job or a downloaded one: scores the predictions; repeatable. Default: "
+            "the newest trial of checkpoints, whose answer is told."
+        ),
     ] = None,
     screen: Annotated[
         str | None, typer.Option(help="A screen of this policy, job or folder; default: the capture's newest.")
@@ -56,6 +60,8 @@ def recommend(
         service = None if source is not None else stack.enter_context(connect())
         capture = service.job(job).capture() if service is not None else attnscope.open(str(source))
         decided, screened = beside(service, capture, decision, screen)
+        if service is not None and not trials:
+            trials = _arms(service, capture)
         advice = attnscope.recommend(
             capture,
             budget=budget,
@@ -68,6 +74,14 @@ def recommend(
             steps=steps,
         )
     _show(advice, to, as_json=as_json)
+
+
+def _arms(service: Service, capture: Capture) -> list[TrialResults]:
+    """Return the newest trial of checkpoints whose first arm is this policy, if there is one."""
+    from attnscope.recommendations.beside import find_arms  # noqa: PLC0415 - loads zarr
+
+    found = find_arms(service, capture)
+    return [] if found is None else [found.results()]
 
 
 def _show(advice: Advice, to: Path | None, *, as_json: bool) -> None:
