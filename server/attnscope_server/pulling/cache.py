@@ -15,9 +15,10 @@ from typing import IO, Final
 
 import structlog
 
-from attnscope_model.checkpoints.folders import ENTRY, move_in, new_folder, read_entry
+from attnscope_model.checkpoints.folders import ENTRY, move_in, new_folder, read_entry, sweep
 from attnscope_model.errors import CheckpointUnreadableError
 from attnscope_server.errors import ServiceError
+from attnscope_server.pulling.scratch import Scratch
 from attnscope_storage.wire import CheckpointInfo
 
 log = structlog.get_logger("attnscope.pulling")
@@ -43,6 +44,12 @@ class CheckpointCache:
     def __init__(self, root: Path, most: int) -> None:
         self.root, self._most = root, most
         self._folder = root / "checkpoints"
+        self.scratch = Scratch(root / "scratch")
+
+    def sweep(self) -> None:
+        """Remove what workers left here that died: folders of commits on their way, and halves of checkpoints."""
+        self.scratch.sweep()
+        sweep(self._folder)
 
     @contextmanager
     def held(self, info: CheckpointInfo, fetch: Fetch) -> Iterator[None]:

@@ -32,7 +32,7 @@ LONGEST_WAIT: Final = 5.0
 """Seconds before a request is tried again: the first time, and at most."""
 
 PATIENCE: Final = 2.0
-"""Leases for which the end of an attempt is told to a service that is away; it has given the job away by then."""
+"""Leases for which a service that is away is waited for, from its last answer on; it has given the job away by then."""
 
 
 class Reporter:
@@ -48,6 +48,8 @@ class Reporter:
         Takes each order of the service; called by the reporter's thread.
     lost
         Called once, with the reason, where the attempt is not this worker's any more.
+    clock
+        Clock of this machine, in seconds; it runs on while the machine is suspended, as leases do.
     """
 
     def __init__(
@@ -56,12 +58,15 @@ class Reporter:
         assignment: Assignment,
         obey: Callable[[Renewed | Cancel], None],
         lost: Callable[[str], None],
+        clock: Callable[[], float] = lasting_clock,
     ) -> None:
         order = assignment.order
         self._connection, self._token = connection, assignment.token
         self._about = {"job": order.job, "attempt": order.attempt}
         self._alive_seconds = order.alive_seconds
-        self._patience = PATIENCE * (order.lease_seconds or 0.0)
+        self.patience = PATIENCE * (order.lease_seconds or 0.0)
+        """Seconds for which a service that does not answer is waited for."""
+        self.clock = clock
         self._obey, self._lost = obey, lost
         self._changed = threading.Condition()
         self._waiting: list[Told] = []
@@ -136,29 +141,28 @@ class Reporter:
         with self._changed:
             self._changed.notify_all()
 
-    def wait_over(self) -> None:
-        """Wait until the end of the attempt is told, or the attempt is lost."""
+    def wait_over(self, seconds: float | None = None) -> None:
+        """Wait until the end of the attempt is told, or the attempt is lost; at most so many seconds."""
         with self._changed:
-            self._changed.wait_for(lambda: self.over)
+            self._changed.wait_for(lambda: self.over, seconds)
 
     def _run(self) -> None:
-        failed, ended_at = 0, None
+        failed, answered_at = 0, self.clock()
         while not self.over:
             batch = self._next()
-            if ended_at is None and any(isinstance(one, ENDINGS) for one in batch):
-                ended_at = time.monotonic()
             try:
                 orders = self._connection.report(self._token, batch).orders
             except AwayError as error:
                 failed += 1
+                if self.clock() - answered_at > self.patience:
+                    self._end(f"the service is away for {self.patience:g} s, and has given the job away by now")
+                    return
                 self._again(batch, failed, error)
-                if ended_at is not None and time.monotonic() - ended_at > self._patience:
-                    self._end("the service is away, and has given the job away by now")
                 continue
             except (OverError, RefusedError) as error:
                 self._end(error.message)
                 return
-            failed = 0
+            failed, answered_at = 0, self.clock()
             self._told_taken |= any(isinstance(one, Taken) for one in batch)
             for order in orders:
                 if isinstance(order, Renewed):
@@ -177,7 +181,7 @@ class Reporter:
             while (wait := self._due_in()) > 0:
                 self._changed.wait(wait)
             if self._own_sign_due() <= 0:
-                self._waiting.append(Alive(**self._about, said_at=lasting_clock()))
+                self._waiting.append(Alive(**self._about, said_at=self.clock()))
             now = time.monotonic()
             batch, self._waiting = self._waiting[:MOST_REPORTS], self._waiting[MOST_REPORTS:]
             self._sent = now

@@ -8,9 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import queue
-import shutil
 import threading
-import time
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -52,7 +50,7 @@ class Stream:
     reporter
         Takes the reports of the child once what they say is true at the service.
     folder
-        Folder like a data root, in which the child writes; emptied at the end.
+        Folder like a data root, in which the child writes.
     failed
         Called where the service refuses what is sent: the child is to stop.
     """
@@ -74,6 +72,7 @@ class Stream:
         self._told: queue.SimpleQueue[Advanced | Succeeded | None] = queue.SimpleQueue()
         self._state = CommitState()
         self._progress: Advanced | None = None
+        self._answered_at = 0.0
         self._thread = threading.Thread(target=self._run, name="stream", daemon=True)
 
     def prepare(self, stopped: Callable[[], bool]) -> None:
@@ -101,11 +100,10 @@ class Stream:
         self._told.put(report)
 
     def close(self) -> None:
-        """Stop sending, and remove what is here."""
+        """Stop sending."""
         self._told.put(None)
         if self._thread.is_alive():
             self._thread.join()
-        shutil.rmtree(self._folder, ignore_errors=True)
 
     def _fetch_store(self, store: UUID, stopped: Callable[[], bool]) -> None:
         path, source = capture_path(self._folder, str(store)), f"stores/{store}"
@@ -139,7 +137,7 @@ class Stream:
             except AwayError as error:
                 if stopped():
                     raise OverError(error.message) from error
-                time.sleep(AGAIN_AFTER)
+                self._reporter.wait_over(AGAIN_AFTER)
 
     def _run(self) -> None:
         """Send after each report of the child; pass the report on once it is true."""
@@ -147,12 +145,16 @@ class Stream:
             return
         while not self._reporter.over and (report := self._next()) is not None:
             try:
-                self._until_answered(self._send_all, lambda: self._reporter.over)
+                self._deliver()
             except OverError as error:
                 log.info("commits are not taken any more", detail=error.message)
                 return
             except RefusedError as error:
                 self._fail(error.problem)
+                return
+            except AwayError as error:
+                detail = f"the service took no commit for {self._reporter.patience:g} s: {error.message}"
+                self._fail(problem(ProblemCode.STORAGE_UNWRITABLE, detail))
                 return
             except Exception:
                 log.exception("commits cannot be sent")
@@ -162,6 +164,28 @@ class Stream:
                 self._reporter.hear(self._true(self._progress))
             if isinstance(report, Succeeded):
                 self._reporter.hear(report)
+
+    def _deliver(self) -> None:
+        """Send what is due, again where the service does not answer.
+
+        Raises
+        ------
+        OverError
+            The attempt is over.
+        AwayError
+            No commit was answered for as long as a service is waited for, although reports may be.
+        RefusedError
+            The service refuses.
+        """
+        self._answered_at = self._reporter.clock()
+        while not self._reporter.over:
+            try:
+                return self._send_all()
+            except AwayError:
+                if self._reporter.clock() - self._answered_at > self._reporter.patience:
+                    raise
+                self._reporter.wait_over(AGAIN_AFTER)
+        raise OverError(self._reporter.reason or "the attempt is over")
 
     def _next(self) -> Advanced | Succeeded | None:
         """Wait for a report, and return the newest that waits; None where nothing more is to be sent."""
@@ -196,6 +220,7 @@ class Stream:
                     raise
                 # An answer was lost, or the service started anew and has lost the chunks of this commit.
                 conflicted, self._state = True, self._connection.committed(self._token)
+            self._answered_at = self._reporter.clock()
 
     def _due(self, root: Root) -> int | None:
         number = next_commit(self._schema, self._state.steps)
@@ -207,6 +232,7 @@ class Stream:
             encoded = (self._path / chunk.key).read_bytes()
             listed[chunk.key] = hashlib.sha256(encoded).hexdigest()
             self._connection.send(self._token, number, chunk, encoded, listed[chunk.key])
+            self._answered_at = self._reporter.clock()
         provenance = root.attributes.get("provenance", {}) if self._state.steps is None else None
         return self._connection.commit(self._token, number, SentCommit(chunks=listed, provenance=provenance))
 

@@ -69,6 +69,7 @@ class PullWorker:
         RefusedError
             The service refuses this worker.
         """
+        self.means.cache.sweep()
         log.info("worker asks for jobs", name=self.means.name, device=self.means.hardware.name)
         idle_since = time.monotonic()
         try:
@@ -191,15 +192,15 @@ class PullWorker:
         if self.means.stores is not None:
             yield assignment.order.model_copy(update={"stores": self.means.stores})
             return
-        folder = self.means.cache.root / "scratch" / self.session
-        stream = Stream(self.connection, assignment, reporter, folder, self._child.drop)
-        try:
-            stream.prepare(lambda: self._ending or reporter.over or reporter.to_cancel)
-            self._child.stream = stream
-            yield order_here(assignment.order, folder)
-        finally:
-            self._child.stream = None
-            stream.close()
+        with self.means.cache.scratch.held(self.session) as folder:
+            stream = Stream(self.connection, assignment, reporter, folder, self._child.drop)
+            try:
+                stream.prepare(lambda: self._ending or reporter.over or reporter.to_cancel)
+                self._child.stream = stream
+                yield order_here(assignment.order, folder)
+            finally:
+                self._child.stream = None
+                stream.close()
 
     def _fetch(
         self, assignment: Assignment, reporter: Reporter, checkpoint: str, name: str, into: IO[bytes], most: int

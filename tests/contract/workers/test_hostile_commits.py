@@ -2,83 +2,23 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import math
-import secrets
 from contextlib import closing
 from http.client import HTTPConnection
-from uuid import UUID, uuid4
 
 import httpx
 import numpy as np
 import pytest
 
-from attnscope_server.pulling.connection import Connection, OverError, RefusedError
-from attnscope_server.pulling.messages import TOKEN_HEADER, Offer, SentCommit
-from attnscope_server.records.keys import ALL_SCOPES
-from attnscope_server.running.messages import Advanced, Interrupted, Placement, Succeeded, Taken
-from attnscope_storage import __version__
+from attnscope_server.pulling.connection import OverError, RefusedError
+from attnscope_server.pulling.messages import TOKEN_HEADER, SentCommit
+from attnscope_server.running.messages import Advanced, Failed, Interrupted, Succeeded
 from attnscope_storage.layout.chunks import encode_chunk
 from attnscope_storage.reading.reader import CaptureReader
-from attnscope_storage.wire import JobState
-from attnscope_storage.writing.due import due_chunks, next_commit
-
-SPEC = {"kind": "capture", "checkpoint": "AD-darkroom", "steps": 5}
-PROVENANCE = {"device": "cpu", "threads": 1, "checkpoint": "forged", "attention_implementation": "mine"}
-
-
-class Attempt:
-    """A job of an owner of its own, at a worker that only this test plays."""
-
-    def __init__(self, running) -> None:
-        self.running, self.owner = running, f"owner-{uuid4()}"
-        key = running.state.keys.create(self.owner, ALL_SCOPES)
-        self.people = {"Authorization": f"Bearer {key}"}
-        self.job = UUID(httpx.post(f"{running.url}/v1/jobs", json=SPEC, headers=self.people).json()["id"])
-        self.key = running.state.keys.create_worker(serves=[self.owner])
-        self.connection = Connection(running.url, self.key)
-        self.given = self.claim()
-        self.schema = running.state.arrivals.schema(running.state.jobs.get(self.job))
-
-    def claim(self):
-        """Ask for the job, as a new worker, and say that it is begun."""
-        about = {"name": "box", "version": __version__, "device": "cpu", "hardware": "cpu", "stores": "streamed"}
-        given = self.connection.claim(Offer(**about, session=secrets.token_hex(16), wait=20.0))
-        placed_on = Placement(device="cpu", dtype="float32", threads=1, torch="2")
-        self.connection.report(given.token, [Taken(job=self.job, attempt=given.order.attempt, placed_on=placed_on)])
-        return given
-
-    @property
-    def path(self):
-        """Folder of the job's store."""
-        return self.running.state.captures.path(self.job)
-
-    def send(self, number, token=None):
-        """Send made-up chunks of a commit, and return their hashes by key."""
-        token, listed = token or self.given.token, {}
-        for due in due_chunks(self.schema, self.connection.committed(token).steps, number):
-            encoded = encode_chunk(np.full(due.spec.chunks, 1, due.spec.dtype))
-            listed[due.key] = hashlib.sha256(encoded).hexdigest()
-            self.connection.send(token, number, due, encoded, listed[due.key])
-        return listed
-
-    def commit(self, number, token=None):
-        """Make a commit of made-up chunks."""
-        token = token or self.given.token
-        sent = SentCommit(chunks=self.send(number, token), provenance=PROVENANCE if number == 0 else None)
-        return self.connection.commit(token, number, sent)
-
-    def put(self, number="0", content=b"x", token=None, **about):
-        """Put anything as a chunk."""
-        headers = {"Authorization": f"Bearer {self.key}", "Content-Type": "application/octet-stream"}
-        query = {"array": "env/task", "chunk": "0", "sha256": hashlib.sha256(content).hexdigest()}
-        return httpx.put(
-            f"{self.running.url}/v1/worker/commits/{number}/chunks",
-            params=query | about,
-            headers=headers | {TOKEN_HEADER: token or self.given.token},
-            content=content,
-        )
+from attnscope_storage.wire import JobState, ProblemCode, problem
+from attnscope_storage.writing.due import next_commit
+from played_worker import Attempt
 
 
 @pytest.fixture
@@ -225,6 +165,21 @@ def test_requests_about_one_attempt_come_one_after_the_other(attempt, pulled):
     assert (answer.status_code, answer.json()["limit"]) == (429, 1)
     with pulled.state.sending.reserve(pulled.settings.limits.sending_bytes):
         assert attempt.commit(0).steps == 0
+
+
+def test_bytes_that_a_worker_only_says_fill_no_quota(attempt, pulled):
+    """Whoever has a worker's key could close the service to an owner; the service counts what it finds stored."""
+    jobs, about = pulled.state.jobs, {"job": attempt.job, "attempt": 1}
+    before = jobs.usage(attempt.owner).stored_bytes
+    said = Advanced(**about, phase="rolling", steps_done=5, steps_committed=5, bytes_written=2**50)
+    attempt.connection.report(attempt.given.token, [said])
+    progress = pulled.state.supervisor.progress(attempt.job)
+    assert (progress.steps_done, progress.steps_committed, progress.bytes_written) == (5, 0, 0)
+    failed = Failed(**about, problem=problem(ProblemCode.INTERNAL, "made up"))
+    attempt.connection.report(attempt.given.token, [failed])
+    pulled.state.supervisor.look()
+    assert jobs.get(attempt.job).state is JobState.FAILED
+    assert jobs.usage(attempt.owner).stored_bytes <= before
 
 
 def test_a_worker_that_lost_its_job_commits_nothing_more(attempt):

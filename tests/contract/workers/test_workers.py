@@ -12,11 +12,14 @@ import pytest
 import torch
 
 import attnscope
+import workload
 from attnscope_model.checkpoints.native import load_policy
-from attnscope_server.capturing.job import CaptureOrder, run_capture
+from attnscope_server.attempts.order import Order
+from attnscope_server.kinds import kind_of
 from attnscope_server.root.paths import capture_path
 from attnscope_storage.reading.reader import CaptureReader
 from attnscope_storage.wire import JobState
+from attnscope_storage.wire.contract import imported
 
 COMMAND = (sys.executable, "-m", "attnscope_server.running.worker")
 
@@ -39,16 +42,18 @@ def wait_until(condition: Callable[[], object], seconds: float = SECONDS) -> Non
 
 @pytest.fixture(scope="module")
 def uninterrupted(tmp_path_factory):
-    """Return a function that runs a capture job of a service here, in one piece, and gives its folder."""
+    """Return a function that runs a job of a service here, in one piece, and gives its folder."""
+    root = tmp_path_factory.mktemp("whole")
 
     def run(running, job):
         stored = running.state.jobs.get(job)
-        registry, path = running.state.registry, tmp_path_factory.mktemp("whole") / "c.zarr"
+        registry, path = running.state.registry, capture_path(root, str(job))
+        path.parent.mkdir(exist_ok=True)
         info = registry.get(stored.resolved.checkpoint_id)
-        order = CaptureOrder(str(stored.name), stored.owner, stored.spec, stored.resolved, path, durable=False)
+        order = Order(str(stored.name), stored.owner, stored.spec, stored.resolved, path, durable=False)
         device = torch.device("cpu")
         torch.set_num_threads(1)
-        run_capture(order, load_policy(registry.folder(info.id), device), info, device)
+        imported(kind_of(stored.kind).runner)(order, load_policy(registry.folder(info.id), device), info, device)
         return path
 
     return run
@@ -74,14 +79,24 @@ def stopped_at_its_first_commit(worker) -> Iterator[Callable[[], list[psutil.Pro
             one.resume()
 
 
-def test_a_short_job_that_is_sent_tells_all_of_its_steps(pulled, lent):
-    """Its commits are sent when it has ended; the progress that it ends with is not overtaken by its end."""
-    with attnscope.connect(pulled.url, pulled.key) as client, lent(pulled, stores=None):
+def test_short_jobs_that_are_sent_tell_all_of_their_steps_and_have_the_bits_of_a_run_here(
+    pulled, lent, uninterrupted, differing
+):
+    """Commits are sent when the job has ended, and its end overtakes no progress; a screen gets its capture first."""
+    with attnscope.connect(pulled.url, pulled.key) as client, lent(pulled, stores=None) as far:
         job = client.submit(**OPTIONS | {"steps": 20, "maps": {"count": 0}})
         assert job.wait(timeout=SECONDS).state is JobState.SUCCEEDED
+        screen = client.submit(
+            kind="screen", capture=job.id, strategies=[{"name": "recency"}], budgets=[4], decisions=4
+        )
+        assert screen.wait(timeout=SECONDS).state is JobState.SUCCEEDED, screen.info.failure
+        assert not list(far.means.cache.root.glob("captures/*"))
     progress = job.info.progress
     assert (progress.steps_done, progress.steps_committed, progress.steps_total) == (20, 20, 20)
     assert progress.bytes_written > 0
+    for one in (job, screen):
+        whole = uninterrupted(pulled, one.id)
+        assert set(differing(whole, capture_path(pulled.settings.data_root, str(one.id)))) <= workload.TIMED
 
 
 def test_a_job_that_changes_its_worker_has_the_bits_of_one_that_did_not(pulled, lent, uninterrupted, differing):
@@ -104,8 +119,11 @@ def test_a_job_that_changes_its_worker_has_the_bits_of_one_that_did_not(pulled, 
         assert not list((far.means.cache.root / "scratch").iterdir())
         sent = CaptureReader.open(capture_path(pulled.settings.data_root, str(job.id)))
         assert 0 < sent.steps_committed < OPTIONS["steps"]
+        left = far.means.cache.root / "scratch" / "of-a-killed-worker"
+        left.mkdir()
         with lent(pulled):
             assert job.wait(timeout=SECONDS).state is JobState.SUCCEEDED
+            assert not left.exists()
         reader = CaptureReader.open(capture_path(pulled.settings.data_root, str(job.id)))
         assert differing(uninterrupted(pulled, job.id), capture_path(pulled.settings.data_root, str(job.id))) == []
         assert (job.info.attempts, reader.attributes["attempt"], reader.complete) == (2, 2, True)

@@ -21,7 +21,7 @@ TAKEN = Taken(**ABOUT, placed_on=Placement(device="cpu", dtype="float32", thread
 class Order:
     """The fields of an order that a reporter reads."""
 
-    job, attempt, alive_seconds, lease_seconds = JOB, 2, 60.0, 0.01
+    job, attempt, alive_seconds, lease_seconds = JOB, 2, 60.0, 60.0
 
 
 class Assignment:
@@ -51,6 +51,16 @@ class Service:
         return [type(one) for one in self.said.get(timeout=60)]
 
 
+class Clock:
+    """A clock that a test moves."""
+
+    now = 1000.0
+
+    def __call__(self) -> float:
+        """Return the time in seconds."""
+        return self.now
+
+
 @pytest.fixture
 def service():
     """Return such a service."""
@@ -63,7 +73,7 @@ def reporter(service, monkeypatch):
     for name in ("TOLD_EVERY", "FIRST_WAIT", "LONGEST_WAIT"):
         monkeypatch.setattr(reporting, name, 0.01)
     obeyed, lost = [], []
-    made = Reporter(service, Assignment, obeyed.append, lost.append)
+    made = Reporter(service, Assignment, obeyed.append, lost.append, Clock())
     made.obeyed, made.lost = obeyed, lost
     made.start()
     return made
@@ -131,14 +141,31 @@ def test_a_cancel_is_kept_for_a_job_that_is_not_begun(service, reporter):
 def test_a_service_that_stays_away_is_told_the_end_for_a_while_only(service, reporter):
     """It has given the job away by then, so the worker asks for another one."""
     assert service.heard() == [Alive]
-    reporter.hear(Succeeded(**ABOUT))
     service.answers.put(())
-    for _ in range(1000):
-        if reporter.over:
-            break
+    reporter.hear(Succeeded(**ABOUT))
+    for seconds in (0.0, 119.0, 2.0):
         assert service.heard() == [Succeeded]
+        reporter.clock.now += seconds
         service.answers.put(AwayError("down"))
-        reporter._changed.acquire()
-        reporter._changed.wait_for(lambda: reporter.over, 0.02)
-        reporter._changed.release()
+    reporter.wait_over(60)
     assert "given the job away" in reporter.reason
+    assert reporter.lost == [reporter.reason]
+
+
+def test_a_worker_whose_commits_wait_for_a_service_that_stays_away_gives_up(service, reporter):
+    """Its process is done and its end is not told yet: two leases after the last answer the attempt is lost."""
+    assert service.heard() == [Alive]
+    service.answers.put(())
+    reporter.hear(TAKEN)
+    assert service.heard() == [Taken]
+    reporter.clock.now += 1000.0
+    service.answers.put(())  # this answer begins the wait anew
+    reporter.alone()
+    reporter.hear(advanced(5))
+    for seconds in (119.0, 2.0):
+        assert service.heard() == [Advanced]
+        reporter.clock.now += seconds
+        service.answers.put(AwayError("down"))
+    reporter.wait_over(60)
+    assert "away for 120 s" in reporter.reason
+    assert reporter.lost == [reporter.reason]

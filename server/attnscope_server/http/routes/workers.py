@@ -17,6 +17,7 @@ from attnscope_server.errors import TransitionError, refusal
 from attnscope_server.failures import problem_of
 from attnscope_server.http.access import Service, WorkerKey, json_only, problems
 from attnscope_server.http.reading import ReadApart
+from attnscope_server.http.seeing import Seeing
 from attnscope_server.http.state import State
 from attnscope_server.pulling.messages import (
     TOKEN_HEADER,
@@ -25,14 +26,11 @@ from attnscope_server.pulling.messages import (
     Farewell,
     Offer,
     Reports,
-    Told,
 )
 from attnscope_server.pulling.runner import PullRunner
 from attnscope_server.records.job import StoredJob
-from attnscope_server.running.messages import ENDINGS, Advanced, Failed, Run, Succeeded
-from attnscope_storage.errors import CaptureNotFoundError
-from attnscope_storage.reading.reader import CaptureReader
-from attnscope_storage.wire import ProblemCode, problem
+from attnscope_server.running.messages import ENDINGS, Failed, Run
+from attnscope_storage.wire import ProblemCode
 
 router = APIRouter(tags=["workers"], route_class=ReadApart)
 
@@ -128,34 +126,10 @@ def post_report(reports: Reports, job: Held, state: Service, pull: Pull, _identi
     for one in reports.reports:
         if (one.job, one.attempt) != about:
             raise refusal(ProblemCode.FORBIDDEN, "a report names another attempt than that of its token")
-    kept = [_seen(state, job, one) for one in reports.reports]
+    kept = Seeing(state, job).all(reports.reports)
     if any(isinstance(one, ENDINGS) for one in kept):
         state.arrivals.forget(job.id)
     return Answer(orders=pull.heard(job.slot or "", about, kept))
-
-
-def _seen(state: State, job: StoredJob, report: Told) -> Told:
-    """Return a report as the service sees it: of a store that it receives, it counts commits and bytes itself.
-
-    Success without a complete store here is a failure: the worker wrote somewhere else, or has not sent all.
-    """
-    if isinstance(report, Advanced) and (known := state.arrivals.received(job)) is not None:
-        steps, written = known
-        return report.model_copy(update={"steps_committed": steps * job.resolved.steps_each, "bytes_written": written})
-    if not isinstance(report, Succeeded):
-        return report
-    try:
-        # Not by the readers that are kept: what another machine wrote is seen for certain where a file is opened.
-        if CaptureReader.open(state.captures.path(job.id)).complete:
-            return report
-        detail = "the worker says that the job is complete, and what is committed of it here is not"
-    except CaptureNotFoundError:
-        detail = (
-            "the worker committed to a place that this service does not see: --stores must name the folder or bucket "
-            "that the service itself writes to"
-        )
-    failure = problem(ProblemCode.STORAGE_UNWRITABLE, detail)
-    return Failed(job=report.job, attempt=report.attempt, problem=failure)
 
 
 @router.post("/worker/end", status_code=204, responses=REFUSED, dependencies=[Depends(json_only)])

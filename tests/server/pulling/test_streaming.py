@@ -1,0 +1,102 @@
+"""Commits on their way to a service that takes none: the sender gives up, and says how the attempt ended."""
+
+from __future__ import annotations
+
+import queue
+from types import SimpleNamespace
+from uuid import uuid4
+
+import pytest
+
+from attnscope_server.pulling.connection import AwayError, RefusedError
+from attnscope_server.pulling.messages import CommitState
+from attnscope_server.pulling.streaming import Stream
+from attnscope_server.running.messages import Failed, Succeeded
+from attnscope_storage.wire import ProblemCode, problem
+from screens import policy_of
+from submitted import RESOLVED, SPEC
+
+JOB = uuid4()
+
+
+class Reporter:
+    """A reporter whose time passes while somebody waits; the attempt is over after so many seconds."""
+
+    patience, reason = 120.0, "lost"
+
+    def __init__(self, over_at=float("inf")) -> None:
+        self.now, self.over_at, self.heard = 0.0, over_at, queue.SimpleQueue()
+        self.hear = self.heard.put
+
+    @property
+    def over(self) -> bool:
+        """True where the attempt is over."""
+        return self.now >= self.over_at
+
+    def clock(self) -> float:
+        """Return the time in seconds."""
+        return self.now
+
+    def wait_over(self, seconds) -> None:
+        """Let time pass."""
+        self.now += seconds
+
+    def wait_told(self) -> bool:
+        """Return that the service knows where the attempt runs."""
+        return True
+
+    def alone(self) -> None:
+        """Take note of nothing."""
+
+
+class Service:
+    """Has no store of the job."""
+
+    def fetch(self, *_) -> None:
+        """Refuse: there is nothing."""
+        raise RefusedError("none", problem(ProblemCode.NOT_FOUND, "none"))
+
+    def committed(self, _) -> CommitState:
+        """Return that nothing is committed."""
+        return CommitState()
+
+
+@pytest.fixture
+def sending(tmp_path, monkeypatch):
+    """Return a function that lets a job end whose commits a service never takes, and what became of it."""
+
+    def away(_):
+        raise AwayError("busy")
+
+    monkeypatch.setattr(Stream, "_send_all", away)
+
+    def end(reporter):
+        order = SimpleNamespace(job=JOB, attempt=1, spec=SPEC, resolved=RESOLVED)
+        assignment = SimpleNamespace(order=order, token=str(JOB), checkpoints=[SimpleNamespace(policy=policy_of())])
+        dropped = []
+        stream = Stream(Service(), assignment, reporter, tmp_path, lambda: dropped.append(True))
+        stream.prepare(lambda: False)
+        stream.hear(Succeeded(job=JOB, attempt=1))
+        stream._thread.join(60)
+        assert not stream._thread.is_alive()
+        return dropped
+
+    return end
+
+
+def test_a_service_that_answers_and_takes_no_commit_fails_the_job(sending):
+    """Reports renew the lease for ever, so the sender itself ends the attempt, with the reason."""
+    reporter = Reporter()
+    assert sending(reporter) == [True]
+    failed = reporter.heard.get(timeout=1)
+    assert isinstance(failed, Failed)
+    assert failed.problem.code is ProblemCode.STORAGE_UNWRITABLE
+    assert "took no commit for 120 s: busy" in failed.problem.detail
+    assert 120 < reporter.now < 123
+
+
+def test_an_attempt_that_is_over_is_sent_no_more(sending):
+    """The reporter has given up; nothing is told of an attempt that is another worker's."""
+    reporter = Reporter(over_at=5.0)
+    assert sending(reporter) == []
+    assert reporter.heard.empty()
