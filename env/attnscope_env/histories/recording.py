@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -199,6 +200,7 @@ def record(
     horizon: int,
     every: int = 1,
     intends: Callable[[], Int[np.ndarray, " history"]] | None = None,
+    seeds: Sequence[int] | None = None,
 ) -> Histories:
     """Return what `source` does in `env`, one history a room.
 
@@ -216,22 +218,29 @@ def record(
         Steps of an episode.
     intends
         Says after each ``act`` what the source meant to do; None keeps only what it did.
+    seeds
+        Of the rooms, where they draw anything.
     """
-    observation, _ = env.reset()
+    observation, _ = env.reset(seed=None if seeds is None else list(seeds))  # type: ignore[arg-type]  # it takes a list too
     kept = Recorder(
         tasks,
         episodes=episodes,
         horizon=horizon,
-        features=observation.shape[1],
+        features=math.prod(observation.shape[1:]),
         every=every,
         intends=intends is not None,
     )
     for _ in range(kept.steps):
         action = source.act(observation)
         intended = None if intends is None else intends()
-        following, reward, _, truncated, infos = env.step(action)
+        following, reward, terminated, truncated, infos = env.step(action)
         after = terminal_observations(following, infos)
-        source.learn(observation, action, reward, after, truncated)
-        kept.take(observation, action, reward, after, intended)
-        observation = following
+        source.learn(observation, action, reward, after, np.logical_or(terminated, truncated))
+        kept.take(_flat(observation), action, reward, _flat(after), intended)
+        observation = following.copy()
     return kept.histories()
+
+
+def _flat(observations: Int[np.ndarray, "history ..."]) -> Int[np.ndarray, "history feature"]:
+    """Return observations as features; a discrete one is a single feature."""
+    return observations.reshape(len(observations), -1)

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
+from attnscope_env.popgym_tasks.preset import REPEAT_PREVIOUS_ID
 from attnscope_env.presets.gymnasium_entry import GymnasiumEntry
 from attnscope_env.presets.gymnasium_preset import gymnasium_preset
 from attnscope_env.presets.named import PRESETS
@@ -16,6 +17,7 @@ from attnscope_env.presets.options import (
     KeyToDoorOptions,
     Options,
     PermutedOptions,
+    RepeatPreviousOptions,
 )
 from attnscope_env.presets.tasks import EnvPreset
 from attnscope_env.rooms.registration import BANDIT_ID, DARKROOM_ID, KEY_TO_DOOR_ID, PERMUTED_ID
@@ -117,6 +119,11 @@ OWN: Final[tuple[tuple[str, str, type[Options]], ...]] = (
         KeyToDoorOptions,
     ),
     (BANDIT_ID, "Arms with hidden means, Bernoulli or Gaussian rewards.", BanditOptions),
+    (
+        REPEAT_PREVIOUS_ID,
+        "POPGym's RepeatPrevious with renamed answers, an extra: 1 for the answer to a card k - 1 steps back, else -1.",
+        RepeatPreviousOptions,
+    ),
 )
 """Id, description and keyword arguments of attnscope's own environments."""
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Final
 
+from attnscope_env.popgym_tasks.preset import repeat_previous_preset
 from attnscope_env.presets.bandits import bandit_preset
 from attnscope_env.presets.permuted import permuted_preset
 from attnscope_env.presets.rooms import darkroom_preset, key_to_door_preset
@@ -51,6 +52,10 @@ PRESETS: Final[Mapping[str, EnvPreset]] = MappingProxyType(
                 "bandit-gaussian",
                 "Five arms, 500 pulls, Gaussian rewards of variance 0.3 as in DPT; the reference's split rule.",
                 reward="gaussian",
+            ),
+            repeat_previous_preset(
+                "repeat-previous",
+                "POPGym's RepeatPrevious, one deck: the suit of 15 steps back, by answers that a task renames.",
             ),
         )
     }

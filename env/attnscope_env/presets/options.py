@@ -7,6 +7,8 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from attnscope_env.popgym_tasks.answers import DECK
+from attnscope_env.popgym_tasks.preset import DEFAULT_K, repeat_previous_preset
 from attnscope_env.presets.bandits import BANDIT_TASKS, bandit_preset
 from attnscope_env.presets.permuted import PERMUTED_RULE, permuted_preset
 from attnscope_env.presets.rooms import KEY_TO_DOOR_RULE, darkroom_preset, key_to_door_preset
@@ -147,4 +149,25 @@ class BanditOptions(Options):
             tasks=self.tasks,
             means_seed=self.means_seed,
             rule=self.rule(),
+        )
+
+
+class RepeatPreviousOptions(Options):
+    """Options of POPGym's RepeatPrevious."""
+
+    k: int = Field(
+        default=DEFAULT_K, ge=1, le=207, description="Cards from the one asked for to the newest, inclusive."
+    )
+    decks: int = Field(default=1, ge=1, le=4, description="Decks of an episode, which has 52 · decks - 1 steps.")
+
+    @model_validator(mode="after")
+    def _card_in_the_decks(self) -> Self:
+        if self.k >= DECK * self.decks:
+            raise ValueError(f"expected k below the {DECK * self.decks} cards of an episode, got {self.k}")
+        return self
+
+    def preset(self) -> EnvPreset:
+        """Return RepeatPrevious."""
+        return repeat_previous_preset(
+            CUSTOM, "RepeatPrevious as a request describes it.", k=self.k, decks=self.decks, rule=self.rule()
         )

@@ -26,6 +26,11 @@ class RoomPreset(RuledPreset):
     start: tuple[int, int] = (DEFAULT_SIZE // 2, DEFAULT_SIZE // 2)
     numbering: str = "reference"
 
+    @property
+    def features(self) -> tuple[int, ...]:
+        """A cell's row and column are observed."""
+        return (self.size, self.size)
+
     def _vector(self, **arguments: Any) -> Vector:  # noqa: ANN401 - tasks
         return super()._vector(size=self.size, actions=self.numbering, start=self.start, **arguments)
 

@@ -16,6 +16,7 @@ import gymnasium
 import numpy as np
 from gymnasium.vector import AutoresetMode, VectorEnv
 
+from attnscope_env.histories.recording import Source
 from attnscope_env.presets.splits import SplitRule
 
 Split = Literal["train", "validation", "test"]
@@ -81,6 +82,27 @@ class EnvPreset(ABC):
     def continuous(self) -> bool:
         """True where an action is a vector, whose numbers `actions` names."""
         return False
+
+    @property
+    def features(self) -> tuple[int, ...] | None:
+        """Values that each number of an observation can take; None where they are not counted from 0."""
+        return None
+
+    def source(self, tasks: Sequence[Task], *, steps: int, noise: float, seed: int) -> Source | None:  # noqa: ARG002 - for those that have one
+        """Return the environment's own source of learning histories; None where it has none.
+
+        Parameters
+        ----------
+        tasks
+            The task of each history.
+        steps
+            Steps of a history.
+        noise
+            Share of random actions, at most.
+        seed
+            Of the source's random numbers.
+        """
+        return None
 
     @property
     @abstractmethod

@@ -25,7 +25,7 @@ from attnscope_storage.wire import CheckpointInfo
 def new_policy(plan: TrainingPlan) -> StackedPolicy:
     """Return the plan's policy, not initialised."""
     room = plan.environment()
-    size, actions = int(room.kwargs["size"]), len(room.actions)
+    actions = len(room.actions)
     if plan.layout == "reference":
         return ReferencePolicy(
             ReferenceConfig(
@@ -34,16 +34,18 @@ def new_policy(plan: TrainingPlan) -> StackedPolicy:
                 heads=plan.heads,
                 context_length=plan.context_length,
                 feedforward=plan.feedforward,
-                grid_size=size,
+                grid_size=int(room.kwargs["size"]),
                 actions=actions,
                 causal=True,
             )
         )
     if plan.layout == "cad":
         return CadPolicy(packing_config(plan))
+    if room.features is None:
+        raise TypeError(f"expected a preset whose observations are counted, got {room.name}")
     return ADPolicy(
         ADConfig(
-            features=(size, size),
+            features=room.features,
             actions=actions,
             context_length=plan.context_length,
             positions=plan.positions,

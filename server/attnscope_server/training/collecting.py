@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 
+from attnscope_env import environment_seeds
 from attnscope_env.histories import AnnealedExpert, Explorer, Histories, QLearning, Source, record
 from attnscope_env.presets.rooms import KeyToDoorPreset, RoomPreset
 from attnscope_env.presets.tasks import EnvPreset, Task
@@ -20,6 +22,13 @@ LEARNED = 0.9
 
 class SourceUnfitError(AttnscopeError, ValueError):
     """The source cannot learn in this environment."""
+
+
+@runtime_checkable
+class Meaning(Protocol):
+    """A source that tells after each ``act`` what it meant to do, where noise took another action."""
+
+    intended: np.ndarray
 
 
 class SourceMissingError(AttnscopeError, ImportError):
@@ -57,15 +66,15 @@ def collect(
     SourceMissingError
         The source's algorithm is an extra that is not installed.
     """
-    room = fit_room(room, plan)
-    if plan.source == "ppo":
+    refuse_unfit_source(room, plan)
+    if isinstance(room, RoomPreset) and plan.source == "ppo":
         from attnscope_server.training.ppo import ppo_histories  # noqa: PLC0415 - an extra, and heavy
 
         return ppo_histories(room, plan, indices, parts, tell)
     tasks = [room.task(index) for index in indices for _ in range(plan.per_task)]
     named = np.array([task.index for task in tasks])
     source = _source(room, plan, tasks)
-    explorer = source if isinstance(source, Explorer) and plan.targets == "intended" else None
+    meaning = source if isinstance(source, Meaning) and plan.targets == "intended" else None
     return record(
         room.make_vector(tasks),
         source,
@@ -73,13 +82,18 @@ def collect(
         episodes=plan.episodes,
         every=plan.every,
         horizon=room.horizon,
-        intends=None if explorer is None else lambda: explorer.intended,
+        intends=None if meaning is None else lambda: meaning.intended,
+        seeds=_seeds(plan, indices),
     )
 
 
-def fit_room(room: EnvPreset, plan: HistoryPlan) -> RoomPreset:
-    """Return the room, if the plan's source can make its histories there; the errors are those of `collect`."""
+def refuse_unfit_source(room: EnvPreset, plan: HistoryPlan) -> None:
+    """Refuse a plan whose source cannot make its histories in this room; the errors are those of `collect`."""
     plan.refuse_unfit()
+    if plan.source == "own":
+        if room.source((), steps=1, noise=0.0, seed=0) is None:
+            raise SourceUnfitError(f"{room.name} has no source of its own: name another")
+        return
     if not isinstance(room, RoomPreset):
         raise SourceUnfitError(f"expected a preset of a room, got {room.name}: the sources walk over cells")
     if isinstance(room, KeyToDoorPreset) and plan.source not in SEARCHING:
@@ -88,7 +102,6 @@ def fit_room(room: EnvPreset, plan: HistoryPlan) -> RoomPreset:
         raise SourceMissingError(
             "the source ppo is stable-baselines3's, which is not installed: pip install 'attnscope[ppo]'"
         )
-    return room
 
 
 def tasks_learned(room: EnvPreset, histories: Histories) -> int:
@@ -101,8 +114,19 @@ def tasks_learned(room: EnvPreset, histories: Histories) -> int:
     return learned
 
 
-def _source(room: RoomPreset, plan: HistoryPlan, tasks: list[Task]) -> Source:
+def _seeds(plan: HistoryPlan, indices: tuple[int, ...]) -> list[int]:
+    """Return the seed of each history's environment, by plan, task and number of the history."""
+    own = [(index, number) for index in indices for number in range(plan.per_task)]
+    return environment_seeds([plan.seed] * len(own), *zip(*own, strict=True))
+
+
+def _source(room: EnvPreset, plan: HistoryPlan, tasks: list[Task]) -> Source:
     steps = plan.episodes * plan.every * room.horizon
+    if not isinstance(room, RoomPreset):
+        own = room.source(tasks, steps=steps, noise=plan.noise, seed=plan.seed)
+        if own is None:
+            raise SourceUnfitError(f"{room.name} has no source of its own: name another")
+        return own
     if plan.source in SEARCHING:
         return Explorer(
             len(tasks),

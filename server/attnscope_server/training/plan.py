@@ -13,7 +13,6 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from attnscope_env import preset
 from attnscope_env.histories.explorer import MAX_NOISE
-from attnscope_env.presets.rooms import RoomPreset
 from attnscope_env.presets.tasks import EnvPreset, Task
 from attnscope_model.families.ad import Positions
 from attnscope_model.training.trainer import Recipe
@@ -32,9 +31,12 @@ MIN_VALIDATION_TASKS = 8
 SEEDS: Final = 2**32
 """Seeds are below this: what every generator takes."""
 
-SourceName = Literal["explorer", "sweeper", "annealed", "q-learning", "ppo"]
+SourceName = Literal["explorer", "sweeper", "annealed", "q-learning", "ppo", "own"]
 SEARCHING: Final = ("explorer", "sweeper")
-"""Sources that search; noise of a plan's own, and targets other than what was done, are theirs."""
+"""Sources that search a room."""
+
+MEANING: Final = (*SEARCHING, "own")
+"""Sources that know what they mean to do; noise of a plan's own, and targets other than what was done, are theirs."""
 
 Targets = Literal["taken", "intended"]
 
@@ -74,8 +76,10 @@ class HistoryPlan(BaseModel):
     episodes: int = Field(default=16, ge=1, description="Episodes of a history.")
     every: int = Field(default=1, ge=1, description="Episodes that the source plays for each one kept, the last.")
     seed: int = Field(default=0, ge=0, lt=SEEDS)
-    noise: float = Field(default=MAX_NOISE, ge=0, le=1, description="Random actions of a searching source, at most.")
-    targets: Targets = Field(default="taken", description="Learn what a searching source did, or what it meant to do.")
+    noise: float = Field(
+        default=MAX_NOISE, ge=0, le=1, description="Random actions of explorer, sweeper and own, at most."
+    )
+    targets: Targets = Field(default="taken", description="Learn what such a source did, or what it meant to do.")
 
     def refuse_unfit(self) -> None:
         """Refuse what the source has no use for.
@@ -85,14 +89,16 @@ class HistoryPlan(BaseModel):
         PlanUnfitError
             Noise or targets are asked of a source that learns, or episodes left out of one that searches.
         """
-        if self.source in SEARCHING:
+        if self.source in MEANING:
             if self.every > 1:
                 raise PlanUnfitError(
-                    f"expected every episode of the searching source {self.source}, got one of {self.every}: what it "
-                    "does next follows from all that it searched before, which would not be in the history"
+                    f"expected every episode of the source {self.source}, got one of {self.every}: what it does next "
+                    "follows from all that it found before, which would not be in the history"
                 )
         elif self.noise != MAX_NOISE or self.targets != "taken":
-            raise PlanUnfitError(f"noise and intended targets are the searching sources', not {self.source}'s")
+            raise PlanUnfitError(
+                f"noise and intended targets are of the sources {', '.join(MEANING)}, not {self.source}'s"
+            )
 
 
 class TrainingPlan(BaseModel):
@@ -171,8 +177,11 @@ class TrainingPlan(BaseModel):
             The values do not fit together.
         """
         room, recipe, size = self.environment(), self.recipe, self.width // max(1, self.heads)
-        if not isinstance(room, RoomPreset):
-            raise PlanUnfitError(f"expected a preset of a room, got {room.name}: the sources walk over cells")
+        if room.features is None:
+            raise PlanUnfitError(
+                f"expected a preset whose observations are counted, as a room's cells are, got {room.name}: a policy "
+                "has a table of them"
+            )
         counts = {"steps": recipe.steps, "batch": recipe.batch, "width": self.width, "layers": self.layers}
         for name, count in (counts | {"heads": self.heads, "feedforward": self.feedforward}).items():
             if count < 1:

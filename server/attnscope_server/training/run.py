@@ -16,7 +16,7 @@ from attnscope_env.histories import Histories
 from attnscope_model.training.trainer import PackingWindows, Trainer, initialise
 from attnscope_model.training.windows import HistoryArrays
 from attnscope_server.training.checkpoints import new_policy, write_checkpoint
-from attnscope_server.training.collecting import collect, fit_room
+from attnscope_server.training.collecting import collect, refuse_unfit_source
 from attnscope_server.training.evaluation import episode_returns
 from attnscope_server.training.logging import RunLog, refuse_without_tensorboard
 from attnscope_server.training.plan import TrainingPlan, tasks_of
@@ -92,7 +92,7 @@ class TrainingRun:
         if tensorboard:
             refuse_without_tensorboard()
         if not (folder / HISTORIES).exists():
-            fit_room(plan.environment(), plan.histories)
+            refuse_unfit_source(plan.environment(), plan.histories)
         self.folder, self.plan = folder, plan
         self.tasks = plan.task_lists()
         try:

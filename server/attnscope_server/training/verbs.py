@@ -13,13 +13,16 @@ from attnscope_model.checkpoints.folders import read_entry
 from attnscope_model.checkpoints.registry import CheckpointRegistry, native_folder, shipped_checkpoints
 from attnscope_server.settings import Settings
 
-Source = Literal["explorer", "sweeper", "annealed", "q-learning", "ppo"]
+Source = Literal["explorer", "sweeper", "annealed", "q-learning", "ppo", "own"]
 Preset = Annotated[str, typer.Option(help="Environment preset.")]
-SourceOption = Annotated[Source, typer.Option(help="Algorithm whose learning is imitated; ppo wants attnscope[ppo].")]
+SourceOption = Annotated[
+    Source, typer.Option(help="Algorithm whose learning is imitated; ppo wants attnscope[ppo], own is the preset's.")
+]
 PerTask = Annotated[int, typer.Option(help="Histories of each train task.")]
-Noise = Annotated[float, typer.Option(help="Random actions of explorer and sweeper at first, at most.")]
+Noise = Annotated[float, typer.Option(help="Random actions of explorer, sweeper and own at first, at most.")]
 TargetsOption = Annotated[
-    Literal["taken", "intended"], typer.Option(help="Learn what explorer and sweeper did, or what they meant to do.")
+    Literal["taken", "intended"],
+    typer.Option(help="Learn what explorer, sweeper and own did, or what they meant to do."),
 ]
 UnderOption = Annotated[
     str | None, typer.Option("--under", help="Rule and budget of compressed contexts: recency:64, rewards:40%.")

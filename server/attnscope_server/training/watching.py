@@ -10,7 +10,7 @@ from pathlib import Path
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from attnscope_env.histories import Histories
-from attnscope_server.training.collecting import LEARNED, collect, fit_room, tasks_learned
+from attnscope_server.training.collecting import LEARNED, collect, refuse_unfit_source, tasks_learned
 from attnscope_server.training.plan import TrainingPlan
 from attnscope_server.training.run import TrainingRun
 
@@ -43,7 +43,7 @@ def watch(folder: Path, plan: TrainingPlan, *, tensorboard: bool = False, start:
 
 def watch_collecting(out: Path, plan: TrainingPlan) -> Histories:
     """Collect the histories of a plan's train tasks into a file; interrupted, the same call goes on."""
-    fit_room(plan.environment(), plan.histories)  # what is refused shows no bar
+    refuse_unfit_source(plan.environment(), plan.histories)  # what is refused shows no bar
     parts = out.with_name(f"{out.name}.parts")
     indices = plan.task_lists().train
     columns = (DESCRIPTION, BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())

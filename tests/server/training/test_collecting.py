@@ -154,10 +154,14 @@ def test_what_a_source_cannot_do_is_refused():
     """A learner of one cell in a room of two stages, noise of a learner, and episodes left out of a search."""
     with pytest.raises(SourceUnfitError, match="from two in turn"):
         collect(preset("key-to-door"), ppo_plan(), (0,))
-    with pytest.raises(PlanUnfitError, match="searching sources'"):
+    with pytest.raises(PlanUnfitError, match="explorer, sweeper, own, not ppo's"):
         collect(DARKROOM, ppo_plan(noise=0.5), (0,))
-    with pytest.raises(PlanUnfitError, match="expected every episode of the searching source explorer"):
+    with pytest.raises(PlanUnfitError, match="expected every episode of the source explorer"):
         collect(DARKROOM, HistoryPlan(every=3), (0,))
+    with pytest.raises(SourceUnfitError, match="darkroom-reference has no source of its own"):
+        collect(DARKROOM, HistoryPlan(source="own"), (0,))
+    with pytest.raises(SourceUnfitError, match="the sources walk over cells"):
+        collect(preset("repeat-previous"), HistoryPlan(), (0,))
 
 
 def test_an_interruption_loses_one_task_at_most(plan, tmp_path, monkeypatch):
