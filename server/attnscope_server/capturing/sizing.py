@@ -80,10 +80,17 @@ def _packing_flops(steps: int, policy: PolicyDescription) -> float:
     cycle = [forward_flops(policy, front + joined * per + 1) for joined, front in enumerate(latents)]
     cycles, rest = divmod(steps - grown, rhythm.every)
     total += cycles * sum(cycle) + sum(cycle[:rest])
-    if (count := rhythm.compressions(steps)) > 0:
-        total += compression_flops(policy, rhythm.first_sources)
-        total += (count - 1) * compression_flops(policy, rhythm.sources)
-    return total
+    return total + compressions_flops(steps, policy)
+
+
+def compressions_flops(steps: int, policy: PolicyDescription) -> float:
+    """Return the operations of the compressions of one rollout in the policy's own evaluation; 0 where none packs."""
+    rhythm = rhythm_of(policy)
+    count = 0 if rhythm is None else rhythm.compressions(steps)
+    if rhythm is None or not count:
+        return 0.0
+    first, later = (compression_flops(policy, sources) for sources in (rhythm.first_sources, rhythm.sources))
+    return first + (count - 1) * later
 
 
 def capture_memory(

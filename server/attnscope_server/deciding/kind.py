@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from attnscope_env.presets.listing import Listings
 from attnscope_model.checkpoints.registry import CheckpointRegistry
+from attnscope_server.capturing.sizing import compressions_flops
 from attnscope_server.deciding.phases.linking import Linked, linked, unfit
 from attnscope_server.deciding.phases.resolving import resolve_decision
 from attnscope_server.errors import refusal
@@ -45,7 +46,7 @@ class DecisionKind(Kind[DecisionSpec, ResolvedDecision]):
     def flops(self, spec: DecisionSpec, resolved: ResolvedDecision, policy: PolicyDescription) -> float:
         """Return the floating-point operations up to an answer at the first look, whole contexts counted."""
         del spec
-        return float(resolved.first_rollouts * resolved.steps * forward_flops(policy, policy.context_length))
+        return resolved.first_rollouts * _rollout_flops(resolved, policy)
 
     def flops_done(
         self,
@@ -58,7 +59,7 @@ class DecisionKind(Kind[DecisionSpec, ResolvedDecision]):
         del spec
         reader = store()
         card = decoded(reader.array(DOCUMENT)[reader.steps_committed - 1]).card
-        return float(card.rollouts * resolved.steps * forward_flops(policy, policy.context_length))
+        return card.rollouts * _rollout_flops(resolved, policy)
 
     def memory(self, planned: Planned[DecisionSpec, ResolvedDecision], means: Means) -> float:
         """Return a guess of the bytes that a decision needs: weights, two requests, contexts and captured rows."""
@@ -94,6 +95,16 @@ class DecisionKind(Kind[DecisionSpec, ResolvedDecision]):
                 "name fewer rollouts or episodes"
             )
             raise refusal(ProblemCode.TOO_LARGE, detail, limit=limits.trial_decisions, requested=asked)
+
+
+def _rollout_flops(resolved: ResolvedDecision, policy: PolicyDescription) -> float:
+    """Return the operations of one rollout, whole contexts counted.
+
+    The compressor of a policy that packs its history is counted in every rollout, although its sliding partner packs
+    nothing: arms that pack and arms that do not are not told apart before the race.
+    """
+    whole = resolved.steps * forward_flops(policy, policy.context_length)
+    return float(whole + compressions_flops(resolved.steps, policy))
 
 
 def _capture(referred: Referred | None, registry: CheckpointRegistry) -> Linked:

@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from attnscope_env import LISTED
+from attnscope_model.acting.packing import PackedHistory
 from attnscope_model.checkpoints.native import load_policy
 from attnscope_model.strategies.learned import packing_ages
 from attnscope_server.acting.errors import SlotGivenBackError
@@ -26,6 +27,7 @@ from attnscope_storage.kinds.decision.schema import DOCUMENT, decoded
 from attnscope_storage.reading.reader import CaptureReader
 from attnscope_storage.verify import verify
 from attnscope_storage.wire import CaptureSpec
+from attnscope_storage.wire.flops import compression_flops, forward_flops
 from attnscope_storage.wire.specifications.cards import CardArm
 from attnscope_storage.wire.specifications.decisions import DecisionSpec
 from planted.packing import PackingRegistry, packing
@@ -70,6 +72,23 @@ def decided(subject, order):
     reader = CaptureReader.open(made.path)
     assert reader.complete
     return made, decoded(reader.array(DOCUMENT)[reader.steps_committed - 1]).card
+
+
+def test_the_estimate_counts_the_compressor(subject):
+    """As many compressions a rollout as the policy's rhythm has are added to its whole contexts."""
+    policy, known = subject
+    description = policy.description
+    spec = DecisionSpec.model_validate(ASKED)
+    resolved = resolve_decision(spec, known)
+    held, packed = PackedHistory(policy.compressor, 1), 0.0
+    for _ in range(resolved.steps):
+        compression = held.append(torch.zeros(1, 1, description.width))
+        packed += 0 if compression is None else compression_flops(description, compression.sources)
+    assert packed > 0
+    contexts = resolved.steps * forward_flops(description, description.context_length)
+    assert KIND.flops(spec, resolved, description) == pytest.approx(resolved.first_rollouts * (contexts + packed))
+    plain = description.model_copy(update={"latents": 0, "packed_at": 0, "window": "recompute"})
+    assert KIND.flops(spec, resolved, plain) < KIND.flops(spec, resolved, description)
 
 
 @pytest.mark.slow
