@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from attnscope.cli.parsing import budgets, strategies, valued
+
+if TYPE_CHECKING:
+    from attnscope_storage.wire import CheckpointInfo
 
 Returns = Annotated[
     list[str] | None,
@@ -17,6 +21,8 @@ Returns = Annotated[
         "Typed NAME=FILE. Repeat for several."
     ),
 ]
+LIKE = "like:"
+"""Before the name of a checkpoint whose recipe is meant."""
 _BUDGET = re.compile(r"\d{1,7}(\.\d{1,17})?%?")
 EXPECTED = "expected CKPT, CKPT:RULE, CKPT:RULE:BUDGET, CKPT:RULE:parameter=value,…:BUDGET or JSON"
 
@@ -45,7 +51,7 @@ def _arm(text: str) -> dict[str, Any]:
 
 
 def recipes(texts: list[str] | None) -> tuple[dict[str, Any], ...] | None:
-    """Return ``mine=a,b,c`` as a recipe and its checkpoints, a training seed each."""
+    """Return ``mine=a,b,c`` as a recipe and its training seeds; ``mine=like:a`` is read by `found_alike`."""
     if not texts:
         return None
     found = []
@@ -53,9 +59,35 @@ def recipes(texts: list[str] | None) -> tuple[dict[str, Any], ...] | None:
         name, equals, members = text.strip().partition("=")
         checkpoints = tuple(part.strip() for part in members.split(","))
         if not (name and equals and all(checkpoints)):
-            raise typer.BadParameter(f"expected NAME=CKPT,CKPT,…, got {text!r}", param_hint="--recipe")
+            raise typer.BadParameter(
+                f"expected NAME=CKPT,CKPT,… or NAME=like:CKPT, got {text!r}", param_hint="--recipe"
+            )
         found.append({"name": name, "checkpoints": checkpoints})
     return tuple(found)
+
+
+def found_alike(asked: dict[str, Any], checkpoints: Callable[[], Sequence[CheckpointInfo]]) -> dict[str, Any]:
+    """Return options with each recipe typed ``NAME=like:CKPT`` replaced by its training seeds.
+
+    Parameters
+    ----------
+    checkpoints
+        Lists those of the service; asked where such a recipe is typed.
+    """
+    from attnscope.trials.likeness import seeds_like  # noqa: PLC0415 - loads zarr
+
+    told = asked.get("recipes") or ()
+    if not any(_like(one) for one in told):
+        return asked
+    known = checkpoints()
+    found = [one | {"checkpoints": seeds_like(known, like)} if (like := _like(one)) else one for one in told]
+    return asked | {"recipes": tuple(found)}
+
+
+def _like(recipe: dict[str, Any]) -> str | None:
+    """Return the checkpoint whose training seeds are looked for; None where they are named."""
+    first, *more = recipe["checkpoints"]
+    return first.removeprefix(LIKE) if first.startswith(LIKE) and not more else None
 
 
 def named_files(texts: list[str] | None) -> dict[str, Path]:

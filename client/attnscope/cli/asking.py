@@ -60,7 +60,11 @@ SPELLINGS: Final = MappingProxyType(
             checkpoint_names,
         ),
         "recipes": Spelling(
-            "--recipe", list[str], lambda texts, _: recipes(texts), f"Typed NAME=CKPT,CKPT,… {SEVERAL}"
+            "--recipe",
+            list[str],
+            lambda texts, _: recipes(texts),
+            f"Typed NAME=CKPT,CKPT,… or NAME=like:CKPT, "
+            f"which finds its training seeds by the plans that entries say. {SEVERAL}",
         ),
         "positions": Spelling("", list[str], lambda texts, _: tuple(texts), SEVERAL),
         "memories": Spelling("--memory", list[str], lambda texts, _: tuple(texts), SEVERAL),

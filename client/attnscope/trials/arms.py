@@ -13,8 +13,8 @@ from attnscope.trials.speed import speed_at
 from attnscope.trials.words import number
 
 RISK = (
-    "Such a word on a recipe is wrong in 2.5 % of cases where trainings vary evenly, and in up to 6 % where a few of "
-    "them lose much more than the others."
+    "Such a word on a recipe is wrong in 2.5 % of cases at most where trainings vary evenly or with a tail of losses, "
+    "and in some 3.4 % where one in twenty loses much more than the others."
 )
 """The errors of a recipe's "non-inferior", simulated by ``python -m benchmarks.calibration --only seeds``."""
 

@@ -22,6 +22,7 @@ from attnscope_model.checkpoints.folders import (
     sweep,
 )
 from attnscope_model.checkpoints.naming import free_name, named
+from attnscope_model.checkpoints.recipes import recipe_beside
 from attnscope_model.errors import CheckpointInUseError, CheckpointUnreadableError, StatementMissingError
 from attnscope_storage.wire import CheckpointInfo
 
@@ -117,12 +118,16 @@ class CheckpointRegistry:
             }
             info = convert(contents, folder, stated=answers, name=name, train_tasks=train_tasks)
             stated: dict[str, Any] = {"name": name or None, "train_tasks": info.train_tasks}
+            stated |= recipe_beside(source)
             stated |= {"sampling": sampling, "preset": preset, "stated": info.stated or None}
             self._enter(folder, info, {key: value for key, value in stated.items() if value is not None})
         return self.get(info.id)
 
     def _adopt(self, source: Path, name: str | None, stated: tuple[object, ...]) -> CheckpointInfo:
-        """Register a folder in the native format, whose entry says everything but what one wants to call it."""
+        """Register a folder in the native format, whose entry says everything but what one wants to call it.
+
+        An entry of before recipes were said has its run's plan beside it.
+        """
         from attnscope_model.checkpoints.adoption import adopt  # noqa: PLC0415 - imports torch
         from attnscope_model.checkpoints.conversion import checked_name  # noqa: PLC0415 - as above
 
@@ -130,7 +135,7 @@ class CheckpointRegistry:
             raise CheckpointUnreadableError(f"{source.name} says all about itself: state nothing but a name")
         with new_folder(self.root) as folder:
             info = adopt(source, folder)
-            self._enter(folder, info, {} if name is None else {"name": checked_name(name)})
+            self._enter(folder, info, recipe_beside(source) | ({} if name is None else {"name": checked_name(name)}))
         return self.get(info.id)
 
     def _enter(self, folder: Path, info: CheckpointInfo, stated: dict[str, Any]) -> None:

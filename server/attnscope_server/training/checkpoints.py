@@ -11,6 +11,7 @@ from torch import Tensor
 
 from attnscope_model.checkpoints.conversion import write_entry
 from attnscope_model.checkpoints.native import CONFIG, WEIGHTS, config_bytes, identity
+from attnscope_model.checkpoints.recipes import recipe_of
 from attnscope_model.families.ad import ADConfig, ADPolicy, stored_config
 from attnscope_model.families.compressing import CadPolicy
 from attnscope_model.families.packing import PackingConfig
@@ -128,6 +129,7 @@ def write_native(
         train_step=step,
         trained_under=None if plan.under is None else plan.under.told(),
         trained_from=None if plan.start is None else plan.start.checkpoint,
+        **recipe_of(plan.model_dump(mode="json")),
         source_sha256=hashlib.sha256(weights).hexdigest(),
         source_name=f"{plan.run_name}/step-{step}",
         added_at=datetime.now(UTC),

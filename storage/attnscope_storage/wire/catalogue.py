@@ -181,6 +181,12 @@ class CheckpointInfo(Received):
     trained_from: str | None = Field(
         default=None, description="The id of the checkpoint that its training began from; None: from drawn weights."
     )
+    recipe: str | None = Field(
+        default=None,
+        description="Hash of the plan that it was trained by, but for the training seed: equal of training seeds of "
+        "one recipe. None: nobody says.",
+    )
+    training_seed: int | None = Field(default=None, description="The seed of that plan; None: nobody says.")
     source_sha256: str = Field(description="Of the file it was converted from.")
     source_name: str
     added_at: datetime

@@ -12,6 +12,7 @@ from rich.markup import escape
 import attnscope
 from attnscope.cli.address import connect
 from attnscope.cli.app import Json, app, goes_on, out
+from attnscope.cli.arms import found_alike
 from attnscope.cli.asking import SPELLINGS, DryRun, OnKind, Wait
 from attnscope.cli.boards import show_board
 from attnscope.cli.options import Asked, asks, specified
@@ -50,6 +51,7 @@ def trial(
     if "arms" in asked and (from_report is not None or recommended is not None):
         raise typer.BadParameter("arms name what is tried; advice would name it again", param_hint="--arm")
     with connect() as service:
+        asked = found_alike(asked, service.checkpoints)
         wanted = _asked(service, asked, from_report, recommended, first, shown=not as_json)
         specs = [specification(one) for one in wanted]
         if dry_run:
