@@ -14,10 +14,11 @@ from attnscope_model.training.trainer import initialise
 
 
 def register_native(
-    registry: CheckpointRegistry, name: str, positions: str, *, layers: int = 2, heads: int = 2
+    registry: CheckpointRegistry, name: str, positions: str, *, layers: int = 2, heads: int = 2, clock_steps: int = 0
 ) -> None:
     """Register a small random native policy; what its entry says besides is the causal reference checkpoint's."""
-    config = ADConfig((9, 9), 5, 24, positions, width=16, layers=layers, heads=heads, feedforward=32)
+    sizes = {"width": 16, "layers": layers, "heads": heads, "feedforward": 32}
+    config = ADConfig((9, 9), 5, 24, positions, **sizes, clock_steps=clock_steps, clock_episodes=3 * bool(clock_steps))
     policy = ADPolicy(config)
     initialise(policy, seed=1)
     if positions == "relative":  # a table of zeros would change nothing

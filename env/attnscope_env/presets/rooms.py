@@ -22,6 +22,8 @@ from attnscope_env.rooms.room import DEFAULT_HORIZON, DEFAULT_SIZE, start_cell
 class RoomPreset(RuledPreset):
     """A square room where episodes start in one cell."""
 
+    whole_episodes: ClassVar[bool] = True
+
     size: int = DEFAULT_SIZE
     start: tuple[int, int] = (DEFAULT_SIZE // 2, DEFAULT_SIZE // 2)
     numbering: str = "reference"

@@ -73,6 +73,9 @@ class EnvPreset(ABC):
     """Rewards other than 0 that an episode can give, where the environment gives no more: after the last of them no
     decision of the episode is live. None: any number."""
 
+    whole_episodes: ClassVar[bool] = False
+    """True where every episode has exactly `horizon` steps."""
+
     @property
     def branches(self) -> tuple[int, ...]:
         """Sizes of the independent choices that make one action, in the order of `actions`; empty: one choice."""

@@ -85,6 +85,7 @@ class ContextWindow:
             torch.as_tensor(reward).to(self._device, torch.float32),
             features(next_observation, self._device),
         )
+        embedded = self._policy.stamp(embedded, self.seen)
         if self.held == self.capacity:
             self._first += self._per_transition
         if self._end + self._per_transition + 1 > self._buffer.shape[1]:
@@ -98,7 +99,8 @@ class ContextWindow:
         first = self._first - 1 if self._query_first else self._first
         end = first + self.length
         slot = first if self._query_first else end - 1
-        self._buffer[:, slot : slot + 1] = self._policy.embed_query(features(query, self._device))
+        embedded = self._policy.embed_query(features(query, self._device))
+        self._buffer[:, slot : slot + 1] = self._policy.stamp(embedded, self.seen)
         return self._buffer[:, first:end]
 
     def _move_to_front(self) -> None:

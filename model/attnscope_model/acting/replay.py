@@ -145,17 +145,18 @@ def history_tokens(policy: Policy, moment: Moment, device: torch.device) -> Floa
     description = policy.description
     if moment.held == 0:
         return torch.zeros(0, description.tokens_per_transition, description.width, device=device)
-    return policy.embed_transition(
+    embedded = policy.embed_transition(
         features(moment.observation, device),
         actions_taken(moment.action, device),
         torch.from_numpy(np.asarray(moment.reward, dtype=np.float32)).to(device),
         features(moment.next_observation, device),
     )
+    return policy.stamp(embedded, torch.arange(moment.start, moment.step, device=device))
 
 
 def query_tokens(policy: Policy, moment: Moment, device: torch.device) -> Float[Tensor, "1 1 width"]:
     """Return the query's token."""
-    return policy.embed_query(features(moment.query[None], device))
+    return policy.stamp(policy.embed_query(features(moment.query[None], device)), moment.step)
 
 
 def joined(

@@ -218,7 +218,7 @@ class CompressedDecider:
 
     def _asked(self, observation: Observations) -> Query:
         seen = features(observation, self._device)
-        query = self._policy.embed_query(seen)
+        query = self._policy.stamp(self._policy.embed_query(seen), self.seen)
         self._whole.ask(query)
         return Query(query, seen.float(), self._episode, self._lanes)
 

@@ -26,17 +26,18 @@ def transition_facts(
     reward: Float[Tensor, " env"],
     next_observation: Num[Tensor, "env feature"],
     episode: Int[Tensor, " env"],
-    transition: int,
+    transition: int | Int[Tensor, " env"],
 ) -> Facts:
-    """Return the facts of one finished transition of every rollout.
+    """Return the facts of one finished transition of every rollout; `transition` is its index.
 
     Keys are what the recommender compares transitions by: (observation, encoded action, reward).
     """
     seen = observation.float()
     output = output_of(policy.description)
-    number = torch.full_like(episode, transition)
+    number = torch.zeros_like(episode) + transition
+    embedded = policy.stamp(policy.embed_transition(observation, action, reward, next_observation), transition)
     return {
-        "embedded": policy.embed_transition(observation, action, reward, next_observation).flatten(1),
+        "embedded": embedded.flatten(1),
         "first": number,
         "last": number,
         "reward": reward,

@@ -50,6 +50,10 @@ class ADConfig:
     feedforward: int = 256
     window: Literal["truncated recompute"] = "truncated recompute"
     """The treatment of a history longer than the context: its newest transitions are computed afresh at every step."""
+    clock_steps: int = 0
+    """Steps of an episode, where every token knows its step of the episode; 0: none does."""
+    clock_episodes: int = 0
+    """Episodes after which their count begins anew, where every token knows its episode's; 0: none does."""
 
     def __post_init__(self) -> None:
         """Refuse shapes that cannot be built."""
@@ -57,6 +61,11 @@ class ADConfig:
             raise TypeError(f"expected positions {', '.join(get_args(Positions))}, got {self.positions!r}")
         if self.width % self.heads or (self.positions == "rotary" and self.width // self.heads % 2):
             raise TypeError(f"expected heads of whole, even size, got width {self.width} over {self.heads} heads")
+        if self.clock_steps < 0 or self.clock_episodes < 0 or (self.clock_episodes and not self.clock_steps):
+            raise TypeError(
+                f"expected a clock of steps, and of episodes beside them, got {self.clock_steps} steps and "
+                f"{self.clock_episodes} episodes"
+            )
         object.__setattr__(self, "features", tuple(self.features))
 
 
@@ -85,6 +94,9 @@ class ADPolicy(StackedPolicy):
         self.reward = nn.Parameter(torch.zeros(d))
         self.next_state = nn.ModuleList(nn.Embedding(size, d) for size in config.features)
         self.query_state = nn.ModuleList(nn.Embedding(size, d) for size in config.features)
+        steps, episodes = config.clock_steps, config.clock_episodes
+        self.clock_step = nn.Embedding(steps, d) if steps else None
+        self.clock_episode = nn.Embedding(episodes, d) if episodes else None
         absolute = config.positions == "learned-absolute"
         self.position = nn.Parameter(torch.zeros(config.context_length, d)) if absolute else None
         rotary = config.positions == "rotary"
@@ -100,7 +112,7 @@ class ADPolicy(StackedPolicy):
             family=FAMILY,
             positions=config.positions,
             observation="cell" if len(config.features) == CELL_FEATURES else "vector",
-        )
+        ).model_copy(update={"clock_steps": steps, "clock_episodes": episodes})
 
     @classmethod
     def from_tensors(cls, config: ADConfig, tensors: Mapping[str, Tensor]) -> ADPolicy:
@@ -125,6 +137,21 @@ class ADPolicy(StackedPolicy):
         """Return one token: the sum of the embeddings of the query's features."""
         return _summed(self.query_state, observation)[:, None]
 
+    def stamp(
+        self, tokens: Float[Tensor, "env token width"], transition: int | Int[Tensor, " env"]
+    ) -> Float[Tensor, "env token width"]:
+        """Return the tokens with the step of the episode added, and the episode's number, where the policy has a clock.
+
+        Both follow from the transition index, since every episode has as many steps as the clock.
+        """
+        if self.clock_step is None:
+            return tokens
+        number = torch.as_tensor(transition, device=tokens.device)
+        time: Tensor = self.clock_step(number % self.config.clock_steps)
+        if self.clock_episode is not None:
+            time = time + self.clock_episode(number // self.config.clock_steps % self.config.clock_episodes)
+        return tokens + time.view(-1, 1, tokens.shape[-1])
+
     def place(self, tokens: Float[Tensor, "env token width"], first: Slots = 0) -> Float[Tensor, "env token width"]:
         """Return the tokens, with the positions of their slots added where these are learned."""
         return tokens if self.position is None else tokens + at_slots(self.position, first, tokens.shape[1])
@@ -145,7 +172,10 @@ def build(config: dict[str, Any], tensors: Mapping[str, Tensor]) -> ADPolicy:
 
 def stored_config(config: ADConfig) -> dict[str, Any]:
     """Return a configuration as `build` and a checkpoint's config.json take it."""
-    return {"family": FAMILY, **asdict(config), "features": list(config.features)}
+    values = asdict(config)
+    if not config.clock_steps:  # older configurations have no clock, and keep their bytes
+        del values["clock_steps"], values["clock_episodes"]
+    return {"family": FAMILY, **values, "features": list(config.features)}
 
 
 def _distances(config: ADConfig) -> DistanceBias | None:

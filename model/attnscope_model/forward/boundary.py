@@ -15,7 +15,7 @@ from torch import Tensor
 
 from attnscope_model.forward.policy import Policy
 
-CROSSINGS: Final = ("embed_transition", "embed_query", "forward", "place", "read")
+CROSSINGS: Final = ("embed_transition", "embed_query", "stamp", "forward", "place", "read")
 """Methods by which tensors cross, as far as a policy has them; the last two are those of a `StackedPolicy`."""
 
 

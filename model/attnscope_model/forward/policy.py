@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 
-from jaxtyping import Float, Num
+from jaxtyping import Float, Int, Num
 from torch import Tensor, nn
 
 from attnscope_model.forward.attention import TapedAttention
@@ -48,6 +48,25 @@ class Policy(nn.Module, ABC):
         observation
             Observation that the policy decides on.
         """
+
+    def stamp(
+        self,
+        tokens: Float[Tensor, "env token width"],
+        transition: int | Int[Tensor, " env"],  # noqa: ARG002 - for policies with a clock
+    ) -> Float[Tensor, "env token width"]:
+        """Return embedded tokens with what their place in time adds: nothing, but in a policy with a clock.
+
+        Called on what `embed_transition` and `embed_query` return, before tokens are kept, so that a token that
+        outlives others in a context keeps its own time.
+
+        Parameters
+        ----------
+        tokens
+            Tokens of one transition, or of the query, of every environment.
+        transition
+            Transition index of each since its rollout began; a query has that of the transition it begins.
+        """
+        return tokens
 
     @abstractmethod
     def forward(self, tokens: Float[Tensor, "env token width"]) -> Float[Tensor, "env action"]:

@@ -100,13 +100,14 @@ def compressed_logits(
     setup, device = under.compression, batch.actions.device
     history = _Recorded(_facts(policy, batch, under.horizon), policy.description.transitions)
     whole = WholeWindows(policy, history)
-    windows = len(batch.actions)
+    windows, numbers = len(batch.actions), batch.numbers
     lanes = torch.arange(first_lane, first_lane + windows, device=device)
 
     def query(step: int) -> Query:
         observation = batch.observations[:, step]
         episode = torch.full_like(lanes, step // under.horizon)
-        return Query(policy.embed_query(observation), observation.float(), episode, lanes)
+        embedded = policy.stamp(policy.embed_query(observation), numbers[:, step])
+        return Query(embedded, observation.float(), episode, lanes)
 
     interval = setup.interval
     if interval == "full":
@@ -147,7 +148,7 @@ def _facts(policy: StackedPolicy, batch: Batch, horizon: int) -> Facts:
         batch.rewards[:, :-1].flatten(),
         batch.next_observations[:, :-1].flatten(0, 1),
         episode,
-        0,
+        batch.numbers[:, :-1].flatten(),
     )
     facts = {name: value.view(windows, past, *value.shape[1:]) for name, value in flat.items()}
     number = torch.arange(past, device=batch.actions.device).expand(windows, -1)

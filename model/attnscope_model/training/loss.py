@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor
 from torch.nn import functional
 
@@ -16,20 +16,40 @@ from attnscope_model.training.forward import every_decision, some_decisions
 from attnscope_model.training.packed import packed_logits
 from attnscope_model.training.windows import Batch
 
+FEW_REWARDS = 5
+"""Rewards up to which a decision is one right after a discovery."""
 
-def imitation_loss(policy: StackedPolicy, batch: Batch, lengths: Sequence[int] | None = None) -> Float[Tensor, ""]:
+
+def imitation_loss(
+    policy: StackedPolicy, batch: Batch, lengths: Sequence[int] | None = None, discovery_weight: float = 1.0
+) -> Float[Tensor, ""]:
     """Return the mean cross-entropy over windows and steps, nats.
 
     Parameters
     ----------
     lengths
         Context lengths, in tokens with the query, at whose decisions there is a loss; None: at every one.
+    discovery_weight
+        Weight in the mean of a decision before which one to `FEW_REWARDS` transitions of its window paid; of others: 1.
     """
     logits = window_logits(policy, batch, lengths)
     targets = batch.actions if batch.intended is None else batch.intended
+    weights = torch.where(just_discovered(batch), discovery_weight, 1.0)
     if lengths is not None:
-        targets = targets[:, [length - 1 for length in lengths]]
-    return functional.cross_entropy(logits.flatten(0, 1).float(), targets.flatten())
+        at = [length - 1 for length in lengths]
+        targets, weights = targets[:, at], weights[:, at]
+    flat = logits.flatten(0, 1).float()
+    if discovery_weight == 1:
+        return functional.cross_entropy(flat, targets.flatten())
+    losses = functional.cross_entropy(flat, targets.flatten(), reduction="none")
+    return (losses * weights.flatten()).sum() / weights.sum()
+
+
+def just_discovered(batch: Batch) -> Bool[Tensor, "window step"]:
+    """Return the decisions before which some transitions of their window paid, but few."""
+    paid = (batch.rewards != 0).long()
+    before = paid.cumsum(dim=1) - paid
+    return (before > 0) & (before <= FEW_REWARDS)
 
 
 def compressed_loss(
@@ -67,10 +87,12 @@ def window_logits(
         batch.rewards[:, :-1].flatten(),
         batch.next_observations[:, :-1].flatten(0, 1),
     )
-    placed = transitions.view(windows, steps - 1, -1)
+    numbers = batch.numbers
+    placed = policy.stamp(transitions, numbers[:, :-1].flatten()).view(windows, steps - 1, -1)
     if lengths is None:
-        queries = policy.embed_query(batch.observations.flatten(0, 1))
+        queries = policy.stamp(policy.embed_query(batch.observations.flatten(0, 1)), numbers.flatten())
         return every_decision(policy, placed, queries.view(windows, steps, -1))
     slots = torch.tensor(lengths, device=batch.actions.device) - 1
     queries = policy.embed_query(batch.observations[:, slots].flatten(0, 1))
+    queries = policy.stamp(queries, numbers[:, slots].flatten())
     return some_decisions(policy, placed, queries.view(windows, len(slots), -1), slots)

@@ -52,6 +52,9 @@ class Recipe:
     episode_steps: int | None = None
     """Steps of an episode, where windows begin with episodes and a slot's position is the sum of its episode's part and
     its step's; the policy then knows how far an episode is, while its window grows. None: windows begin anywhere."""
+    discovery_weight: float = 1.0
+    """Weight in the loss of decisions right after a discovery: those before which a few transitions of their window
+    paid. There are few of them, and what they need differs from what later ones do."""
     lengths: tuple[int, ...] | None = None
     """Context lengths, in tokens with the query, at whose decisions a window has a loss. None: at every one."""
 
@@ -143,7 +146,7 @@ class Trainer:
             steps = self.under.steps(recipe.seed, step, length)
             return compressed_loss(self.policy, batch, self.under, steps, first_lane=step * count)
         with torch.autocast("cpu", torch.bfloat16, enabled=recipe.bfloat16):
-            return imitation_loss(self.policy, batch, recipe.learned(length))
+            return imitation_loss(self.policy, batch, recipe.learned(length), recipe.discovery_weight)
 
     def _tie(self) -> None:
         """Project what is tied, as its table has more freedom than it is to have."""

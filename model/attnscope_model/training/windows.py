@@ -40,6 +40,15 @@ class Batch:
     next_observations: Int[Tensor, "window step feature"]
     intended: Int[Tensor, "window step"] | None = None
     """The targets, where they are not the actions."""
+    first: Int[Tensor, " window"] | None = None
+    """Transition index of each window's first step in its history; None: each begins its history."""
+
+    @property
+    def numbers(self) -> Int[Tensor, "window step"]:
+        """Transition index of every step."""
+        windows, steps = self.actions.shape
+        first = self.actions.new_zeros(windows) if self.first is None else self.first
+        return first[:, None] + torch.arange(steps, device=first.device)
 
 
 class Windows:
@@ -83,6 +92,7 @@ class Windows:
             torch.from_numpy(stored.rewards[rows, columns].astype(np.float32)),
             torch.from_numpy(stored.next_observations[rows, columns].astype(np.int64)),
             None if stored.intended is None else torch.from_numpy(stored.intended[rows, columns].astype(np.int64)),
+            torch.from_numpy(first),
         )
 
 

@@ -1,4 +1,4 @@
-"""The fit of a policy's actions to those of an environment: how many choices, among how many actions, or a vector."""
+"""The fit of a policy to an environment: its actions (how many choices, among how many, or a vector), and its clock."""
 
 from __future__ import annotations
 
@@ -41,3 +41,12 @@ def why_other_actions(spec: ActingSpecification, checkpoint: CheckpointInfo, cho
         detail = f"sampling.mode: {checkpoint.name} gives one action vector without a distribution to draw from"
         return f"{detail}; ask for greedy"
     return None
+
+
+def why_other_clock(checkpoint: CheckpointInfo, chosen: EnvPreset) -> str | None:
+    """Return why a policy's clock would tell a wrong step of the episode in an environment; None where it would not."""
+    steps = checkpoint.policy.clock_steps
+    if steps == 0 or (steps == chosen.horizon and chosen.whole_episodes):
+        return None
+    lasts = f"last {chosen.horizon} steps" if chosen.whole_episodes else "may end early"
+    return f"{checkpoint.name} counts {steps} steps in every episode, those of {chosen.name} {lasts}"

@@ -13,7 +13,7 @@ from attnscope_env.presets.listing import LISTED, Listings
 from attnscope_env.presets.tasks import EnvPreset, Task
 from attnscope_model.checkpoints.registry import CheckpointRegistry
 from attnscope_model.errors import CheckpointAmbiguousError, CheckpointUnknownError
-from attnscope_server.capturing.action_fit import why_other_actions
+from attnscope_server.capturing.action_fit import why_other_actions, why_other_clock
 from attnscope_server.capturing.keeping import LARGE_MAP_BYTES, Kept, keep
 from attnscope_server.errors import ProblemError
 from attnscope_storage.kinds.capture.compressions import compressor_envs
@@ -143,7 +143,8 @@ def find_subject(spec: ActingSpecification, registry: CheckpointRegistry, listin
     """
     checkpoint = _checkpoint(spec.checkpoint, registry)
     chosen = _preset(spec, checkpoint, listings)
-    if (detail := why_other_actions(spec, checkpoint, chosen)) is not None:
+    detail = why_other_actions(spec, checkpoint, chosen) or why_other_clock(checkpoint, chosen)
+    if detail is not None:
         raise _refuse(ProblemCode.INVALID_REQUEST, detail)
     return Subject(checkpoint, chosen, _tasks(spec.tasks, chosen, checkpoint))
 

@@ -72,6 +72,7 @@ class Block:
         ended = np.asarray(histories.ended).astype(np.int64)
         episode = torch.from_numpy(np.cumsum(ended, axis=1) - ended).to(device)
         observed = _flat(histories.observation, device)
+        number = torch.arange(self.steps, device=device).repeat(self.rollouts)
         facts = transition_facts(
             policy,
             observed,
@@ -79,13 +80,15 @@ class Block:
             torch.from_numpy(np.asarray(histories.reward, np.float32)).to(device).flatten(),
             _flat(histories.next_observation, device),
             episode.flatten(),
-            0,
+            number,
         )
         shape = (self.rollouts, self.steps)
         self.facts: Facts = {
             name: value.view(*shape, *value.shape[1:]) for name, value in facts.items() if name not in {"first", "last"}
         }
-        self.queries: Float[Tensor, "rollout step width"] = policy.embed_query(observed).view(*shape, -1)
+        self.queries: Float[Tensor, "rollout step width"] = policy.stamp(policy.embed_query(observed), number).view(
+            *shape, -1
+        )
         self.observed = observed.float().view(*shape, -1)
         self.episode = episode
         self.lanes = torch.from_numpy(histories.lanes).to(device)

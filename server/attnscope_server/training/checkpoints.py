@@ -50,6 +50,8 @@ def new_policy(plan: TrainingPlan) -> StackedPolicy:
             actions=actions,
             context_length=plan.context_length,
             positions=plan.positions,
+            clock_steps=plan.clock_steps,
+            clock_episodes=plan.clock_episodes,
             width=plan.width,
             layers=plan.layers,
             heads=plan.heads,

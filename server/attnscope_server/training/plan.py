@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import fields
-from itertools import pairwise
 from typing import Any, Final, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -17,6 +15,7 @@ from attnscope_env.presets.tasks import EnvPreset, Task
 from attnscope_model.families.ad import Positions
 from attnscope_model.training.trainer import Recipe
 from attnscope_server.training.layouts import CompressorPlan, Layout, why_unpackable, why_unsayable
+from attnscope_server.training.recipe_fit import SEEDS, why_odd_recipe
 from attnscope_server.training.start import StartPlan
 from attnscope_server.training.under import UnderPlan
 from attnscope_storage.errors import AttnscopeError
@@ -27,9 +26,6 @@ VALIDATION_SHARE = 0.1
 
 MIN_VALIDATION_TASKS = 8
 """Tasks kept for validation at least."""
-
-SEEDS: Final = 2**32
-"""Seeds are below this: what every generator takes."""
 
 SourceName = Literal["explorer", "sweeper", "annealed", "q-learning", "ppo", "own"]
 SEARCHING: Final = ("explorer", "sweeper")
@@ -111,6 +107,8 @@ class TrainingPlan(BaseModel):
     layout: Layout = "native"
     compressor: CompressorPlan = Field(default=CompressorPlan(), description="Of the layout cad alone.")
     positions: Positions = "learned-absolute"
+    clock_steps: int = Field(default=0, ge=0, description="Tokens know their step of the episode: the horizon, or 0.")
+    clock_episodes: int = Field(default=0, ge=0, description="And its number, counted modulo this; 0: not.")
     context_length: int = Field(default=160, ge=2)
     width: int = 64
     layers: int = 3
@@ -140,6 +138,8 @@ class TrainingPlan(BaseModel):
         parts = (
             ["AD", kind] if self.layout == "native" else ["AD", "reference"] if self.layout == "reference" else ["CAD"]
         )
+        if self.clock_steps:
+            parts.append("clock" + ("" if not self.clock_episodes else str(self.clock_episodes)))
         if self.histories.source != "explorer":
             parts.append(self.histories.source)
         if self.recipe.lengths is not None:
@@ -186,7 +186,8 @@ class TrainingPlan(BaseModel):
         for name, count in (counts | {"heads": self.heads, "feedforward": self.feedforward}).items():
             if count < 1:
                 raise PlanUnfitError(f"{name}: expected at least 1, got {count}")
-        self._refuse_odd_recipe()
+        if (reason := why_odd_recipe(recipe, self.context_length)) is not None:
+            raise PlanUnfitError(reason)
         if self.width % self.heads or (self.positions == "rotary" and size % 2):
             raise PlanUnfitError(f"expected heads of whole, even size, got width {self.width} over {self.heads} heads")
         self.histories.refuse_unfit()
@@ -194,9 +195,6 @@ class TrainingPlan(BaseModel):
             raise PlanUnfitError(
                 f"expected a context of {held} tokens at most, the steps of a history, got {self.context_length}"
             )
-        if recipe.short_length is not None and not 1 < recipe.short_length <= self.context_length:
-            raise PlanUnfitError(f"expected short windows of 2 to {self.context_length}, got {recipe.short_length}")
-        self._refuse_odd_lengths()
         if (episode := recipe.episode_steps) is not None and (
             episode != room.horizon or self.context_length % episode or self.positions != "learned-absolute"
         ):
@@ -204,31 +202,25 @@ class TrainingPlan(BaseModel):
                 f"windows that begin with episodes want {room.horizon} episode_steps, a context of whole episodes and "
                 f"learned positions, got {episode}, {self.context_length} and {self.positions}"
             )
+        if recipe.discovery_weight != 1 and (self.under is not None or self.layout == "cad"):
+            raise PlanUnfitError("discoveries are weighted where every decision of a window has a loss, not here")
+        self._refuse_clock(room)
         self._refuse_layout(held)
         if self.start is not None:
             lists = self.task_lists()
             self.start.refuse_used(lists.train, (*lists.validation, *lists.test))
 
-    def _refuse_odd_recipe(self) -> None:
-        recipe = self.recipe
-        if not (math.isfinite(recipe.learning_rate) and recipe.learning_rate > 0):
-            raise PlanUnfitError(f"expected a finite learning rate above 0, got {recipe.learning_rate}")
-        if not 0 <= recipe.short_share <= 1:
-            raise PlanUnfitError(f"expected a share of short windows from 0 to 1, got {recipe.short_share}")
-        if not 0 <= recipe.seed < SEEDS:
-            raise PlanUnfitError(f"expected a seed from 0 to {SEEDS - 1}, got {recipe.seed}")
-
-    def _refuse_odd_lengths(self) -> None:
-        """Refuse learned context lengths that no window has, or that leave short windows without a loss."""
-        lengths, least = self.recipe.lengths, self.recipe.short_length or self.context_length
-        if lengths is None:
-            return
-        rising = all(one < other for one, other in pairwise(lengths))
-        if not lengths or not rising or lengths[0] < 1 or lengths[-1] > self.context_length or lengths[0] > least:
+    def _refuse_clock(self, room: EnvPreset) -> None:
+        """Refuse a clock that another step of the episode would be read from than the room's."""
+        if self.clock_steps not in (0, room.horizon) or (self.clock_episodes and not self.clock_steps):
             raise PlanUnfitError(
-                f"expected rising lengths of 1 to {self.context_length} tokens, the first of {least} at most, got "
-                f"{', '.join(map(str, lengths)) or 'none'}"
+                f"a clock counts the {room.horizon} steps of an episode of {room.name}, and episodes beside them, got "
+                f"{self.clock_steps} clock_steps and {self.clock_episodes} clock_episodes"
             )
+        if self.clock_steps and not room.whole_episodes:
+            raise PlanUnfitError(f"a clock wants episodes that all have the same length; those of {room.name} may not")
+        if self.clock_steps and self.layout != "native":
+            raise PlanUnfitError(f"only native files can say that a policy has a clock, not the layout {self.layout}")
 
     def _refuse_layout(self, history: int) -> None:
         """Refuse what a file in the layout cannot say, and a compressor that does not fit."""

@@ -66,6 +66,8 @@ class StartPlan(BaseModel):
         follows = {
             "preset": info.preset,
             "positions": shape.positions,
+            "clock_steps": shape.clock_steps,
+            "clock_episodes": shape.clock_episodes,
             "context_length": shape.context_length,
             "width": shape.width,
             "layers": shape.layers,

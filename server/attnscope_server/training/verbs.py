@@ -86,6 +86,12 @@ def train(
     latents: Annotated[int, typer.Option(min=1, help="With --layout cad: latents of a compression.")] = 16,
     window: Annotated[int, typer.Option(min=2, help="With --layout cad: steps of a training window.")] = 160,
     positions: Literal["learned-absolute", "rotary", "alibi", "relative"] = "learned-absolute",
+    clock_steps: Annotated[
+        int, typer.Option(min=0, help="The horizon: every token knows its step of the episode. 0: none does.")
+    ] = 0,
+    clock_episodes: Annotated[
+        int, typer.Option(min=0, help="And its episode's number, counted anew after so many. 0: none does.")
+    ] = 0,
     context_length: Annotated[int, typer.Option(help="Tokens of a full context, query included.")] = 160,
     width: int = 64,
     layers: int = 3,
@@ -100,6 +106,9 @@ def train(
     episode_steps: Annotated[
         int | None, typer.Option(help="The horizon: windows begin with episodes, positions know them.")
     ] = None,
+    discovery_weight: Annotated[
+        float, typer.Option(help="Weight in the loss of decisions right after the first rewards of a window.")
+    ] = 1.0,
     lengths: Annotated[
         list[int] | None, typer.Option(help="Context length that is learned; repeat for several. Default: all.")
     ] = None,

@@ -66,6 +66,17 @@ class RecordedPolicy(Received):
     )
     compressor_heads: int = Field(default=0, ge=0, description="Heads of each of these layers.")
     compressor_feedforward: int = Field(default=0, ge=0, description="Width inside their feed-forward parts.")
+    clock_steps: int = Field(
+        default=0,
+        ge=0,
+        description="Steps of an episode, where every token knows its step of the episode; 0: none does.",
+    )
+    clock_episodes: int = Field(
+        default=0,
+        ge=0,
+        description="Episodes after which their count begins anew, where every token knows its episode's number in it; "
+        "0: none does.",
+    )
     cleared: Literal["never", "episode"] = Field(
         default="never", description="When the context is emptied: never, or at the end of each episode."
     )

@@ -106,9 +106,64 @@ def test_attention_is_recorded_by_every_layer(policy):
 
 
 @pytest.mark.parametrize(
-    "shape", [{"width": 15}, {"width": 6, "heads": 2, "positions": "rotary"}, {"positions": "backwards"}]
+    "shape",
+    [
+        {"width": 15},
+        {"width": 6, "heads": 2, "positions": "rotary"},
+        {"positions": "backwards"},
+        {"clock_steps": -1},
+        {"clock_episodes": 8},
+    ],
 )
 def test_shapes_that_cannot_be_built_are_refused(shape):
-    """Heads that do not divide the width, odd rotary heads and unknown positions."""
+    """Heads that do not divide the width, odd rotary heads, unknown positions, and clocks of episodes alone."""
     with pytest.raises(TypeError, match="expected"):
         ADConfig((9, 9), 5, 10, **shape)
+
+
+@pytest.fixture
+def clocked() -> ADPolicy:
+    """Return a small policy whose tokens know the step of an episode of four, and its number modulo three."""
+    clock = {"positions": "rotary", "clock_steps": 4, "clock_episodes": 3}
+    policy = ADPolicy(ADConfig((5, 7), 4, 12, width=16, layers=3, heads=2, feedforward=32, **clock))
+    initialise(policy, seed=1)
+    return policy.eval()
+
+
+def test_a_clock_adds_the_step_and_the_episode(clocked):
+    """Transition 14 is step 2 of the fourth episode, which counts as the first again; 2 and 14 are stamped alike."""
+    tokens = torch.zeros(3, 1, 16)
+    stamped = clocked.stamp(tokens, torch.tensor([14, 2, 6]))
+    expected = clocked.get_parameter("clock_step.weight")[2] + clocked.get_parameter("clock_episode.weight")[0]
+    torch.testing.assert_close(stamped[0, 0], expected)
+    assert torch.equal(stamped[0], stamped[1])
+    assert not torch.allclose(stamped[0], stamped[2])
+    assert torch.equal(clocked.stamp(tokens, 14)[1], stamped[0])
+
+
+def test_a_policy_without_a_clock_stamps_nothing_and_stores_no_clock(policy):
+    """Tokens come back as they are, and the stored configuration has the bytes that it had before clocks."""
+    tokens = torch.randn(2, 1, 16)
+    assert policy.stamp(tokens, 7) is tokens
+    assert not any(name.startswith("clock") for name in stored_config(policy.config))
+
+
+def test_a_stored_clock_comes_back(clocked):
+    """Configuration and weights of a policy with a clock give the same stamps, and its description names them."""
+    again = build_policy(stored_config(clocked.config), clocked.state_dict())
+    tokens = torch.randn(2, 1, 16)
+    assert torch.equal(again.stamp(tokens, 9), clocked.stamp(tokens, 9))
+    assert (again.description.clock_steps, again.description.clock_episodes) == (4, 3)
+
+
+def test_a_sliding_window_keeps_the_time_of_its_tokens(clocked):
+    """After twenty transitions the window of eleven holds those that were embedded and stamped by hand."""
+    states, actions, rewards, following = transitions(np.random.default_rng(0), 2, 20)
+    decider = Decider(clocked, 2, torch.device("cpu"))
+    by_hand = []
+    for step in range(20):
+        decider.append(states[step], actions[step], rewards[step], following[step])
+        parts = (states[step], actions[step], rewards[step].astype(np.float32), following[step])
+        by_hand.append(clocked.stamp(clocked.embed_transition(*map(torch.from_numpy, parts)), step))
+    query = clocked.stamp(clocked.embed_query(torch.from_numpy(states[0])), 20)
+    torch.testing.assert_close(decider.window.tokens(states[0]), torch.cat([*by_hand[9:], query], dim=1))

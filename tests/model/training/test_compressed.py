@@ -30,8 +30,10 @@ RULES = {
 
 
 def policy(positions) -> ADPolicy:
-    """Return a small random policy."""
-    made = ADPolicy(ADConfig((5, 5), 5, STEPS, positions, width=16, layers=3, heads=2, feedforward=32))
+    """Return a small random policy; one with a clock turns as well."""
+    clock = {"positions": "rotary", "clock_steps": HORIZON, "clock_episodes": 2} if positions == "clock" else {}
+    sizes = {"positions": positions, "width": 16, "layers": 3, "heads": 2, "feedforward": 32} | clock
+    made = ADPolicy(ADConfig((5, 5), 5, STEPS, **sizes))
     initialise(made, seed=3)
     return made
 
@@ -60,7 +62,7 @@ def acted(made, batch, setup, first_lane) -> torch.Tensor:
 
 
 @pytest.mark.parametrize("rule", RULES)
-@pytest.mark.parametrize("positions", ["learned-absolute", "rotary"])
+@pytest.mark.parametrize("positions", ["learned-absolute", "rotary", "clock"])
 def test_training_decides_as_the_compressed_policy_does(batch, positions, rule):
     """At every prefix the logits are those of the compressed evaluation, to 1e-5."""
     made, setup = policy(positions), RULES[rule]

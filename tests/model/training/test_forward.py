@@ -18,8 +18,10 @@ STEPS = 14
 
 
 def native(positions):
-    """Return a small native policy."""
-    return ADPolicy(ADConfig((5, 5), 5, STEPS, positions, width=16, layers=3, heads=2, feedforward=32))
+    """Return a small native policy; one with a clock turns as well."""
+    clock = {"positions": "rotary", "clock_steps": 4, "clock_episodes": 3} if positions == "clock" else {}
+    sizes = {"positions": positions, "width": 16, "layers": 3, "heads": 2, "feedforward": 32} | clock
+    return ADPolicy(ADConfig((5, 5), 5, STEPS, **sizes))
 
 
 BUILDERS = {
@@ -27,6 +29,7 @@ BUILDERS = {
     "rotary": lambda: native("rotary"),
     "alibi": lambda: native("alibi"),
     "relative": lambda: native("relative"),
+    "clock": lambda: native("clock"),
     "reference": lambda: ReferencePolicy(ReferenceConfig(16, 3, 2, STEPS, 32, 5, 5, causal=True)),
 }
 
@@ -43,11 +46,11 @@ def policy(request):
 
 @pytest.fixture
 def batch() -> Batch:
-    """Return three random windows."""
+    """Return three random windows, the last of which begins in the middle of an episode."""
     rng = torch.Generator().manual_seed(0)
     cells = torch.randint(0, 5, (2, 3, STEPS, 2), generator=rng)
     actions = torch.randint(0, 5, (3, STEPS), generator=rng)
-    return Batch(cells[0], actions, torch.rand(3, STEPS, generator=rng), cells[1])
+    return Batch(cells[0], actions, torch.rand(3, STEPS, generator=rng), cells[1], first=torch.tensor([0, 4, 9]))
 
 
 def test_some_decisions_are_those_of_all(policy, batch):
@@ -65,12 +68,15 @@ def test_training_decides_as_inference_does(policy, batch):
     trained = window_logits(policy, batch)
     for step in range(STEPS):
         tokens = [
-            policy.embed_transition(
-                batch.observations[:, t], batch.actions[:, t], batch.rewards[:, t], batch.next_observations[:, t]
+            policy.stamp(
+                policy.embed_transition(
+                    batch.observations[:, t], batch.actions[:, t], batch.rewards[:, t], batch.next_observations[:, t]
+                ),
+                batch.first + t,
             )
             for t in range(step)
         ]
-        tokens.append(policy.embed_query(batch.observations[:, step]))
+        tokens.append(policy.stamp(policy.embed_query(batch.observations[:, step]), batch.first + step))
         assert (policy(torch.cat(tokens, dim=1)) - trained[:, step]).abs().max() < 1e-5
 
 

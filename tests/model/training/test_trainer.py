@@ -9,9 +9,9 @@ import pytest
 import torch
 
 from attnscope_model.families.ad import ADConfig, ADPolicy
-from attnscope_model.training.loss import imitation_loss, window_logits
+from attnscope_model.training.loss import imitation_loss, just_discovered, window_logits
 from attnscope_model.training.trainer import Recipe, Trainer, initialise
-from attnscope_model.training.windows import HistoryArrays, Windows
+from attnscope_model.training.windows import Batch, HistoryArrays, Windows
 
 RECIPE = Recipe(steps=60, batch=8, learning_rate=5e-3, warmup=5)
 
@@ -116,6 +116,32 @@ def test_half_of_the_windows_begin_their_history(histories):
     beginning = (drawn.observations[:, None, :, 0].numpy() == starts).all(axis=2).any(axis=1)
     assert 0.45 < beginning.mean() < 0.65
     assert torch.equal(drawn.observations[:, 1:], drawn.next_observations[:, :-1])
+
+
+def test_windows_know_when_they_begin(histories):
+    """The transition index of each window's first step finds the window in its history again."""
+    drawn = Windows(histories, seed=0).draw(3, length=10, batch=50)
+    starts = np.array([[history[at : at + 10, 0] for history in histories.observations] for at in range(15)])
+    for window, first in zip(drawn.observations[:, :, 0].numpy(), drawn.first.tolist(), strict=True):
+        assert (starts[first] == window).all(axis=1).any()
+    assert torch.equal(drawn.numbers[:, 9], drawn.first + 9)
+    assert len(set(drawn.first.tolist())) > 5
+
+
+def test_discoveries_weigh_more():
+    """Decisions after one to five rewards of their window have the weight, and those before and after them 1."""
+    rng = torch.Generator().manual_seed(0)
+    cells = torch.randint(0, 6, (2, 1, 12, 1), generator=rng)
+    rewards = torch.tensor([[0, 0, 1, 0, 1, 1, 1, 1, 1, 0, 1, 0]]).float()
+    batch = Batch(cells[0], torch.randint(0, 2, (1, 12), generator=rng), rewards, cells[1])
+    found = just_discovered(batch)
+    assert found[0].nonzero()[:, 0].tolist() == [3, 4, 5, 6, 7, 8]
+    policy = ADPolicy(ADConfig((6,), 2, 12, width=16, layers=2, heads=2, feedforward=32))
+    initialise(policy, 0)
+    losses = torch.nn.functional.cross_entropy(window_logits(policy, batch)[0], batch.actions[0], reduction="none")
+    expected = torch.cat([losses[found[0]] * 20, losses[~found[0]]]).sum() / (6 * 20 + 6)
+    assert torch.allclose(imitation_loss(policy, batch, discovery_weight=20.0), expected)
+    assert torch.allclose(imitation_loss(policy, batch), losses.mean())
 
 
 def test_windows_longer_than_the_histories_are_refused(histories):

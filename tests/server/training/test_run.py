@@ -101,6 +101,21 @@ def test_a_native_checkpoint_loads_with_its_description(plan, tmp_path):
         assert policy.description.positions == positions
 
 
+def test_a_run_trains_a_clock(plan, tmp_path):
+    """Its tables move, its entry and its name say that it has one, and another clock is another plan."""
+    clocked = plan.model_copy(update={"clock_steps": 20, "clock_episodes": 2})
+    assert "clock2" in clocked.run_name
+    run = TrainingRun(tmp_path / "run", clocked)
+    before = run.trainer.policy.get_parameter("clock_step.weight").detach().clone()
+    run.advance(until=4)
+    policy = load_policy(run.folder / "step-4", CPU)
+    assert policy.description == entry(run.folder / "step-4").policy
+    assert (policy.description.clock_steps, policy.description.clock_episodes) == (20, 2)
+    assert not torch.equal(policy.get_parameter("clock_step.weight"), before)
+    with pytest.raises(PlanChangedError, match="clock_episodes differ"):
+        TrainingRun(tmp_path / "run", clocked.model_copy(update={"clock_episodes": 3}))
+
+
 def test_a_trained_checkpoint_is_added_to_a_registry(plan, tmp_path):
     """Its folder is added as it is, with its task lists; statements, damage and a false entry are refused."""
     run = TrainingRun(tmp_path / "run", plan)
@@ -169,6 +184,11 @@ def test_the_reference_layout_is_read_by_its_reader(plan, tmp_path):
         ({"recipe": Recipe(steps=2, lengths=(4, 4))}, "rising lengths"),
         ({"recipe": Recipe(steps=2, lengths=(999,))}, "got 999"),
         ({"recipe": Recipe(steps=2, lengths=(12,), short_length=6)}, "the first of 6 at most, got 12"),
+        ({"clock_steps": 19}, "counts the 20 steps of an episode of darkroom-reference, .* got 19 clock_steps"),
+        ({"clock_episodes": 8}, "got 0 clock_steps and 8 clock_episodes"),
+        ({"clock_steps": 20, "layout": "reference"}, "only native files can say that a policy has a clock"),
+        ({"recipe": Recipe(steps=2, discovery_weight=0.0)}, "weight of discoveries above 0, got 0.0"),
+        ({"recipe": Recipe(steps=2, discovery_weight=3.0), "layout": "cad"}, "weighted where every decision"),
     ],
 )
 def test_a_plan_that_cannot_work_is_refused_before_anything_is_written(plan, tmp_path, changed, words):
