@@ -26,7 +26,7 @@ from attnscope_server.training.run import PLAN, refuse_other_plan
 from attnscope_server.training.watching import watch
 from attnscope_storage.wire import CheckpointInfo
 from benchmarks.shipping.cards import card, draw_curves
-from benchmarks.shipping.recipes import SHIPMENTS, Shipment
+from benchmarks.shipping.recipes import SHIPMENTS, TRIED, Shipment
 
 ROLLOUTS = 10
 """Of each task, in the evaluation that the cards print."""
@@ -89,7 +89,7 @@ def evaluated(folders: list[Path], episodes: int, kept: Path, splits: tuple[str,
 
 def ship(key: str, runs: Path, target: Path, images: Path | None) -> list[Path]:
     """Train, evaluate and write one shipment; return the folders written."""
-    shipment = SHIPMENTS[key]
+    shipment = (SHIPMENTS | TRIED)[key]
     made = []
     for plan in shipment.plans:
         run = runs / plan.run_name

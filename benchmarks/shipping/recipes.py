@@ -121,3 +121,39 @@ SHIPMENTS: Final = MappingProxyType(
     }
 )
 """By key; `make train-shipped` trains and writes all of them."""
+
+TRIED: Final = MappingProxyType(
+    {
+        "key-to-door-clock": Shipment(
+            title="Dark key-to-door 9×9, rotary positions and a clock",
+            plans=_seeds(
+                TrainingPlan(
+                    preset="key-to-door",
+                    histories=HistoryPlan(source="sweeper", per_task=1, episodes=14, noise=0.6, targets="intended"),
+                    positions="rotary",
+                    clock_steps=50,
+                    clock_episodes=8,
+                    context_length=350,
+                    recipe=Recipe(steps=1500, batch=12, short_length=150),
+                )
+            ),
+            aim="held-out: at least 1.6 of 2 in episodes 6–20, most of them after the window slides",
+            episodes=20,
+        ),
+        "darkroom-13-discovery": Shipment(
+            title="Darkroom 13×13, decisions right after discoveries weighted",
+            plans=_seeds(
+                TrainingPlan(
+                    preset="darkroom-13",
+                    histories=HistoryPlan(source="sweeper", per_task=30, episodes=20, noise=0.3, targets="intended"),
+                    positions="rotary",
+                    context_length=600,
+                    recipe=Recipe(steps=1200, batch=8, short_length=240, discovery_weight=20.0),
+                )
+            ),
+            aim="held-out: at least 90 % of the optimum over seeds",
+            episodes=15,
+        ),
+    }
+)
+"""By key: recipes of which docs/policies.md tells how far they were tried; nothing of them is shipped."""

@@ -9,7 +9,7 @@ import pytest
 from benchmarks.shipping.cards import card
 from benchmarks.shipping.hours import planned
 from benchmarks.shipping.making import shipped_plan, trained
-from benchmarks.shipping.recipes import SHIPMENTS
+from benchmarks.shipping.recipes import SHIPMENTS, TRIED
 
 from attnscope_model.checkpoints.registry import shipped_checkpoints
 from attnscope_model.training.trainer import Recipe
@@ -78,6 +78,17 @@ def test_seeds_of_a_recipe_have_their_own_runs(key):
     plans = SHIPMENTS[key].plans
     assert [plan.recipe.seed for plan in plans] == [0, 1, 2]
     assert len({plan.run_name for plan in plans}) == 3
+
+
+def test_what_was_only_tried_can_be_made_and_is_not_shipped():
+    """Every such recipe fits its room, has run folders of its own, and nothing of it travels in the package."""
+    shipped = {plan.run_name for shipment in SHIPMENTS.values() for plan in shipment.plans}
+    for shipment in TRIED.values():
+        for plan in shipment.plans:
+            plan.refuse_unfit()
+            assert plan.run_name not in shipped
+            assert not any(folder.name.startswith(f"{plan.run_name}@") for folder in shipped_checkpoints())
+    assert not SHIPMENTS.keys() & TRIED.keys()
 
 
 def test_trainings_whose_hours_are_told_can_be_made():

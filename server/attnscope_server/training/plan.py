@@ -144,6 +144,8 @@ class TrainingPlan(BaseModel):
             parts.append(self.histories.source)
         if self.recipe.lengths is not None:
             parts += ["at", *map(str, self.recipe.lengths)]
+        if self.recipe.discovery_weight != 1:
+            parts.append("discovery")
         if self.start is not None:
             parts += ["from", str(self.start.step)]
         if self.under is not None:
