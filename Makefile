@@ -8,7 +8,7 @@ TEST_ARGS ?= -n 2 --dist worksteal
 MARKS ?= not slow
 MINUTES ?= 5
 
-.PHONY: demo test slow coverage browser postgresql lint style types types-again docs bench study gallery picture kills soak train-shipped serve setup setup-dev clean
+.PHONY: demo test slow coverage browser postgresql slurm lint style types types-again docs bench study gallery picture kills soak train-shipped serve setup setup-dev clean
 
 demo: setup  ## Capture and screen the shipped policy, show its answer, draw it into demo-output/; DECIDE=1 decides live
 	$(BIN)/attnscope demo --out demo-output $(if $(DECIDE),--decide)
@@ -16,7 +16,7 @@ demo: setup  ## Capture and screen the shipped policy, show its answer, draw it 
 test: setup-dev browser postgresql  ## Run every test but the slow ones
 	$(BIN)/python -m pytest -m "$(MARKS)" $(TEST_ARGS)
 
-slow: setup-dev browser postgresql $(VENV)/lab/.ready  ## Run the tests that are marked slow: every page of docs as its reader would, JupyterLab
+slow: setup-dev browser postgresql slurm $(VENV)/lab/.ready  ## Run the tests that are marked slow: every page of docs as its reader would, JupyterLab
 	ATTNSCOPE_JUPYTERLAB=$(abspath $(VENV))/lab/bin/jupyter-lab $(BIN)/python -m pytest -m slow
 
 # JupyterLab is only driven by a test, so it has an environment of its own: nothing else gets its hundred packages.
@@ -36,6 +36,12 @@ postgresql:  ## PostgreSQL, for the tests of the job database: Debian and root; 
 	elif [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then apt-get update -qq \
 	&& DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends postgresql >/dev/null; \
 	else echo "The job database is tested on PostgreSQL: install postgresql, or those tests fail."; fi
+
+slurm:  ## Slurm and munge, for the slow test of a worker under Slurm: Debian and root; else says what to install
+	@if command -v slurmctld >/dev/null && command -v slurmd >/dev/null && command -v sbatch >/dev/null && command -v munged >/dev/null; then :; \
+	elif [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then apt-get update -qq \
+	&& DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends slurm-wlm munge >/dev/null; \
+	else echo "A worker is tested under Slurm: install slurm-wlm and munge, and be root; else that test is skipped."; fi
 
 coverage: setup-dev browser postgresql  ## Run every test and list the lines that none reaches; slower than make test
 	$(BIN)/python -m coverage erase
@@ -70,8 +76,8 @@ gallery: setup-dev  ## Capture the shipped policy and draw docs/gallery.md
 picture: setup-dev browser  ## Capture the shipped policy and photograph the live page for the README
 	$(BIN)/python -m benchmarks.picture $(CAPTURE)
 
-kills: setup-dev postgresql  ## Kill worker and service ten times each, on a disk, over PostgreSQL and a bucket, and on a Ray cluster; every array must be bit-equal
-	ATTNSCOPE_KILLS=10 $(BIN)/python -m pytest tests/contract/faults/test_interruptions.py tests/contract/faults/test_kills.py tests/contract/clusters -k kills
+kills: setup-dev postgresql  ## Kill worker and service ten times each, on a disk, over PostgreSQL and a bucket, under workers that ask, and on a Ray cluster; every array must be bit-equal
+	ATTNSCOPE_KILLS=10 $(BIN)/python -m pytest tests/contract/faults/test_interruptions.py tests/contract/faults/test_kills.py tests/contract/workers tests/contract/clusters -k kills
 
 train-shipped: setup  ## Train, evaluate and write the policies that travel with attnscope; hours on a CPU, goes on where it was
 	$(BIN)/python -m benchmarks.shipping --runs runs --images docs/images
