@@ -9,8 +9,7 @@ import sys
 
 import torch
 
-from attnscope_env import terminal_observations
-from attnscope_env.presets.named import preset
+from attnscope_env import preset, terminal_observations
 from attnscope_model.acting.context import features
 from attnscope_model.acting.tape import AttentionTape
 from attnscope_model.checkpoints.native import load_policy

@@ -1,8 +1,8 @@
 """Gymnasium environments for in-context RL, their vectorised twins and the presets that bind them to a family."""
 
 from attnscope_env.presets.gymnasium_entry import GymnasiumEntry
-from attnscope_env.presets.listing import LISTED, EnvironmentListing, Listings, listing
-from attnscope_env.presets.named import PRESETS, preset
+from attnscope_env.presets.listing import LISTED, EnvironmentListing, Listings, listing, preset
+from attnscope_env.presets.named import PRESETS
 from attnscope_env.presets.splits import SplitRule
 from attnscope_env.presets.tasks import EnvPreset, Task
 from attnscope_env.rooms.array_vector import ArrayVectorEnv, terminal_observations

@@ -25,8 +25,8 @@ class Recaller:
     seed
         Of random actions and of answers that are tried.
     window
-        Newest steps that an agent remembers; None remembers all. The bound of what a context of so many tokens is
-        worth: an answer is known only where the step that showed it and the card that it was for are both remembered.
+        Newest steps that an agent remembers; None remembers all. An answer is then known only where the step that
+        showed it and the card that it was for are both remembered.
     """
 
     def __init__(self, histories: int, *, k: int, noise: float, seed: int, window: int | None = None) -> None:

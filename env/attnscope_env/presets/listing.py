@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from importlib.metadata import entry_points
 from typing import Any, Final
 
 from attnscope_env.popgym_tasks.preset import REPEAT_PREVIOUS_ID
@@ -21,6 +22,13 @@ from attnscope_env.presets.options import (
 )
 from attnscope_env.presets.tasks import EnvPreset
 from attnscope_env.rooms.registration import BANDIT_ID, DARKROOM_ID, KEY_TO_DOOR_ID, PERMUTED_ID
+
+GROUP: Final = "attnscope.environments"
+"""Entry points of installed packages: each names an `EnvironmentListing` or a `GymnasiumEntry`."""
+
+
+class EnvironmentPackageError(ImportError):
+    """An installed package's environment does not load, is none, or has a name that is taken."""
 
 
 @dataclass(frozen=True)
@@ -60,12 +68,16 @@ class EnvironmentListing:
 
 
 class Listings:
-    """The environments of one service: attnscope's own, and further ones that its operator lists.
+    """The environments of one service: attnscope's own, those that its operator lists, and those of installed packages.
+
+    Packages are loaded at the first question, as they import this one.
 
     Raises
     ------
     ValueError
         An entry has the id or the preset name of another.
+    EnvironmentPackageError
+        At the first question: the environment of an installed package cannot be listed.
     """
 
     def __init__(self, further: Iterable[GymnasiumEntry] = ()) -> None:
@@ -73,17 +85,21 @@ class Listings:
         self._presets: dict[str, EnvPreset] = {}
         for listed in (*map(_own, OWN), *map(_further, further)):
             self._add(listed)
+        self._complete = False
 
     def __iter__(self) -> Iterator[EnvironmentListing]:
+        self._add_installed()
         return iter(self._by_id.values())
 
     @property
     def ids(self) -> tuple[str, ...]:
         """Ids of the listed environments."""
+        self._add_installed()
         return tuple(self._by_id)
 
     def listing(self, environment_id: str) -> EnvironmentListing:
         """Return the listing of this id; LookupError where it is not listed."""
+        self._add_installed()
         try:
             return self._by_id[environment_id]
         except KeyError:
@@ -91,10 +107,31 @@ class Listings:
 
     def preset(self, name: str) -> EnvPreset:
         """Return the preset of this name; LookupError where none is listed."""
+        if name not in self._presets:
+            self._add_installed()
         try:
             return self._presets[name]
         except KeyError:
             raise LookupError(f"expected a preset of {sorted(self._presets)}, got {name!r}") from None
+
+    def _add_installed(self) -> None:
+        """Add the environments of installed packages, once."""
+        if self._complete:
+            return
+        for point in sorted(entry_points(group=GROUP), key=lambda point: point.name):
+            what = f"the installed environment {point.name} ({point.value})"
+            try:
+                found = point.load()
+            except Exception as error:  # a foreign package may raise anything
+                raise EnvironmentPackageError(f"{what} does not load: {error}") from error
+            listed = _further(found) if isinstance(found, GymnasiumEntry) else found
+            if not isinstance(listed, EnvironmentListing):
+                raise EnvironmentPackageError(f"{what} is neither an EnvironmentListing nor a GymnasiumEntry")
+            try:
+                self._add(listed)
+            except ValueError as error:
+                raise EnvironmentPackageError(f"{what}: {error}") from error
+        self._complete = True
 
     def _add(self, listed: EnvironmentListing) -> None:
         if listed.id in self._by_id:
@@ -162,3 +199,21 @@ def listing(environment_id: str) -> EnvironmentListing:
         Gymnasium id, such as ``attnscope/Darkroom-v0``.
     """
     return LISTED.listing(environment_id)
+
+
+def preset(name: str) -> EnvPreset:
+    """Return the preset of this name, attnscope's own or an installed package's.
+
+    Parameters
+    ----------
+    name
+        Name of the preset, such as ``darkroom-reference``.
+
+    Raises
+    ------
+    LookupError
+        There is no preset of this name.
+    EnvironmentPackageError
+        It is none of attnscope's own, and the environment of an installed package cannot be listed.
+    """
+    return LISTED.preset(name)

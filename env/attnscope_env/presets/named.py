@@ -61,22 +61,3 @@ PRESETS: Final[Mapping[str, EnvPreset]] = MappingProxyType(
     }
 )
 """By name."""
-
-
-def preset(name: str) -> EnvPreset:
-    """Return the preset of this name.
-
-    Parameters
-    ----------
-    name
-        Name of the preset, such as ``darkroom-reference``.
-
-    Raises
-    ------
-    LookupError
-        There is no preset of this name.
-    """
-    try:
-        return PRESETS[name]
-    except KeyError:
-        raise LookupError(f"expected a preset of {sorted(PRESETS)}, got {name!r}") from None

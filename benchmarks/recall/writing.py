@@ -1,0 +1,94 @@
+"""The tables of the page on RepeatPrevious, computed from published arrays and cards."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+from scipy.stats import t as student
+
+from attnscope_storage.wire.specifications.cards import DecisionCard
+from benchmarks.recall.deciding import ASKED
+from benchmarks.recall.measuring import ARRAYS, FOLDER, SUMS, WHOLE
+from benchmarks.recall.subjects import SEEDS
+from benchmarks.study2.writing import rewritten, table
+
+PAGE: Final = Path(__file__).resolve().parents[2] / "docs" / "repeat-previous.md"
+
+LATE: Final = slice(1, None)
+"""Episodes whose mean return is told: all but the first."""
+
+AGES: Final = (15, 16)
+"""Transitions that hold the card that is asked for: as their observation, and as the one that followed."""
+
+Arrays = Mapping[str, np.ndarray]
+
+
+def published(folder: Path = FOLDER) -> dict[str, np.ndarray]:
+    """Return the published arrays; ValueError where their checksum is another."""
+    content = (folder / ARRAYS).read_bytes()
+    if not (folder / SUMS).read_text(encoding="utf-8").startswith(hashlib.sha256(content).hexdigest()):
+        raise ValueError(f"{folder / ARRAYS} is not the file that {SUMS} names")
+    with np.load(folder / ARRAYS, allow_pickle=False) as stored:
+        return {name: stored[name] for name in stored.files}
+
+
+def cards(folder: Path = FOLDER) -> dict[tuple[int, str], DecisionCard]:
+    """Return the published cards by training seed and options."""
+    paths = {(seed, asked): folder / f"card-{asked}-seed{seed}.json" for seed in SEEDS for asked in ASKED}
+    return {
+        key: DecisionCard.model_validate_json(path.read_text(encoding="utf-8"))
+        for key, path in paths.items()
+        if path.exists()
+    }
+
+
+def tables(arrays: Arrays, made: Mapping[tuple[int, str], DecisionCard]) -> dict[str, str]:
+    """Return every table of the page by the name of its mark."""
+    seeds = tuple(f"seed {seed}" for seed in SEEDS)
+    return {
+        "returns": table(
+            ("newest transitions kept", "the source", *seeds, "mean", "over three seeds, 95 %"), _returns(arrays)
+        ),
+        "attention": table(("policy", "layer", "head", "on the card", "uniform"), _attention(arrays["attention"])),
+        "decisions": table(("policy", "budgets", "tokens", "best arm", "kept", "verdict"), _decisions(made)),
+    }
+
+
+def write() -> Path:
+    """Write the page's tables and return the page."""
+    PAGE.write_text(rewritten(PAGE.read_text(encoding="utf-8"), tables(published(), cards())), encoding="utf-8")
+    return PAGE
+
+
+def _returns(arrays: Arrays) -> Iterator[tuple[str, ...]]:
+    for place, budget in enumerate(arrays["budgets"]):
+        each = arrays["returns"][:, place, ..., LATE].astype(float).mean(axis=(1, 2, 3))
+        half = student.ppf(0.975, len(each) - 1) * each.std(ddof=1) / np.sqrt(len(each))
+        yield (
+            f"all {budget}" if budget == WHOLE else str(budget),
+            f"{arrays['source'][place, LATE].mean():.1f}",
+            *(f"{value:.1f}" for value in each),
+            f"{each.mean():.1f}",
+            f"[{each.mean() - half:.1f}, {each.mean() + half:.1f}]",
+        )
+
+
+def _attention(attention: np.ndarray) -> Iterator[tuple[str, ...]]:
+    """Yield the head of each policy and layer that looks most at the card that is asked for."""
+    on_card = attention[..., list(AGES)].sum(axis=-1)
+    uniform = len(AGES) / attention.shape[-1]
+    for seed, layers in zip(SEEDS, on_card, strict=True):
+        for layer, heads in enumerate(layers):
+            head = int(heads.argmax())
+            yield f"seed {seed}", str(layer), str(head), f"{heads[head]:.2f}", f"{uniform:.2f}"
+
+
+def _decisions(made: Mapping[tuple[int, str], DecisionCard]) -> Iterator[tuple[str, ...]]:
+    for (seed, asked), card in made.items():
+        for rung in card.rungs:
+            kept = f"{rung.kept:.2f} [{rung.low:.2f}, {rung.high:.2f}]"
+            yield f"seed {seed}", asked, f"{rung.tokens} of {WHOLE}", rung.arm, kept, rung.verdict
