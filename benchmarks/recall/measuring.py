@@ -26,7 +26,7 @@ from attnscope_storage.reading.reader import CaptureReader
 from attnscope_storage.wire import CaptureSpec
 from benchmarks.recall.subjects import PLAN, SEEDS, folder_of
 
-BUDGETS: Final = (12, 14, 15, 16, 20, 25, 40, 51)
+BUDGETS: Final = (12, 14, 15, 20, 25, 40, 51)
 """Newest transitions that are kept; the card that is asked for is 15 transitions back."""
 
 WHOLE: Final = 103
@@ -35,7 +35,7 @@ WHOLE: Final = 103
 ROLLOUTS: Final = 5
 """Rollouts of each held-out task."""
 
-SOURCE_ROLLOUTS: Final = 40
+SOURCE_ROLLOUTS: Final = 10
 """The same of the source, which costs little."""
 
 EPISODES: Final = 3

@@ -54,6 +54,7 @@ def tables(arrays: Arrays, made: Mapping[tuple[int, str], DecisionCard]) -> dict
             ("newest transitions kept", "the source", *seeds, "mean", "over three seeds, 95 %"), _returns(arrays)
         ),
         "attention": table(("policy", "layer", "head", "on the card", "uniform"), _attention(arrays["attention"])),
+        "screens": table(("policy", "tokens", "departs least", "recency", "uniform", "random"), _screened(made)),
         "decisions": table(("policy", "budgets", "tokens", "best arm", "kept", "verdict"), _decisions(made)),
     }
 
@@ -85,6 +86,18 @@ def _attention(attention: np.ndarray) -> Iterator[tuple[str, ...]]:
         for layer, heads in enumerate(layers):
             head = int(heads.argmax())
             yield f"seed {seed}", str(layer), str(head), f"{heads[head]:.2f}", f"{uniform:.2f}"
+
+
+def _screened(made: Mapping[tuple[int, str], DecisionCard]) -> Iterator[tuple[str, ...]]:
+    """Yield the departures that a screen told of the arms that raced at each named budget."""
+    for (seed, asked), card in made.items():
+        if asked != "named":
+            continue
+        for tokens in sorted({arm.tokens for arm in card.arms}, reverse=True):
+            by_rule = {arm.strategy: arm.departure or 0.0 for arm in card.arms if arm.tokens == tokens}
+            first = min(by_rule, key=lambda rule: by_rule[rule])
+            others = (f"{by_rule[rule]:.3f}" for rule in ("recency", "uniform", "random"))
+            yield f"seed {seed}", f"{tokens} of {WHOLE}", f"{first} {by_rule[first]:.3f}", *others
 
 
 def _decisions(made: Mapping[tuple[int, str], DecisionCard]) -> Iterator[tuple[str, ...]]:
