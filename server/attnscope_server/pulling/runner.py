@@ -9,13 +9,14 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 from uuid import UUID
 
 from attnscope_server.errors import refusal
 from attnscope_server.kinds import kinds
+from attnscope_server.pulling.desk import AttemptKey, Desk
 from attnscope_server.pulling.messages import Offer
 from attnscope_server.records.job import StoredJob
 from attnscope_server.records.keys import Identity
@@ -44,30 +45,6 @@ NOT_STREAMED: Final = frozenset({"decision"})
 ELSEWHERE: Final = Path()
 """Folder of checkpoints in the order to a worker, which has its own."""
 
-AttemptKey = tuple[UUID, int]
-"""A job, and the number of its try."""
-
-
-@dataclass
-class _Desk:
-    """The service's view of one worker."""
-
-    slot: Slot
-    key_id: str | None
-    """Key that the worker asked with; None where a service ended before it had given out the attempt's token."""
-    heard: float
-    """When the worker was last heard of, on the steady clock."""
-    turn: int = 0
-    """Number of the claim that waits; an earlier one of the same worker ends."""
-    waiting: bool = False
-    order: Run | None = None
-    """The job that the worker was given, until it reports about it."""
-    attempt: AttemptKey | None = None
-    renewals: list[Renewed] = field(default_factory=list)
-    """Renewals for the next answer."""
-    cancelled: bool = False
-    """True where the attempt is to stop; every answer says so, because one may be lost."""
-
 
 class PullRunner(Runner):
     """Gives jobs to workers that ask for them."""
@@ -79,7 +56,7 @@ class PullRunner(Runner):
         self._settings, self._now = settings, now
         self._hear: Hear = lambda _slot, _report: None
         self._lock = threading.Lock()
-        self._desks: dict[str, _Desk] = {}
+        self._desks: dict[str, Desk] = {}
 
     def connect(self, hear: Hear) -> None:
         """Send reports to `hear` from now on."""
@@ -94,7 +71,7 @@ class PullRunner(Runner):
                 replace(desk.slot, free=desk.waiting and desk.attempt is None) for desk in self._desks.values()
             )
 
-    def _gone(self, desk: _Desk) -> bool:
+    def _gone(self, desk: Desk) -> bool:
         quiet = self._now() - desk.heard > self._settings.lease_seconds
         return quiet and desk.attempt is None and not desk.waiting
 
@@ -147,7 +124,7 @@ class PullRunner(Runner):
         hardware = None if job.placed_on is None else str(job.placed_on["device"])
         with self._lock:
             known = Slot(slot, hardware if hardware in {"cpu", "mps"} else "cuda", free=False, hardware=hardware)
-            self._desks[slot] = _Desk(known, job.key_id, self._now(), attempt=(job.id, attempt))
+            self._desks[slot] = Desk(known, job.key_id, self._now(), attempt=(job.id, attempt))
         return known
 
     def offered(self, identity: Identity, offer: Offer) -> int:
@@ -174,7 +151,7 @@ class PullRunner(Runner):
                 if held >= WORKERS_PER_KEY:
                     detail = f"{held} workers of this key are known: give further ones a key of their own"
                     raise refusal(ProblemCode.TOO_MANY_REQUESTS, detail, limit=WORKERS_PER_KEY, requested=held + 1)
-                desk = self._desks[slot.name] = _Desk(slot, identity.key_id, self._now())
+                desk = self._desks[slot.name] = Desk(slot, identity.key_id, self._now())
             elif desk.key_id not in {None, identity.key_id}:
                 raise refusal(ProblemCode.FORBIDDEN, "this session is that of another key")
             desk.slot, desk.key_id, desk.heard = slot, identity.key_id, self._now()
@@ -246,9 +223,9 @@ class PullRunner(Runner):
             job, attempt = desk.attempt
             self._hear(slot, Interrupted(job=job, attempt=attempt))
 
-    def _with(self, job: UUID, attempt: int) -> list[_Desk]:
+    def _with(self, job: UUID, attempt: int) -> list[Desk]:
         with self._lock:
             return [desk for desk in self._desks.values() if desk.attempt == (job, attempt)]
 
-    def _clear(self, desk: _Desk) -> None:
+    def _clear(self, desk: Desk) -> None:
         desk.order, desk.attempt, desk.renewals, desk.cancelled = None, None, [], False

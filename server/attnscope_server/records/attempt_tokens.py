@@ -18,7 +18,7 @@ from attnscope_server.errors import TransitionError, refusal
 from attnscope_server.records.database import Database
 from attnscope_server.records.job import StoredJob
 from attnscope_server.records.job_rows import known_row, row_of, stored_job
-from attnscope_server.records.turns import BUSY
+from attnscope_server.records.tables import BUSY
 from attnscope_storage.wire import ProblemCode
 
 TOKEN: Final = re.compile(r"ata_(?P<job>[0-9a-f]{32})_[A-Za-z0-9_-]{43}")

@@ -1,29 +1,34 @@
-"""The wishes of owners about jobs that are there: labels, expiry and deletion."""
+"""The upkeep of jobs that are there: labels, expiry, deletion, and rows that this version cannot read."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
 from sqlalchemy import select, update
 
 from attnscope_server.errors import refusal
-from attnscope_server.records.database import Database
 from attnscope_server.records.job import StoredJob
 from attnscope_server.records.job_queries import JobQueries
 from attnscope_server.records.job_rows import known_row, stored_job
-from attnscope_server.records.tables import JobRow
+from attnscope_server.records.repairs import fail_unreadable
+from attnscope_server.records.tables import JobRow, MetadataRow
 from attnscope_storage.wire import JobChanges, JobState, ProblemCode
 
 
 class JobKeeping(JobQueries):
-    """Labels, expiry and deletion of the jobs of one service."""
+    """The upkeep of the jobs of one service; nothing here moves a job through its states but by force."""
 
-    def __init__(self, database: Database, now: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
-        super().__init__(database)
-        self._now = now
+    def fail_unreadable(self) -> None:
+        """Fail the jobs that wait or run and whose rows this version cannot read: they would stop the queue."""
+        with self._database.write() as session:
+            fail_unreadable(session, self._now())
+
+    def prove_writable(self) -> None:
+        """Write something that means nothing else, so that a database that takes no writes is noticed."""
+        with self._database.write() as session:
+            session.merge(MetadataRow(name="probed_at", value=self._now().isoformat()))
 
     def change(self, job: UUID, changes: JobChanges) -> StoredJob:
         """Change what an owner may change."""

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from datetime import datetime
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
 from uuid import UUID
 
 from sqlalchemy import func, select
@@ -24,8 +24,9 @@ NEWEST = 20
 class JobQueries:
     """Questions about the jobs of one service."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, now: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
         self._database = database
+        self._now = now
 
     def get(self, job: UUID) -> StoredJob | None:
         """Return a job, deleted ones too; None where the id was never used."""
@@ -74,7 +75,7 @@ class JobQueries:
             Reserves the bytes of memory that the page takes while it is made.
         """
         with self._database.read() as session:
-            return list_jobs(session, wanted, cut, shown, held)
+            return list_jobs(session, wanted, cut, shown, held, self._now())
 
     def newest(self, wanted: JobFilter) -> StoredJob | None:
         """Return the newest job of a list that this version can read; None where there is none."""
@@ -90,7 +91,7 @@ class JobQueries:
         if not waiting:
             return {}
         with self._database.read() as session:
-            return places(session, waiting)
+            return places(session, waiting, self._now())
 
     def usage(self, owner: str) -> Usage:
         """Return what an owner's jobs take of the quotas."""

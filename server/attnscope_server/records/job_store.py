@@ -23,9 +23,9 @@ from attnscope_server.records.job_rows import (
     stored_job,
     write_state,
 )
-from attnscope_server.records.repairs import fail_unreadable
-from attnscope_server.records.tables import EventRow, JobRow, MetadataRow
-from attnscope_server.records.turns import BUSY, Claim, next_in_turn
+from attnscope_server.records.served import begin, charge, join
+from attnscope_server.records.tables import BUSY, EventRow, JobRow
+from attnscope_server.records.turns import Claim, next_in_turn
 from attnscope_server.records.usage import Room, refuse_over_quota
 from attnscope_storage.wire import AnySpec, JobState, ProblemCode, Progress, Resolved
 
@@ -104,8 +104,10 @@ class JobStore(JobKeeping):
             row = row_named(session, owner, name)
             if row is not None:
                 return _same(stored_job(row), spec), False
-            self._refuse_full(session, owner, queue_limit)
+            waiting = self._refuse_full(session, owner, queue_limit)
             refuse_over_quota(session, owner, room)
+            if not waiting:
+                join(session, owner)
             # Another owner's job of that name must not show, so this one lives elsewhere; and no name that is computed,
             # as those of a decision's parts are, may lead to a store that is there.
             job = name if name.version == RANDOM and row_of(session, name) is None else uuid4()
@@ -119,15 +121,16 @@ class JobStore(JobKeeping):
     def claim(self, claim: Claim = ANY) -> StoredJob | None:
         """Give a placement slot the job whose turn it is; None where nothing waits that it takes."""
         with self._database.read() as session:  # most looks find nothing, and need not wait for a writer
-            if next_in_turn(session, claim) is None:
+            if next_in_turn(session, claim, self._now()) is None:
                 return None
         with self._database.write() as session:
-            row = next_in_turn(session, claim)
+            row = next_in_turn(session, claim, self._now())
             if row is None:
                 return None
             job = self._write(session, row, stored_job(row).move(JobState.RUNNING, self._now()), None)
             turn = session.scalar(select(func.max(EventRow.sequence)).where(EventRow.job == row.sequence))
             row.served_turn, row.runner, row.slot = turn, claim.runner, claim.slot
+            begin(session, row, self._now())
             row.lease_until = self._after(claim.lease_seconds)
             return job.evolve(runner=row.runner, slot=row.slot, lease_until=row.lease_until)
 
@@ -166,22 +169,13 @@ class JobStore(JobKeeping):
                 raise refusal(ProblemCode.CONFLICT, error.message) from error
             if row.deleted_at is not None:
                 raise refusal(ProblemCode.GONE, f"job {row.name} was deleted or had expired")
-            self._refuse_full(session, row.owner, queue_limit)
+            if not self._refuse_full(session, row.owner, queue_limit):
+                join(session, row.owner)
             if self._retention is not None and row.expires_at is not None and row.finished_at is not None:
                 stamped = abs(row.expires_at - row.finished_at - self._retention) < STAMPED_WITHIN
                 row.expires_at = None if stamped else row.expires_at  # the next end stamps it anew
                 stored = stored.evolve(expires_at=row.expires_at)
             return self._write(session, row, stored, "its owner asked for another try")
-
-    def fail_unreadable(self) -> None:
-        """Fail the jobs that wait or run and whose rows this version cannot read: they would stop the queue."""
-        with self._database.write() as session:
-            fail_unreadable(session, self._now())
-
-    def prove_writable(self) -> None:
-        """Write something that means nothing else, so that a database that takes no writes is noticed."""
-        with self._database.write() as session:
-            session.merge(MetadataRow(name="probed_at", value=self._now().isoformat()))
 
     def move(self, job: UUID, state: JobState, detail: str | None = None, **changes: Any) -> StoredJob:  # noqa: ANN401 - fields of StoredJob
         """Bring a job into a state; `changes` are further fields of `StoredJob`.
@@ -195,10 +189,19 @@ class JobStore(JobKeeping):
             row = known_row(session, job)
             return self._write(session, row, stored_job(row).move(state, self._now(), **changes), detail)
 
-    def interrupt(self, job: UUID, committed: int, detail: str, *, counted: bool) -> StoredJob:
-        """Mark a running job as interrupted when `committed` steps were safe."""
+    def interrupt(
+        self, job: UUID, committed: int, detail: str, *, counted: bool, until: datetime | None = None
+    ) -> StoredJob:
+        """Mark a running job as interrupted when `committed` steps were safe.
+
+        Parameters
+        ----------
+        until
+            Until when its time is charged to its owner; None: until now.
+        """
         with self._database.write() as session:
             row = known_row(session, job)
+            charge(session, row, until or self._now())
             stored = stored_job(row).interrupt(self._now(), committed, counted=counted)
             return self._write(session, row, stored, detail)
 
@@ -218,12 +221,14 @@ class JobStore(JobKeeping):
     def _after(self, seconds: float | None) -> datetime | None:
         return None if seconds is None else self._now() + timedelta(seconds=seconds)
 
-    def _refuse_full(self, session: Session, owner: str, limit: int) -> None:
+    def _refuse_full(self, session: Session, owner: str, limit: int) -> int:
+        """Return how many jobs of an owner wait, or refuse another one."""
         query = select(func.count()).where(JobRow.owner == owner, JobRow.state == JobState.QUEUED)
         waiting = session.scalar(query) or 0
         if waiting >= limit:
             detail = f"{waiting} jobs of yours wait already; wait for some or cancel them"
             raise refusal(ProblemCode.TOO_MANY_REQUESTS, detail, limit=limit, requested=waiting + 1)
+        return waiting
 
     def _write(self, session: Session, row: JobRow, job: StoredJob, detail: str | None) -> StoredJob:
         write_state(row, job)
@@ -231,6 +236,7 @@ class JobStore(JobKeeping):
             row.expires_at = self._now() + self._retention
         if job.state not in BUSY:
             row.lease_until = None
+            charge(session, row, self._now())
         record_event(session, row, self._now(), detail)
         return job
 

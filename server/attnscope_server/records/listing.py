@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Final
 from uuid import UUID
 
@@ -87,12 +88,12 @@ Held = Callable[[int], AbstractContextManager[None]]
 
 
 def list_jobs(
-    session: Session, wanted: JobFilter, cut: Cut, shown: Shown, held: Held
+    session: Session, wanted: JobFilter, cut: Cut, shown: Shown, held: Held, at: datetime
 ) -> tuple[list[bytes], str | None]:
     """Return the jobs of a page as JSON, and the cursor of the next page."""
     page = page_of(session, wanted, cut)
     waiting = [job for job in page.jobs if job.state is JobState.QUEUED]
-    place = places(session, waiting) if waiting else {}
+    place = places(session, waiting, at) if waiting else {}
     answers = []
     with held(page.memory_bytes):
         for job in page.jobs:

@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 from attnscope_server.errors import BackupRefusedError
 from attnscope_server.records.database import Database
 from attnscope_server.records.sole_service import OWNER
-from attnscope_server.records.tables import Base, MetadataRow
+from attnscope_server.records.tables import Base, JobRow, KeyRow, MetadataRow
 
 ROWS: Final = 200
 """Rows that are in memory at a time."""
@@ -31,9 +31,9 @@ def copy_rows(source: Database, target: Database) -> Counter[str]:
     """
     copied: Counter[str] = Counter()
     with source.read() as reading, target.write() as writing:
-        for table in Base.metadata.sorted_tables:
-            if table is not MetadataRow.__table__ and writing.scalar(select(func.count()).select_from(table)):
-                raise BackupRefusedError(f"the database holds {table.name} already; name an empty one")
+        for kept in (JobRow, KeyRow):
+            if writing.scalar(select(func.count()).select_from(kept)):
+                raise BackupRefusedError(f"the database holds {kept.__tablename__} already; name an empty one")
         for table in Base.metadata.sorted_tables:
             for rows in _rows(reading, table):
                 writing.execute(insert(table), rows)

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Final
 
 from sqlalchemy import JSON, BigInteger, ColumnElement, DateTime, Double, ForeignKey, Index, String, cast
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 from sqlalchemy.types import TypeDecorator
+
+from attnscope_storage.wire import JobState
+
+BUSY: Final = (JobState.RUNNING, JobState.CANCELLING)
+"""States of jobs that hold a placement slot."""
 
 
 class UtcDateTime(TypeDecorator[datetime]):
@@ -92,6 +97,8 @@ class JobRow(Base):
     """Last report of the job."""
     served_turn: Mapped[int | None]
     """Number of the event of the job's last claim: an owner's greatest tells when the owner was last served."""
+    served_from: Mapped[float | None] = mapped_column(Double)
+    """Since when the running attempt is not charged to its owner yet, in seconds since 1970; None where none runs."""
     ran_seconds: Mapped[float] = mapped_column(Double, default=0.0)
     """Time that ended attempts took together."""
     bytes_expected: Mapped[int | None] = mapped_column(BigInteger)
@@ -123,6 +130,16 @@ class EventRow(Base):
     at: Mapped[datetime]
     state: Mapped[str]
     detail: Mapped[str | None]
+
+
+class OwnerRow(Base):
+    """The turn of an owner."""
+
+    __tablename__ = "owner_turns"
+
+    owner: Mapped[str] = mapped_column(primary_key=True)
+    served_seconds: Mapped[float] = mapped_column(Double, index=True)
+    """Running time that the owner was charged with, raised to the level of others when the owner came back."""
 
 
 class KeyRow(Base):

@@ -1,7 +1,8 @@
 """The owner whose job is next: owners are served in turn, and a job's place in the queue follows from the same rule.
 
-The next owner is the one with the fewest running jobs, then the one that was served longest ago, then the one whose
-job waits longest. An owner's own jobs go in the order of their submission.
+The next owner is the one with the fewest running jobs, then the one that was served with the least running time, then
+the one that was served longest ago, then the one whose job waits longest. An owner's own jobs go in the order of their
+submission.
 """
 
 from __future__ import annotations
@@ -9,18 +10,17 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from functools import lru_cache
 from typing import Any, Protocol
 from uuid import UUID
 
-from sqlalchemy import CTE, ColumnElement, Select, func, or_, select
+from sqlalchemy import CTE, ColumnElement, Double, Select, bindparam, func, or_, select
 from sqlalchemy.orm import Session
 
-from attnscope_server.records.tables import JobRow, of_progress
+from attnscope_server.records.served import CREDIT, most_served
+from attnscope_server.records.tables import BUSY, JobRow, OwnerRow, of_progress
 from attnscope_storage.wire import JobState
-
-BUSY = (JobState.RUNNING, JobState.CANCELLING)
-"""States of jobs that hold a placement slot."""
 
 
 class Waiting(Protocol):
@@ -79,13 +79,15 @@ class Turn:
     first: int
     """Sequence of the owner's oldest waiting job."""
     running: int
+    seconds: float
+    """Running time that the owner was served with, that of running jobs included."""
     served: int
     """Turn in which the owner was last served; 0: never."""
 
     @property
-    def order(self) -> tuple[int, int, int]:
+    def order(self) -> tuple[int, float, int, int]:
         """Key of the order in which owners are served: the smallest is next."""
-        return (self.running, self.served, self.first)
+        return (self.running, self.seconds, self.served, self.first)
 
 
 @dataclass(frozen=True)
@@ -95,26 +97,30 @@ class Standing(Turn):
     waiting: int
 
 
-def next_in_turn(session: Session, claim: Claim) -> JobRow | None:
-    """Return the queued job that a slot takes next; None where none waits that it may take."""
-    able = [one for one in _turns(session, claim) if claim.per_owner is None or one.running < claim.per_owner]
+def next_in_turn(session: Session, claim: Claim, at: datetime) -> JobRow | None:
+    """Return the queued job that a slot takes next at a moment; None where none waits that it may take."""
+    able = [one for one in _turns(session, claim, at) if claim.per_owner is None or one.running < claim.per_owner]
     if not able:
         return None
     return session.get(JobRow, min(able, key=lambda one: one.order).first)
 
 
-def standings(session: Session) -> tuple[Standing, ...]:
+def standings(session: Session, at: datetime) -> tuple[Standing, ...]:
     """Return the standing of each owner who waits, with the number of jobs that wait."""
     waiting = select(JobRow.owner, func.count()).where(JobRow.state == JobState.QUEUED).group_by(JobRow.owner)
     counts: dict[str, int] = {row[0]: row[1] for row in session.execute(waiting)}
-    return tuple(Standing(**vars(one), waiting=counts[one.owner]) for one in _turns(session, Claim()))
+    return tuple(Standing(**vars(one), waiting=counts[one.owner]) for one in _turns(session, Claim(), at))
 
 
-def _turns(session: Session, claim: Claim) -> tuple[Turn, ...]:
+def _turns(session: Session, claim: Claim, at: datetime) -> tuple[Turn, ...]:
     """Return the turn of each owner who waits for such a slot."""
     wish = (claim.only, claim.never, claim.owners, claim.hardware, claim.device_kind)
-    found = session.execute(_asking_turns(wish))
-    return tuple(Turn(owner, job, busy, turn or 0) for owner, job, busy, turn in found if job is not None)
+    found = session.execute(_asking_turns(wish), {"at": at.timestamp()})
+    return tuple(
+        Turn(owner, job, busy, max(charged or 0.0, most - CREDIT) + max(counted or 0.0, 0.0), turn or 0)
+        for owner, job, busy, turn, charged, counted, most in found
+        if job is not None
+    )
 
 
 @lru_cache(maxsize=256)
@@ -129,8 +135,12 @@ def _asking_turns(wish: Wish) -> Select[*tuple[Any, ...]]:
     first = select(JobRow.sequence).where(*queued, *_taken(wish)).order_by(JobRow.sequence).limit(1)
     running = select(func.count()).where(JobRow.owner == owners.c.owner, JobRow.state.in_(BUSY))
     served = select(func.max(JobRow.served_turn)).where(JobRow.owner == owners.c.owner)
-    parts = (part.correlate(owners).scalar_subquery() for part in (first, running, served))
-    return select(owners.c.owner, *parts).where(owners.c.owner.is_not(None))
+    charged = select(OwnerRow.served_seconds).where(OwnerRow.owner == owners.c.owner)
+    counted = select(func.sum(bindparam("at", type_=Double) - JobRow.served_from)).where(
+        JobRow.owner == owners.c.owner, JobRow.state.in_(BUSY)
+    )
+    parts = (part.correlate(owners).scalar_subquery() for part in (first, running, served, charged, counted))
+    return select(owners.c.owner, *parts, most_served()).where(owners.c.owner.is_not(None))
 
 
 def _waiting_owners() -> CTE:
@@ -141,12 +151,12 @@ def _waiting_owners() -> CTE:
     return owners.union_all(select(following.scalar_subquery()).where(owners.c.owner.is_not(None)))
 
 
-def places(session: Session, jobs: Sequence[Waiting]) -> dict[UUID, int]:
+def places(session: Session, jobs: Sequence[Waiting], at: datetime) -> dict[UUID, int]:
     """Return the place in the queue of those jobs that wait; 0 is next.
 
     It is the number of jobs that would be claimed before, if no running job ended and none were submitted.
     """
-    owners = standings(session)
+    owners = standings(session, at)
     mine = {one.owner: one for one in owners}
     ahead = _ahead(session, [job for job in jobs if job.owner in mine])
     return {job: nth + _before(mine[owner], nth, owners) for job, (owner, nth) in ahead.items()}
@@ -176,10 +186,15 @@ def _before(mine: Standing, nth: int, owners: Sequence[Standing]) -> int:
             continue
         before += min(max(level - other.running, 0), other.waiting)
         comes = other.running <= level < other.running + other.waiting
-        # Of two owners on one level, who joined it later was served longer ago.
-        earlier = (-other.running, other.served, other.first) < (-mine.running, mine.served, mine.first)
+        # Of two owners on one level and of one time, who joined the level later was served longer ago.
+        earlier = _on_a_level(other) < _on_a_level(mine)
         before += comes and earlier
     return before
+
+
+def _on_a_level(one: Turn) -> tuple[float, int, int, int]:
+    """Return the key of the order of owners who have come to run as many jobs as each other."""
+    return (one.seconds, -one.running, one.served, one.first)
 
 
 def _taken(wish: Wish) -> list[ColumnElement[Any]]:

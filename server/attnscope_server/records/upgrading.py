@@ -16,10 +16,10 @@ from attnscope_server.errors import DatabaseDamagedError, DatabaseVersionError
 if TYPE_CHECKING:
     from alembic.config import Config
 
-DATABASE_VERSION: Final = 7
+DATABASE_VERSION: Final = 8
 """Version of the tables, stored in the database; an older attnscope refuses a database by it."""
 
-REVISIONS: Final = MappingProxyType({1: "0001", 2: "0002", 3: "0003", 4: "0004", 5: "0005", 6: "0006", 7: "0007"})
+REVISIONS: Final = MappingProxyType({version: f"{version:04}" for version in range(1, DATABASE_VERSION + 1)})
 """Version → the migration that made it."""
 
 

@@ -8,8 +8,7 @@ from sqlalchemy import case, func, select
 from sqlalchemy.orm import Session
 
 from attnscope_server.errors import refusal
-from attnscope_server.records.tables import JobRow, of_progress
-from attnscope_server.records.turns import BUSY
+from attnscope_server.records.tables import BUSY, JobRow, of_progress
 from attnscope_storage.wire import JobState, ProblemCode
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import secrets
 
 import pytest
+from pydantic import ValidationError
 
 from attnscope_server.errors import ProblemError
 from attnscope_server.pulling.messages import Offer
@@ -150,3 +151,10 @@ def test_a_job_that_nobody_waits_for_any_more_goes_back(service, jobs, submitted
     runner.given_back(worker.slot, order)
     supervisor._settle()
     assert (jobs.get(job.id).state, jobs.get(job.id).interruptions) == (JobState.QUEUED, 0)
+
+
+@pytest.mark.parametrize("hardware", ["", "x" * 201, "cpu\x1b[2J", "cpu\u202e"])
+def test_a_device_has_a_plain_name(hardware):
+    """It is shown to people, in terminals too."""
+    with pytest.raises(ValidationError):
+        offer(hardware=hardware)

@@ -21,10 +21,10 @@ SQLITE = pytest.mark.parametrize("engine", ["sqlite"])
 
 
 def rows_of(database) -> dict[str, list]:
-    """Return every row of a database, but for the facts that each has of itself."""
+    """Return every row of a database in the order of its text, but for the facts that each has of itself."""
     with database.read() as session:
         found = {table.name: session.execute(select(table)).all() for table in Base.metadata.sorted_tables}
-    return {name: rows for name, rows in found.items() if name != "service_metadata"}
+    return {name: sorted(rows, key=str) for name, rows in found.items() if name != "service_metadata"}
 
 
 @SQLITE

@@ -2,15 +2,39 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
 from uuid import uuid4
 
 import numpy as np
 import pytest
 from sqlalchemy import event
 
+from attnscope_server.records.job_store import JobStore
 from attnscope_server.records.turns import Claim, next_in_turn
 from attnscope_storage.wire import JobChanges, JobState
 from submitted import RESOLVED, SPEC
+
+
+class Clock:
+    """A clock that a test moves."""
+
+    now = datetime(2026, 1, 1, tzinfo=UTC)
+
+    def __call__(self) -> datetime:
+        """Return the time."""
+        return self.now
+
+
+@pytest.fixture
+def clock():
+    """Return a clock to move."""
+    return Clock()
+
+
+@pytest.fixture
+def timed(database, clock):
+    """Return jobs whose time is that of the clock."""
+    return JobStore(database, clock)
 
 
 def owners_of(jobs, times, claim=None) -> list[str]:
@@ -73,14 +97,16 @@ def test_a_slot_of_an_unknown_kind_is_tried(jobs):
 
 
 @pytest.mark.parametrize("seed", range(12))
-def test_a_place_in_the_queue_is_the_number_of_claims_before(jobs, submitted, seed):
-    """For random queues, the place that each job is told is the place in which the claims take it."""
-    chance = np.random.default_rng(seed)
+def test_a_place_in_the_queue_is_the_number_of_claims_before(timed, clock, submitted, seed):
+    """For random queues, the place that each job is told is the place in which the claims of one moment take it."""
+    chance, jobs = np.random.default_rng(seed), timed
     owners = ["a", "b", "c", "d"][: 1 + int(chance.integers(4))]
     for _ in range(int(chance.integers(1, 12))):
         submitted(jobs, str(chance.choice(owners)))
     for _ in range(int(chance.integers(0, 6))):
+        clock.now += timedelta(seconds=int(chance.integers(0, 3)))
         if (job := jobs.claim()) is not None and chance.random() < 0.5:
+            clock.now += timedelta(seconds=int(chance.integers(0, 3)))
             jobs.move(job.id, JobState.SUCCEEDED)
     for _ in range(int(chance.integers(0, 6))):
         submitted(jobs, str(chance.choice(owners)))
@@ -112,7 +138,7 @@ def test_a_poll_does_not_read_the_queue(database, jobs, submitted):
 @pytest.mark.parametrize("engine", ["sqlite"])
 def test_a_claim_costs_as_much_in_a_long_queue(database, jobs):
     """The instructions that SQLite runs to find the next job are as many with 40 waiting jobs as with 400."""
-    counted = []
+    counted, wish = [], Claim(never=("screen",), hardware="cpu", device_kind="cpu")
     with database._dialect.reading.connect() as connection:
         raw = connection.connection.driver_connection
 
@@ -121,7 +147,7 @@ def test_a_claim_costs_as_much_in_a_long_queue(database, jobs):
         raw.set_progress_handler(lambda: counted.append(1), 10)
         with database.read() as session:
             assert session.connection().connection.driver_connection is raw
-            assert next_in_turn(session, Claim(never=("screen",), hardware="cpu", device_kind="cpu")) is not None
+            assert next_in_turn(session, wish, datetime.now(UTC)) is not None
         raw.set_progress_handler(None, 0)
         return len(counted)
 

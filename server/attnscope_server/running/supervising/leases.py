@@ -6,6 +6,7 @@ believes. Runners whose workers die with the service have none.
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 
 import structlog
@@ -16,7 +17,7 @@ from attnscope_server.records.job import StoredJob
 from attnscope_server.records.job_store import JobStore
 from attnscope_server.running.messages import Alive, Died
 from attnscope_server.running.runner import Runner
-from attnscope_server.running.supervising.placed import Placed
+from attnscope_server.running.supervising.placed import Placed, interrupted
 from attnscope_server.running.supervising.signs import Signs
 from attnscope_storage.wire import JobState
 
@@ -70,3 +71,16 @@ def taken_up(job: StoredJob, runner: Runner | None, now: float) -> Placed | None
     signs.lives(now)
     log.info("a running job was taken up", job=str(job.id), runner=runner.name, slot=slot.name)
     return Placed(runner, slot, job, signs, leased_until=now + left, to_cancel=job.state is JobState.CANCELLING)
+
+
+def take_back(jobs: JobStore, runners: Mapping[str, Runner], now: float) -> Iterator[Placed]:
+    """Yield the jobs of an earlier service that go on where they run; queue the others again, no death counted."""
+    taken = set()
+    for job in jobs.in_state(JobState.RUNNING, JobState.CANCELLING):
+        kept = taken_up(job, runners.get(job.runner or ""), now)
+        if kept is not None and kept.key not in taken:
+            taken.add(kept.key)
+            yield kept
+        else:
+            ran_until = job.last_heard_at or job.started_at
+            interrupted(jobs, job, "the service had stopped", counted=False, until=ran_until)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 from dataclasses import dataclass
+from datetime import datetime
 
 import structlog
 
@@ -126,13 +127,23 @@ def given_back(jobs: JobStore, job: StoredJob, detail: str, *, queue: bool = Tru
         jobs.move(job.id, JobState.QUEUED)
 
 
-def interrupted(jobs: JobStore, job: StoredJob, detail: str, *, counted: bool, queue: bool = True) -> None:
+def interrupted(
+    jobs: JobStore,
+    job: StoredJob,
+    detail: str,
+    *,
+    counted: bool,
+    queue: bool = True,
+    until: datetime | None = None,
+) -> None:
     """Mark a job as interrupted, then queue it again or, after too many deaths, fail it.
 
     Parameters
     ----------
     counted
         Whether the job's own worker died; the death of the service is not the job's fault.
+    until
+        Until when the job ran, where that was not until now.
     """
     current = jobs.get(job.id) or job
     if current.state is JobState.CANCELLING:
@@ -140,7 +151,7 @@ def interrupted(jobs: JobStore, job: StoredJob, detail: str, *, counted: bool, q
         return
     stored = current
     if current.state is not JobState.INTERRUPTED:  # else an earlier try got as far as that
-        stored = jobs.interrupt(job.id, current.progress.steps_committed, detail, counted=counted)
+        stored = jobs.interrupt(job.id, current.progress.steps_committed, detail, counted=counted, until=until)
     if stored.interruptions >= MAX_INTERRUPTIONS:
         text = f"{stored.interruptions} interruptions without a new commit; the last: {detail}"
         jobs.move(job.id, JobState.FAILED, text, failure=problem(ProblemCode.INTERRUPTED_TOO_OFTEN, text))

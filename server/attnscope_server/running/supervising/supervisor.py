@@ -25,8 +25,8 @@ from attnscope_server.records.job_store import JobStore
 from attnscope_server.running.messages import Alive, AnyJobReport, Interrupted
 from attnscope_server.running.runner import Runner, SlotKind, SlotKinds
 from attnscope_server.running.supervising.hearing import take
-from attnscope_server.running.supervising.leases import taken_up
-from attnscope_server.running.supervising.placed import Placed, interrupted, write_end
+from attnscope_server.running.supervising.leases import take_back
+from attnscope_server.running.supervising.placed import Placed, write_end
 from attnscope_server.running.supervising.placing import Place, Placing
 from attnscope_server.running.supervising.watching import pass_on_cancel, shown, watch
 from attnscope_server.settings import Settings
@@ -87,12 +87,8 @@ class Supervisor:
         A job whose lease is alive goes on where it runs, if its runner takes it up.
         """
         self._jobs.fail_unreadable()
-        for job in self._jobs.in_state(JobState.RUNNING, JobState.CANCELLING):
-            kept = taken_up(job, self._runners.get(job.runner or ""), self._now())
-            if kept is not None and kept.key not in self._placed:
-                self._placed[kept.key] = kept
-            else:
-                interrupted(self._jobs, job, "the service had stopped", counted=False)
+        for kept in take_back(self._jobs, self._runners, self._now()):
+            self._placed[kept.key] = kept
         for job in self._jobs.in_state(JobState.INTERRUPTED):
             self._jobs.move(job.id, JobState.QUEUED)
         self._thread.start()
