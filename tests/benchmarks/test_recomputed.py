@@ -1,0 +1,47 @@
+"""The list of numbers that are computed again: its pages, arrays, commands and tests are there."""
+
+from __future__ import annotations
+
+import re
+from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture(scope="module")
+def rows() -> list[list[str]]:
+    """Return the cells of the list, a row a kind of numbers."""
+    page = (ROOT / "docs" / "policies.md").read_text(encoding="utf-8")
+    table = page.partition("## Which numbers are computed again")[2].partition("\n## ")[0]
+    lines = [line for line in table.splitlines() if line.startswith("| ")][1:]
+    return [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
+
+
+def test_what_a_row_names_is_there(rows):
+    """Each linked page, each folder of arrays, each module that is run and each test exists."""
+    named, modules = [], []
+    for cells in rows:
+        text = " ".join(cells)
+        named += [ROOT / "docs" / page for page in re.findall(r"\]\(([\w-]+\.md)", text)]
+        named += [ROOT / path for path in re.findall(r"`((?:tests|docs)/[\w/]+(?:\.py)?)`", text)]
+        modules += re.findall(r"python -m ([\w.]+)", text)
+    assert len(named) > 10
+    assert [str(path) for path in named if not path.exists()] == []
+    assert [one for one in modules if find_spec(f"{one}.__main__") is None] == []
+
+
+def test_a_row_is_computed_again_or_says_that_it_is_not(rows):
+    """What nothing computes again says so plainly; what is computed again names the test that holds it."""
+    for numbers, _source, by, held in rows:
+        assert ("**not computed again**" in by) or (by.startswith("`") and "tests/" in held), numbers
+
+
+def test_every_page_of_a_study_is_in_the_list(rows):
+    """No page of a study is left out."""
+    listed = " ".join(cells[0] for cells in rows)
+    pages = [path.name for path in (ROOT / "docs").glob("compression-study*.md")]
+    assert len(pages) >= 3
+    assert [page for page in pages if page not in listed] == []
