@@ -69,7 +69,7 @@ def test_one_training_each_is_said(single):
 
 
 def test_no_gain_is_no_answer(single):
-    """Where the first arm gains nothing, the sentence gives the reason in place of a verdict."""
+    """A first arm that gains nothing has no verdict: the sentence gives the reason."""
     nothing = replace(single, arrays={**single.arrays, "trial/return": np.zeros_like(single.arrays["trial/return"])})
     assert answer_of(nothing).startswith("Nothing is said of packed-seed0@9 uncompressed against")
 
