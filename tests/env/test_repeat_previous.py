@@ -13,8 +13,8 @@ from popgym.envs.repeat_previous import RepeatPrevious
 from attnscope_env import EnvironmentUnusableError, environment_seeds, listing, preset, terminal_observations
 from attnscope_env.histories import record
 from attnscope_env.popgym_tasks.answers import repeat_previous
-from attnscope_env.popgym_tasks.preset import MAPS, REPEAT_PREVIOUS_ID
 from attnscope_env.popgym_tasks.recaller import Recaller
+from attnscope_env.presets.repeat_previous import MAPS, REPEAT_PREVIOUS_ID
 
 PRESET = preset("repeat-previous")
 TEST = PRESET.tasks("test")

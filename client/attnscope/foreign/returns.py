@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
@@ -11,6 +12,8 @@ from jaxtyping import Float64
 
 from attnscope.foreign.files import kind_of, read_arrays
 from attnscope.foreign.refusals import ForeignFileError
+from attnscope.trials.outside import OutsideArm, outside_arm
+from attnscope.trials.results import TrialResults
 
 WANTED_RETURNS: Final = (
     "wanted: returns [env, episode], a number each: an .npy file, an .npz with an array named returns, or a .csv with "
@@ -62,3 +65,16 @@ def _csv(path: Path) -> Float64[np.ndarray, "env episode"]:
             return np.loadtxt(path, np.float64, delimiter=",", ndmin=2, encoding="utf-8")
     except ValueError as error:  # a heading, a ragged line, bytes that are no text
         raise ForeignFileError(f"{path.name} is no table of numbers ({error}); {WANTED_RETURNS}") from error
+
+
+def outside_arms(results: TrialResults, files: Mapping[str, Path]) -> tuple[OutsideArm, ...]:
+    """Return the arms whose returns stand in files, by their names.
+
+    Raises
+    ------
+    ForeignFileError
+        A file holds no returns.
+    NotMeasurableError
+        Its returns are not those of the trial's tasks and episodes.
+    """
+    return tuple(outside_arm(results, name, read_returns(path)) for name, path in files.items())

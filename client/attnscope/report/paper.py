@@ -8,9 +8,9 @@ from pathlib import Path
 from attnscope.figures.look import in_a_paper
 from attnscope.figures.style import save
 from attnscope.figures.trials.arms import trial_arms
+from attnscope.foreign.returns import outside_arms
 from attnscope.measures.refusals import NotMeasurableError
 from attnscope.trials.board import board
-from attnscope.trials.outside import outside_arms
 from attnscope.trials.results import TrialResults
 
 

@@ -18,6 +18,7 @@ from attnscope.figures.trials.pareto import pareto
 from attnscope.figures.trials.predicted import predicted
 from attnscope.figures.trials.table import trial_table
 from attnscope.figures.trials.words import positions_of
+from attnscope.foreign.returns import outside_arms
 from attnscope.measures.intervals import Scope
 from attnscope.recommendations.attention.basis import gather
 from attnscope.recommendations.attention.predictions import Prediction
@@ -28,7 +29,6 @@ from attnscope.report.trial_findings import trial_text
 from attnscope.report.trial_page import trial_page
 from attnscope.study import study
 from attnscope.trials.board import Board, board
-from attnscope.trials.outside import outside_arms
 from attnscope.trials.results import TrialResults
 from attnscope.trials.row import Row
 from attnscope.trials.selection import Winner, winner

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
 from jaxtyping import Float64
 
-from attnscope.foreign.returns import read_returns
 from attnscope.measures.refusals import NotMeasurableError
 from attnscope.trials.naming import name_of
 from attnscope.trials.phases import gain
@@ -97,16 +94,3 @@ def outside_arm(results: TrialResults, name: str, returns: Float64[np.ndarray, "
     apart = mean - float(results.returns[reference].mean())
     curve = tuple(float(one) for one in returns.mean(axis=0))
     return OutsideArm(name, name_of(results.conditions[reference]), mean, kept, apart, curve)
-
-
-def outside_arms(results: TrialResults, files: Mapping[str, Path]) -> tuple[OutsideArm, ...]:
-    """Return the arms whose returns stand in files, by their names.
-
-    Raises
-    ------
-    ForeignFileError
-        A file holds no returns.
-    NotMeasurableError
-        Its returns are not those of the trial's tasks and episodes.
-    """
-    return tuple(outside_arm(results, name, read_returns(path)) for name, path in files.items())

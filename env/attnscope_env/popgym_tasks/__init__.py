@@ -1,4 +1,4 @@
-"""Tasks made of an environment of POPGym (Morad et al., 2023), which is an extra: adapter, preset, source of histories.
+"""An environment of POPGym (Morad et al., 2023), which is an extra, with a source of its histories; no preset.
 
-Only making an environment imports POPGym; presets, tasks and returns are known without it. Holds no room of our own.
+Only making an environment imports POPGym: answers and returns are known without it.
 """

@@ -16,7 +16,7 @@ import numpy as np
 from gymnasium import spaces
 from gymnasium.vector import AutoresetMode, SyncVectorEnv
 
-from attnscope_env.presets.boundary import OwnTransitions
+from attnscope_env.rooms.boundary import OwnTransitions
 from attnscope_env.rooms.observations import EnvironmentUnusableError
 from attnscope_env.rooms.seeds import SeededEpisodes
 

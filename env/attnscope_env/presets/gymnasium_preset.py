@@ -13,9 +13,9 @@ import gymnasium
 import numpy as np
 from gymnasium.vector import AsyncVectorEnv, AutoresetMode, SyncVectorEnv, VectorEnv
 
-from attnscope_env.presets.boundary import OwnTransitions
 from attnscope_env.presets.gymnasium_entry import GymnasiumEntry
 from attnscope_env.presets.tasks import SPLITS, EnvPreset, Split, Task
+from attnscope_env.rooms.boundary import OwnTransitions
 from attnscope_env.rooms.observations import (
     ActionLayout,
     EnvironmentUnusableError,

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from importlib.metadata import entry_points
 from typing import Any, Final
 
-from attnscope_env.popgym_tasks.preset import REPEAT_PREVIOUS_ID
 from attnscope_env.presets.gymnasium_entry import GymnasiumEntry
 from attnscope_env.presets.gymnasium_preset import gymnasium_preset
 from attnscope_env.presets.named import PRESETS
@@ -20,6 +19,7 @@ from attnscope_env.presets.options import (
     PermutedOptions,
     RepeatPreviousOptions,
 )
+from attnscope_env.presets.repeat_previous import REPEAT_PREVIOUS_ID
 from attnscope_env.presets.tasks import EnvPreset
 from attnscope_env.rooms.registration import BANDIT_ID, DARKROOM_ID, KEY_TO_DOOR_ID, PERMUTED_ID
 

@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Final
 
-from attnscope_env.popgym_tasks.preset import repeat_previous_preset
 from attnscope_env.presets.bandits import bandit_preset
 from attnscope_env.presets.permuted import permuted_preset
+from attnscope_env.presets.repeat_previous import repeat_previous_preset
 from attnscope_env.presets.rooms import darkroom_preset, key_to_door_preset
 from attnscope_env.presets.splits import CINEMERE_TRAIN_RATIO, SplitRule
 from attnscope_env.presets.tasks import EnvPreset

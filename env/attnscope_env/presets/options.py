@@ -8,9 +8,9 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from attnscope_env.popgym_tasks.answers import DECK
-from attnscope_env.popgym_tasks.preset import DEFAULT_K, repeat_previous_preset
 from attnscope_env.presets.bandits import BANDIT_TASKS, bandit_preset
 from attnscope_env.presets.permuted import PERMUTED_RULE, permuted_preset
+from attnscope_env.presets.repeat_previous import DEFAULT_K, repeat_previous_preset
 from attnscope_env.presets.rooms import KEY_TO_DOOR_RULE, darkroom_preset, key_to_door_preset
 from attnscope_env.presets.splits import CINEMERE_ORDER, SPLIT_SEED, TRAIN_RATIO, Shuffle, SplitRule
 from attnscope_env.presets.tasks import EnvPreset

@@ -15,11 +15,11 @@ from attnscope.cli.boards import show_board
 from attnscope.cli.tables import table_form
 from attnscope.figures.trials.curves import trial_curves
 from attnscope.foreign.refusals import ForeignFileError
-from attnscope.foreign.returns import read_returns
+from attnscope.foreign.returns import outside_arms, read_returns
 from attnscope.measures.refusals import NotMeasurableError
 from attnscope.report.trial import write_trial_report
 from attnscope.trials.board import board
-from attnscope.trials.outside import outside_arm, outside_arms
+from attnscope.trials.outside import outside_arm
 from canvas import faults
 
 RETURNS = np.arange(6.0).reshape(2, 3)
