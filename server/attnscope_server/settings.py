@@ -89,6 +89,9 @@ class Settings(BaseSettings):
     ray_cpus: int = Field(
         default=4, ge=1, description="Cores that a placement slot without a GPU takes on the cluster."
     )
+    ray_cache_gib: float = Field(
+        default=20.0, ge=0, description="GiB of the checkpoints that a machine of the cluster keeps."
+    )
     lease_seconds: Seconds = Field(
         default=60.0, description="Lease of a job whose worker outlives the service; it writes for 0.6 of it."
     )

@@ -6,7 +6,6 @@ same limits as a checkpoint that an operator adds.
 
 from __future__ import annotations
 
-import fcntl
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -19,6 +18,7 @@ from attnscope_model.checkpoints.folders import ENTRY, move_in, new_folder, read
 from attnscope_model.errors import CheckpointUnreadableError
 from attnscope_server.errors import ServiceError
 from attnscope_server.pulling.scratch import Scratch
+from attnscope_server.running.cached_checkpoints import hold, make_room
 from attnscope_storage.wire import CheckpointInfo
 
 log = structlog.get_logger("attnscope.pulling")
@@ -63,9 +63,8 @@ class CheckpointCache:
             A file is larger than any checkpoint may be; or as `fetch`.
         """
         with self._locked(info, fetch) as folder:
-            os.utime(folder)
             self._bring_up(folder, info)
-            self._make_room()
+            make_room(self._folder, self._most)
             yield
 
     @contextmanager
@@ -75,7 +74,7 @@ class CheckpointCache:
         for _ in range(3):  # between fetching and locking it, another worker may make room
             if not (folder / ENTRY).exists():
                 self._fetch(info, fetch)
-            if (descriptor := _shared(folder)) is not None:
+            if (descriptor := hold(folder)) is not None:
                 break
         else:
             raise ServiceError(f"the cache {self._folder} is too small: checkpoints go as they come")
@@ -106,45 +105,6 @@ class CheckpointCache:
             from attnscope_model.checkpoints.conversion import write_entry  # noqa: PLC0415 - imports torch
 
             write_entry(folder, info)
-
-    def _make_room(self) -> None:
-        """Remove what was not used for longest, until the rest fits; what a worker holds stays."""
-        sizes = {folder: _size(folder) for folder in self._folder.glob("[!.]*")}
-        for folder in sorted(sizes, key=lambda one: one.stat().st_mtime):
-            if sum(sizes.values()) <= self._most:
-                return
-            if self._removed(folder):
-                del sizes[folder]
-
-    def _removed(self, folder: Path) -> bool:
-        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            with new_folder(self._folder) as aside:
-                folder.rename(aside / folder.name)
-        except BlockingIOError:
-            return False
-        finally:
-            os.close(descriptor)
-        log.info("a checkpoint is removed from the cache", checkpoint=folder.name[:12])
-        return True
-
-
-def _shared(folder: Path) -> int | None:
-    """Return a descriptor that keeps the folder from being removed; None where it is gone."""
-    try:
-        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    except FileNotFoundError:
-        return None
-    fcntl.flock(descriptor, fcntl.LOCK_SH)
-    if (folder / ENTRY).exists():
-        return descriptor
-    os.close(descriptor)
-    return None
-
-
-def _size(folder: Path) -> int:
-    return sum(path.stat().st_size for path in folder.iterdir())
 
 
 def default_cache() -> Path:

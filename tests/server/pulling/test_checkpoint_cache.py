@@ -76,7 +76,7 @@ def test_room_is_made_by_what_was_not_used_for_longest(tmp_path, fetching):
 def test_a_cache_that_loses_what_it_fetches_says_so(cache, fetching, monkeypatch):
     """Another worker that removes each checkpoint at once does not make this one fetch for ever."""
     info, fetch, fetched = fetching("causal")
-    monkeypatch.setattr("attnscope_server.pulling.cache._shared", lambda _: None)
+    monkeypatch.setattr("attnscope_server.pulling.cache.hold", lambda _: None)
     with reading_here(), pytest.raises(ServiceError, match="too small"), cache.held(info, fetch):
         pass
     assert fetched == ["config.json", "model.safetensors"]

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import threading
+from collections.abc import Sequence
 from typing import Final
 
 import structlog
@@ -39,18 +40,19 @@ class WorkerActor:
 
     def __init__(self, begin: bytes) -> None:
         self._begin = Begin.model_validate_json(begin)
-        self._mailbox, self._cache = Mailbox(), Cache()
+        self._mailbox, self._cache = Mailbox(), Cache(self._begin.cache_bytes)
+        self._cache.sweep()
         if crowded():  # before torch is loaded
             os.environ.update({name: value for name, value in PATIENT.items() if name not in os.environ})
         for target in (self._serve, self._mailbox.live, self._watch):
             threading.Thread(target=target, name=target.__name__, daemon=True).start()
 
-    def prepare(self, checkpoint: str) -> bytes:
-        """Say whether the data root is here, and where the checkpoint is, or should come."""
+    def prepare(self, checkpoints: Sequence[str]) -> bytes:
+        """Say whether the data root is here; where it is not, hold the checkpoints, and say which should come."""
         sees_root = sees(self._begin.data_root, self._begin.mark)
-        has = sees_root or self._cache.has(checkpoint)
+        missing = () if sees_root else self._cache.hold(checkpoints)
         where = self._begin.data_root if sees_root else self._cache.root
-        return Prepared(clock=lasting_clock(), sees_root=sees_root, has_checkpoint=has, data_root=where).line
+        return Prepared(clock=lasting_clock(), sees_root=sees_root, missing=missing, data_root=where).line
 
     def store(self, checkpoint: str, name: str, piece: bytes) -> None:
         """Take a piece of a checkpoint's file; nothing is used before all are here and add up to its id."""

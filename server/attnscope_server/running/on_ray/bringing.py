@@ -24,26 +24,29 @@ async def prepared(actor: Any, begin: Begin, order: Run) -> Run:  # noqa: ANN401
     UnseenError
         The stores lie in a folder that the actor's machine does not see.
     """
-    checkpoint = order.resolved.checkpoint_id
-    answer = await _asked(actor, checkpoint)
+    checkpoints = order.resolved.checkpoint_ids
+    answer = await _asked(actor, checkpoints)
     if not answer.sees_root:
         if address_of(order.stores) is None:
             raise UnseenError(f"the machine of this slot does not see the folder {order.data_root}")
-        await _bring(actor, begin.data_root / "checkpoints" / checkpoint, answer)
-        answer = await _asked(actor, checkpoint)
+        folder = begin.data_root / "checkpoints"
+        while answer.missing:  # once more where another actor made room of one, before this one held it
+            for checkpoint in answer.missing:
+                await _bring(actor, folder / checkpoint)
+            answer = await _asked(actor, checkpoints)
+        for checkpoint in checkpoints:
+            entry = await asyncio.to_thread((folder / checkpoint / ENTRY).read_bytes)
+            await actor.renew.remote(checkpoint, entry)
+        answer = await _asked(actor, checkpoints)
     return order.model_copy(update={"data_root": answer.data_root, "asked_at": answer.clock})
 
 
-async def _asked(actor: Any, checkpoint: str) -> Prepared:  # noqa: ANN401 - as above
-    return Prepared.model_validate_json(await actor.prepare.remote(checkpoint))
+async def _asked(actor: Any, checkpoints: tuple[str, ...]) -> Prepared:  # noqa: ANN401 - as above
+    return Prepared.model_validate_json(await actor.prepare.remote(checkpoints))
 
 
-async def _bring(actor: Any, folder: Path, answer: Prepared) -> None:  # noqa: ANN401 - as above
-    checkpoint = folder.name
-    if not answer.has_checkpoint:
-        files = pieces(folder)
-        while (piece := await asyncio.to_thread(next, files, None)) is not None:
-            await actor.store.remote(checkpoint, *piece)
-        await actor.stored.remote(checkpoint)
-    entry = await asyncio.to_thread((folder / ENTRY).read_bytes)
-    await actor.renew.remote(checkpoint, entry)
+async def _bring(actor: Any, folder: Path) -> None:  # noqa: ANN401 - as above
+    files = pieces(folder)
+    while (piece := await asyncio.to_thread(next, files, None)) is not None:
+        await actor.store.remote(folder.name, *piece)
+    await actor.stored.remote(folder.name)

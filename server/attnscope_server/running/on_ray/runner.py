@@ -210,6 +210,7 @@ class RayRunner(Runner):
             mark=self._mark,
             start_seconds=settings.worker_start_seconds,
             abandoned_seconds=ABANDONED_LEASES * settings.lease_seconds,
+            cache_bytes=int(settings.ray_cache_gib * 2**30),
             kept=tuple(Kept(slot=slot, job=job, attempt=number) for slot, (job, number) in self._attempts.items()),
         )
 

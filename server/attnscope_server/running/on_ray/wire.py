@@ -34,6 +34,7 @@ class Begin(Message):
     mark: str = Field(description="Content of the data root's mark: who reads it there sees the service's folder.")
     start_seconds: float = Field(gt=0, description="An actor that does not answer by then is ended.")
     abandoned_seconds: float = Field(gt=0, description="An actor that no driver asks for so long ends by itself.")
+    cache_bytes: int = Field(ge=0, description="Bytes of the checkpoints that an actor's machine keeps.")
     kept: tuple[Kept, ...] = ()
 
 
@@ -102,7 +103,7 @@ class Prepared(Message):
 
     clock: float = Field(description="Its own clock at that moment: a lease begins there.")
     sees_root: bool = Field(description="True where the data root of the service lies at its path here too.")
-    has_checkpoint: bool
+    missing: tuple[str, ...] = Field(description="Checkpoints of the order that are not on its machine.")
     data_root: Path = Field(description="Folder with the checkpoints on its machine.")
 
 

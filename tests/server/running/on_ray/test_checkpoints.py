@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 import pytest
 
 from attnscope_model.checkpoints.folders import read_entry, shipped_checkpoints
@@ -20,7 +22,21 @@ def shipped():
 @pytest.fixture
 def cache(tmp_path):
     """Return an empty cache."""
-    return Cache(tmp_path / "cache")
+    return Cache(2**30, tmp_path / "cache")
+
+
+@pytest.fixture
+def bring():
+    """Return a function that brings a registered checkpoint into a cache, and returns its id."""
+
+    def into(cache, folder):
+        name = read_entry(folder).id
+        for file, piece in pieces(folder):
+            cache.store(name, file, piece)
+        cache.complete(name)
+        return name
+
+    return into
 
 
 def test_a_checkpoint_comes_in_pieces(shipped, cache, monkeypatch):
@@ -28,10 +44,10 @@ def test_a_checkpoint_comes_in_pieces(shipped, cache, monkeypatch):
     monkeypatch.setattr(checkpoints_module, "PIECE_BYTES", 5000)
     name = read_entry(shipped).id
     for file, piece in pieces(shipped):
-        assert not cache.has(name)
+        assert not (cache.root / "checkpoints" / name).exists()
         cache.store(name, file, piece)
     cache.complete(name)
-    assert cache.has(name)
+    assert cache.hold([name]) == ()
     folder = cache.root / "checkpoints" / name
     assert all((folder / file).read_bytes() == (shipped / file).read_bytes() for file in FILES)
     cache.renew(name, b"{}")
@@ -46,10 +62,44 @@ def test_other_bytes_are_no_checkpoint(shipped, cache):
         cache.store(name, file, bytes(reversed(piece)))
     with pytest.raises(CheckpointChangedError, match="changed on their way"):
         cache.complete(name)
-    assert not cache.has(name)
+    assert cache.hold([name]) == (name,)
     assert list((cache.root / "checkpoints").iterdir()) == []
     with pytest.raises(CheckpointChangedError, match="no file"):
         cache.store(name, "../entry.json", b"")
+
+
+def test_room_is_made_by_what_was_not_used_for_longest(tmp_path, bring):
+    """What an attempt needs stays, another actor's too, however full the cache is; the rest goes by its last use."""
+    one, other, third = shipped_checkpoints()[:3]
+    cache, beside = Cache(1, tmp_path), Cache(1, tmp_path)
+    folder = tmp_path / "checkpoints"
+
+    def here():
+        return {path.name for path in folder.iterdir()}
+
+    first, second = bring(cache, one), bring(cache, other)
+    assert cache.hold([first, second]) == ()
+    assert here() == {first, second}
+    assert beside.hold([second]) == ()
+    assert cache.hold([first]) == ()
+    assert here() == {first, second}
+    last = bring(beside, third)
+    assert beside.hold([last]) == ()
+    assert here() == {first, last}
+    assert cache.hold([second]) == (second,)
+
+
+def test_halves_of_an_order_that_was_given_up_go(tmp_path, shipped, cache):
+    """The next order brings the checkpoint from its beginning; a dead actor's halves go at a start."""
+    name = read_entry(shipped).id
+    cache.store(name, *next(pieces(shipped)))
+    assert cache.hold([name]) == (name,)
+    folder = tmp_path / "cache" / "checkpoints"
+    assert list(folder.iterdir()) == []
+    (left := folder / ".adding-dead").mkdir()
+    os.utime(left, (0, 0))
+    cache.sweep()
+    assert list(folder.iterdir()) == []
 
 
 def test_a_folder_is_told_by_its_mark(tmp_path):

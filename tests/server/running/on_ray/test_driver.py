@@ -74,7 +74,7 @@ def driver(tmp_path, actors):  # noqa: ARG001 - no cluster is there
     def make(*kept):
         begin = Begin(
             address="head:1", namespace="test", cpus=1, data_root=tmp_path, mark="mark", start_seconds=60.0,
-            abandoned_seconds=60.0, kept=kept,
+            cache_bytes=2**30, abandoned_seconds=60.0, kept=kept,
         )  # fmt: skip
         news = io.BytesIO()
         made = Driver(begin, news)

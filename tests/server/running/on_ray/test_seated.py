@@ -13,6 +13,7 @@ from attnscope_model.checkpoints.folders import read_entry, shipped_checkpoints
 from attnscope_model.checkpoints.registry import CheckpointRegistry
 from attnscope_server.running.messages import Advanced, Alive, Cancel, Died, GivenBack, Ready, Renewed, Run, Succeeded
 from attnscope_server.running.on_ray import seated as seated_module
+from attnscope_server.running.on_ray.bringing import prepared
 from attnscope_server.running.on_ray.checkpoints import Cache
 from attnscope_server.running.on_ray.seated import Seated
 from attnscope_server.running.on_ray.wire import Begin, Prepared
@@ -44,12 +45,12 @@ class Actor:
         for name in names:
             setattr(self, name, Method(getattr(self, f"_{name}")))
 
-    async def _prepare(self, checkpoint):
+    async def _prepare(self, checkpoints):
         await self.starts.wait()
         here = self._root is not None
         where = self._root if here else self._cache.root
-        has = here or self._cache.has(checkpoint)
-        return Prepared(clock=CLOCK, sees_root=here, has_checkpoint=has, data_root=where).line
+        missing = () if here else self._cache.hold(checkpoints)
+        return Prepared(clock=CLOCK, sees_root=here, missing=missing, data_root=where).line
 
     async def _store(self, *piece):
         self._cache.store(*piece)
@@ -98,17 +99,23 @@ def order(where, jobs, submitted):
 
 
 @pytest.fixture
-def seat(where, killed):  # noqa: ARG001 - no cluster is there to end an actor
+def begin(where):
+    """Return what a driver is told of the service."""
+    return Begin(
+        address="head:1", namespace="test", cpus=1, data_root=where.data_root, mark="mark",
+        start_seconds=60.0, abandoned_seconds=60.0, cache_bytes=2**30,
+    )  # fmt: skip
+
+
+@pytest.fixture
+def seat(begin, killed):  # noqa: ARG001 - no cluster is there to end an actor
     """Return a function that seats an actor, and gives what is heard of it."""
 
     @asynccontextmanager
     async def sit(actor, attempt=None, start_seconds=60.0):
         heard = asyncio.Queue()
-        begin = Begin(
-            address="head:1", namespace="test", cpus=1, data_root=where.data_root, mark="mark",
-            start_seconds=start_seconds, abandoned_seconds=60.0,
-        )  # fmt: skip
-        seated = Seated(actor, begin, heard.put_nowait, attempt)
+        told = begin.model_copy(update={"start_seconds": start_seconds})
+        seated = Seated(actor, told, heard.put_nowait, attempt)
         try:
             yield seated, heard
         finally:
@@ -150,23 +157,51 @@ def test_a_checkpoint_is_brought_where_the_data_root_is_not(seat, order, tmp_pat
     """Once; the order then names the folder of that machine."""
 
     async def scene():
-        cache = Cache(tmp_path / "cache")
+        cache = Cache(2**30, tmp_path / "cache")
         afar = order.model_copy(update={"stores": "s3://bucket/prefix"})
         for _ in range(2):
             actor = Actor(cache)
             async with seat(actor) as (seated, _):
                 seated.run(afar)
                 assert await taken(actor) == afar.model_copy(update={"data_root": cache.root, "asked_at": CLOCK})
-        assert cache.has(order.resolved.checkpoint_id)
+        assert cache.hold([order.resolved.checkpoint_id]) == ()
 
     asyncio.run(scene())
+
+
+def test_every_checkpoint_of_an_order_is_brought(begin, order, tmp_path):
+    """A trial with arms has several; one that goes between its coming and the order comes again."""
+    names = tuple(read_entry(folder).id for folder in shipped_checkpoints()[:2])
+
+    class Arms(type(order.resolved)):
+        """A resolved job with several checkpoints."""
+
+        checkpoint_ids = property(lambda _: names)
+
+    resolved = Arms.model_validate(order.resolved.model_dump())
+    order = order.model_copy(update={"resolved": resolved, "stores": "s3://bucket/prefix"})
+    cache = Cache(2**30, tmp_path)
+    complete, came = cache.complete, []
+
+    def lose_the_first(checkpoint):
+        complete(checkpoint)
+        came.append(checkpoint)
+        if len(came) == 1:
+            cache.hold(())
+            (tmp_path / "checkpoints" / checkpoint).rename(tmp_path / "elsewhere")
+
+    cache.complete = lose_the_first
+    meant = asyncio.run(prepared(Actor(cache), begin, order))
+    assert (meant.data_root, meant.asked_at) == (tmp_path, CLOCK)
+    assert came == [*names, names[0]]
+    assert cache.hold(names) == ()
 
 
 def test_a_machine_without_the_folder_of_the_stores_gets_no_job(seat, order, tmp_path, killed):
     """It would write a capture that nobody finds; the job waits for another slot, and this one rests."""
 
     async def scene():
-        actor = Actor(Cache(tmp_path / "cache"))
+        actor = Actor(Cache(2**30, tmp_path / "cache"))
         async with seat(actor) as (seated, heard):
             seated.run(order)
             assert isinstance(await heard.get(), Alive)
