@@ -34,7 +34,7 @@ def test_what_a_row_names_is_there(rows):
 
 
 def test_a_row_is_computed_again_or_says_that_it_is_not(rows):
-    """What nothing computes again says so plainly; what is computed again names the test that holds it."""
+    """A row that nothing computes again says so plainly; any other names the test that holds it."""
     for numbers, _source, by, held in rows:
         assert ("**not computed again**" in by) or (by.startswith("`") and "tests/" in held), numbers
 
