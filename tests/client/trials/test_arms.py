@@ -14,12 +14,12 @@ from attnscope.cli.boards import show_board
 from attnscope.cli.tables import table_form
 from attnscope.figures.look import in_a_paper
 from attnscope.figures.trials.arms import trial_arms
+from attnscope.foreign.returns import outside_arms
 from attnscope.measures.refusals import NotMeasurableError
 from attnscope.report.paper import write_for_paper
 from attnscope.report.trial import write_trial_report
 from attnscope.trials.arms import arm_sentences, times_as_fast
 from attnscope.trials.board import board
-from attnscope.trials.outside import outside_arms
 from canvas import faults
 
 

@@ -45,7 +45,7 @@ def replaced(monkeypatch, tmp_path, add):
 
 
 def test_the_longest_unused_goes_until_the_rest_fits(tmp_path, add):
-    """What is held stays though it is the oldest; to hold is to use."""
+    """A held checkpoint stays though it is the oldest; to hold is to use."""
     held, *others = [add(name, used) for used, name in enumerate("abcd", start=1)]
     descriptor = hold(held)
     os.utime(held, (0, 0))

@@ -69,7 +69,7 @@ def test_other_bytes_are_no_checkpoint(shipped, cache):
 
 
 def test_room_is_made_by_what_was_not_used_for_longest(tmp_path, bring):
-    """What an attempt needs stays, another actor's too, however full the cache is; the rest goes by its last use."""
+    """The checkpoints of an attempt stay, another actor's too, however full the cache is; the rest goes by last use."""
     one, other, third = shipped_checkpoints()[:3]
     cache, beside = Cache(1, tmp_path), Cache(1, tmp_path)
     folder = tmp_path / "checkpoints"
