@@ -13,7 +13,7 @@ from attnscope.trials.bootstrap import ENOUGH, PairedBootstrap
 from attnscope.trials.naming import rule_of
 from attnscope.trials.phases import gain
 from attnscope.trials.results import TrialResults
-from attnscope.trials.seeds import FEWEST, Gains, kept_of_recipe
+from attnscope.trials.seeds import FEWEST, Gains, ReferenceGains, kept_of_recipe
 from attnscope.trials.verdicts import NO_GAIN, NO_RANDOM, ONE_ROLLOUT, Verdict, word_of
 
 ONE_SEED = "one training seed tells nothing of a recipe"
@@ -92,7 +92,7 @@ def _judged(
     )
 
 
-def _on_these(own: Gains, reference: Gains, bootstrap: PairedBootstrap, bound: float) -> Verdict:
+def _on_these(own: Gains, reference: ReferenceGains, bootstrap: PairedBootstrap, bound: float) -> Verdict:
     """Return the verdict on the mean over the checkpoints, whose training is taken as it is."""
     above, below = own.mean(axis=0), reference.mean(axis=0)
     kept = bootstrap.ratio(above, below)
@@ -101,7 +101,9 @@ def _on_these(own: Gains, reference: Gains, bootstrap: PairedBootstrap, bound: f
     return Verdict(word_of(kept.low, kept.high, bound), kept, bound)
 
 
-def _on_recipe(own: Gains, reference: Gains, these: Verdict, bootstrap: PairedBootstrap, *, paired: bool) -> Verdict:
+def _on_recipe(
+    own: Gains, reference: ReferenceGains, these: Verdict, bootstrap: PairedBootstrap, *, paired: bool
+) -> Verdict:
     """Return the verdict on the recipe, for these tasks.
 
     Its interval is never narrower than that of these checkpoints, whose training seeds may be alike by chance.

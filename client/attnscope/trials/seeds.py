@@ -31,6 +31,9 @@ often hold no large one: then the nominal 2.5 % became 6 %, and this quantile ke
 Gains = Float[np.ndarray, "train seed task"]
 """Gain over uniform actions of every training seed, evaluation seed and task."""
 
+ReferenceGains = Float[np.ndarray, "reference seed task"]
+"""The same of the reference, which may have another number of training seeds."""
+
 
 @dataclass(frozen=True)
 class Spread:
@@ -56,7 +59,7 @@ class Share:
     """Degrees of freedom of the interval."""
 
 
-def spread(arm: Gains, reference: Gains, ratio: float, *, paired: bool) -> Spread:
+def spread(arm: Gains, reference: ReferenceGains, ratio: float, *, paired: bool) -> Spread:
     """Return the variance of mean(arm) − ratio × mean(reference) as an estimate for the recipes.
 
     Parameters
@@ -75,7 +78,7 @@ def spread(arm: Gains, reference: Gains, ratio: float, *, paired: bool) -> Sprea
     return found
 
 
-def kept_of_recipe(arm: Gains, reference: Gains, *, paired: bool) -> Share:
+def kept_of_recipe(arm: Gains, reference: ReferenceGains, *, paired: bool) -> Share:
     """Return mean(arm) ÷ mean(reference) with Fieller's interval; NaN where the reference's gain is not shown."""
     above, below = float(arm.mean()), float(reference.mean())
     nothing = spread(reference, np.zeros_like(reference), 0.0, paired=True)
