@@ -1,4 +1,4 @@
-"""`python -m benchmarks.learned train [RECIPE …]` trains, `run` rolls out and stores, `write` makes tables.
+"""`python -m benchmarks.learned train [RECIPE …]` trains, `run` rolls out and stores, `write` makes tables and figure.
 
 Each goes on where it was. `train` takes cad or newest, and `--seed` one training seed.
 """
@@ -26,9 +26,11 @@ def main() -> None:
 
         print(run(asked.runs))
     else:
-        from benchmarks.learned.writing import write  # noqa: PLC0415 - as above
+        from benchmarks.learned.drawing import draw  # noqa: PLC0415 - as above
+        from benchmarks.learned.writing import write  # noqa: PLC0415
 
         print(write())
+        print(draw())
 
 
 def train(runs: Path, recipes: list[str], seed: int | None) -> None:
