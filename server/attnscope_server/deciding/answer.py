@@ -8,6 +8,7 @@ from enum import Enum
 from pydantic import BaseModel, ConfigDict
 
 from attnscope_server.deciding.statistics.power import SizeNeeded
+from attnscope_server.deciding.statistics.sameness import ENOUGH_DECISIONS
 
 LARGEST_SIZE = 1_000
 """Seeds or tasks beyond which a size is only called larger."""
@@ -51,12 +52,19 @@ class RungSummary(BaseModel):
     needed_far: int | None = None
     """Sample sizes that would decide, at both ends of the 80 % interval."""
 
+    few_differing: int | None = None
+    """Differing decisions, where they are too few for the interval to become a verdict."""
+
+    enough_differing: int | None = None
+    """Sample size with which these would be enough, at the rate so far; absent where no size in range is."""
+
     @property
     def kept_words(self) -> str:
         """Kept share and interval, "kept 0.981 [0.934, 1.028]", or the bound that stands in their place."""
         if self.changes_almost_nothing is not None:
             return f"changes almost nothing: at most {self.changes_almost_nothing:.1%} of rollouts differ"
-        return f"kept {number(self.point)} [{number(self.low)}, {number(self.high)}]"
+        few = "" if self.few_differing is None else f", too few differing decisions: {self.few_differing}"
+        return f"kept {number(self.point)} [{number(self.low)}, {number(self.high)}]{few}"
 
 
 class Answer(BaseModel):
@@ -174,12 +182,34 @@ def _do_not(answer: Answer) -> str:
 
 def _undecided(answer: Answer) -> str:
     rung = answer.rungs[0]
+    if rung.few_differing is not None:
+        return _few(answer, rung, rung.few_differing)
     futile = ", as further looks would hardly decide" if rung.futile else ""
     more = "more tasks are needed: " if answer.unit == "tasks" else ""
     needed = size_words(SizeNeeded(rung.needed_near, rung.needed_far), answer.unit)
     return (
         f"Undecided{futile} ({_where(answer, rung)}): {rung.arm} keeps between {number(rung.low)} and "
         f"{number(rung.high)} of the gain over random actions; {more}{needed}."
+    )
+
+
+def _few(answer: Answer, rung: RungSummary, differing: int) -> str:
+    """Return the sentence of an arm that differs too seldom for its interval, and too often for its bound."""
+    futile = ", as further looks would hardly call it non-inferior" if rung.futile else ""
+    each = "seeds a task" if answer.unit == "seeds" else answer.unit
+    enough = f"about {rung.enough_differing} {each} would be enough"
+    if rung.enough_differing is None:
+        enough = f"no number of {each} up to {LARGEST_SIZE} would be enough"
+    border = 1 - answer.margin
+    alone = ""
+    if rung.low <= border <= rung.high:
+        sizes = size_words(SizeNeeded(rung.needed_near, rung.needed_far), answer.unit)
+        alone = f" For the interval to clear the margin, {sizes}."
+    return (
+        f"Undecided{futile} ({_where(answer, rung)}): {rung.arm} keeps between {number(rung.low)} and "
+        f"{number(rung.high)} of the gain over random actions, but too few of its decisions differ from the "
+        f"uncompressed policy's for this interval to be believed: {differing}, and {ENOUGH_DECISIONS} are needed. "
+        f"At the rate so far, {enough}.{alone}"
     )
 
 

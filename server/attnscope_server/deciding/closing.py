@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from attnscope_server.deciding.answer import Answer, AnswerKind, RungSummary, number
+from attnscope_server.deciding.answer import LARGEST_SIZE, Answer, AnswerKind, RungSummary, number
 from attnscope_server.deciding.state import Arm, DecisionState, LookSummary, Phase
 from attnscope_server.deciding.statistics.final_point import median_unbiased_kept
 from attnscope_server.deciding.statistics.ladder import Climb, End
+from attnscope_server.deciding.statistics.look_plans import Reach
 from attnscope_server.deciding.statistics.looks import LookResult, Verdict
 from attnscope_server.deciding.statistics.power import size_needed
-from attnscope_server.deciding.statistics.sameness import Sameness
+from attnscope_server.deciding.statistics.sameness import ENOUGH_DECISIONS, Sameness
 
 _KINDS = {
     End.HOLDS: AnswerKind.COMPRESS_TO,
@@ -31,6 +32,9 @@ def summarise(
     # A rung that its bound ends was not ended by the ratio, whose plain point then stands.
     point = result.kept.point if by_bound else median_unbiased_kept(result, state.plan.looks, state.plan.margin)
     needed = size_needed(result.tested, state.plan.looks, result.look.number)
+    differing = sum(state.differing.get(arm.name, ()))
+    few = verdict is Verdict.OPEN and same is not None and differing < ENOUGH_DECISIONS
+    size = result.look.tasks if state.plan.looks.reach is Reach.BEYOND else result.look.seeds
     return RungSummary(
         arm=arm.name,
         tokens=arm.tokens,
@@ -44,6 +48,8 @@ def summarise(
         futile=futile,
         needed_near=needed.if_near,
         needed_far=needed.if_far,
+        few_differing=differing if few else None,
+        enough_differing=same.enough(differing, size, state.plan.margin, LARGEST_SIZE) if few and same else None,
     )
 
 
@@ -73,6 +79,8 @@ def look_line(state: DecisionState, rung: RungSummary, result: LookResult, *, ov
     found = f"kept {number(result.kept.point, 2)}, {interval}"
     if rung.changes_almost_nothing is not None:
         found = rung.kept_words
+    if rung.few_differing is not None:
+        found = f"{found}, differing decisions {rung.few_differing} of the {ENOUGH_DECISIONS} that a verdict needs"
     end = ("undecided (futility)" if rung.futile else rung.verdict) if over else "goes on"
     place = f"rung {len(state.summaries) + 1} of {len(state.rungs)}"
     if climb_of(state).is_contrast:

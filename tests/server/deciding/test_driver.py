@@ -17,6 +17,7 @@ from attnscope_server.deciding.driver import (
 )
 from attnscope_server.deciding.state import UNCOMPRESSED, Arm, Captured, DecisionPlan, DecisionState, Phase, Rolled
 from attnscope_server.deciding.statistics.look_plans import Reach
+from attnscope_server.deciding.statistics.sameness import sameness
 from attnscope_server.deciding.statistics.scopes import choose_scope
 
 ARMS = tuple(
@@ -262,6 +263,28 @@ def test_few_differing_decisions_give_no_verdict():
     state = decide(Policy({"newest 64": 1.1, "newest 32": 0.55}, differing=1))
     assert state.answer.kind is AnswerKind.COMPRESS_TO
     assert state.answer.rungs[0].seeds == 40
+
+
+def test_too_few_differing_decisions_are_said():
+    """An arm whose interval clears the margin, but with 160 differing decisions, is told what it lacks: 200 of them."""
+    state = decide(Policy(GOOD, differing=1), scope=choose_scope("held-out", range(4), ()))
+    rung, sentence = state.answer.rungs[0], state.answer.sentence
+    assert state.answer.kind is AnswerKind.UNDECIDED
+    assert rung.low > 1 - state.answer.margin
+    assert "to be believed: 160, and 200 are needed. At the rate so far, about 50 seeds a task" in sentence
+    assert "would decide" not in sentence
+    assert "differing decisions 160 of the 200" in state.lines[-2]
+    assert rung.kept_words.endswith("too few differing decisions: 160")
+
+
+def test_an_arm_that_never_differs_beyond_its_tasks_is_told_how_many_tasks():
+    """With no differing task of 64, the bound holds from so many tasks on, and the sentence names that number."""
+    state = decide(Policy(GOOD, differing=0), scope=choose_scope("test", range(80), (), beyond=True))
+    needed = state.answer.rungs[0].enough_differing
+    error = 0.025 / len(state.plan.looks.looks)
+    assert sameness(needed, 0, error).holds(0.05)
+    assert not sameness(needed - 1, 0, error).holds(0.05)
+    assert f"about {needed} tasks would be enough" in state.answer.sentence
 
 
 def test_limits_that_do_not_exist_travel_as_json():

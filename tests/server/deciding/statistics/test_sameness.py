@@ -28,6 +28,14 @@ def test_a_wide_margin_makes_no_frequent_difference_almost_nothing():
     assert not sameness(40, 0).holds(0.05)
 
 
+@pytest.mark.parametrize(
+    ("differing", "decisions", "expected"), [(100, 160, 50), (20, 20, 400), (14, 5, None), (0, 0, 41), (8, 8, 88)]
+)
+def test_a_size_that_is_enough_has_200_differing_decisions_or_a_bound_that_holds(differing, decisions, expected):
+    """Of 280 rollouts, 40 a task, frequent differences need 200 decisions, and rare ones a bound below the margin."""
+    assert sameness(280, differing, 0.00625).enough(decisions, 40, 0.05, 1000) == expected
+
+
 def test_impossible_counts_are_refused():
     """More differing than compared episodes, or none compared, is an error."""
     for counts in ((10, 11), (0, 0), (10, -1)):
