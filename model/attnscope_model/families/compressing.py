@@ -101,5 +101,6 @@ def _description(
         "compressor_layers": config.compressor_layers,
         "compressor_heads": config.compressor_heads,
         "compressor_feedforward": config.compressor_feedforward,
+        "compressor_positions": config.compressor_positions,
     }
     return plain.model_copy(update={"window": "compressed", **packs})

@@ -76,14 +76,24 @@ def why_not_policy(rule: Strategy, policy: PolicyDescription) -> str | None:
     if isinstance(rule, Latents):
         if not policy.latents:
             return "the policy was trained with no network that packs transitions"
-        if rule.once and policy.family not in TRAINED_ONCE:
-            return "it was trained to pack latents again with further transitions, not everything older at once"
-        if rule.once and rule.newest:
-            return "everything older is packed at once, so the newest transitions that stay are as many as have room"
+        if rule.once and (reason := _why_not_once(rule, policy)) is not None:
+            return reason
         room = (policy.context_length - 2 - policy.latents) // policy.tokens_per_transition
         most = f"beside {policy.latents} latents a context has room for {room} transitions and one more"
         return None if rule.newest <= room else f"{most}, so a compression cannot leave {rule.newest}"
     return None if policy.window == "compressed" else policy.why_whole
+
+
+def _why_not_once(rule: Latents, policy: PolicyDescription) -> str | None:
+    """Return why a policy's own compressor cannot pack everything older at once; None where it can."""
+    if policy.family not in TRAINED_ONCE:
+        return "it was trained to pack latents again with further transitions, not everything older at once"
+    if rule.newest:
+        return "everything older is packed at once, so the newest transitions that stay are as many as have room"
+    if 0 < policy.compressor_positions < policy.context_length:
+        most = f"its compressor reads {policy.compressor_positions} tokens at most, no more than a context holds"
+        return f"{most}, so everything older has no room in one compression"
+    return None
 
 
 def _why_not_installed(rule: Latents, policy: PolicyDescription) -> str | None:

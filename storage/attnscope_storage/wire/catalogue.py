@@ -66,6 +66,11 @@ class RecordedPolicy(Received):
     )
     compressor_heads: int = Field(default=0, ge=0, description="Heads of each of these layers.")
     compressor_feedforward: int = Field(default=0, ge=0, description="Width inside their feed-forward parts.")
+    compressor_positions: int = Field(
+        default=0,
+        ge=0,
+        description="Tokens that one compression can read at most; 0 where there is none, or nobody says.",
+    )
     clock_steps: int = Field(
         default=0,
         ge=0,
@@ -152,8 +157,9 @@ class PolicyDescription(RecordedPolicy):
         """Return the same weights over a sliding window without latents; other policies as they are."""
         if self.window != "compressed":
             return self
-        gone = dict.fromkeys(("latents", "packed_at", "compressor_layers", "compressor_heads"), 0)
-        return self.model_copy(update={"window": "recompute", "compressor_feedforward": 0, **gone})
+        sizes = ("compressor_layers", "compressor_heads", "compressor_feedforward", "compressor_positions")
+        gone = dict.fromkeys(("latents", "packed_at", *sizes), 0)
+        return self.model_copy(update={"window": "recompute", **gone})
 
     @property
     def outputs(self) -> int:

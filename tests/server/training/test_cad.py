@@ -9,6 +9,8 @@ import torch
 from attnscope_env import preset
 from attnscope_model.checkpoints.native import load_policy
 from attnscope_model.checkpoints.registry import CheckpointRegistry
+from attnscope_model.strategies.fitting import why_not_policy
+from attnscope_model.strategies.learned import Latents
 from attnscope_server.training.evaluation import episode_returns
 from attnscope_server.training.layouts import CompressorPlan
 from attnscope_server.training.plan import PlanUnfitError
@@ -36,6 +38,8 @@ def test_a_trained_file_is_read_as_the_policy_that_was_trained(packing, tmp_path
     with reading_here():
         info = registry.add(whole.folder, train_tasks=whole.tasks.train)
     assert (info.policy.family, info.policy.latents, info.policy.context_length) == ("cccad-cad", 4, 12)
+    assert why_not_policy(Latents(), info.policy) is None
+    assert "reads 11 tokens at most" in (why_not_policy(Latents(once=True), info.policy) or "")
     policy, room = load_policy(registry.folder(info.id), torch.device("cpu")), preset("darkroom-reference")
     size = {"rollouts": 2, "episodes": 2}
     trained = episode_returns(whole.trainer.policy.eval(), room, room.tasks("test")[:2], **size)
