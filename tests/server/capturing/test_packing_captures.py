@@ -196,7 +196,7 @@ def test_a_running_capture_commits_compressions_with_their_steps(capture, tmp_pa
     reader = CaptureReader.open(path)
     committed = reader.steps_committed
     golden = np.load(GOLDEN / "cad" / "golden.npz")["compression_step"]
-    assert 35 < committed < 90
+    assert golden[0] < committed < 90
     assert reader.array("compression/step")[:].tolist() == golden[golden < committed].tolist()
     assert verify(reader).ok
     with pytest.raises(NotCommittedError):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import psycopg
 import pytest
 from pydantic import SecretStr
@@ -93,6 +95,15 @@ def test_a_service_that_was_replaced_stops(address, service, submitted):
     assert len(heard) == 1
 
 
+def until_unlocked(address: str) -> None:
+    """Return when no session holds an advisory lock of the database: a server ends a closed session a moment later."""
+    held = "SELECT count(*) FROM pg_locks JOIN pg_database ON oid = database AND datname = current_database() "
+    ends = time.monotonic() + 60
+    with psycopg.connect(address, autocommit=True) as connection:
+        while connection.execute(f"{held} WHERE locktype = 'advisory'").fetchone() != (0,):
+            assert time.monotonic() < ends
+
+
 def test_a_successor_that_has_left_again_is_noticed(address, service):
     """The lock is free, but the database has had another service since."""
     _, sole, heard = service
@@ -101,6 +112,7 @@ def test_a_successor_that_has_left_again_is_noticed(address, service):
     with other.served(print):
         pass
     other.close()
+    until_unlocked(address)
     sole.look()
     assert "in between" in heard[0]
 

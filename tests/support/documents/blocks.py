@@ -16,7 +16,7 @@ NOT_RUN = re.compile(r"<!-- not run: (?P<reason>[^>]+) -->")
 FENCE = re.compile(r"^```(?P<language>\w*)\s*$")
 RUN = frozenset({"sh", "python"})
 """Languages that are run."""
-SHOWN = frozenset({"json", "text"})
+SHOWN = frozenset({"json", "text", "toml"})
 """Languages that are only read: what a program prints, a file's content, a drawing."""
 
 
