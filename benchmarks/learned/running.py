@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from pathlib import Path
 from typing import Any, Final
@@ -19,12 +18,12 @@ from attnscope_server.trials.resolving import resolve_trial
 from attnscope_server.trials.rollout import TrialRunner
 from attnscope_storage.reading.reader import CaptureReader
 from attnscope_storage.wire import PolicyDescription, ResolvedTrial, TrialSpec
+from benchmarks.checksums import unchanged, write_sums
 from benchmarks.learned.subjects import CAD, NEWEST, TRAINEES
 
 FOLDER: Final = Path(__file__).resolve().parents[2] / "docs" / "study" / "learned"
 ARRAYS: Final = "trial.npz"
 FACTS: Final = "trial.json"
-SUMS: Final = "SHA256SUMS"
 
 JOB: Final = "learned"
 
@@ -110,8 +109,7 @@ def publish(store: Path, to: Path) -> Path:
     np.savez_compressed(to / ARRAYS, **arrays)  # type: ignore[arg-type]  # names have strokes
     facts = {name: reader.attributes[name] for name in ("spec", "resolved", "policy")}
     (to / FACTS).write_text(json.dumps(facts, indent=1, sort_keys=True) + "\n", encoding="utf-8")
-    lines = [f"{_digest(to / name)}  {name}\n" for name in (ARRAYS, FACTS)]
-    (to / SUMS).write_text("".join(lines), encoding="utf-8")
+    write_sums(to, (ARRAYS, FACTS))
     return to
 
 
@@ -123,12 +121,8 @@ def published(folder: Path = FOLDER) -> TrialResults:
     ValueError
         A file is not the one whose checksum was published.
     """
-    for line in (folder / SUMS).read_text(encoding="utf-8").splitlines():
-        digest, name = line.split()
-        if _digest(folder / name) != digest:
-            raise ValueError(f"{name} is not the file whose checksum was published")
-    facts = json.loads((folder / FACTS).read_text(encoding="utf-8"))
-    with np.load(folder / ARRAYS) as stored:
+    facts = json.loads(unchanged(folder / FACTS).read_text(encoding="utf-8"))
+    with np.load(unchanged(folder / ARRAYS)) as stored:
         arrays = dict(stored)
     return TrialResults(
         job=JOB,
@@ -138,7 +132,3 @@ def published(folder: Path = FOLDER) -> TrialResults:
         provenance={},
         arrays=arrays,
     )
-
-
-def _digest(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()

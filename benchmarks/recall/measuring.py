@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -24,6 +23,7 @@ from attnscope_server.training.evaluation import episode_returns
 from attnscope_server.training.under import UnderPlan
 from attnscope_storage.reading.reader import CaptureReader
 from attnscope_storage.wire import CaptureSpec
+from benchmarks.checksums import write_sums
 from benchmarks.recall.subjects import PLAN, SEEDS, folder_of
 
 BUDGETS: Final = (12, 14, 15, 20, 25, 40, 51)
@@ -46,7 +46,6 @@ FIRST_SEED: Final = 1000
 
 FOLDER: Final = Path(__file__).resolve().parents[2] / "docs" / "study" / "recall"
 ARRAYS: Final = "measured.npz"
-SUMS: Final = "SHA256SUMS"
 
 
 def returns_under(runs: Path, seed: int, budget: int) -> Float64[np.ndarray, "task rollout episode"]:
@@ -125,6 +124,5 @@ def publish(runs: Path, to: Path = FOLDER) -> Path:
     }
     to.mkdir(parents=True, exist_ok=True)
     np.savez_compressed(to / ARRAYS, **arrays)
-    digest = hashlib.sha256((to / ARRAYS).read_bytes()).hexdigest()
-    (to / SUMS).write_text(f"{digest}  {ARRAYS}\n", encoding="utf-8")
+    write_sums(to, [ARRAYS])
     return to / ARRAYS

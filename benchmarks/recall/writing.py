@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Final
@@ -11,8 +10,9 @@ import numpy as np
 from scipy.stats import t as student
 
 from attnscope_storage.wire.specifications.cards import DecisionCard
+from benchmarks.checksums import unchanged
 from benchmarks.recall.deciding import ASKED
-from benchmarks.recall.measuring import ARRAYS, FOLDER, SUMS, WHOLE
+from benchmarks.recall.measuring import ARRAYS, FOLDER, WHOLE
 from benchmarks.recall.subjects import SEEDS
 from benchmarks.study2.writing import rewritten, table
 
@@ -29,10 +29,7 @@ Arrays = Mapping[str, np.ndarray]
 
 def published(folder: Path = FOLDER) -> dict[str, np.ndarray]:
     """Return the published arrays; ValueError where their checksum is another."""
-    content = (folder / ARRAYS).read_bytes()
-    if not (folder / SUMS).read_text(encoding="utf-8").startswith(hashlib.sha256(content).hexdigest()):
-        raise ValueError(f"{folder / ARRAYS} is not the file that {SUMS} names")
-    with np.load(folder / ARRAYS, allow_pickle=False) as stored:
+    with np.load(unchanged(folder / ARRAYS), allow_pickle=False) as stored:
         return {name: stored[name] for name in stored.files}
 
 

@@ -13,13 +13,13 @@ from typing import Final
 
 import torch
 
-from attnscope_model.training.trainer import Recipe, Trainer, initialise
+from attnscope_model.training.trainer import Trainer, initialise
 from attnscope_model.training.windows import HistoryArrays
 from attnscope_server.training.checkpoints import new_policy
 from attnscope_server.training.collecting import collect
 from attnscope_server.training.plan import HistoryPlan, TrainingPlan
 from attnscope_server.training.under import UnderPlan
-from benchmarks.shipping.recipes import SHIPMENTS
+from benchmarks.shipping.recipes import SHIPMENTS, SLIDING
 
 SHARE: Final = 0.01
 """Share of a plan's steps that are timed, half of them of each length."""
@@ -54,15 +54,7 @@ def planned() -> Iterable[Planned]:
         under = tuned.model_copy(update={"under": UnderPlan.of_text(rule, "keep")})
         yield Planned(f"key-to-door, fine-tuned under {rule}", under, 3)
     yield Planned("key-to-door, fine-tuned on whole contexts", tuned, 3)
-    recipe = Recipe(steps=3000, batch=12, short_length=150)
-    sliding = TrainingPlan(
-        preset="key-to-door",
-        histories=door.histories.model_copy(update={"episodes": 14}),
-        positions="rotary",
-        context_length=350,
-        recipe=recipe,
-    )
-    yield Planned("key-to-door that slides, rotary", sliding, 3)
+    yield Planned("key-to-door that slides, rotary", SLIDING, 3)
     yield Planned("13×13, 6,000 steps in place of 2,400", _changed(large, steps=6000), 2)
     yield Planned("13×13, 16 windows a step in place of 8", _changed(large, batch=16), 2)
     wider = large.histories.model_copy(update={"per_task": 60, "noise": 0.6})

@@ -36,6 +36,24 @@ def _seeds(plan: TrainingPlan) -> tuple[TrainingPlan, ...]:
     return tuple(plan.model_copy(update={"recipe": replace(plan.recipe, seed=seed)}) for seed in range(TRAINING_SEEDS))
 
 
+LARGE: Final = TrainingPlan(
+    preset="darkroom-13",
+    histories=HistoryPlan(source="sweeper", per_task=30, episodes=20, noise=0.3, targets="intended"),
+    positions="rotary",
+    context_length=600,
+    recipe=Recipe(steps=2400, batch=8, short_length=240),
+)
+"""Of Darkroom 13×13, whose first reward may lie 600 tokens back."""
+
+SLIDING: Final = TrainingPlan(
+    preset="key-to-door",
+    histories=HistoryPlan(source="sweeper", per_task=1, episodes=14, noise=0.6, targets="intended"),
+    positions="rotary",
+    context_length=350,
+    recipe=Recipe(steps=3000, batch=12, short_length=150),
+)
+"""Of key-to-door, with windows that begin anywhere and slide."""
+
 SHIPMENTS: Final = MappingProxyType(
     {
         "darkroom-absolute": Shipment(
@@ -83,15 +101,7 @@ SHIPMENTS: Final = MappingProxyType(
         ),
         "darkroom-13": Shipment(
             title="Darkroom 13×13, a context of 600 tokens",
-            plans=_seeds(
-                TrainingPlan(
-                    preset="darkroom-13",
-                    histories=HistoryPlan(source="sweeper", per_task=30, episodes=20, noise=0.3, targets="intended"),
-                    positions="rotary",
-                    context_length=600,
-                    recipe=Recipe(steps=2400, batch=8, short_length=240),
-                )
-            ),
+            plans=_seeds(LARGE),
             aim="held-out: at least 90 % of the optimum",
             limits=(
                 "It was evaluated only while its window grows (15 episodes). Other seeds of its recipe do worse and "
@@ -127,14 +137,8 @@ TRIED: Final = MappingProxyType(
         "key-to-door-clock": Shipment(
             title="Dark key-to-door 9×9, rotary positions and a clock",
             plans=_seeds(
-                TrainingPlan(
-                    preset="key-to-door",
-                    histories=HistoryPlan(source="sweeper", per_task=1, episodes=14, noise=0.6, targets="intended"),
-                    positions="rotary",
-                    clock_steps=50,
-                    clock_episodes=8,
-                    context_length=350,
-                    recipe=Recipe(steps=1500, batch=12, short_length=150),
+                SLIDING.model_copy(
+                    update={"clock_steps": 50, "clock_episodes": 8, "recipe": replace(SLIDING.recipe, steps=1500)}
                 )
             ),
             aim="held-out: at least 1.6 of 2 in episodes 6–20, most of them after the window slides",
@@ -142,15 +146,7 @@ TRIED: Final = MappingProxyType(
         ),
         "darkroom-13-discovery": Shipment(
             title="Darkroom 13×13, decisions right after discoveries weighted",
-            plans=_seeds(
-                TrainingPlan(
-                    preset="darkroom-13",
-                    histories=HistoryPlan(source="sweeper", per_task=30, episodes=20, noise=0.3, targets="intended"),
-                    positions="rotary",
-                    context_length=600,
-                    recipe=Recipe(steps=1200, batch=8, short_length=240, discovery_weight=20.0),
-                )
-            ),
+            plans=_seeds(LARGE.model_copy(update={"recipe": replace(LARGE.recipe, steps=1200, discovery_weight=20.0)})),
             aim="held-out: at least 90 % of the optimum over seeds",
             episodes=15,
         ),

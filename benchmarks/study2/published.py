@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -17,10 +16,10 @@ from attnscope_server.deciding.statistics.episodes import first_binding_episode,
 from attnscope_server.deciding.statistics.estimates import PairedReturns
 from attnscope_server.deciding.statistics.gate import Gate, gate
 from attnscope_storage.proposing import BASELINES, Votes, distinct, votes_of
+from benchmarks.checksums import summed, unchanged, write_sums
 from benchmarks.study2.subjects import SUBJECTS, Subject, named
 
 FOLDER = Path(__file__).resolve().parents[2] / "docs" / "study" / "second"
-SUMS = "SHA256SUMS"
 
 Arrays = Mapping[str, Shaped[np.ndarray, "..."]]
 
@@ -124,8 +123,7 @@ def publish(folder: Path, to: Path = FOLDER, subjects: Sequence[Subject] = SUBJE
         if all(path.exists() for path in (*boards, parts / "race.npz", parts / "plain.npz")):
             np.savez_compressed(to / f"{subject.key}.npz", **_joined(subject, parts, boards))
             done.append(subject.key)
-    sums = [f"{hashlib.sha256(path.read_bytes()).hexdigest()}  {path.name}" for path in sorted(to.glob("*.npz"))]
-    (to / SUMS).write_text("\n".join(sums) + "\n", encoding="utf-8")
+    write_sums(to, sorted(path.name for path in to.glob("*.npz")))
     return done
 
 
@@ -139,15 +137,12 @@ def published(
     ValueError
         A file is not the one whose checksum was published.
     """
-    sums = dict(reversed(line.split("  ")) for line in (folder / SUMS).read_text(encoding="utf-8").splitlines())
-    found = []
+    there, found = summed(folder), []
     for subject in subjects:
         path = folder / f"{subject.key}.npz"
-        if path.name not in sums:
+        if path.name not in there:
             continue
-        if hashlib.sha256(path.read_bytes()).hexdigest() != sums[path.name]:
-            raise ValueError(f"{path.name} is not the file whose checksum was published")
-        with np.load(path) as stored:
+        with np.load(unchanged(path)) as stored:
             found.append(Published(subject, dict(stored), stands))
     return found
 

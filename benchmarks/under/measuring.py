@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +15,7 @@ from attnscope_env import preset
 from attnscope_model.checkpoints.native import load_policy
 from attnscope_server.training.evaluation import episode_returns
 from attnscope_server.training.plan import tasks_of
+from benchmarks.checksums import unchanged, write_sums
 from benchmarks.under.subjects import BASE, RULES, SEEDS, WITHOUT, Trainee
 
 TASKS: Final = 24
@@ -35,7 +35,6 @@ WHOLE: Final = "whole"
 
 FOLDER: Final = Path(__file__).resolve().parents[2] / "docs" / "study" / "under"
 ARRAYS: Final = "returns.npz"
-SUMS: Final = "SHA256SUMS"
 
 
 @dataclass(frozen=True)
@@ -110,8 +109,7 @@ def publish(runs: Path, to: Path = FOLDER, tunings: Sequence[str] = ()) -> list[
     }
     to.mkdir(parents=True, exist_ok=True)
     np.savez_compressed(to / ARRAYS, **arrays, **beside)
-    digest = hashlib.sha256((to / ARRAYS).read_bytes()).hexdigest()
-    (to / SUMS).write_text(f"{digest}  {ARRAYS}\n", encoding="utf-8")
+    write_sums(to, [ARRAYS])
     return [cell.key for cell in done]
 
 
@@ -123,8 +121,5 @@ def published(folder: Path = FOLDER) -> dict[str, np.ndarray]:
     ValueError
         The file is not the one whose checksum was published.
     """
-    digest, name = (folder / SUMS).read_text(encoding="utf-8").split()
-    if hashlib.sha256((folder / name).read_bytes()).hexdigest() != digest:
-        raise ValueError(f"{name} is not the file whose checksum was published")
-    with np.load(folder / name) as stored:
+    with np.load(unchanged(folder / ARRAYS)) as stored:
         return dict(stored)

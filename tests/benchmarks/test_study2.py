@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from benchmarks.checksums import SUMS
 from benchmarks.study2.measures import (
     best_kept,
     better_positions,
@@ -19,7 +20,7 @@ from benchmarks.study2.measures import (
     within_budgets,
     within_rules,
 )
-from benchmarks.study2.published import FOLDER, SUMS, Published, published
+from benchmarks.study2.published import FOLDER, Published, published
 from benchmarks.study2.subjects import DECISIONS, DIP_COUNTS, SUBJECTS
 from benchmarks.study2.writing import PAGE, rewritten, tables
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from benchmarks.study2.published import SUMS
+from benchmarks.checksums import SUMS
 from benchmarks.study2.subjects import DECISIONS, DIP_COUNTS, POSITIONS
 from benchmarks.study2.writing import rewritten
 from benchmarks.study3 import lengths

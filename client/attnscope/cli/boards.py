@@ -33,8 +33,8 @@ def show_board(trial: Trial, *, as_json: bool, returns: Mapping[str, Path] | Non
     returns
         Files of returns of other programs, [env, episode], by the names of their arms.
     """
-    from attnscope.foreign.returns import outside_arms  # noqa: PLC0415 - as above
-    from attnscope.trials.answering import answers  # noqa: PLC0415 - loads zarr
+    from attnscope.foreign.returns import outside_arms  # noqa: PLC0415 - loads zarr
+    from attnscope.trials.answering import answers  # noqa: PLC0415 - as above
     from attnscope.trials.board import board  # noqa: PLC0415 - as above
     from attnscope.trials.words import speed_words  # noqa: PLC0415 - as above
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from importlib.metadata import entry_points
+from importlib.metadata import EntryPoint, entry_points
 from typing import Any, Final
 
 from attnscope_env.presets.gymnasium_entry import GymnasiumEntry
@@ -84,7 +84,7 @@ class Listings:
         self._by_id: dict[str, EnvironmentListing] = {}
         self._presets: dict[str, EnvPreset] = {}
         for listed in (*map(_own, OWN), *map(_further, further)):
-            self._add(listed)
+            _add(listed, self._by_id, self._presets)
         self._complete = False
 
     def __iter__(self) -> Iterator[EnvironmentListing]:
@@ -118,29 +118,38 @@ class Listings:
         """Add the environments of installed packages, once."""
         if self._complete:
             return
+        by_id, presets = dict(self._by_id), dict(self._presets)
         for point in sorted(entry_points(group=GROUP), key=lambda point: point.name):
             what = f"the installed environment {point.name} ({point.value})"
             try:
-                found = point.load()
-            except Exception as error:  # a foreign package may raise anything
-                raise EnvironmentPackageError(f"{what} does not load: {error}") from error
-            listed = _further(found) if isinstance(found, GymnasiumEntry) else found
-            if not isinstance(listed, EnvironmentListing):
-                raise EnvironmentPackageError(f"{what} is neither an EnvironmentListing nor a GymnasiumEntry")
-            try:
-                self._add(listed)
+                _add(_loaded(point, what), by_id, presets)
             except ValueError as error:
                 raise EnvironmentPackageError(f"{what}: {error}") from error
+        self._by_id, self._presets = by_id, presets  # all or none, so that the next question has the same answer
         self._complete = True
 
-    def _add(self, listed: EnvironmentListing) -> None:
-        if listed.id in self._by_id:
-            raise ValueError(f"the environment {listed.id!r} is listed twice")
-        self._by_id[listed.id] = listed
-        for preset in listed.presets:
-            if preset.name in self._presets:
-                raise ValueError(f"the preset {preset.name!r} is listed twice")
-            self._presets[preset.name] = preset
+
+def _loaded(point: EntryPoint, what: str) -> EnvironmentListing:
+    """Return the environment that an entry point names."""
+    try:
+        found = point.load()
+    except Exception as error:  # a foreign package may raise anything
+        raise EnvironmentPackageError(f"{what} does not load: {error}") from error
+    listed = _further(found) if isinstance(found, GymnasiumEntry) else found
+    if not isinstance(listed, EnvironmentListing):
+        raise EnvironmentPackageError(f"{what} is neither an EnvironmentListing nor a GymnasiumEntry")
+    return listed
+
+
+def _add(listed: EnvironmentListing, by_id: dict[str, EnvironmentListing], presets: dict[str, EnvPreset]) -> None:
+    """Add an environment and its presets; ValueError where its id or the name of one is taken."""
+    if listed.id in by_id:
+        raise ValueError(f"the environment {listed.id!r} is listed twice")
+    by_id[listed.id] = listed
+    for preset in listed.presets:
+        if preset.name in presets:
+            raise ValueError(f"the preset {preset.name!r} is listed twice")
+        presets[preset.name] = preset
 
 
 OWN: Final[tuple[tuple[str, str, type[Options]], ...]] = (

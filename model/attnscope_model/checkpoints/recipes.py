@@ -10,6 +10,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Final
 
 PLAN: Final = "plan.json"
@@ -19,10 +20,13 @@ MAX_PLAN_BYTES: Final = 2**20
 """Bytes of a plan that is read, at most."""
 
 DECIDES: Final = (
-    "preset", "histories", "layout", "compressor", "positions", "context_length", "width", "layers", "heads",
-    "feedforward", "recipe", "under", "start",
+    "preset", "histories", "layout", "compressor", "positions", "clock_steps", "clock_episodes", "context_length",
+    "width", "layers", "heads", "feedforward", "recipe", "under", "start",
 )  # fmt: skip
 """Parts of a plan that decide its weights; how often a run evaluates and saves does not."""
+
+MEANT: Final = MappingProxyType({"clock_steps": 0, "clock_episodes": 0, "discovery_weight": 1.0})
+"""Fields that plans did not always have, with what a plan without them means; such a value is no part of the recipe."""
 
 OWN_START: Final = ("checkpoint", "name")
 """Fields of a plan's start that name the training seed's own checkpoint: the recipe is to go on from such a one."""
@@ -31,8 +35,8 @@ OWN_START: Final = ("checkpoint", "name")
 def recipe_of(plan: Mapping[str, Any]) -> dict[str, Any]:
     """Return what an entry says of a plan: ``recipe``, a hash, and ``training_seed``; nothing of what is no plan.
 
-    What a plan leaves out and what it says is None are the same, so that plans of before a field was added keep their
-    hash.
+    Fields that a plan leaves out, that it says are None, and that say what `MEANT` does are the same, so that plans of
+    before a field was added keep their hash.
     """
     trained = plan.get("recipe")
     seed = trained.get("seed") if isinstance(trained, Mapping) else None
@@ -63,5 +67,5 @@ def recipe_beside(source: Path) -> dict[str, Any]:
 
 def _said(value: Any) -> Any:  # noqa: ANN401 - plain values of a JSON document
     if isinstance(value, Mapping):
-        return {name: _said(one) for name, one in value.items() if one is not None}
+        return {name: _said(one) for name, one in value.items() if one is not None and MEANT.get(name) != one}
     return [_said(one) for one in value] if isinstance(value, list | tuple) else value

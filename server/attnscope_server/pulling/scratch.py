@@ -15,6 +15,8 @@ from pathlib import Path
 
 import structlog
 
+from attnscope_server.running.cached_checkpoints import still
+
 log = structlog.get_logger("attnscope.pulling")
 
 
@@ -61,17 +63,9 @@ def _locked(folder: Path) -> int:
         with contextlib.suppress(FileNotFoundError):
             descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
             fcntl.flock(descriptor, fcntl.LOCK_EX)
-            if _is(descriptor, folder):
+            if still(descriptor, folder):
                 return descriptor
             os.close(descriptor)
-
-
-def _is(descriptor: int, folder: Path) -> bool:
-    """Return True where the folder of that name is still the one that is open."""
-    try:
-        return os.path.samestat(os.fstat(descriptor), folder.stat())
-    except FileNotFoundError:
-        return False
 
 
 def _removed(folder: Path) -> bool:

@@ -27,7 +27,7 @@ def hold(folder: Path) -> int | None:
     except FileNotFoundError:
         return None
     fcntl.flock(descriptor, fcntl.LOCK_SH)
-    if _is(descriptor, folder) and (folder / ENTRY).exists():
+    if still(descriptor, folder) and (folder / ENTRY).exists():
         os.utime(descriptor)
         return descriptor
     os.close(descriptor)
@@ -59,7 +59,7 @@ def _removed(root: Path, folder: Path) -> bool:
         return True
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        if not _is(descriptor, folder):  # removed by another worker, and perhaps fetched anew
+        if not still(descriptor, folder):  # removed by another worker, and perhaps fetched anew
             return not folder.exists()
         with new_folder(root) as aside:
             folder.rename(aside / folder.name)
@@ -71,7 +71,7 @@ def _removed(root: Path, folder: Path) -> bool:
     return True
 
 
-def _is(descriptor: int, folder: Path) -> bool:
+def still(descriptor: int, folder: Path) -> bool:
     """Return True where the folder of that name is still the one that is open."""
     try:
         return os.path.samestat(os.fstat(descriptor), folder.stat())

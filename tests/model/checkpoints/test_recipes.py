@@ -32,6 +32,7 @@ def but(plan, **changes):
     [
         but(PLAN, recipe={"steps": 100, "seed": 4}),
         but(PLAN, save_every=10, tasks={"train": [1]}, under=None),
+        but(PLAN, clock_steps=0, recipe={"steps": 100, "seed": 3, "discovery_weight": 1.0}),
         but(PLAN, compressor={"latents": 8}),  # of the layout cad alone
         but(PLAN, start={"checkpoint": "b" * 64, "name": "mine-seed4@100", "step": 100}),
     ],
@@ -46,6 +47,9 @@ def test_a_recipe_is_its_plan_but_for_the_seed(other):
     [
         but(PLAN, recipe={"steps": 101, "seed": 3}),
         but(PLAN, width=32),
+        but(PLAN, clock_steps=20),
+        but(PLAN, clock_steps=20, clock_episodes=8),
+        but(PLAN, recipe={"steps": 100, "seed": 3, "discovery_weight": 20.0}),
         but(PLAN, histories={"source": "explorer", "seed": 1}),
         but(PLAN, start={"checkpoint": "a" * 64, "name": "mine-seed3@200", "step": 200}),
         but(PLAN, layout="cad"),
