@@ -15,6 +15,8 @@ from dataclasses import dataclass
 import uvicorn
 from fastapi import FastAPI
 
+from attnscope_env.presets.listing import EnvironmentPackageError, Listings
+from attnscope_model.strategies.registry import strategies
 from attnscope_server.app import create_app
 from attnscope_server.errors import AddressUnusableError, ExposureError, ServiceError, SettingUnusableError
 from attnscope_server.http.connections import bounded_connections
@@ -76,7 +78,9 @@ def refuse_unusable_settings(settings: Settings) -> None:
     Raises
     ------
     SettingUnusableError
-        A device, a program or a folder that they name is not here.
+        A device, a program or a folder that they name is not here, or an environment cannot be listed.
+    StrategyPackageError
+        An installed package's strategy cannot be used.
     """
     for command in (settings.worker_command, settings.replay_command):
         if shutil.which(command[0]) is None:
@@ -91,6 +95,11 @@ def refuse_unusable_settings(settings: Settings) -> None:
         if reason is not None:
             raise SettingUnusableError(f"{folder}, where the local client looks: {reason}; or say --no-announce")
     refuse_unusable(settings.devices)
+    strategies()
+    try:
+        _ = Listings(settings.environments).ids
+    except EnvironmentPackageError as error:
+        raise SettingUnusableError(str(error)) from error
 
 
 def _listening(settings: Settings) -> socket.socket:

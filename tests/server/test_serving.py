@@ -75,6 +75,21 @@ def test_what_would_fail_later_is_refused_at_the_start(where, tmp_path, changes,
         pass
 
 
+@pytest.mark.parametrize("kind", ["environments", "strategies"])
+def test_a_broken_package_is_named_at_the_start(tmp_path, kind):
+    """The program ends with one line that names the entry point; no request finds it out."""
+    told = tmp_path / "broken-1.dist-info"
+    told.mkdir()
+    (told / "METADATA").write_text("Metadata-Version: 2.1\nName: broken\nVersion: 1\n")
+    (told / "entry_points.txt").write_text(f"[attnscope.{kind}]\nlake = nowhere_at_all:X\n")
+    program = f"import sys; sys.path.insert(0, {str(tmp_path)!r}); from attnscope_server.cli import main; main()"
+    words = ["serve", "--port", "0", "--no-announce", "--data-root", str(tmp_path / "root")]
+    ended = subprocess.run([sys.executable, "-c", program, *words], capture_output=True, text=True, check=False)
+    assert ended.returncode == 1
+    assert "lake (nowhere_at_all:X) does not load" in ended.stderr.splitlines()[-1]
+    assert "Traceback" not in ended.stderr
+
+
 def test_signs_of_life_must_come_before_their_deadline(tmp_path):
     """Else every worker would be ended, again and again."""
     with pytest.raises(ValueError, match="would be ended"):

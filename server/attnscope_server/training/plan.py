@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from attnscope_env import preset
 from attnscope_env.histories.explorer import MAX_NOISE
+from attnscope_env.presets.listing import EnvironmentPackageError
 from attnscope_env.presets.tasks import EnvPreset, Task
 from attnscope_model.families.ad import Positions
 from attnscope_model.training.trainer import Recipe
@@ -163,11 +164,11 @@ class TrainingPlan(BaseModel):
         Raises
         ------
         PlanUnfitError
-            There is none of that name.
+            There is none of that name, or an installed package's cannot be listed.
         """
         try:
             return preset(self.preset)
-        except LookupError as error:
+        except (LookupError, EnvironmentPackageError) as error:
             raise PlanUnfitError(str(error)) from error
 
     def refuse_unfit(self) -> None:
