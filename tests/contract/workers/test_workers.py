@@ -21,7 +21,8 @@ from attnscope_storage.reading.reader import CaptureReader
 from attnscope_storage.wire import JobState
 from attnscope_storage.wire.contract import imported
 
-COMMAND = (sys.executable, "-m", "attnscope_server.running.worker")
+FAR = (sys.executable, "-X", "far", "-m", "attnscope_server.running.worker")
+"""A command that no other worker of this process has: services of other tests may have workers here too."""
 
 OPTIONS = {
     "checkpoint": "AD-darkroom",
@@ -66,7 +67,7 @@ def stopped_at_its_first_commit(worker) -> Iterator[Callable[[], list[psutil.Pro
 
     def sent(token, number, *given):
         if number and not stopped:  # commit 0 has no steps
-            stopped.extend(one for one in psutil.Process().children() if COMMAND[-1] in one.cmdline())
+            stopped.extend(one for one in psutil.Process().children() if one.cmdline()[1:] == list(FAR[1:]))
             for one in stopped:
                 one.suspend()
         send(token, number, *given)
@@ -106,7 +107,7 @@ def test_a_job_that_changes_its_worker_has_the_bits_of_one_that_did_not(pulled, 
     """
     with attnscope.connect(pulled.url, pulled.key) as client:
         job = client.submit(**OPTIONS)
-        with lent(pulled, name="far", stores=None) as far, stopped_at_its_first_commit(far) as stopped:
+        with lent(pulled, name="far", stores=None, command=FAR) as far, stopped_at_its_first_commit(far) as stopped:
             wait_until(lambda: job.refresh().info.progress.steps_committed or job.state.final)
             assert len(stopped()) == 1
             (place,) = pulled.state.supervisor.places()
