@@ -136,7 +136,15 @@ def readable(rows: Iterable[JobRow]) -> Iterator[StoredJob]:
             log.warning("the record of a job cannot be read", job=row.id, detail=error.message)
 
 
-def record_event(session: Session, row: JobRow, at: datetime, detail: str | None) -> None:
-    """Write down the state that a job entered, after what came before."""
-    session.add(EventRow(job=row.sequence, at=at, state=row.state, detail=detail))
+def record_event(session: Session, row: JobRow, at: datetime, detail: str | None, state: JobState | None = None) -> int:
+    """Write down the state that a job entered, after what came before; return the number of the event.
+
+    Parameters
+    ----------
+    state
+        None: the one that the row has by now.
+    """
+    event = EventRow(job=row.sequence, at=at, state=state or row.state, detail=detail)
+    session.add(event)
     session.flush()
+    return event.sequence

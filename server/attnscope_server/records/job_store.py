@@ -24,8 +24,8 @@ from attnscope_server.records.job_rows import (
     write_state,
 )
 from attnscope_server.records.served import begin, charge, join
-from attnscope_server.records.tables import BUSY, EventRow, JobRow
-from attnscope_server.records.turns import Claim, next_in_turn
+from attnscope_server.records.tables import BUSY, JobRow
+from attnscope_server.records.turns import Claim, next_in_turn, waits
 from attnscope_server.records.usage import Room, refuse_over_quota
 from attnscope_storage.wire import AnySpec, JobState, ProblemCode, Progress, Resolved
 
@@ -121,17 +121,19 @@ class JobStore(JobKeeping):
     def claim(self, claim: Claim = ANY) -> StoredJob | None:
         """Give a placement slot the job whose turn it is; None where nothing waits that it takes."""
         with self._database.read() as session:  # most looks find nothing, and need not wait for a writer
-            if next_in_turn(session, claim, self._now()) is None:
+            if not waits(session, claim, self._now()):
                 return None
         with self._database.write() as session:
-            row = next_in_turn(session, claim, self._now())
-            if row is None:
+            turn = next_in_turn(session, claim, self._now())
+            if turn is None:
                 return None
-            job = self._write(session, row, stored_job(row).move(JobState.RUNNING, self._now()), None)
-            turn = session.scalar(select(func.max(EventRow.sequence)).where(EventRow.job == row.sequence))
-            row.served_turn, row.runner, row.slot = turn, claim.runner, claim.slot
-            begin(session, row, self._now())
-            row.lease_until = self._after(claim.lease_seconds)
+            row, at = session.get_one(JobRow, turn.first), self._now()
+            job = stored_job(row).move(JobState.RUNNING, at)
+            # The event first, whose number the row keeps: so the row is written once.
+            row.served_turn = record_event(session, row, at, None, job.state)
+            begin(session, row, at, behind=turn.behind)
+            write_state(row, job)
+            row.runner, row.slot, row.lease_until = claim.runner, claim.slot, self._after(claim.lease_seconds)
             return job.evolve(runner=row.runner, slot=row.slot, lease_until=row.lease_until)
 
     def renew(self, job: UUID, attempt: int, seconds: float) -> None:

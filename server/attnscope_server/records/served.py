@@ -21,11 +21,18 @@ CREDIT: Final = 86_400.0
 """Seconds by which an owner who waits may be behind the owner who was served most, at most; more is forgotten."""
 
 
-def begin(session: Session, row: JobRow, at: datetime) -> None:
-    """Let the time of an attempt count from now on, and forget what its owner was behind beyond the credit."""
-    most = session.scalar(select(most_served())) or 0.0
-    mine = of_owner(session, row.owner)
-    mine.served_seconds = max(mine.served_seconds, most - CREDIT)
+def begin(session: Session, row: JobRow, at: datetime, *, behind: bool) -> None:
+    """Let the time of an attempt count from now on, and forget what its owner was behind beyond the credit.
+
+    Parameters
+    ----------
+    behind
+        As the owner's `Turn` says it: False where nothing is to be forgotten, so that nothing is asked.
+    """
+    if behind:
+        most = session.scalar(select(most_served())) or 0.0
+        mine = of_owner(session, row.owner)
+        mine.served_seconds = max(mine.served_seconds, most - CREDIT)
     row.served_from = at.timestamp()
 
 

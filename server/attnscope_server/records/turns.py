@@ -83,6 +83,8 @@ class Turn:
     """Running time that the owner was served with, that of running jobs included."""
     served: int
     """Turn in which the owner was last served; 0: never."""
+    behind: bool
+    """True where the owner has no stored time, or is behind the most served one by more than the credit."""
 
     @property
     def order(self) -> tuple[int, float, int, int]:
@@ -97,12 +99,17 @@ class Standing(Turn):
     waiting: int
 
 
-def next_in_turn(session: Session, claim: Claim, at: datetime) -> JobRow | None:
-    """Return the queued job that a slot takes next at a moment; None where none waits that it may take."""
+def next_in_turn(session: Session, claim: Claim, at: datetime) -> Turn | None:
+    """Return the turn of the owner whose job a slot takes next; None where none waits that it may take."""
     able = [one for one in _turns(session, claim, at) if claim.per_owner is None or one.running < claim.per_owner]
-    if not able:
-        return None
-    return session.get(JobRow, min(able, key=lambda one: one.order).first)
+    return min(able, key=lambda one: one.order, default=None)
+
+
+def waits(session: Session, claim: Claim, at: datetime) -> bool:
+    """Return True where a job waits that a slot may take; whose turn it is costs more to know."""
+    if claim.per_owner is not None:
+        return next_in_turn(session, claim, at) is not None
+    return session.scalar(_asking_any(_wish(claim))) is not None
 
 
 def standings(session: Session, at: datetime) -> tuple[Standing, ...]:
@@ -114,13 +121,29 @@ def standings(session: Session, at: datetime) -> tuple[Standing, ...]:
 
 def _turns(session: Session, claim: Claim, at: datetime) -> tuple[Turn, ...]:
     """Return the turn of each owner who waits for such a slot."""
-    wish = (claim.only, claim.never, claim.owners, claim.hardware, claim.device_kind)
-    found = session.execute(_asking_turns(wish), {"at": at.timestamp()})
+    found = session.execute(_asking_turns(_wish(claim)), {"at": at.timestamp()})
     return tuple(
-        Turn(owner, job, busy, max(charged or 0.0, most - CREDIT) + max(counted or 0.0, 0.0), turn or 0)
+        Turn(
+            owner,
+            job,
+            busy,
+            max(charged or 0.0, most - CREDIT) + max(counted or 0.0, 0.0),
+            turn or 0,
+            behind=charged is None or charged < most - CREDIT,
+        )
         for owner, job, busy, turn, charged, counted, most in found
         if job is not None
     )
+
+
+def _wish(claim: Claim) -> Wish:
+    return claim.only, claim.never, claim.owners, claim.hardware, claim.device_kind
+
+
+@lru_cache(maxsize=256)
+def _asking_any(wish: Wish) -> Select[tuple[int]]:
+    """Return the statement that finds any job that a slot takes, whoever is next."""
+    return select(JobRow.sequence).where(JobRow.state == JobState.QUEUED, *_taken(wish)).limit(1)
 
 
 @lru_cache(maxsize=256)

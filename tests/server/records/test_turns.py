@@ -135,6 +135,26 @@ def test_a_poll_does_not_read_the_queue(database, jobs, submitted):
     assert len(fetched) <= 5
 
 
+def test_a_claim_asks_the_database_three_times(database, jobs, submitted):
+    """Is a job there, whose turn is it, and what is the job: a further question would cost every claim."""
+    for _ in range(3):
+        submitted(jobs, "a")
+    jobs.claim()  # gives the owner a stored time
+    asked = []
+
+    def heard(_connection, _cursor, statement, *_rest):
+        if statement.startswith(("SELECT", "WITH")) and "pg_advisory" not in statement:
+            asked.append(statement)
+
+    for engine in (database._dialect.reading, database._dialect.writing):
+        event.listen(engine, "before_cursor_execute", heard)
+    assert jobs.claim().owner == "a"
+    assert len(asked) == 3
+    asked.clear()
+    assert jobs.claim(Claim(only=("screen",))) is None
+    assert len(asked) == 1
+
+
 @pytest.mark.parametrize("engine", ["sqlite"])
 def test_a_claim_costs_as_much_in_a_long_queue(database, jobs):
     """The instructions that SQLite runs to find the next job are as many with 40 waiting jobs as with 400."""
