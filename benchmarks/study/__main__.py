@@ -1,6 +1,7 @@
 """``python -m benchmarks.study [POLICY …] [--folder runs/study]``: run the study, write its tables and pictures.
 
-A trial that is there already is not run again; delete its folder to repeat it.
+A trial that is there already is not run again; delete its folder to repeat it. With ``--page`` nothing is run: the
+tables of the study's page are computed from the published ones.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from attnscope.connecting.connection import Connection
 from attnscope.connecting.transport import Transport
 from attnscope.service import Service
 from benchmarks.service import KEY, served
+from benchmarks.study.page import write as write_page
 from benchmarks.study.running import study
 from benchmarks.study.subjects import SUBJECTS
 from benchmarks.study.writing import write
@@ -25,7 +27,11 @@ def main() -> None:
     parser.add_argument("policies", nargs="*", metavar="POLICY", help="which; all where nothing is said")
     parser.add_argument("--folder", type=Path, default=Path("runs/study"), help="where raw trials are kept")
     parser.add_argument("--trial", action="append", help="only these trials; repeat for several")
+    parser.add_argument("--page", action="store_true", help="only compute the page's tables from the published ones")
     asked = parser.parse_args()
+    if asked.page:
+        write_page()
+        return
     known = {one.key: one for one in SUBJECTS}
     unknown = sorted(set(asked.policies) - set(known))
     if unknown:

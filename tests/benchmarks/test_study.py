@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import re
+
 import numpy as np
 import pytest
+from benchmarks.study.page import PAGE, Kept, printed, tables
 from benchmarks.study.subjects import RULES, SUBJECTS, trials
 from benchmarks.study.writing import digest
+from benchmarks.study2.writing import rewritten
 
 from attnscope_model.checkpoints.registry import CheckpointRegistry
 from attnscope_model.strategies import STRATEGIES
 from attnscope_server.trials.resolving import resolve_trial
+
+BOUNDS = {"0.95", "0.05"}
+"""What a condition must keep to be non-inferior, and the width that a sentence names."""
 
 
 @pytest.fixture(scope="module")
@@ -42,3 +49,30 @@ def test_the_checksum_is_of_what_was_measured():
     other = arrays["trial/return"].copy()
     other[1, 0, 0, 2] = 2
     assert digest(arrays | {"trial/return": other}) != before
+
+
+def test_the_page_s_tables_are_those_of_the_published_files():
+    """Written anew, the page is the same to the letter."""
+    page = PAGE.read_text(encoding="utf-8")
+    assert rewritten(page, tables()) == page
+
+
+def test_the_page_s_sentences_have_numbers_of_the_published_files():
+    """Every interval, every number of two digits or more and every share of a sentence stands in a published table."""
+    page = re.sub(r"<!-- begin .*?<!-- end", "", PAGE.read_text(encoding="utf-8"), flags=re.DOTALL)
+    said = " ".join(page.replace("*", "").split())
+    intervals, numbers, shares = printed()
+    found = re.findall(r"−?\d\.\d\d \[[^]]+\]", said)
+    alone = re.findall(r"(?<![\d.])−?\d\.\d{2,3}(?!\d)", re.sub(r"−?\d\.\d\d \[[^]]+\]", "", said))
+    in_percent = set(re.findall(r"\d+ %", said)) - {"95 %"}  # the level of the intervals
+    assert len(found) > 20
+    assert len(alone) > 15
+    assert [one for one in found if one not in intervals] == []
+    assert [one for one in alone if one not in numbers and one not in BOUNDS] == []
+    assert sorted(in_percent - shares) == []
+
+
+def test_a_condition_that_is_not_published_is_refused():
+    """No number is made up for a budget that was not tried."""
+    with pytest.raises(LookupError, match="0 conditions"):
+        Kept("darkroom-absolute").row("board", "recency()", "0.5")

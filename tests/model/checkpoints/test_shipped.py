@@ -75,6 +75,17 @@ def test_every_figure_of_the_table_of_policies_is_of_a_card():
     assert [figure for figure in claimed if f" {figure}" not in printed] == []
 
 
+def test_every_sentence_about_the_table_of_policies_has_figures_of_a_card():
+    """Returns that stand beside the table, and optimal and random ones in it, are printed by a card."""
+    page = (Path(__file__).parents[3] / "docs" / "policies.md").read_text()
+    reached = page.partition("## What they reach")[2].partition("\n## ")[0]
+    said = re.findall(r"(?<![\d.,])\d+\.\d\d(?!\d)", re.sub(r"\[[^]]+\]", "", reached))
+    cards = " ".join((folder / "README.md").read_text() for folder in FOLDERS.values())
+    printed = set(re.findall(r"(?<![\d.])\d+\.\d\d(?!\d)", cards)) | {"31.02"}  # nine tenths of the optimum 34.47
+    assert len(said) > 40
+    assert [figure for figure in said if figure not in printed] == []
+
+
 def in_context_return(folder, goal, episodes) -> np.ndarray:
     """Return the return of each episode of two sampled rollouts, [rollout, episode]."""
     info = entry(folder)
