@@ -16,7 +16,7 @@ from attnscope_model.strategies import STRATEGIES
 from attnscope_server.trials.resolving import resolve_trial
 
 BOUNDS = {"0.95", "0.05"}
-"""What a condition must keep to be non-inferior, and the width that a sentence names."""
+"""The share that a non-inferior condition keeps at least, and the width that a sentence names."""
 
 
 @pytest.fixture(scope="module")
