@@ -126,10 +126,16 @@ def entitle(figure: Figure, title: str) -> Text:
     return figure.suptitle(fold(title, inches, size), color=COLOURS["text"], fontsize=size, x=0.01, ha="left")
 
 
-def finish(figure: Figure, title: str, caption: str) -> Figure:
+def finish(figure: Figure, title: str, caption: str, *, left: float = 0.0) -> Figure:
     """Put the title above and the provenance below a figure whose layout is constrained; in a paper neither.
 
     A paper has its own caption: there both are the figure's metadata, which a PDF keeps.
+
+    Parameters
+    ----------
+    left
+        Inches that are left free before long names, whose letters are wider in some resolutions than in the one of the
+        layout.
     """
     if is_in_a_paper():
         figure.set_label(f"{title}. {caption}")
@@ -144,7 +150,7 @@ def finish(figure: Figure, title: str, caption: str) -> Figure:
     text.set_in_layout(False)
     engine = figure.get_layout_engine()
     if engine is not None:
-        engine.set(rect=(0, room, 1, 1 - room))  # type: ignore[call-arg]  # constrained layout's own
+        engine.set(rect=(left / width, room, 1 - left / width, 1 - room))  # type: ignore[call-arg]  # constrained layout's own
     return _settled(figure)
 
 

@@ -9,6 +9,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+import arms as planted
 from arms import arms_of
 from attnscope.cli.boards import show_board
 from attnscope.cli.tables import table_form
@@ -162,6 +163,16 @@ def test_imported_returns_stand_beside_the_arms(five, tmp_path):
     assert len(content) != len(write_for_paper(five, tmp_path)[0].read_bytes())
     with in_a_paper():
         assert faults(trial_arms(made)) == []
+
+
+@pytest.mark.parametrize("name", ["AD-absolute-darkroom-reference-under-recency64", "r" * 48])
+def test_a_long_label_is_whole_in_any_resolution(plant, monkeypatch, name):
+    """Letters are wider in a coarse picture than in the one that the layout was made for; names are still whole."""
+    monkeypatch.setattr(planted, "RECIPES", ("plain", name))
+    figure = trial_arms(board(planted.arms_of(plant, (0.0, 0.1)), samples=50))
+    for dpi in (72, 90, 110, 200):
+        figure.set_dpi(dpi)
+        assert faults(figure) == [], dpi
 
 
 def test_a_figure_for_a_paper_fits_a_column(five, trial, tmp_path):

@@ -22,6 +22,9 @@ from attnscope.trials.verdicts import Verdict
 LABEL_INCHES = 2.6
 """Width of the names of arms."""
 
+WIDER_INCHES = 0.28
+"""Inches by which the letters of such a name are wider in a coarse picture, at most."""
+
 PAPER_INCHES = 1.2
 """The same in a paper."""
 
@@ -65,7 +68,8 @@ def trial_arms(board: Board) -> Figure:
         else:
             refuse(right, "speed was not measured")
         _named(left, [fold(one.name, LABEL_INCHES, 7) for one in lines])
-        return finish(figure, title_of_trial(board, "Gain kept by arm"), caption_of_trial(board) + _key(board))
+        caption = caption_of_trial(board) + _key(board)
+        return finish(figure, title_of_trial(board, "Gain kept by arm"), caption, left=WIDER_INCHES)
 
 
 def _in_a_column(board: Board, lines: list[_Line]) -> Figure:
