@@ -24,7 +24,7 @@ from selenium.webdriver.support.ui import WebDriverWait
 
 import attnscope
 from attnscope.capture import Capture
-from attnscope.page.assets import ASSETS, asset
+from attnscope.page.assets import FIRST, asset
 from attnscope.page.opening import served
 from attnscope.page.server import PageServer
 from attnscope.page.subjects import Subject
@@ -183,7 +183,7 @@ def first_paints(server: PageServer, capture: Capture, folder: Path, count: int)
 def run(*, quick: bool) -> dict[str, object]:
     """Print the tables; return their figures."""
     random = np.random.default_rng(0)
-    size = sum(len(asset(path)) for path in ASSETS)
+    size = sum(len(asset(path)) for path in FIRST)
     print(f"  page and modules: {size / 1e3:.1f} kB")
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)

@@ -12,6 +12,7 @@ from attnscope.errors import OutsideError, RequestRefusedError
 from attnscope.measures.ranks import spearman
 from attnscope.page import views
 from attnscope.page.frames import Frame, numbers
+from attnscope.page.latents import latents as latents_at
 from attnscope.page.metrics import metrics as metrics_of
 from attnscope.page.rollouts import transitions
 from attnscope.page.rooms import room as room_of
@@ -138,6 +139,13 @@ def influence_at(subject: Subject, place: int, step: int, head: views.Head | Non
     }
 
 
+def latents(subject: Subject, asked: Asked) -> Answer:
+    """Answer with what the latents before a decision hold."""
+    with subject.reading():
+        place, step = _place(subject, asked), number(asked, "step")
+        return latents_at(subject.latents(place), step, "looked" if asked.get("shows") == "looked" else "traced")
+
+
 def answer(subject: Subject, _asked: Asked) -> Answer:
     """Answer with the decision and the screen beside the capture."""
     return subject.answers.document()
@@ -154,6 +162,7 @@ QUESTIONS: Final[Mapping[str, Callable[[Subject, Asked], Answer]]] = MappingProx
         "room": room,
         "metrics": metrics,
         "influence": influence,
+        "latents": latents,
         "answer": answer,
     }
 )

@@ -16,6 +16,9 @@ from attnscope.page.modules import module_text, with_imports
 MODULES: Final = with_imports("main.js")
 """The page's modules, files of this package: its entry and all that it imports."""
 
+LATER: Final = ("panes/latents.js",)
+"""Modules that are loaded where they are first needed; what they import is among `MODULES`."""
+
 STYLES: Final = ("/page.css", "/answer.css")
 """The page's styles, by path."""
 
@@ -23,10 +26,13 @@ ASSETS: Final[Mapping[str, tuple[str, str]]] = MappingProxyType(
     {
         "/": ("page.html", "text/html; charset=utf-8"),
         **{path: (path[1:], "text/css; charset=utf-8") for path in STYLES},
-        **{f"/{path}": (path, "text/javascript; charset=utf-8") for path in MODULES},
+        **{f"/{path}": (path, "text/javascript; charset=utf-8") for path in (*MODULES, *LATER)},
     }
 )
 """Files by path, with their media types: all that is served without a session, and none holds a word of a capture."""
+
+FIRST: Final = tuple(path for path in ASSETS if path[1:] not in LATER)
+"""Files that a browser gets before the first view."""
 
 PRELOADED: Final = "\n".join(f'<link rel="modulepreload" href="/{path}">' for path in MODULES)
 """Links of the document to every module."""

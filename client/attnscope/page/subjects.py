@@ -21,6 +21,7 @@ from attnscope.progress import describe
 from attnscope.provenance import state_words
 from attnscope.reading.opening import read
 from attnscope.reading.reading import Reading
+from attnscope.study.latents import LatentStudy
 from attnscope_storage.errors import CaptureNotFoundError
 from attnscope_storage.reading.reader import CaptureReader
 
@@ -55,6 +56,7 @@ class Subject:
         self._folder: Path | None = None
         self._looked = float("-inf")
         self._rollouts: dict[int, Rollout] = {}
+        self._latents: tuple[tuple[int, int], LatentStudy] | None = None
         self._envs: list[str] | None = None
         self._read: Reading | None = None
         self._reading, self._looking = threading.RLock(), threading.Lock()
@@ -193,6 +195,7 @@ class Subject:
                 "noRows": capture.lacks("attention/rows"),
                 "mapSteps": capture.map_steps(),
                 "replays": self._handle is not None,
+                "latents": policy.latents,
             }
 
     def listed(self) -> dict[str, Any]:
@@ -238,6 +241,14 @@ class Subject:
                     self._rollouts.clear()
                 self._rollouts[place] = Rollout(capture, place, known)
             return self._rollouts[place]
+
+    def latents(self, place: int) -> LatentStudy:
+        """Return the study of the latents of one environment, made once for each commit."""
+        with self.reading() as capture:
+            key = (place, capture.steps_committed)
+            if self._latents is None or self._latents[0] != key:
+                self._latents = key, LatentStudy(capture, place)
+            return self._latents[1]
 
 
 def in_a_line(words: str) -> str:

@@ -21,6 +21,7 @@ from attnscope.page.rollouts import Rollout, transitions
 from attnscope.page.subjects import Subject
 from attnscope.page.views import BINS, binned, by_column, heads
 from attnscope.reading.plan import stratified
+from attnscope.report.held_latents import held_latents
 from attnscope.study import Study
 from attnscope_storage.errors import AttnscopeError
 from attnscope_storage.reductions import factor
@@ -120,7 +121,7 @@ def embedded(read: Study, steps: list[int], asked: int | None = None) -> tuple[d
         shown = steps if place < held.maps else []
         maps = first if env == 0 and shown else [heads(read.capture, rollout, step, "maps") for step in shown]
         known = lost if env == 0 else []
-        envs[str(rollout.place)] = _packed(_environment(read, subject, rollout, held, maps, known))
+        envs[str(rollout.place)] = _packed(_environment(read, subject, rollout, held, budget, maps, known))
     about = subject.about()
     about |= {"held": [read.place(env) for env in held.places], "mapSteps": steps, "replays": False}
     about |= {"influence": [{"env": read.place(0), "step": one["step"]} for one in lost], "noInfluence": why}
@@ -130,7 +131,13 @@ def embedded(read: Study, steps: list[int], asked: int | None = None) -> tuple[d
 
 
 def _environment(
-    read: Study, subject: Subject, rollout: Rollout, held: Held, maps: list[Frame], lost: list[dict[str, Any]]
+    read: Study,
+    subject: Subject,
+    rollout: Rollout,
+    held: Held,
+    budget: int,
+    maps: list[Frame],
+    lost: list[dict[str, Any]],
 ) -> Frame:
     """Return all that is held of one environment, its frames one behind the other."""
     capture, size = read.capture, read.reading.size
@@ -155,16 +162,20 @@ def _environment(
     unit = factor(rows.shape[-1], BINS)
     band = binned(_mean(rows), unit)
     told = {"first": 0, "last": read.steps, **rollout.within(0, read.steps), "unit": unit}
+    packed, why = held_latents(subject, rollout.place, budget // MAP_SHARE // len(held.places))
     frames = [
         Frame({**common, **told}, band),
         Frame({**common, "contexts": contexts}, rows),
         *maps,
+        *packed,
     ]
     described = [{**frame.head, "shape": list(frame.shades.shape)} for frame in frames]
     head = {
         "band": described[0],
         "rows": described[1],
-        "maps": described[2:],
+        "maps": described[2 : 2 + len(maps)],
+        "latents": described[2 + len(maps) :],
+        "noLatents": why,
         "noMaps": capture.lacks("attention/maps") or NO_MAPS,
         "rollout": _transitions(read, rollout),
         "room": _room(subject, rollout),

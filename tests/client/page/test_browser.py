@@ -13,7 +13,7 @@ from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.support.ui import WebDriverWait
 
 import attnscope
-from attnscope.page.assets import ASSETS, asset
+from attnscope.page.assets import FIRST, asset
 from attnscope.page.opening import served
 from attnscope.page.subjects import Subject
 from attnscope_storage.shades import as_u8
@@ -243,7 +243,7 @@ def test_a_capture_of_one_step_is_shown(chrome, planted, state_folder):
 
 def test_page_and_modules_are_small():
     """Everything that is loaded before the first view is 150 kB at most."""
-    assert sum(len(asset(path)) for path in ASSETS) <= 150_000
+    assert sum(len(asset(path)) for path in FIRST) <= 150_000
 
 
 def test_the_newest_token_is_of_the_step_before(chrome, tmp_path, state_folder):

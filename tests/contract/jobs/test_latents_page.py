@@ -10,18 +10,24 @@ import numpy as np
 import pytest
 import torch
 from selenium import webdriver
+from selenium.webdriver.common.by import By
+from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.support.ui import WebDriverWait
 
 import attnscope
+from attnscope.page.latents import latents_of
 from attnscope.page.opening import served
 from attnscope.page.subjects import Subject
+from attnscope.report.page import page as report_page
+from attnscope.study import study
+from attnscope.study.latents import LatentStudy
 from attnscope_model.checkpoints.native import load_policy
 from attnscope_model.checkpoints.registry import CheckpointRegistry
 from attnscope_server.capturing.job import CaptureOrder, run_capture
 from attnscope_server.capturing.resolving import resolve
 from attnscope_storage.shades import as_u8
 from attnscope_storage.wire import CaptureSpec
-from chromium import chromium, colours, look, rest, shown, text, viridis
+from chromium import as_wide, chromium, colours, look, press, rest, scrolled, shown, text, violations, viridis
 from reading_here import reading_here
 
 GOLDEN = Path(__file__).resolve().parents[2] / "golden" / "cad"
@@ -56,6 +62,7 @@ def chrome(tmp_path_factory) -> Iterator[webdriver.Chrome]:
 def page(folder, chrome, tmp_path) -> Iterator[webdriver.Chrome]:
     """Return the browser at the page of that capture; nothing fails in it."""
     with served("latents", Subject.of_folder, folder=tmp_path) as server:
+        chrome.get("about:blank")  # so that no other test's page asks any more
         chrome.get_log("browser")
         chrome.get(server.show(Subject.of_folder(folder)).address)
         WebDriverWait(chrome, 30).until(lambda _: shown(chrome) >= 2)
@@ -91,3 +98,87 @@ def test_the_lone_query_has_no_latent(page, folder):
     look(page, step=51)
     assert text(page, "place-title") == "Step 51: the query"
     assert "latent" not in text(page, "fields")
+
+
+def packed_column(browser, found, latent: int, column: int) -> np.ndarray:
+    """Return the colour of a cell of the picture of latents."""
+    box = browser.execute_script("const c = document.getElementById('latents'); return [c.width, c.height]")
+    left, right, top, below = 58, 82, 8, 44
+    count, columns = found.shades.shape
+    x = left + (column + 0.5) / columns * (box[0] - left - right)
+    y = top + (latent + 0.5) / count * (box[1] - top - below)
+    return colours(browser, "#latents")[int(y), int(x), :3]
+
+
+def test_the_latents_of_a_decision_are_drawn_down_to_transitions(page, folder):
+    """The picture has the bytes of the traced shares, the table a row a latent; both follow the step."""
+    read = LatentStudy(attnscope.open(folder))
+    look(page, step=AFTER)
+    assert text(page, "latents-title") == "Latents of compression 2, after step 50"
+    found = latents_of(read, 1, "traced")
+    assert found.shades.shape == (7, 51)
+    assert found.head["begins"] == [29]
+    for latent, column in ((3, 12), (5, 44)):
+        drawn = packed_column(page, found, latent, column)
+        assert np.array_equal(drawn, viridis(found.shades[latent, column : column + 1], int(found.shades.max()))[0])
+    rows = page.find_elements(By.CSS_SELECTOR, "#latents-table tbody tr")
+    assert len(rows) == 7
+    low, high, most, share = found.head["spans"][2]
+    weight = attnscope.open(folder).rows.view((AFTER, 0))[..., 2].mean()
+    cells = [cell.text for cell in rows[2].find_elements(By.TAG_NAME, "td")]
+    assert cells[:2] == [f"{low}–{high}", f"{most}: {share}"]
+    assert float(cells[2].split()[0]) == pytest.approx(10 * float(weight), rel=0.06)
+    assert "They stand for transitions 0–50; 29–50 were packed last, with 7 latents of before." in text(
+        page, "latents-words"
+    )
+    look(page, step=AFTER, shows="looked")
+    looked = latents_of(read, 1, "looked")
+    drawn = packed_column(page, looked, 1, 20)
+    assert np.array_equal(drawn, viridis(looked.shades[1, 20:21], int(looked.shades.max()))[0])
+
+
+def test_before_and_right_after_a_compression_the_pane_says_what_there_is(page):
+    """No latents before the first; the lone query does not see those that were just made."""
+    look(page, step=10)
+    assert text(page, "latents-note") == "No latents yet: the first compression comes after step 28."
+    assert not page.find_element(By.ID, "latents").is_displayed()
+    look(page, step=51)
+    assert text(page, "latents-words").startswith(
+        "The query stands alone at step 51: it sees these latents from the next"
+    )
+    assert page.find_elements(By.CSS_SELECTOR, "#latents-table tbody td")[2].text == "–"
+
+
+def test_latents_are_walked_by_keys_and_stand_on_a_narrow_screen(page):
+    """Arrows choose latent and transition, and the sentence tells them; no phone is too narrow; axe is content."""
+    look(page, step=AFTER)
+    canvas = page.find_element(By.ID, "latents")
+    for key in (Keys.ARROW_DOWN, Keys.ARROW_LEFT):
+        canvas.send_keys(key)
+    WebDriverWait(page, 10).until(lambda _: text(page, "words").startswith("Latent 1 of compression 2: share "))
+    assert "on transition 49, state (" in text(page, "words")
+    assert page.find_element(By.CSS_SELECTOR, "#latents-table tr.chosen th").text == "1"
+    press(page, "#latents-table tbody tr:nth-child(5) button")
+    assert page.find_element(By.CSS_SELECTOR, "#latents-table tr.chosen th").text == "4"
+    with as_wide(page, 400):
+        assert scrolled(page) <= 400
+        assert page.find_element(By.ID, "latents").size["width"] > 250
+    assert violations(page) == []
+
+
+def test_a_file_holds_the_latents(chrome, folder, tmp_path):
+    """The report's page draws the same bytes without a service, and says so before the first compression."""
+    (tmp_path / "report.html").write_text(report_page(study(attnscope.open(folder)), [], {}, "none"))
+    chrome.get_log("browser")
+    chrome.get((tmp_path / "report.html").as_uri())
+    WebDriverWait(chrome, 30).until(lambda _: chrome.find_elements(By.CSS_SELECTOR, "#latents-table tbody tr"))
+    assert text(chrome, "latents-title") == "Latents of compression 2, after step 50"
+    found = latents_of(LatentStudy(attnscope.open(folder)), 1, "traced")
+    drawn = packed_column(chrome, found, 3, 12)
+    assert np.array_equal(drawn, viridis(found.shades[3, 12:13], int(found.shades.max()))[0])
+    number = chrome.find_element(By.ID, "number")
+    number.clear()
+    number.send_keys("10", Keys.ENTER)
+    first = "No latents yet: the first compression comes after step 28."
+    WebDriverWait(chrome, 10).until(lambda _: text(chrome, "latents-note") == first)
+    assert [entry for entry in chrome.get_log("browser") if entry["level"] == "SEVERE"] == []

@@ -27,6 +27,7 @@ class Held {
     take(this.band);
     take(this.rows);
     this.maps.forEach(take);
+    this.latents.forEach(take);
   }
 
   /** Return the overview of the steps from `first` to before `last`, of the mean over heads or of one head. */
@@ -105,6 +106,23 @@ class Held {
   }
 
   /** Return influence beside the attention of the mean over heads, or of one head. */
+  /** Return the latents that a decision could see, where those of its newest compression are held. */
+  latentsAt({ step, shows }) {
+    const all = this.latents.filter((one) => one.shows === shows);
+    const found = all.findLast((one) => one.after < step);
+    if (!found) return { number: null, lacks: this.noLatents };
+    const generation = this.generationAt(step);
+    if (generation === null || generation === found.number + 1) return found;
+    const held = all.map((one) => one.number + 1).join(", ");
+    throw new Refused(`This file holds the latents of compressions ${held}, not those of compression ${generation}.`, 404);
+  }
+
+  /** Return how many compressions came before the decision of a step that is held; null where that is not known. */
+  generationAt(step) {
+    const row = this.rows.steps.findLastIndex((one) => one <= step);
+    return row < 0 ? null : this.rows.contexts[row].generation;
+  }
+
   influenceOf(about, { step, layer, head }) {
     const found = this.influence.find((one) => one.step === step);
     if (!found) throw new Refused(NOT_HERE, 404);
@@ -152,6 +170,7 @@ export class EmbeddedSource {
     if (question === "map") return env.mapAt(asked.step, asked.layer, asked.head);
     if (question === "rollout") return env.transitions(asked);
     if (question === "metrics") return env.metricsOf(answers.about, asked);
+    if (question === "latents") return env.latentsAt(asked);
     if (question === "influence") return env.influenceOf(answers.about, asked);
     if (question === "room" && env.room.answer) return env.room.answer;
     if (question === "room") throw new Refused(env.room.refused, 404);

@@ -8,6 +8,7 @@ import { AnswerPane } from "./panes/answer.js";
 import { Jobs } from "./panes/jobs.js";
 import { Pair } from "./panes/pair.js";
 import { enter } from "./session.js";
+import { Refused } from "./source.js";
 import { copied } from "./taking.js";
 import { View } from "./view.js";
 
@@ -47,11 +48,20 @@ function links(view) {
   return [h("nav", { "aria-label": "Captures" }, h("a", { href: "#page=jobs" }, "all captures"), beside(view), copy, told)];
 }
 
+/** Return the pane of latents, whose module is loaded when it is first needed. */
+async function latents() {
+  try {
+    return (await import("./panes/latents.js")).Latents;
+  } catch (error) {
+    throw new Refused(`The pane of latents was not loaded: ${error.message}`, 0);
+  }
+}
+
 /** Show what the view names. */
 function shown(view) {
   const { at, page, with: other } = view.values;
   if (page === "jobs" || !at) return new Jobs(root, (question, given, signal) => asked(`/api/${question}`, given, signal));
-  if (!other) return new Mounted(root, new LiveSource(at), view, { keys: window, links: links(view), above: (shared) => [new AnswerPane(shared)] });
+  if (!other) return new Mounted(root, new LiveSource(at), view, { keys: window, links: links(view), latents, above: (shared) => [new AnswerPane(shared)] });
   return new Pair(root, [new LiveSource(at), new LiveSource(other)], view, { links: links(view), sheet: "/page.css" });
 }
 

@@ -26,15 +26,17 @@ export function usualPanes(shared, transitions) {
  * `panes` makes its panes; `keys` takes the keys of steps, null takes none; `steps` says whether it has controls;
  * `links` are elements beside its title; `name` is that of a part of a page, and is left out where it is the whole page;
  * `above` makes panes above the steps, there from the first news on; without `head` there is no header of its own.
+ * `latents` gives the class of the pane of latents, which is loaded where a policy packs its history; null has none.
  */
 export class Mounted {
-  constructor(root, source, view, { panes = usualPanes, keys = undefined, steps = true, links = [], name = "", above = () => [], head = true } = {}) {
+  constructor(root, source, view, { panes = usualPanes, keys = undefined, steps = true, links = [], name = "", above = () => [], head = true, latents = null } = {}) {
     const shared = (this.shared = new Shared(source, view));
     shared.root = root.host || root;
     shared.tell = (told) => this.tell(told);
     this.transitions = new Transitions(shared);
     this.panes = panes(shared, this.transitions);
     this.above = above(shared);
+    this.latents = latents;
     this.steps = new Steps(shared);
     this.steps.element.hidden = !steps;
     this.build(root, links, name);
@@ -133,11 +135,21 @@ export class Mounted {
   async meet() {
     const { shared } = this;
     const about = await shared.source.ask("about");
+    const Latents = about.latents && this.latents && (await this.latents());
     shared.about = about;
+    if (Latents) this.join(new Latents(shared, this.transitions));
     this.title.textContent = about.title;
     this.origin.textContent = [about.source, ...about.unsaid.map((one) => `unknown: ${one}`)].join("; ");
     this.steps.build();
     if (!about.rows && shared.values.kind === "rows") shared.view.change({ kind: "maps" });
+  }
+
+  /** Let a further pane stand behind that of the step. */
+  join(pane) {
+    const place = this.panes.findIndex((one) => one.id === "place");
+    this.panes[place].element.after(pane.element);
+    this.panes.splice(place + 1, 0, pane);
+    if (this.page.localName === "section") pane.element.setAttribute("role", "group");
   }
 
   /** Return what the news change: the overview at a commit, the heads where their step moved; both where they failed. */

@@ -2,11 +2,11 @@
 
 const DEFAULTS = {
   ...{ at: "", with: "", page: "", env: 0, step: -1, layer: 0, head: 0, age: -1, from: -1, to: -1 },
-  ...{ kind: "rows", scale: "shared", y: "age", by: "mean", sort: "", over: "step" },
+  ...{ kind: "rows", scale: "shared", y: "age", by: "mean", sort: "", over: "step", latent: 0, shows: "traced" },
 };
 const ONE_OF = {
   ...{ page: ["", "jobs"], kind: ["rows", "maps"], scale: ["shared", "own", "lift"], y: ["age", "transition"] },
-  ...{ by: ["mean", "head"], over: ["step", "run"] },
+  ...{ by: ["mean", "head"], over: ["step", "run"], shows: ["traced", "looked"] },
 };
 
 /** Steps that the overview shows, at least. */

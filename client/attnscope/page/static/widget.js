@@ -2,6 +2,7 @@
 
 import { Mounted } from "./mount.js";
 import { AnswerPane } from "./panes/answer.js";
+import { Latents } from "./panes/latents.js";
 import { Refused } from "./source.js";
 import { View } from "./view.js";
 
@@ -87,7 +88,7 @@ export function render({ model, el }) {
   root.adoptedStyleSheets = [sheet];
   el.append(host);
   const source = new KernelSource(model, () => hideStill(el));
-  const mounted = new Mounted(root, source, new View(model.get("view")), { name: "attnscope", above: (shared) => [new AnswerPane(shared)] });
+  const mounted = new Mounted(root, source, new View(model.get("view")), { name: "attnscope", latents: () => Latents, above: (shared) => [new AnswerPane(shared)] });
   return () => {
     mounted.end();
     source.end();

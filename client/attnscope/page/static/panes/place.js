@@ -10,7 +10,7 @@ import { actionWords, number, stateWords } from "../words.js";
 import { cellsOf, RoomPicture } from "./room.js";
 
 /** Return the weights of the decision row: of one head, or the mean over all. */
-function weightsOf(about, frame, head) {
+export function weightsOf(about, frame, head) {
   if (head) return Array.from(cut(about, frame, ...head), weightOf);
   const n = frame.shape[frame.shape.length - 1];
   const heads = frame.shades.length / n;
