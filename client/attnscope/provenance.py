@@ -87,6 +87,8 @@ def kept_words(provenance: Mapping[str, Any]) -> list[str]:
         A capture's.
     """
     kept = KEPT.get(str(provenance.get("window")))
+    if (compressor := provenance.get("compressor")) is not None:
+        kept = f"older transitions packed into latents by the installed compressor {compressor}"
     emptied = "context emptied at each episode's end" if provenance.get("cleared") == "episode" else None
     return [words for words in (kept, emptied) if words is not None]
 

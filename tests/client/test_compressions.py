@@ -39,7 +39,7 @@ def stored(**changes):
 class Stand:
     """Gives arrays by name, as a capture does."""
 
-    policy = SimpleNamespace(window="compressed", tokens_per_transition=2)
+    policy = SimpleNamespace(window="compressed", tokens_per_transition=2, packed_by=None)
 
     def __init__(self, **changes: np.ndarray) -> None:
         self._arrays = stored(**changes)

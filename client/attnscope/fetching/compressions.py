@@ -43,6 +43,8 @@ class Compressions:
     attention: Float64[np.ndarray, "compression layer head latent source"] | None
     """Attention of each latent to the sources, older latents first; NaN past them. None where it is not stored."""
     tokens_per_transition: int
+    lacks: str = NO_ATTENTION
+    """Why there is no attention, where there is none."""
 
     def __len__(self) -> int:
         return len(self.step)
@@ -72,7 +74,7 @@ class Compressions:
             The attention is not stored.
         """
         if self.attention is None:
-            raise NotCapturedError(NO_ATTENTION)
+            raise NotCapturedError(self.lacks)
         return np.asarray(self.attention[number, ..., : int(self.sources[number])])
 
     def before(self, step: int) -> int | None:
@@ -99,7 +101,15 @@ def compressions_of(capture: CapturedArrays, env: int) -> Compressions:
     step, sources = (np.asarray(capture[name][:], np.int64) for name in (STEP, SOURCES))
     held, per = np.asarray(capture[LATENTS][:, env]), capture.policy.tokens_per_transition
     _refuse_damaged(step, sources, held, rows, per)
-    return Compressions(step, sources, held, rows, per)
+    return Compressions(step, sources, held, rows, per, _lacks(capture))
+
+
+def _lacks(capture: CapturedArrays) -> str:
+    """Return why a capture would hold no attention of its compressor."""
+    by = capture.policy.packed_by
+    if by is None or by.layers:
+        return NO_ATTENTION
+    return f"the installed compressor {by.name} gives no attention, so what its latents looked at is not known"
 
 
 def _refuse_damaged(

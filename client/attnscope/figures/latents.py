@@ -13,7 +13,6 @@ from matplotlib.image import AxesImage
 from matplotlib.ticker import MaxNLocator
 
 from attnscope.errors import NotCapturedError
-from attnscope.fetching.compressions import NO_ATTENTION
 from attnscope.figures.look import Picture, styled
 from attnscope.figures.provenance import task_label
 from attnscope.figures.style import COLOURS, finish, refuse
@@ -125,8 +124,8 @@ def latents(study: Study, env: int = 0) -> Figure:
         else:
             draw_use(axes["use"], found.used)
         if found.reached is None:
-            refuse(axes["sources"], NO_ATTENTION)
-            refuse(axes["traced"], NO_ATTENTION)
+            refuse(axes["sources"], found.compressions.lacks)
+            refuse(axes["traced"], found.compressions.lacks)
             return finish(figure, title, caption)
         newest = len(found.compressions) - 1
         held = found.compressions

@@ -119,6 +119,8 @@ def latent_sentences(study: LatentStudy) -> list[str]:
     count = held.latents.shape[1]
     if study.reached is not None:
         found.append(_traced_words(study, count))
+    else:
+        found.append(f"The compressor's attention is not told: {held.lacks}.")
     if study.used is not None:
         names = ", ".join(map(str, study.dead)) or "none"
         found.append(f"Dead latents (under a tenth of uniform attention in every layer and head): {names}.")

@@ -190,7 +190,8 @@ class PackingDecider:
             A row does not sum to 1.
         """
         window = self.window
-        tokens = window.tokens(self._policy.embed_query(features(observation, self._device)))
+        query = self._policy.embed_query(features(observation, self._device))
+        tokens = window.tokens(self._policy.stamp(query, window.seen))
         envs, length = tokens.shape[:2]
         kept = range(envs) if self._map_envs is None else self._map_envs
         whole = map_room(self._policy.description, len(kept), length, self._device) if maps else None
@@ -240,7 +241,7 @@ class PackingDecider:
             torch.as_tensor(reward).to(self._device, torch.float32),
             features(next_observation, self._device),
         )
-        compression = self.window.append(tokens)
+        compression = self.window.append(self._policy.stamp(tokens, self.window.seen))
         if compression is not None and not bool(compression.packed.latents.isfinite().all()):
             raise CaptureInvalidError(f"the latents after transition {compression.step} are not finite")
         if compression is not None:

@@ -32,6 +32,11 @@ def subject_of(
     }
 
 
+def as_it_acts(checkpoint: CheckpointInfo, spec: Specification, resolved: ResolvedJob) -> CheckpointInfo:
+    """Return a checkpoint whose policy is described as it acts in a job: captures let it slide, or be packed."""
+    return checkpoint.model_copy(update={"policy": resolved.acting(checkpoint.policy, sliding=spec.slides)})
+
+
 def acting_in(checkpoint: CheckpointInfo, resolved: ResolvedJob) -> dict[str, Any]:
     """Return the provenance that follows from the checkpoint and from where it acts."""
     policy = checkpoint.policy
@@ -43,6 +48,7 @@ def acting_in(checkpoint: CheckpointInfo, resolved: ResolvedJob) -> dict[str, An
         "window": policy.window,
         "cleared": policy.cleared,
         **({"latents": policy.latents} if policy.latents else {}),
+        **({} if policy.packed_by is None else {"compressor": f"{policy.packed_by.name} ({policy.packed_by.package})"}),
     }
 
 

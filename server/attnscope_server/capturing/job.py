@@ -15,6 +15,7 @@ from gymnasium.vector import VectorEnv
 
 from attnscope_env import observation_layout
 from attnscope_model.acting.remembering import remembers
+from attnscope_model.compression.packing_policy import packing_policy
 from attnscope_model.forward.fused import implementation
 from attnscope_model.forward.policy import Policy
 from attnscope_server.attempts.attributes import attributes_of
@@ -27,6 +28,7 @@ from attnscope_server.attempts.opening import (
     open_store,
 )
 from attnscope_server.attempts.order import Callbacks, Order
+from attnscope_server.attempts.subject import as_it_acts
 from attnscope_server.capturing.device_rollout import DeviceRollout
 from attnscope_server.capturing.device_rooms import device_rooms
 from attnscope_server.capturing.precision import precision, refuse_unavailable
@@ -86,13 +88,14 @@ def run_capture(
     refuse_unavailable(spec.dtype, device)
     reader = committed(order.path)
     choose_attention(policy, device, reader, allowed=order.fused)
-    axis, sliding = env_axis(spec, order.resolved), spec.sliding
-    if sliding:
-        checkpoint = checkpoint.model_copy(update={"policy": checkpoint.policy.unpacked()})
+    axis, packed_by = env_axis(spec, order.resolved), order.resolved.packed_by
+    if packed_by is not None:
+        policy = packing_policy(policy, packed_by)
+    checkpoint = as_it_acts(checkpoint, spec, order.resolved)
     environment = environments_of(order)(axis)
     version = SCHEMA_VERSION if reader is None else reader.schema_version
     schema = _schema(order, policy.description, environment, version)
-    description = policy.description.unpacked() if sliding else policy.description
+    description = order.resolved.acting(policy.description, sliding=spec.sliding)
 
     def new() -> tuple[dict[str, object], Arrays]:
         own = {"seeds": sorted(spec.seeds), "dtype": spec.dtype, "growing_window": growing_window(checkpoint.policy)}

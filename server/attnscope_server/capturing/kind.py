@@ -26,11 +26,11 @@ class CaptureKind(Kind[CaptureSpec, ResolvedCapture]):
 
     def flops(self, spec: CaptureSpec, resolved: ResolvedCapture, policy: PolicyDescription) -> float:
         """Return the floating-point operations of a whole capture."""
-        return capture_flops(resolved, policy.unpacked() if spec.sliding else policy)
+        return capture_flops(resolved, resolved.acting(policy, sliding=spec.sliding))
 
     def memory(self, planned: Planned[CaptureSpec, ResolvedCapture], means: Means) -> float:
         """Return a guess of the bytes that a capture needs."""
-        policy = planned.policy.unpacked() if planned.spec.sliding else planned.policy
+        policy = planned.resolved.acting(planned.policy, sliding=planned.spec.sliding)
         schema = capture_schema(planned.spec, planned.resolved, planned.policy)
         return capture_memory(planned.resolved, policy, schema, compiled=means.compiled)
 

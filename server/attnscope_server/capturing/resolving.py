@@ -14,6 +14,7 @@ from attnscope_env.presets.tasks import EnvPreset, Task
 from attnscope_model.checkpoints.registry import CheckpointRegistry
 from attnscope_model.errors import CheckpointAmbiguousError, CheckpointUnknownError
 from attnscope_server.capturing.action_fit import why_other_actions, why_other_clock
+from attnscope_server.capturing.compressor import compressor_of
 from attnscope_server.capturing.keeping import LARGE_MAP_BYTES, Kept, keep
 from attnscope_server.errors import ProblemError
 from attnscope_storage.kinds.capture.compressions import compressor_envs
@@ -50,7 +51,10 @@ def resolve(spec: CaptureSpec, registry: CheckpointRegistry, listings: Listings 
     subject = find_subject(spec, registry, listings)
     envs = subject.envs(len(spec.seeds), spec.replicas)
     steps = _steps(spec, subject.preset.horizon)
-    policy = subject.checkpoint.policy
+    policy, packed_by = subject.checkpoint.policy, None
+    if spec.compressor is not None:
+        packed_by = compressor_of(spec.compressor, subject.checkpoint, registry)
+        policy = policy.packed(packed_by)
     if spec.sliding and policy.window != "compressed":
         detail = f"sliding: {subject.checkpoint.name} packs nothing, so it acts over its own window already"
         raise _refuse(ProblemCode.INVALID_REQUEST, detail)
@@ -67,6 +71,7 @@ def resolve(spec: CaptureSpec, registry: CheckpointRegistry, listings: Listings 
         envs=envs,
         steps=steps,
         map_steps=_map_steps(spec, steps, subject.checkpoint, cells),
+        packed_by=packed_by,
         row_layers=layers,
         row_heads=heads,
         compressor_envs=_compressor_envs(spec, policy, kept, steps),

@@ -90,6 +90,8 @@ def compressions_flops(steps: int, policy: PolicyDescription) -> float:
     if rhythm is None or not count:
         return 0.0
     first, later = (compression_flops(policy, sources) for sources in (rhythm.first_sources, rhythm.sources))
+    if policy.packed_by is not None:
+        first, later = policy.packed_by.flops_first, policy.packed_by.flops
     return first + (count - 1) * later
 
 

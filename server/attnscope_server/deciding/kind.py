@@ -112,8 +112,8 @@ def _capture(referred: Referred | None, registry: CheckpointRegistry) -> Linked:
     if referred is None or not isinstance(referred.spec, CaptureSpec):
         raise unfit("it is no capture")
     assert isinstance(referred.resolved, ResolvedCapture)  # noqa: S101 - specification and meaning are of one kind
-    packs = registry.get(referred.resolved.checkpoint_id).policy.window == "compressed"
-    packed = packs and not referred.spec.sliding
+    policy = registry.get(referred.resolved.checkpoint_id).policy
+    packed = referred.resolved.acting(policy, sliding=referred.spec.sliding).window == "compressed"
     return linked(str(referred.store), referred.spec, referred.resolved, referred.steps_committed, packed=packed)
 
 

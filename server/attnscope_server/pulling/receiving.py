@@ -12,7 +12,7 @@ from typing import Any, Final
 from uuid import UUID
 
 from attnscope_model.checkpoints.registry import CheckpointRegistry
-from attnscope_server.attempts.subject import acting_in, subject_of
+from attnscope_server.attempts.subject import acting_in, as_it_acts, subject_of
 from attnscope_server.errors import refusal
 from attnscope_server.records.job import StoredJob
 from attnscope_server.root.captures import Captures
@@ -97,7 +97,7 @@ class Arrivals:
         provenance
             As the worker tells it; what the service knows itself goes before it.
         """
-        checkpoint = self._registry.get(job.resolved.checkpoint_id)
+        checkpoint = as_it_acts(self._registry.get(job.resolved.checkpoint_id), job.spec, job.resolved)
         known = acting_in(checkpoint, job.resolved)
         subject = subject_of(str(job.name), job.owner, job.spec, job.resolved, checkpoint)
         return subject | {"provenance": {**provenance, **known}}

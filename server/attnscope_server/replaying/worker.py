@@ -24,6 +24,7 @@ from attnscope_model.acting.latents import leave_one_latent_out
 from attnscope_model.acting.replay import Replayed, check, read_moment, replay
 from attnscope_model.checkpoints.native import load_policy
 from attnscope_model.checkpoints.registry import CheckpointRegistry
+from attnscope_model.compression.packing_policy import packing_policy
 from attnscope_model.errors import CaptureInvalidError, NotReplayableError
 from attnscope_model.forward.policy import Policy
 from attnscope_server.failures import problem_of
@@ -67,6 +68,8 @@ class ReplayWorker:
         """Return what an order asks of a decision; every answer was checked against what is stored."""
         reader = self._captures.open(order.job)
         policy = self._policy(str(reader.attributes["resolved"]["checkpoint_id"]))
+        if (by := reader.policy.packed_by) is not None:
+            policy = packing_policy(policy, by)
         moment = read_moment(self.chunks, reader, order.step, order.env)
         with torch.inference_mode():
             replayed = replay(policy, moment, CPU)

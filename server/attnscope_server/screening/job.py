@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from jaxtyping import Float
 
+from attnscope_model.compression.packing_policy import packing_policy
 from attnscope_model.errors import CaptureInvalidError
 from attnscope_model.forward.fused import implementation
 from attnscope_model.forward.policy import Policy
@@ -88,6 +89,7 @@ def run_screen(
     histories = _histories(order)
     plan = plan_of(order.spec, resolved)
     schema = screen_schema(order.spec, resolved, policy.description)
+    own = policy if histories.packed_by is None else packing_policy(policy, histories.packed_by)
 
     def new() -> tuple[dict[str, object], Arrays]:
         own = {"capture_job": str(order.spec.capture)}
@@ -113,9 +115,7 @@ def run_screen(
             found = screen_block(policy, histories, plan, block, device, before_step)
             logits = found[policy.description.output.array]
             if histories.packed:
-                logits = own_logits(
-                    policy, histories.read(plan.rollouts[block]), plan.steps[block], device, before_step
-                )
+                logits = own_logits(own, histories.read(plan.rollouts[block]), plan.steps[block], device, before_step)
             _refuse_other(logits, histories, plan, block, order)
             _submit(writer, found, block.stop - block.start)
             on_progress("measuring", block.stop)

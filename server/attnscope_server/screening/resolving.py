@@ -39,19 +39,19 @@ NO_ROWS: Final = (
 
 PACKED_ROWS: Final = (
     "the stored attention is that of contexts with latents, so rules that look at attention are not screened, and no "
-    "retained attention is told: capture with --sliding to have them"
+    "retained attention is told: capture with --sliding, or without a compressor, to have them"
 )
 
 
-def why_no_rows(policy: PolicyDescription, *, packed: bool) -> str:
+def why_no_rows(acted: PolicyDescription) -> str:
     """Return why rules that look at attention are not screened, where they are not.
 
     Parameters
     ----------
-    packed
-        The capture is of a policy as it acts by itself, with latents where it packs its history.
+    acted
+        The policy as it acted in the capture.
     """
-    return PACKED_ROWS if packed and policy.window == "compressed" else NO_ROWS
+    return PACKED_ROWS if acted.window == "compressed" else NO_ROWS
 
 
 @dataclass(frozen=True)
@@ -79,7 +79,8 @@ def resolve_screen(
     if policy.window != "compressed":  # its partner is the same weights over a sliding window
         refuse_whole(policy, found.resolved.checkpoint_name)
     task = np.repeat([cell.index for cell in found.resolved.tasks], len(found.spec.seeds) * found.spec.replicas)
-    rows, without = _whole_rows(found, policy), why_no_rows(policy, packed=not found.spec.sliding)
+    acted = found.resolved.acting(policy, sliding=found.spec.sliding)
+    rows, without = _whole_rows(found, acted), why_no_rows(acted)
     arms = _arms(spec, policy, without, rows=rows)
     envs = chosen_rollouts(task, spec.decisions)
     each = min(found.steps, max(1, -(-spec.decisions // len(envs))))
@@ -145,11 +146,11 @@ def _refuse_other(spec: ScreenSpec, found: Captured, registry: CheckpointRegistr
         raise refusal(ProblemCode.INVALID_REQUEST, detail)
 
 
-def _whole_rows(found: Captured, policy: PolicyDescription) -> bool:
-    if policy.window == "compressed" and not found.spec.sliding:
+def _whole_rows(found: Captured, acted: PolicyDescription) -> bool:
+    if acted.window == "compressed":
         return False
     rows, resolved = found.spec.rows, found.resolved
-    whole = (resolved.envs, policy.layers, policy.heads)
+    whole = (resolved.envs, acted.layers, acted.heads)
     kept = (len(resolved.row_envs), len(resolved.row_layers), len(resolved.row_heads))
     stored = rows.enabled and resolved.row_form != "none"
     return stored and rows.every == 1 and kept == whole

@@ -31,6 +31,8 @@ class StoredHistories:
     def __init__(self, reader: CaptureReader, steps: int, *, rows: bool) -> None:
         self.packed = reader.policy.window == "compressed"
         """True where the policy acted with latents: the uncompressed decisions are then not the stored ones."""
+        self.packed_by = reader.policy.packed_by
+        """The installed compressor that it acted with; None of its own, and where nothing was packed."""
         if "context/transition_first" in reader.root.arrays and not self.packed:
             raise CaptureInvalidError("the contexts of this capture were compressed by a rule: it is not screened")
         if reader.steps_committed < steps:

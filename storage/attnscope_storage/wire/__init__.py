@@ -17,6 +17,7 @@ from attnscope_storage.wire.catalogue import (
     TokenKind,
     WhoAmI,
 )
+from attnscope_storage.wire.compressors import InstalledCompressor
 from attnscope_storage.wire.contract import Contract, Words, contract_of, contracts
 from attnscope_storage.wire.jobs import (
     Alternative,
@@ -124,6 +125,7 @@ __all__ = [
     "Estimate",
     "FitInfo",
     "Health",
+    "InstalledCompressor",
     "Job",
     "JobChanges",
     "JobPage",

@@ -93,6 +93,11 @@ class Specification(Sent):
         """Name of the owner's job whose store a job of this specification reads; None where it reads none."""
         return None
 
+    @property
+    def slides(self) -> bool:
+        """True where a policy that packs its history is asked to act over a sliding window."""
+        return False
+
 
 def _holds_bool(value: object) -> bool:
     """Return True where a value is true or false, or a list that holds one at some depth."""

@@ -8,6 +8,7 @@ from typing import Any, Literal, Self
 from pydantic import Field, model_validator
 
 from attnscope_storage.wire.base import Received
+from attnscope_storage.wire.compressors import InstalledCompressor
 from attnscope_storage.wire.outputs import ONE_CHOICE, OutputDescription
 from attnscope_storage.wire.strategies import TrainedUnder
 from attnscope_storage.wire.tasks import TaskCell
@@ -71,6 +72,9 @@ class RecordedPolicy(Received):
         ge=0,
         description="Tokens that one compression can read at most; 0 where there is none, or nobody says.",
     )
+    packed_by: InstalledCompressor | None = Field(
+        default=None, description="The installed compressor that packs; None: the policy's own, or nothing is packed."
+    )
     clock_steps: int = Field(
         default=0,
         ge=0,
@@ -108,8 +112,9 @@ class RecordedPolicy(Received):
     def why_whole(self) -> str | None:
         """The reason for which no rule may shorten this policy's context; None where rules apply."""
         if self.window == "compressed":
+            network = "a network of its own" if self.packed_by is None else f"the compressor {self.packed_by.name}"
             return (
-                "the policy packs its older transitions into latents by a network of its own, so a rule that leaves a "
+                f"the policy packs its older transitions into latents by {network}, so a rule that leaves a "
                 "transition out would not make it forget that transition"
             )
         if self.window != "recompute":
@@ -159,7 +164,13 @@ class PolicyDescription(RecordedPolicy):
             return self
         sizes = ("compressor_layers", "compressor_heads", "compressor_feedforward", "compressor_positions")
         gone = dict.fromkeys(("latents", "packed_at", *sizes), 0)
-        return self.model_copy(update={"window": "recompute", **gone})
+        return self.model_copy(update={"window": "recompute", "packed_by": None, **gone})
+
+    def packed(self, by: InstalledCompressor) -> Self:
+        """Return the same weights with their older history packed by an installed compressor."""
+        sizes = {"latents": by.latents, "packed_at": by.first * self.tokens_per_transition}
+        attention = {"compressor_layers": by.layers, "compressor_heads": by.heads}
+        return self.unpacked().model_copy(update={"window": "compressed", "packed_by": by, **sizes, **attention})
 
     @property
     def outputs(self) -> int:

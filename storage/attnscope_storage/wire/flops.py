@@ -16,7 +16,12 @@ def forward_flops(policy: PolicyDescription, tokens: float, seen: float | None =
 
 
 def compression_flops(policy: PolicyDescription, sources: float) -> float:
-    """Return the operations of packing so many tokens, latents among them; 0 where the description says no network."""
+    """Return the operations of packing so many tokens, latents among them; 0 where the description says no network.
+
+    An installed compressor says its operations itself.
+    """
+    if policy.packed_by is not None:
+        return 0.0
     inner = policy.compressor_feedforward
     return compression_flops_of_shape(policy.compressor_layers, policy.latents, policy.width, inner, sources)
 

@@ -38,7 +38,9 @@ def rhythm_of(policy: RecordedPolicy) -> Rhythm | None:
     """Return when a policy packs its history; None of one that packs nothing."""
     if not (policy.latents and policy.packed_at):
         return None
-    per = policy.tokens_per_transition
+    per, by = policy.tokens_per_transition, policy.packed_by
+    if by is not None:
+        return Rhythm(by.first, by.every, by.first * per, by.latents + by.every * per)
     first = -(-policy.packed_at // per)
     every = max(1, -(-(policy.packed_at - policy.latents) // per))
     return Rhythm(first, every, first * per, policy.latents + every * per)

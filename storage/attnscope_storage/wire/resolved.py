@@ -8,6 +8,7 @@ from typing import Literal
 from pydantic import Field
 
 from attnscope_storage.wire.base import Received
+from attnscope_storage.wire.catalogue import PolicyDescription
 from attnscope_storage.wire.tasks import TaskCell
 
 
@@ -51,6 +52,10 @@ class ResolvedJob(ResolvedSubject):
     @abstractmethod
     def size(self) -> str:
         """The size of the job in a few words for people, e.g. ``3 environments × 50 steps``."""
+
+    def acting(self, policy: PolicyDescription, *, sliding: bool = False) -> PolicyDescription:
+        """Return the description of a policy as it acts in this job: by itself, or over a sliding window."""
+        return policy.unpacked() if sliding else policy
 
     def counted(self, steps_committed: int) -> dict[str, int]:
         """Return the fields of `Progress` that only this kind of job has, once so many steps are committed."""

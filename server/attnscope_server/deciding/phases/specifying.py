@@ -100,7 +100,7 @@ def screened(
         most_rewards=most_rewards,
         temperature=spec.sampling.temperature if resolved.sampling == "sample" else None,
         arms=tuple(spelled(index, arm) for index, arm in enumerate(arms)),
-        notes=() if rows else (why_no_rows(capture.policy, packed=True),),
+        notes=() if rows else (why_no_rows(capture.policy),),
     )
 
 

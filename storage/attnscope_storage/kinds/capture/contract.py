@@ -25,7 +25,7 @@ def capture_schema(
     version
         Version of the layout; a capture that an older version began goes on in that version.
     """
-    policy = policy.unpacked() if spec.sliding else policy
+    policy = resolved.acting(policy, sliding=spec.sliding)
     envs = resolved.compressor_envs
     kept = spec.rows.enabled and resolved.row_form != "none"
     return build_schema(

@@ -6,6 +6,8 @@ from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
+from attnscope_storage.wire.catalogue import PolicyDescription
+from attnscope_storage.wire.compressors import InstalledCompressor, InstalledName
 from attnscope_storage.wire.resolved import ResolvedJob
 from attnscope_storage.wire.specifications.choices import (
     ActingSpecification,
@@ -33,15 +35,26 @@ class CaptureSpec(ActingSpecification):
         description="Let a policy that packs its history act over a sliding window instead: the same weights, "
         "without latents.",
     )
+    compressor: InstalledName | None = Field(
+        default=None,
+        description="Let an installed compressor pack the older history, as the rule latents:by=NAME does in a trial.",
+    )
     dtype: Literal["float32", "tf32", "bfloat16"] = Field(
         default="float32", description="Of matrix products in the policy's forward; less than float32 needs a GPU."
     )
+
+    @property
+    def slides(self) -> bool:
+        """True where the policy is asked to act over a sliding window."""
+        return self.sliding
 
     @model_validator(mode="after")
     def _one_length(self) -> Self:
         if self.episodes is not None and self.steps is not None:
             raise ValueError("name the length by episodes or by steps, not both")
         refuse_doubles(self.seeds, "seeds")
+        if self.sliding and self.compressor is not None:
+            raise ValueError("a sliding window packs nothing: name sliding or a compressor, not both")
         return self
 
 
@@ -61,12 +74,19 @@ class ResolvedCapture(ResolvedJob):
         description="Environments whose compressor's attention is stored, where the policy packs its history; None: no "
         "compression is stored, as in captures of earlier versions.",
     )
+    packed_by: InstalledCompressor | None = Field(
+        default=None, description="The installed compressor, as it packs for this policy; None: none was named."
+    )
     curve: bool = Field(default=False, description="A retained-mass curve of every decision is stored.")
 
     @property
     def steps_total(self) -> int:
         """Steps of the whole job."""
         return self.steps
+
+    def acting(self, policy: PolicyDescription, *, sliding: bool = False) -> PolicyDescription:
+        """Return the description of a policy as it acts here: by itself, sliding, or packed by a compressor."""
+        return super().acting(policy, sliding=sliding) if self.packed_by is None else policy.packed(self.packed_by)
 
     @property
     def size(self) -> str:
