@@ -26,7 +26,11 @@ from attnscope_server.root.data_root import prepare
 from attnscope_server.serving import Running, serve_background
 from attnscope_server.settings import Settings
 from attnscope_storage.wire import CaptureSpec, JobState, MapsChoice, TaskChoice
+from buckets import bucket_server
+from databases import postgresql
 from server_process import ServerProcess
+
+__all__ = ["bucket_server", "postgresql"]
 
 LISTENS = "import sys; [line for line in sys.stdin]"
 """Program of a worker that takes every job and never reports."""

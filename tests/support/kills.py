@@ -34,10 +34,14 @@ PATIENCE = 300.0
 """Seconds until a step that must come is given up."""
 
 LOOKS_EVERY = 0.3
-"""Seconds from one look of the reader to the next."""
+"""Seconds from one look at what jobs have committed to the next: more often, looking takes the processor from them."""
 
 READ_AT_ONCE = 4
 """Arrays that the reader reads whole at each look, drawn anew."""
+
+
+class NothingRunsError(Exception):
+    """The kill of a worker finds none that has a job."""
 
 
 @dataclass
@@ -148,9 +152,9 @@ def site_of(
 class Reader:
     """Reads what jobs commit, again and again, on a thread; a hole, or a value that is none, is kept."""
 
-    def __init__(self, site: Site) -> None:
+    def __init__(self, site: Site, every: float = LOOKS_EVERY) -> None:
         self.found: list[str] = []
-        self.looks = 0
+        self.looks, self._every = 0, every
         self._site, self._jobs = site, []  # type: tuple[Site, list[UUID]]
         self._over, self._chance = threading.Event(), np.random.default_rng(5)
         self._thread = threading.Thread(target=self._read_on, daemon=True)
@@ -168,7 +172,7 @@ class Reader:
         self._jobs.append(job)
 
     def _read_on(self) -> None:
-        while not self._over.wait(LOOKS_EVERY):
+        while not self._over.wait(self._every):
             for job in tuple(self._jobs):
                 with self._site.reading:
                     try:
@@ -209,18 +213,30 @@ def kill_on(
     chance, made = np.random.default_rng(seed), 0
     for kill in kills:
         before, deadline = moved(site.jobs(ids)), time.monotonic() + PATIENCE
-        while True:
-            jobs = site.jobs(ids)
-            if all(job.state.final for job in jobs):
-                ids.append(insist(again))
-            elif moved(jobs) > before:
-                break
+        while not (_moved_on(site, ids, before, again) and _done(kill, site, chance.uniform(0, 0.3))):
             assert time.monotonic() < deadline, "nothing is committed any more"
-            time.sleep(0.02)
-        time.sleep(chance.uniform(0, 0.3))
-        kill(site)
+            time.sleep(LOOKS_EVERY)
         made += 1
     return made
+
+
+def _moved_on(site: Site, ids: list[UUID], before: int, again: Callable[[], UUID]) -> bool:
+    """Return True if a job runs and something was committed; submit one more job where none is left."""
+    jobs = site.jobs(ids)
+    if all(job.state.final for job in jobs):
+        ids.append(insist(again))
+        return False
+    return moved(jobs) > before
+
+
+def _done(kill: Callable[[Site], None], site: Site, after: float) -> bool:
+    """Make a kill after so many seconds; return False where the job that it wanted has ended meanwhile."""
+    time.sleep(after)
+    try:
+        kill(site)
+    except NothingRunsError:
+        return False
+    return True
 
 
 def wait_for(site: Site, ids: Sequence[UUID]) -> list[JobHandle]:
@@ -228,5 +244,5 @@ def wait_for(site: Site, ids: Sequence[UUID]) -> list[JobHandle]:
     deadline = time.monotonic() + PATIENCE
     while not all(job.state.final for job in site.jobs(ids)):
         assert time.monotonic() < deadline, "a job did not end"
-        time.sleep(0.1)
+        time.sleep(LOOKS_EVERY)
     return site.jobs(ids)

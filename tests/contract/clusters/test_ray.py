@@ -74,7 +74,11 @@ def test_a_cancel_ends_a_job_and_keeps_its_worker(far, cluster, committed, until
 
 
 def test_kills_of_worker_node_and_service_leave_no_trace(far, cluster, whole, committed, until, ended, differing):
-    """One after the other in one job: it resumes on another slot, or goes on where only the service died."""
+    """One after the other in one job: it resumes on another slot, or goes on where only the service died.
+
+    The lease outlasts the service's start on a crowded machine: without a service nobody renews it.
+    """
+    far.more["ATTNSCOPE_SERVER_LEASE_SECONDS"] = "120"
     client = far.start()
     job = client.submit(**OPTIONS)
     until(lambda: committed(far.root, job) > 0)

@@ -11,13 +11,11 @@ import pytest
 
 import workload
 from attnscope_server.running.on_ray.marks import MARK
-from buckets import bucket_server
-from databases import postgresql
 from killed_jobs import Asked, assert_all_ended_alike, assert_nothing_shows, undisturbed
 from kills import EVERYWHERE, Placed, Reader, site_of
 from ray_cluster import RayCluster, ray_cluster
 
-__all__ = ["bucket_server", "postgresql", "undisturbed"]
+__all__ = ["undisturbed"]
 
 pytestmark = pytest.mark.slow
 

@@ -23,9 +23,6 @@ from attnscope_storage.layout.places import stores_in
 from attnscope_storage.reading.reader import CaptureReader
 from attnscope_storage.wire import JobChanges, JobState
 from attnscope_storage.writing.copying import copy_committed
-from buckets import bucket_server
-
-__all__ = ["bucket_server"]
 
 STEPS = 200
 

@@ -8,12 +8,10 @@ from uuid import uuid4
 import pytest
 
 import workload
-from buckets import bucket_server
-from databases import postgresql
 from killed_jobs import Asked, assert_all_ended_alike, assert_nothing_shows, undisturbed
 from kills import EVERYWHERE, PROCESS, Reader, kill_on, site_of
 
-__all__ = ["bucket_server", "postgresql", "undisturbed"]
+__all__ = ["undisturbed"]
 
 KILLS = int(os.environ.get("ATTNSCOPE_KILLS", "2"))
 """Kills of each sort in the long run; `make kills` asks for ten."""

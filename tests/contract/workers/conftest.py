@@ -38,10 +38,11 @@ def lent(tmp_path_factory) -> Iterator[Callable]:
             "name": name,
             "hardware": Hardware(device="cpu", name="cpu"),
             "cache": CheckpointCache(cache, 2**30),
-            "stores": str(running.settings.data_root),
             "command": COMMAND,
             "threads": 1,
         }
+        if "stores" not in changes:
+            means["stores"] = str(running.settings.data_root)
         with ExitStack() as opened:
             connection = Connection(running.url, key)
             opened.callback(connection.close)

@@ -5,9 +5,8 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
-import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, closing, contextmanager
 from pathlib import Path
 from uuid import uuid4
 
@@ -15,43 +14,43 @@ import numpy as np
 import pytest
 
 import workload
-from buckets import bucket_server
-from databases import postgresql
-from killed_jobs import assert_nothing_shows, undisturbed
-from kills import EVERYWHERE, Placed, Site, insist, site_of
+from attnscope_server.pulling.cache import CheckpointCache
+from attnscope_server.records.database import Database
+from attnscope_server.records.keys import KeyStore
+from attnscope_storage.wire import JobState
+from killed_jobs import Asked, assert_nothing_shows, undisturbed
+from kills import EVERYWHERE, NothingRunsError, Placed, Reader, Site, insist, kill_on, site_of, wait_for
+from running_here import run_here
+from stores import differing
 from worker_processes import Fleet, everybody, wait_until
 
-__all__ = ["bucket_server", "postgresql", "undisturbed"]
-
-pytestmark = pytest.mark.slow
+__all__ = ["undisturbed"]
 
 KILLS = int(os.environ.get("ATTNSCOPE_KILLS", "1"))
 """Kills of each sort; `make kills` asks for ten."""
 
-SETTINGS = {
-    "ATTNSCOPE_SERVER_RUNNERS": "pull",
-    "ATTNSCOPE_SERVER_ALIVE_SECONDS": "1",
-    "ATTNSCOPE_SERVER_LEASE_SECONDS": "20",
-}
+WORKERS: Mapping[str, bool] = {"sends": False, "writes": True, "writes-too": True}
+"""Workers by name, and whether they write into the bucket themselves; the first sends its commits to the service."""
 
 
-class Lent:
-    """Three workers of a service: one sends its commits to the service, two write into the bucket themselves."""
+class Workers:
+    """Worker processes beside a service."""
 
-    def __init__(self, folder: Path) -> None:
-        self._folder, self._chance = folder, np.random.default_rng(8)
+    def __init__(self, folder: Path, names: Sequence[str]) -> None:
+        self._folder, self._names, self._chance = folder, names, np.random.default_rng(8)
         self.fleet: Fleet | None = None
-        self.workers: dict[str, subprocess.Popen[bytes]] = {}
+        self._started: dict[str, subprocess.Popen[bytes]] = {}
         self._lost: set[str] = set()
-        self._further: dict[str, tuple[str, ...]] = {}
+        self._site: Site | None = None
+        self.key: str | None = None
 
     @contextmanager
     def beside(self, site: Site) -> Iterator[None]:
         """Run the workers while the context lasts."""
-        self.fleet = Fleet(self._folder, site.server.url, worker_key(site))
-        self._further = {"sends": (), "writes": ("--stores", site.place), "writes-too": ("--stores", site.place)}
+        self._site, self.key = site, worker_key(site)
+        self.fleet = Fleet(self._folder, site.server.url, self.key)
         try:
-            for name in self._further:
+            for name in self._names:
                 self._start(name)
             yield
         finally:
@@ -59,13 +58,24 @@ class Lent:
 
     def kill(self, site: Site) -> None:
         """Kill -9 a worker that has a job, with its child, and start another one under its name."""
-        wait_until(lambda: self._busy(site), "no worker has a job")
-        slot = str(self._chance.choice(self._busy(site)))
+        self._start(self.lose(site))
+
+    def lose(self, site: Site) -> str:
+        """Kill -9 a worker that has a job, with its child; return its name.
+
+        Raises
+        ------
+        NothingRunsError
+            No worker has one.
+        """
+        if not (busy := self._busy(site)):
+            raise NothingRunsError
+        slot = str(self._chance.choice(busy))
         name = slot.partition(".")[0]
         self._lost.add(slot)
-        everybody(self.workers[name], signal.SIGKILL)
-        self.workers[name].wait()
-        self._start(name)
+        everybody(self._started[name], signal.SIGKILL)
+        self._started[name].wait()
+        return name
 
     def _busy(self, site: Site) -> list[str]:
         """Return the slots that have a job, but for those of killed workers, whose leases are not over yet."""
@@ -73,33 +83,61 @@ class Lent:
         return sorted({slot.name for slot in slots if slot.busy_with is not None} - self._lost)
 
     def _start(self, name: str) -> None:
-        self.workers[name] = self.fleet.start(name, *self._further[name])
+        further = ("--stores", self._site.place) if WORKERS[name] else ()
+        self._started[name] = self.fleet.start(name, *further)
 
 
 def worker_key(site: Site) -> str:
-    """Make a key for workers, as an operator does beside the running service."""
-    command = [sys.executable, "-c", "from attnscope_server.cli import main; main()", "key", "worker", "--every-owner"]
-    environment = os.environ | site.server.more | {"ATTNSCOPE_SERVER_DATA_ROOT": str(site.server.root)}
-    return subprocess.run(command, env=environment, check=True, capture_output=True, text=True).stdout.strip()
+    """Make a key for workers beside the running service, in its database, as `attnscope-server key worker` does."""
+    database = Database.connect(site.server.more["ATTNSCOPE_SERVER_DATABASE_URL"])
+    with closing(database):
+        return KeyStore(database).create_worker()
 
 
 @pytest.fixture
-def lent(tmp_path) -> Lent:
-    """Return the workers, not started yet."""
-    return Lent(tmp_path)
+def served(postgresql, bucket_server, tmp_path, monkeypatch) -> Callable[..., AbstractContextManager[Site]]:
+    """Return a function that runs a service over both servers, and workers beside it."""
+
+    def serve(workers: Workers, lease: int) -> AbstractContextManager[Site]:
+        settings = {
+            "ATTNSCOPE_SERVER_RUNNERS": "pull",
+            "ATTNSCOPE_SERVER_ALIVE_SECONDS": "1",
+            "ATTNSCOPE_SERVER_LEASE_SECONDS": str(lease),
+        }
+        placed = Placed(settings=settings, beside=workers.beside)
+        root = tmp_path / f"root-{uuid4().hex[:8]}"
+        return site_of(placed, root, postgresql, bucket_server, monkeypatch.setenv)
+
+    return serve
 
 
-@pytest.fixture
-def site(lent, postgresql, bucket_server, tmp_path, monkeypatch) -> Iterator[Site]:
-    """Return a running service over both servers, and its workers."""
-    root = tmp_path / f"root-{uuid4().hex[:8]}"
-    workload.add_checkpoints(root / "checkpoints", tmp_path)
-    placed = Placed(settings=SETTINGS, beside=lent.beside)
-    with site_of(placed, root, postgresql, bucket_server, monkeypatch.setenv) as site:
-        yield site
+def test_one_kill_of_each_sort_leaves_no_trace_under_workers_that_ask(served, lent, tmp_path):
+    """The worker of a capture dies, then the service, and both servers start again; its arrays are those of a disk.
+
+    The first worker writes into the bucket, the second one sends its commits to the service.
+    """
+    first = Workers(tmp_path, ["writes"])
+    with served(first, lease=12) as site, Reader(site, every=1.0) as reader:
+        asked = Asked(site, reader)
+        ids = [asked()]
+        wait_until(lambda: site.jobs(ids)[0].info.progress.steps_committed, first.fleet.log())
+        fetched = CheckpointCache(tmp_path / "cache", 2**30)
+        with lent(site.server, key=first.key, name="sends", stores=None, cache=fetched):
+            assert kill_on(site, ids, [first.lose, *EVERYWHERE.values()], asked, seed=3) == 4
+            jobs = wait_for(site, ids)
+        for job in jobs:
+            assert job.state is JobState.SUCCEEDED, job.info.failure
+            assert differing(run_here(job.info, site.server.root / "checkpoints", tmp_path), site.store(job.id)) == []
+    assert jobs[0].info.attempts > 1
+    assert reader.found == []
+    assert reader.looks > 0
 
 
-def test_kills_of_everything_leave_no_trace_under_workers_that_ask(site, lent, undisturbed):
+@pytest.mark.slow
+def test_kills_of_everything_leave_no_trace_under_workers_that_ask(served, tmp_path, undisturbed):
     """Worker and service are killed, database and bucket start again; all jobs end equal to the bit."""
-    kills: list[Callable[[Site], None]] = [lent.kill, EVERYWHERE["service"]]
-    assert_nothing_shows(site, undisturbed, kills * KILLS)
+    three = Workers(tmp_path, list(WORKERS))
+    kills: list[Callable[[Site], None]] = [three.kill, EVERYWHERE["service"]]
+    with served(three, lease=20) as site:
+        workload.add_checkpoints(site.server.root / "checkpoints", tmp_path)
+        assert_nothing_shows(site, undisturbed, kills * KILLS)

@@ -9,17 +9,13 @@ from contextlib import contextmanager
 
 import psutil
 import pytest
-import torch
 
 import attnscope
 import workload
-from attnscope_model.checkpoints.native import load_policy
-from attnscope_server.attempts.order import Order
-from attnscope_server.kinds import kind_of
 from attnscope_server.root.paths import capture_path
 from attnscope_storage.reading.reader import CaptureReader
 from attnscope_storage.wire import JobState
-from attnscope_storage.wire.contract import imported
+from running_here import run_here
 
 FAR = (sys.executable, "-X", "far", "-m", "attnscope_server.running.worker")
 """A command that no other worker of this process has: services of other tests may have workers here too."""
@@ -45,19 +41,7 @@ def wait_until(condition: Callable[[], object], seconds: float = SECONDS) -> Non
 def uninterrupted(tmp_path_factory):
     """Return a function that runs a job of a service here, in one piece, and gives its folder."""
     root = tmp_path_factory.mktemp("whole")
-
-    def run(running, job):
-        stored = running.state.jobs.get(job)
-        registry, path = running.state.registry, capture_path(root, str(job))
-        path.parent.mkdir(exist_ok=True)
-        info = registry.get(stored.resolved.checkpoint_id)
-        order = Order(str(stored.name), stored.owner, stored.spec, stored.resolved, path, durable=False)
-        device = torch.device("cpu")
-        torch.set_num_threads(1)
-        imported(kind_of(stored.kind).runner)(order, load_policy(registry.folder(info.id), device), info, device)
-        return path
-
-    return run
+    return lambda running, job: run_here(job.info, running.settings.checkpoints_folder, root)
 
 
 @contextmanager
@@ -96,7 +80,7 @@ def test_short_jobs_that_are_sent_tell_all_of_their_steps_and_have_the_bits_of_a
     assert (progress.steps_done, progress.steps_committed, progress.steps_total) == (20, 20, 20)
     assert progress.bytes_written > 0
     for one in (job, screen):
-        whole = uninterrupted(pulled, one.id)
+        whole = uninterrupted(pulled, one)
         assert set(differing(whole, capture_path(pulled.settings.data_root, str(one.id)))) <= workload.TIMED
 
 
@@ -126,7 +110,7 @@ def test_a_job_that_changes_its_worker_has_the_bits_of_one_that_did_not(pulled, 
             assert job.wait(timeout=SECONDS).state is JobState.SUCCEEDED
             assert not left.exists()
         reader = CaptureReader.open(capture_path(pulled.settings.data_root, str(job.id)))
-        assert differing(uninterrupted(pulled, job.id), capture_path(pulled.settings.data_root, str(job.id))) == []
+        assert differing(uninterrupted(pulled, job), capture_path(pulled.settings.data_root, str(job.id))) == []
         assert (job.info.attempts, reader.attributes["attempt"], reader.complete) == (2, 2, True)
         assert [place["device"] for place in reader.attributes["placed_on"]] == ["cpu"]
         assert reader.attributes["provenance"]["threads"] == 1
