@@ -141,7 +141,7 @@ def _wish(claim: Claim) -> Wish:
 
 
 @lru_cache(maxsize=256)
-def _asking_any(wish: Wish) -> Select[tuple[int]]:
+def _asking_any(wish: Wish) -> Select[int]:
     """Return the statement that finds any job that a slot takes, whoever is next."""
     return select(JobRow.sequence).where(JobRow.state == JobState.QUEUED, *_taken(wish)).limit(1)
 
