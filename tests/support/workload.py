@@ -39,6 +39,20 @@ TRIAL: Final = {
     "kept_steps": 4,
     "speed": {"envs": [1], "decisions": 2, "rounds": 1},
 }
+ARMS: Final = {
+    "kind": "trial",
+    "arms": [
+        {"checkpoint": "AD-absolute-darkroom-reference-seed0@1000"},
+        {"checkpoint": "AD-absolute-darkroom-reference-seed0@500"},
+    ],
+    "tasks": {"split": "test", "indices": [2, 7]},
+    "seeds": [0, 1],
+    "episodes": 3,
+    "divergence_steps": 3,
+    "kept_steps": 4,
+    "speed": {"enabled": False},
+}
+"""A trial of two checkpoints, each of which its machine must have."""
 SCREEN: Final = {
     "kind": "screen",
     "decisions": 64,
@@ -79,6 +93,8 @@ def submit(client: Service, kind: str, name: UUID, of: UUID | None = None) -> No
             client.submit(job_id=name, capture=of, **SCREEN)
         case "trial":
             client.submit(TrialSpec.model_validate(TRIAL), job_id=name)
+        case "arms":
+            client.submit(TrialSpec.model_validate(ARMS), job_id=name)
         case _:
             client.submit(DecisionSpec.model_validate(DECISION), job_id=name)
 

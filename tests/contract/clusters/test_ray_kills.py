@@ -67,15 +67,17 @@ def site(placed, postgresql, bucket_server, tmp_path, monkeypatch):
         yield site
 
 
-def test_a_checkpoint_travels_to_a_node_that_does_not_see_the_data_root(site, cache, undisturbed):
-    """The node keeps it by its content, and the arrays are the same."""
+def test_checkpoints_travel_to_a_node_that_does_not_see_the_data_root(site, cache, undisturbed):
+    """Those of a trial's arms too: the node keeps each by its content, and the arrays are the same."""
     (site.server.root / MARK).write_text("the mark of another folder")
     with Reader(site) as reader:
         asked = Asked(site, reader)
-        asked()
+        ids = [asked(), asked("arms")]
         assert_all_ended_alike(site, asked, undisturbed)
-    (kept,) = (cache / "attnscope" / "ray" / "checkpoints").iterdir()
-    assert kept.name == site.jobs(list(asked.kinds))[0].info.resolved.checkpoint_id
+    capture, arms = (job.info.resolved for job in site.jobs(ids))
+    named = {capture.checkpoint_id, *(one.id for one in arms.checkpoints)}
+    assert len(named) == 3
+    assert named <= {one.name for one in (cache / "attnscope" / "ray" / "checkpoints").iterdir()}
 
 
 def test_kills_of_everything_leave_no_trace_on_a_cluster(site, placed, undisturbed):
