@@ -19,7 +19,7 @@ from attnscope.demo import CHECKPOINT
 from attnscope.figures.decision_rows import decision_rows
 from attnscope.figures.heatmap import heatmap
 from attnscope.figures.style import save
-from attnscope.report.report import CAPTIONS, FIGURES, small_png, write_report
+from attnscope.report.report import CAPTIONS, FIGURES, PACKED, small_png, write_report
 from attnscope.report.screen import BY_AGE
 from attnscope.report.screen import FIGURES as OF_SCREENS
 from attnscope.screens.results import ScreenResults
@@ -31,6 +31,7 @@ from attnscope_server.capturing.resolving import resolve
 from attnscope_server.screening.stored import StoredHistories
 from attnscope_storage.reading.reader import CaptureReader
 from attnscope_storage.wire import CaptureSpec
+from benchmarks.learned.subjects import CAD, STEPS, Trainee
 
 DOCS = Path(__file__).resolve().parents[1] / "docs"
 IMAGES = DOCS / "images" / "gallery"
@@ -38,6 +39,7 @@ LARGEST = 250_000
 """Bytes of a picture, at most."""
 
 SEEDS, EPISODES = 10, 20
+PACKED_EPISODES = 12
 SCREEN_SEEDS = (100, 101, 102, 103)
 TASKS = (2, 0, 1, 3, 4, 5, 6, 7)
 """Places in the test split; the heatmaps are of the first, goal (6, 8), which is not found by chance."""
@@ -58,6 +60,8 @@ WORDS = {
     "screen_departure_by_tokens": "The same screen: departure against tokens kept, for each way to stand.",
     "screen_departure_by_age": "Departures without bands of ages, single transitions and whole episodes.",
     "screen_guide": "Attention, leave-one-out and departure on one axis of ages; where attention misleads.",
+    "what_latents_hold": "The newest latents of a policy that packs its history (CAD of the learned-compression study): "
+    "what their compression looked at, how decisions use them, and which transitions they hold through all generations.",
     "report_page": "The report's page, one file that works offline.",
 }
 
@@ -98,6 +102,18 @@ def screened(folder: Path) -> ScreenResults:
     return replace(found, name=info.name)
 
 
+def packed(folder: Path) -> Path:
+    """Capture a policy that packs its history, on held-out goals past four compressions."""
+    registry = CheckpointRegistry(folder / "packing")
+    info = Trainee(CAD, 0, STEPS).add(folder / "runs", registry)
+    tasks = {"split": "test", "indices": tuple(range(8))}
+    asked = {"checkpoint": info.id, "tasks": tasks, "episodes": PACKED_EPISODES, "maps": {"count": 0}}
+    spec, path = CaptureSpec.model_validate(asked), folder / "packed.zarr"
+    order = CaptureOrder("00000000-0000-4000-8000-000000000002", "docs", spec, resolve(spec, registry), path)
+    run_capture(order, load_policy(registry.folder(info.id), torch.device("cpu")), info, torch.device("cpu"))
+    return path
+
+
 def draw(path: Path, folder: Path) -> list[str]:
     """Draw every figure; return their names in the order of the page."""
     held = attnscope.open(path)
@@ -114,6 +130,8 @@ def draw(path: Path, folder: Path) -> list[str]:
     )
     found = screened(folder)
     drawn |= {name: figure(found) for name, figure in (OF_SCREENS | BY_AGE).items()}
+    with_latents = study(attnscope.open(packed(folder)))
+    drawn |= {name: figure(with_latents) for name, figure in PACKED.items()}
     IMAGES.mkdir(parents=True, exist_ok=True)
     for name, figure in drawn.items():
         (IMAGES / f"{name}.png").write_bytes(small_png(figure, save(figure, folder / f"{name}.png")))

@@ -17,7 +17,7 @@ from attnscope.screens.screen import Screen
 from attnscope.service import Service
 from attnscope.trials.trial import Trial
 from attnscope_storage.errors import StorageError
-from attnscope_storage.wire import JobState
+from attnscope_storage.wire import JobState, ResolvedSubject
 from attnscope_storage.wire.specifications.decisions import DecisionCard
 from attnscope_storage.wire.specifications.screens import ScreenSpec
 
@@ -99,9 +99,14 @@ def find_beside(service: Service, capture: Capture) -> tuple[Decision | None, Sc
     )
 
 
-def find_arms(service: Service, capture: Capture) -> Trial | None:
-    """Return the newest finished trial of checkpoints whose first arm is a capture's checkpoint."""
-    own = capture.resolved
+def find_arms(service: Service, own: ResolvedSubject | DecisionCard) -> Trial | None:
+    """Return the newest finished trial of checkpoints whose first arm is this checkpoint, in its environment.
+
+    Parameters
+    ----------
+    own
+        The meaning of a capture, or a decision's card.
+    """
     found = (_there(job.trial) for job in _newest(service, "trial", own.checkpoint_name))
     return next(
         (

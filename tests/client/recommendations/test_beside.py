@@ -10,7 +10,7 @@ from attnscope.errors import NotFoundError
 from attnscope.recommendations.beside import find_arms
 from attnscope_storage.wire import JobState
 
-OWN = SimpleNamespace(resolved=SimpleNamespace(checkpoint_id="a", checkpoint_name="plain", environment_id="room"))
+OWN = SimpleNamespace(checkpoint_id="a", checkpoint_name="plain", environment_id="room")
 
 
 def job(name, *, checkpoint="a", environment="room", arms=("plain", "packed"), state=JobState.SUCCEEDED, there=True):

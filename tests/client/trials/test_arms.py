@@ -13,6 +13,7 @@ import arms as planted
 from arms import arms_of
 from attnscope.cli.boards import show_board
 from attnscope.cli.tables import table_form
+from attnscope.cli.verbs.decisions import tell_arms
 from attnscope.figures.look import in_a_paper
 from attnscope.figures.trials.arms import trial_arms
 from attnscope.foreign.returns import outside_arms
@@ -21,6 +22,7 @@ from attnscope.report.paper import write_for_paper
 from attnscope.report.trial import write_trial_report
 from attnscope.trials.arms import arm_sentences, times_as_fast
 from attnscope.trials.board import board
+from attnscope_storage.wire import JobState
 from canvas import faults
 
 
@@ -123,6 +125,23 @@ def test_the_report_of_arms_is_written_whole(five, tmp_path):
         assert words in " ".join(text.split()), words
     assert "The recipe keeps" in page
     assert "Training seeds" in page
+
+
+def test_the_answer_of_arms_stands_beside_a_decision(five, capsys):
+    """A decision is about one checkpoint; the newest trial in which others acted beside it is told below its card."""
+    resolved = five.resolved.model_copy(update={"checkpoint_name": "plain-seed0@9"})
+    stored = SimpleNamespace(spec=five.spec, resolved=resolved, results=lambda: five)
+    summary = SimpleNamespace(checkpoint_name="plain-seed0@9")
+    job = SimpleNamespace(state=JobState.SUCCEEDED, summary=summary, trial=lambda: stored)
+    service = SimpleNamespace(jobs=lambda kind: iter([job] if kind == "trial" else []))
+    tell_arms(SimpleNamespace(card=resolved), service)
+    said = " ".join(capsys.readouterr().out.split())
+    assert said.startswith("Beside the card: Trial ")
+    assert " compares arms of 10 checkpoints, margin " in said
+    assert "the mean over these five training seeds of packed" in said.lower()
+    other = resolved.model_copy(update={"checkpoint_id": "f" * 64})
+    tell_arms(SimpleNamespace(card=other), service)
+    assert capsys.readouterr().out == ""
 
 
 def test_the_boards_tables_are_printed_for_a_paper(five, capsys):

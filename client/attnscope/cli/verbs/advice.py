@@ -80,7 +80,7 @@ def _arms(service: Service, capture: Capture) -> list[TrialResults]:
     """Return the newest trial of checkpoints whose first arm is this policy, if there is one."""
     from attnscope.recommendations.beside import find_arms  # noqa: PLC0415 - loads zarr
 
-    found = find_arms(service, capture)
+    found = find_arms(service, capture.resolved)
     return [] if found is None else [found.results()]
 
 

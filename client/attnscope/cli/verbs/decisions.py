@@ -21,6 +21,7 @@ from attnscope_storage.wire.specifications.decisions import DecisionSpec
 if TYPE_CHECKING:
     from attnscope.cli.verbs.reports import Asked as ReportAsked
     from attnscope.decisions.decision import Decision
+    from attnscope.service import Service
 
 CAPTURE: Final = "capture"
 """Field that names a linked capture."""
@@ -66,7 +67,7 @@ def decide(
         raise typer.BadParameter("a job is named after show alone: attnscope decide show JOB", param_hint="JOB")
     with connect() as service:
         if job is not None:
-            shown(service.job(job).decision(), out_folder, as_json=as_json)
+            shown(service.job(job).decision(), out_folder, service, as_json=as_json)
             return
         asked["checkpoint"] = checkpoint
         if CAPTURE in asked:
@@ -91,18 +92,36 @@ def decide(
             for line in lines_of(made):
                 if not as_json:
                     out.print(escape(line))
-        shown(made.decision(), out_folder, as_json=as_json)
+        shown(made.decision(), out_folder, service, as_json=as_json)
 
 
-def shown(found: Decision, folder: Path | None, *, as_json: bool) -> None:
-    """Print a decision, and write its card where a folder is named."""
+def shown(found: Decision, folder: Path | None, service: Service, *, as_json: bool) -> None:
+    """Print a decision and what a trial says of other checkpoints; write its card where a folder is named."""
     show_decision(found, as_json=as_json)
+    if not as_json:
+        tell_arms(found, service)
     if folder is not None:
         from attnscope.report.decision import write_decision_report  # noqa: PLC0415 - loads matplotlib
 
         for path in write_decision_report(found.card, folder):
             if not as_json:
                 out.print(f"wrote {escape(str(path))}")
+
+
+def tell_arms(found: Decision, service: Service) -> None:
+    """Print the answer of the newest trial in which other checkpoints were arms beside this one, if there is one.
+
+    A decision is about one checkpoint: it proposes rules from histories of one policy.
+    """
+    from attnscope.recommendations.beside import find_arms  # noqa: PLC0415 - loads zarr
+    from attnscope.recommendations.measured import lead_of_trials  # noqa: PLC0415 - as above
+
+    trial = find_arms(service, found.card)
+    if trial is None:
+        return
+    out.print("\nBeside the card:")
+    for one in lead_of_trials([trial.results()]):
+        out.print(escape(one.sentence))
 
 
 def show_decision(found: Decision, *, as_json: bool) -> None:

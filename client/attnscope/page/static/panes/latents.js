@@ -61,7 +61,7 @@ export class Latents extends Pane {
     this.picture = Object.assign(new Packed(this.plot.firstChild), { found: null, column: -1, latent: 0 });
     this.words = h("p", { class: "hint", id: "latents-words" });
     this.rows = h("tbody");
-    const head = ["latent", "holds", "most of", "here", "in the run", ""].map((name) => h("th", { scope: "col" }, name));
+    const head = ["latent", "90 % within", "most of: share", "here ÷ uniform", "in the run ÷ uniform", ""].map((name) => h("th", { scope: "col" }, name));
     this.table = h("div", { class: "wide", tabindex: 0, role: "group", "aria-label": "Table of the latents" }, h("table", { id: "latents-table" }, h("thead", {}, h("tr", {}, ...head)), this.rows));
     this.taking = new Taking(() => this.taken());
     this.body.append(this.plot, this.taking.element, this.words, this.table);
@@ -109,7 +109,7 @@ export class Latents extends Pane {
     this.rows.replaceChildren(...Array.from({ length: found.shape[0] }, (_, latent) => this.row(latent, weights)));
     const lone = decision && !inside ? `The query stands alone at step ${step}: it sees these latents from the next step on. ` : "";
     const few = found.constant === null ? " Constant and double latents are told from 8 histories on." : "";
-    this.words.textContent = `${lone}They stand for transitions 0–${found.last}; ${found.first}–${found.last} were packed last${found.older ? `, with ${found.older} latents of before` : ""}. Shares are attention, mean over the compressor's layers and heads, traced through all generations: where was looked, not what was taken.${few}`;
+    this.words.textContent = `${lone}They stand for transitions 0–${found.last}; ${found.first}–${found.last} were packed last${found.older ? `, with ${found.older} latents of before` : ""}. Shares are attention, mean over the compressor's layers and heads: where was looked, not what was taken. ${found.shows === "looked" ? "The table traces" : "They are traced"} through all generations.${few}`;
     this.draw();
   }
 
