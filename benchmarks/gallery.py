@@ -60,8 +60,9 @@ WORDS = {
     "screen_departure_by_tokens": "The same screen: departure against tokens kept, for each way to stand.",
     "screen_departure_by_age": "Departures without bands of ages, single transitions and whole episodes.",
     "screen_guide": "Attention, leave-one-out and departure on one axis of ages; where attention misleads.",
-    "what_latents_hold": "The newest latents of a policy that packs its history (CAD of the learned-compression study): "
-    "what their compression looked at, how decisions use them, and which transitions they hold through all generations.",
+    "what_latents_hold": "The newest latents of a policy that packs its history (CAD of the learned-compression "
+    "study): what their compression looked at, how decisions use them, and which transitions they hold through all "
+    "generations.",
     "report_page": "The report's page, one file that works offline.",
 }
 
