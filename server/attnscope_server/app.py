@@ -111,7 +111,7 @@ def _state(settings: Settings, database: Database, in_flight: InFlight) -> State
         tokens=AttemptTokens(database),
         registry=registry,
         captures=captures,
-        arrivals=Arrivals(captures, registry, durable=settings.durable),
+        arrivals=Arrivals(captures, registry, listings, durable=settings.durable),
         supervisor=Supervisor(settings, store, runners_of(settings), changes.announce, takes=takes),
         changes=changes,
         replays=Replays(settings),

@@ -1,7 +1,7 @@
 """The service's half of a kind of job, and the list of all kinds; the other half is its contract in storage.
 
-A room of the service that runs a kind of job has a module ``kind``, which registers one `Kind` when it is imported. All
-of them are imported when the first kind is asked for. Nothing here imports torch: a runner is an import path.
+A room that runs a kind has a module ``kind``, which registers one `Kind` when it is imported; all are imported when the
+first kind is asked for. Nothing here imports torch: a runner is an import path.
 """
 
 from __future__ import annotations
@@ -101,6 +101,8 @@ class Kind(ABC, Generic[SpecT, ResolvedT]):
     """Kinds of job whose rate may stand for this one's while none of this kind has ended."""
     beside: bool = False
     """A job also runs on one thread of the CPU, beside devices that are busy."""
+    owning: str | None = None
+    """Import path of the `Owning` of a kind whose jobs fill further stores."""
 
     @property
     def name(self) -> str:

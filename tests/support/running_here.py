@@ -23,5 +23,7 @@ def run_here(job: Job, checkpoints: Path, root: Path) -> Path:
     order = Order(str(job.id), job.owner, job.spec, job.resolved, path, durable=False)
     device = torch.device("cpu")
     torch.set_num_threads(1)
-    imported(kind_of(job.kind).runner)(order, load_policy(registry.folder(info.id), device), info, device)
+    callbacks = {"stopped": lambda: False, "on_progress": lambda *_: None, "on_commit": lambda _: None}
+    policy = load_policy(registry.folder(info.id), device)
+    imported(kind_of(job.kind).runner)(order, policy, info, device, **callbacks)
     return path

@@ -11,6 +11,7 @@ from attnscope_server.kinds import ResolvedT, SpecT
 from attnscope_storage.layout.bucket import StorePath
 from attnscope_storage.wire import CheckpointInfo, Phase
 from attnscope_storage.wire.parts import PART_OF
+from attnscope_storage.wire.specifications.cards import CardEarlier
 from attnscope_storage.writing.fence import Tenure
 from attnscope_storage.writing.writer import Commit
 
@@ -37,6 +38,8 @@ class Order(Generic[SpecT, ResolvedT]):
     """Returns the policy and the entry of another checkpoint that the job needs, by its id; None where none is."""
     tenure: Tenure | None = None
     """The attempt's right to write; None where one writer locks the store for as long as it writes."""
+    earlier: tuple[CardEarlier, ...] | None = None
+    """Decisions before this one, where the worker does not reach their stores; None: read from the stores beside."""
 
     @property
     def belonging(self) -> dict[str, object]:

@@ -29,6 +29,7 @@ class DecisionKind(Kind[DecisionSpec, ResolvedDecision]):
 
     contract = CONTRACT
     runner = "attnscope_server.deciding.job:run"
+    owning = "attnscope_server.deciding.arriving:DecisionOwning"
     alike = ("trial", "capture")
 
     def resolve_on(

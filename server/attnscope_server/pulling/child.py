@@ -21,6 +21,7 @@ from attnscope_server.running.messages import (
     AnyJobReport,
     Cancel,
     Died,
+    GivenBack,
     Interrupted,
     Renewed,
     Run,
@@ -99,7 +100,7 @@ class Child:
         reporter, stream = self.reporter, self.stream
         if reporter is None or not reporter.concerns(report):
             return
-        if stream is not None and isinstance(report, (Advanced, Succeeded)):
+        if stream is not None and isinstance(report, (Advanced, Succeeded, GivenBack)):
             stream.hear(report)
             return
         if isinstance(report, Died) and self.ending():

@@ -4,21 +4,24 @@ from __future__ import annotations
 
 import ssl
 import stat
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, Any, Final, TypeVar
+from typing import IO, Any, Final
 from urllib.parse import urlsplit
 
 import httpx
-from pydantic import ValidationError
 
 from attnscope_server.errors import ServiceError, SettingUnusableError
+from attnscope_server.pulling.answers import pieces, read, refuse
+from attnscope_server.pulling.errors import AwayError, OverError
 from attnscope_server.pulling.messages import (
     MOST_REPORTS,
     TOKEN_HEADER,
     Answer,
     Assignment,
+    Beside,
     CommitState,
     Farewell,
     Offer,
@@ -26,44 +29,15 @@ from attnscope_server.pulling.messages import (
     SentCommit,
     Told,
 )
+from attnscope_server.pulling.pace import Line, Pace
 from attnscope_server.records.keys import KEY_PATTERN
 from attnscope_server.settings import is_loopback
-from attnscope_storage.wire import Problem, ProblemCode
 from attnscope_storage.writing.due import DueChunk
-
-MessageT = TypeVar("MessageT", Assignment, Answer, CommitState)
 
 ANSWERED_WITHIN: Final = 20.0
 """Seconds for an answer, beyond those that a claim waits."""
 
-PIECE: Final = 2**20
-"""Bytes of a file that are read and written at a time."""
-
-PASSING: Final = frozenset({ProblemCode.UNAVAILABLE, ProblemCode.INTERNAL, None})
-"""Codes of a service's faults after which the same request may succeed."""
-
-FORBIDDEN: Final = 403
-GONE: Final = 410
-TOO_MANY: Final = 429
-SERVER_ERRORS: Final = 500
 NO_CONTENT: Final = 204
-
-
-class AwayError(ServiceError, ConnectionError):
-    """The service does not answer now; the same request may succeed later."""
-
-
-class RefusedError(ServiceError):
-    """The service refuses this worker, and would again."""
-
-    def __init__(self, message: str, document: Problem | None = None) -> None:
-        super().__init__(message)
-        self.problem = document
-        """The refusal as it came; None where it was no problem document."""
-
-
-class OverError(ServiceError):
-    """The attempt is over for this worker: its lease ended, or another attempt began."""
 
 
 def key_in(path: Path) -> str:
@@ -97,6 +71,8 @@ class Connection:
         A worker's key.
     authorities
         File of certificate authorities; None: those of the system.
+    pace
+        The slowest that the service may be.
 
     Raises
     ------
@@ -111,6 +87,7 @@ class Connection:
         *,
         authorities: Path | None = None,
         transport: httpx.BaseTransport | None = None,
+        pace: Pace | None = None,
     ) -> None:
         parts = urlsplit(url)
         if parts.scheme not in {"http", "https"} or not parts.hostname or parts.username or parts.query:
@@ -121,18 +98,22 @@ class Connection:
                 f"ssh -N -L 8642:127.0.0.1:{parts.port or 80} {parts.hostname}"
             )
         trust = True if authorities is None else ssl.create_default_context(cafile=str(authorities))
-        self._client = httpx.Client(
-            base_url=url,
-            headers={"Authorization": f"Bearer {key}"},
-            timeout=ANSWERED_WITHIN,
-            trust_env=False,  # a proxy of the environment would get the key
-            verify=trust,
-            transport=transport,
-        )
+        self._pace = pace or Pace()
+        self._options: dict[str, Any] = {
+            "base_url": url,
+            "headers": {"Authorization": f"Bearer {key}", "Accept-Encoding": "identity"},
+            "timeout": min(ANSWERED_WITHIN, self._pace.least),
+            "trust_env": False,  # a proxy of the environment would get the key
+            "verify": trust,
+            "transport": transport,
+        }
+        self._mine = threading.local()
+        self._lines: list[Line] = []
 
     def close(self) -> None:
-        """Close the connection."""
-        self._client.close()
+        """Close the connections."""
+        for line in self._lines:
+            line.client.close()
 
     def claim(self, offer: Offer) -> Assignment | None:
         """Wait for a job; None where none came.
@@ -142,9 +123,8 @@ class Connection:
         AwayError, RefusedError
             The service does not answer, or refuses.
         """
-        with self._answer("POST", "claim", content=offer.line, timeout=ANSWERED_WITHIN + offer.wait) as answer:
-            content = answer.read()
-            return None if answer.status_code == NO_CONTENT else _read(Assignment, content)
+        with self._answer("POST", "claim", content=offer.line, held=offer.wait) as answer:
+            return None if answer.status_code == NO_CONTENT else read(Assignment, answer, self._pace.answer_bytes)
 
     def report(self, token: str, reports: Sequence[Told]) -> Answer:
         """Report about an attempt, and return the orders.
@@ -156,7 +136,7 @@ class Connection:
         """
         body = Reports(reports=tuple(reports[:MOST_REPORTS]))
         with self._answer("POST", "report", token, content=body.line) as answer:
-            return _read(Answer, answer.read())
+            return read(Answer, answer, self._pace.answer_bytes)
 
     def end(self, farewell: Farewell) -> None:
         """Say that this worker takes no more jobs."""
@@ -171,67 +151,99 @@ class Connection:
         ServiceError
             There are more.
         AwayError, RefusedError, OverError
-            As `report`; `OverError` too where `stopped()` became true on the way.
+            As `report`; `AwayError` too where the file comes too slowly, `OverError` too where `stopped()` became true
+            on the way.
         """
-        count = 0
-        with self._answer("GET", path, token) as answer:
-            for piece in answer.iter_bytes(PIECE):
+        line, count = self._line, 0
+        with self._answer("GET", path, token, ends=False) as answer:
+            begun = line.clock()
+            for piece in pieces(answer):
                 if stopped():
                     raise OverError("it was told to stop")
                 count += len(piece)
                 if count > most:
                     raise ServiceError(f"{path} has more than the {most} bytes that are read here")
+                if line.clock() - begun > self._pace.seconds(count):
+                    raise AwayError(
+                        f"the service sends {path} too slowly: {count} bytes in {line.clock() - begun:.0f} s"
+                    )
                 into.write(piece)
 
-    def committed(self, token: str) -> CommitState:
-        """Return how much of the attempt's job is committed at the service."""
-        with self._answer("GET", "commits", token) as answer:
-            return _read(CommitState, answer.read())
+    def beside(self, token: str) -> Beside:
+        """Return what the service's stores tell of the attempt's job before it begins."""
+        with self._answer("GET", "beside", token) as answer:
+            return read(Beside, answer, self._pace.answer_bytes)
 
-    def send(self, token: str, number: int, chunk: DueChunk, encoded: bytes, sha256: str) -> None:
+    def committed(self, token: str, part: str | None = None) -> CommitState:
+        """Return how much of the attempt's job, or of a store that it owns, is committed at the service."""
+        with self._answer("GET", "commits", token, params=_of(part)) as answer:
+            return read(CommitState, answer, self._pace.answer_bytes)
+
+    def send(
+        self, token: str, number: int, chunk: DueChunk, encoded: bytes, sha256: str, part: str | None = None
+    ) -> None:
         """Send a chunk of the next commit."""
-        about = {"array": chunk.spec.name, "chunk": ".".join(map(str, chunk.index)), "sha256": sha256}
+        about = {"array": chunk.spec.name, "chunk": ".".join(map(str, chunk.index)), "sha256": sha256} | _of(part)
         octets = {"Content-Type": "application/octet-stream"}
         path = f"commits/{number}/chunks"
         with self._answer("PUT", path, token, params=about, content=encoded, headers=octets):
             pass
 
-    def commit(self, token: str, number: int, sent: SentCommit) -> CommitState:
+    def commit(self, token: str, number: int, sent: SentCommit, part: str | None = None) -> CommitState:
         """Make the commit of the chunks that were sent."""
-        with self._answer("POST", f"commits/{number}", token, content=sent.line) as answer:
-            return _read(CommitState, answer.read())
+        with self._answer("POST", f"commits/{number}", token, params=_of(part), content=sent.line) as answer:
+            return read(CommitState, answer, self._pace.answer_bytes)
 
     @contextmanager
-    def _answer(self, method: str, path: str, token: str | None = None, **options: Any) -> Iterator[httpx.Response]:  # noqa: ANN401 - httpx's
+    def _answer(
+        self,
+        method: str,
+        path: str,
+        token: str | None = None,
+        *,
+        held: float = 0.0,
+        ends: bool = True,
+        **options: Any,  # noqa: ANN401 - httpx's
+    ) -> Iterator[httpx.Response]:
+        """Send a request, and yield its answer.
+
+        Parameters
+        ----------
+        held
+            Seconds that the service was asked to hold its answer.
+        ends
+            True where the body is small: then it is cut off with the head, when the time of both is over.
+        """
+        line = self._line
         own = {"Content-Type": "application/json"} | ({} if token is None else {TOKEN_HEADER: token})
-        headers = own | options.pop("headers", {})
+        headers, within = own | options.pop("headers", {}), self._options["timeout"] + held
+        seconds = held + self._pace.seconds(len(options.get("content", b"")))
+        traced = {"trace": line.note}
+        address = f"/v1/worker/{path}"
         try:
-            with self._client.stream(method, f"/v1/worker/{path}", headers=headers, **options) as answer:
-                _refuse(answer, attempt=token is not None)
+            with (
+                line.cut_after(seconds) as timer,
+                line.client.stream(
+                    method, address, headers=headers, timeout=within, extensions=traced, **options
+                ) as answer,
+            ):
+                refuse(answer, attempt=token is not None, most=self._pace.answer_bytes)
+                if not ends:
+                    timer.cancel()
                 yield answer
         except httpx.HTTPError as error:
             raise AwayError(f"the service does not answer: {type(error).__name__}") from error
 
-
-def _refuse(answer: httpx.Response, *, attempt: bool) -> None:
-    """Raise the error that an answer means; nothing where it is no refusal."""
-    if answer.is_success:
-        return
-    status = answer.status_code
-    try:
-        document = Problem.model_validate_json(answer.read())
-    except ValidationError:
-        document = None
-    detail = f"status {status}" if document is None else document.detail[:500]
-    if attempt and status in {FORBIDDEN, GONE}:
-        raise OverError(detail)
-    if status == TOO_MANY or (status >= SERVER_ERRORS and (document is None or document.code in PASSING)):
-        raise AwayError(detail)
-    raise RefusedError(f"the service refuses this worker: {detail}", document)
+    @property
+    def _line(self) -> Line:
+        """The client of this thread."""
+        line: Line | None = getattr(self._mine, "line", None)
+        if line is None:
+            line = self._mine.line = Line(httpx.Client(**self._options))
+            self._lines.append(line)
+        return line
 
 
-def _read(kind: type[MessageT], content: bytes) -> MessageT:
-    try:
-        return kind.model_validate_json(content)
-    except ValidationError as error:
-        raise RefusedError(f"the service's answer is not understood: {error.error_count()} fields") from error
+def _of(part: str | None) -> dict[str, str]:
+    """Return the parameter that names an owned store; none where the job's own is meant."""
+    return {} if part is None else {"part": part}

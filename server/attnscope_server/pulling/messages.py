@@ -27,6 +27,7 @@ from attnscope_server.running.messages import (
     Taken,
 )
 from attnscope_storage.wire import CheckpointInfo
+from attnscope_storage.wire.specifications.cards import CardEarlier
 
 TOKEN_HEADER: Final = "Attnscope-Attempt"  # noqa: S105 - the name of a header
 """Header that carries the token of an attempt."""
@@ -113,11 +114,23 @@ class SentCommit(Message):
 
 
 class CommitState(Message):
-    """The state of a job's store at the service."""
+    """The state of a job's store, or of one that it owns, at the service."""
 
     steps: int | None = Field(default=None, description="Entries that are committed; None where there is no store.")
     complete: bool = False
     bytes_written: int = 0
+    part: str | None = Field(
+        default=None, description="Owned store that must be complete before the job's next commit; None: none."
+    )
+
+
+class Beside(Message):
+    """The facts of the stores that a worker which does not reach them has to know before it begins."""
+
+    parts: tuple[str, ...] = Field(default=(), description="Owned stores that there are.")
+    earlier: tuple[CardEarlier, ...] | None = Field(
+        default=None, description="Of a decision: those before it on the same checkpoint and environment."
+    )
 
 
 class Farewell(Message):

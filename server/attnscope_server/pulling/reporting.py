@@ -14,7 +14,8 @@ from typing import Final
 import structlog
 
 from attnscope_server.errors import ServiceError
-from attnscope_server.pulling.connection import AwayError, Connection, OverError, RefusedError
+from attnscope_server.pulling.connection import Connection
+from attnscope_server.pulling.errors import AwayError, OverError, RefusedError
 from attnscope_server.pulling.messages import MOST_REPORTS, Assignment, Told
 from attnscope_server.running.lease import lasting_clock
 from attnscope_server.running.messages import ENDINGS, Advanced, Alive, Cancel, Renewed, Taken

@@ -39,9 +39,6 @@ from attnscope_storage.wire import ProblemCode, problem
 WORKERS_PER_KEY: Final = 512
 """Workers of one key that are known at once."""
 
-NOT_STREAMED: Final = frozenset({"decision"})
-"""Kinds of job that need the stores themselves: a decision reads and writes several."""
-
 ELSEWHERE: Final = Path()
 """Folder of checkpoints in the order to a worker, which has its own."""
 
@@ -142,7 +139,6 @@ class PullRunner(Runner):
             offer.device,
             hardware=offer.hardware,
             owners=identity.serves or None,
-            refuses=NOT_STREAMED if offer.stores == "streamed" else frozenset(),
         )
         with self._lock:
             desk = self._desks.get(slot.name)

@@ -6,33 +6,31 @@ before; the service says how far it is, so a sender that starts anew goes on fro
 
 from __future__ import annotations
 
-import hashlib
 import queue
 import threading
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 from uuid import UUID
 
 import structlog
 
-from attnscope_server.pulling.connection import AwayError, Connection, OverError, RefusedError
-from attnscope_server.pulling.messages import Assignment, CommitState, SentCommit
+from attnscope_server.pulling.connection import Connection
+from attnscope_server.pulling.errors import AwayError, OverError, RefusedError
+from attnscope_server.pulling.messages import Assignment, Beside
+from attnscope_server.pulling.persisting import AGAIN_AFTER, until_answered
 from attnscope_server.pulling.reporting import Reporter
+from attnscope_server.pulling.sending import Sender
 from attnscope_server.root.paths import capture_path
-from attnscope_server.running.messages import Advanced, Failed, Run, Succeeded
-from attnscope_storage.errors import CaptureNotFoundError
+from attnscope_server.running.messages import Advanced, Failed, GivenBack, Run, Succeeded
 from attnscope_storage.layout.root import ROOT_KEY
 from attnscope_storage.layout.snapshot import Root
-from attnscope_storage.reading.reader import CaptureReader
-from attnscope_storage.wire import Problem, ProblemCode, contract_of, problem
-from attnscope_storage.writing.due import due_chunks, next_commit
+from attnscope_storage.wire import Problem, ProblemCode, problem
+from attnscope_storage.wire.parts import child_id
+from attnscope_storage.wire.specifications.cards import CardEarlier
 
 log = structlog.get_logger("attnscope.pulling")
-
-AGAIN_AFTER: Final = 1.0
-"""Seconds before a request is tried again that the service did not answer."""
 
 MOST_KEY_BYTES: Final = 2**31
 """Bytes of one stored key that is fetched, at most."""
@@ -66,37 +64,41 @@ class Stream:
         order = assignment.order
         self._connection, self._token, self._order = connection, assignment.token, order
         self._reporter, self._folder, self._failed = reporter, folder, failed
-        self._path = capture_path(folder, str(order.job))
-        contract = contract_of(order.spec.kind)
-        self._schema = contract.schema(order.spec, order.resolved, assignment.checkpoints[0].policy)
-        self._told: queue.SimpleQueue[Advanced | Succeeded | None] = queue.SimpleQueue()
-        self._state = CommitState()
+        self._policy = assignment.checkpoints[0].policy
+        path = capture_path(folder, str(order.job))
+        self._own = Sender(connection, self._token, path, self._policy, self._heard)
+        self._parts: dict[str, Sender] = {}
+        """Senders of the stores that the job owns, by name."""
+        self._told: queue.SimpleQueue[Advanced | Succeeded | GivenBack | None] = queue.SimpleQueue()
         self._progress: Advanced | None = None
         self._answered_at = 0.0
         self._thread = threading.Thread(target=self._run, name="stream", daemon=True)
 
-    def prepare(self, stopped: Callable[[], bool]) -> None:
-        """Fetch what earlier attempts have committed, and the store that the job reads.
+    def prepare(self, stopped: Callable[[], bool]) -> Beside:
+        """Fetch what earlier attempts have committed, and the store that the job reads; return what else is there.
 
         Raises
         ------
         OverError
             The attempt is over, or `stopped()`.
-        RefusedError
-            The service refuses.
+        RefusedError, UnservedError
+            The service refuses, or answers reports alone.
         """
-        reads = getattr(self._order.resolved, "capture_store", None)
-        for store in (self._order.job, *(() if reads is None else (UUID(reads),))):
-            self._until_answered(partial(self._fetch_store, store, stopped), stopped)
-        self._state = self._until_answered(partial(self._connection.committed, self._token), stopped)
+        beside = until_answered(partial(self._connection.beside, self._token), stopped, self._reporter)
+        job, reads = self._order.job, getattr(self._order.resolved, "capture_store", None)
+        owned = (child_id(job, name) for name in beside.parts)
+        for store in (job, *owned, *(() if reads is None else (UUID(reads),))):
+            self._fetch_store(store, stopped)
+        until_answered(self._own.look, stopped, self._reporter)
         self._thread.start()
+        return beside
 
-    def hear(self, report: Advanced | Succeeded) -> None:
+    def hear(self, report: Advanced | Succeeded | GivenBack) -> None:
         """Take a report of the child that is true only once what it has committed has arrived."""
-        if isinstance(report, Succeeded):
-            self._reporter.alone()
-        else:
+        if isinstance(report, Advanced):
             self._progress = report
+        else:
+            self._reporter.alone()
         self._told.put(report)
 
     def close(self) -> None:
@@ -123,21 +125,16 @@ class Stream:
     def _fetch_key(self, source: str, path: Path, name: str, key: str, stopped: Callable[[], bool]) -> None:
         target = path / name
         target.parent.mkdir(parents=True, exist_ok=True)
-        try:
+
+        def fetch() -> None:
             with target.open("wb") as file:
                 self._connection.fetch(self._token, f"{source}/{key}", file, MOST_KEY_BYTES, stopped)
+
+        try:
+            until_answered(fetch, stopped, self._reporter)
         except BaseException:
             target.unlink()
             raise
-
-    def _until_answered(self, ask: Callable[[], Any], stopped: Callable[[], bool]) -> Any:  # noqa: ANN401 - of `ask`
-        while True:
-            try:
-                return ask()
-            except AwayError as error:
-                if stopped():
-                    raise OverError(error.message) from error
-                self._reporter.wait_over(AGAIN_AFTER)
 
     def _run(self) -> None:
         """Send after each report of the child; pass the report on once it is true."""
@@ -162,7 +159,7 @@ class Stream:
                 return
             if self._progress is not None:  # the newest, also where the report of the end has overtaken it
                 self._reporter.hear(self._true(self._progress))
-            if isinstance(report, Succeeded):
+            if not isinstance(report, Advanced):
                 self._reporter.hear(report)
 
     def _deliver(self) -> None:
@@ -187,7 +184,7 @@ class Stream:
                 self._reporter.wait_over(AGAIN_AFTER)
         raise OverError(self._reporter.reason or "the attempt is over")
 
-    def _next(self) -> Advanced | Succeeded | None:
+    def _next(self) -> Advanced | Succeeded | GivenBack | None:
         """Wait for a report, and return the newest that waits; None where nothing more is to be sent."""
         report = self._told.get()
         while report is not None and not self._told.empty():
@@ -196,8 +193,9 @@ class Stream:
 
     def _true(self, report: Advanced) -> Advanced:
         """Return a report of progress with what is committed at the service."""
-        steps = (self._state.steps or 0) * self._order.resolved.steps_each
-        return report.model_copy(update={"steps_committed": steps, "bytes_written": self._state.bytes_written})
+        state = self._own.state
+        steps = (state.steps or 0) * self._order.resolved.steps_each
+        return report.model_copy(update={"steps_committed": steps, "bytes_written": state.bytes_written})
 
     def _fail(self, why: Problem | None) -> None:
         self._failed()
@@ -205,41 +203,38 @@ class Stream:
         self._reporter.hear(Failed(job=self._order.job, attempt=self._order.attempt, problem=why))
 
     def _send_all(self) -> None:
-        """Send every commit that is made here and not there."""
-        try:
-            root = CaptureReader.open(self._path).root
-        except CaptureNotFoundError:
-            return
-        complete, conflicted = bool(root.attributes["complete"]), False
-        while (number := self._due(root)) is not None or (complete and not self._state.complete):
-            try:
-                self._state = self._send(number, root) if number is not None else self._complete()
-                conflicted = False
-            except RefusedError as error:
-                if conflicted or error.problem is None or error.problem.code is not ProblemCode.CONFLICT:
-                    raise
-                # An answer was lost, or the service started anew and has lost the chunks of this commit.
-                conflicted, self._state = True, self._connection.committed(self._token)
-            self._answered_at = self._reporter.clock()
+        """Send every commit that is made here and not there; the service says which store is next."""
+        while True:
+            name = self._own.state.part
+            if name is None:
+                if not self._own.step():
+                    return
+                continue
+            part = self._part(name)
+            while part.step():
+                pass
+            if not part.state.complete:
+                return
+            self._own.look()
 
-    def _due(self, root: Root) -> int | None:
-        number = next_commit(self._schema, self._state.steps)
-        return number if number is not None and number <= root.steps_committed else None
+    def _part(self, name: str) -> Sender:
+        """Return the sender of a store that the job owns."""
+        if name not in self._parts:
+            path = capture_path(self._folder, str(child_id(self._order.job, name)))
+            self._parts[name] = Sender(self._connection, self._token, path, self._policy, self._heard, name)
+            self._parts[name].look()
+        return self._parts[name]
 
-    def _send(self, number: int, root: Root) -> CommitState:
-        listed = {}
-        for chunk in due_chunks(self._schema, self._state.steps, number):
-            encoded = (self._path / chunk.key).read_bytes()
-            listed[chunk.key] = hashlib.sha256(encoded).hexdigest()
-            self._connection.send(self._token, number, chunk, encoded, listed[chunk.key])
-            self._answered_at = self._reporter.clock()
-        provenance = root.attributes.get("provenance", {}) if self._state.steps is None else None
-        return self._connection.commit(self._token, number, SentCommit(chunks=listed, provenance=provenance))
-
-    def _complete(self) -> CommitState:
-        return self._connection.commit(self._token, self._state.steps or 0, SentCommit(chunks={}, complete=True))
+    def _heard(self) -> None:
+        self._answered_at = self._reporter.clock()
 
 
-def order_here(order: Run, folder: Path) -> Run:
-    """Return the order of a job whose store is written into a folder of this machine for a while."""
-    return order.model_copy(update={"stores": str(folder), "durable": False})
+def order_here(order: Run, folder: Path, earlier: tuple[CardEarlier, ...] | None) -> Run:
+    """Return the order of a job whose stores are written into a folder of this machine for a while.
+
+    Parameters
+    ----------
+    earlier
+        As the service's stores tell it.
+    """
+    return order.model_copy(update={"stores": str(folder), "durable": False, "earlier": earlier})

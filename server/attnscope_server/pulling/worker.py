@@ -19,12 +19,14 @@ import structlog
 
 from attnscope_server.failures import problem_of
 from attnscope_server.pulling.child import Child
-from attnscope_server.pulling.connection import AwayError, Connection, OverError, RefusedError
+from attnscope_server.pulling.connection import Connection
+from attnscope_server.pulling.errors import AwayError, OverError, RefusedError, UnservedError
 from attnscope_server.pulling.means import Means
 from attnscope_server.pulling.messages import Assignment, Farewell, Offer
+from attnscope_server.pulling.persisting import until_answered
 from attnscope_server.pulling.reporting import Reporter
 from attnscope_server.pulling.streaming import Stream, order_here
-from attnscope_server.running.messages import Cancelled, Failed, Interrupted, Run
+from attnscope_server.running.messages import Cancelled, Died, Failed, Interrupted, Run
 from attnscope_storage import __version__
 from attnscope_storage.errors import AttnscopeError
 
@@ -168,9 +170,12 @@ class PullWorker:
                 reporter.handed_over()
                 self._child.hand_over(given)
                 reporter.wait_over()
-        except (OverError, RefusedError) as error:
+        except (OverError, RefusedError, UnservedError) as error:
             log.info("the attempt ends before it has begun", detail=error.message)
-            reporter.hear(Cancelled(**about) if reporter.to_cancel else Interrupted(**about))
+            lost: Interrupted | Died = Interrupted(**about)
+            if not isinstance(error, OverError):  # it counts, or the job would go round for ever
+                lost = Died(**about, detail=f"its worker did not get what it needs to begin: {error.message}")
+            reporter.hear(Cancelled(**about) if reporter.to_cancel else lost)
         except (AttnscopeError, MemoryError) as error:
             log.exception("the checkpoint could not be fetched")
             problem = problem_of(error, where="in the worker, while the checkpoint was fetched", reduce=REDUCE)
@@ -186,8 +191,8 @@ class PullWorker:
 
         Raises
         ------
-        OverError, RefusedError
-            The attempt is over, or the service refuses, while earlier commits were fetched.
+        OverError, RefusedError, UnservedError
+            As `Stream.prepare`.
         """
         if self.means.stores is not None:
             yield assignment.order.model_copy(update={"stores": self.means.stores})
@@ -195,9 +200,9 @@ class PullWorker:
         with self.means.cache.scratch.held(self.session) as folder:
             stream = Stream(self.connection, assignment, reporter, folder, self._child.drop)
             try:
-                stream.prepare(lambda: self._ending or reporter.over or reporter.to_cancel)
+                beside = stream.prepare(lambda: self._ending or reporter.over or reporter.to_cancel)
                 self._child.stream = stream
-                yield order_here(assignment.order, folder)
+                yield order_here(assignment.order, folder, beside.earlier)
             finally:
                 self._child.stream = None
                 stream.close()
@@ -209,24 +214,19 @@ class PullWorker:
 
         Raises
         ------
-        OverError
-            The attempt is over, or the worker ends.
+        OverError, UnservedError
+            The attempt is over, or the worker ends; the service answers reports, and does not give the file.
         """
 
         def stopped() -> bool:
             return self._ending or reporter.over or reporter.to_cancel
 
-        while True:
+        def fetch() -> None:
             into.seek(0)
             into.truncate()
-            try:
-                self.connection.fetch(assignment.token, f"checkpoints/{checkpoint}/{name}", into, most, stopped)
-            except AwayError as error:
-                if stopped():
-                    raise OverError(error.message) from error
-                self._told.wait(1.0)
-            else:
-                return
+            self.connection.fetch(assignment.token, f"checkpoints/{checkpoint}/{name}", into, most, stopped)
+
+        until_answered(fetch, stopped, reporter)
 
     def _here(self, order: Run, reporter: Reporter) -> Run:
         """Return the order with the places, the device and the clock of this machine."""

@@ -111,6 +111,12 @@ class JobQueries:
         with self._database.read() as session:
             return tuple(readable(session.scalars(query).all()))
 
+    def stored_of(self, owner: str, kind: str) -> tuple[UUID, ...]:
+        """Return the ids of an owner's jobs of a kind that are not deleted, oldest first."""
+        query = select(JobRow.id).where(JobRow.owner == owner, JobRow.kind == kind, JobRow.deleted_at.is_(None))
+        with self._database.read() as session:
+            return tuple(UUID(job) for job in session.scalars(query.order_by(JobRow.sequence)))
+
     def deleted_leftovers(self) -> tuple[UUID, ...]:
         """Return the deleted jobs whose captures may still be on disk."""
         query = select(JobRow.id).where(JobRow.deleted_at.is_not(None), JobRow.removed_at.is_(None))

@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationInfo, 
 
 from attnscope_env.presets.gymnasium_entry import GymnasiumEntry
 from attnscope_storage.wire import JobSpec, Phase, Problem, Resolved, resolved_as
+from attnscope_storage.wire.specifications.cards import CardEarlier
 
 MOST_STEPS: Final = 2**31 - 1
 MOST_BYTES: Final = 2**53
@@ -60,6 +61,9 @@ class Run(Message):
         default=None, description="Device that the job's commits were computed on, where it must go on there."
     )
     device_kind: str | None = Field(default=None, description="Kind of device that the owner asks for; None: any.")
+    earlier: tuple[CardEarlier, ...] | None = Field(
+        default=None, description="Decisions before this one, where the worker does not reach their stores."
+    )
 
     @field_validator("module")
     @classmethod

@@ -147,6 +147,7 @@ class Worker:
             fused=order.fused,
             load=lambda identity: self._another(order.data_root, identity, device),
             tenure=self._tenure(order, placed_on),
+            earlier=order.earlier,
         )
         self._steps_each = resolved.steps_each
         if (earlier := committed(job.path)) is not None:

@@ -10,8 +10,11 @@ from __future__ import annotations
 import hashlib
 import hmac
 import uuid
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
+
+import numpy as np
+from jaxtyping import Shaped
 
 from attnscope_storage.errors import CaptureExistsError, ChunkDamagedError, ChunkRefusedError
 from attnscope_storage.layout.bucket import StorePath
@@ -43,6 +46,8 @@ class ReceivedStore:
         The attempt's right to write; opening takes the store over from every earlier attempt.
     durable
         Fsync each commit before it is acknowledged.
+    check
+        Looks at each chunk by the name of its array, and raises `ChunkRefusedError` where it is not to be taken.
 
     Raises
     ------
@@ -52,8 +57,16 @@ class ReceivedStore:
         What is there has other arrays.
     """
 
-    def __init__(self, place: StorePath, schema: StoreSchema, tenure: Tenure, *, durable: bool = True) -> None:
-        self.schema = schema
+    def __init__(
+        self,
+        place: StorePath,
+        schema: StoreSchema,
+        tenure: Tenure,
+        *,
+        durable: bool = True,
+        check: Callable[[str, Shaped[np.ndarray, ...]], None] | None = None,
+    ) -> None:
+        self.schema, self._check = schema, check
         self.bytes_written = 0
         """Encoded bytes of all committed chunks."""
         self._store = store_to_write(place, tenure, durable=durable)
@@ -118,6 +131,8 @@ class ReceivedStore:
             known = decode_chunk(self._stored(due.key), due.spec.dtype, due.spec.chunks)
             if known[: due.committed].tobytes() != values[: due.committed].tobytes():
                 raise ChunkRefusedError(f"{due.key}: its {due.committed} committed entries would change")
+        if self._check is not None:
+            self._check(array, values)
         self._staged[due.key] = (sha256, len(encoded), self._store.stage(due.key, as_buffer(encoded)))
 
     def commit(self, number: int, listed: Mapping[str, str], attributes: Mapping[str, Any] | None = None) -> None:
@@ -163,7 +178,7 @@ class ReceivedStore:
         steps = self.steps
         if self.complete:
             return
-        if steps is None or (steps != self.schema.total and not self.schema.may_end_early):
+        if not steps or (steps != self.schema.total and not self.schema.may_end_early):
             raise ChunkRefusedError(f"{steps} of {self.schema.total} entries are committed: not complete")
         if self._store.documents_at_end:
             write_documents(self._store, self.schema, steps)

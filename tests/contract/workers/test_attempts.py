@@ -13,7 +13,8 @@ import structlog
 
 from attnscope_model.errors import CheckpointUnknownError
 from attnscope_server.errors import ServiceError
-from attnscope_server.pulling.connection import Connection, OverError, RefusedError
+from attnscope_server.pulling.connection import Connection
+from attnscope_server.pulling.errors import OverError, RefusedError
 from attnscope_server.pulling.messages import Assignment, Farewell, Offer
 from attnscope_server.records.keys import ALL_SCOPES
 from attnscope_server.running.messages import Alive, Cancel, Interrupted, Placement, Renewed, Succeeded, Taken

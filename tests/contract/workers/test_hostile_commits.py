@@ -11,7 +11,7 @@ import httpx
 import numpy as np
 import pytest
 
-from attnscope_server.pulling.connection import OverError, RefusedError
+from attnscope_server.pulling.errors import OverError, RefusedError
 from attnscope_server.pulling.messages import TOKEN_HEADER, SentCommit
 from attnscope_server.running.messages import Advanced, Failed, Interrupted, Succeeded
 from attnscope_storage.layout.chunks import encode_chunk

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from uuid import uuid4
 
 import pytest
@@ -12,10 +13,11 @@ from attnscope_server.root.paths import capture_path
 from attnscope_storage.reading.reader import CaptureReader
 from attnscope_storage.verify import verify
 from attnscope_storage.wire import JobState
+from attnscope_storage.wire.parts import child_id
 from killed_jobs import undisturbed
-from worker_processes import SECONDS, wait_until
+from worker_processes import SECONDS, everybody, fleet, wait_until
 
-__all__ = ["undisturbed"]
+__all__ = ["fleet", "undisturbed"]
 
 pytestmark = pytest.mark.slow
 
@@ -55,14 +57,25 @@ def test_a_capture_a_trial_and_a_screen_that_are_sent_have_the_bits_of_local_one
             assert_alike(stocked, kind, jobs[kind], undisturbed)
 
 
-def test_a_decision_is_given_to_no_worker_that_sends_but_to_one_that_reaches_the_stores(stocked, lent, undisturbed):
-    """It reads and writes several stores: it waits and says so, then ends as on a local worker."""
-    with attnscope.connect(stocked.url, stocked.key) as client, lent(stocked, stores=None, name="far"):
+def test_a_decision_that_is_sent_goes_on_at_another_worker_when_its_own_is_killed(stocked, fleet, undisturbed):
+    """Capture, screen, races and looks are sent store by store; nothing of what was committed is done again."""
+    with attnscope.connect(stocked.url, stocked.key) as client:
+        workers = fleet(stocked)
+        first = workers.start("far")
         job = asked(client, "decision")
-        wait_until(lambda: job.refresh().info.progress.waits_for)
-        assert "none reaches the stores" in job.info.progress.waits_for
-        assert job.state is JobState.QUEUED
-        with lent(stocked, name="near"):
-            job.wait(timeout=SECONDS)
-        assert stocked.state.jobs.get(job.id).slot.startswith("near.")
+        raced = capture_path(stocked.settings.data_root, str(child_id(job.id, "race/8/round-1")))
+        wait_until(lambda: raced.exists() or job.refresh().state.final, workers.log())
+        everybody(first, signal.SIGKILL)
+        assert not job.refresh().state.final
+        begun = {path: path.stat().st_mtime_ns for path in raced.parent.glob("*.zarr/attention/rows/c.0.*")}
+        workers.start("farther")
+        job.wait(timeout=SECONDS)
+        assert stocked.state.jobs.get(job.id).slot.startswith("farther.")
         assert_alike(stocked, "decision", job, undisturbed)
+        assert begun
+        assert {path: path.stat().st_mtime_ns for path in begun} == begun
+        for name, part in job.decision().card.children.items():
+            stored = CaptureReader.open(capture_path(stocked.settings.data_root, part))
+            assert stored.complete, name
+            assert stored.attributes["part_of"] == {"store": str(job.id), "name": name}
+            assert stored.attributes["owner"] == job.info.owner

@@ -1,4 +1,4 @@
-"""Jobs that wait for a kind of device or for a worker that reaches the stores, as their owner sees them."""
+"""Jobs that wait for a kind of device, as their owner sees them."""
 
 from __future__ import annotations
 
@@ -25,9 +25,8 @@ def client(pulled):
 
 
 def test_the_owner_reads_why_a_job_waits(pulled, lent, client):
-    """Of the worker that is there, neither the device nor the way to the stores fits; the list says the same."""
+    """The device of the worker that is there does not fit; the list says the same."""
     fast = client.submit(SPEC, device_kind="cuda")
-    decision = client.submit(kind="decision", checkpoint="AD-darkroom")
     assert "nor a worker that asks for jobs" in fast.info.progress.waits_for
     with lent(pulled, name="far", stores=None):
         deadline = time.monotonic() + SECONDS
@@ -35,15 +34,10 @@ def test_the_owner_reads_why_a_job_waits(pulled, lent, client):
             assert time.monotonic() < deadline
             time.sleep(0.01)
         assert fast.refresh().info.progress.waits_for == "it asks for a cuda device; there is cpu"
-        assert "waits for a device of the service, or for a worker with --stores" in (
-            decision.refresh().info.progress.waits_for
-        )
         told = {job.id: job.summary.progress.waits_for for job in client.jobs()}
         assert told[fast.id] == fast.info.progress.waits_for
-        assert told[decision.id] == decision.info.progress.waits_for
-        assert pulled.state.jobs.get(fast.id).attempts == pulled.state.jobs.get(decision.id).attempts == 0
-        for job in (fast, decision):
-            assert job.cancel().info.progress.waits_for is None
+        assert pulled.state.jobs.get(fast.id).attempts == 0
+        assert fast.cancel().info.progress.waits_for is None
 
 
 def test_the_kind_of_device_may_be_changed(pulled, client, monkeypatch):

@@ -26,6 +26,15 @@ OPTIONS = {
     "steps": 400,
     "maps": {"steps": [70, 399]},
 }
+DECISION = {
+    "checkpoint": "AD-darkroom",
+    "tasks": {"split": "test", "indices": [2, 4, 5, 7]},
+    "screening": {"split": "test", "indices": [1, 3]},
+    "episodes": 2,
+    "budgets": [4],
+    "screened": 8,
+    "quick": True,
+}
 SECONDS = 120.0
 
 
@@ -67,7 +76,10 @@ def stopped_at_its_first_commit(worker) -> Iterator[Callable[[], list[psutil.Pro
 def test_short_jobs_that_are_sent_tell_all_of_their_steps_and_have_the_bits_of_a_run_here(
     pulled, lent, uninterrupted, differing
 ):
-    """Commits are sent when the job has ended, and its end overtakes no progress; a screen gets its capture first."""
+    """Commits are sent when the job has ended, and its end overtakes no progress; a screen gets its capture first.
+
+    A decision sends a store that it owns too, whole before the request that follows from it; its gate ends it there.
+    """
     with attnscope.connect(pulled.url, pulled.key) as client, lent(pulled, stores=None) as far:
         job = client.submit(**OPTIONS | {"steps": 20, "maps": {"count": 0}})
         assert job.wait(timeout=SECONDS).state is JobState.SUCCEEDED
@@ -75,13 +87,22 @@ def test_short_jobs_that_are_sent_tell_all_of_their_steps_and_have_the_bits_of_a
             kind="screen", capture=job.id, strategies=[{"name": "recency"}], budgets=[4], decisions=4
         )
         assert screen.wait(timeout=SECONDS).state is JobState.SUCCEEDED, screen.info.failure
+        decision = client.submit(kind="decision", **DECISION)
+        assert decision.wait(timeout=SECONDS).state is JobState.SUCCEEDED, decision.info.failure
+        parts = decision.decision().card.children
         assert not list(far.means.cache.root.glob("captures/*"))
     progress = job.info.progress
     assert (progress.steps_done, progress.steps_committed, progress.steps_total) == (20, 20, 20)
     assert progress.bytes_written > 0
-    for one in (job, screen):
-        whole = uninterrupted(pulled, one)
-        assert set(differing(whole, capture_path(pulled.settings.data_root, str(one.id)))) <= workload.TIMED
+    assert set(parts) == {"capture"}
+    whole = [uninterrupted(pulled, one) for one in (job, screen, decision)]
+    for path in (*whole, *(capture_path(whole[-1].parents[1], part) for part in parts.values())):
+        sent = pulled.settings.data_root / "captures" / path.name
+        assert set(differing(path, sent)) <= workload.TIMED
+        there, here = (CaptureReader.open(one).attributes for one in (sent, path))
+        assert there["complete"]
+        for name in ("spec", "resolved", "job", "owner", "provenance", "children", "part_of"):
+            assert there.get(name) == here.get(name), (path, name)
 
 
 def test_a_job_that_changes_its_worker_has_the_bits_of_one_that_did_not(pulled, lent, uninterrupted, differing):

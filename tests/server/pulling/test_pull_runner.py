@@ -9,7 +9,7 @@ from pydantic import ValidationError
 
 from attnscope_server.errors import ProblemError
 from attnscope_server.pulling.messages import Offer
-from attnscope_server.pulling.runner import NOT_STREAMED, WORKERS_PER_KEY, PullRunner
+from attnscope_server.pulling.runner import WORKERS_PER_KEY, PullRunner
 from attnscope_server.records.attempt_tokens import AttemptTokens
 from attnscope_server.records.keys import Identity, Scope
 from attnscope_server.running.messages import Alive, Cancel, Renewed, Succeeded
@@ -124,7 +124,7 @@ def test_a_slot_is_shown_as_long_as_its_worker_asks(service, clock):
     turn = runner.offered(KEY, worker)
     (slot,) = runner.slots()
     assert (slot.free, slot.device, slot.hardware, slot.owners) == (True, "cuda:1", "H200", None)
-    assert slot.refuses == NOT_STREAMED
+    assert slot.refuses == frozenset()
     assert runner.offered(KEY, worker) == turn + 1
     assert not runner.waits(worker.slot, turn)
     assert runner.closed(worker.slot, turn) is None

@@ -8,7 +8,7 @@ from uuid import uuid4
 import pytest
 
 from attnscope_server.pulling import reporting
-from attnscope_server.pulling.connection import AwayError, OverError
+from attnscope_server.pulling.errors import AwayError, OverError
 from attnscope_server.pulling.messages import Answer
 from attnscope_server.pulling.reporting import Reporter
 from attnscope_server.running.messages import Advanced, Alive, Cancel, Placement, Renewed, Succeeded, Taken

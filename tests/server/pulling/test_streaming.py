@@ -8,8 +8,8 @@ from uuid import uuid4
 
 import pytest
 
-from attnscope_server.pulling.connection import AwayError, RefusedError
-from attnscope_server.pulling.messages import CommitState
+from attnscope_server.pulling.errors import AwayError, RefusedError
+from attnscope_server.pulling.messages import Beside, CommitState
 from attnscope_server.pulling.streaming import Stream
 from attnscope_server.running.messages import Failed, Succeeded
 from attnscope_storage.wire import ProblemCode, problem
@@ -56,9 +56,13 @@ class Service:
         """Refuse: there is nothing."""
         raise RefusedError("none", problem(ProblemCode.NOT_FOUND, "none"))
 
-    def committed(self, _) -> CommitState:
+    def committed(self, *_) -> CommitState:
         """Return that nothing is committed."""
         return CommitState()
+
+    def beside(self, _) -> Beside:
+        """Return that no other store tells anything."""
+        return Beside()
 
 
 @pytest.fixture

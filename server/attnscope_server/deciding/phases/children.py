@@ -20,6 +20,7 @@ from attnscope_server.attempts.opening import Watching, committed
 from attnscope_server.attempts.order import Callbacks, Order
 from attnscope_server.capturing.job import run as run_capture
 from attnscope_server.deciding.phases.specifying import Named, captured, screened, tried
+from attnscope_server.deciding.phases.trying import Trying
 from attnscope_server.root.paths import beside
 from attnscope_server.screening.arms import Arm
 from attnscope_server.screening.job import run as run_screen
@@ -29,9 +30,8 @@ from attnscope_server.trials.results import ConditionResult
 from attnscope_storage.errors import CaptureNotFoundError
 from attnscope_storage.layout.bucket import StorePath
 from attnscope_storage.reading.reader import CaptureReader
-from attnscope_storage.wire import CheckpointInfo, Phase, TaskCell, TrialSpec
+from attnscope_storage.wire import CheckpointInfo, Phase, TrialSpec
 from attnscope_storage.wire.parts import CAPTURE, SCREEN, child_id
-from attnscope_storage.wire.specifications.cards import CardArm
 from attnscope_storage.wire.specifications.decisions import DecisionSpec, ResolvedDecision
 
 
@@ -79,22 +79,15 @@ class Children:
         asked = screened(self.order.spec, self.order.resolved, named, capture, arms, most_rewards)
         return self._made(SCREEN, asked, run_screen)
 
-    def trial(
-        self,
-        name: str,
-        arms: Sequence[CardArm],
-        tasks: Sequence[TaskCell],
-        seeds: Sequence[int],
-        baseline: ConditionResult | None,
-    ) -> CaptureReader:
-        """Return a trial of some arms; its uncompressed rollouts are the given ones, where these exist already."""
-        asked = tried(self.order.spec, self.order.resolved, arms, tasks, seeds, self.checkpoint)
-        if baseline is not None and committed(self.path(name)) is None:
-            order = self._order(name, *asked)
+    def trial(self, tries: Trying, baseline: ConditionResult | None) -> CaptureReader:
+        """Return the trial of a request; its uncompressed rollouts are the given ones, where these exist already."""
+        asked = tried(self.order.spec, self.order.resolved, tries, self.checkpoint)
+        if baseline is not None and committed(self.path(tries.name)) is None:
+            order = self._order(tries.name, *asked)
             with trial_writer(order, self.checkpoint, self.device, self.policy, None, Watching()) as writer:
                 submit(writer, baseline)
                 writer.close(complete=False)
-        return self._made(name, asked, run_trial)
+        return self._made(tries.name, asked, run_trial)
 
     def _order(self, name: str, spec: object, resolved: object) -> Order[Any, Any]:
         mine = self.order

@@ -12,6 +12,7 @@ from uuid import UUID
 
 from attnscope_model.strategies import strategy
 from attnscope_server.deciding.phases.record import setup_of
+from attnscope_server.deciding.phases.trying import Trying
 from attnscope_server.screening.arms import Arm
 from attnscope_server.screening.decisions import chosen_rollouts
 from attnscope_server.screening.resolving import block_of, spelled, why_no_rows
@@ -117,15 +118,14 @@ def whole_rows(capture: CaptureReader) -> bool:
 def tried(
     spec: DecisionSpec,
     resolved: ResolvedDecision,
-    arms: Sequence[CardArm],
-    tasks: Sequence[TaskCell],
-    seeds: Sequence[int],
+    tries: Trying,
     checkpoint: CheckpointInfo,
 ) -> tuple[TrialSpec, ResolvedTrial]:
     """Return the trial of some arms beside the uncompressed policy.
 
     Its conditions are these arms and no others: the grid that its specification spans may hold more.
     """
+    arms, tasks, seeds = tries.arms, tries.cells, tries.seeds
     first = next((arm for arm in arms if arm.memory == "stateless"), arms[0])
     asked = TrialSpec(
         **_acting(spec, resolved, tasks),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from functools import cached_property
 
 import numpy as np
@@ -14,7 +13,7 @@ from attnscope_model.forward.policy import Policy
 from attnscope_model.forward.stack import StackedPolicy
 from attnscope_server.acting.errors import RolloutStoppedError
 from attnscope_server.deciding.climbing import after_look
-from attnscope_server.deciding.driver import after_capture, after_race, after_screen, race_round, request, start
+from attnscope_server.deciding.driver import after_capture, after_race, after_screen, request, start
 from attnscope_server.deciding.phases.captured import CapturedRollouts, by_task, nested
 from attnscope_server.deciding.phases.children import Children, condition_of
 from attnscope_server.deciding.phases.looping import loop_sample
@@ -23,7 +22,6 @@ from attnscope_server.deciding.phases.parts import Part
 from attnscope_server.deciding.phases.proposing import (
     ballots_of,
     doubted,
-    in_waves,
     proposed,
     screened_arms,
     unraced_packing,
@@ -35,13 +33,12 @@ from attnscope_server.deciding.phases.rollouts import Stage
 from attnscope_server.deciding.phases.sizing import late_count_notes
 from attnscope_server.deciding.phases.specifying import whole_rows
 from attnscope_server.deciding.phases.timing import Timer
+from attnscope_server.deciding.phases.trying import arm_named, number_of, rung_number, trying
 from attnscope_server.deciding.state import UNCOMPRESSED, Arm, Captured, Phase, Request, Rolled
 from attnscope_server.deciding.statistics.episodes import mean_return
 from attnscope_server.trials.results import ConditionResult
 from attnscope_storage.reading.reader import CaptureReader
-from attnscope_storage.wire import TaskCell
-from attnscope_storage.wire.parts import look_name, race_name
-from attnscope_storage.wire.specifications.cards import CardArm
+from attnscope_storage.wire.parts import look_name
 from attnscope_storage.wire.specifications.decisions import DecisionSpec, ResolvedDecision
 
 
@@ -92,7 +89,7 @@ class Worker:
         answer = self.record.driver.answer
         if answer is None or answer.chosen is None or self.record.speed is not None:
             return
-        arm = self._arm(answer.rungs[answer.chosen].arm)
+        arm = arm_named(self.record, answer.rungs[answer.chosen].arm)
         timer = Timer(self._policy, device, self._children.capture(), self._resolved.steps, self._refuse_stopped)
         stage = self._stage
         sample = loop_sample(self._policy, device, arm, self._children.capture(), stage.steps, stage.temperature)
@@ -166,15 +163,14 @@ class Worker:
 
     def _race(self, asked: Request) -> Part:
         """Try the racing arms, all on the same tasks and seeds, beside the captured rollouts."""
-        part, pieces = Part(), asked.pieces
-        arms = in_waves([self._arm(piece.arm) for piece in pieces])
-        first, driver = pieces[0], self.record.driver
-        cells, seeds = self._resolved.screening_tasks, range(first.first, first.last)
-        twin = self._rollouts.twin(first.tasks, seeds, self._resolved.episodes, self._policy.description)
-        reader = self._children.trial(race_name(arms[0].group, race_round(driver)), arms, cells, seeds, twin)
+        part, driver = Part(), self.record.driver
+        tried = trying(self.record, asked, self._resolved)
+        episodes, policy = self._resolved.episodes, self._policy.description
+        twin = self._rollouts.twin(asked.pieces[0].tasks, tried.seeds, episodes, policy)
+        reader = self._children.trial(tried, twin)
         outcomes = []
-        for piece in pieces:
-            one = condition_of(reader, 1 + [arm.name for arm in arms].index(piece.arm))
+        for piece in asked.pieces:
+            one = condition_of(reader, 1 + [arm.name for arm in tried.arms].index(piece.arm))
             part.add(self._number(piece.arm), piece, by_task(one.returns), self._numbered(by_task(one.action)))
             outcomes.append(Rolled(returns=self._means(one)))
         self._found(driver=after_race(driver, outcomes))
@@ -183,11 +179,8 @@ class Worker:
     def _look(self, asked: Request) -> Part:
         """Try all that a look lacks, the uncompressed policy among it where no other rung did, and let it be judged."""
         part, driver = Part(), self.record.driver
-        [piece] = [one for one in asked.pieces if one.arm != UNCOMPRESSED]
-        rung, arm = 1 + len(driver.summaries), self._arm(piece.arm)
-        seeds, cells = range(piece.first, piece.last), self._cells(piece.tasks)
         twin = None if len(asked.pieces) > 1 else self._shared(driver.look)
-        reader = self._children.trial(look_name(rung, driver.look), [arm], cells, seeds, twin)
+        reader = self._children.trial(trying(self.record, asked, self._resolved), twin)
         plain, compressed = (condition_of(reader, index) for index in (0, 1))
         acted = [self._numbered(one.action) for one in (plain, compressed)]
         different = (acted[0] != acted[1])[..., self.record.first_step :].sum(axis=-1)
@@ -213,15 +206,11 @@ class Worker:
 
     def _shared(self, look: int) -> ConditionResult:
         """Return the uncompressed rollouts of a look, which an earlier rung ran."""
-        for rung in range(1, 1 + len(self.record.driver.summaries)):
+        for rung in range(1, rung_number(self.record)):
             path = self._children.path(look_name(rung, look))
             if path.exists():
                 return condition_of(CaptureReader.open(path), 0)
         raise RuntimeError(f"no rung ran the uncompressed rollouts of look {look}")
-
-    def _cells(self, tasks: Sequence[int]) -> list[TaskCell]:
-        cells = {cell.index: cell for cell in self._resolved.tasks}
-        return [cells[task] for task in tasks]
 
     def _means(self, found: ConditionResult) -> tuple[tuple[float, ...], ...]:
         """Return the mean return of a judged episode, [task, seed]."""
@@ -230,8 +219,5 @@ class Worker:
     def _found(self, **changes: object) -> None:
         self.record = self.record.model_copy(update=changes)
 
-    def _arm(self, name: str) -> CardArm:
-        return self.record.arms[self._number(name) - 1]
-
     def _number(self, name: str) -> int:
-        return 1 + [arm.name for arm in self.record.arms].index(name)
+        return number_of(self.record, name)

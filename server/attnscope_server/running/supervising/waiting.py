@@ -47,10 +47,7 @@ def _needs(job: JobSummary) -> Iterator[Need]:
     )
     yield (
         lambda place: job.kind not in place.slot.refuses,
-        lambda places: (
-            f"a {job.kind} reads and writes several stores: it waits for a device of the service, or for a worker with "
-            f"--stores; of the {_slots(places)} there, none reaches the stores"
-        ),
+        lambda places: f"none of the {_slots(places)} there takes a {job.kind}",
     )
     if job.device_kind is not None:
         yield (

@@ -20,14 +20,14 @@ def test_an_earlier_decision_that_is_deleted_meanwhile_is_left_out(tmp_path, mon
         (tmp_path / f"{name}.zarr").mkdir()
         (tmp_path / f"{name}.zarr" / "zarr.json").touch()
 
-    def told(path, _order) -> CardEarlier:
+    def told(path, *_) -> CardEarlier:
         if path.stem == "a":
             shutil.rmtree(path)
         return CardEarlier(job=path.stem, sentence=None, margin=0.05, first_seed=0, same_tasks=True)
 
     monkeypatch.setattr(earlier, "CaptureReader", SimpleNamespace(open=lambda path: path))
     monkeypatch.setattr(earlier, "_earlier", told)
-    order = SimpleNamespace(path=tmp_path / "mine.zarr")
+    order = SimpleNamespace(path=tmp_path / "mine.zarr", owner="me", resolved=None, earlier=None)
     assert [one.job for one in earlier.earlier_decisions(order)] == ["b"]
 
 

@@ -87,7 +87,7 @@ def test_a_job_says_why_no_slot_takes_it(jobs):
     assert waits_for(job, [place_of(cpu), place_of(cuda)]) is None
     assert "1 placement slot there serves me" in waits_for(job, [place_of(Slot("1", "cuda", **FAR))])
     decision = job.model_copy(update={"kind": "decision", "owner": "you"})
-    assert "none reaches the stores" in waits_for(decision, [place_of(Slot("1", "cuda", **FAR))])
+    assert "1 placement slot there takes a decision" in waits_for(decision, [place_of(Slot("1", "cuda", **FAR))])
     begun = {"device_kind": None, "placed_on": {"device": "H200"}, "progress": Progress(steps_committed=2)}
     begun = job.model_copy(update=begun)
     assert "it began on H200" in waits_for(begun, [place_of(cpu)])
