@@ -36,6 +36,7 @@ from packing_package import install_compressors
 CPU = torch.device("cpu")
 STEPS = 24
 TASKS = {"goals": [(5, 4), (2, 7)]}
+IN_A_PROCESS = compressor._tried
 ENDS = [5, 10, 15, 20]
 """Steps after which the package packs."""
 
@@ -181,6 +182,14 @@ def test_one_that_does_not_fit_is_refused_at_submission(registry, changes, words
     """No job is queued, and the reason names the compressor."""
     with pytest.raises(ProblemError, match=words):
         resolve(CaptureSpec.model_validate({"checkpoint": "causal", "tasks": TASKS, **changes}), registry)
+
+
+@pytest.mark.slow
+def test_a_process_of_its_own_tries_it(registry, packed):
+    """The service loads no torch: a process answers, whatever a package prints, and a refusal keeps its words."""
+    folder = registry.folder(registry.get("causal").id)
+    assert IN_A_PROCESS(folder, "looking", "first").found == packed.policy.packed_by
+    assert IN_A_PROCESS(folder, "failing", "first").refused.endswith("fails: trained for another policy")
 
 
 def test_sliding_and_a_compressor_exclude_each_other():
