@@ -8,36 +8,40 @@ import sys
 from pathlib import Path
 from typing import Final
 
-from benchmarks.recall.subjects import folder_of
+from benchmarks.recall.subjects import Subject
 from benchmarks.service import KEY, served
 
 ASKED: Final = {"default": (), "named": ("--budget", "40", "--budget", "25", "--budget", "14")}
 """Options of a decision: none, or budgets of which the last holds less than the needed memory."""
 
 
-def decide(runs: Path, seed: int, work: Path, asked: str) -> Path:
+def card_name(subject: Subject, asked: str, seed: int) -> str:
+    """Return the name of a published card."""
+    return f"card-{subject.key}-{asked}-seed{seed}.json"
+
+
+def decide(runs: Path, subject: Subject, seed: int, asked: str) -> Path:
     """Decide about a training seed's policy and return the decision's card.
 
     Parameters
     ----------
     runs
-        Folder of the runs.
-    seed
-        Training seed.
-    work
-        Folder of services and cards; a decision that has its card there is not made again.
+        Folder of the runs; a decision that has its card there is not made again.
+    subject, seed
+        Recipe and training seed.
     asked
         Options, by their name in `ASKED`. Each has a service of its own, so that none counts another as an earlier one.
     """
+    work, checkpoint = subject.runs(runs) / "decisions", subject.folder(runs, seed)
     root, out = work / f"{asked}-seed{seed}", work / f"card-{asked}-seed{seed}"
     card = out / "decision_card.json"
     if card.exists():
         return card
     root.mkdir(parents=True, exist_ok=True)
     server = [sys.executable, "-c", "from attnscope_server.cli import main; main()"]
-    add = [*server, "checkpoint", "add", str(folder_of(runs, seed)), "--data-root", str(root / "service")]
+    add = [*server, "checkpoint", "add", str(checkpoint), "--data-root", str(root / "service")]
     subprocess.run(add, check=True)
-    name = f"{folder_of(runs, seed).parent.name}@{folder_of(runs, seed).name.removeprefix('step-')}"
+    name = f"{checkpoint.parent.name}@{checkpoint.name.removeprefix('step-')}"
     with served(root) as url:
         client = [sys.executable, "-c", "from attnscope.cli import main; main()"]
         said = {**os.environ, "ATTNSCOPE_URL": url, "ATTNSCOPE_API_KEY": KEY}

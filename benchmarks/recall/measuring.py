@@ -24,10 +24,10 @@ from attnscope_server.training.under import UnderPlan
 from attnscope_storage.reading.reader import CaptureReader
 from attnscope_storage.wire import CaptureSpec
 from benchmarks.checksums import write_sums
-from benchmarks.recall.subjects import PLAN, SEEDS, folder_of
+from benchmarks.recall.subjects import SEEDS, THREE, Subject
 
-BUDGETS: Final = (12, 14, 15, 20, 25, 40, 51)
-"""Newest transitions that are kept; the card that is asked for is 15 transitions back."""
+BUDGETS: Final = (12, 14, 15, 16, 20, 25, 40, 51)
+"""Newest transitions that are kept; the card that is asked for is 15 transitions back. Two layers have no 16."""
 
 WHOLE: Final = 103
 """Transitions of a whole context."""
@@ -45,15 +45,20 @@ FIRST_SEED: Final = 1000
 """Seed of the rollouts; nothing was chosen by rollouts of this seed."""
 
 FOLDER: Final = Path(__file__).resolve().parents[2] / "docs" / "study" / "recall"
-ARRAYS: Final = "measured.npz"
+PRESET: Final = THREE.plan.preset
 
 
-def returns_under(runs: Path, seed: int, budget: int) -> Float64[np.ndarray, "task rollout episode"]:
+def file_of(subject: Subject) -> str:
+    """Return the name of a recipe's file."""
+    return f"measured-{subject.key}.npz"
+
+
+def returns_under(runs: Path, subject: Subject, seed: int, budget: int) -> Float64[np.ndarray, "task rollout episode"]:
     """Return a policy's returns where the newest `budget` transitions are kept; measured once."""
-    kept = runs / "recall" / f"recency-{budget}-seed{seed}.npy"
+    kept = subject.runs(runs) / "recall" / f"recency-{budget}-seed{seed}.npy"
     if not kept.exists():
-        room = preset(PLAN.preset)
-        policy = load_policy(folder_of(runs, seed), torch.device("cpu"))
+        room = preset(PRESET)
+        policy = load_policy(subject.folder(runs, seed), torch.device("cpu"))
         setup = None if budget == WHOLE else UnderPlan.of_text(f"recency:{budget}", "reindex").compression
         returns = episode_returns(
             policy, room, room.tasks("test"), rollouts=ROLLOUTS, episodes=EPISODES, seed=FIRST_SEED, setup=setup
@@ -65,7 +70,7 @@ def returns_under(runs: Path, seed: int, budget: int) -> Float64[np.ndarray, "ta
 
 def source_under(budget: int) -> Float64[np.ndarray, " episode"]:
     """Return the mean returns of the source where it draws every conclusion from the newest `budget` transitions."""
-    room = preset(PLAN.preset)
+    room = preset(PRESET)
     tasks = [task for task in room.tasks("test") for _ in range(SOURCE_ROLLOUTS)]
     index = [task.index for task in tasks]
     agents = Recaller(len(tasks), k=16, noise=0.0, seed=0, window=budget)
@@ -76,20 +81,20 @@ def source_under(budget: int) -> Float64[np.ndarray, " episode"]:
     return np.asarray(made.episode_returns().mean(axis=0))
 
 
-def attention_by_age(runs: Path, seed: int) -> Float[np.ndarray, "layer head age"]:
+def attention_by_age(runs: Path, subject: Subject, seed: int) -> Float[np.ndarray, "layer head age"]:
     """Return the attention of decisions on transitions of each age, where the window is full and a card is asked for.
 
     Age 0 is the query itself; age n is the transition n steps back.
     """
-    kept = runs / "recall" / f"attention-seed{seed}.npy"
+    kept = subject.runs(runs) / "recall" / f"attention-seed{seed}.npy"
     if not kept.exists():
         kept.parent.mkdir(parents=True, exist_ok=True)
-        np.save(kept, _attention(folder_of(runs, seed)))
+        np.save(kept, _attention(subject.folder(runs, seed)))
     return np.asarray(np.load(kept, allow_pickle=False))
 
 
 def _attention(checkpoint: Path) -> Float[np.ndarray, "layer head age"]:
-    horizon = preset(PLAN.preset).horizon
+    horizon = preset(PRESET).horizon
     with tempfile.TemporaryDirectory() as folder:
         registry = CheckpointRegistry(Path(folder) / "registry")
         info = registry.add(checkpoint)
@@ -113,16 +118,18 @@ def _attention(checkpoint: Path) -> Float[np.ndarray, "layer head age"]:
     return rows[full].mean(axis=0)[..., ::-1]
 
 
-def publish(runs: Path, to: Path = FOLDER) -> Path:
-    """Measure what is not measured yet, put it into one file with its checksum, and return the file."""
+def publish(runs: Path, subject: Subject, to: Path = FOLDER) -> Path:
+    """Measure what is not measured yet, put it into one file, write the checksums, and return the file."""
     budgets = (*BUDGETS, WHOLE)
     arrays: Mapping[str, np.ndarray] = {
         "budgets": np.array(budgets),
-        "returns": np.array([[returns_under(runs, seed, budget) for budget in budgets] for seed in SEEDS], np.float32),
+        "returns": np.array(
+            [[returns_under(runs, subject, seed, budget) for budget in budgets] for seed in SEEDS], np.float32
+        ),
         "source": np.array([source_under(budget) for budget in budgets], np.float32),
-        "attention": np.array([attention_by_age(runs, seed) for seed in SEEDS], np.float32),
+        "attention": np.array([attention_by_age(runs, subject, seed) for seed in SEEDS], np.float32),
     }
     to.mkdir(parents=True, exist_ok=True)
-    np.savez_compressed(to / ARRAYS, **arrays)
-    write_sums(to, [ARRAYS])
-    return to / ARRAYS
+    np.savez_compressed(to / file_of(subject), **arrays)
+    write_sums(to, sorted(path.name for path in to.glob("*.npz")))
+    return to / file_of(subject)

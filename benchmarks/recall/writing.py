@@ -11,9 +11,9 @@ from scipy.stats import t as student
 
 from attnscope_storage.wire.specifications.cards import DecisionCard
 from benchmarks.checksums import unchanged
-from benchmarks.recall.deciding import ASKED
-from benchmarks.recall.measuring import ARRAYS, FOLDER, WHOLE
-from benchmarks.recall.subjects import SEEDS
+from benchmarks.recall.deciding import ASKED, card_name
+from benchmarks.recall.measuring import FOLDER, WHOLE, file_of
+from benchmarks.recall.subjects import SEEDS, SUBJECTS, THREE, TWO, Subject
 from benchmarks.study2.writing import rewritten, table
 
 PAGE: Final = Path(__file__).resolve().parents[2] / "docs" / "repeat-previous.md"
@@ -25,17 +25,24 @@ AGES: Final = (15, 16)
 """Transitions that hold the card that is asked for: as their observation, and as the one that followed."""
 
 Arrays = Mapping[str, np.ndarray]
+Cards = Mapping[tuple[str, int, str], DecisionCard]
+"""By recipe, training seed and options."""
 
 
-def published(folder: Path = FOLDER) -> dict[str, np.ndarray]:
-    """Return the published arrays; ValueError where their checksum is another."""
-    with np.load(unchanged(folder / ARRAYS), allow_pickle=False) as stored:
+def published(subject: Subject, folder: Path = FOLDER) -> dict[str, np.ndarray]:
+    """Return the published arrays of a recipe; ValueError where their checksum is another."""
+    with np.load(unchanged(folder / file_of(subject)), allow_pickle=False) as stored:
         return {name: stored[name] for name in stored.files}
 
 
-def cards(folder: Path = FOLDER) -> dict[tuple[int, str], DecisionCard]:
-    """Return the published cards by training seed and options."""
-    paths = {(seed, asked): folder / f"card-{asked}-seed{seed}.json" for seed in SEEDS for asked in ASKED}
+def cards(folder: Path = FOLDER) -> dict[tuple[str, int, str], DecisionCard]:
+    """Return the published cards by recipe, training seed and options."""
+    paths = {
+        (subject.name, seed, asked): folder / card_name(subject, asked, seed)
+        for subject in SUBJECTS.values()
+        for seed in SEEDS
+        for asked in ASKED
+    }
     return {
         key: DecisionCard.model_validate_json(path.read_text(encoding="utf-8"))
         for key, path in paths.items()
@@ -43,14 +50,15 @@ def cards(folder: Path = FOLDER) -> dict[tuple[int, str], DecisionCard]:
     }
 
 
-def tables(arrays: Arrays, made: Mapping[tuple[int, str], DecisionCard]) -> dict[str, str]:
+def tables(three: Arrays, two: Arrays, made: Cards) -> dict[str, str]:
     """Return every table of the page by the name of its mark."""
     seeds = tuple(f"seed {seed}" for seed in SEEDS)
+    returns = ("newest transitions kept", "the source", *seeds, "mean", "over three seeds, 95 %")
+    attention = [line for subject, arrays in ((THREE, three), (TWO, two)) for line in _attention(subject, arrays)]
     return {
-        "returns": table(
-            ("newest transitions kept", "the source", *seeds, "mean", "over three seeds, 95 %"), _returns(arrays)
-        ),
-        "attention": table(("policy", "layer", "head", "on the card", "uniform"), _attention(arrays["attention"])),
+        "returns": table(returns, _returns(three)),
+        "returns-two": table(returns, _returns(two)),
+        "attention": table(("policy", "layer", "head", "on the card", "uniform"), attention),
         "screens": table(("policy", "tokens", "departs least", "recency", "uniform", "random"), _screened(made)),
         "decisions": table(("policy", "budgets", "tokens", "best arm", "kept", "verdict"), _decisions(made)),
     }
@@ -58,7 +66,9 @@ def tables(arrays: Arrays, made: Mapping[tuple[int, str], DecisionCard]) -> dict
 
 def write() -> Path:
     """Write the page's tables and return the page."""
-    PAGE.write_text(rewritten(PAGE.read_text(encoding="utf-8"), tables(published(), cards())), encoding="utf-8")
+    PAGE.write_text(
+        rewritten(PAGE.read_text(encoding="utf-8"), tables(published(THREE), published(TWO), cards())), encoding="utf-8"
+    )
     return PAGE
 
 
@@ -75,30 +85,31 @@ def _returns(arrays: Arrays) -> Iterator[tuple[str, ...]]:
         )
 
 
-def _attention(attention: np.ndarray) -> Iterator[tuple[str, ...]]:
+def _attention(subject: Subject, arrays: Arrays) -> Iterator[tuple[str, ...]]:
     """Yield the head of each policy and layer that looks most at the card that is asked for."""
+    attention = arrays["attention"]
     on_card = attention[..., list(AGES)].sum(axis=-1)
     uniform = len(AGES) / attention.shape[-1]
     for seed, layers in zip(SEEDS, on_card, strict=True):
         for layer, heads in enumerate(layers):
             head = int(heads.argmax())
-            yield f"seed {seed}", str(layer), str(head), f"{heads[head]:.2f}", f"{uniform:.2f}"
+            yield f"{subject.name}, seed {seed}", str(layer), str(head), f"{heads[head]:.2f}", f"{uniform:.2f}"
 
 
-def _screened(made: Mapping[tuple[int, str], DecisionCard]) -> Iterator[tuple[str, ...]]:
+def _screened(made: Cards) -> Iterator[tuple[str, ...]]:
     """Yield the departures that a screen told of the arms that raced at each named budget."""
-    for (seed, asked), card in made.items():
+    for (recipe, seed, asked), card in made.items():
         if asked != "named":
             continue
         for tokens in sorted({arm.tokens for arm in card.arms}, reverse=True):
             by_rule = {arm.strategy: arm.departure or 0.0 for arm in card.arms if arm.tokens == tokens}
             first = min(by_rule, key=lambda rule: by_rule[rule])
             others = (f"{by_rule[rule]:.3f}" for rule in ("recency", "uniform", "random"))
-            yield f"seed {seed}", f"{tokens} of {WHOLE}", f"{first} {by_rule[first]:.3f}", *others
+            yield f"{recipe}, seed {seed}", f"{tokens} of {WHOLE}", f"{first} {by_rule[first]:.3f}", *others
 
 
-def _decisions(made: Mapping[tuple[int, str], DecisionCard]) -> Iterator[tuple[str, ...]]:
-    for (seed, asked), card in made.items():
+def _decisions(made: Cards) -> Iterator[tuple[str, ...]]:
+    for (recipe, seed, asked), card in made.items():
         for rung in card.rungs:
             kept = f"{rung.kept:.2f} [{rung.low:.2f}, {rung.high:.2f}]"
-            yield f"seed {seed}", asked, f"{rung.tokens} of {WHOLE}", rung.arm, kept, rung.verdict
+            yield f"{recipe}, seed {seed}", asked, f"{rung.tokens} of {WHOLE}", rung.arm, kept, rung.verdict
