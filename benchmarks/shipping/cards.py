@@ -151,6 +151,8 @@ def _windows(plan: TrainingPlan) -> str:
         full += " that begin with episodes, positions tied to an episode's part plus a step's"
     if plan.layout == "reference":
         full += ", the query's table tied to a row's part plus a column's"
+    if recipe.discovery_weight != 1:
+        full += f", decisions right after a discovery with {recipe.discovery_weight:g} times the weight"
     if recipe.short_length is None:
         return full
     return f"{full}, after {recipe.short_share:.0%} of the training on windows of {recipe.short_length}"

@@ -72,7 +72,9 @@ def test_a_card_says_when_its_seed_was_not_chosen_on_validation(key, named):
     assert (said in (folder / "README.md").read_text()) is named
 
 
-@pytest.mark.parametrize("key", ["darkroom-absolute", "darkroom-rotary", "darkroom-13", "key-to-door"])
+@pytest.mark.parametrize(
+    "key", ["darkroom-absolute", "darkroom-rotary", "darkroom-13", "darkroom-13-discovery", "key-to-door"]
+)
 def test_seeds_of_a_recipe_have_their_own_runs(key):
     """Three seeds of one recipe, each with a folder of its own."""
     plans = SHIPMENTS[key].plans
