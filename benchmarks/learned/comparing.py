@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from typing import Final
+from collections.abc import Collection
+from dataclasses import replace
 
 import numpy as np
 from jaxtyping import Float64
@@ -13,31 +13,7 @@ from attnscope.trials.recipes import ArmOfRecipe, arms_of_recipes
 from attnscope.trials.results import TrialResults
 from attnscope.trials.verdicts import Verdict
 from attnscope_storage.wire import Condition
-
-ARM_NAMES: Final = (
-    "newest 64",
-    "CAD",
-    "newest 64, cut to its newest 39",
-    "CAD without latents, sliding",
-    "CAD, leaving 23 as they are",
-    "newest 64, at the end",
-    "CAD, at the end",
-    "shipped, whole",
-    "shipped, cut to its newest 63",
-)
-"""The registered arms in words, in their order."""
-
-
-@dataclass(frozen=True)
-class Question:
-    """A registered comparison."""
-
-    arm: int
-    reference: int
-
-
-QUESTIONS: Final = (Question(1, 0), Question(1, 2), Question(1, 3), Question(6, 5))
-"""The registered ones, in their order."""
+from benchmarks.learned.settings import Question
 
 
 def compared(results: TrialResults, question: Question) -> ArmOfRecipe:
@@ -48,7 +24,7 @@ def compared(results: TrialResults, question: Question) -> ArmOfRecipe:
     LookupError
         One of the arms is of no recipe, or is not finished.
     """
-    seen = seen_from(results, question.reference)
+    seen = of_arms(seen_from(results, question.reference), {0, question.arm, question.reference})
     bootstrap = PairedBootstrap(seen.seeds, len(seen.tasks))
     wanted = question.reference if question.arm == 0 else question.arm
     for one in arms_of_recipes(seen, bootstrap):
@@ -69,8 +45,16 @@ def seen_from(results: TrialResults, reference: int) -> TrialResults:
     return replace(results, resolved=results.resolved.model_copy(update={"conditions": judged}))
 
 
+def of_arms(results: TrialResults, arms: Collection[int]) -> TrialResults:
+    """Return the results with these arms alone to be judged; conditions of others stay, and are of no arm."""
+    conditions = tuple(
+        one if one.arm in arms else one.model_copy(update={"arm": None}) for one in results.resolved.conditions
+    )
+    return replace(results, resolved=results.resolved.model_copy(update={"conditions": conditions}))
+
+
 def answer(verdict: Verdict) -> str:
-    """Return the registered answer."""
+    """Return the registered answer of an interval."""
     if verdict.kept.low > 1:
         return "**yes**, more"
     if verdict.kept.high < 1:

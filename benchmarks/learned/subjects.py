@@ -1,7 +1,9 @@
-"""The policies of the study: two recipes, their training seeds and steps, and the files in which they lie."""
+"""The policies of the study: two settings, their recipes and training seeds, and the files in which they lie."""
 
 from __future__ import annotations
 
+import shutil
+from collections.abc import Collection
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
@@ -12,49 +14,78 @@ from attnscope_server.training.layouts import CompressorPlan
 from attnscope_server.training.plan import HistoryPlan, TrainingPlan
 from attnscope_server.training.watching import watch
 from attnscope_storage.wire import CheckpointInfo
-
-SEEDS: Final = (0, 1)
-"""Training seeds."""
-
-STEPS: Final = 3000
-"""Optimiser steps of the plans."""
+from benchmarks.learned.weights import halved, widened
 
 CAD: Final = "cad"
 NEWEST: Final = "newest"
+"""Recipes of the sweep: histories of the sweeper, a context of 64."""
 
-MIDWAY: Final = 1500
-"""The step of the plans at which the training seeds are judged."""
+CAD_24: Final = "cad24"
+NEWEST_24: Final = "newest24"
+WHOLE: Final = "whole"
+"""Recipes of the search: histories of the explorer, a context of 24, and one of 160."""
+
+SEEDS: Final = {NEWEST: range(3), CAD: range(3), NEWEST_24: range(2), CAD_24: range(2), WHOLE: range(1)}
+"""Training seeds of each recipe that are judged."""
+
+STEPS: Final = 3000
+"""Optimiser steps of the sweep's plans; their policies are judged at the end."""
+
+SEARCH_STEPS: Final = 1600
+"""Those of the search's plans."""
 
 ARTIFACTS: Final = Path(__file__).resolve().parents[2] / "artifacts" / "learned"
-"""Holds the judged files, those of over 1 MB in parts."""
+"""Holds the judged weights in half precision, and the logs."""
+
+HALF: Final = "half.pt"
+"""Name of a file of weights in half precision."""
+
+KEPT: Final = ("log.jsonl", "plan.json")
+"""Files of a run that are kept beside its weights."""
+
+SWEEPER: Final = HistoryPlan(source="sweeper")
+EXPLORER: Final = HistoryPlan(source="explorer")
+
+
+def _plan(
+    histories: HistoryPlan, steps: int, context: int, batch: int = 16, latents: int | None = None
+) -> TrainingPlan:
+    """Return the plan of a policy that packs into `latents`, or of one that packs nothing."""
+    plan = TrainingPlan(
+        layout="reference",
+        context_length=context,
+        histories=histories,
+        recipe=Recipe(steps=steps, batch=batch),
+        evaluate_every=steps // 2,
+    )
+    if latents is None:
+        return plan
+    return plan.model_copy(
+        update={"layout": "cad", "compressor": CompressorPlan(latents=latents, window=160, decisions=16)}
+    )
+
 
 PLANS: Final = {
-    CAD: TrainingPlan(
-        layout="cad",
-        compressor=CompressorPlan(latents=16, window=160, decisions=16),
-        context_length=64,
-        histories=HistoryPlan(source="sweeper"),
-        recipe=Recipe(steps=STEPS, batch=16),
-        evaluate_every=600,
-    ),
-    NEWEST: TrainingPlan(
-        layout="reference",
-        context_length=64,
-        histories=HistoryPlan(source="sweeper"),
-        recipe=Recipe(steps=STEPS, batch=16),
-        evaluate_every=1000,
-    ),
+    NEWEST: _plan(SWEEPER, STEPS, 64),
+    CAD: _plan(SWEEPER, STEPS, 64, latents=16),
+    NEWEST_24: _plan(EXPLORER, SEARCH_STEPS, 24, batch=32),
+    CAD_24: _plan(EXPLORER, SEARCH_STEPS, 24, latents=8),
+    WHOLE: _plan(EXPLORER, SEARCH_STEPS, 160),
 }
 
 
 @dataclass(frozen=True)
 class Trainee:
-    """A policy of the study: a recipe, a training seed, and the step at which it is judged."""
+    """A policy of the study: a recipe and a training seed. It is judged at the end of its plan."""
 
     recipe: str
-    """`CAD` or `NEWEST`."""
+    """A key of `PLANS`."""
     seed: int
-    step: int = MIDWAY
+
+    @property
+    def step(self) -> int:
+        """The step at which it is judged."""
+        return PLANS[self.recipe].recipe.steps
 
     @property
     def name(self) -> str:
@@ -62,60 +93,54 @@ class Trainee:
         return f"{self.recipe}-seed{self.seed}@{self.step}"
 
     @property
-    def group(self) -> str:
-        """Name of its recipe in the trial: policies at the end of their plan are a group of their own."""
-        return self.recipe if self.step == MIDWAY else f"{self.recipe}-end"
-
-    @property
     def plan(self) -> TrainingPlan:
         """The plan of its training."""
         plan = PLANS[self.recipe]
         return plan.model_copy(update={"recipe": replace(plan.recipe, seed=self.seed)})
 
+    @property
+    def folder(self) -> str:
+        """Name of its run's folder; recipes of the search have equal names of runs, so the recipe stands before."""
+        return self.plan.run_name if self.recipe in (NEWEST, CAD) else f"{self.recipe}-{self.plan.run_name}"
+
     def file(self, runs: Path) -> Path:
         """Return the judged file, where its run left it."""
-        return runs / self.plan.run_name / f"ckpt-{self.step}.pt"
+        return runs / self.folder / f"ckpt-{self.step}.pt"
 
     def train(self, runs: Path) -> Path:
         """Train its plan to the end, or go on with it, and return the judged file."""
         if not self.file(runs).exists():
-            watch(runs / self.plan.run_name, self.plan)
+            watch(runs / self.folder, self.plan)
         return self.file(runs)
 
+    def keep(self, runs: Path, to: Path = ARTIFACTS) -> Path:
+        """Put its weights in half precision, its log and its plan into the repository; return the weights."""
+        folder = to / self.folder
+        folder.mkdir(parents=True, exist_ok=True)
+        for name in KEPT:
+            shutil.copyfile(runs / self.folder / name, folder / name)
+        return halved(self.file(runs), folder / HALF)
+
     def add(self, runs: Path, registry: CheckpointRegistry) -> CheckpointInfo:
-        """Register it; of its run where that is there, else of the artifacts.
+        """Register it as it is judged, in half precision: of its run where that is there, else of the artifacts.
 
         Raises
         ------
         FileNotFoundError
             It lies in neither.
         """
-        source = self.file(runs)
-        if not source.exists():
-            source = joined(ARTIFACTS / self.plan.run_name, source)
+        file, judged = self.file(runs), runs / "learned" / "judged" / self.name
+        half = halved(file, judged / HALF) if file.exists() else ARTIFACTS / self.folder / HALF
         lists = self.plan.task_lists()
         trained = (*lists.train, *lists.validation)  # what chose is no more held out than what trained
+        source = widened(half, judged / file.name)
         return registry.add(source, causal=True, preset=self.plan.preset, name=self.name, train_tasks=trained)
 
 
-TRAINEES: Final = (
-    *(Trainee(recipe, seed) for recipe in (NEWEST, CAD) for seed in SEEDS),
-    *(Trainee(recipe, 0, STEPS) for recipe in (NEWEST, CAD)),
-)
+TRAINEES: Final = tuple(Trainee(recipe, seed) for recipe, seeds in SEEDS.items() for seed in seeds)
 """All that are judged."""
 
 
-def joined(folder: Path, to: Path) -> Path:
-    """Write a file whose parts lie in a folder, named `<file>.aa`, `<file>.ab`, …, and return it.
-
-    Raises
-    ------
-    FileNotFoundError
-        The folder has no part of it.
-    """
-    parts = sorted(folder.glob(f"{to.name}.*"))
-    if not parts:
-        raise FileNotFoundError(f"{to}: not trained here, and {folder} has no part of it")
-    to.parent.mkdir(parents=True, exist_ok=True)
-    to.write_bytes(b"".join(part.read_bytes() for part in parts))
-    return to
+def of_recipes(recipes: Collection[str]) -> tuple[Trainee, ...]:
+    """Return the policies of these recipes."""
+    return tuple(one for one in TRAINEES if one.recipe in recipes)

@@ -4,35 +4,41 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
+from types import SimpleNamespace
 
+import numpy as np
 import pytest
-from benchmarks.learned.comparing import ARM_NAMES, QUESTIONS, answer, compared, seen_from
-from benchmarks.learned.running import ARMS, EPISODES, FOLDER, FRESH, GROUPS, MEAN_TOKENS, published, specification
-from benchmarks.learned.subjects import ARTIFACTS, MIDWAY, TRAINEES, joined
+import torch
+from benchmarks.learned.ages import BANDS, LEFT, by_age, packing, published_ages
+from benchmarks.learned.comparing import answer, compared, seen_from
+from benchmarks.learned.running import EPISODES, FOLDER, FRESH, everything, joined, published, specification
+from benchmarks.learned.settings import HALFWAY, RUN, SEARCH, SETTINGS, SWEEP
+from benchmarks.learned.subjects import ARTIFACTS, HALF, PLANS, TRAINEES, of_recipes
+from benchmarks.learned.weights import halved, widened
 from benchmarks.learned.writing import PAGE, spent, tables
 from benchmarks.study2.writing import rewritten
 
 from attnscope.trials.board import board
 
-REGISTRATION = PAGE.parent / "study" / "registration-learned.md"
+REGISTRATION = PAGE.parent / "study" / "registration-learned-2.md"
 
 
 @pytest.fixture(scope="module")
-def results():
-    """Return the published trial."""
-    return published()
+def trials():
+    """Return the published trials."""
+    return everything()
 
 
 @pytest.fixture(scope="module")
-def made(results):
+def made(trials):
     """Return the tables, computed anew."""
-    return tables(results)
+    return tables(trials, published_ages())
 
 
 @pytest.fixture(scope="module")
-def first(results):
-    """Return the arm of the first question."""
-    return compared(results, QUESTIONS[0])
+def first(trials):
+    """Return the arm of the first study's first question."""
+    return compared(trials[HALFWAY.key], HALFWAY.questions[0])
 
 
 def test_the_page_says_what_arrays_and_logs_say(made):
@@ -41,58 +47,93 @@ def test_the_page_says_what_arrays_and_logs_say(made):
     assert rewritten(page, made) == page
 
 
-def test_the_page_s_sentences_have_the_numbers_of_its_tables(results, made):
-    """Each interval of the answer is one of the table; the optimum and the random return are the trial's."""
+def test_the_page_s_sentences_have_the_numbers_of_its_tables(trials, made):
+    """Each interval, return and departure of a sentence stands in a table; optimum and random are a trial's."""
     page = PAGE.read_text(encoding="utf-8")
-    said = re.findall(r"\d\.\d{3} \[[^]]+\]", page.partition("**Answer")[2].partition("\n## ")[0])
-    assert len(said) == len(QUESTIONS)
-    assert [one for one in said if one not in made["answers"]] == []
-    optimal, random = results.optimal_return.mean(), results.random_return.mean()
-    assert f"the optimum is {optimal:.2f}, random actions return {random:.2f}" in page
     prose = re.sub(r"<!-- begin .*?<!-- end", "", page, flags=re.DOTALL)
-    returns = set(re.findall(r"\b\d+\.\d\d\b", prose)) - {f"{optimal:.2f}", f"{random:.2f}"}
+    said = re.findall(r"\d\.\d{3} \[[^]]+\]", prose)
+    whole = "\n".join(made.values())
+    assert len(said) >= 4
+    assert [one for one in said if one not in whole] == []
+    optimal, random = (getattr(trials[SWEEP.key], f"{name}_return").mean() for name in ("optimal", "random"))
+    assert f"the optimum is {optimal:.2f}, random actions return {random:.2f}" in page
+    returns = set(re.findall(r"(?<![\d.])\d+\.\d\d\d?(?!\d)", re.sub(r"\d\.\d{3} \[[^]]+\]", "", prose)))
+    known = set(re.findall(r"(?<![\d.])\d+\.\d\d\d?(?!\d)", whole)) | {f"{optimal:.2f}", f"{random:.2f}"}
     assert returns
-    assert returns <= set(re.findall(r"\b\d+\.\d\d\b", made["returns"]))
+    assert returns <= known
 
 
-def test_arrays_are_those_of_the_registration(results):
+@pytest.mark.parametrize("setting", RUN, ids=lambda one: one.key)
+def test_arrays_are_those_of_the_registration(setting, trials):
     """Every registered arm is there with its tasks, seeds and episodes, and every condition is finished."""
-    held_out = TRAINEES[0].plan.task_lists().test
+    results, held_out = trials[setting.key], TRAINEES[0].plan.task_lists().test
     assert results.returns.shape == (len(results.conditions), len(FRESH), len(held_out), EPISODES)
-    assert {one.arm for one in results.conditions} == set(range(len(ARMS)))
-    assert len(ARM_NAMES) == len(ARMS)
+    assert {one.arm for one in results.conditions} == set(range(len(setting.arms)))
     assert set(results.arrays["env/task"].ravel().tolist()) == set(held_out)
-    assert results.spec == specification()
+    assert results.spec == specification(setting)
 
 
 def test_changed_arrays_are_refused(tmp_path):
     """A file whose checksum is not the published one is not read."""
     for path in FOLDER.iterdir():
         (tmp_path / path.name).write_bytes(path.read_bytes() + (b" " if path.suffix == ".json" else b""))
-    with pytest.raises(ValueError, match=r"trial\.json is not the file"):
-        published(tmp_path)
+    with pytest.raises(ValueError, match=r"sweep\.json is not the file"):
+        published(SWEEP, tmp_path)
 
 
-def test_the_trial_is_the_registered_one():
-    """Its tasks are the held-out ones, its seeds, episodes, step and cut those that the registration names."""
-    spec, registered = specification(), REGISTRATION.read_text(encoding="utf-8")
-    assert spec.tasks.indices == TRAINEES[0].plan.task_lists().test
-    assert f"{len(FRESH)} evaluation seeds ({FRESH[0]} to {FRESH[-1]}), {EPISODES} episodes" in registered
-    assert f"**step {MIDWAY:,}**" in registered
-    assert f"recency:{MEAN_TOKENS}" in registered
-    assert {recipe.name for recipe in spec.recipes} == set(GROUPS) == {"newest", "cad", "newest-end", "cad-end"}
-    assert len(spec.arms) == len(ARMS)
+def test_the_trials_are_the_registered_ones():
+    """Seeds, episodes, counts, steps, training seeds and questions are those that the registration names."""
+    registered = " ".join(REGISTRATION.read_text(encoding="utf-8").split())
+    assert (
+        f"{len(FRESH)} evaluation seeds ({FRESH[0]} to {FRESH[-1]}, not used before), {EPISODES} episodes" in registered
+    )
+    for setting in RUN:
+        rules = [arm.get("strategy", {}).get("parameters", {}).get("newest") for arm in setting.arms.values()]
+        assert f"`latents:newest={max(filter(None, rules))}`" in registered
+        assert {one.recipe for one in of_recipes(setting.recipes)} == set(setting.recipes)
+        assert all(f"{one.step:,}" in registered for one in of_recipes(setting.recipes))
+    assert [(one.arm, one.reference) for one in SEARCH.questions[:-1]] == [
+        (one.arm, one.reference) for one in SWEEP.questions
+    ]
 
 
-def test_a_comparison_with_the_first_arm_is_the_boards_own(results, first):
+def test_parts_by_training_seed_are_joined_to_the_whole_trial(trials):
+    """Each condition of the trial is that of the part which holds it, wherever it stands there."""
+    results = trials[SWEEP.key]
+    seeds = [re.search(r"-seed(\d)@3000", one.checkpoint_name) for one in results.conditions]
+    parts = []
+    for seed in "102":
+        own = [
+            one for one, found in zip(results.conditions, seeds, strict=True) if (found[1] if found else "0") == seed
+        ]
+        told = [one.model_copy(update={"index": place}) for place, one in enumerate(reversed(own))]
+        resolved = results.resolved.model_copy(update={"conditions": tuple(told)})
+        values = results.returns[[one.index for one in reversed(own)]]
+        attributes = {"resolved": resolved.model_dump(mode="json")}
+        parts.append(SimpleNamespace(attributes=attributes, array=lambda _name, values=values: values))
+    assert np.array_equal(joined(parts, results.resolved, "trial/return"), results.returns)
+
+
+def test_arms_are_cut_to_as_many_tokens_as_packing_keeps(made):
+    """A count that the newest tokens are cut to is the mean of what packing keeps, rounded up."""
+    for setting in RUN:
+        lines = made[f"{setting.key}-returns"].splitlines()[2:]
+        kept = {name: float(line.split("|")[5]) for name, line in zip(setting.names, lines, strict=True)}
+        names = setting.names
+        assert 0 <= kept[names[2]] - kept[names[1]] < 1
+        assert 0 <= kept[names[5]] - kept[names[4]] < 1
+
+
+def test_a_comparison_with_the_first_arm_is_the_boards_own(trials, first):
     """The first question's verdict is the one that a trial's summary prints."""
-    own = next(one for one in board(results).recipes if one.arm == QUESTIONS[0].arm)
+    own = next(one for one in board(trials[HALFWAY.key]).recipes if one.arm == HALFWAY.questions[0].arm)
     assert vars(first.these.kept) == vars(own.these.kept)
     assert first.recipe.reason == own.recipe.reason
 
 
-def test_another_reference_changes_places_with_the_first_arm(results):
+def test_another_reference_changes_places_with_the_first_arm(trials):
     """Conditions are compared with the new reference, of their own checkpoint where there is one; twice is back."""
+    results = trials[HALFWAY.key]
     seen = seen_from(results, 3)
     assert {seen.conditions[one.against].arm for one in seen.conditions} == {0}
     packed = [one for one in seen.conditions if one.arm == 1]
@@ -112,32 +153,76 @@ def test_answers_are_those_of_the_registration(first, low, high, said):
 
 def test_a_row_without_an_interval_over_seeds_says_why(made):
     """Two seeds over which the reference's gain is not shown are not called one seed."""
-    rows = made["answers"].splitlines()[2:]
-    assert "none: the gain of newest 64 is not shown over 2 seeds" in rows[0]
-    assert "none: one seed" in rows[3]
+    rows = made["halfway-answers"].splitlines()[2:]
+    assert "none: the gain of newest 64 is not shown over 2 seeds | no word" in rows[0]
+    assert "none: one seed | no word" in rows[3]
 
 
-def test_recipes_differ_in_layout_and_windows_alone():
-    """Same histories, sizes, context, steps, batch and seeds of histories."""
-    newest, cad = (next(one.plan for one in TRAINEES if one.recipe == name) for name in ("newest", "cad"))
-    one, other = newest.model_dump(), cad.model_dump()
-    assert {name for name in one if one[name] != other[name]} == {"layout", "compressor", "evaluate_every"}
+def test_every_setting_has_all_its_questions_answered(made):
+    """A table of answers has one line a registered question."""
+    for setting in SETTINGS:
+        assert len(made[f"{setting.key}-answers"].splitlines()) == 2 + len(setting.questions)
 
 
-def test_the_judged_weights_are_in_the_repository_in_small_parts(tmp_path):
-    """Every judged file is joined of its parts; no file is over 1 MB, all together are under 12."""
+def test_departures_are_of_every_policy_that_packs_and_told_apart_by_age(trials):
+    """Every decision of eight rollouts is there; bands of ages are disjoint, and none is before a compression."""
+    ages = published_ages()
+    own = [one for setting in RUN for one in packing(setting)]
+    assert set(ages) == {one.name for one in own}
+    for one in own:
+        assert ages[one.name].shape == (2, 8, 400)
+        setting = next(setting for setting in RUN if one.recipe in setting.recipes)
+        results = trials[setting.key]
+        policy = results.policy_of(next(other.index for other in results.conditions if other.arm == 1))
+        for way, newest in enumerate(LEFT[one.recipe]):
+            found = dict(by_age(ages[one.name][way], policy, newest))
+            assert set(found) <= set(BANDS)
+            before = policy.packed_at
+            assert sum(values.size for values in found.values()) == 8 * (400 - before)
+            assert np.allclose(ages[one.name][way][:, :before], 0, atol=1e-3)  # nothing was packed, so nothing departs
+
+
+def test_recipes_of_a_setting_differ_in_layout_and_windows_alone():
+    """Same histories, sizes, context, steps and seeds of histories."""
+    for setting in RUN:
+        newest, cad = (PLANS[name].model_dump() for name in setting.recipes[:2])
+        differing = {name for name in newest if newest[name] != cad[name]}
+        assert {"layout", "compressor"} <= differing <= {"layout", "compressor", "recipe"}
+        batch = newest["recipe"].pop("batch"), cad["recipe"].pop("batch")
+        assert batch == ((16, 16) if setting is SWEEP else (32, 16))
+        assert newest["recipe"] == cad["recipe"]
+
+
+def test_the_judged_weights_are_in_the_repository_in_half_precision():
+    """Every judged policy has its weights, log and plan; no file is over 1 MB, all artifacts together are under 12."""
     for trainee in TRAINEES:
-        whole = joined(ARTIFACTS / trainee.plan.run_name, trainee.file(tmp_path))
-        assert whole.stat().st_size > 1e5
-    sizes = [path.stat().st_size for folder in (ARTIFACTS, FOLDER) for path in folder.rglob("*") if path.is_file()]
-    assert max(sizes) <= 1e6
-    assert sum(sizes) <= 12e6
+        half = torch.load(ARTIFACTS / trainee.folder / HALF, weights_only=True)
+        assert {one.dtype for one in half["model"].values()} <= {torch.float16, torch.int64}
+        assert half["step"] == trainee.step
+    files = [path for folder in (ARTIFACTS.parent, FOLDER) for path in folder.rglob("*") if path.is_file()]
+    assert {path.parent.name for path in ARTIFACTS.rglob(HALF)} == {one.folder for one in TRAINEES}
+    assert max(path.stat().st_size for path in files) <= 1e6
+    assert sum(path.stat().st_size for path in files) <= 12e6
 
 
-def test_a_file_without_parts_is_refused(tmp_path):
-    """Nothing is made up where weights are not there."""
-    with pytest.raises(FileNotFoundError, match="no part of it"):
-        joined(tmp_path, tmp_path / "ckpt-1.pt")
+def test_half_precision_and_back_keeps_what_is_judged(tmp_path):
+    """Weights are rounded once: what was widened and is halved again is the same, and whole numbers stay whole."""
+    weights = torch.randn(3, 4)
+    torch.save({"step": 7, "config": {"n": 1}, "model": {"a": weights, "n": torch.arange(3)}}, tmp_path / "whole.pt")
+    wide = widened(halved(tmp_path / "whole.pt", tmp_path / "half.pt"), tmp_path / "wide.pt")
+    content = torch.load(wide, weights_only=True)
+    assert torch.equal(content["model"]["a"], weights.half().float())
+    assert torch.equal(content["model"]["n"], torch.arange(3))
+    again = torch.load(halved(wide, tmp_path / "again.pt"), weights_only=True)
+    assert torch.equal(again["model"]["a"], weights.half())
+    assert again["step"] == 7
+
+
+def test_weights_too_large_for_half_precision_are_refused(tmp_path):
+    """No infinite weight is kept."""
+    torch.save({"step": 1, "model": {"a": torch.tensor([1e6])}}, tmp_path / "whole.pt")
+    with pytest.raises(ValueError, match="a: a weight is too large"):
+        halved(tmp_path / "whole.pt", tmp_path / "half.pt")
 
 
 def test_seconds_of_a_run_that_went_on_are_added_up():
