@@ -49,8 +49,8 @@ class PackedArm:
 
     @property
     def packs(self) -> bool:
-        """True where the arm is one of the policy's own ways to pack, or an installed one."""
-        return self.arm.strategy == Latents.name
+        """True where the arm is one of the policy's own ways to pack; nothing says when an installed network packs."""
+        return self.arm.strategy == Latents.name and not self.arm.parameters.get("by")
 
     @cached_property
     def bands(self) -> tuple[tuple[int, int], ...]:
