@@ -1,7 +1,8 @@
 """The training forward of compressed contexts: some decisions of each window, each over what a rule keeps for it.
 
-A window is a rollout that begins with its first transition. Contexts are made by the code that makes them at inference
-(`attnscope_model.compression`), so that a decision here is the one that the compressed policy would take there.
+A window is a rollout that begins with its first transition, within an episode where it was cut there. Contexts are
+made by the code that makes them at inference (`attnscope_model.compression`), so that a decision here is the one that
+the compressed policy would take there.
 """
 
 from __future__ import annotations
@@ -105,7 +106,7 @@ def compressed_logits(
 
     def query(step: int) -> Query:
         observation = batch.observations[:, step]
-        episode = torch.full_like(lanes, step // under.horizon)
+        episode = numbers[:, step] // under.horizon
         embedded = policy.stamp(policy.embed_query(observation), numbers[:, step])
         return Query(embedded, observation.float(), episode, lanes)
 
@@ -140,7 +141,7 @@ def _facts(policy: StackedPolicy, batch: Batch, horizon: int) -> Facts:
     """Return the facts of all transitions of every window but the last, which no decision sees."""
     windows, steps = batch.actions.shape
     past = steps - 1
-    episode = (torch.arange(past, device=batch.actions.device) // horizon).repeat(windows)
+    episode = (batch.numbers[:, :-1] // horizon).flatten()  # a window may begin within an episode
     flat = transition_facts(
         policy,
         batch.observations[:, :-1].flatten(0, 1),

@@ -48,15 +48,18 @@ def batch() -> Batch:
     return Batch(cells[0], actions, rewards, cells[1])
 
 
-def acted(made, batch, setup, first_lane) -> torch.Tensor:
-    """Return the logits [window, step, action] of the compressed decider on the same transitions."""
+def acted(made, batch, setup, first_lane, start=0) -> torch.Tensor:
+    """Return the logits [window, step, action] of the compressed decider on the same transitions.
+
+    The rollout begins so many steps after an episode began.
+    """
     decider = CompressedDecider(made, [setup], first_lane + torch.arange(WINDOWS), CPU)
     logits = []
     with torch.no_grad():
         for step in range(STEPS):
             arrays = (batch.observations[:, step], batch.actions[:, step], batch.rewards[:, step])
             logits.append(decider.decide(arrays[0].numpy()))
-            ended = np.full(WINDOWS, step % HORIZON == HORIZON - 1)
+            ended = np.full(WINDOWS, (start + step) % HORIZON == HORIZON - 1)
             decider.append(*(one.numpy() for one in arrays), batch.next_observations[:, step].numpy(), ended)
     return torch.stack(logits, dim=1)
 
@@ -68,6 +71,16 @@ def test_training_decides_as_the_compressed_policy_does(batch, positions, rule):
     made, setup = policy(positions), RULES[rule]
     trained = compressed_logits(made, batch, Under(setup, HORIZON), range(STEPS), first_lane=7)
     assert (trained.detach() - acted(made, batch, setup, 7)).abs().max() < 1e-5
+
+
+def test_a_window_that_was_cut_within_an_episode_knows_where_episodes_begin(batch):
+    """A rule by episodes keeps those of the history, not those counted from the window's first step."""
+    made, first = policy("rotary"), torch.tensor([0, 2, 13])
+    setup = Compression(strategy("episodes", episodes=1), 0.9, "reindex")
+    cut = Batch(batch.observations, batch.actions, batch.rewards, batch.next_observations, first=first)
+    trained = compressed_logits(made, cut, Under(setup, HORIZON), range(STEPS))
+    for window, start in enumerate(first.tolist()):
+        assert (trained[window].detach() - acted(made, batch, setup, 0, start)[window]).abs().max() < 1e-5
 
 
 def test_the_rules_of_this_test_leave_something_out(batch):
