@@ -76,7 +76,19 @@ class PackedContext:
         self._work = self._compressor.flops(sources) if sources else 0.0
 
     def decide(self, query: Query) -> Float[Tensor, "env action"]:
-        """Return the logits of all rollouts."""
+        """Return the logits of all rollouts.
+
+        Raises
+        ------
+        CompressionUnfitError
+            What packs let more tokens join than a context holds.
+        """
+        most = self._policy.description.context_length
+        if self._history.length > most:
+            raise CompressionUnfitError(
+                f"{self.setup.rule}: a context of {self._history.length} tokens, and the policy's hold {most}: it "
+                "packs too late, or leaves too many of the newest transitions"
+            )
         self.decided_from = self._entries(query)
         tokens, summaries = self._history.tokens(query.embedded), self._history.summaries
         tiles = torch.split(tokens, contexts_at_once(tokens.shape[1]))

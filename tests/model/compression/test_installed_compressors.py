@@ -13,6 +13,7 @@ from attnscope_model.compression import installed as loading
 from attnscope_model.compression.deciding import CompressedDecider
 from attnscope_model.errors import CompressionUnfitError
 from attnscope_model.families.ad import ADConfig, ADPolicy
+from attnscope_model.forward.compressing import LearnedCompressor, Packed
 from attnscope_model.strategies import describe_all, strategy, why_not
 from installing import install
 
@@ -92,3 +93,66 @@ def test_a_broken_package_is_named(policy, monkeypatch, made, reason):
     monkeypatch.setattr(loading, "installed_compressors", lambda: {"broken": point})
     with pytest.raises(CompressionUnfitError, match=reason):
         loading.made_compressor("broken", policy)
+
+
+EVEN = Packed(torch.zeros(2, 4, 32))
+
+
+class Made(LearnedCompressor):
+    """A compressor whose every answer is given."""
+
+    def __init__(self, latents=4, packs=lambda tokens: tokens >= 16, gives=lambda: EVEN):
+        self.latents, self.packs, self.gives = latents, packs, gives
+
+    def when(self, tokens, *, packed):
+        """Return what is given for so many tokens."""
+        del packed
+        return self.packs(tokens)
+
+    def compress(self, held, tokens):
+        """Return what is given."""
+        del held, tokens
+        return self.gives()
+
+
+@pytest.mark.parametrize(
+    ("made", "reason"),
+    [
+        (Made(latents=0), r"^the installed compressor odd \(here:odd\): expected the number of its latents, 1 or more"),
+        (Made(gives=lambda: Packed(torch.zeros(2, 3, 32))), r"expected latents .* \(2, 4, 32\) .* got \(2, 3, 32\)"),
+        (Made(gives=lambda: Packed(torch.zeros(2, 4, 16))), r"got \(2, 4, 16\) of torch.float32"),
+        (Made(gives=lambda: Packed(torch.zeros(2, 4, 32).double())), "of torch.float32, got .* of torch.float64"),
+        (Made(gives=lambda: Packed(torch.full((2, 4, 32), torch.nan))), "gives latents that are not finite"),
+        (Made(gives=lambda: EVEN.latents), "expected a Packed of latents, got Tensor"),
+        (Made(gives=lambda: 1 / 0), r"odd \(here:odd\) fails: division by zero"),
+        (Made(packs=lambda _tokens: 1 / 0), r"odd \(here:odd\) fails: division by zero"),
+        (Made(packs=lambda _tokens: False), "a context of 41 tokens, and the policy's hold 40: it packs too late"),
+    ],
+)
+def test_a_compressor_that_does_not_do_what_it_says_ends_in_a_sentence(policy, monkeypatch, made, reason):
+    """Other latents than it says, numbers that are none, failures, and a context that grows beyond the policy's."""
+    point = SimpleNamespace(value="here:odd", load=lambda: lambda _policy: made)
+    monkeypatch.setattr(loading, "installed_compressors", lambda: {"odd": point})
+    with pytest.raises(CompressionUnfitError, match=reason):
+        act(policy, 50)
+
+
+def act(policy, steps):
+    """Act so many steps under the compressor."""
+    observation, nothing = torch.zeros(2, 2, dtype=torch.int64), torch.zeros(2)
+    decider = CompressedDecider(policy, [Compression(strategy("latents", by="odd"))], torch.arange(2), CPU)
+    for _ in range(steps):
+        decider.decide(observation)
+        decider.append(observation, nothing.long(), nothing, observation, nothing.bool())
+
+
+def test_memory_that_runs_out_in_a_package_is_not_called_its_failure(policy, monkeypatch):
+    """The job ends with what would need less memory."""
+
+    def spent():
+        raise MemoryError
+
+    point = SimpleNamespace(value="here:odd", load=lambda: lambda _policy: Made(gives=spent))
+    monkeypatch.setattr(loading, "installed_compressors", lambda: {"odd": point})
+    with pytest.raises(MemoryError):
+        loading.made_compressor("odd", policy).compress(None, torch.zeros(2, 16, 32))
