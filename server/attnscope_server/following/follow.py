@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
-from attnscope_model.errors import CheckpointUnreadableError
+from attnscope_model.errors import CaptureInvalidError, CheckpointUnreadableError
 from attnscope_server.following.found import Found, checkpoints_of
 from attnscope_server.following.screening import Watched, screen_checkpoint
 from attnscope_server.training.logging import RunLog
@@ -46,7 +46,9 @@ class Follower:
     Raises
     ------
     WatchChangedError
-        The run was watched with other options.
+        A checkpoint of the run was screened with other options.
+    WatchUnfitError, StrategyError
+        No checkpoint could be screened with these options.
     TensorBoardMissingError
         Events are asked for, and TensorBoard is not installed.
     """
@@ -63,9 +65,10 @@ class Follower:
         self._run, self._asked, self._tell, self._stopped = run, asked, tell, stopped
         self.folder = run / WATCH
         self.folder.mkdir(exist_ok=True)
-        self._refuse_other_options()
         self.screened = set(steps_of(self.folder / LOG))
         """Steps whose numbers are in the log."""
+        asked.refuse_unfit()
+        self._refuse_other_options()
         last = max(self.screened, default=0)
         self._log = RunLog(self.folder / LOG, last, self.folder / "tensorboard" if tensorboard else None)
         self._unreadable: dict[int, tuple[int, int]] = {}
@@ -85,9 +88,10 @@ class Follower:
         folder = self.folder / f"step-{found.step}"
         try:
             values = screen_checkpoint(found, folder, self._name(found.step), self._asked, self._stopped)
-        except CheckpointUnreadableError as error:
+        except (CheckpointUnreadableError, CaptureInvalidError) as error:  # half written, or diverged
             self._unreadable[found.step] = stamp
-            self._tell(f"{found.path.name} cannot be read yet, it is tried again when it changes: {error.message}")
+            why = "read" if isinstance(error, CheckpointUnreadableError) else "screened"
+            self._tell(f"{found.path.name} cannot be {why} yet, it is tried again when it changes: {error.message}")
             return False
         self._log.write(found.step, values)
         self.screened.add(found.step)
@@ -101,8 +105,9 @@ class Follower:
         return f"{known[:60] or 'run'}@{step}"
 
     def _refuse_other_options(self) -> None:
+        """Refuse other options than those of the screened checkpoints; before any is, they may be named anew."""
         path, now = self.folder / "options.json", json.dumps(vars(self._asked), sort_keys=True, indent=1)
-        if not path.exists():
+        if not (path.exists() and self.screened):
             fresh = path.with_name(f".{path.name}")
             fresh.write_text(now, encoding="utf-8")
             fresh.replace(path)

@@ -10,10 +10,12 @@ from typing import Any, Literal
 from uuid import UUID
 
 import torch
+from pydantic import ValidationError
 
 from attnscope_env.presets.listing import LISTED
 from attnscope_model.checkpoints.native import load_policy
 from attnscope_model.checkpoints.registry import CheckpointRegistry
+from attnscope_model.strategies import build
 from attnscope_server.attempts.order import Order
 from attnscope_server.capturing.job import CaptureOrder, run_capture
 from attnscope_server.capturing.resolving import resolve
@@ -21,9 +23,11 @@ from attnscope_server.following.found import Found
 from attnscope_server.following.scalars import scalars
 from attnscope_server.screening.job import run_screen
 from attnscope_server.screening.resolving import Captured, resolve_screen
+from attnscope_storage.errors import AttnscopeError
 from attnscope_storage.reading.reader import CaptureReader
 from attnscope_storage.wire import CaptureSpec, CheckpointInfo, MapsChoice, StrategyChoice, TaskChoice
 from attnscope_storage.wire.specifications.screens import ScreenSpec
+from attnscope_storage.wire.wording import sentence
 
 CPU = torch.device("cpu")
 SCREEN = "screen.zarr"
@@ -31,6 +35,10 @@ SCREEN = "screen.zarr"
 
 TASKS = 4
 """Tasks of a split that are captured where nobody names them."""
+
+
+class WatchUnfitError(AttnscopeError, ValueError):
+    """Options of a watch that no checkpoint can be screened with."""
 
 
 @dataclass(frozen=True)
@@ -48,6 +56,26 @@ class Watched:
     strategies: tuple[str, ...] = ("recency", "uniform")
     budgets: tuple[int | float, ...] = (0.1, 0.25, 0.5)
     decisions: int = 256
+
+    def refuse_unfit(self) -> None:
+        """Refuse what no checkpoint could be captured or screened with, before any is.
+
+        Raises
+        ------
+        WatchUnfitError
+            A value is out of its range, or one is named twice.
+        StrategyError
+            There is no rule of that name.
+        """
+        try:
+            _capture_spec(self, "any", TaskChoice(split=self.split or "validation", indices=self.tasks))
+            _screen_spec(self, UUID(int=0))
+        except ValidationError as error:
+            first = error.errors()[0]
+            where = ".".join(str(part) for part in first["loc"])
+            raise WatchUnfitError(f"{where}: {sentence(first)}") from error
+        for name in self.strategies:
+            build(name, {})
 
 
 def screen_checkpoint(
@@ -77,29 +105,37 @@ def screen_checkpoint(
     info = registry.add(found.path, name=name, **(stated if found.path.is_file() else {}))
     policy = load_policy(registry.folder(info.id), CPU)
     store = UUID(int=found.step)
-    spec = CaptureSpec(
-        checkpoint=info.id,
-        tasks=_tasks(asked, info),
-        replicas=asked.replicas,
-        episodes=asked.episodes,
-        maps=MapsChoice(count=0),
-    )
+    spec = _capture_spec(asked, info.id, _tasks(asked, info))
     resolved = resolve(spec, registry)
     order: dict[str, Any] = {"job": str(store), "owner": "watch", "durable": False}
     path = folder / f"{store}.zarr"
     run_capture(CaptureOrder(spec=spec, resolved=resolved, path=path, **order), policy, info, CPU, stopped=stopped)
-    judged = ScreenSpec(
-        capture=store,
-        strategies=tuple(StrategyChoice(name=one) for one in asked.strategies),
-        budgets=asked.budgets,
-        decisions=asked.decisions,
-    )
+    judged = _screen_spec(asked, store)
     captured = CaptureReader.open(path)
     meant = resolve_screen(judged, Captured(store, spec, resolved, captured.steps_committed), registry, LISTED)
     screened = Order(spec=judged, resolved=meant, path=folder / SCREEN, **order)
     run_screen(screened, policy, info, CPU, stopped=stopped)
     shutil.rmtree(registry.root)
     return scalars(captured, CaptureReader.open(folder / SCREEN))
+
+
+def _capture_spec(asked: Watched, checkpoint: str, tasks: TaskChoice) -> CaptureSpec:
+    return CaptureSpec(
+        checkpoint=checkpoint,
+        tasks=tasks,
+        replicas=asked.replicas,
+        episodes=asked.episodes,
+        maps=MapsChoice(count=0),
+    )
+
+
+def _screen_spec(asked: Watched, store: UUID) -> ScreenSpec:
+    return ScreenSpec(
+        capture=store,
+        strategies=tuple(StrategyChoice(name=one) for one in asked.strategies),
+        budgets=asked.budgets,
+        decisions=asked.decisions,
+    )
 
 
 def _tasks(asked: Watched, info: CheckpointInfo) -> TaskChoice:

@@ -46,7 +46,7 @@ def watch(
         heads=heads,
         context_length=context_length,
         split=split,
-        tasks=None if tasks is None else tuple(int(one) for one in tasks.split(",")),
+        tasks=None if tasks is None else tuple(_entry(one) for one in tasks.split(",")),
         replicas=replicas,
         episodes=episodes,
         strategies=tuple(strategy),
@@ -72,4 +72,13 @@ def _number(text: str) -> int | float:
     except ValueError:
         raise typer.BadParameter(
             f"expected shares or numbers like 0.1,0.25,32, got {text!r}", param_hint="--budgets"
+        ) from None
+
+
+def _entry(text: str) -> int:
+    try:
+        return int(text)
+    except ValueError:
+        raise typer.BadParameter(
+            f"expected entries of the split like 0,1,2, got {text!r}", param_hint="--tasks"
         ) from None

@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import torch
+import typer
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
+from attnscope_model.strategies import StrategyError
 from attnscope_server.acting.errors import RolloutStoppedError
 from attnscope_server.following.follow import LOG, Follower, WatchChangedError, following
 from attnscope_server.following.found import checkpoints_of
-from attnscope_server.following.screening import SCREEN, Watched
+from attnscope_server.following.screening import SCREEN, Watched, WatchUnfitError
+from attnscope_server.following.verbs import watch
 from attnscope_storage.errors import CaptureLockedError
 from attnscope_storage.reading.reader import CaptureReader
 from attnscope_storage.verify import verify
@@ -103,6 +108,45 @@ def test_one_process_follows_a_run_with_one_set_of_options(watched):
         pass
     with pytest.raises(WatchChangedError, match="made with other options"):
         Follower(run, Watched(causal=True), tensorboard=False)
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"strategies": ("recenci",)}, "recenci"),
+        ({"budgets": (2.5,)}, r"^budgets\.0"),
+        ({"replicas": 0}, "^replicas: expected at least 1, got 0"),
+        ({"tasks": (0, 0)}, "^tasks"),
+    ],
+)
+def test_options_that_fit_no_checkpoint_are_refused_and_bind_nobody(tmp_path, changes, reason):
+    """They are refused before anything is captured, and the run may be watched with others afterwards."""
+    shutil.copy(GOLDEN, tmp_path / "ckpt-10.pt")
+    with pytest.raises((WatchUnfitError, StrategyError), match=reason):
+        Follower(tmp_path, replace(ASKED, **changes), tensorboard=False)
+    Follower(tmp_path, Watched(), tensorboard=False)
+    assert Follower(tmp_path, ASKED, tensorboard=False).screened == set()
+    assert {path.name for path in (tmp_path / "attnscope-watch").iterdir()} == {"options.json"}
+
+
+def test_entries_that_are_no_numbers_are_wrong_usage(tmp_path):
+    """The option is named, and nothing is written."""
+    with pytest.raises(typer.BadParameter, match="entries of the split like 0,1,2, got 'b'"):
+        watch(tmp_path, tasks="1,b")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_checkpoint_that_diverged_is_named_and_the_next_one_is_looked_at(tmp_path):
+    """Weights so large that no attention comes of them do not end the watch of the run."""
+    content = torch.load(GOLDEN, weights_only=True)
+    content["model"] = {name: 1e30 * tensor for name, tensor in content["model"].items()}
+    torch.save(content, tmp_path / "ckpt-10.pt")
+    said: list[str] = []
+    with following(tmp_path, ASKED, tensorboard=False, tell=said.append) as follower:
+        assert follower.look() == 0
+        assert follower.look() == 0
+    assert len(said) == 1
+    assert said[0].startswith("ckpt-10.pt cannot be screened yet, it is tried again when it changes: ")
 
 
 def test_checkpoints_are_found_by_their_steps(tmp_path):
