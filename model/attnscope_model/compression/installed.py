@@ -19,7 +19,7 @@ Answer = TypeVar("Answer")
 
 
 def made_compressor(name: str, policy: Policy) -> LearnedCompressor:
-    """Return an installed compressor for a policy; what it does later is checked, see `InstalledCompressor`.
+    """Return an installed compressor for a policy; what it does later is checked, see `CheckedCompressor`.
 
     Parameters
     ----------
@@ -40,10 +40,10 @@ def made_compressor(name: str, policy: Policy) -> LearnedCompressor:
     made = _asked(whose, lambda: point.load()(policy))
     if not isinstance(made, LearnedCompressor):
         raise CompressionUnfitError(f"{whose} makes no LearnedCompressor")
-    return InstalledCompressor(whose, made)
+    return CheckedCompressor(whose, made)
 
 
-class InstalledCompressor(LearnedCompressor):
+class CheckedCompressor(LearnedCompressor):
     """A compressor of an installed package, whose every answer is held to what it says of itself.
 
     Another number of latents than it says would be counted wrongly, and latents that are no numbers would be acted on.
