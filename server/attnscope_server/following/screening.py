@@ -73,7 +73,7 @@ class Watched:
         except ValidationError as error:
             first = error.errors()[0]
             where = ".".join(str(part) for part in first["loc"])
-            raise WatchUnfitError(f"{where}: {sentence(first)}") from error
+            raise WatchUnfitError(f"{where}: {sentence(first)}" if where else sentence(first)) from error
         for name in self.strategies:
             build(name, {})
 
