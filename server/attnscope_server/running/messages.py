@@ -24,7 +24,7 @@ MOST_BYTES: Final = 2**53
 class Message(BaseModel):
     """A message; an unknown field is an error, since both ends are of one version."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
     @property
     def line(self) -> bytes:
@@ -227,8 +227,12 @@ Report = Ready | Alive | AnyJobReport
 ENDINGS: Final = (Succeeded, Failed, Cancelled, Interrupted, GivenBack, Misplaced, Died)
 """Reports after which an attempt says nothing more."""
 
-ORDER: Final[TypeAdapter[Order]] = TypeAdapter(Annotated[Order, Field(discriminator="type")])
+ORDER: Final[TypeAdapter[Order]] = TypeAdapter(
+    Annotated[Order, Field(discriminator="type")], config=ConfigDict(defer_build=True)
+)
 """Reads an order."""
 
-REPORT: Final[TypeAdapter[Report]] = TypeAdapter(Annotated[Report, Field(discriminator="type")])
+REPORT: Final[TypeAdapter[Report]] = TypeAdapter(
+    Annotated[Report, Field(discriminator="type")], config=ConfigDict(defer_build=True)
+)
 """Reads a report."""
