@@ -68,16 +68,26 @@ def test_a_window_that_moves_by_episodes_decides_as_the_rule_does():
 @pytest.mark.parametrize(
     ("means", "said"),
     [
-        ((8, 8, 8), "reached, for the recipe"),
+        ((8, 8, 8, 8, 8), "reached, for the recipe"),
+        ((8, 8, 8), "reached, for these policies"),
         ((10, 10, 5), "reached, for these policies"),
         ((7, 7, 6), "**missed**"),
     ],
 )
-def test_three_policies_and_their_recipe_are_told_apart(means, said):
-    """Seeds that differ say nothing of the recipe; episodes before the judged ones say nothing at all."""
+def test_policies_and_their_recipe_are_told_apart(means, said):
+    """Seeds that differ, and fewer than five, say nothing of the recipe; episodes before the judged ones do not count."""
     aim = Aim("key-to-door", "", first=2, episodes=3, least=7.5, of_optimum=False, sizes={"held-out": Size(2, 4)})
-    returns = np.broadcast_to(np.array(means, np.uint8)[:, None, None, None], (3, 2, 4, 3)).copy()
+    returns = np.broadcast_to(np.array(means, np.uint8)[:, None, None, None], (len(means), 2, 4, 3)).copy()
     returns[..., 0] = 100
     found = Reached.of({"held-out-returns": returns, "held-out-optimal": np.array([10.0, 10.0])}, "held-out", aim)
     assert found.verdict(aim.least) == said
     assert found.each.tolist() == list(means)
+
+
+def test_the_interval_of_these_policies_is_as_wide_as_their_rollouts_say():
+    """With four rollouts a task, drawing four of four would make it 13 % too narrow."""
+    aim = Aim("key-to-door", "", first=1, episodes=1, least=1, of_optimum=False, sizes={"held-out": Size(40, 4)})
+    returns = np.random.default_rng(0).normal(1.0, 1.0, (3, 40, 4, 1))
+    found = Reached.of({"held-out-returns": returns, "held-out-optimal": np.ones(40)}, "held-out", aim)
+    error = np.sqrt(returns.var(axis=2, ddof=1).mean() / returns.size)
+    assert abs((found.these[1] - found.these[0]) / (2 * 1.96 * error) - 1) < 0.05
