@@ -75,7 +75,7 @@ def test_a_window_that_moves_by_episodes_decides_as_the_rule_does():
     ],
 )
 def test_policies_and_their_recipe_are_told_apart(means, said):
-    """Seeds that differ, and fewer than five, say nothing of the recipe; episodes before the judged ones do not count."""
+    """Seeds that differ, and fewer than five, say nothing of the recipe; episodes before the judged do not count."""
     aim = Aim("key-to-door", "", first=2, episodes=3, least=7.5, of_optimum=False, sizes={"held-out": Size(2, 4)})
     returns = np.broadcast_to(np.array(means, np.uint8)[:, None, None, None], (len(means), 2, 4, 3)).copy()
     returns[..., 0] = 100
