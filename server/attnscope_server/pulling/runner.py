@@ -25,6 +25,7 @@ from attnscope_server.running.messages import (
     Alive,
     AnyJobReport,
     Cancel,
+    Died,
     Failed,
     Interrupted,
     Renewed,
@@ -106,9 +107,13 @@ class PullRunner(Runner):
             desk.renewals.append(Renewed(job=job, attempt=attempt, said_at=said_at))
 
     def end(self, job: UUID, attempt: int) -> None:
-        """Take the attempt from its worker, which hears at its next report that it is over."""
+        """Take the attempt from its worker, which hears at its next report that it is over.
+
+        Its end is told here, because the worker may live and go on to give signs of life.
+        """
         for desk in self._with(job, attempt):
             self._clear(desk)
+            self._hear(desk.slot.name, Died(job=job, attempt=attempt))
 
     def release(self, slot: str) -> None:
         """Do nothing: the device is the worker's own."""

@@ -117,6 +117,27 @@ def test_a_lease_that_ends_gives_the_job_to_the_next_worker(service, jobs, clock
     assert jobs.get(job.id).state is JobState.RUNNING
 
 
+def test_a_worker_whose_job_hangs_loses_it(service, where, jobs, clock, database, submitted):
+    """It lives and says so, which renews its lease for ever; its job goes to another try when it has not moved."""
+    supervisor, runner = service()
+    job, worker = submitted(jobs), offer()
+    turn = runner.offered(KEY, worker)
+    supervisor.look()
+    runner.closed(worker.slot, turn)
+    token, ends = AttemptTokens(database).issue(job.id, 1, KEY.key_id), clock.now + where.hung_seconds
+    while clock.now <= ends:
+        assert jobs.get(job.id).state is JobState.RUNNING
+        clock.now += runner.lease_seconds / 2
+        runner.heard(worker.slot, (job.id, 1), [Alive(job=job.id, attempt=1, said_at=clock.now)])
+        supervisor.look()
+    supervisor.look()
+    found = jobs.get(job.id)
+    assert (found.state, found.interruptions) == (JobState.QUEUED, 1)
+    assert "did not move" in [detail for _, _, detail in jobs.events(job.id) if detail][-1]
+    with pytest.raises(ProblemError, match="over"):
+        AttemptTokens(database).held(token, KEY.key_id)
+
+
 def test_a_slot_is_shown_as_long_as_its_worker_asks(service, clock):
     """Free while a claim waits; gone when nothing was heard for a lease; one key has a bounded number."""
     _, runner = service()
