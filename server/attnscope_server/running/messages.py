@@ -6,6 +6,7 @@ A message travels as one line of JSON. Orders go to a child, reports come from i
 from __future__ import annotations
 
 from importlib import import_module
+from math import isfinite
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
 from uuid import UUID
@@ -19,6 +20,12 @@ from attnscope_storage.wire.specifications.cards import CardEarlier
 MOST_STEPS: Final = 2**31 - 1
 MOST_BYTES: Final = 2**53
 """Steps and bytes that a report may tell: the columns of the job database keep no more."""
+
+SLOWEST: Final = 1e-9
+"""Steps a second that a report may tell, at least: the time left, which follows from them, is then a finite number."""
+
+PLAIN: Final = r"^\P{C}*$"
+"""Form of a text that people see in terminals: no control character, and none that turns the direction of others."""
 
 
 class Message(BaseModel):
@@ -120,21 +127,29 @@ class Alive(Message):
 class Placement(Message):
     """The machine that an attempt runs on: a resume on another kind of device is not equal to the bit."""
 
-    device: str = Field(max_length=200, description="Name that torch gives the device.")
-    dtype: str = Field(max_length=40, description="Number format that the job computes in.")
-    threads: int = Field(ge=0)
-    torch: str = Field(max_length=80, description="Version of torch.")
+    device: str = Field(max_length=200, pattern=PLAIN, description="Name that torch gives the device.")
+    dtype: str = Field(max_length=40, pattern=PLAIN, description="Number format that the job computes in.")
+    threads: int = Field(ge=0, le=MOST_STEPS)
+    torch: str = Field(max_length=80, pattern=PLAIN, description="Version of torch.")
 
 
-def without_nul(value: Any) -> Any:  # noqa: ANN401 - JSON
-    """Return a value of JSON whose texts hold a replacement character for each NUL, which PostgreSQL does not keep."""
+def storable(value: Any) -> Any:  # noqa: ANN401 - JSON
+    """Return a value of JSON as the job database keeps it: a replacement character stands for each NUL of a text.
+
+    Raises
+    ------
+    ValueError
+        A number is infinite or none. It is no JSON: PostgreSQL refuses it, and SQLite refuses to look into it later.
+    """
     match value:
         case str():
             return value.replace("\0", "\N{REPLACEMENT CHARACTER}")
+        case float() if not isfinite(value):
+            raise ValueError("expected finite numbers")
         case list():
-            return [without_nul(one) for one in value]
+            return [storable(one) for one in value]
         case dict():
-            return {without_nul(key): without_nul(one) for key, one in value.items()}
+            return {storable(key): storable(one) for key, one in value.items()}
     return value
 
 
@@ -147,7 +162,7 @@ class JobReport(Message):
     @model_validator(mode="before")
     @classmethod
     def _storable(cls, values: Any) -> Any:  # noqa: ANN401 - whatever came
-        return without_nul(values)
+        return storable(values)
 
 
 class Taken(JobReport):
@@ -165,7 +180,7 @@ class Advanced(JobReport):
     steps_done: int = Field(ge=0, le=MOST_STEPS)
     steps_committed: int = Field(ge=0, le=MOST_STEPS)
     bytes_written: int = Field(ge=0, le=MOST_BYTES)
-    steps_per_second: float | None = Field(default=None, gt=0, allow_inf_nan=False)
+    steps_per_second: float | None = Field(default=None, ge=SLOWEST, allow_inf_nan=False)
 
 
 class Succeeded(JobReport):

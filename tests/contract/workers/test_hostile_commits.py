@@ -182,6 +182,20 @@ def test_bytes_that_a_worker_only_says_fill_no_quota(attempt, pulled):
     assert jobs.usage(attempt.owner).stored_bytes <= before
 
 
+def test_a_rate_that_divides_to_infinity_stops_nobody(attempt):
+    """The time left would be no number of JSON, and the database would not look into any waiting job any more."""
+    told = {"type": "progress", "job": str(attempt.job), "attempt": 1, "phase": "rolling", "steps_done": 1}
+    told |= {"steps_committed": 0, "bytes_written": 0, "steps_per_second": 5e-324}
+    answer = httpx.post(
+        f"{attempt.running.url}/v1/worker/report",
+        headers={"Authorization": f"Bearer {attempt.key}", TOKEN_HEADER: attempt.given.token},
+        json={"reports": [told]},
+    )
+    attempt.connection.report(attempt.given.token, [Interrupted(job=attempt.job, attempt=1)])
+    attempt.running.state.supervisor.look()
+    assert (answer.status_code, attempt.claim().order.attempt) == (400, 2)
+
+
 def test_a_worker_that_lost_its_job_commits_nothing_more(attempt):
     """The next attempt's arrays stand: the token of the one before is dead, also for what it had sent already."""
     attempt.commit(0)

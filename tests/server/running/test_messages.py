@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import math
 from uuid import UUID
 
 import numpy as np
@@ -114,3 +116,21 @@ def test_a_report_holds_no_text_that_a_database_refuses(report):
     read = REPORT.validate_json(report.line)
     assert b"\\u0000" not in read.line
     assert "\N{REPLACEMENT CHARACTER}" in read.line.decode()
+
+
+@pytest.mark.parametrize(
+    "told",
+    [
+        {"type": "progress", "phase": "rolling", "steps_done": 1, "steps_committed": 0, "bytes_written": 0}
+        | {"steps_per_second": 5e-324},
+        {"type": "failed", "problem": WHY.model_dump(mode="json") | {"limit": math.inf}},
+        {"type": "failed", "problem": WHY.model_dump(mode="json") | {"requested": math.nan}},
+        {"type": "taken", "placed_on": HERE.model_dump() | {"device": "cpu\x1b[2J"}},
+        {"type": "misplaced", "placed_on": HERE.model_dump() | {"torch": "\u202e2"}},
+    ],
+    ids=["a rate that divides to infinity", "infinity", "not a number", "a terminal's command", "a turned text"],
+)
+def test_a_report_of_a_stranger_is_no_trap(told):
+    """An infinite number in the job database ends every claim; a control character ends in somebody's terminal."""
+    with pytest.raises(ValidationError):
+        REPORT.validate_json(json.dumps({"job": str(JOB), "attempt": 3} | told))
