@@ -16,11 +16,8 @@ from sqlalchemy.exc import ArgumentError, DatabaseError, OperationalError
 
 from attnscope_server.errors import DatabaseDamagedError, DatabaseUnreachableError, SettingUnusableError
 from attnscope_server.records.dialect import BUSY_MILLISECONDS, PATIENCE, READERS, WRITES, Dialect
-from attnscope_server.records.sole_service import SoleService
+from attnscope_server.records.sole_service import OWNED_BY, WRITER, SoleService
 from attnscope_server.records.upgrading import bring_up
-
-WRITER: Final = (0x617474, 1)
-"""Key of the advisory lock of the one transaction that writes."""
 
 DRIVER: Final = "postgresql+psycopg"
 
@@ -51,7 +48,7 @@ class Postgresql(Dialect):
             postgresql_readonly=True
         )
         self.writing = self._engine(1)
-        _lock_writers(self.writing, busy)
+        _lock_writers(self.writing, busy, self._refuse_replaced)
 
     def prepare(self) -> None:
         """Bring the tables up to date, or make them."""
@@ -77,6 +74,11 @@ class Postgresql(Dialect):
                 yield
             finally:
                 self._sole = None
+
+    def _refuse_replaced(self, connection: Connection) -> None:
+        """Refuse a transaction that writes where another service has the database by now; a verb is no service."""
+        if self._sole is not None:
+            self._sole.refuse_replaced(connection.exec_driver_sql(OWNED_BY).scalar())
 
     def _engine(self, connections: int, **options: Any) -> Engine:  # noqa: ANN401 - SQLAlchemy's
         return create_engine(
@@ -117,7 +119,7 @@ def address_of(address: str) -> URL:
     return url.set(drivername=DRIVER)
 
 
-def _lock_writers(engine: Engine, busy: int) -> None:
+def _lock_writers(engine: Engine, busy: int, refuse: Callable[[Connection], None]) -> None:
     @event.listens_for(engine, "begin")
     def _on_begin(connection: Connection) -> None:
         options = connection.get_execution_options()
@@ -125,6 +127,7 @@ def _lock_writers(engine: Engine, busy: int) -> None:
             patience = max(1, options.get(PATIENCE, busy))  # 0 would be for ever
             connection.exec_driver_sql(f"SET LOCAL lock_timeout = {patience}")
             connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({WRITER[0]}, {WRITER[1]})")
+            refuse(connection)
 
 
 def _told(error: DatabaseError) -> str:

@@ -1,9 +1,11 @@
 """The right to be the one service of a database on a server: an advisory lock of a session, looked at again and again.
 
 The lock is held by a connection of its own. A pooler between service and server may give that connection another
-session at any moment, and drops the lock in silence; so may a server that restarts. While it is not certain that the
-lock is held, nothing is written. A lock that was lost with its connection is taken again, if no other service was
-there in between; otherwise the service stops.
+session at any moment, and drops the lock in silence; so may a server that restarts. A lock that was lost with its
+connection is taken again, if no other service was there in between; otherwise the service stops.
+
+Between two looks nobody knows that the lock is held. So the database also holds the name of the service that took it
+last, changed under the lock of writers, and every transaction that writes looks at that name first.
 """
 
 from __future__ import annotations
@@ -22,8 +24,14 @@ from attnscope_server.errors import DatabaseBusyError, DatabaseGoneError, DataRo
 
 log = structlog.get_logger("attnscope.records")
 
+WRITER: Final = (0x617474, 1)
+"""Key of the advisory lock of the one transaction that writes."""
+
 SERVICE: Final = (0x617474, 2)
 """Key of the advisory lock of the one service."""
+
+WRITES_WITHIN: Final = 30
+"""Seconds in which a transaction that writes must have ended when a service begins."""
 
 LOOK_EVERY: Final = 2.0
 """Seconds between two looks at the lock."""
@@ -39,6 +47,9 @@ SELECT pg_backend_pid(), EXISTS (
 
 OWNER: Final = "service"
 """Name of the fact that says which service had the database last."""
+
+OWNED_BY: Final = "SELECT value FROM service_metadata WHERE name = 'service'"
+"""Asks for that fact."""
 
 
 class SoleService:
@@ -56,7 +67,7 @@ class SoleService:
     Raises
     ------
     DataRootInUseError
-        Another service has the database.
+        Another service has the database, or a transaction that writes does not end.
     SettingUnusableError
         A pooler stands between: a lock of a session does not last there.
     """
@@ -72,11 +83,12 @@ class SoleService:
         self._thread = threading.Thread(target=self._watch, name="sole-service", daemon=True)
 
     def __enter__(self) -> SoleService:  # noqa: PYI034  # beartype cannot check Self under jaxtyping's hook
-        self._take()
-        self._connection.execute(
-            "INSERT INTO service_metadata (name, value) VALUES (%s, %s) ON CONFLICT (name) DO UPDATE SET value = %s",
-            (OWNER, self._token, self._token),
-        )
+        connection = self._take()
+        try:
+            self._enter_name(connection)
+        except BaseException:
+            self._close()
+            raise
         self._thread.start()
         return self
 
@@ -101,6 +113,20 @@ class SoleService:
             raise DatabaseGoneError(self._gone)
         if time.monotonic() - self._seen > 3 * LOOK_EVERY:
             raise DatabaseBusyError(f"the connection to {self._where} is being made again; try again")
+
+    def refuse_replaced(self, owner: str | None) -> None:
+        """Refuse a write where the database, which this transaction alone writes into, names another service.
+
+        Raises
+        ------
+        DatabaseGoneError
+            It does; the service must stop.
+        """
+        if owner == self._token:
+            return
+        if self._gone is None:
+            self._lose(REPLACED.format(where=self._where))
+        raise DatabaseGoneError(REPLACED.format(where=self._where))
 
     def look(self) -> None:
         """Look whether the lock is still held, and take it again where its connection is gone."""
@@ -145,11 +171,24 @@ class SoleService:
         self._seen = asked
         return connection
 
+    def _enter_name(self, connection: Any) -> None:  # noqa: ANN401 - psycopg's
+        """Let the database name this service, as its only writer: what an earlier one still writes is whole by then."""
+        from psycopg.errors import LockNotAvailable  # noqa: PLC0415 - an extra
+
+        name = "INSERT INTO service_metadata (name, value) VALUES (%s, %s) ON CONFLICT (name) DO UPDATE SET value = %s"
+        try:
+            with connection.transaction():
+                connection.execute(f"SET LOCAL lock_timeout = '{WRITES_WITHIN}s'")
+                connection.execute("SELECT pg_advisory_xact_lock(%s, %s)", WRITER)
+                connection.execute(name, (OWNER, self._token, self._token))
+        except LockNotAvailable as error:
+            detail = f"another program has been writing into {self._where} for {WRITES_WITHIN} s; end it first"
+            raise DataRootInUseError(detail) from error
+
     def _refuse_successor(self) -> None:
         """Refuse to go on where another service had the database in between."""
-        query = "SELECT value FROM service_metadata WHERE name = %s"
-        if self._connection.execute(query, (OWNER,)).fetchone() != (self._token,):
-            raise DataRootInUseError(f"another attnscope service had {self._where} in between")
+        if self._connection.execute(OWNED_BY).fetchone() != (self._token,):
+            raise DataRootInUseError(REPLACED.format(where=self._where))
 
     def _try(self, connection: Any) -> bool:  # noqa: ANN401 - psycopg's
         return bool(connection.execute("SELECT pg_try_advisory_lock(%s, %s)", SERVICE).fetchone()[0])
@@ -166,6 +205,9 @@ class SoleService:
             with contextlib.suppress(Exception):  # of a connection that is broken already
                 connection.close()
 
+
+REPLACED: Final = "another attnscope service had {where} in between"
+"""Detail of a database that names another service."""
 
 POOLED: Final = (
     "{where} does not keep the lock of a session, as behind a pooler: name the address of the server itself in "

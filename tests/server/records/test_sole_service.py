@@ -95,6 +95,35 @@ def test_a_service_that_was_replaced_stops(address, service, submitted):
     assert len(heard) == 1
 
 
+def test_a_service_that_was_replaced_writes_nothing_before_it_looks(address, service, submitted):
+    """Its lock went with its connection, and another one began, before it looked again: the database itself says so."""
+    database, sole, heard = service
+    with psycopg.connect(address, autocommit=True) as other:
+        other.execute("SELECT pg_terminate_backend(%s)", (sole._session,))
+    other = Database.connect(address)
+    until_unlocked(address)
+    with other.served(print):
+        with pytest.raises(DatabaseGoneError, match="in between"):
+            submitted(JobStore(database))
+        job = submitted(JobStore(other))
+        assert JobStore(other).get(job.id) == job
+    other.close()
+    assert len(heard) == 1
+
+
+def test_a_service_begins_when_what_is_being_written_is_whole(address, monkeypatch):
+    """A writer of the service before may be in the middle of a transaction; one that never ends is said."""
+    monkeypatch.setattr(sole_service, "WRITES_WITHIN", 1)
+    database = Database.connect(address)
+    with psycopg.connect(address) as writer:
+        writer.execute("SELECT pg_advisory_xact_lock(%s, %s)", sole_service.WRITER)
+        with pytest.raises(DataRootInUseError, match="has been writing"), database.served(print):
+            pytest.fail("it begins beside a writer")
+    with database.served(print):
+        pass
+    database.close()
+
+
 def until_unlocked(address: str) -> None:
     """Return when no session holds an advisory lock of the database: a server ends a closed session a moment later."""
     held = "SELECT count(*) FROM pg_locks JOIN pg_database ON oid = database AND datname = current_database() "
