@@ -14,9 +14,10 @@ from uuid import UUID
 
 import ray
 import structlog
-from ray.exceptions import ActorUnavailableError, RayError
+from ray.exceptions import ActorUnavailableError, RayError, RayTaskError
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
+from attnscope_model.errors import CheckpointError
 from attnscope_server.failures import problem_of
 from attnscope_server.running.messages import (
     ENDINGS,
@@ -153,8 +154,9 @@ class Seated:
             self._refuse(GivenBack(**about, detail="its worker did not start in time on this slot"))
         except UnseenError as error:
             self._refuse(GivenBack(**about, detail=str(error)))
-        except OSError as error:
-            self._refuse(Failed(**about, problem=problem_of(error, where="on its way to the cluster", reduce="")))
+        except (OSError, CheckpointError) as error:  # of the actor's machine too: Ray mixes their class into its own
+            cause = error.cause if isinstance(error, RayTaskError) else error
+            self._refuse(Failed(**about, problem=problem_of(cause, where="on its way to the cluster", reduce="")))
         except RayError as error:
             self.end(_first_line(error))
         finally:

@@ -7,16 +7,29 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
-from ray.exceptions import ActorUnavailableError, RayActorError
+from ray.exceptions import ActorUnavailableError, RayActorError, RayTaskError
 
 from attnscope_model.checkpoints.folders import read_entry, shipped_checkpoints
 from attnscope_model.checkpoints.registry import CheckpointRegistry
-from attnscope_server.running.messages import Advanced, Alive, Cancel, Died, GivenBack, Ready, Renewed, Run, Succeeded
+from attnscope_model.errors import CheckpointError
+from attnscope_server.running.messages import (
+    Advanced,
+    Alive,
+    Cancel,
+    Died,
+    Failed,
+    GivenBack,
+    Ready,
+    Renewed,
+    Run,
+    Succeeded,
+)
 from attnscope_server.running.on_ray import seated as seated_module
 from attnscope_server.running.on_ray.bringing import prepared
 from attnscope_server.running.on_ray.checkpoints import Cache
 from attnscope_server.running.on_ray.seated import Seated
 from attnscope_server.running.on_ray.wire import Begin, Prepared
+from attnscope_storage.wire import ProblemCode
 
 CLOCK = 77.0
 
@@ -165,6 +178,36 @@ def test_a_checkpoint_is_brought_where_the_data_root_is_not(seat, order, tmp_pat
                 seated.run(afar)
                 assert await taken(actor) == afar.model_copy(update={"data_root": cache.root, "asked_at": CLOCK})
         assert cache.hold([order.resolved.checkpoint_id]) == ()
+
+    asyncio.run(scene())
+
+
+def test_a_checkpoint_that_is_damaged_fails_the_job(seat, order, where, tmp_path):
+    """On any other slot it would be as damaged, so the job is not given back for ever."""
+    folder = where.checkpoints_folder / order.resolved.checkpoint_id
+    folder.chmod(0o700)
+    for name in ("config.json", "model.safetensors"):
+        (folder / name).chmod(0o600)
+    (folder / "config.json").write_bytes((folder / "config.json").read_bytes() + b" ")
+
+    async def scene():
+        actor = Actor(Cache(2**30, tmp_path / "cache"))
+        stored = actor._stored
+
+        async def told_by_ray(checkpoint):
+            try:
+                await stored(checkpoint)
+            except CheckpointError as error:
+                raise RayTaskError("stored", "", error).as_instanceof_cause() from None
+
+        actor.stored = Method(told_by_ray)
+        async with seat(actor) as (seated, heard):
+            seated.run(order.model_copy(update={"stores": "s3://bucket/prefix"}))
+            assert isinstance(await heard.get(), Alive)
+            report = await heard.get()
+            assert isinstance(report, Failed)
+            assert report.problem.code is ProblemCode.CHECKPOINT_UNREADABLE
+            assert "changed on their way" in report.problem.detail
 
     asyncio.run(scene())
 
