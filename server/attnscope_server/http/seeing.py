@@ -36,7 +36,8 @@ class Seeing:
             if (report.steps_committed, report.bytes_written) == (known.steps_committed, known.bytes_written):
                 return report
             steps, written = self._published
-            return report.model_copy(update={"steps_committed": steps, "bytes_written": written})
+            done = max(report.steps_done, steps)
+            return report.model_copy(update={"steps_done": done, "steps_committed": steps, "bytes_written": written})
         if not isinstance(report, Succeeded):
             return report
         try:

@@ -79,13 +79,18 @@ class Child:
             process.kill()
 
     def give_back(self) -> None:
-        """Tell the process to stop its job, and end it where it does not in time; wait for nothing."""
+        """Tell the process to stop its job, and end it where it does not in time; wait for nothing.
+
+        A process that is done may have commits that are still on their way: what has not arrived is computed again.
+        """
         process = self._process
         if process is not None and process.attempt is not None:
             process.send(Stop())
             timer = threading.Timer(self.means.stop_grace, process.kill)
             timer.daemon = True
             timer.start()
+        elif self.stream is not None and self.reporter is not None:
+            self.reporter.give_back()
 
     def end(self) -> None:
         """End the process in order, or after the time for that at once."""

@@ -18,12 +18,15 @@ from attnscope_server.pulling.connection import Connection
 from attnscope_server.pulling.errors import AwayError, OverError, RefusedError
 from attnscope_server.pulling.messages import MOST_REPORTS, Assignment, Told
 from attnscope_server.running.lease import lasting_clock
-from attnscope_server.running.messages import ENDINGS, Advanced, Alive, Cancel, Renewed, Taken
+from attnscope_server.running.messages import ENDINGS, Advanced, Alive, Cancel, Interrupted, Renewed, Taken
 
 log = structlog.get_logger("attnscope.pulling")
 
 TOLD_EVERY: Final = 1.0
 """Seconds between two reports of progress."""
+
+MOVED_EVERY: Final = 60.0
+"""Seconds between two reports of a job whose checkpoint or earlier commits are being fetched."""
 
 STARTS_WITHIN: Final = 120.0
 """Seconds in which the child must take its order; after them the worker gives no signs of life in its place."""
@@ -75,6 +78,7 @@ class Reporter:
         self._child_took = False
         self._told_taken = False
         self._signed = 0.0
+        self._moved = time.monotonic()
         self._sent = 0.0
         self.renewed_at: float | None = None
         """The moment of this machine's clock from which the lease counts; None before it was renewed here."""
@@ -106,6 +110,17 @@ class Reporter:
                 self._waiting = [one for one in self._waiting if type(one) is not kind]
             self._waiting.append(report)
             self._changed.notify_all()
+
+    def give_back(self) -> None:
+        """Let the job go back to the queue, to go on after the last commit that arrived."""
+        self.hear(Interrupted(**self._about))
+
+    def moves(self) -> None:
+        """Tell from time to time that what the job needs arrives: one that needs long for it does not hang."""
+        now = time.monotonic()
+        if now - self._moved >= MOVED_EVERY:
+            self._moved = now
+            self.hear(Advanced(**self._about, phase="loading", steps_done=0, steps_committed=0, bytes_written=0))
 
     def handed_over(self) -> None:
         """Note that the child has been given its order."""

@@ -226,7 +226,10 @@ class Stream:
         return self._parts[name]
 
     def _heard(self) -> None:
+        """Take note of an answer: a job whose commits need long to arrive moves with each of them."""
         self._answered_at = self._reporter.clock()
+        if self._progress is not None:
+            self._reporter.hear(self._true(self._progress))
 
 
 def order_here(order: Run, folder: Path, earlier: tuple[CardEarlier, ...] | None) -> Run:

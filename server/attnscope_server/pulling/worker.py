@@ -200,7 +200,7 @@ class PullWorker:
         with self.means.cache.scratch.held(self.session) as folder:
             stream = Stream(self.connection, assignment, reporter, folder, self._child.drop)
             try:
-                beside = stream.prepare(lambda: self._ending or reporter.over or reporter.to_cancel)
+                beside = stream.prepare(lambda: self._stopped(reporter))
                 self._child.stream = stream
                 yield order_here(assignment.order, folder, beside.earlier)
             finally:
@@ -217,9 +217,7 @@ class PullWorker:
         OverError, UnservedError
             The attempt is over, or the worker ends; the service answers reports, and does not give the file.
         """
-
-        def stopped() -> bool:
-            return self._ending or reporter.over or reporter.to_cancel
+        stopped = partial(self._stopped, reporter)
 
         def fetch() -> None:
             into.seek(0)
@@ -227,6 +225,11 @@ class PullWorker:
             self.connection.fetch(assignment.token, f"checkpoints/{checkpoint}/{name}", into, most, stopped)
 
         until_answered(fetch, stopped, reporter)
+
+    def _stopped(self, reporter: Reporter) -> bool:
+        """Return True where what is being fetched is not needed any more; asked with every piece that arrives."""
+        reporter.moves()
+        return self._ending or reporter.over or reporter.to_cancel
 
     def _here(self, order: Run, reporter: Reporter) -> Run:
         """Return the order with the places, the device and the clock of this machine."""

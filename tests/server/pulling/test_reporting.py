@@ -8,10 +8,11 @@ from uuid import uuid4
 import pytest
 
 from attnscope_server.pulling import reporting
+from attnscope_server.pulling.child import Child
 from attnscope_server.pulling.errors import AwayError, OverError
 from attnscope_server.pulling.messages import Answer
 from attnscope_server.pulling.reporting import Reporter
-from attnscope_server.running.messages import Advanced, Alive, Cancel, Placement, Renewed, Succeeded, Taken
+from attnscope_server.running.messages import Advanced, Alive, Cancel, Interrupted, Placement, Renewed, Succeeded, Taken
 
 JOB = uuid4()
 ABOUT = {"job": JOB, "attempt": 2}
@@ -136,6 +137,30 @@ def test_a_cancel_is_kept_for_a_job_that_is_not_begun(service, reporter):
     assert reporter.obeyed == [Cancel(**ABOUT)]
     service.answers.put(OverError("done"))
     reporter.wait_over()
+
+
+def test_a_job_moves_while_what_it_needs_arrives(service, reporter, monkeypatch):
+    """A service ends an attempt that does not move for long, and a large checkpoint may need longer."""
+    assert service.heard() == [Alive]
+    reporter.moves()
+    monkeypatch.setattr(reporting, "MOVED_EVERY", 0.0)
+    service.answers.put(())
+    reporter.moves()
+    (told,) = service.said.get(timeout=60)
+    assert (told.phase, told.steps_done) == ("loading", 0)
+    service.answers.put(OverError("done"))
+    reporter.wait_over()
+
+
+def test_a_worker_that_ends_gives_back_a_job_whose_commits_are_on_their_way(service, reporter):
+    """Its process is done and has nothing to stop; the sender might need an hour."""
+    assert service.heard() == [Alive]
+    Child(None, lambda: True, reporter, stream=object()).give_back()
+    service.answers.put(())
+    assert service.heard() == [Interrupted]
+    service.answers.put(())
+    reporter.wait_over(60)
+    assert (reporter.over, reporter.reason) == (True, None)
 
 
 def test_a_service_that_stays_away_is_told_the_end_for_a_while_only(service, reporter):

@@ -11,7 +11,7 @@ import pytest
 from attnscope_server.pulling.errors import AwayError, RefusedError
 from attnscope_server.pulling.messages import Beside, CommitState
 from attnscope_server.pulling.streaming import Stream
-from attnscope_server.running.messages import Failed, Succeeded
+from attnscope_server.running.messages import Advanced, Failed, Succeeded
 from attnscope_storage.wire import ProblemCode, problem
 from screens import policy_of
 from submitted import RESOLVED, SPEC
@@ -66,7 +66,19 @@ class Service:
 
 
 @pytest.fixture
-def sending(tmp_path, monkeypatch):
+def stream_of(tmp_path):
+    """Return a function that makes the sender of a job, with a reporter and what became of its child."""
+
+    def make(reporter, dropped=()):
+        order = SimpleNamespace(job=JOB, attempt=1, spec=SPEC, resolved=RESOLVED)
+        assignment = SimpleNamespace(order=order, token=str(JOB), checkpoints=[SimpleNamespace(policy=policy_of())])
+        return Stream(Service(), assignment, reporter, tmp_path, lambda: dropped.append(True))
+
+    return make
+
+
+@pytest.fixture
+def sending(stream_of, monkeypatch):
     """Return a function that lets a job end whose commits a service never takes, and what became of it."""
 
     def away(_):
@@ -75,10 +87,8 @@ def sending(tmp_path, monkeypatch):
     monkeypatch.setattr(Stream, "_send_all", away)
 
     def end(reporter):
-        order = SimpleNamespace(job=JOB, attempt=1, spec=SPEC, resolved=RESOLVED)
-        assignment = SimpleNamespace(order=order, token=str(JOB), checkpoints=[SimpleNamespace(policy=policy_of())])
         dropped = []
-        stream = Stream(Service(), assignment, reporter, tmp_path, lambda: dropped.append(True))
+        stream = stream_of(reporter, dropped)
         stream.prepare(lambda: False)
         stream.hear(Succeeded(job=JOB, attempt=1))
         stream._thread.join(60)
@@ -104,3 +114,16 @@ def test_an_attempt_that_is_over_is_sent_no_more(sending):
     reporter = Reporter(over_at=5.0)
     assert sending(reporter) == []
     assert reporter.heard.empty()
+
+
+def test_a_job_moves_with_every_answer_while_its_commits_are_sent(stream_of):
+    """A slow line may need an hour for what is committed here, and a job that does not move for long is ended."""
+    reporter = Reporter()
+    stream = stream_of(reporter)
+    stream._own.look()
+    assert reporter.heard.empty()
+    done = {"steps_done": 5, "steps_committed": 5, "bytes_written": 9}
+    stream.hear(Advanced(job=JOB, attempt=1, phase="rolling", **done))
+    stream._own.look()
+    told = reporter.heard.get(timeout=1)
+    assert (told.steps_done, told.steps_committed, told.bytes_written) == (5, 0, 0)
