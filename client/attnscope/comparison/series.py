@@ -128,8 +128,9 @@ def read_series(run: Path, choice: Choice | None = None) -> Series:
     lines += _departures([attnscope.open_screen(path / SCREEN).results() for _, path in whole])
     known = [line for line in lines if np.isfinite([point.value for point in line.points]).any()]
     resolved = captures[0].resolved
+    count = f"{len(whole)} checkpoint{'s' if len(whole) > 1 else ''}"
     caption = (
-        f"{len(whole)} checkpoints of {run.resolve().name} in {resolved.environment_id}; {len(resolved.tasks)} tasks × "
+        f"{count} of {run.resolve().name} in {resolved.environment_id}; {len(resolved.tasks)} tasks × "
         f"{captures[0].spec.replicas} rollouts, {resolved.steps} steps each; 95 % over rollouts"
     )
     return Series(run.resolve().name, tuple(step for step, _ in whole), tuple(known), caption)

@@ -12,6 +12,7 @@ import typer
 from attnscope_model.checkpoints.folders import read_entry
 from attnscope_model.checkpoints.registry import CheckpointRegistry, native_folder, shipped_checkpoints
 from attnscope_server.settings import Settings
+from attnscope_server.training.unheeded import refuse_unheeded
 
 Source = Literal["explorer", "sweeper", "annealed", "q-learning", "ppo", "own"]
 Preset = Annotated[str, typer.Option(help="Environment preset.")]
@@ -133,6 +134,7 @@ def train(
 ) -> None:
     """Train a policy from nothing or from a checkpoint, or go on with an interrupted run of the same plan."""
     options = dict(locals())
+    refuse_unheeded(context, packs=layout == "cad", compressed=under is not None)
     import torch  # noqa: PLC0415 - heavy
 
     from attnscope_server.training.layouts import CompressorPlan  # noqa: PLC0415 - used here alone
