@@ -31,7 +31,7 @@ PLAIN: Final = r"^\P{C}*$"
 class Message(BaseModel):
     """A message; an unknown field is an error, since both ends are of one version."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
+    model_config = ConfigDict(frozen=True, extra="forbid")
 
     @property
     def line(self) -> bytes:
@@ -242,12 +242,8 @@ Report = Ready | Alive | AnyJobReport
 ENDINGS: Final = (Succeeded, Failed, Cancelled, Interrupted, GivenBack, Misplaced, Died)
 """Reports after which an attempt says nothing more."""
 
-ORDER: Final[TypeAdapter[Order]] = TypeAdapter(
-    Annotated[Order, Field(discriminator="type")], config=ConfigDict(defer_build=True)
-)
+ORDER: Final[TypeAdapter[Order]] = TypeAdapter(Annotated[Order, Field(discriminator="type")])
 """Reads an order."""
 
-REPORT: Final[TypeAdapter[Report]] = TypeAdapter(
-    Annotated[Report, Field(discriminator="type")], config=ConfigDict(defer_build=True)
-)
+REPORT: Final[TypeAdapter[Report]] = TypeAdapter(Annotated[Report, Field(discriminator="type")])
 """Reads a report."""
