@@ -31,6 +31,7 @@ def test_one_machine_loads_no_package_of_a_cluster(more, loads):
     code = (
         f"import sys, attnscope_server.app, attnscope_server.cli; {more}\n"
         "attnscope_server.app.create_app(attnscope_server.settings.Settings())\n"
+        "import gc; assert gc.isenabled(), 'the program collects no garbage'\n"
         "print(' '.join({'ray', 'psycopg', 'obstore', 'httpx'} & set(sys.modules)) or 'none')"
     )
     answer = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

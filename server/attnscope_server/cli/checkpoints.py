@@ -20,7 +20,7 @@ from attnscope_server.hub.card import hub_card
 from attnscope_server.hub.download import download
 from attnscope_server.hub.source import SCHEME, hub_source
 from attnscope_server.records.job_store import JobStore
-from attnscope_server.root.data_root import open_database, prepare
+from attnscope_server.root.data_root import opened, prepare
 from attnscope_server.root.verbs import Root, settings_of
 from attnscope_storage.usage import WordedGroup
 from attnscope_storage.wire import CheckpointInfo, JobState
@@ -193,9 +193,8 @@ def remove_checkpoint(name: str, data_root: Root = None) -> None:
     """Remove a checkpoint; refused while captures need it for replay."""
     settings = settings_of(data_root)
     prepare(settings)
-    database = open_database(settings)
-    jobs = [job for job in JobStore(database).in_state(*JobState) if job.deleted_at is None]
+    with opened(settings) as database:
+        jobs = [job for job in JobStore(database).in_state(*JobState) if job.deleted_at is None]
     used = {identity for job in jobs for identity in job.resolved.checkpoint_ids}
-    database.close()
     info = registry_of(data_root).remove(name, in_use=used)
     typer.echo(f"removed {info.name}")

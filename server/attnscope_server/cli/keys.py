@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from pathlib import Path
@@ -10,7 +12,7 @@ from typing import Annotated
 import typer
 
 from attnscope_server.records.keys import EVERYDAY_SCOPES, KeyInfo, KeyStore, Scope
-from attnscope_server.root.data_root import open_database, prepare
+from attnscope_server.root.data_root import opened, prepare
 from attnscope_server.root.verbs import Root, settings_of
 from attnscope_storage.usage import WordedGroup
 
@@ -31,11 +33,13 @@ LONGEST_DAYS = 36_500
 """Days that a key may be valid, at most, where it expires at all."""
 
 
-def key_store(data_root: Path | None) -> KeyStore:
-    """Return the keys under the data root."""
+@contextmanager
+def key_store(data_root: Path | None) -> Iterator[KeyStore]:
+    """Open the keys under the data root."""
     settings = settings_of(data_root)
     prepare(settings)
-    return KeyStore(open_database(settings))
+    with opened(settings) as database:
+        yield KeyStore(database)
 
 
 @verbs.command("create")
@@ -51,7 +55,8 @@ def create_key(
     """Make a key; it is shown once."""
     if Scope.WORKER in (scope or ()):
         raise typer.BadParameter("a worker's key is made by `key worker`", param_hint="--scope")
-    typer.echo(key_store(data_root).create(owner, scope or EVERYDAY_SCOPES, label=label, expires_at=expiry(days)))
+    with key_store(data_root) as store:
+        typer.echo(store.create(owner, scope or EVERYDAY_SCOPES, label=label, expires_at=expiry(days)))
 
 
 @verbs.command("worker")
@@ -69,10 +74,9 @@ def create_worker_key(
     if bool(serves) == every_owner:
         raise typer.BadParameter("name the owners, or say --every-owner", param_hint="--serves")
     expires = expiry(days)
-    store = key_store(data_root)
-    typer.echo(
-        store.create_worker(serves=serves or (), device_kinds=device_kind or (), label=label, expires_at=expires)
-    )
+    with key_store(data_root) as store:
+        made = store.create_worker(serves=serves or (), device_kinds=device_kind or (), label=label, expires_at=expires)
+    typer.echo(made)
 
 
 def expiry(days: float | None) -> datetime | None:
@@ -89,7 +93,9 @@ def expiry(days: float | None) -> datetime | None:
 @verbs.command("list")
 def list_keys(data_root: Root = None) -> None:
     """List the keys, without their secrets."""
-    for key in key_store(data_root).list():
+    with key_store(data_root) as store:
+        keys = store.list()
+    for key in keys:
         state = "revoked" if key.revoked_at else f"expires {key.expires_at:%Y-%m-%d}" if key.expires_at else "valid"
         bounds = "".join(f"  {name} {','.join(given)}" for name, given in _bounds(key) if given)
         typer.echo(f"{key.id}  {key.owner}  {','.join(key.scopes)}{bounds}  {state}  {key.label or ''}")
@@ -103,5 +109,6 @@ def _bounds(key: KeyInfo) -> tuple[tuple[str, tuple[str, ...]], ...]:
 @verbs.command("revoke")
 def revoke_key(key_id: str, data_root: Root = None) -> None:
     """End a key at once."""
-    key_store(data_root).revoke(key_id)
+    with key_store(data_root) as store:
+        store.revoke(key_id)
     typer.echo(f"revoked {key_id}")
