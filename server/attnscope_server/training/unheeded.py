@@ -31,8 +31,8 @@ def refuse_unheeded(context: typer.Context, *, packs: bool, compressed: bool) ->
         One of them was given.
     """
     needed: dict[str, tuple[str, bool]] = {"decisions": ("--under or --layout cad", packs or compressed)}
-    needed |= {name: ("--layout cad", packs) for name in PACKING}
-    needed |= {name: ("--under", compressed) for name in COMPRESSED}
+    needed.update((name, ("--layout cad", packs)) for name in PACKING)
+    needed.update((name, ("--under", compressed)) for name in COMPRESSED)
     for name, (option, asked) in needed.items():
         source = context.get_parameter_source(name)
         if not asked and source is not None and source.name == "COMMANDLINE":
