@@ -125,8 +125,10 @@ def _lock_writers(engine: Engine, busy: int, refuse: Callable[[Connection], None
         options = connection.get_execution_options()
         if options.get(WRITES, False):
             patience = max(1, options.get(PATIENCE, busy))  # 0 would be for ever
-            connection.exec_driver_sql(f"SET LOCAL lock_timeout = {patience}")
-            connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({WRITER[0]}, {WRITER[1]})")
+            # One question: the patience is set before the row comes for which the lock is taken.
+            patient = f"(SELECT set_config('lock_timeout', '{patience}', true)) AS patient"
+            lock = f"SELECT pg_advisory_xact_lock({WRITER[0]}, {WRITER[1]}) FROM {patient}"  # noqa: S608 - our numbers
+            connection.exec_driver_sql(lock)
             refuse(connection)
 
 
