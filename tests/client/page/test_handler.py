@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import socket
 from contextlib import closing
+from queue import Queue
 
 import pytest
 
@@ -80,11 +81,15 @@ def test_an_unforeseen_error_is_answered_and_told_in_the_terminal(browser, page,
     """The browser learns that the view failed and nothing else; the page goes on."""
     subject = Subject.of_folder(planted(steps=20))
     page.show(subject)
+    told, tell = Queue[None](), page.handle_error
+    monkeypatch.setattr(page, "handle_error", lambda *of: told.put(tell(*of)))
     monkeypatch.setattr(subject, "about", lambda: 1 / len(""))
     answer = browser.ask(at=subject.name)
     assert (answer.status, answer.json(), answer.headers["Connection"]) == (500, {"error": FAILED}, "close")
     monkeypatch.setattr(subject, "about", lambda: {"horizon": float("nan")})
     assert browser.ask(at=subject.name).status == 500
+    for _ in range(2):
+        told.get(timeout=60)  # the terminal is told after the browser
     monkeypatch.undo()
     assert browser.ask(at=subject.name).status == 200
     assert "ZeroDivisionError" in capfd.readouterr().err
