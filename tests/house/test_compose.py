@@ -165,8 +165,9 @@ def bucket(compose, secrets, tmp_path_factory):
     try:
         yield process, door
     finally:
-        for one in [*psutil.Process(process.pid).children(recursive=True), process]:
-            one.kill()
+        if process.poll() is None:
+            for one in [*psutil.Process(process.pid).children(recursive=True), process]:
+                one.kill()
         process.wait()
 
 
