@@ -144,7 +144,7 @@ def test_secrets_are_made_once(secrets):
 def bucket(compose, secrets, tmp_path_factory):
     """Run the bucket as the file says, but for its ports and folders; return its process and its door."""
     folder = tmp_path_factory.mktemp("bucket")
-    door, behind, *ports = free_ports(8)
+    door, behind, *ports = free_ports(9)
     command = shlex.split(compose["services"]["bucket"]["command"])
     places = {
         "python": sys.executable,
@@ -158,6 +158,7 @@ def bucket(compose, secrets, tmp_path_factory):
         word.replace("-dir=/bucket", f"-dir={folder}").replace("volume.max=0", "volume.max=8") for word in command
     ]
     names = ("master.port", "master.port.grpc", "volume.port", "volume.port.grpc", "filer.port", "filer.port.grpc")
+    names += ("s3.port.grpc",)  # else 10,000 above the other one, which may be no port at all
     command += [f"-{name}={port}" for name, port in zip(names, ports, strict=True)]
     command += ["-master.volumeSizeLimitMB=64"]
     with (folder / "log").open("wb") as log:

@@ -128,7 +128,7 @@ def test_one_kill_of_each_sort_leaves_no_trace_under_workers_that_ask(served, le
         for job in jobs:
             assert job.state is JobState.SUCCEEDED, job.info.failure
             assert differing(run_here(job.info, site.server.root / "checkpoints", tmp_path), site.store(job.id)) == []
-    assert jobs[0].info.attempts > 1
+    assert max(job.info.attempts for job in jobs) > 1  # a first job may end before the kill, which then takes another
     assert reader.found == []
     assert reader.looks > 0
 
