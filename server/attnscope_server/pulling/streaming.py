@@ -24,6 +24,7 @@ from attnscope_server.pulling.reporting import Reporter
 from attnscope_server.pulling.sending import Sender
 from attnscope_server.root.paths import capture_path
 from attnscope_server.running.messages import Advanced, Failed, GivenBack, Run, Succeeded
+from attnscope_storage.layout.bucket import RETRIED_FOR
 from attnscope_storage.layout.root import ROOT_KEY
 from attnscope_storage.layout.snapshot import Root
 from attnscope_storage.wire import Problem, ProblemCode, problem
@@ -31,6 +32,10 @@ from attnscope_storage.wire.parts import child_id
 from attnscope_storage.wire.specifications.cards import CardEarlier
 
 log = structlog.get_logger("attnscope.pulling")
+
+SERVED_WITHIN: Final = 2 * RETRIED_FOR.total_seconds()
+"""Seconds in which a commit is waited for at least, however short the lease: a service tries its bucket again for half
+of them, and refuses other requests about the attempt meanwhile."""
 
 MOST_KEY_BYTES: Final = 2**31
 """Bytes of one stored key that is fetched, at most."""
@@ -71,7 +76,7 @@ class Stream:
         """Senders of the stores that the job owns, by name."""
         self._told: queue.SimpleQueue[Advanced | Succeeded | GivenBack | None] = queue.SimpleQueue()
         self._progress: Advanced | None = None
-        self._answered_at = 0.0
+        self._answered_at, self._patience = 0.0, max(reporter.patience, SERVED_WITHIN)
         self._thread = threading.Thread(target=self._run, name="stream", daemon=True)
 
     def prepare(self, stopped: Callable[[], bool]) -> Beside:
@@ -150,7 +155,7 @@ class Stream:
                 self._fail(error.problem)
                 return
             except AwayError as error:
-                detail = f"the service took no commit for {self._reporter.patience:g} s: {error.message}"
+                detail = f"the service took no commit for {self._patience:g} s: {error.message}"
                 self._fail(problem(ProblemCode.STORAGE_UNWRITABLE, detail))
                 return
             except Exception:
@@ -179,7 +184,7 @@ class Stream:
             try:
                 return self._send_all()
             except AwayError:
-                if self._reporter.clock() - self._answered_at > self._reporter.patience:
+                if self._reporter.clock() - self._answered_at > self._patience:
                     raise
                 self._reporter.wait_over(AGAIN_AFTER)
         raise OverError(self._reporter.reason or "the attempt is over")

@@ -111,6 +111,7 @@ def served(postgresql, bucket_server, tmp_path, monkeypatch) -> Callable[..., Ab
     return serve
 
 
+@pytest.mark.slow
 def test_one_kill_of_each_sort_leaves_no_trace_under_workers_that_ask(served, lent, tmp_path):
     """The worker of a capture dies, then the service, and both servers start again; its arrays are those of a disk.
 
