@@ -18,7 +18,7 @@ Answer = TypeVar("Answer")
 """A value that a package gives."""
 
 
-def made_compressor(name: str, policy: Policy) -> LearnedCompressor:
+def made_compressor(name: str, policy: Policy) -> CheckedCompressor:
     """Return an installed compressor for a policy; what it does later is checked, see `CheckedCompressor`.
 
     Parameters
