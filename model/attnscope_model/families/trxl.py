@@ -20,7 +20,7 @@ from attnscope_model.families.observed import refuse_other
 from attnscope_model.forward.description import parameters_of
 from attnscope_model.forward.remembering import RollingPolicy, newest_weights
 from attnscope_storage.wire import OutputDescription, PolicyDescription
-from attnscope_storage.wire.catalogue import PositionKind
+from attnscope_storage.wire.policies import PositionKind
 
 FAMILY = "trxl-cleanrl"
 """Name of the family in entries and captures."""

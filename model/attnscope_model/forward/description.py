@@ -8,7 +8,7 @@ from typing import Literal, Protocol
 from torch import nn
 
 from attnscope_storage.wire import ObservationKind, PolicyDescription, TokenKind
-from attnscope_storage.wire.catalogue import PositionKind
+from attnscope_storage.wire.policies import PositionKind
 
 
 class Sizes(Protocol):

@@ -17,8 +17,8 @@ from attnscope_model.strategies.errors import StrategyError
 from attnscope_model.strategies.parameters import parameter
 from attnscope_model.strategies.plan import Plan
 from attnscope_model.strategies.view import ContextView
-from attnscope_storage.wire.catalogue import PolicyDescription, RecordedPolicy
 from attnscope_storage.wire.flops import compression_flops
+from attnscope_storage.wire.policies import PolicyDescription, RecordedPolicy
 
 
 @dataclass(frozen=True)

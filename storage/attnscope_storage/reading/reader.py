@@ -36,7 +36,7 @@ from attnscope_storage.reading.committed import CommittedStore
 from attnscope_storage.reading.confined import ConfinedStore, refuse_links
 from attnscope_storage.reading.selection import AxisIndex, Selection, resolve
 from attnscope_storage.shades import as_weights
-from attnscope_storage.wire.catalogue import PolicyDescription
+from attnscope_storage.wire.policies import PolicyDescription
 
 
 class CaptureReader:

@@ -7,14 +7,10 @@ from attnscope_storage.wire.catalogue import (
     DeviceInfo,
     EnvironmentInfo,
     Health,
-    ObservationKind,
     PlacementSlot,
-    PolicyDescription,
     PresetInfo,
     Quota,
-    RecordedPolicy,
     TaskPage,
-    TokenKind,
     WhoAmI,
 )
 from attnscope_storage.wire.compressors import InstalledCompressor
@@ -42,6 +38,7 @@ from attnscope_storage.wire.maps import (
     Positions,
 )
 from attnscope_storage.wire.outputs import OutputDescription, OutputKind
+from attnscope_storage.wire.policies import ObservationKind, PolicyDescription, RecordedPolicy, TokenKind
 from attnscope_storage.wire.problems import (
     PROBLEM_MEDIA_TYPE,
     PROBLEM_TYPE_PREFIX,

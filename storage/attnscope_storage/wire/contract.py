@@ -18,7 +18,7 @@ from typing import Any, Final, Generic, TypeVar
 
 from attnscope_storage.layout.store_schema import StoreSchema
 from attnscope_storage.wire.base import Specification
-from attnscope_storage.wire.catalogue import PolicyDescription
+from attnscope_storage.wire.policies import PolicyDescription
 from attnscope_storage.wire.resolved import ResolvedJob
 
 SpecT = TypeVar("SpecT", bound=Specification)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from attnscope_storage.wire.catalogue import PolicyDescription
+from attnscope_storage.wire.policies import PolicyDescription
 
 FEED_FORWARD: Final = 4
 """Width of the feed-forward layer in multiples of the embedding width, assumed because no description says it."""

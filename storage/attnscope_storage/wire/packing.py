@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from attnscope_storage.wire.catalogue import RecordedPolicy
+from attnscope_storage.wire.policies import RecordedPolicy
 
 
 @dataclass(frozen=True)

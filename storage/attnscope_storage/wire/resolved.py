@@ -8,7 +8,7 @@ from typing import Literal
 from pydantic import Field
 
 from attnscope_storage.wire.base import Received
-from attnscope_storage.wire.catalogue import PolicyDescription
+from attnscope_storage.wire.policies import PolicyDescription
 from attnscope_storage.wire.tasks import TaskCell
 
 

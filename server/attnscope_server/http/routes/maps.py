@@ -17,8 +17,8 @@ from attnscope_server.replaying.answers import Question, refuse_too_large
 from attnscope_storage.reading.reader import CaptureReader
 from attnscope_storage.shades import as_u8
 from attnscope_storage.wire import MAP_DIMS, MapFormat, MapKind, Positions, ProblemCode, contracts
-from attnscope_storage.wire.catalogue import RecordedPolicy
 from attnscope_storage.wire.echo import JOB_HEADER, SELECTION_HEADER, echo_of
+from attnscope_storage.wire.policies import RecordedPolicy
 
 router = APIRouter(tags=["captures"], prefix="/captures/{job_id}")
 

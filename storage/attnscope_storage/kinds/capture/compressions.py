@@ -8,8 +8,8 @@ from typing import Final
 
 from attnscope_storage.kinds.capture.lengths import CHUNK_BYTES, long_entries
 from attnscope_storage.layout.store_schema import ArraySpec, Axis, array_spec
-from attnscope_storage.wire.catalogue import PolicyDescription
 from attnscope_storage.wire.packing import Rhythm, rhythm_of
+from attnscope_storage.wire.policies import PolicyDescription
 
 ATTENTION: Final = "compression/attention"
 LATENTS: Final = "compression/latents"

@@ -5,8 +5,8 @@ from __future__ import annotations
 from attnscope_storage.kinds.capture.compressions import compression_dims
 from attnscope_storage.kinds.capture.schema import CaptureDims, CaptureSchema, build_schema
 from attnscope_storage.layout.store_schema import SCHEMA_VERSION
-from attnscope_storage.wire.catalogue import PolicyDescription
 from attnscope_storage.wire.contract import Contract, Words, register
+from attnscope_storage.wire.policies import PolicyDescription
 from attnscope_storage.wire.specifications.captures import CaptureSpec, ResolvedCapture
 
 

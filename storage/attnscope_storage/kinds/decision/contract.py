@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from attnscope_storage.kinds.decision.schema import DecisionSchema, build_decision_schema
-from attnscope_storage.wire.catalogue import PolicyDescription
 from attnscope_storage.wire.contract import Contract, Words, register
+from attnscope_storage.wire.policies import PolicyDescription
 from attnscope_storage.wire.specifications.decisions import DecisionSpec, ResolvedDecision
 
 

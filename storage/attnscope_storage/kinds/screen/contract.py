@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from attnscope_storage.kinds.screen.schema import ScreenDims, ScreenSchema, build_screen_schema
-from attnscope_storage.wire.catalogue import PolicyDescription
 from attnscope_storage.wire.contract import Contract, Words, register
+from attnscope_storage.wire.policies import PolicyDescription
 from attnscope_storage.wire.specifications.screens import ResolvedScreen, ScreenSpec
 
 

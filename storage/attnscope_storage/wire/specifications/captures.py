@@ -6,8 +6,8 @@ from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
-from attnscope_storage.wire.catalogue import PolicyDescription
 from attnscope_storage.wire.compressors import InstalledCompressor, InstalledName
+from attnscope_storage.wire.policies import PolicyDescription
 from attnscope_storage.wire.resolved import ResolvedJob
 from attnscope_storage.wire.specifications.choices import (
     ActingSpecification,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pydantic import Field
 
 from attnscope_storage.wire.base import Received
-from attnscope_storage.wire.catalogue import PolicyDescription
+from attnscope_storage.wire.policies import PolicyDescription
 
 
 class TriedCheckpoint(Received):
