@@ -66,7 +66,7 @@ def sending(decided, registry):
     def send(service):
         given = SimpleNamespace(job=JOB, attempt=service.job.attempts, resolved=decided.resolved)
         assignment = SimpleNamespace(order=given, token=str(JOB), checkpoints=[registry.get("stays")])
-        reporter = SimpleNamespace(clock=lambda: 0.0)
+        reporter = SimpleNamespace(clock=lambda: 0.0, patience=120.0)
         stream = Stream(service, assignment, reporter, decided.path.parents[1], lambda: None)
         stream._own.look()
         stream._send_all()
