@@ -14,6 +14,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 import obstore
 from obstore.exceptions import BaseError
@@ -21,6 +22,16 @@ from obstore.store import S3Store
 
 READY_WITHIN = 120.0
 """Seconds until a started server must take an object."""
+
+CAPTURES: Final = "attnscope/root-*/captures/*"
+"""Objects of the captures of a service whose prefix begins with ``root-``."""
+
+ACTIONS: Final = {
+    "whole": ["Admin", "Read", "Write", "List", "Tagging"],
+    "worker": [f"{action}:{CAPTURES}" for action in ("Read", "Write", "List")],
+    "every-service": [f"{action}:attnscope/*/captures/*" for action in ("Read", "Write", "List")],
+}
+"""What the identities may do, by name."""
 
 
 @dataclass
@@ -47,22 +58,34 @@ class BucketServer:
     @property
     def environment(self) -> dict[str, str]:
         """The environment variables that say how to reach it."""
+        return self.environment_of("whole")
+
+    @property
+    def worker_environment(self) -> dict[str, str]:
+        """The same variables with keys that reach captures only."""
+        return self.environment_of("worker")
+
+    def environment_of(self, identity: str) -> dict[str, str]:
+        """Return the variables with the keys of an identity."""
         return {
             "AWS_ENDPOINT_URL": self.endpoint,
             "AWS_ALLOW_HTTP": "true",
             "AWS_REGION": "us-east-1",
-            "AWS_ACCESS_KEY_ID": "whole",
-            "AWS_SECRET_ACCESS_KEY": "whole-secret",
+            "AWS_ACCESS_KEY_ID": identity,
+            "AWS_SECRET_ACCESS_KEY": f"{identity}-secret",
         }
+
+
+def _identity(name: str, actions: list[str]) -> dict[str, object]:
+    key = {"accessKey": name, "secretKey": f"{name}-secret"}
+    return {"name": name, "credentials": [key], "actions": actions}
 
 
 @contextlib.contextmanager
 def seaweed(folder: Path) -> Iterator[BucketServer]:
     """Run SeaweedFS with its data in a folder."""
-    actions = ["Admin", "Read", "Write", "List", "Tagging"]
-    key = {"accessKey": "whole", "secretKey": "whole-secret"}
     identities = folder / "identities.json"
-    identities.write_text(json.dumps({"identities": [{"name": "whole", "credentials": [key], "actions": actions}]}))
+    identities.write_text(json.dumps({"identities": [_identity(name, actions) for name, actions in ACTIONS.items()]}))
     (folder / "data").mkdir(exist_ok=True)
     names = ("master.port", "master.port.grpc", "volume.port", "volume.port.grpc", "filer.port", "filer.port.grpc")
     ports = dict(zip((*names, "s3.port", "s3.port.grpc"), free_ports(8), strict=True))

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import psutil
@@ -25,10 +26,16 @@ def wait_until(condition: Callable[[], object], why: str = "it did not come to t
 
 
 class Fleet:
-    """Worker processes of one service."""
+    """Worker processes of one service.
 
-    def __init__(self, folder: Path, url: str, key: str) -> None:
-        self.folder, self.url = folder, url
+    Parameters
+    ----------
+    more
+        Environment variables of the workers beside this process's own.
+    """
+
+    def __init__(self, folder: Path, url: str, key: str, more: Mapping[str, str] | None = None) -> None:
+        self.folder, self.url, self.environment = folder, url, {**os.environ, **(more or {})}
         self.key = folder / "worker.key"
         self.key.write_text(key, encoding="ascii")
         self.key.chmod(0o600)
@@ -40,7 +47,7 @@ class Fleet:
         command += ["--service", self.url, "--key-file", str(self.key), "--name", name, "--device", "cpu"]
         command += ["--threads", "1", "--cache", str(self.folder / "cache"), *further]
         with (self.folder / f"{name}.log").open("ab") as log:
-            self.processes.append(subprocess.Popen(command, stdout=log, stderr=log))
+            self.processes.append(subprocess.Popen(command, stdout=log, stderr=log, env=self.environment))
         return self.processes[-1]
 
     def log(self) -> str:

@@ -30,7 +30,8 @@ def worker(
     stores: Annotated[
         str | None,
         typer.Option(
-            help="Folder or s3://BUCKET/PREFIX of the service's data, as it is reached here; none: commits are sent."
+            help="Folder or s3://BUCKET/PREFIX of the service's data, as it is reached here; none, or a bucket's keys "
+            "that reach more than captures: commits are sent."
         ),
     ] = None,
     device: Annotated[str, typer.Option(help="Device to lend; auto is the first GPU, else the CPU.")] = "auto",

@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import secrets
 from dataclasses import dataclass
 from pathlib import Path
 
+import structlog
+
+from attnscope_server.errors import SettingUnusableError
 from attnscope_server.pulling.cache import CheckpointCache
 from attnscope_server.pulling.hardware import Hardware
 from attnscope_server.running.messages import Run
 from attnscope_storage.layout.bucket import BucketPath
-from attnscope_storage.layout.places import place_of
+from attnscope_storage.layout.bucket_store import may_create
+from attnscope_storage.layout.places import STORES, place_of
+
+log = structlog.get_logger("attnscope.pulling")
 
 
 @dataclass(frozen=True)
@@ -43,13 +50,40 @@ class Means:
         return None
 
 
-def usable_place(stores: str) -> str:
-    """Return the place of the stores for a child, which may work in another folder.
+def usable_place(stores: str) -> str | None:
+    """Return the place of the stores for a child, which may work in another folder; None where commits are to be sent.
+
+    Keys that may also write elsewhere in the bucket are not used: whoever gets hold of the worker's machine would hold
+    everything that lies there.
 
     Raises
     ------
     FileNotFoundError
         There is no such folder.
+    SettingUnusableError
+        The keys may not write where the stores lie.
+    StorageUnwritableError
+        The bucket does not answer.
     """
     place = place_of(stores)
-    return str(place.resolve(strict=True)) if isinstance(place, Path) else stores
+    if isinstance(place, Path):
+        return str(place.resolve(strict=True))
+    if not may_create(place / STORES):
+        raise SettingUnusableError(
+            f"the bucket's keys in the environment may not write into {place / STORES}: give keys that may, or no "
+            "--stores; the worker then sends its commits to the service"
+        )
+    if (further := _further(place)) is not None:
+        log.warning(
+            "the bucket's keys are not used, because they reach further than captures: commits are sent to the service",
+            may_write=str(further),
+            remedy=f"give this worker keys that reach {place / STORES} alone",
+        )
+        return None
+    return stores
+
+
+def _further(place: BucketPath) -> BucketPath | None:
+    """Return a place outside the stores that the environment's keys may write into; None where none is found."""
+    another = place.bucket / f"probe-{secrets.token_hex(16)}" / STORES  # as of another service in the bucket
+    return next((one for one in (place, another) if may_create(one)), None)

@@ -92,6 +92,11 @@ class BucketPath:
         return self.parent / name
 
     @property
+    def bucket(self) -> BucketPath:
+        """The whole bucket."""
+        return BucketPath(f"{SCHEME}://{urlsplit(self.url).netloc}")
+
+    @property
     def connection(self) -> Connection:
         """The connection to the bucket, below this place."""
         return connect(self.url)

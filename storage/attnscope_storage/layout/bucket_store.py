@@ -157,6 +157,34 @@ def probe(place: BucketPath) -> None:
             obstore.delete(store.store, key)
 
 
+def may_create(place: BucketPath) -> bool:
+    """Return whether the environment's keys may create an object at a place; it is removed at once.
+
+    Raises
+    ------
+    StorageUnwritableError
+        The bucket does not answer, or answers something other than yes or no.
+    """
+    import obstore  # noqa: PLC0415 - an extra
+    from obstore.exceptions import (  # noqa: PLC0415 - as above
+        AlreadyExistsError,
+        PermissionDeniedError,
+        UnauthenticatedError,
+    )
+
+    key = f"probe-{uuid.uuid4().hex}"
+    with explained(f"{place}/{key}"):
+        try:
+            obstore.put(place.connection, key, b"1", mode="create")
+        except AlreadyExistsError:
+            pass  # a request that was tried again met its own object
+        except (PermissionDeniedError, UnauthenticatedError):
+            return False
+    with contextlib.suppress(Exception):  # what remains is one byte
+        obstore.delete(place.connection, key)
+    return True
+
+
 def _etag(found: str | None) -> str:
     if found is None:
         raise BucketUnusableError("the bucket tells no ETag, so that writes cannot be conditional")

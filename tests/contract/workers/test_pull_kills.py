@@ -48,7 +48,7 @@ class Workers:
     def beside(self, site: Site) -> Iterator[None]:
         """Run the workers while the context lasts."""
         self._site, self.key = site, worker_key(site)
-        self.fleet = Fleet(self._folder, site.server.url, self.key)
+        self.fleet = Fleet(self._folder, site.server.url, self.key, site.bucket.worker_environment)
         try:
             for name in self._names:
                 self._start(name)
