@@ -1,4 +1,4 @@
-"""The sockets under a transport, so that whoever waits on one in another thread can be woken at its end."""
+"""The sockets under a transport: each has a slowest pace, and whoever waits on one can be woken at its end."""
 
 from __future__ import annotations
 
@@ -8,7 +8,11 @@ from threading import Lock
 from typing import Any, Final
 from weakref import WeakSet
 
-CONNECTED: Final = frozenset({"connection.connect_tcp.complete", "connection.start_tls.complete"})
+from attnscope.connecting.pace import Paced
+
+CONNECTED: Final = frozenset(
+    f"{way}.{step}.complete" for way in ("connection", "proxy", "socks") for step in ("connect_tcp", "start_tls")
+)
 """Events of httpcore after which a connection has another socket."""
 
 
@@ -20,9 +24,11 @@ class Sockets:
         self._lock = Lock()
 
     def note(self, event: str, told: dict[str, Any]) -> None:
-        """Take note of an event of httpcore, as its ``trace`` tells it."""
+        """Take note of an event of httpcore, as its ``trace`` tells it; a new connection gets a slowest pace."""
         if event in CONNECTED:
-            found = told["return_value"].get_extra_info("socket")
+            stream = told["return_value"]
+            paced, found = Paced(stream), stream.get_extra_info("socket")
+            stream.read, stream.write = paced.read, paced.write
             if isinstance(found, socket.socket):
                 with self._lock:
                     self._open.add(found)
