@@ -33,6 +33,7 @@ from attnscope_server.root.captures import Captures
 from attnscope_server.root.clock import SettledClock
 from attnscope_server.root.data_root import held, opened, prepare
 from attnscope_server.root.housekeeping import Housekeeping
+from attnscope_server.root.orphans import Orphans
 from attnscope_server.running.runner import SlotKind
 from attnscope_server.running.runners import runners_of
 from attnscope_server.running.supervising.supervisor import Supervisor
@@ -121,5 +122,11 @@ def _state(settings: Settings, database: Database, in_flight: InFlight) -> State
         polls=LongPolls(limits.long_polls),
         sending=in_flight,
         arriving=InFlight(limits.sending_bytes, "other chunks of workers arrive"),
-        housekeeping=Housekeeping(store, captures, settings.housekeeping_seconds, sweep=registry.sweep),
+        housekeeping=Housekeeping(
+            store,
+            captures,
+            settings.housekeeping_seconds,
+            sweep=registry.sweep,
+            orphans=Orphans(store, captures, lease_seconds=settings.lease_seconds).look,
+        ),
     )

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from datetime import UTC, datetime
 from uuid import UUID
 
 from sqlalchemy import func, select
 
 from attnscope_server.records.database import Database
+from attnscope_server.records.fates import Fate, fates_of
 from attnscope_server.records.job import StoredJob
 from attnscope_server.records.job_rows import readable, row_named, row_of, stored_job
 from attnscope_server.records.listing import Cut, Held, JobFilter, Shown, list_jobs, page_of
@@ -122,6 +123,11 @@ class JobQueries:
         query = select(JobRow.id).where(JobRow.deleted_at.is_not(None), JobRow.removed_at.is_(None))
         with self._database.read() as session:
             return tuple(UUID(job) for job in session.scalars(query))
+
+    def fates(self, owning: Collection[str], only: UUID | None = None) -> tuple[Fate, ...]:
+        """Return what became of every job that there ever was, or of one; `owning` are kinds that own stores."""
+        with self._database.read() as session:
+            return fates_of(session, owning, only)
 
     def events(self, job: UUID) -> Sequence[tuple[JobState, datetime, str | None]]:
         """Return the states that a job went through, oldest first."""

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 from collections import OrderedDict
+from collections.abc import Iterator
 from uuid import UUID
 
 from attnscope_server.root.children import children_of
 from attnscope_server.root.paths import capture_path
 from attnscope_storage.errors import CaptureNotFoundError, ChunkDamagedError
 from attnscope_storage.layout.bucket import StorePath
-from attnscope_storage.layout.places import remove, stamp_of
+from attnscope_storage.layout.places import STORES, remove, stamp_of, stores_in
 from attnscope_storage.reading.reader import CaptureReader
 
 CACHED_READERS = 64
@@ -28,6 +30,14 @@ class Captures:
     def path(self, job: UUID) -> StorePath:
         """Return the place of a job's capture."""
         return capture_path(self._root, str(job))
+
+    def stores(self) -> Iterator[tuple[UUID, StorePath]]:
+        """Yield the id and the place of every store; what has no id for its name, or is a link, is none."""
+        for place in stores_in(self._root / STORES):
+            with contextlib.suppress(ValueError):
+                store = UUID(place.stem)
+                if place.name == f"{store}.zarr" and not place.is_symlink():
+                    yield store, place
 
     def open(self, job: UUID) -> CaptureReader:
         """Return a reader of what is committed by now.

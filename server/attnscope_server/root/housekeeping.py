@@ -1,4 +1,4 @@
-"""Periodic tasks: expired captures are deleted, interrupted deletions and additions are ended."""
+"""Periodic tasks: expired captures are deleted, interrupted deletions and additions are ended, orphans are removed."""
 
 from __future__ import annotations
 
@@ -36,6 +36,8 @@ class Housekeeping:
         is not deleted because of that, only when the new time has lasted a whole round.
     sweep
         Removes what interrupted additions of checkpoints left, and counts it.
+    orphans
+        Removes what nobody will read.
     """
 
     def __init__(
@@ -47,8 +49,9 @@ class Housekeeping:
         steady: Callable[[], float] = time.monotonic,
         *,
         sweep: Callable[[], int] = lambda: 0,
+        orphans: Callable[[], None] = lambda: None,
     ) -> None:
-        self._sweep = sweep
+        self._sweep, self._orphans = sweep, orphans
         self._jobs, self._captures, self._every = jobs, captures, every
         self._now, self._steady = now, steady
         self._last: tuple[datetime, float] | None = None
@@ -83,6 +86,7 @@ class Housekeeping:
             remove(self._jobs, self._captures, job)
         if (swept := self._sweep()) > 0:
             log.info("leftovers of interrupted additions of checkpoints removed", folders=swept)
+        self._orphans()
 
     def _loop(self) -> None:
         while True:

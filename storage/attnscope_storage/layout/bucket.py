@@ -12,7 +12,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -36,6 +36,9 @@ RETRIED_FOR: Final = timedelta(seconds=40)
 
 BETWEEN_TRIES: Final = timedelta(seconds=1)
 """Time from one try to the next, at most."""
+
+DELETED_AT_ONCE: Final = 1000
+"""Objects that one request deletes, at most."""
 
 TRIES: Final = 10_000
 """Tries of one request, at most: the time ends them, never this number."""
@@ -148,12 +151,18 @@ class BucketPath:
         """Delete the store: its root document first, so that no reader finds half of it. Safe to repeat."""
         import obstore  # noqa: PLC0415 - an extra
 
+        with explained(self.url), contextlib.suppress(FileNotFoundError):
+            obstore.delete(self.connection, ROOT_KEY)
+        self.remove_objects([key for key, _ in self.objects()])
+
+    def remove_objects(self, keys: Sequence[str]) -> None:
+        """Delete objects below this place; those that are gone are left out."""
+        import obstore  # noqa: PLC0415 - an extra
+
         with explained(self.url):
-            with contextlib.suppress(FileNotFoundError):
-                obstore.delete(self.connection, ROOT_KEY)
-            for batch in obstore.list(self.connection, return_arrow=False):
+            for first in range(0, len(keys), DELETED_AT_ONCE):
                 with contextlib.suppress(FileNotFoundError):
-                    obstore.delete(self.connection, [one["path"] for one in batch])
+                    obstore.delete(self.connection, keys[first : first + DELETED_AT_ONCE])
 
 
 StorePath = Path | BucketPath
