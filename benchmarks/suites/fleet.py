@@ -81,7 +81,8 @@ def sizes(engine: Engine, *, quick: bool) -> list[tuple[Crowd, int]]:
     """Return the crowds and the fleets of a run; the largest only where the database is in the process."""
     if quick:
         return [(SMALL, 8)]
-    return [(PART, 1), (PART, 4), (PART, 50), (WHOLE, 200)] if engine.process is None else [(PART, 200)]
+    fewer = [(PART, 4), (PART, 50)]
+    return [(PART, 1), *fewer, (WHOLE, 200)] if engine.process is None else [*fewer, (PART, 200)]
 
 
 def run(*, quick: bool) -> dict[str, Any]:

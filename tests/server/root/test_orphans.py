@@ -63,7 +63,7 @@ def test_a_store_of_a_removed_job_goes(jobs, where, hours, ended, rooted):
 
 def test_stores_that_may_be_read_stay(jobs, where, hours, submitted, ended):
     """Those of jobs that are there, rooted ones of a lost database, and what has no id for its name."""
-    kept = [store_of(where, submitted(jobs).id, rooted=False), store_of(where, ended(jobs).id, rooted=True)]
+    kept = [store_of(where, ended(jobs).id, rooted=True), store_of(where, submitted(jobs).id, rooted=False)]
     kept.append(store_of(where, uuid4(), rooted=True))
     (where.captures_folder / "mine.zarr").mkdir()
     gone = store_of(where, uuid4(), rooted=False)
