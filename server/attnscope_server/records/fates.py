@@ -16,7 +16,7 @@ from attnscope_storage.wire.parts import child_id
 
 @dataclass(frozen=True)
 class Fate:
-    """What became of a job."""
+    """The fate of a job, as far as its stores are concerned."""
 
     job: UUID
     stores: tuple[UUID, ...]

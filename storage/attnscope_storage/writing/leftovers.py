@@ -1,4 +1,4 @@
-"""What a store's writers began and never committed: files without their names, and objects that no root names."""
+"""Removal of files and objects that writers of a store began and never committed."""
 
 from __future__ import annotations
 

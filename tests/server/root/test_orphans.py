@@ -1,4 +1,4 @@
-"""What nobody will read any more is removed after a grace time; what somebody may read stays."""
+"""Stores and files that nobody will read are removed after a grace time; all others stay."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What writers left in a store without committing it: it goes, and nothing that is committed does."""
+"""Files and objects that writers left without committing them go, and nothing that is committed does."""
 
 from __future__ import annotations
 
