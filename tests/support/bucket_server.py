@@ -31,7 +31,7 @@ ACTIONS: Final = {
     "worker": [f"{action}:{CAPTURES}" for action in ("Read", "Write", "List")],
     "every-service": [f"{action}:attnscope/*/captures/*" for action in ("Read", "Write", "List")],
 }
-"""What the identities may do, by name."""
+"""Actions of each identity, by name."""
 
 
 @dataclass
