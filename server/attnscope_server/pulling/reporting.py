@@ -33,7 +33,8 @@ STARTS_WITHIN: Final = 120.0
 
 FIRST_WAIT: Final = 0.25
 LONGEST_WAIT: Final = 5.0
-"""Seconds before a request is tried again: the first time, and at most."""
+"""Seconds before a request is tried again: the first time, and at most; nor longer than from one sign of life to the
+next, so that a service that starts anew hears of a short lease in time."""
 
 PATIENCE: Final = 2.0
 """Leases for which a service that is away is waited for, from its last answer on; it has given the job away by then."""
@@ -220,7 +221,7 @@ class Reporter:
         return self._signed + self._alive_seconds - now
 
     def _again(self, batch: list[Told], failed: int, error: ServiceError) -> None:
-        wait = min(LONGEST_WAIT, FIRST_WAIT * 2 ** (failed - 1))
+        wait = min(LONGEST_WAIT, self._alive_seconds, FIRST_WAIT * 2 ** (failed - 1))
         log.warning("the service does not take reports", detail=error.message, again_in=wait)
         with self._changed:
             newer = {type(one) for one in self._waiting}

@@ -71,12 +71,15 @@ class Channel(ABC):
         return lease is None or lease.alive()
 
     def sign_of_life(self) -> Alive:
-        """Return the sign of life of this moment."""
-        running = self.running
-        if running is None:
+        """Return the sign of life of this moment.
+
+        An attempt that waits for its worker is alive too: its lease is shorter than torch may need to be loaded.
+        """
+        attempt = self.running or next(iter(tuple(self.leases)), None)
+        if attempt is None:
             return Alive()
-        said_at = lasting_clock() if running in self.leases else None
-        return Alive(job=running[0], attempt=running[1], said_at=said_at)
+        said_at = lasting_clock() if attempt in self.leases else None
+        return Alive(job=attempt[0], attempt=attempt[1], said_at=said_at)
 
     def live(self) -> None:
         """Say from time to time that the process lives, whatever its job does; a full pipe ends with the service."""

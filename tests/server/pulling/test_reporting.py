@@ -6,6 +6,7 @@ import queue
 from uuid import uuid4
 
 import pytest
+from structlog.testing import capture_logs
 
 from attnscope_server.pulling import reporting
 from attnscope_server.pulling.child import Child
@@ -115,6 +116,20 @@ def test_reports_that_wait_are_sent_in_order_and_progress_once(service, reporter
     assert service.heard() == [Succeeded]
     service.answers.put(())
     reporter.wait_over()
+
+
+def test_a_service_that_is_away_is_asked_again_as_often_as_signs_of_life_are_due(service, monkeypatch):
+    """One that starts anew within a short lease hears of the attempt before the lease ends."""
+    monkeypatch.setattr(reporting, "FIRST_WAIT", 0.01)
+    monkeypatch.setattr(Order, "alive_seconds", 0.02)
+    reporter = Reporter(service, Assignment, lambda _: None, lambda _: None, Clock())
+    for _ in range(4):
+        service.answers.put(AwayError("down"))
+    service.answers.put(OverError("the lease ended"))
+    with capture_logs() as logged:
+        reporter.start()
+        reporter.wait_over(60)
+    assert [one["again_in"] for one in logged] == [0.01, 0.02, 0.02, 0.02]
 
 
 def test_an_attempt_that_is_over_is_lost_once(service, reporter):

@@ -92,6 +92,17 @@ def test_a_lease_is_kept_by_the_channel(order, monkeypatch):
     assert channel.may_write(key)
 
 
+def test_an_attempt_that_waits_for_its_worker_is_alive(order, monkeypatch):
+    """Torch may need longer to load than the lease lasts: without signs the next attempt would begin with it again."""
+    monkeypatch.setattr(channel_module, "lasting_clock", lambda: 50.0)
+    channel = Pipes(io.BytesIO(), io.BytesIO())
+    assert channel.sign_of_life() == Alive()
+    channel.take(order.model_copy(update={"lease_seconds": 10.0}))
+    assert channel.sign_of_life() == Alive(job=order.job, attempt=2, said_at=50.0)
+    Worker(channel).run(channel.orders.get().model_copy(update={"device_kind": "cuda"}))
+    assert channel.sign_of_life() == Alive()
+
+
 @pytest.mark.parametrize(
     ("error", "said"),
     [(LeaseLostError(), Interrupted), (FencedError(), Interrupted), (RolloutStoppedError(), Cancelled)],
