@@ -91,8 +91,8 @@ def seaweed(folder: Path) -> Iterator[BucketServer]:
     ports = dict(zip((*names, "s3.port", "s3.port.grpc"), free_ports(8), strict=True))
     command = [
         program("weed"), "server", f"-dir={folder / 'data'}", "-ip=127.0.0.1", "-ip.bind=127.0.0.1",
-        "-s3", "-s3.iam=false", f"-s3.config={identities}", "-master.telemetry=false", "-volume.max=8",
-        "-master.volumeSizeLimitMB=64", "-s3.port.iceberg=0", "-s3.port.lance=0",
+        "-s3", "-s3.iam=false", f"-s3.config={identities}", "-master.telemetry=false", "-master.electionTimeout=400ms",
+        "-volume.max=8", "-master.volumeSizeLimitMB=64", "-s3.port.iceberg=0", "-s3.port.lance=0",
         *(f"-{name}={port}" for name, port in ports.items()),
     ]  # fmt: skip
     with _running(command, f"http://127.0.0.1:{ports['s3.port']}", folder) as server:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from uuid import UUID, uuid4
 
 import numpy as np
@@ -13,6 +14,8 @@ from attnscope_server.root.paths import capture_path
 from attnscope_server.serving import serve_background
 from attnscope_storage.wire import JobState
 from kills import EVERYWHERE, Reader, insist, kill_on, wait_for
+from running_here import run_here
+from stores import differing
 
 
 @pytest.fixture(scope="module")
@@ -54,6 +57,29 @@ def assert_all_ended_alike(site, asked, undisturbed) -> None:
         kind = asked.kinds[job.id]
         assert job.state is JobState.SUCCEEDED, (kind, job.info.failure)
         assert workload.apart(kind, undisturbed(kind), (job, site.store)) == []
+
+
+def assert_capture_outlives(site, kills, folder) -> None:
+    """Check that a capture ends with the bits of a disk under these kills; the first one takes its worker away."""
+    first, *others = kills
+    with Reader(site, every=1.0) as reader:
+        asked = Asked(site, reader)
+        ids = [asked()]
+        made = kill_on(site, ids, [first], asked, seed=3)
+        whole = {job.id: _run_here(job, site, folder) for job in site.jobs(ids)}  # while another worker takes it over
+        made += kill_on(site, ids, others, asked, seed=4)
+        assert made == len(kills)
+        jobs = wait_for(site, ids)
+        for job in jobs:
+            assert job.state is JobState.SUCCEEDED, job.info.failure
+            assert differing(whole.get(job.id) or _run_here(job, site, folder), site.store(job.id)) == []
+    assert max(job.info.attempts for job in jobs) > 1  # a first job may end before the kill, which then takes another
+    assert reader.found == []
+    assert reader.looks > 0
+
+
+def _run_here(job, site, folder) -> Path:
+    return run_here(job.info, site.server.root / "checkpoints", folder)
 
 
 def assert_nothing_shows(site, undisturbed, kills) -> None:

@@ -78,6 +78,16 @@ def token_environment(folder: Path) -> dict[str, str]:
     return {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN_PATH": str(path)}
 
 
+def service_on(cluster: RayCluster, token: dict[str, str]) -> dict[str, str]:
+    """Return the environment variables of a service whose jobs run on a cluster that asks for this token."""
+    return token | {
+        "ATTNSCOPE_SERVER_RUNNERS": "ray",
+        "ATTNSCOPE_SERVER_RAY_ADDRESS": cluster.address,
+        "ATTNSCOPE_SERVER_ALIVE_SECONDS": "1",
+        "ATTNSCOPE_SERVER_LEASE_SECONDS": "25",
+    }
+
+
 @contextlib.contextmanager
 def ray_cluster(environment: dict[str, str], nodes: int = 2) -> Iterator[RayCluster]:
     """Run a cluster whose processes have these environment variables besides this process's own."""

@@ -17,8 +17,8 @@ from planted import Planted, write_planted
 from reading_here import reading_here
 from stores import differing
 
-STEPS: Final = 1200
-"""Steps of the capture: a dozen commits."""
+STEPS: Final = 1024
+"""Steps of the capture: eight commits."""
 
 CAPTURE: Final = {
     "checkpoint": "AD-darkroom-seed42",

@@ -12,7 +12,7 @@ from attnscope_server.root.paths import capture_path
 from attnscope_storage.errors import CaptureNotFoundError
 from attnscope_storage.layout.bucket import StorePath
 from attnscope_storage.reading.reader import CaptureReader
-from ray_cluster import ray_cluster, token_environment
+from ray_cluster import ray_cluster, service_on, token_environment
 
 WITHIN = 240.0
 """Seconds in which everything comes about that a test waits for."""
@@ -42,12 +42,7 @@ def cluster(machines):
 @pytest.fixture
 def on_cluster(cluster, token):
     """Return the environment variables of a service whose jobs run on the cluster."""
-    return token | {
-        "ATTNSCOPE_SERVER_RUNNERS": "ray",
-        "ATTNSCOPE_SERVER_RAY_ADDRESS": cluster.address,
-        "ATTNSCOPE_SERVER_ALIVE_SECONDS": "1",
-        "ATTNSCOPE_SERVER_LEASE_SECONDS": "25",
-    }
+    return service_on(cluster, token)
 
 
 @pytest.fixture

@@ -11,13 +11,11 @@ import pytest
 
 import workload
 from attnscope_server.running.on_ray.marks import MARK
-from killed_jobs import Asked, assert_all_ended_alike, assert_nothing_shows, undisturbed
-from kills import EVERYWHERE, Placed, Reader, site_of
-from ray_cluster import RayCluster, ray_cluster
+from killed_jobs import Asked, assert_all_ended_alike, assert_capture_outlives, assert_nothing_shows, undisturbed
+from kills import EVERYWHERE, NothingRunsError, Placed, Reader, Site, site_of
+from ray_cluster import RayCluster, ray_cluster, service_on
 
 __all__ = ["undisturbed"]
-
-pytestmark = pytest.mark.slow
 
 KILLS = int(os.environ.get("ATTNSCOPE_KILLS", "1"))
 """Kills of each sort; `make kills` asks for ten."""
@@ -43,6 +41,20 @@ def placed(cluster, on_cluster, until):
     return Placed(settings=on_cluster, kills=kills)
 
 
+def kill_busy_actor(cluster: RayCluster, site: Site) -> None:
+    """Kill -9 the only actor while it has a job.
+
+    Raises
+    ------
+    NothingRunsError
+        It has none.
+    """
+    if all(slot.busy_with is None for slot in site.client.capabilities().placement_slots):
+        raise NothingRunsError
+    (actor,) = cluster.actors()
+    actor.kill()
+
+
 def kill_actor(cluster: RayCluster, until, _site) -> None:
     """Kill -9 an actor that runs a job, or is warm."""
     until(cluster.actors)
@@ -59,14 +71,30 @@ def kill_node(cluster: RayCluster, until, _site) -> None:
 
 
 @pytest.fixture
-def site(placed, postgresql, bucket_server, tmp_path, monkeypatch):
-    """Return a running service over both servers."""
+def served(postgresql, bucket_server, tmp_path, monkeypatch):
+    """Return a function that runs a service over both servers, in a data root of its own."""
     root = tmp_path / f"root-{uuid4().hex[:8]}"
-    workload.add_checkpoints(root / "checkpoints", tmp_path)
-    with site_of(placed, root, postgresql, bucket_server, monkeypatch.setenv) as site:
+    return lambda placed: site_of(placed, root, postgresql, bucket_server, monkeypatch.setenv)
+
+
+@pytest.fixture
+def site(served, placed, tmp_path):
+    """Return a running service that has the planted policy."""
+    with served(placed) as site:
+        workload.add_checkpoints(site.server.root / "checkpoints", tmp_path)
         yield site
 
 
+@pytest.mark.slow
+def test_kills_of_an_actor_and_the_service_leave_no_trace(served, machines, token, tmp_path):
+    """A capture goes on in another actor, over PostgreSQL and a bucket, and that one goes on without its service."""
+    if not machines.nodes():
+        machines.add_node()
+    with served(Placed(settings=service_on(machines, token))) as site:
+        assert_capture_outlives(site, [partial(kill_busy_actor, machines), EVERYWHERE["service"]], tmp_path)
+
+
+@pytest.mark.slow
 def test_checkpoints_travel_to_a_node_that_does_not_see_the_data_root(site, cache, undisturbed):
     """Those of a trial's arms too: the node keeps each by its content, and the arrays are the same."""
     (site.server.root / MARK).write_text("the mark of another folder")
@@ -80,6 +108,7 @@ def test_checkpoints_travel_to_a_node_that_does_not_see_the_data_root(site, cach
     assert named <= {one.name for one in (cache / "attnscope" / "ray" / "checkpoints").iterdir()}
 
 
+@pytest.mark.slow
 def test_kills_of_everything_leave_no_trace_on_a_cluster(site, placed, undisturbed):
     """Worker, node and service are killed, database and bucket start again; all jobs end equal to the bit."""
     assert_nothing_shows(site, undisturbed, [*placed.kills.values(), EVERYWHERE["service"]] * KILLS)

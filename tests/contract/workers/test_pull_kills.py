@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, closing, contextmanager
+from contextlib import AbstractContextManager, ExitStack, closing, contextmanager
 from pathlib import Path
 from uuid import uuid4
 
@@ -17,12 +18,9 @@ import workload
 from attnscope_server.pulling.cache import CheckpointCache
 from attnscope_server.records.database import Database
 from attnscope_server.records.keys import KeyStore
-from attnscope_storage.wire import JobState
-from killed_jobs import Asked, assert_nothing_shows, undisturbed
-from kills import EVERYWHERE, NothingRunsError, Placed, Reader, Site, insist, kill_on, site_of, wait_for
-from running_here import run_here
-from stores import differing
-from worker_processes import Fleet, everybody, wait_until
+from killed_jobs import assert_capture_outlives, assert_nothing_shows, undisturbed
+from kills import EVERYWHERE, NothingRunsError, Placed, Site, insist, site_of
+from worker_processes import Fleet, everybody
 
 __all__ = ["undisturbed"]
 
@@ -34,10 +32,17 @@ WORKERS: Mapping[str, bool] = {"sends": False, "writes": True, "writes-too": Tru
 
 
 class Workers:
-    """Worker processes beside a service."""
+    """Worker processes beside a service.
 
-    def __init__(self, folder: Path, names: Sequence[str]) -> None:
+    Parameters
+    ----------
+    furnished
+        True where they have the service's checkpoints from the beginning; else they fetch them.
+    """
+
+    def __init__(self, folder: Path, names: Sequence[str], *, furnished: bool = False) -> None:
         self._folder, self._names, self._chance = folder, names, np.random.default_rng(8)
+        self._furnished = furnished
         self.fleet: Fleet | None = None
         self._started: dict[str, subprocess.Popen[bytes]] = {}
         self._lost: set[str] = set()
@@ -48,6 +53,8 @@ class Workers:
     def beside(self, site: Site) -> Iterator[None]:
         """Run the workers while the context lasts."""
         self._site, self.key = site, worker_key(site)
+        if self._furnished:
+            shutil.copytree(site.server.root / "checkpoints", self._folder / "cache" / "checkpoints")
         self.fleet = Fleet(self._folder, site.server.url, self.key, site.bucket.worker_environment)
         try:
             for name in self._names:
@@ -111,27 +118,19 @@ def served(postgresql, bucket_server, tmp_path, monkeypatch) -> Callable[..., Ab
     return serve
 
 
-@pytest.mark.slow
 def test_one_kill_of_each_sort_leaves_no_trace_under_workers_that_ask(served, lent, tmp_path):
     """The worker of a capture dies, then the service, and both servers start again; its arrays are those of a disk.
 
     The first worker writes into the bucket, the second one sends its commits to the service.
     """
-    first = Workers(tmp_path, ["writes"])
-    with served(first, lease=12) as site, Reader(site, every=1.0) as reader:
-        asked = Asked(site, reader)
-        ids = [asked()]
-        wait_until(lambda: site.jobs(ids)[0].info.progress.steps_committed, first.fleet.log())
-        fetched = CheckpointCache(tmp_path / "cache", 2**30)
-        with lent(site.server, key=first.key, name="sends", stores=None, cache=fetched):
-            assert kill_on(site, ids, [first.lose, *EVERYWHERE.values()], asked, seed=3) == 4
-            jobs = wait_for(site, ids)
-        for job in jobs:
-            assert job.state is JobState.SUCCEEDED, job.info.failure
-            assert differing(run_here(job.info, site.server.root / "checkpoints", tmp_path), site.store(job.id)) == []
-    assert max(job.info.attempts for job in jobs) > 1  # a first job may end before the kill, which then takes another
-    assert reader.found == []
-    assert reader.looks > 0
+    first, cache = Workers(tmp_path, ["writes"], furnished=True), CheckpointCache(tmp_path / "cache", 2**30)
+    with served(first, lease=15) as site, ExitStack() as lends:
+
+        def lose_first(site: Site) -> None:
+            first.lose(site)
+            lends.enter_context(lent(site.server, key=first.key, name="sends", stores=None, cache=cache))
+
+        assert_capture_outlives(site, [lose_first, *EVERYWHERE.values()], tmp_path)
 
 
 @pytest.mark.slow
