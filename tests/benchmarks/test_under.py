@@ -4,20 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from benchmarks.study2.writing import rewritten
 from benchmarks.under.measuring import CELLS, EPISODES, FOLDER, ROLLOUTS, TASKS, WHOLE, published
 from benchmarks.under.subjects import RULES, SEEDS, STEPS, WITHOUT, Trainee
-from benchmarks.under.writing import PAGE, recovered, tables
+from benchmarks.under.writing import recovered
 
 REGISTRATION = FOLDER.parent / "registration-4.md"
 NEEDED = [cell for cell in CELLS if cell.key in {"rewards-on-rewards", "without-on-rewards", "without-on-whole"}]
 """The conditions of the registered claim."""
-
-
-def test_the_page_says_what_the_arrays_say():
-    """Written anew from the published arrays, the page is the same to the letter."""
-    page = PAGE.read_text(encoding="utf-8")
-    assert rewritten(page, tables(published())) == page
 
 
 def test_arrays_are_those_of_the_registration():
@@ -40,11 +33,11 @@ def test_arrays_that_were_changed_are_refused(tmp_path):
         published(tmp_path)
 
 
-def planted(share, noise=0.0):
+def planted(share, noise=0.0, seeds=5):
     """Return arrays in which training under the rule recovers this share of a loss of one."""
     rng = np.random.default_rng(0)
-    shape = (len(SEEDS), 6, 8, EPISODES)
-    of_seed = noise * np.array([-1, 0, 1])[:, None, None, None]
+    shape = (seeds, 6, 8, EPISODES)
+    of_seed = noise * np.linspace(-1, 1, seeds)[:, None, None, None]
     levels = {"rewards-on-rewards": 0.5 + share, f"{WITHOUT}-on-rewards": 0.5, f"{WITHOUT}-on-{WHOLE}": 1.5}
     return {
         name: level + of_seed * (name == "rewards-on-rewards") + 0.2 * rng.normal(size=shape)
@@ -53,16 +46,17 @@ def planted(share, noise=0.0):
 
 
 @pytest.mark.parametrize(
-    ("share", "noise", "claim"),
+    ("share", "noise", "seeds", "claim"),
     [
-        (0.8, 0.02, "at least half, for the recipe"),
-        (0.6, 0.15, "at least half, for these three policies"),
-        (0.3, 0.02, "not shown to be half"),
+        (0.8, 0.02, 5, "at least half, for the recipe"),
+        (0.8, 0.02, 3, "at least half, for these policies"),
+        (0.6, 0.25, 5, "at least half, for these policies"),
+        (0.3, 0.02, 5, "not shown to be half"),
     ],
 )
-def test_a_planted_recovery_is_found_and_claimed_as_far_as_seeds_allow(share, noise, claim):
-    """Seeds that agree speak for the recipe, seeds that do not for themselves."""
-    found = recovered(planted(share, noise), "rewards", WITHOUT)
+def test_a_planted_recovery_is_found_and_claimed_as_far_as_seeds_allow(share, noise, seeds, claim):
+    """Five seeds that agree speak for the recipe; fewer, and seeds that do not, for themselves."""
+    found = recovered(planted(share, noise, seeds), "rewards", WITHOUT)
     assert abs(found.shares.mean() - share) < 0.05
     assert found.claim == claim
 
