@@ -174,11 +174,12 @@ class Resampling:
         """Return bootstrap samples moved by the error of having read a sample of steps.
 
         The error follows Student's t with the degrees of freedom of `steps`; it is independent of the rollouts drawn.
+        It moves no sample out of the range that the mean can have.
         """
         if steps is None or not steps.spread.any():
             return drawn
         noise = np.random.default_rng([self.seed, 1]).standard_t(steps.freedom, len(drawn))
-        return np.asarray(drawn + noise[:, None] * steps.spread.reshape(1, -1))
+        return np.clip(drawn + noise[:, None] * steps.spread.reshape(1, -1), *steps.within)
 
     def _flat(
         self, values: Float[np.ndarray, " rollout *cell"]

@@ -22,10 +22,15 @@ class StepError:
     """One standard error a cell; 0 where every step was read, NaN where it cannot be told."""
     freedom: int
     """Degrees of freedom behind it: bursts minus strata."""
+    within: tuple[float, float] = (-np.inf, np.inf)
+    """Least and greatest value that the mean can have."""
 
 
 def step_error(
-    residual: Float[np.ndarray, " burst *cell"], stratum: Int[np.ndarray, " burst"], read: float
+    residual: Float[np.ndarray, " burst *cell"],
+    stratum: Int[np.ndarray, " burst"],
+    read: float,
+    within: tuple[float, float] = (-np.inf, np.inf),
 ) -> StepError:
     """Return the standard error of a mean, from what each burst adds to it.
 
@@ -37,13 +42,15 @@ def step_error(
         The phase that each burst lies in. A phase with a single burst shows no spread: all then count as one.
     read
         Share of the steps that was read, 0 to 1; at 1 there is no error.
+    within
+        Least and greatest value that the mean can have, (0, 1) of a share.
     """
     cell = residual.shape[1:]
     if read >= 1:
-        return StepError(np.zeros(cell), 1)
+        return StepError(np.zeros(cell), 1, within)
     count = len(residual)
     if count < 2:  # noqa: PLR2004 - one burst has no spread
-        return StepError(np.full(cell, np.nan), 1)
+        return StepError(np.full(cell, np.nan), 1, within)
     names, place, sizes = np.unique(stratum, return_inverse=True, return_counts=True)
     if (sizes < 2).any():  # noqa: PLR2004 - as above
         names, place, sizes = names[:1], np.zeros(count, np.int64), np.array([count])
@@ -51,4 +58,4 @@ def step_error(
     for one, size in enumerate(sizes):
         of = residual[place == one]
         variance += size / (size - 1) * np.square(of - of.mean(axis=0)).sum(axis=0)
-    return StepError(np.asarray(np.sqrt((1 - read) * variance)), count - len(names))
+    return StepError(np.asarray(np.sqrt((1 - read) * variance)), count - len(names), within)

@@ -96,14 +96,20 @@ class Tally:
         return self.resampling.mean(of.mean)
 
     def interval(self, of: RolloutMean) -> Interval:
-        """Return the mean over rollouts with its interval: rollouts resampled, and the error of sampled steps."""
+        """Return the mean share over rollouts with its interval: rollouts resampled, and the error of sampled steps."""
         return self.resampling.interval(of.mean, self.error(of))
 
-    def error(self, of: RolloutMean) -> StepError | None:
-        """Return the error of a mean of sampled steps; None where every step was read."""
+    def error(self, of: RolloutMean, most: float = 1.0) -> StepError | None:
+        """Return the error of a mean of sampled steps; None where every step was read.
+
+        Parameters
+        ----------
+        most
+            Greatest value that the mean can have: 1 of a share. The least is 0.
+        """
         if of.share_read >= 1:
             return None
-        return step_error(of.residuals(self.resampling.shares), self._strata(of), of.share_read)
+        return step_error(of.residuals(self.resampling.shares), self._strata(of), of.share_read, (0.0, most))
 
     def ratio_error(self, top: RolloutMean, bottom: RolloutMean) -> StepError | None:
         """Return the error of the ratio of two means of the same sampled steps."""

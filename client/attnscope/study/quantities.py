@@ -5,7 +5,7 @@ Figures, findings, patterns, comparison and summary take every such number from 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
@@ -22,6 +22,9 @@ Values = Float64[np.ndarray, " env"]
 
 STORED: Final = ("summary", "self", "sink", "max", "effective", "normalised_entropy", "entropy")
 """Quantities that are the mean of a stored statistic over layers and heads; ``recency.N`` are, too."""
+
+NO_SHARES: Final = frozenset({"entropy", "effective"})
+"""Quantities that may exceed 1; every other one is a share."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -89,17 +92,19 @@ def quantity(reading: Reading, tally: Tally | None, resampling: Resampling, name
         return None
     measured = {"flatness": tally.flatness, "positions": tally.positions, "shared_positions": tally.shared_positions}
     of = tally.unstored.get(name) or measured.get(kind) or tally.marked.get(kind)
-    return None if of is None else _of_rows(tally, of, LEVELS.index(float(part)) if kind in measured and part else None)
+    most = np.inf if name in NO_SHARES else 1.0
+    level = LEVELS.index(float(part)) if kind in measured and part else None
+    return None if of is None else _of_rows(tally, of, level, most)
 
 
-def _of_rows(tally: Tally, of: Measured, cell: int | None) -> Quantity:
-    """Return a measure of the rows that were read, with the error of having read a sample."""
+def _of_rows(tally: Tally, of: Measured, cell: int | None, most: float) -> Quantity:
+    """Return a measure of the rows that were read, at most so large, with the error of having read a sample."""
     values, even = of.value.mean, of.uniform.mean
-    error, ratio = tally.error(of.value), tally.ratio_error(of.value, of.uniform)
+    error, ratio = tally.error(of.value, most), tally.ratio_error(of.value, of.uniform)
     if cell is not None:
         values, even = values[:, cell], even[:, cell]
         error, ratio = (
-            None if one is None else StepError(np.asarray(one.spread[cell]), one.freedom) for one in (error, ratio)
+            None if one is None else replace(one, spread=np.asarray(one.spread[cell])) for one in (error, ratio)
         )
     return Quantity(values, even, tally.resampling, error, ratio)
 

@@ -60,6 +60,18 @@ def test_what_was_read_whole_has_no_error_and_one_burst_has_an_unknown_one():
     assert np.isnan(step_error(np.array([0.5]), np.array([0]), 0.5).spread)
 
 
+def test_the_error_of_steps_moves_no_share_above_one():
+    """Of a share near 1 the interval ends at 1 and keeps its lower end; without a range it would go beyond."""
+    residual, strata, near = np.array([0.01, -0.01, 0.01, -0.01]), np.array([1, 1, 2, 2]), np.full(12, 0.98)
+    resampling = Resampling(np.zeros(12, np.int64))
+    free = resampling.interval(near, step_error(residual, strata, 0.25))
+    held = resampling.interval(near, step_error(residual, strata, 0.25, (0.0, 1.0)))
+    assert free.high > 1
+    assert held.high == 1
+    assert held.low == free.low
+    assert held.value == free.value
+
+
 def test_a_phase_with_one_burst_joins_the_others():
     """Its spread cannot be told, so the strata are taken as one."""
     got = step_error(np.array([0.1, -0.2, 0.1]), np.array([1, 2, 2]), 0.0)
