@@ -161,13 +161,13 @@ def _rule(arm: ArmChoice, policy: PolicyDescription, where: str) -> Strategy:
 
 
 def _refuse_doubles(conditions: Sequence[Condition]) -> None:
-    """Refuse an arm that is named twice, but for the uncompressed reference, against itself a check of the pairing."""
-    seen: dict[str, int] = {}
+    """Refuse an arm that is named twice, but for the first one: beside itself it is a check of the pairing."""
+    seen: dict[str, int | None] = {}
     for one in conditions:
         key = one.model_copy(update={"index": 0, "arm": None, "control": False}).model_dump_json()
-        if key in seen and seen[key] > 0:
-            raise refused(f"arms.{one.arm}: the same as arm {conditions[seen[key]].arm}")
-        seen[key] = one.index
+        if seen.get(key):  # neither new, nor the first arm or condition 0
+            raise refused(f"arms.{one.arm}: the same as arm {seen[key]}; only the first arm may be named once more")
+        seen[key] = one.arm
 
 
 def _paired(

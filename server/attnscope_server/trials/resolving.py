@@ -82,7 +82,10 @@ def _grid_conditions(spec: TrialSpec, subject: Subject) -> tuple[Condition, ...]
 
 
 def _refuse_unfit(spec: TrialSpec, rules: list[Rule], policy: PolicyDescription, name: str) -> None:
-    """Refuse budgets, strategies and ways to decide that this policy does not allow."""
+    """Refuse budgets, strategies and ways to decide that this policy does not allow, and budgets that are missing."""
+    heeding = [rule.made.name for rule in rules if rule.made.bounded and not rule.control]
+    if heeding and not spec.budgets:
+        raise refused(f"budgets: {heeding[0]} needs one")
     for budget in spec.budgets:
         refuse_large_budget(budget, policy, name, "budgets")
     for positions in spec.positions or ():

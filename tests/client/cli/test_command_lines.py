@@ -88,6 +88,9 @@ TRIALS = {
         "controls": False, "divergence_steps": 0, "kept_steps": 3, "margin": 0.1, "seeds": [5, 6], "episodes": 3,
         "label": "mine",
     },
+    "trial --checkpoint a --strategy latents:newest=4": {
+        "strategies": [{"name": "latents", "parameters": {"newest": 4}}],
+    },
     "trial --checkpoint a --strategy recency --budget 8 --interval 10 --memory stateful --path cached --no-speed": {
         "strategies": [{"name": "recency"}], "budgets": [8], "interval": 10, "memory": "stateful", "path": "cached",
         "speed": {"enabled": False},

@@ -122,6 +122,18 @@ def test_paired_recipes_are_compared_seed_by_seed(registry):
     assert [one.against for one in resolved.conditions] == [0, 0]
 
 
+def test_the_first_arm_may_be_named_again(registry):
+    """Whatever its rule, it stands beside itself once more, as a check of the pairing; no third time."""
+    resolved = resolve_trial(spec_of(arms=[ARMS[3], ARMS[3]]), registry)
+    assert [(one.strategy, one.arm, one.against) for one in resolved.conditions] == [
+        ("none", None, 1),
+        ("recency", 0, 1),
+        ("recency", 1, 1),
+    ]
+    with pytest.raises(ProblemError, match="the same as arm 1; only the first arm may be named once more"):
+        resolve_trial(spec_of(arms=[ARMS[3]] * 3), registry)
+
+
 @pytest.mark.parametrize(
     ("changes", "words"),
     [

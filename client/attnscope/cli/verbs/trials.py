@@ -116,7 +116,7 @@ def specification(asked: Asked) -> TrialSpec:
     """
     if "arms" in asked:
         return specified(TrialSpec, asked)
-    for name, option in (("checkpoint", "--checkpoint"), ("strategies", "--strategy"), ("budgets", "--budget")):
+    for name, option in (("checkpoint", "--checkpoint"), ("strategies", "--strategy")):
         if name not in asked:
             raise typer.BadParameter("needed, unless --from-report or --recommended says it", param_hint=option)
     return specified(TrialSpec, asked)

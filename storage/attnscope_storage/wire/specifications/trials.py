@@ -56,7 +56,9 @@ class TrialSpec(ActingSpecification):
     episodes: int = Field(default=20, ge=1, le=1_000_000, description="Length in episodes.")
     strategies: tuple[StrategyChoice, ...] = Field(default=(), max_length=64, description="Rules that are tried.")
     budgets: tuple[Budget, ...] = Field(
-        default=(), max_length=64, description="Transitions kept, as a number 40 or a share 0.4."
+        default=(),
+        max_length=64,
+        description="Transitions kept, as a number 40 or a share 0.4; needed by every strategy that heeds one.",
     )
     arms: tuple[ArmChoice, ...] = Field(
         default=(),
@@ -110,9 +112,8 @@ class TrialSpec(ActingSpecification):
     @model_validator(mode="after")
     def _arms_or_a_grid(self) -> Self:
         if not self.arms:
-            missing = [name for name in ("strategies", "budgets") if not getattr(self, name)]
-            if missing:
-                raise ValueError(f"{' and '.join(missing)}: needed, unless arms are named")
+            if not self.strategies:
+                raise ValueError("strategies: needed, unless arms are named")
             if self.recipes or self.paired_recipes:
                 raise ValueError("recipes: they group the checkpoints of arms, and no arm is named")
             return self
