@@ -11,6 +11,7 @@ from attnscope.trials.recipes import ArmOfRecipe
 from attnscope.trials.row import Row
 from attnscope.trials.speed import speed_at
 from attnscope.trials.words import number
+from attnscope_model.strategies.learned import Latents
 
 RISK = (
     "Such a word on a recipe is wrong in 2.5 % of cases at most where trainings vary evenly or with a tail of losses, "
@@ -68,6 +69,13 @@ def _reference(board: Board, row: Row) -> str:
     )
 
 
+def _memory(row: Row, reference: Row) -> str:
+    """Return an arm's share of the reference's memory in words, and what of it nobody tells."""
+    untold = row.condition.strategy == Latents.name and row.condition.parameters.get("by")
+    share = f"{row.bytes / reference.bytes:.0%} of its memory" if reference.bytes else "memory not known"
+    return share + " without its compressor's" * bool(untold)
+
+
 def _arm(board: Board, row: Row) -> str:
     reference = board.rows[board.results.against(row.condition.index)]
     fast = times_as_fast(board, row)
@@ -80,5 +88,5 @@ def _arm(board: Board, row: Row) -> str:
     return (
         f"{row.name} against {reference.name}: keeps {number(row.verdict.kept)} of the gain, {row.verdict}{better} "
         f"(difference {number(row.difference)} an episode); {row.tokens:.1f} tokens a decision against "
-        f"{reference.tokens:.1f}, {row.flops_share:.0%} of its operations{time}."
+        f"{reference.tokens:.1f}, {row.flops_share:.0%} of its operations, {_memory(row, reference)}{time}."
     )

@@ -9,6 +9,7 @@ from jaxtyping import Bool, Float64
 
 from attnscope.measures.intervals import Estimate
 from attnscope.trials.bootstrap import PairedBootstrap
+from attnscope.trials.packing import packing_moment
 from attnscope.trials.results import TrialResults
 from attnscope_model.strategies.learned import Latents
 
@@ -49,14 +50,16 @@ def context_bytes(results: TrialResults, condition: int) -> float:
 
     Embeddings of every token that may be selected again: of the whole window where selection is stateless. Keys and
     values of every layer where they are cached. Everything since the rollout began where it is packed anew each time.
+    Where a compressor packs, what its largest compression takes for a moment is added.
     """
     of, policy = results.conditions[condition], results.policy_of(condition)
     if of.strategy == Latents.name and of.parameters.get("once"):
         seen = (np.flatnonzero(_counted(results)) + 0.5) * results.resolved.horizon * policy.tokens_per_transition
-        return float(seen.mean()) * policy.width * FLOAT_BYTES
+        return float(seen.mean()) * policy.width * FLOAT_BYTES + packing_moment(results, condition)
     stored = results.kept if of.memory == "stateful" or of.path == "cached" else results.held
     numbers = policy.width * (2 * policy.layers if of.path == "cached" else 1)
-    return float(stored[condition][..., _counted(results)].mean()) * numbers * FLOAT_BYTES
+    held = float(stored[condition][..., _counted(results)].mean()) * numbers * FLOAT_BYTES
+    return held + packing_moment(results, condition)
 
 
 def operations(results: TrialResults, condition: int) -> tuple[float, float]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 from jaxtyping import Float64, Int64
@@ -13,6 +14,9 @@ from attnscope_model.strategies.learned import Latents, packing_ages, packing_wo
 from attnscope_storage.kinds.trial.schema import DEPARTURE
 from attnscope_storage.wire.flops import packing_bytes
 from attnscope_storage.wire.packing import rhythm_of
+
+UNCOUNTED: Final = "the memory of its compressor is not counted, as nobody tells it"
+"""Said of an installed compressor, and of a policy whose description says no network."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,10 +40,29 @@ class PackedDepartures:
         return f"departs from the same weights over a sliding window by {' and '.join(parts)}"
 
 
+def packing_moment(results: TrialResults, condition: int) -> int:
+    """Return the bytes that a rollout's largest compression takes for a moment; 0 where there is none or nobody tells.
+
+    Parameters
+    ----------
+    results
+        Of a trial.
+    condition
+        Entry of the condition axis.
+    """
+    arm, policy = results.conditions[condition], results.policy_of(condition)
+    if arm.strategy != Latents.name or arm.parameters.get("by"):
+        return 0
+    rhythm = rhythm_of(policy)
+    if rhythm is None or arm.parameters.get("once"):
+        return packing_bytes(policy, results.spec.episodes * results.resolved.horizon * policy.tokens_per_transition)
+    return packing_bytes(policy, rhythm.most_sources)
+
+
 def packing_costs(results: TrialResults, condition: int) -> str | None:
     """Return the compressor's part of a condition's operations, and the bytes that it takes for a moment, in words.
 
-    None where a condition packs nothing, or nobody counts what its compressor does.
+    None where a condition packs nothing. Both are counted among those of the condition.
 
     Parameters
     ----------
@@ -56,13 +79,11 @@ def packing_costs(results: TrialResults, condition: int) -> str | None:
     assert isinstance(rule, Latents)  # noqa: S101 - by its name
     work = packing_work(rule, policy, np.arange(steps) * per)
     if np.isnan(work).any():
-        return None
-    rhythm = rhythm_of(policy)
-    longest = steps * per if rule.once or rhythm is None else rhythm.most_sources
+        return UNCOUNTED
     share = float(work.mean()) / float(results.flops[condition].mean())
     return (
-        f"its compressor takes {share:.0%} of its operations, which are counted, and up to "
-        f"{packing_bytes(policy, longest) / 1024:.0f} KiB a rollout for a moment, which are not"
+        f"its compressor takes {share:.0%} of its operations and, by formula, up to "
+        f"{packing_moment(results, condition) / 1024:.0f} KiB a rollout for a moment; both are counted"
     )
 
 

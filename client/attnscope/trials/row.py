@@ -40,7 +40,9 @@ class Row:
     tokens: float
     """History tokens of a decision, with a full context where it ever is full."""
     bytes: float
+    """Of a rollout's context, with what its compressor takes for a moment (`context_bytes`)."""
     flops: float
+    """Of a decision, those of its compressor among them."""
     flops_share: float
     divergence: Divergence | None
     speeds: tuple[Speed, ...]

@@ -20,7 +20,9 @@ class BlockMeansAdapter(LearnedCompressor):
     def __init__(self, policy: Policy) -> None:
         if policy.description.context_length <= TOKENS:
             raise ValueError(f"trained for contexts of more than {TOKENS} tokens")
-        self._network = BlockMeans(policy.description.width, self.latents).eval().requires_grad_(requires_grad=False)
+        device = next(policy.parameters()).device  # tokens come from there, and latents stay there
+        network = BlockMeans(policy.description.width, self.latents).to(device)
+        self._network = network.eval().requires_grad_(requires_grad=False)
 
     def when(self, tokens: int, *, packed: bool) -> bool:
         """Return whether it is time to pack."""

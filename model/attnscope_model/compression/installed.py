@@ -98,6 +98,10 @@ class CheckedCompressor(LearnedCompressor):
         """Return the operations that the package counts."""
         return float(_asked(self._whose, lambda: self._made.flops(sources)))
 
+    def bytes(self, sources: int) -> float:
+        """Return the bytes that the package counts."""
+        return float(_asked(self._whose, lambda: self._made.bytes(sources)))
+
     def embed(self, latents: Float[Tensor, "env latent width"]) -> Float[Tensor, "env latent width"]:
         """Return latents as the package lets them enter the policy.
 
@@ -111,7 +115,7 @@ class CheckedCompressor(LearnedCompressor):
         return entered
 
     def _refuse_unlike(self, latents: Tensor, beside: Tensor) -> None:
-        """Refuse latents that are not as many numbers, of the same kind, as the tokens that they stand beside."""
+        """Refuse latents that are not as many numbers, of the same kind and place, as the tokens beside them."""
         expected = (len(beside), self.latents, beside.shape[-1])
         if not isinstance(latents, Tensor) or tuple(latents.shape) != expected or latents.dtype != beside.dtype:
             got = type(latents).__name__
@@ -119,6 +123,11 @@ class CheckedCompressor(LearnedCompressor):
                 got = f"{tuple(latents.shape)} of {latents.dtype}"
             raise CompressionUnfitError(
                 f"{self._whose}: expected latents [env, latent, width] {expected} of {beside.dtype}, got {got}"
+            )
+        if latents.device != beside.device:
+            raise CompressionUnfitError(
+                f"{self._whose}: its latents are on {latents.device} and the policy's tokens on {beside.device}; its "
+                "network belongs on the policy's device"
             )
         if not bool(latents.isfinite().all()):
             raise CompressionUnfitError(f"{self._whose} gives latents that are not finite")

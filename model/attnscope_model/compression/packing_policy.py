@@ -21,6 +21,9 @@ from attnscope_storage.wire import InstalledCompressor
 FAR: Final = 1e-4
 """Distance of a row's sum from 1, from which it is no attention."""
 
+FREE: Final = frozenset({"package", "bytes_first", "bytes"})
+"""Fields that may have changed since a job was submitted: no latent depends on them."""
+
 HISTORIES: Final = 2
 """Histories that a compressor is tried on."""
 
@@ -98,7 +101,7 @@ def packing_policy(policy: Policy, by: InstalledCompressor) -> InstalledPackingP
     """
     stack, compressor = _stacked(policy), made_compressor(by.name, policy)
     found = packs(by.name, compressor, stack)
-    differ = sorted(name for name, value in vars(by).items() if name != "package" and vars(found)[name] != value)
+    differ = sorted(name for name, value in vars(by).items() if name not in FREE and vars(found)[name] != value)
     if differ:
         raise CompressionUnfitError(
             f"the installed compressor {by.name} packs otherwise here ({found.package}) than where the job was "
@@ -146,7 +149,8 @@ def packs(name: str, compressor: CheckedCompressor, stack: StackedPolicy) -> Ins
         begun = compressor.compress(None, tokens[:, : first * per])
         later = compressor.compress(begun.latents, tokens[:, : every * per])
         compressor.embed(later.latents)
-        flops = [compressor.flops(count) for count in (first * per, latents + every * per)]
+    sources = first * per, latents + every * per
+    flops, size = ([count(many) for many in sources] for count in (compressor.flops, compressor.bytes))
     sizes = _attention(name, begun, latents, first * per)
     if _attention(name, later, latents, latents + every * per) != sizes:
         raise _broken(name, "its attention has other layers and heads at its second compression")
@@ -162,6 +166,8 @@ def packs(name: str, compressor: CheckedCompressor, stack: StackedPolicy) -> Ins
         heads=sizes[1],
         flops_first=flops[0],
         flops=flops[1],
+        bytes_first=size[0],
+        bytes=size[1],
     )
 
 

@@ -16,7 +16,7 @@ from torch.nn import functional
 
 from attnscope_model.errors import CaptureInvalidError
 from attnscope_model.forward.compressing import LearnedCompressor, Packed
-from attnscope_storage.wire.flops import compression_flops_of_shape
+from attnscope_storage.wire.flops import compression_flops_of_shape, packing_bytes_of_shape
 
 
 @dataclass(frozen=True)
@@ -81,7 +81,7 @@ class TransformerCompressor(nn.Module):
 
     def __init__(self, config: PackingConfig) -> None:
         super().__init__()
-        width, self._inner = config.width, config.compressor_feedforward
+        width, self._inner, self._heads = config.width, config.compressor_feedforward, config.compressor_heads
         self.compress_queries = nn.Parameter(torch.zeros(1, config.latents, width))
         self.context_pos_embedding = nn.Parameter(torch.zeros(1, config.compressor_positions, width))
         self.layers = nn.ModuleList(
@@ -114,6 +114,11 @@ class TransformerCompressor(nn.Module):
         """Return the floating-point operations of packing so many tokens, latents of before among them."""
         _, latents, width = self.compress_queries.shape
         return compression_flops_of_shape(len(self.layers), latents, width, self._inner, sources)
+
+    def bytes(self, sources: int) -> float:
+        """Return the bytes that packing so many tokens, latents of before among them, takes for a moment."""
+        _, latents, width = self.compress_queries.shape
+        return packing_bytes_of_shape(len(self.layers), self._heads, latents, width, self._inner, sources)
 
 
 class OwnCompressor(LearnedCompressor):
@@ -159,6 +164,10 @@ class OwnCompressor(LearnedCompressor):
     def flops(self, sources: int) -> float:
         """Return the operations of a compression: multiply-adds count two; norms and activations are not counted."""
         return self._network.flops(sources)
+
+    def bytes(self, sources: int) -> float:
+        """Return the bytes that a compression of one rollout takes for a moment, its attention in every layer."""
+        return self._network.bytes(sources)
 
     def embed(self, latents: Float[Tensor, "env latent width"]) -> Float[Tensor, "env latent width"]:
         """Return latents with their kind added, once."""

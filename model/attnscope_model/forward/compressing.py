@@ -33,7 +33,11 @@ class Packed:
 
 
 class LearnedCompressor(ABC):
-    """A network that packs tokens into latents for one policy: when, how, and as which tokens the policy sees them."""
+    """A network that packs tokens into latents for one policy: when, how, and as which tokens the policy sees them.
+
+    Tokens are on the policy's device, and so is the network: one that an installed package makes for a policy moves it
+    to ``next(policy.parameters()).device``.
+    """
 
     latents: int
     """Latents that a compression gives."""
@@ -61,11 +65,15 @@ class LearnedCompressor(ABC):
         held
             Latents of the compression before, as it gave them; None at the first one.
         tokens
-            Embedded tokens without positions, oldest first.
+            Embedded tokens without positions, oldest first. The latents are on their device and of their type.
         """
 
     def flops(self, sources: int) -> float:  # noqa: ARG002 - for compressors that count
         """Return the floating-point operations of packing so many tokens and latents; 0 where nobody counts."""
+        return 0.0
+
+    def bytes(self, sources: int) -> float:  # noqa: ARG002 - for compressors that count
+        """Return the bytes that packing so many tokens and latents of a rollout takes for a moment; 0: not counted."""
         return 0.0
 
     def __deepcopy__(self, memo: dict[int, object]) -> LearnedCompressor:

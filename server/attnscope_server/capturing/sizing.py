@@ -138,10 +138,7 @@ def map_memory(policy: PolicyDescription, schema: CaptureSchema) -> float:
 def _compressor_memory(envs: int, policy: PolicyDescription) -> float:
     """Return the bytes that one compression of all environments takes for a moment, its attention in every layer."""
     rhythm = rhythm_of(policy)
-    if rhythm is None:
-        return 0
-    weights = policy.compressor_heads * policy.latents * (rhythm.most_sources + policy.latents)
-    return envs * (packing_bytes(policy, rhythm.most_sources) + 4 * policy.compressor_layers * weights)
+    return 0 if rhythm is None else envs * packing_bytes(policy, rhythm.most_sources)
 
 
 def _has_tail(array: ArraySpec) -> bool:

@@ -13,7 +13,7 @@ from attnscope_model.strategies.learned import Latents, packing_work
 from attnscope_storage.kinds.trial.schema import ARMS, PHASES, TrialSchema
 from attnscope_storage.layout.store_schema import SPLITS, StoreSchema
 from attnscope_storage.wire import Condition, PolicyDescription, ResolvedTrial, TrialSpec
-from attnscope_storage.wire.flops import forward_flops
+from attnscope_storage.wire.flops import forward_flops, packing_bytes
 
 WRITER_BLOCKS = 2
 """Conditions that rollout and writer share."""
@@ -148,7 +148,17 @@ def trial_memory(resolved: ResolvedTrial, policy: PolicyDescription, schema: Sto
     every = [one.policy for one in resolved.checkpoints] or [policy]
     contexts = 4 * envs * max(one.context_length * one.width for one in every) * 12
     weights = 4 * sum(one.parameters for one in every)
-    return weights + (WRITER_BLOCKS + 1) * condition_bytes(schema) + contexts
+    packed = (packing_memory(one, resolved.steps, policy_of(one, resolved, policy)) for one in resolved.conditions)
+    moment = resolved.envs * max(packed, default=0)
+    return weights + (WRITER_BLOCKS + 1) * condition_bytes(schema) + contexts + moment
+
+
+def packing_memory(condition: Condition, steps: int, policy: PolicyDescription) -> int:
+    """Return the bytes that a rollout's largest compression takes for a moment; 0 where there is none."""
+    if condition.strategy != Latents.name:
+        return 0
+    everything = steps * policy.tokens_per_transition
+    return packing_bytes(policy, everything if condition.parameters.get("once") else None)
 
 
 def _timed(spec: TrialSpec) -> int:

@@ -24,3 +24,9 @@ class InstalledCompressor(Received):
     heads: int = Field(default=0, ge=0, description="Heads of each of these layers.")
     flops_first: float = Field(default=0.0, ge=0, description="Operations of its first compression; 0: not counted.")
     flops: float = Field(default=0.0, ge=0, description="Operations of each later compression; 0: not counted.")
+    bytes_first: float = Field(
+        default=0.0,
+        ge=0,
+        description="Bytes that its first compression takes for a moment, of a rollout; 0: not counted.",
+    )
+    bytes: float = Field(default=0.0, ge=0, description="The same of each later compression; 0: not counted.")

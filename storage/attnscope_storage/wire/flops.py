@@ -46,18 +46,44 @@ def compression_flops_of_shape(layers: int, latents: int, width: int, inner: int
 def packing_bytes(policy: PolicyDescription, sources: int | None = None) -> int:
     """Return the bytes that one compression takes for a moment, of one rollout in float32; 0 where nobody says it.
 
-    A layer holds keys and values of the sources, and the weights of all latents over the sources and each other.
+    An installed compressor says its bytes itself; where it does not, its attention alone is counted, if it gives any.
 
     Parameters
     ----------
     sources
         Tokens and latents that are packed; None: as many as the policy's own evaluation packs.
     """
+    if (by := policy.packed_by) is not None and (said := max(by.bytes_first, by.bytes)):
+        return round(said)
     if not policy.compressor_layers:
         return 0
     many = policy.packed_at if sources is None else sources
-    weights = policy.compressor_heads * policy.latents * (many + policy.latents)
-    return 4 * (2 * many * policy.width + weights)
+    layers, heads, inner = policy.compressor_layers, policy.compressor_heads, policy.compressor_feedforward
+    return packing_bytes_of_shape(layers, heads, policy.latents, policy.width, inner, many)
+
+
+def packing_bytes_of_shape(layers: int, heads: int, latents: int, width: int, inner: int, sources: int) -> int:
+    """Return the bytes of a compression's largest moment, of one rollout in float32, weights not counted.
+
+    Sources stand there twice, without and with positions, and the attention of every layer is kept to the end. The
+    largest moment is one of three: the last layer's scores beside its keys and values; the inside of its feed-forward
+    part; or the joining of all layers' attention, which is there twice then.
+
+    Parameters
+    ----------
+    inner
+        Width inside the feed-forward parts.
+    sources
+        Tokens that are packed, latents of before among them.
+    """
+    kept = heads * latents * (sources + latents)
+    scores = heads * latents * latents + 2 * heads * latents * sources
+    moments = (
+        (layers - 1) * kept + scores + (2 * sources + 5 * latents) * width,
+        layers * kept + latents * (2 * inner + 3 * width),
+        2 * layers * kept + 2 * latents * width,
+    )
+    return 4 * (2 * sources * width + max(moments))
 
 
 def flops_of_shape(layers: int, width: int, tokens: float, seen: float | None = None) -> float:

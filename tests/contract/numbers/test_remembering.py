@@ -23,6 +23,7 @@ from attnscope.report.summary import summarise
 from attnscope.screens.packing import packed_arms
 from attnscope.screens.sentences import screen_sentences
 from attnscope.study.latents import LatentStudy
+from attnscope.trials.costs import context_bytes
 from attnscope.trials.packing import departures_by_age, packing_costs
 from attnscope_env.presets.gymnasium_entry import GymnasiumEntry
 from attnscope_model.checkpoints import conversion
@@ -34,7 +35,7 @@ from attnscope_server.settings import Settings
 from attnscope_storage.kinds.capture.schema import TOKEN_KINDS
 from attnscope_storage.verify import verify
 from attnscope_storage.wire import JobState
-from attnscope_storage.wire.flops import forward_flops
+from attnscope_storage.wire.flops import forward_flops, packing_bytes
 from forwards import layouts
 
 STEPS = 50
@@ -263,7 +264,6 @@ def test_its_own_evaluation_is_an_arm_of_a_trial(client, packed):
         checkpoint="cad",
         kind="trial",
         strategies=[{"name": "latents"}],
-        budgets=[8],
         speed={"enabled": False},
         divergence_steps=80,
         **asked,
@@ -283,3 +283,10 @@ def test_its_own_evaluation_is_an_arm_of_a_trial(client, packed):
     forwards = np.mean([forward_flops(shape, int(tokens)) for tokens in golden_tokens])
     assert share == pytest.approx(1 - forwards / flops, abs=0.02)
     assert packing_costs(trial.trial().results(), 0) is None
+    assert told.endswith(
+        f"by formula, up to {packing_bytes(shape) / 1024:.0f} KiB a rollout for a moment; both are counted"
+    )
+    uncompressed, own = (context_bytes(trial.trial().results(), place) for place in (0, 1))
+    kept = np.asarray(trial.trial()["trial/kept"][:])[1, ..., -1].mean()
+    assert own == pytest.approx(kept * shape.width * 4 + packing_bytes(shape), rel=0.2)
+    assert own > uncompressed

@@ -80,6 +80,15 @@ def test_what_is_not_installed_is_named(policy):
         CompressedDecider(policy, [Compression(strategy("latents", by="mine"))], torch.arange(2), CPU)
 
 
+@pytest.mark.usefixtures("_installed")
+def test_the_example_s_network_is_where_its_policy_is():
+    """On a device that is not the CPU it packs the policy's tokens there."""
+    away = ADPolicy(ADConfig((9, 9), 5, 40, width=32, layers=2, heads=4, feedforward=64)).to("meta")
+    point = loading.installed_compressors()["block-means"]
+    packed = point.load()(away).compress(None, torch.zeros(2, 20, 32, device="meta"))
+    assert packed.latents.device == torch.device("meta")
+
+
 @pytest.mark.parametrize(
     ("made", "reason"),
     [
@@ -122,6 +131,7 @@ class Made(LearnedCompressor):
         (Made(gives=lambda: Packed(torch.zeros(2, 3, 32))), r"expected latents .* \(2, 4, 32\) .* got \(2, 3, 32\)"),
         (Made(gives=lambda: Packed(torch.zeros(2, 4, 16))), r"got \(2, 4, 16\) of torch.float32"),
         (Made(gives=lambda: Packed(torch.zeros(2, 4, 32).double())), "of torch.float32, got .* of torch.float64"),
+        (Made(gives=lambda: Packed(torch.zeros(2, 4, 32, device="meta"))), "latents are on meta and .* tokens on cpu"),
         (Made(gives=lambda: Packed(torch.full((2, 4, 32), torch.nan))), "gives latents that are not finite"),
         (Made(gives=lambda: EVEN.latents), "expected a Packed of latents, got Tensor"),
         (Made(gives=lambda: 1 / 0), r"odd \(here:odd\) fails: division by zero"),
