@@ -8,7 +8,7 @@ TEST_ARGS ?= -n 2 --dist worksteal
 MARKS ?= not slow
 MINUTES ?= 5
 
-.PHONY: demo test slow coverage browser postgresql slurm lint style types types-again docs bench study gallery picture kills soak train-shipped serve setup setup-dev clean
+.PHONY: demo test slow coverage browser postgresql slurm lint style types types-again docs bench pages study gallery picture kills soak train-shipped serve setup setup-dev clean
 
 demo: setup  ## Capture and screen the shipped policy, show its answer, draw it into demo-output/; DECIDE=1 decides live
 	$(BIN)/attnscope demo --out demo-output $(if $(DECIDE),--decide)
@@ -79,8 +79,13 @@ picture: setup-dev browser  ## Capture the shipped policy and photograph the liv
 kills: setup-dev postgresql  ## Kill worker and service ten times each, on a disk, over PostgreSQL and a bucket, under workers that ask, and on a Ray cluster; every array must be bit-equal
 	ATTNSCOPE_KILLS=10 $(BIN)/python -m pytest tests/contract/faults/test_interruptions.py tests/contract/faults/test_kills.py tests/contract/workers tests/contract/clusters -k kills
 
-train-shipped: setup  ## Train, evaluate and write the policies that travel with attnscope; hours on a CPU, goes on where it was
+pages: setup-dev  ## Compute the tables of every page, and the cards, from stored arrays; PAGES_ARGS=--pictures draws the figures
+	$(BIN)/python -m benchmarks.pages $(PAGES_ARGS)
+
+train-shipped: setup-dev  ## Train, evaluate and write the policies that travel with attnscope; hours on a CPU, goes on where it was
 	$(BIN)/python -m benchmarks.shipping --runs runs --images docs/images
+	$(BIN)/python -m benchmarks.shipping.measured --runs runs
+	$(BIN)/python -m benchmarks.pages --pictures
 
 soak: setup-dev  ## Fifty clients on a loopback service for MINUTES, then again beside hostile ones; the worker killed, every value checked
 	$(BIN)/python -m benchmarks.soak --minutes $(MINUTES)

@@ -1,4 +1,4 @@
-"""`python -m benchmarks.shipping.hours`: CPU hours of trainings that are planned, from a hundredth of each.
+"""`python -m benchmarks.shipping.hours`: CPU hours of trainings that are planned, from a hundredth of each; stored.
 
 A plan with short windows is timed at both of its lengths. Histories are made of few tasks: windows cost the same. One
 thread; evaluations and the making of histories are not counted.
@@ -6,10 +6,12 @@ thread; evaluations and the making of histories are not counted.
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from typing import Final
+from pathlib import Path
+from typing import Any, Final
 
 import torch
 
@@ -19,7 +21,11 @@ from attnscope_server.training.checkpoints import new_policy
 from attnscope_server.training.collecting import collect
 from attnscope_server.training.plan import HistoryPlan, TrainingPlan
 from attnscope_server.training.under import UnderPlan
+from benchmarks.machine import describe
 from benchmarks.shipping.recipes import SHIPMENTS, SLIDING
+
+FILE: Final = Path(__file__).resolve().parents[2] / "docs" / "study" / "policies" / "hours.json"
+"""The hours as they were timed last, and the machine."""
 
 SHARE: Final = 0.01
 """Share of a plan's steps that are timed, half of them of each length."""
@@ -81,17 +87,31 @@ def hours(plan: TrainingPlan) -> float:
     return plan.recipe.steps * spent / 2 / 3600
 
 
+def lines(timed: dict[str, Any]) -> Iterable[tuple[str, ...]]:
+    """Yield the table's line of each training, in the order in which they are wanted."""
+    for one in planned():
+        each, together = timed["hours"][one.name]
+        yield one.name, f"{one.plan.recipe.steps:,}", str(one.seeds), f"{each:.2f}", f"{together:.2f}"
+
+
+def published() -> dict[str, Any]:
+    """Return what was stored: the machine, the day, and the hours of a seed and of all seeds by training."""
+    timed: dict[str, Any] = json.loads(FILE.read_text(encoding="utf-8"))
+    return timed
+
+
 def main() -> None:
-    """Print the table."""
+    """Time every plan, print its hours, and store them."""
     torch.set_num_threads(1)
-    print("| training | steps | seeds | CPU hours a seed | CPU hours |")
-    print("|---|---|---|---|---|")
+    timed = {}
     for one in planned():
         each = hours(one.plan)
-        print(
-            f"| {one.name} | {one.plan.recipe.steps:,} | {one.seeds} | {each:.2f} | {each * one.seeds:.2f} |",
-            flush=True,
-        )
+        timed[one.name] = round(each, 2), round(each * one.seeds, 2)
+        print(f"{one.name}: {timed[one.name][0]} CPU hours a seed", flush=True)
+    day = time.strftime("%Y-%m-%d", time.gmtime())
+    told = {"command": "python -m benchmarks.shipping.hours", "when": day, "machine": describe(), "hours": timed}
+    FILE.parent.mkdir(parents=True, exist_ok=True)
+    FILE.write_text(json.dumps(told, indent=1) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -52,6 +52,11 @@ def write() -> list[Path]:
     policies = read()
     made = tables(policies, lengths.read(FOLDER))
     PAGE.write_text(rewritten(PAGE.read_text(encoding="utf-8"), made), encoding="utf-8")
+    return draw(policies)
+
+
+def draw(policies: Sequence[Published]) -> list[Path]:
+    """Draw the page's figures and return their paths."""
     inside = ("departure", "signed loss")
     return drawn(
         {
@@ -215,4 +220,4 @@ def _regrets(policy: Published) -> tuple[str, ...]:
     return (policy.subject.key, *(loss_words(found[name]) if name in found else "" for name in names))
 
 
-__all__ = ["FOLDER", "PAGE", "claims", "doubted", "read", "tables", "write"]
+__all__ = ["FOLDER", "PAGE", "claims", "doubted", "draw", "read", "tables", "write"]

@@ -6,16 +6,9 @@ import numpy as np
 import pytest
 from benchmarks.recall.measuring import BUDGETS, EPISODES, FOLDER, PRESET, ROLLOUTS, WHOLE, file_of
 from benchmarks.recall.subjects import SEEDS, SUBJECTS, THREE, TWO
-from benchmarks.recall.writing import PAGE, cards, published, tables
-from benchmarks.study2.writing import rewritten
+from benchmarks.recall.writing import published
 
 from attnscope_env import preset
-
-
-def test_the_page_says_what_the_arrays_and_the_cards_say():
-    """Written anew from what is published, the page is the same to the letter."""
-    page = PAGE.read_text(encoding="utf-8")
-    assert rewritten(page, tables(published(THREE), published(TWO), cards())) == page
 
 
 @pytest.mark.parametrize(("subject", "budgets"), [(THREE, BUDGETS), (TWO, [b for b in BUDGETS if b != 16])])

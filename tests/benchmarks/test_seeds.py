@@ -10,8 +10,7 @@ import torch
 from benchmarks.seeds.aims import AIMS, Aim, Size
 from benchmarks.seeds.measuring import FOLDER, published, tasks_on
 from benchmarks.seeds.moving import MovedWindows
-from benchmarks.seeds.writing import PAGE, Reached, tables
-from benchmarks.study2.writing import rewritten
+from benchmarks.seeds.writing import Reached
 
 from attnscope_model.acting.outputs import output_of
 from attnscope_model.compression.deciding import CompressedDecider
@@ -21,12 +20,6 @@ from attnscope_server.acting.choices import host_choices
 from attnscope_server.acting.loop import Transition
 from attnscope_server.training.evaluation import evaluation_axis
 from attnscope_server.training.under import UnderPlan
-
-
-def test_the_page_says_what_the_arrays_say():
-    """Written anew from what is published, the page is the same to the letter."""
-    page = PAGE.read_text(encoding="utf-8")
-    assert rewritten(page, tables()) == page
 
 
 @pytest.mark.parametrize("aim", AIMS, ids=lambda aim: aim.key)

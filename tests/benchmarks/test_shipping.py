@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 from benchmarks.shipping.cards import card
@@ -94,10 +92,8 @@ def test_what_was_only_tried_can_be_made_and_is_not_shipped():
 
 
 def test_trainings_whose_hours_are_told_can_be_made():
-    """Every planned training fits its room and its policy, and the hours' table in the docs has its line."""
-    page = (Path(__file__).parents[2] / "docs" / "policies.md").read_text(encoding="utf-8")
+    """Every planned training fits its room and its policy."""
     for one in planned():
         one.plan.refuse_unfit()
         if one.plan.under is not None:
             one.plan.under.refuse_unfit(new_policy(one.plan).description)
-        assert f"| {one.name} | {one.plan.recipe.steps:,} | {one.seeds} |" in page

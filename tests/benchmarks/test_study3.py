@@ -6,10 +6,9 @@ import numpy as np
 import pytest
 from benchmarks.checksums import SUMS
 from benchmarks.study2.subjects import DECISIONS, DIP_COUNTS, POSITIONS
-from benchmarks.study2.writing import rewritten
 from benchmarks.study3 import lengths
 from benchmarks.study3.subjects import SUBJECTS
-from benchmarks.study3.writing import FOLDER, PAGE, doubted, read, tables
+from benchmarks.study3.writing import FOLDER, PAGE, doubted, read
 
 REGISTRATION = FOLDER.parent / "registration-3.md"
 
@@ -18,12 +17,6 @@ REGISTRATION = FOLDER.parent / "registration-3.md"
 def policies():
     """Return the published policies."""
     return read()
-
-
-def test_the_page_says_what_the_arrays_say(policies):
-    """Written anew from the published arrays, the page is the same to the letter."""
-    page = PAGE.read_text(encoding="utf-8")
-    assert rewritten(page, tables(policies, lengths.read(FOLDER))) == page
 
 
 def test_arrays_are_those_of_the_registration(policies):

@@ -98,7 +98,7 @@ def evaluate_checkpoints(
     }
     if under is not None:
         report["under"] = under.told().model_dump()
-    tell(_heading(entries, rollouts))
+    tell(heading([entry.name for entry in entries], rollouts))
     tell(_contexts(entries, under))
     for split, indices in named.items():
         tasks = tasks_of(room, indices, at_most.get(split))
@@ -162,12 +162,13 @@ def interval(values: Float[np.ndarray, "seed task rollout"], seed: int) -> tuple
     return float(low), float(high)
 
 
-def _heading(entries: Sequence[CheckpointInfo], rollouts: int) -> str:
-    names = ", ".join(entry.name for entry in entries)
-    if len(entries) == 1:
-        return f"For this checkpoint ({names}): {rollouts} rollouts a task, sampled actions; interval over rollouts."
+def heading(names: Sequence[str], rollouts: int) -> str:
+    """Return the first line of a report: whose returns they are, and what an interval is over."""
+    named = ", ".join(names)
+    if len(names) == 1:
+        return f"For this checkpoint ({named}): {rollouts} rollouts a task, sampled actions; interval over rollouts."
     return (
-        f"{len(entries)} training seeds ({names}): {rollouts} rollouts a task and seed, sampled actions; "
+        f"{len(names)} training seeds ({named}): {rollouts} rollouts a task and seed, sampled actions; "
         "interval over seeds and rollouts."
     )
 

@@ -71,7 +71,7 @@ def test_every_figure_of_the_table_of_policies_is_of_a_card():
     claimed = re.findall(r"\d+\.\d+ \[\d+\.\d+, \d+\.\d+\]", table)
     cards = "".join((folder / "README.md").read_text() for folder in FOLDERS.values())
     printed = " ".join(" ".join(re.findall(r"^held-out: .*\n((?:  episode.*\n)+)", cards, re.MULTILINE)).split())
-    assert len(claimed) > 20
+    assert len(claimed) > 15
     assert [figure for figure in claimed if f" {figure}" not in printed] == []
 
 
@@ -82,7 +82,7 @@ def test_every_sentence_about_the_table_of_policies_has_figures_of_a_card():
     said = re.findall(r"(?<![\d.,])\d+\.\d\d(?!\d)", re.sub(r"\[[^]]+\]", "", reached))
     cards = " ".join((folder / "README.md").read_text() for folder in FOLDERS.values())
     printed = set(re.findall(r"(?<![\d.])\d+\.\d\d(?!\d)", cards)) | {"31.02"}  # nine tenths of the optimum 34.47
-    assert len(said) > 40
+    assert len(said) > 30
     assert [figure for figure in said if figure not in printed] == []
 
 
