@@ -179,7 +179,8 @@ class Resampling:
         if steps is None or not steps.spread.any():
             return drawn
         noise = np.random.default_rng([self.seed, 1]).standard_t(steps.freedom, len(drawn))
-        return np.clip(drawn + noise[:, None] * steps.spread.reshape(1, -1), *steps.within)
+        moved: Float64[np.ndarray, "sample cell"] = drawn + noise[:, None] * steps.spread.reshape(1, -1)
+        return moved.clip(*steps.within)
 
     def _flat(
         self, values: Float[np.ndarray, " rollout *cell"]
