@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 from safetensors.torch import save
 from torch import Tensor
@@ -13,12 +15,15 @@ from attnscope_model.checkpoints.conversion import write_entry
 from attnscope_model.checkpoints.native import CONFIG, WEIGHTS, config_bytes, identity
 from attnscope_model.checkpoints.recipes import recipe_of
 from attnscope_model.families.ad import ADConfig, ADPolicy, stored_config
+from attnscope_model.families.cccad import CccadPolicy
 from attnscope_model.families.compressing import CadPolicy
 from attnscope_model.families.packing import PackingConfig
 from attnscope_model.families.reference import ReferenceConfig, ReferencePolicy
+from attnscope_model.families.tokens import CellConfig
 from attnscope_model.forward.stack import StackedPolicy
-from attnscope_model.training.cad_file import write_cad_file
+from attnscope_model.training.cccad_file import write_cccad_file
 from attnscope_model.training.reference_file import write_reference_file
+from attnscope_server.training.layouts import ROOMS
 from attnscope_server.training.plan import TaskLists, TrainingPlan
 from attnscope_storage.wire import CheckpointInfo
 
@@ -28,18 +33,9 @@ def new_policy(plan: TrainingPlan) -> StackedPolicy:
     room = plan.environment()
     actions = len(room.actions)
     if plan.layout == "reference":
-        return ReferencePolicy(
-            ReferenceConfig(
-                width=plan.width,
-                layers=plan.layers,
-                heads=plan.heads,
-                context_length=plan.context_length,
-                feedforward=plan.feedforward,
-                grid_size=int(room.kwargs["size"]),
-                actions=actions,
-                causal=True,
-            )
-        )
+        return ReferencePolicy(ReferenceConfig(**asdict(cell_config(plan)), causal=True))
+    if plan.layout == "cccad":
+        return CccadPolicy(cell_config(plan))
     if plan.layout == "cad":
         return CadPolicy(packing_config(plan))
     if room.features is None:
@@ -60,10 +56,10 @@ def new_policy(plan: TrainingPlan) -> StackedPolicy:
     )
 
 
-def packing_config(plan: TrainingPlan) -> PackingConfig:
-    """Return the sizes of a policy that packs its history and of its compressor, which takes whole contexts."""
-    room, own = plan.environment(), plan.compressor
-    return PackingConfig(
+def cell_config(plan: TrainingPlan) -> CellConfig:
+    """Return the sizes of a policy in a square room."""
+    room = plan.environment()
+    return CellConfig(
         width=plan.width,
         layers=plan.layers,
         heads=plan.heads,
@@ -71,6 +67,14 @@ def packing_config(plan: TrainingPlan) -> PackingConfig:
         feedforward=plan.feedforward,
         grid_size=int(room.kwargs["size"]),
         actions=len(room.actions),
+    )
+
+
+def packing_config(plan: TrainingPlan) -> PackingConfig:
+    """Return the sizes of a policy that packs its history and of its compressor, which takes whole contexts."""
+    own = plan.compressor
+    return PackingConfig(
+        **asdict(cell_config(plan)),
         latents=own.latents,
         compressor_layers=own.layers,
         compressor_heads=own.heads,
@@ -81,19 +85,31 @@ def packing_config(plan: TrainingPlan) -> PackingConfig:
 
 def write_checkpoint(folder: Path, plan: TrainingPlan, policy: StackedPolicy, step: int) -> Path:
     """Write what the policy is after `step` steps, in its layout, and return where."""
-    if isinstance(policy, ReferencePolicy | CadPolicy):
-        room = plan.environment()
-        config = {"env": "darkroom", "horizon": room.horizon, "env_split_seed": 0, "alg_seed": plan.recipe.seed}
+    if isinstance(policy, ReferencePolicy | CccadPolicy | CadPolicy):
+        config = _said_of_the_room(plan)
         lists = plan.task_lists()
         tasks = {"train": lists.train, "validation": lists.validation, "held_out": lists.test}
-        if isinstance(policy, CadPolicy):
-            return write_cad_file(folder, policy, packing_config(plan), step, config, tasks)
-        return write_reference_file(folder, policy, step, config, tasks)
+        if isinstance(policy, ReferencePolicy):
+            return write_reference_file(folder, policy, step, config, tasks)
+        shape = packing_config(plan) if isinstance(policy, CadPolicy) else cell_config(plan)
+        return write_cccad_file(folder, policy, shape, step, config, tasks)
     if not isinstance(policy, ADPolicy):
         raise TypeError(f"expected a policy of a layout that is written here, got {type(policy).__name__}")
     path = folder / f"step-{step}"
     write_native(path, policy, plan, step, name=f"{plan.run_name}@{step}")
     return path
+
+
+def _said_of_the_room(plan: TrainingPlan) -> dict[str, Any]:
+    """Return what a layout's configuration says of the environment and of its split."""
+    room = plan.environment()
+    return {
+        "env": ROOMS[plan.layout][plan.preset],
+        "horizon": room.horizon,
+        "env_split_seed": room.kwargs["split_seed"],
+        "train_env_ratio": room.kwargs["train_ratio"],
+        "alg_seed": plan.recipe.seed,
+    }
 
 
 def write_native(

@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-Layout = Literal["native", "reference", "cad"]
+Layout = Literal["native", "reference", "cccad", "cad"]
 
-ONE_ROOM: Final = "darkroom-reference"
-"""The one environment that a file in another layout than our own can name; its ``env: darkroom`` means nothing else."""
+NAMED: Final = MappingProxyType(
+    {"reference": "the reference's layout", "cccad": "CCCAD's layout", "cad": "CAD's layout"}
+)
+"""The other layouts than our own in words."""
 
-NAMED: Final = {"reference": "reference", "cad": "CAD"}
-"""The other layouts in words."""
+_DARKROOM: Final = MappingProxyType({"darkroom-reference": "darkroom"})
+_CCCAD: Final = MappingProxyType({**_DARKROOM, "key-to-door": "dark_key_to_door"})
+
+ROOMS: Final[Mapping[str, Mapping[str, str]]] = MappingProxyType(
+    {"reference": _DARKROOM, "cccad": _CCCAD, "cad": _CCCAD}
+)
+"""By layout: the presets that its files can name, each with its ``env``, which means nothing else."""
 
 
 class CompressorPlan(BaseModel):
@@ -31,16 +40,12 @@ def why_unsayable(layout: Layout, preset: str, positions: str) -> str | None:
     """Return why a file in this layout cannot hold such a policy; None where it can."""
     if layout == "native":
         return None
-    name = NAMED[layout]
-    if preset != ONE_ROOM:
-        return (
-            f"a file in the {name}'s layout says 'darkroom', which is {ONE_ROOM}: it cannot be trained in {preset}"
-            if layout == "reference"
-            else f"a file in {name}'s layout is trained in {ONE_ROOM} here, not in {preset}"
-        )
+    name, rooms = NAMED[layout], ROOMS[layout]
+    if preset not in rooms:
+        said = " or ".join(f"{env!r}, which is {room}" for room, env in rooms.items())
+        return f"a file in {name} says {said}: it cannot be trained in {preset}"
     if positions != "learned-absolute":
-        whose = "the reference's layout" if layout == "reference" else f"{name}'s layout"
-        return f"{whose} has learned absolute positions, got {positions}"
+        return f"{name} has learned absolute positions, got {positions}"
     return None
 
 

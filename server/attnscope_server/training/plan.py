@@ -136,9 +136,7 @@ class TrainingPlan(BaseModel):
     def model_name(self) -> str:
         """The kind of policy, in a word for folders and names."""
         kind = {"learned-absolute": "absolute"}.get(self.positions, self.positions)
-        parts = (
-            ["AD", kind] if self.layout == "native" else ["AD", "reference"] if self.layout == "reference" else ["CAD"]
-        )
+        parts = ["CAD"] if self.layout == "cad" else ["AD", kind if self.layout == "native" else self.layout]
         if self.clock_steps:
             parts.append("clock" + ("" if not self.clock_episodes else str(self.clock_episodes)))
         if self.histories.source != "explorer":

@@ -81,8 +81,8 @@ def train(
     noise: Noise = 0.1,
     targets: TargetsOption = "taken",
     layout: Annotated[
-        Literal["native", "reference", "cad"],
-        typer.Option(help="Whose files are written; cad: a policy that packs its older history."),
+        Literal["native", "reference", "cccad", "cad"],
+        typer.Option(help="Whose files are written; cccad: CAD without a compressor; cad: it packs its older history."),
     ] = "native",
     latents: Annotated[int, typer.Option(min=1, help="With --layout cad: latents of a compression.")] = 16,
     window: Annotated[int, typer.Option(min=2, help="With --layout cad: steps of a training window.")] = 160,
@@ -107,6 +107,9 @@ def train(
     episode_steps: Annotated[
         int | None, typer.Option(help="The horizon: windows begin with episodes, positions know them.")
     ] = None,
+    bfloat16: Annotated[
+        bool, typer.Option(help="Matrix products in bfloat16; slow on processors without it. Compressed: never.")
+    ] = True,
     discovery_weight: Annotated[
         float, typer.Option(help="Weight in the loss of decisions right after the first rewards of a window.")
     ] = 1.0,

@@ -93,9 +93,11 @@ def test_the_verbs_go_from_nothing_to_a_table(tmp_path):
     made = runner.invoke(app, ["collect", str(tmp_path / "h.npz"), "--per-task", "1", "--episodes", "1"])
     assert re.search(r"65 histories; \d+ of 65 tasks end at", made.output)
     shape = "--context-length 12 --width 8 --layers 1 --heads 2 --feedforward 8 --steps 2 --batch 2"
-    shape += " --per-task 1 --episodes 1 --evaluate-every 2"
+    shape += " --per-task 1 --episodes 1 --evaluate-every 2 --no-bfloat16"
     trained = runner.invoke(app, ["train", *shape.split(), "--runs", str(tmp_path)], catch_exceptions=False)
     assert "AD-absolute-darkroom-reference-seed0" in trained.output.replace("\n", "")
+    plan = json.loads((tmp_path / "AD-absolute-darkroom-reference-seed0" / "plan.json").read_text())
+    assert plan["recipe"]["bfloat16"] is False
     folder = tmp_path / "AD-absolute-darkroom-reference-seed0" / "step-2"
     said = runner.invoke(
         app,

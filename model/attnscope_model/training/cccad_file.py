@@ -1,4 +1,4 @@
-"""Writing a policy that packs its history in CAD's own layout: ``ckpt-<step>.pt`` with step, config and model."""
+"""Writing CCCAD's AD, and CAD, which packs its history, in their own layout: ``ckpt-<step>.pt``."""
 
 from __future__ import annotations
 
@@ -6,16 +6,19 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from attnscope_model.families.cccad import CccadPolicy
 from attnscope_model.families.compressing import CadPolicy
 from attnscope_model.families.packing import PackingConfig
+from attnscope_model.families.tokens import CellConfig
+from attnscope_model.readers.cccad import CccadReader
 from attnscope_model.readers.compressing import CadReader
 from attnscope_model.training.layout_file import write_layout_file
 
 
-def write_cad_file(
+def write_cccad_file(
     folder: Path,
-    policy: CadPolicy,
-    shape: PackingConfig,
+    policy: CadPolicy | CccadPolicy,
+    shape: PackingConfig | CellConfig,
     step: int,
     config: Mapping[str, Any],
     tasks: Mapping[str, Sequence[int]],
@@ -25,7 +28,7 @@ def write_cad_file(
     Parameters
     ----------
     shape
-        Sizes of policy and compressor.
+        Sizes of the policy, and of its compressor where it has one.
     config
         What the layout's configuration has beyond these sizes; plain values.
     tasks
@@ -39,17 +42,21 @@ def write_cad_file(
         "tf_n_head": shape.heads,
         "tf_dim_feedforward": shape.feedforward,
         "n_transit": shape.context_length,
-        "n_compress_tokens": shape.latents,
-        "compress_n_layers": shape.compressor_layers,
-        "compress_n_heads": shape.compressor_heads,
         **config,
     }
-    model = {_file_name(name): tensor for name, tensor in policy.state_dict().items()}
+    if isinstance(shape, PackingConfig):
+        stored |= {
+            "n_compress_tokens": shape.latents,
+            "compress_n_layers": shape.compressor_layers,
+            "compress_n_heads": shape.compressor_heads,
+        }
+    renames = CadReader.renames if isinstance(policy, CadPolicy) else CccadReader.renames
+    model = {_file_name(name, renames): tensor for name, tensor in policy.state_dict().items()}
     return write_layout_file(folder, step, stored, model, tasks)
 
 
-def _file_name(name: str) -> str:
+def _file_name(name: str, renames: Sequence[tuple[str, str]]) -> str:
     """Return the layout's name of a weight; the reverse of what its reader does, last renaming first."""
-    for theirs, ours in reversed(CadReader.renames):
+    for theirs, ours in reversed(renames):
         name = name.replace(ours, theirs)
     return name
