@@ -1,7 +1,7 @@
 """`python -m benchmarks.learned train [RECIPE …]` trains, `run` rolls out and stores, `write` makes tables and figure.
 
-Each goes on where it was. `train` takes recipes by their names, and `--seed` one training seed. `keep` puts the judged
-weights in half precision, and the logs, into `artifacts/learned`.
+Each goes on where it was. `train` takes recipes by their names, and `--seed` one training seed. `keep` puts logs and
+plans, and the sweep's judged weights in half precision, into `artifacts/learned`; name the recipes that lie in `runs`.
 """
 
 from __future__ import annotations

@@ -23,7 +23,7 @@ from attnscope_model.strategies.learned import Latents, packing_moments
 from attnscope_server.screening import Histories, screen
 from attnscope_storage.wire import PolicyDescription
 from benchmarks.checksums import unchanged
-from benchmarks.learned.running import EPISODES, FOLDER, sum_up
+from benchmarks.learned.running import FOLDER, sum_up
 from benchmarks.learned.settings import RUN, Setting
 from benchmarks.learned.subjects import CAD, CAD_24, Trainee, of_recipes
 
@@ -35,14 +35,18 @@ LEFT: Final = {CAD: (0, 23), CAD_24: (0, 7)}
 SEED: Final = 520
 """Of the rollouts; no trial uses it."""
 
+EPISODES: Final = 20
+"""Of a rollout."""
+
 CPU: Final = torch.device("cpu")
 
 
 def measure(runs: Path, to: Path = FOLDER) -> Path:
-    """Screen every policy that packs, or go on with it, and publish departures by checkpoint; return their file."""
+    """Screen every policy that packs and is not published, and publish departures by checkpoint; return their file."""
     own = [trainee for setting in RUN for trainee in packing(setting)]
-    found = {trainee.name: np.load(screened(trainee, runs)) for trainee in own}
-    np.savez_compressed(to / ARRAYS, **found)
+    before = published_ages(to) if (to / ARRAYS).exists() else {}
+    found = {one.name: before[one.name] if one.name in before else np.load(screened(one, runs)) for one in own}
+    np.savez_compressed(to / ARRAYS, **found)  # type: ignore[arg-type]  # names are not keywords
     sum_up(to)
     return to / ARRAYS
 

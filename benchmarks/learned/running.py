@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
@@ -14,6 +15,7 @@ from attnscope.trials.results import TrialResults
 from attnscope_env import LISTED
 from attnscope_model.checkpoints.native import load_policy
 from attnscope_model.checkpoints.registry import CheckpointRegistry
+from attnscope_server.training.plan import tasks_of
 from attnscope_server.trials.job import TrialOrder, run_trial
 from attnscope_server.trials.resolving import resolve_trial
 from attnscope_server.trials.rollout import TrialRunner
@@ -29,8 +31,6 @@ JOB: Final = "learned"
 
 FRESH: Final = tuple(range(510, 515))
 """Evaluation seeds; no choice was made by rollouts of these seeds."""
-
-EPISODES: Final = 20
 
 BY_CONDITION: Final = ("trial/return", "trial/kept", "trial/held", "trial/flops")
 SHARED: Final = ("env/seed", "env/task")
@@ -55,23 +55,31 @@ def specification(setting: Setting, part: str | None = None) -> TrialSpec:
     judged = of_recipes(setting.recipes) if part is None else of[part]
     recipes = {one.recipe: [other.name for other in judged if other.recipe == one.recipe] for one in judged}
     shipped = part in {None, next(iter(of))}
+    if shipped:
+        recipes |= {name: [checkpoint] for name, checkpoint in setting.shipped.items()}
     arms = [
         arm
         for arm in setting.arms.values()
-        if arm["checkpoint"] in recipes or (shipped and arm["checkpoint"] not in setting.recipes)
+        if arm["checkpoint"] in recipes or (shipped and arm["checkpoint"] not in (*setting.recipes, *setting.shipped))
     ]
     return TrialSpec.model_validate(
         {
             "arms": arms,
             "recipes": [{"name": name, "checkpoints": names} for name, names in recipes.items()],
-            "tasks": {"split": "all", "indices": judged[0].plan.task_lists().test},
+            "tasks": {"split": "all", "indices": tasks(setting)},
             "seeds": FRESH,
-            "episodes": EPISODES,
+            "episodes": setting.episodes,
             "divergence_steps": 0,
             "kept_steps": 0,
             "speed": {"enabled": False},
         }
     )
+
+
+def tasks(setting: Setting) -> tuple[int, ...]:
+    """Return the held-out tasks of a setting."""
+    plan = of_recipes(setting.recipes)[0].plan
+    return tuple(task.index for task in tasks_of(plan.environment(), plan.task_lists().test, setting.tasks))
 
 
 def registered(trainees: Iterable[Trainee], runs: Path) -> CheckpointRegistry:
@@ -106,17 +114,22 @@ def roll_out(setting: Setting, runs: Path, part: str) -> Path:
 def publish(setting: Setting, runs: Path, to: Path = FOLDER) -> Path:
     """Join the parts of a setting to one trial, and publish its arrays and facts; return their folder.
 
+    A part that was not rolled out here is taken from what is published.
+
     Raises
     ------
     ValueError
         The parts have other tasks or evaluation seeds than each other.
+    LookupError
+        A condition is neither published nor of a part that was rolled out.
     """
     spec = specification(setting)
     resolved = resolve_trial(spec, registered(of_recipes(setting.recipes), runs))
-    stores = [CaptureReader.open(store_of(setting, runs, part)) for part in parts(setting)]
-    arrays: dict[str, np.ndarray[Any, Any]] = {name: joined(stores, resolved, name) for name in BY_CONDITION}
+    held = [part_of(published(setting, to))] if (to / f"{setting.key}.json").exists() else []
+    held += [rolled(path) for part in parts(setting) if (path := store_of(setting, runs, part)).exists()]
+    arrays: dict[str, np.ndarray[Any, Any]] = {name: joined(held, resolved, name) for name in BY_CONDITION}
     for name in SHARED:
-        first, *others = (np.asarray(store.array(name)[:]) for store in stores)
+        first, *others = (part.arrays[name] for part in held)
         if not all(np.array_equal(first, other) for other in others):
             raise ValueError(f"{name}: the parts of {setting.key} differ")
         arrays[name] = first
@@ -130,13 +143,38 @@ def publish(setting: Setting, runs: Path, to: Path = FOLDER) -> Path:
     return to
 
 
-def joined(stores: Iterable[CaptureReader], resolved: ResolvedTrial, name: str) -> np.ndarray[Any, Any]:
-    """Return an array of the whole trial, each condition taken from the part that holds it."""
-    held = {}
-    for store in stores:
-        own, values = ResolvedTrial.model_validate(store.attributes["resolved"]), np.asarray(store.array(name)[:])
-        held |= {_known_by(condition): values[condition.index] for condition in own.conditions}
-    return np.stack([held[_known_by(condition)] for condition in resolved.conditions])
+@dataclass(frozen=True)
+class Part:
+    """Conditions of a trial and their arrays, by name."""
+
+    resolved: ResolvedTrial
+    arrays: Mapping[str, np.ndarray[Any, Any]]
+
+
+def part_of(results: TrialResults) -> Part:
+    """Return a published trial as a part of a larger one."""
+    return Part(results.resolved, results.arrays)
+
+
+def rolled(path: Path) -> Part:
+    """Return a part that was rolled out."""
+    store = CaptureReader.open(path)
+    arrays = {name: np.asarray(store.array(name)[:]) for name in (*BY_CONDITION, *SHARED)}
+    return Part(ResolvedTrial.model_validate(store.attributes["resolved"]), arrays)
+
+
+def joined(parts: Iterable[Part], resolved: ResolvedTrial, name: str) -> np.ndarray[Any, Any]:
+    """Return an array of the whole trial, each condition taken from the last part that holds it.
+
+    Raises
+    ------
+    LookupError
+        No part holds a condition.
+    """
+    held = {_known_by(one): part.arrays[name][one.index] for part in parts for one in part.resolved.conditions}
+    if missing := [one.text for one in resolved.conditions if _known_by(one) not in held]:
+        raise LookupError(f"expected every condition rolled out or published, these are not: {missing}")
+    return np.stack([held[_known_by(one)] for one in resolved.conditions])
 
 
 def _known_by(condition: Condition) -> tuple[object, ...]:

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final
 
-from benchmarks.learned.subjects import CAD, CAD_24, NEWEST, NEWEST_24, WHOLE
+from benchmarks.learned.subjects import CAD, CAD_24, CAD_40, NEWEST, NEWEST_24, NEWEST_40, WHOLE
 
 FROZEN: Final = "AD-reference-sweeper-darkroom-reference-seed0@2400"
 """A shipped policy with a context of 160."""
+
+LONG: Final = "AD-absolute-sweeper-key-to-door-seed0@3000"
+"""A shipped policy of key-to-door with a context of 350: seven episodes."""
 
 
 @dataclass(frozen=True)
@@ -33,9 +36,16 @@ class Setting:
     questions: tuple[Question, ...]
     """In their registered order."""
     growing: int
-    """Episodes before the first compression."""
+    """Episodes of the table's first column: those before the first compression, one at least."""
     drawn: tuple[int, ...]
     """Arms of its figure."""
+    episodes: int = 20
+    tasks: int | None = None
+    """Held-out tasks, spread evenly over the split; None: all of them."""
+    whole_first: bool = True
+    """Nothing is packed in the first column's episodes."""
+    shipped: Mapping[str, str] = field(default_factory=dict)
+    """Shipped policies that stand in a question, each a recipe of one training seed, by its name."""
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -96,6 +106,27 @@ SEARCH: Final = Setting(
     drawn=(0, 1, 3, 4, 6),
 )
 
+DOOR: Final = Setting(
+    key="door",
+    recipes=(NEWEST_40, CAD_40),
+    arms={
+        "newest 40": {"checkpoint": NEWEST_40},
+        "CAD-40": {"checkpoint": CAD_40},
+        "newest 40, cut to its newest 23": newest(NEWEST_40, 23, positions="reindex"),
+        "CAD-40 without latents, sliding": sliding(CAD_40),
+        "CAD-40, leaving 15 as they are": leaving(CAD_40, 15),
+        "newest 40, cut to its newest 31": newest(NEWEST_40, 31, positions="reindex"),
+        "whole history of 350": {"checkpoint": "long"},
+    },
+    questions=(*ASKED, Question(6, 0)),
+    growing=1,
+    drawn=(0, 1, 3, 4, 6),
+    episodes=7,
+    tasks=16,
+    whole_first=False,
+    shipped={"long": LONG},
+)
+
 HALFWAY: Final = Setting(
     key="halfway",
     recipes=(),
@@ -119,7 +150,7 @@ HALFWAY: Final = Setting(
 )
 """The first study, at step 1,500; its arrays are kept, its weights are not."""
 
-RUN: Final = (SWEEP, SEARCH)
+RUN: Final = (SWEEP, SEARCH, DOOR)
 """Settings that are rolled out."""
 
 SETTINGS: Final = (*RUN, HALFWAY)

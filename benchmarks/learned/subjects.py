@@ -1,4 +1,4 @@
-"""The policies of the study: two settings, their recipes and training seeds, and the files in which they lie."""
+"""The policies of the study: three settings, their recipes and training seeds, and the files in which they lie."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Final
 
 from attnscope_model.checkpoints.registry import CheckpointRegistry
 from attnscope_model.training.trainer import Recipe
-from attnscope_server.training.layouts import CompressorPlan
+from attnscope_server.training.layouts import CompressorPlan, Layout
 from attnscope_server.training.plan import HistoryPlan, TrainingPlan
 from attnscope_server.training.watching import watch
 from attnscope_storage.wire import CheckpointInfo
@@ -25,7 +25,19 @@ NEWEST_24: Final = "newest24"
 WHOLE: Final = "whole"
 """Recipes of the search: histories of the explorer, a context of 24, and one of 160."""
 
-SEEDS: Final = {NEWEST: range(3), CAD: range(3), NEWEST_24: range(2), CAD_24: range(2), WHOLE: range(1)}
+CAD_40: Final = "cad40"
+NEWEST_40: Final = "newest40"
+"""Recipes of key-to-door: histories of the sweeper, a context of 40."""
+
+SEEDS: Final = {
+    NEWEST: range(3),
+    CAD: range(3),
+    NEWEST_24: range(2),
+    CAD_24: range(2),
+    WHOLE: range(1),
+    NEWEST_40: range(1),
+    CAD_40: range(1),
+}
 """Training seeds of each recipe that are judged."""
 
 STEPS: Final = 3000
@@ -34,6 +46,9 @@ STEPS: Final = 3000
 SEARCH_STEPS: Final = 1600
 """Those of the search's plans."""
 
+DOOR_STEPS: Final = 2000
+"""Those of key-to-door's."""
+
 ARTIFACTS: Final = Path(__file__).resolve().parents[2] / "artifacts" / "learned"
 """Holds the judged weights in half precision, and the logs."""
 
@@ -41,10 +56,14 @@ HALF: Final = "half.pt"
 """Name of a file of weights in half precision."""
 
 KEPT: Final = ("log.jsonl", "plan.json")
-"""Files of a run that are kept beside its weights."""
+"""Files of a run that are kept."""
+
+WITH_WEIGHTS: Final = (NEWEST, CAD, NEWEST_40, CAD_40)
+"""Recipes whose weights are kept, too; those of the others are trained again in minutes."""
 
 SWEEPER: Final = HistoryPlan(source="sweeper")
 EXPLORER: Final = HistoryPlan(source="explorer")
+OF_THE_DOOR: Final = HistoryPlan(source="sweeper", per_task=1, episodes=14, noise=0.6, targets="intended")
 
 
 def _plan(
@@ -65,12 +84,27 @@ def _plan(
     )
 
 
+def _of_the_door(layout: Layout, context: int, batch: int) -> TrainingPlan:
+    """Return the plan of a policy in key-to-door; one that packs has 8 latents and windows of 120."""
+    return TrainingPlan(
+        preset="key-to-door",
+        layout=layout,
+        context_length=context,
+        histories=OF_THE_DOOR,
+        compressor=CompressorPlan(latents=8, window=120, decisions=12) if layout == "cad" else CompressorPlan(),
+        recipe=Recipe(steps=DOOR_STEPS, batch=batch, bfloat16=False),
+        evaluate_every=DOOR_STEPS,
+    )
+
+
 PLANS: Final = {
     NEWEST: _plan(SWEEPER, STEPS, 64),
     CAD: _plan(SWEEPER, STEPS, 64, latents=16),
     NEWEST_24: _plan(EXPLORER, SEARCH_STEPS, 24, batch=32),
     CAD_24: _plan(EXPLORER, SEARCH_STEPS, 24, latents=8),
     WHOLE: _plan(EXPLORER, SEARCH_STEPS, 160),
+    NEWEST_40: _of_the_door("cccad", 40, 32),
+    CAD_40: _of_the_door("cad", 40, 16),
 }
 
 
@@ -100,7 +134,7 @@ class Trainee:
 
     @property
     def folder(self) -> str:
-        """Name of its run's folder; recipes of the search have equal names of runs, so the recipe stands before."""
+        """Name of its run's folder; recipes of other settings have equal names of runs, so the recipe stands before."""
         return self.plan.run_name if self.recipe in (NEWEST, CAD) else f"{self.recipe}-{self.plan.run_name}"
 
     def file(self, runs: Path) -> Path:
@@ -114,12 +148,14 @@ class Trainee:
         return self.file(runs)
 
     def keep(self, runs: Path, to: Path = ARTIFACTS) -> Path:
-        """Put its weights in half precision, its log and its plan into the repository; return the weights."""
+        """Put its log and its plan, and the weights of the sweep in half precision, into the repository."""
         folder = to / self.folder
         folder.mkdir(parents=True, exist_ok=True)
         for name in KEPT:
             shutil.copyfile(runs / self.folder / name, folder / name)
-        return halved(self.file(runs), folder / HALF)
+        if self.recipe in WITH_WEIGHTS:
+            halved(self.file(runs), folder / HALF)
+        return folder
 
     def add(self, runs: Path, registry: CheckpointRegistry) -> CheckpointInfo:
         """Register it as it is judged, in half precision: of its run where that is there, else of the artifacts.
@@ -127,7 +163,7 @@ class Trainee:
         Raises
         ------
         FileNotFoundError
-            It lies in neither.
+            It lies in neither: it is to be trained.
         """
         file, judged = self.file(runs), runs / "learned" / "judged" / self.name
         half = halved(file, judged / HALF) if file.exists() else ARTIFACTS / self.folder / HALF

@@ -16,7 +16,7 @@ from attnscope.trials.results import TrialResults
 from benchmarks.learned.ages import BANDS, LEFT, by_age, published_ages
 from benchmarks.learned.comparing import answer, by_episode, compared
 from benchmarks.learned.running import everything
-from benchmarks.learned.settings import SEARCH, SETTINGS, SWEEP, Setting
+from benchmarks.learned.settings import RUN, SEARCH, SETTINGS, SWEEP, Setting
 from benchmarks.learned.subjects import ARTIFACTS, TRAINEES
 from benchmarks.study2.writing import rewritten, table
 
@@ -39,7 +39,7 @@ def tables(trials: Mapping[str, TrialResults], ages: Ages) -> dict[str, str]:
             ("arm", "by training seed", *_phases(setting), "tokens", "million operations"),
             _returns(setting, trials[setting.key]),
         )
-        for setting in (SWEEP, SEARCH)
+        for setting in RUN
     }
     found["ages"] = table(
         ("arm", "decisions", *(f"age {_span(band)}" for band in BANDS)),
@@ -82,7 +82,7 @@ def _of_the_recipe(found: ArmOfRecipe) -> str:
 
 def _phases(setting: Setting) -> tuple[str, str]:
     first = "episode 1" if setting.growing == 1 else f"episodes 1–{setting.growing}"
-    return first, f"episodes {setting.growing + 1}–20"
+    return first, f"episodes {setting.growing + 1}–{setting.episodes}"
 
 
 def _returns(setting: Setting, results: TrialResults) -> Iterator[tuple[str, ...]]:
