@@ -11,7 +11,7 @@ from sqlalchemy import select, update
 from attnscope_server.errors import refusal
 from attnscope_server.records.job import StoredJob
 from attnscope_server.records.job_queries import JobQueries
-from attnscope_server.records.job_rows import known_row, stored_job
+from attnscope_server.records.job_rows import ids_in, known_row, stored_job
 from attnscope_server.records.repairs import fail_unreadable
 from attnscope_server.records.tables import JobRow, MetadataRow
 from attnscope_storage.wire import JobChanges, JobState, ProblemCode
@@ -41,17 +41,17 @@ class JobKeeping(JobQueries):
 
     def expire(self, now: datetime) -> tuple[UUID, ...]:
         """Mark the ended jobs as deleted whose time has come and that are not pinned; return them."""
-        due = select(JobRow).where(
+        due = select(JobRow.id).where(
             JobRow.deleted_at.is_(None),
             JobRow.pinned.is_(False),
             JobRow.expires_at <= now,
             JobRow.state.in_([state for state in JobState if state.final]),
         )
         with self._database.write() as session:
-            rows = tuple(session.scalars(due))
-            for row in rows:
-                row.deleted_at = now
-            return tuple(UUID(row.id) for row in rows)
+            ids = tuple(session.scalars(due))
+            for job in ids:
+                session.execute(update(JobRow).where(JobRow.id == job).values(deleted_at=now))
+            return tuple(ids_in(ids))
 
     def mark_deleted(self, job: UUID) -> None:
         """Hide an ended job for ever; its capture may still be on disk.

@@ -11,7 +11,7 @@ from sqlalchemy import func, select
 from attnscope_server.records.database import Database
 from attnscope_server.records.fates import Fate, fates_of
 from attnscope_server.records.job import StoredJob
-from attnscope_server.records.job_rows import readable, row_named, row_of, stored_job
+from attnscope_server.records.job_rows import ids_in, readable, row_named, row_of, stored_job
 from attnscope_server.records.listing import Cut, Held, JobFilter, Shown, list_jobs, page_of
 from attnscope_server.records.tables import EventRow, JobRow
 from attnscope_server.records.turns import places
@@ -122,7 +122,7 @@ class JobQueries:
         """Return the deleted jobs whose captures may still be on disk."""
         query = select(JobRow.id).where(JobRow.deleted_at.is_not(None), JobRow.removed_at.is_(None))
         with self._database.read() as session:
-            return tuple(UUID(job) for job in session.scalars(query))
+            return tuple(ids_in(session.scalars(query)))
 
     def fates(self, owning: Collection[str], only: UUID | None = None) -> tuple[Fate, ...]:
         """Return what became of every job that there ever was, or of one; `owning` are kinds that own stores."""

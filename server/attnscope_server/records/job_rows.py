@@ -136,6 +136,15 @@ def readable(rows: Iterable[JobRow]) -> Iterator[StoredJob]:
             log.warning("the record of a job cannot be read", job=row.id, detail=error.message)
 
 
+def ids_in(stored: Iterable[str]) -> Iterator[UUID]:
+    """Yield the ids of jobs as they are stored; what is none is logged, and hides no other."""
+    for one in stored:
+        try:
+            yield UUID(one)
+        except ValueError:
+            log.warning("the record of a job has no id", job=one)
+
+
 def record_event(session: Session, row: JobRow, at: datetime, detail: str | None, state: JobState | None = None) -> int:
     """Write down the state that a job entered, after what came before; return the number of the event.
 

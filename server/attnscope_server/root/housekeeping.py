@@ -73,29 +73,38 @@ class Housekeeping:
 
     def round(self) -> None:
         """Delete what has expired, then remove what is deleted; what cannot be done is left for a later round."""
+        for part in (self._expire, self._remove_deleted, self._remove_swept, self._orphans):
+            try:
+                part()
+            except UNANSWERED as error:
+                log.warning("the job database did not answer", detail=str(error))
+                return
+            except Exception:  # whatever it was, it stops no other part, and the next round tries again
+                log.exception("a part of housekeeping failed")
+
+    def _expire(self) -> None:
         now, steady = self._now(), self._steady()
         before, self._last = self._last, (now, steady)
-        if before is not None:
-            drift = (now - before[0]) - timedelta(seconds=steady - before[1])
-            if abs(drift) <= CLOCK_DRIFT:
-                for job in self._jobs.expire(now):
-                    log.info("capture expired", job=str(job))
-            else:
-                log.warning("the clock was set; nothing expires in this round", drift=str(drift))
+        if before is None:
+            return
+        drift = (now - before[0]) - timedelta(seconds=steady - before[1])
+        if abs(drift) > CLOCK_DRIFT:
+            log.warning("the clock was set; nothing expires in this round", drift=str(drift))
+            return
+        for job in self._jobs.expire(now):
+            log.info("capture expired", job=str(job))
+
+    def _remove_deleted(self) -> None:
         for job in self._jobs.deleted_leftovers():
             remove(self._jobs, self._captures, job)
+
+    def _remove_swept(self) -> None:
         if (swept := self._sweep()) > 0:
             log.info("leftovers of interrupted additions of checkpoints removed", folders=swept)
-        self._orphans()
 
     def _loop(self) -> None:
         while True:
-            try:
-                self.round()
-            except UNANSWERED as error:
-                log.warning("the job database did not answer", detail=str(error))
-            except Exception:  # whatever it was, the next round tries again
-                log.exception("a round of housekeeping failed")
+            self.round()
             if self._stop.wait(self._every):
                 return
 

@@ -18,8 +18,8 @@ from attnscope_server.records.fates import Fate
 from attnscope_server.records.job_store import JobStore
 from attnscope_server.root.captures import Captures
 from attnscope_storage.errors import AttnscopeError
-from attnscope_storage.layout.bucket import StorePath
-from attnscope_storage.layout.places import stamp_of
+from attnscope_storage.layout.bucket import BucketPath, StorePath
+from attnscope_storage.layout.root import ROOT_KEY
 from attnscope_storage.writing.leftovers import remove_leftovers
 
 log = structlog.get_logger("attnscope.housekeeping")
@@ -105,12 +105,27 @@ def _unread(fates: tuple[Fate, ...], present: Mapping[UUID, StorePath]) -> set[U
     """Return the stores that are there and that nobody can read.
 
     A store of a removed job is one; a store of no job is one where it has no root document. With one, a database that
-    was lost may have known it: the doctor names it.
+    was lost may have known it: the doctor names it. While a job's record does not tell what the job owns, a store of no
+    job may be its own.
     """
     removed = {store for fate in fates if fate.removed for store in fate.stores}
     known = {store for fate in fates if not fate.removed for store in fate.stores}
+    told = all(fate.told for fate in fates)
     return {
         store
         for store, place in present.items()
-        if store not in known and (store in removed or stamp_of(place) is None)
+        if store not in known and (store in removed or (told and _rootless(place)))
     }
+
+
+def _rootless(place: StorePath) -> bool:
+    """Return True where a store surely has no root document; one that only cannot be looked at may have one."""
+    try:
+        if isinstance(place, BucketPath):
+            return place.stamp() is None
+        (place / ROOT_KEY).lstat()
+    except (FileNotFoundError, NotADirectoryError):
+        return True
+    except OSError as error:
+        log.warning("a store of no job cannot be looked at", store=str(place), detail=str(error))
+    return False

@@ -7,6 +7,7 @@ attempt that found its array shorter than the chunk's committed end; what nobody
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
@@ -14,6 +15,8 @@ from attnscope_storage.layout.keys import Committed
 
 TAKEOVERS: Final = "takeovers"
 """Root attribute: a list of ``{"attempt": number, "lengths": {array: entries}}``, oldest first."""
+
+_ENDING: Final = re.compile(r"@(?P<attempt>[0-9]+)\.[0-9]+$")
 
 
 def with_takeover(known: Sequence[Mapping[str, Any]], attempt: int, lengths: Mapping[str, int]) -> list[dict[str, Any]]:
@@ -42,6 +45,12 @@ def ending_of(attempt: int, turn: int) -> str:
         Place of the writer in the list, from 1 on; no two that were published have the same.
     """
     return "" if (attempt, turn) == (1, 1) else f"@{attempt}.{turn}"
+
+
+def attempt_of(key: str) -> int:
+    """Return the attempt whose writer alone writes an object, told by its key; 1 where the key has no ending."""
+    found = _ENDING.search(key)
+    return 1 if found is None else int(found["attempt"])
 
 
 def stored_at(key: str, chunk: Committed, attributes: Mapping[str, Any]) -> str:

@@ -11,7 +11,7 @@ from attnscope_storage.layout.keys import Committed
 from attnscope_storage.layout.root import ROOT_KEY
 from attnscope_storage.layout.snapshot import Root
 from attnscope_storage.layout.store import PARTIAL_SUFFIX
-from attnscope_storage.layout.takeovers import stored_at
+from attnscope_storage.layout.takeovers import attempt_of, stored_at
 from attnscope_storage.writing.fence import UNFINISHED
 
 
@@ -23,8 +23,8 @@ def remove_leftovers(place: StorePath, attempt: int, over: Callable[[], bool]) -
     Parameters
     ----------
     over
-        Returns False where a later attempt may have begun. A bucket's objects do not all tell their attempt, so it is
-        asked after they are listed.
+        Returns False where a later attempt may have begun. A bucket's documents do not tell their attempt, so it is
+        asked after the objects are listed.
 
     Raises
     ------
@@ -33,7 +33,7 @@ def remove_leftovers(place: StorePath, attempt: int, over: Callable[[], bool]) -
     StorageUnwritableError
         The bucket does not answer.
     """
-    return _objects(place, over) if isinstance(place, BucketPath) else _files(place, attempt)
+    return _objects(place, attempt, over) if isinstance(place, BucketPath) else _files(place, attempt)
 
 
 def _files(folder: Path, attempt: int) -> int:
@@ -46,11 +46,13 @@ def _files(folder: Path, attempt: int) -> int:
     return removed
 
 
-def _objects(place: BucketPath, over: Callable[[], bool]) -> int:
-    listed = [key for key, _ in place.objects()]
+def _objects(place: BucketPath, attempt: int, over: Callable[[], bool]) -> int:
+    listed = [key for key, _ in place.objects() if attempt_of(key) <= attempt]
     if not over():
         return 0
     found = BucketStore(place).read(ROOT_KEY)
+    if found is None and ROOT_KEY in listed:  # it was deleted meanwhile, or the bucket contradicts itself
+        return 0
     named = set() if found is None else _named(Root.parse(found[0]))
     left = [key for key in listed if key not in named]
     place.remove_objects(left)

@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 import pytest
+from sqlalchemy import column, table, update
 
 from attnscope_server.records.job_store import JobStore
 from attnscope_server.root.captures import Captures
@@ -131,6 +132,32 @@ def test_a_deletion_that_failed_is_ended_later(jobs, where, keeping, monkeypatch
     keeping.round()
     assert list(where.captures_folder.iterdir()) == []
     assert jobs.deleted_leftovers() == ()
+
+
+def test_a_part_that_fails_stops_no_other(jobs, where):
+    """What is done last is reached, whatever failed before it."""
+    looked = []
+
+    def fails() -> int:
+        raise RuntimeError
+
+    Housekeeping(jobs, Captures(where.data_root), 1, sweep=fails, orphans=lambda: looked.append(None)).round()
+    assert looked == [None]
+
+
+def test_a_damaged_record_expires_too_and_stops_no_other(jobs, database, where, keeping, clocks, ended):
+    """A round reads of a job only what tells that its time has come."""
+    damaged, whole = ended(jobs), ended(jobs)
+    folders = [capture_of(where, job) for job in (damaged, whole)]
+    for job in (damaged, whole):
+        jobs.change(job.id, JobChanges(expires_at=NOON + timedelta(hours=1)))
+    plain = table("jobs", column("id"), column("resolved"))  # without the type that would refuse such a value
+    with database.write() as session:
+        session.execute(update(plain).where(plain.c.id == str(damaged.id)).values(resolved="{"))
+    keeping.round()
+    clocks.run(timedelta(hours=2))
+    keeping.round()
+    assert [folder.exists() for folder in folders] == [False, False]
 
 
 def test_links_in_the_data_root_are_not_followed(where, tmp_path):

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from uuid import UUID, uuid4
 
 import pytest
+from sqlalchemy import column, table, update
 
 from attnscope_server.records.fates import Fate
 from attnscope_server.records.tables import JobRow
@@ -72,6 +74,48 @@ def test_stores_that_may_be_read_stay(jobs, where, hours, submitted, ended):
     assert not gone.exists()
 
 
+def test_a_store_whose_root_cannot_be_looked_at_stays(where, hours, monkeypatch):
+    """It may have one: a disk that fails, or rights that were taken away, are no reason to remove what is there."""
+    folder = store_of(where, uuid4(), rooted=True)
+    root = folder / "zarr.json"
+
+    def failing(look_at):
+        def fails(path, **options):
+            if path == root:
+                raise PermissionError
+            return look_at(path, **options)
+
+        return fails
+
+    for way in ("stat", "lstat"):
+        monkeypatch.setattr(Path, way, failing(getattr(Path, way)))
+    hours.pass_by()
+    monkeypatch.undo()
+    assert folder.exists()
+
+
+@pytest.mark.parametrize(
+    "spoilt", [{"id": "no id"}, {"resolved": "{"}, {"resolved": "null"}, {"attempts": "many"}, {"deleted_at": "then"}]
+)
+def test_a_damaged_record_hides_no_other(jobs, database, where, hours, ended, monkeypatch, spoilt):
+    """What other jobs left is removed; a store of no job stays while the record does not tell what its job owns."""
+    monkeypatch.setattr("attnscope_server.root.orphans._owning", lambda: ["capture"])
+    damaged, job = ended(jobs), ended(jobs)
+    jobs.mark_deleted(job.id)
+    remove(jobs, Captures(where.data_root), job.id)
+    (name,) = spoilt
+    plain = table("jobs", column("id"), column(name))  # without the types that would refuse such values
+    with database.write() as session:
+        session.execute(update(plain).where(plain.c.id == str(damaged.id)).values(spoilt))
+    late, own, part = (
+        store_of(where, one, rooted=rooted)
+        for one, rooted in ((job.id, True), (damaged.id, True), (child_id(damaged.id, "screen"), False))
+    )
+    hours.pass_by()
+    assert [late.exists(), own.exists()] == [False, True]
+    assert part.exists() == (name == "resolved")
+
+
 def test_links_are_left_alone(where, hours, tmp_path):
     """The doctor names them."""
     link = Captures(where.data_root).path(uuid4())
@@ -136,7 +180,7 @@ def test_the_grace_time_outlasts_a_lease(where):
 
         def fates(self, _owning, _only=None):
             """Return its fate."""
-            return (Fate(job, (job,), removed=True, ended=False, clean=False, attempts=1),)
+            return (Fate(job, (job,), told=True, removed=True, ended=False, clean=False, attempts=1),)
 
     folder, hours = store_of(where, job, rooted=True), Hours(Jobs(), where, lease_seconds=GRACE_SECONDS)
     hours.pass_by(2 * GRACE_SECONDS - 1)

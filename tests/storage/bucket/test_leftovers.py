@@ -55,6 +55,27 @@ def test_chunks_without_a_root_go(place):
     assert list(path.objects()) == []
 
 
+def test_objects_of_a_later_attempt_stay(place):
+    """Whatever a job database says that was restored from an older copy: its keys tell their attempt."""
+    path = place()
+    keys = ["stats/entropy/c/0@2.1", "stats/entropy/c/0@3.1", "stats/entropy/c/0@10.2"]
+    for key in keys:
+        BucketStore(path, read_only=False).stage(key, as_buffer(b"1"))
+    assert remove_leftovers(path, 2, lambda: True) == 1
+    assert [key for key, _ in path.objects()] == sorted(keys[1:])
+
+
+def test_a_bucket_that_contradicts_itself_loses_nothing(rollout, place, monkeypatch):
+    """It lists a root document and does not give it: nothing tells which objects it names."""
+    path = place()
+    rollout.write(path)
+    before = dict(path.objects())
+    with monkeypatch.context() as patched:
+        patched.setattr(BucketStore, "read", lambda *_: None)
+        assert remove_leftovers(path, 1, lambda: True) == 0
+    assert dict(path.objects()) == before
+
+
 def test_files_without_their_names_go(rollout, tmp_path):
     """Those of this attempt and older ones; a later attempt's stay, and the capture reads as before."""
     path = rollout.write(tmp_path / "c.zarr", until=8)
