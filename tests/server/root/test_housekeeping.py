@@ -135,7 +135,7 @@ def test_a_deletion_that_failed_is_ended_later(jobs, where, keeping, monkeypatch
 
 
 def test_a_part_that_fails_stops_no_other(jobs, where):
-    """What is done last is reached, whatever failed before it."""
+    """The part that is done last is reached, whatever failed before it."""
     looked = []
 
     def fails() -> int:

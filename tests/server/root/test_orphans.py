@@ -98,7 +98,7 @@ def test_a_store_whose_root_cannot_be_looked_at_stays(where, hours, monkeypatch)
     "spoilt", [{"id": "no id"}, {"resolved": "{"}, {"resolved": "null"}, {"attempts": "many"}, {"deleted_at": "then"}]
 )
 def test_a_damaged_record_hides_no_other(jobs, database, where, hours, ended, monkeypatch, spoilt):
-    """What other jobs left is removed; a store of no job stays while the record does not tell what its job owns."""
+    """Leavings of other jobs are removed; a store of no job stays while the record does not tell what its job owns."""
     monkeypatch.setattr("attnscope_server.root.orphans._owning", lambda: ["capture"])
     damaged, job = ended(jobs), ended(jobs)
     jobs.mark_deleted(job.id)
