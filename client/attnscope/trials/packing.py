@@ -10,10 +10,8 @@ from jaxtyping import Float64, Int64
 
 from attnscope.trials.results import TrialResults
 from attnscope_model.strategies import strategy
-from attnscope_model.strategies.learned import Latents, packing_ages, packing_work
+from attnscope_model.strategies.learned import Latents, packing_ages, packing_memory, packing_work
 from attnscope_storage.kinds.trial.schema import DEPARTURE
-from attnscope_storage.wire.flops import packing_bytes
-from attnscope_storage.wire.packing import rhythm_of
 
 UNCOUNTED: Final = "the memory of its compressor is not counted, as nobody tells it"
 """Said of an installed compressor, and of a policy whose description says no network."""
@@ -51,18 +49,17 @@ def packing_moment(results: TrialResults, condition: int) -> int:
         Entry of the condition axis.
     """
     arm, policy = results.conditions[condition], results.policy_of(condition)
-    if arm.strategy != Latents.name or arm.parameters.get("by"):
+    if arm.strategy != Latents.name:
         return 0
-    rhythm = rhythm_of(policy)
-    if rhythm is None or arm.parameters.get("once"):
-        return packing_bytes(policy, results.spec.episodes * results.resolved.horizon * policy.tokens_per_transition)
-    return packing_bytes(policy, rhythm.most_sources)
+    rule = strategy(arm.strategy, **arm.parameters)
+    assert isinstance(rule, Latents)  # noqa: S101 - by its name
+    return packing_memory(rule, policy, results.spec.episodes * results.resolved.horizon)
 
 
 def packing_costs(results: TrialResults, condition: int) -> str | None:
     """Return the compressor's part of a condition's operations, and the bytes that it takes for a moment, in words.
 
-    None where a condition packs nothing. Both are counted among those of the condition.
+    None where a condition packs nothing. Both are counted among those of the condition, where anybody tells them.
 
     Parameters
     ----------

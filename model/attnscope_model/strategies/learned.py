@@ -17,7 +17,8 @@ from attnscope_model.strategies.errors import StrategyError
 from attnscope_model.strategies.parameters import parameter
 from attnscope_model.strategies.plan import Plan
 from attnscope_model.strategies.view import ContextView
-from attnscope_storage.wire.flops import compression_flops
+from attnscope_storage.wire.flops import compression_flops, packing_bytes
+from attnscope_storage.wire.packing import rhythm_of
 from attnscope_storage.wire.policies import PolicyDescription, RecordedPolicy
 
 
@@ -133,3 +134,45 @@ def packing_work(
     between = max(1, -(-room // per) - rule.newest)
     spread = (fixed + each * (policy.latents + between * per)) / between
     return np.asarray(np.where(seen >= policy.packed_at, spread, 0.0), np.float64)
+
+
+def most_packed(rule: Latents, policy: PolicyDescription, steps: int) -> int:
+    """Return the tokens and latents that the largest compression of a rollout packs; 0 where there is none.
+
+    0 too of an installed compressor: only its package knows when it packs.
+
+    Parameters
+    ----------
+    rule
+        The arm.
+    policy
+        The policy that it packs for.
+    steps
+        Steps of the rollout.
+    """
+    rhythm, per = rhythm_of(policy), policy.tokens_per_transition
+    if rule.by or rhythm is None:
+        return 0
+    if rule.once:
+        beyond = steps * per - policy.packed_at
+        return -(-(beyond + policy.latents) // per) * per if beyond > 0 else 0
+    if steps < rhythm.first:
+        return 0
+    again = steps >= rhythm.first + rhythm.every - rule.newest
+    return (rhythm.most_sources if again else rhythm.first_sources) - rule.newest * per
+
+
+def packing_memory(rule: Latents, policy: PolicyDescription, steps: int) -> int:
+    """Return the bytes that a rollout's largest compression takes for a moment; 0 where there is none.
+
+    Parameters
+    ----------
+    rule
+        The arm.
+    policy
+        The policy that it packs for.
+    steps
+        Steps of the rollout.
+    """
+    most = most_packed(rule, policy, steps)
+    return packing_bytes(policy, most) if most else 0

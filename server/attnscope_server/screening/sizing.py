@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from attnscope_model.strategies.learned import Latents
-from attnscope_server.trials.sizing import packing_flops, packing_memory
+from attnscope_server.trials.sizing import packing_flops, packing_moment
 from attnscope_storage.wire import Condition, PolicyDescription
 from attnscope_storage.wire.flops import forward_flops
 from attnscope_storage.wire.specifications.screens import ResolvedScreen
@@ -36,7 +36,7 @@ def screen_memory(resolved: ResolvedScreen, policy: PolicyDescription) -> float:
     rows = resolved.steps * policy.context_length * (resolved.block + 2 * policy.layers * policy.heads)
     windows = judged * full * (policy.width * policy.tokens_per_transition * max(2, len(resolved.arms) // 8) + 64)
     kept = 2 * judged * full * (len(resolved.arms) + 3 * len(resolved.bands) + resolved.episodes_back)
-    moment = resolved.block * max((packing_memory(arm, resolved.steps, policy) for arm in resolved.arms), default=0)
+    moment = resolved.block * max((packing_moment(arm, resolved.steps, policy) for arm in resolved.arms), default=0)
     return FLOAT_BYTES * (history + rows * int(resolved.rows) + windows) + kept + moment
 
 

@@ -9,11 +9,11 @@ from jaxtyping import Float, Int
 
 from attnscope_model.strategies import strategy
 from attnscope_model.strategies.fitting import ATTENTION
-from attnscope_model.strategies.learned import Latents, packing_work
+from attnscope_model.strategies.learned import Latents, packing_memory, packing_work
 from attnscope_storage.kinds.trial.schema import ARMS, PHASES, TrialSchema
 from attnscope_storage.layout.store_schema import SPLITS, StoreSchema
 from attnscope_storage.wire import Condition, PolicyDescription, ResolvedTrial, TrialSpec
-from attnscope_storage.wire.flops import forward_flops, packing_bytes
+from attnscope_storage.wire.flops import forward_flops
 
 WRITER_BLOCKS = 2
 """Conditions that rollout and writer share."""
@@ -148,17 +148,18 @@ def trial_memory(resolved: ResolvedTrial, policy: PolicyDescription, schema: Sto
     every = [one.policy for one in resolved.checkpoints] or [policy]
     contexts = 4 * envs * max(one.context_length * one.width for one in every) * 12
     weights = 4 * sum(one.parameters for one in every)
-    packed = (packing_memory(one, resolved.steps, policy_of(one, resolved, policy)) for one in resolved.conditions)
+    packed = (packing_moment(one, resolved.steps, policy_of(one, resolved, policy)) for one in resolved.conditions)
     moment = resolved.envs * max(packed, default=0)
     return weights + (WRITER_BLOCKS + 1) * condition_bytes(schema) + contexts + moment
 
 
-def packing_memory(condition: Condition, steps: int, policy: PolicyDescription) -> int:
-    """Return the bytes that a rollout's largest compression takes for a moment; 0 where there is none."""
+def packing_moment(condition: Condition, steps: int, policy: PolicyDescription) -> int:
+    """Return the bytes that a rollout's largest compression takes for a moment; 0 where a condition packs nothing."""
     if condition.strategy != Latents.name:
         return 0
-    everything = steps * policy.tokens_per_transition
-    return packing_bytes(policy, everything if condition.parameters.get("once") else None)
+    rule = strategy(condition.strategy, **condition.parameters)
+    assert isinstance(rule, Latents)  # noqa: S101 - by its name
+    return packing_memory(rule, policy, steps)
 
 
 def _timed(spec: TrialSpec) -> int:

@@ -46,7 +46,8 @@ def compression_flops_of_shape(layers: int, latents: int, width: int, inner: int
 def packing_bytes(policy: PolicyDescription, sources: int | None = None) -> int:
     """Return the bytes that one compression takes for a moment, of one rollout in float32; 0 where nobody says it.
 
-    An installed compressor says its bytes itself; where it does not, its attention alone is counted, if it gives any.
+    An installed compressor says its bytes itself. Where it does not but gives its attention, it is counted as a
+    transformer of as many layers and heads, without feed-forward parts.
 
     Parameters
     ----------

@@ -8,18 +8,18 @@ import numpy as np
 import pytest
 import torch
 
-from attnscope_model.acting.packing import PackedHistory
+from attnscope_model.acting.packing import OnceHistory, PackedHistory
 from attnscope_model.compression import Compression
 from attnscope_model.compression.deciding import CompressedDecider
 from attnscope_model.compression.packed import decisions_between
 from attnscope_model.strategies import strategy
-from attnscope_model.strategies.learned import packing_work
+from attnscope_model.strategies.learned import most_packed, packing_memory, packing_work
 from attnscope_server.capturing.sizing import capture_flops
 from attnscope_server.trials import speed
 from attnscope_server.trials.acting import Recorded
-from attnscope_server.trials.sizing import packing_flops
+from attnscope_server.trials.sizing import packing_flops, packing_moment
 from attnscope_server.trials.speed import SpeedMeter
-from attnscope_storage.wire.flops import compression_flops, forward_flops
+from attnscope_storage.wire.flops import compression_flops, forward_flops, packing_bytes
 from attnscope_storage.wire.packing import rhythm_of
 from attnscope_storage.wire.specifications.trials import SpeedChoice
 from planted import Planted, planted_policy
@@ -132,3 +132,23 @@ def test_an_arms_work_is_that_of_its_contexts(policy, parameters):
     condition = SimpleNamespace(strategy="latents", parameters=rule.parameters)
     assert packing_flops(condition, steps, policy.description) == pytest.approx(found.sum())
     assert np.isnan(packing_work(strategy("latents", by="mine"), policy.description, np.arange(3))).all()
+
+
+@pytest.mark.parametrize("steps", [30, 31, 32, 52, 53, 58, 200])
+@pytest.mark.parametrize("parameters", [{}, {"newest": 5}, {"once": True}], ids=["own", "newest", "once"])
+def test_an_arms_memory_is_that_of_its_largest_compression(policy, parameters, steps):
+    """Transitions that stay are not packed, nor those with room beside once; a short rollout packs nothing."""
+    rule, shape = strategy("latents", **parameters), policy.description
+    newest = parameters.get("newest", 0)
+    held = (
+        OnceHistory(policy.compressor, 1, shape.packed_at)
+        if rule.once
+        else PackedHistory(policy.compressor, 1, newest=newest)
+    )
+    found = [held.append(torch.zeros(1, 1, shape.width)) for _ in range(steps)]
+    most = max((one.sources for one in found if one is not None), default=0)
+    assert (most > 0) == (steps > 30 + rule.once)
+    assert most_packed(rule, shape, steps) == most
+    condition = SimpleNamespace(strategy="latents", parameters=rule.parameters)
+    assert packing_moment(condition, steps, shape) == (packing_bytes(shape, most) if most else 0)
+    assert packing_memory(strategy("latents", by="mine"), shape, steps) == 0

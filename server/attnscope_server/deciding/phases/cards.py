@@ -77,7 +77,7 @@ def _card(
         rollouts=driver.rollouts,
         random_rollouts=record.random_rollouts,
         speed=record.speed,
-        memory=None if chosen is None else memory_of(chosen, checkpoint.policy),
+        memory=None if chosen is None else memory_of(chosen, checkpoint.policy, resolved.steps),
         first_seed=spec.seeds[0],
         attempt=1 + len(record.earlier),
         earlier=record.earlier,

@@ -22,12 +22,12 @@ from attnscope_model.acting.deciding import Decider
 from attnscope_model.compression.deciding import CompressedDecider, PlainDecider
 from attnscope_model.compression.packed import decisions_between
 from attnscope_model.forward.policy import Policy
-from attnscope_model.strategies.learned import Latents
+from attnscope_model.strategies import strategy
+from attnscope_model.strategies.learned import Latents, packing_memory
 from attnscope_server.deciding.phases.record import setup_of
 from attnscope_server.trials.acting import Deciding
 from attnscope_storage.reading.reader import CaptureReader
 from attnscope_storage.wire import PolicyDescription
-from attnscope_storage.wire.flops import packing_bytes
 from attnscope_storage.wire.specifications.cards import CardArm, CardMemory, CardPhase, CardSpeed
 
 ENVS: Final = 8
@@ -205,24 +205,40 @@ def busy_words(load: float | None, cores: int | None) -> str:
     return f"; timed on a busy machine (load {load:g} on {cores} cores): time your own loop before you cite this"
 
 
-def memory_of(arm: CardArm, policy: PolicyDescription) -> CardMemory:
-    """Return the memory of one environment's context: keys and values of every layer in float32."""
+def memory_of(arm: CardArm, policy: PolicyDescription, steps: int) -> CardMemory:
+    """Return the memory of one environment's context: keys and values of every layer in float32.
+
+    Parameters
+    ----------
+    arm
+        The chosen arm.
+    policy
+        The policy that acts.
+    steps
+        Steps of a rollout, which an arm that packs everything anew holds to its end.
+    """
     full = policy.transitions * policy.tokens_per_transition
     each = 2 * policy.layers * policy.width * FLOAT_BYTES
     if arm.strategy == Latents.name:
-        return _packing_memory(arm, policy, full, each)
+        return _packing_memory(arm, policy, full, each, steps)
     own = min(full, arm.tokens)
     words = f"{own} of {full} tokens; keys and values {own * each / 1024:.0f} of {full * each / 1024:.0f} KiB a context"
     return CardMemory(tokens=own, full_tokens=full, bytes=own * each, full_bytes=full * each, words=words)
 
 
-def _packing_memory(arm: CardArm, policy: PolicyDescription, full: int, each: int) -> CardMemory:
+def _packing_memory(arm: CardArm, policy: PolicyDescription, full: int, each: int, steps: int) -> CardMemory:
     """Return the memory of one context that is packed: of its fullest, and what a compression takes for a moment."""
-    moment = packing_bytes(policy)
+    rule = strategy(arm.strategy, **arm.parameters)
+    assert isinstance(rule, Latents)  # noqa: S101 - by its name
+    moment = packing_memory(rule, policy, steps)
+    whole = steps * policy.tokens_per_transition * policy.width * FLOAT_BYTES * int(rule.once)
     words = (
         f"{arm.tokens} of {full} tokens on the average, and as many as {full} before each compression; keys and values "
         f"{full * each / 1024:.0f} KiB a context then"
     )
+    words += f", {whole / 1024:.0f} KiB for the rollout's tokens, which are packed anew each time" if whole else ""
     words += f", and a compression takes {moment / 1024:.0f} KiB for a moment" if moment else ""
     own = min(full, arm.tokens)
-    return CardMemory(tokens=own, full_tokens=full, bytes=full * each + moment, full_bytes=full * each, words=words)
+    return CardMemory(
+        tokens=own, full_tokens=full, bytes=full * each + whole + moment, full_bytes=full * each, words=words
+    )

@@ -166,7 +166,10 @@ def test_the_cards_lines_for_such_an_arm_run(subject):
     found = {"policy": policy, "torch": torch, "envs": 2, "device": CPU}
     exec(paste(arm, policy.description), found)  # noqa: S102 - the lines are meant to be run
     assert found["decider"].decide(np.zeros((2, 2), np.int64)).shape == (2, 5)
-    memory = memory_of(arm, policy.description)
+    memory = memory_of(arm, policy.description, 310)
     assert memory.bytes > memory.full_bytes
     assert memory.tokens == 18
     assert "as many as 31 before each compression" in memory.words
+    once = memory_of(arm.model_copy(update={"parameters": {"once": True}}), policy.description, 310)
+    assert once.bytes - memory.bytes > 4 * 310 * policy.description.width
+    assert "the rollout's tokens, which are packed anew each time" in once.words
