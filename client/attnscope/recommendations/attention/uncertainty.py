@@ -30,7 +30,7 @@ class Intervals:
         top, bottom = float(shares @ outcome.exact), float(shares @ outcome.uniform)
         lifted = (kept - evenly * top / bottom) / bottom if bottom > 0 else np.full(kept.shape, np.nan)
         return (
-            self.resampling.estimate(outcome.exact, outcome.uniform, self._error(kept)),
+            self.resampling.estimate(outcome.exact, outcome.uniform, self._error(kept, (0.0, 1.0))),
             self.resampling.ratio(outcome.exact, outcome.uniform, self._error(lifted)),
             self.resampling.estimate(outcome.excess, steps=self._error(kept - evenly)),
             self.resampling.estimate(outcome.skill, steps=self._error(_skill_residuals(outcome))),
@@ -41,8 +41,13 @@ class Intervals:
         moved = _skill_residuals(one) - _skill_residuals(other)
         return self.resampling.estimate(one.skill - other.skill, steps=self._error(moved))
 
-    def _error(self, residuals: Float64[np.ndarray, "decision env"]) -> StepError | None:
-        """Return the error of a mean over rollouts; those without a value are left out. None: all was judged."""
+    def _error(
+        self, residuals: Float64[np.ndarray, "decision env"], within: tuple[float, float] = (-np.inf, np.inf)
+    ) -> StepError | None:
+        """Return the error of a mean over rollouts that lies `within` two values; those without a value are left out.
+
+        None: all was judged.
+        """
         if self.judged.share >= 1:
             return None
         held = np.isfinite(residuals).all(axis=0)
@@ -50,7 +55,7 @@ class Intervals:
         if not held.any():
             return None
         moved = np.where(held, residuals, 0.0) @ (shares / shares.sum())
-        return step_error(moved, self.judged.stratum, self.judged.share)
+        return step_error(moved, self.judged.stratum, self.judged.share, within)
 
 
 def _skill_residuals(outcome: Outcome) -> Float64[np.ndarray, "decision env"]:
