@@ -32,7 +32,7 @@ WRONG = {
     "key worker": "--serves: name the owners, or say --every-owner",
     "restore": "FOLDER is needed (see: attnscope-server restore --help)",
     "train --threads 0": "--threads: expected at least 1, got '0' (see: attnscope-server train --help)",
-    "train --layout odd": "--layout: expected one of native, reference, cad, got 'odd'",
+    "train --layout odd": "--layout: expected one of native, reference, cccad, cad, got 'odd'",
     "verify a b": "too many arguments: (b) (see: attnscope-server verify --help)",
 }
 """By command line, the beginning of the sentence."""
