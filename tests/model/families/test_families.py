@@ -231,6 +231,7 @@ def test_a_rollout_decides_as_the_whole_context_does_past_its_slide(loaded, name
         decision = decider.decide(before, rows=True)
         with AttentionTape(policy) as tape:
             logits = policy(decider.window.tokens(before))
-        assert (decision.logits - logits).abs().max() < 1e-5
+        # Sums in another order: float32 rounds logits by their size, which is up to 8 here.
+        assert (decision.logits - logits).abs().max() < 1e-5 * max(1.0, float(logits.abs().max()))
         assert (decision.rows - tape.rows).abs().max() < 1e-5
         decider.append(before, random.integers(0, actions, 2), random.integers(0, 2, 2).astype(float), after)

@@ -219,10 +219,10 @@ def test_weights_that_are_handed_over_are_noted(causal, length):
         with AttentionTape(policy, maps=True) as tape:
             policy(x)
         found.append(tape.maps)
-    assert torch.allclose(*found, atol=1e-6)
+    assert torch.allclose(*found, atol=1e-5)  # torch's function sums in the order of the processor's kernels
     with AttentionTape(policy := ByHand(lambda weights: weights[:, :, -1:], causal=causal)) as tape:
         policy(x)
-    assert torch.allclose(tape.rows, found[0][:, :, :, -1], atol=1e-6)
+    assert torch.allclose(tape.rows, found[0][:, :, :, -1], atol=1e-5)
 
 
 @pytest.mark.parametrize(
